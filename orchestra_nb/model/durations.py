@@ -1,0 +1,41 @@
+"""Durations as people type them: ``"500ms"``, ``"2s"``, ``"10m"``, ``"1h30m"``, ``"90"`` (seconds)."""
+
+from __future__ import annotations
+
+import re
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def parse_duration(text: str) -> float:
+    """Return the duration in seconds.
+
+    Raises
+    ------
+    ValueError
+        ``text`` is no duration; the message shows the form.
+
+    Examples
+    --------
+    >>> parse_duration("1h30m")
+    5400.0
+    >>> parse_duration("2.5")
+    2.5
+    """
+    text = text.strip()
+    if re.fullmatch(r"\d+(?:\.\d+)?", text):
+        return float(text)
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is no duration. Write a number with a unit: 500ms, 2s, 10m, 1h30m.")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration for people: ``"0.4 s"``, ``"00:42"``, ``"1:02:03"``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, whole = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{whole:02}" if hours else f"{minutes:02}:{whole:02}"

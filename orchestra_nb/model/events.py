@@ -1,0 +1,162 @@
+"""What happened, as records, and the contract of whoever takes them.
+
+A driver says everything that happens to its runs as a sequence of these events. A sink writes them to the store, sends
+them to another process, or collects them; the engine does not know which.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from orchestra_nb.model.runs import CellRun, Driver, ErrorInfo, LogLine, Run, TaskRun
+from orchestra_nb.model.states import State, may_follow
+
+
+class DriverStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A driver announces itself before its first run."""
+
+    driver: Driver
+
+
+class DriverEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A driver ended in good order."""
+
+    driver_id: str
+    at: datetime
+
+
+class RunCreated(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A run was accepted."""
+
+    run: Run
+
+
+class RunStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A run entered a state. Sets ``started_at`` at the first RUNNING and ``ended_at`` at a terminal state."""
+
+    run_id: str
+    state: State
+    at: datetime
+    epoch: int = 1
+    message: str = ""
+    actor: str = "driver"
+
+
+class RunOutputWritten(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The executed notebook of a run stands at this path."""
+
+    run_id: str
+    output_path: str
+
+
+class TaskRunCreated(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A task run was accepted."""
+
+    task_run: TaskRun
+
+
+class TaskRunStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A task run entered a state. ``None`` in a field leaves what the record has."""
+
+    run_id: str
+    task_run_id: str
+    state: State
+    at: datetime
+    epoch: int = 1
+    attempt: int = 0
+    message: str = ""
+    error: ErrorInfo | None = None
+    worker: str | None = None
+    actor: str = "driver"
+
+
+class CellRunChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A cell of a notebook run is as this record says."""
+
+    cell: CellRun
+
+
+class LogsWritten(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Lines were logged, in order."""
+
+    lines: tuple[LogLine, ...]
+
+
+Event = (
+    DriverStarted
+    | DriverEnded
+    | RunCreated
+    | RunStateChanged
+    | RunOutputWritten
+    | TaskRunCreated
+    | TaskRunStateChanged
+    | CellRunChanged
+    | LogsWritten
+)
+
+
+class EventSink(Protocol):
+    """Takes events of one driver, in order.
+
+    Contract: ``emit`` never blocks on I/O and may be called from any thread; events of one thread keep their order.
+    State changes are applied as a compare-and-set against the state graph within their epoch, so an event that comes
+    late or twice changes nothing. Log lines may be dropped when a bound is reached, and the drop is said in the log;
+    nothing else may be dropped.
+    """
+
+    def emit(self, event: Event) -> None:
+        """Take one event."""
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Wait until all that was emitted before is durable; False when the time was not enough."""
+
+    def close(self) -> None:
+        """Flush and let go of all resources. Later events are refused with ``RuntimeError``."""
+
+
+def apply_to_task(task_run: TaskRun, change: TaskRunStateChanged) -> TaskRun:
+    """Return the record after a change, or the same object when the change may not follow its state."""
+    if change.epoch != task_run.epoch or not may_follow(task_run.state, change.state):
+        return task_run
+    is_begin = change.state is State.RUNNING and task_run.started_at is None
+    return msgspec.structs.replace(
+        task_run,
+        state=change.state,
+        attempt=max(task_run.attempt, change.attempt),
+        message=change.message,
+        error=change.error if change.error is not None or change.state is State.RUNNING else task_run.error,
+        worker=change.worker or task_run.worker,
+        started_at=change.at if is_begin else task_run.started_at,
+        ended_at=change.at if change.state.is_terminal else None,
+    )
+
+
+def apply_to_run(run: Run, change: RunStateChanged) -> Run:
+    """Return the record after a change, or the same object when the change may not follow its state."""
+    if change.epoch != run.epoch or not may_follow(run.state, change.state):
+        return run
+    is_begin = change.state is State.RUNNING and run.started_at is None
+    return msgspec.structs.replace(
+        run,
+        state=change.state,
+        message=change.message,
+        started_at=change.at if is_begin else run.started_at,
+        ended_at=change.at if change.state.is_terminal else None,
+    )
+
+
+def encode_event(event: Event) -> bytes:
+    """Return the event as one line of JSON without a newline."""
+    return _ENCODER.encode(event)
+
+
+def decode_event(data: bytes) -> Event:
+    """Return the event that :func:`encode_event` wrote."""
+    return _DECODER.decode(data)
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)

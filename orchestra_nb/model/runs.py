@@ -1,0 +1,170 @@
+"""The records of runs: what is stored, sent between processes and shown.
+
+All times are aware UTC datetimes. All records are immutable; a newer record replaces an older one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+
+import msgspec
+
+from orchestra_nb.model.states import State
+
+
+class RunKind(str, Enum):
+    """What a run executes."""
+
+    #: a whole notebook, from top to bottom, in a kernel of its own
+    NOTEBOOK = "notebook"
+    #: the task cells that somebody ran in an open notebook, from the first until all have ended
+    INTERACTIVE = "interactive"
+
+
+class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error of user code, as data.
+
+    Parameters
+    ----------
+    type
+        The class name (``"ValueError"``).
+    message
+        At most 2,000 characters.
+    cell
+        Where it happened, in people's words: a task's name, or ``"cell 4"`` (code cells counted from 1).
+    line
+        Line in that cell, from 1; None when unknown.
+    source_line
+        The user's own line of code at fault.
+    traceback
+        The whole trace as plain text, without colours.
+    """
+
+    type: str
+    message: str
+    cell: str | None = None
+    line: int | None = None
+    source_line: str | None = None
+    traceback: str | None = None
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a flow.
+
+    Parameters
+    ----------
+    run_id
+        32 hexadecimal digits that sort by time of creation.
+    name
+        Short and memorable ("calm-fox"); not unique for ever, so commands take an id or the newest of a name.
+    flow_name
+        The notebook's stem, or the flow's name.
+    epoch
+        Starts at 1; a manual retry opens the next one.
+    message
+        Why the run is in its state: at most 2,000 characters.
+    parameters
+        Parameter name to value; non-finite floats are the strings of :mod:`orchestra_nb.model.jsonable`.
+    driver_id
+        The process that writes this run's states and holds its lease; None before one has claimed it.
+    """
+
+    run_id: str
+    name: str
+    flow_name: str
+    kind: RunKind
+    state: State
+    created_at: datetime
+    epoch: int = 1
+    message: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    notebook_path: str | None = None
+    output_path: str | None = None
+    parameters: dict[str, object] = {}
+    cluster: str | None = None
+    tags: dict[str, str] = {}
+    driver_id: str | None = None
+
+
+class TaskRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a task within a run.
+
+    Parameters
+    ----------
+    attempt
+        The number of attempts begun, 0 before the first.
+    max_attempts
+        1 + retries.
+    worker
+        Name of the worker that has, or last had, it.
+    upstream
+        The ids of the task runs that it waits for, in the order of their submission.
+    cell_id
+        The notebook cell's id, where the front end told it.
+    """
+
+    task_run_id: str
+    run_id: str
+    name: str
+    state: State
+    created_at: datetime
+    epoch: int = 1
+    attempt: int = 0
+    max_attempts: int = 1
+    message: str = ""
+    error: ErrorInfo | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    worker: str | None = None
+    upstream: tuple[str, ...] = ()
+    cell_id: str | None = None
+    tags: dict[str, str] = {}
+
+
+class CellRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One code cell of a notebook run; ``index`` counts code cells from 0."""
+
+    run_id: str
+    index: int
+    cell_id: str
+    state: State
+    title: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    error: ErrorInfo | None = None
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line that user code or the engine logged or printed. ``level`` is Python's (20 is INFO)."""
+
+    run_id: str
+    at: datetime
+    message: str
+    level: int = 20
+    logger: str = ""
+    task_run_id: str | None = None
+
+
+class Driver(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that drives runs: a kernel, a shell command, a script.
+
+    Parameters
+    ----------
+    process_started_at
+        Seconds since the epoch as the operating system tells it: with ``pid``, ``host`` and ``boot_id`` it names one
+        process for ever, also after the number was used again.
+    lease_until
+        Until when the driver is taken to be alive without a new heartbeat.
+    """
+
+    driver_id: str
+    kind: str
+    host: str
+    boot_id: str
+    pid: int
+    process_started_at: float
+    heartbeat_at: datetime
+    lease_until: datetime
+    ended_at: datetime | None = None

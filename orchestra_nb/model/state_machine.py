@@ -1,0 +1,434 @@
+"""Decides what happens to the tasks of a flow; performs nothing.
+
+The machine is told what happened and answers with what to do: ``handle(event, now) -> commands``. It has no clock, no
+I/O and no threads, so each decision (readiness, retry, timeout, cancellation, a dead worker) is one line of a table in
+its tests. The idea is the worker state machine of distributed.
+
+Cost: O(1) for each event plus O(dependents) when a task ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from orchestra_nb.model.events import TaskRunStateChanged
+from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.retries import RetryPolicy
+from orchestra_nb.model.runs import ErrorInfo
+from orchestra_nb.model.states import State, may_follow
+
+#: A start that never reaches user code is repeated this often before the task is given up.
+MAX_UNBEGUN_STARTS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPlan:
+    """What the machine has to know of a task.
+
+    Parameters
+    ----------
+    upstream
+        Ids of the task runs that must complete first; if one ends otherwise, this task never starts.
+    after
+        Ids of the task runs that must have ended first, however they ended.
+    """
+
+    task_run_id: str
+    run_id: str
+    name: str
+    upstream: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    retry: RetryPolicy = RetryPolicy()
+
+
+# --- what happens
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSubmitted:
+    """A task was accepted."""
+
+    plan: TaskPlan
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptSeenRunning:
+    """The worker reports that user code begins."""
+
+    key: str
+    worker: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFinished:
+    """An attempt gave an outcome."""
+
+    key: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptVanished:
+    """An attempt will give no outcome (see :class:`orchestra_nb.engine.executors.AttemptLost`)."""
+
+    key: str
+    begun: bool
+    state: State
+    reason: str
+    worker: str = ""
+    #: whether a new start would end in the same way (the code ended its own process; an input is gone)
+    is_final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDue:
+    """The delay before a retry is over."""
+
+    task_run_id: str
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """Somebody asked to cancel these tasks; None means all."""
+
+    task_run_ids: Collection[str] | None
+    reason: str
+    actor: str = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorVanished:
+    """The cluster is gone: what has not begun cannot begin on it."""
+
+    reason: str
+
+
+MachineEvent = (
+    TaskSubmitted | AttemptSeenRunning | AttemptFinished | AttemptVanished | RetryDue | CancelAsked | ExecutorVanished
+)
+
+
+# --- what to do
+
+
+@dataclass(frozen=True, slots=True)
+class StartAttempt:
+    """Start an attempt under this key."""
+
+    task_run_id: str
+    key: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopAttempt:
+    """Stop an attempt; it will end in this state."""
+
+    key: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Hand this event back at this time."""
+
+    at: datetime
+    event: RetryDue
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell the world."""
+
+    change: TaskRunStateChanged
+
+
+Command = StartAttempt | StopAttempt | WakeAt | Announce
+
+
+@dataclass(slots=True)
+class _Task:
+    plan: TaskPlan
+    state: State = State.PENDING
+    #: attempts whose user code began
+    attempt: int = 0
+    failures: int = 0
+    infrastructure_losses: int = 0
+    unbegun_starts: int = 0
+    starts: int = 0
+    #: key of the attempt in flight
+    key: str | None = None
+    began: bool = False
+    worker: str | None = None
+    waits_for: set[str] = field(default_factory=set)
+    cancel_reason: str = ""
+    cancel_actor: str = "driver"
+
+
+class StateMachine:
+    """The tasks of one driver and what to do next for each."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, _Task] = {}
+        self._dependents: dict[str, list[str]] = {}
+        self._keys: dict[str, str] = {}
+
+    def handle(self, event: MachineEvent, now: datetime) -> list[Command]:
+        """Take an event and return what to do, in order.
+
+        Events about unknown or outdated keys, and anything that comes after a task's end, change nothing.
+        """
+        commands: list[Command] = []
+        match event:
+            case TaskSubmitted(plan):
+                self._submit(plan, now, commands)
+            case AttemptSeenRunning(key, worker, at):
+                if (task := self._in_flight(key)) is not None and not task.began:
+                    self._begin(task, worker, at, commands)
+            case AttemptFinished(key, outcome):
+                if (task := self._in_flight(key)) is not None:
+                    self._finish(task, outcome, now, commands)
+            case AttemptVanished():
+                if (task := self._in_flight(event.key)) is not None:
+                    self._vanish(task, event, now, commands)
+            case RetryDue(task_run_id, failures):
+                task = self._tasks.get(task_run_id)
+                if task is not None and task.state is State.RETRYING and task.failures == failures and not task.key:
+                    self._start(task, commands)
+            case CancelAsked():
+                self._cancel(event, now, commands)
+            case ExecutorVanished(reason):
+                for task in list(self._tasks.values()):
+                    if not task.state.is_terminal and task.key is None:
+                        self._end(task, State.CRASHED, reason, now, commands)
+        return commands
+
+    def state_of(self, task_run_id: str) -> State:
+        """Return where a task stands."""
+        return self._tasks[task_run_id].state
+
+    def waits_for(self, task_run_id: str) -> tuple[str, ...]:
+        """Return the ids of the tasks that this one still waits for."""
+        return tuple(sorted(self._tasks[task_run_id].waits_for))
+
+    def open_tasks(self, run_id: str | None = None) -> list[str]:
+        """Return the ids of the tasks (of a run) that have not ended, in order of submission."""
+        return [
+            task_run_id
+            for task_run_id, task in self._tasks.items()
+            if not task.state.is_terminal and run_id in (None, task.plan.run_id)
+        ]
+
+    def forget(self, task_run_id: str) -> None:
+        """Drop an ended task that nothing will name any more."""
+        if task_run_id in self._tasks and self._tasks[task_run_id].state.is_terminal:
+            del self._tasks[task_run_id]
+            self._dependents.pop(task_run_id, None)
+
+    # --- readiness
+
+    def _submit(self, plan: TaskPlan, now: datetime, commands: list[Command]) -> None:
+        if plan.task_run_id in self._tasks:
+            return
+        task = self._tasks[plan.task_run_id] = _Task(plan)
+        for upstream_id in dict.fromkeys((*plan.upstream, *plan.after)):
+            upstream = self._tasks.get(upstream_id)
+            if upstream is None or upstream.state.is_terminal:
+                continue
+            task.waits_for.add(upstream_id)
+            self._dependents.setdefault(upstream_id, []).append(plan.task_run_id)
+        if (failed := self._failed_upstream(task)) is not None:
+            self._end_upstream_failed(task, failed, now, commands)
+        elif not task.waits_for:
+            self._start(task, commands)
+
+    def _failed_upstream(self, task: _Task) -> _Task | None:
+        for upstream_id in task.plan.upstream:
+            upstream = self._tasks.get(upstream_id)
+            if upstream is not None and upstream.state.is_terminal and upstream.state is not State.COMPLETED:
+                return upstream
+        return None
+
+    def _release_dependents(self, ended: _Task, now: datetime, commands: list[Command]) -> None:
+        for dependent_id in self._dependents.pop(ended.plan.task_run_id, []):
+            task = self._tasks.get(dependent_id)
+            if task is None or task.state.is_terminal:
+                continue
+            task.waits_for.discard(ended.plan.task_run_id)
+            if ended.plan.task_run_id in task.plan.upstream and ended.state is not State.COMPLETED:
+                self._end_upstream_failed(task, ended, now, commands)
+            elif not task.waits_for:
+                self._start(task, commands)
+
+    # --- one attempt
+
+    def _start(self, task: _Task, commands: list[Command]) -> None:
+        task.starts += 1
+        task.began = False
+        task.key = f"{task.plan.task_run_id}:{task.starts}"
+        self._keys[task.key] = task.plan.task_run_id
+        commands.append(StartAttempt(task.plan.task_run_id, task.key, task.attempt + 1))
+
+    def _in_flight(self, key: str) -> _Task | None:
+        task = self._tasks.get(self._keys.get(key, ""))
+        return task if task is not None and task.key == key and not task.state.is_terminal else None
+
+    def _begin(self, task: _Task, worker: str, at: datetime, commands: list[Command]) -> None:
+        task.began = True
+        task.attempt += 1
+        task.worker = worker or task.worker
+        if task.state is not State.CANCELLING:
+            self._enter(task, State.RUNNING, "", at, commands)
+
+    def _finish(self, task: _Task, outcome: Outcome, now: datetime, commands: list[Command]) -> None:
+        if not task.began:  # the report that it ran may be lost; the outcome is not
+            self._begin(task, outcome.worker, outcome.started_at, commands)
+        self._drop_key(task)
+        task.worker = outcome.worker or task.worker
+        at = outcome.ended_at
+        if outcome.state is State.COMPLETED:
+            self._end(task, State.COMPLETED, "", at, commands)
+        elif outcome.state is State.CANCELLED:
+            self._end(task, State.CANCELLED, task.cancel_reason or "cancelled", at, commands)
+        else:
+            self._fail(task, outcome.state, _message_of(outcome), outcome.error, now, commands)
+
+    def _vanish(self, task: _Task, lost: AttemptVanished, now: datetime, commands: list[Command]) -> None:
+        self._drop_key(task)
+        if lost.begun and not task.began:
+            self._begin(task, lost.worker, now, commands)
+        task.worker = lost.worker or task.worker
+        if task.cancel_reason or lost.state is State.CANCELLED:
+            self._end(task, State.CANCELLED, task.cancel_reason or lost.reason, now, commands)
+        elif lost.state is State.TIMED_OUT:
+            self._fail(task, State.TIMED_OUT, lost.reason, None, now, commands)
+        elif lost.begun:
+            self._crash(task, lost, now, commands)
+        elif not lost.is_final and task.unbegun_starts + 1 < MAX_UNBEGUN_STARTS:
+            task.unbegun_starts += 1
+            self._start(task, commands)
+        else:
+            self._end(task, State.CRASHED, f"could not be started: {lost.reason}", now, commands)
+
+    def _crash(self, task: _Task, lost: AttemptVanished, now: datetime, commands: list[Command]) -> None:
+        budget = 0 if lost.is_final else task.plan.retry.infrastructure_retries
+        if task.infrastructure_losses >= budget:
+            self._end(task, State.CRASHED, lost.reason, now, commands)
+            return
+        task.infrastructure_losses += 1
+        message = f"{lost.reason}; run again on the infrastructure budget ({task.infrastructure_losses} of {budget})"
+        self._enter(task, State.RETRYING, message, now, commands)
+        self._start(task, commands)
+
+    def _fail(
+        self,
+        task: _Task,
+        state: State,
+        message: str,
+        error: ErrorInfo | None,
+        now: datetime,
+        commands: list[Command],
+    ) -> None:
+        if task.cancel_reason:
+            self._end(task, State.CANCELLED, task.cancel_reason, now, commands)
+            return
+        task.failures += 1
+        if task.failures > task.plan.retry.retries:
+            self._end(task, state, message, now, commands, error)
+            return
+        delay = task.plan.retry.delay_seconds(task.failures)
+        self._enter(task, State.RETRYING, message, now, commands, error)
+        commands.append(WakeAt(now + timedelta(seconds=delay), RetryDue(task.plan.task_run_id, task.failures)))
+
+    def _drop_key(self, task: _Task) -> None:
+        if task.key is not None:
+            self._keys.pop(task.key, None)
+            task.key = None
+
+    # --- cancellation and ends
+
+    def _cancel(self, event: CancelAsked, now: datetime, commands: list[Command]) -> None:
+        asked = self._tasks if event.task_run_ids is None else event.task_run_ids
+        tasks = [self._tasks[i] for i in asked if i in self._tasks and not self._tasks[i].state.is_terminal]
+        for task in tasks:
+            task.cancel_reason, task.cancel_actor = event.reason, event.actor
+        for task in tasks:
+            if task.state.is_terminal:
+                continue
+            if task.key is None:
+                self._end(task, State.CANCELLED, event.reason, now, commands)
+            elif task.state is not State.CANCELLING:
+                self._enter(task, State.CANCELLING, event.reason, now, commands)
+                commands.append(StopAttempt(task.key, State.CANCELLED))
+
+    def _end_upstream_failed(self, task: _Task, upstream: _Task, now: datetime, commands: list[Command]) -> None:
+        if task.cancel_reason:
+            self._end(task, State.CANCELLED, task.cancel_reason, now, commands)
+            return
+        word = upstream.state.value.lower().replace("_", " ")
+        self._end(task, State.UPSTREAM_FAILED, f"{upstream.plan.name} {_ENDED[word]}", now, commands)
+
+    def _end(
+        self,
+        task: _Task,
+        state: State,
+        message: str,
+        at: datetime,
+        commands: list[Command],
+        error: ErrorInfo | None = None,
+    ) -> None:
+        self._drop_key(task)
+        self._enter(task, state, message, at, commands, error)
+        task.waits_for.clear()
+        self._release_dependents(task, at, commands)
+
+    def _enter(
+        self,
+        task: _Task,
+        state: State,
+        message: str,
+        at: datetime,
+        commands: list[Command],
+        error: ErrorInfo | None = None,
+    ) -> None:
+        if not may_follow(task.state, state):
+            raise AssertionError(f"{task.plan.name}: {task.state} -> {state} is no edge of the state graph")
+        task.state = state
+        actor = task.cancel_actor if task.cancel_reason else "driver"
+        commands.append(
+            Announce(
+                TaskRunStateChanged(
+                    run_id=task.plan.run_id,
+                    task_run_id=task.plan.task_run_id,
+                    state=state,
+                    at=at,
+                    attempt=task.attempt,
+                    message=message[:2000],
+                    error=error,
+                    worker=task.worker,
+                    actor=actor,
+                )
+            )
+        )
+
+
+#: state to the words that follow the task's name
+_ENDED = {
+    "failed": "failed",
+    "timed out": "timed out",
+    "crashed": "crashed",
+    "cancelled": "was cancelled",
+    "skipped": "was skipped",
+    "upstream failed": "did not run",
+    "missed": "was missed",
+}
+
+
+def _message_of(outcome: Outcome) -> str:
+    if outcome.error is None:
+        return outcome.state.value.lower().replace("_", " ")
+    return f"{outcome.error.type}: {outcome.error.message}" if outcome.error.message else outcome.error.type

@@ -1,0 +1,172 @@
+"""Typed settings, each with where its value came from.
+
+From strong to weak: what the caller overrides (a command's flag, a traitlet), the environment (``ORCHESTRA_*``), the
+project's ``orchestra.toml`` in the working folder or above it, the user's ``orchestra.toml`` in Jupyter's configuration
+folder, the default. In a file the settings of a profile stand under ``[profiles.NAME]`` and win over those at the top;
+``ORCHESTRA_PROFILE`` chooses the profile.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from orchestra_nb.errors import InvalidSetting
+
+_PREFIX = "ORCHESTRA_"
+_FILE = "orchestra.toml"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings.
+
+    Parameters
+    ----------
+    store_url
+        SQLAlchemy URL of the store; empty means SQLite at :func:`default_store_path`.
+    cluster
+        ``"local"``, an address (``tcp://``, ``tls://``), or a mapping as JSON or YAML with ``class`` and its arguments.
+    cluster_workers
+        Worker processes of the local cluster; 0 means one for each core.
+    cluster_idle_seconds
+        How long the local cluster lives without a client.
+    heartbeat_seconds, lease_seconds, sweep_seconds
+        How often a driver renews its lease, how long a lease holds, how often expired leases are looked for.
+    """
+
+    store_url: str = ""
+    cluster: str = "local"
+    cluster_workers: int = 0
+    cluster_idle_seconds: float = 600.0
+    heartbeat_seconds: float = 5.0
+    lease_seconds: float = 15.0
+    sweep_seconds: float = 5.0
+
+    @property
+    def resolved_store_url(self) -> str:
+        """The store's URL, with the default filled in."""
+        return self.store_url or f"sqlite:///{default_store_path()}"
+
+
+def load_settings(overrides: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings in force.
+
+    Raises
+    ------
+    InvalidSetting
+        A name is unknown, a value has the wrong form, or a file is no TOML; the message says where it stands.
+    """
+    return load_settings_with_origins(overrides, environ)[0]
+
+
+def load_settings_with_origins(
+    overrides: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None
+) -> tuple[Settings, dict[str, str]]:
+    """Return the settings in force, and for each name where its value came from."""
+    environ = os.environ if environ is None else environ
+    values: dict[str, object] = {}
+    origins = dict.fromkeys(Settings.__struct_fields__, "default")
+    for origin, layer in _layers(environ, overrides or {}):
+        for name, value in layer.items():
+            if name not in origins:
+                known = ", ".join(sorted(origins))
+                raise InvalidSetting(f"Unknown setting {name!r} in {origin}. The settings are: {known}.")
+            values[name] = value
+            origins[name] = origin
+    try:
+        return msgspec.convert(values, Settings, strict=False), origins
+    except msgspec.ValidationError as error:
+        name = next((name for name in values if f"`$.{name}`" in str(error)), None)
+        where = f"{name} = {values[name]!r} in {origins[name]}" if name else "settings"
+        raise InvalidSetting(f"{where}: {error}") from None
+
+
+def _layers(environ: Mapping[str, str], overrides: Mapping[str, object]) -> list[tuple[str, Mapping[str, object]]]:
+    """Return (origin, values) from weak to strong."""
+    files = [_user_file(environ), _project_file(Path.cwd())]
+    layers: list[tuple[str, Mapping[str, object]]] = []
+    profile = environ.get(f"{_PREFIX}PROFILE", "")
+    seen_profile = not profile
+    for path in files:
+        if path is None or not path.is_file():
+            continue
+        content = _read_toml(path)
+        profiles = content.pop("profiles", {})
+        layers.append((str(path), content))
+        if profile and isinstance(profiles, Mapping) and profile in profiles:
+            layers.append((f"{path}, profile {profile}", profiles[profile]))
+            seen_profile = True
+    if not seen_profile:
+        raise InvalidSetting(
+            f"No profile {profile!r}: write [profiles.{profile}] in {_FILE}, or unset ORCHESTRA_PROFILE."
+        )
+    for name in Settings.__struct_fields__:
+        variable = _PREFIX + name.upper()
+        if variable in environ:
+            layers.append((variable, {name: environ[variable]}))
+    layers.append(("the command", overrides))
+    return layers
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    import tomllib  # only where a file exists
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidSetting(f"{path} is no valid TOML: {error}") from None
+
+
+def _user_file(environ: Mapping[str, str]) -> Path | None:
+    folder = environ.get("JUPYTER_CONFIG_DIR")
+    return Path(folder) / _FILE if folder else Path.home() / ".jupyter" / _FILE
+
+
+def _project_file(start: Path) -> Path | None:
+    return next((folder / _FILE for folder in (start, *start.parents) if (folder / _FILE).is_file()), None)
+
+
+def default_store_path() -> Path:
+    """Return where the SQLite store stands when no URL is set: Jupyter's data folder, without importing Jupyter."""
+    folder = os.environ.get("JUPYTER_DATA_DIR")
+    if folder:
+        return Path(folder) / "orchestra" / "orchestra.db"
+    from jupyter_core.paths import jupyter_data_dir
+
+    return Path(jupyter_data_dir()) / "orchestra" / "orchestra.db"
+
+
+def runtime_folder() -> Path:
+    """Return the folder for sockets and scheduler files, made for this user alone, with a short path.
+
+    Unix socket paths are limited to about 107 characters, so it is not under a deep home folder.
+
+    Raises
+    ------
+    InvalidSetting
+        The folder belongs to somebody else, or others may enter it.
+    """
+    chosen = os.environ.get(f"{_PREFIX}RUNTIME_DIR")
+    if chosen:
+        folder = Path(chosen)
+    elif os.environ.get("XDG_RUNTIME_DIR") and Path(os.environ["XDG_RUNTIME_DIR"]).is_dir():
+        folder = Path(os.environ["XDG_RUNTIME_DIR"]) / "orchestra-nb"
+    else:
+        user = os.getuid() if sys.platform != "win32" else os.environ.get("USERNAME", "user")
+        folder = Path(tempfile.gettempdir()) / f"orchestra-nb-{user}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if sys.platform != "win32":
+        status = folder.stat()
+        if status.st_uid != os.getuid():
+            raise InvalidSetting(
+                f"{folder} belongs to another user. Set ORCHESTRA_RUNTIME_DIR to a folder of your own."
+            )
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            folder.chmod(0o700)
+    return folder

@@ -1,0 +1,298 @@
+"""The state machine: each decision as a sequence of events and what is to be done then."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.retries import RetryPolicy
+from orchestra_nb.model.runs import ErrorInfo
+from orchestra_nb.model.state_machine import (
+    MAX_UNBEGUN_STARTS,
+    Announce,
+    AttemptFinished,
+    AttemptSeenRunning,
+    AttemptVanished,
+    CancelAsked,
+    Command,
+    ExecutorVanished,
+    MachineEvent,
+    RetryDue,
+    StartAttempt,
+    StateMachine,
+    StopAttempt,
+    TaskPlan,
+    TaskSubmitted,
+    WakeAt,
+)
+from orchestra_nb.model.states import State, may_follow
+
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+
+def plan(name: str, *upstream: str, after: tuple[str, ...] = (), **policy: object) -> TaskPlan:
+    return TaskPlan(
+        task_run_id=name,
+        run_id="run",
+        name=name,
+        upstream=upstream,
+        after=after,
+        retry=RetryPolicy(**policy),  # type: ignore[arg-type]
+    )
+
+
+def outcome(state: State = State.COMPLETED) -> Outcome:
+    error = ErrorInfo(type="ValueError", message="no") if state is State.FAILED else None
+    return Outcome(state=state, started_at=NOW, ended_at=NOW, worker="worker 1", error=error)
+
+
+def play(machine: StateMachine, *events: MachineEvent, now: datetime = NOW) -> list[Command]:
+    return [command for event in events for command in machine.handle(event, now)]
+
+
+def brief(commands: list[Command]) -> list[object]:
+    """Commands as short tuples, for comparison."""
+    result: list[object] = []
+    for command in commands:
+        match command:
+            case StartAttempt(key=key, attempt=attempt):
+                result.append(("start", key, attempt))
+            case StopAttempt(key, state):
+                result.append(("stop", key, state.value))
+            case WakeAt(at, _):
+                result.append(("wake", (at - NOW).total_seconds()))
+            case Announce(change):
+                result.append((change.task_run_id, change.state.value, change.message))
+    return result
+
+
+def test_task_without_upstream_starts_at_once() -> None:
+    assert brief(play(StateMachine(), TaskSubmitted(plan("load")))) == [("start", "load:1", 1)]
+
+
+def test_dependent_task_starts_when_its_upstream_completes() -> None:
+    machine = StateMachine()
+    play(machine, TaskSubmitted(plan("load")), TaskSubmitted(plan("clean", "load")))
+
+    commands = play(machine, AttemptSeenRunning("load:1", "worker 1", NOW), AttemptFinished("load:1", outcome()))
+
+    assert brief(commands) == [("load", "RUNNING", ""), ("load", "COMPLETED", ""), ("start", "clean:1", 1)]
+
+
+def test_task_runs_after_one_that_failed_when_it_needs_only_its_end() -> None:
+    machine = StateMachine()
+    play(machine, TaskSubmitted(plan("load")), TaskSubmitted(plan("again", after=("load",))))
+
+    commands = play(machine, AttemptFinished("load:1", outcome(State.FAILED)))
+
+    assert brief(commands)[-1] == ("start", "again:1", 1)
+
+
+def test_failure_fails_everything_downstream_and_names_the_cause() -> None:
+    machine = StateMachine()
+    play(
+        machine,
+        TaskSubmitted(plan("load")),
+        TaskSubmitted(plan("clean", "load")),
+        TaskSubmitted(plan("report", "clean")),
+    )
+
+    commands = play(machine, AttemptFinished("load:1", outcome(State.FAILED)))
+
+    assert brief(commands) == [
+        ("load", "RUNNING", ""),
+        ("load", "FAILED", "ValueError: no"),
+        ("clean", "UPSTREAM_FAILED", "load failed"),
+        ("report", "UPSTREAM_FAILED", "clean did not run"),
+    ]
+
+
+def test_task_submitted_after_its_upstream_failed_never_starts() -> None:
+    machine = StateMachine()
+    play(machine, TaskSubmitted(plan("load")), AttemptFinished("load:1", outcome(State.FAILED)))
+
+    commands = play(machine, TaskSubmitted(plan("clean", "load")))
+
+    assert brief(commands) == [("clean", "UPSTREAM_FAILED", "load failed")]
+
+
+def test_failed_attempt_is_repeated_after_its_delay() -> None:
+    machine = StateMachine()
+    play(machine, TaskSubmitted(plan("load", retries=2, delays_seconds=(2.0, 10.0))))
+
+    first = play(machine, AttemptFinished("load:1", outcome(State.FAILED)))
+    due = next(command.event for command in first if isinstance(command, WakeAt))
+    second = play(machine, due, AttemptFinished("load:2", outcome(State.FAILED)))
+
+    assert brief(first) == [("load", "RUNNING", ""), ("load", "RETRYING", "ValueError: no"), ("wake", 2.0)]
+    assert brief(second) == [
+        ("start", "load:2", 2),
+        ("load", "RUNNING", ""),
+        ("load", "RETRYING", "ValueError: no"),
+        ("wake", 10.0),
+    ]
+
+
+def test_timeout_counts_as_a_failed_attempt() -> None:
+    machine = StateMachine()
+    play(machine, TaskSubmitted(plan("load", retries=1)))
+
+    lost = AttemptVanished("load:1", True, State.TIMED_OUT, "ran longer than 5 s")
+    commands = play(machine, AttemptSeenRunning("load:1", "w", NOW), lost)
+
+    assert brief(commands)[-2:] == [("load", "RETRYING", "ran longer than 5 s"), ("wake", 0.0)]
+
+
+def test_lost_process_is_repeated_once_on_the_infrastructure_budget_without_using_a_retry() -> None:
+    machine = StateMachine()
+    play(machine, TaskSubmitted(plan("load")))
+    died = "killed by SIGKILL"
+
+    first = play(machine, AttemptVanished("load:1", True, State.CRASHED, died, "worker 1"))
+    second = play(machine, AttemptVanished("load:2", True, State.CRASHED, died, "worker 2"))
+
+    assert brief(first) == [
+        ("load", "RUNNING", ""),
+        ("load", "RETRYING", "killed by SIGKILL; run again on the infrastructure budget (1 of 1)"),
+        ("start", "load:2", 2),
+    ]
+    assert brief(second) == [("load", "RUNNING", ""), ("load", "CRASHED", "killed by SIGKILL")]
+
+
+def test_code_that_ends_its_own_process_is_not_run_again() -> None:
+    machine = StateMachine()
+    play(machine, TaskSubmitted(plan("load")), AttemptSeenRunning("load:1", "w", NOW))
+
+    commands = play(machine, AttemptVanished("load:1", True, State.CRASHED, "process exited with 3", is_final=True))
+
+    assert brief(commands) == [("load", "CRASHED", "process exited with 3")]
+
+
+def test_attempt_that_never_began_is_none() -> None:
+    machine = StateMachine()
+    play(machine, TaskSubmitted(plan("load")))
+
+    commands = play(machine, AttemptVanished("load:1", False, State.CRASHED, "its worker died before"))
+
+    assert brief(commands) == [("start", "load:2", 1)]
+
+
+def test_task_that_can_never_begin_is_given_up() -> None:
+    machine = StateMachine()
+    commands = play(machine, TaskSubmitted(plan("load")))
+    for start in range(1, MAX_UNBEGUN_STARTS + 1):
+        commands = play(machine, AttemptVanished(f"load:{start}", False, State.CRASHED, "no worker"))
+
+    assert brief(commands) == [("load", "CRASHED", "could not be started: no worker")]
+
+
+def test_cancelling_stops_what_runs_and_ends_what_waits() -> None:
+    machine = StateMachine()
+    play(machine, TaskSubmitted(plan("load")), AttemptSeenRunning("load:1", "w", NOW))
+    play(machine, TaskSubmitted(plan("clean", "load")))
+
+    asked = play(machine, CancelAsked(None, "enough"))
+    ended = play(machine, AttemptFinished("load:1", outcome(State.CANCELLED)))
+
+    assert brief(asked) == [
+        ("load", "CANCELLING", "enough"),
+        ("stop", "load:1", "CANCELLED"),
+        ("clean", "CANCELLED", "enough"),
+    ]
+    assert brief(ended) == [("load", "CANCELLED", "enough")]
+
+
+def test_work_that_completed_before_it_heard_of_the_cancellation_is_completed() -> None:
+    machine = StateMachine()
+    play(machine, TaskSubmitted(plan("load")), AttemptSeenRunning("load:1", "w", NOW), CancelAsked(None, "enough"))
+
+    assert brief(play(machine, AttemptFinished("load:1", outcome()))) == [("load", "COMPLETED", "")]
+
+
+def test_cancelled_retry_does_not_come_back() -> None:
+    machine = StateMachine()
+    play(machine, TaskSubmitted(plan("load", retries=1)), AttemptFinished("load:1", outcome(State.FAILED)))
+
+    play(machine, CancelAsked(["load"], "enough"))
+
+    assert play(machine, RetryDue("load", 1)) == []
+    assert machine.state_of("load") is State.CANCELLED
+
+
+def test_lost_cluster_ends_what_could_only_begin_on_it() -> None:
+    machine = StateMachine()
+    play(machine, TaskSubmitted(plan("load")), TaskSubmitted(plan("clean", "load")))
+
+    commands = play(machine, ExecutorVanished("lost the Dask scheduler"))
+
+    assert brief(commands) == [("clean", "CRASHED", "lost the Dask scheduler")]
+
+
+@pytest.mark.parametrize("late", [AttemptFinished("load:1", outcome()), AttemptSeenRunning("load:1", "w", NOW)])
+def test_what_comes_after_the_end_changes_nothing(late: MachineEvent) -> None:
+    machine = StateMachine()
+    play(machine, TaskSubmitted(plan("load")), AttemptFinished("load:1", outcome()))
+
+    assert play(machine, late) == []
+
+
+NAMES = ("a", "b", "c", "d")
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> list[tuple[str, str, int]]:
+    """Random events: what happens, to which task, with which number."""
+    kinds = ("begin", "complete", "fail", "die", "exit", "vanish", "time out", "due", "cancel", "cancel all", "cluster")
+    return draw(st.lists(st.tuples(st.sampled_from(kinds), st.sampled_from(NAMES), st.integers(0, 3)), max_size=60))
+
+
+@settings(max_examples=300, deadline=None)
+@given(stories(), st.integers(0, 3), st.integers(0, 2))
+def test_any_story_keeps_the_invariants(story: list[tuple[str, str, int]], retries: int, budget: int) -> None:
+    """One terminal state (I1), bounded attempts (I4), a path of the state graph (I7), whatever happens."""
+    machine = StateMachine()
+    policy = {"retries": retries, "infrastructure_retries": budget}
+    commands: list[Command] = []
+    for name, upstream in (("a", ()), ("b", ("a",)), ("c", ("a",)), ("d", ("b", "c"))):
+        commands += play(machine, TaskSubmitted(plan(name, *upstream, **policy)))
+    keys = {command.task_run_id: command.key for command in commands if isinstance(command, StartAttempt)}
+    waits: list[RetryDue] = []
+
+    for kind, name, number in story:
+        key = keys.get(name, f"{name}:{number}")
+        event: MachineEvent = {
+            "begin": AttemptSeenRunning(key, "w", NOW),
+            "complete": AttemptFinished(key, outcome()),
+            "fail": AttemptFinished(key, outcome(State.FAILED)),
+            "die": AttemptVanished(key, True, State.CRASHED, "died"),
+            "exit": AttemptVanished(key, True, State.CRASHED, "exited", is_final=True),
+            "vanish": AttemptVanished(key, False, State.CRASHED, "vanished"),
+            "time out": AttemptVanished(key, True, State.TIMED_OUT, "too long"),
+            "due": waits[number % len(waits)] if waits else RetryDue(name, number),
+            "cancel": CancelAsked([name], "enough"),
+            "cancel all": CancelAsked(None, "enough"),
+            "cluster": ExecutorVanished("gone"),
+        }[kind]
+        new = machine.handle(event, NOW + timedelta(seconds=len(commands)))
+        keys.update({command.task_run_id: command.key for command in new if isinstance(command, StartAttempt)})
+        waits += [command.event for command in new if isinstance(command, WakeAt)]
+        commands += new
+
+    for name in NAMES:
+        path = [State.PENDING]
+        attempts = [0]
+        for command in commands:
+            if isinstance(command, Announce) and command.change.task_run_id == name:
+                assert may_follow(path[-1], command.change.state)
+                path.append(command.change.state)
+                attempts.append(command.change.attempt)
+        assert sum(state.is_terminal for state in path) <= 1
+        assert attempts == sorted(attempts)
+        assert max(attempts) <= 1 + retries + budget
+        starts = [command for command in commands if isinstance(command, StartAttempt) and command.task_run_id == name]
+        assert len({command.key for command in starts}) == len(starts)
+        assert machine.state_of(name) is path[-1]
