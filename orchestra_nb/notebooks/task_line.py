@@ -1,0 +1,312 @@
+"""The line of ``%%task``: its grammar, its help, its completions.
+
+The grammar is our own rather than argparse's: no abbreviations, words may be quoted, a comment may follow, an option
+may also stand in the cell's body (``#: --retries 3``), and each error names the word at fault and the remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterator
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from orchestra_nb.errors import InvalidTaskLine
+from orchestra_nb.model.retries import RetryPolicy
+from orchestra_nb.notebooks.task_options import OPTIONS, Option, check_name, is_number, names_of_variables
+
+#: What ``%%task --help`` shows.
+HELP: Final = """\
+%%task [NAME] [OPTIONS]
+
+Runs this cell as a task on the cluster and returns at once. The variables that the cell
+assigns get their values when a later cell reads them.
+
+  --retries N          run again up to N times after an error (default 0)
+  --retry-delay D      wait before each retry: 2s, or one for each 2s,10s,1m, or doubling
+                       from 2s up to 60s: exp:2s:60s (default: no wait)
+  --timeout D          stop an attempt that runs longer: 90s, 10m, 1h30m
+  --in a,b             send only these variables (default: those that the cell reads)
+  --out x,y            bring back only these variables (default: those that it assigns or changes)
+  --after T            start only after task T has completed; may be repeated, or T1,T2
+  --cache [D]          reuse an earlier result if code and inputs are the same, at most D old
+  --tag k=v            label the task; may be repeated
+  --wait               wait here until the task has ended
+  --local              run in this kernel rather than on the cluster
+  --help, -h           show this help
+
+Values also as --option=value. Quote what has spaces: %%task "load data". A comment may follow.
+Options may also stand in lines at the top of the cell: #: --retries 3 --timeout 10m
+
+  %%task load
+  %%task train --retries 2 --retry-delay 10s --timeout 1h
+  %%task report --after load --in model,scores --out page
+"""
+
+_DIRECTIVE: Final = re.compile(r"\s*#:(.*)")
+_DURATION: Final = re.compile(r"[0-9][0-9.]*(ms|s|m|h|d)?([0-9][0-9.]*(ms|s|m|h|d))*")
+
+
+class CacheOption(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``--cache [TTL]`` asks for; without a time the result is good for ever."""
+
+    ttl_seconds: float | None = None
+
+
+class TaskLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What a ``%%task`` line asks for.
+
+    Parameters
+    ----------
+    name
+        None where the line gives none.
+    inputs, outputs
+        None where the cell's own names decide.
+    after
+        Names of tasks, in the order given, each once.
+    is_help
+        Show :data:`HELP` and run nothing; all else is at its default.
+    body
+        The cell below the line; lines of directives stay, so that lines keep their numbers.
+    """
+
+    name: str | None = None
+    retry: RetryPolicy = RetryPolicy()
+    timeout_seconds: float | None = None
+    inputs: tuple[str, ...] | None = None
+    outputs: tuple[str, ...] | None = None
+    after: tuple[str, ...] = ()
+    cache: CacheOption | None = None
+    tags: dict[str, str] = {}
+    wait: bool = False
+    local: bool = False
+    is_help: bool = False
+    body: str = ""
+
+
+class _Word(NamedTuple):
+    """A word of a line: without its quotes, and whether it had any."""
+
+    text: str
+    is_quoted: bool
+
+
+def parse_task_line(line: str, body: str) -> TaskLine:
+    """Read a ``%%task`` line and the directives at the top of its cell.
+
+    Raises
+    ------
+    InvalidTaskLine
+        The message names the word at fault and the remedy.
+
+    Examples
+    --------
+    >>> task = parse_task_line("train --retries 2 --timeout=10m  # the big one", "fit()")
+    >>> task.name, task.retry.retries, task.timeout_seconds
+    ('train', 2, 600.0)
+    """
+    words = _words(line, "%%task")
+    if any(word.text in ("--help", "-h") and not word.is_quoted for word in words):
+        return TaskLine(is_help=True, body=body)
+    names, options = _options(words, "%%task")
+    if len(names) > 1:
+        raise InvalidTaskLine(
+            f"Unexpected {names[1]!r}: a task has one name, and it is {names[0]!r}. Quote a name that has spaces: "
+            f'%%task "{" ".join(names)}".'
+        )
+    _merge_directives(options, body)
+    if names:
+        check_name(names[0], "name of a task")
+    return _record(names[0] if names else None, options, body)
+
+
+def _merge_directives(options: dict[str, list[Any]], body: str) -> None:
+    """Add the options of ``#:`` lines at the top of the body; what the line says already must not differ."""
+    on_line = frozenset(options)
+    for number, text in _directives(body):
+        where = f"line {number} of the cell"
+        names, found = _options(_words(text, where), where)
+        if names:
+            raise InvalidTaskLine(f"Unexpected {names[0]!r} in {where}: only options stand after `#:`, as --retries 3.")
+        for option, values in found.items():
+            may_repeat = OPTIONS[option].may_repeat
+            if option in options and not may_repeat:
+                place = "on the %%task line" if option in on_line else "in a line above"
+                raise InvalidTaskLine(f"{option} stands {place} and in {where}. Remove one of them.")
+            options.setdefault(option, []).extend(values)
+
+
+def _directives(body: str) -> Iterator[tuple[int, str]]:
+    """Yield (line number, text) of the ``#:`` lines before the first line of code."""
+    for number, line in enumerate(body.splitlines(), 1):
+        directive = _DIRECTIVE.match(line)
+        if directive:
+            yield number, directive.group(1)
+        elif line.strip() and not line.lstrip().startswith("#"):
+            return
+
+
+def _words(line: str, where: str) -> list[_Word]:
+    """Split a line as a shell does: quotes, and a comment from a ``#`` that begins a word."""
+    words: list[_Word] = []
+    position, text, is_quoted, is_open = 0, "", False, False
+    while position < len(line):
+        character = line[position]
+        if character in "'\"" and not (is_open and character == "'" and not text.endswith(("=", ","))):
+            end = line.find(character, position + 1)
+            if end < 0:
+                raise InvalidTaskLine(f"The quote {character} in {where} is not closed: {line[position:].strip()}")
+            text, is_quoted, is_open, position = text + line[position + 1 : end], True, True, end
+        elif character.isspace():
+            if is_open:
+                words.append(_Word(text, is_quoted))
+            text, is_quoted, is_open = "", False, False
+        elif character == "#" and not is_open:
+            break
+        else:
+            text, is_open = text + character, True
+        position += 1
+    if is_open:
+        words.append(_Word(text, is_quoted))
+    return words
+
+
+def _options(words: list[_Word], where: str) -> tuple[list[str], dict[str, list[Any]]]:
+    """Return the words that belong to no option, and option to its values."""
+    names: list[str] = []
+    options: dict[str, list[Any]] = {}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.text.startswith("-") or (word.is_quoted and "=" not in word.text):
+            names.append(word.text)
+            continue
+        name, equals, value = word.text.partition("=")
+        option = OPTIONS.get(name)
+        if option is None:
+            raise InvalidTaskLine(_unknown(name, where))
+        if name in options and not option.may_repeat:
+            raise InvalidTaskLine(f"{name} stands twice in {where}. Remove one of them.")
+        options.setdefault(name, []).extend(_values(name, option, value if equals else None, rest))
+    return names, options
+
+
+def _values(name: str, option: Option, attached: str | None, rest: list[_Word]) -> list[object]:
+    """Return the values of one option; takes them from the words that follow."""
+    if option.read is None:
+        if attached is not None:
+            raise InvalidTaskLine(f"{name} takes no value. Write {name} alone, without ={attached}.")
+        return [True]
+    if attached is None and option.value_is_optional:
+        # the word after --cache is its time only if it looks like one, else it is the task's name
+        if rest and not rest[0].is_quoted and _DURATION.fullmatch(rest[0].text):
+            return [option.read(name, rest.pop(0).text)]
+        return [None]
+    if attached is None:
+        if not rest or (rest[0].text.startswith("-") and not rest[0].is_quoted and not is_number(rest[0].text)):
+            raise InvalidTaskLine(f"{name} needs a value, such as {name} {option.example}.")
+        attached = rest.pop(0).text
+        while attached.endswith(",") and rest and not rest[0].text.startswith("-"):
+            attached += rest.pop(0).text  # a space after a comma
+        while option.read is names_of_variables and rest and rest[0].text.startswith(","):
+            attached += rest.pop(0).text
+    return [option.read(name, attached)]
+
+
+def _unknown(name: str, where: str) -> str:
+    near = difflib.get_close_matches(name, [*OPTIONS, "--help"], n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"Unknown option {name} in {where}.{hint} `%%task --help` lists all options."
+
+
+def _record(name: str | None, options: dict[str, list[Any]], body: str) -> TaskLine:
+    """Build the record; refuses options that contradict each other."""
+    given = {option: values[0] for option, values in options.items() if not OPTIONS[option].may_repeat}
+    _check_together(given)
+    delays, exponential = given.get("--retry-delay", ((), None))
+    after = [task for tasks in options.get("--after", []) for task in tasks]
+    if name is not None and name in after:
+        raise InvalidTaskLine(f"--after {name}: a task cannot wait for itself. Name another task.")
+    return TaskLine(
+        name=name,
+        retry=RetryPolicy(retries=given.get("--retries", 0), delays_seconds=delays, exponential=exponential),
+        timeout_seconds=given.get("--timeout"),
+        inputs=given.get("--in"),
+        outputs=given.get("--out"),
+        after=tuple(dict.fromkeys(after)),
+        cache=CacheOption(ttl_seconds=given["--cache"]) if "--cache" in given else None,
+        tags=_tags(options.get("--tag", [])),
+        wait="--wait" in given,
+        local="--local" in given,
+        body=body,
+    )
+
+
+def _check_together(given: dict[str, Any]) -> None:
+    if "--retry-delay" in given and not given.get("--retries"):
+        raise InvalidTaskLine("--retry-delay has no effect without --retries. Add --retries N, or remove it.")
+    if "--local" not in given:
+        return
+    # in the kernel's own process nobody can end a cell from outside and leave its variables whole
+    for option in ("--timeout", "--cache"):
+        if option in given:
+            raise InvalidTaskLine(
+                f"{option} does not work with --local, which runs in this kernel. Remove one of them."
+            )
+
+
+def _tags(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for key, value in pairs:
+        if tags.setdefault(key, value) != value:
+            raise InvalidTaskLine(f"The tag {key!r} has two values, {tags[key]!r} and {value!r}. Remove one of them.")
+    return tags
+
+
+def complete_task_line(text_before_cursor: str, task_names: Collection[str], names: Collection[str]) -> list[str]:
+    """Return what the last, unfinished word of a line may become, sorted: whole words, to replace the one there.
+
+    Parameters
+    ----------
+    text_before_cursor
+        The text between ``%%task`` and the cursor.
+    task_names
+        Tasks that ``--after`` may name.
+    names
+        Variables that ``--in`` and ``--out`` may name.
+
+    Examples
+    --------
+    >>> complete_task_line(" train --ti", [], [])
+    ['--timeout']
+    >>> complete_task_line(" train --in model,sc", [], ["scores", "model"])
+    ['model,scores']
+    """
+    head, _, word = text_before_cursor.rpartition(" ") if " " in text_before_cursor else ("", "", text_before_cursor)
+    try:
+        before = [word.text for word in _words(head, "%%task")]
+    except InvalidTaskLine:
+        return []  # within quotes
+    option, equals, value = word.partition("=")
+    if equals and option in OPTIONS:
+        return [f"{option}={found}" for found in _complete_value(option, value, task_names, names)]
+    last = before[-1] if before else ""
+    if last in OPTIONS and OPTIONS[last].read is not None and not OPTIONS[last].value_is_optional:
+        return _complete_value(last, word, task_names, names)
+    used = {text.partition("=")[0] for text in before}
+    free = [name for name, known in OPTIONS.items() if name not in used or known.may_repeat]
+    return sorted(name for name in [*free, "--help"] if name.startswith(word)) if word[:1] in ("", "-") else []
+
+
+def _complete_value(option: str, value: str, task_names: Collection[str], names: Collection[str]) -> list[str]:
+    head, comma, last = value.rpartition(",")
+    chosen = {part.strip() for part in head.split(",")}
+    if option == "--after":
+        choices = [f'"{name}"' if " " in name else name for name in task_names]
+    elif option in ("--in", "--out"):
+        choices = list(names)
+    else:
+        choices = []
+    return sorted(f"{head}{comma}{name}" for name in choices if name.startswith(last) and name not in chosen)
