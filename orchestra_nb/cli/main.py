@@ -1,0 +1,130 @@
+"""The command ``orchestra``, also ``jupyter orchestra`` and ``python -m orchestra_nb``.
+
+Commands are imported only when they are called, so that each costs no more than it needs. Results go to stdout,
+everything else to stderr. Exit codes: 0 done, 1 it ended otherwise, 2 wrong input, 3 not found, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import io
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from orchestra_nb.errors import OrchestraError
+from orchestra_nb.version import __version__
+
+#: Name of a command to (where it is, what it does), in the order of the help.
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("orchestra_nb.cli.run:run", "Run a notebook with parameters."),
+    "runs": ("orchestra_nb.cli.runs:runs", "List runs, show one, read its logs, cancel it."),
+    "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),
+    "doctor": ("orchestra_nb.cli.doctor:doctor", "Check this installation and say how to mend it."),
+}
+
+_INTERRUPTED = 130
+
+
+class OrchestraGroup(click.Group):
+    """The group of all commands: imports one when it is called, and turns errors into messages and exit codes.
+
+    A command returns nothing or its exit code, and raises :class:`OrchestraError`.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of the help."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module_name, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module_name), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command of the arguments, or say which one was meant."""
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"The commands are: {', '.join(_COMMANDS)}."
+            ctx.fail(f"No such command {args[0]!r}. {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands into the help, importing none."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command line and exit; outside of the standalone mode return or raise as click does."""
+        words = list(sys.argv[1:] if args is None else args)
+        prog_name = prog_name or _program()
+
+        def run() -> Any:
+            return super(OrchestraGroup, self).main(words, prog_name, complete_var, standalone_mode=False, **extra)
+
+        if not standalone_mode:
+            return run()
+        _never_fail_to_print()
+        sys.exit(_exit_code(run, as_json="--json" in words))
+
+
+@click.group("orchestra", cls=OrchestraGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="orchestra")
+def main() -> None:
+    """Run notebooks and their task cells on Dask, and see what became of them."""
+
+
+def _exit_code(run: Callable[[], object], as_json: bool) -> int:
+    """Run a command line, say what went wrong if anything did, and return the exit code."""
+    try:
+        result = run()
+    except click.ClickException as error:
+        if as_json:
+            _print_error("usage", error.format_message())
+        else:
+            error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    except OrchestraError as error:
+        from orchestra_nb.operations.problems import problem_of
+
+        problem = problem_of(error)
+        if as_json:
+            _print_error(problem.code, problem.detail)
+        else:
+            click.echo(problem.detail, err=True)
+        return problem.exit_code
+    return result if isinstance(result, int) else 0
+
+
+def _print_error(code: str, message: str) -> None:
+    click.echo(json.dumps({"error": {"code": code, "message": message}}))
+
+
+def _never_fail_to_print() -> None:
+    """Write out what the terminal's encoding lacks: an icon is no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _program() -> str:
+    return "jupyter orchestra" if sys.argv[0].endswith("jupyter-orchestra") else "orchestra"

@@ -1,0 +1,301 @@
+"""``orchestra runs``: list runs, show one, read its logs, cancel it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from orchestra_nb.cli.json_output import print_json
+from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable, state_text, took
+from orchestra_nb.model.jsonable import to_readable
+from orchestra_nb.model.runs import ErrorInfo
+from orchestra_nb.model.states import State
+from orchestra_nb.operations import runs as operations
+from orchestra_nb.operations.json_encoding import encode_json
+
+if TYPE_CHECKING:
+    from orchestra_nb.operations.run_views import RunSummary
+    from orchestra_nb.operations.runs import LogPage, RunDetails
+    from orchestra_nb.store.run_store import RunStore
+
+_as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+_run_argument = click.argument("run")
+
+
+@click.group()
+def runs() -> None:
+    """List runs, show one, read its logs, cancel it.
+
+    RUN is a run's id, or its name, which means the newest run of that name.
+    """
+
+
+@runs.command()
+@click.option("--state", "states", multiple=True, metavar="STATE", help="Only these states: RUNNING,FAILED …")
+@click.option(
+    "--limit", type=click.IntRange(1, operations.MAX_RUNS), default=20, show_default=True, help="At most so many."
+)
+@_as_json_option
+def ls(states: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """List runs, the newest first."""
+    words = [word for text in states for word in text.split(",") if word.strip()]
+    with _open_store() as store:
+        page = operations.list_runs(store, limit=limit, states=words)
+    if as_json:
+        print_json({"runs": [_summary_document(run) for run in page.runs]})
+    elif page.runs:
+        _print_runs(page.runs)
+        if page.next is not None:
+            click.echo(
+                f"These are the newest {limit}. For more: --limit {min(limit * 5, operations.MAX_RUNS)}", err=True
+            )
+    elif words:
+        click.echo(f"No run is in one of the states {', '.join(words)}. `orchestra runs ls` lists all runs.")
+    else:
+        click.echo("No runs yet. Put %%task on a cell, or run `orchestra run NOTEBOOK`.")
+
+
+@runs.command()
+@_run_argument
+@_as_json_option
+def show(run: str, as_json: bool) -> None:
+    """Show a run, its tasks and its cells."""
+    with _open_store() as store:
+        details = operations.show_run(store, run)
+    if as_json:
+        print_json(_details_document(details))
+    else:
+        _print_details(details)
+
+
+@runs.command()
+@_run_argument
+@click.option("--task", metavar="TASK", help="Only what this task logged.")
+@click.option("--follow", "-f", is_flag=True, help="Wait for more until the run has ended.")
+@_as_json_option
+def logs(run: str, task: str | None, follow: bool, as_json: bool) -> None:
+    """Print what a run logged and printed; with --json one JSON object a line."""
+    with _open_store(is_lasting=follow) as store:
+        found = operations.find_run(store, run)
+        names = _TaskNames(store, found.run_id)
+        count = 0
+        for page in _log_pages(store, found.run_id, task, follow):
+            count += len(page.lines)
+            for line in page.lines:
+                name = names.name_of(line.task_run_id)
+                if as_json:
+                    click.echo(encode_json(msgspec.structs.asdict(line) | {"task": name}).decode())
+                else:
+                    click.echo(_log_text(line, name))
+    if not count and not as_json:
+        click.echo(f"Run {found.name} has logged nothing{' in this task' if task else ''}.", err=True)
+
+
+@runs.command()
+@_run_argument
+@click.option("--task", metavar="TASK", help="Only this task of the run.")
+@_as_json_option
+def cancel(run: str, task: str | None, as_json: bool) -> None:
+    """Ask a run to stop."""
+    import getpass
+
+    with _open_store() as store:
+        actor = f"command line of {getpass.getuser()}"
+        found = operations.cancel_run(store, run, task=task, actor=actor, now=datetime.now(UTC))
+    if as_json:
+        print_json({"cancelled": found.run_id})
+    else:
+        what = f"Task {task} of run {found.name}" if task else f"Run {found.name}"
+        click.echo(f"{what} was asked to stop. `orchestra runs show {found.name}` tells its state.")
+
+
+@contextlib.contextmanager
+def _open_store(is_lasting: bool = False) -> Iterator[RunStore]:
+    """Open the configured store for one command; a lasting one also looks for lost runs meanwhile."""
+    from orchestra_nb.operations.opening import Sweeper, close_store, open_store
+    from orchestra_nb.settings import load_settings
+
+    settings = load_settings()
+    store = open_store(settings)
+    with contextlib.ExitStack() as stack:
+        stack.callback(close_store, store)
+        if is_lasting:
+            stack.callback(Sweeper(store, settings.sweep_seconds).close)
+        yield store
+
+
+def _log_pages(store: RunStore, run_id: str, task: str | None, follow: bool) -> Iterator[LogPage]:
+    if follow:
+        yield from operations.follow_logs(store, run_id, task=task)
+        return
+    after = 0
+    while (page := operations.read_logs(store, run_id, task=task, after=after)).lines:
+        yield page
+        after = page.next
+
+
+class _TaskNames:
+    """Task run id to the task's name, read again only for an id that is new."""
+
+    def __init__(self, store: RunStore, run_id: str) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._names: dict[str, str] = {}
+
+    def name_of(self, task_run_id: str | None) -> str | None:
+        """Return the name; None for a line that no task logged."""
+        if task_run_id is not None and task_run_id not in self._names:
+            tasks = self._store.task_runs(self._run_id)
+            self._names = {task.task_run_id: task.name for task in tasks}
+        return self._names.get(task_run_id or "")
+
+
+def _print_runs(found: tuple[RunSummary, ...]) -> None:
+    now = datetime.now(UTC)
+    rows: list[list[str | State]] = [
+        [
+            run.name,
+            run.flow_name,
+            run.state,
+            f"{run.tasks.done}/{run.tasks.total}" if run.tasks.total else "-",
+            ago(run.created_at, now),
+            took(run.started_at, run.ended_at, now),
+            run.message,
+        ]
+        for run in found
+    ]
+    print_table(("RUN", "FLOW", "STATE", "TASKS", "CREATED", "TOOK", "MESSAGE"), rows)
+
+
+def _print_details(details: RunDetails) -> None:
+    run, now = details.run, datetime.now(UTC)
+    duration = took(run.started_at, run.ended_at, now)
+    click.echo(f"{run.name}  {printable(run.flow_name)}  {state_text(run.state)}  {duration}")
+    if run.message:
+        click.echo(printable(run.message))
+    parameters = ", ".join(f"{name}={value!r}" for name, value in _readable(run.parameters).items())
+    facts = (
+        ("id", run.run_id),
+        ("created", f"{run.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(run.created_at, now)}"),
+        ("notebook", run.notebook_path),
+        ("output", run.output_path),
+        ("parameters", parameters),
+        ("cluster", run.cluster),
+    )
+    for name, value in facts:
+        if value:
+            click.echo(f"  {name:<12}{one_line(value)}")
+    _print_tasks(details, now)
+    _print_cells(details, now)
+    if details.tasks or details.cells:
+        click.echo(f"\nIts logs: orchestra runs logs {run.name}")
+
+
+def _print_tasks(details: RunDetails, now: datetime) -> None:
+    if not details.tasks:
+        return
+    click.echo()
+    rows: list[list[str | State]] = [
+        [
+            task.name,
+            task.state,
+            took(task.started_at, task.ended_at, now),
+            f"{task.attempt} of {task.max_attempts}",
+            task.worker or "-",
+            _error_text(task.error) if task.error else task.message,
+        ]
+        for task in details.tasks
+    ]
+    print_table(("TASK", "STATE", "TOOK", "ATTEMPT", "WORKER", "MESSAGE"), rows)
+
+
+def _print_cells(details: RunDetails, now: datetime) -> None:
+    if not details.cells:
+        return
+    click.echo()
+    rows: list[list[str | State]] = [
+        [
+            str(cell.index + 1),
+            cell.state,
+            took(cell.started_at, cell.ended_at, now),
+            cell.title,
+            _error_text(cell.error) if cell.error else "",
+        ]
+        for cell in details.cells
+    ]
+    print_table(("CELL", "STATE", "TOOK", "TITLE", "ERROR"), rows)
+
+
+def _error_text(error: ErrorInfo) -> str:
+    where = [error.cell] if error.cell else []
+    if error.line is not None:
+        where.append(f"line {error.line}")
+    return f"{error.type}: {one_line(error.message)}" + (f" ({', '.join(where)})" if where else "")
+
+
+def _log_text(line: operations.NumberedLine, task: str | None) -> str:
+    level = f"{logging.getLevelName(line.level)} " if line.level >= logging.WARNING else ""
+    source = f"{printable(task)}: " if task else ""
+    return f"{line.at:%H:%M:%S} {level}{source}{printable(line.message)}"
+
+
+def _summary_document(run: RunSummary) -> dict[str, object]:
+    document: dict[str, object] = msgspec.to_builtins(run)
+    return document | {"parameters": _readable(run.parameters)}
+
+
+def _details_document(details: RunDetails) -> dict[str, object]:
+    """Return a run in the form of ``orchestra run --json``, with more fields."""
+    run = details.run
+    return {
+        "run_id": run.run_id,
+        "name": run.name,
+        "flow_name": run.flow_name,
+        "kind": run.kind,
+        "state": run.state,
+        "message": run.message,
+        "notebook": run.notebook_path,
+        "output": run.output_path,
+        "parameters": _readable(run.parameters),
+        "cluster": run.cluster,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "cells": [
+            {
+                "index": cell.index,
+                "id": cell.cell_id,
+                "state": cell.state,
+                "title": cell.title,
+                "started_at": cell.started_at,
+                "ended_at": cell.ended_at,
+                "error": cell.error,
+            }
+            for cell in details.cells
+        ],
+        "tasks": [
+            {
+                "id": task.task_run_id,
+                "name": task.name,
+                "state": task.state,
+                "message": task.message,
+                "attempts": task.attempt,
+                "started_at": task.started_at,
+                "ended_at": task.ended_at,
+                "worker": task.worker,
+                "error": task.error,
+                "upstream": task.upstream,
+            }
+            for task in details.tasks
+        ],
+    }
+
+
+def _readable(parameters: dict[str, object]) -> dict[str, object]:
+    return {name: to_readable(value) for name, value in parameters.items()}

@@ -1,0 +1,87 @@
+"""Opens the configured store, once for each process and URL.
+
+Whoever opens the store also looks for runs whose driver died unseen: once at the opening, and every few seconds in a
+process that lives on (a server, a kernel). So a lost run is found as long as anybody at all uses the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from orchestra_nb.errors import StoreUnavailable
+from orchestra_nb.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from orchestra_nb.store.run_store import RunStore
+
+_log = logging.getLogger(__name__)
+_lock = threading.Lock()
+_stores: dict[str, RunStore] = {}
+
+
+def open_store(settings: Settings | None = None) -> RunStore:
+    """Return the store of these settings, created or upgraded, and swept once by this process.
+
+    The same object for the same URL as long as it is not closed. May be called from any thread; imports SQLAlchemy.
+
+    Raises
+    ------
+    StoreUnavailable
+        The store cannot be reached, or was written by a newer version.
+    """
+    settings = settings or load_settings()
+    url = settings.resolved_store_url
+    with _lock:
+        store = _stores.get(url)
+        if store is None:
+            from orchestra_nb.store.database import open_database
+            from orchestra_nb.store.run_store import RunStore
+
+            store = _stores[url] = RunStore(open_database(url))
+            _sweep_quietly(store)
+        return store
+
+
+def close_store(store: RunStore) -> None:
+    """Close a store's connections; a later :func:`open_store` opens it again."""
+    with _lock:
+        for url, opened in list(_stores.items()):
+            if opened is store:
+                del _stores[url]
+    store.database.close()
+
+
+class Sweeper:
+    """Looks for runs whose driver died, every few seconds, in a thread of its own, until closed.
+
+    For processes that live on. A sweep that fails (the database is locked or read-only) is repeated at the next turn.
+    """
+
+    def __init__(self, store: RunStore, every_seconds: float) -> None:
+        self._store = store
+        self._every_seconds = every_seconds
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="orchestra-sweeper", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread and wait for it. May be called twice."""
+        self._closing.set()
+        self._thread.join()
+
+    def _loop(self) -> None:
+        while not self._closing.wait(self._every_seconds):
+            _sweep_quietly(self._store)
+
+
+def _sweep_quietly(store: RunStore) -> None:
+    """Sweep; a store that cannot be written now is no reason to fail whoever only wants to read."""
+    from orchestra_nb.services.recovery import sweep
+
+    with contextlib.suppress(StoreUnavailable):
+        for run in sweep(store, datetime.now(UTC)):
+            _log.info("Run %s of %s is %s: %s", run.name, run.flow_name, run.state, run.message)

@@ -1,0 +1,85 @@
+"""What changed in the store since a sequence number, as the full newest records: the base of every live view."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, MutableMapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from orchestra_nb.operations.run_views import CellView, RunSummary, TaskView, cell_views, run_summaries, task_views
+
+if TYPE_CHECKING:
+    from orchestra_nb.store.run_store import RunStore
+
+#: Changes that one reader may lag behind before it is told to read everything anew.
+MAX_BEHIND = 5_000
+
+#: Changes that go into one answer.
+MAX_CHANGES = 1_000
+
+
+class RunChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What is new up to ``sequence``.
+
+    Parameters
+    ----------
+    sequence
+        Pass it as ``since`` for what follows.
+    reset
+        The changes are not kept, or too many: read the runs anew, then go on from ``sequence``.
+    runs
+        Runs that changed, or whose task runs did.
+    logs
+        The ids of runs that logged something.
+    """
+
+    sequence: int
+    reset: bool = False
+    runs: tuple[RunSummary, ...] = ()
+    tasks: tuple[TaskView, ...] = ()
+    cells: tuple[CellView, ...] = ()
+    logs: tuple[str, ...] = ()
+
+
+def last_sequence(store: RunStore) -> int:
+    """Return the sequence number of the newest change, 0 in an empty store."""
+    from orchestra_nb.store.event_log import EventLog
+
+    return EventLog(store.database).last_sequence()
+
+
+def changes_since(
+    store: RunStore, sequence: int, expected: MutableMapping[tuple[str, str], float | None] | None = None
+) -> RunChanges:
+    """Return what changed after ``sequence``, at most :data:`MAX_CHANGES` changes at once.
+
+    The records are those of now, so they may be newer than the ``sequence`` of the answer, never older.
+
+    Parameters
+    ----------
+    expected
+        As ``known`` of :func:`~orchestra_nb.operations.run_views.task_views`.
+    """
+    from orchestra_nb.store.event_log import EventLog
+
+    log = EventLog(store.database)
+    newest = log.last_sequence()
+    if not newest - MAX_BEHIND <= sequence <= newest:
+        return RunChanges(sequence=newest, reset=True)
+    changes = log.changes_since(sequence, MAX_CHANGES)
+    tasks = store.get_task_runs(changes.tasks)
+    runs = store.get_runs(dict.fromkeys((*changes.runs, *(task.run_id for task in tasks))))
+    return RunChanges(
+        sequence=changes.sequence,
+        runs=run_summaries(store, runs),
+        tasks=task_views(store, tasks, {run.run_id: run.flow_name for run in runs}, expected),
+        cells=_cells(store, changes.cells),
+        logs=changes.logs,
+    )
+
+
+def _cells(store: RunStore, keys: Collection[tuple[str, int]]) -> tuple[CellView, ...]:
+    wanted = set(keys)
+    found = (cell for run_id in sorted({run_id for run_id, _ in wanted}) for cell in store.cell_runs(run_id))
+    return cell_views(cell for cell in found if (cell.run_id, cell.index) in wanted)

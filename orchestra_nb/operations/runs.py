@@ -1,0 +1,294 @@
+"""Runs that are in the store: list, show, read their logs, ask them to stop.
+
+One function for each verb; the command line and the server only translate. Every function takes the open store, so
+importing this module loads no SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from orchestra_nb.errors import Conflict, InvalidInput, RunNotFound, TaskNotFound
+from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
+from orchestra_nb.model.states import State
+from orchestra_nb.operations.run_views import (
+    CellView,
+    RunSummary,
+    TaskView,
+    cell_views,
+    run_summaries,
+    run_summary,
+    task_views,
+)
+
+if TYPE_CHECKING:
+    from orchestra_nb.store.run_store import RunStore
+
+#: The most runs, and the most log lines, that one call returns.
+MAX_RUNS = 500
+MAX_LINES = 10_000
+
+_LONGEST_NAME = 200
+_FOLLOW_SECONDS = 1.0
+
+
+class RunPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some runs, the newest first; ``next`` is what to pass as ``before`` for those that follow, None at the end."""
+
+    runs: tuple[RunSummary, ...]
+    next: str | None
+
+
+class RunDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """A run with its task runs in the order of their creation and its cells in the notebook's order."""
+
+    run: RunSummary
+    tasks: tuple[TaskView, ...]
+    cells: tuple[CellView, ...]
+
+
+class NumberedLine(LogLine, frozen=True, kw_only=True):
+    """A log line with its place in the store's order."""
+
+    sequence: int
+
+
+class LogPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Log lines in order; ``next`` is what to pass as ``after`` for those that follow."""
+
+    lines: tuple[NumberedLine, ...]
+    next: int
+
+
+def list_runs(
+    store: RunStore,
+    *,
+    limit: int = 50,
+    before: str | None = None,
+    states: Sequence[str] = (),
+    kind: str | None = None,
+    flow_name: str | None = None,
+) -> RunPage:
+    """Return runs, the newest first.
+
+    Parameters
+    ----------
+    before
+        Only runs older than the one with this id.
+    states
+        Words of :class:`State`, in either case; empty means all.
+    kind
+        A word of :class:`RunKind`; None means all.
+
+    Raises
+    ------
+    InvalidInput
+        A limit, an id or a word is none; the message lists what is.
+    """
+    if not 1 <= limit <= MAX_RUNS:
+        raise InvalidInput(f"The limit {limit} is not between 1 and {MAX_RUNS}.")
+    if before is not None and not _is_id(before):
+        raise InvalidInput(f"{_shown(before)} is no run id. Pass the `next` of the page before, 32 hexadecimal digits.")
+    if flow_name is not None and ("\0" in flow_name or not _is_unicode(flow_name)):
+        raise InvalidInput(f"{_shown(flow_name)} is no name of a flow.")
+    found = store.list_runs(
+        limit=limit + 1,
+        before=before,
+        states=[_state(word) for word in states] or None,
+        kind=_kind(kind),
+        flow_name=flow_name,
+    )
+    runs = found[:limit]
+    return RunPage(runs=run_summaries(store, runs), next=runs[-1].run_id if len(found) > limit else None)
+
+
+def find_run(store: RunStore, id_or_name: str) -> Run:
+    """Return the run with this id, or the newest with this name.
+
+    Raises
+    ------
+    RunNotFound
+        There is none.
+    """
+    if not _is_text(id_or_name):  # also keeps what a database refuses (NUL) away from it
+        raise RunNotFound(f"No run {_shown(id_or_name)}. `orchestra runs ls` lists the runs.")
+    return store.get_run(id_or_name)
+
+
+def show_run(store: RunStore, id_or_name: str) -> RunDetails:
+    """Return one run with its tasks and cells.
+
+    Raises
+    ------
+    RunNotFound
+        There is no run with this id or name.
+    """
+    run = find_run(store, id_or_name)
+    tasks = store.task_runs(run.run_id)
+    return RunDetails(
+        run=run_summary(run, Counter(task.state for task in tasks)),
+        tasks=task_views(store, tasks, {run.run_id: run.flow_name}),
+        cells=cell_views(store.cell_runs(run.run_id)),
+    )
+
+
+def list_tasks(store: RunStore, id_or_name: str) -> tuple[TaskView, ...]:
+    """Return the task runs of a run, in the order of their creation.
+
+    Raises
+    ------
+    RunNotFound
+        There is no run with this id or name.
+    """
+    run = find_run(store, id_or_name)
+    return task_views(store, store.task_runs(run.run_id), {run.run_id: run.flow_name})
+
+
+def read_logs(
+    store: RunStore, id_or_name: str, *, task: str | None = None, after: int = 0, limit: int = 1000
+) -> LogPage:
+    """Return log lines of a run, in order.
+
+    Parameters
+    ----------
+    task
+        Only lines of this task run: its id, or a task's name, which means its newest run.
+    after
+        Only lines behind this sequence number.
+
+    Raises
+    ------
+    RunNotFound, TaskNotFound
+        There is no run, or no task run, with this id or name.
+    InvalidInput
+        ``after`` or ``limit`` is out of range.
+    """
+    if after < 0 or after >= 1 << 63:
+        raise InvalidInput(f"{after} is no sequence number.")
+    if not 1 <= limit <= MAX_LINES:
+        raise InvalidInput(f"The limit {limit} is not between 1 and {MAX_LINES}.")
+    run = find_run(store, id_or_name)
+    task_run_id = find_task(store, run, task).task_run_id if task is not None else None
+    found = store.log_lines(run.run_id, task_run_id=task_run_id, after=after, limit=limit)
+    lines = tuple(NumberedLine(sequence=sequence, **msgspec.structs.asdict(line)) for sequence, line in found)
+    return LogPage(lines=lines, next=lines[-1].sequence if lines else after)
+
+
+def follow_logs(store: RunStore, id_or_name: str, *, task: str | None = None) -> Iterator[LogPage]:
+    """Yield the log lines of a run, those that are there and those that come, until it has ended.
+
+    Waits in this thread; wakes at each write to the store.
+
+    Raises
+    ------
+    RunNotFound, TaskNotFound
+        There is no run, or no task run, with this id or name.
+    """
+    from orchestra_nb.store.event_log import ChangeWatcher
+
+    run = find_run(store, id_or_name)
+    task_run_id = find_task(store, run, task).task_run_id if task is not None else None
+    after = 0
+    with closing(ChangeWatcher(store.database)) as watcher:
+        while True:
+            has_ended = store.get_run(run.run_id).state.is_terminal  # before the lines: those after its end are few
+            page = read_logs(store, run.run_id, task=task_run_id, after=after)
+            after = page.next
+            if page.lines:
+                yield page
+            elif has_ended:
+                return
+            else:
+                watcher.wait(_FOLLOW_SECONDS)
+
+
+def cancel_run(store: RunStore, id_or_name: str, *, actor: str, now: datetime, task: str | None = None) -> Run:
+    """Ask the driver of a run to stop it, or one of its tasks, and return the run as it was.
+
+    The request is stored when this returns; the driver acts on it within about a second.
+
+    Parameters
+    ----------
+    actor
+        Who asks, for the run's history.
+    task
+        The id or the name of a task run: only this one is stopped.
+
+    Raises
+    ------
+    RunNotFound, TaskNotFound
+        There is no run, or no task run, with this id or name.
+    Conflict
+        It has ended already.
+    """
+    run = find_run(store, id_or_name)
+    wanted: Run | TaskRun = run if task is None else find_task(store, run, task)
+    task_run_id = wanted.task_run_id if isinstance(wanted, TaskRun) else None
+    if wanted.state.is_terminal or not store.request_cancel(run.run_id, task_run_id, actor, now):
+        what = f"Run {run.name}" if task_run_id is None else f"Task {wanted.name} of run {run.name}"
+        raise Conflict(f"{what} has ended already ({_newest_state(store, run, task_run_id)}): nothing to cancel.")
+    return run
+
+
+def find_task(store: RunStore, run: Run, id_or_name: str) -> TaskRun:
+    """Return the task run of a run with this id, or the newest with this name.
+
+    Raises
+    ------
+    TaskNotFound
+        There is none; the message names those that are.
+    """
+    tasks = store.task_runs(run.run_id)
+    for task in reversed(tasks):
+        if id_or_name in (task.task_run_id, task.name):
+            return task
+    names = ", ".join(dict.fromkeys(task.name for task in tasks)) or "none"
+    raise TaskNotFound(f"Run {run.name} has no task {_shown(id_or_name)}. Its tasks: {names}.")
+
+
+def _newest_state(store: RunStore, run: Run, task_run_id: str | None) -> State:
+    if task_run_id is None:
+        return store.get_run(run.run_id).state
+    return find_task(store, run, task_run_id).state
+
+
+def _state(word: str) -> State:
+    try:
+        return State(word.strip().upper())
+    except ValueError:
+        raise InvalidInput(f"{_shown(word)} is no state. The states are: {', '.join(State)}.") from None
+
+
+def _kind(word: str | None) -> RunKind | None:
+    try:
+        return RunKind(word.lower()) if word is not None else None
+    except ValueError:
+        kinds = ", ".join(kind.value for kind in RunKind)
+        raise InvalidInput(f"{_shown(word or '')} is no kind of run. The kinds are: {kinds}.") from None
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 32 and not set(text) - set("0123456789abcdef")
+
+
+def _is_text(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST_NAME and text.isprintable()
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # lone surrogates, from undecodable bytes on a command line
+        return False
+    return True
+
+
+def _shown(text: str) -> str:
+    """Return what somebody typed, quoted, without control characters and not too long for a message."""
+    return repr(text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…")

@@ -1,0 +1,118 @@
+"""What all REST handlers share: who may call, how answers and errors look, how the store is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from jupyter_server.auth.decorator import allow_unauthenticated
+from jupyter_server.base.handlers import APIHandler
+from tornado import web
+
+from orchestra_nb.errors import InvalidInput, OrchestraError
+from orchestra_nb.operations.json_encoding import encode_json
+from orchestra_nb.operations.problems import problem_of
+
+if TYPE_CHECKING:
+    from orchestra_nb.server.store_access import StoreAccess
+    from orchestra_nb.store.run_store import RunStore
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: The resource that authorizers are asked about.
+AUTH_RESOURCE = "orchestra"
+
+
+class OrchestraAPIHandler(APIHandler):
+    """A REST handler: JSON out, errors as problem+json (RFC 9457), nothing for the unauthenticated.
+
+    Handlers still put ``@web.authenticated`` and ``@authorized`` on each method; :meth:`prepare` is the net below, for
+    methods that a handler does not have, and for servers that let unmarked methods through.
+    """
+
+    auth_resource = AUTH_RESOURCE
+
+    def initialize(self, access: StoreAccess) -> None:
+        """Take the way to the store from the route."""
+        self._access = access
+
+    async def prepare(self) -> None:  # type: ignore[override]  # as APIHandler itself
+        """Refuse whoever is not logged in, whatever the method."""
+        await super().prepare()
+        is_preflight = self.request.method == "OPTIONS" and bool(self.allow_origin or self.allow_origin_pat)
+        if self.current_user is None and not is_preflight:
+            raise web.HTTPError(403)
+
+    @allow_unauthenticated
+    def options(self, *args: Any, **kwargs: Any) -> None:
+        """Answer a preflight request; without a credential only where the server allows other origins."""
+        super().options()
+
+    async def call(self, function: Callable[Concatenate[RunStore, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what a function of ``operations`` gives for the open store; it runs in a thread."""
+        return await self._access.call(function, *args, **kwargs)
+
+    def answer(self, body: object, status: int = 200) -> None:
+        """Finish with a record, or with containers of records, as JSON."""
+        self.set_status(status)
+        self.set_header("Cache-Control", "no-store")
+        self.finish(encode_json(body))
+
+    def integer(self, name: str, default: int) -> int:
+        """Return an integer of the query.
+
+        Raises
+        ------
+        InvalidInput
+            It is none.
+        """
+        text = self.get_query_argument(name, None)
+        if text is None:
+            return default
+        if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) <= 20):
+            raise InvalidInput(f"{name}={text[:40]!r} is no whole number.")
+        return int(text)
+
+    def words(self, name: str) -> list[str]:
+        """Return the words of a list with commas in the query."""
+        return [word for word in self.get_query_argument(name, "").split(",") if word]
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Log errors that are answers as one line, others with their trace."""
+        if isinstance(value, OrchestraError):
+            self.log.debug("%s %s: %s", self.request.method, self.request.path, value)
+        else:
+            super().log_exception(typ, value, tb)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer with a problem; what is not ours to tell stays in the server's log."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(error, OrchestraError):
+            problem = problem_of(error)
+            status, code, title, detail = problem.status, problem.code, problem.title, problem.detail
+        else:
+            status, title = status_code, _phrase(status_code)
+            code = title.lower().replace(" ", "_")
+            told = error.log_message if isinstance(error, web.HTTPError) and status < 500 else None
+            detail = told or ("The server's log says more." if status >= 500 else title)
+        self.set_status(status)
+        body = {"type": f"urn:orchestra-nb:{code}", "title": title, "status": status, "detail": detail, "code": code}
+        self.finish(encode_json(body), set_content_type="application/problem+json")
+
+
+class UnknownRouteHandler(OrchestraAPIHandler):
+    """Answers what no other route does."""
+
+    async def prepare(self) -> None:  # type: ignore[override]  # as APIHandler itself
+        """Say that there is nothing, to those who are logged in."""
+        await super().prepare()
+        raise web.HTTPError(404, "There is no such route.")
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"

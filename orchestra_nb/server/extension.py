@@ -1,0 +1,70 @@
+"""The Jupyter server extension: REST and a live stream of runs under ``/orchestra/api/v1/``.
+
+Loading it imports neither SQLAlchemy nor anything else heavy and opens nothing, so it does not slow the server's start:
+the store is opened by the first request that needs it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from jupyter_server.extension.application import ExtensionApp
+from traitlets import Unicode
+
+from orchestra_nb.server.run_handlers import run_routes, unknown_routes
+from orchestra_nb.server.store_access import StoreAccess
+from orchestra_nb.server.stream_handler import stream_routes
+from orchestra_nb.version import __version__
+
+_SQLITE = "sqlite:///"
+
+
+class OrchestraExtension(ExtensionApp):
+    """Serves the runs in the store to JupyterLab.
+
+    The traits hold for this server and for the kernels that it starts, where the environment does not say otherwise.
+    """
+
+    name = "orchestra_nb"
+    version = __version__
+    description = "Tasks and flows from notebooks, on Dask."
+    load_other_extensions = True
+
+    store_url = Unicode(
+        "", help="SQLAlchemy URL of the store; empty means SQLite in Jupyter's data folder. As ORCHESTRA_STORE_URL."
+    ).tag(config=True)
+    cluster = Unicode(
+        "", help="The Dask cluster of task cells: 'local', an address, or JSON with a class. As ORCHESTRA_CLUSTER."
+    ).tag(config=True)
+
+    def initialize_settings(self) -> None:
+        """Put the traits where this process and its kernels read settings, and make the access to the store."""
+        self._exported: dict[str, str] = {}
+        store_url = self.store_url
+        if (
+            store_url.startswith(_SQLITE) and store_url != f"{_SQLITE}:memory:"
+        ):  # a relative path means another file in a kernel's folder
+            store_url = _SQLITE + os.path.abspath(store_url.removeprefix(_SQLITE))
+        exports = (
+            ("ORCHESTRA_STORE_URL", store_url),
+            ("ORCHESTRA_CLUSTER", self.cluster),
+            # what the wheel that brought this brought for the front end, too: kernels need to make no widgets
+            ("ORCHESTRA_LABEXTENSION", __version__),
+        )
+        for variable, value in exports:
+            if value and variable not in os.environ:
+                os.environ[variable] = self._exported[variable] = value
+        self._access = StoreAccess(self.log)
+
+    def initialize_handlers(self) -> None:
+        """Register the routes."""
+        arguments = {"access": self._access}
+        routes = (*run_routes, *stream_routes, *unknown_routes)
+        self.handlers.extend((route, handler, arguments) for route, handler in routes)
+
+    async def stop_extension(self) -> None:
+        """End the stream and its clients, and close the store."""
+        await self._access.close()
+        for variable, value in self._exported.items():
+            if os.environ.get(variable) == value:
+                del os.environ[variable]

@@ -1,0 +1,95 @@
+"""The server's one way to the store: opened at the first use, in threads of its own, never on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from orchestra_nb.errors import InvalidSetting, StoreUnavailable
+from orchestra_nb.server.run_stream import Log, RunStream
+from orchestra_nb.settings import load_settings
+
+if TYPE_CHECKING:
+    from orchestra_nb.operations.opening import Sweeper
+    from orchestra_nb.store.run_store import RunStore
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_THREADS = 4
+
+
+class StoreAccess:
+    """Calls functions of ``operations`` with the open store, in a few threads.
+
+    Made once for each server; its methods are called on the event loop only. Opening is tried again by the next call
+    when it failed, so a store that was unreachable for a while needs no restart of the server.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="orchestra-store")
+        self._opening = asyncio.Lock()
+        self._store: RunStore | None = None
+        self._sweeper: Sweeper | None = None
+        self._stream: RunStream | None = None
+        self._is_closed = False
+
+    async def call(self, function: Callable[Concatenate[RunStore, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return ``function(store, *args, **kwargs)``, run in a thread.
+
+        Raises
+        ------
+        StoreUnavailable
+            The store cannot be opened, or the server is stopping.
+        """
+        store = await self._opened()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(store, *args, **kwargs))
+
+    async def stream(self) -> RunStream:
+        """Return the stream of changes of the open store."""
+        store = await self._opened()
+        if self._stream is None:
+            self._stream = RunStream(store, self.call, self._log)
+        return self._stream
+
+    async def close(self) -> None:
+        """End the stream, wait for the calls that run, and close the store. May be called twice."""
+        self._is_closed = True
+        if self._stream is not None:
+            await self._stream.close()
+        async with self._opening:
+            await asyncio.to_thread(self._close_now)
+
+    async def _opened(self) -> RunStore:
+        if self._store is not None and not self._is_closed:
+            return self._store
+        async with self._opening:
+            if self._is_closed:
+                raise StoreUnavailable("The server is stopping.")
+            if self._store is None:
+                self._store = await asyncio.get_running_loop().run_in_executor(self._threads, self._open_now)
+            return self._store
+
+    def _open_now(self) -> RunStore:
+        from orchestra_nb.operations.opening import Sweeper, open_store
+
+        try:
+            settings = load_settings()
+        except InvalidSetting as error:  # not the fault of whoever sent the request
+            raise StoreUnavailable(str(error)) from error
+        store = open_store(settings)
+        self._sweeper = Sweeper(store, settings.sweep_seconds)
+        return store
+
+    def _close_now(self) -> None:
+        from orchestra_nb.operations.opening import close_store
+
+        if self._sweeper is not None:
+            self._sweeper.close()
+        self._threads.shutdown(wait=True)
+        if self._store is not None:
+            close_store(self._store)
+        self._store = self._sweeper = None

@@ -1,0 +1,324 @@
+"""``orchestra runs``: what people read, what scripts read, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from orchestra_nb.cli.main import main
+from orchestra_nb.model.events import (
+    CellRunChanged,
+    LogsWritten,
+    RunCreated,
+    RunStateChanged,
+    TaskRunCreated,
+    TaskRunStateChanged,
+)
+from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine, Run, RunKind, TaskRun
+from orchestra_nb.model.states import State
+from orchestra_nb.store.database import open_database
+from orchestra_nb.store.run_store import RunStore
+
+NOW = datetime.now(UTC)
+
+RUN = Run(
+    run_id=f"{1:032x}",
+    name="calm-fox",
+    flow_name="report",
+    kind=RunKind.NOTEBOOK,
+    state=State.PENDING,
+    created_at=NOW - timedelta(minutes=5, seconds=1),
+    notebook_path="/notebooks/report.ipynb",
+    parameters={"region": "EU", "limit": float("-inf"), "share": float("nan")},
+    driver_id="driver-1",
+)
+LOAD = TaskRun(task_run_id="a" * 32, run_id=RUN.run_id, name="load", state=State.PENDING, created_at=RUN.created_at)
+PLOT = TaskRun(
+    task_run_id="b" * 32,
+    run_id=RUN.run_id,
+    name="plot",
+    state=State.PENDING,
+    created_at=RUN.created_at,
+    upstream=(LOAD.task_run_id,),
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunStore]:
+    url = f"sqlite:///{tmp_path / 'orchestra.db'}"
+    monkeypatch.setenv("ORCHESTRA_STORE_URL", url)
+    database = open_database(url)
+    yield RunStore(database)
+    database.close()
+
+
+@pytest.fixture
+def failed_run(store: RunStore) -> Run:
+    """A run whose first task failed, in its second cell."""
+    error = ErrorInfo(type="ValueError", message="could not convert 'n/a'", cell="load", line=3)
+    start = RUN.created_at
+
+    def task(record: TaskRun, state: State, seconds: int, **fields: object) -> TaskRunStateChanged:
+        at = start + timedelta(seconds=seconds)
+        return TaskRunStateChanged(run_id=RUN.run_id, task_run_id=record.task_run_id, state=state, at=at, **fields)
+
+    def cell(index: int, state: State) -> CellRunChanged:
+        return CellRunChanged(cell=CellRun(run_id=RUN.run_id, index=index, cell_id=f"c{index}", state=state, title="x"))
+
+    store.apply(
+        [
+            RunCreated(run=RUN),
+            RunStateChanged(run_id=RUN.run_id, state=State.RUNNING, at=start),
+            TaskRunCreated(task_run=LOAD),
+            TaskRunCreated(task_run=PLOT),
+            cell(0, State.COMPLETED),
+            cell(1, State.FAILED),
+            task(LOAD, State.RUNNING, 1, attempt=1, worker="worker 1"),
+            task(LOAD, State.FAILED, 43, error=error),
+            task(PLOT, State.UPSTREAM_FAILED, 43, message="needs load"),
+            RunStateChanged(
+                run_id=RUN.run_id, state=State.FAILED, at=start + timedelta(seconds=60), message="Task load failed"
+            ),
+        ]
+    )
+    return RUN
+
+
+def orchestra(*words: str) -> Result:
+    return CliRunner().invoke(main, words)
+
+
+def test_an_empty_list_teaches_the_first_step(store: RunStore) -> None:
+    shown = orchestra("runs", "ls")
+
+    assert shown.exit_code == 0
+    assert shown.stdout == "No runs yet. Put %%task on a cell, or run `orchestra run NOTEBOOK`.\n"
+    assert json.loads(orchestra("runs", "ls", "--json").stdout) == {"runs": []}
+
+
+def test_the_list_is_plain_columns_when_it_is_not_a_terminal(failed_run: Run) -> None:
+    shown = orchestra("runs", "ls")
+
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert [line.split("  ") for line in map(_squeeze, shown.stdout.splitlines())] == [
+        ["RUN", "FLOW", "STATE", "TASKS", "CREATED", "TOOK", "MESSAGE"],
+        ["calm-fox", "report", "✕ Failed", "2/2", "5 min ago", "01:00", "Task load failed"],
+    ]
+
+
+def test_on_a_terminal_the_list_has_colours_and_fits(failed_run: Run) -> None:
+    terminal, program = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "60"}
+    command = [sys.executable, "-m", "orchestra_nb", "runs", "ls"]
+    with subprocess.Popen(command, stdout=program, env=environment):
+        os.close(program)
+        shown = _read_terminal(terminal)
+
+    heading, row = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
+    assert "\x1b[31m✕ Failed" in shown
+    assert (heading.split()[0], row.split()[0], row.rstrip()[-1]) == ("RUN", "calm-fox", "…")
+    assert max(len(heading), len(row)) <= 60
+
+
+def test_the_list_for_scripts_has_everything(failed_run: Run) -> None:
+    (run,) = json.loads(orchestra("runs", "ls", "--json").stdout)["runs"]
+
+    assert (run["run_id"], run["state"], run["tasks"]) == (RUN.run_id, "FAILED", {"total": 2, "done": 2, "failed": 2})
+    assert run["parameters"] == {"region": "EU", "limit": "-Infinity", "share": "NaN"}
+    assert datetime.fromisoformat(run["created_at"]) == RUN.created_at
+
+
+def test_the_list_is_filtered_and_limited_and_says_when_there_is_more(store: RunStore) -> None:
+    numbered = [_numbered(number) for number in range(2, 9)]
+    store.apply([RunCreated(run=run) for run in numbered])
+    store.apply([RunStateChanged(run_id=numbered[0].run_id, state=State.RUNNING, at=NOW)])
+
+    limited = orchestra("runs", "ls", "--limit", "3")
+    running = orchestra("runs", "ls", "--state", "running,failed", "--json")
+    none = orchestra("runs", "ls", "--state", "MISSED")
+
+    assert [line.split()[0] for line in limited.stdout.splitlines()] == ["RUN", "fox-8", "fox-7", "fox-6"]
+    assert limited.stderr == "These are the newest 3. For more: --limit 15\n"
+    assert [run["name"] for run in json.loads(running.stdout)["runs"]] == ["fox-2"]
+    assert none.stdout == "No run is in one of the states MISSED. `orchestra runs ls` lists all runs.\n"
+
+
+def test_a_run_is_shown_with_its_tasks_and_cells(failed_run: Run) -> None:
+    shown = orchestra("runs", "show", "calm-fox")
+
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    lines = [_squeeze(line) for line in shown.stdout.splitlines()]
+    assert lines[:3] == ["calm-fox  report  ✕ Failed  01:00", "Task load failed", f"  id  {RUN.run_id}"]
+    assert "  parameters  region='EU', limit='-Infinity', share='NaN'" in lines
+    assert lines[-9:] == [
+        "TASK  STATE  TOOK  ATTEMPT  WORKER  MESSAGE",
+        "load  ✕ Failed  00:42  1 of 1  worker 1  ValueError: could not convert 'n/a' (load, line 3)",
+        "plot  ↥ Upstream failed  -  0 of 1  -  needs load",
+        "",
+        "CELL  STATE  TOOK  TITLE  ERROR",
+        "1  ✓ Completed  -  x",
+        "2  ✕ Failed  -  x",
+        "",
+        "Its logs: orchestra runs logs calm-fox",
+    ]
+
+
+def test_a_run_for_scripts_has_the_form_of_orchestra_run(failed_run: Run) -> None:
+    document = json.loads(orchestra("runs", "show", RUN.run_id, "--json").stdout)
+
+    assert {"run_id", "state", "message", "output", "parameters", "cells", "tasks"} <= document.keys()
+    assert (document["state"], document["parameters"]["limit"]) == ("FAILED", "-Infinity")
+    assert [(cell["index"], cell["id"], cell["state"]) for cell in document["cells"]] == [
+        (0, "c0", "COMPLETED"),
+        (1, "c1", "FAILED"),
+    ]
+    load, plot = document["tasks"]
+    assert (load["name"], load["state"], load["attempts"], load["worker"]) == ("load", "FAILED", 1, "worker 1")
+    assert load["error"]["type"] == "ValueError"
+    assert plot["upstream"] == [load["id"]]
+
+
+def test_logs_name_the_task_and_the_level_that_matters(store: RunStore, failed_run: Run) -> None:
+    at = datetime(2026, 11, 2, 8, 0, 12, tzinfo=UTC)
+    lines = (
+        LogLine(run_id=RUN.run_id, at=at, message="begin"),
+        LogLine(run_id=RUN.run_id, at=at, message="half\tdone", task_run_id=LOAD.task_run_id),
+        LogLine(run_id=RUN.run_id, at=at, message="no rows", level=30, task_run_id=PLOT.task_run_id),
+    )
+    store.apply([LogsWritten(lines=lines)])
+
+    everything = orchestra("runs", "logs", "calm-fox")
+    of_load = orchestra("runs", "logs", "calm-fox", "--task", "load", "--json")
+
+    assert everything.stdout.splitlines() == [
+        "08:00:12 begin",
+        "08:00:12 load: half\tdone",
+        "08:00:12 WARNING plot: no rows",
+    ]
+    (line,) = [json.loads(text) for text in of_load.stdout.splitlines()]
+    assert (line["message"], line["task"], line["level"], line["at"]) == (
+        "half\tdone",
+        "load",
+        20,
+        "2026-11-02T08:00:12Z",
+    )
+
+
+def test_what_users_write_cannot_drive_the_terminal(store: RunStore) -> None:
+    evil = "\x1b[2Jcleared \u202egnp.exe"
+    store.apply(
+        [
+            RunCreated(run=_numbered(2, flow_name=evil)),
+            LogsWritten(lines=(LogLine(run_id=f"{2:032x}", at=NOW, message=evil),)),
+        ]
+    )
+
+    shown = [orchestra("runs", *words).stdout for words in (["ls"], ["show", "fox-2"], ["logs", "fox-2"])]
+
+    assert [r"\x1b[2Jcleared \u202egnp.exe" in text for text in shown] == [True, True, True]
+    assert not any("\x1b" in text or "\u202e" in text for text in shown)
+
+
+def test_following_logs_ends_with_the_run(store: RunStore) -> None:
+    store.apply([RunCreated(run=RUN), LogsWritten(lines=(LogLine(run_id=RUN.run_id, at=NOW, message="first"),))])
+    command = [sys.executable, "-m", "orchestra_nb", "runs", "logs", "calm-fox", "--follow"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        seen = [following.stdout.readline()]
+
+        store.apply([LogsWritten(lines=(LogLine(run_id=RUN.run_id, at=NOW, message="second"),))])
+        seen.append(following.stdout.readline())
+        states = [RunStateChanged(run_id=RUN.run_id, state=state, at=NOW) for state in (State.RUNNING, State.COMPLETED)]
+        store.apply([LogsWritten(lines=(LogLine(run_id=RUN.run_id, at=NOW, message="third"),)), *states])
+        seen += following.stdout.readlines()
+
+    assert [line.split()[1] for line in seen] == ["first", "second", "third"]
+    assert following.returncode == 0
+
+
+def test_interrupting_a_followed_log_exits_with_130(store: RunStore) -> None:
+    store.apply([RunCreated(run=RUN), LogsWritten(lines=(LogLine(run_id=RUN.run_id, at=NOW, message="first"),))])
+    command = [sys.executable, "-m", "orchestra_nb", "runs", "logs", "calm-fox", "-f"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        following.stdout.readline()
+
+        following.send_signal(signal.SIGINT)
+        _, said = following.communicate(timeout=30)
+
+    assert (following.returncode, "Traceback" in said) == (130, False)
+
+
+def test_cancelling_asks_the_driver(store: RunStore) -> None:
+    store.apply([RunCreated(run=RUN), TaskRunCreated(task_run=LOAD)])
+
+    of_task = orchestra("runs", "cancel", "calm-fox", "--task", "load")
+    of_run = orchestra("runs", "cancel", "calm-fox", "--json")
+
+    assert (
+        of_task.stdout
+        == "Task load of run calm-fox was asked to stop. `orchestra runs show calm-fox` tells its state.\n"
+    )
+    assert json.loads(of_run.stdout) == {"cancelled": RUN.run_id}
+    assert [request.task_run_id for request in store.cancel_requests("driver-1")] == [LOAD.task_run_id, None]
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "code"),
+    [
+        pytest.param(["show", "nobody"], 3, "run_not_found", id="no such run"),
+        pytest.param(["logs", "nobody"], 3, "run_not_found", id="logs of no such run"),
+        pytest.param(["logs", "calm-fox", "--task", "nothing"], 3, "task_not_found", id="no such task"),
+        pytest.param(["cancel", "calm-fox"], 1, "conflict", id="ended already"),
+        pytest.param(["ls", "--state", "HAPPY"], 2, "invalid_input", id="no such state"),
+        pytest.param(["ls", "--limit", "0"], 2, "usage", id="limit of none"),
+    ],
+)
+def test_errors_have_an_exit_code_and_say_what_to_do(
+    failed_run: Run, words: list[str], exit_code: int, code: str
+) -> None:
+    told = orchestra("runs", *words)
+    as_json = orchestra("runs", *words, "--json")
+
+    assert (told.exit_code, told.stdout, "Traceback" in told.stderr) == (exit_code, "", False)
+    error = json.loads(as_json.stdout)["error"]
+    assert (as_json.exit_code, as_json.stderr, error["code"]) == (exit_code, "", code)
+    assert error["message"] in told.stderr
+
+
+def _numbered(number: int, **fields: str) -> Run:
+    defaults: dict[str, object] = {
+        "run_id": f"{number:032x}",
+        "name": f"fox-{number}",
+        "flow_name": "report",
+        "kind": RunKind.NOTEBOOK,
+        "state": State.PENDING,
+        "created_at": NOW,
+    }
+    return Run(**{**defaults, **fields})  # type: ignore[arg-type]
+
+
+def _read_terminal(terminal: int) -> str:
+    shown = b""
+    with open(terminal, "rb", buffering=0) as stream, contextlib.suppress(OSError):  # Linux: EIO is its end
+        while part := stream.read(1024):
+            shown += part
+    return shown.decode()
+
+
+def _squeeze(line: str) -> str:
+    """Return a line of columns with two blanks between them."""
+    start = line[: len(line) - len(line.lstrip())]
+    return start + "  ".join(part.strip() for part in line.split("  ") if part.strip())

@@ -1,0 +1,267 @@
+"""The REST routes for runs: what they answer, and how they refuse."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from example_runs import NOON, run_of, task_of
+from tornado.httpclient import HTTPClientError
+
+from orchestra_nb.model.events import LogsWritten, RunCreated, RunStateChanged, TaskRunCreated, TaskRunStateChanged
+from orchestra_nb.model.runs import ErrorInfo, LogLine, RunKind
+from orchestra_nb.model.states import State
+
+API = ("orchestra", "api", "v1")
+
+
+async def read(jp_fetch, *parts: str, **params: object) -> dict:
+    response = await jp_fetch(*API, *parts, params=params)
+    assert response.headers["Content-Type"] == "application/json"
+    return json.loads(response.body)
+
+
+async def problem(jp_fetch, *parts: str, method: str = "GET", **params: object) -> dict:
+    """Return the body of an answer that must be a problem."""
+    body = b"" if method == "POST" else None
+    with pytest.raises(HTTPClientError) as refused:
+        await jp_fetch(*API, *parts, params=params, method=method, body=body)
+    response = refused.value.response
+    assert response.headers["Content-Type"] == "application/problem+json"
+    answer = json.loads(response.body)
+    assert answer["status"] == response.code
+    return answer
+
+
+async def test_runs_are_listed_page_by_page_the_newest_first(jp_fetch, store) -> None:
+    store.apply([RunCreated(run=run_of(number)) for number in range(1, 8)])
+
+    pages = [await read(jp_fetch, "runs", limit=3)]
+    while pages[-1]["next"] is not None:
+        pages.append(await read(jp_fetch, "runs", limit=3, before=pages[-1]["next"]))
+
+    names = [[run["name"] for run in page["runs"]] for page in pages]
+    assert names == [
+        ["calm-fox-7", "calm-fox-6", "calm-fox-5"],
+        ["calm-fox-4", "calm-fox-3", "calm-fox-2"],
+        ["calm-fox-1"],
+    ]
+
+
+async def test_runs_are_filtered_by_state_kind_and_flow(jp_fetch, store) -> None:
+    store.apply(
+        [
+            RunCreated(run=run_of(1, state=State.RUNNING)),
+            RunCreated(run=run_of(2, state=State.FAILED)),
+            RunCreated(run=run_of(3, kind=RunKind.INTERACTIVE)),
+            RunCreated(run=run_of(4, flow_name="other")),
+        ]
+    )
+
+    async def numbers(**params: object) -> list[int]:
+        return [int(run["run_id"], 16) for run in (await read(jp_fetch, "runs", **params))["runs"]]
+
+    assert await numbers(state="running,FAILED") == [2, 1]
+    assert await numbers(kind="interactive") == [3]
+    assert await numbers(flow="other") == [4]
+
+
+async def test_an_empty_store_lists_nothing(jp_fetch) -> None:
+    assert await read(jp_fetch, "runs") == {"runs": [], "next": None, "sequence": 0}
+
+
+async def test_a_listed_run_counts_its_tasks_and_tags_what_json_lacks(jp_fetch, store, calm_fox) -> None:
+    failed = task_of(calm_fox, "load")
+    store.apply(
+        [
+            TaskRunStateChanged(run_id=failed.run_id, task_run_id=failed.task_run_id, state=state, at=NOON)
+            for state in (State.RUNNING, State.FAILED)
+        ]
+    )
+
+    (run,) = (await read(jp_fetch, "runs"))["runs"]
+
+    assert run["tasks"] == {"total": 2, "done": 1, "failed": 1}
+    assert run["parameters"] == {"region": "EU", "limit": {"$float": "inf"}}
+
+
+@pytest.mark.parametrize("by", ["id", "name"])
+async def test_a_run_is_read_with_its_tasks(jp_fetch, store, calm_fox, by: str) -> None:
+    load = task_of(calm_fox, "load")
+    error = ErrorInfo(type="ValueError", message="no such region", line=3)
+    for state in (State.RUNNING, State.FAILED):
+        change = TaskRunStateChanged(
+            run_id=load.run_id, task_run_id=load.task_run_id, state=state, at=NOON, error=error, attempt=1, worker="w1"
+        )
+        store.apply([change])
+
+    answer = await read(jp_fetch, "runs", calm_fox.run_id if by == "id" else calm_fox.name)
+
+    assert (answer["run"]["run_id"], answer["run"]["created_at"]) == (calm_fox.run_id, "2026-11-02T12:01:00Z")
+    assert [(task["name"], task["state"], task["attempt"], task["worker"]) for task in answer["tasks"]] == [
+        ("load", "FAILED", 1, "w1"),
+        ("plot", "PENDING", 0, None),
+    ]
+    assert answer["tasks"][0]["error"] == {
+        "type": "ValueError",
+        "message": "no such region",
+        "cell": None,
+        "line": 3,
+        "source_line": None,
+        "traceback": None,
+    }
+    assert (answer["cells"], answer["sequence"] > 0) == ([], True)
+    assert await read(jp_fetch, "runs", calm_fox.name, "tasks") == {"tasks": answer["tasks"]}
+
+
+async def test_a_task_expects_the_time_that_it_took_before(jp_fetch, store, calm_fox) -> None:
+    earlier = run_of(0)
+    load = task_of(earlier, "load")
+    store.apply([RunCreated(run=earlier), TaskRunCreated(task_run=load)])
+    for state, minute in ((State.RUNNING, 1), (State.COMPLETED, 3)):
+        at = NOON.replace(minute=minute)
+        store.apply([TaskRunStateChanged(run_id=load.run_id, task_run_id=load.task_run_id, state=state, at=at)])
+
+    tasks = (await read(jp_fetch, "runs", calm_fox.name))["tasks"]
+
+    assert [task["expected_seconds"] for task in tasks] == [120.0, None]
+
+
+async def test_logs_are_read_in_pages_and_by_task(jp_fetch, store, calm_fox) -> None:
+    load = task_of(calm_fox, "load")
+    lines = tuple(
+        LogLine(run_id=calm_fox.run_id, at=NOON, message=f"line {number}", task_run_id=owner)
+        for number, owner in enumerate([None, load.task_run_id, None, load.task_run_id])
+    )
+    store.apply([LogsWritten(lines=lines)])
+
+    first = await read(jp_fetch, "runs", "calm-fox", "logs", limit=3)
+    rest = await read(jp_fetch, "runs", "calm-fox", "logs", after=first["next"])
+    of_task = await read(jp_fetch, "runs", "calm-fox", "logs", task="load")
+
+    assert [line["message"] for line in first["lines"]] == ["line 0", "line 1", "line 2"]
+    assert [line["message"] for line in rest["lines"]] == ["line 3"]
+    assert [line["message"] for line in of_task["lines"]] == ["line 1", "line 3"]
+    assert (await read(jp_fetch, "runs", "calm-fox", "logs", after=rest["next"]))["next"] == rest["next"]
+
+
+async def test_a_cancel_request_reaches_the_driver_with_who_asked(jp_fetch, store) -> None:
+    run = run_of(1, name="calm-fox", driver_id="driver-1")
+    load = task_of(run, "load")
+    store.apply([RunCreated(run=run), TaskRunCreated(task_run=load)])
+
+    of_task = await jp_fetch(*API, "runs", "calm-fox", "tasks", load.task_run_id, "cancel", method="POST", body=b"")
+    of_run = await jp_fetch(*API, "runs", "calm-fox", "cancel", method="POST", body=b"")
+
+    assert [(answer.code, json.loads(answer.body)) for answer in (of_task, of_run)] == [
+        (202, {"cancelled": run.run_id}),
+        (202, {"cancelled": run.run_id}),
+    ]
+    requests = store.cancel_requests("driver-1")
+    assert [(request.run_id, request.task_run_id) for request in requests] == [
+        (run.run_id, load.task_run_id),
+        (run.run_id, None),
+    ]
+    assert all(request.actor.startswith("user ") for request in requests)
+
+
+async def test_what_has_ended_cannot_be_cancelled(jp_fetch, store, calm_fox) -> None:
+    ends = [RunStateChanged(run_id=calm_fox.run_id, state=state, at=NOON) for state in (State.RUNNING, State.COMPLETED)]
+    store.apply(ends)
+
+    refused = await problem(jp_fetch, "runs", "calm-fox", "cancel", method="POST")
+
+    assert refused == {
+        "type": "urn:orchestra-nb:conflict",
+        "title": "Conflict",
+        "status": 409,
+        "detail": "Run calm-fox has ended already (COMPLETED): nothing to cancel.",
+        "code": "conflict",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        pytest.param("runs/nobody", "run_not_found", id="run"),
+        pytest.param("runs/nobody/tasks", "run_not_found", id="tasks"),
+        pytest.param("runs/nobody/logs", "run_not_found", id="logs"),
+        pytest.param("runs/calm-fox/logs?task=nothing", "task_not_found", id="task"),
+        pytest.param("runs/calm-fox/parameters", "not_found", id="unknown route"),
+        pytest.param("", "not_found", id="the API's root"),
+    ],
+)
+async def test_what_does_not_exist_is_404(jp_fetch, calm_fox, path: str, code: str) -> None:
+    path, _, query = path.partition("?")
+
+    refused = await problem(jp_fetch, path, **dict(part.split("=") for part in query.split("&") if part))
+
+    assert (refused["status"], refused["code"]) == (404, code)
+
+
+async def test_values_that_json_or_utf8_can_hardly_hold_are_answered(jp_fetch, store) -> None:
+    odd = {"large": 2**70, "bytes": "a\udc80b", "control": "\x00\x1b", "list": [float("-inf"), None]}
+    store.apply([RunCreated(run=run_of(1, parameters=odd))])
+
+    (run,) = (await read(jp_fetch, "runs"))["runs"]
+
+    assert run["parameters"] == {**odd, "list": [{"$float": "-inf"}, None]}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param("..%2f..%2fetc%2fpasswd", id="parent folder"),
+        pytest.param("%2fetc%2fpasswd", id="absolute"),
+        pytest.param("~", id="home"),
+        pytest.param("a%00b", id="NUL"),
+        pytest.param("%ff%fe", id="no UTF-8"),
+        pytest.param("x" * 5000, id="5,000 characters"),
+        pytest.param("%3Cimg%20src=x%20onerror=alert(1)%3E", id="markup"),
+        pytest.param("%E2%80%AEgnp.exe", id="right to left"),
+        pytest.param("'%20OR%20''='", id="SQL"),
+    ],
+)
+async def test_a_bad_run_id_is_refused_and_never_a_server_error(
+    jp_serverapp, http_server_client, jp_auth_header, jp_base_url, calm_fox, bad: str, method: str
+) -> None:
+    path = f"{jp_base_url}orchestra/api/v1/runs/{bad}" + ("/cancel" if method == "POST" else "")
+
+    response = await http_server_client.fetch(
+        path, method=method, body=b"" if method == "POST" else None, headers=jp_auth_header, raise_error=False
+    )
+
+    assert response.code in (400, 404)
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert b"Traceback" not in response.body
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        pytest.param("runs", {"limit": "0"}, id="limit of none"),
+        pytest.param("runs", {"limit": "100000"}, id="limit too large"),
+        pytest.param("runs", {"limit": "many"}, id="limit in words"),
+        pytest.param("runs", {"limit": "1e2"}, id="limit as a float"),
+        pytest.param("runs", {"limit": "٣"}, id="limit in other digits"),
+        pytest.param("runs", {"before": "yesterday"}, id="before no id"),
+        pytest.param("runs", {"before": ""}, id="before nothing"),
+        pytest.param("runs", {"state": "HAPPY"}, id="unknown state"),
+        pytest.param("runs", {"kind": "dream"}, id="unknown kind"),
+        pytest.param("runs/calm-fox/logs", {"after": "-1"}, id="negative sequence"),
+        pytest.param("runs/calm-fox/logs", {"after": "9" * 19}, id="sequence beyond 64 bits"),
+        pytest.param("runs/calm-fox/logs", {"limit": "0"}, id="no lines"),
+    ],
+)
+async def test_a_bad_query_is_422_and_says_what_is_wrong(jp_fetch, calm_fox, path: str, params: dict) -> None:
+    refused = await problem(jp_fetch, path, **params)
+
+    assert (refused["status"], refused["code"]) == (422, "invalid_input")
+    assert refused["detail"]
+
+
+async def test_health_tells_the_version_and_that_the_store_works(jp_fetch) -> None:
+    from orchestra_nb.version import __version__
+
+    assert await read(jp_fetch, "health") == {"version": __version__, "store": "ok", "message": ""}
