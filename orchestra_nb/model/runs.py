@@ -153,8 +153,8 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True):
     Parameters
     ----------
     process_started_at
-        Seconds since the epoch as the operating system tells it: with ``pid``, ``host`` and ``boot_id`` it names one
-        process for ever, also after the number was used again.
+        As the operating system tells it (on Linux in seconds since boot, elsewhere since the epoch): with ``pid`` and
+        ``boot_id`` it names one process for ever, also after the number was used again.
     lease_until
         Until when the driver is taken to be alive without a new heartbeat.
     """

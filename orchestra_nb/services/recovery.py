@@ -1,0 +1,148 @@
+"""Ends the runs of drivers that died: what ran is CRASHED, what waited is CANCELLED, and each says why.
+
+A driver on this machine is judged by its process alone: one that is there is alive, also when its interpreter has been
+busy for an hour, and one that is not there is dead at once. A driver on another machine is judged by its lease.
+All of it may be done by several processes at once: the store's compare-and-set lets one of them win.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from orchestra_nb.model.events import (
+    CellRunChanged,
+    DriverEnded,
+    Event,
+    RunStateChanged,
+    TaskRunStateChanged,
+)
+from orchestra_nb.model.runs import CellRun, Driver, ErrorInfo, Run, TaskRun
+from orchestra_nb.model.states import State
+from orchestra_nb.services.process_watch import ProcessEnd, boot_id, is_alive
+from orchestra_nb.store.leases import Leases
+from orchestra_nb.store.run_store import RunStore
+
+ACTOR = "recovery"
+
+#: Kind of driver to (what people call it, what to do when it died).
+_KINDS = {
+    "kernel": ("kernel", "Restart the kernel and run the cells again."),
+    "shell": ("shell command", "Run the command again."),
+    "script": ("script", "Run the script again."),
+}
+
+_STARTED = (State.RUNNING, State.CANCELLING)
+
+
+def sweep(store: RunStore, now: datetime) -> list[Run]:
+    """End what dead drivers have left, and return the runs that this ended.
+
+    Cheap when nobody died: two reads by an index, no write.
+
+    Raises
+    ------
+    StoreUnavailable
+        The store cannot be read, or somebody died and it cannot be written.
+    """
+    leases = Leases(store.database)
+    ended: list[Run] = []
+    here = boot_id()
+    for driver in leases.drivers_without_end():
+        cause = _cause_of_death(driver, here, now)
+        if cause is not None:
+            ended += end_driver(store, driver, cause, now)
+    for driver in leases.ended_drivers_with_unfinished_runs():
+        ended += end_driver(store, driver, f"{describe_driver(driver)} ended before this did.", now)
+    return ended
+
+
+def record_death(store: RunStore, driver_id: str, end: ProcessEnd, now: datetime) -> list[Run]:
+    """End what a driver left that somebody saw die, and return the runs that this ended.
+
+    Nothing happens when the driver had said before that it ends.
+    """
+    driver = Leases(store.database).find_driver(driver_id)
+    if driver is None or driver.ended_at is not None:
+        return []
+    return end_driver(store, driver, f"{describe_driver(driver)} died: {end}.", now)
+
+
+def end_driver(store: RunStore, driver: Driver, cause: str, now: datetime) -> list[Run]:
+    """Write in one transaction that a driver has ended, and all that it had not; return the runs that this ended.
+
+    Parameters
+    ----------
+    cause
+        A sentence; what to do about it is added.
+    """
+    remedy = _KINDS.get(driver.kind, ("", "Run it again."))[1]
+    message = f"{cause} {remedy}"
+    unfinished = Leases(store.database).unfinished_runs_of(driver.driver_id)
+    events: list[Event] = []
+    for run in unfinished:
+        tasks, cells = store.task_runs(run.run_id), store.cell_runs(run.run_id)
+        events += [_task_ended(task, message, now) for task in tasks if not task.state.is_terminal]
+        events += [_cell_ended(cell, message, now) for cell in cells if not cell.state.is_terminal]
+        events.append(
+            RunStateChanged(
+                run_id=run.run_id, state=State.CRASHED, at=now, epoch=run.epoch, message=message, actor=ACTOR
+            )
+        )
+    events.append(DriverEnded(driver_id=driver.driver_id, at=now))
+    applied = store.apply(events)
+    ended = _run_ids_ended(events, applied)
+    return store.get_runs(ended) if ended else []
+
+
+def describe_driver(driver: Driver) -> str:
+    """Return a driver in people's words: ``"The kernel (pid 123 on host)"``."""
+    name = _KINDS.get(driver.kind, (driver.kind, ""))[0]
+    return f"The {name} (pid {driver.pid} on {driver.host})"
+
+
+def _cause_of_death(driver: Driver, here: str, now: datetime) -> str | None:
+    """Return why a driver is taken for dead, None for one that is taken to be alive."""
+    name = describe_driver(driver)
+    if here and driver.boot_id == here:
+        if is_alive(driver.pid, driver.process_started_at):
+            return None
+        return f"{name} died: {ProcessEnd()}."
+    if now <= driver.lease_until:
+        return None
+    return f"{name} died: no sign of life since {driver.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC."
+
+
+def _task_ended(task: TaskRun, message: str, now: datetime) -> TaskRunStateChanged:
+    has_begun = task.state in _STARTED
+    if has_begun:
+        what = f"was running (attempt {task.attempt})"
+    else:
+        what = "was not running" if task.attempt else "never ran"
+    return TaskRunStateChanged(
+        run_id=task.run_id,
+        task_run_id=task.task_run_id,
+        state=State.CRASHED if has_begun else State.CANCELLED,
+        at=now,
+        epoch=task.epoch,
+        attempt=task.attempt,
+        message=f"Task {task.name!r} {what}: {message}",
+        actor=ACTOR,
+    )
+
+
+def _cell_ended(cell: CellRun, message: str, now: datetime) -> CellRunChanged:
+    if cell.state not in _STARTED:
+        return CellRunChanged(cell=msgspec.structs.replace(cell, state=State.CANCELLED, ended_at=now))
+    error = ErrorInfo(type="KernelDied", message=message, cell=f"cell {cell.index + 1}")
+    return CellRunChanged(cell=msgspec.structs.replace(cell, state=State.CRASHED, ended_at=now, error=error))
+
+
+def _run_ids_ended(events: Sequence[Event], applied: Sequence[bool]) -> list[str]:
+    return [
+        event.run_id
+        for event, is_applied in zip(events, applied, strict=True)
+        if is_applied and isinstance(event, RunStateChanged)
+    ]

@@ -1,0 +1,244 @@
+"""Applies a batch of events to the store's rows, in one transaction.
+
+The caller holds the store's write lock, so reading the states, deciding and writing is one compare-and-set: a state is
+entered only from a state that may precede it, in the same epoch. All rows that a batch touches are read at once and
+written at once, because a statement costs more than what it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, insert
+
+from orchestra_nb.model.events import (
+    CellRunChanged,
+    DriverEnded,
+    DriverStarted,
+    Event,
+    LogsWritten,
+    RunCreated,
+    RunOutputWritten,
+    RunStateChanged,
+    TaskRunCreated,
+    TaskRunStateChanged,
+)
+from orchestra_nb.model.states import State, may_follow
+from orchestra_nb.store.stored_records import (
+    cell_run_to_row,
+    error_to_value,
+    run_to_row,
+    short_message,
+    task_run_to_row,
+)
+from orchestra_nb.store.tables import cell_runs, changes, drivers, log_lines, runs, task_runs
+from orchestra_nb.store.touched_rows import TouchedRows
+
+
+class EventWriter:
+    """Applies events to rows in memory, in their order, and then writes what became of the rows.
+
+    For one transaction and one thread.
+    """
+
+    def __init__(self, connection: Connection, events: Sequence[Event]) -> None:
+        self._connection = connection
+        self._events = events
+        self._runs = TouchedRows(connection, runs, ("run_id",), _RUN_CHANGES, also_read=("epoch",))
+        self._tasks = TouchedRows(connection, task_runs, ("task_run_id",), _TASK_CHANGES, also_read=("run_id", "epoch"))
+        self._cells = TouchedRows(connection, cell_runs, ("run_id", "cell_index"), _CELL_CHANGES)
+        self._drivers = TouchedRows(connection, drivers, ("driver_id",), ("ended_at",))
+        self._lines: list[dict[str, object]] = []
+        self._changes: list[dict[str, object]] = []
+        self._runs_with_lines: set[str] = set()
+
+    def apply(self) -> list[bool]:
+        """Apply and write all events; True where an event changed something."""
+        self._read()
+        applied = [self._apply_one(event) for event in self._events]
+        for rows in (self._drivers, self._runs, self._tasks, self._cells):
+            rows.write()
+        for table, new in ((log_lines, self._lines), (changes, self._changes)):
+            if new:
+                self._connection.execute(insert(table), new)
+        return applied
+
+    def _read(self) -> None:
+        for event in self._events:
+            match event:
+                case DriverStarted(driver=driver):
+                    self._drivers.want(driver.driver_id)
+                case DriverEnded(driver_id=driver_id):
+                    self._drivers.want(driver_id)
+                case RunCreated(run=run):
+                    self._runs.want(run.run_id)
+                case RunStateChanged(run_id=run_id) | RunOutputWritten(run_id=run_id):
+                    self._runs.want(run_id)
+                case TaskRunCreated(task_run=task_run):
+                    self._runs.want(task_run.run_id)
+                    self._tasks.want(task_run.task_run_id)
+                case TaskRunStateChanged(task_run_id=task_run_id):
+                    self._tasks.want(task_run_id)
+                case CellRunChanged(cell=cell):
+                    self._cells.want(cell.run_id, cell.index)
+        for rows in (self._drivers, self._runs, self._tasks, self._cells):
+            rows.read()
+
+    def _apply_one(self, event: Event) -> bool:
+        match event:
+            case DriverStarted():
+                return self._drivers.insert(msgspec.structs.asdict(event.driver))
+            case DriverEnded():
+                return self._end_driver(event)
+            case RunCreated():
+                return self._create_run(event)
+            case RunStateChanged():
+                return self._change_run(event)
+            case RunOutputWritten():
+                return self._set_output(event)
+            case TaskRunCreated():
+                return self._create_task(event)
+            case TaskRunStateChanged():
+                return self._change_task(event)
+            case CellRunChanged():
+                return self._change_cell(event)
+            case LogsWritten():
+                return self._add_lines(event)
+
+    def _end_driver(self, event: DriverEnded) -> bool:
+        row = self._drivers.get(event.driver_id)
+        if row is None or row["ended_at"] is not None:
+            return False
+        self._drivers.update(row, ended_at=event.at)
+        return True
+
+    def _create_run(self, event: RunCreated) -> bool:
+        run = event.run
+        if not self._runs.insert(run_to_row(run)):
+            return False
+        self._record_change(
+            "run", run.run_id, to_state=run.state.value, epoch=run.epoch, at=run.created_at, message=run.message
+        )
+        return True
+
+    def _change_run(self, event: RunStateChanged) -> bool:
+        row = self._runs.get(event.run_id)
+        if row is None or row["epoch"] != event.epoch or not may_follow(State(row["state"]), event.state):
+            return False
+        from_state = row["state"]
+        self._runs.update(
+            row, state=event.state.value, message=short_message(event.message), **_times(row, event.state, event.at)
+        )
+        self._record_change("run", event.run_id, from_state=from_state, **_step(event))
+        return True
+
+    def _set_output(self, event: RunOutputWritten) -> bool:
+        row = self._runs.get(event.run_id)
+        if row is None or row["output_path"] == event.output_path:
+            return False
+        self._runs.update(row, output_path=event.output_path)
+        self._record_change("run", event.run_id)
+        return True
+
+    def _create_task(self, event: TaskRunCreated) -> bool:
+        task_run = event.task_run
+        run = self._runs.get(task_run.run_id)
+        if run is not None and State(run["state"]).is_terminal:
+            return False  # a driver that was taken for dead goes on: its run has ended, nobody would end this
+        if not self._tasks.insert(task_run_to_row(task_run)):
+            return False
+        self._record_change(
+            "task",
+            task_run.run_id,
+            task_run_id=task_run.task_run_id,
+            to_state=task_run.state.value,
+            epoch=task_run.epoch,
+            attempt=task_run.attempt,
+            at=task_run.created_at,
+            message=task_run.message,
+        )
+        return True
+
+    def _change_task(self, event: TaskRunStateChanged) -> bool:
+        row = self._tasks.get(event.task_run_id)
+        if row is None or row["epoch"] != event.epoch or not may_follow(State(row["state"]), event.state):
+            return False
+        from_state = row["state"]
+        attempt = max(row["attempt"], event.attempt)
+        error = error_to_value(event.error) if event.error is not None else row["error"]
+        self._tasks.update(
+            row,
+            state=event.state.value,
+            message=short_message(event.message),
+            attempt=attempt,
+            error=None if event.state is State.COMPLETED else error,  # of an earlier attempt
+            worker=event.worker if event.worker is not None else row["worker"],
+            **_times(row, event.state, event.at),
+        )
+        self._record_change(
+            "task",
+            row["run_id"],
+            task_run_id=event.task_run_id,
+            from_state=from_state,
+            attempt=attempt,
+            **_step(event),
+        )
+        return True
+
+    def _change_cell(self, event: CellRunChanged) -> bool:
+        new = cell_run_to_row(event.cell)
+        row = self._cells.get(event.cell.run_id, event.cell.index)
+        if row is None:
+            self._cells.insert(new)
+        else:
+            current = State(row["state"])
+            is_same = current is event.cell.state and not current.is_terminal
+            if new == row or not (is_same or may_follow(current, event.cell.state)):
+                return False
+            self._cells.update(row, **new)
+        self._record_change("cell", event.cell.run_id, cell_index=event.cell.index)
+        return True
+
+    def _add_lines(self, event: LogsWritten) -> bool:
+        self._lines.extend(msgspec.structs.asdict(line) for line in event.lines)
+        for run_id in dict.fromkeys(line.run_id for line in event.lines):
+            if run_id not in self._runs_with_lines:  # one row a batch is enough: it says "read on"
+                self._runs_with_lines.add(run_id)
+                self._record_change("logs", run_id)
+        return bool(event.lines)
+
+    def _record_change(self, subject: str, run_id: str, **fields: object) -> None:
+        if fields.get("to_state") is not None:
+            fields.setdefault("actor", "driver")
+            fields.setdefault("attempt", 0)
+            fields["message"] = short_message(str(fields["message"]))
+        self._changes.append(dict.fromkeys(_CHANGE_COLUMNS) | {"subject": subject, "run_id": run_id} | fields)
+
+
+def _times(row: dict[str, Any], state: State, at: datetime) -> dict[str, datetime]:
+    """Return the time columns that entering a state sets."""
+    if state.is_terminal:
+        return {"ended_at": at}
+    if state is State.RUNNING and row["started_at"] is None:
+        return {"started_at": at}
+    return {}
+
+
+def _step(event: RunStateChanged | TaskRunStateChanged) -> dict[str, object]:
+    """Return what a change of state says in the history."""
+    return {
+        "to_state": event.state.value,
+        "epoch": event.epoch,
+        "at": event.at,
+        "actor": event.actor,
+        "message": event.message,
+    }
+
+
+_RUN_CHANGES = ("state", "message", "started_at", "ended_at", "output_path")
+_TASK_CHANGES = ("state", "message", "attempt", "error", "worker", "started_at", "ended_at")
+_CELL_CHANGES = ("cell_id", "state", "title", "started_at", "ended_at", "error")
+_CHANGE_COLUMNS = tuple(column.name for column in changes.columns if column.name != "sequence")

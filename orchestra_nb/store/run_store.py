@@ -1,0 +1,287 @@
+"""What is read of runs, and the one way in which they are written.
+
+All methods may be called from any thread, and by several processes at once. Times, ids and actors are passed in.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import RowMapping, func, insert, select
+
+from orchestra_nb.errors import RunNotFound, TaskNotFound
+from orchestra_nb.model.events import DriverStarted, Event, RunCreated, RunStateChanged, TaskRunStateChanged
+from orchestra_nb.model.runs import CellRun, LogLine, Run, RunKind, TaskRun
+from orchestra_nb.model.states import State
+from orchestra_nb.store.database import Database
+from orchestra_nb.store.event_writer import EventWriter
+from orchestra_nb.store.run_pages import runs_page
+from orchestra_nb.store.stored_records import (
+    cell_run_of_row,
+    log_line_of_row,
+    run_of_row,
+    task_run_of_row,
+)
+from orchestra_nb.store.tables import cancel_requests, cell_runs, changes, log_lines, runs, task_runs
+
+#: How many successes an expected duration is made of, and among how many of the name's last successes they are sought.
+_SUCCESSES = 10
+_SUCCESSES_SOUGHT = 1_000
+
+
+class StateChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One step in the history of a run or of one of its task runs.
+
+    Parameters
+    ----------
+    sequence
+        Its place in the order of all changes of the store.
+    task_run_id
+        None for the run itself.
+    from_state
+        None at the creation.
+    actor
+        Who did it: ``"driver"``, ``"recovery"``, or a user.
+    """
+
+    sequence: int
+    run_id: str
+    task_run_id: str | None
+    from_state: State | None
+    to_state: State
+    epoch: int
+    attempt: int
+    at: datetime
+    actor: str
+    message: str
+
+
+class CancelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody asks a driver to stop a run, or one of its task runs.
+
+    Parameters
+    ----------
+    sequence
+        Its place in the order of all requests.
+    task_run_id
+        None for the whole run.
+    actor
+        Who asks.
+    """
+
+    sequence: int
+    run_id: str
+    task_run_id: str | None
+    actor: str
+
+
+class RunStore:
+    """Runs, their tasks, cells, logs and history.
+
+    Parameters
+    ----------
+    database
+        Open; :attr:`database` is public, so that whoever opened it can close it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def apply(self, events: Sequence[Event]) -> list[bool]:
+        """Write events in one transaction; return for each whether it changed anything.
+
+        A change of state is a compare-and-set against the state graph within its epoch: an event that comes late or
+        twice changes nothing. Creating what exists changes nothing. When this returns, all is committed.
+
+        Raises
+        ------
+        StoreUnavailable
+            Nothing was written: the database is locked, read-only or away.
+        """
+        if not events:
+            return []
+        with self.database.write(durable=any(map(_must_survive_power_loss, events))) as connection:
+            return EventWriter(connection, events).apply()
+
+    def get_run(self, id_or_name: str) -> Run:
+        """Return the run with this id, or the newest with this name.
+
+        Raises
+        ------
+        RunNotFound
+            There is none.
+        """
+        by_id = select(runs).where(runs.c.run_id == id_or_name)
+        by_name = select(runs).where(runs.c.name == id_or_name).order_by(runs.c.run_id.desc()).limit(1)
+        with self.database.connect() as connection:
+            row = connection.execute(by_id).mappings().first() or connection.execute(by_name).mappings().first()
+        if row is None:
+            raise RunNotFound(f"No run {id_or_name!r}. `orchestra runs ls` lists the runs.")
+        return run_of_row(row)
+
+    def get_runs(self, run_ids: Iterable[str]) -> list[Run]:
+        """Return the runs with these ids, without those that do not exist, the newest first."""
+        query = select(runs).where(runs.c.run_id.in_(list(run_ids))).order_by(runs.c.run_id.desc())
+        with self.database.connect() as connection:
+            return [run_of_row(row) for row in connection.execute(query).mappings()]
+
+    def list_runs(
+        self,
+        *,
+        limit: int = 50,
+        before: str | None = None,
+        states: Iterable[State] | None = None,
+        kind: RunKind | None = None,
+        flow_name: str | None = None,
+    ) -> list[Run]:
+        """Return runs, the newest first.
+
+        Parameters
+        ----------
+        before
+            Only runs older than the one with this id: the last of the page before.
+        states, kind, flow_name
+            None for all.
+        """
+        query = runs_page(limit=limit, before=before, states=states, kind=kind, flow_name=flow_name)
+        with self.database.connect() as connection:
+            return [run_of_row(row) for row in connection.execute(query).mappings()]
+
+    def task_runs(self, run_id: str) -> list[TaskRun]:
+        """Return the task runs of a run, in the order of their creation."""
+        return self.task_runs_of([run_id]).get(run_id, [])
+
+    def task_runs_of(self, run_ids: Iterable[str]) -> dict[str, list[TaskRun]]:
+        """Return run id to its task runs, in the order of their creation; a run without any is left out."""
+        query = select(task_runs).where(task_runs.c.run_id.in_(list(run_ids))).order_by(task_runs.c.number)
+        found: dict[str, list[TaskRun]] = {}
+        with self.database.connect() as connection:
+            for row in connection.execute(query).mappings():
+                found.setdefault(row["run_id"], []).append(task_run_of_row(row))
+        return found
+
+    def get_task_runs(self, task_run_ids: Iterable[str]) -> list[TaskRun]:
+        """Return the task runs with these ids, without those that do not exist, in the order of their creation."""
+        query = select(task_runs).where(task_runs.c.task_run_id.in_(list(task_run_ids))).order_by(task_runs.c.number)
+        with self.database.connect() as connection:
+            return [task_run_of_row(row) for row in connection.execute(query).mappings()]
+
+    def task_counts(self, run_ids: Iterable[str]) -> dict[str, dict[State, int]]:
+        """Return run id to the number of its task runs in each state; a run without any is left out."""
+        query = (
+            select(task_runs.c.run_id, task_runs.c.state, func.count())
+            .where(task_runs.c.run_id.in_(list(run_ids)))
+            .group_by(task_runs.c.run_id, task_runs.c.state)
+        )
+        counts: dict[str, dict[State, int]] = {}
+        with self.database.connect() as connection:
+            for run_id, state, count in connection.execute(query):
+                counts.setdefault(run_id, {})[State(state)] = count
+        return counts
+
+    def cell_runs(self, run_id: str) -> list[CellRun]:
+        """Return the cells of a run, in the notebook's order."""
+        query = select(cell_runs).where(cell_runs.c.run_id == run_id).order_by(cell_runs.c.cell_index)
+        with self.database.connect() as connection:
+            return [cell_run_of_row(row) for row in connection.execute(query).mappings()]
+
+    def log_lines(
+        self, run_id: str, *, task_run_id: str | None = None, after: int = 0, limit: int = 1000
+    ) -> list[tuple[int, LogLine]]:
+        """Return (sequence, line) of a run, or of one of its tasks, in order, from behind ``after``."""
+        query = select(log_lines).where(log_lines.c.run_id == run_id, log_lines.c.sequence > after)
+        if task_run_id is not None:
+            query = query.where(log_lines.c.task_run_id == task_run_id)
+        with self.database.connect() as connection:
+            rows = connection.execute(query.order_by(log_lines.c.sequence).limit(limit)).mappings()
+            return [log_line_of_row(row) for row in rows]
+
+    def state_changes(self, run_id: str) -> list[StateChange]:
+        """Return the history of a run and of its task runs, in order."""
+        query = (
+            select(changes)
+            .where(changes.c.run_id == run_id, changes.c.to_state.is_not(None))
+            .order_by(changes.c.sequence)
+        )
+        with self.database.connect() as connection:
+            return [_state_change_of_row(row) for row in connection.execute(query).mappings()]
+
+    def request_cancel(self, run_id: str, task_run_id: str | None, actor: str, at: datetime) -> bool:
+        """Ask the driver of a run to stop it, or one of its task runs; False when that has ended already.
+
+        Asking twice is asking once.
+
+        Raises
+        ------
+        RunNotFound, TaskNotFound
+            There is no run, or no task run of it, with this id.
+        """
+        with self.database.write() as connection:
+            run = connection.execute(select(runs.c.state, runs.c.driver_id).where(runs.c.run_id == run_id)).first()
+            if run is None:
+                raise RunNotFound(f"No run {run_id!r}. `orchestra runs ls` lists the runs.")
+            state = run.state
+            if task_run_id is not None:
+                of_run = (task_runs.c.task_run_id == task_run_id, task_runs.c.run_id == run_id)
+                state = connection.execute(select(task_runs.c.state).where(*of_run)).scalar()
+                if state is None:
+                    raise TaskNotFound(f"Run {run_id} has no task run {task_run_id!r}.")
+            if State(state).is_terminal:
+                return False
+            same = select(cancel_requests.c.sequence).where(
+                cancel_requests.c.run_id == run_id, cancel_requests.c.task_run_id.is_not_distinct_from(task_run_id)
+            )
+            if connection.execute(same).first() is None:
+                request = {"run_id": run_id, "task_run_id": task_run_id, "driver_id": run.driver_id}
+                connection.execute(insert(cancel_requests).values(actor=actor, at=at, **request))
+            return True
+
+    def cancel_requests(self, driver_id: str, after: int = 0) -> list[CancelRequest]:
+        """Return the requests to this driver behind the sequence number ``after``, in order."""
+        query = (
+            select(*(cancel_requests.c[name] for name in CancelRequest.__struct_fields__))
+            .where(cancel_requests.c.driver_id == driver_id, cancel_requests.c.sequence > after)
+            .order_by(cancel_requests.c.sequence)
+        )
+        with self.database.connect() as connection:
+            return [CancelRequest(**row) for row in connection.execute(query).mappings()]
+
+    def expected_seconds(self, flow_name: str, task_name: str) -> float | None:
+        """Return the median duration of a task's last ten successes in a flow; None before the first."""
+        newest = (
+            select(task_runs.c.run_id, task_runs.c.number, task_runs.c.started_at, task_runs.c.ended_at)
+            .where(task_runs.c.name == task_name, task_runs.c.state == State.COMPLETED.value)
+            .order_by(task_runs.c.number.desc())
+            .limit(_SUCCESSES_SOUGHT)
+            .subquery()
+        )
+        query = (
+            select(newest.c.started_at, newest.c.ended_at)
+            .join(runs, runs.c.run_id == newest.c.run_id)
+            .where(runs.c.flow_name == flow_name, newest.c.started_at.is_not(None))
+            .order_by(newest.c.number.desc())
+            .limit(_SUCCESSES)
+        )
+        with self.database.connect() as connection:
+            seconds = [(ended - started).total_seconds() for started, ended in connection.execute(query)]
+        return statistics.median(seconds) if seconds else None
+
+
+def _state_change_of_row(row: RowMapping) -> StateChange:
+    fields = {name: row[name] for name in StateChange.__struct_fields__}
+    fields["from_state"] = State(row["from_state"]) if row["from_state"] else None
+    fields["to_state"] = State(row["to_state"])
+    return StateChange(**fields)
+
+
+def _must_survive_power_loss(event: Event) -> bool:
+    """Tell whether an event is a promise: a run was accepted, or something has ended."""
+    match event:
+        case DriverStarted() | RunCreated():
+            return True
+        case RunStateChanged(state=state) | TaskRunStateChanged(state=state):
+            return state.is_terminal
+    return False

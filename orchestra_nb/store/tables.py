@@ -1,0 +1,168 @@
+"""The tables of the store.
+
+There are no foreign keys on purpose: events of several processes may arrive in any order, and a log line must not be
+refused because its run comes a moment later. How the tables came to be stands in ``migrations``; a test holds both to
+each other.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table
+
+from orchestra_nb.store.column_types import AnyText, JsonText, UtcTime
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+#: SQLite counts rows up only in a column that is called INTEGER, which there has 64 bits.
+_Counter = BigInteger().with_variant(Integer, "sqlite")
+
+#: One row a run. The id sorts by time of creation, so a page is a range of the primary key.
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", AnyText, primary_key=True),
+    Column("name", AnyText, nullable=False),
+    Column("flow_name", AnyText, nullable=False),
+    Column("kind", AnyText, nullable=False),
+    Column("state", AnyText, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("message", AnyText, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("notebook_path", AnyText),
+    Column("output_path", AnyText),
+    Column("parameters", JsonText, nullable=False),
+    Column("cluster", AnyText),
+    Column("tags", JsonText, nullable=False),
+    Column("driver_id", AnyText),
+    Index(None, "name", "run_id"),
+    Index(None, "state", "run_id"),
+    Index(None, "flow_name", "run_id"),
+    Index(None, "kind", "run_id"),
+    Index(None, "driver_id"),
+)
+
+#: One row a task run; ``number`` keeps the order of creation.
+task_runs = Table(
+    "task_runs",
+    metadata,
+    Column("number", _Counter, primary_key=True, autoincrement=True),
+    Column("task_run_id", AnyText, nullable=False),
+    Column("run_id", AnyText, nullable=False),
+    Column("name", AnyText, nullable=False),
+    Column("state", AnyText, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("message", AnyText, nullable=False),
+    Column("error", JsonText),
+    Column("created_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("worker", AnyText),
+    Column("upstream", JsonText, nullable=False),
+    Column("cell_id", AnyText),
+    Column("tags", JsonText, nullable=False),
+    Index(None, "task_run_id", unique=True),
+    Index(None, "run_id", "number"),
+    Index(None, "name", "state", "number"),
+    sqlite_autoincrement=True,
+)
+
+#: One row a code cell of a notebook run.
+cell_runs = Table(
+    "cell_runs",
+    metadata,
+    Column("run_id", AnyText, primary_key=True),
+    Column("cell_index", Integer, primary_key=True, autoincrement=False),
+    Column("cell_id", AnyText, nullable=False),
+    Column("state", AnyText, nullable=False),
+    Column("title", AnyText, nullable=False),
+    Column("started_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("error", JsonText),
+)
+
+#: One row a log line; ``sequence`` grows in commit order.
+log_lines = Table(
+    "log_lines",
+    metadata,
+    Column("sequence", _Counter, primary_key=True, autoincrement=True),
+    Column("run_id", AnyText, nullable=False),
+    Column("task_run_id", AnyText),
+    Column("at", UtcTime, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("logger", AnyText, nullable=False),
+    Column("message", AnyText, nullable=False),
+    Index(None, "run_id", "sequence"),
+    Index(None, "task_run_id", "sequence"),
+    sqlite_autoincrement=True,
+)
+
+#: What changed, in commit order: the history of states (rows with ``to_state``) and, for the live stream, that a run,
+#: a cell or a log has news. ``subject`` is "run", "task", "cell" or "logs".
+changes = Table(
+    "changes",
+    metadata,
+    Column("sequence", _Counter, primary_key=True, autoincrement=True),
+    Column("subject", AnyText, nullable=False),
+    Column("run_id", AnyText, nullable=False),
+    Column("task_run_id", AnyText),
+    Column("cell_index", Integer),
+    Column("from_state", AnyText),
+    Column("to_state", AnyText),
+    Column("epoch", Integer),
+    Column("attempt", Integer),
+    Column("at", UtcTime),
+    Column("actor", AnyText),
+    Column("message", AnyText),
+    Index(None, "run_id", "sequence"),
+    sqlite_autoincrement=True,
+)
+
+#: One row a process that drives runs, with its lease.
+drivers = Table(
+    "drivers",
+    metadata,
+    Column("driver_id", AnyText, primary_key=True),
+    Column("kind", AnyText, nullable=False),
+    Column("host", AnyText, nullable=False),
+    Column("boot_id", AnyText, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("process_started_at", Float(53), nullable=False),
+    Column("heartbeat_at", UtcTime, nullable=False),
+    Column("lease_until", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Index(None, "ended_at"),
+)
+
+#: Requests to stop a run or one of its tasks, addressed to the run's driver.
+cancel_requests = Table(
+    "cancel_requests",
+    metadata,
+    Column("sequence", _Counter, primary_key=True, autoincrement=True),
+    Column("run_id", AnyText, nullable=False),
+    Column("task_run_id", AnyText),
+    Column("driver_id", AnyText),
+    Column("actor", AnyText, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index(None, "driver_id", "sequence"),
+    Index(None, "run_id"),
+    sqlite_autoincrement=True,
+)
+
+#: Facts of the store itself. ``orchestra_version`` is the version that last changed the tables. Every version must be
+#: able to read this table of every later one, so its form never changes.
+store_facts = Table(
+    "store_facts",
+    metadata,
+    Column("name", AnyText, primary_key=True),
+    Column("value", AnyText, nullable=False),
+)

@@ -1,0 +1,257 @@
+"""The contract of an executor, held by every implementation on every kind of cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from orchestra_nb.engine.dask_executor import DaskExecutor
+from orchestra_nb.engine.executors import AttemptBegan, AttemptEnded, AttemptLost, AttemptRequest, AttemptShowed
+from orchestra_nb.errors import Conflict, TaskCrashed
+from orchestra_nb.model.states import State
+from tests.engine import attempt_bodies as bodies
+from tests.engine.attempt_bodies import Body, TwoValues, value_of
+from tests.engine.executor_probe import ExecutorProbe
+
+CLUSTERS: dict[str, str | Mapping[str, object]] = {
+    "local cluster": "local",
+    "cluster class": {
+        "class": "distributed.LocalCluster",
+        "n_workers": 1,
+        "threads_per_worker": 1,
+        "dashboard_address": None,
+    },
+}
+
+
+@pytest.fixture(scope="module", params=list(CLUSTERS.values()), ids=list(CLUSTERS))
+def probe(request: pytest.FixtureRequest) -> Iterator[ExecutorProbe]:
+    executor = DaskExecutor(request.param, workers=2, idle_seconds=30)
+    yield ExecutorProbe(executor).open()
+    executor.close()
+
+
+def test_an_attempt_begins_once_and_ends_once(probe: ExecutorProbe) -> None:
+    key = probe.start(Body(bodies.add, (1, 2)))
+
+    ended = probe.end_of(key)
+
+    assert isinstance(ended, AttemptEnded)
+    assert ended.outcome.state is State.COMPLETED
+    assert [type(event) for event in probe.events_of(key)] == [AttemptBegan, AttemptEnded]
+    assert value_of(probe.executor.fetch(key, ["value"])) == 3
+
+
+def test_the_worker_that_began_it_is_the_one_in_its_outcome(probe: ExecutorProbe) -> None:
+    key = probe.start(Body(bodies.add))
+
+    ended = probe.end_of(key)
+
+    assert isinstance(ended, AttemptEnded)
+    assert ended.outcome.worker == probe.wait_until_begun(key).worker != ""
+
+
+def test_a_key_is_started_once_only(probe: ExecutorProbe, tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    key = probe.start(Body(bodies.add, (), count))
+    request = AttemptRequest(
+        key=key, run_id="run", task_run_id="t", name="n", attempt=1, body=Body(bodies.add, (), count)
+    )
+
+    with pytest.raises(Conflict, match="started before"):
+        probe.executor.start(request)
+    probe.end_of(key)
+
+    assert count.read_bytes() == b"x"
+
+
+def test_a_downstream_attempt_gets_a_small_value(probe: ExecutorProbe) -> None:
+    first = probe.start(Body(bodies.add, (1, 2)))
+    probe.end_of(first)
+
+    second = probe.start(Body(bodies.add, (10,)), upstream={"first": (first, ["value"])})
+
+    probe.end_of(second)
+    assert value_of(probe.executor.fetch(second, ["value"])) == 13
+
+
+def test_a_downstream_attempt_gets_only_the_groups_that_it_needs(probe: ExecutorProbe) -> None:
+    first = probe.start(TwoValues(3_000_000))
+    probe.end_of(first)
+
+    second = probe.start(Body(lambda value: value), upstream={"first": (first, ["value"])})
+    third = probe.start(Body(lambda value: value), upstream={"first": (first, None)})
+
+    probe.end_of(second)
+    probe.end_of(third)
+    assert value_of(probe.executor.fetch(second, ["value"])) == "small"
+    assert value_of(probe.executor.fetch(third, ["value"])) == "small"
+
+
+def test_an_attempt_may_start_before_its_upstream_has_ended(probe: ExecutorProbe, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    first = probe.start(Body(bodies.wait_for, (gate,)))
+    probe.wait_until_begun(first)
+    second = probe.start(Body(lambda value: value), upstream={"first": (first, None)})
+
+    gate.touch()
+
+    probe.end_of(second)
+    assert value_of(probe.executor.fetch(second, ["value"])) == "opened"
+
+
+def test_fetch_returns_the_groups_of_the_names_and_none_for_the_others(probe: ExecutorProbe) -> None:
+    key = probe.start(TwoValues(3_000_000))
+    ended = probe.end_of(key)
+
+    small = probe.executor.fetch(key, ["value"], 30)
+    large = probe.executor.fetch(key, ["large"], 30)
+
+    assert isinstance(ended, AttemptEnded)
+    assert (value_of(small), small.groups[1]) == ("small", None)
+    assert (len(bytes(str(value_of(large, "large")), "ascii")) > 3_000_000, large.groups[0]) == (True, None)
+    assert small.outcome == ended.outcome
+
+
+def test_values_can_be_fetched_while_all_workers_are_busy(probe: ExecutorProbe, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    done = probe.start(TwoValues(3_000_000))
+    probe.end_of(done)
+    busy = [probe.start(Body(bodies.wait_for, (gate,))) for _ in range(4)]
+    probe.wait_until_begun(busy[0])
+
+    assert value_of(probe.executor.fetch(done, ["value"], 30)) == "small"
+
+    gate.touch()
+    for key in busy:
+        probe.end_of(key)
+
+
+def test_released_values_are_gone(probe: ExecutorProbe) -> None:
+    key = probe.start(Body(bodies.add))
+    probe.end_of(key)
+
+    probe.executor.release(key)
+    probe.run(Body(bodies.add))  # the release has been taken when a later attempt has ended
+
+    with pytest.raises(TaskCrashed, match="let go"):
+        probe.executor.fetch(key, ["value"])
+
+
+def test_what_is_shown_comes_while_the_attempt_runs_and_in_order(probe: ExecutorProbe, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    key = probe.start(bodies.Showing(100, gate))
+    probe.wait_for_shown(key, "99\n")
+
+    gate.touch()
+    probe.end_of(key)
+
+    shown = [event for event in probe.events_of(key) if isinstance(event, AttemptShowed)]
+    assert [output["text"] for event in shown for output in event.outputs] == [f"{index}\n" for index in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (bodies.raise_error, "ValueError", "oh"),
+        (bodies.raise_error, "KeyboardInterrupt", "oh"),
+        (bodies.raise_error, "RecursionError", "oh"),
+    ],
+    ids=["ValueError", "KeyboardInterrupt", "RecursionError"],
+)
+def test_an_error_of_user_code_is_an_outcome(
+    probe: ExecutorProbe, tmp_path: Path, error: object, kind: str, message: str
+) -> None:
+    count = tmp_path / "count"
+
+    ended = probe.run(Body(bodies.raise_error, (kind,), count))
+
+    assert isinstance(ended, AttemptEnded)
+    assert ended.outcome.error is not None
+    assert (ended.outcome.state, ended.outcome.error.type, ended.outcome.error.message) == (State.FAILED, kind, message)
+    assert count.read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(("code", "words"), [(3, "task called sys.exit(3)"), (0, "task called sys.exit(0)")])
+def test_sys_exit_is_a_failure_and_runs_once(probe: ExecutorProbe, tmp_path: Path, code: int, words: str) -> None:
+    count = tmp_path / "count"
+
+    ended = probe.run(Body(bodies.raise_system_exit, (code,), count))
+
+    assert isinstance(ended, AttemptEnded)
+    assert ended.outcome.error is not None
+    assert (ended.outcome.state, ended.outcome.error.message) == (State.FAILED, words)
+    assert count.read_bytes() == b"x"
+
+
+def test_a_result_that_cannot_be_pickled_is_a_failure_and_runs_once(probe: ExecutorProbe, tmp_path: Path) -> None:
+    count = tmp_path / "count"
+
+    ended = probe.run(bodies.LockInResult(count))
+
+    assert isinstance(ended, AttemptEnded)
+    assert ended.outcome.error is not None
+    assert ended.outcome.state is State.FAILED
+    assert "cannot be stored" in ended.outcome.error.message
+    assert "lock" in ended.outcome.error.message
+    assert count.read_bytes() == b"x"
+
+
+def test_a_dead_process_loses_its_attempt_once(probe: ExecutorProbe, tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    key = probe.start(Body(bodies.exit_hard, (3,), count))
+
+    lost = probe.end_of(key)
+
+    assert isinstance(lost, AttemptLost)
+    assert (lost.begun, lost.state) == (True, "CRASHED")
+    assert probe.run(Body(bodies.add)).key != key  # the cluster works on, and Dask did not run the first again
+    assert count.read_bytes() == b"x"
+    assert [type(event) for event in probe.events_of(key)] == [AttemptBegan, AttemptLost]
+
+
+def test_a_stopped_attempt_ends_in_the_state_asked_for(probe: ExecutorProbe, tmp_path: Path) -> None:
+    key = probe.start(Body(bodies.wait_for, (tmp_path / "never",)))
+    probe.wait_until_begun(key)
+
+    probe.executor.stop(key, "CANCELLED", 20)
+
+    ended = probe.end_of(key)
+    assert isinstance(ended, AttemptEnded)
+    assert (ended.outcome.state, ended.outcome.error) == (State.CANCELLED, None)
+
+
+def test_an_attempt_stopped_before_it_begins_never_runs(probe: ExecutorProbe, tmp_path: Path) -> None:
+    gate, count = tmp_path / "gate", tmp_path / "count"
+    busy = [probe.start(Body(bodies.wait_for, (gate,))) for _ in range(2)]
+    probe.wait_until_begun(busy[0])
+    waiting = [probe.start(Body(bodies.add, (), count)) for _ in range(3)]
+    upstream = {"busy": (busy[0], None)}
+    waiting.append(probe.start(Body(lambda value: value, (), count), upstream=upstream))
+
+    probe.executor.stop(waiting[3], "CANCELLED", 1)
+
+    lost = probe.end_of(waiting[3])
+    assert lost == AttemptLost(key=waiting[3], begun=False, state="CANCELLED", reason="stopped before it began")
+    gate.touch()
+    for key in [*busy, *waiting[:3]]:
+        probe.end_of(key)
+    assert count.read_bytes() == b"xxx"
+
+
+def test_a_timeout_ends_python_code_softly(probe: ExecutorProbe, tmp_path: Path) -> None:
+    ended = probe.run(Body(bodies.wait_for, (tmp_path / "never",)), timeout_seconds=0.2)
+
+    assert isinstance(ended, AttemptEnded)
+    assert ended.outcome.state is State.TIMED_OUT
+
+
+def test_a_timeout_ends_code_that_never_comes_back(probe: ExecutorProbe) -> None:
+    lost = probe.run(Body(bodies.hold_the_gil), timeout_seconds=0.3)
+
+    assert isinstance(lost, AttemptLost)
+    assert (lost.begun, lost.state) == (True, "TIMED_OUT")
+    assert "longer than 0.3 s" in lost.reason
+    assert isinstance(probe.run(Body(bodies.add)), AttemptEnded)

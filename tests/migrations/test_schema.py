@@ -1,0 +1,190 @@
+"""The tables: how a store comes to them, from nothing and from older versions, and how a newer one is left alone."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+import orchestra_nb.store
+from orchestra_nb.errors import StoreTooNew, StoreUnavailable
+from orchestra_nb.store.database import Database, open_database, parse_store_url
+from orchestra_nb.store.leases import Leases
+from orchestra_nb.store.run_store import RunStore
+from orchestra_nb.store.schema_revision import HEAD, REVISIONS, VERSION_TABLE
+from orchestra_nb.store.tables import metadata
+from orchestra_nb.version import __version__
+
+_MIGRATIONS = Path(orchestra_nb.store.__file__ or "").parent / "migrations"
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def written(url: str) -> Iterator[Connection]:
+    """A write transaction on a database as it is, without the upgrade that opening does."""
+    parsed = parse_store_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        Path(str(parsed.database)).touch()
+    database = Database(parsed)
+    try:
+        with database.write() as connection:
+            yield connection
+    finally:
+        database.close()
+
+
+def set_revision(url: str, revision: str) -> None:
+    with written(url) as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = :revision"), {"revision": revision})
+        connection.execute(text("UPDATE store_facts SET value = '9.8.7'"))
+
+
+def make_store_of_revision(url: str, revision: str) -> None:
+    with written(url) as connection:
+        command.upgrade(alembic_config(connection), revision)
+        connection.execute(
+            text(
+                "INSERT INTO runs (run_id, name, flow_name, kind, state, epoch, message, created_at, parameters, tags)"
+                " VALUES ('run', 'calm-fox', 'train', 'notebook', 'COMPLETED', 1, '', :now, '{}', '{}')"
+            ),
+            {"now": "2026-03-01 12:00:00.000000" if "sqlite" in url else datetime(2026, 3, 1, 12, tzinfo=UTC)},
+        )
+
+
+def test_the_list_of_revisions_is_that_of_the_files() -> None:
+    scripts = ScriptDirectory.from_config(alembic_config())
+
+    assert tuple(script.revision for script in reversed(list(scripts.walk_revisions()))) == REVISIONS
+    assert scripts.get_heads() == [HEAD]
+
+
+def test_the_migrations_make_the_tables_that_the_code_uses(any_store_url: str) -> None:
+    database = open_database(any_store_url)
+    with database.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        differences = compare_metadata(context, metadata)
+    database.close()
+
+    assert differences == []
+
+
+def test_a_new_store_says_which_version_made_it(any_store_url: str) -> None:
+    database = open_database(any_store_url)
+    with database.connect() as connection:
+        facts = connection.execute(text("SELECT name, value FROM store_facts")).all()
+    database.close()
+
+    assert [tuple(fact) for fact in facts] == [("orchestra_version", __version__)]
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_an_older_store_is_upgraded_with_its_runs(any_store_url: str, revision: str) -> None:
+    make_store_of_revision(any_store_url, revision)
+
+    database = open_database(any_store_url)
+
+    assert RunStore(database).get_run("calm-fox").created_at == datetime(2026, 3, 1, 12, tzinfo=UTC)
+    assert Leases(database).drivers_without_end() == []
+    database.close()
+
+
+def test_a_file_is_copied_before_it_is_upgraded(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/orchestra.db"
+    make_store_of_revision(url, REVISIONS[0])
+
+    open_database(url).close()
+    open_database(url).close()
+
+    copies = list(tmp_path.glob("*.backup"))
+    assert len(copies) == 1
+    assert copies[0].name.startswith(f"orchestra.db.revision-{REVISIONS[0]}-")
+    assert stat.S_IMODE(copies[0].stat().st_mode) == 0o600
+    with closing(sqlite3.connect(copies[0])) as copy:
+        assert copy.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall() == [(REVISIONS[0],)]
+        assert copy.execute("SELECT name FROM runs").fetchall() == [("calm-fox",)]
+
+
+def test_a_new_file_needs_no_copy(tmp_path: Path) -> None:
+    open_database(f"sqlite:///{tmp_path}/orchestra.db").close()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["orchestra.db"]
+
+
+def test_an_older_store_that_only_a_watcher_opens_is_left_alone(any_store_url: str) -> None:
+    make_store_of_revision(any_store_url, REVISIONS[0])
+
+    with pytest.raises(StoreUnavailable, match="is of an older version"):
+        open_database(any_store_url, may_create=False)
+
+
+def test_several_processes_may_upgrade_an_older_store_at_once(any_store_url: str) -> None:
+    make_store_of_revision(any_store_url, REVISIONS[0])
+    code = "import sys; from orchestra_nb.store.database import open_database; open_database(sys.argv[1]).close()"
+
+    openers = [
+        subprocess.Popen([sys.executable, "-c", code, any_store_url], stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+
+    assert [opener.communicate()[1] for opener in openers] == [""] * 3
+
+
+def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/orchestra.db"
+    make_store_of_revision(url, REVISIONS[0])
+    with written(url) as connection:
+        connection.execute(text("CREATE TABLE cancel_requests (of_somebody_else)"))  # the upgrade fails half way
+
+    with pytest.raises(Exception, match="cancel_requests"):
+        open_database(url)
+
+    with closing(sqlite3.connect(tmp_path / "orchestra.db")) as connection_:
+        names = {name for (name,) in connection_.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert connection_.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall() == [(REVISIONS[0],)]
+    assert "drivers" not in names
+
+
+def test_a_newer_store_is_refused_and_both_versions_are_named(any_store_url: str) -> None:
+    open_database(any_store_url).close()
+    set_revision(any_store_url, "9999")
+
+    with pytest.raises(StoreTooNew) as refusal:
+        open_database(any_store_url)
+
+    message = str(refusal.value)
+    assert "written by Orchestra 9.8.7 (tables of revision 9999)" in message
+    assert f"This is Orchestra {__version__} (revision {HEAD})" in message
+    assert "pip install --upgrade orchestra-nb" in message
+
+
+def test_a_newer_file_is_left_untouched_to_the_byte(tmp_path: Path) -> None:
+    path = tmp_path / "orchestra.db"
+    open_database(f"sqlite:///{path}").close()
+    set_revision(f"sqlite:///{path}", "9999")
+    before = path.read_bytes()
+
+    with pytest.raises(StoreTooNew):
+        open_database(f"sqlite:///{path}")
+
+    assert path.read_bytes() == before
+    assert list(tmp_path.glob("*.backup")) == []
