@@ -82,8 +82,8 @@ def load_settings_with_origins(
     try:
         return msgspec.convert(values, Settings, strict=False), origins
     except msgspec.ValidationError as error:
-        name = next((name for name in values if f"`$.{name}`" in str(error)), None)
-        where = f"{name} = {values[name]!r} in {origins[name]}" if name else "settings"
+        wrong = next((name for name in values if f"`$.{name}`" in str(error)), None)
+        where = f"{wrong} = {values[wrong]!r} in {origins[wrong]}" if wrong else "settings"
         raise InvalidSetting(f"{where}: {error}") from None
 
 

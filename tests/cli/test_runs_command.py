@@ -39,7 +39,7 @@ RUN = Run(
     flow_name="report",
     kind=RunKind.NOTEBOOK,
     state=State.PENDING,
-    created_at=NOW - timedelta(minutes=5, seconds=1),
+    created_at=NOW - timedelta(hours=5, minutes=10),
     notebook_path="/notebooks/report.ipynb",
     parameters={"region": "EU", "limit": float("-inf"), "share": float("nan")},
     driver_id="driver-1",
@@ -114,7 +114,7 @@ def test_the_list_is_plain_columns_when_it_is_not_a_terminal(failed_run: Run) ->
     assert (shown.exit_code, shown.stderr) == (0, "")
     assert [line.split("  ") for line in map(_squeeze, shown.stdout.splitlines())] == [
         ["RUN", "FLOW", "STATE", "TASKS", "CREATED", "TOOK", "MESSAGE"],
-        ["calm-fox", "report", "✕ Failed", "2/2", "5 min ago", "01:00", "Task load failed"],
+        ["calm-fox", "report", "✕ Failed", "2/2", "5 h ago", "01:00", "Task load failed"],
     ]
 
 

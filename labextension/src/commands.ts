@@ -1,0 +1,256 @@
+/** The commands: open the panel, a run or its logs, and cancel a run. */
+
+import type { ILabShell, JupyterFrontEnd } from '@jupyterlab/application';
+import {
+  Dialog,
+  InputDialog,
+  MainAreaWidget,
+  Notification,
+  WidgetTracker,
+  showDialog
+} from '@jupyterlab/apputils';
+import { PageConfig } from '@jupyterlab/coreutils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import { isLive, stateLook } from './drawing/states';
+import { orchestraIcon } from './icon';
+import { LogsView } from './logsView';
+import { contentsPaths } from './notebookPaths';
+import { readFields, readTextOrNull } from './schemas';
+import type { IRun } from './schemas';
+import type { IOrchestraApi, IRunsModel } from './tokens';
+
+/** The ids of our commands. */
+export const CommandIDs = {
+  openPanel: 'orchestra:open-panel',
+  openRun: 'orchestra:open-run',
+  openLogs: 'orchestra:open-logs',
+  cancelRun: 'orchestra:cancel-run'
+} as const;
+
+/** The id of the side bar's panel. */
+export const PANEL_ID = 'orchestra-nb-panel';
+
+/** What the commands need. */
+export interface ICommandOptions {
+  readonly app: JupyterFrontEnd;
+  /** Null in Jupyter Notebook, whose main area has room for the notebook only. */
+  readonly labShell: ILabShell | null;
+  readonly api: IOrchestraApi;
+  readonly runs: IRunsModel;
+  readonly trans: TranslationBundle;
+  readonly locale?: string;
+}
+
+const RUN_ARGS = {
+  type: 'object',
+  properties: {
+    runId: { type: 'string', description: 'The id of the run; asked for without it' },
+    fromRow: { type: 'boolean', description: "Take the run of the context menu's row" }
+  }
+} as const;
+
+const LOGS_ARGS = {
+  type: 'object',
+  properties: {
+    ...RUN_ARGS.properties,
+    taskRunId: { type: 'string', description: 'The id of a task run: only its lines are shown' }
+  }
+} as const;
+
+/** Add the commands; gives the tracker of the tabs with logs. */
+export function addCommands(options: ICommandOptions): WidgetTracker<MainAreaWidget<LogsView>> {
+  const { app, trans } = options;
+  const { commands } = app;
+  const logs = new LogTabs(options);
+  const chooser = new RunChooser(options);
+  const isRun = (run: IRun): boolean => run.run_id !== '';
+
+  commands.addCommand(CommandIDs.openPanel, {
+    label: trans.__('Show Orchestra Runs'),
+    caption: trans.__('Show active and recent runs in the side bar'),
+    icon: orchestraIcon,
+    describedBy: { args: { type: 'object', properties: {} } },
+    execute: () => app.shell.activateById(PANEL_ID)
+  });
+  commands.addCommand(CommandIDs.openRun, {
+    label: trans.__('Open Executed Notebook'),
+    caption: trans.__('Open the executed notebook of a run, or its logs where there is none'),
+    describedBy: { args: RUN_ARGS },
+    execute: async args => {
+      const runId = await chooser.choose(args, trans.__('Open a run'), isRun);
+      if (runId !== null && !(await openNotebook(options, runId))) {
+        await commands.execute(CommandIDs.openLogs, { runId });
+      }
+    }
+  });
+  commands.addCommand(CommandIDs.openLogs, {
+    label: trans.__('Show Logs of Run'),
+    caption: trans.__('Show the log lines of a run as they come'),
+    describedBy: { args: LOGS_ARGS },
+    execute: async args => {
+      const runId = await chooser.choose(args, trans.__('Show the logs of a run'), isRun);
+      if (runId !== null) {
+        logs.open(runId, readTextOrNull(readFields(args)?.taskRunId));
+      }
+    }
+  });
+  commands.addCommand(CommandIDs.cancelRun, {
+    label: trans.__('Cancel Run…'),
+    caption: trans.__('Ask a run to stop'),
+    describedBy: { args: RUN_ARGS },
+    isVisible: args => {
+      const run = chooser.runOfRow(args);
+      return run === undefined || isLive(run.state);
+    },
+    execute: async args => {
+      const isActive = (run: IRun): boolean => isLive(run.state);
+      const runId = await chooser.choose(args, trans.__('Cancel a run'), isActive);
+      if (runId !== null) {
+        await cancelRun(options, runId);
+      }
+    }
+  });
+  return logs.tracker;
+}
+
+/** Ask the server to stop one task; what goes wrong is said in a notification. */
+export async function cancelTask(
+  api: IOrchestraApi,
+  runId: string,
+  taskRunId: string
+): Promise<void> {
+  await orNotify(api.cancelTask(runId, taskRunId));
+}
+
+/** Finds the run that a command is about: from its arguments, from the row under the context menu, or by asking. */
+class RunChooser {
+  constructor(private readonly _options: ICommandOptions) {}
+
+  async choose(
+    args: unknown,
+    title: string,
+    accept: (run: IRun) => boolean
+  ): Promise<string | null> {
+    const given = readTextOrNull(readFields(args)?.runId) ?? this.runOfRow(args)?.run_id;
+    if (given !== undefined) {
+      return given;
+    }
+    const { api, trans } = this._options;
+    const page = await orNotify(api.listRuns(50));
+    const runs = (page?.runs ?? []).filter(accept);
+    if (runs.length === 0) {
+      if (page !== undefined) {
+        Notification.info(trans.__('There is no such run now.'), { autoClose: 4000 });
+      }
+      return null;
+    }
+    const labels = runs.map(
+      run => `${run.flow_name} · ${run.name} · ${stateLook(run.state).word(trans)}`
+    );
+    const choice = await InputDialog.getItem({ title, label: trans.__('Run:'), items: labels });
+    const index = choice.button.accept ? labels.indexOf(choice.value ?? '') : -1;
+    return index < 0 ? null : runs[index].run_id;
+  }
+
+  runOfRow(args: unknown): IRun | undefined {
+    if (readFields(args)?.fromRow !== true) {
+      return undefined;
+    }
+    const row = this._options.app.contextMenuHitTest(node => node.dataset.runId !== undefined);
+    return row === undefined ? undefined : this._options.runs.run(row.dataset.runId ?? '');
+  }
+}
+
+/** The tabs with logs: one for each run. */
+class LogTabs {
+  constructor(private readonly _options: ICommandOptions) {}
+
+  readonly tracker = new WidgetTracker<MainAreaWidget<LogsView>>({ namespace: 'orchestra-logs' });
+
+  open(runId: string, taskRunId: string | null): void {
+    const { app, labShell } = this._options;
+    let tab = this.tracker.find(widget => widget.id === tabId(runId));
+    if (tab === undefined) {
+      tab = this._make(runId);
+      void this.tracker.add(tab);
+    }
+    tab.content.showTask(taskRunId);
+    if (!tab.isAttached) {
+      app.shell.add(tab, labShell ? 'main' : 'down');
+    }
+    app.shell.activateById(tab.id);
+  }
+
+  private _make(runId: string): MainAreaWidget<LogsView> {
+    const { api, runs, trans, locale } = this._options;
+    const content = new LogsView({ runId, api, runs, texts: trans, locale });
+    const tab = new MainAreaWidget({ content });
+    tab.id = tabId(runId);
+    tab.toolbar.hide();
+    tab.title.icon = orchestraIcon;
+    tab.title.closable = true;
+    const name = (): void => {
+      const run = runs.run(runId);
+      tab.title.label = run ? trans.__('Logs: %1', run.name) : trans.__('Logs');
+      tab.title.caption = run ? `${run.flow_name} · ${run.name}` : runId;
+    };
+    name();
+    runs.changed.connect(name);
+    tab.disposed.connect(() => runs.changed.disconnect(name));
+    return tab;
+  }
+}
+
+function tabId(runId: string): string {
+  return `orchestra-logs-${runId}`;
+}
+
+/** Open what a run wrote, or the notebook that its cells ran in; false when there is no such file to be seen here. */
+async function openNotebook(options: ICommandOptions, runId: string): Promise<boolean> {
+  const { app, api, runs } = options;
+  const run = runs.run(runId) ?? (await orNotify(api.readRun(runId)))?.run;
+  const file = run?.output_path ?? (run?.kind === 'interactive' ? run.notebook_path : null);
+  if (!file) {
+    return false;
+  }
+  for (const path of contentsPaths(file, PageConfig.getOption('serverRoot'))) {
+    try {
+      await app.serviceManager.contents.get(path, { content: false });
+    } catch {
+      continue;
+    }
+    await app.commands.execute('docmanager:open', { path });
+    return true;
+  }
+  return false;
+}
+
+async function cancelRun(options: ICommandOptions, runId: string): Promise<void> {
+  const { api, runs, trans } = options;
+  const run = runs.run(runId);
+  const result = await showDialog({
+    title: run
+      ? trans.__('Cancel run %1 of %2?', run.name, run.flow_name)
+      : trans.__('Cancel this run?'),
+    body: trans.__('Its running tasks are stopped, and those that wait will not start.'),
+    buttons: [
+      Dialog.cancelButton({ label: trans.__('Keep running') }),
+      Dialog.warnButton({ label: trans.__('Cancel run') })
+    ],
+    defaultButton: 0
+  });
+  if (result.button.accept) {
+    await orNotify(api.cancelRun(runId));
+  }
+}
+
+/** Give the answer, or say what went wrong and give nothing. */
+async function orNotify<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    Notification.error(error instanceof Error ? error.message : String(error), { autoClose: 8000 });
+    return undefined;
+  }
+}

@@ -1,0 +1,244 @@
+/** The rows of the side bar's tree: a section, a run, a task. */
+
+import { caretDownIcon, caretRightIcon, stopIcon, textEditorIcon } from '@jupyterlab/ui-components';
+import type { LabIcon } from '@jupyterlab/ui-components';
+import React from 'react';
+
+import {
+  formatAgo,
+  formatDuration,
+  formatElapsed,
+  formatMoment,
+  secondsRun
+} from '../drawing/durations';
+import { isFailure, isLive, stateLook } from '../drawing/states';
+import { errorWords, timeWords } from '../drawing/taskWords';
+import type { ITexts } from '../drawing/translation';
+import type { IRun, ITaskView } from '../schemas';
+import { StateIcon } from './StateIcon';
+import type { Row } from './rows';
+
+/** What all rows need. */
+export interface IRowContext {
+  readonly texts: ITexts;
+  readonly locale?: string;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** The key of the row that Tab leads to. */
+  readonly entry: string | null;
+  readonly onToggle: (row: Row) => void;
+  readonly onActivate: (row: Row) => void;
+  readonly onFocus: (row: Row) => void;
+  readonly onLogs: (run: IRun) => void;
+  readonly onCancel: (run: IRun) => void;
+  readonly register: (key: string, node: HTMLElement | null) => void;
+}
+
+/** Draws one row of any kind. */
+export function TreeRow(props: { row: Row; context: IRowContext }): React.JSX.Element {
+  const { row, context } = props;
+  const record = row.kind === 'run' ? row.run : row.kind === 'task' ? row.task : null;
+  return (
+    <div
+      className={`orc-row orc-${row.kind}`}
+      role="treeitem"
+      aria-level={row.level}
+      aria-posinset={row.position}
+      aria-setsize={row.size}
+      aria-expanded={row.isOpen ?? undefined}
+      tabIndex={row.key === context.entry ? 0 : -1}
+      data-key={row.key}
+      data-run-id={row.kind === 'run' ? row.key : undefined}
+      data-task-id={row.kind === 'task' ? row.key : undefined}
+      data-orchestra-run={row.kind === 'run' ? row.run.name : undefined}
+      data-orchestra-task={row.kind === 'task' ? row.task.name : undefined}
+      data-state={record?.state}
+      data-tone={record === null ? undefined : stateLook(record.state).tone}
+      ref={node => context.register(row.key, node)}
+      onFocus={() => context.onFocus(row)}
+      onClick={() => context.onActivate(row)}
+    >
+      <Caret row={row} onToggle={context.onToggle} />
+      {row.kind === 'section' && <SectionContent row={row} texts={context.texts} />}
+      {row.kind === 'run' && <RunContent run={row.run} error={row.error} context={context} />}
+      {row.kind === 'task' && <TaskContent task={row.task} live={row.live} context={context} />}
+    </div>
+  );
+}
+
+/** The mouse's way to open a row; the keyboard has the arrows, screen readers `aria-expanded`. */
+function Caret(props: { row: Row; onToggle: (row: Row) => void }): React.JSX.Element {
+  const { row, onToggle } = props;
+  if (row.isOpen === null) {
+    return <span className="orc-row-caret" />;
+  }
+  const icon = row.isOpen ? caretDownIcon : caretRightIcon;
+  return (
+    <span
+      className="orc-row-caret"
+      aria-hidden="true"
+      onClick={event => {
+        event.stopPropagation();
+        onToggle(row);
+      }}
+    >
+      <icon.react tag="span" />
+    </span>
+  );
+}
+
+function SectionContent(props: {
+  row: Row & { kind: 'section' };
+  texts: ITexts;
+}): React.JSX.Element {
+  const { row, texts } = props;
+  const title = row.section === 'active' ? texts.__('Active') : texts.__('Recent');
+  return (
+    <>
+      <span className="orc-section-title">{title}</span>
+      <span className="orc-row-count">{row.count}</span>
+    </>
+  );
+}
+
+function RunContent(props: { run: IRun; error: string; context: IRowContext }): React.JSX.Element {
+  const { run, error, context } = props;
+  const { texts } = context;
+  const active = isLive(run.state);
+  return (
+    <>
+      <StateIcon state={run.state} texts={texts} />
+      <span className="orc-row-main">
+        <span className="orc-row-head">
+          <span className="orc-row-names" title={runTitle(run, context)}>
+            <span className="orc-row-name">{run.flow_name}</span>
+            <span className="orc-row-alias">{run.name}</span>
+          </span>
+          <RunTime run={run} context={context} />
+          <span className="orc-row-actions">
+            <RowButton
+              icon={textEditorIcon}
+              label={texts.__('Show the logs of %1', run.name)}
+              isReachable={context.entry === run.run_id}
+              onClick={() => context.onLogs(run)}
+            />
+            {active && (
+              <RowButton
+                icon={stopIcon}
+                label={texts.__('Cancel run %1', run.name)}
+                isReachable={context.entry === run.run_id}
+                onClick={() => context.onCancel(run)}
+              />
+            )}
+          </span>
+        </span>
+        {error !== '' && (
+          <span className="orc-row-error" title={isFailure(run.state) ? run.message : error}>
+            {error}
+          </span>
+        )}
+        {error === '' && run.message !== '' && (
+          <span className="orc-row-message" title={run.message}>
+            {run.message}
+          </span>
+        )}
+      </span>
+    </>
+  );
+}
+
+function RunTime(props: { run: IRun; context: IRowContext }): React.JSX.Element {
+  const { run, context } = props;
+  const { now, texts, locale } = context;
+  const seconds = secondsRun(run, now);
+  if (isLive(run.state)) {
+    const counts = run.tasks !== null && run.tasks.total > 0 ? run.tasks : null;
+    return (
+      <span className="orc-row-time">
+        {counts && (
+          <span title={texts.__('%1 of %2 tasks have ended', counts.done, counts.total)}>
+            {counts.done}/{counts.total}
+          </span>
+        )}
+        {seconds !== null && <span>{formatElapsed(seconds)}</span>}
+      </span>
+    );
+  }
+  const at = run.ended_at ?? run.created_at;
+  return (
+    <span className="orc-row-time" title={at === null ? undefined : formatMoment(at, locale)}>
+      {at !== null && <span>{formatAgo(at, now, texts, locale)}</span>}
+    </span>
+  );
+}
+
+function TaskContent(props: {
+  task: ITaskView;
+  live: boolean;
+  context: IRowContext;
+}): React.JSX.Element {
+  const { task, live, context } = props;
+  const { texts, now } = context;
+  const error = isFailure(task.state) ? errorWords(task) : '';
+  const message = live && isLive(task.state) ? task.message : '';
+  return (
+    <>
+      <StateIcon state={task.state} texts={texts} />
+      <span className="orc-row-main">
+        <span className="orc-row-head">
+          <span className="orc-row-names" title={texts.__('Show the logs of %1', task.name)}>
+            <span className="orc-row-name">{task.name}</span>
+          </span>
+          <span className="orc-row-time">{timeWords(task, live, now, texts)}</span>
+        </span>
+        {error !== '' && (
+          <span className="orc-row-error" title={error}>
+            {error}
+          </span>
+        )}
+        {message !== '' && (
+          <span className="orc-row-message" title={message}>
+            {message}
+          </span>
+        )}
+      </span>
+    </>
+  );
+}
+
+function RowButton(props: {
+  icon: LabIcon;
+  label: string;
+  isReachable: boolean;
+  onClick: () => void;
+}): React.JSX.Element {
+  return (
+    <button
+      type="button"
+      className="orc-icon-button"
+      title={props.label}
+      aria-label={props.label}
+      tabIndex={props.isReachable ? 0 : -1}
+      onClick={event => {
+        event.stopPropagation();
+        props.onClick();
+      }}
+    >
+      <props.icon.react tag="span" />
+    </button>
+  );
+}
+
+function runTitle(run: IRun, context: IRowContext): string {
+  const { texts, locale } = context;
+  const seconds = run.ended_at === null ? null : secondsRun(run, 0);
+  const lines = [
+    texts.__('%1 · run %2', run.flow_name, run.name),
+    stateLook(run.state).word(texts),
+    run.started_at && texts.__('Started %1', formatMoment(run.started_at, locale)),
+    seconds !== null && texts.__('Took %1', formatDuration(seconds)),
+    run.notebook_path,
+    run.cluster && texts.__('Cluster: %1', run.cluster)
+  ];
+  return lines.filter(Boolean).join('\n');
+}

@@ -1,0 +1,142 @@
+/** The rows of the side bar's tree, decided apart from how they are drawn. */
+
+import { isFailure, isLive } from '../drawing/states';
+import { errorWords } from '../drawing/taskWords';
+import type { IRun, ITaskView } from '../schemas';
+
+/** The sections of the panel. */
+export type Section = 'active' | 'recent';
+
+/** One row; `level` counts from 1, `position` and `size` place it among its siblings for screen readers. */
+export type Row = IPlace &
+  (
+    | { readonly kind: 'section'; readonly section: Section; readonly count: number }
+    | { readonly kind: 'run'; readonly run: IRun; readonly error: string }
+    | { readonly kind: 'task'; readonly task: ITaskView; readonly live: boolean }
+  );
+
+interface IPlace {
+  readonly key: string;
+  readonly parent: string | null;
+  readonly level: number;
+  readonly position: number;
+  readonly size: number;
+  /** Null for what cannot be opened. */
+  readonly isOpen: boolean | null;
+}
+
+/** Where the records come from. */
+export interface IRunSource {
+  readonly runs: readonly IRun[];
+  tasksOf(runId: string): readonly ITaskView[];
+}
+
+/**
+ * Give the rows that are in sight, from top to bottom.
+ *
+ * @param closed - the sections that are closed
+ * @param open - the ids of the runs that are open
+ */
+export function visibleRows(
+  source: IRunSource,
+  closed: ReadonlySet<string>,
+  open: ReadonlySet<string>
+): Row[] {
+  const rows: Row[] = [];
+  const sections: [Section, readonly IRun[]][] = [
+    ['active', source.runs.filter(run => isLive(run.state))],
+    ['recent', source.runs.filter(run => !isLive(run.state))]
+  ];
+  sections.forEach(([section, runs], index) => {
+    const isOpen = !closed.has(section);
+    rows.push({
+      kind: 'section',
+      section,
+      count: runs.length,
+      key: section,
+      parent: null,
+      level: 1,
+      position: index + 1,
+      size: sections.length,
+      isOpen
+    });
+    if (isOpen) {
+      runs.forEach((run, place) =>
+        rows.push(...runRows(source, run, section, place, runs.length, open))
+      );
+    }
+  });
+  return rows;
+}
+
+function runRows(
+  source: IRunSource,
+  run: IRun,
+  parent: Section,
+  place: number,
+  size: number,
+  open: ReadonlySet<string>
+): Row[] {
+  const isOpen = open.has(run.run_id);
+  const tasks = source.tasksOf(run.run_id);
+  const error = runError(run, tasks);
+  const key = run.run_id;
+  const row: Row = {
+    kind: 'run',
+    run,
+    error,
+    key,
+    parent,
+    level: 2,
+    position: place + 1,
+    size,
+    isOpen
+  };
+  if (!isOpen) {
+    return [row];
+  }
+  const taskRows = tasks.map((task, index): Row => ({
+    kind: 'task',
+    task,
+    live: isLive(run.state) || !isLive(task.state),
+    key: task.task_run_id,
+    parent: key,
+    level: 3,
+    position: index + 1,
+    size: tasks.length,
+    isOpen: null
+  }));
+  return [row, ...taskRows];
+}
+
+/** Give why a run failed, or is about to, on one line; empty when nothing is wrong. */
+function runError(run: IRun, tasks: readonly ITaskView[]): string {
+  const firstLine = (text: string): string => text.trim().split('\n', 1)[0];
+  if (isFailure(run.state) && run.message !== '') {
+    return firstLine(run.message);
+  }
+  const failed = tasks.find(task => isFailure(task.state) && task.state !== 'UPSTREAM_FAILED');
+  return failed === undefined ? '' : `${failed.name}: ${firstLine(errorWords(failed))}`;
+}
+
+/** Give the row that a key of the keyboard leads to from another row, as in the ARIA tree pattern; null for none. */
+export function rowAt(rows: readonly Row[], from: string, key: string): Row | null {
+  const index = rows.findIndex(row => row.key === from);
+  const row = rows[index];
+  switch (key) {
+    case 'ArrowDown':
+      return rows[index + 1] ?? null;
+    case 'ArrowUp':
+      return rows[index - 1] ?? null;
+    case 'Home':
+      return rows[0] ?? null;
+    case 'End':
+      return rows[rows.length - 1] ?? null;
+    case 'ArrowRight':
+      return row?.isOpen === true && rows[index + 1]?.parent === from ? rows[index + 1] : null;
+    case 'ArrowLeft':
+      return row?.isOpen !== true ? (rows.find(other => other.key === row?.parent) ?? null) : null;
+    default:
+      return null;
+  }
+}

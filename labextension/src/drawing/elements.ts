@@ -1,0 +1,63 @@
+/** Builds DOM elements whose text is always text: nothing here parses HTML. */
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+/** Attribute name to value; null and false leave the attribute out, true gives it without a value. */
+export type Attributes = Readonly<Record<string, string | number | boolean | null>>;
+
+/** Make an HTML element. Strings among the children become text nodes. */
+export function html<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: readonly (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const node = document.createElement(tag);
+  setAttributes(node, attributes);
+  node.append(...children);
+  return node;
+}
+
+/** Make an SVG element. */
+export function svg<K extends keyof SVGElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: readonly Node[]
+): SVGElementTagNameMap[K] {
+  const node = document.createElementNS(SVG, tag);
+  setAttributes(node, attributes);
+  node.append(...children);
+  return node;
+}
+
+/** Set or remove attributes; what is already as asked is not touched. */
+export function setAttributes(node: Element, attributes: Attributes): void {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === false) {
+      node.removeAttribute(name);
+    } else {
+      const text = value === true ? '' : String(value);
+      if (node.getAttribute(name) !== text) {
+        node.setAttribute(name, text);
+      }
+    }
+  }
+}
+
+/** Show a text in an element, and hide the element when the text is empty. */
+export function showText(node: HTMLElement, text: string, title: string | null = null): void {
+  if (node.textContent !== text) {
+    node.textContent = text;
+  }
+  node.hidden = text === '';
+  setAttributes(node, { title });
+}
+
+/** Make a button that looks like a link within a line. */
+export function button(label: string, title: string, onClick: () => void): HTMLButtonElement {
+  const node = html('button', { type: 'button', class: 'orc-button', title }, label);
+  node.addEventListener('click', event => {
+    event.stopPropagation();
+    onClick();
+  });
+  return node;
+}

@@ -1,0 +1,224 @@
+"""Keeps what is shown under each task cell up to date, at most ten times a second.
+
+Under a task cell stand two displays, both addressed by display id, so that every front end and every headless runner
+can follow them after the cell itself has returned: the line of the task, and what the task showed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from orchestra_nb.engine.executors import ClusterChanged
+from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.runs import TaskRun
+from orchestra_nb.notebooks.shown_outputs import ShownOutputs
+from orchestra_nb.run_display import outputs_bundle, task_bundle
+
+#: Seconds between two updates of one display.
+UPDATE_SECONDS = 0.1
+
+Bundle = tuple[Mapping[str, object], Mapping[str, object]]
+
+
+class Publish(Protocol):
+    """Sends a display, or an update of one, to the front end; may be called from any thread."""
+
+    def __call__(self, bundle: Bundle, display_id: str, *, update: bool) -> None:
+        """Send this display."""
+
+
+class LiveView(Protocol):
+    """A view of a live task for front ends without our extension."""
+
+    def update(self, task: TaskRun, cluster: str) -> None:
+        """Show this."""
+
+    def bundle(self) -> Mapping[str, object]:
+        """Return what to add to the display's data while the task is live."""
+
+    def close(self) -> None:
+        """The task has ended: the static display stands for itself from now on."""
+
+
+class CellDisplays:
+    """The displays of all task cells of one kernel; a :class:`FlowListener`.
+
+    Parameters
+    ----------
+    on_change
+        Called, in the flow runner's thread, after each change of a task; for whoever shows all of them.
+    make_view
+        Makes the live view of a task where the front end needs one; None where it does not.
+    """
+
+    def __init__(
+        self,
+        publish: Publish,
+        on_change: Callable[[TaskRun], None] = lambda task: None,
+        make_view: Callable[[], LiveView] | None = None,
+    ) -> None:
+        self._publish = publish
+        self._on_change = on_change
+        self._make_view = make_view
+        self._lock = threading.Lock()
+        self._cluster = ""
+        self._tasks: dict[str, TaskRun] = {}
+        self._outputs: dict[str, ShownOutputs] = {}
+        self._views: dict[str, LiveView] = {}
+        self._open: set[str] = set()
+        self._dirty_lines: set[str] = set()
+        self._dirty_outputs: set[str] = set()
+        self._extra: dict[str, Callable[[], Bundle]] = {}
+        self._dirty_extra: set[str] = set()
+        self._wake = threading.Event()
+        self._is_flushed = threading.Condition(self._lock)
+        self._thread: threading.Thread | None = None
+
+    def open(self, task: TaskRun) -> None:
+        """Show the line of a task, and keep a place for what it shows, under the cell that is running now."""
+        with self._lock:
+            task = self._tasks.setdefault(task.task_run_id, task)
+            if self._make_view is not None and not task.state.is_terminal:
+                self._views[task.task_run_id] = self._make_view()
+            self._open.add(task.task_run_id)
+            outputs = self._outputs.get(task.task_run_id)
+            cluster = self._cluster
+        self._publish(self._line_bundle(task, cluster), _line_id(task.task_run_id), update=False)
+        bundle = outputs_bundle(outputs.merged()) if outputs is not None else ({}, {})
+        self._publish(bundle, _outputs_id(task.task_run_id), update=False)
+
+    def show_again(self, task: TaskRun, outcome: Outcome | None) -> None:
+        """Show the line of a task once more, with what it showed, under the cell that is running now."""
+        with self._lock:
+            shown = self._outputs.get(task.task_run_id)
+            cluster = self._cluster
+        outputs = outcome.outputs if outcome is not None else shown.merged() if shown is not None else []
+        self._publish((task_bundle(task, cluster), {}), _line_id(task.task_run_id), update=False)
+        if outputs:
+            self._publish(outputs_bundle(outputs), _outputs_id(task.task_run_id), update=False)
+
+    def open_extra(self, display_id: str, bundle: Callable[[], Bundle]) -> None:
+        """Show another display that depends on all tasks; it is made anew after each change."""
+        with self._lock:
+            self._extra[display_id] = bundle
+        self._publish(bundle(), display_id, update=False)
+
+    def renew_extra(self) -> None:
+        """Make the other displays anew: something that they show has changed."""
+        with self._lock:
+            if self._extra:
+                self._mark(self._dirty_extra, next(iter(self._extra)))
+
+    # --- told by the flow runner
+
+    def task_changed(self, task_run: TaskRun) -> None:
+        """A task run has a new state."""
+        with self._lock:
+            self._tasks[task_run.task_run_id] = task_run
+            self._mark(self._dirty_lines, task_run.task_run_id)
+        self._on_change(task_run)
+
+    def task_showed(self, task_run_id: str, outputs: Sequence[Mapping[str, object]]) -> None:
+        """A task showed something."""
+        with self._lock:
+            shown = self._outputs.setdefault(task_run_id, ShownOutputs())
+            for output in outputs:
+                shown.add(output)
+            self._mark(self._dirty_outputs, task_run_id)
+
+    def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
+        """A task run ended: its last word is said even if pieces of it were lost on the way."""
+        with self._lock:
+            self._tasks[task_run.task_run_id] = task_run
+            if outcome is not None:
+                shown = self._outputs[task_run.task_run_id] = ShownOutputs()
+                for output in outcome.outputs:
+                    shown.add(output)
+                self._mark(self._dirty_outputs, task_run.task_run_id)
+            self._mark(self._dirty_lines, task_run.task_run_id)
+        self._on_change(task_run)
+
+    def cluster_changed(self, change: ClusterChanged) -> None:
+        """The cluster is starting, ready or lost: pending lines say so."""
+        with self._lock:
+            self._cluster = change.detail if change.status != "ready" else ""
+            for task_run_id, task in self._tasks.items():
+                if not task.state.is_terminal:
+                    self._mark(self._dirty_lines, task_run_id)
+
+    def flush(self, timeout_seconds: float) -> None:
+        """Wait until all changes so far have been sent."""
+        with self._lock:
+            self._wake.set()
+            self._is_flushed.wait_for(lambda: not self._has_dirt() or self._thread is None, timeout_seconds)
+
+    # --- the pump
+
+    def _mark(self, dirty: set[str], key: str) -> None:
+        """Note a change; the lock is held."""
+        dirty.add(key)
+        self._dirty_extra.update(self._extra)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._pump, name="orchestra-displays", daemon=True)
+            self._thread.start()
+        self._wake.set()
+
+    def _has_dirt(self) -> bool:
+        return bool(self._dirty_lines & self._open or self._dirty_outputs & self._open or self._dirty_extra)
+
+    def _pump(self) -> None:
+        pause = threading.Event()
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            self._send_changes()
+            pause.wait(UPDATE_SECONDS)
+
+    def _send_changes(self) -> None:
+        with self._lock:
+            lines = [self._tasks[key] for key in self._dirty_lines & self._open]
+            outputs = {key: self._outputs[key].merged() for key in self._dirty_outputs & self._open}
+            extra = [(key, self._extra[key]) for key in self._dirty_extra]
+            self._dirty_lines -= self._open
+            self._dirty_outputs -= self._open
+            self._dirty_extra.clear()
+            cluster = self._cluster
+        for task in lines:
+            self._publish(self._line_bundle(task, cluster), _line_id(task.task_run_id), update=True)
+        for key, shown in outputs.items():
+            self._publish(outputs_bundle(shown), _outputs_id(key), update=True)
+        for key, bundle in extra:
+            self._publish(bundle(), key, update=True)
+        with self._lock:
+            self._forget_ended()
+            self._is_flushed.notify_all()
+
+    def _forget_ended(self) -> None:
+        """Drop what has been shown for good; the lock is held."""
+        for key in [key for key in self._open if self._tasks[key].state.is_terminal]:
+            if key not in self._dirty_lines and key not in self._dirty_outputs:
+                self._open.discard(key)
+                self._outputs.pop(key, None)
+                del self._tasks[key]
+
+    def _line_bundle(self, task: TaskRun, cluster: str) -> Bundle:
+        bundle = task_bundle(task, cluster)
+        view = self._views.get(task.task_run_id)
+        if view is not None:
+            if task.state.is_terminal:
+                del self._views[task.task_run_id]
+                view.close()
+            else:
+                view.update(task, cluster)
+                bundle = {**bundle, **view.bundle()}
+        return bundle, {}
+
+
+def _line_id(task_run_id: str) -> str:
+    return f"orchestra-{task_run_id}"
+
+
+def _outputs_id(task_run_id: str) -> str:
+    return f"orchestra-{task_run_id}-outputs"

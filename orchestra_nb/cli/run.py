@@ -1,0 +1,221 @@
+"""``orchestra run``: run a notebook with parameters, and see each cell and task as it goes."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from orchestra_nb.model.jsonable import to_readable
+from orchestra_nb.model.runs import ErrorInfo, Run
+from orchestra_nb.model.states import State
+from orchestra_nb.notebooks.parameters import collect_parameters
+from orchestra_nb.operations.notebook_request import NotebookRequest
+from orchestra_nb.operations.run_notebook import NotebookDriver, RunResult, new_run_id
+
+if TYPE_CHECKING:
+    from orchestra_nb.cli.run_progress import Progress
+    from orchestra_nb.model.events import Event
+
+_INTERRUPTED = 130
+_pair = (str, str)
+
+
+@click.command()
+@click.argument("notebook", type=click.Path(path_type=str))
+@click.argument("output", required=False, type=click.Path(path_type=str))
+@click.option(
+    "-p",
+    "--parameters",
+    "typed",
+    nargs=2,
+    type=_pair,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter; True, False, None and numbers are read as such.",
+)
+@click.option(
+    "-r",
+    "--parameters_raw",
+    "raw",
+    nargs=2,
+    type=_pair,
+    multiple=True,
+    metavar="NAME TEXT",
+    help="A parameter whose value is this text.",
+)
+@click.option(
+    "-f", "--parameters_file", "files", multiple=True, metavar="FILE", help="Parameters from a YAML or JSON file."
+)
+@click.option("-y", "--parameters_yaml", "yaml_texts", multiple=True, metavar="YAML", help="Parameters as YAML text.")
+@click.option("--cwd", metavar="FOLDER", help="The kernel's working folder. Default: the notebook's own.")
+@click.option("-k", "--kernel", "kernel_name", metavar="NAME", help="The kernel. Default: the one the notebook names.")
+@click.option("--cluster", metavar="CLUSTER", help="Where %%task cells run: local, an address, or {class: …} as YAML.")
+@click.option(
+    "--wait/--no-wait",
+    "is_waiting",
+    default=True,
+    help="Stay until the run has ended, or print its id once it is recorded and leave it to itself.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("--no-strict", is_flag=True, help="Accept parameters that the notebook does not declare.")
+def run(
+    notebook: str,
+    output: str | None,
+    typed: tuple[tuple[str, str], ...],
+    raw: tuple[tuple[str, str], ...],
+    files: tuple[str, ...],
+    yaml_texts: tuple[str, ...],
+    cwd: str | None,
+    kernel_name: str | None,
+    cluster: str | None,
+    is_waiting: bool,
+    as_json: bool,
+    no_strict: bool,
+) -> int:
+    """Run NOTEBOOK from top to bottom, and write the executed notebook to OUTPUT.
+
+    Without OUTPUT it goes beside NOTEBOOK, under the run's own name. The flags of papermill mean what they mean there,
+    but the kernel's working folder is the notebook's own. NOTEBOOK itself is never changed.
+
+    Exit code: 0 completed, 1 ended otherwise, 2 refused (nothing ran), 3 not found, 130 interrupted by Ctrl-C.
+    """
+    request = NotebookRequest(
+        path=notebook,
+        run_id=new_run_id(),
+        parameters=collect_parameters(files=files, yaml_texts=yaml_texts, typed=typed, raw=raw),
+        output_path=output,
+        cwd=cwd,
+        kernel_name=kernel_name,
+        cluster=cluster,
+        is_strict=not no_strict,
+    )
+    if is_waiting:
+        return _run_here(request, as_json)
+    _leave_to_itself(request, as_json)
+    return 0
+
+
+def _run_here(request: NotebookRequest, as_json: bool) -> int:
+    """Drive the run in this process; return the exit code."""
+    shown = _LateProgress()
+    driver = NotebookDriver(request, kind="shell", on_event=shown.take)
+    with _signals_stop(driver) as was_interrupted:
+        try:
+            result = driver.execute()
+        finally:
+            shown.close()
+    _print_end(result, as_json)
+    if result.run.state is State.COMPLETED:
+        return 0
+    return _INTERRUPTED if was_interrupted() and result.run.state is State.CANCELLED else 1
+
+
+def _leave_to_itself(request: NotebookRequest, as_json: bool) -> None:
+    from orchestra_nb.operations.detached_run import start_detached
+
+    started = start_detached(request)
+    if as_json:
+        _print_json(_document(RunResult(started.run, (), ())))
+    else:
+        click.echo(started.run.run_id)
+    name = started.run.name
+    click.echo(f"{name} runs by itself now: orchestra runs show {name}, orchestra runs logs -f {name}", err=True)
+
+
+def _print_end(result: RunResult, as_json: bool) -> None:
+    from orchestra_nb.cli.run_progress import ending_lines
+
+    for line in ending_lines(result.run, result.cells):
+        click.echo(line, err=True)
+    if as_json:
+        _print_json(_document(result))
+
+
+class _LateProgress:
+    """The progress display, loaded with the run's first event: the kernel is booting by then."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+
+    def take(self, event: Event) -> None:
+        """Show an event."""
+        if self._progress is None:
+            from orchestra_nb.cli.run_progress import open_progress
+
+            self._progress = open_progress()
+        self._progress.take(event)
+
+    def close(self) -> None:
+        """Leave the last picture standing."""
+        if self._progress is not None:
+            self._progress.close()
+
+
+@contextmanager
+def _signals_stop(driver: NotebookDriver) -> Iterator[Callable[[], bool]]:
+    """Have Ctrl-C, SIGTERM and a closed terminal stop the run; yield whether Ctrl-C was pressed."""
+    seen: list[int] = []
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        name = signal.Signals(number).name
+        driver.stop("Interrupted" if number == signal.SIGINT else f"Stopped by {name}", name)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield lambda: signal.SIGINT in seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _document(result: RunResult) -> dict[str, object]:
+    """Return a result as ``--json`` prints it."""
+    run: Run = result.run
+    return {
+        "run_id": run.run_id,
+        "state": run.state,
+        "message": run.message,
+        "output": run.output_path,
+        "parameters": to_readable(run.parameters),
+        "cells": [
+            {
+                "index": cell.index,
+                "id": cell.cell_id,
+                "state": cell.state,
+                "started_at": cell.started_at,
+                "ended_at": cell.ended_at,
+                "error": _error_document(cell.error),
+            }
+            for cell in result.cells
+        ],
+        "tasks": [
+            {
+                "name": task.name,
+                "state": task.state,
+                "attempts": task.attempt,
+                "started_at": task.started_at,
+                "ended_at": task.ended_at,
+                "worker": task.worker,
+                "error": _error_document(task.error),
+            }
+            for task in result.tasks
+        ],
+    }
+
+
+def _error_document(error: ErrorInfo | None) -> dict[str, object] | None:
+    return None if error is None else msgspec.structs.asdict(error)
+
+
+def _print_json(document: dict[str, object]) -> None:
+    # the standard library's encoder: a parameter may be a whole number of any size
+    click.echo(json.dumps(msgspec.to_builtins(document), indent=2, ensure_ascii=False))

@@ -1,0 +1,237 @@
+"""How a run looks in the shell while it goes on: one block that is drawn anew on a terminal, plain lines elsewhere.
+
+Both write to stderr: stdout is for data.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from orchestra_nb.cli.run_tables import one_line, printable
+from orchestra_nb.model.durations import format_duration
+from orchestra_nb.model.events import (
+    CellRunChanged,
+    Event,
+    RunCreated,
+    RunStateChanged,
+    TaskRunCreated,
+    TaskRunStateChanged,
+    apply_to_run,
+    apply_to_task,
+)
+from orchestra_nb.model.runs import CellRun, ErrorInfo, Run, TaskRun
+from orchestra_nb.model.states import FAILURE_STATES, State
+from orchestra_nb.run_display import APPEARANCE
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_BAR_WIDTH = 20
+_REDRAWS_A_SECOND = 8
+_COLOURS = {
+    State.COMPLETED: "green",
+    State.RUNNING: "blue",
+    State.RETRYING: "yellow",
+    State.CANCELLING: "magenta",
+    State.CANCELLED: "magenta",
+    State.SKIPPED: "cyan",
+} | dict.fromkeys(FAILURE_STATES, "red")
+
+
+class RunView:
+    """What is known of a run, from its events."""
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        self.cells: dict[int, CellRun] = {}
+        self.tasks: dict[str, TaskRun] = {}
+
+    def take(self, event: Event) -> CellRun | TaskRun | None:
+        """Note an event; return the cell or the task that it changed."""
+        match event:
+            case RunCreated(run=run):
+                self.run = run
+            case RunStateChanged() if self.run is not None:
+                self.run = apply_to_run(self.run, event)
+            case CellRunChanged(cell=cell):
+                self.cells[cell.index] = cell
+                return cell
+            case TaskRunCreated(task_run=task):
+                self.tasks[task.task_run_id] = task
+                return task
+            case TaskRunStateChanged(task_run_id=task_run_id) if task_run_id in self.tasks:
+                task = self.tasks[task_run_id] = apply_to_task(self.tasks[task_run_id], event)
+                return task
+        return None
+
+    @property
+    def title(self) -> str:
+        """The run and where its tasks run: ``"report · run calm-fox · local cluster"``."""
+        if self.run is None:
+            return ""
+        parts = [self.run.flow_name, f"run {self.run.name}"]
+        if self.tasks and self.run.cluster:
+            parts.append("local cluster" if self.run.cluster == "local" else self.run.cluster)
+        return printable(" · ".join(parts))
+
+
+class Progress(Protocol):
+    """Shows a run from its events."""
+
+    def take(self, event: Event) -> None:
+        """Show an event."""
+
+    def close(self) -> None:
+        """Leave the last picture standing."""
+
+
+def open_progress() -> Progress:
+    """Return what fits stderr: a block on a terminal, lines elsewhere."""
+    return BlockProgress() if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else LineProgress()
+
+
+class LineProgress:
+    """One line for each cell and task that ended."""
+
+    def __init__(self) -> None:
+        self._view = RunView()
+
+    def take(self, event: Event) -> None:
+        """Print a line for what has ended."""
+        changed = self._view.take(event)
+        if isinstance(event, RunCreated):
+            click.echo(self._view.title, err=True)
+        elif isinstance(event, RunStateChanged) and event.state is State.CANCELLING:
+            click.echo(
+                f"{printable(event.message)}: waiting for the kernel. Press Ctrl-C again to end it now.", err=True
+            )
+        elif changed is not None and changed.state.is_terminal and _says_something(changed):
+            click.echo(_line(changed), err=True)
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+
+class BlockProgress:
+    """One block: the run, the cell that runs with a bar, and the tasks. Redrawn by a thread of rich's."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._view = RunView()
+        self._live = Live(
+            get_renderable=self._draw,
+            console=Console(stderr=True, highlight=False),
+            refresh_per_second=_REDRAWS_A_SECOND,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def take(self, event: Event) -> None:
+        """Note an event; the next picture shows it."""
+        self._view.take(event)
+
+    def close(self) -> None:
+        """Draw the last picture and let the terminal go."""
+        self._live.stop()
+
+    def _draw(self) -> Text:
+        from rich.text import Text
+
+        view, now = self._view, datetime.now(UTC)
+        if view.run is None:
+            return Text("  starting")
+        lines = [Text(f"  {view.title}", style="bold"), _cells_line(list(view.cells.values()), now)]
+        tasks = list(view.tasks.values())
+        if tasks:
+            lines.append(Text("  ") + Text("   ").join(_chip(task, task.name, now) for task in tasks))
+        if view.run.state is State.CANCELLING:
+            lines.append(Text(f"  {one_line(view.run.message)}. Press Ctrl-C again to end it now.", style="magenta"))
+        return Text("\n").join(lines)
+
+
+def ending_lines(run: Run, cells: tuple[CellRun, ...]) -> Iterator[str]:
+    """Return what stands under a run that has ended: the failure first, then the state and where the notebook is."""
+    failed = next((cell for cell in cells if cell.state in FAILURE_STATES), None)
+    if failed is not None and failed.error is not None and failed.state is State.FAILED:
+        error = failed.error
+        place = f"cell {failed.index + 1}" + (f", line {error.line}" if error.line is not None else "")
+        yield f"  ✕ {place}   {_error_text(error)}"
+        if error.source_line:
+            yield f"      {printable(error.source_line)}"
+    elif run.message:
+        yield f"  {one_line(run.message)}"
+    ended_at, started_at = run.ended_at or run.created_at, run.created_at
+    took = format_duration((ended_at - started_at).total_seconds())
+    output = "" if run.output_path is None else f"   →  {printable(_near(run.output_path))}"
+    yield f"  {run.state} in {took}{output}   (orchestra runs show {run.name})"
+
+
+def _near(path: str) -> str:
+    """Return a path as short as it can be typed here."""
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(Path(path))
+
+
+def _cells_line(cells: list[CellRun], now: datetime) -> Text:
+    from rich.text import Text
+
+    done = sum(cell.state.is_terminal for cell in cells)
+    current = next((cell for cell in cells if cell.state is State.RUNNING), None)
+    failed = next((cell for cell in cells if cell.state in FAILURE_STATES), None)
+    shown = current or failed
+    line = Text("  ")
+    if shown is not None:
+        line.append(_chip(shown, _name(shown), now)).append("   ")
+    full = _BAR_WIDTH * done // max(len(cells), 1)
+    line.append("━" * full, style="blue").append("─" * (_BAR_WIDTH - full), style="dim")
+    return line.append(f" {done} of {len(cells)} cells")
+
+
+def _chip(item: CellRun | TaskRun, name: str, now: datetime) -> Text:
+    """Return icon, name and time of a cell or task, in the state's colour."""
+    from rich.text import Text
+
+    icon = APPEARANCE[item.state][0]
+    chip = Text(f"{icon} {one_line(name)}", style=_COLOURS.get(item.state, "dim"))
+    if item.started_at is not None:
+        chip.append(f" {format_duration(((item.ended_at or now) - item.started_at).total_seconds())}", style="default")
+    return chip
+
+
+def _line(item: CellRun | TaskRun) -> str:
+    """Return a cell or task that has ended as one plain line."""
+    is_cell = isinstance(item, CellRun)
+    name = _name(item) if isinstance(item, CellRun) else f"task {item.name}"
+    parts = [f"  {'' if is_cell else '  '}{APPEARANCE[item.state][0]} {one_line(name)}"]
+    if item.started_at is not None and item.ended_at is not None:
+        parts.append(format_duration((item.ended_at - item.started_at).total_seconds()))
+    if isinstance(item, TaskRun) and item.attempt > 1:
+        parts.append(f"attempt {item.attempt} of {item.max_attempts}")
+    if item.error is not None:
+        parts.append(_error_text(item.error))
+    elif isinstance(item, TaskRun) and item.message:
+        parts.append(one_line(item.message))
+    return "   ".join(parts)
+
+
+def _error_text(error: ErrorInfo) -> str:
+    return one_line(f"{error.type}: {error.message}" if error.message else error.type)
+
+
+def _name(cell: CellRun) -> str:
+    return f"cell {cell.index + 1}" + (f"  {cell.title}" if cell.title else "")
+
+
+def _says_something(item: CellRun | TaskRun) -> bool:
+    """Whether it did anything: an empty cell did not, a task that was never started has its reason to tell."""
+    return item.started_at is not None or isinstance(item, TaskRun)

@@ -1,0 +1,464 @@
+"""The task cells of one kernel: which task gives which name, and when a name is waited for.
+
+A task cell is analysed, its inputs are packed as they are at this moment or taken from the tasks that will give them,
+and it is handed to the flow runner. The names that it binds become pending in the kernel's namespace. An ordinary cell
+that reads a pending name binds it first: waits, fetches, and puts the value into the namespace.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from types import ModuleType
+
+from orchestra_nb.engine.flow_runner import FlowRunner, Submission, failure_words
+from orchestra_nb.engine.pending import NOTHING, PendingValue
+from orchestra_nb.errors import (
+    InvalidTaskLine,
+    TaskCrashed,
+    TaskFailed,
+    TaskNotFound,
+    TaskTimedOut,
+    TaskWasCancelled,
+    UpstreamFailed,
+    ValueNotPortable,
+)
+from orchestra_nb.model.events import TaskRunStateChanged
+from orchestra_nb.model.identifiers import new_id
+from orchestra_nb.model.runs import TaskRun
+from orchestra_nb.model.state_machine import TaskPlan
+from orchestra_nb.model.states import State
+from orchestra_nb.notebooks.cell_task import CellTask
+from orchestra_nb.notebooks.cell_values import PackedGroup, pack_values, unpack_values
+from orchestra_nb.notebooks.names import CellNames, analyse_cell
+from orchestra_nb.notebooks.task_line import TaskLine
+
+#: Names that IPython itself keeps in the namespace: every worker has its own.
+_SHELL_NAMES = frozenset(
+    {"In", "Out", "get_ipython", "exit", "quit", "open", "display", "_", "__", "___", "_ih", "_oh", "_dh"}
+)
+
+_WORD = re.compile(r"\w+")
+
+_ERRORS: dict[State, type[TaskFailed]] = {
+    State.TIMED_OUT: TaskTimedOut,
+    State.CRASHED: TaskCrashed,
+    State.CANCELLED: TaskWasCancelled,
+    State.UPSTREAM_FAILED: UpstreamFailed,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellOrigin:
+    """Where a task cell stands: ``label`` in people's words (``"cell [4]"``), ``cell_id`` if the front end told it."""
+
+    label: str
+    cell_id: str | None = None
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What a task cell takes and gives, before it is submitted."""
+
+    names: CellNames
+    upstream: dict[str, list[str]] = field(default_factory=dict)
+    inputs: dict[str, object] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+
+    def take(self, name: str, value: object) -> None:
+        """Take an input: a value, or one that a task will give (before it, the one that stays if it does not)."""
+        if not isinstance(value, PendingValue):
+            self.inputs[name] = value
+            return
+        if value.earlier is not NOTHING:
+            self.take(name, value.earlier)
+        self.upstream.setdefault(value.task_run_id, []).append(name)
+
+
+class CellSession:
+    """The tasks of one notebook kernel.
+
+    Parameters
+    ----------
+    namespace
+        The kernel's user namespace; pending names are put into it.
+    open_run
+        Returns the id of the run that a new task belongs to, opening one if none is open.
+
+    Thread safety: all methods are for the kernel's main thread, but ``cancel``, ``tasks`` and ``edges``.
+    """
+
+    def __init__(self, namespace: dict[str, object], runner: FlowRunner, open_run: Callable[[], str]) -> None:
+        self.namespace = self._namespace = namespace
+        self._runner = runner
+        self._open_run = open_run
+        self._lock = threading.Lock()
+        #: task name to the ids of its runs, oldest first, in order of first submission
+        self._runs_of: dict[str, list[str]] = {}
+        #: cell id to the name of the task in it
+        self._name_in_cell: dict[str, str] = {}
+        #: ids of the task runs whose values may still be on the cluster
+        self._holding: set[str] = set()
+        #: task run id to why nobody can tell beforehand what it gives
+        self._opaque: dict[str, str] = {}
+        self._environ_at_start = dict(os.environ)
+
+    # --- submitting
+
+    def submit(self, line: TaskLine, origin: CellOrigin, name: str) -> TaskRun:
+        """Submit a task cell and return its record at once; the names that it gives become pending.
+
+        Raises
+        ------
+        SyntaxError
+            The cell does not parse; nothing was submitted.
+        InvalidTaskLine
+            ``--in``, ``--out`` or ``--after`` name what does not exist.
+        ValueNotPortable
+            An input cannot be sent to a worker; the message names it and the remedy. Nothing was submitted.
+        """
+        plan = self._plan(line, name)
+        after_tasks = [self.task(other).task_run_id for other in line.after]
+        upstream = tuple(dict.fromkeys((*plan.upstream, *after_tasks)))
+        opaque = plan.names.opaque if line.outputs is None else None
+        body = CellTask(
+            source=line.body,
+            name=name,
+            label=origin.label,
+            outputs=plan.outputs,
+            is_explicit=line.outputs is not None,
+            reads=tuple(sorted(plan.names.reads)),
+            opaque=opaque,
+            inputs=self._pack(plan, line, name),
+            upstream_names={upstream: tuple(names) for upstream, names in plan.upstream.items()},
+            cwd=os.getcwd(),
+            sys_path=tuple(sys.path),
+            environ=self._changed_environ(),
+        )
+        earlier = self._earlier_run(name)
+        task = self._new_task_run(line, origin, name, upstream)
+        if opaque is not None:
+            self._opaque[task.task_run_id] = opaque
+        self._runner.submit(
+            Submission(
+                task_run=task,
+                plan=TaskPlan(
+                    task_run_id=task.task_run_id,
+                    run_id=task.run_id,
+                    name=name,
+                    upstream=upstream,
+                    # the same cell twice runs in order, as it would without us
+                    after=earlier,
+                    retry=line.retry,
+                ),
+                body=body,
+                needs=plan.upstream,
+                timeout_seconds=line.timeout_seconds,
+            )
+        )
+        self._register(name, task.task_run_id, origin)
+        self._holding.add(task.task_run_id)
+        self._make_pending(task.task_run_id, name, plan)
+        self._release_unneeded()
+        return task
+
+    def record_local(self, line: TaskLine, origin: CellOrigin, name: str) -> TaskRun:
+        """Note a task that this kernel runs itself, RUNNING from now on (see :meth:`announce_local`)."""
+        task = self._new_task_run(line, origin, name, ())
+        self._runner.record(task)
+        self._register(name, task.task_run_id, origin)
+        self.announce_local(
+            TaskRunStateChanged(
+                run_id=task.run_id,
+                task_run_id=task.task_run_id,
+                state=State.RUNNING,
+                at=datetime.now(UTC),
+                attempt=1,
+                worker="this kernel",
+            )
+        )
+        return self._runner.task(task.task_run_id)
+
+    def announce_local(self, change: TaskRunStateChanged) -> None:
+        """Pass on a change of a task that this kernel runs itself."""
+        self._runner.announce(change)
+
+    def _new_task_run(self, line: TaskLine, origin: CellOrigin, name: str, upstream: tuple[str, ...]) -> TaskRun:
+        now = datetime.now(UTC)
+        return TaskRun(
+            task_run_id=new_id(now, secrets.randbits(74)),
+            run_id=self._open_run(),
+            name=name,
+            state=State.PENDING,
+            created_at=now,
+            max_attempts=1 + line.retry.retries,
+            upstream=upstream,
+            cell_id=origin.cell_id,
+            tags=line.tags,
+            message=self._waiting_words(upstream),
+        )
+
+    def _earlier_run(self, name: str) -> tuple[str, ...]:
+        with self._lock:
+            return tuple(self._runs_of.get(name, ())[-1:])
+
+    def _plan(self, line: TaskLine, name: str) -> _Plan:
+        names = analyse_cell(line.body, self._namespace)
+        plan = _Plan(names)
+        if line.inputs is not None:
+            unknown = [item for item in line.inputs if item not in self._namespace]
+            if unknown:
+                raise InvalidTaskLine(
+                    f"--in of task {name!r}: no variable {unknown[0]!r}. Run the cell that makes it first."
+                )
+            reads: Collection[str] = line.inputs
+        else:
+            reads = names.reads
+        extras: set[str] = set()
+        if names.opaque is not None and line.inputs is None:
+            # what it reads cannot be known: it gets all that there is and that can travel
+            extras = {key for key in self._namespace if not key.startswith("_")} - set(reads)
+        for read in sorted({*reads, *extras}):
+            if read in _SHELL_NAMES or read not in self._namespace:
+                continue
+            value = self._namespace[read]
+            if isinstance(value, PendingValue) and read in extras and self._has_ended_badly(value):
+                continue
+            plan.take(read, value)
+        if line.outputs is not None:
+            plan.outputs = line.outputs
+        else:
+            changed = {item for item in names.mutates if item in plan.inputs or self._is_pending(item)}
+            kept = {item for item in changed if not isinstance(plan.inputs.get(item), ModuleType)}
+            plan.outputs = tuple(sorted((names.defines | kept) - names.deletes))
+        return plan
+
+    def _pack(self, plan: _Plan, line: TaskLine, name: str) -> tuple[PackedGroup, ...]:
+        packed = pack_values(plan.inputs, self._namespace, frozenset(_WORD.findall(line.body)))
+        for variable, reason in packed.not_portable.items():
+            if variable not in (line.inputs or plan.names.reads):
+                continue  # sent along in case the cell looks it up by a name that nobody can see
+            raise ValueNotPortable(
+                f"Task {name!r} reads `{variable}`, which cannot be sent to a worker: {reason} "
+                f"Or run the cell in this kernel with --local."
+            )
+        return packed.groups
+
+    def _changed_environ(self) -> dict[str, str | None]:
+        """Return what the notebook changed in the environment since it began; None for what it removed."""
+        before, now = self._environ_at_start, os.environ
+        changes: dict[str, str | None] = {key: value for key, value in now.items() if before.get(key) != value}
+        changes.update(dict.fromkeys(before.keys() - now.keys()))
+        return changes
+
+    def _register(self, name: str, task_run_id: str, origin: CellOrigin) -> None:
+        """Note a task's run; a cell that was renamed gives up its earlier name."""
+        with self._lock:
+            if origin.cell_id is not None:
+                earlier = self._name_in_cell.pop(origin.cell_id, None)
+                if earlier is not None and earlier != name and earlier not in self._name_in_cell.values():
+                    self._runs_of.pop(earlier, None)
+                self._name_in_cell[origin.cell_id] = name
+            self._runs_of.setdefault(name, []).append(task_run_id)
+
+    def _make_pending(self, task_run_id: str, name: str, plan: _Plan) -> None:
+        for deleted in plan.names.deletes:
+            self._namespace.pop(deleted, None)
+        for output in plan.outputs:
+            stays = output in plan.names.conditional and output in self._namespace
+            self._namespace[output] = PendingValue(
+                output,
+                task_run_id,
+                lambda: f"a value of task {name!r}, {_state_words(self._runner.task(task_run_id))}",
+                partial(self._resolve, output),
+                earlier=self._namespace[output] if stays else NOTHING,
+            )
+
+    def _waiting_words(self, upstream: Sequence[str]) -> str:
+        waiting = [task.name for task in map(self._runner.task, upstream) if not task.state.is_terminal]
+        return f"waits for {', '.join(waiting)}" if waiting else ""
+
+    # --- binding
+
+    def pending_names(self, names: CellNames) -> tuple[list[str], list[str]]:
+        """Return the pending names that a cell reads, and those that it might read where that cannot be told."""
+        reads = names.reads | names.mutates
+        certain = sorted(name for name in reads if self._is_pending(name))
+        if names.opaque is None:
+            return certain, []
+        return certain, sorted(name for name in self._namespace if self._is_pending(name) and name not in reads)
+
+    def bind(self, names: Sequence[str], perhaps: Sequence[str] = ()) -> None:
+        """Wait for the tasks that give these names and put their values into the namespace.
+
+        Names in ``perhaps`` are waited for, too, but stay pending where there is no value: the cell may not read them.
+
+        Raises
+        ------
+        TaskFailed
+            A task ended otherwise than well (or a subclass that says how).
+        ValueNotPortable
+            The value could not leave its worker.
+        """
+        wanted: dict[str, list[str]] = {}
+        for name in (*names, *perhaps):
+            value = self._namespace.get(name)
+            if isinstance(value, PendingValue):
+                wanted.setdefault(value.task_run_id, []).append(name)
+        self._runner.wait(wanted)
+        for task_run_id, task_names in wanted.items():
+            try:
+                self._bind_from(task_run_id, task_names)
+            except (TaskFailed, ValueNotPortable):
+                if not set(task_names) <= set(perhaps):
+                    raise
+
+    def _bind_from(self, task_run_id: str, names: Sequence[str]) -> None:
+        task = self._runner.task(task_run_id)
+        if task.state is not State.COMPLETED:
+            raise _ERRORS.get(task.state, TaskFailed)(
+                f"`{names[0]}` has no value: task {task.name!r} {failure_words(task)}. "
+                f"Mend its cell and run it again, then this one."
+            )
+        outcome = self._runner.outcome(task_run_id)
+        assert outcome is not None
+        for name in names:
+            if name in outcome.not_portable:
+                raise ValueNotPortable(
+                    f"`{name}` stays on the worker of task {task.name!r}: {outcome.not_portable[name]} "
+                    f"Or run the cell of {task.name!r} in this kernel with --local."
+                )
+            if name not in outcome.values:
+                self._restore(name)
+        here = [name for name in names if name in outcome.values]
+        if not here:
+            return
+        result = self._runner.fetch(task_run_id, here)
+        groups = [group for group in result.groups if isinstance(group, PackedGroup)]
+        # names that share objects with the ones asked for come along, so that they go on sharing them
+        companions = [
+            name
+            for name, info in outcome.values.items()
+            if info.group in {outcome.values[item].group for item in here} and self._gives(task_run_id, name)
+        ]
+        self._namespace.update(unpack_values(groups, {*here, *companions}, self._namespace))
+
+    def opaque_reason(self, task_run_id: str) -> str | None:
+        """Return why nobody can tell beforehand which names a task gives; None where it is known."""
+        return self._opaque.get(task_run_id)
+
+    def bind_all(self, task_run_id: str) -> None:
+        """Bind every name that an ended task gave, also those that nobody could foresee."""
+        outcome = self._runner.outcome(task_run_id)
+        if outcome is not None:
+            for name in outcome.deleted:
+                self._namespace.pop(name, None)
+            self._bind_from(task_run_id, list(outcome.values))
+
+    def _restore(self, name: str) -> None:
+        """Take back what a name held before its task, which took a way that does not bind it."""
+        value = self._namespace.pop(name, None)
+        if isinstance(value, PendingValue) and value.earlier is not NOTHING:
+            self._namespace[name] = value.earlier
+            self.bind([name])
+
+    def _resolve(self, name: str) -> object:
+        self.bind([name])
+        return self._namespace[name]
+
+    def _is_pending(self, name: str) -> bool:
+        return isinstance(self._namespace.get(name), PendingValue)
+
+    def _has_ended_badly(self, value: PendingValue) -> bool:
+        state = self._runner.task(value.task_run_id).state
+        return state.is_terminal and state is not State.COMPLETED
+
+    def _is_decided(self, name: str, value: PendingValue) -> bool:
+        """Whether what the name held before its task will not be asked for again."""
+        outcome = self._runner.outcome(value.task_run_id)
+        return self._has_ended_badly(value) or (outcome is not None and name in outcome.values)
+
+    def _gives(self, task_run_id: str, name: str) -> bool:
+        value = self._namespace.get(name)
+        return isinstance(value, PendingValue) and value.task_run_id == task_run_id
+
+    def _release_unneeded(self) -> None:
+        """Let go of values on the cluster that no name and no waiting task can ask for any more."""
+        for name, value in self._namespace.items():
+            if isinstance(value, PendingValue) and self._is_decided(name, value):
+                value.earlier = NOTHING
+        needed = {item.task_run_id for value in self._namespace.values() for item in _chain(value)}
+        for task in self._runner.open_tasks():
+            needed.update(task.upstream)
+        for task_run_id in self._holding - needed:
+            if self._runner.task(task_run_id).state.is_terminal:
+                self._runner.release(task_run_id)
+                self._holding.discard(task_run_id)
+
+    # --- looking and waiting
+
+    def task(self, name: str) -> TaskRun:
+        """Return the newest run of the task with this name.
+
+        Raises
+        ------
+        TaskNotFound
+            This kernel has run no such task; the message lists those that it has.
+        """
+        with self._lock:
+            if name not in self._runs_of:
+                known = ", ".join(self._runs_of) or "none so far"
+                raise TaskNotFound(f"No task {name!r} has run in this kernel. Its tasks are: {known}.")
+            return self._runner.task(self._runs_of[name][-1])
+
+    def tasks(self) -> list[TaskRun]:
+        """Return the newest run of each task, in the order in which the tasks first ran."""
+        with self._lock:
+            return [self._runner.task(runs[-1]) for runs in self._runs_of.values()]
+
+    def edges(self) -> list[tuple[str, str]]:
+        """Return (upstream, downstream) ids among :meth:`tasks`."""
+        tasks = self.tasks()
+        newest = {task.name: task.task_run_id for task in tasks}
+        return [
+            (newest[self._runner.task(upstream).name], task.task_run_id)
+            for task in tasks
+            for upstream in task.upstream
+            if self._runner.task(upstream).name in newest
+        ]
+
+    def wait(self, task_run_ids: Collection[str] | None = None, timeout_seconds: float | None = None) -> bool:
+        """Wait until these tasks (None: all) have ended; False when the time was not enough."""
+        if task_run_ids is None:
+            task_run_ids = [task.task_run_id for task in self._runner.open_tasks()]
+        return self._runner.wait(task_run_ids, timeout_seconds)
+
+    def error_of(self, task: TaskRun) -> TaskFailed:
+        """Return the error that a task's end is raised as."""
+        return _ERRORS.get(task.state, TaskFailed)(f"Task {task.name!r} {failure_words(task)}")
+
+    def cancel(self, task_run_ids: Collection[str] | None, reason: str, actor: str = "user") -> int:
+        """Ask to cancel these tasks (None: all); return how many had not ended."""
+        open_ids = [task.task_run_id for task in self._runner.open_tasks()]
+        asked = [item for item in open_ids if task_run_ids is None or item in task_run_ids]
+        if asked:
+            self._runner.cancel(asked, reason, actor)
+        return len(asked)
+
+
+def _chain(value: object) -> Iterator[PendingValue]:
+    """Return the pending values that a name may still be asked for, the newest first."""
+    while isinstance(value, PendingValue):
+        yield value
+        value = value.earlier
+
+
+def _state_words(task: TaskRun) -> str:
+    return task.state.value.lower().replace("_", " ")

@@ -1,0 +1,303 @@
+"""One connection to a Dask cluster that can run attempts: connect, submit, stop, select, close.
+
+Only the thread of a :class:`~orchestra_nb.engine.dask_executor.DaskExecutor` imports this module: it imports
+distributed, which takes long. Everything here belongs to one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from distributed import Client, Future  # noqa: TID253
+
+from orchestra_nb.engine.attempts import AttemptTicket, NotRun, PackedBody, PackedResult, run_attempt, select_groups
+from orchestra_nb.engine.clusters import THREAD_NAME, ClusterSpec
+from orchestra_nb.engine.executors import AttemptResult
+from orchestra_nb.engine.local_certificates import security_of
+from orchestra_nb.engine.local_cluster import ensure_local_cluster
+from orchestra_nb.engine.scheduler_plugin import TOPIC, OrchestraSchedulerPlugin, Stop
+from orchestra_nb.engine.worker_plugin import OrchestraWorkerPlugin
+from orchestra_nb.errors import ClusterUnavailable
+from orchestra_nb.version import __version__
+
+_CONNECT_SECONDS = 8.0
+#: The longest wait for an answer of scheduler or worker.
+_CALL_SECONDS = 30.0
+#: A worker that does not take a connection for so long is out of reach: its values come through the scheduler.
+_REACH_SECONDS = 2.0
+#: Bodies above this go to a worker as data; the scheduler then does not see them.
+_SCATTER_BYTES = 1_000_000
+
+Message = Mapping[str, Any]
+
+
+class DaskConnection:
+    """A client of one cluster, and the cluster object where we made it."""
+
+    def __init__(self, client: Any, cluster: Any | None, description: str) -> None:
+        self._client = client
+        self._cluster = cluster
+        self.description = description
+
+    @classmethod
+    async def open(
+        cls, spec: ClusterSpec, workers: int, idle_seconds: float, on_message: Callable[[Message], None]
+    ) -> DaskConnection:
+        """Connect, starting what has to be started.
+
+        Raises
+        ------
+        ClusterUnavailable
+            The message names the cluster and what to do.
+        """
+        _silence_our_thread()
+        loop = asyncio.get_running_loop()
+        if spec.kind == "local":
+            return await cls._open_local(workers, idle_seconds, on_message)
+        if spec.kind == "address":
+            client = await _connect(spec.target, None)
+            connection = cls(client, None, "")
+        else:
+            cluster = await loop.run_in_executor(None, _make_cluster, spec)
+            try:
+                client = await _connect(cluster.scheduler_address, getattr(cluster, "security", None))
+            except BaseException:
+                await loop.run_in_executor(None, cluster.close)
+                raise
+            connection = cls(client, cluster, "")
+        try:
+            await _install_plugins(client, spec)
+            connection.description = await _describe(client)
+        except BaseException:
+            await connection.close()
+            raise
+        connection._listen(on_message)
+        return connection
+
+    @classmethod
+    async def _open_local(
+        cls, workers: int, idle_seconds: float, on_message: Callable[[Message], None]
+    ) -> DaskConnection:
+        loop = asyncio.get_running_loop()
+        for is_last in (False, True):
+            record = await loop.run_in_executor(None, ensure_local_cluster, workers, idle_seconds)
+            try:
+                client = await _connect(record.address, security_of(record.certificate, record.key))
+            except ClusterUnavailable:
+                if is_last:  # the first time it may just have been ending
+                    raise
+            else:
+                break
+        connection = cls(client, None, _count(len(record.workers)))
+        connection._listen(on_message)
+        return connection
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the scheduler has not been lost; once false, all futures are lost too."""
+        return bool(self._client.status == "running")
+
+    async def submit(
+        self,
+        ticket: AttemptTicket,
+        name: str,
+        body: PackedBody,
+        upstream: Sequence[Future[Any] | PackedResult],
+    ) -> Future[Any]:
+        """Have an attempt run once, somewhere."""
+        sent: PackedBody | Future[Any] = body
+        if body.size_bytes > _SCATTER_BYTES:
+            await self._client.wait_for_workers(1)
+            sent = await self._client.scatter(body, hash=False, direct=self._is_direct)
+        future: Future[Any] = self._client.submit(
+            run_attempt, ticket, sent, *upstream, key=dask_key(name, ticket.key), pure=False, retries=0
+        )
+        return future
+
+    def select(self, future: Future[Any], numbers: Sequence[int]) -> Future[Any]:
+        """Return a future of some groups of a result, so that only they travel to another worker."""
+        key = f"select-{future.key}-{'-'.join(map(str, numbers))}"
+        selected: Future[Any] = self._client.submit(
+            select_groups, future, tuple(numbers), key=key, pure=False, priority=10
+        )
+        return selected
+
+    async def wait(self, future: Future[Any]) -> str:
+        """Wait until Dask has done with a task; return ``finished``, ``error`` or ``cancelled``."""
+        state: Any = future._state  # the public ways to wait cost a task and a gather for each future
+        await state.wait()
+        return str(future.status)
+
+    def error_of(self, future: Future[Any]) -> BaseException | None:
+        """Return the exception of a task that Dask gave up."""
+        state: Any = future._state
+        error: BaseException | None = state.exception
+        return error
+
+    async def stop(self, stops: Sequence[Stop]) -> list[str]:
+        """Order the stop of attempts, all before any; return those that did not begin and never will."""
+        answer = await self._call("orchestra_stop", client=self._client.id, stops=list(stops))
+        return list(answer["never_began"])
+
+    async def attempt(self, key: str) -> Message:
+        """Ask the ledger about an attempt that gave no outcome."""
+        known: Message = await self._call("orchestra_attempt", key=key)
+        return known
+
+    async def groups(self, future: Future[Any], numbers: Sequence[int]) -> AttemptResult | NotRun | None:
+        """Return a result with some of its groups, straight from a worker; None if no worker has it.
+
+        No task is run for it, so a busy worker answers too.
+        """
+        try:
+            if await asyncio.wait_for(self.wait(future), _CALL_SECONDS) != "finished":
+                return None
+        except TimeoutError:  # lost, and no worker is left on which Dask could find that out
+            return None
+        holders = await self._call("who_has", keys=[future.key])
+        for address in holders.get(future.key, ()):
+            pool = self._client.rpc
+            try:
+                # a connection made here has a short limit; the call below uses it
+                pool.reuse(address, await pool.connect(address, timeout=_REACH_SECONDS))
+                answer = await pool(address).orchestra_select(key=future.key, numbers=list(numbers))
+            except (OSError, TimeoutError):
+                continue  # gone, or out of reach from here
+            if answer["result"] is not None:
+                result: AttemptResult | NotRun = answer["result"]
+                return result
+        try:
+            result = await asyncio.wait_for(self._client.gather(future, direct=False), _CALL_SECONDS)
+        except Exception:
+            return None
+        return result
+
+    async def close(self) -> None:
+        """Let go of the cluster; end it where we made it."""
+        try:
+            await asyncio.wait_for(self._client.close(timeout=2), 5)
+        except Exception:
+            pass  # the scheduler may be gone; there is nobody to tell
+        if self._cluster is not None:
+            await asyncio.get_running_loop().run_in_executor(None, _close_cluster, self._cluster)
+
+    @property
+    def client_id(self) -> str:
+        """What the ledger calls this driver."""
+        return str(self._client.id)
+
+    @property
+    def _is_direct(self) -> bool | None:
+        return True if self._cluster is None and "127.0.0.1" in self._client.scheduler.address else None
+
+    def _listen(self, on_message: Callable[[Message], None]) -> None:
+        self._client.subscribe_topic(TOPIC, lambda event: on_message(event[1]))
+
+    async def _call(self, name: str, **arguments: object) -> Any:
+        return await asyncio.wait_for(getattr(self._client.scheduler, name)(**arguments), _CALL_SECONDS)
+
+
+def dask_key(name: str, key: str) -> str:
+    """Return the key of an attempt's Dask task. Its first word is the task's name, by which Dask learns durations."""
+    return f"{re.sub(r'[^A-Za-z0-9_]+', '_', name) or 'task'}-{key}"
+
+
+async def _connect(address: str, security: Any | None) -> Any:
+    make_client: Any = Client
+    client = None
+    try:
+        client = make_client(
+            address, asynchronous=True, set_as_default=False, security=security, timeout=_CONNECT_SECONDS
+        )
+        await client
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        if client is not None:
+            await client.close(timeout=1)
+        remedy = (
+            "Its certificates are read from Dask's configuration (distributed.comm.tls)."
+            if address.startswith("tls://") and security is None
+            else "Check that it runs and can be reached from this machine."
+        )
+        raise ClusterUnavailable(
+            f"No Dask scheduler answered at {address} ({_first_line(error)}). {remedy} "
+            "Or choose another cluster: `%orchestra cluster local`, or the setting ORCHESTRA_CLUSTER."
+        ) from error
+    return client
+
+
+def _make_cluster(spec: ClusterSpec) -> Any:
+    """Make a cluster of a class that only its user knows; in a thread of its own, since it may block."""
+    module_name, _, class_name = spec.target.rpartition(".")
+    try:
+        cluster_class = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise ClusterUnavailable(
+            f"The cluster class {spec.target} cannot be imported ({error}). Install the package that has it "
+            f"(pip install {module_name.partition('.')[0].replace('_', '-')}), or correct the path."
+        ) from error
+    try:
+        return cluster_class(**spec.arguments)
+    except Exception as error:
+        raise ClusterUnavailable(
+            f"{spec.target} could not be started with {dict(spec.arguments)}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _close_cluster(cluster: Any) -> None:
+    try:
+        cluster.close()
+    except Exception as error:
+        logging.getLogger(__name__).warning("%s could not be closed: %s", cluster, error)
+
+
+async def _install_plugins(client: Any, spec: ClusterSpec) -> None:
+    try:
+        await client.register_plugin(OrchestraSchedulerPlugin())
+        await client.register_plugin(OrchestraWorkerPlugin())
+    except Exception as error:
+        raise ClusterUnavailable(
+            f"{spec.name} cannot run Orchestra's tasks: {type(error).__name__}: {_first_line(error)}. Scheduler and "
+            f"workers need the same orchestra-nb ({__version__}): install it in their environment."
+        ) from error
+
+
+async def _describe(client: Any) -> str:
+    """Return the number of workers, and what differs between here and there in what tasks are made of, as words."""
+    found = await client.get_versions(check=False, packages=["orchestra_nb", "cloudpickle"])
+    own = found["client"]["packages"]
+    others = [found["scheduler"], *found["workers"].values()]
+    differing = []
+    for package in ("python", "dask", "distributed", "cloudpickle", "orchestra_nb"):
+        theirs = sorted({str(other["packages"].get(package)) for other in others} - {str(own.get(package))})
+        if theirs:
+            differing.append(f"{package} {own.get(package)} here, {', '.join(theirs)} there")
+    words = _count(len(found["workers"]))
+    return f"{words}; versions differ: {'; '.join(differing)}" if differing else words
+
+
+def _count(workers: int) -> str:
+    return f"{workers} worker{'' if workers == 1 else 's'}"
+
+
+class _NotOfOurThread(logging.Filter):
+    """Keeps Dask's log lines of our thread from the user's cells; those of the user's own clients still appear."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.threadName != THREAD_NAME
+
+
+_FILTER = _NotOfOurThread()
+
+
+def _silence_our_thread() -> None:
+    for handler in logging.getLogger("distributed").handlers:
+        handler.addFilter(_FILTER)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__

@@ -1,0 +1,439 @@
+"""Runs attempts on a Dask cluster.
+
+The executor has one thread with an event loop; it alone imports distributed, after :meth:`DaskExecutor.open`. For each
+attempt one coroutine follows its Dask future, which is the authority on the end; what the worker told before (events of
+the topic "orchestra", in one ordered stream with the future's news) says which end it is, so that no further
+round trip is needed. Where nothing was told, the ledger on the scheduler is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from orchestra_nb.engine.attempts import AttemptTicket, PackedBody, PackedResult
+from orchestra_nb.engine.clusters import THREAD_NAME, parse_cluster
+from orchestra_nb.engine.executors import (
+    AttemptBegan,
+    AttemptEnded,
+    AttemptLost,
+    AttemptRequest,
+    AttemptResult,
+    AttemptShowed,
+    ClusterChanged,
+    ExecutorEvent,
+)
+from orchestra_nb.engine.kept_results import KeptResult
+from orchestra_nb.errors import ClusterUnavailable, Conflict, OrchestraError, TaskCrashed
+from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.states import State
+from orchestra_nb.settings import load_settings
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+    from orchestra_nb.engine.dask_connection import DaskConnection
+
+LOST_SCHEDULER = "lost the Dask scheduler"
+_WATCH_SECONDS = 0.25
+_CLOSE_GRACE_SECONDS = 2.0
+_CLOSE_TIMEOUT_SECONDS = 10.0
+#: Stops that come within so long go out together: a slot that one gives back is not for the next of them.
+_STOP_BATCH_SECONDS = 0.005
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """An attempt that has not ended."""
+
+    request: AttemptRequest
+    body: PackedBody
+    has_begun: bool = False
+    future: Future[Any] | None = None
+    #: what the worker told of the end: the packed result or outcome, and whether it is the whole result
+    told: tuple[bytes | None, bool] | None = None
+    not_run: Mapping[str, Any] | None = None
+    #: the stop that was asked for while it was not known whether it had begun
+    stopped_for: str | None = None
+    follower: asyncio.Task[None] | None = None
+
+
+class DaskExecutor:
+    """Implements :class:`~orchestra_nb.engine.executors.Executor`.
+
+    Parameters
+    ----------
+    cluster
+        What :func:`~orchestra_nb.engine.clusters.parse_cluster` reads.
+    workers, idle_seconds
+        Of a local cluster that this executor has to start; None means as the settings say.
+
+    Raises
+    ------
+    InvalidSetting
+        ``cluster`` names no cluster.
+    """
+
+    def __init__(
+        self,
+        cluster: str | Mapping[str, object] = "local",
+        *,
+        workers: int | None = None,
+        idle_seconds: float | None = None,
+    ) -> None:
+        settings = load_settings()
+        self._spec = parse_cluster(cluster)
+        self.name = self._spec.name
+        self._workers = settings.cluster_workers if workers is None else workers
+        self._idle_seconds = settings.cluster_idle_seconds if idle_seconds is None else idle_seconds
+        self._report: Callable[[ExecutorEvent], None]
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._keys: set[str] = set()
+        # what follows belongs to the loop
+        self._attempts: dict[str, _Attempt] = {}
+        self._kept: dict[str, KeptResult] = {}
+        self._connection: DaskConnection | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._is_closing = False
+        self._all_ended = asyncio.Event()
+        self._stops: list[tuple[str, str, float]] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # --- the contract, from any thread
+
+    def open(self, report: Callable[[ExecutorEvent], None]) -> None:
+        """Begin to connect in the background and report to this function from now on."""
+        self._report = report
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run_loop, args=(self._loop,), name=THREAD_NAME, daemon=True)
+        self._thread.start()
+        self._loop.call_soon_threadsafe(self._connect)
+
+    def start(self, request: AttemptRequest) -> None:
+        """Pickle the body now, and start the attempt as soon as the cluster is there.
+
+        Raises
+        ------
+        Conflict
+            An attempt with this key was started before.
+        ClusterUnavailable
+            The executor is not open.
+        """
+        if self._loop is None:
+            raise ClusterUnavailable(f"The connection to {self.name} is closed.")
+        if request.key in self._keys:
+            raise Conflict(f"The attempt {request.key} was started before; a new attempt needs a new key.")
+        body = PackedBody.pack(request.body)
+        self._keys.add(request.key)
+        self._call(self._start, _Attempt(request, body))
+
+    def stop(self, key: str, state: str, grace_seconds: float) -> None:
+        """Stop an attempt softly, then by force after the grace; nothing if it has ended."""
+        self._call(self._stop, key, state, grace_seconds)
+
+    def fetch(self, key: str, names: Sequence[str], timeout_seconds: float | None = None) -> AttemptResult:
+        """Return the result of an ended attempt with the groups that hold these names.
+
+        Small results are here already. Raises :class:`TaskCrashed` when the values are gone, TimeoutError after
+        ``timeout_seconds``.
+        """
+        kept = self._kept.get(key)
+        if kept is None:
+            raise TaskCrashed(f"The values of attempt {key} have been let go.")
+        result = kept.at_hand(names)
+        if result is not None:
+            return result
+        if self._loop is None:
+            raise TaskCrashed(f"The values of {kept.name!r} are gone: the connection to {self.name} is closed.")
+        return asyncio.run_coroutine_threadsafe(kept.fetch(names), self._loop).result(timeout_seconds)
+
+    def release(self, key: str) -> None:
+        """Let the values of an ended attempt go."""
+        self._call(self._release, key)
+
+    def close(self) -> None:
+        """Stop all attempts that have not ended, wait for their ends, and let go of the cluster."""
+        loop, self._loop = self._loop, None
+        if loop is None or self._thread is None:
+            return
+        asyncio.run_coroutine_threadsafe(self._close(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        self._thread.join()
+        loop.close()
+
+    # --- the thread
+
+    def _run_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        loop.run_forever()
+
+    def _call(self, function: Callable[..., None], *arguments: object) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # --- the connection
+
+    def _connect(self) -> None:
+        if self._connection is None and self._connecting is None:
+            self._connecting = self._spawn(self._open_connection())
+
+    async def _open_connection(self) -> None:
+        self._report(ClusterChanged(status="starting", detail=f"connecting to {self.name}"))
+        try:
+            from orchestra_nb.engine.dask_connection import DaskConnection
+
+            self._connection = await DaskConnection.open(
+                self._spec, self._workers, self._idle_seconds, self._take_message
+            )
+        except Exception as error:  # whatever it is, attempts are waiting for an answer
+            reason = str(error) if isinstance(error, OrchestraError) else f"{type(error).__name__}: {error}"
+            for key, attempt in list(self._attempts.items()):
+                self._lose(key, begun=attempt.has_begun, state=State.CRASHED.value, reason=reason)
+            self._report(ClusterChanged(status="lost", detail=reason))
+        else:
+            self._report(ClusterChanged(status="ready", detail=self._connection.description))
+            self._spawn(self._watch(self._connection))
+            for attempt in self._attempts.values():
+                attempt.follower = self._spawn(self._follow(attempt, self._connection))
+        finally:
+            self._connecting = None
+
+    async def _watch(self, connection: DaskConnection) -> None:
+        while connection.is_alive and connection is self._connection:
+            await asyncio.sleep(_WATCH_SECONDS)
+        self._lose_connection(connection)
+
+    def _lose_connection(self, connection: DaskConnection) -> None:
+        if connection is not self._connection:
+            return
+        self._connection = None
+        for key, attempt in list(self._attempts.items()):
+            self._lose(key, begun=attempt.has_begun, state=State.CRASHED.value, reason=LOST_SCHEDULER)
+        self._report(ClusterChanged(status="lost", detail=LOST_SCHEDULER))
+        self._spawn(connection.close())
+
+    # --- attempts
+
+    def _start(self, attempt: _Attempt) -> None:
+        self._attempts[attempt.request.key] = attempt
+        if self._is_closing:
+            self._lose(attempt.request.key, begun=False, state=State.CANCELLED.value, reason="the driver closed")
+        elif self._connection is not None:
+            attempt.follower = self._spawn(self._follow(attempt, self._connection))
+        else:
+            self._connect()
+
+    async def _follow(self, attempt: _Attempt, connection: DaskConnection) -> None:
+        """Submit an attempt and see it to its one end."""
+        request = attempt.request
+        try:
+            upstream = self._upstream_of(request, connection)
+            if isinstance(upstream, AttemptLost):
+                self._end(upstream)
+                return
+            ticket = AttemptTicket(
+                request.key,
+                connection.client_id,
+                request.timeout_seconds,
+                tuple((task_run_id, key) for task_run_id, (key, _) in request.upstream.items()),
+            )
+            attempt.future = await connection.submit(ticket, request.name, attempt.body, upstream)
+            attempt.body = PackedBody(b"")  # sent; its memory is wanted
+            status = await connection.wait(attempt.future)
+            if not connection.is_alive:
+                self._lose_connection(connection)
+            else:
+                await self._settle(attempt, connection, status)
+        except Exception as error:
+            reason = LOST_SCHEDULER if not connection.is_alive else f"{type(error).__name__}: {error}"
+            self._lose(request.key, begun=attempt.has_begun, state=State.CRASHED.value, reason=reason)
+
+    def _upstream_of(
+        self, request: AttemptRequest, connection: DaskConnection
+    ) -> list[Future[Any] | PackedResult] | AttemptLost:
+        """Return what stands for each upstream's result: the small ones themselves, else a future."""
+        results: list[Future[Any] | PackedResult] = []
+        missing = []
+        for key, names in request.upstream.values():
+            kept, running = self._kept.get(key), self._attempts.get(key)
+            result: Future[Any] | PackedResult | None = running.future if running is not None else None
+            if kept is not None:
+                result = kept.for_downstream(connection, names)
+            if result is None:
+                missing.append(key)
+            else:
+                results.append(result)
+        if missing:
+            return AttemptLost(
+                key=request.key,
+                begun=False,
+                state=State.CRASHED.value,
+                reason="values that it needs are gone with their cluster",
+                missing=tuple(missing),
+            )
+        return results
+
+    async def _settle(self, attempt: _Attempt, connection: DaskConnection, status: str) -> None:
+        """Find out how an attempt ended whose Dask task is over."""
+        key = attempt.request.key
+        if attempt.told is not None:
+            packed, is_whole = attempt.told
+            if packed is not None:
+                self._complete(attempt, connection, packed, is_whole)
+                return
+        if status == "finished" and attempt.not_run is None:
+            assert attempt.future is not None
+            result = await connection.groups(attempt.future, ())
+            if isinstance(result, AttemptResult):
+                self._keep(attempt, connection, result.outcome, None)
+                return
+        if attempt.not_run is not None and attempt.not_run["missing"]:
+            missing = tuple(attempt.not_run["missing"])
+            self._lose(key, begun=False, state=State.CRASHED.value, reason=attempt.not_run["reason"], missing=missing)
+            return
+        known = await connection.attempt(key)
+        if known["loss"] is not None:
+            self._take_loss(known["loss"])
+            return
+        begun = attempt.has_begun or bool(known["begun"])
+        reason = "its result was lost" if begun else self._reason_not_begun(attempt, connection, status)
+        self._lose(key, begun=begun, state=attempt.stopped_for or State.CRASHED.value, reason=reason)
+
+    def _reason_not_begun(self, attempt: _Attempt, connection: DaskConnection, status: str) -> str:
+        if attempt.not_run is not None:
+            return str(attempt.not_run["reason"])
+        error = connection.error_of(attempt.future) if attempt.future is not None else None
+        if type(error).__name__ == "KilledWorker":
+            return "its worker died before it began"
+        return f"Dask gave it up: {error}" if error is not None else f"its Dask task is {status}"
+
+    def _complete(self, attempt: _Attempt, connection: DaskConnection, packed: bytes, is_whole: bool) -> None:
+        result: AttemptResult = pickle.loads(packed)
+        self._keep(attempt, connection, result.outcome, PackedResult(packed) if is_whole else None)
+
+    def _keep(
+        self, attempt: _Attempt, connection: DaskConnection, outcome: Outcome, packed: PackedResult | None
+    ) -> None:
+        key = attempt.request.key
+        if key in self._attempts:
+            assert attempt.future is not None
+            self._kept[key] = KeptResult(attempt.request.name, outcome, connection, attempt.future, packed)
+            self._end(AttemptEnded(key=key, outcome=outcome))
+
+    def _lose(
+        self,
+        key: str,
+        *,
+        begun: bool,
+        state: str,
+        reason: str,
+        worker: str = "",
+        exit_code: int | None = None,
+        missing: tuple[str, ...] = (),
+    ) -> None:
+        self._end(
+            AttemptLost(
+                key=key, begun=begun, state=state, reason=reason, worker=worker, exit_code=exit_code, missing=missing
+            )
+        )
+
+    def _take_loss(self, loss: Mapping[str, Any]) -> None:
+        fields = ("begun", "state", "reason", "worker", "exit_code")
+        self._lose(loss["key"], **{name: loss[name] for name in fields})
+
+    def _end(self, event: AttemptEnded | AttemptLost) -> None:
+        """Report the one end of an attempt; a second one is nothing new."""
+        attempt = self._attempts.pop(event.key, None)
+        if attempt is None:
+            return
+        follower = attempt.follower
+        if follower is not None and follower is not asyncio.current_task():
+            follower.cancel()
+        self._report(event)
+        if not self._attempts:
+            self._all_ended.set()
+
+    # --- what workers and scheduler tell
+
+    def _take_message(self, message: Mapping[str, Any]) -> None:
+        attempt = self._attempts.get(message["key"])
+        if attempt is None:
+            return
+        match message["kind"]:
+            case "began":
+                attempt.has_begun = True
+                at = datetime.fromtimestamp(message["at"], UTC)
+                self._report(AttemptBegan(key=message["key"], worker=message["worker"], at=at))
+            case "shown":
+                outputs, lines = pickle.loads(message["data"])
+                self._report(AttemptShowed(key=message["key"], outputs=tuple(outputs), lines=tuple(lines)))
+            case "ended":
+                attempt.told = (message["data"], message["is_whole"])
+            case "not-run":
+                attempt.not_run = message
+            case "lost":
+                self._take_loss(message)
+
+    # --- stop, fetch, release, close
+
+    def _stop(self, key: str, state: str, grace_seconds: float) -> None:
+        attempt = self._attempts.get(key)
+        if attempt is None:
+            return
+        attempt.stopped_for = attempt.stopped_for or state
+        if attempt.follower is None or self._connection is None:
+            self._lose(key, begun=False, state=state, reason="stopped before it began")
+            return
+        if not self._stops:
+            self._spawn(self._stop_on_cluster(self._connection))
+        self._stops.append((key, state, grace_seconds))
+
+    async def _stop_on_cluster(self, connection: DaskConnection) -> None:
+        await asyncio.sleep(_STOP_BATCH_SECONDS)
+        stops, self._stops = self._stops, []
+        try:
+            never_began = await connection.stop(stops)
+        except (OSError, TimeoutError):
+            self._lose_connection(connection)
+            return
+        states = {key: state for key, state, _ in stops}
+        for key in never_began:
+            self._lose(key, begun=False, state=states[key], reason="stopped before it began")
+
+    def _release(self, key: str) -> None:
+        self._kept.pop(key, None)
+
+    async def _close(self) -> None:
+        self._is_closing = True
+        for key in list(self._attempts):
+            self._stop(key, State.CANCELLED.value, _CLOSE_GRACE_SECONDS)
+        if self._attempts:
+            self._all_ended.clear()
+            try:
+                await asyncio.wait_for(self._all_ended.wait(), _CLOSE_TIMEOUT_SECONDS)
+            except TimeoutError:
+                pass
+        for key, attempt in list(self._attempts.items()):
+            self._lose(key, begun=attempt.has_begun, state=State.CANCELLED.value, reason="the driver closed")
+        connection, self._connection = self._connection, None
+        self._kept.clear()
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if connection is not None:
+            await connection.close()
+        others = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)

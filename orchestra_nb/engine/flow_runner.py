@@ -1,0 +1,408 @@
+"""The one loop that performs what the state machine decides.
+
+A thread takes what happens (submissions, reports of the executor, timers, requests to cancel) one at a time, asks the
+machine, and does what it says: start, stop, wake up later, announce. All else in the engine only puts events into its
+queue or reads its snapshots.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import queue
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from orchestra_nb.engine.executors import (
+    AttemptBegan,
+    AttemptBody,
+    AttemptEnded,
+    AttemptLost,
+    AttemptRequest,
+    AttemptResult,
+    AttemptShowed,
+    ClusterChanged,
+    Executor,
+    ExecutorEvent,
+)
+from orchestra_nb.errors import TaskCrashed
+from orchestra_nb.model.events import (
+    EventSink,
+    LogsWritten,
+    TaskRunCreated,
+    TaskRunStateChanged,
+    apply_to_task,
+)
+from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.runs import TaskRun
+from orchestra_nb.model.state_machine import (
+    Announce,
+    AttemptFinished,
+    AttemptSeenRunning,
+    AttemptVanished,
+    CancelAsked,
+    Command,
+    ExecutorVanished,
+    MachineEvent,
+    RetryDue,
+    StartAttempt,
+    StateMachine,
+    StopAttempt,
+    TaskPlan,
+    TaskSubmitted,
+    WakeAt,
+)
+from orchestra_nb.model.states import State
+
+#: How long a stopped attempt may take to end by itself before its process is killed.
+STOP_GRACE_SECONDS = 1.5
+
+_log = logging.getLogger(__name__)
+
+
+class FlowListener(Protocol):
+    """Told of what happens, in the runner's thread; must be quick and must not raise."""
+
+    def task_changed(self, task_run: TaskRun) -> None:
+        """A task run has a new state."""
+
+    def task_showed(self, task_run_id: str, outputs: Sequence[Mapping[str, object]]) -> None:
+        """A task showed something, in pieces (see :meth:`AttemptContext.show`)."""
+
+    def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
+        """A task run ended; the outcome is None when it never gave one."""
+
+    def cluster_changed(self, change: ClusterChanged) -> None:
+        """The cluster is starting, ready or lost."""
+
+    def flush(self, timeout_seconds: float) -> None:
+        """Return when what was told before has had its effect; called by whoever waits, not by the runner."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A task to run.
+
+    Parameters
+    ----------
+    needs
+        Upstream task run id to the names needed of it; None for all.
+    after
+        Ids of task runs that must have ended before, however they ended.
+    """
+
+    task_run: TaskRun
+    plan: TaskPlan
+    body: AttemptBody
+    needs: Mapping[str, Sequence[str] | None]
+    timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """An executor event of an executor that may have been replaced meanwhile."""
+
+    executor: Executor
+    event: ExecutorEvent
+
+
+class _ChangeExecutor:
+    pass
+
+
+class _Close:
+    pass
+
+
+_Item = Submission | MachineEvent | _Shown | _ChangeExecutor | _Close
+
+
+class FlowRunner:
+    """Runs tasks on an executor.
+
+    Thread safety: every method may be called from any thread. The executor is made when the first task comes, and
+    made anew when its cluster was lost and another task comes.
+    """
+
+    def __init__(self, make_executor: Callable[[], Executor], sink: EventSink, listener: FlowListener) -> None:
+        self._make_executor = make_executor
+        self._sink = sink
+        self._listener = listener
+        self._machine = StateMachine()
+        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._timers: list[tuple[datetime, int, RetryDue]] = []
+        self._timer_numbers = itertools.count()
+        self._changed = threading.Condition()
+        self._records: dict[str, TaskRun] = {}
+        self._outcomes: dict[str, Outcome] = {}
+        self._submissions: dict[str, Submission] = {}
+        self._executor: Executor | None = None
+        #: executors that hold values of completed tasks but get no new ones
+        self._retired: list[Executor] = []
+        #: task run id to the attempt that holds its values, and the executor that has it
+        self._values: dict[str, tuple[str, Executor]] = {}
+        self._keys: dict[str, str] = {}
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    # --- called from outside
+
+    def submit(self, submission: Submission) -> None:
+        """Accept a task. Returns at once."""
+        if self._is_closed:
+            raise RuntimeError("The flow runner is closed.")
+        with self._changed:
+            self._records[submission.task_run.task_run_id] = submission.task_run
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="orchestra-flow-runner", daemon=True)
+                self._thread.start()
+        self._sink.emit(TaskRunCreated(task_run=submission.task_run))
+        self._queue.put(submission)
+
+    def cancel(self, task_run_ids: Collection[str] | None, reason: str, actor: str = "user") -> None:
+        """Ask to cancel these tasks, or all (None). Returns at once; the tasks end when their code has stopped."""
+        self._queue.put(CancelAsked(task_run_ids, reason, actor))
+
+    def task(self, task_run_id: str) -> TaskRun:
+        """Return the newest record of a task run."""
+        return self._records[task_run_id]
+
+    def tasks_of(self, run_id: str) -> list[TaskRun]:
+        """Return the newest records of all tasks of a run, in order of submission."""
+        with self._changed:
+            return [record for record in self._records.values() if record.run_id == run_id]
+
+    def outcome(self, task_run_id: str) -> Outcome | None:
+        """Return the outcome of the last attempt, if it gave one."""
+        return self._outcomes.get(task_run_id)
+
+    def open_tasks(self, run_id: str | None = None) -> list[TaskRun]:
+        """Return the records of the tasks (of a run) that have not ended."""
+        with self._changed:
+            return [
+                record
+                for record in self._records.values()
+                if not record.state.is_terminal and run_id in (None, record.run_id)
+            ]
+
+    def wait(self, task_run_ids: Collection[str], timeout_seconds: float | None = None) -> bool:
+        """Wait until all of these tasks have ended; False when the time was not enough. Can be interrupted."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: all(self._records[task_run_id].state.is_terminal for task_run_id in task_run_ids),
+                timeout_seconds,
+            )
+
+    def fetch(self, task_run_id: str, names: Sequence[str]) -> AttemptResult:
+        """Return the packed values of a completed task.
+
+        Raises
+        ------
+        TaskCrashed
+            The values are gone with the worker or the cluster that held them.
+        """
+        if task_run_id not in self._values:
+            raise TaskCrashed(f"The values of task {self._records[task_run_id].name!r} are gone. Run its cell again.")
+        key, executor = self._values[task_run_id]
+        return executor.fetch(key, names)
+
+    def release(self, task_run_id: str) -> None:
+        """Let go of a task's values on the cluster."""
+        held = self._values.pop(task_run_id, None)
+        if held is not None:
+            held[1].release(held[0])
+
+    def change_executor(self) -> None:
+        """Make a new executor for the next task; values that completed tasks left on the old one stay there."""
+        self._queue.put(_ChangeExecutor())
+
+    def record(self, task_run: TaskRun) -> None:
+        """Note a task that the caller runs itself, in this process, and announces by :meth:`announce`."""
+        with self._changed:
+            self._records[task_run.task_run_id] = task_run
+        self._sink.emit(TaskRunCreated(task_run=task_run))
+
+    def announce(self, change: TaskRunStateChanged, outcome: Outcome | None = None) -> None:
+        """Pass on a change of a task that the caller runs itself."""
+        if outcome is not None:
+            self._outcomes[change.task_run_id] = outcome
+        self._announce(change)
+
+    def close(self, reason: str = "the driver ended", timeout_seconds: float = 10.0) -> None:
+        """Cancel what has not ended, wait for it, and let go of the cluster. Later submissions are refused."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._thread is None:
+            return
+        open_ids = [record.task_run_id for record in self.open_tasks()]
+        if open_ids:
+            self.cancel(open_ids, reason, "driver")
+            self.wait(open_ids, timeout_seconds)
+        self._queue.put(_Close())
+        self._thread.join(timeout_seconds)
+        for executor in (*self._retired, *([self._executor] if self._executor is not None else [])):
+            executor.close()
+
+    # --- the loop
+
+    def _run(self) -> None:
+        while True:
+            item = self._next_item()
+            if isinstance(item, _Close):
+                return
+            try:
+                if item is not None:
+                    self._take(item)
+                self._fire_timers()
+            except Exception:  # the loop must outlive a defect in one step: a dead loop would be a silent hang
+                _log.exception("The flow runner could not handle %r", item)
+
+    def _next_item(self) -> _Item | None:
+        timeout = None
+        if self._timers:
+            timeout = max(0.0, (self._timers[0][0] - datetime.now(UTC)).total_seconds())
+        try:
+            return self._queue.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def _fire_timers(self) -> None:
+        now = datetime.now(UTC)
+        while self._timers and self._timers[0][0] <= now:
+            self._decide(heapq.heappop(self._timers)[2])
+
+    def _take(self, item: _Item) -> None:
+        match item:
+            case Submission():
+                self._submissions[item.plan.task_run_id] = item
+                self._decide(TaskSubmitted(item.plan))
+            case _Shown(executor, event):
+                self._take_report(executor, event)
+            case _ChangeExecutor():
+                if self._executor is not None:
+                    self._retired.append(self._executor)
+                    self._executor = None
+            case _Close():
+                raise AssertionError("handled by the loop")
+            case _:
+                self._decide(item)
+
+    def _take_report(self, executor: Executor, event: ExecutorEvent) -> None:
+        match event:
+            case AttemptBegan(key=key, worker=worker, at=at):
+                self._decide(AttemptSeenRunning(key, worker, at))
+            case AttemptShowed(key=key, outputs=outputs, lines=lines):
+                if lines:
+                    self._sink.emit(LogsWritten(lines=lines))
+                task_run_id = self._keys.get(key)
+                if outputs and task_run_id is not None:
+                    self._listener.task_showed(task_run_id, outputs)
+            case AttemptEnded(key=key, outcome=outcome):
+                task_run_id = self._keys.pop(key, None)
+                if task_run_id is not None:
+                    self._outcomes[task_run_id] = outcome
+                    if outcome.state is State.COMPLETED:
+                        self._values[task_run_id] = (key, executor)
+                    else:
+                        executor.release(key)
+                self._decide(AttemptFinished(key, outcome))
+            case AttemptLost():
+                self._keys.pop(event.key, None)
+                self._decide(
+                    AttemptVanished(
+                        event.key,
+                        event.begun,
+                        State(event.state),
+                        event.reason,
+                        event.worker,
+                        is_final=event.exit_code is not None,
+                    )
+                )
+            case ClusterChanged(status=status, detail=detail):
+                if status == "lost" and executor is self._executor:
+                    self._lose_executor(detail)
+                self._listener.cluster_changed(event)
+
+    def _lose_executor(self, detail: str) -> None:
+        lost, self._executor = self._executor, None
+        for task_run_id, (_, executor) in list(self._values.items()):
+            if executor is lost:
+                del self._values[task_run_id]
+        self._decide(ExecutorVanished(detail or "lost the cluster"))
+
+    # --- performing
+
+    def _decide(self, event: MachineEvent) -> None:
+        for command in self._machine.handle(event, datetime.now(UTC)):
+            self._perform(command)
+
+    def _perform(self, command: Command) -> None:
+        match command:
+            case StartAttempt(task_run_id, key, attempt):
+                self._start(task_run_id, key, attempt)
+            case StopAttempt(key, state):
+                if self._executor is not None:
+                    self._executor.stop(key, state.value, STOP_GRACE_SECONDS)
+            case WakeAt(at, event):
+                heapq.heappush(self._timers, (at, next(self._timer_numbers), event))
+            case Announce(change):
+                self._announce(change)
+
+    def _announce(self, change: TaskRunStateChanged) -> None:
+        self._sink.emit(change)
+        with self._changed:
+            record = apply_to_task(self._records[change.task_run_id], change)
+            self._records[change.task_run_id] = record
+            self._changed.notify_all()
+        if record.state.is_terminal:
+            self._submissions.pop(change.task_run_id, None)
+            self._listener.task_ended(record, self._outcomes.get(change.task_run_id))
+        else:
+            self._listener.task_changed(record)
+
+    def _start(self, task_run_id: str, key: str, attempt: int) -> None:
+        submission = self._submissions[task_run_id]
+        executor = self._open_executor()
+        missing = [item for item in submission.needs if self._values.get(item, ("", None))[1] is not executor]
+        if missing:
+            names = ", ".join(self._records[item].name for item in missing)
+            reason = f"the values of {names} are not on this cluster: run {names} again"
+            self._decide(AttemptVanished(key, False, State.CRASHED, reason, is_final=True))
+            return
+        self._keys[key] = task_run_id
+        executor.start(
+            AttemptRequest(
+                key=key,
+                run_id=submission.plan.run_id,
+                task_run_id=task_run_id,
+                name=submission.plan.name,
+                attempt=attempt,
+                body=submission.body,
+                upstream={upstream: (self._values[upstream][0], names) for upstream, names in submission.needs.items()},
+                timeout_seconds=submission.timeout_seconds,
+            )
+        )
+
+    def _open_executor(self) -> Executor:
+        if self._executor is None:
+            executor = self._executor = self._make_executor()
+            executor.open(lambda event: self._queue.put(_Shown(executor, event)))
+        return self._executor
+
+
+def failure_words(task_run: TaskRun) -> str:
+    """Return how a task ended, in people's words: ``"failed: ValueError: … (cell 4, line 3)"``."""
+    word = {
+        State.FAILED: "failed",
+        State.TIMED_OUT: "ran longer than its timeout",
+        State.CRASHED: "crashed",
+        State.CANCELLED: "was cancelled",
+        State.UPSTREAM_FAILED: "did not run",
+    }.get(task_run.state, task_run.state.value.lower())
+    where = f" (line {task_run.error.line})" if task_run.error is not None and task_run.error.line else ""
+    return f"{word}: {task_run.message}{where}" if task_run.message else word

@@ -1,0 +1,194 @@
+"""``%%task``, ``%task``, ``%flow`` and ``%orchestra``: what a notebook's user types, translated for the session.
+
+This module is loaded by ``%load_ext`` in a kernel, where IPython is there already.
+"""
+
+from __future__ import annotations
+
+import ast
+import shlex
+from typing import TYPE_CHECKING
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+
+from orchestra_nb.engine.cell_session import CellOrigin
+from orchestra_nb.engine.local_cell import run_in_kernel
+from orchestra_nb.errors import InvalidInput, OrchestraError, TaskNotFound
+from orchestra_nb.model.states import State
+from orchestra_nb.notebooks.ipython_syntax import parse_cell
+from orchestra_nb.notebooks.task_line import HELP, TaskLine, parse_task_line
+from orchestra_nb.run_display import flow_bundle
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from orchestra_nb.cell_display import CellDisplays
+    from orchestra_nb.operations.interactive import KernelDriver
+
+_FLOW_DISPLAY = "orchestra-flow"
+
+_ORCHESTRA_HELP = """%orchestra cluster [local | ADDRESS | MAPPING]   show or change where task cells run
+%orchestra status                               version, store, cluster, tasks of this kernel"""
+
+
+@magics_class
+class TaskMagics(Magics):
+    """The magics of one kernel."""
+
+    shell: InteractiveShell
+
+    def __init__(self, shell: InteractiveShell, driver: KernelDriver, displays: CellDisplays) -> None:
+        super().__init__(shell)
+        self._driver = driver
+        self._displays = displays
+        #: cell id to the name that a cell without one was given, so that it keeps it
+        self._given_names: dict[str, str] = {}
+        self._flows_shown = 0
+
+    @no_var_expand
+    @line_cell_magic
+    def task(self, line: str, cell: str | None = None) -> None:
+        """Run this cell as a task on the cluster (see the help below)."""
+        if cell is None:
+            self._show_task(line)
+            return
+        try:
+            parsed = parse_task_line(line, cell)
+            if parsed.is_help:
+                print(HELP)
+                return
+            self._run_task(parsed)
+        except SyntaxError:
+            raise
+        except (InvalidInput, TaskNotFound) as error:
+            raise UsageError(str(error)) from None
+
+    @no_var_expand
+    @line_magic
+    def flow(self, line: str) -> None:
+        """Show the graph of this notebook's tasks, with their states, live."""
+        if line.split("#", 1)[0].strip():
+            raise UsageError(f"%flow takes no arguments, got {line.strip()!r}. Write %flow alone.")
+        self._flows_shown += 1
+
+        def bundle() -> tuple[dict[str, object], dict[str, object]]:
+            session = self._driver.session
+            return flow_bundle(self._driver.run.newest, session.tasks(), session.edges()), {}
+
+        self._displays.open_extra(f"{_FLOW_DISPLAY}-{self._driver.driver_id}-{self._flows_shown}", bundle)
+
+    @no_var_expand
+    @line_magic
+    def orchestra(self, line: str) -> None:
+        """Show and change how this kernel runs its tasks."""
+        words = shlex.split(line, comments=True)
+        if not words or words in (["--help"], ["-h"]):
+            print(_ORCHESTRA_HELP)
+        elif words[0] == "cluster":
+            self._cluster(line.split("cluster", 1)[1].strip())
+        elif words == ["status"]:
+            self._status()
+        else:
+            raise UsageError(f"%orchestra knows no {words[0]!r}. It takes:\n{_ORCHESTRA_HELP}")
+
+    # --- %%task
+
+    def _run_task(self, line: TaskLine) -> None:
+        if not line.body.strip():
+            raise UsageError("%%task: the cell is empty. Write the code of the task below the line.")
+        if line.cache is not None:
+            raise UsageError("%%task --cache: results cannot be cached yet. Remove --cache to run the cell.")
+        origin = self._origin()
+        name = line.name or self._given_name(line.body, origin)
+        if line.local:
+            run_in_kernel(self._driver.session, self.shell, line, origin, name, self._displays.open)
+            return
+        task = self._driver.session.submit(line, origin, name)
+        self._displays.open(task)
+        opaque = self._driver.session.opaque_reason(task.task_run_id)
+        if not line.wait and opaque is None:
+            return
+        self._driver.session.wait([task.task_run_id])
+        self._displays.flush(2.0)
+        ended = self._driver.runner.task(task.task_run_id)
+        if ended.state is not State.COMPLETED:
+            raise self._driver.session.error_of(ended)
+        if opaque is not None:
+            self._driver.session.bind_all(task.task_run_id)
+
+    def _origin(self) -> CellOrigin:
+        count = self.shell.displayhook.prompt_count
+        kernel = getattr(self.shell, "kernel", None)
+        parent = kernel.get_parent("shell") if kernel is not None else {}
+        metadata = parent.get("metadata", {}) if isinstance(parent, dict) else {}
+        cell_id = metadata.get("cellId") or metadata.get("cell_id")
+        return CellOrigin(label=f"cell [{count}]", cell_id=str(cell_id) if cell_id else None)
+
+    def _given_name(self, body: str, origin: CellOrigin) -> str:
+        """Return a name for a cell that has none: what it binds first, else a number that it keeps."""
+        if origin.cell_id is not None and origin.cell_id in self._given_names:
+            return self._given_names[origin.cell_id]
+        name = _first_bound_name(body) or f"cell-{self.shell.displayhook.prompt_count}"
+        taken = set(self._given_names.values())
+        if origin.cell_id is not None:
+            base, number = name, 2
+            while name in taken:
+                name, number = f"{base}-{number}", number + 1
+            self._given_names[origin.cell_id] = name
+        return name
+
+    # --- %task, %orchestra
+
+    def _show_task(self, line: str) -> None:
+        words = shlex.split(line, comments=True)
+        if words and words[0] in ("--help", "-h"):
+            print(HELP)
+            return
+        if not words or len(words) > 2 or words[1:] not in ([], ["--cancel"]):
+            raise UsageError("%task NAME shows a task, %task NAME --cancel cancels it; %%task runs a cell as one.")
+        try:
+            task = self._driver.session.task(words[0])
+        except OrchestraError as error:
+            raise UsageError(str(error)) from None
+        if words[1:] == ["--cancel"] and not self._driver.session.cancel([task.task_run_id], "cancelled by the user"):
+            print(f"{task.name} has ended already: {task.state.value}")
+        self._displays.show_again(task, self._driver.runner.outcome(task.task_run_id))
+
+    def _cluster(self, text: str) -> None:
+        if text:
+            try:
+                self._driver.use_cluster(text)
+            except OrchestraError as error:
+                raise UsageError(str(error)) from None
+        print(f"Task cells run on: {self._driver.describe_cluster()}")
+
+    def _status(self) -> None:
+        from orchestra_nb.version import __version__
+
+        tasks = self._driver.session.tasks()
+        active = [task.name for task in tasks if not task.state.is_terminal]
+        print(f"Orchestra NB {__version__}")
+        print(f"cluster: {self._driver.describe_cluster()}")
+        print(f"store:   {self._driver.describe_store()}")
+        print(f"tasks:   {len(tasks)}, active: {', '.join(active) or 'none'}")
+
+
+TaskMagics.task.__doc__ = HELP
+
+
+def _first_bound_name(source: str) -> str | None:
+    """Return the first name that a cell binds at its top level by assignment, ``def`` or ``class``."""
+    try:
+        body = parse_cell(source).body
+    except SyntaxError:
+        return None
+    for statement in body:
+        match statement:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                return name
+            case ast.Assign(targets=[target, *_]) | ast.AnnAssign(target=target):
+                first = next((node.id for node in ast.walk(target) if isinstance(node, ast.Name)), None)
+                if first is not None and not first.startswith("_"):
+                    return first
+    return None

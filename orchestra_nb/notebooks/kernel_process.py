@@ -1,0 +1,172 @@
+"""The process of one kernel, started by jupyter_client, and its end seen at once.
+
+jupyter_client's manager starts it, so that every kernelspec and every provisioner works. It learns of a dead kernel by
+asking ten times a second; here a pidfd tells it in the same instant, with the exit code or the signal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: How much of what the kernel's process itself wrote is kept, to be told when it dies.
+_TAIL_BYTES = 4_000
+#: The system's limit for the path of a Unix socket is 107; jupyter_client adds a number to ours.
+_LONGEST_SOCKET_PATH = 95
+
+
+@dataclass(frozen=True, slots=True)
+class KernelDeath:
+    """How a kernel's process ended. Code and signal are both None where a provisioner cannot tell.
+
+    ``tail`` is the last of what the process itself wrote: a crash report, an import that failed.
+    """
+
+    exit_code: int | None
+    signal_name: str | None
+    tail: str = ""
+
+    def __str__(self) -> str:
+        """Return it in people's words, to follow "the kernel"."""
+        if self.signal_name is not None:
+            return f"died ({self.signal_name})"
+        return "died" if self.exit_code is None else f"exited with {self.exit_code}"
+
+
+class KernelProcess:
+    """One kernel's process. All methods belong to the event loop in which it was launched.
+
+    Attributes
+    ----------
+    manager
+        jupyter_client's manager: its session signs messages, its ports are where the kernel listens.
+    is_ipykernel
+        Whether it is IPython's own kernel.
+    death
+        Resolves when the process has ended, however it did.
+    """
+
+    def __init__(self, manager: Any) -> None:
+        self.manager = manager
+        self.is_ipykernel = manager.kernel_spec is not None and "ipykernel_launcher" in manager.kernel_spec.argv
+        self.death: asyncio.Future[KernelDeath] = asyncio.get_running_loop().create_future()
+        self._process: Any = None
+        self._tail: deque[bytes] = deque()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def launch(
+        cls, kernel_name: str, *, cwd: str, environ: Mapping[str, str], ipc_folder: str | None = None
+    ) -> KernelProcess:
+        """Start a kernel; do not wait until it answers.
+
+        Parameters
+        ----------
+        environ
+            The kernel's whole environment.
+        ipc_folder
+            Where the sockets of a kernel may stand that is known to understand Unix sockets (their names cannot clash
+            and nobody else can connect). Other kernels, and all where this is None, listen on loopback.
+        """
+        from jupyter_client.manager import AsyncKernelManager
+
+        manager = AsyncKernelManager(kernel_name=kernel_name)
+        kernel = cls(manager)
+        if kernel.is_ipykernel and ipc_folder is not None and len(ipc_folder) < _LONGEST_SOCKET_PATH:
+            manager.transport = "ipc"
+            manager.ip = os.path.join(ipc_folder, f"k{os.getpid()}")
+        read_end, write_end = os.pipe()
+        kernel._tasks.append(asyncio.create_task(kernel._read_tail(read_end)))
+        try:
+            await manager.start_kernel(
+                cwd=cwd,
+                env=dict(environ),
+                stdout=write_end,
+                stderr=write_end,
+                # the user's own history is not for headless runs
+                extra_arguments=["--HistoryManager.hist_file=:memory:"] if kernel.is_ipykernel else [],
+            )
+        except BaseException:
+            await kernel.release()
+            raise
+        finally:
+            os.close(write_end)
+        kernel._process = getattr(manager.provisioner, "process", None)
+        kernel._watch()
+        return kernel
+
+    def url(self, port: int) -> str:
+        """Return the address of one of the kernel's sockets."""
+        separator = "-" if self.manager.transport == "ipc" else ":"
+        return f"{self.manager.transport}://{self.manager.ip}{separator}{port}"
+
+    async def interrupt(self) -> None:
+        """Interrupt what the kernel is doing, as its kernelspec says: by SIGINT or by a message."""
+        if not self.death.done():
+            await self.manager.interrupt_kernel()
+
+    async def kill(self) -> None:
+        """Kill the kernel's process group now and wait for its end."""
+        if not self.death.done():
+            await self.manager.provisioner.kill()
+            await self.death
+
+    async def release(self) -> None:
+        """Remove what the manager left: connection file, sockets. The process must have ended."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(OSError):
+            await self.manager.cleanup_resources()
+
+    def _watch(self) -> None:
+        if self._process is None or not hasattr(os, "pidfd_open"):
+            self._tasks.append(asyncio.create_task(self._wait_for_provisioner()))
+            return
+        pidfd = os.pidfd_open(self._process.pid)
+        loop = asyncio.get_running_loop()
+
+        def on_end() -> None:
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
+            self._tell_death(self._process.wait())
+
+        loop.add_reader(pidfd, on_end)
+
+    async def _wait_for_provisioner(self) -> None:
+        self._tell_death(await self.manager.provisioner.wait())
+
+    def _tell_death(self, return_code: int | None) -> None:
+        if self.death.done():
+            return
+        tail = b"".join(self._tail)[-_TAIL_BYTES:].decode(errors="replace").strip()
+        if return_code is None or return_code >= 0:
+            self.death.set_result(KernelDeath(return_code, None, tail))
+            return
+        try:
+            name = signal.Signals(-return_code).name
+        except ValueError:  # a real-time signal has no name of its own
+            name = f"signal {-return_code}"
+        self.death.set_result(KernelDeath(None, name, tail))
+
+    async def _read_tail(self, pipe: int) -> None:
+        """Keep the last of what the process writes past its channels, and never let it block on that."""
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", 0)
+        )
+        kept = 0
+        try:
+            while chunk := await reader.read(_TAIL_BYTES):
+                self._tail.append(chunk)
+                kept += len(chunk)
+                while kept - len(self._tail[0]) >= _TAIL_BYTES:
+                    kept -= len(self._tail.popleft())
+        finally:
+            transport.close()

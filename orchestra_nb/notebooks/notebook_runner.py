@@ -1,0 +1,319 @@
+"""The process that runs one notebook from top to bottom: ``python -m orchestra_nb.notebooks.notebook_runner FD``.
+
+It is started under a sentinel by :mod:`orchestra_nb.engine.notebook_host`, runs no user code itself, and speaks
+:mod:`orchestra_nb.notebooks.runner_messages` over the socket FD. The kernel is started first, and everything else is
+made ready while it boots.
+
+Task cells that were started are waited for also after a cell has failed: they run on the cluster, and what they did
+is told. When the kernel is dead nobody can wait for them; whoever drives the run ends their records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from orchestra_nb.model.conclusion import conclude
+from orchestra_nb.model.events import Event
+from orchestra_nb.model.states import State
+from orchestra_nb.notebooks.cell_errors import describe_error
+from orchestra_nb.notebooks.child_events import ChildEvents
+from orchestra_nb.notebooks.kernel_client import KernelClient, KernelDied, KernelSilent
+from orchestra_nb.notebooks.kernel_process import KernelDeath, KernelProcess
+from orchestra_nb.notebooks.notebook_execution import CellFailed, NotebookExecution, RunStopped
+from orchestra_nb.notebooks.runner_messages import (
+    Began,
+    Begin,
+    CancelTask,
+    Finished,
+    Flushed,
+    FlushWanted,
+    FromRunner,
+    Prepare,
+    Reported,
+    RunnerSpec,
+    Stop,
+    decode_to_runner,
+    encode_message,
+)
+from orchestra_nb.notebooks.throttle import Throttle
+
+#: Run in the kernel after the last cell, when task cells were announced.
+_WAIT_CODE = (
+    "import orchestra_nb.operations.interactive as _interactive\n"
+    "assert _interactive.wait_for_tasks(), 'tasks did not end'\n"
+)
+#: How long a kernel may take to end when asked, before it is killed.
+_SHUTDOWN_SECONDS = 5.0
+#: How often the output notebook is written, and log lines are reported, while the notebook runs.
+_WRITE_SECONDS = 1.0
+_MAX_MESSAGE = 2_000
+#: The longest line from the host: a whole notebook with its attachments.
+_MAX_LINE_BYTES = 1 << 30
+#: The way to the sentinel's records is not for the kernel.
+_RECORDS_VARIABLE = "ORCHESTRA_SENTINEL_FD"
+
+_HOST_GONE = Stop("The command that ran the notebook ended", 0.0)
+
+
+class NotebookRunner:
+    """Runs one attempt of one notebook. All methods belong to one event loop.
+
+    Parameters
+    ----------
+    send
+        Called with each message for the host.
+    """
+
+    def __init__(self, spec: RunnerSpec, send: Callable[[FromRunner], None]) -> None:
+        self._spec = spec
+        self._send = send
+        self._may_begin = asyncio.Event()
+        self._stop: Stop | None = None
+        self._has_started = False
+        self._is_running_cells = False
+        self._attempt: asyncio.Task[Finished] | None = None
+        self._interrupting: asyncio.Task[None] | None = None
+        self._process: KernelProcess | None = None
+        self._client: KernelClient | None = None
+        self._children = ChildEvents(spec.run_id, self._report, self._ask_flush)
+        self._throttle = Throttle(self._write, _WRITE_SECONDS)
+        self._execution = NotebookExecution(spec, self._report, self._throttle.poke)
+
+    async def run(self) -> None:
+        """Run the attempt and send its end; return when nothing of it is left."""
+        self._attempt = asyncio.create_task(self._run_attempt())
+        try:
+            self._send(await self._attempt)
+        finally:
+            await self._clean_up()
+
+    def begin(self) -> None:
+        """Let the first cell run."""
+        self._may_begin.set()
+
+    def stop(self, stop: Stop) -> None:
+        """Interrupt the kernel, kill it after the grace, and have the attempt end; a later, shorter grace holds too."""
+        if self._stop is None or stop is _HOST_GONE:
+            self._stop = stop
+        self._execution.is_stopping = True
+        if not self._is_running_cells:
+            if self._attempt is not None and self._has_started:
+                self._attempt.cancel()
+            return
+        if self._interrupting is not None:
+            self._interrupting.cancel()
+        self._interrupting = asyncio.create_task(self._interrupt(stop.grace_seconds))
+
+    def lose_host(self) -> None:
+        """Stop at once: nobody drives this run any more."""
+        if self._stop is not _HOST_GONE:
+            self.stop(_HOST_GONE)
+
+    def cancel_task(self, request: CancelTask) -> None:
+        """Ask the kernel to cancel one of its tasks."""
+        self._children.cancel(request.task_run_id, request.actor)
+
+    def flushed(self, answer: Flushed) -> None:
+        """Pass on an answer."""
+        self._children.flushed(answer.token, answer.done)
+
+    async def _run_attempt(self) -> Finished:
+        """Run everything and write the output notebook; return how it ended."""
+        state, message, error = State.COMPLETED, "", None
+        self._has_started = True
+        try:
+            if self._stop is not None:
+                raise RunStopped
+            note = await self._run_notebook()
+            state, message = conclude(self._children.tasks)
+            message = message or note
+        except asyncio.CancelledError:
+            if self._stop is None:
+                raise
+            state, message = self._say_stopped()
+        except RunStopped:
+            state, message = self._say_stopped()
+        except CellFailed as failure:
+            state, message, error = State.FAILED, describe_error(failure.error), failure.error
+        except KernelDied as end:
+            state, message = self._say_stopped() if self._stop is not None else self._say_died(end.death)
+        except _KernelNotStarted as problem:
+            state, message = State.CRASHED, f"The kernel {self._spec.kernel_name} {problem}"
+        self._is_running_cells = False
+        self._throttle.close()
+        finished = Finished(state, message[:_MAX_MESSAGE], datetime.now(UTC), error)
+        try:
+            self._execution.finish(finished.at, state, finished.message, error)
+        except OSError as problem:
+            text = f"The output notebook could not be written: {problem}. {message}".rstrip()
+            worst = State.CRASHED if state is State.COMPLETED else state
+            finished = Finished(worst, text[:_MAX_MESSAGE], finished.at, error)
+        return finished
+
+    async def _run_notebook(self) -> str:
+        """Start the kernel, run the cells and wait for their tasks; return a note on how it went."""
+        spec = self._spec
+        client = await self._start_kernel()
+        await self._may_begin.wait()
+        self._is_running_cells = True
+        self._send(Began(datetime.now(UTC)))
+        try:
+            early_end = await self._execution.run_cells(client)
+        except CellFailed:
+            with contextlib.suppress(KernelDied, RunStopped):
+                await self._wait_for_tasks(client)
+            raise
+        if early_end is None or not early_end.is_kernel_ending:
+            await self._wait_for_tasks(client)
+        return "" if early_end is None else f"{spec.flow_name} ended itself: {early_end.by}"
+
+    async def _start_kernel(self) -> KernelClient:
+        """Start the kernel, make the output ready while it boots, and wait until it answers."""
+        spec = self._spec
+        environ = {**os.environ, **spec.environ}
+        environ.pop(_RECORDS_VARIABLE, None)
+        try:
+            self._process = await KernelProcess.launch(
+                spec.kernel_name, cwd=spec.cwd, environ=environ, ipc_folder=os.path.dirname(spec.socket_path)
+            )
+        except Exception as problem:  # a provisioner may raise anything
+            raise _KernelNotStarted(f"could not be started: {problem}") from problem
+        await self._children.listen(spec.socket_path)
+        self._execution.prepare()
+        self._client = KernelClient(self._process, self._execution.take_message)
+        try:
+            info = await self._client.connect(spec.start_timeout_seconds)
+        except KernelSilent as problem:
+            raise _KernelNotStarted(str(problem)) from problem
+        except KernelDied as end:
+            if self._stop is not None:
+                raise
+            last_line = end.death.tail.rpartition("\n")[2]
+            raise _KernelNotStarted(f"{end.death} when it was started: {last_line}") from end
+        if "language_info" in info:
+            self._execution.output.set_metadata("language_info", info["language_info"])
+        return self._client
+
+    async def _wait_for_tasks(self, client: KernelClient) -> None:
+        """Wait in the kernel until the tasks that it announced have ended; their outputs come back meanwhile."""
+        if not self._children.tasks:
+            return
+        reply = await client.execute(_WAIT_CODE, silent=True)
+        if self._stop is not None:
+            raise RunStopped
+        if reply["status"] != "ok":
+            what = f"{reply.get('ename')}: {reply.get('evalue')}"
+            self._execution.write_log(f"The end of the tasks was not awaited: {what}", "orchestra", logging.ERROR)
+
+    async def _interrupt(self, grace_seconds: float) -> None:
+        assert self._process is not None
+        assert self._attempt is not None
+        if grace_seconds > 0:
+            await self._process.interrupt()
+            await asyncio.wait([self._attempt], timeout=grace_seconds)
+        if not self._attempt.done():
+            await self._process.kill()
+
+    def _say_stopped(self) -> tuple[State, str]:
+        assert self._stop is not None
+        if self._stop is _HOST_GONE:
+            return State.CRASHED, f"{self._stop.message} {self._execution.where}"
+        return State.CANCELLED, f"{self._stop.message} {self._execution.where}"
+
+    def _say_died(self, death: KernelDeath) -> tuple[State, str]:
+        if death.tail:
+            self._execution.write_log(death.tail, "kernel", logging.ERROR)
+        hint = _DEATH_HINTS.get(death.signal_name or "", "Its last words are in the log." if death.tail else "")
+        text = f"The kernel {death} {self._execution.where} of {self._spec.flow_name}. {hint}"
+        return State.CRASHED, text.rstrip()
+
+    async def _clean_up(self) -> None:
+        """End the kernel and let go of everything."""
+        grace = _SHUTDOWN_SECONDS if self._stop is None else self._stop.grace_seconds
+        if self._interrupting is not None:
+            self._interrupting.cancel()
+        self._throttle.close()
+        if self._client is not None:
+            await self._client.shutdown(grace)
+        elif self._process is not None:
+            await self._process.kill()
+            await self._process.release()
+        self._children.close()
+
+    def _write(self) -> None:
+        try:
+            self._execution.write()
+        except OSError as problem:  # the last write decides
+            logging.getLogger(__name__).warning("The output notebook could not be written: %s", problem)
+
+    def _report(self, event: Event) -> None:
+        self._send(Reported(event))
+
+    def _ask_flush(self, token: int, timeout_seconds: float) -> None:
+        self._send(FlushWanted(token, timeout_seconds))
+
+
+class _KernelNotStarted(Exception):
+    """There is no kernel to run anything in; the text follows "the kernel NAME"."""
+
+
+_DEATH_HINTS = {
+    "SIGKILL": "The system kills a process when memory runs out: run it with less data at a time, or more memory.",
+    "SIGSEGV": "Native code of a library crashed.",
+}
+
+
+async def _serve(host: socket.socket) -> None:
+    """Speak with the host over its socket until the attempt has ended."""
+    reader, writer = await asyncio.open_connection(sock=host, limit=_MAX_LINE_BYTES)
+    line = await reader.readline()
+    if not line:
+        return  # the notebook was refused before anything started
+    message = decode_to_runner(line)
+    assert isinstance(message, Prepare)
+    runner = NotebookRunner(message.spec, lambda message: writer.write(encode_message(message)))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, runner.lose_host)
+    listener = asyncio.create_task(_listen(reader, runner))
+    try:
+        await runner.run()
+    finally:
+        listener.cancel()
+        with contextlib.suppress(ConnectionError):
+            writer.close()
+            await writer.wait_closed()
+
+
+async def _listen(reader: asyncio.StreamReader, runner: NotebookRunner) -> None:
+    with contextlib.suppress(ConnectionError):
+        async for line in reader:
+            match decode_to_runner(line):
+                case Begin():
+                    runner.begin()
+                case Stop() as stop:
+                    runner.stop(stop)
+                case CancelTask() as request:
+                    runner.cancel_task(request)
+                case Flushed() as answer:
+                    runner.flushed(answer)
+    runner.lose_host()
+
+
+def main() -> None:
+    """Run the notebook that the host at the socket ``sys.argv[1]`` sends."""
+    # loaded while the host still reads the notebook, so that the kernel can be started the moment it is known
+    for module in ("jupyter_client.manager", "zmq.asyncio"):
+        importlib.import_module(module)
+    asyncio.run(_serve(socket.socket(fileno=int(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    main()

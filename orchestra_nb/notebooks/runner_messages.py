@@ -1,0 +1,138 @@
+"""What a notebook's runner and whoever started it say to each other: records, one line of JSON each.
+
+To the runner: one :class:`Prepare`, then :class:`Begin` once the run is committed to the store, at any time
+:class:`Stop`, and :class:`Flushed` as an answer. From the runner: :class:`Began`, any number of :class:`Reported` and
+:class:`FlushWanted`, and :class:`Finished` as its last word.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from orchestra_nb.model.events import Event
+from orchestra_nb.model.runs import ErrorInfo
+from orchestra_nb.model.states import State
+
+
+class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt of a notebook run.
+
+    Parameters
+    ----------
+    notebook_json
+        The notebook as :mod:`orchestra_nb.notebooks.document` reads it, with its parameters injected: text of the
+        standard library's encoder, which keeps lone surrogates and whole numbers of any size.
+    parameters_json
+        What was injected, in the same way, non-finite floats tagged (:mod:`orchestra_nb.model.jsonable`).
+    cwd
+        The kernel's working folder.
+    environ
+        What the kernel's environment has beside the runner's own.
+    input_path, output_path
+        The source, for the record, and the file that this attempt writes.
+    socket_path
+        Where the runner listens for the events of task cells.
+    """
+
+    run_id: str
+    run_name: str
+    flow_name: str
+    kernel_name: str
+    cwd: str
+    environ: dict[str, str]
+    notebook_json: str
+    parameters_json: str
+    input_path: str
+    output_path: str
+    socket_path: str
+    start_timeout_seconds: float = 60.0
+
+
+class Prepare(msgspec.Struct, frozen=True, tag=True):
+    """Start the kernel and get ready, but run nothing of the user's."""
+
+    spec: RunnerSpec
+
+
+class Begin(msgspec.Struct, frozen=True, tag=True):
+    """The run is in the store: run the cells."""
+
+
+class Stop(msgspec.Struct, frozen=True, tag=True):
+    """Interrupt the kernel, kill it after the grace, and end as CANCELLED with this message."""
+
+    message: str
+    grace_seconds: float
+
+
+class CancelTask(msgspec.Struct, frozen=True, tag=True):
+    """Somebody asked for the end of one task; its kernel decides what that means."""
+
+    task_run_id: str
+    actor: str
+
+
+class Flushed(msgspec.Struct, frozen=True, tag=True):
+    """All events up to the :class:`FlushWanted` with this number are durable, or the time was not enough."""
+
+    token: int
+    done: bool
+
+
+class Began(msgspec.Struct, frozen=True, tag=True):
+    """The first cell is about to run."""
+
+    at: datetime
+
+
+class Reported(msgspec.Struct, frozen=True, tag=True):
+    """Something happened in the run."""
+
+    event: Event
+
+
+class FlushWanted(msgspec.Struct, frozen=True, tag=True):
+    """Somebody waits until all events before this are durable."""
+
+    token: int
+    timeout_seconds: float
+
+
+class Finished(msgspec.Struct, frozen=True, tag=True):
+    """How the attempt ended; its output notebook is complete.
+
+    Parameters
+    ----------
+    error
+        The error that ended it, where user code raised one.
+    """
+
+    state: State
+    message: str
+    at: datetime
+    error: ErrorInfo | None = None
+
+
+ToRunner = Prepare | Begin | Stop | CancelTask | Flushed
+FromRunner = Began | Reported | FlushWanted | Finished
+
+_ENCODER = msgspec.json.Encoder()
+_TO_RUNNER: msgspec.json.Decoder[ToRunner] = msgspec.json.Decoder(ToRunner)
+_FROM_RUNNER: msgspec.json.Decoder[FromRunner] = msgspec.json.Decoder(FromRunner)
+
+
+def encode_message(message: ToRunner | FromRunner) -> bytes:
+    """Return the message as one line, with its newline."""
+    return _ENCODER.encode(message) + b"\n"
+
+
+def decode_to_runner(line: bytes) -> ToRunner:
+    """Return the message that a runner received."""
+    return _TO_RUNNER.decode(line)
+
+
+def decode_from_runner(line: bytes) -> FromRunner:
+    """Return the message that a runner sent."""
+    return _FROM_RUNNER.decode(line)

@@ -1,0 +1,249 @@
+"""Drives the task cells of this kernel: puts session, run, executor and store together.
+
+Nothing here waits for the store or the cluster: both are opened in the background, so that the first task cell shows
+its line at once, and a notebook works while the database is away. In the kernel of a notebook run the events go to the
+runner of that run, which passes them on to whoever drives it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import secrets
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestra_nb.engine.cell_session import CellSession
+from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE, SocketSink
+from orchestra_nb.engine.executors import ClusterChanged, Executor
+from orchestra_nb.engine.flow_runner import FlowListener, FlowRunner
+from orchestra_nb.engine.interactive_run import InteractiveRun
+from orchestra_nb.model.events import Event, EventSink
+from orchestra_nb.model.identifiers import new_id
+from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.runs import Run, RunKind, TaskRun
+from orchestra_nb.model.states import State
+from orchestra_nb.settings import load_settings
+
+if TYPE_CHECKING:
+    from orchestra_nb.store.run_store import CancelRequest, RunStore
+
+
+class FirstUseSink:
+    """An event sink that makes the real one at the first event: a kernel that runs no task opens nothing."""
+
+    def __init__(self, make_sink: Callable[[], EventSink]) -> None:
+        self._make_sink = make_sink
+        self._lock = threading.Lock()
+        self._sink: EventSink | None = None
+
+    def emit(self, event: Event) -> None:
+        """Take one event."""
+        with self._lock:
+            if self._sink is None:
+                self._sink = self._make_sink()
+        self._sink.emit(event)
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Wait until all that was emitted is durable."""
+        return self._sink is None or self._sink.flush(timeout_seconds)
+
+    def close(self) -> None:
+        """Flush, and close the real sink."""
+        if self._sink is not None:
+            self._sink.close()
+
+
+class KernelDriver:
+    """All that one kernel needs to run its task cells.
+
+    Parameters
+    ----------
+    namespace
+        The kernel's user namespace.
+    listener
+        Told of every change, in a thread.
+    on_run_end
+        Called when a run of this kernel has ended.
+    """
+
+    def __init__(
+        self, namespace: dict[str, object], listener: FlowListener, on_run_end: Callable[[], None] = lambda: None
+    ) -> None:
+        self.settings = load_settings()
+        self.cluster = self.settings.cluster
+        self._cluster_state = "not needed yet"
+        self._listener = listener
+        self.driver_id = new_id(datetime.now(UTC), secrets.randbits(74))
+        self._parent_run_id = os.environ.get(RUN_ID_VARIABLE)
+        self._closers: list[Callable[[], None]] = []
+        self._sink = FirstUseSink(self._make_sink)
+        self.runner = FlowRunner(self._make_executor, self._sink, self)
+        self.run = InteractiveRun(self._sink, self._describe_run, self._tasks_of, on_run_end)
+        open_run = self.run.open if self._parent_run_id is None else lambda: str(self._parent_run_id)
+        self.session = CellSession(namespace, self.runner, open_run)
+        self._is_closed = False
+        atexit.register(self.close)
+
+    @property
+    def is_inside_run(self) -> bool:
+        """Whether this kernel executes a notebook run."""
+        return self._parent_run_id is not None
+
+    def describe_cluster(self) -> str:
+        """Return where task cells run and how that place is, in people's words."""
+        return f"{self.cluster} ({self._cluster_state})"
+
+    def describe_store(self) -> str:
+        """Return where runs are recorded, without any password."""
+        if self.is_inside_run:
+            return "by the run that this notebook belongs to"
+        from sqlalchemy import make_url
+
+        return make_url(self.settings.resolved_store_url).render_as_string(hide_password=True)
+
+    def use_cluster(self, cluster: str) -> None:
+        """Send later tasks to another cluster: ``"local"``, an address, or a mapping as text.
+
+        Raises
+        ------
+        InvalidSetting
+            The text names no cluster.
+        Conflict
+            Tasks are under way on the present one.
+        """
+        from orchestra_nb.engine.clusters import parse_cluster
+        from orchestra_nb.errors import Conflict
+
+        parse_cluster(cluster)
+        open_tasks = self.runner.open_tasks()
+        if open_tasks:
+            names = ", ".join(task.name for task in open_tasks)
+            raise Conflict(f"Tasks are under way on {self.cluster}: {names}. Wait for them or interrupt the kernel.")
+        self.cluster = cluster
+        self._cluster_state = "not needed yet"
+        self.runner.change_executor()
+
+    # --- told by the flow runner
+
+    def task_changed(self, task_run: TaskRun) -> None:
+        """A task run has a new state."""
+        self._listener.task_changed(task_run)
+
+    def task_showed(self, task_run_id: str, outputs: Sequence[Mapping[str, object]]) -> None:
+        """A task showed something."""
+        self._listener.task_showed(task_run_id, outputs)
+
+    def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
+        """A task run ended: its run may be over."""
+        self._listener.task_ended(task_run, outcome)
+        self.run.look()
+
+    def cluster_changed(self, change: ClusterChanged) -> None:
+        """The cluster is starting, ready or lost."""
+        self._cluster_state = f"{change.status}: {change.detail}" if change.detail else change.status
+        self._listener.cluster_changed(change)
+
+    def flush(self, timeout_seconds: float) -> None:
+        """Return when what was told before is shown."""
+        self._listener.flush(timeout_seconds)
+
+    def wait(self, timeout_seconds: float | None) -> bool:
+        """Wait until all tasks have ended, and what they did is shown and durable; False when time ran out."""
+        if not self.session.wait(None, timeout_seconds):
+            return False
+        self.flush(5.0)
+        return self._sink.flush(30.0)
+
+    # --- the end
+
+    def close(self) -> None:
+        """Cancel what has not ended, end the open run and let go of everything. May be called twice."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        atexit.unregister(self.close)
+        self.runner.close("the kernel was shut down")
+        self.run.close()
+        self._sink.close()
+        for close in reversed(self._closers):
+            with contextlib.suppress(OSError):
+                close()
+
+    def _make_executor(self) -> Executor:
+        from orchestra_nb.engine.dask_executor import DaskExecutor
+
+        return DaskExecutor(self.cluster)
+
+    def _make_sink(self) -> EventSink:
+        socket_path = os.environ.get(RUN_SOCKET_VARIABLE)
+        if self._parent_run_id is not None and socket_path:
+            return SocketSink(socket_path, self._cancel_task_asked)
+        from orchestra_nb.store.store_sink import StoreSink
+
+        return StoreSink(self._open_store)
+
+    def _open_store(self) -> RunStore:
+        """Open the store and become one of its drivers; called in the sink's thread, again until it succeeds."""
+        from orchestra_nb.operations.opening import Sweeper, open_store
+        from orchestra_nb.services.driver_guard import DriverGuard
+
+        store = open_store(self.settings)
+        guard = DriverGuard(store, kind="kernel", on_cancel=self._cancel_asked, driver_id=self.driver_id)
+        sweeper = Sweeper(store, self.settings.sweep_seconds)
+        self._closers += [guard.close, sweeper.close]
+        return store
+
+    def _cancel_asked(self, request: CancelRequest) -> None:
+        ids = (
+            [request.task_run_id]
+            if request.task_run_id is not None
+            else [task.task_run_id for task in self._tasks_of(request.run_id)]
+        )
+        self.session.cancel(ids, f"cancelled by {request.actor}", request.actor)
+
+    def _cancel_task_asked(self, task_run_id: str, actor: str) -> None:
+        self.session.cancel([task_run_id], f"cancelled by {actor}", actor)
+
+    def _tasks_of(self, run_id: str) -> list[TaskRun]:
+        return self.runner.tasks_of(run_id)
+
+    def _describe_run(self, run_id: str, name: str, now: datetime) -> Run:
+        notebook = os.environ.get("JPY_SESSION_NAME")
+        return Run(
+            run_id=run_id,
+            name=name,
+            flow_name=Path(notebook).stem if notebook else "notebook",
+            kind=RunKind.INTERACTIVE,
+            state=State.PENDING,
+            created_at=now,
+            notebook_path=notebook,
+            cluster=self.cluster,
+            driver_id=self.driver_id,
+        )
+
+
+_current: KernelDriver | None = None
+
+
+def current_driver() -> KernelDriver | None:
+    """Return the driver of this kernel, if it has one."""
+    return _current
+
+
+def set_current_driver(driver: KernelDriver | None) -> None:
+    """Make this the driver that :func:`wait_for_tasks` speaks of."""
+    global _current
+    _current = driver
+
+
+def wait_for_tasks(timeout_seconds: float | None = None) -> bool:
+    """Wait until all tasks of this kernel have ended and what they did is on its way; False when time ran out.
+
+    The end of a notebook run: it calls this in its kernel after the last cell.
+    """
+    return _current is None or _current.wait(timeout_seconds)

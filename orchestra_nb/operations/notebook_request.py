@@ -1,0 +1,171 @@
+"""A notebook run as it is asked for, checked as a whole before anything starts."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
+from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.identifiers import run_name
+from orchestra_nb.model.jsonable import from_stored, to_stored
+from orchestra_nb.model.runs import Run, RunKind
+from orchestra_nb.model.states import State
+from orchestra_nb.notebooks.document import kernel_name, read_notebook
+from orchestra_nb.notebooks.kernelspecs import kernel_language
+from orchestra_nb.notebooks.parameter_injection import inject_parameters
+from orchestra_nb.notebooks.parameters import check_parameters, read_parameters
+from orchestra_nb.notebooks.runner_messages import RunnerSpec
+from orchestra_nb.settings import Settings, default_store_path, runtime_folder
+
+#: Set for the kernel of a notebook run: the cluster of its tasks.
+CLUSTER_VARIABLE = "ORCHESTRA_CLUSTER"
+
+
+class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run.
+
+    Parameters
+    ----------
+    parameters
+        Parameter name to value.
+    output_path
+        Where a copy of the executed notebook goes; None for a name of its own beside the notebook.
+    cwd
+        The kernel's working folder; None for the notebook's own.
+    kernel_name
+        None for the one that the notebook names.
+    cluster
+        Where task cells run; None for the one of the settings.
+    is_strict
+        Whether every parameter must be one that the notebook declares.
+    """
+
+    path: str
+    run_id: str
+    parameters: dict[str, object] = {}
+    output_path: str | None = None
+    cwd: str | None = None
+    kernel_name: str | None = None
+    cluster: str | None = None
+    is_strict: bool = True
+
+
+class PreparedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A checked request: the record of the run, what the runner needs, and where the copy of its output goes."""
+
+    run: Run
+    spec: RunnerSpec
+    copy_path: Path
+
+
+def encode_request(request: NotebookRequest) -> bytes:
+    """Return a request as JSON, its parameters exact."""
+    fields = msgspec.structs.asdict(request) | {"parameters": to_stored(request.parameters)}
+    return json.dumps(fields).encode()
+
+
+def decode_request(data: bytes) -> NotebookRequest:
+    """Return the request that :func:`encode_request` wrote."""
+    fields = json.loads(data)
+    return NotebookRequest(**fields | {"parameters": from_stored(fields["parameters"])})
+
+
+def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> PreparedRun:
+    """Read the notebook and check everything; start nothing.
+
+    Raises
+    ------
+    NotebookNotFound
+        There is no such file.
+    InvalidInput
+        The file is no notebook, its kernel is not installed, a parameter does not fit, or a folder is not there.
+    """
+    source = Path(request.path).absolute()
+    notebook = read_notebook(source)
+    kernel = request.kernel_name or kernel_name(notebook)
+    language = kernel_language(kernel)
+    check_parameters(read_parameters(notebook), request.parameters, strict=request.is_strict, language=language)
+    inject_parameters(notebook, request.parameters, kernel_name=kernel, language=language)
+    cluster = _checked_cluster(request.cluster or settings.cluster)
+    name = run_name(request.run_id)
+    run = Run(
+        run_id=request.run_id,
+        name=name,
+        flow_name=source.stem,
+        kind=RunKind.NOTEBOOK,
+        state=State.PENDING,
+        created_at=now,
+        notebook_path=str(source),
+        parameters=dict(request.parameters),
+        cluster=cluster,
+    )
+    socket_path = runtime_folder() / f"{request.run_id[-16:]}.sock"
+    spec = RunnerSpec(
+        run_id=request.run_id,
+        run_name=name,
+        flow_name=source.stem,
+        kernel_name=kernel,
+        cwd=str(_checked_folder(request.cwd, source)),
+        environ={
+            RUN_ID_VARIABLE: request.run_id,
+            RUN_SOCKET_VARIABLE: str(socket_path),
+            CLUSTER_VARIABLE: cluster,
+            # as papermill does: no warning of the debugger about frozen modules
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        },
+        notebook_json=json.dumps(notebook),
+        parameters_json=json.dumps(to_stored(request.parameters)),
+        input_path=str(source),
+        output_path=str(attempts_folder() / f"{request.run_id}.1.ipynb"),
+        socket_path=str(socket_path),
+    )
+    return PreparedRun(run=run, spec=spec, copy_path=_checked_output(request.output_path, source, name))
+
+
+def _checked_folder(cwd: str | None, source: Path) -> Path:
+    folder = source.parent if cwd is None else Path(cwd).absolute()
+    if not folder.is_dir():
+        raise InvalidInput(f"The working folder {folder} does not exist. Make it, or choose another one with --cwd.")
+    return folder
+
+
+def _checked_output(chosen: str | None, source: Path, name: str) -> Path:
+    """Return where the copy goes; refuse what would fail at the end of a long run."""
+    if chosen is None:
+        return source.with_name(f"{source.stem}.{name}.ipynb")
+    path = Path(chosen).absolute()
+    if path.is_dir():
+        raise InvalidInput(f"The output path {path} is a folder. Name a file in it.")
+    if not path.parent.is_dir():
+        raise InvalidInput(f"The output folder {path.parent} does not exist. Make it, or choose another one.")
+    if not os.access(path.parent, os.W_OK):
+        raise InvalidInput(f"The output folder {path.parent} cannot be written. Choose another one.")
+    if path.exists() and path.samefile(source):
+        raise InvalidInput(f"The output would overwrite the notebook {path} itself. Choose another output path.")
+    return path
+
+
+def _checked_cluster(text: str) -> str:
+    if text != "local":
+        from orchestra_nb.engine.clusters import parse_cluster
+
+        parse_cluster(text)
+    return text
+
+
+def attempts_folder() -> Path:
+    """Return the folder that has one output notebook for each attempt of each run."""
+    folder = default_store_path().parent / "outputs"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def kernel_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without what belongs to a run around this process: a run inside a run is its own."""
+    return {name: value for name, value in environ.items() if name not in (RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE)}

@@ -1,0 +1,131 @@
+"""A real JupyterLab with the built extension, and Chromium: one of each for the session.
+
+Where Chromium or the build is missing the tests are skipped and name what to do; in CI (``CI=true``) they fail.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from lab_pages import Lab, open_page
+
+import orchestra_nb
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+_PACKAGE = Path(orchestra_nb.__file__).parent
+_START_SECONDS = 90
+
+_CHROMIUM_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """JupyterLab with token, XSRF check and our two extensions on."""
+    built = _PACKAGE / "labextension"
+    if not (built / "package.json").exists():
+        _miss("The JupyterLab extension is not built. Run: make test, or jlpm build in labextension/")
+    folder = tmp_path_factory.mktemp("lab")
+    root, data = folder / "root", folder / "data"
+    root.mkdir()
+    (data / "labextensions").mkdir(parents=True)
+    # as found by data folder, so that neither an installation nor a development link is needed
+    (data / "labextensions" / "orchestra-nb").symlink_to(built)
+    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    quiet = {"fetchNews": "false", "checkForUpdates": False}
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    token = secrets.token_hex(16)
+    environ = os.environ | {
+        "HOME": str(folder),
+        "PYTHONPATH": str(_PACKAGE.parent),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_DATA_DIR": str(data),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "ORCHESTRA_STORE_URL": f"sqlite:///{folder / 'orchestra.db'}",
+    }
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root"),
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={root}",
+        "--ServerApp.jpserver_extensions={'orchestra_nb': True}",
+        "--LabApp.expose_app_in_browser=True",
+    ]
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, env=environ, cwd=folder, stdout=output, stderr=output)
+        try:
+            url = _wait_for_server(server, folder / "runtime", log)
+            yield Lab(url=url, token=token, root=root, environ=environ)
+        finally:
+            server.terminate()
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, driven by Playwright."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        _miss("Chromium is not installed. On Debian: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(_CHROMIUM_ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page for one test."""
+    with open_page(chromium) as page:
+        yield page
+
+
+def _wait_for_server(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
+    """Return the server's URL once it answers; it writes its real port into a file."""
+    file = runtime / f"jpserver-{server.pid}.json"
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end:
+        assert server.poll() is None, log.read_text()
+        try:
+            info = json.loads(file.read_text())
+            urllib.request.urlopen(f"{info['url']}api?token={info['token']}", timeout=5).close()
+        except (OSError, ValueError):
+            time.sleep(0.1)
+        else:
+            return str(info["url"])
+    raise AssertionError(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+def _miss(what: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(what)
+    pytest.skip(what)

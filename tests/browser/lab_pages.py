@@ -1,0 +1,66 @@
+"""Pages of a running JupyterLab, for the browser tests."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lab:
+    """A running JupyterLab: its URL with a slash at the end, its token, its root folder and its environment."""
+
+    url: str
+    token: str
+    root: Path
+    environ: dict[str, str]
+
+    def notebook_url(self, path: str, *, reset: bool = True) -> str:
+        """Return the URL that opens a notebook in a workspace of its own."""
+        end = "&reset" if reset else ""
+        return f"{self.url}lab/workspaces/{secrets.token_hex(4)}/tree/{path}?token={self.token}{end}"
+
+
+@contextmanager
+def open_page(browser: Browser) -> Iterator[Page]:
+    """Open a page of its own; an error that nobody catches in it is raised at the end."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(60_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    page.context.close()
+    assert errors == []
+
+
+def set_theme(page: Page, name: str) -> None:
+    """Change JupyterLab's theme ("Light" or "Dark") and wait until it is there."""
+    page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", f"JupyterLab {name}")
+    is_light = "true" if name == "Light" else "false"
+    page.wait_for_selector(f"body[data-jp-theme-light={is_light}]", state="attached")
+
+
+def wait_until_ready(page: Page) -> None:
+    """Wait until the open notebook's kernel takes cells: before that, Lab drops them without a word.
+
+    The predicates are plain functions: Playwright does not await a promise that a predicate returns.
+    """
+    kernel = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+    page.wait_for_function(f"{kernel}?.connectionStatus === 'connected'")
+    page.evaluate(
+        """async () => {
+            const panel = jupyterapp.shell.currentWidget;
+            await jupyterapp.restored;
+            await panel.context.ready;
+            await panel.sessionContext.ready;
+            await panel.sessionContext.session.kernel.info;
+        }"""
+    )
+    page.wait_for_function(f"{kernel}?.status === 'idle' && {kernel}?.connectionStatus === 'connected'")

@@ -1,0 +1,112 @@
+"""The quickstart in a real JupyterLab, on a real cluster: what its reader does, and what they see."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from lab_pages import set_theme, wait_until_ready
+
+if TYPE_CHECKING:
+    from lab_pages import Lab
+    from playwright.sync_api import Locator, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+QUICKSTART = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
+FAILING = "%%task broken\nvalue = {'region': 'EU'}\nvalue['country']"
+PICTURES = os.environ.get("PICTURES_FOLDER")
+
+
+@pytest.fixture
+def notebook(jupyterlab: Lab) -> str:
+    """The quickstart with one more cell, which fails."""
+    document = json.loads(QUICKSTART.read_text())
+    document["cells"].append(
+        {"cell_type": "code", "id": "broken", "metadata": {}, "execution_count": None, "source": FAILING, "outputs": []}
+    )
+    (jupyterlab.root / "quickstart.ipynb").write_text(json.dumps(document))
+    return "quickstart.ipynb"
+
+
+def test_quickstart_from_first_click_to_reopened_notebook(page: Page, jupyterlab: Lab, notebook: str) -> None:
+    page.goto(jupyterlab.notebook_url(notebook))
+    wait_until_ready(page)
+    page.evaluate("void jupyterapp.commands.execute('orchestra:open-panel')")
+    panel = page.locator("#orchestra-nb-panel")
+    panel.locator("[data-connection=connected]").wait_for()
+    record_states(page)
+
+    page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
+
+    panel.locator("[data-state=RUNNING]").first.wait_for()
+    take_picture(page, "running")
+    for name in ("load", "linear", "forest", "boosting", "figure", "report"):
+        line(page, name).and_(page.locator("[data-state=COMPLETED]")).first.wait_for(state="attached", timeout=120_000)
+    line(page, "broken").and_(page.locator("[data-state=FAILED]")).first.wait_for(state="attached")
+    history = page.evaluate("window.seenTogether")
+    assert any(len(names) >= 2 for names in history), f"no two tasks were seen running at one time: {history}"
+
+    cell = page.locator(".jp-Cell").filter(has=line(page, "broken"))
+    cell.scroll_into_view_if_needed()
+    assert "KeyError: 'country'" in cell.first.inner_text()
+    answer = page.locator(".jp-OutputArea-output", has_text="of the patients it has never seen")
+    answer.first.scroll_into_view_if_needed()
+    assert "model is right for" in answer.first.inner_text()
+    assert page.locator(".jp-CodeCell .jp-OutputArea img[src^='data:image/png']").count() >= 1
+
+    failed = panel.locator("[data-state=FAILED]").first
+    failed.wait_for()
+    assert "quickstart" in failed.inner_text()
+    assert "KeyError" in panel.inner_text()
+    for theme in ("Dark", "Light"):
+        set_theme(page, theme)
+        for name in ("load", "figure", "broken"):
+            line(page, name).first.scroll_into_view_if_needed()
+            take_picture(page, f"{name}-{theme.lower()}")
+        page.locator(".orc-flow").first.scroll_into_view_if_needed()
+        take_picture(page, f"flow-{theme.lower()}")
+
+    page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    page.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
+    stored = json.loads((jupyterlab.root / notebook).read_text())
+    assert "widgets" not in stored["metadata"]
+
+    page.evaluate("jupyterapp.commands.execute('kernelmenu:shutdown')")
+    page.goto(jupyterlab.notebook_url(notebook))
+    page.locator(".orc-flow").first.wait_for(state="attached")
+    for name, state in (("load", "COMPLETED"), ("broken", "FAILED")):
+        line(page, name).first.scroll_into_view_if_needed()
+        assert line(page, name).first.get_attribute("data-state") == state
+    take_picture(page, "reopened")
+
+
+def line(page: Page, name: str) -> Locator:
+    """The line under the cell of a task."""
+    return page.locator(f".jp-OutputArea .orc-output > .orc-task[data-orchestra-task={name}]")
+
+
+def record_states(page: Page) -> None:
+    """Note, whenever a line changes, which tasks are shown as running at that moment."""
+    page.evaluate(
+        """() => {
+            window.seenTogether = [];
+            const look = () => {
+                const lines = document.querySelectorAll('.orc-output > .orc-task[data-state=RUNNING]');
+                const names = [...new Set([...lines].map(line => line.dataset.orchestraTask))];
+                if (names.length) window.seenTogether.push(names);
+            };
+            new MutationObserver(look).observe(document.body, {
+                subtree: true, childList: true, attributes: true, attributeFilter: ['data-state']
+            });
+        }"""
+    )
+
+
+def take_picture(page: Page, name: str) -> None:
+    """Keep a screenshot, where somebody wants to look at it."""
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / f"{name}.png")

@@ -1,0 +1,429 @@
+"""``orchestra run`` as people and scripts use it: a process with arguments, two streams, signals and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import pytest
+
+from orchestra_nb.model.runs import Driver, Run
+from orchestra_nb.model.states import State
+from orchestra_nb.operations.opening import close_store, open_store
+from orchestra_nb.operations.runs import cancel_run
+from orchestra_nb.settings import load_settings
+from orchestra_nb.store.event_log import ChangeWatcher
+from orchestra_nb.store.leases import Leases
+from orchestra_nb.store.run_store import RunStore
+
+T = TypeVar("T")
+
+#: Prints, so that it can be waited for, then goes on for longer than any test.
+ENDLESS = "import os, time\nprint('pid', os.getpid(), flush=True)\nwhile True:\n    time.sleep(0.05)"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a store of its own, in which commands run."""
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("ORCHESTRA_HEARTBEAT_SECONDS", "0.5")
+    return tmp_path
+
+
+@pytest.fixture
+def store(folder: Path) -> Iterator[RunStore]:
+    opened = open_store(load_settings())
+    yield opened
+    close_store(opened)
+
+
+def write_notebook(path: Path, *sources: str, parameters: str | None = None, kernel: str = "python3") -> Path:
+    cells: list[dict[str, Any]] = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
+        for n, source in enumerate(([] if parameters is None else [parameters]) + list(sources))
+    ]
+    if parameters is not None:
+        cells[0]["metadata"] = {"tags": ["parameters"]}
+    metadata = {"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}}
+    path.write_text(json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
+    return path
+
+
+def orchestra(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "orchestra_nb", "run", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(folder: Path) -> Iterator[Start]:
+    """Starts the command without waiting for it; what runs after the test is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start_command(*words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "orchestra_nb", "run", *words]
+        running = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(running)
+        return running
+
+    yield start_command
+
+    for running in started:
+        running.kill()
+        running.communicate()
+
+
+def wait_for(store: RunStore, condition: Callable[[], T | None]) -> T:
+    """Return what the condition gives, once it gives something; asked again after each change of the store."""
+    watcher = ChangeWatcher(store.database)
+    try:
+        while (found := condition()) is None:
+            assert watcher.wait(60), "nothing happens"
+    finally:
+        watcher.close()
+    return found
+
+
+def kernel_of(store: RunStore) -> tuple[Run, int]:
+    """Wait until the endless cell of the newest run has said its process id."""
+
+    def look() -> tuple[Run, int] | None:
+        for run in store.list_runs(limit=1):
+            for _, line in store.log_lines(run.run_id):
+                if line.message.startswith("pid "):
+                    return run, int(line.message.split()[1])
+        return None
+
+    return wait_for(store, look)
+
+
+def ended(store: RunStore, run_id: str) -> Run:
+    """Wait until a run has ended."""
+
+    def look() -> Run | None:
+        run = store.get_run(run_id)
+        return run if run.state.is_terminal else None
+
+    return wait_for(store, look)
+
+
+def wait_for_watcher(store: RunStore, run: Run) -> None:
+    """Wait until the process beside the run's driver sends heartbeats."""
+    leases = Leases(store.database)
+    driver_id = str(run.driver_id)
+    first = leases.find_driver(driver_id)
+    assert first is not None
+
+    def look() -> Driver | None:
+        newest = leases.find_driver(driver_id)
+        return newest if newest is not None and newest.heartbeat_at > first.heartbeat_at else None
+
+    wait_for(store, look)
+
+
+def statuses(path: Path) -> list[str]:
+    return [cell["metadata"]["papermill"]["status"] for cell in json.loads(path.read_text())["cells"]]
+
+
+def test_a_completed_run_prints_one_object_and_leaves_the_source_as_it_was(folder: Path, store: RunStore) -> None:
+    source = write_notebook(folder / "report.ipynb", "print(region, n)", parameters="region = 'US'\nn = 1")
+    before = source.read_bytes()
+
+    done = orchestra(folder, "report.ipynb", "out.ipynb", "-p", "region", "EU", "-p", "n", "3", "--json")
+
+    document = json.loads(done.stdout)
+    run = store.get_run(document["run_id"])
+    assert done.returncode == 0
+    assert list(document) == ["run_id", "state", "message", "output", "parameters", "cells", "tasks"]
+    assert (document["state"], document["message"]) == ("COMPLETED", "")
+    assert (document["output"], document["parameters"]) == (str(folder / "out.ipynb"), {"region": "EU", "n": 3})
+    assert [(cell["index"], cell["id"], cell["state"]) for cell in document["cells"]][::2] == [
+        (0, "c0", "COMPLETED"),
+        (2, "c1", "COMPLETED"),
+    ]
+    assert list(document["cells"][0]) == ["index", "id", "state", "started_at", "ended_at", "error"]
+    assert document["cells"][0]["started_at"].endswith("Z")
+    assert document["tasks"] == []
+    assert json.loads((folder / "out.ipynb").read_text())["cells"][2]["outputs"][0]["text"] == ["EU 3\n"]
+    assert source.read_bytes() == before
+    assert (run.state, run.output_path, run.parameters) == (State.COMPLETED, document["output"], document["parameters"])
+    assert [cell.state for cell in store.cell_runs(run.run_id)] == [State.COMPLETED] * 3
+    assert "COMPLETED in" in done.stderr
+
+
+def test_without_an_output_path_the_executed_notebook_goes_beside_the_source(folder: Path) -> None:
+    (folder / "deep").mkdir()
+    write_notebook(folder / "deep" / "report.ipynb", "import os; print(os.getcwd())")
+
+    done = orchestra(folder, "deep/report.ipynb")
+
+    (output,) = (folder / "deep").glob("report.*.ipynb")
+    name = output.name.split(".")[1]
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.splitlines()[0] == f"report · run {name}"
+    assert done.stderr.splitlines()[-1].endswith(f"→  deep/report.{name}.ipynb   (orchestra runs show {name})")
+    assert json.loads(output.read_text())["cells"][0]["outputs"][0]["text"] == [f"{folder / 'deep'}\n"]
+
+
+def test_each_attempt_has_an_output_of_its_own_beside_the_copy(folder: Path) -> None:
+    write_notebook(folder / "report.ipynb", "1")
+
+    document = json.loads(orchestra(folder, "report.ipynb", "out.ipynb", "--json").stdout)
+
+    attempt = folder / "data" / "orchestra" / "outputs" / f"{document['run_id']}.1.ipynb"
+    assert attempt.read_bytes() == (folder / "out.ipynb").read_bytes()
+
+
+def test_a_failing_cell_is_shown_with_the_user_s_line(folder: Path) -> None:
+    write_notebook(folder / "report.ipynb", "x = 'n/a'", "y = 1\nfloat(x)", "never")
+
+    done = orchestra(folder, "report.ipynb", "out.ipynb", "--json")
+
+    document = json.loads(done.stdout)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert (document["state"], [cell["state"] for cell in document["cells"]]) == (
+        "FAILED",
+        ["COMPLETED", "FAILED", "PENDING"],
+    )
+    assert document["cells"][1]["error"]["source_line"] == "float(x)"
+    assert lines[-3:-1] == [
+        "  ✕ cell 2, line 2   ValueError: could not convert string to float: 'n/a'",
+        "      float(x)",
+    ]
+    assert lines[-1].startswith("  FAILED in ")
+    assert statuses(folder / "out.ipynb") == ["completed", "failed", "pending"]
+
+
+def test_a_dead_kernel_is_a_crash_that_names_its_end(folder: Path) -> None:
+    write_notebook(folder / "report.ipynb", "import os; os._exit(3)", "never")
+
+    done = orchestra(folder, "report.ipynb", "out.ipynb", "--json")
+
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["state"]) == (1, "CRASHED")
+    assert document["message"].startswith("The kernel exited with 3 in cell 1 of report.")
+    assert statuses(folder / "out.ipynb") == ["failed", "pending"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "exit_code"),
+    [
+        pytest.param(["missing.ipynb"], "notebook_not_found", 3, id="no-notebook"),
+        pytest.param(["broken.ipynb"], "invalid_notebook", 2, id="no-json"),
+        pytest.param(["report.ipynb", "-k", "fortran"], "invalid_notebook", 2, id="no-kernel"),
+        pytest.param(["report.ipynb", "-p", "regoin", "EU"], "invalid_parameters", 2, id="unknown-parameter"),
+        pytest.param(["report.ipynb", "-y", "{"], "invalid_parameters", 2, id="bad-yaml"),
+        pytest.param(["report.ipynb", "--cwd", "missing"], "invalid_input", 2, id="no-folder"),
+        pytest.param(["report.ipynb", "missing/out.ipynb"], "invalid_input", 2, id="no-output-folder"),
+        pytest.param(["report.ipynb", "report.ipynb"], "invalid_input", 2, id="over-the-source"),
+        pytest.param(["report.ipynb", "--cluster", "ftp://x"], "invalid_setting", 2, id="no-cluster"),
+        pytest.param(["report.ipynb", "--frobnicate"], "usage", 2, id="unknown-flag"),
+        pytest.param(["report.ipynb", "-p", "regoin", "EU", "--no-wait"], "invalid_parameters", 2, id="left-alone"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_anything_starts(
+    folder: Path, words: list[str], code: str, exit_code: int
+) -> None:
+    write_notebook(folder / "report.ipynb", "open('ran', 'w')", parameters="region = 'US'")
+    (folder / "broken.ipynb").write_text('{"cells": [')
+
+    done = orchestra(folder, *words, "--json")
+
+    assert done.returncode == exit_code
+    assert json.loads(done.stdout)["error"]["code"] == code
+    assert sorted(path.name for path in folder.glob("*")) in (
+        ["broken.ipynb", "report.ipynb"],
+        ["broken.ipynb", "data", "report.ipynb"],
+    )
+    assert not list(folder.glob("data/orchestra/outputs/*"))
+
+
+def test_an_unknown_kernel_is_answered_with_those_that_are_installed(folder: Path) -> None:
+    write_notebook(folder / "report.ipynb", "1", kernel="py310")
+
+    refused = orchestra(folder, "report.ipynb")
+
+    assert refused.returncode == 2
+    assert "There is no kernel 'py310' here. Installed kernels: " in refused.stderr
+    assert "python3" in refused.stderr
+
+
+def test_parameters_come_from_all_of_papermill_s_flags_and_the_stronger_wins(folder: Path) -> None:
+    write_notebook(
+        folder / "report.ipynb", "print([a, b, c, d])", parameters="a = b = c = d = 0\na = 0\nb = 0\nc = 0\nd = 0"
+    )
+    (folder / "values.yaml").write_text("a: file\nb: file\nc: file\nd: file\n")
+    words = ["-f", "values.yaml", "-y", "{b: yaml, c: yaml, d: yaml}", "-p", "c", "1.5", "-p", "d", "2", "-r", "d", "2"]
+
+    done = orchestra(folder, "report.ipynb", "out.ipynb", *words, "--json", "--no-strict")
+
+    assert json.loads(done.stdout)["parameters"] == {"a": "file", "b": "yaml", "c": 1.5, "d": "2"}
+    printed = json.loads((folder / "out.ipynb").read_text())["cells"][2]["outputs"][0]["text"]
+    assert printed == ["['file', 'yaml', 1.5, '2']\n"]
+
+
+def test_values_that_look_like_code_arrive_as_that_text_and_numbers_as_they_are(folder: Path) -> None:
+    awkward = '\');import os;os._exit(9)#\n"""\\ {x} $y é😀'
+    write_notebook(
+        folder / "report.ipynb",
+        "import math\nprint(ascii(a), math.isnan(b), c, d)",
+        parameters="a = ''\nb = 0.0\nc = 0.0\nd = 0",
+    )
+    values = ["-r", "a", awkward, "-p", "b", "nan", "-p", "c", "-inf", "-p", "d", str(10**30)]
+
+    done = orchestra(folder, "report.ipynb", "out.ipynb", *values, "--json")
+
+    document = json.loads(done.stdout)
+    printed = json.loads((folder / "out.ipynb").read_text())["cells"][2]["outputs"][0]["text"]
+    assert document["parameters"] == {"a": awkward, "b": "NaN", "c": "-Infinity", "d": 10**30}
+    assert printed == [f"{awkward!a} True -inf {10**30}\n"]
+
+
+def test_ctrl_c_interrupts_the_cell_and_exits_with_130(folder: Path, store: RunStore, start: Start) -> None:
+    write_notebook(folder / "report.ipynb", ENDLESS, "never")
+    running = start("report.ipynb", "out.ipynb", "--json")
+    run, pid = kernel_of(store)
+
+    running.send_signal(signal.SIGINT)
+    stdout, stderr = running.communicate(timeout=60)
+
+    assert running.returncode == 130
+    assert json.loads(stdout)["state"] == "CANCELLED"
+    assert store.get_run(run.run_id).message == "Interrupted in cell 1"
+    assert [change.to_state for change in store.state_changes(run.run_id)] == [
+        State.PENDING,
+        State.RUNNING,
+        State.CANCELLING,
+        State.CANCELLED,
+    ]
+    assert statuses(folder / "out.ipynb") == ["failed", "pending"]
+    assert "Press Ctrl-C again" in stderr
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_second_ctrl_c_ends_a_kernel_that_ignores_the_first(folder: Path, store: RunStore, start: Start) -> None:
+    stubborn = f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{ENDLESS}"
+    write_notebook(folder / "report.ipynb", stubborn)
+    running = start("report.ipynb", "out.ipynb", "--json")
+    _, pid = kernel_of(store)
+    assert running.stderr is not None
+
+    running.send_signal(signal.SIGINT)
+    while "Press Ctrl-C again" not in running.stderr.readline():
+        pass
+    running.send_signal(signal.SIGINT)
+    stdout, _ = running.communicate(timeout=60)
+
+    assert (running.returncode, json.loads(stdout)["state"]) == (130, "CANCELLED")
+    assert not psutil.pid_exists(pid)
+
+
+@pytest.mark.parametrize(
+    ("stop", "message"),
+    [
+        pytest.param(lambda running, store, run: running.terminate(), "Stopped by SIGTERM in cell 1", id="SIGTERM"),
+        pytest.param(
+            lambda running, store, run: cancel_run(store, run.run_id, actor="ada", now=datetime.now(UTC)),
+            "Cancelled by ada in cell 1",
+            id="request",
+        ),
+    ],
+)
+def test_a_run_that_others_stop_is_cancelled_and_exits_with_1(
+    folder: Path, store: RunStore, start: Start, stop: Callable[[Any, RunStore, Run], object], message: str
+) -> None:
+    write_notebook(folder / "report.ipynb", ENDLESS)
+    running = start("report.ipynb", "--json")
+    run, _ = kernel_of(store)
+
+    stop(running, store, run)
+    stdout, _ = running.communicate(timeout=60)
+
+    document = json.loads(stdout)
+    assert (running.returncode, document["state"], document["message"]) == (1, "CANCELLED", message)
+
+
+def test_when_the_command_is_killed_its_run_is_a_crash_and_nothing_of_it_is_left(
+    folder: Path, store: RunStore, start: Start
+) -> None:
+    write_notebook(folder / "report.ipynb", ENDLESS)
+    running = start("report.ipynb", "out.ipynb")
+    run, pid = kernel_of(store)
+    wait_for_watcher(store, run)
+    kernel = psutil.Process(pid)
+    runner = kernel.parent()
+    assert runner is not None
+
+    running.kill()
+
+    end = ended(store, run.run_id)
+    _, alive = psutil.wait_procs([kernel, runner], timeout=30)
+    assert alive == []
+    assert (end.state, "SIGKILL" in end.message or "died" in end.message) == (State.CRASHED, True)
+    attempt = folder / "data" / "orchestra" / "outputs" / f"{run.run_id}.1.ipynb"
+    assert statuses(attempt) == ["failed"]
+
+
+def test_a_run_that_is_left_to_itself_is_recorded_before_its_id_is_printed(folder: Path, store: RunStore) -> None:
+    write_notebook(folder / "report.ipynb", "print(region)", parameters="region = 'US'")
+
+    left = orchestra(folder, "report.ipynb", "out.ipynb", "-p", "region", "EU", "--no-wait")
+    run = store.get_run(left.stdout.strip())
+
+    assert left.returncode == 0
+    assert run.parameters == {"region": "EU"}
+    assert f"orchestra runs show {run.name}" in left.stderr
+    end = ended(store, run.run_id)
+    assert (end.state, end.output_path) == (State.COMPLETED, str(folder / "out.ipynb"))
+
+
+def test_a_run_that_is_left_to_itself_can_be_cancelled(folder: Path, store: RunStore) -> None:
+    write_notebook(folder / "report.ipynb", ENDLESS)
+
+    document = json.loads(orchestra(folder, "report.ipynb", "--no-wait", "--json").stdout)
+    run, _ = kernel_of(store)
+    cancel_run(store, run.run_id, actor="ada", now=datetime.now(UTC))
+
+    assert (document["run_id"], document["state"]) == (run.run_id, "PENDING")
+    end = ended(store, run.run_id)
+    assert (end.state, end.message) == (State.CANCELLED, "Cancelled by ada in cell 1")
+
+
+def test_a_terminal_shows_one_block_that_is_drawn_anew(folder: Path) -> None:
+    write_notebook(folder / "report.ipynb", "# Load\nx = 1", "# Fit\nx")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "orchestra_nb", "run", "report.ipynb", "out.ipynb"]
+    environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
+
+    running = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=theirs, env=environ)
+    os.close(theirs)
+    shown = b""
+    while chunk := _read(ours):
+        shown += chunk
+    os.close(ours)
+    stdout, _ = running.communicate(timeout=60)
+
+    text = shown.decode()
+    assert (running.returncode, stdout) == (0, b"")
+    assert "\x1b[2K" in text  # a line is cleared and drawn again
+    assert "2 of 2 cells" in text
+    assert "COMPLETED in" in text.splitlines()[-1]
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # Linux tells the end of a terminal so
+        return b""

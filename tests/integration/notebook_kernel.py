@@ -1,0 +1,186 @@
+"""A real kernel, driven as a notebook front end drives it: cells with ids, displays followed after their cell."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from jupyter_client.manager import KernelManager
+
+RUN_MIME = "application/vnd.orchestra.run.v1+json"
+PATIENCE_SECONDS = 90.0
+
+
+@dataclass
+class Cell:
+    """A cell that was run: how it ended, and what stands under it now (displays are updated later, too)."""
+
+    kernel: NotebookKernel
+    message_id: str
+    reply: dict[str, Any] = field(default_factory=dict)
+    is_idle: bool = False
+    is_busy: bool = False
+    streams: dict[str, str] = field(default_factory=dict)
+    displays: list[str] = field(default_factory=list)
+    plain: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the kernel has answered and said all that it said while the cell ran."""
+        return bool(self.reply) and self.is_idle
+
+    @property
+    def error(self) -> str | None:
+        """``"ValueError: no"``, or None."""
+        if self.reply.get("status") != "error":
+            return None
+        return f"{self.reply['ename']}: {self.reply['evalue']}"
+
+    @property
+    def output(self) -> str:
+        """What the cell itself printed."""
+        return self.streams.get("stdout", "")
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """The newest data of the task line under the cell."""
+        for display_id in self.displays:
+            data = self.kernel.displays[display_id].get(RUN_MIME)
+            if data is not None and data["view"] == "task":
+                task: dict[str, Any] = data["task"]
+                return task
+        raise AssertionError(f"no task line under this cell: {self.displays}")
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The newest data of what the task showed."""
+        for display_id in self.displays:
+            if display_id.endswith("-outputs"):
+                return self.kernel.displays[display_id]
+        raise AssertionError("no place for outputs under this cell")
+
+    def wait_for(self, *states: str) -> dict[str, Any]:
+        """Wait until the task line shows one of these states, and what it showed has come."""
+        self.kernel.wait_until(lambda: self.task["state"] in states)
+        return self.task
+
+    def wait_for_output(self, fragment: str) -> dict[str, Any]:
+        """Wait until what the task showed holds this text."""
+        self.kernel.wait_until(lambda: fragment in str(self.shown))
+        return self.shown
+
+
+class NotebookKernel:
+    """A kernel with a notebook's manners, as a context manager."""
+
+    def __init__(self, folder: Path, environ: dict[str, str] | None = None) -> None:
+        self._folder = folder
+        self._environ = {**os.environ, "JPY_SESSION_NAME": str(folder / "work.ipynb"), **(environ or {})}
+        self._environ.setdefault("ORCHESTRA_LABEXTENSION", "1")
+        self.displays: dict[str, dict[str, Any]] = {}
+        self.cells: dict[str, Cell] = {}
+
+    def __enter__(self) -> NotebookKernel:
+        self.manager = KernelManager(kernel_name="python3")
+        self.manager.start_kernel(env=self._environ, cwd=str(self._folder))
+        self.client = self.manager.blocking_client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
+        loaded = self.run("%load_ext orchestra_nb")
+        assert loaded.error is None, loaded.reply["traceback"]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.client.stop_channels()
+        if self.manager.has_kernel:
+            self.manager.shutdown_kernel()
+
+    @property
+    def pid(self) -> int:
+        """The kernel's process."""
+        pid = self.manager.provisioner.pid
+        assert pid is not None
+        return pid
+
+    def start(self, code: str, cell_id: str | None = None) -> Cell:
+        """Send a cell and return at once."""
+        message = self.client.session.msg(
+            "execute_request",
+            {
+                "code": code,
+                "silent": False,
+                "store_history": True,
+                "user_expressions": {},
+                "allow_stdin": False,
+                "stop_on_error": True,
+            },
+            metadata={"cellId": cell_id} if cell_id else {},
+        )
+        self.client.shell_channel.send(message)
+        cell = self.cells[message["header"]["msg_id"]] = Cell(self, message["header"]["msg_id"])
+        return cell
+
+    def run(self, code: str, cell_id: str | None = None) -> Cell:
+        """Run a cell to its end; the tasks that it submitted go on."""
+        cell = self.start(code, cell_id)
+        self.wait_until(lambda: cell.has_ended)
+        return cell
+
+    def value(self, expression: str) -> str:
+        """Return the ``repr`` of an expression, evaluated in a cell."""
+        cell = self.run(f"print(repr(({expression})))")
+        assert cell.error is None, "\n".join(cell.reply["traceback"])
+        return cell.output.strip()
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Take messages until the condition holds."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            self._take_messages()
+            assert time.monotonic() < deadline, f"waited in vain; displays: {self.displays}"
+
+    def _take_messages(self) -> None:
+        """Take the messages that have come, waiting a little for the first."""
+        for take, seconds in ((self.client.get_iopub_msg, 0.02), (self.client.get_shell_msg, 0)):
+            while True:
+                try:
+                    message = take(timeout=seconds)
+                except queue.Empty:
+                    break
+                seconds = 0
+                self._take(message)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        content = message["content"]
+        cell = self.cells.get(message["parent_header"].get("msg_id", ""))
+        display_id = content.get("transient", {}).get("display_id") if isinstance(content, dict) else None
+        if message["msg_type"] == "update_display_data":
+            self.displays[display_id] = content["data"]
+        elif cell is None:
+            return
+        elif message["msg_type"] == "execute_reply":
+            cell.reply = content
+        elif message["msg_type"] == "status":
+            cell.is_idle = content["execution_state"] == "idle"
+            cell.is_busy = content["execution_state"] == "busy"
+        elif message["msg_type"] == "display_data" and display_id is not None:
+            self.displays[display_id] = content["data"]
+            cell.displays.append(display_id)
+        elif message["msg_type"] in ("display_data", "execute_result"):
+            cell.plain.append(content["data"])
+        elif message["msg_type"] == "stream":
+            cell.streams[content["name"]] = cell.streams.get(content["name"], "") + content["text"]
+
+
+def without_colours(text: str) -> str:
+    """Return text without terminal colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)

@@ -1,0 +1,211 @@
+"""``orchestra run`` on notebooks that this project did not write, and on task cells on a real cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOREIGN = Path(__file__).parent / "foreign_notebooks"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one command left: its exit code, the object that it printed, the executed notebook, and its source."""
+
+    exit_code: int
+    document: dict[str, Any]
+    stderr: str
+    notebook: dict[str, Any]
+
+    @property
+    def states(self) -> list[str]:
+        return [cell["state"] for cell in self.document["cells"]]
+
+    @property
+    def code_cells(self) -> list[dict[str, Any]]:
+        return [cell for cell in self.notebook["cells"] if cell["cell_type"] == "code"]
+
+    def mime_types(self, number: int) -> list[str]:
+        """The richest MIME type of each display of a code cell."""
+        outputs = self.code_cells[number]["outputs"]
+        return [sorted(output["data"])[0] for output in outputs if "data" in output]
+
+
+def run(folder: Path, source: Path, *words: str) -> Ran:
+    """Run a notebook and check what must hold for every one of them."""
+    before = source.read_bytes()
+    command = [sys.executable, "-m", "orchestra_nb", "run", str(source), "out.ipynb", "--json", *words]
+    environ = {**os.environ, "JUPYTER_DATA_DIR": str(folder / "data")}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environ, timeout=170)
+    assert done.returncode in (0, 1), done.stderr
+    ran = Ran(done.returncode, json.loads(done.stdout), done.stderr, json.loads((folder / "out.ipynb").read_text()))
+    assert source.read_bytes() == before
+    assert ran.notebook["metadata"]["orchestra"]["state"] == ran.document["state"]
+    assert len(ran.code_cells) == len(ran.document["cells"])
+    assert (ran.exit_code == 0) == (ran.document["state"] == "COMPLETED")
+    return ran
+
+
+def foreign(folder: Path, name: str, *words: str) -> Ran:
+    return run(folder, FOREIGN / name, "--cwd", str(folder), *words)
+
+
+@pytest.mark.parametrize("name", ["seaborn_aesthetics.ipynb", "seaborn_error_bars.ipynb"])
+def test_a_notebook_with_figures_completes_and_keeps_them(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("seaborn")
+
+    ran = foreign(tmp_path, name, "-k", "python3")
+
+    figures = sum("image/png" in ran.mime_types(number) for number in range(len(ran.code_cells)))
+    assert ran.document["state"] == "COMPLETED", ran.document["message"]
+    assert set(ran.states) == {"COMPLETED"}
+    assert figures >= 5
+
+
+def test_a_notebook_with_pandas_takes_its_parameter(tmp_path: Path) -> None:
+    ran = foreign(tmp_path, "jupytext_parameter.ipynb", "-p", "param", "7")
+
+    tables = [output for cell in ran.code_cells for output in cell["outputs"] if "text/html" in output.get("data", {})]
+    assert (ran.document["state"], ran.document["parameters"]) == ("COMPLETED", {"param": 7})
+    assert "10" in "".join(tables[0]["data"]["text/html"])  # 3 + param
+    assert [cell["metadata"].get("tags") for cell in ran.code_cells][:2] == [["parameters"], ["injected-parameters"]]
+
+
+def test_a_notebook_that_fails_in_the_middle_keeps_what_came_before(tmp_path: Path) -> None:
+    ran = foreign(tmp_path, "nbconvert_with_errors.ipynb")
+
+    assert (ran.exit_code, ran.document["state"]) == (1, "FAILED")
+    assert ran.states == ["COMPLETED", "FAILED", "PENDING"]
+    assert ran.document["message"] == "RuntimeError: This is a deliberate exception (cell 2, line 2)"
+    assert [output["output_type"] for output in ran.code_cells[1]["outputs"]] == ["stream", "error"]
+
+
+def test_a_notebook_that_fails_at_its_end_has_all_its_kinds_of_output(tmp_path: Path) -> None:
+    ran = foreign(tmp_path, "jupytext_all_outputs.ipynb")
+
+    kinds = {output["output_type"] for cell in ran.code_cells for output in cell["outputs"]}
+    assert ran.states == ["COMPLETED"] * 6 + ["FAILED"]
+    assert ran.document["cells"][6]["error"]["type"] == "NameError"
+    assert kinds == {"stream", "display_data", "execute_result", "error"}
+
+
+def test_a_notebook_in_bash_completes(tmp_path: Path) -> None:
+    git = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    subprocess.run([*git, "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "A first commit"], cwd=tmp_path, check=True)
+
+    ran = foreign(tmp_path, "jupytext_bash.ipynb")
+
+    assert ran.document["state"] == "COMPLETED", ran.document["message"]
+    assert "A first commit" in json.dumps(ran.notebook)
+
+
+def test_a_notebook_of_200_cells_completes(tmp_path: Path) -> None:
+    ran = foreign(tmp_path, "standard_library_examples.ipynb")
+
+    assert ran.document["state"] == "COMPLETED", ran.document["message"]
+    assert ran.states == ["COMPLETED"] * 200
+
+
+@pytest.mark.parametrize("name", ["nbclient_clear_output.ipynb", "nbclient_update_display_id.ipynb"])
+def test_displays_are_cleared_and_updated_as_their_authors_stored_them(tmp_path: Path, name: str) -> None:
+    stored = [cell for cell in json.loads((FOREIGN / name).read_text())["cells"] if cell["cell_type"] == "code"]
+
+    ran = foreign(tmp_path, name)
+
+    assert ran.document["state"] == "COMPLETED", ran.document["message"]
+    assert [_shown(cell) for cell in ran.code_cells] == [_shown(cell) for cell in stored]
+
+
+def _shown(cell: dict[str, Any]) -> list[object]:
+    """What a cell shows, but for where its objects are in memory."""
+    return [output.get("text") or output.get("data", {}).get("text/plain") for output in cell["outputs"]]
+
+
+# -- task cells
+
+
+def write_notebook(path: Path, *sources: str) -> Path:
+    cells: list[dict[str, Any]] = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
+        for n, source in enumerate(sources)
+    ]
+    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    return path
+
+
+def tasks(ran: Ran) -> dict[str, str]:
+    return {task["name"]: task["state"] for task in ran.document["tasks"]}
+
+
+def test_task_cells_are_child_tasks_and_the_run_ends_when_the_last_one_has(tmp_path: Path) -> None:
+    source = write_notebook(
+        tmp_path / "report.ipynb",
+        "%load_ext orchestra_nb",
+        "%%task load\nx = [1, 2, 3]",
+        "%%task total\ny = sum(x)",
+        "print('total', y)",
+        "%%task last\nimport time\ntime.sleep(1)\nprint('late')",
+    )
+
+    ran = run(tmp_path, source)
+
+    assert ran.document["state"] == "COMPLETED", ran.document["message"]
+    assert tasks(ran) == {"load": "COMPLETED", "total": "COMPLETED", "last": "COMPLETED"}
+    assert ran.code_cells[3]["outputs"][0]["text"] == ["total 6\n"]
+    assert "late" in json.dumps(ran.code_cells[4]["outputs"])
+
+
+def test_a_task_that_exits_its_process_fails_the_run_and_the_body_ran_once(tmp_path: Path) -> None:
+    source = write_notebook(
+        tmp_path / "report.ipynb",
+        "%load_ext orchestra_nb",
+        "open('body.txt', 'a').write('once ')",
+        "%%task bad\nimport os\nos._exit(3)",
+        "%%task good\na = 1",
+    )
+
+    ran = run(tmp_path, source)
+
+    (bad,) = [task for task in ran.document["tasks"] if task["name"] == "bad"]
+    assert (ran.exit_code, ran.document["state"]) == (1, "FAILED")
+    assert tasks(ran) == {"bad": "CRASHED", "good": "COMPLETED"}
+    assert "exited with 3" in ran.document["message"]
+    assert bad["attempts"] == 1
+    assert (tmp_path / "body.txt").read_text() == "once "
+
+
+def test_a_kernel_that_dies_leaves_no_task_open(tmp_path: Path) -> None:
+    source = write_notebook(
+        tmp_path / "report.ipynb",
+        "%load_ext orchestra_nb",
+        "%%task endless\nimport pathlib, time\npathlib.Path('began').touch()\nwhile True:\n    time.sleep(0.05)",
+        "%%task later --after endless\nb = 2",
+        "import os, pathlib, time\nwhile not pathlib.Path('began').exists():\n    time.sleep(0.05)\ntime.sleep(1)\nos._exit(4)",
+    )
+
+    ran = run(tmp_path, source)
+
+    assert ran.document["state"] == "CRASHED"
+    assert tasks(ran) == {"endless": "CRASHED", "later": "CANCELLED"}
+
+
+def test_a_failing_cell_outweighs_its_tasks_which_are_waited_for(tmp_path: Path) -> None:
+    source = write_notebook(
+        tmp_path / "report.ipynb", "%load_ext orchestra_nb", "%%task slow\nimport time\ntime.sleep(1)\na = 1", "1/0"
+    )
+
+    ran = run(tmp_path, source)
+
+    assert (ran.document["state"], ran.document["message"]) == (
+        "FAILED",
+        "ZeroDivisionError: division by zero (cell 3, line 1)",
+    )
+    assert tasks(ran) == {"slow": "COMPLETED"}

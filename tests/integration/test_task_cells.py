@@ -1,0 +1,403 @@
+"""``%%task`` in a real kernel on a real cluster: what a data scientist types, and what they should see."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from integration.notebook_kernel import NotebookKernel, without_colours
+
+
+@pytest.fixture(scope="module")
+def shared_kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookKernel]:
+    with NotebookKernel(tmp_path_factory.mktemp("notebook")) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def kernel(shared_kernel: NotebookKernel) -> NotebookKernel:
+    """The module's kernel with an empty namespace."""
+    shared_kernel.run("%reset -f")
+    return shared_kernel
+
+
+def test_values_of_a_task_are_bound_where_they_are_read(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task load\nx = [1, 2, 3]\ntotal = sum(x)")
+
+    assert cell.error is None
+    assert kernel.value("total, x") == "(6, [1, 2, 3])"
+    assert cell.wait_for("COMPLETED")["name"] == "load"
+
+
+def test_task_cell_returns_before_its_task_has_ended(kernel: NotebookKernel, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    cell = kernel.run(f"%%task slow\nimport os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)\ny = 1")
+
+    assert cell.task["state"] in ("PENDING", "RUNNING")
+    cell.wait_for("RUNNING")
+    gate.touch()
+    assert kernel.value("y") == "1"
+
+
+def test_independent_tasks_run_side_by_side(kernel: NotebookKernel, tmp_path: Path) -> None:
+    """Each waits for the other: only together can they end."""
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    body = (
+        "import pathlib, time\npathlib.Path({mine!r}).touch()\n"
+        "while not pathlib.Path({other!r}).exists(): time.sleep(0.01)"
+    )
+    first = kernel.run("%%task left\n" + body.format(mine=a, other=b) + "\nl = 1")
+    second = kernel.run("%%task right\n" + body.format(mine=b, other=a) + "\nr = 2")
+
+    assert kernel.value("l + r") == "3"
+    assert first.wait_for("COMPLETED")["worker"] != second.wait_for("COMPLETED")["worker"]
+
+
+def test_dependent_task_takes_values_without_the_kernel(kernel: NotebookKernel) -> None:
+    kernel.run("%%task one\nnumbers = list(range(1000))")
+    second = kernel.run("%%task two\ntotal = sum(numbers)")
+
+    assert "waits for one" in second.task["message"] or second.task["state"] != "PENDING"
+    assert kernel.value("total") == "499500"
+    held = kernel.value("__import__('sys').modules['__main__'].__dict__['numbers'].__class__.__name__")
+    assert held == "'PendingValue'"
+
+
+def test_pending_name_is_bound_for_a_function_that_reads_it(kernel: NotebookKernel) -> None:
+    kernel.run("def double():\n    return 2 * base")
+    kernel.run("%%task make\nbase = 21")
+
+    assert kernel.value("double()") == "42"
+
+
+def test_input_that_a_task_changes_is_its_own_copy_and_a_new_version(kernel: NotebookKernel) -> None:
+    kernel.run("data = {'a': 1}\nbefore = data")
+    kernel.run("%%task change\ndata['b'] = 2")
+
+    assert kernel.value("before") == "{'a': 1}"
+    assert kernel.value("data") == "{'a': 1, 'b': 2}"
+
+
+def test_later_change_in_the_kernel_does_not_reach_a_task_that_was_submitted_before(
+    kernel: NotebookKernel, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    kernel.run("values = [1]")
+    kernel.run(
+        f"%%task late\nimport os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)\nseen = list(values)"
+    )
+    kernel.run("values.append(2)")
+    gate.touch()
+
+    assert kernel.value("seen, values") == "([1], [1, 2])"
+
+
+def test_functions_and_classes_cross_both_ways(kernel: NotebookKernel) -> None:
+    kernel.run(
+        "factor = 3\ndef scale(v):\n    return factor * v\nclass Point:\n    def __init__(self, x):\n        self.x = x"
+    )
+    kernel.run("%%task make\npoint = Point(scale(2))\ndef again(p):\n    return scale(p.x)")
+
+    assert kernel.value("again(point), isinstance(point, Point)") == "(18, True)"
+
+
+def test_function_sees_a_global_that_the_task_sets(kernel: NotebookKernel) -> None:
+    kernel.run("limit = 1\ndef over(v):\n    return v > limit")
+    kernel.run("%%task check\nlimit = 10\nresult = over(5)")
+
+    assert kernel.value("result") == "False"
+
+
+def test_name_that_a_task_does_not_bind_after_all_keeps_its_earlier_value(kernel: NotebookKernel) -> None:
+    kernel.run("mode = 'earlier'\nwanted = False")
+    kernel.run("%%task maybe\nif wanted:\n    mode = 'new'")
+    kernel.run("%%task reader\nseen = mode")
+
+    assert kernel.value("mode, seen") == "('earlier', 'earlier')"
+
+
+def test_tasks_that_use_the_same_loop_variable_are_independent(kernel: NotebookKernel) -> None:
+    first = kernel.run("%%task one\ntotal = 0\nfor i in range(3):\n    total += i")
+    second = kernel.run("%%task two\nproduct = 1\nfor i in range(1, 4):\n    product *= i")
+
+    assert (first.task["upstream"], second.task["upstream"]) == ([], [])
+    assert kernel.value("total, product, i") == "(3, 6, 3)"
+
+
+def test_error_shows_under_its_own_cell_and_is_raised_where_the_name_is_read(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task bad\na = 1\nb = a / 0")
+
+    task = cell.wait_for("FAILED")
+    reader = kernel.run("print(b)")
+
+    assert (task["error"]["type"], task["error"]["line"]) == ("ZeroDivisionError", 3)
+    assert task["error"]["cell"] == f"cell [{cell.reply['execution_count']}]"
+    assert cell.error is None
+    assert reader.error is not None
+    assert reader.error.startswith(
+        "TaskFailed: `b` has no value: task 'bad' failed: ZeroDivisionError: division by zero"
+    )
+    assert "run it again" in reader.error
+
+
+def test_waiting_task_cell_raises_under_itself(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task bad --wait\nraise KeyError('region')")
+
+    assert cell.error is not None
+    assert cell.error.startswith("TaskFailed: Task 'bad' failed: KeyError")
+    assert cell.task["state"] == "FAILED"
+
+
+def test_task_downstream_of_a_failure_says_so(kernel: NotebookKernel) -> None:
+    kernel.run("%%task first\nx = 1 / 0")
+    second = kernel.run("%%task second\ny = x")
+
+    assert second.wait_for("UPSTREAM_FAILED")["message"] == "first failed"
+    reader = kernel.run("y")
+    assert reader.error is not None
+    assert reader.error.startswith("UpstreamFailed: `y` has no value: task 'second' did not run: first failed")
+
+
+def test_what_a_task_prints_and_shows_comes_back_under_its_cell(kernel: NotebookKernel) -> None:
+    printing = kernel.run("%%task words\nprint('hello from the worker')")
+    table = kernel.run("%%task table\nimport pandas as pd\npd.DataFrame({'region': ['EU', 'US']})")
+
+    assert printing.wait_for_output("hello from the worker") == {"text/plain": "hello from the worker"}
+    assert "<table" in table.wait_for_output("EU")["text/html"]
+
+
+def test_figure_comes_back_as_a_figure(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task plot\n%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2, 3]);")
+
+    assert "image/png" in cell.wait_for_output("image/png")
+
+
+def test_logging_warnings_and_shell_lines_come_back(kernel: NotebookKernel) -> None:
+    cell = kernel.run(
+        "%%task noisy\nimport logging, warnings\nlogging.warning('low stock')\nwarnings.warn('old format')\n"
+        "!echo from the shell\nprint('end')"
+    )
+
+    cell.wait_for("COMPLETED")
+    shown = str(cell.wait_for_output("end"))
+    assert all(text in shown for text in ("low stock", "old format", "from the shell"))
+
+
+def test_top_level_await_works_in_a_task(kernel: NotebookKernel) -> None:
+    kernel.run("%%task waits\nimport asyncio\nawait asyncio.sleep(0)\ndone = True")
+
+    assert kernel.value("done") == "True"
+
+
+def test_failed_attempts_are_repeated(kernel: NotebookKernel, tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    cell = kernel.run(
+        f"%%task flaky --retries 2 --retry-delay 10ms\nimport pathlib\np = pathlib.Path({str(count)!r})\n"
+        "n = int(p.read_text()) + 1 if p.exists() else 1\np.write_text(str(n))\nassert n == 3, n"
+    )
+
+    task = cell.wait_for("COMPLETED", "FAILED")
+    assert (task["state"], task["attempt"], task["max_attempts"]) == ("COMPLETED", 3, 3)
+
+
+def test_timeout_stops_the_code(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task forever --timeout 1s\nwhile True: pass")
+
+    assert cell.wait_for("TIMED_OUT", "FAILED", "CRASHED")["state"] == "TIMED_OUT"
+    reader = kernel.run("%%task next --wait\nz = 1")
+    assert reader.error is None
+
+
+def test_exiting_task_fails_once_with_its_words(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task leaves\nimport sys\nsys.exit(3)")
+
+    task = cell.wait_for("FAILED", "CRASHED")
+    assert (task["state"], task["attempt"]) == ("FAILED", 1)
+    assert "sys.exit(3)" in task["message"]
+
+
+def test_dying_process_is_a_crash_with_its_exit_code(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task dies\nimport os\nos._exit(3)")
+
+    task = cell.wait_for("CRASHED", "FAILED")
+    assert (task["state"], task["message"], task["attempt"]) == ("CRASHED", "process exited with 3", 1)
+
+
+def test_running_a_cell_twice_runs_in_order_and_the_last_wins(kernel: NotebookKernel) -> None:
+    kernel.run("%%task step\nimport time\ntime.sleep(0.3)\nwhich = 'first'", "cell-a")
+    kernel.run("%%task step\nwhich = 'second'", "cell-a")
+
+    assert kernel.value("which") == "'second'"
+
+
+def test_renamed_task_gives_up_its_name(kernel: NotebookKernel) -> None:
+    kernel.run("%%task old_name\nv = 1", "cell-renamed")
+    kernel.run("%%task new_name\nv = 2", "cell-renamed")
+
+    cell = kernel.run("%task old_name")
+    assert cell.error is not None
+    assert "No task 'old_name' has run in this kernel" in cell.error
+
+
+def test_out_of_order_reading_names_the_variable(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task early\nresult = not_there_yet + 1")
+
+    task = cell.wait_for("FAILED")
+    assert task["error"]["type"] == "NameError"
+    assert "not_there_yet" in task["error"]["message"]
+
+
+def test_syntax_error_is_shown_at_once_and_nothing_runs(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task broken\nx = = 1")
+
+    assert cell.error is not None
+    assert cell.error.startswith("SyntaxError")
+    assert cell.displays == []
+
+
+def test_input_that_cannot_travel_is_named_with_the_remedy(kernel: NotebookKernel) -> None:
+    kernel.run("import threading\nconn = threading.Lock()")
+    cell = kernel.run("%%task uses\nwith conn:\n    pass")
+
+    assert cell.error is not None
+    assert cell.error.startswith("UsageError: Task 'uses' reads `conn`, which cannot be sent to a worker")
+    assert "--local" in cell.error
+
+
+def test_output_that_cannot_travel_stays_and_says_so(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task keeps\nimport threading\nlock = threading.Lock()\nn = 5")
+
+    cell.wait_for("COMPLETED")
+    assert kernel.value("n") == "5"
+    reader = kernel.run("lock")
+    assert reader.error is not None
+    assert reader.error.startswith("ValueNotPortable: `lock` stays on the worker of task 'keeps'")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--retrys 3", "--retries"),
+        ("--cache 1h", "--cache"),
+        ("--timeout soon", "soon"),
+        ("--after nobody", "nobody"),
+    ],
+)
+def test_wrong_line_is_a_usage_error_that_names_the_remedy(kernel: NotebookKernel, line: str, words: str) -> None:
+    cell = kernel.run(f"%%task t {line}\nx = 1")
+
+    assert cell.error is not None
+    assert cell.error.startswith("UsageError")
+    assert words in cell.error
+
+
+def test_comment_may_stand_above_the_task_line(kernel: NotebookKernel) -> None:
+    cell = kernel.run("# the prices\n\n%%task prices\np = 1\nq = p / 0")
+
+    assert cell.wait_for("FAILED")["error"]["line"] == 5
+
+
+def test_empty_task_cell_says_so(kernel: NotebookKernel) -> None:
+    assert "the cell is empty" in str(kernel.run("%%task nothing").error)
+
+
+def test_unreadable_cell_goes_on_beside_a_failed_task(kernel: NotebookKernel) -> None:
+    kernel.run("%%task bad\nlost = 1 / 0").wait_for("FAILED")
+
+    cell = kernel.run("exec('found = ' + '1'.strip())")
+
+    assert cell.error is None
+    assert kernel.value("found") == "1"
+
+
+def test_help_is_shown(kernel: NotebookKernel) -> None:
+    assert "--retry-delay" in kernel.run("%%task --help\n").output
+
+
+def test_local_task_shares_the_kernels_objects(kernel: NotebookKernel) -> None:
+    kernel.run("import threading\nlock = threading.Lock()")
+    cell = kernel.run("%%task here --local\nlock.acquire()\nheld = lock.locked()")
+
+    assert cell.error is None
+    assert kernel.value("held, lock.locked()") == "(True, True)"
+    assert cell.wait_for("COMPLETED")["worker"] == "this kernel"
+
+
+def test_local_task_shows_its_error_once(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task here --local\n1 / 0")
+
+    assert cell.error == "ZeroDivisionError: division by zero"
+    assert cell.wait_for("FAILED")["error"]["type"] == "ZeroDivisionError"
+
+
+def test_star_import_binds_names_that_nobody_foresaw(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task stars\nfrom math import *\nroot = sqrt(49)")
+
+    assert cell.error is None
+    assert kernel.value("root, floor(2.5)") == "(7.0, 2)"
+
+
+def test_flow_shows_the_graph_and_follows_it(kernel: NotebookKernel) -> None:
+    kernel.run("%%task graph_a\nga = 1", "cell-ga")
+    kernel.run("%%task graph_b\ngb = ga + 1", "cell-gb")
+    shown = kernel.run("%flow")
+    display_id = shown.displays[0]
+
+    def states() -> dict[str, str]:
+        (data,) = [value for key, value in kernel.displays[display_id].items() if key.endswith("+json")]
+        return {task["name"]: task["state"] for task in data["tasks"]}
+
+    kernel.wait_until(lambda: states()["graph_b"] == "COMPLETED")
+    (data,) = [value for key, value in kernel.displays[display_id].items() if key.endswith("+json")]
+    ids = {task["name"]: task["task_run_id"] for task in data["tasks"]}
+    assert [ids["graph_a"], ids["graph_b"]] in data["edges"]
+
+
+def test_folder_and_environment_of_the_notebook_are_those_of_its_tasks(kernel: NotebookKernel) -> None:
+    kernel.run("import os\nos.environ['REGION'] = 'EU'")
+    kernel.run(
+        "%%task place\nimport os\nwhere, region = os.getcwd(), os.environ['REGION']\nos.environ['REGION'] = 'US'"
+    )
+
+    assert kernel.value("where == os.getcwd(), region, os.environ['REGION']") == "(True, 'EU', 'EU')"
+
+
+def test_interrupt_while_waiting_cancels(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task endless\nimport os, time\nwhile os.path.exists('/'): time.sleep(0.05)\nnever = 1")
+    cell.wait_for("RUNNING")
+    reader = kernel.start("print(never)")
+    kernel.wait_until(lambda: reader.is_busy)
+    kernel.manager.interrupt_kernel()
+    kernel.wait_until(lambda: reader.has_ended)
+
+    assert reader.error is not None
+    assert reader.error.startswith("KeyboardInterrupt")
+    assert cell.wait_for("CANCELLED", "FAILED", "CRASHED")["state"] == "CANCELLED"
+    assert kernel.value("1 + 1") == "2"
+
+
+def test_interrupt_of_an_idle_kernel_cancels(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task endless\nimport time\nwhile True: time.sleep(0.05)")
+    cell.wait_for("RUNNING")
+
+    kernel.manager.signal_kernel(signal.SIGINT)
+
+    assert cell.wait_for("CANCELLED", "FAILED", "CRASHED")["state"] == "CANCELLED"
+    assert kernel.value("1 + 1") == "2"
+
+
+def test_status_names_cluster_and_store(kernel: NotebookKernel) -> None:
+    output = kernel.run("%orchestra status").output
+
+    assert "cluster: local" in output
+    assert "orchestra.db" in output
+
+
+def test_traceback_points_at_the_users_line(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task deep\ndef inner(v):\n    return v['missing']\ninner({})")
+
+    task = cell.wait_for("FAILED")
+    assert task["error"]["line"] == 4 or task["error"]["line"] == 3
+    assert "return v['missing']" in without_colours(task["error"]["traceback"])

@@ -1,0 +1,96 @@
+"""Parameter values in a notebook's source: papermill's text, at papermill's place."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from orchestra_nb.errors import InvalidParameters
+from orchestra_nb.notebooks.parameter_injection import inject_parameters, parameters_source
+
+
+def notebook(*tags: str | None) -> dict[str, Any]:
+    cells = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {} if tag is None else {"tags": [tag]}, "source": f"{n}"}
+        for n, tag in enumerate(tags)
+    ]
+    return {"cells": cells, "metadata": {}}
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        pytest.param([None, "parameters", None], ["0", "1", "new", "2"], id="after-the-defaults"),
+        pytest.param([None, None], ["new", "0", "1"], id="first-without-defaults"),
+        pytest.param(["parameters", "injected-parameters", None], ["0", "new", "2"], id="in-place-of-the-last"),
+        pytest.param([None, "injected-parameters"], ["0", "new"], id="in-place-without-defaults"),
+    ],
+)
+def test_the_cell_stands_where_papermill_puts_it(tags: list[str | None], expected: list[str]) -> None:
+    document = notebook(*tags)
+
+    inject_parameters(document, {"a": 1}, kernel_name="python3", language="python")
+
+    assert ["new" if "a = 1" in cell["source"] else cell["source"] for cell in document["cells"]] == expected
+    new = next(cell for cell in document["cells"] if "a = 1" in cell["source"])
+    assert new["metadata"] == {"tags": ["injected-parameters"]}
+
+
+def test_without_values_nothing_changes() -> None:
+    document = notebook("parameters", "injected-parameters")
+
+    inject_parameters(document, {}, kernel_name="python3", language="python")
+
+    assert document == notebook("parameters", "injected-parameters")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, 0, -(10**30), 1e-300, math.inf, "", "a\"b'c\n\\d {x} $y é😀", [1, [None]], {"a b": {"c": False}}, []],
+    ids=repr,
+)
+def test_values_are_the_same_when_python_reads_the_cell(value: object) -> None:
+    namespace: dict[str, object] = {}
+
+    exec(parameters_source({"a": value}, kernel_name="python3", language="python"), namespace)
+
+    assert namespace["a"] == value
+    assert type(namespace["a"]) is type(value)
+
+
+def test_values_are_the_same_when_bash_reads_the_cell() -> None:
+    awkward = "a\"b'c $HOME `id` \\d"
+    source = parameters_source({"a": awkward, "n": 3}, kernel_name="bash", language="bash")
+
+    printed = subprocess.run(["bash", "-c", f'{source}printf "%s|%s" "$a" "$n"'], capture_output=True, text=True)
+
+    assert printed.stdout == f"{awkward}|3"
+
+
+@pytest.mark.parametrize(
+    ("value", "language", "words"),
+    [
+        pytest.param({"b": 1}, "bash", r"\{'b': 1\} \(dict\), for which papermill has no form in bash", id="no-form"),
+        pytest.param([-math.inf], "r", r"\[-inf\] \(list\), for which papermill has no form in r", id="not-finite"),
+        pytest.param(1, "fortran", "cannot be given to a notebook in fortran", id="unknown-language"),
+    ],
+)
+def test_what_a_language_cannot_say_is_refused(value: object, language: str, words: str) -> None:
+    with pytest.raises(InvalidParameters, match=words):
+        parameters_source({"a": value}, kernel_name=language, language=language)
+
+
+def test_papermill_itself_is_not_imported() -> None:
+    code = (
+        "import sys\nfrom orchestra_nb.notebooks.parameter_injection import parameters_source\n"
+        "parameters_source({'a': 1}, kernel_name='r', language='r')\n"
+        "print([name for name in ('papermill', 'nbformat', 'nbclient') if name in sys.modules])"
+    )
+
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert printed.stdout == "[]\n"
