@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from orchestra_nb.model.jsonable import to_readable
-from orchestra_nb.model.runs import ErrorInfo, Run
+from orchestra_nb.model.runs import ErrorInfo, Run, error_of
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.parameters import collect_parameters
 from orchestra_nb.operations.notebook_request import NotebookRequest
@@ -205,7 +205,7 @@ def _document(result: RunResult) -> dict[str, object]:
                 "started_at": task.started_at,
                 "ended_at": task.ended_at,
                 "worker": task.worker,
-                "error": _error_document(task.error),
+                "error": _error_document(error_of(task)),
             }
             for task in result.tasks
         ],

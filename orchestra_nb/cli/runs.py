@@ -14,7 +14,7 @@ import msgspec
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable, state_text, took
 from orchestra_nb.model.jsonable import to_readable
-from orchestra_nb.model.runs import ErrorInfo
+from orchestra_nb.model.runs import ErrorInfo, error_of
 from orchestra_nb.model.states import State
 from orchestra_nb.operations import runs as operations
 from orchestra_nb.operations.json_encoding import encode_json
@@ -289,7 +289,7 @@ def _details_document(details: RunDetails) -> dict[str, object]:
                 "started_at": task.started_at,
                 "ended_at": task.ended_at,
                 "worker": task.worker,
-                "error": task.error,
+                "error": error_of(task),
                 "upstream": task.upstream,
             }
             for task in details.tasks

@@ -330,6 +330,8 @@ class FlowRunner:
 
     def _lose_executor(self, detail: str) -> None:
         lost, self._executor = self._executor, None
+        if lost is not None:
+            self._retired.append(lost)
         for task_run_id, (_, executor) in list(self._values.items()):
             if executor is lost:
                 del self._values[task_run_id]

@@ -123,6 +123,25 @@ class TaskRun(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
 
 
+def error_of(task: TaskRun) -> ErrorInfo | None:
+    """Return the error that a task ended with, for whoever reads no states; None when it did not end badly.
+
+    A process that died, a timeout or a failed upstream task leave no exception: their message stands for one.
+    """
+    kind = _ERROR_TYPES.get(task.state)
+    if task.error is not None or kind is None:
+        return task.error
+    return ErrorInfo(type=kind, message=task.message)
+
+
+#: the leaves of orchestra_nb.errors that these ends are raised as
+_ERROR_TYPES = {
+    State.CRASHED: "TaskCrashed",
+    State.TIMED_OUT: "TaskTimedOut",
+    State.UPSTREAM_FAILED: "UpstreamFailed",
+}
+
+
 class CellRun(msgspec.Struct, frozen=True, kw_only=True):
     """One code cell of a notebook run; ``index`` counts code cells from 0."""
 

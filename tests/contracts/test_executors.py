@@ -255,3 +255,15 @@ def test_a_timeout_ends_code_that_never_comes_back(probe: ExecutorProbe) -> None
     assert (lost.begun, lost.state) == (True, "TIMED_OUT")
     assert "longer than 0.3 s" in lost.reason
     assert isinstance(probe.run(Body(bodies.add)), AttemptEnded)
+
+
+def test_a_stopped_attempt_that_does_not_give_way_is_ended_by_force(probe: ExecutorProbe) -> None:
+    key = probe.start(Body(bodies.hold_the_gil))
+    probe.wait_until_begun(key)
+
+    probe.executor.stop(key, "CANCELLED", 0.3)
+
+    lost = probe.end_of(key)
+    assert isinstance(lost, AttemptLost)
+    assert (lost.begun, lost.state) == (True, "CANCELLED")
+    assert isinstance(probe.run(Body(bodies.add)), AttemptEnded)

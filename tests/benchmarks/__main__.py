@@ -1,0 +1,76 @@
+"""The benchmarks: `make bench`, or `python -m tests.benchmarks [--repeats N] [--json FILE] [NAME …]`.
+
+Each figure stands beside its raw peer, measured in the same run with the two taking turns: trust the ratios. Everything
+happens in a temporary folder, with a local cluster and a store of its own, and bytecode caches are on, as for a user.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.benchmarks import command_cost, extension_cost, import_cost, task_round_trip
+from tests.benchmarks.measurement import Measurement, print_table
+
+NAMES = ("import", "load_ext", "task", "run")
+
+
+def isolated_environ(folder: Path) -> dict[str, str]:
+    """Return this process's environment with every folder of Jupyter, IPython and Orchestra in ``folder``."""
+    foreign = ("ORCHESTRA_", "JUPYTER", "JPY_", "IPYTHON", "PYTHONDONTWRITEBYTECODE")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    places = {
+        "HOME": "home",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "jupyter",
+        "ORCHESTRA_RUNTIME_DIR": "run",
+    }
+    for variable, name in places.items():
+        (folder / name).mkdir(mode=0o700)
+        environ[variable] = str(folder / name)
+    return environ
+
+
+def run(names: list[str], environ: dict[str, str], repeats: int, folder: Path) -> list[Measurement]:
+    """Return the measurements with these names, in the order of ``NAMES``."""
+    benchmarks = {
+        "import": lambda: import_cost.measure(environ, repeats),
+        "load_ext": lambda: extension_cost.measure(environ, repeats),
+        "task": lambda: task_round_trip.measure(environ, repeats),
+        "run": lambda: command_cost.measure(environ, repeats, folder),
+    }
+    rows: list[Measurement] = []
+    for name in NAMES:
+        if name in names:
+            print(f"measuring {name} …", file=sys.stderr, flush=True)
+            rows += benchmarks[name]()
+    return rows
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which to measure; all without one")
+    parser.add_argument("--repeats", type=int, default=7, help="repetitions of the slow ones; quick ones do more")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="onb-bench-", dir="/tmp") as temporary:
+        folder = Path(temporary)
+        environ = isolated_environ(folder)
+        try:
+            rows = run(options.names or list(NAMES), environ, options.repeats, folder)
+        finally:
+            stop = [str(Path(sys.executable).parent / "orchestra"), "cluster", "stop"]
+            subprocess.run(stop, env=environ, check=False, capture_output=True)
+    print_table(rows)
+    if options.json:
+        options.json.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
