@@ -82,12 +82,15 @@ class CellDisplays:
             task = self._tasks.setdefault(task.task_run_id, task)
             if self._make_view is not None and not task.state.is_terminal:
                 self._views[task.task_run_id] = self._make_view()
-            self._open.add(task.task_run_id)
             outputs = self._outputs.get(task.task_run_id)
+            first = outputs_bundle(outputs.merged()) if outputs is not None else ({}, {})
             cluster = self._cluster
         self._publish(self._line_bundle(task, cluster), _line_id(task.task_run_id), update=False)
-        bundle = outputs_bundle(outputs.merged()) if outputs is not None else ({}, {})
-        self._publish(bundle, _outputs_id(task.task_run_id), update=False)
+        self._publish(first, _outputs_id(task.task_run_id), update=False)
+        with self._lock:  # only now: an update that overtook its display would be lost
+            self._open.add(task.task_run_id)
+            if self._dirty_lines & {task.task_run_id} or self._dirty_outputs & {task.task_run_id}:
+                self._wake.set()
 
     def show_again(self, task: TaskRun, outcome: Outcome | None) -> None:
         """Show the line of a task once more, with what it showed, under the cell that is running now."""

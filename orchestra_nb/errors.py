@@ -76,7 +76,7 @@ class TaskNotFound(NotFound):
     """No task has this name."""
 
 
-class NotebookNotFound(NotFound, FileNotFoundError):
+class NotebookNotFound(FileNotFoundError, NotFound):
     """There is no notebook at this path."""
 
 

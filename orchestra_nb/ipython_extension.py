@@ -6,6 +6,7 @@ Loading is cheap: no network, no cluster, no store. All of that begins with the 
 from __future__ import annotations
 
 import ast
+import logging
 import signal
 import threading
 from collections.abc import Callable
@@ -13,14 +14,17 @@ from typing import TYPE_CHECKING
 
 from orchestra_nb.cell_display import Bundle, CellDisplays
 from orchestra_nb.magics import TaskMagics
-from orchestra_nb.notebooks.names import analyse_tree
+from orchestra_nb.notebooks.names import CellNames, analyse_tree
 from orchestra_nb.notebooks.task_line import complete_task_line
 from orchestra_nb.operations.interactive import KernelDriver, set_current_driver
 from orchestra_nb.run_widget import WidgetView, needs_widget
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext
+    from IPython.core.displaypub import DisplayPublisher
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
+
+_log = logging.getLogger(__name__)
 
 #: The name under which a cell finds the function that binds its pending names.
 _BIND_NAME = "__orchestra_bind__"
@@ -33,19 +37,21 @@ class KernelExtension:
         self._shell = shell
         self._displays = CellDisplays(self._publish, make_view=WidgetView if needs_widget(shell) else None)
         self.driver = KernelDriver(shell.user_ns, self._displays, self._displays.renew_extra)
+        #: where displays go when no ``%%capture`` takes them
+        self._display_pub: DisplayPublisher | None = None
         self._binder = PendingNameBinder(self.driver, self._ensure_bind_name)
         self._undo: list[Callable[[], None]] = []
 
     def load(self) -> None:
         """Register magics, completion and hooks."""
         shell = self._shell
+        self._note_publisher()
         shell.register_magics(TaskMagics(shell, self.driver, self._displays))
         shell.ast_transformers.append(self._binder)
         shell.input_transformers_cleanup.append(put_task_line_first)
         shell.events.register("pre_run_cell", self._cell_begins)
         shell.events.register("post_run_cell", self._cell_ended)
-        if shell.Completer is not None:
-            shell.Completer.custom_matchers.append(self._complete)
+        self._add_completion()
         self._watch_interrupts()
         set_current_driver(self.driver)
 
@@ -54,14 +60,17 @@ class KernelExtension:
         shell = self._shell
         self.driver.close()
         set_current_driver(None)
-        shell.ast_transformers.remove(self._binder)
-        shell.input_transformers_cleanup.remove(put_task_line_first)
+        for magics, names in (("cell", ["task"]), ("line", ["task", "flow", "orchestra"])):
+            for name in names:
+                shell.magics_manager.magics[magics].pop(name, None)
+        if self._binder in shell.ast_transformers:
+            shell.ast_transformers.remove(self._binder)
+        if put_task_line_first in shell.input_transformers_cleanup:
+            shell.input_transformers_cleanup.remove(put_task_line_first)
         shell.user_ns.pop(_BIND_NAME, None)
         shell.user_ns_hidden.pop(_BIND_NAME, None)
         shell.events.unregister("pre_run_cell", self._cell_begins)
         shell.events.unregister("post_run_cell", self._cell_ended)
-        if shell.Completer is not None and self._complete in shell.Completer.custom_matchers:
-            shell.Completer.custom_matchers.remove(self._complete)
         for undo in self._undo:
             undo()
 
@@ -78,6 +87,7 @@ class KernelExtension:
     # --- hooks of the shell
 
     def _cell_begins(self, info: ExecutionInfo) -> None:
+        self._note_publisher()
         self.driver.run.kernel_is_busy(True)
 
     def _cell_ended(self, result: ExecutionResult) -> None:
@@ -109,13 +119,33 @@ class KernelExtension:
     def _interrupted(self) -> None:
         self.driver.session.cancel(None, "the kernel was interrupted")
 
+    def _add_completion(self) -> None:
+        completer = self._shell.Completer
+        if completer is None:
+            return
+        from IPython.core.completer import context_matcher
+
+        @context_matcher(identifier="orchestra_nb.task_line")  # type: ignore[untyped-decorator]
+        def complete(context: CompletionContext) -> dict[str, object]:
+            return self._complete(context)
+
+        completer.custom_matchers.append(complete)
+
+        def remove() -> None:
+            if complete in completer.custom_matchers:
+                completer.custom_matchers.remove(complete)
+
+        self._undo.append(remove)
+
     def _complete(self, context: CompletionContext) -> dict[str, object]:
         """Complete options, task names and variables on a ``%%task`` line."""
         from IPython.core.completer import SimpleCompletion
 
-        line = context.full_text.split("\n")[context.cursor_line][: context.cursor_position]
+        lines = context.full_text.split("\n")[: context.cursor_line + 1]
+        line = lines.pop()[: context.cursor_position]
+        is_first = all(not above.strip() or above.lstrip().startswith("#") for above in lines)
         for magic in ("%%task", "%task"):
-            if context.cursor_line == 0 and line.startswith(f"{magic} "):
+            if is_first and line.startswith(f"{magic} "):
                 tasks = [task.name for task in self.driver.session.tasks()]
                 names = [name for name in self._shell.user_ns if not name.startswith("_")]
                 words = complete_task_line(line[len(magic) + 1 :], tasks, names)
@@ -128,9 +158,18 @@ class KernelExtension:
 
     # --- displays
 
+    def _note_publisher(self) -> None:
+        from IPython.core.displaypub import CapturingDisplayPublisher
+
+        publisher = self._shell.display_pub
+        if not isinstance(publisher, CapturingDisplayPublisher):
+            self._display_pub = publisher
+
     def _publish(self, bundle: Bundle, display_id: str, *, update: bool) -> None:
         data, metadata = bundle
-        self._shell.display_pub.publish(dict(data), dict(metadata), transient={"display_id": display_id}, update=update)
+        # an update belongs to the cell where its display stands, not to a %%capture that runs meanwhile
+        publisher = self._display_pub if update and self._display_pub is not None else self._shell.display_pub
+        publisher.publish(dict(data), dict(metadata), transient={"display_id": display_id}, update=update)
 
 
 class PendingNameBinder(ast.NodeTransformer):
@@ -149,7 +188,14 @@ class PendingNameBinder(ast.NodeTransformer):
         if not isinstance(node, ast.Module) or not node.body:
             return node
         session = self._driver.session
-        certain, perhaps = session.pending_names(analyse_tree(node, session.namespace))
+        try:
+            names = analyse_tree(_without_deletes(node), session.namespace)
+        except SyntaxError:
+            return node  # in the code of a magic: the cell raises it itself
+        except Exception as error:  # a defect in the analysis must not leave a pending name unbound
+            _log.exception("This cell could not be analysed; all pending names are waited for.")
+            names = CellNames(opaque=f"it could not be analysed: {error}")
+        certain, perhaps = session.pending_names(names)
         if not certain and not perhaps:
             return node
         self._prepare()
@@ -175,6 +221,15 @@ def put_task_line_first(lines: list[str]) -> list[str]:
         if line.strip() and not line.lstrip().startswith("#"):
             break
     return lines
+
+
+def _without_deletes(tree: ast.Module) -> ast.Module:
+    """Return a cell without its ``del x``: nobody has to wait for a value, or mend its task, to be rid of it."""
+
+    def is_delete(statement: ast.stmt) -> bool:
+        return isinstance(statement, ast.Delete) and all(isinstance(item, ast.Name) for item in statement.targets)
+
+    return ast.Module([statement for statement in tree.body if not is_delete(statement)], tree.type_ignores)
 
 
 def _after_docstring_and_futures(tree: ast.Module) -> int:

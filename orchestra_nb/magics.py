@@ -6,6 +6,7 @@ This module is loaded by ``%load_ext`` in a kernel, where IPython is there alrea
 from __future__ import annotations
 
 import ast
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from orchestra_nb.operations.interactive import KernelDriver
 
 _FLOW_DISPLAY = "orchestra-flow"
+_COMMENT = re.compile(r"(^|\s)#.*")
 
 _ORCHESTRA_HELP = """%orchestra cluster [local | ADDRESS | MAPPING]   show or change where task cells run
 %orchestra status                               version, store, cluster, tasks of this kernel"""
@@ -42,8 +44,10 @@ class TaskMagics(Magics):
         super().__init__(shell)
         self._driver = driver
         self._displays = displays
-        #: cell id to the name that a cell without one was given, so that it keeps it
-        self._given_names: dict[str, str] = {}
+        #: cell id, and which of the tasks without a name in it, to the name that this one was given and keeps
+        self._given_names: dict[tuple[str, int], str] = {}
+        #: the cell that runs now, and how many tasks without a name it has begun: a loop may begin many
+        self._unnamed: tuple[CellOrigin, int] | None = None
         self._flows_shown = 0
 
     @no_var_expand
@@ -82,11 +86,11 @@ class TaskMagics(Magics):
     @line_magic
     def orchestra(self, line: str) -> None:
         """Show and change how this kernel runs its tasks."""
-        words = shlex.split(line, comments=True)
-        if not words or words in (["--help"], ["-h"]):
+        words = _words_of(line, "%orchestra")
+        if not words or words[-1] in ("--help", "-h"):
             print(_ORCHESTRA_HELP)
         elif words[0] == "cluster":
-            self._cluster(line.split("cluster", 1)[1].strip())
+            self._cluster(_COMMENT.sub("", line.split("cluster", 1)[1]).strip())
         elif words == ["status"]:
             self._status()
         else:
@@ -127,21 +131,24 @@ class TaskMagics(Magics):
 
     def _given_name(self, body: str, origin: CellOrigin) -> str:
         """Return a name for a cell that has none: what it binds first, else a number that it keeps."""
-        if origin.cell_id is not None and origin.cell_id in self._given_names:
-            return self._given_names[origin.cell_id]
+        number_in_cell = self._unnamed[1] + 1 if self._unnamed is not None and self._unnamed[0] == origin else 0
+        self._unnamed = origin, number_in_cell
+        key = (origin.cell_id or "", number_in_cell)
+        if key in self._given_names:
+            return self._given_names[key]
         name = _first_bound_name(body) or f"cell-{self.shell.displayhook.prompt_count}"
         taken = set(self._given_names.values())
         if origin.cell_id is not None:
             base, number = name, 2
             while name in taken:
                 name, number = f"{base}-{number}", number + 1
-            self._given_names[origin.cell_id] = name
+            self._given_names[key] = name
         return name
 
     # --- %task, %orchestra
 
     def _show_task(self, line: str) -> None:
-        words = shlex.split(line, comments=True)
+        words = _words_of(line, "%task")
         if words and words[0] in ("--help", "-h"):
             print(HELP)
             return
@@ -175,6 +182,13 @@ class TaskMagics(Magics):
 
 
 TaskMagics.task.__doc__ = HELP
+
+
+def _words_of(line: str, magic: str) -> list[str]:
+    try:
+        return shlex.split(line, comments=True)
+    except ValueError:
+        raise UsageError(f"A quote in `{magic} {line.strip()}` is not closed.") from None
 
 
 def _first_bound_name(source: str) -> str | None:

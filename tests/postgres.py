@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 
 _USER = "orchestra"
+#: A port that was free may be somebody else's by the time that the server takes it.
+_PORTS_TO_TRY = 5
 _MISSING = "PostgreSQL is not installed. On Debian: apt-get install postgresql"
 
 
@@ -76,10 +78,15 @@ def _run_server(binaries: Path, folder: Path) -> Iterator[str]:
         *(str(binaries / "initdb"), "--pgdata", str(data), "--username", _USER, "--pwfile", str(password_file)),
         *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"),
     )
-    port = _free_port()
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={sockets} -c fsync=off"
     control = (*as_user, str(binaries / "pg_ctl"), "--pgdata", str(data), "--wait", "--silent")
-    _call(*control, "--log", str(folder / "log"), "--options", options, "start")
+    for _ in range(_PORTS_TO_TRY):
+        port = _free_port()
+        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={sockets} -c fsync=off"
+        refused = _try(*control, "--log", str(folder / "log"), "--options", options, "start")
+        if not refused:
+            break
+    else:
+        pytest.fail(f"{refused}\n{(folder / 'log').read_text(errors='replace')}")
     try:
         yield f"postgresql://{_USER}:{password}@127.0.0.1:{port}"
     finally:
@@ -110,17 +117,25 @@ def _runuser() -> str:
 
 
 def _call(*command: str) -> None:
+    refused = _try(*command)
+    if refused:
+        pytest.fail(refused)
+
+
+def _try(*command: str) -> str:
+    """Run a command and return why it failed; empty when it did not."""
     done = subprocess.run(
         command,
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=60,
+        timeout=120,
         check=False,
     )
-    if done.returncode != 0:
-        pytest.fail(f"{' '.join(command)} exited with {done.returncode}: {done.stdout.decode(errors='replace')}")
+    if done.returncode == 0:
+        return ""
+    return f"{' '.join(command)} exited with {done.returncode}: {done.stdout.decode(errors='replace')}"
 
 
 def _free_port() -> int:

@@ -132,7 +132,7 @@ def _leave_to_itself(request: NotebookRequest, as_json: bool) -> None:
 def _print_end(result: RunResult, as_json: bool) -> None:
     from orchestra_nb.cli.run_progress import ending_lines
 
-    for line in ending_lines(result.run, result.cells):
+    for line in ending_lines(result.run, result.cells, result.tasks):
         click.echo(line, err=True)
     if as_json:
         _print_json(_document(result))

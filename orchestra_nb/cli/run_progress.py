@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _BAR_WIDTH = 20
 _REDRAWS_A_SECOND = 8
+
+#: So many failed tasks are told with their error at the end of a run.
+_MAX_FAILURES = 5
 _COLOURS = {
     State.COMPLETED: "green",
     State.RUNNING: "blue",
@@ -150,30 +153,38 @@ class BlockProgress:
         view, now = self._view, datetime.now(UTC)
         if view.run is None:
             return Text("  starting")
-        lines = [Text(f"  {view.title}", style="bold"), _cells_line(list(view.cells.values()), now)]
-        tasks = list(view.tasks.values())
-        if tasks:
-            lines.append(Text("  ") + Text("   ").join(_chip(task, task.name, now) for task in tasks))
+        width = self._live.console.width
+        lines = [Text(f"  {view.title}", style="bold"), _cells_line(view, now, width)]
+        lines += _task_lines([_chip(task, task.name, now) for task in view.tasks.values()], width)
         if view.run.state is State.CANCELLING:
             lines.append(Text(f"  {one_line(view.run.message)}. Press Ctrl-C again to end it now.", style="magenta"))
         return Text("\n").join(lines)
 
 
-def ending_lines(run: Run, cells: tuple[CellRun, ...]) -> Iterator[str]:
-    """Return what stands under a run that has ended: the failure first, then the state and where the notebook is."""
+def ending_lines(run: Run, cells: tuple[CellRun, ...], tasks: tuple[TaskRun, ...] = ()) -> Iterator[str]:
+    """Return what stands under a run that has ended: its failures first, then the state and where the notebook is."""
+    errors = [(task.name, task.error) for task in tasks if task.state is State.FAILED and task.error is not None]
+    for name, task_error in errors[:_MAX_FAILURES]:
+        yield from _failure_lines(f"task {name}", task_error)
+    if len(errors) > _MAX_FAILURES:
+        yield f"  ✕ and {len(errors) - _MAX_FAILURES} more tasks"
     failed = next((cell for cell in cells if cell.state in FAILURE_STATES), None)
     if failed is not None and failed.error is not None and failed.state is State.FAILED:
-        error = failed.error
-        place = f"cell {failed.index + 1}" + (f", line {error.line}" if error.line is not None else "")
-        yield f"  ✕ {place}   {_error_text(error)}"
-        if error.source_line:
-            yield f"      {printable(error.source_line)}"
-    elif run.message:
+        yield from _failure_lines(f"cell {failed.index + 1}", failed.error)
+    elif run.message and not (errors and run.state is State.FAILED):  # then the message repeats the tasks' errors
         yield f"  {one_line(run.message)}"
-    ended_at, started_at = run.ended_at or run.created_at, run.created_at
-    took = format_duration((ended_at - started_at).total_seconds())
+    ended_at = run.ended_at or run.created_at
+    took = format_duration((ended_at - (run.started_at or ended_at)).total_seconds())
     output = "" if run.output_path is None else f"   →  {printable(_near(run.output_path))}"
     yield f"  {run.state} in {took}{output}   (orchestra runs show {run.name})"
+
+
+def _failure_lines(place: str, error: ErrorInfo) -> Iterator[str]:
+    """Return where an error happened and what it says, and the user's line below."""
+    where = one_line(place) + (f", line {error.line}" if error.line is not None else "")
+    yield f"  ✕ {where}   {_error_text(error)}"
+    if error.source_line:
+        yield f"      {printable(error.source_line)}"
 
 
 def _near(path: str) -> str:
@@ -182,19 +193,37 @@ def _near(path: str) -> str:
     return relative if not relative.startswith("..") else str(Path(path))
 
 
-def _cells_line(cells: list[CellRun], now: datetime) -> Text:
+def _cells_line(view: RunView, now: datetime, width: int) -> Text:
     from rich.text import Text
 
+    cells = list(view.cells.values())
     done = sum(cell.state.is_terminal for cell in cells)
     current = next((cell for cell in cells if cell.state is State.RUNNING), None)
     failed = next((cell for cell in cells if cell.state in FAILURE_STATES), None)
     shown = current or failed
+    full = _BAR_WIDTH * done // max(len(cells), 1)
+    bar = Text("━" * full, style="blue").append("─" * (_BAR_WIDTH - full), style="dim")
+    bar.append(f" {done} of {len(cells)} cells", style="default")
     line = Text("  ")
     if shown is not None:
-        line.append(_chip(shown, _name(shown), now)).append("   ")
-    full = _BAR_WIDTH * done // max(len(cells), 1)
-    line.append("━" * full, style="blue").append("─" * (_BAR_WIDTH - full), style="dim")
-    return line.append(f" {done} of {len(cells)} cells")
+        name, room = _name(shown), max(width - bar.cell_len - len("  ▶  00:00:00    "), len("cell 1000"))
+        line.append(_chip(shown, name if len(name) <= room else f"{name[: room - 1]}…", now)).append("   ")
+    elif view.run is not None and view.run.state is State.PENDING:
+        line.append("starting the kernel   ", style="dim")
+    return line.append(bar)
+
+
+def _task_lines(chips: list[Text], width: int) -> list[Text]:
+    """Lay chips out in lines, none of them torn apart."""
+    from rich.text import Text
+
+    lines: list[Text] = []
+    for chip in chips:
+        if lines and lines[-1].cell_len + 3 + chip.cell_len <= width:
+            lines[-1].append("   ").append(chip)
+        else:
+            lines.append(Text("  ").append(chip))
+    return lines
 
 
 def _chip(item: CellRun | TaskRun, name: str, now: datetime) -> Text:

@@ -37,7 +37,7 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str | State]]) -> None:
-    """Print rows under headings; the last column is cut to the terminal's width, nothing is cut elsewhere."""
+    """Print rows under headings; long texts are cut to the terminal's width, nothing is cut elsewhere."""
     if sys.stdout.isatty():
         _print_on_terminal(headings, rows)
     else:
@@ -99,11 +99,32 @@ def _print_on_terminal(headings: Sequence[str], rows: Sequence[Sequence[str | St
     for heading in headings:
         table.add_column(heading, no_wrap=True)
     widths = [max(len(heading), *(row[n].cell_len for row in texts)) for n, heading in enumerate(headings)]
-    room = console.width - sum(widths[:-1]) - _GAP * (len(headings) - 1)
+    for column, width in _fitting(headings, widths, console.width).items():
+        for row in texts:
+            row[column].truncate(width, overflow="ellipsis")  # rich itself would cut all columns
     for row in texts:
-        row[-1].truncate(max(room, len(headings[-1])), overflow="ellipsis")  # rich itself would cut all columns
         table.add_row(*row)
     console.print(table)
+
+
+def _fitting(headings: Sequence[str], widths: Sequence[int], total: int) -> dict[int, int]:
+    """Return the columns that are cut so that all fit, and how wide they may be: the last one, then the widest.
+
+    Examples
+    --------
+    >>> _fitting(("RUN", "TITLE", "ERROR"), (3, 60, 20), 80)
+    {2: 13}
+    >>> _fitting(("RUN", "TITLE", "ERROR"), (3, 80, 5), 80)
+    {2: 5, 1: 68}
+    """
+    left = list(widths)
+    cut: dict[int, int] = {}
+    last = len(left) - 1
+    for column in (last, max(range(len(left)), key=left.__getitem__)):
+        over = sum(left) + _GAP * last - total
+        if over > 0:
+            cut[column] = left[column] = max(left[column] - over, len(headings[column]), 1)
+    return cut
 
 
 def _print_plain(headings: Sequence[str], rows: Sequence[Sequence[str | State]]) -> None:

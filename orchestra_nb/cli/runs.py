@@ -80,7 +80,10 @@ def show(run: str, as_json: bool) -> None:
 @click.option("--follow", "-f", is_flag=True, help="Wait for more until the run has ended.")
 @_as_json_option
 def logs(run: str, task: str | None, follow: bool, as_json: bool) -> None:
-    """Print what a run logged and printed; with --json one JSON object a line."""
+    """Print what a run logged and printed.
+
+    With --json one JSON object a line.
+    """
     with _open_store(is_lasting=follow) as store:
         found = operations.find_run(store, run)
         names = _TaskNames(store, found.run_id)

@@ -71,6 +71,8 @@ class _Plan:
     upstream: dict[str, list[str]] = field(default_factory=dict)
     inputs: dict[str, object] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
+    #: what each name that it reads held
+    taken: dict[str, object] = field(default_factory=dict)
 
     def take(self, name: str, value: object) -> None:
         """Take an input: a value, or one that a task will give (before it, the one that stays if it does not)."""
@@ -100,10 +102,10 @@ class CellSession:
         self._runner = runner
         self._open_run = open_run
         self._lock = threading.Lock()
-        #: task name to the ids of its runs, oldest first, in order of first submission
-        self._runs_of: dict[str, list[str]] = {}
-        #: cell id to the name of the task in it
-        self._name_in_cell: dict[str, str] = {}
+        #: task name to the id of its newest run, in order of first submission
+        self._newest: dict[str, str] = {}
+        #: cell id to the execution of it that began tasks last, and the newest run of each: a loop may begin many
+        self._in_cell: dict[str, tuple[str, dict[str, str]]] = {}
         #: ids of the task runs whose values may still be on the cluster
         self._holding: set[str] = set()
         #: task run id to why nobody can tell beforehand what it gives
@@ -124,7 +126,7 @@ class CellSession:
         ValueNotPortable
             An input cannot be sent to a worker; the message names it and the remedy. Nothing was submitted.
         """
-        plan = self._plan(line, name)
+        plan = self._plan(line, name, origin)
         after_tasks = [self.task(other).task_run_id for other in line.after]
         upstream = tuple(dict.fromkeys((*plan.upstream, *after_tasks)))
         opaque = plan.names.opaque if line.outputs is None else None
@@ -142,8 +144,8 @@ class CellSession:
             sys_path=tuple(sys.path),
             environ=self._changed_environ(),
         )
-        earlier = self._earlier_run(name)
-        task = self._new_task_run(line, origin, name, upstream)
+        earlier = self._earlier_run(name, origin)
+        task = self._new_task_run(line, origin, name, upstream, earlier)
         if opaque is not None:
             self._opaque[task.task_run_id] = opaque
         self._runner.submit(
@@ -165,7 +167,7 @@ class CellSession:
         )
         self._register(name, task.task_run_id, origin)
         self._holding.add(task.task_run_id)
-        self._make_pending(task.task_run_id, name, plan)
+        self._make_pending(task.task_run_id, name, plan, keeps_deleted=line.outputs is not None)
         self._release_unneeded()
         return task
 
@@ -190,7 +192,9 @@ class CellSession:
         """Pass on a change of a task that this kernel runs itself."""
         self._runner.announce(change)
 
-    def _new_task_run(self, line: TaskLine, origin: CellOrigin, name: str, upstream: tuple[str, ...]) -> TaskRun:
+    def _new_task_run(
+        self, line: TaskLine, origin: CellOrigin, name: str, upstream: tuple[str, ...], earlier: tuple[str, ...] = ()
+    ) -> TaskRun:
         now = datetime.now(UTC)
         return TaskRun(
             task_run_id=new_id(now, secrets.randbits(74)),
@@ -202,14 +206,15 @@ class CellSession:
             upstream=upstream,
             cell_id=origin.cell_id,
             tags=line.tags,
-            message=self._waiting_words(upstream),
+            message=self._waiting_words(upstream, earlier),
         )
 
-    def _earlier_run(self, name: str) -> tuple[str, ...]:
+    def _earlier_run(self, name: str, origin: CellOrigin) -> tuple[str, ...]:
         with self._lock:
-            return tuple(self._runs_of.get(name, ())[-1:])
+            earlier = self._newest.get(name) or self._in_cell.get(origin.cell_id or "", ("", {}))[1].get(name)
+            return (earlier,) if earlier is not None else ()
 
-    def _plan(self, line: TaskLine, name: str) -> _Plan:
+    def _plan(self, line: TaskLine, name: str, origin: CellOrigin) -> _Plan:
         names = analyse_cell(line.body, self._namespace)
         plan = _Plan(names)
         if line.inputs is not None:
@@ -226,18 +231,19 @@ class CellSession:
             # what it reads cannot be known: it gets all that there is and that can travel
             extras = {key for key in self._namespace if not key.startswith("_")} - set(reads)
         for read in sorted({*reads, *extras}):
-            if read in _SHELL_NAMES or read not in self._namespace:
+            if read not in self._namespace or _is_of_shell(read, self._namespace[read]):
                 continue
-            value = self._namespace[read]
+            value = self._before_failure(self._namespace[read], name, origin)
             if isinstance(value, PendingValue) and read in extras and self._has_ended_badly(value):
                 continue
+            plan.taken[read] = value
             plan.take(read, value)
         if line.outputs is not None:
             plan.outputs = line.outputs
         else:
             changed = {item for item in names.mutates if item in plan.inputs or self._is_pending(item)}
             kept = {item for item in changed if not isinstance(plan.inputs.get(item), ModuleType)}
-            plan.outputs = tuple(sorted((names.defines | kept) - names.deletes))
+            plan.outputs = tuple(sorted(names.defines | kept))
         return plan
 
     def _pack(self, plan: _Plan, line: TaskLine, name: str) -> tuple[PackedGroup, ...]:
@@ -262,27 +268,41 @@ class CellSession:
         """Note a task's run; a cell that was renamed gives up its earlier name."""
         with self._lock:
             if origin.cell_id is not None:
-                earlier = self._name_in_cell.pop(origin.cell_id, None)
-                if earlier is not None and earlier != name and earlier not in self._name_in_cell.values():
-                    self._runs_of.pop(earlier, None)
-                self._name_in_cell[origin.cell_id] = name
-            self._runs_of.setdefault(name, []).append(task_run_id)
+                execution, runs = self._in_cell.get(origin.cell_id, ("", {}))
+                if execution != origin.label:
+                    for earlier in runs.keys() - {name}:
+                        if self._newest.get(earlier) == runs[earlier]:
+                            self._forget(self._newest.pop(earlier))
+                self._in_cell[origin.cell_id] = (origin.label, {**runs, name: task_run_id})
+            superseded = self._newest.get(name)
+            self._newest[name] = task_run_id
+            if superseded is not None:
+                self._forget(superseded)
 
-    def _make_pending(self, task_run_id: str, name: str, plan: _Plan) -> None:
-        for deleted in plan.names.deletes:
-            self._namespace.pop(deleted, None)
-        for output in plan.outputs:
-            stays = output in plan.names.conditional and output in self._namespace
+    def _forget(self, task_run_id: str) -> None:
+        """Let go of what a task run showed that no name leads to any more; while its values are held, it stays."""
+        if task_run_id not in self._holding and self._runner.task(task_run_id).state.is_terminal:
+            self._runner.forget_outcome(task_run_id)
+
+    def _make_pending(self, task_run_id: str, name: str, plan: _Plan, keeps_deleted: bool) -> None:
+        """Make the outputs pending; so are names that the cell deletes, since a cell that fails deletes nothing."""
+        deleted = set() if keeps_deleted else {item for item in plan.names.deletes if item in self._namespace}
+        for output in {*plan.outputs, *deleted}:
+            may_stay = output in plan.names.conditional or output not in plan.outputs
+            stays = may_stay and output in self._namespace
             self._namespace[output] = PendingValue(
                 output,
                 task_run_id,
                 lambda: f"a value of task {name!r}, {_state_words(self._runner.task(task_run_id))}",
                 partial(self._resolve, output),
-                earlier=self._namespace[output] if stays else NOTHING,
+                earlier=plan.taken.get(output, self._namespace[output]) if stays else NOTHING,
+                before=plan.taken.get(output, NOTHING),
             )
 
-    def _waiting_words(self, upstream: Sequence[str]) -> str:
+    def _waiting_words(self, upstream: Sequence[str], earlier: Sequence[str]) -> str:
         waiting = [task.name for task in map(self._runner.task, upstream) if not task.state.is_terminal]
+        if any(not self._runner.task(task_run_id).state.is_terminal for task_run_id in earlier):
+            waiting.append("its earlier run")
         return f"waits for {', '.join(waiting)}" if waiting else ""
 
     # --- binding
@@ -324,7 +344,7 @@ class CellSession:
         task = self._runner.task(task_run_id)
         if task.state is not State.COMPLETED:
             raise _ERRORS.get(task.state, TaskFailed)(
-                f"`{names[0]}` has no value: task {task.name!r} {failure_words(task)}. "
+                f"`{names[0]}` has no value: task {task.name!r} {failure_words(task).rstrip('.')}. "
                 f"Mend its cell and run it again, then this one."
             )
         outcome = self._runner.outcome(task_run_id)
@@ -335,7 +355,9 @@ class CellSession:
                     f"`{name}` stays on the worker of task {task.name!r}: {outcome.not_portable[name]} "
                     f"Or run the cell of {task.name!r} in this kernel with --local."
                 )
-            if name not in outcome.values:
+            if name in outcome.deleted:
+                self._namespace.pop(name, None)
+            elif name not in outcome.values:
                 self._restore(name)
         here = [name for name in names if name in outcome.values]
         if not here:
@@ -376,14 +398,18 @@ class CellSession:
     def _is_pending(self, name: str) -> bool:
         return isinstance(self._namespace.get(name), PendingValue)
 
+    def _before_failure(self, value: object, name: str, origin: CellOrigin) -> object:
+        """Return what a task takes that runs once more: if it changes its own input and failed, the input as it was."""
+        while isinstance(value, PendingValue) and value.before is not NOTHING and self._has_ended_badly(value):
+            task = self._runner.task(value.task_run_id)
+            if task.name != name and (origin.cell_id is None or task.cell_id != origin.cell_id):
+                break
+            value = value.before
+        return value
+
     def _has_ended_badly(self, value: PendingValue) -> bool:
         state = self._runner.task(value.task_run_id).state
         return state.is_terminal and state is not State.COMPLETED
-
-    def _is_decided(self, name: str, value: PendingValue) -> bool:
-        """Whether what the name held before its task will not be asked for again."""
-        outcome = self._runner.outcome(value.task_run_id)
-        return self._has_ended_badly(value) or (outcome is not None and name in outcome.values)
 
     def _gives(self, task_run_id: str, name: str) -> bool:
         value = self._namespace.get(name)
@@ -391,16 +417,23 @@ class CellSession:
 
     def _release_unneeded(self) -> None:
         """Let go of values on the cluster that no name and no waiting task can ask for any more."""
-        for name, value in self._namespace.items():
-            if isinstance(value, PendingValue) and self._is_decided(name, value):
-                value.earlier = NOTHING
+        for name, value in list(self._namespace.items()):
+            if isinstance(value, PendingValue):
+                outcome = self._runner.outcome(value.task_run_id)
+                if outcome is not None and name in outcome.deleted:
+                    del self._namespace[name]
+                elif outcome is not None and name in outcome.values:
+                    value.earlier = value.before = NOTHING  # they will not be asked for again
         needed = {item.task_run_id for value in self._namespace.values() for item in _chain(value)}
         for task in self._runner.open_tasks():
             needed.update(task.upstream)
+        newest = set(self._newest.values())
         for task_run_id in self._holding - needed:
             if self._runner.task(task_run_id).state.is_terminal:
                 self._runner.release(task_run_id)
                 self._holding.discard(task_run_id)
+                if task_run_id not in newest:
+                    self._runner.forget_outcome(task_run_id)
 
     # --- looking and waiting
 
@@ -413,15 +446,15 @@ class CellSession:
             This kernel has run no such task; the message lists those that it has.
         """
         with self._lock:
-            if name not in self._runs_of:
-                known = ", ".join(self._runs_of) or "none so far"
+            if name not in self._newest:
+                known = ", ".join(self._newest) or "none so far"
                 raise TaskNotFound(f"No task {name!r} has run in this kernel. Its tasks are: {known}.")
-            return self._runner.task(self._runs_of[name][-1])
+            return self._runner.task(self._newest[name])
 
     def tasks(self) -> list[TaskRun]:
         """Return the newest run of each task, in the order in which the tasks first ran."""
         with self._lock:
-            return [self._runner.task(runs[-1]) for runs in self._runs_of.values()]
+            return [self._runner.task(task_run_id) for task_run_id in self._newest.values()]
 
     def edges(self) -> list[tuple[str, str]]:
         """Return (upstream, downstream) ids among :meth:`tasks`."""
@@ -455,9 +488,19 @@ class CellSession:
 
 def _chain(value: object) -> Iterator[PendingValue]:
     """Return the pending values that a name may still be asked for, the newest first."""
-    while isinstance(value, PendingValue):
-        yield value
-        value = value.earlier
+    values = [value]
+    while values:
+        value = values.pop()
+        if isinstance(value, PendingValue):
+            yield value
+            values += [value.before, value.earlier]
+
+
+def _is_of_shell(name: str, value: object) -> bool:
+    """Whether this is what IPython itself put under the name; a user may have another thing there (``open``)."""
+    if name not in ("display", "open"):
+        return name in _SHELL_NAMES
+    return str(getattr(value, "__module__", "")).startswith("IPython")
 
 
 def _state_words(task: TaskRun) -> str:

@@ -43,6 +43,8 @@ _SCHEDULER_CONFIG: dict[str, object] = {
     # the ledger keeps user code from running twice; what waited on a dying worker just goes elsewhere
     "distributed.scheduler.allowed-failures": 3,
     "distributed.scheduler.events-cleanup-delay": "10s",
+    # an attempt waits for its worker while another one is free: it is moved at once
+    "distributed.scheduler.work-stealing-interval": "100ms",
     "distributed.admin.tick.limit": "1h",
     "distributed.admin.system-monitor.disk": False,
     "distributed.admin.system-monitor.host-cpu": False,
@@ -95,7 +97,7 @@ class ClusterHost:
         from orchestra_nb.engine.local_certificates import new_certificate, security_of
         from orchestra_nb.engine.scheduler_plugin import OrchestraSchedulerPlugin
 
-        dask.config.set(_SCHEDULER_CONFIG)
+        dask.config.set({**_SCHEDULER_CONFIG, "temporary-directory": str(self._folder)})
         certificate, key = new_certificate()
         self._plugin = OrchestraSchedulerPlugin(order_kill=self._order_kill)
         self._scheduler = await Scheduler(

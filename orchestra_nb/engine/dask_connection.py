@@ -10,12 +10,21 @@ import asyncio
 import importlib
 import logging
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from distributed import Client, Future  # noqa: TID253
 
-from orchestra_nb.engine.attempts import AttemptTicket, NotRun, PackedBody, PackedResult, run_attempt, select_groups
+from orchestra_nb.engine.attempts import (
+    AttemptTicket,
+    NotRun,
+    PackedBody,
+    PackedResult,
+    label_of_worker,
+    run_attempt,
+    select_groups,
+)
 from orchestra_nb.engine.clusters import THREAD_NAME, ClusterSpec
 from orchestra_nb.engine.executors import AttemptResult
 from orchestra_nb.engine.local_certificates import security_of
@@ -32,6 +41,9 @@ _CALL_SECONDS = 30.0
 _REACH_SECONDS = 2.0
 #: Bodies above this go to a worker as data; the scheduler then does not see them.
 _SCATTER_BYTES = 1_000_000
+#: How often the workers are looked up, and up to how many of them we say which one gets an attempt.
+_LOOK_SECONDS = 1.0
+_MOST_PLACED = 64
 
 Message = Mapping[str, Any]
 
@@ -43,6 +55,9 @@ class DaskConnection:
         self._client = client
         self._cluster = cluster
         self.description = description
+        self._slots: dict[str, int] = {}
+        self._addresses: dict[str, str] = {}
+        self._looked_at = float("-inf")
 
     @classmethod
     async def open(
@@ -108,16 +123,36 @@ class DaskConnection:
         name: str,
         body: PackedBody,
         upstream: Sequence[Future[Any] | PackedResult],
+        worker: str | None = None,
     ) -> Future[Any]:
-        """Have an attempt run once, somewhere."""
+        """Have an attempt run once, on this worker if it can be."""
         sent: PackedBody | Future[Any] = body
         if body.size_bytes > _SCATTER_BYTES:
             await self._client.wait_for_workers(1)
             sent = await self._client.scatter(body, hash=False, direct=self._is_direct)
         future: Future[Any] = self._client.submit(
-            run_attempt, ticket, sent, *upstream, key=dask_key(name, ticket.key), pure=False, retries=0
+            run_attempt,
+            ticket,
+            sent,
+            *upstream,
+            key=dask_key(name, ticket.key),
+            pure=False,
+            retries=0,
+            workers=[self._addresses[worker]] if worker in self._addresses else None,
+            allow_other_workers=worker in self._addresses,
         )
         return future
+
+    async def slots(self) -> Mapping[str, int]:
+        """Return worker to number of threads, at most a second old; nothing for a cluster of many."""
+        now = time.monotonic()
+        if now - self._looked_at > _LOOK_SECONDS:
+            self._looked_at = now
+            workers = (await self._call("identity"))["workers"]
+            labels = {label_of_worker(worker["name"]): address for address, worker in workers.items()}
+            self._addresses = labels if len(labels) <= _MOST_PLACED else {}
+            self._slots = {label: int(workers[address]["nthreads"]) for label, address in self._addresses.items()}
+        return self._slots
 
     def select(self, future: Future[Any], numbers: Sequence[int]) -> Future[Any]:
         """Return a future of some groups of a result, so that only they travel to another worker."""

@@ -29,6 +29,7 @@ from orchestra_nb.engine.executors import (
     ExecutorEvent,
 )
 from orchestra_nb.engine.kept_results import KeptResult
+from orchestra_nb.engine.placement import Placement
 from orchestra_nb.errors import ClusterUnavailable, Conflict, OrchestraError, TaskCrashed
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.states import State
@@ -98,6 +99,7 @@ class DaskExecutor:
         # what follows belongs to the loop
         self._attempts: dict[str, _Attempt] = {}
         self._kept: dict[str, KeptResult] = {}
+        self._placement = Placement()
         self._connection: DaskConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._is_closing = False
@@ -249,7 +251,8 @@ class DaskExecutor:
                 request.timeout_seconds,
                 tuple((task_run_id, key) for task_run_id, (key, _) in request.upstream.items()),
             )
-            attempt.future = await connection.submit(ticket, request.name, attempt.body, upstream)
+            worker = self._placement.place(request.key, await connection.slots(), self._holders_of(request))
+            attempt.future = await connection.submit(ticket, request.name, attempt.body, upstream, worker)
             attempt.body = PackedBody(b"")  # sent; its memory is wanted
             status = await connection.wait(attempt.future)
             if not connection.is_alive:
@@ -259,6 +262,11 @@ class DaskExecutor:
         except Exception as error:
             reason = LOST_SCHEDULER if not connection.is_alive else f"{type(error).__name__}: {error}"
             self._lose(request.key, begun=attempt.has_begun, state=State.CRASHED.value, reason=reason)
+
+    def _holders_of(self, request: AttemptRequest) -> set[str]:
+        """Return the workers that hold an input which did not come here."""
+        kept = (self._kept.get(key) for key, _ in request.upstream.values())
+        return {result.outcome.worker for result in kept if result is not None and result.packed is None}
 
     def _upstream_of(
         self, request: AttemptRequest, connection: DaskConnection
@@ -358,6 +366,7 @@ class DaskExecutor:
         attempt = self._attempts.pop(event.key, None)
         if attempt is None:
             return
+        self._placement.end(event.key)
         follower = attempt.follower
         if follower is not None and follower is not asyncio.current_task():
             follower.cancel()

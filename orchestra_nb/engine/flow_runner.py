@@ -29,7 +29,7 @@ from orchestra_nb.engine.executors import (
     Executor,
     ExecutorEvent,
 )
-from orchestra_nb.errors import TaskCrashed
+from orchestra_nb.errors import OrchestraError, TaskCrashed
 from orchestra_nb.model.events import (
     EventSink,
     LogsWritten,
@@ -124,8 +124,8 @@ _Item = Submission | MachineEvent | _Shown | _ChangeExecutor | _Close
 class FlowRunner:
     """Runs tasks on an executor.
 
-    Thread safety: every method may be called from any thread. The executor is made when the first task comes, and
-    made anew when its cluster was lost and another task comes.
+    Thread safety: every method may be called from any thread. The executor is made when the first task comes;
+    it connects anew by itself when its cluster was lost and another task comes.
     """
 
     def __init__(self, make_executor: Callable[[], Executor], sink: EventSink, listener: FlowListener) -> None:
@@ -141,8 +141,11 @@ class FlowRunner:
         self._outcomes: dict[str, Outcome] = {}
         self._submissions: dict[str, Submission] = {}
         self._executor: Executor | None = None
+        #: whether the executor has not reached its cluster yet
+        self._is_connecting = False
         #: executors that hold values of completed tasks but get no new ones
         self._retired: list[Executor] = []
+        self._closing: list[threading.Thread] = []
         #: task run id to the attempt that holds its values, and the executor that has it
         self._values: dict[str, tuple[str, Executor]] = {}
         self._keys: dict[str, str] = {}
@@ -215,6 +218,11 @@ class FlowRunner:
         held = self._values.pop(task_run_id, None)
         if held is not None:
             held[1].release(held[0])
+            self._close_unneeded()
+
+    def forget_outcome(self, task_run_id: str) -> None:
+        """Let go of the outcome of an ended task, with all that it showed: nothing will ask for it any more."""
+        self._outcomes.pop(task_run_id, None)
 
     def change_executor(self) -> None:
         """Make a new executor for the next task; values that completed tasks left on the old one stay there."""
@@ -247,6 +255,8 @@ class FlowRunner:
         self._thread.join(timeout_seconds)
         for executor in (*self._retired, *([self._executor] if self._executor is not None else [])):
             executor.close()
+        for thread in self._closing:
+            thread.join(timeout_seconds)
 
     # --- the loop
 
@@ -287,6 +297,7 @@ class FlowRunner:
                 if self._executor is not None:
                     self._retired.append(self._executor)
                     self._executor = None
+                    self._close_unneeded()
             case _Close():
                 raise AssertionError("handled by the loop")
             case _:
@@ -320,22 +331,37 @@ class FlowRunner:
                         State(event.state),
                         event.reason,
                         event.worker,
-                        is_final=event.exit_code is not None,
+                        # a cluster that could not be reached is not tried again and again
+                        is_final=event.exit_code is not None
+                        or (self._is_connecting and executor is self._executor and not event.begun),
                     )
                 )
             case ClusterChanged(status=status, detail=detail):
-                if status == "lost" and executor is self._executor:
-                    self._lose_executor(detail)
+                if executor is not self._executor:
+                    return  # one that gets no new tasks: where they run has not changed
+                self._is_connecting = status == "starting"
+                if status == "lost":
+                    # the executor stays: what is run again was handed to it already, and it connects anew by itself
+                    self._lose_values(executor)
+                    self._decide(ExecutorVanished(detail or "lost the cluster"))
                 self._listener.cluster_changed(event)
 
-    def _lose_executor(self, detail: str) -> None:
-        lost, self._executor = self._executor, None
-        if lost is not None:
-            self._retired.append(lost)
-        for task_run_id, (_, executor) in list(self._values.items()):
+    def _lose_values(self, lost: Executor) -> None:
+        for task_run_id, (key, executor) in list(self._values.items()):
             if executor is lost:
-                del self._values[task_run_id]
-        self._decide(ExecutorVanished(detail or "lost the cluster"))
+                self._values.pop(task_run_id, None)
+                executor.release(key)
+
+    def _close_unneeded(self) -> None:
+        """Close the executors that get no new tasks and hold no values any more; in a thread, since it takes time."""
+        with self._changed:
+            holding = {id(executor) for _, executor in list(self._values.values())}
+            unneeded = [executor for executor in self._retired if id(executor) not in holding]
+            self._retired = [executor for executor in self._retired if id(executor) in holding]
+        for executor in unneeded:
+            thread = threading.Thread(target=executor.close, name="orchestra-close-cluster", daemon=True)
+            self._closing.append(thread)
+            thread.start()
 
     # --- performing
 
@@ -369,7 +395,11 @@ class FlowRunner:
 
     def _start(self, task_run_id: str, key: str, attempt: int) -> None:
         submission = self._submissions[task_run_id]
-        executor = self._open_executor()
+        try:
+            executor = self._open_executor()
+        except OrchestraError as error:  # the setting names no cluster
+            self._decide(AttemptVanished(key, False, State.CRASHED, str(error), is_final=True))
+            return
         missing = [item for item in submission.needs if self._values.get(item, ("", None))[1] is not executor]
         if missing:
             names = ", ".join(self._records[item].name for item in missing)
@@ -392,7 +422,8 @@ class FlowRunner:
 
     def _open_executor(self) -> Executor:
         if self._executor is None:
-            executor = self._executor = self._make_executor()
+            executor = self._make_executor()
+            self._executor = executor
             executor.open(lambda event: self._queue.put(_Shown(executor, event)))
         return self._executor
 

@@ -38,7 +38,7 @@ def run_in_kernel(
     task = session.record_local(line, origin, name)
     show(task)
     with _without_traceback(shell):
-        result = shell.run_cell(line.body, store_history=False, silent=True)  # type: ignore[no-untyped-call]
+        result = shell.run_cell(line.body, store_history=False)  # type: ignore[no-untyped-call]
     error = getattr(result, "error_before_exec", None) or getattr(result, "error_in_exec", None)
     state = State.COMPLETED
     info = None

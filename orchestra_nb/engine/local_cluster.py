@@ -210,7 +210,7 @@ def _clear_away(paths: ClusterPaths) -> None:
             shutil.rmtree(record.folder, ignore_errors=True)
     except (OSError, msgspec.DecodeError):
         pass
-    for path in (paths.record, paths.log, paths.log.with_suffix(".log.1")):
+    for path in (paths.record, paths.record.with_suffix(".new"), paths.log, paths.log.with_suffix(".log.1")):
         path.unlink(missing_ok=True)
 
 

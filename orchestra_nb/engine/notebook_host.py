@@ -32,7 +32,7 @@ from orchestra_nb.notebooks.runner_messages import (
 
 _RUNNER_MODULE = "orchestra_nb.notebooks.notebook_runner"
 #: What the runner may take to write the output notebook when its driver is gone or gave up, before it is killed.
-_GRACE_SECONDS = 3.0
+_GRACE_SECONDS = 15.0
 _TAIL_BYTES = 2_000
 
 

@@ -18,7 +18,7 @@ class PendingValue:
     never a stale value. ``result()`` waits for it and returns it.
     """
 
-    __slots__ = ("_describe", "_name", "_resolve", "earlier", "task_run_id")
+    __slots__ = ("_describe", "_name", "_resolve", "before", "earlier", "task_run_id")
 
     def __init__(
         self,
@@ -27,12 +27,15 @@ class PendingValue:
         describe: Callable[[], str],
         resolve: Callable[[], object],
         earlier: object = NOTHING,
+        before: object = NOTHING,
     ) -> None:
         self._name = name
         self.task_run_id = task_run_id
         self._describe = describe
         #: what the name held before and goes on holding when the task does not bind it; NOTHING if it held nothing
         self.earlier = earlier
+        #: what the task took under this name: if it fails, its cell takes that again; NOTHING if it took nothing
+        self.before = before
         self._resolve = resolve
 
     def result(self) -> object:

@@ -74,6 +74,16 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
         """Remember the name: after a removal only the address is known."""
         self._worker_names[worker] = label_of_worker(scheduler.workers[worker].name)
 
+    def transition(self, key: Any, start: str, finish: str, *args: object, **kwargs: object) -> None:
+        """Let a task that found no worker take any that comes.
+
+        Dask gives it to none but the worker that it was meant for, which may be gone, also where others are allowed.
+        """
+        if finish == "no-worker":
+            task = self._scheduler.tasks.get(key)
+            if task is not None and task.loose_restrictions:
+                task.worker_restrictions = None
+
     def remove_worker(self, scheduler: Scheduler, worker: str, **kwargs: object) -> None:
         """Lose what the worker ran, with the reason as soon as it is known."""
         name = self._worker_names.pop(worker, worker)

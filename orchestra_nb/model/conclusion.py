@@ -12,9 +12,9 @@ from orchestra_nb.model.states import FAILURE_STATES, State
 def conclude(tasks: Sequence[TaskRun]) -> tuple[State, str]:
     """Return the state and the message of a run whose own code ended well, from its tasks.
 
-    Of a task that ran several times the last run counts.
+    Of a task that ran several times the last run counts; two cells with tasks of one name are two tasks.
     """
-    last = {task.name: task for task in tasks}
+    last = {(task.cell_id, task.name): task for task in tasks}
     bad = [task for task in last.values() if task.state in FAILURE_STATES]
     if bad:
         words = Counter(task.state.value.lower().replace("_", " ") for task in bad)

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 #: How long a kernel may take from its answer on the shell channel to its last word on iopub.
 _IDLE_TIMEOUT_SECONDS = 10.0
 #: When nothing came for this long from a kernel that is dead, nothing will.
-_DRAIN_SECONDS = 0.1
+_DRAIN_SECONDS = 0.3
 #: Ends an ipykernel in good order. After a shutdown_request version 7 hangs for ten seconds once in a hundred times:
 #: its control thread flushes streams to an iopub thread that its main thread has ended meanwhile.
 _END_IPYKERNEL = (

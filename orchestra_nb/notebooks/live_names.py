@@ -76,6 +76,8 @@ class LiveNotebook:
         self._namespace = namespace
         self._values: dict[str, Value] = {}
         self._routines: dict[int, Routine] = {}
+        #: ids of wrappers that are being looked into, or hold nothing: they may hold each other
+        self._looked_into: set[int] = set()
         #: the scope of the cell, to which the free names of all functions of the notebook belong
         self.home: Home = self
 
@@ -164,6 +166,9 @@ class LiveNotebook:
         known = self._routines.get(id(key))
         if known is not None:
             return known
+        if id(key) in self._looked_into:
+            return None
+        self._looked_into.add(id(key))
         found = tuple(routine for thing in things for routine in self._routines_within(thing))
         if not found:
             return None

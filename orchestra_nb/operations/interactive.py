@@ -103,8 +103,12 @@ class KernelDriver:
         if self.is_inside_run:
             return "by the run that this notebook belongs to"
         from sqlalchemy import make_url
+        from sqlalchemy.exc import ArgumentError
 
-        return make_url(self.settings.resolved_store_url).render_as_string(hide_password=True)
+        try:
+            return make_url(self.settings.resolved_store_url).render_as_string(hide_password=True)
+        except ArgumentError:
+            return "the setting store_url (ORCHESTRA_STORE_URL) is no database URL: runs are not recorded"
 
     def use_cluster(self, cluster: str) -> None:
         """Send later tasks to another cluster: ``"local"``, an address, or a mapping as text.
@@ -119,7 +123,8 @@ class KernelDriver:
         from orchestra_nb.engine.clusters import parse_cluster
         from orchestra_nb.errors import Conflict
 
-        parse_cluster(cluster)
+        if parse_cluster(cluster) == parse_cluster(self.cluster):
+            return  # its values stay at hand
         open_tasks = self.runner.open_tasks()
         if open_tasks:
             names = ", ".join(task.name for task in open_tasks)

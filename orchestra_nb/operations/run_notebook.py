@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 #: What a kernel gets to end its cell after an interrupt.
 GRACE_SECONDS = 5.0
 #: What the runner gets beyond that to write the output notebook and end its kernel, before all is ended by force.
-_EXTRA_SECONDS = 3.0
+_EXTRA_SECONDS = 10.0
 #: What a kernel gets to end in good order after its last cell.
 _SHUTDOWN_SECONDS = 8.0
 

@@ -369,7 +369,7 @@ def test_when_the_command_is_killed_its_run_is_a_crash_and_nothing_of_it_is_left
     running.kill()
 
     end = ended(store, run.run_id)
-    _, alive = psutil.wait_procs([kernel, runner], timeout=30)
+    _, alive = psutil.wait_procs([kernel, runner], timeout=60)
     assert alive == []
     assert (end.state, "SIGKILL" in end.message or "died" in end.message) == (State.CRASHED, True)
     attempt = folder / "data" / "orchestra" / "outputs" / f"{run.run_id}.1.ipynb"

@@ -20,7 +20,7 @@ from orchestra_nb.engine.executors import (
 from orchestra_nb.engine.flow_runner import FlowRunner, Submission
 from orchestra_nb.engine.interactive_run import InteractiveRun
 from orchestra_nb.engine.pending import PendingValue
-from orchestra_nb.errors import TaskCrashed, ValuePending
+from orchestra_nb.errors import InvalidSetting, TaskCrashed, ValuePending
 from orchestra_nb.model.events import Event, RunCreated, RunStateChanged, TaskRunStateChanged
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.retries import RetryPolicy
@@ -70,7 +70,9 @@ class PlayedExecutor:
         self.released.append(key)
 
     def close(self) -> None:
-        self.is_closed = True
+        with self.asked:
+            self.is_closed = True
+            self.asked.notify_all()
 
     def wait_for_start(self, number: int = 1) -> AttemptRequest:
         with self.asked:
@@ -172,7 +174,7 @@ def test_dependent_attempt_is_told_where_its_values_are(stage: Stage) -> None:
     stage.runner.close()
 
 
-def test_lost_cluster_crashes_what_it_had_and_the_next_task_opens_another(stage: Stage) -> None:
+def test_lost_cluster_crashes_what_it_had_and_the_next_task_has_it_connect_anew(stage: Stage) -> None:
     stage.submit("load")
     executor = wait_for_executor(stage)
     executor.wait_for_start()
@@ -190,9 +192,72 @@ def test_lost_cluster_crashes_what_it_had_and_the_next_task_opens_another(stage:
     assert stage.runner.task("running").state is State.CRASHED
     assert stage.runner.task("stale").state is State.CRASHED
     assert "run load again" in stage.runner.task("stale").message
-    assert wait_for_executor(stage, 2).wait_for_start().key == "fresh:1"
+    assert executor.wait_for_start(3).key == "fresh:1"
+    assert executor.released == ["load:1"]
     with pytest.raises(TaskCrashed, match="gone"):
         stage.runner.fetch("load", ["x"])
+    stage.runner.close()
+
+
+def test_task_that_is_run_again_after_a_loss_can_be_stopped(stage: Stage) -> None:
+    """Its new attempt is handed over before the loss of the cluster itself is told."""
+    stage.submit("load")
+    executor = wait_for_executor(stage)
+    executor.wait_for_start()
+    executor.report(AttemptLost(key="load:1", begun=True, state="CRASHED", reason="lost"))
+    executor.wait_for_start(2)
+    executor.report(ClusterChanged(status="lost", detail="lost the Dask scheduler"))
+
+    stage.runner.cancel(["load"], "enough")
+
+    assert stage.runner.wait(["load"], 10)
+    assert stage.runner.task("load").state is State.CANCELLED
+    stage.runner.close()
+
+
+def test_cluster_that_cannot_be_reached_is_not_tried_again_and_again(stage: Stage) -> None:
+    stage.submit("load")
+    executor = wait_for_executor(stage)
+    executor.wait_for_start()
+    executor.report(ClusterChanged(status="starting"))
+
+    executor.report(AttemptLost(key="load:1", begun=False, state="CRASHED", reason="nobody answers"))
+
+    assert stage.runner.wait(["load"], 10)
+    assert stage.runner.task("load").message == "could not be started: nobody answers"
+    assert len(executor.started) == 1
+    stage.runner.close()
+
+
+def test_setting_that_names_no_cluster_ends_the_task_with_its_words() -> None:
+    def refuse() -> PlayedExecutor:
+        raise InvalidSetting("'garbage' names no cluster")
+
+    stage = Stage()
+    stage.runner = FlowRunner(refuse, stage.sink, stage.listener)
+
+    stage.submit("load")
+
+    assert stage.runner.wait(["load"], 10)
+    assert stage.runner.task("load").message == "could not be started: 'garbage' names no cluster"
+    stage.runner.close()
+
+
+def test_replaced_executor_is_closed_when_nothing_needs_its_values(stage: Stage) -> None:
+    stage.submit("load")
+    executor = wait_for_executor(stage)
+    executor.wait_for_start()
+    executor.report(AttemptEnded(key="load:1", outcome=done()))
+    assert stage.runner.wait(["load"], 10)
+    stage.runner.change_executor()
+    stage.submit("fresh")
+    wait_for_executor(stage, 2).wait_for_start()
+    assert not executor.is_closed
+
+    stage.runner.release("load")
+
+    with executor.asked:
+        assert executor.asked.wait_for(lambda: executor.is_closed, 10)
     stage.runner.close()
 
 

@@ -28,8 +28,8 @@ TIMERS = {
 
 
 def eventually(look: Callable[[], T | None]) -> T:
-    """Return what ``look`` finds; a patience of 30 s is for a loaded machine, the fault's own bound is below it."""
-    deadline = time.monotonic() + 30
+    """Return what ``look`` finds; a patience of 60 s is for a loaded machine, the fault's own bound is below it."""
+    deadline = time.monotonic() + 60
     while (found := look()) is None:
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)

@@ -401,3 +401,167 @@ def test_traceback_points_at_the_users_line(kernel: NotebookKernel) -> None:
     task = cell.wait_for("FAILED")
     assert task["error"]["line"] == 4 or task["error"]["line"] == 3
     assert "return v['missing']" in without_colours(task["error"]["traceback"])
+
+
+def test_loop_may_begin_many_tasks_in_one_cell(kernel: NotebookKernel) -> None:
+    loop = "for i in range(3): get_ipython().run_cell_magic('task', {name}, f'{variable}{{i}} = {{i}} * 10')"
+
+    kernel.run(loop.format(name="f't{i}'", variable="v"), cell_id="named")
+    unnamed = kernel.run(loop.format(name="''", variable="w"), cell_id="unnamed")
+
+    assert kernel.value("v0, v2, w0, w2") == "(0, 20, 0, 20)"
+    assert kernel.run("%task t0").error is None
+    tasks = [kernel.displays[item] for item in unnamed.displays if not item.endswith("-outputs")]
+    assert [data["application/vnd.orchestra.run.v1+json"]["task"]["name"] for data in tasks] == ["w0", "w1", "w2"]
+
+
+def test_cell_that_cannot_be_analysed_leaves_the_binding_of_names_alone(kernel: NotebookKernel) -> None:
+    """An AST transformer that raises is taken out by IPython for good."""
+    kernel.run("ip = get_ipython()")
+    kernel.run("ip.user_ns")
+    kernel.run("%time 1 +")
+
+    kernel.run("%%task load\nx = 1")
+
+    assert kernel.value("x") == "1"
+
+
+def test_name_that_ipython_also_has_is_the_users(kernel: NotebookKernel) -> None:
+    kernel.run("open, high = 5, 9")
+
+    kernel.run("%%task range_of_day\nspan = high - open")
+
+    assert kernel.value("span") == "4"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param("if flag: del x", "[1]", id="not-deleted-after-all"),
+        pytest.param("y = 2\nif flag: del y", "[1]", id="bound-and-perhaps-deleted"),
+    ],
+)
+def test_name_is_gone_only_if_the_task_deletes_it(kernel: NotebookKernel, body: str, expected: str) -> None:
+    kernel.run("x, y, flag = [1], 0, False")
+
+    kernel.run(f"%%task clean\n{body}")
+
+    assert kernel.value("x") == expected
+    assert kernel.value("y") == ("2" if "y = 2" in body else "0")
+
+
+def test_deleted_name_is_gone_here_and_for_later_tasks(kernel: NotebookKernel) -> None:
+    kernel.run("x, flag = [1], True")
+    kernel.run("%%task clean\nif flag: del x")
+
+    kernel.run("%%task look\ntry:\n    seen = x\nexcept NameError:\n    seen = 'gone'")
+
+    assert kernel.value("seen") == "'gone'"
+    assert kernel.run("x").error == "NameError: name 'x' is not defined"
+
+
+@pytest.mark.parametrize("change", ["x.append(2)", "x = [*x, 2]", "del x; x = [1, 2]"])
+def test_mended_cell_takes_its_input_as_it_was_before_it_failed(kernel: NotebookKernel, change: str) -> None:
+    kernel.run("x = [1]")
+    for _ in range(2):
+        kernel.run(f"%%task extend\n{change}\n1 / 0", cell_id="extend").wait_for("FAILED")
+
+    kernel.run(f"%%task extend\n{change}", cell_id="extend").wait_for("COMPLETED")
+
+    assert kernel.value("x") == "[1, 2]"
+
+
+def test_pending_name_can_be_deleted_without_waiting(kernel: NotebookKernel) -> None:
+    kernel.run("%%task bad\nx = 1 / 0").wait_for("FAILED")
+
+    assert kernel.run("del x").error is None
+    assert kernel.run("x").error == "NameError: name 'x' is not defined"
+
+
+def test_captured_cell_does_not_take_the_updates_of_others(kernel: NotebookKernel, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    cell = kernel.run(f"%%task slow\nimport os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)\ny = 1")
+    cell.wait_for("RUNNING")
+
+    kernel.run(
+        f"%%capture taken\nfrom orchestra_nb.operations.interactive import wait_for_tasks\n"
+        f"open({str(gate)!r}, 'w').close()\ndone = wait_for_tasks()"
+    )
+
+    assert cell.wait_for("COMPLETED")["name"] == "slow"
+    assert kernel.value("len(taken.outputs)") == "0"
+
+
+def test_local_task_shows_its_last_expression(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task here --local\na = 5\na + 1")
+
+    assert cell.plain == [{"text/plain": "6"}]
+
+
+def test_second_run_says_that_it_waits_for_the_first(kernel: NotebookKernel, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    kernel.run(f"%%task again\nimport os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)\ny = 1")
+
+    second = kernel.run("%%task again\ny = 2")
+
+    assert second.task["message"] == "waits for its earlier run"
+    gate.touch()
+    assert kernel.value("y") == "2"
+
+
+@pytest.mark.parametrize("line", ["%task it's", "%orchestra it's"])
+def test_open_quote_is_a_usage_error(kernel: NotebookKernel, line: str) -> None:
+    assert (kernel.run(line).error or "").startswith("UsageError: A quote in")
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        pytest.param("%%task cl --re", "--retries", id="option"),
+        pytest.param("# prices\n%%task cl --re", "--retries", id="below-a-comment"),
+        pytest.param("%%task cl --in pri", "prices", id="variable"),
+    ],
+)
+def test_task_line_is_completed(kernel: NotebookKernel, code: str, expected: str) -> None:
+    kernel.run("prices = 1")
+
+    kernel.client.complete(code, len(code))
+
+    assert expected in kernel.client.get_shell_msg(timeout=30)["content"]["matches"]
+
+
+def test_naming_the_present_cluster_again_keeps_its_values(kernel: NotebookKernel) -> None:
+    kernel.run("%%task one\nnumbers = [1]").wait_for("COMPLETED")
+
+    kernel.run("%orchestra cluster local  # as before")
+    kernel.run("%%task two\ntotal = sum(numbers)").wait_for("COMPLETED")
+
+    assert kernel.value("total") == "1"
+
+
+def test_edited_module_is_the_same_on_every_worker(kernel: NotebookKernel, tmp_path: Path) -> None:
+    module = tmp_path / "edited_here.py"
+    module.write_text("VALUE = 1\n")
+    kernel.run(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport edited_here")
+    cells = "%%task look\nimport edited_here\nseen = edited_here.VALUE"
+    for _ in range(3):
+        kernel.run(cells).wait_for("COMPLETED")
+
+    module.write_text("VALUE = 222\n")
+
+    for _ in range(4):
+        kernel.run(cells)
+        assert kernel.value("seen") == "222"
+
+
+def test_extension_can_be_unloaded_and_loaded_again(tmp_path: Path) -> None:
+    with NotebookKernel(tmp_path) as kernel:
+        kernel.run("%%task one\nx = 1").wait_for("COMPLETED")
+
+        assert kernel.run("%unload_ext orchestra_nb").error is None
+        assert "not found" in (kernel.run("%%task two\ny = 1").error or "")
+        assert kernel.run("%load_ext orchestra_nb").error is None
+        assert kernel.run("%reload_ext orchestra_nb").error is None
+
+        kernel.run("%%task two\ny = 2")
+        assert kernel.value("y") == "2"

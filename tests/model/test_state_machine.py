@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestra_nb.model.outcomes import Outcome
@@ -250,7 +250,9 @@ def stories(draw: st.DrawFn) -> list[tuple[str, str, int]]:
     return draw(st.lists(st.tuples(st.sampled_from(kinds), st.sampled_from(NAMES), st.integers(0, 3)), max_size=60))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(
+    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(stories(), st.integers(0, 3), st.integers(0, 2))
 def test_any_story_keeps_the_invariants(story: list[tuple[str, str, int]], retries: int, budget: int) -> None:
     """One terminal state (I1), bounded attempts (I4), a path of the state graph (I7), whatever happens."""

@@ -96,7 +96,7 @@ class CellWorker:
     def close(self) -> None:
         self._connection.close()
         try:
-            assert self.process.wait(timeout=20) == 0
+            assert self.process.wait(timeout=60) == 0
         finally:
             self.process.kill()
             self.process.wait()
@@ -136,7 +136,7 @@ def stop_cell(task: CellTask, delay_seconds: float) -> tuple[str, dict[str, Any]
     begun.wait()
     threading.Event().wait(delay_seconds)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(StopTask))
-    thread.join(20)
+    thread.join(60)
     if thread.is_alive():
         return "still running", {}
     return (ended or ["StopTask outside of run"])[0], process_state()

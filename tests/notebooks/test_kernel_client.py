@@ -79,7 +79,7 @@ def test_the_end_of_a_kernel_is_told_with_its_cause_and_what_it_had_shown_is_kep
     async def scenario() -> tuple[str, list[Message]]:
         async with started_kernel(tmp_path) as (client, messages):
             with pytest.raises(KernelDied) as died:
-                await client.execute(f"display('before')\nimport time; time.sleep(0.3)\n{code}")
+                await client.execute(f"display('before')\nimport time; time.sleep(1)\n{code}")
             return str(died.value.death), messages
 
     death, messages = asyncio.run(scenario())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestra_nb.errors import InvalidParameters
@@ -227,7 +227,7 @@ def test_other_languages_take_any_name() -> None:
         check_parameters(None, {"x; rm -rf": 1}, language="bash")
 
 
-@settings(deadline=None, derandomize=True, database=None)
+@settings(deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.one_of(
         st.text(max_size=8),

@@ -26,7 +26,7 @@ from orchestra_nb.version import __version__
 STREAM = ("orchestra", "api", "v1", "stream")
 
 #: No test waits so long; a message that does not come is a failure, not a hang.
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 async def next_message(socket) -> dict:

@@ -139,7 +139,7 @@ def test_only_log_lines_are_dropped_when_memory_is_full_and_the_log_says_how_man
         with closing(StoreSink(store, max_pending_log_characters=10_000)) as sink, caplog.at_level(logging.ERROR):
             for event in created(run_of("run")):
                 sink.emit(event)
-            assert not sink.flush(0.3)  # the first batch is under way and waits
+            assert not sink.flush(2)  # the first batch is under way and waits
             for number in range(1_000):
                 sink.emit(LogsWritten(lines=(line_of(f"{number:0800}"),)))
                 sink.emit(created(task_of(f"t{number}"))[0])
