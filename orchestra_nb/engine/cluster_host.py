@@ -145,7 +145,7 @@ class ClusterHost:
             worker.order({"stop": key, "state": state, "grace": grace_seconds})
 
     def _write_record(self) -> None:
-        if not self._order.done():
+        if not self._order.done() or self._ending.is_set():
             return
         order = self._order.result()
         record = LocalCluster(

@@ -9,6 +9,7 @@ round trip is needed. Where nothing was told, the ledger on the scheduler is ask
 from __future__ import annotations
 
 import asyncio
+import logging
 import pickle
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -46,6 +47,8 @@ _CLOSE_GRACE_SECONDS = 2.0
 _CLOSE_TIMEOUT_SECONDS = 10.0
 #: Stops that come within so long go out together: a slot that one gives back is not for the next of them.
 _STOP_BATCH_SECONDS = 0.005
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -173,7 +176,14 @@ class DaskExecutor:
 
     def _run_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
+        # what Dask leaves half done when a connection breaks is not the user's to read
+        loop.set_exception_handler(lambda loop, context: _log.debug("In Dask's loop: %s", context.get("message")))
         loop.run_forever()
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=1))
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
         if self._loop is not None:
