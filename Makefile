@@ -110,18 +110,18 @@ $(STAMPS)/venv:
 $(STAMPS)/use: pyproject.toml | $(STAMPS)/venv
 	@if [ ! $(STAMPS)/develop -nt pyproject.toml ]; then \
 	  echo "Installing Orchestra NB and what it needs into .venv (a few minutes the first time)"; \
-	  HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(PIP) install --quiet --editable '.[lab,examples,build]'; \
+	  scripts/install_editable.sh lab,examples,build; \
 	fi
 	@touch $@
 
 $(STAMPS)/develop: pyproject.toml | $(STAMPS)/venv
 	@echo "Installing Orchestra NB with its tools and tests into .venv (a few minutes the first time)"
-	@HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(PIP) install --quiet --editable '.[dev]'
+	@scripts/install_editable.sh dev
 	@python -m bash_kernel.install --sys-prefix > /dev/null
 	@touch $@
 
 $(STAMPS)/docs: pyproject.toml | $(STAMPS)/venv
-	@HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(PIP) install --quiet --editable '.[docs]'
+	@scripts/install_editable.sh docs
 	@touch $@
 
 # jlpm comes with jupyter-builder, which both ways to install bring.

@@ -65,6 +65,10 @@ export function addCommands(options: ICommandOptions): WidgetTracker<MainAreaWid
   const logs = new LogTabs(options);
   const chooser = new RunChooser(options);
   const isRun = (run: IRun): boolean => run.run_id !== '';
+  const isActive = (run: IRun): boolean => isLive(run.state);
+  // The palette asks which run is meant, and shows the label among those of all extensions.
+  const label = (ofRow: string, ofAny: string) => (args: unknown) =>
+    readFields(args)?.fromRow === true ? ofRow : ofAny;
 
   commands.addCommand(CommandIDs.openPanel, {
     label: trans.__('Show Orchestra Runs'),
@@ -74,9 +78,10 @@ export function addCommands(options: ICommandOptions): WidgetTracker<MainAreaWid
     execute: () => app.shell.activateById(PANEL_ID)
   });
   commands.addCommand(CommandIDs.openRun, {
-    label: trans.__('Open Executed Notebook'),
+    label: label(trans.__('Open Executed Notebook'), trans.__('Open Notebook of Orchestra Run…')),
     caption: trans.__('Open the executed notebook of a run, or its logs where there is none'),
     describedBy: { args: RUN_ARGS },
+    isVisible: args => chooser.hasChoice(args, isRun),
     execute: async args => {
       const runId = await chooser.choose(args, trans.__('Open a run'), isRun);
       if (runId !== null && !(await openNotebook(options, runId))) {
@@ -85,9 +90,10 @@ export function addCommands(options: ICommandOptions): WidgetTracker<MainAreaWid
     }
   });
   commands.addCommand(CommandIDs.openLogs, {
-    label: trans.__('Show Logs of Run'),
+    label: label(trans.__('Show Logs of Run'), trans.__('Show Logs of Orchestra Run…')),
     caption: trans.__('Show the log lines of a run as they come'),
     describedBy: { args: LOGS_ARGS },
+    isVisible: args => chooser.hasChoice(args, isRun),
     execute: async args => {
       const runId = await chooser.choose(args, trans.__('Show the logs of a run'), isRun);
       if (runId !== null) {
@@ -96,15 +102,11 @@ export function addCommands(options: ICommandOptions): WidgetTracker<MainAreaWid
     }
   });
   commands.addCommand(CommandIDs.cancelRun, {
-    label: trans.__('Cancel Run…'),
+    label: label(trans.__('Cancel Run…'), trans.__('Cancel Orchestra Run…')),
     caption: trans.__('Ask a run to stop'),
     describedBy: { args: RUN_ARGS },
-    isVisible: args => {
-      const run = chooser.runOfRow(args);
-      return run === undefined || isLive(run.state);
-    },
+    isVisible: args => chooser.hasChoice(args, isActive),
     execute: async args => {
-      const isActive = (run: IRun): boolean => isLive(run.state);
       const runId = await chooser.choose(args, trans.__('Cancel a run'), isActive);
       if (runId !== null) {
         await cancelRun(options, runId);
@@ -132,7 +134,7 @@ class RunChooser {
     title: string,
     accept: (run: IRun) => boolean
   ): Promise<string | null> {
-    const given = readTextOrNull(readFields(args)?.runId) ?? this.runOfRow(args)?.run_id;
+    const given = readTextOrNull(readFields(args)?.runId) ?? this._runOfRow(args)?.run_id;
     if (given !== undefined) {
       return given;
     }
@@ -153,7 +155,16 @@ class RunChooser {
     return index < 0 ? null : runs[index].run_id;
   }
 
-  runOfRow(args: unknown): IRun | undefined {
+  /** Tell whether the run that is meant, or any that is known where none is, is acceptable. */
+  hasChoice(args: unknown, accept: (run: IRun) => boolean): boolean {
+    if (readTextOrNull(readFields(args)?.runId) !== null) {
+      return true;
+    }
+    const row = this._runOfRow(args);
+    return row === undefined ? this._options.runs.runs.some(accept) : accept(row);
+  }
+
+  private _runOfRow(args: unknown): IRun | undefined {
     if (readFields(args)?.fromRow !== true) {
       return undefined;
     }

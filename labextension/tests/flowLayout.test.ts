@@ -44,6 +44,28 @@ test('an edge over several columns runs past the boxes between', () => {
   }
 });
 
+test('the height holds the edges that run below the lowest box, and single tasks stand below them', () => {
+  // The quickstart: the edges from load to figure and to report run around the three models.
+  const arms = ['linear', 'forest', 'boosting'];
+  const ends = ['figure', 'report'];
+  const links = arms.flatMap((arm): [string, string][] => [
+    ['load', arm],
+    ...ends.map((end): [string, string] => [arm, end])
+  ]);
+  links.push(...ends.map((end): [string, string] => ['load', end]));
+  const ids = ['load', ...arms, ...ends];
+
+  const { nodes, routes, height } = layOut(ids, links, SIZES);
+  const withSingle = layOut([...ids, 'single'], links, SIZES);
+
+  const ys = routes.flatMap(route => route.points.map(point => point.y));
+  const lowestBox = Math.max(...[...nodes.values()].map(({ y }) => y + SIZES.nodeHeight));
+  expect(Math.min(...ys)).toBeGreaterThanOrEqual(0);
+  expect(Math.max(...ys)).toBeGreaterThan(lowestBox);
+  expect(height).toBeGreaterThan(Math.max(...ys));
+  expect(withSingle.nodes.get('single')?.y).toBe(height + SIZES.rowGap);
+});
+
 test('an order without crossings is found', () => {
   const layout = layOut([...'abcxyz'], edges('a>z b>y c>x'), SIZES);
 

@@ -206,7 +206,7 @@ class CellSession:
             upstream=upstream,
             cell_id=origin.cell_id,
             tags=line.tags,
-            message=self._waiting_words(upstream, earlier),
+            message=self._runner.waiting_words(upstream, earlier),
         )
 
     def _earlier_run(self, name: str, origin: CellOrigin) -> tuple[str, ...]:
@@ -298,12 +298,6 @@ class CellSession:
                 earlier=plan.taken.get(output, self._namespace[output]) if stays else NOTHING,
                 before=plan.taken.get(output, NOTHING),
             )
-
-    def _waiting_words(self, upstream: Sequence[str], earlier: Sequence[str]) -> str:
-        waiting = [task.name for task in map(self._runner.task, upstream) if not task.state.is_terminal]
-        if any(not self._runner.task(task_run_id).state.is_terminal for task_run_id in earlier):
-            waiting.append("its earlier run")
-        return f"waits for {', '.join(waiting)}" if waiting else ""
 
     # --- binding
 

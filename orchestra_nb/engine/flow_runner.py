@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+import msgspec
+
 from orchestra_nb.engine.executors import (
     AttemptBegan,
     AttemptBody,
@@ -29,10 +31,10 @@ from orchestra_nb.engine.executors import (
     Executor,
     ExecutorEvent,
 )
+from orchestra_nb.engine.task_log import TaskLog
 from orchestra_nb.errors import OrchestraError, TaskCrashed
 from orchestra_nb.model.events import (
     EventSink,
-    LogsWritten,
     TaskRunCreated,
     TaskRunStateChanged,
     apply_to_task,
@@ -140,6 +142,7 @@ class FlowRunner:
         self._records: dict[str, TaskRun] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._submissions: dict[str, Submission] = {}
+        self._logs: dict[str, TaskLog] = {}
         self._executor: Executor | None = None
         #: whether the executor has not reached its cluster yet
         self._is_connecting = False
@@ -173,6 +176,13 @@ class FlowRunner:
     def task(self, task_run_id: str) -> TaskRun:
         """Return the newest record of a task run."""
         return self._records[task_run_id]
+
+    def waiting_words(self, upstream: Sequence[str], after: Sequence[str]) -> str:
+        """Return what a task that needs these waits for now, in people's words; empty when for nothing."""
+        waiting = [task.name for task in map(self.task, upstream) if not task.state.is_terminal]
+        if any(not self.task(task_run_id).state.is_terminal for task_run_id in after):
+            waiting.append("its earlier run")
+        return f"waits for {', '.join(waiting)}" if waiting else ""
 
     def tasks_of(self, run_id: str) -> list[TaskRun]:
         """Return the newest records of all tasks of a run, in order of submission."""
@@ -308,11 +318,11 @@ class FlowRunner:
             case AttemptBegan(key=key, worker=worker, at=at):
                 self._decide(AttemptSeenRunning(key, worker, at))
             case AttemptShowed(key=key, outputs=outputs, lines=lines):
-                if lines:
-                    self._sink.emit(LogsWritten(lines=lines))
                 task_run_id = self._keys.get(key)
-                if outputs and task_run_id is not None:
-                    self._listener.task_showed(task_run_id, outputs)
+                if task_run_id is not None:
+                    self._log_of(task_run_id).take(outputs, lines)
+                    if outputs:
+                        self._listener.task_showed(task_run_id, outputs)
             case AttemptEnded(key=key, outcome=outcome):
                 task_run_id = self._keys.pop(key, None)
                 if task_run_id is not None:
@@ -345,6 +355,11 @@ class FlowRunner:
                     self._lose_values(executor)
                     self._decide(ExecutorVanished(detail or "lost the cluster"))
                 self._listener.cluster_changed(event)
+
+    def _log_of(self, task_run_id: str) -> TaskLog:
+        if task_run_id not in self._logs:
+            self._logs[task_run_id] = TaskLog(self._records[task_run_id], self._sink.emit)
+        return self._logs[task_run_id]
 
     def _lose_values(self, lost: Executor) -> None:
         for task_run_id, (key, executor) in list(self._values.items()):
@@ -389,8 +404,25 @@ class FlowRunner:
             self._changed.notify_all()
         if record.state.is_terminal:
             self._submissions.pop(change.task_run_id, None)
+            log = self._logs.pop(change.task_run_id, None)
+            if log is not None:
+                log.end()
+            self._renew_waiting_words(change.task_run_id)
             self._listener.task_ended(record, self._outcomes.get(change.task_run_id))
         else:
+            self._listener.task_changed(record)
+
+    def _renew_waiting_words(self, ended: str) -> None:
+        """Say of the tasks that waited for this one what they wait for now; for display, it is no change of state."""
+        for submission in list(self._submissions.values()):
+            plan = submission.plan
+            record = self._records[plan.task_run_id]
+            if record.state is not State.PENDING or ended not in (*plan.upstream, *plan.after):
+                continue
+            with self._changed:
+                words = self.waiting_words(plan.upstream, plan.after)
+                record = msgspec.structs.replace(record, message=words)
+                self._records[plan.task_run_id] = record
             self._listener.task_changed(record)
 
     def _start(self, task_run_id: str, key: str, attempt: int) -> None:

@@ -5,7 +5,8 @@ It is started under a sentinel by :mod:`orchestra_nb.engine.notebook_host`, runs
 made ready while it boots.
 
 Task cells that were started are waited for also after a cell has failed: they run on the cluster, and what they did
-is told. When the kernel is dead nobody can wait for them; whoever drives the run ends their records.
+is told. When the run is stopped they are cancelled, and within the grace their end is waited for, so that the output
+notebook shows it. When the kernel is dead nobody can wait for them; whoever drives the run ends their records.
 """
 
 from __future__ import annotations
@@ -51,6 +52,13 @@ _WAIT_CODE = (
     "import orchestra_nb.operations.interactive as _interactive\n"
     "assert _interactive.wait_for_tasks(), 'tasks did not end'\n"
 )
+#: Run in the kernel when the run is stopped: an interrupt cancels the tasks only where user code does not catch it.
+_STOP_CODE = (
+    "import orchestra_nb.operations.interactive as _interactive\n"
+    "assert _interactive.stop_tasks({seconds!r}), 'tasks did not end'\n"
+)
+#: What of the grace is left to the kernel's answer when its tasks do not end.
+_ANSWER_SECONDS = 0.3
 #: How long a kernel may take to end when asked, before it is killed.
 _SHUTDOWN_SECONDS = 5.0
 #: How often the output notebook is written, and log lines are reported, while the notebook runs.
@@ -78,6 +86,7 @@ class NotebookRunner:
         self._send = send
         self._may_begin = asyncio.Event()
         self._stop: Stop | None = None
+        self._stop_deadline = 0.0
         self._has_started = False
         self._is_running_cells = False
         self._attempt: asyncio.Task[Finished] | None = None
@@ -104,6 +113,7 @@ class NotebookRunner:
         """Interrupt the kernel, kill it after the grace, and have the attempt end; a later, shorter grace holds too."""
         if self._stop is None or stop is _HOST_GONE:
             self._stop = stop
+        self._stop_deadline = asyncio.get_running_loop().time() + stop.grace_seconds
         self._execution.is_stopping = True
         if not self._is_running_cells:
             if self._attempt is not None and self._has_started:
@@ -172,6 +182,9 @@ class NotebookRunner:
             with contextlib.suppress(KernelDied, RunStopped):
                 await self._wait_for_tasks(client)
             raise
+        except RunStopped:
+            await self._stop_tasks(client)
+            raise
         if early_end is None or not early_end.is_kernel_ending:
             await self._wait_for_tasks(client)
         return "" if early_end is None else f"{spec.flow_name} ended itself: {early_end.by}"
@@ -209,10 +222,26 @@ class NotebookRunner:
             return
         reply = await client.execute(_WAIT_CODE, silent=True)
         if self._stop is not None:
+            await self._stop_tasks(client)
             raise RunStopped
         if reply["status"] != "ok":
             what = f"{reply.get('ename')}: {reply.get('evalue')}"
             self._execution.write_log(f"The end of the tasks was not awaited: {what}", "orchestra", logging.ERROR)
+
+    async def _stop_tasks(self, client: KernelClient) -> None:
+        """Cancel the tasks that were announced and wait for their last displays, for no longer than the grace."""
+        if not self._children.tasks:
+            return
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self._stop_deadline):
+                for _ in range(2):  # the interrupt may come only now, when the cell ended by itself
+                    rest = self._stop_deadline - loop.time() - _ANSWER_SECONDS
+                    if rest <= 0:
+                        return
+                    reply = await client.execute(_STOP_CODE.format(seconds=round(rest, 2)), silent=True)
+                    if reply["status"] == "ok":
+                        return
 
     async def _interrupt(self, grace_seconds: float) -> None:
         assert self._process is not None

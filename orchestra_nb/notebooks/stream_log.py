@@ -24,8 +24,11 @@ class StreamLog:
         Called with the lines of a batch, in order.
     """
 
-    def __init__(self, run_id: str, write: Callable[[tuple[LogLine, ...]], None]) -> None:
+    def __init__(
+        self, run_id: str, write: Callable[[tuple[LogLine, ...]], None], task_run_id: str | None = None
+    ) -> None:
         self._run_id = run_id
+        self._task_run_id = task_run_id
         self._write = write
         self._partial: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}
@@ -61,6 +64,15 @@ class StreamLog:
             return
         level = logging.WARNING if stream == "stderr" else logging.INFO
         if count == MAX_CELL_LINES:
-            line, level = f"{source} prints more than this: see the output notebook", logging.WARNING
+            line, level = f"{source} prints more than this: see the notebook", logging.WARNING
         message = storable_text(line[:_MAX_LINE_CHARACTERS])
-        self._batch.append(LogLine(run_id=self._run_id, at=at, message=message, level=level, logger=source))
+        self._batch.append(
+            LogLine(
+                run_id=self._run_id,
+                task_run_id=self._task_run_id,
+                at=at,
+                message=message,
+                level=level,
+                logger=source,
+            )
+        )

@@ -12,6 +12,7 @@ import contextlib
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -159,10 +160,15 @@ class KernelDriver:
 
     def wait(self, timeout_seconds: float | None) -> bool:
         """Wait until all tasks have ended, and what they did is shown and durable; False when time ran out."""
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+
+        def at_most(seconds: float) -> float:
+            return seconds if deadline is None else max(0.0, min(seconds, deadline - time.monotonic()))
+
         if not self.session.wait(None, timeout_seconds):
             return False
-        self.flush(5.0)
-        return self._sink.flush(30.0)
+        self.flush(at_most(5.0))
+        return self._sink.flush(at_most(30.0))
 
     # --- the end
 
@@ -252,3 +258,10 @@ def wait_for_tasks(timeout_seconds: float | None = None) -> bool:
     The end of a notebook run: it calls this in its kernel after the last cell.
     """
     return _current is None or _current.wait(timeout_seconds)
+
+
+def stop_tasks(timeout_seconds: float) -> bool:
+    """Cancel all tasks of this kernel and wait as :func:`wait_for_tasks`: the end of a notebook run that is stopped."""
+    if _current is not None:
+        _current.session.cancel(None, "the kernel was interrupted")
+    return wait_for_tasks(timeout_seconds)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -209,3 +212,53 @@ def test_a_failing_cell_outweighs_its_tasks_which_are_waited_for(tmp_path: Path)
         "ZeroDivisionError: division by zero (cell 3, line 1)",
     )
     assert tasks(ran) == {"slow": "COMPLETED"}
+
+
+_ENDLESS_TASK = "%%task endless\nimport pathlib, time\npathlib.Path('began').touch()\nwhile True:\n    time.sleep(0.05)"
+_STOPPED_WHEN = {
+    "in a cell": "import time\nopen('last', 'w').close()\ntime.sleep(600)",
+    "in a cell that catches it": (
+        "import time\ntry:\n    open('last', 'w').close()\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    pass"
+    ),
+    "in the wait after the last cell": "open('last', 'w').close()",
+}
+
+
+@pytest.mark.parametrize("last", list(_STOPPED_WHEN.values()), ids=list(_STOPPED_WHEN))
+def test_a_cancelled_run_shows_its_tasks_as_cancelled(tmp_path: Path, last: str) -> None:
+    source = write_notebook(tmp_path / "report.ipynb", "%load_ext orchestra_nb", _ENDLESS_TASK, last)
+    command = [sys.executable, "-m", "orchestra_nb", "run", str(source), "out.ipynb", "--json"]
+    environ = {**os.environ, "JUPYTER_DATA_DIR": str(tmp_path / "data")}
+    running = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ
+    )
+    try:
+        _wait_until(lambda: (tmp_path / "began").exists() and (tmp_path / "last").exists())
+        time.sleep(0.5)
+        running.send_signal(signal.SIGINT)
+        stdout, stderr = running.communicate(timeout=60)
+    finally:
+        running.kill()
+        running.communicate()
+
+    assert running.returncode == 130, stderr
+    document = json.loads(stdout)
+    assert document["state"] == "CANCELLED"
+    line = _task_line(tmp_path / "out.ipynb")
+    shown = line["application/vnd.orchestra.run.v1+json"]
+    assert (shown["task"]["state"], shown["live"]) == ("CANCELLED", False)
+    assert "Cancelled" in "".join(line["text/html"])
+    assert "Cancelling" not in str(line)
+    assert [task["state"] for task in document["tasks"]] == ["CANCELLED"]
+
+
+def _task_line(path: Path) -> dict[str, Any]:
+    """The first display under the second cell."""
+    return dict(json.loads(path.read_text())["cells"][1]["outputs"][0]["data"])
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happens"
+        time.sleep(0.05)

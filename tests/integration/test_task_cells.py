@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from integration.notebook_kernel import NotebookKernel, without_colours
 
+from orchestra_nb.operations.opening import open_store
+from orchestra_nb.settings import load_settings
+
 
 @pytest.fixture(scope="module")
 def shared_kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookKernel]:
@@ -565,3 +568,28 @@ def test_extension_can_be_unloaded_and_loaded_again(tmp_path: Path) -> None:
 
         kernel.run("%%task two\ny = 2")
         assert kernel.value("y") == "2"
+
+
+def test_what_a_task_prints_and_logs_is_in_the_log_of_its_run(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task talks\nimport logging\nprint('one')\nlogging.warning('two')\nprint('three', end='')")
+    task = cell.wait_for("COMPLETED")
+    store = open_store(load_settings())
+
+    def lines() -> list[tuple[str, int]]:
+        found = store.log_lines(task["run_id"], task_run_id=task["task_run_id"])
+        return [(line.message, line.level) for _, line in found]
+
+    kernel.wait_until(lambda: len(lines()) == 3)
+    assert sorted(lines()) == [("one", 20), ("three", 20), ("two", 30)]
+
+
+def test_waiting_task_says_what_it_still_waits_for(kernel: NotebookKernel, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    wait = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)\n"
+    kernel.run("%%task quick\nfast = 1")
+    kernel.run(f"%%task gated\n{wait}slow = 2")
+    both = kernel.run("%%task both\ntotal = fast + slow")
+
+    kernel.wait_until(lambda: both.task["message"] == "waits for gated")
+    gate.touch()
+    assert kernel.value("total") == "3"

@@ -287,7 +287,7 @@ def test_endless_lines_are_in_the_notebook_and_bounded_in_the_log(start: Start) 
 
     lines = [line for event in attempt.events if isinstance(event, LogsWritten) for line in event.lines]
     assert len(lines) == 2_000
-    assert lines[-1].message == "cell 1 prints more than this: see the output notebook"
+    assert lines[-1].message == "cell 1 prints more than this: see the notebook"
     assert attempt.text(0).endswith("\n99999\n")
 
 

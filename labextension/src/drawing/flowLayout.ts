@@ -68,7 +68,7 @@ export function layOut(
   const linked = new Set(kept.flat());
   const { layers, chains } = buildPlaces(ids, kept, layerOf, linked);
   orderPlaces(layers);
-  spreadPlaces(layers, sizes);
+  const linkedHeight = spreadPlaces(layers, sizes);
 
   const nodes = new Map<string, IPoint>();
   for (const place of layers.flat()) {
@@ -80,13 +80,14 @@ export function layOut(
     }
   }
   const single = ids.filter(id => !linked.has(id));
-  placeSingles(single, Math.max(layers.length, 4), nodes, sizes);
+  const singlesTop = linkedHeight === 0 ? 0 : linkedHeight + sizes.rowGap;
+  placeSingles(single, singlesTop, Math.max(layers.length, 4), nodes, sizes);
   const corners = [...nodes.values()];
   return {
     nodes,
     routes: chains.map(chain => route(chain, sizes)),
     width: Math.max(0, ...corners.map(corner => corner.x + sizes.nodeWidth)),
-    height: Math.max(0, ...corners.map(corner => corner.y + sizes.nodeHeight))
+    height: Math.max(linkedHeight, ...corners.map(corner => corner.y + sizes.nodeHeight))
   };
 }
 
@@ -237,8 +238,11 @@ function barycentre(place: IPlace, neighbours: readonly IPlace[]): number {
     : neighbours.reduce((sum, neighbour) => sum + neighbour.order, 0) / neighbours.length;
 }
 
-/** Give all places their centres: as near to their neighbours as the order and the gaps allow. */
-function spreadPlaces(layers: readonly IPlace[][], sizes: ILayoutSizes): void {
+/**
+ * Give all places their centres: as near to their neighbours as the order and the gaps allow. Returns the height that
+ * the boxes and the bends take together.
+ */
+function spreadPlaces(layers: readonly IPlace[][], sizes: ILayoutSizes): number {
   const height = (place: IPlace): number => (place.id === null ? BEND_HEIGHT : sizes.nodeHeight);
   const gap = (a: IPlace, b: IPlace): number => (height(a) + height(b)) / 2 + sizes.rowGap;
   for (const layer of layers) {
@@ -257,8 +261,10 @@ function spreadPlaces(layers: readonly IPlace[][], sizes: ILayoutSizes): void {
       settle(layer, wanted, gap);
     }
   }
-  const top = Math.min(...layers.flat().map(place => place.y - height(place) / 2));
-  layers.flat().forEach(place => (place.y -= top));
+  const places = layers.flat();
+  const top = Math.min(...places.map(place => place.y - height(place) / 2));
+  places.forEach(place => (place.y -= top));
+  return Math.ceil(Math.max(0, ...places.map(place => place.y + height(place) / 2)));
 }
 
 /**
@@ -295,12 +301,11 @@ function settle(
 
 function placeSingles(
   ids: readonly string[],
+  top: number,
   columns: number,
   nodes: Map<string, IPoint>,
   sizes: ILayoutSizes
 ): void {
-  const bottoms = [...nodes.values()].map(corner => corner.y + sizes.nodeHeight + sizes.rowGap);
-  const top = Math.max(0, ...bottoms);
   ids.forEach((id, index) => {
     nodes.set(id, {
       x: (index % columns) * (sizes.nodeWidth + sizes.layerGap),
