@@ -73,7 +73,8 @@ class CellDisplays:
         self._extra: dict[str, Callable[[], Bundle]] = {}
         self._dirty_extra: set[str] = set()
         self._wake = threading.Event()
-        self._is_flushed = threading.Condition(self._lock)
+        #: held while changes are sent, so that an older one never comes after a newer one
+        self._sending = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def open(self, task: TaskRun) -> None:
@@ -152,10 +153,8 @@ class CellDisplays:
                     self._mark(self._dirty_lines, task_run_id)
 
     def flush(self, timeout_seconds: float) -> None:
-        """Wait until all changes so far have been sent."""
-        with self._lock:
-            self._wake.set()
-            self._is_flushed.wait_for(lambda: not self._has_dirt() or self._thread is None, timeout_seconds)
+        """Send all changes so far, in this thread."""
+        self._send_changes()
 
     # --- the pump
 
@@ -168,9 +167,6 @@ class CellDisplays:
             self._thread.start()
         self._wake.set()
 
-    def _has_dirt(self) -> bool:
-        return bool(self._dirty_lines & self._open or self._dirty_outputs & self._open or self._dirty_extra)
-
     def _pump(self) -> None:
         pause = threading.Event()
         while True:
@@ -180,23 +176,23 @@ class CellDisplays:
             pause.wait(UPDATE_SECONDS)
 
     def _send_changes(self) -> None:
-        with self._lock:
-            lines = [self._tasks[key] for key in self._dirty_lines & self._open]
-            outputs = {key: self._outputs[key].merged() for key in self._dirty_outputs & self._open}
-            extra = [(key, self._extra[key]) for key in self._dirty_extra]
-            self._dirty_lines -= self._open
-            self._dirty_outputs -= self._open
-            self._dirty_extra.clear()
-            cluster = self._cluster
-        for task in lines:
-            self._publish(self._line_bundle(task, cluster), _line_id(task.task_run_id), update=True)
-        for key, shown in outputs.items():
-            self._publish(outputs_bundle(shown), _outputs_id(key), update=True)
-        for key, bundle in extra:
-            self._publish(bundle(), key, update=True)
-        with self._lock:
-            self._forget_ended()
-            self._is_flushed.notify_all()
+        with self._sending:
+            with self._lock:
+                lines = [self._tasks[key] for key in self._dirty_lines & self._open]
+                outputs = {key: self._outputs[key].merged() for key in self._dirty_outputs & self._open}
+                extra = [(key, self._extra[key]) for key in self._dirty_extra]
+                self._dirty_lines -= self._open
+                self._dirty_outputs -= self._open
+                self._dirty_extra.clear()
+                cluster = self._cluster
+            for task in lines:
+                self._publish(self._line_bundle(task, cluster), _line_id(task.task_run_id), update=True)
+            for key, shown in outputs.items():
+                self._publish(outputs_bundle(shown), _outputs_id(key), update=True)
+            for key, bundle in extra:
+                self._publish(bundle(), key, update=True)
+            with self._lock:
+                self._forget_ended()
 
     def _forget_ended(self) -> None:
         """Drop what has been shown for good; the lock is held."""

@@ -143,6 +143,8 @@ class FlowRunner:
         self._outcomes: dict[str, Outcome] = {}
         self._submissions: dict[str, Submission] = {}
         self._logs: dict[str, TaskLog] = {}
+        #: ids of the tasks that have ended and of whose end the listener was told
+        self._ended: set[str] = set()
         self._executor: Executor | None = None
         #: whether the executor has not reached its cluster yet
         self._is_connecting = False
@@ -203,10 +205,13 @@ class FlowRunner:
             ]
 
     def wait(self, task_run_ids: Collection[str], timeout_seconds: float | None = None) -> bool:
-        """Wait until all of these tasks have ended; False when the time was not enough. Can be interrupted."""
+        """Wait until all of these tasks have ended, and the listener was told; False when the time was not enough.
+
+        Can be interrupted.
+        """
         with self._changed:
             return self._changed.wait_for(
-                lambda: all(self._records[task_run_id].state.is_terminal for task_run_id in task_run_ids),
+                lambda: all(task_run_id in self._ended for task_run_id in task_run_ids),
                 timeout_seconds,
             )
 
@@ -401,16 +406,20 @@ class FlowRunner:
         with self._changed:
             record = apply_to_task(self._records[change.task_run_id], change)
             self._records[change.task_run_id] = record
-            self._changed.notify_all()
-        if record.state.is_terminal:
+        if not record.state.is_terminal:
+            self._listener.task_changed(record)
+            return
+        try:
             self._submissions.pop(change.task_run_id, None)
             log = self._logs.pop(change.task_run_id, None)
             if log is not None:
                 log.end()
             self._renew_waiting_words(change.task_run_id)
             self._listener.task_ended(record, self._outcomes.get(change.task_run_id))
-        else:
-            self._listener.task_changed(record)
+        finally:
+            with self._changed:
+                self._ended.add(change.task_run_id)
+                self._changed.notify_all()
 
     def _renew_waiting_words(self, ended: str) -> None:
         """Say of the tasks that waited for this one what they wait for now; for display, it is no change of state."""

@@ -15,7 +15,7 @@ import { errorWords, stateWord, timeWords } from './taskWords';
 const SIZES = { nodeHeight: 44, layerGap: 40, rowGap: 12 };
 
 /** Boxes are as wide as the longest name needs, within these bounds. */
-const NODE_WIDTHS = { least: 164, most: 208, letter: 7.5, rest: 46 };
+const NODE_WIDTHS = { least: 192, most: 208, letter: 7.5, rest: 46 };
 
 const MARGIN = 6;
 
