@@ -82,7 +82,7 @@ class KernelExtension:
 
     def _bind(self, names: list[str], perhaps: list[str]) -> None:
         """Bind pending names; called at the head of a cell that reads them."""
-        self.driver.session.bind(names, perhaps)
+        self.driver.session.binder.bind(names, perhaps)
 
     # --- hooks of the shell
 
@@ -195,7 +195,7 @@ class PendingNameBinder(ast.NodeTransformer):
         except Exception as error:  # a defect in the analysis must not leave a pending name unbound
             _log.exception("This cell could not be analysed; all pending names are waited for.")
             names = CellNames(opaque=f"it could not be analysed: {error}")
-        certain, perhaps = session.pending_names(names)
+        certain, perhaps = session.binder.pending_names(names)
         if not certain and not perhaps:
             return node
         self._prepare()

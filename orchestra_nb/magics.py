@@ -15,6 +15,7 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
 from orchestra_nb.engine.cell_session import CellOrigin
 from orchestra_nb.engine.local_cell import run_in_kernel
+from orchestra_nb.engine.name_binder import error_of
 from orchestra_nb.errors import InvalidInput, OrchestraError, TaskNotFound
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
@@ -117,9 +118,9 @@ class TaskMagics(Magics):
         self._displays.flush(2.0)
         ended = self._driver.runner.task(task.task_run_id)
         if ended.state is not State.COMPLETED:
-            raise self._driver.session.error_of(ended)
+            raise error_of(ended)
         if opaque is not None:
-            self._driver.session.bind_all(task.task_run_id)
+            self._driver.session.binder.bind_all(task.task_run_id)
 
     def _origin(self) -> CellOrigin:
         count = self.shell.displayhook.prompt_count

@@ -1,8 +1,8 @@
-"""The task cells of one kernel: which task gives which name, and when a name is waited for.
+"""The task cells of one kernel: what each takes and gives, and which task gives which name.
 
 A task cell is analysed, its inputs are packed as they are at this moment or taken from the tasks that will give them,
-and it is handed to the flow runner. The names that it binds become pending in the kernel's namespace. An ordinary cell
-that reads a pending name binds it first: waits, fetches, and puts the value into the namespace.
+and it is handed to the flow runner. The names that it binds become pending in the kernel's namespace; binding them is
+:mod:`orchestra_nb.engine.name_binder`'s.
 """
 
 from __future__ import annotations
@@ -12,22 +12,18 @@ import re
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from types import ModuleType
 
-from orchestra_nb.engine.flow_runner import FlowRunner, Submission, failure_words
+from orchestra_nb.engine.flow_runner import FlowRunner, Submission
+from orchestra_nb.engine.name_binder import NameBinder
 from orchestra_nb.engine.pending import NOTHING, PendingValue
 from orchestra_nb.errors import (
     InvalidTaskLine,
-    TaskCrashed,
-    TaskFailed,
     TaskNotFound,
-    TaskTimedOut,
-    TaskWasCancelled,
-    UpstreamFailed,
     ValueNotPortable,
 )
 from orchestra_nb.model.events import TaskRunStateChanged
@@ -36,7 +32,7 @@ from orchestra_nb.model.runs import TaskRun
 from orchestra_nb.model.state_machine import TaskPlan
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_task import CellTask
-from orchestra_nb.notebooks.cell_values import PackedGroup, pack_values, unpack_values
+from orchestra_nb.notebooks.cell_values import PackedGroup, pack_values
 from orchestra_nb.notebooks.names import CellNames, analyse_cell
 from orchestra_nb.notebooks.task_line import TaskLine
 
@@ -46,13 +42,6 @@ _SHELL_NAMES = frozenset(
 )
 
 _WORD = re.compile(r"\w+")
-
-_ERRORS: dict[State, type[TaskFailed]] = {
-    State.TIMED_OUT: TaskTimedOut,
-    State.CRASHED: TaskCrashed,
-    State.CANCELLED: TaskWasCancelled,
-    State.UPSTREAM_FAILED: UpstreamFailed,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +90,7 @@ class CellSession:
         self.namespace = self._namespace = namespace
         self._runner = runner
         self._open_run = open_run
+        self.binder = NameBinder(namespace, runner)
         self._lock = threading.Lock()
         #: task name to the id of its newest run, in order of first submission
         self._newest: dict[str, str] = {}
@@ -234,14 +224,14 @@ class CellSession:
             if read not in self._namespace or _is_of_shell(read, self._namespace[read]):
                 continue
             value = self._before_failure(self._namespace[read], name, origin)
-            if isinstance(value, PendingValue) and read in extras and self._has_ended_badly(value):
+            if isinstance(value, PendingValue) and read in extras and self.binder.has_ended_badly(value):
                 continue
             plan.taken[read] = value
             plan.take(read, value)
         if line.outputs is not None:
             plan.outputs = line.outputs
         else:
-            changed = {item for item in names.mutates if item in plan.inputs or self._is_pending(item)}
+            changed = {item for item in names.mutates if item in plan.inputs or self.binder.is_pending(item)}
             kept = {item for item in changed if not isinstance(plan.inputs.get(item), ModuleType)}
             plan.outputs = tuple(sorted(names.defines | kept))
         return plan
@@ -294,120 +284,23 @@ class CellSession:
                 output,
                 task_run_id,
                 lambda: f"a value of task {name!r}, {_state_words(self._runner.task(task_run_id))}",
-                partial(self._resolve, output),
+                partial(self.binder.resolve, output),
                 earlier=plan.taken.get(output, self._namespace[output]) if stays else NOTHING,
                 before=plan.taken.get(output, NOTHING),
             )
-
-    # --- binding
-
-    def pending_names(self, names: CellNames) -> tuple[list[str], list[str]]:
-        """Return the pending names that a cell reads, and those that it might read where that cannot be told."""
-        reads = names.reads | names.mutates
-        certain = sorted(name for name in reads if self._is_pending(name))
-        if names.opaque is None:
-            return certain, []
-        return certain, sorted(name for name in self._namespace if self._is_pending(name) and name not in reads)
-
-    def bind(self, names: Sequence[str], perhaps: Sequence[str] = ()) -> None:
-        """Wait for the tasks that give these names and put their values into the namespace.
-
-        Names in ``perhaps`` are waited for, too, but stay pending where there is no value: the cell may not read them.
-
-        Raises
-        ------
-        TaskFailed
-            A task ended otherwise than well (or a subclass that says how).
-        ValueNotPortable
-            The value could not leave its worker.
-        """
-        wanted: dict[str, list[str]] = {}
-        for name in (*names, *perhaps):
-            value = self._namespace.get(name)
-            if isinstance(value, PendingValue):
-                wanted.setdefault(value.task_run_id, []).append(name)
-        self._runner.wait(wanted)
-        for task_run_id, task_names in wanted.items():
-            try:
-                self._bind_from(task_run_id, task_names)
-            except (TaskFailed, ValueNotPortable):
-                if not set(task_names) <= set(perhaps):
-                    raise
-
-    def _bind_from(self, task_run_id: str, names: Sequence[str]) -> None:
-        task = self._runner.task(task_run_id)
-        if task.state is not State.COMPLETED:
-            raise _ERRORS.get(task.state, TaskFailed)(
-                f"`{names[0]}` has no value: task {task.name!r} {failure_words(task).rstrip('.')}. "
-                f"Mend its cell and run it again, then this one."
-            )
-        outcome = self._runner.outcome(task_run_id)
-        assert outcome is not None
-        for name in names:
-            if name in outcome.not_portable:
-                raise ValueNotPortable(
-                    f"`{name}` stays on the worker of task {task.name!r}: {outcome.not_portable[name]} "
-                    f"Or run the cell of {task.name!r} in this kernel with --local."
-                )
-            if name in outcome.deleted:
-                self._namespace.pop(name, None)
-            elif name not in outcome.values:
-                self._restore(name)
-        here = [name for name in names if name in outcome.values]
-        if not here:
-            return
-        result = self._runner.fetch(task_run_id, here)
-        groups = [group for group in result.groups if isinstance(group, PackedGroup)]
-        # names that share objects with the ones asked for come along, so that they go on sharing them
-        companions = [
-            name
-            for name, info in outcome.values.items()
-            if info.group in {outcome.values[item].group for item in here} and self._gives(task_run_id, name)
-        ]
-        self._namespace.update(unpack_values(groups, {*here, *companions}, self._namespace))
 
     def opaque_reason(self, task_run_id: str) -> str | None:
         """Return why nobody can tell beforehand which names a task gives; None where it is known."""
         return self._opaque.get(task_run_id)
 
-    def bind_all(self, task_run_id: str) -> None:
-        """Bind every name that an ended task gave, also those that nobody could foresee."""
-        outcome = self._runner.outcome(task_run_id)
-        if outcome is not None:
-            for name in outcome.deleted:
-                self._namespace.pop(name, None)
-            self._bind_from(task_run_id, list(outcome.values))
-
-    def _restore(self, name: str) -> None:
-        """Take back what a name held before its task, which took a way that does not bind it."""
-        value = self._namespace.pop(name, None)
-        if isinstance(value, PendingValue) and value.earlier is not NOTHING:
-            self._namespace[name] = value.earlier
-            self.bind([name])
-
-    def _resolve(self, name: str) -> object:
-        self.bind([name])
-        return self._namespace[name]
-
-    def _is_pending(self, name: str) -> bool:
-        return isinstance(self._namespace.get(name), PendingValue)
-
     def _before_failure(self, value: object, name: str, origin: CellOrigin) -> object:
         """Return what a task takes that runs once more: if it changes its own input and failed, the input as it was."""
-        while isinstance(value, PendingValue) and value.before is not NOTHING and self._has_ended_badly(value):
+        while isinstance(value, PendingValue) and value.before is not NOTHING and self.binder.has_ended_badly(value):
             task = self._runner.task(value.task_run_id)
             if task.name != name and (origin.cell_id is None or task.cell_id != origin.cell_id):
                 break
             value = value.before
         return value
-
-    def _has_ended_badly(self, value: PendingValue) -> bool:
-        state = self._runner.task(value.task_run_id).state
-        return state.is_terminal and state is not State.COMPLETED
-
-    def _gives(self, task_run_id: str, name: str) -> bool:
-        value = self._namespace.get(name)
-        return isinstance(value, PendingValue) and value.task_run_id == task_run_id
 
     def _release_unneeded(self) -> None:
         """Let go of values on the cluster that no name and no waiting task can ask for any more."""
@@ -466,10 +359,6 @@ class CellSession:
         if task_run_ids is None:
             task_run_ids = [task.task_run_id for task in self._runner.open_tasks()]
         return self._runner.wait(task_run_ids, timeout_seconds)
-
-    def error_of(self, task: TaskRun) -> TaskFailed:
-        """Return the error that a task's end is raised as."""
-        return _ERRORS.get(task.state, TaskFailed)(f"Task {task.name!r} {failure_words(task)}")
 
     def cancel(self, task_run_ids: Collection[str] | None, reason: str, actor: str = "user") -> int:
         """Ask to cancel these tasks (None: all); return how many had not ended."""

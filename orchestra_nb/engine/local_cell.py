@@ -34,7 +34,7 @@ def run_in_kernel(
     BaseException
         What the cell raised; the task is FAILED, or CANCELLED when it was interrupted.
     """
-    session.bind(*session.pending_names(analyse_cell(line.body, session.namespace)))
+    session.binder.bind(*session.binder.pending_names(analyse_cell(line.body, session.namespace)))
     task = session.record_local(line, origin, name)
     show(task)
     with _without_traceback(shell):
