@@ -10,6 +10,8 @@ command -v chromium >/dev/null || packages+=(chromium)
 if ! command -v initdb >/dev/null && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
   packages+=(postgresql)
 fi
+# Playwright's own Node needs it, and a minimal Debian has it not.
+compgen -G '/usr/lib/*/libatomic.so.1' >/dev/null || packages+=(libatomic1)
 command -v git >/dev/null || packages+=(git)
 [ ${#packages[@]} -gt 0 ] || exit 0
 
