@@ -7,6 +7,7 @@ inherits a mark in its environment; at the end of the session no process with th
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import os
 import shutil
 import tempfile
@@ -68,7 +69,7 @@ def nothing_left_behind() -> Iterator[None]:
     yield
 
     _stop_local_clusters()
-    _, alive = psutil.wait_procs(_marked_processes(), timeout=60)
+    _, alive = psutil.wait_procs(_marked_processes(), timeout=PATIENCE_SECONDS)
     left = [_describe(process) for process in alive]
     for process in alive:
         process.kill()

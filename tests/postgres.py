@@ -6,6 +6,7 @@ installed the tests that need it are skipped and name the package; in CI (``CI=t
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import os
 import secrets
 import shutil
@@ -130,7 +131,7 @@ def _try(*command: str) -> str:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     if done.returncode == 0:

@@ -5,6 +5,7 @@ Where Chromium or the build is missing the tests are skipped and name what to do
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import json
 import os
 import secrets
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 _PACKAGE = Path(orchestra_nb.__file__).parent
-_START_SECONDS = 90
 
 _CHROMIUM_ARGUMENTS = (
     "--no-sandbox",
@@ -86,7 +86,7 @@ def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         finally:
             server.terminate()
             try:
-                server.wait(20)
+                server.wait(PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
@@ -116,7 +116,7 @@ def page(chromium: Browser) -> Iterator[Page]:
 def _wait_for_server(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
     """Return the server's URL once it answers; it writes its real port into a file."""
     file = runtime / f"jpserver-{server.pid}.json"
-    end = time.monotonic() + _START_SECONDS
+    end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         assert server.poll() is None, log.read_text()
         try:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lab_pages import Lab
     from playwright.sync_api import Locator, Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser]
 
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
 FAILING = "%%task broken\nvalue = {'region': 'EU'}\nvalue['country']"
@@ -43,11 +43,11 @@ def test_quickstart_from_first_click_to_reopened_notebook(page: Page, jupyterlab
     page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
 
     panel.locator("[data-state=RUNNING]").first.wait_for()
-    page.wait_for_function("window.seenTogether.some(names => names.length >= 2)", timeout=120_000)
+    page.wait_for_function("window.seenTogether.some(names => names.length >= 2)")
     line(page, "forest").scroll_into_view_if_needed()
     take_picture(page, "running")
     for name in ("load", "linear", "forest", "boosting", "figure", "report"):
-        line(page, name).and_(page.locator("[data-state=COMPLETED]")).first.wait_for(state="attached", timeout=120_000)
+        line(page, name).and_(page.locator("[data-state=COMPLETED]")).first.wait_for(state="attached")
     line(page, "broken").and_(page.locator("[data-state=FAILED]")).first.wait_for(state="attached")
 
     cell = page.locator(".jp-Cell").filter(has=line(page, "broken"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import json
 import os
 import pty
@@ -60,7 +61,7 @@ def write_notebook(path: Path, *sources: str, parameters: str | None = None, ker
 
 def orchestra(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "orchestra_nb", "run", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -89,7 +90,7 @@ def wait_for(store: RunStore, condition: Callable[[], T | None]) -> T:
     watcher = ChangeWatcher(store.database)
     try:
         while (found := condition()) is None:
-            assert watcher.wait(60), "nothing happens"
+            assert watcher.wait(PATIENCE_SECONDS), "nothing happens"
     finally:
         watcher.close()
     return found
@@ -297,7 +298,7 @@ def test_ctrl_c_interrupts_the_cell_and_exits_with_130(folder: Path, store: RunS
     run, pid = kernel_of(store)
 
     running.send_signal(signal.SIGINT)
-    stdout, stderr = running.communicate(timeout=60)
+    stdout, stderr = running.communicate(timeout=PATIENCE_SECONDS)
 
     assert running.returncode == 130
     assert json.loads(stdout)["state"] == "CANCELLED"
@@ -324,7 +325,7 @@ def test_a_second_ctrl_c_ends_a_kernel_that_ignores_the_first(folder: Path, stor
     while "Press Ctrl-C again" not in running.stderr.readline():
         pass
     running.send_signal(signal.SIGINT)
-    stdout, _ = running.communicate(timeout=60)
+    stdout, _ = running.communicate(timeout=PATIENCE_SECONDS)
 
     assert (running.returncode, json.loads(stdout)["state"]) == (130, "CANCELLED")
     assert not psutil.pid_exists(pid)
@@ -349,7 +350,7 @@ def test_a_run_that_others_stop_is_cancelled_and_exits_with_1(
     run, _ = kernel_of(store)
 
     stop(running, store, run)
-    stdout, _ = running.communicate(timeout=60)
+    stdout, _ = running.communicate(timeout=PATIENCE_SECONDS)
 
     document = json.loads(stdout)
     assert (running.returncode, document["state"], document["message"]) == (1, "CANCELLED", message)
@@ -369,7 +370,7 @@ def test_when_the_command_is_killed_its_run_is_a_crash_and_nothing_of_it_is_left
     running.kill()
 
     end = ended(store, run.run_id)
-    _, alive = psutil.wait_procs([kernel, runner], timeout=60)
+    _, alive = psutil.wait_procs([kernel, runner], timeout=PATIENCE_SECONDS)
     assert alive == []
     assert (end.state, "SIGKILL" in end.message or "died" in end.message) == (State.CRASHED, True)
     attempt = folder / "data" / "orchestra" / "outputs" / f"{run.run_id}.1.ipynb"
@@ -413,7 +414,7 @@ def test_a_terminal_shows_one_block_that_is_drawn_anew(folder: Path) -> None:
     while chunk := _read(ours):
         shown += chunk
     os.close(ours)
-    stdout, _ = running.communicate(timeout=60)
+    stdout, _ = running.communicate(timeout=PATIENCE_SECONDS)
 
     text = shown.decode()
     assert (running.returncode, stdout) == (0, b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import contextlib
 import json
 import os
@@ -256,7 +257,7 @@ def test_interrupting_a_followed_log_exits_with_130(store: RunStore) -> None:
         following.stdout.readline()
 
         following.send_signal(signal.SIGINT)
-        _, said = following.communicate(timeout=30)
+        _, said = following.communicate(timeout=PATIENCE_SECONDS)
 
     assert (following.returncode, "Traceback" in said) == (130, False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,6 @@ from orchestra_nb.engine.executors import (
     ExecutorEvent,
 )
 
-_PATIENCE_SECONDS = 60
 
 
 @dataclass
@@ -70,7 +70,7 @@ class ExecutorProbe:
             return set(workers.values()) if len(workers) >= number else set()
 
         with self._changed:
-            found = self._changed.wait_for(find, _PATIENCE_SECONDS)
+            found = self._changed.wait_for(find, PATIENCE_SECONDS)
             assert found, self.events
             return found
 
@@ -83,7 +83,7 @@ class ExecutorProbe:
             return any(output.get("text") == text for event in shown for output in event.outputs)
 
         with self._changed:
-            assert self._changed.wait_for(has_come, _PATIENCE_SECONDS), self.events_of(key)
+            assert self._changed.wait_for(has_come, PATIENCE_SECONDS), self.events_of(key)
 
     def events_of(self, key: str) -> list[ExecutorEvent]:
         with self._changed:
@@ -95,7 +95,7 @@ class ExecutorProbe:
             return changes[-1] if changes and changes[-1].status == status else None
 
         with self._changed:
-            found = self._changed.wait_for(find, _PATIENCE_SECONDS)
+            found = self._changed.wait_for(find, PATIENCE_SECONDS)
             assert found is not None, self.events
             return found
 
@@ -104,7 +104,7 @@ class ExecutorProbe:
             return next((e for e in self.events if isinstance(e, kind) and getattr(e, "key", None) == key), None)
 
         with self._changed:
-            found = self._changed.wait_for(find, _PATIENCE_SECONDS)
+            found = self._changed.wait_for(find, PATIENCE_SECONDS)
             assert found is not None, [event for event in self.events if getattr(event, "key", None) == key]
             return found
 

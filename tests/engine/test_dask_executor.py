@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import os
 import signal
 import subprocess
@@ -181,7 +182,7 @@ def test_what_an_attempt_left_behind_is_gone_soon_after_it(probe: ExecutorProbe,
 
     assert isinstance(ended, AttemptEnded)
     pids = [int(pid) for pid in path.read_text().split()]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while any(is_alive(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert (len(pids), [pid for pid in pids if is_alive(pid)]) == (2, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import json
 import os
 import signal
@@ -119,7 +120,7 @@ def test_nothing_is_left_after_stop(own_runtime_folder: Path) -> None:
 
     assert stop_local_cluster()
 
-    _, alive = psutil.wait_procs(processes, timeout=60)
+    _, alive = psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
     assert len(processes) == 5  # host, two sentinels, two workers
     assert (alive, list(own_runtime_folder.iterdir()), Path(cluster.folder).exists()) == ([], [], False)
     assert local_cluster_status() is None
@@ -129,7 +130,7 @@ def test_nothing_is_left_after_stop(own_runtime_folder: Path) -> None:
 def test_it_ends_when_idle_and_leaves_nothing(own_runtime_folder: Path) -> None:
     cluster = ensure_local_cluster(1, 0.5)
 
-    _, alive = psutil.wait_procs([psutil.Process(cluster.pid)], timeout=60)
+    _, alive = psutil.wait_procs([psutil.Process(cluster.pid)], timeout=PATIENCE_SECONDS)
 
     assert (alive, list(own_runtime_folder.iterdir()), Path(cluster.folder).exists()) == ([], [], False)
 
@@ -144,7 +145,7 @@ def test_it_lives_on_while_somebody_is_connected(own_runtime_folder: Path) -> No
         psutil.Process(cluster.pid).wait(timeout=1.5)
 
     probe.executor.close()
-    psutil.Process(cluster.pid).wait(timeout=60)
+    psutil.Process(cluster.pid).wait(timeout=PATIENCE_SECONDS)
 
 
 def test_a_killed_cluster_is_replaced_and_cleared_away(own_runtime_folder: Path) -> None:
@@ -152,10 +153,10 @@ def test_a_killed_cluster_is_replaced_and_cleared_away(own_runtime_folder: Path)
     processes = family(first)
 
     os.kill(first.pid, signal.SIGKILL)
-    psutil.wait_procs(processes[:1], timeout=60)
+    psutil.wait_procs(processes[:1], timeout=PATIENCE_SECONDS)
     second = ensure_local_cluster(1, 30)
 
-    _, alive = psutil.wait_procs(processes, timeout=60)
+    _, alive = psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
     assert (alive, second.pid == first.pid, Path(first.folder).exists()) == ([], False, False)
 
 

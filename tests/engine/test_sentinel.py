@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import json
 import os
 import signal
@@ -95,7 +96,7 @@ def exited(**fields: object) -> dict[str, object]:
 
 def has_ended(pid: int) -> bool:
     """Wait until a process has ended; one that only its parent must still take note of has ended."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         try:
             if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import os
 import signal
 import time
@@ -29,7 +30,7 @@ TIMERS = {
 
 def eventually(look: Callable[[], T | None]) -> T:
     """Return what ``look`` finds; a patience of 60 s is for a loaded machine, the fault's own bound is below it."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while (found := look()) is None:
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)

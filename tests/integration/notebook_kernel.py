@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import os
 import queue
 import re
@@ -15,7 +16,6 @@ from typing import Any
 from jupyter_client.manager import KernelManager
 
 RUN_MIME = "application/vnd.orchestra.run.v1+json"
-PATIENCE_SECONDS = 90.0
 
 
 @dataclass
@@ -92,7 +92,7 @@ class NotebookKernel:
         self.manager.start_kernel(env=self._environ, cwd=str(self._folder))
         self.client = self.manager.blocking_client()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
+        self.client.wait_for_ready(timeout=PATIENCE_SECONDS)
         loaded = self.run("%load_ext orchestra_nb")
         assert loaded.error is None, loaded.reply["traceback"]
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import json
 import os
 import signal
@@ -46,7 +47,7 @@ def run(folder: Path, source: Path, *words: str) -> Ran:
     before = source.read_bytes()
     command = [sys.executable, "-m", "orchestra_nb", "run", str(source), "out.ipynb", "--json", *words]
     environ = {**os.environ, "JUPYTER_DATA_DIR": str(folder / "data")}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environ, timeout=170)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environ, timeout=PATIENCE_SECONDS)
     assert done.returncode in (0, 1), done.stderr
     ran = Ran(done.returncode, json.loads(done.stdout), done.stderr, json.loads((folder / "out.ipynb").read_text()))
     assert source.read_bytes() == before
@@ -236,7 +237,7 @@ def test_a_cancelled_run_shows_its_tasks_as_cancelled(tmp_path: Path, last: str)
         _wait_until(lambda: (tmp_path / "began").exists() and (tmp_path / "last").exists())
         time.sleep(0.5)
         running.send_signal(signal.SIGINT)
-        stdout, stderr = running.communicate(timeout=60)
+        stdout, stderr = running.communicate(timeout=PATIENCE_SECONDS)
     finally:
         running.kill()
         running.communicate()
@@ -258,7 +259,7 @@ def _task_line(path: Path) -> dict[str, Any]:
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "nothing happens"
         time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -530,7 +531,7 @@ def test_task_line_is_completed(kernel: NotebookKernel, code: str, expected: str
 
     kernel.client.complete(code, len(code))
 
-    assert expected in kernel.client.get_shell_msg(timeout=30)["content"]["matches"]
+    assert expected in kernel.client.get_shell_msg(timeout=PATIENCE_SECONDS)["content"]["matches"]
 
 
 def test_naming_the_present_cluster_again_keeps_its_values(kernel: NotebookKernel) -> None:

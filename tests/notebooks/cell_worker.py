@@ -5,6 +5,7 @@ Run as a script it is the worker; imported it is the handle of one.
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import ctypes
 import logging
 import os
@@ -96,7 +97,7 @@ class CellWorker:
     def close(self) -> None:
         self._connection.close()
         try:
-            assert self.process.wait(timeout=60) == 0
+            assert self.process.wait(timeout=PATIENCE_SECONDS) == 0
         finally:
             self.process.kill()
             self.process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import json
 import os
 import signal
@@ -48,7 +49,7 @@ class Attempt:
     def follow(self, until: Callable[[Attempt, object], bool] = lambda attempt, message: False) -> Attempt:
         """Take messages until the runner has ended, or this holds."""
         while self.ended is None:
-            message = self.host.inbox.get(timeout=60)
+            message = self.host.inbox.get(timeout=PATIENCE_SECONDS)
             match message:
                 case Reported(event):
                     self.events.append(event)

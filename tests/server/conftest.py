@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,7 +78,7 @@ class Writer:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(60)
+        self._process.wait(PATIENCE_SECONDS)
         self._process.stdout.close()
 
     def _answer(self) -> str:

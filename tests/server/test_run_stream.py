@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import asyncio
 import json
 import threading
@@ -26,7 +27,6 @@ from orchestra_nb.version import __version__
 STREAM = ("orchestra", "api", "v1", "stream")
 
 #: No test waits so long; a message that does not come is a failure, not a hang.
-PATIENCE_SECONDS = 60
 
 
 async def next_message(socket) -> dict:

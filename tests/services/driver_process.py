@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import contextlib
 import os
 import subprocess
@@ -99,7 +100,7 @@ def wait_for(store: RunStore, condition: Callable[[], bool]) -> None:
     """Wait for what somebody writes to the store; the test's own time limit ends a wait in vain."""
     with closing(ChangeWatcher(store.database)) as watcher:
         while not condition():
-            watcher.wait(60)
+            watcher.wait(PATIENCE_SECONDS)
 
 
 def ended_run(store: RunStore, run_id: str = "run") -> Run:

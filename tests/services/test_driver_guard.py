@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import os
 import signal
 import socket
@@ -32,7 +33,7 @@ _GUARDED = """
 
 def wait_for_end(pid: int) -> None:
     try:
-        psutil.Process(pid).wait(60)
+        psutil.Process(pid).wait(PATIENCE_SECONDS)
     except psutil.NoSuchProcess:
         return
 
@@ -257,7 +258,7 @@ def test_a_watcher_gives_up_a_store_that_is_gone(store: RunStore, store_url: str
             env={**os.environ, "ORCHESTRA_STORE_URL": f"sqlite:///{tmp_path}/gone/orchestra.db"},
         )
 
-        assert watcher.wait(60) == 0
+        assert watcher.wait(PATIENCE_SECONDS) == 0
         assert watched.poll() is None
         assert not (tmp_path / "gone").exists()
         watched.kill()

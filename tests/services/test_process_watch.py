@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import os
 import platform
 import signal
@@ -60,7 +61,7 @@ def test_a_process_that_nobody_has_collected_is_dead(process: subprocess.Popen[b
 
     process.kill()
 
-    assert watched.wait(30)
+    assert watched.wait(PATIENCE_SECONDS)
     assert not is_alive(process.pid, started_at)
     watched.close()
 
@@ -92,7 +93,7 @@ def test_the_end_of_a_process_is_known(
     if is_collected:
         process.wait()
 
-    assert watched.wait(30)
+    assert watched.wait(PATIENCE_SECONDS)
     assert watched.end() == (ProcessEnd(exit_code=3) if end is None else ProcessEnd(signal=end))
     watched.close()
 

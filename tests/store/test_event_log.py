@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patience import PATIENCE_SECONDS
 import subprocess
 import sys
 import threading
@@ -123,14 +124,14 @@ def test_a_write_of_another_process_is_noticed(database: Database, watcher: Chan
     ) as writer:
         assert writer.stdin is not None
         assert writer.stdout is not None
-        assert watcher.wait(30)  # the first call
+        assert watcher.wait(PATIENCE_SECONDS)  # the first call
         while watcher.wait(0):
             pass
 
         for _ in range(2):
             writer.stdin.write("\n")
             writer.stdin.flush()
-            assert watcher.wait(30)
+            assert watcher.wait(PATIENCE_SECONDS)
             assert writer.stdout.readline() == "written\n"
         while watcher.wait(0):
             pass
@@ -139,13 +140,13 @@ def test_a_write_of_another_process_is_noticed(database: Database, watcher: Chan
 
 
 def test_a_write_between_two_waits_is_not_missed(store: RunStore, watcher: ChangeWatcher) -> None:
-    assert watcher.wait(30)
+    assert watcher.wait(PATIENCE_SECONDS)
     while watcher.wait(0):
         pass
 
     store.apply(created(run_of("run")))
 
-    assert watcher.wait(30)
+    assert watcher.wait(PATIENCE_SECONDS)
 
 
 def test_closing_wakes_the_thread_that_waits(watcher: ChangeWatcher) -> None:
@@ -170,7 +171,7 @@ def test_a_watcher_connects_again_after_the_server_ended_its_connection(postgres
 
     database = open_database(postgres_url)
     with closing(ChangeWatcher(database)) as watcher:
-        assert watcher.wait(30)
+        assert watcher.wait(PATIENCE_SECONDS)
         with database.connect() as connection:
             connection.execute(
                 text(
@@ -181,7 +182,7 @@ def test_a_watcher_connects_again_after_the_server_ended_its_connection(postgres
 
         with pytest.raises(StoreUnavailable, match="cannot be reached"):
             while True:
-                watcher.wait(30)
+                watcher.wait(PATIENCE_SECONDS)
 
-        assert watcher.wait(30)
+        assert watcher.wait(PATIENCE_SECONDS)
     database.close()
