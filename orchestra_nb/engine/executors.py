@@ -11,13 +11,16 @@ from datetime import datetime
 from typing import Protocol
 
 from orchestra_nb.model.attempts import AttemptBody, AttemptContext, AttemptResult
+from orchestra_nb.model.events import Event
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import LogLine
 
 __all__ = [
+    "AttemptAsked",
     "AttemptBegan",
     "AttemptBody",
     "AttemptContext",
+    "AttemptEmitted",
     "AttemptEnded",
     "AttemptLost",
     "AttemptRequest",
@@ -44,6 +47,12 @@ class AttemptRequest:
         for executors that can use it to place work.
     timeout_seconds
         From the start of user code to its end by force; None for no limit.
+    priority
+        Attempts of a greater one start first.
+    resources
+        What it takes of its worker while it runs, by the cluster's own names (``{"GPU": 1}``).
+    workers
+        Names or addresses of the workers that may run it; empty for all.
     """
 
     key: str
@@ -54,6 +63,9 @@ class AttemptRequest:
     body: AttemptBody
     upstream: Mapping[str, tuple[str, Sequence[str] | None]] = field(default_factory=dict)
     timeout_seconds: float | None = None
+    priority: int = 0
+    resources: Mapping[str, float] = field(default_factory=dict)
+    workers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +92,23 @@ class AttemptShowed:
     key: str
     outputs: tuple[Mapping[str, object], ...] = ()
     lines: tuple[LogLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEmitted:
+    """Something happened to child runs or child tasks of the attempt (:meth:`AttemptContext.emit`)."""
+
+    key: str
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptAsked:
+    """The attempt waits for :meth:`Executor.answer` with this number (:meth:`AttemptContext.ask`)."""
+
+    key: str
+    number: int
+    question: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +146,9 @@ class AttemptLost:
     missing: tuple[str, ...] = ()
 
 
-ExecutorEvent = ClusterChanged | AttemptBegan | AttemptShowed | AttemptEnded | AttemptLost
+ExecutorEvent = (
+    ClusterChanged | AttemptBegan | AttemptShowed | AttemptEmitted | AttemptAsked | AttemptEnded | AttemptLost
+)
 
 
 class Executor(Protocol):
@@ -142,6 +173,9 @@ class Executor(Protocol):
 
         ``state`` is CANCELLED or TIMED_OUT and comes back in the attempt's end.
         """
+
+    def answer(self, key: str, number: int, answer: bytes) -> None:
+        """Answer an :class:`AttemptAsked`; nothing if the attempt has ended."""
 
     def fetch(self, key: str, names: Sequence[str], timeout_seconds: float | None = None) -> AttemptResult:
         """Return the result of an ended attempt with the groups that hold these names (the others are None).

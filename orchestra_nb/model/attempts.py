@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from orchestra_nb.model.events import Event
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import LogLine
 
@@ -39,6 +40,20 @@ class AttemptContext(Protocol):
 
     def log(self, line: LogLine) -> None:
         """Send a log line; the context fills in the run and the task where the line has none."""
+
+    def emit(self, event: Event) -> None:
+        """Pass on what happened to a child run or a child task of this attempt: in order, and never dropped."""
+
+    def ask(self, question: bytes, timeout_seconds: float) -> bytes:
+        """Ask the driver something and return its answer; both are encoded by :mod:`orchestra_nb.model.questions`.
+
+        Raises
+        ------
+        TimeoutError
+            No answer came in time.
+        ConnectionError
+            The driver is gone.
+        """
 
 
 class AttemptBody(Protocol):
