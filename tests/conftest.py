@@ -7,7 +7,6 @@ inherits a mark in its environment; at the end of the session no process with th
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import os
 import shutil
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from patience import PATIENCE_SECONDS
 
 pytest_plugins = ("postgres",)
 

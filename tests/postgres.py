@@ -6,7 +6,6 @@ installed the tests that need it are skipped and name the package; in CI (``CI=t
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import os
 import secrets
 import shutil
@@ -18,6 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_SECONDS
 
 _USER = "orchestra"
 #: A port that was free may be somebody else's by the time that the server takes it.

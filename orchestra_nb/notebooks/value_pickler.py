@@ -2,6 +2,7 @@
 
 What differs from plain cloudpickle:
 
+- Code keeps its file name, by which a traceback finds its lines.
 - A function defined in the notebook never takes its globals along: it is rebuilt with the *receiving* namespace as its
   globals, so it sees what the receiving side binds and sets. Closures keep the cells that they share.
 - A class defined in the notebook is one class for each namespace, whenever and however often it arrives; a class that
@@ -126,6 +127,11 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type
         arguments = (function.__code__, function.__closure__, _source_of(function.__code__), modules)
         state = (attributes, function.__dict__)
         return receiver.rebuild_function, arguments, state, None, None, receiver.restore_function
+
+    def _reduce_code(self, code: types.CodeType) -> Reduced:
+        # cloudpickle from 3.1.3 on leaves the file name out: a traceback would not find the notebook's lines
+        make, arguments = self.dispatch_table[types.CodeType](code)
+        return receiver.rebuild_code, (code.co_filename, make, arguments)
 
     def _submodules_used_by(self, function: types.FunctionType) -> Iterator[str]:
         names = set(_names_in(function.__code__))
@@ -270,6 +276,7 @@ def _reduce_file(_: ValuePickler, file: Any) -> Reduced:
 
 _HANDLERS: dict[type, Callable[[ValuePickler, Any], Reduced]] = {
     types.FunctionType: ValuePickler._reduce_function,
+    types.CodeType: ValuePickler._reduce_code,
     types.ModuleType: ValuePickler._reduce_module,
     types.CellType: _reduce_cell,
     types.MethodType: _reduce_method,

@@ -162,6 +162,11 @@ def rebuild_function(
     return types.FunctionType(code, namespace_in_use(), code.co_name, None, closure)
 
 
+def rebuild_code(file_name: str, make: Callable[..., types.CodeType], arguments: tuple[object, ...]) -> types.CodeType:
+    """Return code with the file name that it had where it was written."""
+    return make(*arguments).replace(co_filename=file_name)
+
+
 def restore_function(function: types.FunctionType, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
     """Set the attributes of a function."""
     attributes, dictionary = state

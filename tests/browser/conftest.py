@@ -5,7 +5,6 @@ Where Chromium or the build is missing the tests are skipped and name what to do
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import json
 import os
 import secrets
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab_pages import Lab, open_page
+from patience import PATIENCE_SECONDS
 
 import orchestra_nb
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import json
 import os
 import pty
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 
 import psutil
 import pytest
+from patience import PATIENCE_SECONDS
 
 from orchestra_nb.model.runs import Driver, Run
 from orchestra_nb.model.states import State

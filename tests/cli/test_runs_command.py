@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import contextlib
 import json
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from patience import PATIENCE_SECONDS
 
 from orchestra_nb.cli.main import main
 from orchestra_nb.model.events import (

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from patience import PATIENCE_SECONDS
 
 from orchestra_nb.engine.executors import (
     AttemptBegan,
@@ -19,7 +20,6 @@ from orchestra_nb.engine.executors import (
     Executor,
     ExecutorEvent,
 )
-
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import os
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import cloudpickle
 import psutil
 import pytest
+from patience import PATIENCE_SECONDS
 
 from orchestra_nb.engine.dask_executor import DaskExecutor
 from orchestra_nb.engine.executors import AttemptBegan, AttemptEnded, AttemptLost, ClusterChanged

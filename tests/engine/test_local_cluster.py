@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import json
 import os
 import signal
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from patience import PATIENCE_SECONDS
 
 from orchestra_nb.engine.dask_executor import DaskExecutor
 from orchestra_nb.engine.local_cluster import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import json
 import os
 import signal
@@ -15,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from patience import PATIENCE_SECONDS
 
 from orchestra_nb.engine.sentinel import describe_exit, guard_command
 

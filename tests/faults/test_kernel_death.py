@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import os
 import signal
 import time
@@ -13,6 +12,7 @@ from typing import TypeVar
 import pytest
 from faults.invariants import assert_invariants
 from integration.notebook_kernel import NotebookKernel
+from patience import PATIENCE_SECONDS
 
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import os
 import queue
 import re
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from jupyter_client.manager import KernelManager
+from patience import PATIENCE_SECONDS
 
 RUN_MIME = "application/vnd.orchestra.run.v1+json"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from integration.notebook_kernel import NotebookKernel, without_colours
+from patience import PATIENCE_SECONDS
 
 from orchestra_nb.operations.opening import open_store
 from orchestra_nb.settings import load_settings

@@ -5,7 +5,6 @@ Run as a script it is the worker; imported it is the handle of one.
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import ctypes
 import logging
 import os
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+from patience import PATIENCE_SECONDS
 
 from orchestra_nb.errors import StopTask
 from orchestra_nb.model.attempts import AttemptResult

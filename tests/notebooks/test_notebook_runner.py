@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import json
 import os
 import signal
@@ -14,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from patience import PATIENCE_SECONDS
 
 from orchestra_nb.engine.event_relay import SocketSink
 from orchestra_nb.engine.notebook_host import NotebookHost, RunnerEnded

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from example_runs import run_of, task_of
+from patience import PATIENCE_SECONDS
 from pytest_jupyter.jupyter_server import *  # noqa: F403  its fixtures and hooks, for this folder only
 from traitlets.config import Config
 

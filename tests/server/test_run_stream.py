@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import asyncio
 import json
 import threading
 
 import pytest
 from example_runs import NOON, UPGRADE, run_of, task_of
+from patience import PATIENCE_SECONDS
 from tornado.httpclient import HTTPClientError
 
 from orchestra_nb.model.events import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import contextlib
 import os
 import subprocess
@@ -11,6 +10,8 @@ import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+
+from patience import PATIENCE_SECONDS
 
 import orchestra_nb
 from orchestra_nb.model.runs import Run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import os
 import signal
 import socket
@@ -16,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from driver_process import driver_process, ended_run, next_line, tell, wait_for
+from patience import PATIENCE_SECONDS
 
 from orchestra_nb.model.states import State
 from orchestra_nb.services.process_watch import process_started_at

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import os
 import platform
 import signal
@@ -11,6 +10,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from patience import PATIENCE_SECONDS
 
 from orchestra_nb.services.process_watch import ProcessEnd, ProcessWatch, boot_id, is_alive, process_started_at
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import subprocess
 import sys
 import threading
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from patience import PATIENCE_SECONDS
 from stored_examples import created, line_of, run_became, run_of, task_became, task_of
 
 from orchestra_nb.errors import StoreUnavailable
