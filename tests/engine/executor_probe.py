@@ -7,8 +7,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from patience import PATIENCE_SECONDS
-
 from orchestra_nb.engine.executors import (
     AttemptBegan,
     AttemptBody,
@@ -20,6 +18,7 @@ from orchestra_nb.engine.executors import (
     Executor,
     ExecutorEvent,
 )
+from tests.patience import PATIENCE_SECONDS
 
 
 @dataclass

@@ -13,7 +13,6 @@ from pathlib import Path
 import cloudpickle
 import psutil
 import pytest
-from patience import PATIENCE_SECONDS
 
 from orchestra_nb.engine.dask_executor import DaskExecutor
 from orchestra_nb.engine.executors import AttemptBegan, AttemptEnded, AttemptLost, ClusterChanged
@@ -23,6 +22,7 @@ from orchestra_nb.model.states import State
 from tests.engine import attempt_bodies as bodies
 from tests.engine.attempt_bodies import Body, TwoValues, value_of
 from tests.engine.executor_probe import ExecutorProbe
+from tests.patience import PATIENCE_SECONDS
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from patience import PATIENCE_SECONDS
 
 from orchestra_nb.engine.dask_executor import DaskExecutor
 from orchestra_nb.engine.local_cluster import (
@@ -30,6 +29,7 @@ from orchestra_nb.errors import ClusterUnavailable
 from tests.engine import attempt_bodies as bodies
 from tests.engine.attempt_bodies import Body, value_of
 from tests.engine.executor_probe import ExecutorProbe
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,9 @@ from typing import Any
 
 import psutil
 import pytest
-from patience import PATIENCE_SECONDS
 
 from orchestra_nb.engine.sentinel import describe_exit, guard_command
+from tests.patience import PATIENCE_SECONDS
 
 #: Defines say(record), which writes to the sentinel.
 _PREAMBLE = """
