@@ -1,16 +1,58 @@
-"""Orchestra NB: notebook cells and whole notebooks as tasks and flows on a Dask cluster.
+"""Orchestra NB: notebook cells, functions and whole notebooks as tasks and flows on a Dask cluster.
 
 Importing this package is cheap: the names below are loaded when they are first used (PEP 562).
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 from orchestra_nb.version import __version__
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+    from orchestra_nb import runtime
+    from orchestra_nb.context import get_run_context, tags
+    from orchestra_nb.flows import Flow, flow
+    from orchestra_nb.futures import as_completed, wait
+    from orchestra_nb.logging import get_run_logger
+    from orchestra_nb.states import State
+    from orchestra_nb.tasks import Task, task
+    from orchestra_nb.utilities.annotations import allow_failure, quote, unmapped
+
+#: Public name to the module that has it; a module's own name stands for the module itself.
+_PUBLIC = {
+    "Flow": "flows",
+    "State": "states",
+    "Task": "tasks",
+    "allow_failure": "utilities.annotations",
+    "as_completed": "futures",
+    "flow": "flows",
+    "get_run_context": "context",
+    "get_run_logger": "logging",
+    "quote": "utilities.annotations",
+    "runtime": "runtime",
+    "tags": "context",
+    "task": "tasks",
+    "unmapped": "utilities.annotations",
+    "wait": "futures",
+}
+
+
+def __getattr__(name: str) -> object:
+    module_name = _PUBLIC.get(name)
+    if module_name is None:
+        raise AttributeError(f"module 'orchestra_nb' has no attribute {name!r}")
+    module = importlib.import_module(f"orchestra_nb.{module_name}")
+    value: object = module if module_name == name else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -37,4 +79,22 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
     return [{"src": "labextension", "dest": "orchestra-nb"}]
 
 
-__all__ = ["__version__", "load_ipython_extension", "unload_ipython_extension"]
+__all__ = [
+    "Flow",
+    "State",
+    "Task",
+    "__version__",
+    "allow_failure",
+    "as_completed",
+    "flow",
+    "get_run_context",
+    "get_run_logger",
+    "load_ipython_extension",
+    "quote",
+    "runtime",
+    "tags",
+    "task",
+    "unload_ipython_extension",
+    "unmapped",
+    "wait",
+]

@@ -11,17 +11,22 @@ import heapq
 import itertools
 import logging
 import queue
+import random
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
 import msgspec
 
 from orchestra_nb.engine.executors import (
+    AttemptAsked,
     AttemptBegan,
     AttemptBody,
+    AttemptContext,
+    AttemptEmitted,
     AttemptEnded,
     AttemptLost,
     AttemptRequest,
@@ -40,7 +45,7 @@ from orchestra_nb.model.events import (
     apply_to_task,
 )
 from orchestra_nb.model.outcomes import Outcome
-from orchestra_nb.model.runs import TaskRun
+from orchestra_nb.model.runs import TaskRun, error_of
 from orchestra_nb.model.state_machine import (
     Announce,
     AttemptFinished,
@@ -62,6 +67,8 @@ from orchestra_nb.model.states import State
 
 #: How long a stopped attempt may take to end by itself before its process is killed.
 STOP_GRACE_SECONDS = 1.5
+
+_SLICE_SECONDS = 0.2
 
 _log = logging.getLogger(__name__)
 
@@ -93,8 +100,13 @@ class Submission:
     ----------
     needs
         Upstream task run id to the names needed of it; None for all.
-    after
-        Ids of task runs that must have ended before, however they ended.
+    allowed_failures
+        Ids of upstream task runs (all of them in ``plan.after``) whose values are needed if they complete; where one
+        ends otherwise, the body gets its outcome, or what stands for it, without values.
+    priority, resources, workers
+        As :class:`~orchestra_nb.engine.executors.AttemptRequest` has them.
+    holds
+        Kept until the task has ended: the futures of its upstream tasks, whose values would be let go otherwise.
     """
 
     task_run: TaskRun
@@ -102,6 +114,24 @@ class Submission:
     body: AttemptBody
     needs: Mapping[str, Sequence[str] | None]
     timeout_seconds: float | None = None
+    allowed_failures: tuple[str, ...] = ()
+    priority: int = 0
+    resources: Mapping[str, float] = field(default_factory=dict)
+    workers: tuple[str, ...] = ()
+    holds: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WithFailures:
+    """A body that is also told how upstream tasks failed whose failure is allowed."""
+
+    body: AttemptBody
+    failures: Mapping[str, Outcome]
+
+    def run(self, upstream: Mapping[str, AttemptResult], context: AttemptContext) -> AttemptResult:
+        """Run the body."""
+        failed = {task_run_id: AttemptResult(outcome) for task_run_id, outcome in self.failures.items()}
+        return self.body.run({**upstream, **failed}, context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +140,14 @@ class _Shown:
 
     executor: Executor
     event: ExecutorEvent
+
+
+class _Waiter:
+    """Somebody who waits until some tasks have ended."""
+
+    def __init__(self, task_run_ids: Collection[str]) -> None:
+        self.open = set(task_run_ids)
+        self.is_done = threading.Event()
 
 
 class _ChangeExecutor:
@@ -130,8 +168,15 @@ class FlowRunner:
     it connects anew by itself when its cluster was lost and another task comes.
     """
 
-    def __init__(self, make_executor: Callable[[], Executor], sink: EventSink, listener: FlowListener) -> None:
+    def __init__(
+        self,
+        make_executor: Callable[[], Executor],
+        sink: EventSink,
+        listener: FlowListener,
+        answer: Callable[[bytes], bytes] | None = None,
+    ) -> None:
         self._make_executor = make_executor
+        self._answer = answer
         self._sink = sink
         self._listener = listener
         self._machine = StateMachine()
@@ -145,6 +190,12 @@ class FlowRunner:
         self._logs: dict[str, TaskLog] = {}
         #: ids of the tasks that have ended and of whose end the listener was told
         self._ended: set[str] = set()
+        self._waiters: dict[str, list[_Waiter]] = {}
+        self._callbacks: dict[str, list[Callable[[], None]]] = {}
+        #: ids of tasks that nobody will ask for any more, but that have not ended
+        self._unwanted: set[str] = set()
+        #: task run id to the ids of the tasks that wait for it
+        self._waiting_on: dict[str, list[str]] = {}
         self._executor: Executor | None = None
         #: whether the executor has not reached its cluster yet
         self._is_connecting = False
@@ -181,8 +232,8 @@ class FlowRunner:
 
     def waiting_words(self, upstream: Sequence[str], after: Sequence[str]) -> str:
         """Return what a task that needs these waits for now, in people's words; empty when for nothing."""
-        waiting = [task.name for task in map(self.task, upstream) if not task.state.is_terminal]
-        if any(not self.task(task_run_id).state.is_terminal for task_run_id in after):
+        waiting = [self.task(task_run_id).name for task_run_id in upstream if task_run_id not in self._ended]
+        if any(task_run_id not in self._ended for task_run_id in after):
             waiting.append("its earlier run")
         return f"waits for {', '.join(waiting)}" if waiting else ""
 
@@ -209,11 +260,36 @@ class FlowRunner:
 
         Can be interrupted.
         """
+        waiter = _Waiter(task_run_ids)
         with self._changed:
-            return self._changed.wait_for(
-                lambda: all(task_run_id in self._ended for task_run_id in task_run_ids),
-                timeout_seconds,
-            )
+            waiter.open -= self._ended
+            for task_run_id in waiter.open:
+                self._waiters.setdefault(task_run_id, []).append(waiter)
+            if not waiter.open:
+                return True
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        try:
+            # in slices, since an exception from another thread comes only between them
+            while not waiter.is_done.wait(_slice(deadline)):
+                if deadline is not None and time.monotonic() >= deadline:
+                    return False
+            return True
+        finally:
+            with self._changed:
+                for task_run_id in waiter.open:
+                    self._waiters[task_run_id].remove(waiter)
+
+    def call_when_ended(self, task_run_id: str, callback: Callable[[], None]) -> None:
+        """Call a function when a task has ended: in the runner's thread, or now if it has. It must be quick."""
+        with self._changed:
+            if task_run_id not in self._ended:
+                self._callbacks.setdefault(task_run_id, []).append(callback)
+                return
+        callback()
+
+    def has_ended(self, task_run_id: str) -> bool:
+        """Tell whether a task has ended, and the listener was told."""
+        return task_run_id in self._ended
 
     def fetch(self, task_run_id: str, names: Sequence[str]) -> AttemptResult:
         """Return the packed values of a completed task.
@@ -234,6 +310,22 @@ class FlowRunner:
         if held is not None:
             held[1].release(held[0])
             self._close_unneeded()
+
+    def forget(self, task_run_id: str) -> None:
+        """Let go of all that is known of a task, as soon as it has ended: nobody will ask for it any more."""
+        with self._changed:
+            if task_run_id not in self._ended:
+                self._unwanted.add(task_run_id)
+                return
+        self._drop(task_run_id)
+
+    def _drop(self, task_run_id: str) -> None:
+        self.release(task_run_id)
+        with self._changed:
+            self._unwanted.discard(task_run_id)
+            self._records.pop(task_run_id, None)
+            self._outcomes.pop(task_run_id, None)
+            self._ended.discard(task_run_id)
 
     def forget_outcome(self, task_run_id: str) -> None:
         """Let go of the outcome of an ended task, with all that it showed: nothing will ask for it any more."""
@@ -303,8 +395,11 @@ class FlowRunner:
 
     def _take(self, item: _Item) -> None:
         match item:
-            case Submission():
-                self._submissions[item.plan.task_run_id] = item
+            case Submission(plan=plan):
+                self._submissions[plan.task_run_id] = item
+                for upstream_id in (*plan.upstream, *plan.after):
+                    if upstream_id not in self._ended:
+                        self._waiting_on.setdefault(upstream_id, []).append(plan.task_run_id)
                 self._decide(TaskSubmitted(item.plan))
             case _Shown(executor, event):
                 self._take_report(executor, event)
@@ -336,7 +431,14 @@ class FlowRunner:
                         self._values[task_run_id] = (key, executor)
                     else:
                         executor.release(key)
-                self._decide(AttemptFinished(key, outcome))
+                self._decide(AttemptFinished(key, outcome, random.random()))
+            case AttemptEmitted(events=events):
+                for emitted in events:
+                    self._sink.emit(emitted)
+            case AttemptAsked():
+                threading.Thread(
+                    target=self._answer_question, args=(executor, event), name="orchestra-answer", daemon=True
+                ).start()
             case AttemptLost():
                 self._keys.pop(event.key, None)
                 self._decide(
@@ -360,6 +462,11 @@ class FlowRunner:
                     self._lose_values(executor)
                     self._decide(ExecutorVanished(detail or "lost the cluster"))
                 self._listener.cluster_changed(event)
+
+    def _answer_question(self, executor: Executor, asked: AttemptAsked) -> None:
+        """Answer in a thread of its own: an answer may take as long as somebody else holds a slot."""
+        assert self._answer is not None, "a driver whose tasks ask questions answers them"
+        executor.answer(asked.key, asked.number, self._answer(asked.question))
 
     def _log_of(self, task_run_id: str) -> TaskLog:
         if task_run_id not in self._logs:
@@ -417,16 +524,35 @@ class FlowRunner:
             self._renew_waiting_words(change.task_run_id)
             self._listener.task_ended(record, self._outcomes.get(change.task_run_id))
         finally:
-            with self._changed:
-                self._ended.add(change.task_run_id)
-                self._changed.notify_all()
+            self._conclude(record)
+
+    def _conclude(self, record: TaskRun) -> None:
+        """Wake up whoever waits for the end of a task."""
+        task_run_id = record.task_run_id
+        if record.state is State.COMPLETED:
+            self._machine.forget(task_run_id)
+        with self._changed:
+            self._ended.add(task_run_id)
+            for waiter in self._waiters.pop(task_run_id, ()):
+                waiter.open.discard(task_run_id)
+                if not waiter.open:
+                    waiter.is_done.set()
+            callbacks = self._callbacks.pop(task_run_id, ())
+            is_unwanted = task_run_id in self._unwanted
+        for callback in callbacks:
+            callback()
+        if is_unwanted:
+            self._drop(task_run_id)
 
     def _renew_waiting_words(self, ended: str) -> None:
         """Say of the tasks that waited for this one what they wait for now; for display, it is no change of state."""
-        for submission in list(self._submissions.values()):
+        for task_run_id in self._waiting_on.pop(ended, ()):
+            submission = self._submissions.get(task_run_id)
+            if submission is None:
+                continue
             plan = submission.plan
-            record = self._records[plan.task_run_id]
-            if record.state is not State.PENDING or ended not in (*plan.upstream, *plan.after):
+            record = self._records[task_run_id]
+            if record.state is not State.PENDING:
                 continue
             with self._changed:
                 words = self.waiting_words(plan.upstream, plan.after)
@@ -441,7 +567,17 @@ class FlowRunner:
         except OrchestraError as error:  # the setting names no cluster
             self._decide(AttemptVanished(key, False, State.CRASHED, str(error), is_final=True))
             return
-        missing = [item for item in submission.needs if self._values.get(item, ("", None))[1] is not executor]
+        needs = dict(submission.needs)
+        body = submission.body
+        failures: dict[str, Outcome] = {}
+        for upstream_id in submission.allowed_failures:
+            if self._records[upstream_id].state is State.COMPLETED:
+                needs[upstream_id] = None
+            else:
+                failures[upstream_id] = self._outcomes.get(upstream_id) or _outcome_of(self._records[upstream_id])
+        if failures:
+            body = WithFailures(body, failures)
+        missing = [item for item in needs if self._values.get(item, ("", None))[1] is not executor]
         if missing:
             names = ", ".join(self._records[item].name for item in missing)
             reason = f"the values of {names} are not on this cluster: run {names} again"
@@ -455,9 +591,12 @@ class FlowRunner:
                 task_run_id=task_run_id,
                 name=submission.plan.name,
                 attempt=attempt,
-                body=submission.body,
-                upstream={upstream: (self._values[upstream][0], names) for upstream, names in submission.needs.items()},
+                body=body,
+                upstream={upstream: (self._values[upstream][0], names) for upstream, names in needs.items()},
                 timeout_seconds=submission.timeout_seconds,
+                priority=submission.priority,
+                resources=submission.resources,
+                workers=submission.workers,
             )
         )
 
@@ -467,6 +606,16 @@ class FlowRunner:
             self._executor = executor
             executor.open(lambda event: self._queue.put(_Shown(executor, event)))
         return self._executor
+
+
+def _slice(deadline: float | None) -> float:
+    return _SLICE_SECONDS if deadline is None else min(_SLICE_SECONDS, max(0.0, deadline - time.monotonic()))
+
+
+def _outcome_of(task_run: TaskRun) -> Outcome:
+    """Return what stands for the outcome of a task that gave none: its process died, or it never started."""
+    at = task_run.ended_at or task_run.created_at
+    return Outcome(state=task_run.state, started_at=at, ended_at=at, error=error_of(task_run))
 
 
 def failure_words(task_run: TaskRun) -> str:

@@ -18,13 +18,26 @@ _Result = TypeVar("_Result")
 
 
 class StopSwitch:
-    """Runs one function, at most once, that :meth:`stop` can end from another thread."""
+    """Runs one function, at most once, that :meth:`stop` can end from another thread.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    interrupt
+        Called with the thread's number: makes :class:`StopTask` be raised in it. None for the way that works in every
+        thread, but not within a blocking call.
+    """
+
+    def __init__(self, interrupt: Callable[[int], None] | None = None) -> None:
+        self._interrupt = interrupt or _raise_in
         self._lock = threading.Lock()
         self._thread: int | None = None
         #: the state that the function was stopped for; None if it was not
         self.stopped_for: str | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the function runs now."""
+        return self._thread is not None
 
     def stop(self, state: str) -> None:
         """Raise :class:`StopTask` in the function, now or as soon as it starts; nothing if it has ended.
@@ -35,7 +48,7 @@ class StopSwitch:
             if self.stopped_for is None:
                 self.stopped_for = state
                 if self._thread is not None:
-                    _raise_in(self._thread)
+                    self._interrupt(self._thread)
 
     def run(self, function: Callable[[], _Result]) -> _Result:
         """Return what ``function`` returns.

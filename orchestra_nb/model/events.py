@@ -59,7 +59,7 @@ class TaskRunCreated(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class TaskRunStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A task run entered a state. ``None`` in a field leaves what the record has."""
+    """A task run entered a state. ``None`` in a field leaves what the record has, and so does a false ``is_cached``."""
 
     run_id: str
     task_run_id: str
@@ -71,6 +71,7 @@ class TaskRunStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     error: ErrorInfo | None = None
     worker: str | None = None
     actor: str = "driver"
+    is_cached: bool = False
 
 
 class CellRunChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -131,6 +132,7 @@ def apply_to_task(task_run: TaskRun, change: TaskRunStateChanged) -> TaskRun:
         worker=change.worker or task_run.worker,
         started_at=change.at if is_begin else task_run.started_at,
         ended_at=change.at if change.state.is_terminal else None,
+        is_cached=change.is_cached or task_run.is_cached,
     )
 
 

@@ -43,6 +43,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         What the cell showed, as a list of nbformat 4 outputs, in order, streams merged.
     exception
         The pickled exception, when it could be pickled.
+    is_cached
+        Whether the values were there already: user code did not run.
+    may_retry
+        False where another attempt would be in vain, or the task's own condition says so.
     """
 
     state: State
@@ -56,3 +60,5 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     deleted: tuple[str, ...] = ()
     outputs: list[dict[str, object]] = []
     exception: bytes | None = None
+    is_cached: bool = False
+    may_retry: bool = True

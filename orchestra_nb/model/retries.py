@@ -20,15 +20,27 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         ``(first, limit)`` in seconds: the delay doubles from ``first`` up to ``limit``; replaces ``delays_seconds``.
     infrastructure_retries
         Attempts lost to a dead process or machine that are repeated without counting as a retry.
+    jitter_factor
+        Each delay is made longer by up to this part of it, by chance, so that many tasks do not retry at one time.
     """
 
     retries: int = 0
     delays_seconds: tuple[float, ...] = ()
     exponential: tuple[float, float] | None = None
     infrastructure_retries: int = 1
+    jitter_factor: float = 0.0
 
-    def delay_seconds(self, failures: int) -> float:
-        """Return the delay after this many failed attempts (from 1)."""
+    def delay_seconds(self, failures: int, chance: float = 0.0) -> float:
+        """Return the delay after this many failed attempts (from 1).
+
+        Parameters
+        ----------
+        chance
+            Between 0 and 1, drawn by the caller.
+        """
+        return self._plain_delay_seconds(failures) * (1.0 + self.jitter_factor * chance)
+
+    def _plain_delay_seconds(self, failures: int) -> float:
         if self.exponential is not None:
             first, limit = self.exponential
             return min(limit, first * 2.0 ** (failures - 1))

@@ -20,6 +20,10 @@ class RunKind(str, Enum):
     NOTEBOOK = "notebook"
     #: the task cells that somebody ran in an open notebook, from the first until all have ended
     INTERACTIVE = "interactive"
+    #: a function under ``@flow``
+    FLOW = "flow"
+    #: a task that was called outside of any flow, with the tasks that it called
+    TASK = "task"
 
 
 class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -68,6 +72,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         Parameter name to value; non-finite floats are the strings of :mod:`orchestra_nb.model.jsonable`.
     driver_id
         The process that writes this run's states and holds its lease; None before one has claimed it.
+    parent_run_id, parent_task_run_id
+        The run, and the task in it, that started this one as a subflow.
     """
 
     run_id: str
@@ -86,6 +92,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str | None = None
     tags: dict[str, str] = {}
     driver_id: str | None = None
+    parent_run_id: str | None = None
+    parent_task_run_id: str | None = None
 
 
 class TaskRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +111,8 @@ class TaskRun(msgspec.Struct, frozen=True, kw_only=True):
         The ids of the task runs that it waits for, in the order of their submission.
     cell_id
         The notebook cell's id, where the front end told it.
+    is_cached
+        Whether its result was there already: its code did not run.
     """
 
     task_run_id: str
@@ -121,6 +131,7 @@ class TaskRun(msgspec.Struct, frozen=True, kw_only=True):
     upstream: tuple[str, ...] = ()
     cell_id: str | None = None
     tags: dict[str, str] = {}
+    is_cached: bool = False
 
 
 def error_of(task: TaskRun) -> ErrorInfo | None:

@@ -64,10 +64,11 @@ class AttemptSeenRunning:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFinished:
-    """An attempt gave an outcome."""
+    """An attempt gave an outcome. ``chance``, between 0 and 1, spreads the delay before a retry."""
 
     key: str
     outcome: Outcome
+    chance: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +190,9 @@ class StateMachine:
             case AttemptSeenRunning(key, worker, at):
                 if (task := self._in_flight(key)) is not None and not task.began:
                     self._begin(task, worker, at, commands)
-            case AttemptFinished(key, outcome):
+            case AttemptFinished(key, outcome, chance):
                 if (task := self._in_flight(key)) is not None:
-                    self._finish(task, outcome, now, commands)
+                    self._finish(task, outcome, chance, now, commands)
             case AttemptVanished():
                 if (task := self._in_flight(event.key)) is not None:
                     self._vanish(task, event, now, commands)
@@ -284,18 +285,24 @@ class StateMachine:
         if task.state is not State.CANCELLING:
             self._enter(task, State.RUNNING, "", at, commands)
 
-    def _finish(self, task: _Task, outcome: Outcome, now: datetime, commands: list[Command]) -> None:
+    def _finish(
+        self, task: _Task, outcome: Outcome, chance: float, now: datetime, commands: list[Command]
+    ) -> None:
+        if outcome.is_cached and not task.began:
+            self._end(task, State.COMPLETED, "", outcome.ended_at, commands, is_cached=True)
+            return
         if not task.began:  # the report that it ran may be lost; the outcome is not
             self._begin(task, outcome.worker, outcome.started_at, commands)
         self._drop_key(task)
         task.worker = outcome.worker or task.worker
         at = outcome.ended_at
         if outcome.state is State.COMPLETED:
-            self._end(task, State.COMPLETED, "", at, commands)
+            self._end(task, State.COMPLETED, "", at, commands, is_cached=outcome.is_cached)
         elif outcome.state is State.CANCELLED:
             self._end(task, State.CANCELLED, task.cancel_reason or "cancelled", at, commands)
         else:
-            self._fail(task, outcome.state, _message_of(outcome), outcome.error, now, commands)
+            may_retry = outcome.may_retry
+            self._fail(task, outcome.state, _message_of(outcome), outcome.error, now, commands, chance, may_retry)
 
     def _vanish(self, task: _Task, lost: AttemptVanished, now: datetime, commands: list[Command]) -> None:
         self._drop_key(task)
@@ -332,15 +339,17 @@ class StateMachine:
         error: ErrorInfo | None,
         now: datetime,
         commands: list[Command],
+        chance: float = 0.0,
+        may_retry: bool = True,
     ) -> None:
         if task.cancel_reason:
             self._end(task, State.CANCELLED, task.cancel_reason, now, commands)
             return
         task.failures += 1
-        if task.failures > task.plan.retry.retries:
+        if task.failures > task.plan.retry.retries or not may_retry:
             self._end(task, state, message, now, commands, error)
             return
-        delay = task.plan.retry.delay_seconds(task.failures)
+        delay = task.plan.retry.delay_seconds(task.failures, chance)
         self._enter(task, State.RETRYING, message, now, commands, error)
         commands.append(WakeAt(now + timedelta(seconds=delay), RetryDue(task.plan.task_run_id, task.failures)))
 
@@ -380,9 +389,10 @@ class StateMachine:
         at: datetime,
         commands: list[Command],
         error: ErrorInfo | None = None,
+        is_cached: bool = False,
     ) -> None:
         self._drop_key(task)
-        self._enter(task, state, message, at, commands, error)
+        self._enter(task, state, message, at, commands, error, is_cached)
         task.waits_for.clear()
         self._release_dependents(task, at, commands)
 
@@ -394,6 +404,7 @@ class StateMachine:
         at: datetime,
         commands: list[Command],
         error: ErrorInfo | None = None,
+        is_cached: bool = False,
     ) -> None:
         if not may_follow(task.state, state):
             raise AssertionError(f"{task.plan.name}: {task.state} -> {state} is no edge of the state graph")
@@ -411,6 +422,7 @@ class StateMachine:
                     error=error,
                     worker=task.worker,
                     actor=actor,
+                    is_cached=is_cached,
                 )
             )
         )

@@ -1,0 +1,129 @@
+"""Performs what the state machine decides for one task or flow, in the caller's own thread.
+
+A task that is called directly, and the body of a flow, run where they are called: in the debugger, with the caller's
+objects. The decisions are those of :class:`~orchestra_nb.model.state_machine.StateMachine`, as for every other attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+
+from orchestra_nb.model.attempts import AttemptResult
+from orchestra_nb.model.events import TaskRunStateChanged
+from orchestra_nb.model.state_machine import (
+    Announce,
+    AttemptFinished,
+    AttemptSeenRunning,
+    CancelAsked,
+    Command,
+    RetryDue,
+    StartAttempt,
+    StateMachine,
+    TaskPlan,
+    TaskSubmitted,
+    WakeAt,
+)
+from orchestra_nb.model.states import State
+
+#: Runs one attempt (its number from 1) and returns how it ended; raises nothing.
+RunAttempt = Callable[[int], AttemptResult]
+
+
+class DirectCall:
+    """One task or flow run in its caller's thread.
+
+    Parameters
+    ----------
+    announce
+        Told of each change of state, in order.
+    """
+
+    def __init__(self, plan: TaskPlan, announce: Callable[[TaskRunStateChanged], None], worker: str = "") -> None:
+        self._plan = plan
+        self._announce = announce
+        self._worker = worker
+        self._machine = StateMachine()
+        self._commands: deque[Command] = deque()
+        self._cancel_reason = ""
+        self._is_cancelled = threading.Event()
+
+    def cancel(self, reason: str) -> None:
+        """Let no further attempt begin, and end a wait before one; from any thread. The running one is not stopped."""
+        self._cancel_reason = reason
+        self._is_cancelled.set()
+
+    def run(self, run_attempt: RunAttempt) -> AttemptResult | None:
+        """Run attempts until one is the last, and return what it left; None when it was cancelled before one."""
+        last: AttemptResult | None = None
+        for step in self._steps():
+            if isinstance(step, StartAttempt):
+                last = run_attempt(step.attempt)
+                self._finish(step, last)
+            else:
+                self._is_cancelled.wait(_seconds_until(step.at))
+                self._wake(step)
+        return last
+
+    async def run_async(self, run_attempt: Callable[[int], Awaitable[AttemptResult]]) -> AttemptResult | None:
+        """Do what :meth:`run` does, for coroutines."""
+        last: AttemptResult | None = None
+        for step in self._steps():
+            if isinstance(step, StartAttempt):
+                last = await run_attempt(step.attempt)
+                self._finish(step, last)
+            else:
+                deadline = time.monotonic() + _seconds_until(step.at)
+                while not self._is_cancelled.is_set() and (left := deadline - time.monotonic()) > 0:
+                    await asyncio.sleep(min(left, 0.2))
+                self._wake(step)
+        return last
+
+    def _steps(self) -> Iterator[StartAttempt | WakeAt]:
+        """Yield what takes time; announce all else."""
+        self._handle(TaskSubmitted(self._plan))
+        while self._commands:
+            match command := self._commands.popleft():
+                case Announce(change):
+                    self._announce(change)
+                case StartAttempt(key=key):
+                    self._commands.extend(
+                        self._machine.handle(AttemptSeenRunning(key, self._worker, datetime.now(UTC)), datetime.now(UTC))
+                    )
+                    while self._commands and isinstance(self._commands[0], Announce):
+                        self._announce(self._commands.popleft().change)  # type: ignore[union-attr]
+                    yield command
+                case WakeAt():
+                    yield command
+
+    def _handle(self, event: TaskSubmitted | AttemptFinished | RetryDue | CancelAsked) -> None:
+        self._commands.extend(self._machine.handle(event, datetime.now(UTC)))
+
+    def _finish(self, started: StartAttempt, result: AttemptResult) -> None:
+        if self._is_cancelled.is_set() and result.outcome.state is not State.COMPLETED:
+            self._machine.handle(CancelAsked(None, self._cancel_reason), datetime.now(UTC))
+            self._announce(
+                TaskRunStateChanged(
+                    run_id=self._plan.run_id,
+                    task_run_id=self._plan.task_run_id,
+                    state=State.CANCELLING,
+                    at=datetime.now(UTC),
+                    message=self._cancel_reason,
+                )
+            )
+        self._handle(AttemptFinished(started.key, result.outcome, random.random()))
+
+    def _wake(self, wake: WakeAt) -> None:
+        if self._is_cancelled.is_set():
+            self._handle(CancelAsked(None, self._cancel_reason))
+        else:
+            self._handle(wake.event)
+
+
+def _seconds_until(at: datetime) -> float:
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,91 @@
+"""Who drives the flows and tasks of this process, and where their events go.
+
+A script, a shell or a kernel has one driver, made when the first flow or task is called: what makes it is set from
+above (:func:`set_driver_factory`), because the engine does not know the store. On a worker the driver is the attempt
+that runs there: what it starts is told through it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Protocol
+
+from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.task_runners import TaskRunner
+from orchestra_nb.errors import OrchestraError
+from orchestra_nb.model.events import EventSink
+
+
+class Driver(Protocol):
+    """Drives flow runs and task runs.
+
+    Contract: all methods may be called from any thread.
+    """
+
+    #: named in the runs that it drives; None on a worker, whose driver is elsewhere
+    driver_id: str | None
+    sink: EventSink
+    #: the run that tasks outside of flows belong to, opened when needed; None where each is a run of its own
+    open_run: Callable[[], str] | None
+
+    def flow_runner(self, task_runner: TaskRunner) -> FlowRunner:
+        """Return the loop that runs tasks where this task runner says; the same one for an equal task runner."""
+
+    def default_task_runner(self) -> TaskRunner:
+        """Return what flows use that name none."""
+
+    def watch_run(self, run_id: str, cancel: Callable[[str], None]) -> None:
+        """Call ``cancel(reason)``, in any thread, when somebody asks to cancel this run."""
+
+    def forget_run(self, run_id: str) -> None:
+        """Undo :meth:`watch_run`."""
+
+    def say(self, line: str, level: int) -> None:
+        """Show a line of a run's log to whoever sits at this process."""
+
+    def call_hook(self, hook: Callable[[], object]) -> None:
+        """Call a user's hook soon, in order, outside of any loop of the engine."""
+
+    def finish_hooks(self) -> None:
+        """Return when all hooks that were given before have been called."""
+
+
+_lock = threading.Lock()
+_factory: Callable[[], Driver] | None = None
+_of_process: Driver | None = None
+_of_worker: ContextVar[Driver | None] = ContextVar("orchestra_worker_driver", default=None)
+
+
+def set_driver_factory(factory: Callable[[], Driver]) -> None:
+    """Say what makes the driver of this process; called by the floors above."""
+    global _factory
+    _factory = factory
+
+
+def set_driver(driver: Driver | None) -> None:
+    """Make this the driver of the process; None: the next call makes a new one."""
+    global _of_process
+    with _lock:
+        _of_process = driver
+
+
+def worker_driver() -> ContextVar[Driver | None]:
+    """Return the variable that holds the driver of code that runs as a task."""
+    return _of_worker
+
+
+def current_driver() -> Driver:
+    """Return who drives what is called here, making the driver of this process if there is none."""
+    global _of_process
+    if (driver := _of_worker.get()) is not None:
+        return driver
+    with _lock:
+        if _of_process is None:
+            if _factory is None:
+                raise OrchestraError(
+                    "Nothing drives flows in this process. Import flow and task from orchestra_nb, not from its parts."
+                )
+            _of_process = _factory()
+        return _of_process

@@ -1,0 +1,247 @@
+"""``@flow``: a function whose tasks and subflows are one run.
+
+The body runs in the caller's thread; submitted tasks go to where the flow's task runner says. Names, options and
+behaviour are those of Prefect 3.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from orchestra_nb.engine.flow_call import call_async, call_sync
+from orchestra_nb.engine.run_states import State
+from orchestra_nb.engine.task_runners import TaskRunner
+from orchestra_nb.engine.task_settings import (
+    InvalidOption,
+    description_of,
+    hooks_of,
+    retry_policy,
+    tags_of,
+    timeout_of,
+)
+from orchestra_nb.errors import InvalidParameters
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+class Flow(Generic[Parameters, Result]):
+    """A function under ``@flow``.
+
+    Parameters
+    ----------
+    fn
+        The function: plain, ``async``, a method, a class or a static method.
+    name
+        None for the function's own, with hyphens.
+    version, description
+        For people.
+    flow_run_name
+        A template such as ``"report-{region}"``, or a callable without arguments or with the parameters; None for a
+        memorable name.
+    retries, retry_delay_seconds, retry_jitter_factor
+        How often, after how long, and with how much chance in the delay the whole body is repeated.
+    task_runner
+        Where submitted tasks run; None: as the flow around it, else as the setting ``task_runner`` says.
+    timeout_seconds
+        Of one attempt of the body.
+    validate_parameters
+        Whether pydantic checks and converts the parameters by their annotations.
+    log_prints
+        Whether what the body and its tasks print becomes log lines; None: as the flow around it.
+    on_running, on_completion, on_failure, on_cancellation, on_crashed
+        Hooks, called with (flow, flow run, state).
+    """
+
+    def __init__(
+        self,
+        fn: Callable[Parameters, Result],
+        *,
+        name: str | None = None,
+        version: str | None = None,
+        flow_run_name: str | Callable[..., str] | None = None,
+        retries: int | None = None,
+        retry_delay_seconds: Any = None,
+        retry_jitter_factor: float | None = None,
+        task_runner: TaskRunner | type[TaskRunner] | None = None,
+        description: str | None = None,
+        timeout_seconds: float | None = None,
+        validate_parameters: bool = True,
+        log_prints: bool | None = None,
+        tags: Iterable[str] | None = None,
+        on_running: Iterable[Callable[..., Any]] | None = None,
+        on_completion: Iterable[Callable[..., Any]] | None = None,
+        on_failure: Iterable[Callable[..., Any]] | None = None,
+        on_cancellation: Iterable[Callable[..., Any]] | None = None,
+        on_crashed: Iterable[Callable[..., Any]] | None = None,
+    ) -> None:
+        self._options = {key: value for key, value in locals().items() if key not in ("self", "fn", "__class__")}
+        self._wrapped = fn
+        self.fn: Callable[Parameters, Result] = fn.__func__ if isinstance(fn, classmethod | staticmethod) else fn
+        if not callable(self.fn):
+            raise InvalidOption(f"@flow stands on {fn!r}, which is no function. Write it above a def.")
+        self.name = name if name is not None else getattr(self.fn, "__name__", "flow").replace("_", "-")
+        what = f"Flow {self.name!r}"
+        if not isinstance(self.name, str) or not self.name:
+            raise InvalidOption(f"{what}: name is {name!r}. Write a text.")
+        self.version = version
+        self.description = description_of(self.fn, description)
+        self.flow_run_name = flow_run_name
+        self.retries = retries or 0
+        self.retry = retry_policy(what, retries, retry_delay_seconds, retry_jitter_factor)
+        self.timeout_seconds = timeout_of(what, timeout_seconds)
+        self.tags = tags_of(what, tags)
+        self.task_runner = task_runner() if isinstance(task_runner, type) else task_runner
+        if self.task_runner is not None and not isinstance(self.task_runner, TaskRunner):
+            raise InvalidOption(
+                f"{what}: task_runner is {task_runner!r}. Write DaskTaskRunner() or ThreadPoolTaskRunner()."
+            )
+        self.should_validate_parameters = validate_parameters
+        self.log_prints = log_prints
+        self.on_running_hooks = list(hooks_of(what, "on_running", on_running))
+        self.on_completion_hooks = list(hooks_of(what, "on_completion", on_completion))
+        self.on_failure_hooks = list(hooks_of(what, "on_failure", on_failure))
+        self.on_cancellation_hooks = list(hooks_of(what, "on_cancellation", on_cancellation))
+        self.on_crashed_hooks = list(hooks_of(what, "on_crashed", on_crashed))
+        self.isasync = inspect.iscoroutinefunction(self.fn)
+        if inspect.isgeneratorfunction(self.fn) or inspect.isasyncgenfunction(self.fn):
+            raise InvalidOption(f"{what} yields. A flow returns; let a task yield, and read it in the flow.")
+        self.signature = inspect.signature(self.fn)
+        functools.update_wrapper(self, self.fn)
+
+    @overload
+    def __call__(self: Flow[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result: ...
+
+    @overload
+    def __call__(self, *args: Any, return_state: bool, **kwargs: Any) -> State[Any]: ...
+
+    def __call__(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
+        """Run the flow here, and return what the function returns (a coroutine, if it is async).
+
+        Parameters
+        ----------
+        return_state
+            Return the final state instead, and raise nothing but Ctrl-C.
+        wait_for
+            Futures that must have ended before.
+        """
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise InvalidFlowCall(f"Flow {self.name}{self.signature}: {error}") from None
+        bound.apply_defaults()
+        call = call_async if self.isasync else call_sync
+        return call(self, bound, return_state, wait_for)
+
+    def validate(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters as pydantic makes them by the annotations; as they are where there are none.
+
+        Raises
+        ------
+        InvalidParameters
+            A value does not fit; the message names the parameter.
+        """
+        if not self.should_validate_parameters or not _needs_validation(self.fn, self.signature):
+            return dict(parameters)
+        from orchestra_nb.engine.parameter_validation import validate
+
+        return validate(self.fn, self.name, self.signature, parameters)
+
+    def with_options(self, **options: Any) -> Flow[Parameters, Result]:
+        """Return a flow of the same function with some options changed.
+
+        Raises
+        ------
+        InvalidOption
+            There is no such option.
+        """
+        unknown = set(options) - set(self._options)
+        if unknown:
+            known = ", ".join(sorted(self._options))
+            raise InvalidOption(f"@flow has no option {sorted(unknown)[0]!r}. The options are: {known}.")
+        return type(self)(self._wrapped, **{**self._options, **options})
+
+    def on_running(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Add a hook: a decorator."""
+        self.on_running_hooks.append(hook)
+        return hook
+
+    def on_completion(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Add a hook: a decorator."""
+        self.on_completion_hooks.append(hook)
+        return hook
+
+    def on_failure(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Add a hook: a decorator."""
+        self.on_failure_hooks.append(hook)
+        return hook
+
+    def on_cancellation(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Add a hook: a decorator."""
+        self.on_cancellation_hooks.append(hook)
+        return hook
+
+    def on_crashed(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Add a hook: a decorator."""
+        self.on_crashed_hooks.append(hook)
+        return hook
+
+    def __get__(self, instance: object, owner: type | None = None) -> Flow[Any, Any]:
+        """Return the flow of a method, bound to its object, or to its class."""
+        if isinstance(self._wrapped, staticmethod) or (instance is None and not isinstance(self._wrapped, classmethod)):
+            return self
+        target = (owner or type(instance)) if isinstance(self._wrapped, classmethod) else instance
+        from types import MethodType
+
+        return type(self)(MethodType(self.fn, target), **{**self._options, "name": self.name})
+
+    def __repr__(self) -> str:
+        return f"<flow {self.name}>"
+
+
+class InvalidFlowCall(InvalidParameters, TypeError):
+    """The arguments of a call do not fit the flow's function."""
+
+
+@overload
+def flow(fn: Callable[Parameters, Result], /) -> Flow[Parameters, Result]: ...
+
+
+@overload
+def flow(fn: None = None, /, **options: Any) -> Callable[[Callable[Parameters, Result]], Flow[Parameters, Result]]: ...
+
+
+def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a flow of a function: ``@flow`` or ``@flow(name="report", …)``. The options are those of :class:`Flow`.
+
+    Examples
+    --------
+    >>> from orchestra_nb import flow
+    >>> @flow(retries=1)
+    ... def report(region: str = "EU"):
+    ...     return f"report of {region}"
+    >>> report.fn("US")
+    'report of US'
+    """
+    known = set(inspect.signature(Flow.__init__).parameters) - {"self", "fn"}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        import difflib
+
+        close = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f" Did you mean {close[0]}?" if close else f" The options are: {', '.join(sorted(known))}."
+        raise InvalidOption(f"@flow has no option {unknown[0]!r}.{hint}")
+    if fn is None:
+        return lambda function: Flow(function, **options)
+    return Flow(fn, **options)
+
+
+def _needs_validation(function: Callable[..., Any], signature: inspect.Signature) -> bool:
+    """Tell whether an annotation says more than "anything": pydantic is loaded only then."""
+    return any(
+        parameter.annotation is not inspect.Parameter.empty and parameter.annotation not in (Any, object)
+        for parameter in signature.parameters.values()
+    )

@@ -1,0 +1,313 @@
+"""One attempt of a function under ``@task``: arguments in, the function run in its context, outcome out.
+
+The same code runs on a Dask worker, in a thread, and in the caller's own thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestra_nb.engine.annotations import allow_failure, quote
+from orchestra_nb.engine.argument_trees import replace_leaves
+from orchestra_nb.engine.drivers import worker_driver
+from orchestra_nb.engine.printed_lines import printing_to
+from orchestra_nb.engine.returned_values import (
+    LiveReturn,
+    PackedReturn,
+    exception_of,
+    info_of,
+    pack_exception,
+    pack_return,
+    value_of,
+)
+from orchestra_nb.engine.run_context import TaskRunContext, entered, flow_run_context, task_run_context
+from orchestra_nb.engine.run_states import State as RunState
+from orchestra_nb.engine.run_states import model_state_of
+from orchestra_nb.engine.worker_driver import WorkerDriver
+from orchestra_nb.errors import StopTask
+from orchestra_nb.model.attempts import AttemptContext, AttemptResult
+from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.runs import ErrorInfo
+from orchestra_nb.model.states import State
+from orchestra_nb.notebooks.user_traceback import describe_error
+
+#: Called with (task name, exception, number of failures so far + 1): whether another attempt shall be made.
+RetryCondition = Callable[[str, BaseException, int], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamValue:
+    """Stands in the arguments for the value of another task."""
+
+    task_run_id: str
+    is_failure_allowed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDetails:
+    """What one call knows of itself beside its arguments."""
+
+    task_run_id: str
+    name: str
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionCallee:
+    """A task's function with what all its calls in one run have in common; see :class:`~orchestra_nb.engine.call_body.Callee`.
+
+    Parameters
+    ----------
+    is_packed
+        Whether values are packed for other processes, or stay what they are.
+    """
+
+    function: Callable[..., Any]
+    task_name: str
+    run_id: str
+    flow_name: str
+    flow_run_name: str
+    log_prints: bool = False
+    retry_condition: Callable[[BaseException], bool] | None = None
+    flow_parameters: Mapping[str, Any] = field(default_factory=dict)
+    on_running: tuple[Callable[..., Any], ...] = ()
+    is_packed: bool = True
+
+    def run_call(
+        self, arguments: bytes, upstream: Mapping[str, AttemptResult], context: AttemptContext
+    ) -> AttemptResult:
+        """Run one call on a worker."""
+        details, args, kwargs = pickle.loads(arguments)
+        return self.run_with(details, args, kwargs, upstream, context)
+
+    def run_with(
+        self,
+        details: CallDetails,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        upstream: Mapping[str, AttemptResult],
+        context: AttemptContext,
+    ) -> AttemptResult:
+        """Run one call in this thread; raises nothing but :class:`StopTask`."""
+        started_at = datetime.now(UTC)
+        value: object = None
+        try:
+            if upstream:
+                args, kwargs = _resolve((args, kwargs), upstream)
+            args, kwargs = _unquote(args, kwargs)
+            run_context = self._context(details, args, kwargs, started_at, context)
+            value = copy_context().run(self._run, run_context, args, kwargs)
+            if isinstance(value, RunState):
+                return self._end_as_returned(value, started_at, context)
+            packed: PackedReturn | LiveReturn = pack_return(value) if self.is_packed else LiveReturn(value)
+        except StopTask:
+            raise
+        except BaseException as error:
+            if value is not None:
+                error = _not_portable(self.task_name, value, error)
+                return self._failed(error, started_at, context, may_retry=False)
+            return self._failed(error, started_at, context)
+        outcome = Outcome(
+            state=State.COMPLETED,
+            started_at=started_at,
+            ended_at=datetime.now(UTC),
+            worker=context.worker,
+            pid=os.getpid(),
+            values=info_of(value, packed),
+        )
+        return AttemptResult(outcome, (packed,))
+
+    def _context(
+        self,
+        details: CallDetails,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        started_at: datetime,
+        context: AttemptContext,
+    ) -> TaskRunContext:
+        return TaskRunContext(
+            task_name=self.task_name,
+            task_run_id=details.task_run_id,
+            name=details.name,
+            run_id=self.run_id,
+            flow_name=self.flow_name,
+            flow_run_name=self.flow_run_name,
+            run_count=getattr(context, "attempt", 1),
+            tags=details.tags,
+            parameters=LazyParameters(self.function, args, kwargs),
+            started_at=started_at,
+            attempt_context=context,
+            flow_parameters=self.flow_parameters,
+        )
+
+    def _run(self, run_context: TaskRunContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        context = run_context.attempt_context
+        assert context is not None
+        driver = WorkerDriver(context)
+        with entered(flow_run_context, None), entered(task_run_context, run_context), entered(worker_driver(), driver):
+            try:
+                with printing_to(context, self.log_prints):
+                    return run_function(self.function, args, kwargs)
+            finally:
+                driver.close()
+
+    def _failed(
+        self, error: BaseException, started_at: datetime, context: AttemptContext, may_retry: bool = True
+    ) -> AttemptResult:
+        if may_retry and self.retry_condition is not None:
+            try:
+                may_retry = bool(self.retry_condition(error))
+            except Exception as broken:  # the user's own condition
+                error.add_note(f"retry_condition_fn raised {type(broken).__name__}: {broken}; it is not run again.")
+                may_retry = False
+        outcome = Outcome(
+            state=State.FAILED,
+            started_at=started_at,
+            ended_at=datetime.now(UTC),
+            worker=context.worker,
+            pid=os.getpid(),
+            error=error_info(error, self.function, self.task_name),
+            exception=pack_exception(error),
+            may_retry=may_retry,
+        )
+        return AttemptResult(outcome)
+
+    def _end_as_returned(self, state: RunState[Any], started_at: datetime, context: AttemptContext) -> AttemptResult:
+        """End as the state says that the function returned."""
+        ours = model_state_of(state)
+        ended_at = datetime.now(UTC)
+        if ours is not State.COMPLETED:
+            error = state.result(raise_on_failure=False)
+            info = ErrorInfo(type=type(error).__name__, message=(state.message or str(error))[:2000])
+            end = State.FAILED if not ours.is_terminal else ours
+            return AttemptResult(
+                Outcome(
+                    state=end if end in (State.FAILED, State.CANCELLED, State.TIMED_OUT) else State.FAILED,
+                    started_at=started_at,
+                    ended_at=ended_at,
+                    worker=context.worker,
+                    pid=os.getpid(),
+                    error=info,
+                    exception=pack_exception(error),
+                )
+            )
+        packed: PackedReturn | LiveReturn = pack_return(state.data) if self.is_packed else LiveReturn(state.data)
+        outcome = Outcome(
+            state=State.COMPLETED,
+            started_at=started_at,
+            ended_at=ended_at,
+            worker=context.worker,
+            pid=os.getpid(),
+            values=info_of(state.data, packed),
+        )
+        return AttemptResult(outcome, (packed,))
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCall:
+    """A body that holds its arguments themselves, for executors that run tasks in this process."""
+
+    callee: FunctionCallee
+    details: CallDetails
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    def run(self, upstream: Mapping[str, AttemptResult], context: AttemptContext) -> AttemptResult:
+        """Run the call."""
+        return self.callee.run_with(self.details, self.args, self.kwargs, upstream, context)
+
+
+class LazyParameters(Mapping[str, Any]):
+    """Parameter name to value, bound when first looked at: most tasks never do."""
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        self._function, self._args, self._kwargs = function, args, kwargs
+        self._bound: dict[str, Any] | None = None
+
+    def _values(self) -> dict[str, Any]:
+        if self._bound is None:
+            bound = inspect.signature(self._function).bind(*self._args, **self._kwargs)
+            bound.apply_defaults()
+            self._bound = dict(bound.arguments)
+        return self._bound
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values()[name]
+
+    def __iter__(self) -> Any:
+        return iter(self._values())
+
+    def __len__(self) -> int:
+        return len(self._values())
+
+    def __repr__(self) -> str:
+        return repr(self._values())
+
+
+def run_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Call a function and return what it gives in the end: a coroutine is run, a generator is read into a list."""
+    value = function(*args, **kwargs)
+    if inspect.iscoroutine(value):
+        return asyncio.run(value)
+    if inspect.isgenerator(value):
+        return list(value)
+    if inspect.isasyncgen(value):
+        return asyncio.run(_read_all(value))
+    return value
+
+
+async def _read_all(values: Any) -> list[Any]:
+    return [value async for value in values]
+
+
+def error_info(error: BaseException, function: Callable[..., Any], name: str) -> ErrorInfo:
+    """Return an exception of a function as data, with the function's own line."""
+    message: str | None = None
+    if isinstance(error, SystemExit):
+        message = f"task called sys.exit({'' if error.code is None else repr(error.code)})"
+    elif isinstance(error, KeyboardInterrupt):
+        message = "task raised KeyboardInterrupt"
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    with contextlib.suppress(Exception):  # whatever the error's own methods do
+        return describe_error(error, code.co_filename if code is not None else "", name, message)
+    return ErrorInfo(type=type(error).__name__, message="(its message could not be made)", cell=name)
+
+
+def _resolve(arguments: Any, upstream: Mapping[str, AttemptResult]) -> Any:
+    values: dict[str, Any] = {}
+
+    def replace(leaf: Any) -> Any:
+        if isinstance(leaf, allow_failure):
+            return replace_leaves(leaf.value, replace)
+        if not isinstance(leaf, UpstreamValue):
+            return leaf
+        if leaf.task_run_id not in values:
+            result = upstream[leaf.task_run_id]
+            is_good = result.outcome.state is State.COMPLETED
+            values[leaf.task_run_id] = value_of(result) if is_good else exception_of(result.outcome)
+        return values[leaf.task_run_id]
+
+    return replace_leaves(arguments, replace)
+
+
+def _unquote(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    if any(isinstance(value, quote) for value in (*args, *kwargs.values())):
+        args = tuple(value.value if isinstance(value, quote) else value for value in args)
+        kwargs = {name: value.value if isinstance(value, quote) else value for name, value in kwargs.items()}
+    return args, kwargs
+
+
+def _not_portable(task_name: str, value: object, error: BaseException) -> BaseException:
+    from orchestra_nb.errors import ValueNotPortable
+
+    kind = type(value).__name__
+    return ValueNotPortable(f"The result of {task_name} (type {kind}) cannot be stored: {error}")

@@ -1,0 +1,144 @@
+"""Pickling of a user's function for a worker: by value where it cannot be imported, with its lines for tracebacks."""
+
+from __future__ import annotations
+
+import io
+import linecache
+import os
+import pickle
+import types
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from orchestra_nb.errors import ValueNotPortable
+
+#: A function that drags along more than this is warned of.
+LARGE_BYTES = 1_000_000
+
+
+class LargeClosureWarning(UserWarning):
+    """A function takes much data along to each worker."""
+
+
+def pickle_function(value: object, name: str) -> bytes:
+    """Return a pickle of a function and what belongs to it; code keeps its file name and, in a notebook, its lines.
+
+    Parameters
+    ----------
+    name
+        The task's name, for messages.
+
+    Raises
+    ------
+    ValueNotPortable
+        It cannot be pickled; the message names the variable that it uses.
+    """
+    file = io.BytesIO()
+    try:
+        _pickler_class()(file, protocol=5).dump(value)
+    except Exception as error:  # pickling runs code of any class
+        culprit = _first_unpicklable(value)
+        what = f"`{culprit}`, which task {name!r} uses," if culprit else f"Task {name!r}"
+        raise ValueNotPortable(
+            f"{what} cannot be sent to a worker: {type(error).__name__}: {error}. "
+            "Make it inside the task, or pass what it is made of."
+        ) from error
+    data = file.getvalue()
+    if len(data) > LARGE_BYTES:
+        _warn_of_size(value, name, len(data))
+    return data
+
+
+def _pickler_class() -> type[Any]:
+    global _pickler
+    if _pickler is None:
+        import cloudpickle
+
+        class FunctionPickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+            def reducer_override(self, obj: Any) -> Any:
+                if type(obj) is types.CodeType:
+                    make, arguments = self.dispatch_table[types.CodeType](obj)
+                    return _rebuild_code, (obj.co_filename, _lines_of(obj.co_filename), make, arguments)
+                return super().reducer_override(obj)
+
+        _pickler = FunctionPickler
+    return _pickler
+
+
+_pickler: type[Any] | None = None
+
+
+def _rebuild_code(file_name: str, lines: list[str] | None, make: Any, arguments: tuple[object, ...]) -> types.CodeType:
+    if lines is not None:
+        linecache.cache[file_name] = (sum(map(len, lines)), None, lines, file_name)
+    code: types.CodeType = make(*arguments).replace(co_filename=file_name)
+    return code
+
+
+def _lines_of(file_name: str) -> list[str] | None:
+    """Return the lines of a notebook's cell, which only this process knows; None for a file."""
+    entry = linecache.cache.get(file_name)
+    if entry is None or len(entry) != 4 or entry[1] is not None or os.path.exists(file_name):
+        return None
+    return entry[2]
+
+
+def _variables_of(function: object) -> Iterator[tuple[str, object]]:
+    """Yield the variables outside of it that a function uses, and theirs in turn."""
+    waiting, seen = [function], set[int]()
+    while waiting:
+        value = waiting.pop()
+        value = getattr(value, "__wrapped__", value)
+        if not isinstance(value, types.FunctionType) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
+            try:
+                content = cell.cell_contents
+            except ValueError:  # never assigned
+                continue
+            yield name, content
+            waiting.append(content)
+        for name in value.__code__.co_names:
+            if name in value.__globals__:
+                content = value.__globals__[name]
+                if not isinstance(content, types.ModuleType):
+                    yield name, content
+                    waiting.append(content)
+
+
+def _functions_in(value: object) -> Iterator[object]:
+    if isinstance(value, types.FunctionType):
+        yield value
+    for item in getattr(value, "__dict__", {}).values():
+        if isinstance(item, types.FunctionType | types.MethodType):
+            yield getattr(item, "__func__", item)
+
+
+def _first_unpicklable(value: object) -> str | None:
+    for function in _functions_in(value):
+        for name, content in _variables_of(function):
+            try:
+                _pickler_class()(io.BytesIO(), protocol=5).dump(content)
+            except Exception:  # pickling runs code of any class
+                return name
+    return None
+
+
+def _warn_of_size(value: object, name: str, size: int) -> None:
+    largest = ("", 0)
+    for function in _functions_in(value):
+        for variable, content in _variables_of(function):
+            try:
+                size_of_content = len(pickle.dumps(content, protocol=5))
+            except Exception:  # by value only, such as a class of the notebook: not what is large
+                continue
+            largest = max(largest, (variable, size_of_content), key=lambda pair: pair[1])
+    variable = f"mostly the variable `{largest[0]}` ({largest[1] / 1e6:.1f} MB)" if largest[0] else "with all it uses"
+    warnings.warn(
+        f"The code of task {name!r} takes {size / 1e6:.1f} MB along to the workers, {variable}. "
+        "Pass large data as an argument, or load it inside the task.",
+        LargeClosureWarning,
+        stacklevel=4,
+    )

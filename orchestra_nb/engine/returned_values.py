@@ -1,0 +1,128 @@
+"""The value that a function gave, on its way from worker to driver and to other workers.
+
+A packed value is a copy: what its receivers do to it does not change what others receive. Large buffers stay out of the
+pickle (protocol 5), so they are copied once on each side.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from typing import Any
+
+from orchestra_nb.model.attempts import AttemptResult
+from orchestra_nb.model.outcomes import Outcome, ValueInfo
+
+#: The name under which an outcome lists what a function returned.
+RETURNED = "return"
+
+#: Buffers below this size travel inside the pickle.
+_OUT_OF_BAND_BYTES = 32 * 1024
+#: Types that the plain pickler writes the same as cloudpickle does, and faster.
+_PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
+
+
+@dataclass(frozen=True, slots=True)
+class PackedReturn:
+    """A pickled value with its large buffers apart."""
+
+    data: Any
+    buffers: tuple[Any, ...] = ()
+    readonly: tuple[bool, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """What travels."""
+        return len(self.data) + sum(len(buffer) for buffer in self.buffers)
+
+    def unpack(self) -> Any:
+        """Return a fresh copy; may raise anything that the import of its parts raises."""
+        buffers = [
+            bytes(buffer) if is_readonly else bytearray(buffer)
+            for buffer, is_readonly in zip(self.buffers, self.readonly, strict=True)
+        ]
+        return pickle.loads(self.data, buffers=buffers)
+
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + self.size_bytes
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        wrap = pickle.PickleBuffer if protocol >= 5 else bytes
+        return PackedReturn, (wrap(self.data), tuple(map(wrap, self.buffers)), self.readonly)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReturn:
+    """A value that stays in this process, for executors that run tasks in it: nothing is copied."""
+
+    value: Any
+
+    def unpack(self) -> Any:
+        """Return the value itself."""
+        return self.value
+
+
+def pack_return(value: object) -> PackedReturn:
+    """Pack a value by copy; raises what pickling it raises."""
+    if type(value) in _PLAIN:
+        return PackedReturn(pickle.dumps(value, protocol=5))
+    import cloudpickle
+
+    buffers: list[pickle.PickleBuffer] = []
+
+    def keep(buffer: pickle.PickleBuffer) -> bool:
+        if buffer.raw().nbytes < _OUT_OF_BAND_BYTES:
+            return True
+        buffers.append(buffer)
+        return False
+
+    data = cloudpickle.dumps(value, protocol=5, buffer_callback=keep)
+    raw = [buffer.raw() for buffer in buffers]
+    return PackedReturn(data, tuple(map(bytes, raw)), tuple(view.readonly for view in raw))
+
+
+def info_of(value: object, packed: PackedReturn | LiveReturn) -> dict[str, ValueInfo]:
+    """Return what an outcome says of a value."""
+    size = packed.size_bytes if isinstance(packed, PackedReturn) else 0
+    return {RETURNED: ValueInfo(type=type(value).__name__, group=0, size_bytes=size)}
+
+
+def value_of(result: AttemptResult) -> Any:
+    """Return the value in a result of a function or a task cell.
+
+    A task cell gives several values by name: they come as a dictionary.
+    """
+    if result.groups and isinstance(result.groups[0], PackedReturn | LiveReturn):
+        return result.groups[0].unpack()
+    from orchestra_nb.notebooks.cell_values import PackedGroup, unpack_values
+
+    groups = [group for group in result.groups if isinstance(group, PackedGroup)]
+    return unpack_values(groups, None, {})
+
+
+def exception_of(outcome: Outcome) -> BaseException:
+    """Return the exception that an attempt ended with, or what stands for it."""
+    from orchestra_nb.engine.run_states import state_of
+
+    if outcome.exception is not None:
+        try:
+            error = pickle.loads(outcome.exception)
+        except Exception:  # its class, or what it holds, cannot be rebuilt here
+            error = None
+        if isinstance(error, BaseException):
+            return error
+    text = f"{outcome.error.type}: {outcome.error.message}" if outcome.error is not None else ""
+    found = state_of(outcome.state, text).result(raise_on_failure=False)
+    assert isinstance(found, BaseException)
+    return found
+
+
+def pack_exception(error: BaseException) -> bytes | None:
+    """Return a pickle of an exception that is known to load again, with its trace as a note, or None."""
+    import cloudpickle
+
+    try:
+        data: bytes = cloudpickle.dumps(error, protocol=5)
+        return data if isinstance(pickle.loads(data), BaseException) else None
+    except Exception:  # pickling runs code of any class
+        return None

@@ -1,0 +1,2 @@
+def answer_here(question: bytes) -> bytes:
+    raise NotImplementedError

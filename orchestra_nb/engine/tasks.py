@@ -1,0 +1,502 @@
+"""``@task``: a function whose calls are tracked, retried, timed out, and sent to a cluster.
+
+A direct call runs in the caller's process; ``.submit`` and ``.map`` send it to where the flow's task runner says and return
+futures. Names, options and behaviour are those of Prefect 3.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from types import MethodType
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure, quote, unmapped
+from orchestra_nb.engine.call_body import SharedPart
+from orchestra_nb.engine.direct_task import call_async, call_generator, call_sync
+from orchestra_nb.engine.function_call import FunctionCallee
+from orchestra_nb.engine.function_pickling import pickle_function
+from orchestra_nb.engine.futures import FutureList, TaskFuture
+from orchestra_nb.engine.run_context import current_tags
+from orchestra_nb.engine.run_scope import RunScope, enter_scope
+from orchestra_nb.engine.run_states import State
+from orchestra_nb.engine.task_settings import (
+    InvalidOption,
+    TaskSettings,
+    description_of,
+    hooks_of,
+    retry_policy,
+    tags_of,
+    timeout_of,
+)
+from orchestra_nb.engine.task_submission import CallFamily, make_submission
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+#: The options of ``@task``, as ``with_options`` takes them again.
+_UNSET: Any = object()
+
+
+class MappingError(InvalidOption):
+    """The arguments of ``.map`` cannot be mapped over."""
+
+
+class Task(Generic[Parameters, Result]):
+    """A function under ``@task``.
+
+    Parameters
+    ----------
+    fn
+        The function: plain, ``async``, a generator, a method, a class or a static method.
+    name
+        None for the function's own.
+    tags
+        Added to those of the flow and of ``with tags(…)``.
+    version
+        For people; kept with the task.
+    task_run_name
+        A template such as ``"load-{region}"``, or a callable without arguments or with the parameters.
+    retries, retry_delay_seconds, retry_jitter_factor
+        How often, after how long, and with how much chance in the delay a failed run is repeated.
+    retry_condition_fn
+        Called with (task, task run, state) where an attempt failed; whether to make another one.
+    timeout_seconds
+        Of one attempt.
+    log_prints
+        Whether what it prints becomes log lines; None: as its flow says.
+    on_running, on_completion, on_failure
+        Hooks, called with (task, task run, state).
+    resources, priority, workers
+        For the cluster: what a run takes of its worker (``{"GPU": 1}``), which runs start first, which workers may run it.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[Parameters, Result],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        tags: Iterable[str] | None = None,
+        version: str | None = None,
+        task_run_name: str | Callable[..., str] | None = None,
+        retries: int | None = None,
+        retry_delay_seconds: Any = None,
+        retry_jitter_factor: float | None = None,
+        retry_condition_fn: Callable[..., bool] | None = None,
+        timeout_seconds: float | None = None,
+        log_prints: bool | None = None,
+        on_running: Iterable[Callable[..., Any]] | None = None,
+        on_completion: Iterable[Callable[..., Any]] | None = None,
+        on_failure: Iterable[Callable[..., Any]] | None = None,
+        resources: Mapping[str, float] | None = None,
+        priority: int = 0,
+        workers: str | Iterable[str] | None = None,
+    ) -> None:
+        self._options = {key: value for key, value in locals().items() if key not in ("self", "fn", "__class__")}
+        self._wrapped = fn
+        self.fn: Callable[Parameters, Result] = fn.__func__ if isinstance(fn, classmethod | staticmethod) else fn
+        if not callable(self.fn):
+            raise InvalidOption(f"@task stands on {fn!r}, which is no function. Write it above a def.")
+        self.name = name if name is not None else getattr(self.fn, "__name__", type(self.fn).__name__)
+        what = f"Task {self.name!r}"
+        if not isinstance(self.name, str) or not self.name:
+            raise InvalidOption(f"{what}: name is {name!r}. Write a text.")
+        self.description = description_of(self.fn, description)
+        self.version = version
+        self.task_key = f"{getattr(self.fn, '__module__', '')}.{getattr(self.fn, '__qualname__', self.name)}"
+        self.tags = tags_of(what, tags)
+        self.task_run_name = task_run_name
+        self.retries = retries or 0
+        self.log_prints = log_prints
+        self.on_running_hooks = list(hooks_of(what, "on_running", on_running))
+        self.on_completion_hooks = list(hooks_of(what, "on_completion", on_completion))
+        self.on_failure_hooks = list(hooks_of(what, "on_failure", on_failure))
+        if retry_condition_fn is not None and not callable(retry_condition_fn):
+            raise InvalidOption(f"{what}: retry_condition_fn is {retry_condition_fn!r}, which cannot be called.")
+        self.retry_condition_fn = retry_condition_fn
+        self.settings = TaskSettings(
+            name=self.name,
+            tags=self.tags,
+            retry=retry_policy(what, retries, retry_delay_seconds, retry_jitter_factor),
+            timeout_seconds=timeout_of(what, timeout_seconds),
+            log_prints=log_prints,
+            priority=_whole(what, "priority", priority),
+            resources=_resources(what, resources),
+            workers=(workers,) if isinstance(workers, str) else tuple(workers or ()),
+        )
+        self.isasync = inspect.iscoroutinefunction(self.fn)
+        self.isgenerator = inspect.isgeneratorfunction(self.fn)
+        self.signature = inspect.signature(self.fn)
+        functools.update_wrapper(self, self.fn)
+
+    # --- calling
+
+    @overload
+    def __call__(self: Task[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result: ...
+
+    @overload
+    def __call__(self, *args: Any, return_state: bool, wait_for: Any = None, **kwargs: Any) -> State[Any]: ...
+
+    @overload
+    def __call__(self, *args: Any, wait_for: Any, **kwargs: Any) -> Any: ...
+
+    def __call__(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
+        """Run the task here, and return what the function returns (a coroutine, if it is async).
+
+        Parameters
+        ----------
+        return_state
+            Return the final state instead, and raise nothing.
+        wait_for
+            Futures that must have ended before.
+        """
+        self._check(args, kwargs)
+        if self.isgenerator and not return_state:
+            return call_generator(self, args, kwargs, wait_for)
+        if self.isasync:
+            return call_async(self, args, kwargs, return_state, wait_for)
+        return call_sync(self, args, kwargs, return_state, wait_for)
+
+    def submit(
+        self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any
+    ) -> TaskFuture[Result] | Any:
+        """Send a call to where the flow's task runner says, and return its future at once.
+
+        Raises
+        ------
+        TypeError
+            The arguments do not fit the function.
+        ValueNotPortable
+            One of them cannot be sent to a worker; nothing was submitted.
+        """
+        self._check(args, kwargs)
+        with enter_scope(self.name) as scope:
+            future: TaskFuture[Result] = self._submit(scope, self.family(scope), args, kwargs, wait_for)
+            scope.keep_until_ended([future])
+        if return_state:
+            future.wait()
+            return future.state
+        return future
+
+    def delay(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> TaskFuture[Result]:
+        """Do what :meth:`submit` does, with nothing but the function's own arguments."""
+        future: TaskFuture[Result] = self.submit(*args, **kwargs)
+        return future
+
+    def apply_async(
+        self, args: tuple[Any, ...] | None = None, kwargs: Mapping[str, Any] | None = None, wait_for: Any = None
+    ) -> TaskFuture[Result]:
+        """Do what :meth:`submit` does, with the arguments as a tuple and a mapping."""
+        future: TaskFuture[Result] = self.submit(*(args or ()), wait_for=wait_for, **(kwargs or {}))
+        return future
+
+    def map(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> FutureList[Result] | Any:
+        """Submit one call for each item of the arguments that can be iterated, and return the futures in their order.
+
+        Text, bytes, mappings and what is wrapped in ``unmapped`` or ``quote`` are passed whole to each call. A future is
+        waited for, and its value mapped over.
+
+        Raises
+        ------
+        MappingError
+            Nothing can be iterated, or the lengths differ.
+        """
+        columns, length = _columns(self, args, kwargs)
+        with enter_scope(self.name) as scope:
+            family = self.family(scope)
+            futures: FutureList[Result] = FutureList()
+            for number in range(length):
+                row = {name: column[number] for name, column in columns.items()}
+                call_args, call_kwargs = _call_of(self, row)
+                futures.append(self._submit(scope, family, call_args, call_kwargs, wait_for))
+            scope.keep_until_ended(futures)
+        if return_state:
+            futures.wait()
+            return [future.state for future in futures]
+        return futures
+
+    # --- variants
+
+    def with_options(self, **options: Any) -> Task[Parameters, Result]:
+        """Return a task of the same function with some options changed.
+
+        Raises
+        ------
+        InvalidOption
+            There is no such option.
+        """
+        unknown = set(options) - set(self._options)
+        if unknown:
+            known = ", ".join(sorted(self._options))
+            raise InvalidOption(f"@task has no option {sorted(unknown)[0]!r}. The options are: {known}.")
+        return type(self)(self._wrapped, **{**self._options, **options})
+
+    def on_running(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Add a hook: a decorator."""
+        self.on_running_hooks.append(hook)
+        return hook
+
+    def on_completion(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Add a hook: a decorator."""
+        self.on_completion_hooks.append(hook)
+        return hook
+
+    def on_failure(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Add a hook: a decorator."""
+        self.on_failure_hooks.append(hook)
+        return hook
+
+    def __get__(self, instance: object, owner: type | None = None) -> Task[Any, Any]:
+        """Return the task of a method, bound to its object, or to its class."""
+        if isinstance(self._wrapped, staticmethod):
+            return self
+        if isinstance(self._wrapped, classmethod):
+            return self._bound_to(owner if owner is not None else type(instance))
+        return self if instance is None else self._bound_to(instance)
+
+    def _bound_to(self, target: object) -> Task[Any, Any]:
+        bound = type(self)(MethodType(self.fn, target), **{**self._options, "name": self.name})
+        bound.on_running_hooks = self.on_running_hooks
+        bound.on_completion_hooks = self.on_completion_hooks
+        bound.on_failure_hooks = self.on_failure_hooks
+        return bound
+
+    def __repr__(self) -> str:
+        return f"<task {self.name}>"
+
+    # --- what a call is made of
+
+    def family(self, scope: RunScope) -> CallFamily:
+        """Return what all calls of this task in one run share."""
+        callee = FunctionCallee(
+            function=self.fn,
+            task_name=self.name,
+            run_id=scope.run_id,
+            flow_name=scope.flow_name,
+            flow_run_name=scope.run_name,
+            log_prints=scope.log_prints if self.log_prints is None else self.log_prints,
+            retry_condition=self._retry_condition(),
+            flow_parameters=dict(scope.flow_parameters),
+            on_running=tuple(self.on_running_hooks),
+            is_packed=not scope.task_runner.is_in_process,
+        )
+        if scope.task_runner.is_in_process:
+            return CallFamily(callee, None)
+        data = pickle_function(callee, self.name)
+        return CallFamily(callee, SharedPart(hashlib.blake2b(data, digest_size=16).hexdigest(), data))
+
+    def tags_now(self, scope: RunScope) -> frozenset[str]:
+        """Return the tags of a run that is called now."""
+        return self.tags | scope.tags | current_tags()
+
+    def run_name(self, scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+        """Return the name of a run that is called now."""
+        number = scope.number_of(self.name)
+        if self.task_run_name is None:
+            return f"{self.name}-{number}"
+        return make_run_name(f"Task {self.name!r}", self.task_run_name, self.signature, args, kwargs)
+
+    def _submit(
+        self, scope: RunScope, family: CallFamily, args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any
+    ) -> TaskFuture[Any]:
+        submission = make_submission(
+            self.settings,
+            family,
+            scope.flow_runner,
+            scope.run_id,
+            self.run_name(scope, args, kwargs),
+            self.tags_now(scope),
+            args,
+            kwargs,
+            wait_for,
+        )
+        scope.flow_runner.submit(submission)
+        future: TaskFuture[Any] = TaskFuture(scope.flow_runner, submission.task_run.task_run_id)
+        if self.on_completion_hooks or self.on_failure_hooks:
+            scope.call_hooks_at_end(self, future)
+        return future
+
+    def _retry_condition(self) -> Callable[[BaseException], bool] | None:
+        return None if self.retry_condition_fn is None else RetryCondition(self.retry_condition_fn, self.name)
+
+    def _check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        try:
+            self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"Task {self.name}{self.signature}: {error}") from None
+
+
+class RetryCondition:
+    """Asks a user's ``retry_condition_fn`` where an attempt failed."""
+
+    def __init__(self, function: Callable[..., bool], task_name: str) -> None:
+        self._function = function
+        self._task_name = task_name
+
+    def __call__(self, error: BaseException) -> bool:
+        """Tell whether to make another attempt."""
+        from orchestra_nb.engine.run_context import task_run_context
+        from orchestra_nb.engine.run_states import Failed
+
+        return bool(self._function(self._task_name, task_run_context.get(), Failed(str(error), data=error)))
+
+
+@overload
+def task(fn: Callable[Parameters, Result], /) -> Task[Parameters, Result]: ...
+
+
+@overload
+def task(fn: None = None, /, **options: Any) -> Callable[[Callable[Parameters, Result]], Task[Parameters, Result]]: ...
+
+
+def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a task of a function: ``@task`` or ``@task(retries=3, …)``. The options are those of :class:`Task`.
+
+    Examples
+    --------
+    >>> from orchestra_nb import task
+    >>> @task(retries=2, retry_delay_seconds=1)
+    ... def double(x):
+    ...     return 2 * x
+    >>> double.fn(4)
+    8
+    """
+    known = set(inspect.signature(Task.__init__).parameters) - {"self", "fn"}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        import difflib
+
+        close = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f" Did you mean {close[0]}?" if close else f" The options are: {', '.join(sorted(known))}."
+        raise InvalidOption(f"@task has no option {unknown[0]!r}.{hint}")
+    if fn is None:
+        return lambda function: Task(function, **options)
+    return Task(fn, **options)
+
+
+def make_run_name(
+    what: str, template: str | Callable[..., str], signature: inspect.Signature, args: Any, kwargs: Mapping[str, Any]
+) -> str:
+    """Return the name that a template or a callable makes of the parameters.
+
+    Raises
+    ------
+    InvalidOption
+        The template names no parameter, or the callable gave no text.
+    """
+    if callable(template):
+        takes_parameters = "parameters" in inspect.signature(template).parameters
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        name = template(parameters=dict(bound.arguments)) if takes_parameters else template()
+        if not isinstance(name, str):
+            raise InvalidOption(f"{what}: the callable for its runs' names returned {name!r}, which is no text.")
+        return name
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    try:
+        return template.format(**bound.arguments)
+    except (KeyError, IndexError, AttributeError, ValueError) as error:
+        known = ", ".join(bound.arguments) or "none"
+        raise InvalidOption(
+            f"{what}: the template {template!r} cannot be filled ({error}). Its parameters are: {known}."
+        ) from None
+
+
+def _columns(
+    owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[dict[str, Any], int]:
+    """Return parameter name to what each call gets of it (something with ``[number]``), and how many calls there are."""
+    owner._check(args, kwargs)
+    bound = owner.signature.bind(*args, **kwargs).arguments
+    mapped: dict[str, list[Any]] = {}
+    constant: dict[str, Any] = {}
+    for name, value in bound.items():
+        kind = owner.signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            for key, item in value.items():
+                _sort_column(key, item, mapped, constant)
+        elif kind is inspect.Parameter.VAR_POSITIONAL:
+            for number, item in enumerate(value):
+                _sort_column(f"*{name}[{number}]", item, mapped, constant)
+        else:
+            _sort_column(name, value, mapped, constant)
+    if not mapped:
+        raise MappingError(
+            f"Task {owner.name}: .map got nothing that can be iterated. Pass a list, or use .submit for one call."
+        )
+    lengths = {name: len(values) for name, values in mapped.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        raise MappingError(
+            f"Task {owner.name}: the arguments of .map have different lengths ({listed}). Wrap those that each call "
+            "shall get whole in unmapped()."
+        )
+    length = next(iter(lengths.values()))
+    return {**mapped, **{name: _Same(value) for name, value in constant.items()}}, length
+
+
+class _Same:
+    """The same value for each call."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __getitem__(self, number: int) -> Any:
+        return self._value
+
+
+def _sort_column(name: str, value: Any, mapped: dict[str, list[Any]], constant: dict[str, Any]) -> None:
+    if isinstance(value, unmapped):
+        constant[name] = value.value
+        return
+    if isinstance(value, quote):
+        constant[name] = value
+        return
+    inner = value.value if isinstance(value, allow_failure) else value
+    if isinstance(inner, TaskFuture):
+        inner = inner.result(raise_on_failure=not isinstance(value, allow_failure))
+    if isinstance(inner, str | bytes | Mapping | BaseAnnotation) or not hasattr(type(inner), "__iter__"):
+        constant[name] = value if not isinstance(value, TaskFuture) else inner
+        return
+    items = list(inner)
+    mapped[name] = [allow_failure(item) for item in items] if isinstance(value, allow_failure) else items
+
+
+def _call_of(owner: Task[Any, Any], row: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of one call, from parameter name to value."""
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    rest = dict(row)
+    for name, parameter in owner.signature.parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            keys = [key for key in rest if key.startswith(f"*{name}[")]
+            args.extend(rest.pop(key) for key in keys)
+        elif name in rest:
+            if parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD):
+                args.append(rest.pop(name)) if not kwargs else kwargs.__setitem__(name, rest.pop(name))
+            else:
+                kwargs[name] = rest.pop(name)
+        elif parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            kwargs.update({key: rest.pop(key) for key in list(rest) if key in owner.signature.parameters})
+    return tuple(args), {**kwargs, **rest}
+
+
+def _whole(what: str, option: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidOption(f"{what}: {option} is {value!r}. Write a whole number.")
+    return value
+
+
+def _resources(what: str, resources: Mapping[str, float] | None) -> dict[str, float]:
+    if resources is None:
+        return {}
+    if not isinstance(resources, Mapping) or any(
+        not isinstance(name, str) or isinstance(amount, bool) or not isinstance(amount, int | float) or amount <= 0
+        for name, amount in resources.items()
+    ):
+        raise InvalidOption(f'{what}: resources is {resources!r}. Write such as resources={{"GPU": 1}}.')
+    return dict(resources)

@@ -1,0 +1,112 @@
+"""Drives what a task starts on its worker: tasks and flows inside it, told to the driver through the attempt.
+
+Tasks that are submitted there run in threads of the worker's process: the slots of the cluster belong to the flow, and a
+task that waits for another one must not take two.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from orchestra_nb.engine.executors import ClusterChanged
+from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.task_runners import TaskRunner, ThreadPoolTaskRunner
+from orchestra_nb.model.attempts import AttemptContext
+from orchestra_nb.model.events import Event
+from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.runs import LogLine, TaskRun
+
+
+class WorkerDriver:
+    """Implements :class:`~orchestra_nb.engine.drivers.Driver` for one attempt."""
+
+    driver_id: str | None = None
+    open_run: Callable[[], str] | None = None
+
+    def __init__(self, context: AttemptContext) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._runner: FlowRunner | None = None
+        self.sink = _ContextSink(context)
+
+    def flow_runner(self, task_runner: TaskRunner) -> FlowRunner:
+        """Return the loop of this attempt's threads, whatever the task runner says."""
+        with self._lock:
+            if self._runner is None:
+                self._runner = FlowRunner(
+                    ThreadPoolTaskRunner().make_executor, self.sink, _Listener(self._context), self._answer
+                )
+            return self._runner
+
+    def default_task_runner(self) -> TaskRunner:
+        """Return threads."""
+        return ThreadPoolTaskRunner()
+
+    def watch_run(self, run_id: str, cancel: Callable[[str], None]) -> None:
+        """Do nothing: the attempt itself is stopped."""
+
+    def forget_run(self, run_id: str) -> None:
+        """Do nothing."""
+
+    def say(self, line: str, level: int) -> None:
+        """Send a line to the driver's log."""
+        self._context.log(LogLine(run_id="", at=datetime.now(UTC), message=line, level=level, logger="orchestra"))
+
+    def call_hook(self, hook: Callable[[], object]) -> None:
+        """Call a hook now."""
+        hook()
+
+    def finish_hooks(self) -> None:
+        """Do nothing: hooks are called at once."""
+
+    def close(self) -> None:
+        """Stop what the attempt has left running."""
+        if self._runner is not None:
+            self._runner.close("the task that started it has ended")
+
+    def _answer(self, question: bytes) -> bytes:
+        return self._context.ask(question, 3600.0)
+
+
+class _ContextSink:
+    """Sends events through an attempt."""
+
+    def __init__(self, context: AttemptContext) -> None:
+        self._context = context
+
+    def emit(self, event: Event) -> None:
+        """Send one event."""
+        self._context.emit(event)
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Return True: what an attempt emits is told before its end is."""
+        return True
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class _Listener:
+    """Passes on what inner tasks print."""
+
+    def __init__(self, context: AttemptContext) -> None:
+        self._context = context
+
+    def task_changed(self, task_run: TaskRun) -> None:
+        """Do nothing: events tell it."""
+
+    def task_showed(self, task_run_id: str, outputs: Sequence[Mapping[str, object]]) -> None:
+        """Pass it on."""
+        for output in outputs:
+            self._context.show(output)
+
+    def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
+        """Do nothing: events tell it."""
+
+    def cluster_changed(self, change: ClusterChanged) -> None:
+        """Do nothing: threads are always there."""
+
+    def flush(self, timeout_seconds: float) -> None:
+        """Do nothing."""

@@ -1,0 +1,53 @@
+"""Exceptions: Prefect's module name; the tree itself is in :mod:`orchestra_nb.errors`."""
+
+from orchestra_nb.engine.run_context import MissingContext as MissingContextError
+from orchestra_nb.engine.run_states import UnfinishedRun
+from orchestra_nb.engine.tasks import MappingError
+from orchestra_nb.engine.tasks import MappingError as MappingLengthMismatch
+from orchestra_nb.engine.tasks import MappingError as MappingMissingIterable
+from orchestra_nb.errors import (
+    InvalidParameters as ParameterTypeError,
+)
+from orchestra_nb.errors import (
+    OrchestraError,
+    TaskCrashed,
+    TaskFailed,
+    TaskTimedOut,
+    TaskWasCancelled,
+    UpstreamFailed,
+)
+from orchestra_nb.errors import (
+    OrchestraError as PrefectException,
+)
+from orchestra_nb.errors import (
+    TaskCrashed as CrashedRun,
+)
+from orchestra_nb.errors import (
+    TaskFailed as FailedRun,
+)
+from orchestra_nb.errors import (
+    TaskWasCancelled as CancelledRun,
+)
+from orchestra_nb.errors import (
+    UpstreamFailed as UpstreamTaskError,
+)
+
+__all__ = [
+    "CancelledRun",
+    "CrashedRun",
+    "FailedRun",
+    "MappingError",
+    "MappingLengthMismatch",
+    "MappingMissingIterable",
+    "MissingContextError",
+    "OrchestraError",
+    "ParameterTypeError",
+    "PrefectException",
+    "TaskCrashed",
+    "TaskFailed",
+    "TaskTimedOut",
+    "TaskWasCancelled",
+    "UnfinishedRun",
+    "UpstreamFailed",
+    "UpstreamTaskError",
+]
