@@ -481,6 +481,8 @@ class FlowRunner:
 
     def _close_unneeded(self) -> None:
         """Close the executors that get no new tasks and hold no values any more; in a thread, since it takes time."""
+        if not self._retired:
+            return
         with self._changed:
             holding = {id(executor) for _, executor in list(self._values.values())}
             unneeded = [executor for executor in self._retired if id(executor) not in holding]

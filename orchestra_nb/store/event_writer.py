@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from orchestra_nb.model.events import (
     CellRunChanged,
@@ -27,6 +27,7 @@ from orchestra_nb.model.events import (
     TaskRunStateChanged,
 )
 from orchestra_nb.model.states import State, may_follow
+from orchestra_nb.store.many_rows import insert_many
 from orchestra_nb.store.stored_records import (
     cell_run_to_row,
     error_to_value,
@@ -63,7 +64,7 @@ class EventWriter:
             rows.write()
         for table, new in ((log_lines, self._lines), (changes, self._changes)):
             if new:
-                self._connection.execute(insert(table), new)
+                insert_many(self._connection, table, tuple(new[0]), new)
         return applied
 
     def _read(self) -> None:
@@ -176,6 +177,7 @@ class EventWriter:
             attempt=attempt,
             error=None if event.state is State.COMPLETED else error,  # of an earlier attempt
             worker=event.worker if event.worker is not None else row["worker"],
+            is_cached=event.is_cached or row["is_cached"],
             **_times(row, event.state, event.at),
         )
         self._record_change(
@@ -239,6 +241,6 @@ def _step(event: RunStateChanged | TaskRunStateChanged) -> dict[str, object]:
 
 
 _RUN_CHANGES = ("state", "message", "started_at", "ended_at", "output_path")
-_TASK_CHANGES = ("state", "message", "attempt", "error", "worker", "started_at", "ended_at")
+_TASK_CHANGES = ("state", "message", "attempt", "error", "worker", "started_at", "ended_at", "is_cached")
 _CELL_CHANGES = ("cell_id", "state", "title", "started_at", "ended_at", "error")
 _CHANGE_COLUMNS = tuple(column.name for column in changes.columns if column.name != "sequence")

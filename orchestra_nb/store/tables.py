@@ -7,7 +7,7 @@ each other.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, Table
 
 from orchestra_nb.store.column_types import AnyText, JsonText, UtcTime
 
@@ -42,11 +42,14 @@ runs = Table(
     Column("cluster", AnyText),
     Column("tags", JsonText, nullable=False),
     Column("driver_id", AnyText),
+    Column("parent_run_id", AnyText),
+    Column("parent_task_run_id", AnyText),
     Index(None, "name", "run_id"),
     Index(None, "state", "run_id"),
     Index(None, "flow_name", "run_id"),
     Index(None, "kind", "run_id"),
     Index(None, "driver_id"),
+    Index(None, "parent_run_id"),
 )
 
 #: One row a task run; ``number`` keeps the order of creation.
@@ -70,6 +73,7 @@ task_runs = Table(
     Column("upstream", JsonText, nullable=False),
     Column("cell_id", AnyText),
     Column("tags", JsonText, nullable=False),
+    Column("is_cached", Boolean, nullable=False),
     Index(None, "task_run_id", unique=True),
     Index(None, "run_id", "number"),
     Index(None, "name", "state", "number"),

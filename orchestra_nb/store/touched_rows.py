@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, Table, select, tuple_
+
+from orchestra_nb.store.many_rows import insert_many, update_many
 
 #: Databases limit the values of one statement.
 _ROWS_A_READ = 500
@@ -82,17 +84,13 @@ class TouchedRows:
     def write(self) -> None:
         """Write the new rows, in the order of their creation, and the changed ones."""
         if self._new:
-            self._connection.execute(insert(self._table), [self._rows[key] for key in self._new])
+            new = [self._rows[key] for key in self._new]
+            insert_many(self._connection, self._table, tuple(new[0]), new)
         if self._changed:
-            same_key = and_(*(self._table.c[name] == bindparam(f"key_{name}") for name in self._key))
             changed = [self._rows[key] for key in self._changed]
-            self._connection.execute(
-                update(self._table).where(same_key),
-                [
-                    {f"key_{name}": row[name] for name in self._key} | {name: row[name] for name in self._changeable}
-                    for row in changed
-                ],
-            )
+            update_many(self._connection, self._table, self._key, self._changeable, changed)
 
     def _key_of(self, row: dict[str, Any]) -> tuple[object, ...]:
-        return tuple(row[name] for name in self._key)
+        if len(self._key) == 1:
+            return (row[self._key[0]],)
+        return tuple([row[name] for name in self._key])

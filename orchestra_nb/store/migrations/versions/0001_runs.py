@@ -32,10 +32,13 @@ def upgrade() -> None:
         sa.Column("cluster", sa.Text),
         sa.Column("tags", sa.Text, nullable=False),
         sa.Column("driver_id", sa.Text),
+        sa.Column("parent_run_id", sa.Text),
+        sa.Column("parent_task_run_id", sa.Text),
     )
     for column in ("name", "state", "flow_name", "kind"):
         op.create_index(f"ix_runs_{column}_run_id", "runs", [column, "run_id"])
     op.create_index("ix_runs_driver_id", "runs", ["driver_id"])
+    op.create_index("ix_runs_parent_run_id", "runs", ["parent_run_id"])
     _create_task_runs()
     op.create_table(
         "cell_runs",
@@ -84,6 +87,7 @@ def _create_task_runs() -> None:
         sa.Column("upstream", sa.Text, nullable=False),
         sa.Column("cell_id", sa.Text),
         sa.Column("tags", sa.Text, nullable=False),
+        sa.Column("is_cached", sa.Boolean, nullable=False),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_task_runs_task_run_id", "task_runs", ["task_run_id"], unique=True)
