@@ -18,6 +18,9 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from orchestra_nb.errors import InvalidInput, InvalidSetting
 from orchestra_nb.model.fingerprints import fingerprint
 
+#: Bytes, or a view of them.
+Buffer = bytes | memoryview
+
 _COMPRESSED = "compressed/"
 
 #: Metadata of an Arrow file that says what it was: the kind of table, and a series' name.
@@ -35,8 +38,8 @@ class Serializer(Protocol):
     def dumps(self, obj: Any) -> bytes:
         """Return the value as bytes; raise anything when it cannot be."""
 
-    def loads(self, blob: bytes) -> Any:
-        """Return the value of what :meth:`dumps` returned."""
+    def loads(self, blob: Any) -> Any:
+        """Return the value of what :meth:`dumps` returned; a serializer of the user's is given bytes."""
 
 
 class JSONSerializer:
@@ -55,9 +58,9 @@ class JSONSerializer:
         except RecursionError:
             raise NotExact("it is nested too deeply, or holds itself") from None
 
-    def loads(self, blob: bytes) -> Any:
+    def loads(self, blob: Buffer) -> Any:
         """Return the value."""
-        return json.loads(blob)
+        return json.loads(bytes(blob))
 
 
 class ArrowSerializer:
@@ -82,7 +85,7 @@ class ArrowSerializer:
             _check_same(obj, self.loads(blob))
         return blob
 
-    def loads(self, blob: bytes) -> Any:
+    def loads(self, blob: Buffer) -> Any:
         """Return the table, of the kind that it was."""
         pyarrow = _import_pyarrow()
         table = pyarrow.ipc.open_file(pyarrow.BufferReader(blob)).read_all()
@@ -110,7 +113,7 @@ class PickleSerializer:
 
         return bytes(cloudpickle.dumps(obj, protocol=5))
 
-    def loads(self, blob: bytes) -> Any:
+    def loads(self, blob: Buffer) -> Any:
         """Return the value, and run what the pickle tells to run: only for bytes whose signature was checked."""
         import pickle
 
@@ -129,7 +132,7 @@ class CompressedSerializer:
         """Return the value's bytes, compressed."""
         return zlib.compress(self.serializer.dumps(obj))
 
-    def loads(self, blob: bytes) -> Any:
+    def loads(self, blob: Buffer) -> Any:
         """Return the value."""
         return self.serializer.loads(zlib.decompress(blob))
 

@@ -143,7 +143,7 @@ class ResultStore:
             raise ResultNotTrusted(
                 f"The result at {reference.url} is a pickle without a signature. It was not loaded. Run the task again."
             )
-        blob = content[_HEAD_BYTES:] if is_signed else content
+        blob = memoryview(content)[_HEAD_BYTES if is_signed else 0 :]  # no copy of what may be large
         digest = hashlib.sha256(blob).hexdigest()
         if digest != reference.digest:
             raise ResultNotTrusted(
@@ -157,7 +157,7 @@ class ResultStore:
                     f"The result at {reference.url} was signed with another user's key, or altered. It was not loaded. "
                     "Run the task again."
                 )
-        return serializer.loads(blob)
+        return serializer.loads(bytes(blob) if "custom/" in reference.serializer else blob)
 
     def delete(self, reference: ResultReference) -> None:
         """Delete a stored value; nothing happens when it is gone. Others with the same content lose theirs, too."""

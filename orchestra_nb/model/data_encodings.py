@@ -6,7 +6,7 @@ None of these packages is imported here. Whoever has a value of theirs has loade
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import xxhash
@@ -128,9 +128,7 @@ def _of_column(encode: Encode, array: Any) -> bytes:
         return digest(b"intervals", [dtype, *(_of_column(encode, side.array) for side in (array.left, array.right))])
     missing = numpy.asarray(array.isna())
     if isinstance(array.dtype, pandas.StringDtype):
-        # one encoding, whether pyarrow holds the text or Python does
-        values = [text for text, is_missing in zip(array, missing, strict=True) if not is_missing]
-        return digest(b"text", [dtype, encode(missing), _of_texts(values)])
+        return digest(b"text", [dtype, encode(missing), *_of_texts(encode, array, missing)])
     if isinstance(array, arrays.NumpyExtensionArray):
         return encode(array.to_numpy())
     if isinstance(array, arrays.IntegerArray | arrays.FloatingArray | arrays.BooleanArray):
@@ -141,10 +139,18 @@ def _of_column(encode: Encode, array: Any) -> bytes:
     return digest(b"extension", [dtype, encode(numpy.asarray(array, dtype=object))])
 
 
-def _of_texts(texts: Iterable[str]) -> bytes:
-    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
-    lengths = b",".join(b"%d" % len(text) for text in encoded)
-    return digest(b"texts", [of_buffer(b"l", lengths), of_buffer(b"b", b"".join(encoded))])
+def _of_texts(encode: Encode, array: Any, missing: Any) -> Iterator[bytes]:
+    """Encode a column of text in one way, whether pyarrow holds it or Python does."""
+    numpy, pyarrow = sys.modules["numpy"], sys.modules.get("pyarrow")
+    if array.dtype.storage == "pyarrow" and pyarrow is not None:
+        column = array.__arrow_array__().cast(pyarrow.large_string()).drop_null()
+        if isinstance(column, pyarrow.ChunkedArray):
+            column = column.combine_chunks()
+        yield from _of_variable_width(encode, column)
+    else:
+        texts = [str(text).encode("utf-8", "surrogatepass") for text in array[~missing]]
+        yield _of_elements(encode, numpy.array([len(text) for text in texts], dtype=numpy.int64))
+        yield of_buffer(b"b", memoryview(b"".join(texts)))
 
 
 def _of_arrow_table(encode: Encode, table: Any) -> bytes:

@@ -160,6 +160,16 @@ def test_these_differ(one: object, other: object) -> None:
             pd.Series(["a", None], dtype=pd.StringDtype("pyarrow")),
             id="who holds the text",
         ),
+        pytest.param(
+            pd.Series(["x", "a", "b" * 99, None], dtype=pd.StringDtype("pyarrow"))[1:].reset_index(drop=True),
+            pd.Series(["a", "b" * 99, None], dtype=pd.StringDtype("python")),
+            id="a slice of text",
+        ),
+        pytest.param(
+            pd.Series([], dtype=pd.StringDtype("pyarrow")),
+            pd.Series([], dtype=pd.StringDtype("python")),
+            id="no text",
+        ),
         pytest.param(examples.Model(), examples.Model(size=3), id="a field set to its default"),
         pytest.param([[], []], [[]] * 2, id="shared objects"),
     ],
@@ -265,6 +275,24 @@ def test_a_change_of_what_a_function_uses_changes_its_fingerprint(before: str, a
 
     assert changed != FUNCTION
     assert fingerprint(run_in_cell(changed)["task"]) != fingerprint(run_in_cell(FUNCTION)["task"])
+
+
+def test_a_function_of_a_notebook_is_the_same_on_a_worker() -> None:
+    namespace = run_in_cell(FUNCTION, lines_before=5)
+    value = {
+        "function": namespace["task"],
+        "object": namespace["Box"](),
+        "partial": functools.partial(namespace["task"]),
+    }
+    code = (
+        "import sys, pickle; from orchestra_nb.model.fingerprints import fingerprint; "
+        "print(fingerprint(pickle.load(sys.stdin.buffer)))"
+    )
+    command = [sys.executable, "-c", code]
+
+    done = subprocess.run(command, input=cloudpickle.dumps(value), check=True, capture_output=True)
+
+    assert done.stdout.decode().strip() == fingerprint(value)
 
 
 def test_a_closure_is_its_values_too() -> None:
