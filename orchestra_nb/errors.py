@@ -8,17 +8,20 @@
     │   ├── InvalidTaskLine                    a ``%%task`` line
     │   ├── InvalidParameters                  values for a notebook's parameters
     │   ├── InvalidNotebook                    a file that is no notebook we can run
-    │   └── ValueNotPortable (TypeError)       a value that cannot travel to a worker
+    │   ├── ValueNotPortable (TypeError)       a value that cannot travel to a worker
+    │   └── ValueNotHashable (TypeError)       a value that has no fingerprint
     ├── NotFound (LookupError)                                                          404, exit 3
     │   ├── RunNotFound
     │   ├── TaskNotFound
-    │   └── NotebookNotFound (FileNotFoundError)
+    │   ├── NotebookNotFound (FileNotFoundError)
+    │   └── ResultNotFound                     a stored result is gone
     ├── Conflict                               the thing is in another state            409
     │   └── InvalidTransition
     ├── ClusterUnavailable (ConnectionError)   no Dask cluster could be reached         503
     ├── StoreUnavailable                       the store cannot be read or written      503
     │   ├── StoreReadOnly
     │   └── StoreTooNew                        written by a newer version of Orchestra
+    ├── ResultNotTrusted                       a stored result was altered, or nobody we trust signed it
     ├── TaskFailed                             a task ended otherwise than well
     │   ├── TaskTimedOut (TimeoutError)
     │   ├── TaskCrashed
@@ -64,6 +67,10 @@ class ValueNotPortable(InvalidInput, TypeError):
     """A value cannot be sent to a worker, or back from it."""
 
 
+class ValueNotHashable(InvalidInput, TypeError):
+    """A value has no content that a fingerprint could be taken of."""
+
+
 class NotFound(OrchestraError, LookupError):
     """The thing that was asked for does not exist."""
 
@@ -78,6 +85,10 @@ class TaskNotFound(NotFound):
 
 class NotebookNotFound(FileNotFoundError, NotFound):
     """There is no notebook at this path."""
+
+
+class ResultNotFound(NotFound):
+    """A result was stored and is there no more."""
 
 
 class Conflict(OrchestraError):
@@ -102,6 +113,10 @@ class StoreReadOnly(StoreUnavailable):
 
 class StoreTooNew(StoreUnavailable):
     """The store was written by a newer version of Orchestra."""
+
+
+class ResultNotTrusted(OrchestraError):
+    """A stored result was altered after it had been written, or carries no signature of ours: it was not loaded."""
 
 
 class TaskFailed(OrchestraError):

@@ -18,8 +18,8 @@ ROOT = Path(__file__).parent.parent
 #: What `import orchestra_nb` must not load: measured at 20 ms to two seconds each.
 HEAVY = [
     "IPython", "alembic", "anywidget", "asyncio", "click", "cloudpickle", "cryptography", "dask", "distributed",
-    "ipykernel", "ipywidgets", "jinja2", "jupyter_client", "jupyter_server", "matplotlib", "nbclient", "nbformat",
-    "numpy", "pandas", "papermill", "psutil", "pydantic", "rich", "sklearn", "sqlalchemy", "tornado", "yaml", "zmq",
+    "fsspec", "ipykernel", "ipywidgets", "jinja2", "jupyter_client", "jupyter_server", "matplotlib", "nbclient", "nbformat",
+    "numpy", "pandas", "papermill", "psutil", "pyarrow", "pydantic", "rich", "sklearn", "sqlalchemy", "tornado", "yaml", "zmq",
 ]  # fmt: skip
 
 #: Distributions that a user needs although no module imports them: front ends and what is started by name.
@@ -77,7 +77,8 @@ def test_the_wheel_is_fit_for_release(tmp_path: Path) -> None:
 
 def test_each_dependency_is_used_and_each_import_is_declared() -> None:
     declared = {_distribution(line) for line in _project()["dependencies"]}
-    optional = {_distribution(line) for line in _project()["optional-dependencies"]["postgres"]}
+    extras = _project()["optional-dependencies"]
+    optional = {_distribution(line) for extra in ("arrow", "postgres") for line in extras[extra]}
 
     imported = _imported_distributions() - USED_WHERE_LOADED
 

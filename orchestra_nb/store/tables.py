@@ -170,3 +170,25 @@ store_facts = Table(
     Column("name", AnyText, primary_key=True),
     Column("value", AnyText, nullable=False),
 )
+
+#: The stored result of each cache key.
+cached_results = Table(
+    "cached_results",
+    metadata,
+    Column("cache_key", AnyText, primary_key=True),
+    Column("task_name", AnyText, nullable=False),
+    Column("reference", JsonText, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Index(None, "expires_at"),
+)
+
+#: Who is computing the result of a cache key, and until when the others wait for it.
+cache_claims = Table(
+    "cache_claims",
+    metadata,
+    Column("cache_key", AnyText, primary_key=True),
+    Column("holder", AnyText, nullable=False),
+    Column("lease_until", UtcTime, nullable=False),
+    Index(None, "lease_until"),
+)
