@@ -93,7 +93,9 @@ class DirectCall:
                     self._announce(change)
                 case StartAttempt(key=key):
                     self._commands.extend(
-                        self._machine.handle(AttemptSeenRunning(key, self._worker, datetime.now(UTC)), datetime.now(UTC))
+                        self._machine.handle(
+                            AttemptSeenRunning(key, self._worker, datetime.now(UTC)), datetime.now(UTC)
+                        )
                     )
                     while self._commands and isinstance(self._commands[0], Announce):
                         self._announce(self._commands.popleft().change)  # type: ignore[union-attr]

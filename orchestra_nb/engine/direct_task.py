@@ -213,9 +213,7 @@ class _Call:
 
 
 @contextmanager
-def _begun(
-    owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any
-) -> Iterator[_Call]:
+def _begun(owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any) -> Iterator[_Call]:
     """Make the record of a call, with its arguments resolved."""
     with enter_scope(owner.name) as scope:
         now = datetime.now(UTC)
@@ -374,7 +372,9 @@ def _resolve(
         return leaf
 
     if wait_for is not None:
-        replace_leaves([wait_for] if isinstance(wait_for, TaskFuture) else list(wait_for), lambda leaf: value_of(leaf, False))
+        replace_leaves(
+            [wait_for] if isinstance(wait_for, TaskFuture) else list(wait_for), lambda leaf: value_of(leaf, False)
+        )
     args, kwargs = replace_leaves((args, dict(kwargs)), lambda leaf: value_of(leaf, False))
     args = tuple(value.value if isinstance(value, quote) else value for value in args)
     kwargs = {name: value.value if isinstance(value, quote) else value for name, value in kwargs.items()}

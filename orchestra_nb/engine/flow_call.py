@@ -61,7 +61,9 @@ class FlowContextOfPrints:
 
     def log(self, line: LogLine) -> None:
         """Record a line, and show it."""
-        record = LogLine(run_id=self._run.run_id, at=line.at, message=line.message, level=line.level, logger=line.logger)
+        record = LogLine(
+            run_id=self._run.run_id, at=line.at, message=line.message, level=line.level, logger=line.logger
+        )
         self._driver.sink.emit(LogsWritten(lines=(record,)))
         self._driver.say(line.message, line.level)
 
@@ -216,7 +218,7 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
     driver = around.driver if around is not None else current_driver()
     _resolve(bound, wait_for)
     parameters = {name: value for name, value in bound.arguments.items() if name not in ("self", "cls")}
-    parent_run_id = around.run.run_id if around is not None else None
+    parent_run_id = around.run.run_id if around is not None else driver.parent_run_id
     if around is None and task_around is not None:
         parent_run_id = task_around.run_id
     tags = owner.tags | current_tags() | (around.tags if around is not None else frozenset())

@@ -193,7 +193,9 @@ class Task(Generic[Parameters, Result]):
         future: TaskFuture[Result] = self.submit(*(args or ()), wait_for=wait_for, **(kwargs or {}))
         return future
 
-    def map(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> FutureList[Result] | Any:
+    def map(
+        self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any
+    ) -> FutureList[Result] | Any:
         """Submit one call for each item of the arguments that can be iterated, and return the futures in their order.
 
         Text, bytes, mappings and what is wrapped in ``unmapped`` or ``quote`` are passed whole to each call. A future is
@@ -406,9 +408,7 @@ def make_run_name(
         ) from None
 
 
-def _columns(
-    owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[dict[str, Any], int]:
+def _columns(owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
     """Return parameter name to what each call gets of it (something with ``[number]``), and how many calls there are."""
     owner._check(args, kwargs)
     bound = owner.signature.bind(*args, **kwargs).arguments

@@ -1,7 +1,7 @@
 """Drives what a task starts on its worker: tasks and flows inside it, told to the driver through the attempt.
 
-Tasks that are submitted there run in threads of the worker's process: the slots of the cluster belong to the flow, and a
-task that waits for another one must not take two.
+Tasks that are submitted there run in threads of the worker's process: the slots of the cluster belong to the flow, and
+a task that waits for another one must not take two.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 
 from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.services import ANSWER_SECONDS
 from orchestra_nb.engine.task_runners import TaskRunner, ThreadPoolTaskRunner
 from orchestra_nb.model.attempts import AttemptContext
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import LogLine, TaskRun
 
 
@@ -24,6 +26,7 @@ class WorkerDriver:
 
     driver_id: str | None = None
     open_run: Callable[[], str] | None = None
+    parent_run_id: str | None = None
 
     def __init__(self, context: AttemptContext) -> None:
         self._context = context
@@ -36,7 +39,7 @@ class WorkerDriver:
         with self._lock:
             if self._runner is None:
                 self._runner = FlowRunner(
-                    ThreadPoolTaskRunner().make_executor, self.sink, _Listener(self._context), self._answer
+                    ThreadPoolTaskRunner().make_executor, self.sink, _Listener(self._context), _Services(self._context)
                 )
             return self._runner
 
@@ -66,8 +69,19 @@ class WorkerDriver:
         if self._runner is not None:
             self._runner.close("the task that started it has ended")
 
-    def _answer(self, question: bytes) -> bytes:
-        return self._context.ask(question, 3600.0)
+
+class _Services:
+    """Passes on what inner tasks ask."""
+
+    def __init__(self, context: AttemptContext) -> None:
+        self._context = context
+
+    def answer_encoded(self, question: bytes, asker: Asker) -> bytes:
+        """Ask through the attempt."""
+        return self._context.ask(question, ANSWER_SECONDS)
+
+    def attempt_ended(self, task_run_id: str) -> None:
+        """Do nothing: what is held is held by the attempt around it."""
 
 
 class _ContextSink:
@@ -101,6 +115,9 @@ class _Listener:
         """Pass it on."""
         for output in outputs:
             self._context.show(output)
+
+    def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
+        """Do nothing: the log of an inner task is told by its events."""
 
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
         """Do nothing: events tell it."""

@@ -88,6 +88,8 @@ class Listener:
 
     def task_showed(self, task_run_id: str, outputs: Sequence[Mapping[str, object]]) -> None: ...
 
+    def task_logged(self, task_run: TaskRun, lines: Sequence[object]) -> None: ...
+
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
         self.ended.append((task_run.name, task_run.state))
 
