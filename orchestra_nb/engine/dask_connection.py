@@ -12,6 +12,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from distributed import Client, Future  # noqa: TID253
@@ -26,7 +27,7 @@ from orchestra_nb.engine.attempts import (
     select_groups,
 )
 from orchestra_nb.engine.clusters import THREAD_NAME, ClusterSpec
-from orchestra_nb.engine.executors import AttemptResult
+from orchestra_nb.engine.executors import AttemptRequest, AttemptResult
 from orchestra_nb.engine.local_certificates import security_of
 from orchestra_nb.engine.local_cluster import ensure_local_cluster
 from orchestra_nb.engine.scheduler_plugin import TOPIC, OrchestraSchedulerPlugin, Stop
@@ -48,13 +49,38 @@ _MOST_PLACED = 64
 Message = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class KnownWorker:
+    """A worker of the cluster, as the scheduler describes it."""
+
+    label: str
+    address: str
+    identity: Mapping[str, Any]
+
+    @property
+    def threads(self) -> int:
+        """How many tasks it runs at a time."""
+        return int(self.identity["nthreads"])
+
+    def is_named_in(self, workers: Sequence[str]) -> bool:
+        """Tell whether it is one of these names or addresses; none of them means all."""
+        return not workers or not {self.label, self.address, str(self.identity["name"])}.isdisjoint(workers)
+
+    def offers(self, resources: Mapping[str, float]) -> bool:
+        """Tell whether it has so much of each resource when it is idle."""
+        return all(self.identity["resources"].get(name, 0) >= amount for name, amount in resources.items())
+
+
 class DaskConnection:
     """A client of one cluster, and the cluster object where we made it."""
 
-    def __init__(self, client: Any, cluster: Any | None, description: str) -> None:
+    def __init__(self, client: Any, cluster: Any | None, description: str, *, is_local: bool = False) -> None:
         self._client = client
         self._cluster = cluster
         self.description = description
+        self._is_local = is_local
+        self._workers: dict[str, KnownWorker] = {}
+        self._looking: asyncio.Task[None] | None = None
         self._slots: dict[str, int] = {}
         self._addresses: dict[str, str] = {}
         self._looked_at = float("-inf")
@@ -108,7 +134,7 @@ class DaskConnection:
                     raise
             else:
                 break
-        connection = cls(client, None, _count(len(record.workers)))
+        connection = cls(client, None, _count(len(record.workers)), is_local=True)
         connection._listen(on_message)
         return connection
 
@@ -120,12 +146,12 @@ class DaskConnection:
     async def submit(
         self,
         ticket: AttemptTicket,
-        name: str,
+        request: AttemptRequest,
         body: PackedBody,
         upstream: Sequence[Future[Any] | PackedResult],
         worker: str | None = None,
     ) -> Future[Any]:
-        """Have an attempt run once, on this worker if it can be."""
+        """Have an attempt run once, on this worker if it can be, in any case on one of those that it asks for."""
         sent: PackedBody | Future[Any] = body
         if body.size_bytes > _SCATTER_BYTES:
             await self._client.wait_for_workers(1)
@@ -135,24 +161,80 @@ class DaskConnection:
             ticket,
             sent,
             *upstream,
-            key=dask_key(name, ticket.key),
+            key=dask_key(request.name, ticket.key),
             pure=False,
             retries=0,
-            workers=[self._addresses[worker]] if worker in self._addresses else None,
-            allow_other_workers=worker in self._addresses,
+            **self._place_for(request, worker),
         )
         return future
 
+    def answer(self, worker: str, key: str, number: int, answer: bytes) -> None:
+        """Send the answer to a question that an attempt asked from this worker."""
+        message = {"op": "orchestra-answer", "worker": worker, "key": key, "number": number, "answer": answer}
+        self._client._send_to_scheduler(message)
+
+    async def why_impossible(self, request: AttemptRequest) -> str | None:
+        """Return why no worker can ever run this, and what to do; None if one can, or may come to a foreign cluster."""
+        if not self._is_local or not (request.resources or request.workers):
+            return None
+        await self._client.wait_for_workers(1)
+        for is_last in (False, True):
+            await self._look(is_forced=is_last)
+            known = [worker for worker in self._workers.values() if worker.is_named_in(request.workers)]
+            if any(worker.offers(request.resources) for worker in known):
+                return None
+        if not known:
+            return (
+                f"The local cluster has no worker named {' or '.join(map(repr, request.workers))}; it has "
+                f"{', '.join(sorted(self._workers))}. Take `workers` off the task {request.name!r}, or name another."
+            )
+        wanted = ", ".join(f"{name!r} ({amount:g})" for name, amount in request.resources.items())
+        return (
+            f"No worker of the local cluster offers the resource {wanted} that the task {request.name!r} asks for. "
+            "Take `resources` off the task, or choose a cluster whose workers were started with it "
+            "(`dask worker ADDRESS --resources ...`): `%orchestra cluster ADDRESS`, or the setting ORCHESTRA_CLUSTER."
+        )
+
+    def _place_for(self, request: AttemptRequest, worker: str | None) -> dict[str, object]:
+        """Return what Dask is told of where and when to run something."""
+        place: dict[str, object] = {"priority": request.priority}
+        if request.resources:
+            place["resources"] = dict(request.resources)
+        if request.workers:
+            place["workers"] = [self._address_of(name) for name in request.workers]
+        elif worker in self._addresses:
+            place |= {"workers": [self._addresses[worker]], "allow_other_workers": True}
+        return place
+
+    def _address_of(self, worker: str) -> str:
+        """Return the address of a worker; what is no name of one is an address or a host name for Dask."""
+        known = self._workers.get(worker)
+        return known.address if known is not None else worker
+
     async def slots(self) -> Mapping[str, int]:
         """Return worker to number of threads, at most a second old; nothing for a cluster of many."""
-        now = time.monotonic()
-        if now - self._looked_at > _LOOK_SECONDS:
-            self._looked_at = now
-            workers = (await self._call("identity"))["workers"]
-            labels = {label_of_worker(worker["name"]): address for address, worker in workers.items()}
-            self._addresses = labels if len(labels) <= _MOST_PLACED else {}
-            self._slots = {label: int(workers[address]["nthreads"]) for label, address in self._addresses.items()}
+        await self._look()
         return self._slots
+
+    async def _look(self, *, is_forced: bool = False) -> None:
+        """Learn which workers there are, unless that was done a moment ago; what is known may be used meanwhile."""
+        now = time.monotonic()
+        if now - self._looked_at <= _LOOK_SECONDS and not is_forced:
+            return
+        is_first = not self._workers
+        self._looked_at = now
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._look_now())
+        if is_first or is_forced:
+            await asyncio.shield(self._looking)
+
+    async def _look_now(self) -> None:
+        workers = (await self._call("identity"))["workers"].items()
+        known = [KnownWorker(label_of_worker(worker["name"]), address, worker) for address, worker in workers]
+        self._workers = {worker.label: worker for worker in known}
+        placed = known if len(known) <= _MOST_PLACED else []
+        self._addresses = {worker.label: worker.address for worker in placed}
+        self._slots = {worker.label: worker.threads for worker in placed}
 
     def select(self, future: Future[Any], numbers: Sequence[int]) -> Future[Any]:
         """Return a future of some groups of a result, so that only they travel to another worker."""
@@ -214,6 +296,8 @@ class DaskConnection:
 
     async def close(self) -> None:
         """Let go of the cluster; end it where we made it."""
+        if self._looking is not None:
+            self._looking.cancel()
         try:
             await asyncio.wait_for(self._client.close(timeout=2), 5)
         except Exception:

@@ -9,18 +9,22 @@ round trip is needed. Where nothing was told, the ledger on the scheduler is ask
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import pickle
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.engine.attempts import AttemptTicket, PackedBody, PackedResult
 from orchestra_nb.engine.clusters import THREAD_NAME, parse_cluster
+from orchestra_nb.engine.event_batch import Entry
 from orchestra_nb.engine.executors import (
+    AttemptAsked,
     AttemptBegan,
+    AttemptEmitted,
     AttemptEnded,
     AttemptLost,
     AttemptRequest,
@@ -32,6 +36,7 @@ from orchestra_nb.engine.executors import (
 from orchestra_nb.engine.kept_results import KeptResult
 from orchestra_nb.engine.placement import Placement
 from orchestra_nb.errors import ClusterUnavailable, Conflict, OrchestraError, TaskCrashed
+from orchestra_nb.model.events import decode_event
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.states import State
 from orchestra_nb.settings import load_settings
@@ -65,6 +70,8 @@ class _Attempt:
     #: the stop that was asked for while it was not known whether it had begun
     stopped_for: str | None = None
     follower: asyncio.Task[None] | None = None
+    #: number of each question that waits for an answer, to the worker that waits
+    asked: dict[int, str] = field(default_factory=dict)
 
 
 class DaskExecutor:
@@ -141,6 +148,10 @@ class DaskExecutor:
     def stop(self, key: str, state: str, grace_seconds: float) -> None:
         """Stop an attempt softly, then by force after the grace; nothing if it has ended."""
         self._call(self._stop, key, state, grace_seconds)
+
+    def answer(self, key: str, number: int, answer: bytes) -> None:
+        """Answer a question of an attempt; nothing if it has ended."""
+        self._call(self._answer, key, number, answer)
 
     def fetch(self, key: str, names: Sequence[str], timeout_seconds: float | None = None) -> AttemptResult:
         """Return the result of an ended attempt with the groups that hold these names.
@@ -261,8 +272,13 @@ class DaskExecutor:
                 request.timeout_seconds,
                 tuple((task_run_id, key) for task_run_id, (key, _) in request.upstream.items()),
             )
-            worker = self._placement.place(request.key, await connection.slots(), self._holders_of(request))
-            attempt.future = await connection.submit(ticket, request.name, attempt.body, upstream, worker)
+            problem = await connection.why_impossible(request)
+            if problem is not None:
+                self._lose(request.key, begun=False, state=State.CRASHED.value, reason=problem)
+                return
+            slots = {} if request.workers else await connection.slots()
+            worker = self._placement.place(request.key, slots, self._holders_of(request))
+            attempt.future = await connection.submit(ticket, request, attempt.body, upstream, worker)
             attempt.body = PackedBody(b"")  # sent; its memory is wanted
             status = await connection.wait(attempt.future)
             if not connection.is_alive:
@@ -387,6 +403,9 @@ class DaskExecutor:
     # --- what workers and scheduler tell
 
     def _take_message(self, message: Mapping[str, Any]) -> None:
+        if message["kind"] == "news":
+            self._take_news(pickle.loads(message["data"]))
+            return
         attempt = self._attempts.get(message["key"])
         if attempt is None:
             return
@@ -395,9 +414,9 @@ class DaskExecutor:
                 attempt.has_begun = True
                 at = datetime.fromtimestamp(message["at"], UTC)
                 self._report(AttemptBegan(key=message["key"], worker=message["worker"], at=at))
-            case "shown":
-                outputs, lines = pickle.loads(message["data"])
-                self._report(AttemptShowed(key=message["key"], outputs=tuple(outputs), lines=tuple(lines)))
+            case "asked":
+                attempt.asked[message["number"]] = message["worker"]
+                self._report(AttemptAsked(key=message["key"], number=message["number"], question=message["question"]))
             case "ended":
                 attempt.told = (message["data"], message["is_whole"])
             case "not-run":
@@ -405,7 +424,27 @@ class DaskExecutor:
             case "lost":
                 self._take_loss(message)
 
-    # --- stop, fetch, release, close
+    def _take_news(self, entries: Sequence[Entry]) -> None:
+        """Take a batch: what follows each other of one attempt becomes one event."""
+        for (key, is_emitted), group in itertools.groupby(entries, lambda entry: (entry[1], entry[0] == "emitted")):
+            assert isinstance(key, str)
+            if key not in self._attempts:
+                continue
+            if is_emitted:
+                self._report(AttemptEmitted(key=key, events=tuple(decode_event(data) for _, _, data in group)))
+                continue
+            contents: dict[str, list[Any]] = {"shown": [], "line": []}
+            for kind, _, content in group:
+                contents[kind].append(content)
+            self._report(AttemptShowed(key=key, outputs=tuple(contents["shown"]), lines=tuple(contents["line"])))
+
+    # --- answer, stop, fetch, release, close
+
+    def _answer(self, key: str, number: int, answer: bytes) -> None:
+        attempt = self._attempts.get(key)
+        worker = attempt.asked.pop(number, None) if attempt is not None else None
+        if worker is not None and self._connection is not None:
+            self._connection.answer(worker, key, number, answer)
 
     def _stop(self, key: str, state: str, grace_seconds: float) -> None:
         attempt = self._attempts.get(key)

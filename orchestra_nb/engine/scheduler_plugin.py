@@ -1,6 +1,7 @@
 """What stands on the Dask scheduler: the ledger, asked by workers and told by drivers, and the news it sends on.
 
-Workers ask ``orchestra_begin`` before user code. Drivers call ``orchestra_stop`` and ``orchestra_attempt``. What a
+Workers ask ``orchestra_begin`` before user code. Drivers call ``orchestra_stop`` and ``orchestra_attempt``, and answer
+what attempts ask. What a
 worker tells, and what the ledger finds out about dead workers, goes to the one driver concerned, as an event of the
 topic "orchestra" in that driver's ordered stream; nothing is kept in Dask's own logs.
 """
@@ -67,6 +68,7 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
         scheduler.handlers["orchestra_stop"] = self._on_stop
         scheduler.handlers["orchestra_attempt"] = self._on_attempt
         scheduler.stream_handlers["orchestra-tell"] = self._on_tell
+        scheduler.stream_handlers["orchestra-answer"] = self._on_answer
         for worker in scheduler.workers:
             self.add_worker(scheduler, worker)
 
@@ -95,7 +97,9 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
             self._spawn(self._lose_when_reported(name))
 
     def remove_client(self, scheduler: Scheduler, client: str) -> None:
-        """Stop what a vanished driver left running."""
+        """Stop what a vanished driver left running; what waits for its answer waits no more."""
+        for worker in self._scheduler.workers:
+            self._scheduler.worker_send(worker, {"op": "orchestra-client-gone", "client": client})
         running = self._ledger.running_of(client)
         self._stop(client, [(key, State.CANCELLED.value, _ORPHAN_GRACE_SECONDS) for key in running])
         self._ledger.forget_client(client)
@@ -154,12 +158,20 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
         return {"begun": self._ledger.has_begun(key), "loss": _loss_fields(loss) if loss is not None else None}
 
     def _on_tell(self, client: str, message: Mapping[str, object], worker: str) -> None:
-        key = str(message["key"])
+        key = str(message.get("key"))
         if message["kind"] == "ended":
             self._ledger.end(key)
             if client not in self._scheduler.clients:
                 self._ledger.forget_client(client)
+        elif message["kind"] == "asked" and client not in self._scheduler.clients:
+            self._on_answer(client, worker, key, message["number"], None)
         self._tell(client, message)
+
+    def _on_answer(self, client: str, worker: str, key: str, number: object, answer: bytes | None) -> None:
+        """Pass a driver's answer on to the worker that asked."""
+        if worker in self._scheduler.workers:
+            message = {"op": "orchestra-answer", "key": key, "number": number, "answer": answer}
+            self._scheduler.worker_send(worker, message)
 
     def _tell(self, client: str, message: Mapping[str, object]) -> None:
         event = {"op": "event", "topic": TOPIC, "event": (time.time(), message)}

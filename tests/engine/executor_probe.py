@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestra_nb.engine.executors import (
+    AttemptAsked,
     AttemptBegan,
     AttemptBody,
     AttemptEnded,
@@ -38,6 +40,7 @@ class ExecutorProbe:
         name: str = "probe",
         upstream: Mapping[str, tuple[str, Sequence[str] | None]] | None = None,
         timeout_seconds: float | None = None,
+        **options: Any,
     ) -> str:
         key = f"{uuid.uuid4().hex}:1"
         self.executor.start(
@@ -50,6 +53,7 @@ class ExecutorProbe:
                 body=body,
                 upstream=upstream or {},
                 timeout_seconds=timeout_seconds,
+                **options,
             )
         )
         return key
@@ -75,6 +79,20 @@ class ExecutorProbe:
 
     def end_of(self, key: str) -> AttemptEnded | AttemptLost:
         return self._wait_for((AttemptEnded, AttemptLost), key)
+
+    def wait_until_asked(self, key: str) -> AttemptAsked:
+        return self._wait_for(AttemptAsked, key)
+
+    def wait_for_event(self, key: str, is_wanted: Callable[[ExecutorEvent], bool]) -> ExecutorEvent:
+        """Wait for an event of this attempt."""
+
+        def find() -> ExecutorEvent | None:
+            return next((e for e in self.events if getattr(e, "key", None) == key and is_wanted(e)), None)
+
+        with self._changed:
+            found = self._changed.wait_for(find, PATIENCE_SECONDS)
+            assert found is not None, [event for event in self.events if getattr(event, "key", None) == key]
+            return found
 
     def wait_for_shown(self, key: str, text: str) -> None:
         def has_come() -> bool:
