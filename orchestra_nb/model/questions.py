@@ -11,6 +11,8 @@ from datetime import datetime
 
 import msgspec
 
+from orchestra_nb.model.cache_claims import Busy, Claimed, Found
+from orchestra_nb.model.result_reference import ResultReference
 from orchestra_nb import errors
 from orchestra_nb.errors import OrchestraError
 
@@ -232,6 +234,63 @@ class InputAnswer(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field
     value_json: str | None = None
 
 
+# --- results that are there already
+
+
+class ClaimResult(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Asks for the result of a cache key, or the right to compute it: :class:`ClaimAnswer`.
+
+    Parameters
+    ----------
+    holder
+        Names one attempt at computing it.
+    is_refreshed
+        Whether a result that is there does not count.
+    """
+
+    key: str
+    holder: str
+    lease_seconds: float
+    is_refreshed: bool = False
+
+
+class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """What became of a claim."""
+
+    claim: Claimed | Found | Busy
+
+
+class RenewClaim(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Keeps a claim for longer: :class:`DoneAnswer`, unchanged when somebody else has it by now."""
+
+    key: str
+    holder: str
+    lease_seconds: float
+
+
+class ReleaseClaim(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Gives a claim back without a result: :class:`DoneAnswer`."""
+
+    key: str
+    holder: str
+
+
+class PutResult(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Says where the result of a cache key is, and gives the claim back: :class:`DoneAnswer`."""
+
+    key: str
+    reference: ResultReference
+    task_name: str
+    holder: str | None = None
+
+
+class ForgetResult(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Says that the result of a cache key is gone, or not to be trusted: :class:`DoneAnswer`."""
+
+    key: str
+    reference: ResultReference
+
+
 # --- answers that several questions have
 
 
@@ -269,10 +328,23 @@ Question = (
     | RecordMaterialization
     | EmitEvent
     | AskForInput
+    | ClaimResult
+    | RenewClaim
+    | ReleaseClaim
+    | PutResult
+    | ForgetResult
 )
 
 Answer = (
-    VariableAnswer | SecretAnswer | SlotsAcquired | SlotsRefused | InputAnswer | DoneAnswer | IdAnswer | AnswerError
+    VariableAnswer
+    | SecretAnswer
+    | SlotsAcquired
+    | SlotsRefused
+    | InputAnswer
+    | ClaimAnswer
+    | DoneAnswer
+    | IdAnswer
+    | AnswerError
 )
 
 

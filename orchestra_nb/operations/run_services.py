@@ -29,17 +29,23 @@ from orchestra_nb.model.questions import (
     AnswerError,
     Asker,
     AskForInput,
+    ClaimAnswer,
+    ClaimResult,
     CreateArtifact,
     DeleteVariable,
     DoneAnswer,
     EmitEvent,
+    ForgetResult,
     GetSecret,
     GetVariable,
     IdAnswer,
     InputAnswer,
     Question,
+    PutResult,
     RecordMaterialization,
+    ReleaseClaim,
     ReleaseSlots,
+    RenewClaim,
     RenewSlots,
     SecretAnswer,
     SetSecret,
@@ -144,6 +150,25 @@ class RunServices:
                 return self._keep_event(question, asker)
             case AskForInput():
                 return self._ask_people(question, asker)
+            case ClaimResult() | RenewClaim() | ReleaseClaim() | PutResult() | ForgetResult():
+                return self._answer_cache(question)
+
+    def _answer_cache(self, question: ClaimResult | RenewClaim | ReleaseClaim | PutResult | ForgetResult) -> Answer:
+        from orchestra_nb.store.result_index import ResultIndex
+
+        index = ResultIndex(self._store().database)
+        match question:
+            case ClaimResult(key=key, holder=holder, lease_seconds=seconds, is_refreshed=refresh):
+                return ClaimAnswer(claim=index.claim(key, holder, self._now(), seconds, refresh=refresh))
+            case RenewClaim(key=key, holder=holder, lease_seconds=seconds):
+                return DoneAnswer(has_changed=index.renew(key, holder, self._now(), seconds))
+            case ReleaseClaim(key=key, holder=holder):
+                return DoneAnswer(has_changed=index.release(key, holder))
+            case PutResult(key=key, reference=reference, task_name=task_name, holder=holder):
+                index.put(key, reference, task_name=task_name, holder=holder)
+                return DoneAnswer()
+            case ForgetResult(key=key, reference=reference):
+                return DoneAnswer(has_changed=index.forget(key, reference))
 
     def _answer_variable(self, question: GetVariable | SetVariable | DeleteVariable) -> Answer:
         store = self._store()
