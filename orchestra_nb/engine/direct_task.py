@@ -18,7 +18,7 @@ from orchestra_nb.engine.annotations import BaseAnnotation
 from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.caller_stop import stoppable
 from orchestra_nb.engine.direct_call import DirectCall
-from orchestra_nb.engine.function_call import LazyParameters, error_info
+from orchestra_nb.engine.function_call import LazyParameters, cached_or_computed, error_info
 from orchestra_nb.engine.futures import TaskFuture
 from orchestra_nb.engine.printed_lines import printing_to
 from orchestra_nb.engine.returned_values import LiveReturn, info_of
@@ -37,6 +37,7 @@ from orchestra_nb.model.state_machine import TaskPlan
 from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:
+    from orchestra_nb.engine.task_cache import TaskCache
     from orchestra_nb.engine.tasks import Task
 
 
@@ -129,7 +130,12 @@ class _Call:
             flow_parameters=self.scope.flow_parameters,
         )
 
-    def succeed(self, value: Any, started_at: datetime) -> AttemptResult:
+    @property
+    def cache(self) -> TaskCache | None:
+        """Where the results of this task are kept."""
+        return self.owner.cache(self.scope)
+
+    def succeed(self, value: Any, started_at: datetime, is_cached: bool = False) -> AttemptResult:
         """Return the result of an attempt whose function returned."""
         if isinstance(value, RunState):
             ours = model_state_of(value)
@@ -139,7 +145,8 @@ class _Call:
             value = value.data
         self.ended.value, self.ended.error = value, None
         live = LiveReturn(value)
-        return AttemptResult(self._outcome(State.COMPLETED, started_at, values=info_of(value, live)), (live,))
+        values = info_of(value, live)
+        return AttemptResult(self._outcome(State.COMPLETED, started_at, values=values, is_cached=is_cached), (live,))
 
     def fail(
         self, error: BaseException, started_at: datetime, may_retry: bool | None = None, message: str | None = None
@@ -261,7 +268,10 @@ def _attempt(call: _Call, attempt: int) -> AttemptResult:
     with stoppable(call.owner.settings.timeout_seconds) as switch:
         try:
             with entered(task_run_context, context), _prints(call, context):
-                return call.succeed(switch.run(lambda: call.owner.fn(*call.args, **call.kwargs)), started_at)
+                is_cached, value = switch.run(
+                    lambda: cached_or_computed(call.cache, context, lambda: call.owner.fn(*call.args, **call.kwargs))
+                )
+                return call.succeed(value, started_at, is_cached)
         except StopTask as error:
             return call.stop(switch, error, started_at)
         except (KeyboardInterrupt, GeneratorExit) as error:
@@ -283,8 +293,8 @@ async def call_async(
             try:
                 with entered(task_run_context, context), _prints(call, context):
                     async with asyncio.timeout(seconds) as limit:
-                        value = await owner.fn(*call.args, **call.kwargs)
-                    return call.succeed(value, started_at)
+                        is_cached, value = await _cached_or_awaited(call, context)
+                    return call.succeed(value, started_at, is_cached)
             except TimeoutError as error:
                 if limit.expired():
                     switch = StopSwitch()
@@ -298,6 +308,22 @@ async def call_async(
 
         await DirectCall(call.plan, call.announce, CallerContext.worker).run_async(attempt)
         return call.finish(return_state)
+
+
+async def _cached_or_awaited(call: _Call, context: TaskRunContext) -> tuple[bool, Any]:
+    """Do what :func:`cached_or_computed` does, for a coroutine function, without holding up the event loop."""
+    cache = call.cache
+    entry = cache.lookup(context.run_id, context.parameters, context.flow_parameters) if cache is not None else None
+    if entry is None:
+        return False, await call.owner.fn(*call.args, **call.kwargs)
+    is_there, value = await asyncio.to_thread(entry.find)
+    if is_there:
+        return True, value
+    with entry.computing():
+        value = await call.owner.fn(*call.args, **call.kwargs)
+        if not isinstance(value, RunState):
+            await asyncio.to_thread(entry.keep, value)
+    return False, value
 
 
 def call_generator(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.engine.annotations import allow_failure, quote
 from orchestra_nb.engine.argument_trees import replace_leaves
@@ -32,6 +32,7 @@ from orchestra_nb.engine.returned_values import (
 from orchestra_nb.engine.run_context import TaskRunContext, entered, flow_run_context, task_run_context
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of
+from orchestra_nb.engine.services import asking_through
 from orchestra_nb.engine.worker_driver import WorkerDriver
 from orchestra_nb.errors import StopTask
 from orchestra_nb.model.attempts import AttemptContext, AttemptResult
@@ -39,6 +40,9 @@ from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import ErrorInfo
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.user_traceback import describe_error
+
+if TYPE_CHECKING:
+    from orchestra_nb.engine.task_cache import TaskCache
 
 #: Called with (task name, exception, number of failures so far + 1): whether another attempt shall be made.
 RetryCondition = Callable[[str, BaseException, int], bool]
@@ -81,6 +85,7 @@ class FunctionCallee:
     flow_parameters: Mapping[str, Any] = field(default_factory=dict)
     on_running: tuple[Callable[..., Any], ...] = ()
     is_packed: bool = True
+    cache: TaskCache | None = None
 
     def run_call(
         self, arguments: bytes, upstream: Mapping[str, AttemptResult], context: AttemptContext
@@ -105,7 +110,7 @@ class FunctionCallee:
                 args, kwargs = _resolve((args, kwargs), upstream)
             args, kwargs = _unquote(args, kwargs)
             run_context = self._context(details, args, kwargs, started_at, context)
-            value = copy_context().run(self._run, run_context, args, kwargs)
+            is_cached, value = copy_context().run(self._run, run_context, args, kwargs)
             if isinstance(value, RunState):
                 return self._end_as_returned(value, started_at, context)
             packed: PackedReturn | LiveReturn = pack_return(value) if self.is_packed else LiveReturn(value)
@@ -123,6 +128,7 @@ class FunctionCallee:
             worker=context.worker,
             pid=os.getpid(),
             values=info_of(value, packed),
+            is_cached=is_cached,
         )
         return AttemptResult(outcome, (packed,))
 
@@ -149,14 +155,22 @@ class FunctionCallee:
             flow_parameters=self.flow_parameters,
         )
 
-    def _run(self, run_context: TaskRunContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def _run(self, run_context: TaskRunContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[bool, Any]:
+        """Return (whether the result was there already, the result)."""
         context = run_context.attempt_context
         assert context is not None
         driver = WorkerDriver(context)
-        with entered(flow_run_context, None), entered(task_run_context, run_context), entered(worker_driver(), driver):
+        with (
+            asking_through(context),
+            entered(flow_run_context, None),
+            entered(task_run_context, run_context),
+            entered(worker_driver(), driver),
+        ):
             try:
                 with printing_to(context, self.log_prints):
-                    return run_function(self.function, args, kwargs)
+                    return cached_or_computed(
+                        self.cache, run_context, lambda: run_function(self.function, args, kwargs)
+                    )
             finally:
                 driver.close()
 
@@ -210,6 +224,25 @@ class FunctionCallee:
             values=info_of(state.data, packed),
         )
         return AttemptResult(outcome, (packed,))
+
+
+def cached_or_computed(
+    cache: TaskCache | None, run_context: TaskRunContext, compute: Callable[[], Any]
+) -> tuple[bool, Any]:
+    """Return (whether the result was there already, the result); keep what was computed where a cache is given."""
+    if cache is None:
+        return False, compute()
+    entry = cache.lookup(run_context.run_id, run_context.parameters, run_context.flow_parameters)
+    if entry is None:
+        return False, compute()
+    is_there, value = entry.find()
+    if is_there:
+        return True, value
+    with entry.computing():
+        value = compute()
+        if not isinstance(value, RunState):
+            entry.keep(value)
+    return False, value
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class RunScope:
     flow_name: str
     task_runner: TaskRunner
     log_prints: bool = False
+    persist_result: bool = False
     tags: frozenset[str] = frozenset()
     flow_parameters: Mapping[str, Any] = field(default_factory=dict)
     flow_context: FlowRunContext | None = None
@@ -172,6 +173,7 @@ def _scope_of_flow(flow: FlowRunContext) -> RunScope:
         flow_name=flow.run.flow_name,
         task_runner=flow.task_runner,
         log_prints=bool(flow.flow is not None and flow.flow.log_prints),
+        persist_result=bool(flow.flow is not None and flow.flow.persist_result),
         tags=flow.tags,
         flow_parameters=flow.parameters,
         flow_context=flow,

@@ -229,32 +229,32 @@ def conclude_states(states: Iterable[State[Any]]) -> State[Any]:
     return Failed(message=f"{len(bad)}/{len(states)} states failed.", data=states)
 
 
-def Completed(message: str | None = None, data: Any = None, name: str = "Completed") -> State[Any]:  # noqa: N802
+def Completed(message: str | None = None, data: Any = None, name: str = "Completed") -> State[Any]:
     """Return a state to return from a task or a flow that ended well."""
     return State(StateType.COMPLETED, name, message, data)
 
 
-def Failed(message: str | None = None, data: Any = None, name: str = "Failed") -> State[Any]:  # noqa: N802
+def Failed(message: str | None = None, data: Any = None, name: str = "Failed") -> State[Any]:
     """Return a state to return from a task or a flow that failed."""
     return State(StateType.FAILED, name, message, data)
 
 
-def Crashed(message: str | None = None, data: Any = None, name: str = "Crashed") -> State[Any]:  # noqa: N802
+def Crashed(message: str | None = None, data: Any = None, name: str = "Crashed") -> State[Any]:
     """Return a state of something whose infrastructure ended it."""
     return State(StateType.CRASHED, name, message, data)
 
 
-def Cancelled(message: str | None = None, data: Any = None, name: str = "Cancelled") -> State[Any]:  # noqa: N802
+def Cancelled(message: str | None = None, data: Any = None, name: str = "Cancelled") -> State[Any]:
     """Return a state of something that was ended on purpose."""
     return State(StateType.CANCELLED, name, message, data)
 
 
-def Pending(message: str | None = None, data: Any = None, name: str = "Pending") -> State[Any]:  # noqa: N802
+def Pending(message: str | None = None, data: Any = None, name: str = "Pending") -> State[Any]:
     """Return a state of something that waits to start."""
     return State(StateType.PENDING, name, message, data)
 
 
-def Running(message: str | None = None, data: Any = None, name: str = "Running") -> State[Any]:  # noqa: N802
+def Running(message: str | None = None, data: Any = None, name: str = "Running") -> State[Any]:
     """Return a state of something whose code is being run."""
     return State(StateType.RUNNING, name, message, data)
 

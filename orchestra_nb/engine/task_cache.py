@@ -77,9 +77,7 @@ class TaskCache:
         try:
             key = self.policy.compute_key(context, dict(inputs), dict(flow_parameters))
         except ValueNotHashable as error:
-            warnings.warn(
-                f"Task {self.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=2
-            )
+            warnings.warn(f"Task {self.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=2)
             return None
         return CacheEntry(self, key, dict(inputs)) if key is not None else None
 
@@ -144,7 +142,7 @@ class CacheEntry:
         cache = self.cache
         storage_key = None
         if cache.storage_key is not None:
-            storage_key = cache.storage_key.format(parameters=_Dotted(self.inputs))
+            storage_key = cache.storage_key.format(parameters=dict(self.inputs))
         self.reference = cache.store.write(
             value,
             name=cache.task_name,
@@ -180,7 +178,3 @@ class CacheEntry:
         while not wait(LEASE_SECONDS / 3):
             with contextlib.suppress(OrchestraError):
                 ask_for(DoneAnswer, RenewClaim(key=self.key, holder=self.holder, lease_seconds=LEASE_SECONDS))
-
-
-class _Dotted(dict[str, Any]):
-    """Parameters for a template: ``{parameters[region]}``."""

@@ -11,10 +11,10 @@ from datetime import datetime
 
 import msgspec
 
-from orchestra_nb.model.cache_claims import Busy, Claimed, Found
-from orchestra_nb.model.result_reference import ResultReference
 from orchestra_nb import errors
 from orchestra_nb.errors import OrchestraError
+from orchestra_nb.model.cache_claims import Busy, Claimed, Found
+from orchestra_nb.model.result_reference import ResultReference
 
 
 class Asker(msgspec.Struct, frozen=True, kw_only=True):
