@@ -255,13 +255,9 @@ class ThreadExecutor:
                 reason = f"{why}; its thread did not give way and goes on: a thread cannot be ended by force"
                 self._lose(attempt, begun=attempt.has_begun, state=state, reason=reason)
 
-    def _lose(
-        self, attempt: _Attempt, *, begun: bool, state: str, reason: str, missing: tuple[str, ...] = ()
-    ) -> None:
+    def _lose(self, attempt: _Attempt, *, begun: bool, state: str, reason: str, missing: tuple[str, ...] = ()) -> None:
         self._attempts.pop(attempt.request.key, None)
-        self._report(
-            AttemptLost(key=attempt.request.key, begun=begun, state=state, reason=reason, missing=missing)
-        )
+        self._report(AttemptLost(key=attempt.request.key, begun=begun, state=state, reason=reason, missing=missing))
 
     def _report(self, event: ExecutorEvent) -> None:
         assert self._report_to is not None

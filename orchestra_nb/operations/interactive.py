@@ -26,7 +26,7 @@ from orchestra_nb.engine.interactive_run import InteractiveRun
 from orchestra_nb.model.events import Event, EventSink
 from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.outcomes import Outcome
-from orchestra_nb.model.runs import Run, RunKind, TaskRun
+from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.settings import load_settings
 
@@ -143,6 +143,10 @@ class KernelDriver:
     def task_showed(self, task_run_id: str, outputs: Sequence[Mapping[str, object]]) -> None:
         """A task showed something."""
         self._listener.task_showed(task_run_id, outputs)
+
+    def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
+        """A task logged lines."""
+        self._listener.task_logged(task_run, lines)
 
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
         """A task run ended: its run may be over."""

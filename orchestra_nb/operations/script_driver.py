@@ -23,7 +23,7 @@ from orchestra_nb.engine.task_runners import TaskRunner, task_runner_of_settings
 from orchestra_nb.model.events import DriverEnded, DriverStarted, Event, RunCreated
 from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.outcomes import Outcome
-from orchestra_nb.model.runs import TaskRun
+from orchestra_nb.model.runs import LogLine, TaskRun
 from orchestra_nb.settings import load_settings
 
 if TYPE_CHECKING:
@@ -84,11 +84,7 @@ class ScriptDriver:
 
     def say(self, line: str, level: int) -> None:
         """Write a line to standard error, as a log line looks."""
-        stream = sys.__stderr__
-        if stream is not None:
-            word = logging.getLevelName(level)
-            stream.write(f"{datetime.now():%H:%M:%S} | {word:<7} | {line}\n")
-            stream.flush()
+        say(line, level)
 
     def call_hook(self, hook: Callable[[], object]) -> None:
         """Call a hook soon, in order."""
@@ -192,6 +188,15 @@ class _FirstRunSink:
         self._sink.close()
 
 
+def say(line: str, level: int) -> None:
+    """Write a line to standard error, as a log line looks."""
+    stream = sys.__stderr__
+    if stream is not None:
+        word = logging.getLevelName(level)
+        stream.write(f"{datetime.now():%H:%M:%S} | {word:<7} | {line}\n")
+        stream.flush()
+
+
 class HookQueue:
     """Calls hooks one after another, in a thread that is started with the first one."""
 
@@ -244,6 +249,11 @@ class ConsoleListener:
                 if stream is not None:
                     stream.write(str(output.get("text", "")))
                     stream.flush()
+
+    def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
+        """Write the lines of a task to standard error."""
+        for line in lines:
+            say(f"Task run {task_run.name!r} - {line.message}", line.level)
 
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
         """Do nothing: whoever waits is told."""
