@@ -133,7 +133,7 @@ class CellDisplays:
             self._mark(self._dirty_outputs, task_run_id)
 
     def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
-        """Do nothing: a cell's handlers show what it logs, as in a kernel."""
+        """Do nothing: the log of the run has them."""
 
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
         """A task run ended: its last word is said even if pieces of it were lost on the way."""

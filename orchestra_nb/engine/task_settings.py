@@ -108,6 +108,23 @@ def tags_of(what: str, tags: Iterable[str] | None) -> frozenset[str]:
     return frozenset(names)
 
 
+def run_name_option(
+    what: str, option: str, template: str | Callable[..., str] | None
+) -> str | Callable[..., str] | None:
+    """Return what makes the names of runs.
+
+    Raises
+    ------
+    InvalidOption
+        It is neither a text nor a callable.
+    """
+    if template is not None and not isinstance(template, str) and not callable(template):
+        raise InvalidOption(
+            f"{what}: {option} is {template!r}. Write a template such as 'load-{{region}}', or a callable."
+        )
+    return template
+
+
 def hooks_of(what: str, option: str, hooks: Iterable[Callable[..., Any]] | None) -> tuple[Callable[..., Any], ...]:
     """Return the functions given for a hook.
 
