@@ -17,7 +17,14 @@ from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure
 from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.caller_stop import stoppable
 from orchestra_nb.engine.direct_call import DirectCall
-from orchestra_nb.engine.function_call import LazyParameters, error_info, may_repeat, read_generator, unquoted
+from orchestra_nb.engine.function_call import (
+    LazyParameters,
+    cached_or_computed,
+    error_info,
+    may_repeat,
+    read_generator,
+    unquoted,
+)
 from orchestra_nb.engine.futures import TaskFuture
 from orchestra_nb.engine.printed_lines import printing_to
 from orchestra_nb.engine.returned_values import LiveReturn, info_of
@@ -150,7 +157,12 @@ class _Call:
             )
         )
 
-    def succeed(self, value: Any, context: TaskRunContext) -> AttemptResult:
+    @property
+    def cache(self) -> TaskCache | None:
+        """Where the results of this task are kept."""
+        return self.owner.cache(self.scope)
+
+    def succeed(self, value: Any, context: TaskRunContext, is_cached: bool = False) -> AttemptResult:
         """Return the result of an attempt whose function returned."""
         if isinstance(value, RunState):
             ours = model_state_of(value)
@@ -161,7 +173,8 @@ class _Call:
             value = value.data
         self.ended.value, self.ended.error = value, None
         live = LiveReturn(value)
-        return AttemptResult(self._outcome(State.COMPLETED, context, values=info_of(value, live)), (live,))
+        values = info_of(value, live)
+        return AttemptResult(self._outcome(State.COMPLETED, context, values=values, is_cached=is_cached), (live,))
 
     def fail(
         self,
@@ -274,8 +287,12 @@ def _attempt(call: _Call, attempt: int) -> AttemptResult:
     with stoppable(call.owner.settings.timeout_seconds) as switch:
         try:
             with entered(task_run_context, context), _prints(call, context):
-                value = switch.run(lambda: read_generator(call.owner.fn(*call.args, **call.kwargs)))
-            return call.succeed(value, context)
+                is_cached, value = switch.run(
+                    lambda: cached_or_computed(
+                        call.cache, context, lambda: read_generator(call.owner.fn(*call.args, **call.kwargs))
+                    )
+                )
+            return call.succeed(value, context, is_cached)
         except (StopTask, KeyboardInterrupt) as error:
             return call.stop(switch.stopped_for, error, context)
         except BaseException as error:
@@ -294,8 +311,8 @@ async def call_async(
             try:
                 with entered(task_run_context, context), _prints(call, context):
                     async with limit:
-                        value = await owner.fn(*call.args, **call.kwargs)
-                return call.succeed(value, context)
+                        is_cached, value = await _cached_or_awaited(call, context)
+                return call.succeed(value, context, is_cached)
             except TimeoutError as error:
                 if limit.expired():
                     return call.stop(State.TIMED_OUT.value, error, context)
@@ -318,7 +335,7 @@ async def call_async(
 async def _cached_or_awaited(call: _Call, context: TaskRunContext) -> tuple[bool, Any]:
     """Do what :func:`cached_or_computed` does, for a coroutine function, without holding up the event loop."""
     cache = call.cache
-    entry = cache.lookup(context.run_id, context.parameters, context.flow_parameters) if cache is not None else None
+    entry = cache.lookup(context) if cache is not None else None
     if entry is None:
         return False, await call.owner.fn(*call.args, **call.kwargs)
     is_there, value = await asyncio.to_thread(entry.find)

@@ -45,6 +45,7 @@ from orchestra_nb.model.events import (
     apply_to_task,
 )
 from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import ErrorInfo, LogLine, TaskRun, error_of
 from orchestra_nb.model.state_machine import (
     Announce,
@@ -485,6 +486,10 @@ class FlowRunner:
                     self._lose_values(executor)
                     self._decide(ExecutorVanished(detail or "lost the cluster"))
                 self._listener.cluster_changed(event)
+
+    def _give_back(self, task_run_id: str | None) -> None:
+        if self._services is not None and task_run_id is not None:
+            self._services.attempt_ended(task_run_id)
 
     def _with_timeout_words(self, task_run_id: str, outcome: Outcome) -> Outcome:
         """Say how long an attempt was allowed to run that was stopped at its deadline."""

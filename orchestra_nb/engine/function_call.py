@@ -44,6 +44,9 @@ from orchestra_nb.model.runs import ErrorInfo
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.user_traceback import describe_error
 
+if TYPE_CHECKING:
+    from orchestra_nb.engine.task_cache import TaskCache
+
 _TICK_SECONDS = 0.1
 
 #: Asked whether another attempt shall be made, where one failed.
@@ -108,7 +111,7 @@ class FunctionCallee:
                 args, kwargs = _resolve((args, kwargs), upstream)
             args, kwargs = unquoted(args, kwargs)
             run_context = self._context(details, args, kwargs, started_at, context)
-            value = copy_context().run(self._run, run_context, args, kwargs)
+            is_cached, value = copy_context().run(self._run, run_context, args, kwargs)
         except StopTask:
             raise
         except BaseException as error:
@@ -214,7 +217,7 @@ def cached_or_computed(
     """Return (whether the result was there already, the result); keep what was computed where a cache is given."""
     if cache is None:
         return False, compute()
-    entry = cache.lookup(run_context.run_id, run_context.parameters, run_context.flow_parameters)
+    entry = cache.lookup(run_context)
     if entry is None:
         return False, compute()
     is_there, value = entry.find()

@@ -21,6 +21,7 @@ from typing import Any
 
 from orchestra_nb.engine.cache_policies import CacheContext, CachePolicy
 from orchestra_nb.engine.results import ResultStore
+from orchestra_nb.engine.run_context import TaskRunContext
 from orchestra_nb.engine.services import ask, ask_for
 from orchestra_nb.errors import NobodyAnswers, OrchestraError, ResultNotFound, ResultNotTrusted, ValueNotHashable
 from orchestra_nb.model.cache_claims import Claimed, Found
@@ -69,17 +70,19 @@ class TaskCache:
     is_refreshed: bool = False
     storage_key: str | None = None
 
-    def lookup(self, run_id: str, inputs: Mapping[str, Any], flow_parameters: Mapping[str, Any]) -> CacheEntry | None:
+    def lookup(self, run_context: TaskRunContext) -> CacheEntry | None:
         """Return the entry of a call; None when it is not to be kept, with a warning where that is not on purpose."""
+        inputs = dict(run_context.parameters)
+        flow = run_context.flow
         context = CacheContext(
-            task_source=lambda: self.task_source, run_id=run_id, task=self.task_name, parameters=dict(inputs)
+            task_source=lambda: self.task_source, run_id=flow.run_id, task=self.task_name, parameters=inputs
         )
         try:
-            key = self.policy.compute_key(context, dict(inputs), dict(flow_parameters))
+            key = self.policy.compute_key(context, inputs, dict(flow.parameters))
         except ValueNotHashable as error:
             warnings.warn(f"Task {self.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=2)
             return None
-        return CacheEntry(self, key, dict(inputs)) if key is not None else None
+        return CacheEntry(self, key, inputs) if key is not None else None
 
 
 @dataclass(slots=True)

@@ -325,6 +325,7 @@ class Task(Generic[Parameters, Result]):
             log_prints=scope.log_prints if self.log_prints is None else self.log_prints,
             retry_condition=self.retry_condition(),
             is_packed=not task_runner.is_in_process,
+            cache=self.cache(scope),
         )
         if task_runner.is_in_process:
             return CallFamily(callee, None)

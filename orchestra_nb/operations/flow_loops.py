@@ -158,7 +158,7 @@ class ConsoleListener:
     def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
         """Show log lines with the task's name."""
         for line in lines:
-            say(f"{task_run.name}: {line.message}", line.level)
+            say(f"Task run {task_run.name!r} - {line.message}", line.level)
 
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
         """Do nothing: whoever waits is told."""

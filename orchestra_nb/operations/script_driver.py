@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 from orchestra_nb.engine.services import set_answerer
 from orchestra_nb.model.events import DriverEnded, DriverStarted, Event, EventSink, RunCreated
 from orchestra_nb.model.identifiers import new_id
-from orchestra_nb.model.outcomes import Outcome
-from orchestra_nb.model.runs import LogLine, TaskRun
+from orchestra_nb.operations.flow_loops import FlowLoops
 from orchestra_nb.settings import load_settings
 
 if TYPE_CHECKING:
@@ -52,41 +51,7 @@ class ScriptDriver(FlowLoops):
         # registered after the sink's own: so it is called before
         atexit.register(self.end)
 
-    def flow_runner(self, task_runner: TaskRunner) -> FlowRunner:
-        """Return the loop for this place."""
-        with self._lock:
-            place = task_runner.place
-            runner = self._runners.get(place)
-            if runner is None:
-                runner = FlowRunner(task_runner.make_executor, self.sink, ConsoleListener(), self._answer)
-                self._runners[place] = runner
-            return runner
-
-    def default_task_runner(self) -> TaskRunner:
-        """Return what the settings say."""
-        return task_runner_of_settings()
-
-    def watch_run(self, run_id: str, cancel: Callable[[str], None]) -> None:
-        """Pass on requests to cancel this run."""
-        self._cancels[run_id] = cancel
-
-    def forget_run(self, run_id: str) -> None:
-        """Undo :meth:`watch_run`."""
-        self._cancels.pop(run_id, None)
-
-    def say(self, line: str, level: int) -> None:
-        """Write a line to standard error, as a log line looks."""
-        say(line, level)
-
-    def call_hook(self, hook: Callable[[], object]) -> None:
-        """Call a hook soon, in order."""
-        self._hooks.put(hook)
-
-    def finish_hooks(self) -> None:
-        """Return when all hooks that were given before have been called."""
-        self._hooks.finish(_HOOK_SECONDS)
-
-    def close(self) -> None:
+    def end(self) -> None:
         """Cancel what has not ended and let go of everything. May be called twice."""
         if self._closing.is_set():
             return
@@ -157,80 +122,3 @@ class _FirstRunSink:
     def close(self) -> None:
         """Flush and let go."""
         self._sink.close()
-
-
-def say(line: str, level: int) -> None:
-    """Write a line to standard error, as a log line looks."""
-    stream = sys.__stderr__
-    if stream is not None:
-        word = logging.getLevelName(level)
-        stream.write(f"{datetime.now():%H:%M:%S} | {word:<7} | {line}\n")
-        stream.flush()
-
-
-class HookQueue:
-    """Calls hooks one after another, in a thread that is started with the first one."""
-
-    def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-
-    def put(self, hook: Callable[[], object]) -> None:
-        """Call a hook after those that were put before."""
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="orchestra-hooks", daemon=True)
-                self._thread.start()
-        self._queue.put(hook)
-
-    def finish(self, timeout_seconds: float) -> None:
-        """Wait until all hooks that were put before have been called; not from within a hook."""
-        if self._thread is None or self._thread is threading.current_thread():
-            return
-        done = threading.Event()
-        self._queue.put(done.set)
-        done.wait(timeout_seconds)
-
-    def close(self) -> None:
-        """Call what was put, and end the thread."""
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._queue.put(None)
-            self._thread.join(_HOOK_SECONDS)
-
-    def _run(self) -> None:
-        while (hook := self._queue.get()) is not None:
-            try:
-                hook()
-            except Exception:
-                _log.exception("A hook failed")
-
-
-class ConsoleListener:
-    """Shows what tasks print elsewhere, on the streams of this process."""
-
-    def task_changed(self, task_run: TaskRun) -> None:
-        """Do nothing: the run's page tells it."""
-
-    def task_showed(self, task_run_id: str, outputs: Sequence[Mapping[str, object]]) -> None:
-        """Print what a task printed."""
-        for output in outputs:
-            if output.get("output_type") == "stream":
-                stream = sys.stderr if output.get("name") == "stderr" else sys.stdout
-                if stream is not None:
-                    stream.write(str(output.get("text", "")))
-                    stream.flush()
-
-    def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
-        """Write the lines of a task to standard error."""
-        for line in lines:
-            say(f"Task run {task_run.name!r} - {line.message}", line.level)
-
-    def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
-        """Do nothing: whoever waits is told."""
-
-    def cluster_changed(self, change: ClusterChanged) -> None:
-        """Do nothing: a lost cluster is said by the tasks that it takes along."""
-
-    def flush(self, timeout_seconds: float) -> None:
-        """Do nothing: prints are written at once."""
