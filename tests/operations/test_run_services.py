@@ -118,7 +118,7 @@ def attempt(answering: RunServices) -> Iterator[PipeContext]:
 @pytest.fixture
 def driver(answering: RunServices) -> Iterator[None]:
     """The test is code in the driver's process."""
-    set_answerer(lambda: answering)
+    set_answerer(answering)
     with asking_as(Asker(run_id="run")):
         yield
     set_answerer(None)
@@ -271,7 +271,7 @@ def test_slots_need_a_store_and_the_error_says_so() -> None:
     def open_store() -> RunStore:
         raise StoreUnavailable("The store is away. Come back.")
 
-    set_answerer(lambda: RunServices(open_store))
+    set_answerer(RunServices(open_store))
     try:
         with pytest.raises(StoreUnavailable, match="The store is away"):
             with concurrency("db"):
@@ -339,11 +339,34 @@ def test_a_thread_that_may_belong_to_two_attempts_is_told_what_to_do(attempt: Pi
     ]
 
 
+def test_who_drives_for_a_while_puts_the_one_before_back(answering: RunServices) -> None:
+    inner = RunServices(lambda: 1 / 0)  # type: ignore[arg-type,return-value]
+
+    assert set_answerer(answering) is None
+    assert set_answerer(inner) is answering
+    assert set_answerer(answering) is inner
+    assert Variable.get("none", default=1) == 1
+    assert set_answerer(None) is answering
+
+
+def test_code_without_a_run_of_its_own_belongs_to_the_run_that_is_answered_for(store: RunStore) -> None:
+    before = set_answerer(RunServices(lambda: store, run_id="run"))
+    try:
+        plain = create_markdown_artifact("x")
+        with asking_as(Asker(run_id="child", task_run_id="t")):
+            of_child = create_markdown_artifact("x")
+    finally:
+        set_answerer(before)
+
+    artifacts = ArtifactStore(store.database)
+    assert [artifacts.get(id_).run_id for id_ in (plain, of_child)] == ["run", "child"]
+
+
 def test_the_first_default_answerer_stays(monkeypatch: pytest.MonkeyPatch, answering: RunServices) -> None:
     monkeypatch.setattr(services, "_default", None)
 
-    services.set_default_answerer(lambda: answering)
-    services.set_default_answerer(lambda: RunServices(lambda: 1 / 0))  # type: ignore[arg-type,return-value]
+    services.set_default_answerer(answering)
+    services.set_default_answerer(RunServices(lambda: 1 / 0))  # type: ignore[arg-type,return-value]
 
     assert Variable.get("none", default=1) == 1
 
@@ -869,7 +892,7 @@ def test_who_waits_too_long_for_people_is_told() -> None:
 
 
 def test_only_a_run_asks_people(answering: RunServices) -> None:
-    set_answerer(lambda: answering)
+    set_answerer(answering)
     try:
         with pytest.raises(InvalidInput, match="Only a run can ask people for 'approve'"):
             find_input("approve")
