@@ -44,33 +44,49 @@ class Answerer(Protocol):
         """
 
 
+class _FirstUse:
+    """An answerer that is made when it is first asked."""
+
+    def __init__(self, make: Callable[[], Answerer]) -> None:
+        self.make = make
+        self._lock = threading.Lock()
+        self._made: Answerer | None = None
+
+    def answer(self, question: Question, asker: Asker) -> Answer:
+        with self._lock:
+            if self._made is None:
+                self._made = self.make()
+        return self._made.answer(question, asker)
+
+
 _attempt: contextvars.ContextVar[AttemptContext | None] = contextvars.ContextVar("orchestra_attempt", default=None)
 _asker: contextvars.ContextVar[Asker] = contextvars.ContextVar("orchestra_asker", default=Asker())  # noqa: B039
 _lock = threading.Lock()
 _attempts_here: list[AttemptContext] = []
-_answerer: Answerer | None = None
-_default: Answerer | None = None
+_answerer: _FirstUse | None = None
+_default: _FirstUse | None = None
 
 
-def set_answerer(answerer: Answerer | None) -> Answerer | None:
+def set_answerer(make: Callable[[], Answerer] | None) -> Callable[[], Answerer] | None:
     """Let this answer what code in this process asks; return the one before, for whoever drives only for a while.
 
     Parameters
     ----------
-    answerer
-        Should open its store when it is first asked: most code asks nothing. None when this process drives no more.
+    make
+        Called when something is first asked, so that nothing is opened for code that asks nothing. What it raises
+        reaches whoever asked, and it is called again for the next question. None when this process drives no more.
     """
     global _answerer
     with _lock:
-        before, _answerer = _answerer, answerer
-    return before
+        before, _answerer = _answerer, None if make is None else _FirstUse(make)
+    return None if before is None else before.make
 
 
-def set_default_answerer(answerer: Answerer) -> None:
+def set_default_answerer(make: Callable[[], Answerer]) -> None:
     """Let this answer in a process that neither drives nor runs attempts. The first one set stays."""
     global _default
     with _lock:
-        _default = _default or answerer
+        _default = _default or _FirstUse(make)
 
 
 @contextlib.contextmanager

@@ -310,13 +310,13 @@ def answer_from_configured_store() -> None:
 
     In the kernel of a notebook run it answers for that run.
     """
-    set_default_answerer(RunServices(_open_configured_store, run_id=os.environ.get(RUN_ID_VARIABLE)))
+    set_default_answerer(_make_default)
 
 
-def _open_configured_store() -> RunStore:
+def _make_default() -> RunServices:
     from orchestra_nb.operations.opening import open_store
 
-    return open_store()
+    return RunServices(open_store, run_id=os.environ.get(RUN_ID_VARIABLE))
 
 
 def _dictionary(json_text: str) -> dict[str, object]:

@@ -120,7 +120,7 @@ def attempt(answering: RunServices) -> Iterator[PipeContext]:
 @pytest.fixture
 def driver(answering: RunServices) -> Iterator[None]:
     """The test is code in the driver's process."""
-    set_answerer(answering)
+    set_answerer(lambda: answering)
     with asking_as(Asker(run_id="run")):
         yield
     set_answerer(None)
@@ -273,7 +273,7 @@ def test_slots_need_a_store_and_the_error_says_so() -> None:
     def open_store() -> RunStore:
         raise StoreUnavailable("The store is away. Come back.")
 
-    set_answerer(RunServices(open_store))
+    set_answerer(lambda: RunServices(open_store))
     try:
         with pytest.raises(StoreUnavailable, match="The store is away"):
             with concurrency("db"):
@@ -342,17 +342,23 @@ def test_a_thread_that_may_belong_to_two_attempts_is_told_what_to_do(attempt: Pi
 
 
 def test_who_drives_for_a_while_puts_the_one_before_back(answering: RunServices) -> None:
-    inner = RunServices(lambda: 1 / 0)  # type: ignore[arg-type,return-value]
+    def outer() -> RunServices:
+        return answering
 
-    assert set_answerer(answering) is None
-    assert set_answerer(inner) is answering
-    assert set_answerer(answering) is inner
+    def inner() -> RunServices:
+        raise StoreUnavailable("The store is away. Come back.")
+
+    assert set_answerer(outer) is None
+    assert set_answerer(inner) is outer
+    with pytest.raises(StoreUnavailable):
+        Variable.get("none")
+    assert set_answerer(outer) is inner
     assert Variable.get("none", default=1) == 1
-    assert set_answerer(None) is answering
+    assert set_answerer(None) is outer
 
 
 def test_code_without_a_run_of_its_own_belongs_to_the_run_that_is_answered_for(store: RunStore) -> None:
-    before = set_answerer(RunServices(lambda: store, run_id="run"))
+    before = set_answerer(lambda: RunServices(lambda: store, run_id="run"))
     try:
         plain = create_markdown_artifact("x")
         with asking_as(Asker(run_id="child", task_run_id="t")):
@@ -367,8 +373,8 @@ def test_code_without_a_run_of_its_own_belongs_to_the_run_that_is_answered_for(s
 def test_the_first_default_answerer_stays(monkeypatch: pytest.MonkeyPatch, answering: RunServices) -> None:
     monkeypatch.setattr(services, "_default", None)
 
-    services.set_default_answerer(answering)
-    services.set_default_answerer(RunServices(lambda: 1 / 0))  # type: ignore[arg-type,return-value]
+    services.set_default_answerer(lambda: answering)
+    services.set_default_answerer(lambda: RunServices(lambda: 1 / 0))  # type: ignore[arg-type,return-value]
 
     assert Variable.get("none", default=1) == 1
 
@@ -896,7 +902,7 @@ def test_who_waits_too_long_for_people_is_told() -> None:
 
 
 def test_only_a_run_asks_people(answering: RunServices) -> None:
-    set_answerer(answering)
+    set_answerer(lambda: answering)
     try:
         with pytest.raises(InvalidInput, match="Only a run can ask people for 'approve'"):
             find_input("approve")

@@ -29,7 +29,7 @@ from orchestra_nb.store.run_store import RunStore
 store = RunStore(open_database(sys.argv[1]))
 driver = describe_this_process("script", 15.0)
 store.apply([DriverStarted(driver=driver)])
-set_answerer(RunServices(lambda: store, driver_id=driver.driver_id))
+set_answerer(lambda: RunServices(lambda: store, driver_id=driver.driver_id))
 with concurrency("db"):
     print("held", flush=True)
     sys.stdin.readline()
