@@ -1,13 +1,14 @@
 """Answers what running code asks of its driver, from the store.
 
 A driver makes one :class:`RunServices` and registers it for its own process
-(:func:`orchestra_nb.engine.services.set_answerer`); what attempts ask on workers it passes to :meth:`answer_encoded`.
-The store is opened when the first question comes.
+(:func:`orchestra_nb.engine.services.set_answerer`); what attempts ask on workers goes to ``answer_encoded``, in the
+threads of an :class:`~orchestra_nb.engine.answer_pool.AnswerPool`. The store is opened when the first question comes.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE
 from orchestra_nb.engine.services import set_default_answerer
 from orchestra_nb.errors import InvalidInput, OrchestraError
 from orchestra_nb.model.artifacts import StoredArtifact, check_artifact_key
@@ -81,6 +83,8 @@ class RunServices:
         Called for the first question, and again when it raised.
     driver_id
         Of the driver that answers: when it dies, the slots that it gave are free. None for whoever drives nothing.
+    run_id
+        The run that code belongs to which asks for no run of its own, such as the plain cells of a notebook run.
     """
 
     def __init__(
@@ -88,11 +92,13 @@ class RunServices:
         open_store: Callable[[], RunStore],
         *,
         driver_id: str | None = None,
+        run_id: str | None = None,
         settings: Settings | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._open_store = open_store
         self._driver_id = driver_id
+        self._run_id = run_id
         self._settings = settings
         self._now = now
         self._lock = threading.Lock()
@@ -101,6 +107,8 @@ class RunServices:
 
     def answer(self, question: Question, asker: Asker) -> Answer:
         """Answer a question; what goes wrong is an :class:`AnswerError`."""
+        if asker.run_id is None and self._run_id is not None:
+            asker = Asker(run_id=self._run_id)
         try:
             return self._answer(question, asker)
         except OrchestraError as error:
@@ -323,14 +331,17 @@ class RunServices:
 
 
 def answer_from_configured_store() -> None:
-    """Let the configured store answer in a process that neither drives a run nor runs an attempt."""
+    """Let the configured store answer in a process that neither drives a run nor runs an attempt.
+
+    In the kernel of a notebook run it answers for that run.
+    """
     set_default_answerer(_make_default)
 
 
 def _make_default() -> RunServices:
     from orchestra_nb.operations.opening import open_store
 
-    return RunServices(open_store)
+    return RunServices(open_store, run_id=os.environ.get(RUN_ID_VARIABLE))
 
 
 def _dictionary(json_text: str) -> dict[str, object]:
