@@ -127,7 +127,7 @@ class ClusterHost:
         try:
             reason = await worker.run(self._order, on_started=self._write_record)
             if self._order.done():
-                self._plugin.worker_exited(worker.name, reason, worker.exit_code)
+                self._plugin.worker_exited(worker.name, reason, worker.exit_code, worker.chunk)
         finally:
             del self._workers[worker.name]
         if self._ending.is_set():

@@ -16,6 +16,8 @@ from orchestra_nb.engine.sentinel import describe_exit, guard_command
 
 _GRACE_SECONDS = 2.0
 _LOG_CHUNK_BYTES = 4096
+#: An exit report holds the outcomes of the short attempts that ended in the last moments.
+_REPORT_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class GuardedWorker:
         self.exit_code: int | None = None
         #: whether an attempt was running when it ended
         self.was_used = False
+        #: what its sentinel said of the chunk of attempts that it ran last
+        self.chunk: Mapping[str, object] | None = None
         #: set when the processes have been started; their imports may take a while yet
         self.started = asyncio.Event()
         #: for what the worker spills
@@ -60,6 +64,7 @@ class GuardedWorker:
             cwd=self.folder,
             pass_fds=[orders_read],
             start_new_session=True,
+            limit=_REPORT_BYTES,
         )
         os.close(orders_read)
         self.started.set()
@@ -78,6 +83,7 @@ class GuardedWorker:
                 exited = report["exited"]
                 self.was_used = bool(exited["running"])
                 self.exit_code = exited["exit_code"]
+                self.chunk = exited.get("chunk")
                 reason = describe_exit(exited["exit_code"], exited["signal"])
                 break
         giving.cancel()

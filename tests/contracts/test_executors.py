@@ -30,7 +30,7 @@ CLUSTERS: dict[str, str | Mapping[str, object]] = {
         "class": "distributed.LocalCluster",
         "n_workers": 1,
         "threads_per_worker": 1,
-        "dashboard_address": None,
+        "dashboard_address": ":0",
     },
 }
 

@@ -333,7 +333,7 @@ def test_an_attempt_runs_where_its_resource_is() -> None:
         "class": "distributed.LocalCluster",
         "n_workers": 1,
         "threads_per_worker": 1,
-        "dashboard_address": None,
+        "dashboard_address": ":0",
         "processes": False,
         "resources": {"GPU": 1},
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from patience import PATIENCE_SECONDS
 import json
 import os
 import signal
@@ -30,6 +29,7 @@ from orchestra_nb.errors import ClusterUnavailable
 from tests.engine import attempt_bodies as bodies
 from tests.engine.attempt_bodies import Body, value_of
 from tests.engine.executor_probe import ExecutorProbe
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture(autouse=True)
