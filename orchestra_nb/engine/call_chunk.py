@@ -61,7 +61,7 @@ class ChunkHost(Protocol):
     def leave_chunk(self, run: ChunkRun) -> None:
         """Undo :meth:`enter_chunk`."""
 
-    def may_begin_chunk(self, ticket: ChunkTicket) -> tuple[str | None, Sequence[int]]:
+    def may_begin_chunk(self, ticket: ChunkTicket, length: int) -> tuple[str | None, Sequence[int]]:
         """Ask the ledger; return None and what shall not begin, or why the chunk may not run."""
 
     def begin_chunk(self, ticket: ChunkTicket) -> None:
@@ -185,7 +185,7 @@ def perform_chunk(
     run = ChunkRun(ticket, calls)
     host.enter_chunk(run)
     try:
-        refusal, stopped = host.may_begin_chunk(ticket)
+        refusal, stopped = host.may_begin_chunk(ticket, len(calls))
         if refusal is not None:
             host.tell_chunk(ticket, "chunk-not-run", reason=refusal, missing=[])
             return

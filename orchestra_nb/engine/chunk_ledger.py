@@ -22,8 +22,8 @@ class ChunkLoss:
     ----------
     begun_until
         The highest number in the chunk that may have begun; -1 for none, None where nobody knows.
-    running
-        The number that ran when the process ended.
+    running, running_since
+        The number that ran when the process ended, and when it had begun.
     ended_for
         The state that the process was ended for, where that was because of the running one.
     outcomes
@@ -37,6 +37,7 @@ class ChunkLoss:
     exit_code: int | None = None
     begun_until: int | None = None
     running: int | None = None
+    running_since: float = 0.0
     ended_for: str | None = None
     outcomes: Mapping[int, bytes] = field(default_factory=dict)
 
@@ -48,6 +49,7 @@ class ChunkReport:
     chunk: str
     begun_until: int
     running: int | None = None
+    running_since: float = 0.0
     ended_for: str | None = None
     outcomes: Mapping[int, bytes] = field(default_factory=dict)
 
@@ -110,6 +112,11 @@ class ChunkLedger:
         entry = self._entries.get(chunk)
         return entry is not None and entry.is_running
 
+    def client_of(self, chunk: str) -> str | None:
+        """Return whose chunk it is, None if it is not known."""
+        entry = self._entries.get(chunk)
+        return entry.client if entry is not None else None
+
     def loss_of(self, chunk: str) -> ChunkLoss | None:
         """Return how the chunk was lost, None if it was not."""
         entry = self._entries.get(chunk)
@@ -146,6 +153,7 @@ class ChunkLedger:
                     *(chunk, entry.client, worker, reason, exit_code),
                     begun_until=report.begun_until,
                     running=report.running,
+                    running_since=report.running_since,
                     ended_for=report.ended_for,
                     outcomes=report.outcomes,
                 )

@@ -57,6 +57,8 @@ class Call:
     number: int = 0
     sends: int = 0
     began_at: float | None = None
+    #: survives being sent again: its first worker may have died between the ledger's word and its first line
+    is_begin_told: bool = False
     stopped_for: str | None = None
 
 
@@ -168,8 +170,7 @@ class ChunkedCalls:
         if entry[0] == "call-began":
             _, _, _, worker, at = entry
             chunk.has_begun = True
-            call.began_at = at
-            self._owner.call_began(call.request.key, worker, at)
+            self._begin(call, worker, at)
             return
         _, _, _, packed, is_whole, at = entry
         if call.began_at is not None:
@@ -195,7 +196,8 @@ class ChunkedCalls:
                 self._take_loss(chunk, pickle.loads(message["loss"]))
             case "dropped":
                 for call in self._calls_of(chunk, message["numbers"]):
-                    self._lose(call, begun=False, state=call.stopped_for or State.CANCELLED.value, reason=STOPPED)
+                    state = call.stopped_for or State.CANCELLED.value
+                    self._lose(call, begun=call.is_begin_told, state=state, reason=STOPPED)
             case "returned":
                 chunk.seconds.append(message["seconds"])
                 self._learn(chunk)
@@ -251,7 +253,7 @@ class ChunkedCalls:
                 return
             ticket = ChunkTicket(chunk.name, connection.client_id)
             future = await connection.submit_chunk(ticket, request, _first_body(request).shared, calls, inputs)
-            status = await connection.wait(future)
+            status = await connection.wait_while_possible(future, request)
             if not connection.is_alive:
                 self._owner.lose_connection(connection)
             elif chunk.left:
@@ -316,15 +318,26 @@ class ChunkedCalls:
             number = call.number
             if number in loss.outcomes:
                 self._resolve(call)
-                self._finish(call, chunk.connection, loss.outcomes[number], True)
+                packed = loss.outcomes[number]
+                self._begin(call, loss.worker, PackedResult(packed).unpack().outcome.started_at.timestamp())
+                self._finish(call, chunk.connection, packed, True)
             elif loss.begun_until is not None and number > loss.begun_until:
                 self._send_again(call, counts=False)
-            elif number == loss.running or loss.begun_until is None:
+            elif number == loss.running:
+                self._begin(call, loss.worker, loss.running_since)
+                self._blame(call, loss)
+            elif loss.begun_until is None:
                 self._blame(call, loss)
             else:
                 state = call.stopped_for or State.CRASHED.value
                 self._lose(call, begun=True, state=state, reason=_LOST_RESULT, worker=loss.worker)
         self._end_chunk(chunk)
+
+    def _begin(self, call: Call, worker: str, at: float) -> None:
+        call.began_at = at
+        if not call.is_begin_told:
+            call.is_begin_told = True
+            self._owner.call_began(call.request.key, worker, at)
 
     def _blame(self, call: Call, loss: ChunkLoss) -> None:
         state, reason = State.CRASHED.value, loss.reason

@@ -115,7 +115,8 @@ class ClusterHost:
 
     def _keep_worker(self) -> None:
         self._serial += 1
-        worker = GuardedWorker(f"worker-{self._serial}", self._folder, _log)
+        name = f"worker-{self._serial}"
+        worker = GuardedWorker(name, self._folder, _log, lambda runs: self._plugin.call_runs(name, runs))
         self._workers[worker.name] = worker
         task = asyncio.ensure_future(self._keep(worker))
         self._keepers.add(task)

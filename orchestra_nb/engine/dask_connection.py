@@ -51,6 +51,8 @@ _MOST_SHARED = 64
 #: How often the workers are looked up, and up to how many of them we say which one gets an attempt.
 _LOOK_SECONDS = 1.0
 _MOST_PLACED = 64
+#: How often it is looked whether a worker that something is bound to still lives.
+_RECHECK_SECONDS = 1.0
 
 Message = Mapping[str, Any]
 
@@ -322,6 +324,17 @@ class DaskConnection:
         state: Any = future._state  # the public ways to wait cost a task and a gather for each future
         await state.wait()
         return str(future.status)
+
+    async def wait_while_possible(self, future: Future[Any], request: AttemptRequest) -> str:
+        """Wait as :meth:`wait` does; return ``impossible`` when the workers that it asks for are gone for ever."""
+        if not (self._is_local and request.workers):
+            return await self.wait(future)
+        while True:
+            try:
+                return await asyncio.wait_for(self.wait(future), _RECHECK_SECONDS)
+            except TimeoutError:
+                if await self.why_impossible(request) is not None:
+                    return "impossible"
 
     def error_of(self, future: Future[Any]) -> BaseException | None:
         """Return the exception of a task that Dask gave up."""

@@ -328,7 +328,7 @@ class DaskExecutor:
             worker = self._placement.place(request.key, slots, self._holders_of(request))
             attempt.future = await connection.submit(ticket, request, attempt.body, upstream, worker)
             attempt.body = PackedBody(b"")  # sent; its memory is wanted
-            status = await connection.wait(attempt.future)
+            status = await connection.wait_while_possible(attempt.future, request)
             if not connection.is_alive:
                 self.lose_connection(connection)
             else:
@@ -400,6 +400,8 @@ class DaskExecutor:
     def _reason_not_begun(self, attempt: _Attempt, connection: DaskConnection, status: str) -> str:
         if attempt.not_run is not None:
             return str(attempt.not_run["reason"])
+        if status == "impossible":
+            return "the worker that it asks for died before it began"
         error = connection.error_of(attempt.future) if attempt.future is not None else None
         if type(error).__name__ == "KilledWorker":
             return "its worker died before it began"

@@ -32,9 +32,18 @@ class WorkerOrder:
 
 
 class GuardedWorker:
-    """Starts one worker under a sentinel and follows it to its end. For one event loop."""
+    """Starts one worker under a sentinel and follows it to its end. For one event loop.
 
-    def __init__(self, name: str, folder: Path, log: logging.Logger) -> None:
+    Parameters
+    ----------
+    on_runs
+        Called with the chunk, the number and the begin of a short attempt that turns out to run for a while.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, log: logging.Logger, on_runs: Callable[[Mapping[str, object]], None]
+    ) -> None:
+        self._on_runs = on_runs
         self.name = name
         self.pid = 0
         #: of a process that exited by itself
@@ -77,6 +86,8 @@ class GuardedWorker:
             if "started" in report:
                 self.pid = report["started"]["pid"]
                 on_started()
+            elif "runs" in report:
+                self._on_runs(report["runs"])
             elif "error" in report:
                 reason = report["error"]
             elif "exited" in report:

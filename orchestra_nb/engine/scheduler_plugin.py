@@ -142,6 +142,16 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
             del self._exits[next(iter(self._exits))]
         self._half_lost(name)
 
+    def call_runs(self, name: str, runs: Mapping[str, Any]) -> None:
+        """Take a sentinel's word that a call runs, and tell its driver; the worker may not be able to."""
+        chunk = runs["chunk"]
+        if (client := self._chunks.client_of(chunk)) is not None:
+            self._tell_began(client, chunk, runs["call"], name, runs["at"])
+
+    def _tell_began(self, client: str, chunk: str, number: int, worker_name: str, at: float) -> None:
+        entry = ("call-began", chunk, number, worker_name, at)
+        self._tell(client, {"kind": "news", "data": pickle.dumps([entry], protocol=5)})
+
     def _half_lost(self, name: str) -> None:
         """Lose what a worker ran when it is both reported dead and removed: then all that it told has been read."""
         if waiting := self._half_lost_workers.get(name):
@@ -188,12 +198,17 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
                 self._spawn(self._save_attempt(worker, key, timeout_seconds + _SAVE_AFTER_SECONDS))
         return {"refusal": refusal}
 
-    def _on_begin_chunk(self, chunk: str, client: str, worker: str, worker_name: str) -> dict[str, object]:
+    def _on_begin_chunk(
+        self, chunk: str, client: str, worker: str, worker_name: str, length: int, at: float
+    ) -> dict[str, object]:
         if client not in self._scheduler.clients:
             return {"refusal": "its driver has gone", "stopped": []}
         if worker not in self._worker_names:
             return {"refusal": "its worker is no member of the cluster any more", "stopped": []}
         refusal, stopped = self._chunks.begin(chunk, client, worker_name)
+        first = next((number for number in range(length) if number not in stopped), None)
+        if refusal is None and first is not None:  # told here, in case that it never gives the interpreter back
+            self._tell_began(client, chunk, first, worker_name, at)
         return {"refusal": refusal, "stopped": stopped}
 
     def _on_stop_calls(self, client: str, stops: Sequence[StopCalls]) -> dict[str, object]:
@@ -370,7 +385,8 @@ def _read_report(chunk: Mapping[str, Any] | None) -> ChunkReport | None:
     if chunk is None:
         return None
     outcomes = {number: base64.b64decode(text) for number, text in chunk["outcomes"]}
-    return ChunkReport(chunk["id"], chunk["begun_until"], chunk["running"], chunk["ended_for"], outcomes)
+    fields = ("begun_until", "running", "running_since", "ended_for")
+    return ChunkReport(chunk["id"], **{name: chunk[name] for name in fields}, outcomes=outcomes)
 
 
 def _pack(loss: ChunkLoss) -> bytes:

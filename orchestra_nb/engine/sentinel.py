@@ -15,8 +15,9 @@ also when the next instruction ends the process:
 - ``{"begin": key, "seconds": s | null}``: user code of an attempt is about to run, and may run ``s`` seconds;
 - ``{"end": key, "at": t}``: it ended, at ``t`` by :func:`uptime`. What it left behind is killed;
 - ``{"chunk": id}``: short attempts are about to run, one by one; what they leave behind is looked for at the end;
-- ``{"call": n, "seconds": s | null, "done": [m, text]}``: the attempt ``id#n`` is about to run, and so the one before
-  has ended; ``done``, which may be absent, is the outcome of an earlier one, kept until it has been told;
+- ``{"call": n, "at": t, "seconds": s | null, "done": [m, text]}``: the attempt ``id#n`` is about to run, at ``t``
+  by the calendar's clock, and so the one before has ended; ``done``, which may be absent, is the outcome of an earlier
+  one, kept until it has been told;
 - ``{"call_end": true}``: the running one ended, though the next has not begun;
 - ``{"told": n, "of": id}``: the outcomes up to ``n`` have left the process;
 - ``{"chunk_end": id, "at": t}``: none of them will run any more.
@@ -31,9 +32,12 @@ gets SIGTERM, and after the grace all that is left gets SIGKILL. SIGTERM to the 
 *Reports*, written by the sentinel to its stdout:
 
 - ``{"started": {"pid": n}}``;
+- ``{"runs": {"chunk": id, "call": n, "at": t}}``, once when it runs for a while: the command, whose interpreter may be
+  held, may not have said so;
 - ``{"exited": {"pid", "exit_code", "signal", "running": [keys], "timed_out": [keys], "stopped": {key: state}}}``, at
   once when the command ended; one of exit code and signal is null. If it ran a chunk last there is also ``"chunk":
-  {"id", "begun_until": n, "running": n | null, "ended_for": state | null, "outcomes": [[n, text]]}``;
+  {"id", "begun_until": n, "running": n | null, "running_since": t, "ended_for": state | null, "outcomes": [[n,
+  text]]}``;
 - ``{"error": text}``: the command could not be started.
 - The end of the file means that no descendant is left.
 
@@ -67,6 +71,7 @@ _IDLE_SECONDS = 0.2
 
 #: How often the records of a chunk are taken, and how many bytes of them the pipe holds meanwhile, where it can.
 _CHUNK_LOOK_SECONDS = 0.02
+_LONG_SECONDS = 0.08
 _PIPE_BYTES = 1024 * 1024
 
 #: The helpers of multiprocessing and loky that serve a process for its whole life and end with it.
@@ -151,6 +156,9 @@ class Chunk:
         self.name = name
         self.begun_until = -1
         self.running: int | None = None
+        self.running_since = 0.0
+        #: when its record was taken, by the monotonic clock; infinite when it has been reported
+        self.seen_at = 0.0
         self.is_over = False
         #: number to outcome of those that have not surely been told
         self.outcomes: dict[int, str] = {}
@@ -163,8 +171,9 @@ class Chunk:
         """Tell whether a name in orders is of this chunk."""
         return key.startswith(f"{self.name}#")
 
-    def begin(self, number: int, done: object) -> str:
+    def begin(self, number: int, at: float, done: object) -> str:
         """Take the record of a beginning; return the name of the attempt."""
+        self.running_since = at
         self.begun_until = self.running = number
         if isinstance(done, list):
             self.outcomes[done[0]] = done[1]
@@ -203,7 +212,8 @@ class Attempts:
             self._end_call()
             seconds = message.get("seconds")
             kill_at = now + seconds if isinstance(seconds, int | float) else None
-            self._kill_at[self._chunk.begin(number, message.get("done"))] = kill_at
+            self._chunk.seen_at = now
+            self._kill_at[self._chunk.begin(number, _number(message.get("at")), message.get("done"))] = kill_at
         elif "call_end" in message:
             self._end_call()
         elif isinstance(number := message.get("told"), int):
@@ -223,6 +233,14 @@ class Attempts:
         """Whether a chunk began that did not end: records come often, and are no news by themselves."""
         return self._chunk is not None and not self._chunk.is_over
 
+    def long_call(self, now: float) -> dict[str, object] | None:
+        """Return the call that runs for a while, once."""
+        chunk = self._chunk
+        if chunk is None or chunk.running is None or now - chunk.seen_at < _LONG_SECONDS:
+            return None
+        chunk.seen_at = float("inf")
+        return {"chunk": chunk.name, "call": chunk.running, "at": chunk.running_since}
+
     def report_chunk(self, stopped: dict[str, str], timed_out: list[str]) -> dict[str, object] | None:
         """Return what is known of the chunk that ran last, None if none ran."""
         if self._chunk is None:
@@ -236,6 +254,7 @@ class Attempts:
             "id": self._chunk.name,
             "begun_until": self._chunk.begun_until,
             "running": running,
+            "running_since": self._chunk.running_since,
             "ended_for": ended_for,
             "outcomes": list(self._chunk.outcomes.items()),
         }
@@ -331,6 +350,8 @@ class Sentinel:
             self._obey(message, now)
         if self._orders.at_end:
             self._terminate(self._grace_seconds)
+        if (long_call := self._attempts.long_call(now)) is not None:
+            _report({"runs": long_call})
         self._reap()
 
     def _obey(self, order: dict[str, object], now: float) -> None:

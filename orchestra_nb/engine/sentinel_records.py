@@ -53,9 +53,9 @@ class SentinelRecords:
             with self._lock:
                 self._write({"chunk": chunk})
 
-    def begin_call(self, number: int, seconds: float | None, outcome: tuple[int, bytes] | None) -> None:
+    def begin_call(self, number: int, at: float, seconds: float | None, outcome: tuple[int, bytes] | None) -> None:
         """Say that a call of the chunk is about to run, and how the one before it ended."""
-        record: dict[str, object] = {"call": number, "seconds": seconds}
+        record: dict[str, object] = {"call": number, "at": at, "seconds": seconds}
         if outcome is not None and len(outcome[1]) <= _MOST_OUTCOME_BYTES:
             record["done"] = (outcome[0], base64.b64encode(outcome[1]).decode())
         with self._lock:

@@ -113,10 +113,15 @@ class WorkerHost:
         """Undo :meth:`enter_chunk`."""
         self._chunks.pop(run.ticket.chunk, None)
 
-    def may_begin_chunk(self, ticket: ChunkTicket) -> tuple[str | None, Sequence[int]]:
+    def may_begin_chunk(self, ticket: ChunkTicket, length: int) -> tuple[str | None, Sequence[int]]:
         """Ask the ledger on the scheduler: one round trip for the whole chunk."""
         asking = self._worker.scheduler.orchestra_begin_chunk(
-            chunk=ticket.chunk, client=ticket.client, worker=self._worker.address, worker_name=self.worker_name
+            chunk=ticket.chunk,
+            client=ticket.client,
+            worker=self._worker.address,
+            worker_name=self.worker_name,
+            length=length,
+            at=time.time(),
         )
         try:
             answer = asyncio.run_coroutine_threadsafe(asking, self._loop).result()
@@ -138,7 +143,7 @@ class WorkerHost:
         seconds = run.call(number).timeout_seconds
         until_kill = None if seconds is None else seconds + HARD_STOP_SECONDS
         if self.records.is_guarded:
-            self.records.begin_call(number, until_kill, outcome)
+            self.records.begin_call(number, at, until_kill, outcome)
         elif seconds is not None:
             self.records.begin(f"{run.ticket.chunk}#{number}", until_kill)
         self._batch.add(run.ticket.client, ("call-began", run.ticket.chunk, number, self.worker_name, at))

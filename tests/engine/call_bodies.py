@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import cloudpickle
 
 from orchestra_nb.engine.call_body import CallBody, SharedPart
-from orchestra_nb.engine.executors import AttemptContext, AttemptResult
+from orchestra_nb.engine.executors import AttemptBody, AttemptContext, AttemptResult
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.states import State
 from tests.engine import attempt_bodies
@@ -41,6 +41,22 @@ class FunctionCallee:
             pid=os.getpid(),
         )
         return leave(outcome, {"value": value})
+
+
+class BodyCallee:
+    """Runs bodies: each call has another one for its arguments."""
+
+    def run_call(
+        self, arguments: bytes, upstream: Mapping[str, AttemptResult], context: AttemptContext
+    ) -> AttemptResult:
+        body: AttemptBody = pickle.loads(arguments)
+        return body.run(upstream, context)
+
+
+def as_call(body: AttemptBody) -> CallBody:
+    """Return a call that does what a body does."""
+    data = cloudpickle.dumps(BodyCallee())
+    return CallBody(SharedPart(hashlib.sha256(data).hexdigest(), data), cloudpickle.dumps(body))
 
 
 def share(function: Callable[..., object], *, takes_context: bool = False, ballast: bytes = b"") -> SharedPart:

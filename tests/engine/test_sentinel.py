@@ -264,7 +264,7 @@ def test_it_knows_what_a_chunk_was_at_when_the_command_died(guard: Guard) -> Non
 say(chunk="c")
 say(call=0, seconds=None)
 say(call=2, seconds=None, done=[0, "zero"])
-say(call=3, seconds=60, done=[2, "two"])
+say(call=3, at=7.0, seconds=60, done=[2, "two"])
 say(told=0, of="c")
 say(told=9, of="another")
 os._exit(5)
@@ -277,6 +277,7 @@ os._exit(5)
         "id": "c",
         "begun_until": 3,
         "running": 3,
+        "running_since": 7.0,
         "ended_for": None,
         "outcomes": [[2, "two"]],
     }
