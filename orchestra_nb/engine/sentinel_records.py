@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -9,6 +10,9 @@ import threading
 from collections.abc import Mapping
 
 from orchestra_nb.engine.sentinel import beside_command, uptime
+
+#: An outcome larger than this is not kept by the sentinel until it has been told.
+_MOST_OUTCOME_BYTES = 8192
 
 
 class SentinelRecords:
@@ -22,6 +26,7 @@ class SentinelRecords:
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
+        self._is_guarded = descriptor is not None
         self._beside: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -36,6 +41,42 @@ class SentinelRecords:
         """Say that user code ended."""
         with self._lock:
             self._write({"end": key, "at": uptime()})
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether the sentinel is this process's parent, and tells how it ended."""
+        return self._is_guarded
+
+    def begin_chunk(self, chunk: str) -> None:
+        """Say that calls of a chunk are about to run."""
+        if self._is_guarded:
+            with self._lock:
+                self._write({"chunk": chunk})
+
+    def begin_call(self, number: int, at: float, seconds: float | None, outcome: tuple[int, bytes] | None) -> None:
+        """Say that a call of the chunk is about to run, and how the one before it ended."""
+        record: dict[str, object] = {"call": number, "at": at, "seconds": seconds}
+        if outcome is not None and len(outcome[1]) <= _MOST_OUTCOME_BYTES:
+            record["done"] = (outcome[0], base64.b64encode(outcome[1]).decode())
+        with self._lock:
+            self._write(record)
+
+    def end_call(self) -> None:
+        """Say that user code of the running call ended."""
+        with self._lock:
+            self._write({"call_end": True})
+
+    def told(self, chunk: str, number: int) -> None:
+        """Say that the outcomes of a chunk up to this number have left the process."""
+        if self._is_guarded:
+            with self._lock:
+                self._write({"told": number, "of": chunk})
+
+    def end_chunk(self, chunk: str) -> None:
+        """Say that no call of the chunk will run any more."""
+        if self._is_guarded:
+            with self._lock:
+                self._write({"chunk_end": chunk, "at": uptime()})
 
     def close(self) -> None:
         """Let a sentinel beside this process end."""

@@ -8,8 +8,9 @@ import dask.sizeof  # noqa: TID253
 from distributed import WorkerPlugin, get_worker  # noqa: TID253
 
 from orchestra_nb.engine.executors import AttemptResult
+from orchestra_nb.engine.scheduler_plugin import SEND_INTERVAL_SECONDS
 from orchestra_nb.engine.sentinel_records import SentinelRecords
-from orchestra_nb.engine.worker_host import WorkerHost
+from orchestra_nb.engine.worker_host import WorkerHost, size_of_result
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -36,11 +37,15 @@ class OrchestraWorkerPlugin(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Attach to a worker; called in its event loop."""
         sizeof: Any = dask.sizeof.sizeof
-        sizeof.register(AttemptResult, _size_of_result)
+        sizeof.register(AttemptResult, size_of_result)
+        if self._records_descriptor is not None:
+            worker.batched_stream.interval = SEND_INTERVAL_SECONDS
         self.host = WorkerHost(worker, SentinelRecords(self._records_descriptor))
         worker.stream_handlers["orchestra-stop"] = self.host.on_stop
         worker.stream_handlers["orchestra-answer"] = self.host.questions.answer
         worker.stream_handlers["orchestra-client-gone"] = self.host.questions.lose_client
+        worker.stream_handlers["orchestra-stop-calls"] = self.host.on_stop_calls
+        worker.handlers["orchestra_running"] = self.host.on_running
         worker.handlers["orchestra_select"] = self.host.on_select
 
     def teardown(self, worker: Worker) -> None:
@@ -54,9 +59,3 @@ def current_host() -> WorkerHost:
     plugin: Any = get_worker().plugins[PLUGIN_NAME]
     host: WorkerHost = plugin.host
     return host
-
-
-def _size_of_result(result: Any) -> int:
-    """Tell Dask how large a result is, so that it places work beside large data."""
-    sizes: dict[int, int] = {info.group: info.size_bytes for info in result.outcome.values.values()}
-    return 1000 + sum(size for number, size in sizes.items() if number < len(result.groups))

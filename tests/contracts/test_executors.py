@@ -22,6 +22,7 @@ from orchestra_nb.model.events import RunOutputWritten
 from orchestra_nb.model.states import State
 from tests.engine import attempt_bodies as bodies
 from tests.engine.attempt_bodies import Body, TwoValues, value_of
+from tests.engine.call_bodies import as_call
 from tests.engine.executor_probe import ExecutorProbe
 
 CLUSTERS: dict[str, str | Mapping[str, object]] = {
@@ -30,16 +31,23 @@ CLUSTERS: dict[str, str | Mapping[str, object]] = {
         "class": "distributed.LocalCluster",
         "n_workers": 1,
         "threads_per_worker": 1,
-        "dashboard_address": None,
+        "dashboard_address": ":0",
     },
 }
 
 
 @pytest.fixture(scope="module", params=list(CLUSTERS.values()), ids=list(CLUSTERS))
-def probe(request: pytest.FixtureRequest) -> Iterator[ExecutorProbe]:
+def executor_probe(request: pytest.FixtureRequest) -> Iterator[ExecutorProbe]:
     executor = DaskExecutor(request.param, workers=2, idle_seconds=30)
     yield ExecutorProbe(executor).open()
     executor.close()
+
+
+@pytest.fixture(params=[lambda body: body, as_call], ids=["bodies", "calls"])
+def probe(executor_probe: ExecutorProbe, request: pytest.FixtureRequest) -> ExecutorProbe:
+    """Return a probe that starts bodies as they are, or as calls that may share chunks."""
+    executor_probe.convert = request.param
+    return executor_probe
 
 
 def test_an_attempt_begins_once_and_ends_once(probe: ExecutorProbe) -> None:

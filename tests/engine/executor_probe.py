@@ -26,6 +26,8 @@ from tests.patience import PATIENCE_SECONDS
 @dataclass
 class ExecutorProbe:
     executor: Executor
+    #: makes what is started of each body
+    convert: Callable[[AttemptBody], AttemptBody] = lambda body: body
     events: list[ExecutorEvent] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -50,13 +52,16 @@ class ExecutorProbe:
                 task_run_id=key.removesuffix(":1"),
                 name=name,
                 attempt=1,
-                body=body,
+                body=self.convert(body),
                 upstream=upstream or {},
                 timeout_seconds=timeout_seconds,
                 **options,
             )
         )
         return key
+
+    def start_many(self, bodies: Sequence[AttemptBody], **options: Any) -> list[str]:
+        return [self.start(body, **options) for body in bodies]
 
     def run(self, body: AttemptBody, **options: object) -> AttemptEnded | AttemptLost:
         return self.end_of(self.start(body, **options))  # type: ignore[arg-type]

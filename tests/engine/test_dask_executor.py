@@ -24,6 +24,7 @@ from orchestra_nb.errors import TaskCrashed
 from orchestra_nb.model.states import State
 from tests.engine import attempt_bodies as bodies
 from tests.engine.attempt_bodies import Body, TwoValues, value_of
+from tests.engine.call_bodies import as_call
 from tests.engine.executor_probe import ExecutorProbe
 from tests.patience import PATIENCE_SECONDS
 
@@ -31,10 +32,17 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 @pytest.fixture(scope="module")
-def probe() -> Iterator[ExecutorProbe]:
+def executor_probe() -> Iterator[ExecutorProbe]:
     executor = DaskExecutor("local", workers=2, idle_seconds=30)
     yield ExecutorProbe(executor).open()
     executor.close()
+
+
+@pytest.fixture(params=[lambda body: body, as_call], ids=["bodies", "calls"])
+def probe(executor_probe: ExecutorProbe, request: pytest.FixtureRequest) -> ExecutorProbe:
+    """Return a probe that starts bodies as they are, or as calls that may share chunks."""
+    executor_probe.convert = request.param
+    return executor_probe
 
 
 @pytest.fixture
@@ -333,7 +341,7 @@ def test_an_attempt_runs_where_its_resource_is() -> None:
         "class": "distributed.LocalCluster",
         "n_workers": 1,
         "threads_per_worker": 1,
-        "dashboard_address": None,
+        "dashboard_address": ":0",
         "processes": False,
         "resources": {"GPU": 1},
     }
@@ -351,8 +359,9 @@ def test_an_attempt_of_a_greater_priority_starts_first(probe: ExecutorProbe, tmp
     busy = probe.start(Body(bodies.wait_for, (gate,)), workers=workers)
     probe.wait_until_begun(busy)
 
-    keys = [probe.start(Body(bodies.add), workers=workers, priority=priority) for priority in (0, 1, 2)]
-    wait_until_on_the_scheduler(keys)
+    ranks = {f"rank{priority}": priority for priority in (0, 1, 2)}
+    keys = [probe.start(Body(bodies.add), name=name, workers=workers, priority=ranks[name]) for name in ranks]
+    wait_until_on_the_scheduler(list(ranks))
     gate.touch()
 
     for key in keys:
@@ -361,17 +370,17 @@ def test_an_attempt_of_a_greater_priority_starts_first(probe: ExecutorProbe, tmp
     assert began == keys[::-1]
 
 
-def wait_until_on_the_scheduler(keys: Sequence[str]) -> None:
-    """Wait until the cluster's scheduler knows a task for each of these attempts."""
+def wait_until_on_the_scheduler(names: Sequence[str]) -> None:
+    """Wait until the cluster's scheduler knows a task for each of these names."""
     cluster = running_cluster()
 
     def find(dask_scheduler: Any) -> int:
-        return len([key for key in keys if any(task.endswith(key) for task in dask_scheduler.tasks)])
+        return len([name for name in names if any(task.startswith(name) for task in dask_scheduler.tasks)])
 
     with Client(
         cluster.address, security=security_of(cluster.certificate, cluster.key), set_as_default=False
     ) as client:
-        while client.run_on_scheduler(find) < len(keys):
+        while client.run_on_scheduler(find) < len(names):
             time.sleep(0.005)
 
 
