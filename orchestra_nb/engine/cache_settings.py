@@ -1,4 +1,4 @@
-"""The options of a task about its results: whether they are kept, where, and under which key; checked when it is made."""
+"""The options of a task about its results, checked when it is made: whether they are kept, where, under which key."""
 
 from __future__ import annotations
 

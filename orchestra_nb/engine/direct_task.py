@@ -33,12 +33,14 @@ from orchestra_nb.engine.run_hooks import call_hooks
 from orchestra_nb.engine.run_scope import RunScope, end_hooks, enter_scope
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of, state_of
+from orchestra_nb.engine.services import asking_as
 from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.errors import StopTask, TaskTimedOut, UpstreamFailed
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, TaskRunCreated, TaskRunStateChanged, apply_to_task
 from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import ErrorInfo, LogLine, TaskRun
 from orchestra_nb.model.state_machine import TaskPlan
 from orchestra_nb.model.states import State
@@ -286,7 +288,7 @@ def _attempt(call: _Call, attempt: int) -> AttemptResult:
     context = call.context(attempt)
     with stoppable(call.owner.settings.timeout_seconds) as switch:
         try:
-            with entered(task_run_context, context), _prints(call, context):
+            with entered(task_run_context, context), _own_words(call, context):
                 is_cached, value = switch.run(
                     lambda: cached_or_computed(
                         call.cache, context, lambda: read_generator(call.owner.fn(*call.args, **call.kwargs))
@@ -309,7 +311,7 @@ async def call_async(
             context = call.context(number)
             limit = asyncio.timeout(owner.settings.timeout_seconds)
             try:
-                with entered(task_run_context, context), _prints(call, context):
+                with entered(task_run_context, context), _own_words(call, context):
                     async with limit:
                         is_cached, value = await _cached_or_awaited(call, context)
                 return call.succeed(value, context, is_cached)
@@ -361,7 +363,7 @@ def call_generator(
         given: Any = None
         try:
             while True:
-                with entered(task_run_context, context), _prints(call, context):
+                with entered(task_run_context, context), _own_words(call, context):
                     try:
                         value = generator.send(given)
                     except StopIteration as end:
@@ -394,7 +396,7 @@ async def call_async_generator(
         given: Any = None
         try:
             while True:
-                with entered(task_run_context, context), _prints(call, context):
+                with entered(task_run_context, context), _own_words(call, context):
                     try:
                         value = await generator.asend(given)
                     except StopAsyncIteration:
@@ -414,13 +416,15 @@ async def call_async_generator(
 
 
 @contextmanager
-def _prints(call: _Call, context: TaskRunContext) -> Iterator[None]:
+def _own_words(call: _Call, context: TaskRunContext) -> Iterator[None]:
+    """Let what is printed and asked inside be the task's."""
     is_logged = call.scope.log_prints if call.owner.log_prints is None else call.owner.log_prints
-    if is_logged and context.attempt_context is not None:
-        with printing_to(context.attempt_context, is_logged=True):
+    with asking_as(Asker(run_id=call.record.run_id, task_run_id=call.record.task_run_id)):
+        if is_logged and context.attempt_context is not None:
+            with printing_to(context.attempt_context, is_logged=True):
+                yield
+        else:
             yield
-    else:
-        yield
 
 
 def _resolve(

@@ -72,7 +72,7 @@ class CallDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionCallee:
-    """A task's function with what all its calls in one run have in common; see :class:`~orchestra_nb.engine.call_body.Callee`.
+    """A task's function with what all its calls in one run share; a :class:`~orchestra_nb.engine.call_body.Callee`.
 
     Parameters
     ----------
@@ -329,7 +329,7 @@ def _resolve(arguments: Any, upstream: Mapping[str, AttemptResult]) -> Any:
 
 
 def may_repeat(condition: RetryCondition | None, error: BaseException, run_context: TaskRunContext) -> bool:
-    """Tell whether another attempt may be made after this error; notes at it where the user's condition failed itself."""
+    """Tell whether another attempt may be made after this error; a condition that fails is noted at it."""
     if condition is None:
         return True
     try:

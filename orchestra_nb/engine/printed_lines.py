@@ -1,7 +1,7 @@
 """What a function prints, sent to its driver: a stand-in for ``sys.stdout`` that knows whose thread prints.
 
-It is in place while at least one task runs and asks a context variable; what nobody claims goes where it went before. So
-tasks in several threads do not mix.
+It is in place while at least one task runs and asks a context variable; what nobody claims goes where it went before.
+So tasks in several threads do not mix.
 """
 
 from __future__ import annotations

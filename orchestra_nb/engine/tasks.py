@@ -1,7 +1,7 @@
 """``@task``: a function whose calls are tracked, retried, timed out, and sent to a cluster.
 
-A direct call runs in the caller's process; ``.submit`` and ``.map`` send it to where the flow's task runner says and return
-futures. Names, options and behaviour are those of Prefect 3.
+A direct call runs in the caller's process; ``.submit`` and ``.map`` send it to where the flow's task runner says and
+return futures. Names, options and behaviour are those of Prefect 3.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ class Task(Generic[Parameters, Result]):
     on_running, on_completion, on_failure
         Hooks, called with (task, task run, state).
     resources, priority, workers
-        For the cluster: what a run takes of its worker (``{"GPU": 1}``), which runs start first, which workers may run it.
+        For the cluster: what a run takes of its worker (``{"GPU": 1}``), which runs start first, which workers may run
+        it.
     """
 
     def __init__(
@@ -444,7 +445,7 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
 
 def _columns(owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
-    """Return parameter name to what each call gets of it (something with ``[number]``), and how many calls there are."""
+    """Return parameter name to what each call gets of it (something with ``[number]``), and the number of calls."""
     owner._check(args, kwargs)
     bound = owner.signature.bind(*args, **kwargs).arguments
     mapped: dict[str, list[Any]] = {}

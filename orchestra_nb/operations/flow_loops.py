@@ -1,4 +1,4 @@
-"""What every process that drives flows has: a loop for each place where tasks run, hooks, and whom to tell of a cancel."""
+"""What each process that drives flows has: a loop for each place where tasks run, hooks, and whom a cancel concerns."""
 
 from __future__ import annotations
 
