@@ -1,7 +1,8 @@
 """Walks through arguments: finds what stands for a value that is yet to come, and puts the value in its place.
 
-Lists, tuples (named ones too), sets, dicts and dataclass instances are walked through; all else (arrays, tables, objects)
-is taken as it is. Cost: a large list or dict of plain values is looked at once, by the types of its items, and not copied.
+Lists, tuples (named ones too), sets, dicts and dataclass instances are walked through; all else (arrays, tables,
+objects) is taken as it is. Cost: a large list or dict of plain values is looked at once, by the types of its items, and
+not copied.
 """
 
 from __future__ import annotations

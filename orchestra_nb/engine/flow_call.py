@@ -106,7 +106,7 @@ class _FlowCall:
         return self.context.run
 
     def announce(self, change: TaskRunStateChanged) -> None:
-        """Tell the world what the state machine says of the flow, but for its end, which comes after its tasks' ends."""
+        """Tell the world what the state machine says of the flow, but for its end: that comes after its tasks' ends."""
         is_first = self.last_change is None
         self.last_change = RunStateChanged(
             run_id=self.run.run_id, state=change.state, at=change.at, message=change.message, actor=change.actor

@@ -68,7 +68,7 @@ class CallDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionCallee:
-    """A task's function with what all its calls in one run have in common; see :class:`~orchestra_nb.engine.call_body.Callee`.
+    """A task's function with what all its calls in one run share: a :class:`~orchestra_nb.engine.call_body.Callee`.
 
     Parameters
     ----------
@@ -296,7 +296,7 @@ def _resolve(arguments: Any, upstream: Mapping[str, AttemptResult]) -> Any:
 
 
 def may_repeat(condition: RetryCondition | None, error: BaseException, run_context: TaskRunContext) -> bool:
-    """Tell whether another attempt may be made after this error; notes at it where the user's condition failed itself."""
+    """Tell whether another attempt may be made after this error; a note at it says when the condition itself failed."""
     if condition is None:
         return True
     try:

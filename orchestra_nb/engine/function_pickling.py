@@ -24,7 +24,7 @@ class LargeClosureWarning(UserWarning):
 
 
 def place_of(value: object, function: object) -> tuple[str, str] | None:
-    """Return (module, qualified name) under which a worker can import this object; None where only its value can travel.
+    """Return (module, qualified name) by which a worker can import this object; None where only its value can travel.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """What a function prints, sent to its driver: a stand-in for ``sys.stdout`` that knows whose thread prints.
 
-It is in place while at least one task runs and asks a context variable; what nobody claims goes where it went before. So
-tasks in several threads do not mix.
+It is in place while at least one task runs and asks a context variable; what nobody claims goes where it went before.
+So tasks in several threads do not mix.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _Stream(io.TextIOBase):
         self._name = name
         self.real = real
 
-    encoding = property(lambda self: getattr(self.real, "encoding", "utf-8"))  # type: ignore[assignment]
+    encoding = property(lambda self: getattr(self.real, "encoding", "utf-8"))
 
     def write(self, text: str) -> int:
         printing = _target.get()

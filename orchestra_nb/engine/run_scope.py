@@ -1,4 +1,4 @@
-"""The run that a call of a task belongs to: the flow's around it, the task's around it, the kernel's, or one of its own."""
+"""The run that a call of a task belongs to: that of the flow or the task around it, the kernel's, or one of its own."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """States as a user's code sees them: Prefect's types, names and methods, over the states of :mod:`orchestra_nb.model`.
 
-A state carries the result of what ended in it, so ``state.result()`` gives the value or raises. ``PREFECT_NAMES`` is the
-one table between the two vocabularies.
+A state carries the result of what ended in it, so ``state.result()`` gives the value or raises. ``PREFECT_NAMES`` is
+the one table between the two vocabularies.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """``@task``: a function whose calls are tracked, retried, timed out, and sent to a cluster.
 
-A direct call runs in the caller's process; ``.submit`` and ``.map`` send it to where the flow's task runner says and return
-futures. Names, options and behaviour are those of Prefect 3.
+A direct call runs in the caller's process; ``.submit`` and ``.map`` send it to where the flow's task runner says and
+return futures. Names, options and behaviour are those of Prefect 3.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class Task(Generic[Parameters, Result]):
     on_running, on_completion, on_failure
         Hooks, called with (task, task run, state).
     resources, priority, workers
-        For the cluster: what a run takes of its worker (``{"GPU": 1}``), which runs start first, which workers may run it.
+        For the cluster: what a run takes of its worker (``{"GPU": 1}``), which runs start first, which workers may run
+        it.
     """
 
     def __init__(
@@ -148,7 +149,9 @@ class Task(Generic[Parameters, Result]):
     @overload
     def __call__(self, *args: Any, wait_for: Any, **kwargs: Any) -> Any: ...
 
-    def __call__(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
+    def __call__(  # type: ignore[misc]  # a function's own parameters of these names cannot be told apart
+        self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any
+    ) -> Any:
         """Run the task here, and return what the function returns (a coroutine, if it is async).
 
         Parameters
@@ -194,8 +197,7 @@ class Task(Generic[Parameters, Result]):
 
     def delay(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> TaskFuture[Result]:
         """Do what :meth:`submit` does, with nothing but the function's own arguments."""
-        future: TaskFuture[Result] = self.submit(*args, **kwargs)
-        return future
+        return self.apply_async(args, kwargs)
 
     def apply_async(
         self, args: tuple[Any, ...] | None = None, kwargs: Mapping[str, Any] | None = None, wait_for: Any = None
@@ -408,7 +410,7 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
 
 def _columns(owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
-    """Return parameter name to what each call gets of it (something with ``[number]``), and how many calls there are."""
+    """Return parameter name to what each call gets of it (something with ``[number]``), and the number of calls."""
     owner._check(args, kwargs)
     bound = owner.signature.bind(*args, **kwargs).arguments
     mapped: dict[str, list[Any]] = {}

@@ -1,7 +1,7 @@
 """Drives what a task starts on its worker: tasks and flows inside it, told to the driver through the attempt.
 
-Tasks that are submitted there run in threads of the worker's process: the slots of the cluster belong to the flow, and a
-task that waits for another one must not take two.
+Tasks that are submitted there run in threads of the worker's process: the slots of the cluster belong to the flow, and
+a task that waits for another one must not take two.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Drives the flows and tasks of a script, a shell or a kernel without task cells: store, guard, loops, hooks, console.
 
-Nothing here waits for the store: it is opened beside the first flow, and the end of a flow waits until all that happened
-is committed. A watcher process is started when the process has lived for a second.
+Nothing here waits for the store: it is opened beside the first flow, and the end of a flow waits until all that
+happened is committed. A watcher process is started when the process has lived for a second.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def say(line: str, level: int) -> None:
     stream = sys.__stderr__
     if stream is not None:
         word = logging.getLevelName(level)
-        stream.write(f"{datetime.now():%H:%M:%S} | {word:<7} | {line}\n")
+        stream.write(f"{datetime.now().astimezone():%H:%M:%S} | {word:<7} | {line}\n")
         stream.flush()
 
 
