@@ -152,8 +152,8 @@ class _Call:
     def succeed(self, value: Any, context: TaskRunContext) -> AttemptResult:
         """Return the result of an attempt whose function returned."""
         if isinstance(value, RunState):
-            ours = model_state_of(value)
-            if ours is not State.COMPLETED:
+            if not value.is_completed():
+                ours = model_state_of(value)
                 end = ours if ours in (State.CANCELLED, State.TIMED_OUT) else State.FAILED
                 return self.fail(value.exception(), context, end, value.message)
             self.ended.returned = value

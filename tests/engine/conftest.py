@@ -48,7 +48,7 @@ class FlowWorld:
 
     def lines(self, flow_name: str) -> list[str]:
         """Return the log of the newest run of a flow."""
-        return [line.message for line in self.store.log_lines(self.run(flow_name).run_id)]
+        return [line.message for _, line in self.store.log_lines(self.run(flow_name).run_id)]
 
 
 def open_world(folder: Path, task_runner: str, patch: pytest.MonkeyPatch) -> Iterator[FlowWorld]:
