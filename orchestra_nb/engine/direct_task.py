@@ -19,7 +19,7 @@ from orchestra_nb.engine.caller_stop import stoppable
 from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.function_call import LazyParameters, error_info, may_repeat, read_generator, unquoted
 from orchestra_nb.engine.futures import TaskFuture
-from orchestra_nb.engine.printed_lines import printing_to
+from orchestra_nb.engine.printed_lines import printing_to, printing_unlogged
 from orchestra_nb.engine.returned_values import LiveReturn, info_of
 from orchestra_nb.engine.run_context import TaskRunContext, entered, task_run_context
 from orchestra_nb.engine.run_hooks import call_hooks
@@ -386,7 +386,8 @@ def _prints(call: _Call, context: TaskRunContext) -> Iterator[None]:
         with printing_to(context.attempt_context, is_logged=True):
             yield
     else:
-        yield
+        with printing_unlogged():
+            yield
 
 
 def _resolve(

@@ -88,7 +88,9 @@ def test_a_parameter_that_does_not_fit_fails_the_run_and_is_named(world: FlowWor
     def typed(count: int, region: Region) -> None:
         raise AssertionError("the body is not run")
 
-    with pytest.raises(InvalidParameters, match=r"count = 'many': .*valid integer.*; region.name = \{\}: Field required"):
+    with pytest.raises(
+        InvalidParameters, match=r"count = 'many': .*valid integer.*; region.name = \{\}: Field required"
+    ):
         typed("many", {})  # type: ignore[arg-type]
     state = typed("many", {}, return_state=True)
 
@@ -584,7 +586,9 @@ def test_hooks_of_a_flow_are_called_with_it_its_run_and_the_state() -> None:
     seen: list[tuple[str, object, str, str, str | None]] = []
 
     def hook(word: str, flow: object, run: Any, state: State[Any]) -> None:
-        seen.append((word, flow, run.state.value, state.name, runtime.flow_run.id == run.id and "in its context" or None))
+        seen.append(
+            (word, flow, run.state.value, state.name, runtime.flow_run.id == run.id and "in its context" or None)
+        )
 
     words = ("running", "completion", "failure", "cancellation", "crashed")
 

@@ -54,7 +54,7 @@ def test_jitter_makes_a_delay_longer_by_up_to_its_part() -> None:
         ({"retries": 1, "retry_jitter_factor": -1}, "retry_jitter_factor is -1"),
         ({"timeout_seconds": 0}, "timeout_seconds is 0. Write a positive number"),
         ({"timeout_seconds": float("inf")}, "timeout_seconds is inf"),
-        ({"tags": "nightly"}, 'tags is \'nightly\'. Write a list of texts, such as tags=["nightly"]'),
+        ({"tags": "nightly"}, "tags is 'nightly'. Write a list of texts, such as tags=[\"nightly\"]"),
         ({"on_failure": [1]}, "on_failure holds 1, which cannot be called"),
         ({"name": 3}, "name is 3"),
         ({"retrys": 3}, "no option 'retrys'. Did you mean retries"),
@@ -78,7 +78,7 @@ def test_an_option_that_cannot_be_used_is_refused_with_its_name(
         ({"task_run_name": 3}, "task_run_name is 3. Write a template such as 'load-{region}', or a callable."),
         ({"retry_condition_fn": 3}, "retry_condition_fn is 3, which cannot be called"),
         ({"priority": 1.5}, "priority is 1.5. Write a whole number"),
-        ({"resources": {"GPU": 0}}, 'resources is {\'GPU\': 0}. Write such as resources={"GPU": 1}'),
+        ({"resources": {"GPU": 0}}, "resources is {'GPU': 0}. Write such as resources={\"GPU\": 1}"),
     ],
     ids=["task_run_name", "retry_condition_fn", "priority", "resources"],
 )
