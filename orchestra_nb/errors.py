@@ -14,10 +14,22 @@
     │   ├── RunNotFound
     │   ├── TaskNotFound
     │   ├── NotebookNotFound (FileNotFoundError)
-    │   └── ResultNotFound                     a stored result is gone
+    │   ├── ResultNotFound                     a stored result is gone
+    │   ├── VariableNotFound
+    │   ├── SecretNotFound
+    │   ├── LimitNotFound                      a concurrency limit
+    │   ├── ArtifactNotFound
+    │   ├── AssetNotFound
+    │   ├── InputNotFound                      a question that a run asks
+    │   └── DeadLetterNotFound
     ├── Conflict                               the thing is in another state            409
-    │   └── InvalidTransition
+    │   ├── InvalidTransition
+    │   └── NameTaken (ValueError)             there is one of this name already
     ├── ClusterUnavailable (ConnectionError)   no Dask cluster could be reached         503
+    ├── NobodyAnswers (ConnectionError)        code that runs asks, and no driver answers
+    ├── SlotsNotAcquired (TimeoutError)        a concurrency limit had no room in time
+    ├── SlotsLost                              slots that somebody else may have by now
+    ├── SecretUnreadable                       encrypted with another key
     ├── StoreUnavailable                       the store cannot be read or written      503
     │   ├── StoreReadOnly
     │   └── StoreTooNew                        written by a newer version of Orchestra
@@ -91,6 +103,34 @@ class ResultNotFound(NotFound):
     """A result was stored and is there no more."""
 
 
+class VariableNotFound(NotFound):
+    """No variable has this name."""
+
+
+class SecretNotFound(NotFound):
+    """No secret has this name."""
+
+
+class LimitNotFound(NotFound):
+    """No concurrency limit has this name."""
+
+
+class ArtifactNotFound(NotFound):
+    """No artifact has this id or key."""
+
+
+class AssetNotFound(NotFound):
+    """No asset with this key was ever materialized."""
+
+
+class InputNotFound(NotFound):
+    """The run asks for no input of this name."""
+
+
+class DeadLetterNotFound(NotFound):
+    """No dead letter has this id."""
+
+
 class Conflict(OrchestraError):
     """The thing is in a state that does not allow this."""
 
@@ -99,8 +139,28 @@ class InvalidTransition(Conflict):
     """The state graph has no such edge."""
 
 
+class NameTaken(Conflict, ValueError):
+    """There is one of this name already."""
+
+
 class ClusterUnavailable(OrchestraError, ConnectionError):
     """No Dask cluster could be started or reached."""
+
+
+class NobodyAnswers(OrchestraError, ConnectionError):
+    """Running code asks for something, and no driver answers."""
+
+
+class SlotsNotAcquired(OrchestraError, TimeoutError):
+    """A concurrency limit or rate limit had no room in the time allowed."""
+
+
+class SlotsLost(OrchestraError):
+    """The lease of slots ran out while they were in use, so that somebody else may have taken them."""
+
+
+class SecretUnreadable(OrchestraError):
+    """A secret was encrypted with another key than this user's."""
 
 
 class StoreUnavailable(OrchestraError):

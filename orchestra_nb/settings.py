@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Where flows that name no task runner run submitted tasks: ``"dask"`` or ``"threads"``.
     heartbeat_seconds, lease_seconds, sweep_seconds
         How often a driver renews its lease, how long a lease holds, how often expired leases are looked for.
+    secret_key_file
+        The file with the key that encrypts secrets; empty means ``secret.key`` beside the default store.
     """
 
     store_url: str = ""
@@ -50,11 +52,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_seconds: float = 5.0
     lease_seconds: float = 15.0
     sweep_seconds: float = 5.0
+    secret_key_file: str = ""
 
     @property
     def resolved_store_url(self) -> str:
         """The store's URL, with the default filled in."""
         return self.store_url or f"sqlite:///{default_store_path()}"
+
+    @property
+    def resolved_secret_key_file(self) -> Path:
+        """The file with the key of the secrets, with the default filled in."""
+        if self.secret_key_file:
+            return Path(self.secret_key_file).expanduser()
+        return default_store_path().with_name("secret.key")
 
 
 def load_settings(overrides: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -1,8 +1,7 @@
-"""``orchestra runs``: list runs, show one, read its logs, cancel it."""
+"""``orchestra runs``: list runs, show one, read its logs, cancel it, answer what it asks."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,6 +11,8 @@ import click
 import msgspec
 
 from orchestra_nb.cli.json_output import print_json
+from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.run_input import input_
 from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable, state_text, took
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, error_of
@@ -24,16 +25,18 @@ if TYPE_CHECKING:
     from orchestra_nb.operations.runs import LogPage, RunDetails
     from orchestra_nb.store.run_store import RunStore
 
-_as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 _run_argument = click.argument("run")
 
 
 @click.group()
 def runs() -> None:
-    """List runs, show one, read its logs, cancel it.
+    """List runs, show one, read its logs, cancel it, answer what it asks.
 
     RUN is a run's id, or its name, which means the newest run of that name.
     """
+
+
+runs.add_command(input_)
 
 
 @runs.command()
@@ -41,11 +44,11 @@ def runs() -> None:
 @click.option(
     "--limit", type=click.IntRange(1, operations.MAX_RUNS), default=20, show_default=True, help="At most so many."
 )
-@_as_json_option
+@as_json_option
 def ls(states: tuple[str, ...], limit: int, as_json: bool) -> None:
     """List runs, the newest first."""
     words = [word for text in states for word in text.split(",") if word.strip()]
-    with _open_store() as store:
+    with opened_store() as store:
         page = operations.list_runs(store, limit=limit, states=words)
     if as_json:
         print_json({"runs": [_summary_document(run) for run in page.runs]})
@@ -63,10 +66,10 @@ def ls(states: tuple[str, ...], limit: int, as_json: bool) -> None:
 
 @runs.command()
 @_run_argument
-@_as_json_option
+@as_json_option
 def show(run: str, as_json: bool) -> None:
     """Show a run, its tasks and its cells."""
-    with _open_store() as store:
+    with opened_store() as store:
         details = operations.show_run(store, run)
     if as_json:
         print_json(_details_document(details))
@@ -78,13 +81,13 @@ def show(run: str, as_json: bool) -> None:
 @_run_argument
 @click.option("--task", metavar="TASK", help="Only what this task logged.")
 @click.option("--follow", "-f", is_flag=True, help="Wait for more until the run has ended.")
-@_as_json_option
+@as_json_option
 def logs(run: str, task: str | None, follow: bool, as_json: bool) -> None:
     """Print what a run logged and printed.
 
     With --json one JSON object a line.
     """
-    with _open_store(is_lasting=follow) as store:
+    with opened_store(is_lasting=follow) as store:
         found = operations.find_run(store, run)
         names = _TaskNames(store, found.run_id)
         count = 0
@@ -103,34 +106,16 @@ def logs(run: str, task: str | None, follow: bool, as_json: bool) -> None:
 @runs.command()
 @_run_argument
 @click.option("--task", metavar="TASK", help="Only this task of the run.")
-@_as_json_option
+@as_json_option
 def cancel(run: str, task: str | None, as_json: bool) -> None:
     """Ask a run to stop."""
-    import getpass
-
-    with _open_store() as store:
-        actor = f"command line of {getpass.getuser()}"
-        found = operations.cancel_run(store, run, task=task, actor=actor, now=datetime.now(UTC))
+    with opened_store() as store:
+        found = operations.cancel_run(store, run, task=task, actor=caller(), now=datetime.now(UTC))
     if as_json:
         print_json({"cancelled": found.run_id})
     else:
         what = f"Task {task} of run {found.name}" if task else f"Run {found.name}"
         click.echo(f"{what} was asked to stop. `orchestra runs show {found.name}` tells its state.")
-
-
-@contextlib.contextmanager
-def _open_store(is_lasting: bool = False) -> Iterator[RunStore]:
-    """Open the configured store for one command; a lasting one also looks for lost runs meanwhile."""
-    from orchestra_nb.operations.opening import Sweeper, close_store, open_store
-    from orchestra_nb.settings import load_settings
-
-    settings = load_settings()
-    store = open_store(settings)
-    with contextlib.ExitStack() as stack:
-        stack.callback(close_store, store)
-        if is_lasting:
-            stack.callback(Sweeper(store, settings.sweep_seconds).close)
-        yield store
 
 
 def _log_pages(store: RunStore, run_id: str, task: str | None, follow: bool) -> Iterator[LogPage]:

@@ -96,7 +96,7 @@ class DirectCall:
         return last
 
     def begin(self) -> StartAttempt:
-        """Announce the one attempt of a caller that runs it in pieces, such as a generator; :meth:`end` ends it."""
+        """Announce the one attempt of a caller that runs it in pieces, as a generator, and ends it by :meth:`end`."""
         self._pieces = self._steps()
         started = next(self._pieces)
         assert isinstance(started, StartAttempt)

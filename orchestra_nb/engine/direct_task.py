@@ -17,7 +17,14 @@ from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure
 from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.caller_stop import stoppable
 from orchestra_nb.engine.direct_call import DirectCall
-from orchestra_nb.engine.function_call import LazyParameters, error_info, may_repeat, read_generator, unquoted
+from orchestra_nb.engine.function_call import (
+    LazyParameters,
+    cached_or_computed,
+    error_info,
+    may_repeat,
+    read_generator,
+    unquoted,
+)
 from orchestra_nb.engine.futures import TaskFuture
 from orchestra_nb.engine.printed_lines import printing_to, printing_unlogged
 from orchestra_nb.engine.returned_values import LiveReturn, info_of
@@ -26,17 +33,20 @@ from orchestra_nb.engine.run_hooks import call_hooks
 from orchestra_nb.engine.run_scope import RunScope, end_hooks, enter_scope
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of, state_of
+from orchestra_nb.engine.services import asking_as
 from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.errors import StopTask, TaskTimedOut, UpstreamFailed
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, TaskRunCreated, TaskRunStateChanged, apply_to_task
 from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import ErrorInfo, LogLine, TaskRun
 from orchestra_nb.model.state_machine import TaskPlan
 from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:
+    from orchestra_nb.engine.task_cache import TaskCache
     from orchestra_nb.engine.tasks import Task
 
 
@@ -149,7 +159,12 @@ class _Call:
             )
         )
 
-    def succeed(self, value: Any, context: TaskRunContext) -> AttemptResult:
+    @property
+    def cache(self) -> TaskCache | None:
+        """Where the results of this task are kept."""
+        return self.owner.cache(self.scope)
+
+    def succeed(self, value: Any, context: TaskRunContext, is_cached: bool = False) -> AttemptResult:
         """Return the result of an attempt whose function returned."""
         if isinstance(value, RunState):
             if not value.is_completed():
@@ -160,7 +175,8 @@ class _Call:
             value = value.data
         self.ended.value, self.ended.error = value, None
         live = LiveReturn(value)
-        return AttemptResult(self._outcome(State.COMPLETED, context, values=info_of(value, live)), (live,))
+        values = info_of(value, live)
+        return AttemptResult(self._outcome(State.COMPLETED, context, values=values, is_cached=is_cached), (live,))
 
     def fail(
         self,
@@ -272,9 +288,13 @@ def _attempt(call: _Call, attempt: int) -> AttemptResult:
     context = call.context(attempt)
     with stoppable(call.owner.settings.timeout_seconds) as switch:
         try:
-            with entered(task_run_context, context), _prints(call, context):
-                value = switch.run(lambda: read_generator(call.owner.fn(*call.args, **call.kwargs)))
-            return call.succeed(value, context)
+            with entered(task_run_context, context), _own_words(call, context):
+                is_cached, value = switch.run(
+                    lambda: cached_or_computed(
+                        call.cache, context, lambda: read_generator(call.owner.fn(*call.args, **call.kwargs))
+                    )
+                )
+            return call.succeed(value, context, is_cached)
         except (StopTask, KeyboardInterrupt) as error:
             return call.stop(switch.stopped_for, error, context)
         except BaseException as error:
@@ -291,10 +311,10 @@ async def call_async(
             context = call.context(number)
             limit = asyncio.timeout(owner.settings.timeout_seconds)
             try:
-                with entered(task_run_context, context), _prints(call, context):
+                with entered(task_run_context, context), _own_words(call, context):
                     async with limit:
-                        value = await owner.fn(*call.args, **call.kwargs)
-                return call.succeed(value, context)
+                        is_cached, value = await _cached_or_awaited(call, context)
+                return call.succeed(value, context, is_cached)
             except TimeoutError as error:
                 if limit.expired():
                     return call.stop(State.TIMED_OUT.value, error, context)
@@ -314,6 +334,22 @@ async def call_async(
             raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
 
 
+async def _cached_or_awaited(call: _Call, context: TaskRunContext) -> tuple[bool, Any]:
+    """Do what :func:`cached_or_computed` does, for a coroutine function, without holding up the event loop."""
+    cache = call.cache
+    entry = cache.lookup(context) if cache is not None else None
+    if entry is None:
+        return False, await call.owner.fn(*call.args, **call.kwargs)
+    is_there, value = await asyncio.to_thread(entry.find)
+    if is_there:
+        return True, value
+    with entry.computing():
+        value = await call.owner.fn(*call.args, **call.kwargs)
+        if not isinstance(value, RunState):
+            await asyncio.to_thread(entry.keep, value)
+    return False, value
+
+
 def call_generator(
     owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any
 ) -> Generator[Any, Any, Any]:
@@ -327,7 +363,7 @@ def call_generator(
         given: Any = None
         try:
             while True:
-                with entered(task_run_context, context), _prints(call, context):
+                with entered(task_run_context, context), _own_words(call, context):
                     try:
                         value = generator.send(given)
                     except StopIteration as end:
@@ -360,7 +396,7 @@ async def call_async_generator(
         given: Any = None
         try:
             while True:
-                with entered(task_run_context, context), _prints(call, context):
+                with entered(task_run_context, context), _own_words(call, context):
                     try:
                         value = await generator.asend(given)
                     except StopAsyncIteration:
@@ -380,14 +416,16 @@ async def call_async_generator(
 
 
 @contextmanager
-def _prints(call: _Call, context: TaskRunContext) -> Iterator[None]:
+def _own_words(call: _Call, context: TaskRunContext) -> Iterator[None]:
+    """Let what is printed and asked inside be the task's."""
     is_logged = call.scope.log_prints if call.owner.log_prints is None else call.owner.log_prints
-    if is_logged and context.attempt_context is not None:
-        with printing_to(context.attempt_context, is_logged=True):
-            yield
-    else:
-        with printing_unlogged():
-            yield
+    with asking_as(Asker(run_id=call.record.run_id, task_run_id=call.record.task_run_id)):
+        if is_logged and context.attempt_context is not None:
+            with printing_to(context.attempt_context, is_logged=True):
+                yield
+        else:
+            with printing_unlogged():
+                yield
 
 
 def _resolve(

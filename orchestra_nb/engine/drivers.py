@@ -29,6 +29,8 @@ class Driver(Protocol):
     sink: EventSink
     #: the run that tasks outside of flows belong to, opened when needed; None where each is a run of its own
     open_run: Callable[[], str] | None
+    #: the notebook run that flows which are called here are subflows of; None where there is none
+    parent_run_id: str | None
 
     def flow_runner(self, task_runner: TaskRunner) -> FlowRunner:
         """Return the loop that runs tasks where this task runner says; the same one for an equal task runner."""

@@ -32,12 +32,14 @@ from orchestra_nb.engine.run_names import make_run_name
 from orchestra_nb.engine.run_records import announce_run, end_run, new_run
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of, state_of, state_of_returned
+from orchestra_nb.engine.services import asking_as
 from orchestra_nb.engine.stop_switch import StopSwitch
 from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.errors import InvalidParameters, StopTask, TaskTimedOut
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, RunStateChanged, TaskRunStateChanged, apply_to_run
 from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import ErrorInfo, LogLine, Run, RunKind
 from orchestra_nb.model.state_machine import TaskPlan
 from orchestra_nb.model.states import State
@@ -106,7 +108,7 @@ class _FlowCall:
         return self.context.run
 
     def announce(self, change: TaskRunStateChanged) -> None:
-        """Tell the world what the state machine says of the flow, but for its end: that comes after its tasks' ends."""
+        """Tell the world what the state machine says, but for the flow's end, which comes after its tasks' ends."""
         is_first = self.last_change is None
         self.last_change = RunStateChanged(
             run_id=self.run.run_id, state=change.state, at=change.at, message=change.message, actor=change.actor
@@ -256,7 +258,7 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
     except InvalidParameters as error:
         invalid = error
     parameters = {name: value for name, value in bound.arguments.items() if name not in ("self", "cls")}
-    parent_run_id = around.run.run_id if around is not None else None
+    parent_run_id = around.run.run_id if around is not None else driver.parent_run_id
     if around is None and task_around is not None:
         parent_run_id = task_around.flow.run_id
     tags = owner.tags | current_tags() | (around.tags if around is not None else frozenset())
@@ -437,7 +439,8 @@ async def call_async_generator(
 
 @contextmanager
 def _entered(call: _FlowCall) -> Iterator[None]:
-    with entered(flow_run_context, call.context), entered(task_run_context, None):
+    asker = Asker(run_id=call.run.run_id)
+    with asking_as(asker), entered(flow_run_context, call.context), entered(task_run_context, None):
         if call.context.log_prints:
             with printing_to(FlowContextOfPrints(call.driver, call.run), is_logged=True):
                 yield

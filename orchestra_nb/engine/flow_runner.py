@@ -45,6 +45,7 @@ from orchestra_nb.model.events import (
     apply_to_task,
 )
 from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import ErrorInfo, LogLine, TaskRun, error_of
 from orchestra_nb.model.state_machine import (
     Announce,
@@ -93,6 +94,16 @@ class FlowListener(Protocol):
 
     def flush(self, timeout_seconds: float) -> None:
         """Return when what was told before has had its effect; called by whoever waits, not by the runner."""
+
+
+class AttemptServices(Protocol):
+    """Answers what the code of attempts asks; :class:`orchestra_nb.operations.run_services.RunServices`."""
+
+    def answer_encoded(self, question: bytes, asker: Asker) -> bytes:
+        """Answer a question; called in a thread of its own."""
+
+    def attempt_ended(self, task_run_id: str) -> None:
+        """Take back what an attempt held; called in the runner's thread, and quick where it held nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,10 +187,10 @@ class FlowRunner:
         make_executor: Callable[[], Executor],
         sink: EventSink,
         listener: FlowListener,
-        answer: Callable[[bytes], bytes] | None = None,
+        services: AttemptServices | None = None,
     ) -> None:
         self._make_executor = make_executor
-        self._answer = answer
+        self._services = services
         self._sink = sink
         self._listener = listener
         self._machine = StateMachine()
@@ -436,6 +447,7 @@ class FlowRunner:
                         self._listener.task_logged(self._records[task_run_id], lines)
             case AttemptEnded(key=key, outcome=outcome):
                 task_run_id = self._keys.pop(key, None)
+                self._give_back(task_run_id)
                 if task_run_id is not None:
                     outcome = self._with_timeout_words(task_run_id, outcome)
                     self._outcomes[task_run_id] = outcome
@@ -452,7 +464,7 @@ class FlowRunner:
                     target=self._answer_question, args=(executor, event), name="orchestra-answer", daemon=True
                 ).start()
             case AttemptLost():
-                self._keys.pop(event.key, None)
+                self._give_back(self._keys.pop(event.key, None))
                 self._decide(
                     AttemptVanished(
                         event.key,
@@ -475,6 +487,10 @@ class FlowRunner:
                     self._decide(ExecutorVanished(detail or "lost the cluster"))
                 self._listener.cluster_changed(event)
 
+    def _give_back(self, task_run_id: str | None) -> None:
+        if self._services is not None and task_run_id is not None:
+            self._services.attempt_ended(task_run_id)
+
     def _with_timeout_words(self, task_run_id: str, outcome: Outcome) -> Outcome:
         """Say how long an attempt was allowed to run that was stopped at its deadline."""
         submission = self._submissions.get(task_run_id)
@@ -485,8 +501,12 @@ class FlowRunner:
 
     def _answer_question(self, executor: Executor, asked: AttemptAsked) -> None:
         """Answer in a thread of its own: an answer may take as long as somebody else holds a slot."""
-        assert self._answer is not None, "a driver whose tasks ask questions answers them"
-        executor.answer(asked.key, asked.number, self._answer(asked.question))
+        assert self._services is not None, "a driver whose tasks ask questions answers them"
+        task_run_id = self._keys.get(asked.key)
+        record = self._records.get(task_run_id or "")
+        if record is not None:
+            asker = Asker(run_id=record.run_id, task_run_id=task_run_id)
+            executor.answer(asked.key, asked.number, self._services.answer_encoded(asked.question, asker))
 
     def _log_of(self, task_run_id: str) -> TaskLog:
         if task_run_id not in self._logs:

@@ -54,6 +54,8 @@ class Flow(Generic[Parameters, Result]):
         Of one attempt of the body.
     validate_parameters
         Whether pydantic checks and converts the parameters by their annotations.
+    persist_result
+        Whether the results of its tasks are kept outside of the cluster, where they do not say so themselves.
     log_prints
         Whether what the body and its tasks print becomes log lines; None: as the flow around it.
     on_running, on_completion, on_failure, on_cancellation, on_crashed
@@ -74,6 +76,7 @@ class Flow(Generic[Parameters, Result]):
         description: str | None = None,
         timeout_seconds: float | None = None,
         validate_parameters: bool = True,
+        persist_result: bool | None = None,
         log_prints: bool | None = None,
         tags: Iterable[str] | None = None,
         on_running: Iterable[Callable[..., Any]] | None = None,
@@ -104,6 +107,7 @@ class Flow(Generic[Parameters, Result]):
                 f"{what}: task_runner is {task_runner!r}. Write DaskTaskRunner() or ThreadPoolTaskRunner()."
             )
         self.should_validate_parameters = validate_parameters
+        self.persist_result = persist_result
         self.log_prints = log_prints
         self.on_running_hooks = list(hooks_of(what, "on_running", on_running))
         self.on_completion_hooks = list(hooks_of(what, "on_completion", on_completion))

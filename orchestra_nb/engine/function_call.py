@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -35,6 +35,7 @@ from orchestra_nb.engine.returned_values import (
 from orchestra_nb.engine.run_context import FlowFacts, TaskRunContext, entered, flow_run_context, task_run_context
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of
+from orchestra_nb.engine.services import asking_through
 from orchestra_nb.engine.worker_driver import WorkerDriver
 from orchestra_nb.errors import StopTask
 from orchestra_nb.model.attempts import AttemptContext, AttemptResult
@@ -42,6 +43,9 @@ from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import ErrorInfo
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.user_traceback import describe_error
+
+if TYPE_CHECKING:
+    from orchestra_nb.engine.task_cache import TaskCache
 
 _TICK_SECONDS = 0.1
 
@@ -68,7 +72,7 @@ class CallDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionCallee:
-    """A task's function with what all its calls in one run share: a :class:`~orchestra_nb.engine.call_body.Callee`.
+    """A task's function with what all its calls in one run share; a :class:`~orchestra_nb.engine.call_body.Callee`.
 
     Parameters
     ----------
@@ -82,6 +86,7 @@ class FunctionCallee:
     log_prints: bool = False
     retry_condition: RetryCondition | None = None
     is_packed: bool = True
+    cache: TaskCache | None = None
 
     def run_call(
         self, arguments: bytes, upstream: Mapping[str, AttemptResult], context: AttemptContext
@@ -106,7 +111,7 @@ class FunctionCallee:
                 args, kwargs = _resolve((args, kwargs), upstream)
             args, kwargs = unquoted(args, kwargs)
             run_context = self._context(details, args, kwargs, started_at, context)
-            value = copy_context().run(self._run, run_context, args, kwargs)
+            is_cached, value = copy_context().run(self._run, run_context, args, kwargs)
         except StopTask:
             raise
         except BaseException as error:
@@ -127,6 +132,7 @@ class FunctionCallee:
             worker=context.worker,
             pid=os.getpid(),
             values=info_of(value, packed),
+            is_cached=is_cached,
         )
         return AttemptResult(outcome, (packed,))
 
@@ -150,14 +156,22 @@ class FunctionCallee:
             attempt_context=context,
         )
 
-    def _run(self, run_context: TaskRunContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def _run(self, run_context: TaskRunContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[bool, Any]:
+        """Return (whether the result was there already, the result)."""
         context = run_context.attempt_context
         assert context is not None
         driver = WorkerDriver(context)
-        with entered(flow_run_context, None), entered(task_run_context, run_context), entered(worker_driver(), driver):
+        with (
+            asking_through(context),
+            entered(flow_run_context, None),
+            entered(task_run_context, run_context),
+            entered(worker_driver(), driver),
+        ):
             try:
                 with printing_to(context, self.log_prints):
-                    return run_function(self.function, args, kwargs)
+                    return cached_or_computed(
+                        self.cache, run_context, lambda: run_function(self.function, args, kwargs)
+                    )
             finally:
                 driver.close()
 
@@ -195,6 +209,25 @@ class FunctionCallee:
         if not self.is_packed:
             return LiveOutcome(**fields, raised=error)
         return Outcome(**fields, exception=pack_exception(error))
+
+
+def cached_or_computed(
+    cache: TaskCache | None, run_context: TaskRunContext, compute: Callable[[], Any]
+) -> tuple[bool, Any]:
+    """Return (whether the result was there already, the result); keep what was computed where a cache is given."""
+    if cache is None:
+        return False, compute()
+    entry = cache.lookup(run_context)
+    if entry is None:
+        return False, compute()
+    is_there, value = entry.find()
+    if is_there:
+        return True, value
+    with entry.computing():
+        value = compute()
+        if not isinstance(value, RunState):
+            entry.keep(value)
+    return False, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +329,7 @@ def _resolve(arguments: Any, upstream: Mapping[str, AttemptResult]) -> Any:
 
 
 def may_repeat(condition: RetryCondition | None, error: BaseException, run_context: TaskRunContext) -> bool:
-    """Tell whether another attempt may be made after this error; a note at it says when the condition itself failed."""
+    """Tell whether another attempt may be made after this error; a condition that fails is noted at it."""
     if condition is None:
         return True
     try:

@@ -1,4 +1,4 @@
-"""What the code that runs now belongs to: its flow run, its task run, its tags; in context variables."""
+"""What the code that runs now belongs to: its flow run, its task run, its tags; as context variables."""
 
 from __future__ import annotations
 

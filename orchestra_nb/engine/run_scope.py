@@ -1,4 +1,4 @@
-"""The run that a call of a task belongs to: that of the flow or the task around it, the kernel's, or one of its own."""
+"""The run that a call of a task belongs to: that of the flow or task around it, the kernel's, or one of its own."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class RunScope:
     flow: FlowFacts
     task_runner: TaskRunner
     log_prints: bool = False
+    persist_result: bool = False
     #: added to those of the tasks that are called in it
     tags: frozenset[str] = frozenset()
     flow_context: FlowRunContext | None = None
@@ -161,6 +162,7 @@ def enter_scope(task_name: str) -> Iterator[RunScope]:
             flow=context.facts(),
             task_runner=context.task_runner,
             log_prints=context.log_prints,
+            persist_result=context.flow is not None and bool(context.flow.persist_result),
             tags=context.tags,
             flow_context=context,
         )

@@ -152,7 +152,7 @@ def description_of(function: Callable[..., Any], description: str | None) -> str
 
 
 def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
-    """Return a callable for ``retry_delay_seconds``: ``backoff_factor`` seconds, then twice as long each time."""
+    """Return a callable for ``retry_delay_seconds``: from ``backoff_factor`` seconds, each twice the one before."""
 
     def delays(retries: int) -> list[float]:
         return [backoff_factor * max(0, 2**number) for number in range(min(retries, 64))]

@@ -14,9 +14,10 @@ import pickle
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from types import MethodType
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure, quote, unmapped
+from orchestra_nb.engine.cache_settings import CacheSettings
 from orchestra_nb.engine.call_body import SharedPart
 from orchestra_nb.engine.direct_task import call_async, call_async_generator, call_generator, call_sync
 from orchestra_nb.engine.driver_place import DriverPlace, ShippedCallee
@@ -39,6 +40,9 @@ from orchestra_nb.engine.task_settings import (
 )
 from orchestra_nb.engine.task_submission import CallFamily, make_submission
 from orchestra_nb.engine.user_frames import without_own_frames
+
+if TYPE_CHECKING:
+    from orchestra_nb.engine.task_cache import TaskCache
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -67,6 +71,12 @@ class Task(Generic[Parameters, Result]):
         How often, after how long, and with how much chance in the delay a failed run is repeated.
     retry_condition_fn
         Called with (task, task run, state) where an attempt failed; whether to make another one.
+    cache_policy, cache_key_fn, cache_expiration, refresh_cache
+        When a result that was kept is taken in place of a new run: how its key is made, how long it holds, and whether
+        to compute it anew all the same.
+    persist_result, result_storage, result_serializer, result_storage_key
+        Whether results are kept outside of the cluster (None: as the options of the cache ask), where, how they are
+        written, and a template for the name, such as ``"{parameters[region]}.json"``.
     timeout_seconds
         Of one attempt.
     log_prints
@@ -91,6 +101,14 @@ class Task(Generic[Parameters, Result]):
         retry_delay_seconds: Any = None,
         retry_jitter_factor: float | None = None,
         retry_condition_fn: Callable[..., bool] | None = None,
+        cache_policy: Any = None,
+        cache_key_fn: Callable[..., str | None] | None = None,
+        cache_expiration: Any = None,
+        refresh_cache: bool | None = None,
+        persist_result: bool | None = None,
+        result_storage: Any = None,
+        result_serializer: Any = None,
+        result_storage_key: str | None = None,
         timeout_seconds: float | None = None,
         log_prints: bool | None = None,
         on_running: Iterable[Callable[..., Any]] | None = None,
@@ -122,6 +140,17 @@ class Task(Generic[Parameters, Result]):
         if retry_condition_fn is not None and not callable(retry_condition_fn):
             raise InvalidOption(f"{what}: retry_condition_fn is {retry_condition_fn!r}, which cannot be called.")
         self.retry_condition_fn = retry_condition_fn
+        self.caching = CacheSettings.of(
+            what,
+            cache_policy=cache_policy,
+            cache_key_fn=cache_key_fn,
+            cache_expiration=cache_expiration,
+            refresh_cache=refresh_cache,
+            persist_result=persist_result,
+            result_storage=result_storage,
+            result_serializer=result_serializer,
+            result_storage_key=result_storage_key,
+        )
         self.settings = TaskSettings(
             name=self.name,
             tags=self.tags,
@@ -298,12 +327,19 @@ class Task(Generic[Parameters, Result]):
             log_prints=scope.log_prints if self.log_prints is None else self.log_prints,
             retry_condition=self.retry_condition(),
             is_packed=not task_runner.is_in_process,
+            cache=self.cache(scope),
         )
         if task_runner.is_in_process:
             return CallFamily(callee, None)
         place = DriverPlace.here(is_shared=task_runner.is_on_this_machine)
         data = pickle.dumps(ShippedCallee(place, self.name, pickle_function(callee, self.name)), protocol=5)
         return CallFamily(callee, SharedPart(hashlib.blake2b(data, digest_size=16).hexdigest(), data))
+
+    def cache(self, scope: RunScope) -> TaskCache | None:
+        """Return where the results of this task are kept; None when they are not."""
+        if not self.caching.is_on(scope.persist_result):
+            return None
+        return self.caching.make_cache(self.name, self.fn)
 
     def tags_now(self, scope: RunScope) -> frozenset[str]:
         """Return the tags of a run that is called now."""

@@ -14,10 +14,12 @@ import msgspec
 
 from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.services import ANSWER_SECONDS
 from orchestra_nb.engine.task_runners import TaskRunner, ThreadPoolTaskRunner
 from orchestra_nb.model.attempts import AttemptContext
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import LogLine, TaskRun
 
 
@@ -26,6 +28,7 @@ class WorkerDriver:
 
     driver_id: str | None = None
     open_run: Callable[[], str] | None = None
+    parent_run_id: str | None = None
 
     def __init__(self, context: AttemptContext) -> None:
         self._context = context
@@ -38,7 +41,7 @@ class WorkerDriver:
         with self._lock:
             if self._runner is None:
                 self._runner = FlowRunner(
-                    ThreadPoolTaskRunner().make_executor, self.sink, _Listener(self._context), self._answer
+                    ThreadPoolTaskRunner().make_executor, self.sink, _Listener(self._context), _Services(self._context)
                 )
             return self._runner
 
@@ -68,8 +71,19 @@ class WorkerDriver:
         if self._runner is not None:
             self._runner.close("the task that started it has ended")
 
-    def _answer(self, question: bytes) -> bytes:
-        return self._context.ask(question, 3600.0)
+
+class _Services:
+    """Passes on what inner tasks ask."""
+
+    def __init__(self, context: AttemptContext) -> None:
+        self._context = context
+
+    def answer_encoded(self, question: bytes, asker: Asker) -> bytes:
+        """Ask through the attempt."""
+        return self._context.ask(question, ANSWER_SECONDS)
+
+    def attempt_ended(self, task_run_id: str) -> None:
+        """Do nothing: what is held is held by the attempt around it."""
 
 
 class _ContextSink:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from orchestra_nb.model.dead_letters import DeadLetter
 from orchestra_nb.model.runs import CellRun, Driver, ErrorInfo, LogLine, Run, TaskRun
 from orchestra_nb.model.states import State, may_follow
 
@@ -86,6 +87,12 @@ class LogsWritten(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     lines: tuple[LogLine, ...]
 
 
+class DeadLetterAdded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A task run or a run used up its attempts; told after the change of state, and kept once for each epoch."""
+
+    letter: DeadLetter
+
+
 Event = (
     DriverStarted
     | DriverEnded
@@ -96,6 +103,7 @@ Event = (
     | TaskRunStateChanged
     | CellRunChanged
     | LogsWritten
+    | DeadLetterAdded
 )
 
 

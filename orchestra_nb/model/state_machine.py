@@ -285,9 +285,7 @@ class StateMachine:
         if task.state is not State.CANCELLING:
             self._enter(task, State.RUNNING, "", at, commands)
 
-    def _finish(
-        self, task: _Task, outcome: Outcome, chance: float, now: datetime, commands: list[Command]
-    ) -> None:
+    def _finish(self, task: _Task, outcome: Outcome, chance: float, now: datetime, commands: list[Command]) -> None:
         if outcome.is_cached and not task.began:
             self._end(task, State.COMPLETED, "", outcome.ended_at, commands, is_cached=True)
             return

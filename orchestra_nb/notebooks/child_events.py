@@ -19,6 +19,8 @@ import msgspec
 from orchestra_nb.model.events import (
     Event,
     LogsWritten,
+    RunCreated,
+    RunStateChanged,
     TaskRunCreated,
     TaskRunStateChanged,
     apply_to_task,
@@ -48,6 +50,8 @@ class ChildEvents:
         self._report = report
         self._ask_flush = ask_flush
         self._tasks: dict[str, TaskRun] = {}
+        #: the notebook run, and the flows that it called
+        self._runs = {run_id}
         self._waiting: dict[int, tuple[asyncio.StreamWriter, int]] = {}
         self._writers: set[asyncio.StreamWriter] = set()
         self._last_token = 0
@@ -116,8 +120,14 @@ class ChildEvents:
                 self._tasks[task.task_run_id] = task
             case TaskRunStateChanged(task_run_id=task_run_id, run_id=self._run_id) if task_run_id in self._tasks:
                 self._tasks[task_run_id] = apply_to_task(self._tasks[task_run_id], event)
+            case RunCreated(run=run) if run.parent_run_id in self._runs:
+                self._runs.add(run.run_id)
             case LogsWritten(lines=lines):
-                return all(line.run_id == self._run_id for line in lines)
+                return all(line.run_id in self._runs for line in lines)
+            case RunStateChanged(run_id=run_id) | TaskRunStateChanged(run_id=run_id):
+                return run_id != self._run_id and run_id in self._runs
+            case TaskRunCreated(task_run=task):
+                return task.run_id in self._runs
             case _:
                 return False
         return True

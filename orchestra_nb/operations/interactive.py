@@ -19,18 +19,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestra_nb.engine.cell_session import CellSession
+from orchestra_nb.engine.drivers import set_driver
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE, SocketSink
 from orchestra_nb.engine.executors import ClusterChanged, Executor
 from orchestra_nb.engine.flow_runner import FlowListener, FlowRunner
 from orchestra_nb.engine.interactive_run import InteractiveRun
+from orchestra_nb.engine.services import set_answerer
 from orchestra_nb.model.events import Event, EventSink
 from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
+from orchestra_nb.operations.flow_loops import FlowLoops
+from orchestra_nb.operations.opening import open_store
 from orchestra_nb.settings import load_settings
 
 if TYPE_CHECKING:
+    from orchestra_nb.operations.run_services import RunServices
     from orchestra_nb.store.run_store import CancelRequest, RunStore
 
 
@@ -60,7 +65,7 @@ class FirstUseSink:
 
 
 class KernelDriver:
-    """All that one kernel needs to run its task cells.
+    """All that one kernel needs to run its task cells; its :attr:`loops` drive the flows and tasks of its functions.
 
     Parameters
     ----------
@@ -83,10 +88,16 @@ class KernelDriver:
         self._parent_run_id = os.environ.get(RUN_ID_VARIABLE)
         self._closers: list[Callable[[], None]] = []
         self._sink = FirstUseSink(self._make_sink)
-        self.runner = FlowRunner(self._make_executor, self._sink, self)
+        self._services = self._make_services()
+        self.runner = FlowRunner(self._make_executor, self._sink, self, self._services)
         self.run = InteractiveRun(self._sink, self._describe_run, self._tasks_of, on_run_end)
         open_run = self.run.open if self._parent_run_id is None else lambda: str(self._parent_run_id)
         self.session = CellSession(namespace, self.runner, open_run)
+        self.loops = FlowLoops(
+            None if self.is_inside_run else self.driver_id, self._sink, self._services, open_run, self._parent_run_id
+        )
+        set_driver(self.loops)
+        set_answerer(lambda: self._services)
         self._is_closed = False
         atexit.register(self.close)
 
@@ -182,12 +193,20 @@ class KernelDriver:
             return
         self._is_closed = True
         atexit.unregister(self.close)
+        set_driver(None)
+        set_answerer(None)
+        self.loops.close("the kernel was shut down")
         self.runner.close("the kernel was shut down")
         self.run.close()
         self._sink.close()
         for close in reversed(self._closers):
             with contextlib.suppress(OSError):
                 close()
+
+    def _make_services(self) -> RunServices:
+        from orchestra_nb.operations.run_services import RunServices
+
+        return RunServices(lambda: open_store(self.settings), driver_id=self.driver_id)
 
     def _make_executor(self) -> Executor:
         from orchestra_nb.engine.dask_executor import DaskExecutor
@@ -204,7 +223,7 @@ class KernelDriver:
 
     def _open_store(self) -> RunStore:
         """Open the store and become one of its drivers; called in the sink's thread, again until it succeeds."""
-        from orchestra_nb.operations.opening import Sweeper, open_store
+        from orchestra_nb.operations.opening import Sweeper
         from orchestra_nb.services.driver_guard import DriverGuard
 
         store = open_store(self.settings)
@@ -214,6 +233,7 @@ class KernelDriver:
         return store
 
     def _cancel_asked(self, request: CancelRequest) -> None:
+        self.loops.cancel_asked(request)
         ids = (
             [request.task_run_id]
             if request.task_run_id is not None

@@ -97,6 +97,8 @@ class RunRecord:
 
     def emit(self, event: Event) -> None:
         """Give an event to the store, note what it says, and tell it."""
+        if isinstance(event, RunCreated):  # a flow that the notebook called: this driver answers for it
+            event = RunCreated(run=msgspec.structs.replace(event.run, driver_id=self._driver_id))
         self._sink.emit(event)
         self._note(event)
         self._on_event(event)
@@ -134,13 +136,13 @@ class RunRecord:
 
     def _note(self, event: Event) -> None:
         match event:
-            case RunStateChanged():
+            case RunStateChanged(run_id=self.run.run_id):
                 self.run = apply_to_run(self.run, event)
             case RunOutputWritten(output_path=path):
                 self.run = msgspec.structs.replace(self.run, output_path=path)
             case CellRunChanged(cell=cell):
                 self.cells[cell.index] = cell
-            case TaskRunCreated(task_run=task):
+            case TaskRunCreated(task_run=task) if task.run_id == self.run.run_id:
                 self.tasks[task.task_run_id] = task
             case TaskRunStateChanged(task_run_id=task_run_id) if task_run_id in self.tasks:
                 self.tasks[task_run_id] = apply_to_task(self.tasks[task_run_id], event)

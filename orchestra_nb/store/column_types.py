@@ -66,6 +66,24 @@ class JsonText(TypeDecorator[object]):
         return None if value is None else json.loads(value)
 
 
+class ExactJson(TypeDecorator[object]):
+    """A value of JSON's types, None and non-finite floats included, that comes back as it was.
+
+    For values that were checked before (:mod:`orchestra_nb.model.json_values`); others raise ``TypeError``.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: object, dialect: Dialect) -> str:
+        """Return the value as JSON; None is ``null``, which is no NULL."""
+        return json.dumps(value, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> object:
+        """Return the value."""
+        return None if value is None else json.loads(value)
+
+
 def storable_text(text: str) -> str:
     r"""Return ``text`` with the characters written out that a database refuses.
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from orchestra_nb.model.events import (
     CellRunChanged,
+    DeadLetterAdded,
     DriverEnded,
     DriverStarted,
     Event,
@@ -27,6 +28,7 @@ from orchestra_nb.model.events import (
     TaskRunStateChanged,
 )
 from orchestra_nb.model.states import State, may_follow
+from orchestra_nb.store.dead_letter_store import letter_to_row
 from orchestra_nb.store.many_rows import insert_many
 from orchestra_nb.store.stored_records import (
     cell_run_to_row,
@@ -35,7 +37,7 @@ from orchestra_nb.store.stored_records import (
     short_message,
     task_run_to_row,
 )
-from orchestra_nb.store.tables import cell_runs, changes, drivers, log_lines, runs, task_runs
+from orchestra_nb.store.tables import cell_runs, changes, dead_letters, drivers, log_lines, runs, task_runs
 from orchestra_nb.store.touched_rows import TouchedRows
 
 
@@ -52,6 +54,7 @@ class EventWriter:
         self._tasks = TouchedRows(connection, task_runs, ("task_run_id",), _TASK_CHANGES, also_read=("run_id", "epoch"))
         self._cells = TouchedRows(connection, cell_runs, ("run_id", "cell_index"), _CELL_CHANGES)
         self._drivers = TouchedRows(connection, drivers, ("driver_id",), ("ended_at",))
+        self._letters = TouchedRows(connection, dead_letters, ("letter_id",), ())
         self._lines: list[dict[str, object]] = []
         self._changes: list[dict[str, object]] = []
         self._runs_with_lines: set[str] = set()
@@ -60,7 +63,7 @@ class EventWriter:
         """Apply and write all events; True where an event changed something."""
         self._read()
         applied = [self._apply_one(event) for event in self._events]
-        for rows in (self._drivers, self._runs, self._tasks, self._cells):
+        for rows in (self._drivers, self._runs, self._tasks, self._cells, self._letters):
             rows.write()
         for table, new in ((log_lines, self._lines), (changes, self._changes)):
             if new:
@@ -85,7 +88,9 @@ class EventWriter:
                     self._tasks.want(task_run_id)
                 case CellRunChanged(cell=cell):
                     self._cells.want(cell.run_id, cell.index)
-        for rows in (self._drivers, self._runs, self._tasks, self._cells):
+                case DeadLetterAdded(letter=letter):
+                    self._letters.want(letter.letter_id)
+        for rows in (self._drivers, self._runs, self._tasks, self._cells, self._letters):
             rows.read()
 
     def _apply_one(self, event: Event) -> bool:
@@ -108,6 +113,8 @@ class EventWriter:
                 return self._change_cell(event)
             case LogsWritten():
                 return self._add_lines(event)
+            case DeadLetterAdded():
+                return self._letters.insert(letter_to_row(event.letter))
 
     def _end_driver(self, event: DriverEnded) -> bool:
         row = self._drivers.get(event.driver_id)

@@ -1,7 +1,7 @@
 """Executes one statement for many rows, several times faster than SQLAlchemy's own way.
 
-SQLAlchemy prepares the parameters of each row by itself; here each column is converted as a whole, and the rows go to the
-database's driver as tuples. Statements, names and types are still SQLAlchemy's.
+SQLAlchemy prepares the parameters of each row by itself; here each column is converted as a whole, and the rows go to
+the database's driver as tuples. Statements, names and types are still SQLAlchemy's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from orchestra_nb.store.column_types import AnyText, storable_text
 _Convert = Callable[[list[Any]], list[Any]]
 
 
-def insert_many(connection: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> None:
+def insert_many(
+    connection: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Mapping[str, Any]]
+) -> None:
     """Insert rows.
 
     Parameters
@@ -48,7 +50,9 @@ class _Plan:
         self.text = str(compiled)
         self.order: list[str] | None = list(compiled.positiontup) if compiled.positional else None
         self.parameters = {
-            name: (source, _converter(kind, dialect)) for name, (source, kind) in sources.items() if name in compiled.binds
+            name: (source, _converter(kind, dialect))
+            for name, (source, kind) in sources.items()
+            if name in compiled.binds
         }
 
 
@@ -67,9 +71,7 @@ def _update_plan(table: Table, key: tuple[str, ...], names: tuple[str, ...], dia
 
 
 def _execute(connection: Connection, plan: _Plan, rows: Sequence[Mapping[str, Any]]) -> None:
-    columns = {
-        name: convert([row[source] for row in rows]) for name, (source, convert) in plan.parameters.items()
-    }
+    columns = {name: convert([row[source] for row in rows]) for name, (source, convert) in plan.parameters.items()}
     if plan.order is not None:
         connection.exec_driver_sql(plan.text, list(zip(*(columns[name] for name in plan.order), strict=True)))
     else:

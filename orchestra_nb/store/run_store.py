@@ -13,7 +13,14 @@ import msgspec
 from sqlalchemy import RowMapping, func, insert, select
 
 from orchestra_nb.errors import RunNotFound, TaskNotFound
-from orchestra_nb.model.events import DriverStarted, Event, RunCreated, RunStateChanged, TaskRunStateChanged
+from orchestra_nb.model.events import (
+    DeadLetterAdded,
+    DriverStarted,
+    Event,
+    RunCreated,
+    RunStateChanged,
+    TaskRunStateChanged,
+)
 from orchestra_nb.model.runs import CellRun, LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.store.database import Database
@@ -280,7 +287,7 @@ def _state_change_of_row(row: RowMapping) -> StateChange:
 def _must_survive_power_loss(event: Event) -> bool:
     """Tell whether an event is a promise: a run was accepted, or something has ended."""
     match event:
-        case DriverStarted() | RunCreated():
+        case DriverStarted() | RunCreated() | DeadLetterAdded():
             return True
         case RunStateChanged(state=state) | TaskRunStateChanged(state=state):
             return state.is_terminal

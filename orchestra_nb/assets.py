@@ -1,0 +1,11 @@
+"""Assets: ``from orchestra_nb.assets import Asset``. Names only, and who answers outside of runs."""
+
+from __future__ import annotations
+
+from orchestra_nb.engine.asset_records import Asset, add_asset_metadata, record_materialization
+from orchestra_nb.model.assets import AssetProperties
+from orchestra_nb.operations.run_services import answer_from_configured_store
+
+answer_from_configured_store()
+
+__all__ = ["Asset", "AssetProperties", "add_asset_metadata", "record_materialization"]

@@ -1,0 +1,187 @@
+"""What each process that drives flows has: a loop for each place where tasks run, hooks, and whom a cancel concerns."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, TextIO
+
+from orchestra_nb.engine.executors import ClusterChanged
+from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.task_runners import TaskRunner, task_runner_of_settings
+from orchestra_nb.model.events import EventSink
+from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.runs import LogLine, TaskRun
+
+if TYPE_CHECKING:
+    from orchestra_nb.operations.run_services import RunServices
+    from orchestra_nb.store.run_store import CancelRequest
+
+#: How long the end of the process waits for hooks that are being called.
+_HOOK_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class FlowLoops:
+    """The part of a driver that runs flows and tasks of functions; implements most of
+    :class:`~orchestra_nb.engine.drivers.Driver`.
+
+    Parameters
+    ----------
+    parent_run_id
+        The notebook run that all of it belongs to; None in other processes.
+    """
+
+    def __init__(
+        self,
+        driver_id: str | None,
+        sink: EventSink,
+        services: RunServices,
+        open_run: Callable[[], str] | None = None,
+        parent_run_id: str | None = None,
+    ) -> None:
+        self.driver_id = driver_id
+        self.sink = sink
+        self.open_run = open_run
+        self.parent_run_id = parent_run_id
+        self._services = services
+        self._lock = threading.RLock()
+        self._runners: dict[str, FlowRunner] = {}
+        self._cancels: dict[str, Callable[[str], None]] = {}
+        self._hooks = HookQueue()
+
+    def flow_runner(self, task_runner: TaskRunner) -> FlowRunner:
+        """Return the loop for this place."""
+        with self._lock:
+            place = task_runner.place
+            runner = self._runners.get(place)
+            if runner is None:
+                runner = FlowRunner(task_runner.make_executor, self.sink, ConsoleListener(), self._services)
+                self._runners[place] = runner
+            return runner
+
+    def default_task_runner(self) -> TaskRunner:
+        """Return what the settings say."""
+        return task_runner_of_settings()
+
+    def watch_run(self, run_id: str, cancel: Callable[[str], None]) -> None:
+        """Pass on requests to cancel this run."""
+        self._cancels[run_id] = cancel
+
+    def forget_run(self, run_id: str) -> None:
+        """Undo :meth:`watch_run`."""
+        self._cancels.pop(run_id, None)
+
+    def say(self, line: str, level: int) -> None:
+        """Write a line to standard error, as a log line looks."""
+        say(line, level)
+
+    def call_hook(self, hook: Callable[[], object]) -> None:
+        """Call a hook soon, in order."""
+        self._hooks.put(hook)
+
+    def finish_hooks(self) -> None:
+        """Return when all hooks that were given before have been called."""
+        self._hooks.finish(_HOOK_SECONDS)
+
+    def cancel_asked(self, request: CancelRequest) -> None:
+        """Follow a request to cancel a run or a task of this driver; nothing if it is none of these."""
+        reason = f"cancelled by {request.actor}"
+        if request.task_run_id is not None:
+            for runner in list(self._runners.values()):
+                runner.cancel([request.task_run_id], reason, request.actor)
+        elif (cancel := self._cancels.get(request.run_id)) is not None:
+            cancel(reason)
+
+    def close(self, reason: str) -> None:
+        """Cancel what has not ended, call the last hooks, and let go of all clusters."""
+        for runner in list(self._runners.values()):
+            runner.close(reason)
+        self._hooks.close()
+
+
+class HookQueue:
+    """Calls hooks one after another, in a thread that is started with the first one."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def put(self, hook: Callable[[], object]) -> None:
+        """Call a hook after those that were put before."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="orchestra-hooks", daemon=True)
+                self._thread.start()
+        self._queue.put(hook)
+
+    def finish(self, timeout_seconds: float) -> None:
+        """Wait until all hooks that were put before have been called; not from within a hook."""
+        if self._thread is None or self._thread is threading.current_thread():
+            return
+        done = threading.Event()
+        self._queue.put(done.set)
+        done.wait(timeout_seconds)
+
+    def close(self) -> None:
+        """Call what was put, and end the thread."""
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._queue.put(None)
+            self._thread.join(_HOOK_SECONDS)
+
+    def _run(self) -> None:
+        while (hook := self._queue.get()) is not None:
+            try:
+                hook()
+            except Exception:
+                _log.exception("A hook failed")
+
+
+class ConsoleListener:
+    """Shows what tasks print and log elsewhere, on the streams of this process."""
+
+    def task_changed(self, task_run: TaskRun) -> None:
+        """Do nothing: the run's page tells it."""
+
+    def task_showed(self, task_run_id: str, outputs: Sequence[Mapping[str, object]]) -> None:
+        """Print what a task printed."""
+        for output in outputs:
+            if output.get("output_type") == "stream":
+                _write(sys.stderr if output.get("name") == "stderr" else sys.stdout, str(output.get("text", "")))
+
+    def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
+        """Show log lines with the task's name."""
+        for line in lines:
+            say(f"Task run {task_run.name!r} - {line.message}", line.level)
+
+    def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
+        """Do nothing: whoever waits is told."""
+
+    def cluster_changed(self, change: ClusterChanged) -> None:
+        """Do nothing: a lost cluster is said by the tasks that it takes along."""
+
+    def flush(self, timeout_seconds: float) -> None:
+        """Do nothing: prints are written at once."""
+
+
+def say(line: str, level: int) -> None:
+    """Write a line to standard error, as a log line looks."""
+    now = datetime.now().astimezone()
+    _write(sys.stderr, f"{now:%H:%M:%S} | {logging.getLevelName(level):<7} | {line}\n")
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    """Write to a stream that may be closed, or gone, at the interpreter's end."""
+    if stream is None:
+        return
+    try:
+        stream.write(text)
+        stream.flush()
+    except (OSError, ValueError):
+        pass

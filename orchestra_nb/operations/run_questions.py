@@ -1,0 +1,91 @@
+"""What runs ask people for: list the questions, and answer them.
+
+Every function takes the open store, so importing this module loads no SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from orchestra_nb.errors import InputNotFound, InvalidInput
+from orchestra_nb.model.json_values import to_json_text
+from orchestra_nb.model.run_inputs import RunInput
+from orchestra_nb.operations.runs import find_run
+
+if TYPE_CHECKING:
+    from orchestra_nb.store.run_store import RunStore
+
+
+def list_inputs(store: RunStore, run: str) -> list[RunInput]:
+    """Return what a run has asked for, in order, answered or not.
+
+    Raises
+    ------
+    RunNotFound
+        There is no run with this id or name.
+    """
+    from orchestra_nb.store.run_input_store import RunInputStore
+
+    return RunInputStore(store.database).of_run(find_run(store, run).run_id)
+
+
+def answer_input(
+    store: RunStore, run: str, value: object, *, actor: str, now: datetime, key: str | None = None
+) -> RunInput:
+    """Answer a question of a run, and return it.
+
+    Parameters
+    ----------
+    value
+        Of JSON's types; None for a question that only asks to go on.
+    key
+        Which question; None when the run waits for one only.
+
+    Raises
+    ------
+    RunNotFound, InputNotFound
+        There is no such run, or it asks for no such input.
+    InvalidInput
+        The value does not fit what is asked for, or it is not said which question is meant.
+    Conflict
+        It was answered before.
+    """
+    from orchestra_nb.store.run_input_store import RunInputStore
+
+    found = find_run(store, run)
+    asked = RunInputStore(store.database).of_run(found.run_id)
+    question = _choose(found.name, asked, key)
+    to_json_text(value, f"The input {question.key!r}")
+    _check(value, question)
+    return RunInputStore(store.database).answer(found.run_id, question.key, value, actor, now)
+
+
+def _choose(run_name: str, asked: list[RunInput], key: str | None) -> RunInput:
+    if key is not None:
+        named = next((question for question in asked if question.key == key), None)
+        if named is None:
+            raise InputNotFound(f"Run {run_name} does not ask for an input {key!r}.")
+        return named
+    waiting = [question for question in asked if question.answered_at is None]
+    if not waiting:
+        raise InputNotFound(f"Run {run_name} waits for no input.")
+    if len(waiting) > 1:
+        keys = ", ".join(question.key for question in waiting)
+        raise InvalidInput(f"Run {run_name} waits for several inputs: {keys}. Say which one with --key.")
+    return waiting[0]
+
+
+def _check(value: object, question: RunInput) -> None:
+    """Refuse a value that does not fit the schema of its question, naming the place."""
+    if question.schema is None:
+        if value is not None:
+            raise InvalidInput(f"The question {question.key!r} asks for no value, only to go on.")
+        return
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft202012Validator(question.schema).iter_errors(value))
+    if error is not None:
+        where = f" at {error.json_path}" if error.path else ""
+        raise InvalidInput(f"The input {question.key!r} does not fit what is asked for{where}: {error.message}")

@@ -1,0 +1,118 @@
+"""Variables and secrets in the store: list, read, set, unset.
+
+Every function takes the open store, so importing this module loads no SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestra_nb.errors import SecretNotFound, VariableNotFound
+from orchestra_nb.model.json_values import to_json_text
+from orchestra_nb.model.secret_values import Secret
+from orchestra_nb.model.variables import StoredSecret, StoredVariable, check_name
+
+if TYPE_CHECKING:
+    from orchestra_nb.store.run_store import RunStore
+
+
+def list_variables(store: RunStore) -> list[StoredVariable]:
+    """Return all variables by name."""
+    from orchestra_nb.store.variable_store import VariableStore
+
+    return VariableStore(store.database).list_variables()
+
+
+def find_variable(store: RunStore, name: str) -> StoredVariable | None:
+    """Return a variable, None when there is none."""
+    from orchestra_nb.store.variable_store import VariableStore
+
+    return VariableStore(store.database).find(check_name(name, "variable"))
+
+
+def get_variable(store: RunStore, name: str) -> StoredVariable:
+    """Return a variable.
+
+    Raises
+    ------
+    VariableNotFound
+        There is none of this name.
+    """
+    found = find_variable(store, name)
+    if found is None:
+        raise VariableNotFound(f"No variable {name!r}. `orchestra variables ls` lists them.")
+    return found
+
+
+def set_variable(
+    store: RunStore, name: str, value: object, *, tags: Sequence[str], may_overwrite: bool, now: datetime
+) -> StoredVariable:
+    """Set a variable and return it.
+
+    Raises
+    ------
+    InvalidInput
+        The name is none, or the value is no JSON.
+    NameTaken
+        There is one of this name, and it may not be overwritten.
+    """
+    from orchestra_nb.store.variable_store import VariableStore
+
+    check_name(name, "variable")
+    to_json_text(value, f"The value of variable {name!r}")
+    return VariableStore(store.database).set(name, value, tags, now, may_overwrite=may_overwrite)
+
+
+def unset_variable(store: RunStore, name: str) -> bool:
+    """Delete a variable; False when there is none."""
+    from orchestra_nb.store.variable_store import VariableStore
+
+    return VariableStore(store.database).delete(check_name(name, "variable"))
+
+
+def list_secrets(store: RunStore) -> list[StoredSecret]:
+    """Return all secrets by name, without their values."""
+    from orchestra_nb.store.secret_store import SecretStore
+
+    return SecretStore(store.database).list_secrets()
+
+
+def get_secret(store: RunStore, name: str, key_file: Path) -> Secret:
+    """Return a secret.
+
+    Raises
+    ------
+    SecretNotFound
+        There is none of this name.
+    SecretUnreadable
+        It was encrypted with another key.
+    """
+    from orchestra_nb.store.secret_key import load_secret_key
+    from orchestra_nb.store.secret_store import SecretStore
+
+    return SecretStore(store.database, load_secret_key(key_file)).get(check_name(name, "secret"))
+
+
+def set_secret(store: RunStore, name: str, secret: Secret, key_file: Path, now: datetime) -> bool:
+    """Set a secret; False when one of this name was replaced. The first one makes the key."""
+    from orchestra_nb.store.secret_key import load_secret_key
+    from orchestra_nb.store.secret_store import SecretStore
+
+    return SecretStore(store.database, load_secret_key(key_file)).set(check_name(name, "secret"), secret, now)
+
+
+def unset_secret(store: RunStore, name: str) -> None:
+    """Delete a secret.
+
+    Raises
+    ------
+    SecretNotFound
+        There is none of this name.
+    """
+    from orchestra_nb.store.secret_store import SecretStore
+
+    if not SecretStore(store.database).delete(check_name(name, "secret")):
+        raise SecretNotFound(f"No secret {name!r}. `orchestra secrets ls` lists them.")

@@ -1,0 +1,47 @@
+"""Events that users emit, as they are kept, in the order of their arrival."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import insert, select
+
+from orchestra_nb.model.custom_events import CustomEvent
+from orchestra_nb.store.database import Database
+from orchestra_nb.store.tables import custom_events
+
+
+class CustomEventStore:
+    """The users' events of a store. All methods may be called from any thread, and by several processes at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, event: CustomEvent) -> bool:
+        """Keep an event; False when one with its id is there already."""
+        with self._database.write() as connection:
+            same = select(custom_events.c.sequence).where(custom_events.c.event_id == event.event_id)
+            if connection.execute(same).first() is not None:
+                return False
+            values = msgspec.structs.asdict(event) | {"related": list(event.related)}
+            connection.execute(insert(custom_events).values(values))
+            return True
+
+    def list_events(
+        self, *, after: int = 0, event: str | None = None, run_id: str | None = None, limit: int = 1000
+    ) -> list[tuple[int, CustomEvent]]:
+        """Return (sequence, event) behind a sequence number, in order; None for all names, or all runs."""
+        query = select(custom_events).where(custom_events.c.sequence > after)
+        if event is not None:
+            query = query.where(custom_events.c.event == event)
+        if run_id is not None:
+            query = query.where(custom_events.c.run_id == run_id)
+        with self._database.connect() as connection:
+            rows = connection.execute(query.order_by(custom_events.c.sequence).limit(limit)).mappings()
+            names = CustomEvent.__struct_fields__
+            return [
+                (
+                    row["sequence"],
+                    CustomEvent(**{name: row[name] for name in names} | {"related": tuple(row["related"])}),
+                )
+                for row in rows
+            ]

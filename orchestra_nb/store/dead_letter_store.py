@@ -1,0 +1,104 @@
+"""Dead letters, as they are kept: each is decided about once. They come in by the event ``DeadLetterAdded``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import RowMapping, or_, select, update
+
+from orchestra_nb.errors import Conflict, DeadLetterNotFound
+from orchestra_nb.model.dead_letters import DeadLetter, LetterState
+from orchestra_nb.model.states import State
+from orchestra_nb.store.database import Database
+from orchestra_nb.store.stored_records import error_of_value, error_to_value, short_message
+from orchestra_nb.store.tables import dead_letters
+
+
+class DeadLetterStore:
+    """The dead letters of a store. All methods may be called from any thread, and by several processes at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, id_: str) -> DeadLetter:
+        """Return the letter with this id, or the newest of the task run or run with this id.
+
+        Raises
+        ------
+        DeadLetterNotFound
+            There is none.
+        """
+        of_whole_run = (dead_letters.c.run_id == id_) & dead_letters.c.task_run_id.is_(None)
+        query = (
+            select(dead_letters)
+            .where(or_(dead_letters.c.letter_id == id_, dead_letters.c.task_run_id == id_, of_whole_run))
+            .order_by(dead_letters.c.number.desc())
+            .limit(1)
+        )
+        with self._database.connect() as connection:
+            row = connection.execute(query).mappings().first()
+        if row is None:
+            raise DeadLetterNotFound(f"No dead letter {id_!r}. `orchestra dead-letters ls` lists them.")
+        return _letter_of_row(row)
+
+    def list_letters(
+        self, *, state: LetterState | None = LetterState.OPEN, run_id: str | None = None, limit: int = 50
+    ) -> list[DeadLetter]:
+        """Return letters, the newest first; None for those in all states, or of all runs."""
+        query = select(dead_letters).order_by(dead_letters.c.number.desc()).limit(limit)
+        if state is not None:
+            query = query.where(dead_letters.c.state == state.value)
+        if run_id is not None:
+            query = query.where(dead_letters.c.run_id == run_id)
+        with self._database.connect() as connection:
+            return [_letter_of_row(row) for row in connection.execute(query).mappings()]
+
+    def close(self, letter_id: str, state: LetterState, actor: str, at: datetime, note: str = "") -> DeadLetter:
+        """Write what was decided about an open letter, and return it. Of several who decide at once one succeeds.
+
+        Raises
+        ------
+        DeadLetterNotFound
+            There is none of this id.
+        Conflict
+            Somebody has decided about it before.
+        """
+        same = dead_letters.c.letter_id == letter_id
+        decision = (
+            update(dead_letters)
+            .where(same, dead_letters.c.state == LetterState.OPEN.value)
+            .values(state=state.value, closed_at=at, closed_by=actor, note=short_message(note))
+        )
+        with self._database.write() as connection:
+            is_decided = connection.execute(decision).rowcount == 1
+        letter = self.get(letter_id)
+        if not is_decided:
+            raise Conflict(
+                f"The dead letter {letter.letter_id} was {letter.state.value.lower()} by {letter.closed_by} at "
+                f"{letter.closed_at:%Y-%m-%d %H:%M:%S} UTC. Each is decided about once."
+            )
+        return letter
+
+
+def letter_to_row(letter: DeadLetter) -> dict[str, object]:
+    """Return the row of a letter."""
+    return msgspec.structs.asdict(letter) | {
+        "letter_id": letter.letter_id,
+        "ended_as": letter.ended_as.value,
+        "state": letter.state.value,
+        "message": short_message(letter.message),
+        "error": error_to_value(letter.error),
+    }
+
+
+def _letter_of_row(row: RowMapping) -> DeadLetter:
+    fields = {name: row[name] for name in DeadLetter.__struct_fields__}
+    return DeadLetter(
+        **fields
+        | {
+            "ended_as": State(row["ended_as"]),
+            "state": LetterState(row["state"]),
+            "error": error_of_value(row["error"]),
+        }
+    )
