@@ -26,7 +26,7 @@ from orchestra_nb.engine.function_call import (
     unquoted,
 )
 from orchestra_nb.engine.futures import TaskFuture
-from orchestra_nb.engine.printed_lines import printing_to
+from orchestra_nb.engine.printed_lines import printing_to, printing_unlogged
 from orchestra_nb.engine.returned_values import LiveReturn, info_of
 from orchestra_nb.engine.run_context import TaskRunContext, entered, task_run_context
 from orchestra_nb.engine.run_hooks import call_hooks
@@ -167,8 +167,8 @@ class _Call:
     def succeed(self, value: Any, context: TaskRunContext, is_cached: bool = False) -> AttemptResult:
         """Return the result of an attempt whose function returned."""
         if isinstance(value, RunState):
-            ours = model_state_of(value)
-            if ours is not State.COMPLETED:
+            if not value.is_completed():
+                ours = model_state_of(value)
                 end = ours if ours in (State.CANCELLED, State.TIMED_OUT) else State.FAILED
                 return self.fail(value.exception(), context, end, value.message)
             self.ended.returned = value
@@ -424,7 +424,8 @@ def _own_words(call: _Call, context: TaskRunContext) -> Iterator[None]:
             with printing_to(context.attempt_context, is_logged=True):
                 yield
         else:
-            yield
+            with printing_unlogged():
+                yield
 
 
 def _resolve(

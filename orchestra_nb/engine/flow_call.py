@@ -151,9 +151,9 @@ class _FlowCall:
     def succeed(self, state: RunState[Any], started_at: datetime) -> AttemptResult:
         """Return the result of an attempt whose body returned."""
         self.state = state
-        ours = model_state_of(state)
-        if ours is State.COMPLETED:
+        if state.is_completed():
             return AttemptResult(self._outcome(State.COMPLETED, started_at))
+        ours = model_state_of(state)
         info = ErrorInfo(type=state.name, message=(state.message or "")[:2000])
         end = ours if ours in (State.FAILED, State.CANCELLED, State.TIMED_OUT) else State.FAILED
         return AttemptResult(self._outcome(end, started_at, error=info))

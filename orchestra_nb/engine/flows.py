@@ -126,7 +126,9 @@ class Flow(Generic[Parameters, Result]):
     @overload
     def __call__(self, *args: Any, return_state: bool, **kwargs: Any) -> State[Any]: ...
 
-    def __call__(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
+    def __call__(  # type: ignore[misc]  # a function's own parameters of these names cannot be told apart
+        self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any
+    ) -> Any:
         """Run the flow here, and return what the function returns (a coroutine, if it is async).
 
         Parameters

@@ -117,7 +117,7 @@ class FunctionCallee:
         except BaseException as error:
             return self._failed(error, run_context, may_retry=may_repeat(self.retry_condition, error, run_context))
         if isinstance(value, RunState):
-            if model_state_of(value) is not State.COMPLETED:
+            if not value.is_completed():
                 return self._end_as_returned(value, run_context)
             value = value.data
         try:

@@ -134,7 +134,9 @@ def exception_of(outcome: Outcome, name: str = "") -> BaseException:
 
         text = f"{outcome.error.type}: {outcome.error.message}" if outcome.error is not None else ""
         error = state_of(outcome.state, f"Task {name}: {text}" if name else text).exception()
-    if outcome.error is not None and outcome.error.traceback and error.__cause__ is None:
+    # where Dask's own library for it is loaded on both sides, the exception has brought its traceback along
+    has_trace = error.__traceback__ is not None or error.__cause__ is not None
+    if outcome.error is not None and outcome.error.traceback and not has_trace:
         error.__cause__ = WorkerTraceback(outcome.worker or "a worker", outcome.error.traceback)
     return error
 

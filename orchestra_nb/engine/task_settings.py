@@ -144,7 +144,11 @@ def hooks_of(what: str, option: str, hooks: Iterable[Callable[..., Any]] | None)
 
 def description_of(function: Callable[..., Any], description: str | None) -> str | None:
     """Return the description that was given, or the function's docstring."""
-    return description if description is not None else inspect.getdoc(function)
+    if description is not None:
+        return description
+    # not inspect.getdoc: for a method it would look into the class, whose attribute is the task that is being made
+    text = getattr(function, "__doc__", None)
+    return inspect.cleandoc(text) if isinstance(text, str) else None
 
 
 def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:

@@ -178,7 +178,9 @@ class Task(Generic[Parameters, Result]):
     @overload
     def __call__(self, *args: Any, wait_for: Any, **kwargs: Any) -> Any: ...
 
-    def __call__(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
+    def __call__(  # type: ignore[misc]  # a function's own parameters of these names cannot be told apart
+        self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any
+    ) -> Any:
         """Run the task here, and return what the function returns (a coroutine, if it is async).
 
         Parameters
@@ -224,8 +226,7 @@ class Task(Generic[Parameters, Result]):
 
     def delay(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> TaskFuture[Result]:
         """Do what :meth:`submit` does, with nothing but the function's own arguments."""
-        future: TaskFuture[Result] = self.submit(*args, **kwargs)
-        return future
+        return self.apply_async(args, kwargs)
 
     def apply_async(
         self, args: tuple[Any, ...] | None = None, kwargs: Mapping[str, Any] | None = None, wait_for: Any = None
