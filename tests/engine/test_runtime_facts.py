@@ -60,7 +60,8 @@ def test_a_task_knows_its_own_run_and_that_of_its_flow(is_submitted: bool) -> No
     of_flow, (seen_by_task, of_task) = asking("EU")
 
     assert seen_by_task == of_flow
-    assert of_flow["id"] and of_flow["name"]
+    assert of_flow["id"]
+    assert of_flow["name"]
     assert {**of_flow, "id": "", "name": ""} == {
         "id": "",
         "name": "",
