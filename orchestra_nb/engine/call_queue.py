@@ -82,6 +82,11 @@ class CallQueue:
         if known := self._families.get(family):
             known.on_their_way = max(0, known.on_their_way - 1)
 
+    def is_measured(self, family: Hashable) -> bool:
+        """Tell whether it is known how long the calls of a family take."""
+        known = self._families.get(family)
+        return known is not None and known.seconds is not None
+
     def learn(self, family: Hashable, seconds: Sequence[float]) -> None:
         """Note how long some calls took."""
         known = self._families.get(family)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestra_nb.engine.attempts import PackedResult
 from orchestra_nb.engine.call_body import CallBody
-from orchestra_nb.engine.call_chunk import ChunkCall, ChunkTicket
+from orchestra_nb.engine.call_chunk import HAND_BACK_SECONDS, ChunkCall, ChunkTicket
 from orchestra_nb.engine.call_queue import CallQueue
 from orchestra_nb.engine.chunk_ledger import ChunkLoss
 from orchestra_nb.engine.event_batch import Entry
@@ -159,6 +159,18 @@ class ChunkedCalls:
             self._owner.spawn(self._stop_on_cluster(call.chunk.connection))
         self._stops.append((call, state, grace_seconds))
 
+    def refresh(self) -> None:
+        """Look now and then whether the cluster has grown, and whether the first calls of a family take long."""
+        if not len(self._queue) or self._connection is None:
+            return
+        now = time.time()
+        for chunk in self._chunks.values():
+            began_at = max((call.began_at or now for call in self._calls_of(chunk)), default=now)
+            if now - began_at > HAND_BACK_SECONDS and not self._queue.is_measured(chunk.family):
+                self._queue.learn(chunk.family, [now - began_at])
+        self._owner.spawn(self._connection.look())
+        self._send_soon()
+
     # --- what the cluster tells
 
     def take_entry(self, entry: Entry) -> None:
@@ -227,8 +239,6 @@ class ChunkedCalls:
             return
         for family, keys in self._queue.take(connection.threads):
             self._send_chunk(family, [self._calls[key] for key in keys], connection)
-        if len(self._queue):
-            self._owner.spawn(connection.look())
 
     def _send_chunk(self, family: Hashable, calls: Sequence[Call], connection: DaskConnection) -> None:
         chunk = Chunk(f"{self._prefix}-{next(self._numbers)}", family, list(calls), len(calls), connection)

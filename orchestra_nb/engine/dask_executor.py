@@ -267,6 +267,7 @@ class DaskExecutor:
     async def _watch(self, connection: DaskConnection) -> None:
         while connection.is_alive and connection is self._connection:
             await asyncio.sleep(_WATCH_SECONDS)
+            self._calls.refresh()
         self.lose_connection(connection)
 
     def lose_connection(self, connection: DaskConnection) -> None:

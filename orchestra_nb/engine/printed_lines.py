@@ -85,6 +85,12 @@ class _Stream(io.TextIOBase):
         return getattr(self.real, name)
 
 
+def real_stream(name: str) -> TextIO | None:
+    """Return ``"stdout"`` or ``"stderr"`` as it is without the tasks' stand-in: for what is said about a run."""
+    stream = getattr(sys, name)
+    return stream.real if type(stream) is _Stream else stream
+
+
 @contextmanager
 def printing_to(context: AttemptContext, is_logged: bool) -> Iterator[None]:
     """Send what is printed inside, in this context, to the driver: as log lines, or as output."""

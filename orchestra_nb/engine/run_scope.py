@@ -39,6 +39,7 @@ class RunScope:
     flow_context: FlowRunContext | None = None
     #: the run, where it exists for this call alone
     own_run: OwnRun | None = None
+    _flow_runner: FlowRunner | None = None
 
     @property
     def run_id(self) -> str:
@@ -53,8 +54,10 @@ class RunScope:
 
     @property
     def flow_runner(self) -> FlowRunner:
-        """The loop that runs submitted tasks."""
-        return self.driver.flow_runner(self.task_runner)
+        """The loop that runs submitted tasks; looked up once, since that reads the settings."""
+        if self._flow_runner is None:
+            self._flow_runner = self.driver.flow_runner(self.task_runner)
+        return self._flow_runner
 
     def number_of(self, task_name: str) -> int:
         """Return how many runs of this task came before in the run."""

@@ -71,6 +71,8 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
         self._half_lost_workers: dict[str, asyncio.Event] = {}
         self._worker_names: dict[str, str] = {}
         self._saved: set[str] = set()
+        self._holds = 0
+        self._had_manager = False
         self._background: set[asyncio.Task[None]] = set()
 
     async def start(self, scheduler: Scheduler) -> None:
@@ -337,14 +339,31 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
         As far as it goes: a worker whose interpreter is held cannot give anything away.
         """
         await asyncio.sleep(delay_seconds)
-        while is_running() and (state := self._scheduler.workers.get(address)) is not None:
-            keys = [task.key for task in state.has_what if len(task.who_has or ()) == 1]
-            others = [other for other in self._scheduler.workers if other != address]
-            if keys and others:
-                await self._scheduler.replicate(
-                    keys=keys, workers=others, n=1, delete=False, stimulus_id=f"orchestra-save-{time.time()}"
-                )
-            await asyncio.sleep(_SAVE_AFTER_SECONDS)
+        self._hold_copies(1)
+        try:
+            while is_running() and (state := self._scheduler.workers.get(address)) is not None:
+                keys = [task.key for task in state.has_what if len(task.who_has or ()) == 1]
+                others = [other for other in self._scheduler.workers if other != address]
+                if keys and others:
+                    await self._scheduler.replicate(
+                        keys=keys, workers=others, n=1, delete=False, stimulus_id=f"orchestra-save-{time.time()}"
+                    )
+                await asyncio.sleep(_SAVE_AFTER_SECONDS)
+        finally:
+            self._hold_copies(-1)
+
+    def _hold_copies(self, change: int) -> None:
+        """Keep Dask's memory manager, every 2 s, from dropping one of two copies: it may choose the saved one."""
+        manager = self._scheduler.extensions.get("amm")
+        if manager is None:
+            return
+        if self._holds == 0:
+            self._had_manager = bool(manager.running)
+        self._holds += change
+        if self._had_manager and self._holds == 0:
+            manager.start()
+        elif self._holds:
+            manager.stop()
 
     async def _restart_later(self, address: str, key: str, grace_seconds: float) -> None:
         """End a foreign worker that did not give way: by its nanny, or else by leaving it out of the cluster."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.printed_lines import real_stream
 from orchestra_nb.engine.task_runners import TaskRunner, task_runner_of_settings
 from orchestra_nb.model.events import EventSink
 from orchestra_nb.model.outcomes import Outcome
@@ -153,7 +153,8 @@ class ConsoleListener:
         """Print what a task printed."""
         for output in outputs:
             if output.get("output_type") == "stream":
-                _write(sys.stderr if output.get("name") == "stderr" else sys.stdout, str(output.get("text", "")))
+                name = "stderr" if output.get("name") == "stderr" else "stdout"
+                _write(real_stream(name), str(output.get("text", "")))
 
     def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
         """Show log lines with the task's name."""
@@ -173,7 +174,7 @@ class ConsoleListener:
 def say(line: str, level: int) -> None:
     """Write a line to standard error, as a log line looks."""
     now = datetime.now().astimezone()
-    _write(sys.stderr, f"{now:%H:%M:%S} | {logging.getLevelName(level):<7} | {line}\n")
+    _write(real_stream("stderr"), f"{now:%H:%M:%S} | {logging.getLevelName(level):<7} | {line}\n")
 
 
 def _write(stream: TextIO | None, text: str) -> None:

@@ -103,3 +103,12 @@ def test_a_task_cell_and_a_flow_share_a_notebook(kernel: NotebookKernel) -> None
     cell = kernel.run("@flow\ndef use(x):\n    return inc.submit(x).result()\n\nprint(use(made))")
 
     assert (cell.error, cell.output.strip()) == (None, "21")
+
+
+def test_what_a_flow_prints_becomes_lines_of_its_log_where_it_says_so(kernel: NotebookKernel, store: RunStore) -> None:
+    cell = kernel.run("@flow(log_prints=True)\ndef chatty():\n    print('said aloud')\n    inc(1)\n\nchatty()")
+
+    assert cell.error is None
+    kernel.wait_until(lambda: "said aloud" in cell.streams.get("stderr", ""))
+    run = store.list_runs(kind=RunKind.FLOW, flow_name="chatty")[0]
+    assert [line.message for _, line in store.log_lines(run.run_id)] == ["said aloud"]
