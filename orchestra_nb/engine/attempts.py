@@ -43,12 +43,15 @@ class AttemptTicket:
         The Dask client of the driver, to which news are sent.
     upstream
         (task run id, attempt key) of each upstream, in the order of the results that are passed.
+    attempt
+        Its number, from 1.
     """
 
     key: str
     client: str
     timeout_seconds: float | None
     upstream: tuple[tuple[str, str], ...] = ()
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)

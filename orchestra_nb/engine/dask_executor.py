@@ -320,6 +320,7 @@ class DaskExecutor:
                 connection.client_id,
                 request.timeout_seconds,
                 tuple((task_run_id, key) for task_run_id, (key, _) in request.upstream.items()),
+                request.attempt,
             )
             problem = await connection.why_impossible(request)
             if problem is not None:

@@ -15,7 +15,7 @@ from typing import Any
 from distributed.protocol.serialize import Serialize  # noqa: TID253
 
 from orchestra_nb.engine.attempts import AttemptTicket, NotRun, label_of_worker, select_groups
-from orchestra_nb.engine.call_chunk import ChunkRun, ChunkTicket
+from orchestra_nb.engine.call_chunk import ChunkCall, ChunkRun, ChunkTicket
 from orchestra_nb.engine.event_batch import EventBatch
 from orchestra_nb.engine.executors import AttemptContext, AttemptResult
 from orchestra_nb.engine.sentinel_records import SentinelRecords
@@ -90,7 +90,7 @@ class WorkerHost:
 
     def context(self, ticket: AttemptTicket) -> AttemptContext:
         """Return what the body may use."""
-        return WorkerContext(self.worker_name, ticket.client, ticket.key, self._batch, self.questions)
+        return WorkerContext(self.worker_name, ticket.client, ticket.key, ticket.attempt, self._batch, self.questions)
 
     def tell_end(self, ticket: AttemptTicket, packed: bytes | None, is_whole: bool) -> None:
         """Send the end to the ledger and to the driver, after all that was shown."""
@@ -155,9 +155,9 @@ class WorkerHost:
         else:
             self.records.end(f"{run.ticket.chunk}#{number}")
 
-    def call_context(self, ticket: ChunkTicket, key: str) -> AttemptContext:
+    def call_context(self, ticket: ChunkTicket, call: ChunkCall) -> AttemptContext:
         """Return what the call may use."""
-        return WorkerContext(self.worker_name, ticket.client, key, self._batch, self.questions)
+        return WorkerContext(self.worker_name, ticket.client, call.key, call.attempt, self._batch, self.questions)
 
     def tell_call_end(
         self, ticket: ChunkTicket, number: int, packed: bytes | None, stored: tuple[str, AttemptResult] | None
