@@ -19,6 +19,7 @@ from typing import Protocol
 import msgspec
 
 from orchestra_nb.engine.executors import AttemptBody, AttemptContext, AttemptResult
+from orchestra_nb.engine.packed_results import pack_result, unpack_result
 from orchestra_nb.engine.stop_switch import StopSwitch
 from orchestra_nb.errors import StopTask
 from orchestra_nb.model.outcomes import Outcome
@@ -91,8 +92,7 @@ class PackedResult:
 
     def unpack(self) -> AttemptResult:
         """Return the result."""
-        result: AttemptResult = pickle.loads(self.data)
-        return result
+        return unpack_result(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ def pack_for_driver(result: AttemptResult) -> tuple[AttemptResult, bytes | None,
     is_whole = _size_of_groups(result) <= EMBEDDED_BYTES
     sent = result if is_whole else AttemptResult(result.outcome, (None,) * len(result.groups))
     try:
-        packed = pickle.dumps(sent, protocol=5)
+        packed = pack_result(sent)
     except Exception as error:
         reason = f"Its result cannot be stored: {type(error).__name__}: {error}"[:_MESSAGE_LIMIT]
         outcome = msgspec.structs.replace(
@@ -265,7 +265,7 @@ def pack_for_driver(result: AttemptResult) -> tuple[AttemptResult, bytes | None,
             error=ErrorInfo(type="ValueNotPortable", message=reason),
         )
         result, is_whole = AttemptResult(outcome), True
-        packed = pickle.dumps(result, protocol=5)
+        packed = pack_result(result)
     return result, packed if len(packed) <= _SENT_BYTES else None, is_whole
 
 
