@@ -11,6 +11,7 @@ import importlib
 import logging
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -433,6 +434,7 @@ async def _connect(address: str, security: Any | None) -> Any:
             "Or choose another cluster: `%orchestra cluster local`, or the setting ORCHESTRA_CLUSTER."
         ) from error
     client.scheduler_comm.interval = SEND_INTERVAL_SECONDS
+    client.scheduler_comm.recent_message_log = deque(maxlen=0)  # for debugging Dask: it keeps the last 1,000 messages
     return client
 
 
