@@ -22,7 +22,7 @@ from orchestra_nb.version import __version__
 #: Name of a command to (where it is, what it does), in the order of the help.
 _COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("orchestra_nb.cli.run:run", "Run a notebook with parameters."),
-    "runs": ("orchestra_nb.cli.runs:runs", "List runs, show one, read its logs, cancel it."),
+    "runs": ("orchestra_nb.cli.runs:runs", "List runs, show one, read its logs, cancel, resume or retry it."),
     "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),
     "doctor": ("orchestra_nb.cli.doctor:doctor", "Check this installation and say how to mend it."),
 }

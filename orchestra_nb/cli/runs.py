@@ -1,8 +1,7 @@
-"""``orchestra runs``: list runs, show one, read its logs, cancel it."""
+"""``orchestra runs``: list runs, show one, read its logs, cancel it, resume it, run it again."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,6 +11,8 @@ import click
 import msgspec
 
 from orchestra_nb.cli.json_output import print_json
+from orchestra_nb.cli.opened_store import opened_store
+from orchestra_nb.cli.run_resumption import resume
 from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable, state_text, took
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, error_of
@@ -30,10 +31,13 @@ _run_argument = click.argument("run")
 
 @click.group()
 def runs() -> None:
-    """List runs, show one, read its logs, cancel it.
+    """List runs, show one, read its logs, cancel it, resume it, run it again.
 
     RUN is a run's id, or its name, which means the newest run of that name.
     """
+
+
+runs.add_command(resume)
 
 
 @runs.command()
@@ -45,7 +49,7 @@ def runs() -> None:
 def ls(states: tuple[str, ...], limit: int, as_json: bool) -> None:
     """List runs, the newest first."""
     words = [word for text in states for word in text.split(",") if word.strip()]
-    with _open_store() as store:
+    with opened_store() as store:
         page = operations.list_runs(store, limit=limit, states=words)
     if as_json:
         print_json({"runs": [_summary_document(run) for run in page.runs]})
@@ -66,7 +70,7 @@ def ls(states: tuple[str, ...], limit: int, as_json: bool) -> None:
 @_as_json_option
 def show(run: str, as_json: bool) -> None:
     """Show a run, its tasks and its cells."""
-    with _open_store() as store:
+    with opened_store() as store:
         details = operations.show_run(store, run)
     if as_json:
         print_json(_details_document(details))
@@ -84,7 +88,7 @@ def logs(run: str, task: str | None, follow: bool, as_json: bool) -> None:
 
     With --json one JSON object a line.
     """
-    with _open_store(is_lasting=follow) as store:
+    with opened_store(is_lasting=follow) as store:
         found = operations.find_run(store, run)
         names = _TaskNames(store, found.run_id)
         count = 0
@@ -108,7 +112,7 @@ def cancel(run: str, task: str | None, as_json: bool) -> None:
     """Ask a run to stop."""
     import getpass
 
-    with _open_store() as store:
+    with opened_store() as store:
         actor = f"command line of {getpass.getuser()}"
         found = operations.cancel_run(store, run, task=task, actor=actor, now=datetime.now(UTC))
     if as_json:
@@ -116,21 +120,6 @@ def cancel(run: str, task: str | None, as_json: bool) -> None:
     else:
         what = f"Task {task} of run {found.name}" if task else f"Run {found.name}"
         click.echo(f"{what} was asked to stop. `orchestra runs show {found.name}` tells its state.")
-
-
-@contextlib.contextmanager
-def _open_store(is_lasting: bool = False) -> Iterator[RunStore]:
-    """Open the configured store for one command; a lasting one also looks for lost runs meanwhile."""
-    from orchestra_nb.operations.opening import Sweeper, close_store, open_store
-    from orchestra_nb.settings import load_settings
-
-    settings = load_settings()
-    store = open_store(settings)
-    with contextlib.ExitStack() as stack:
-        stack.callback(close_store, store)
-        if is_lasting:
-            stack.callback(Sweeper(store, settings.sweep_seconds).close)
-        yield store
 
 
 def _log_pages(store: RunStore, run_id: str, task: str | None, follow: bool) -> Iterator[LogPage]:

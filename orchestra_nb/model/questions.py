@@ -13,6 +13,7 @@ import msgspec
 
 from orchestra_nb import errors
 from orchestra_nb.errors import OrchestraError
+from orchestra_nb.model.result_reference import ResultReference
 
 
 class Asker(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,6 +233,93 @@ class InputAnswer(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field
     value_json: str | None = None
 
 
+class ResumeRun(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Answers what a paused run waits for: :class:`DoneAnswer`.
+
+    Parameters
+    ----------
+    run
+        Id or name.
+    value_json
+        The answer; None when the run only asks to go on.
+    """
+
+    run: str
+    value_json: str | None = None
+
+
+# --- transactions: records and locks of keys
+
+
+class ClaimKey(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Asks for a key's record, or for the right to write it: :class:`KeyAnswer`. Asking again renews the right.
+
+    Parameters
+    ----------
+    holder
+        Names whoever asks: the same name is the same attempt.
+    may_overwrite
+        Whether a record that is there does not count.
+    """
+
+    key: str
+    holder: str
+    lease_seconds: float
+    may_overwrite: bool = False
+
+
+class FindKey(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Asks for a key's record: :class:`KeyAnswer`."""
+
+    key: str
+
+
+class PutKey(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Writes a key's record, and ends the holder's right: :class:`DoneAnswer`.
+
+    Parameters
+    ----------
+    name
+        Of what made it, for people.
+    """
+
+    key: str
+    name: str
+    reference: ResultReference
+    holder: str | None = None
+
+
+class RenewKey(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Renews the right to write a key's record: :class:`DoneAnswer` says whether the holder still has it."""
+
+    key: str
+    holder: str
+    lease_seconds: float
+
+
+class ReleaseKey(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Gives the right to write a key's record back: :class:`DoneAnswer` says whether there was one."""
+
+    key: str
+    holder: str
+
+
+class KeyAnswer(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """What a key has: a record; or else, for who claimed it, the right to write one; or who has that right.
+
+    Parameters
+    ----------
+    reference
+        The record, None while there is none.
+    busy_holder
+        Who writes it now.
+    """
+
+    reference: ResultReference | None = None
+    is_claimed: bool = False
+    busy_holder: str | None = None
+
+
 # --- answers that several questions have
 
 
@@ -269,10 +357,24 @@ Question = (
     | RecordMaterialization
     | EmitEvent
     | AskForInput
+    | ResumeRun
+    | ClaimKey
+    | FindKey
+    | PutKey
+    | RenewKey
+    | ReleaseKey
 )
 
 Answer = (
-    VariableAnswer | SecretAnswer | SlotsAcquired | SlotsRefused | InputAnswer | DoneAnswer | IdAnswer | AnswerError
+    VariableAnswer
+    | SecretAnswer
+    | SlotsAcquired
+    | SlotsRefused
+    | InputAnswer
+    | KeyAnswer
+    | DoneAnswer
+    | IdAnswer
+    | AnswerError
 )
 
 

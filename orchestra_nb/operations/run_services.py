@@ -29,18 +29,24 @@ from orchestra_nb.model.questions import (
     AnswerError,
     Asker,
     AskForInput,
+    ClaimKey,
     CreateArtifact,
     DeleteVariable,
     DoneAnswer,
     EmitEvent,
+    FindKey,
     GetSecret,
     GetVariable,
     IdAnswer,
     InputAnswer,
+    PutKey,
     Question,
     RecordMaterialization,
+    ReleaseKey,
     ReleaseSlots,
+    RenewKey,
     RenewSlots,
+    ResumeRun,
     SecretAnswer,
     SetSecret,
     SetVariable,
@@ -54,6 +60,7 @@ from orchestra_nb.model.questions import (
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.operations import shared_variables
+from orchestra_nb.operations.key_records import answer_about_key
 from orchestra_nb.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -144,6 +151,10 @@ class RunServices:
                 return self._keep_event(question, asker)
             case AskForInput():
                 return self._ask_people(question, asker)
+            case ResumeRun():
+                return self._resume(question, asker)
+            case ClaimKey() | FindKey() | PutKey() | RenewKey() | ReleaseKey():
+                return answer_about_key(self._store(), question, self._now())
 
     def _answer_variable(self, question: GetVariable | SetVariable | DeleteVariable) -> Answer:
         store = self._store()
@@ -284,6 +295,14 @@ class RunServices:
         if found.answered_at is None:
             return InputAnswer(is_given=False)
         return InputAnswer(is_given=True, value_json=to_json_text(found.value, f"The input {question.key!r}"))
+
+    def _resume(self, question: ResumeRun, asker: Asker) -> Answer:
+        from orchestra_nb.operations.run_resumption import give_answer
+
+        value = None if question.value_json is None else from_json_text(question.value_json)
+        actor = "code" if asker.run_id is None else f"run {asker.run_id}"
+        give_answer(self._store(), question.run, value, actor=actor, now=self._now())
+        return DoneAnswer()
 
     def _slots(self) -> SlotStore:
         from orchestra_nb.store.slot_store import SlotStore

@@ -1,0 +1,40 @@
+"""``orchestra runs resume``: answer what a paused run waits for."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import click
+
+from orchestra_nb.cli.json_output import print_json
+from orchestra_nb.cli.opened_store import actor, opened_store
+from orchestra_nb.errors import InvalidInput
+
+
+@click.command()
+@click.argument("run")
+@click.option("--input", "input_json", metavar="JSON", help="The answer. Text that is no JSON is taken as text.")
+@click.option("--key", metavar="KEY", help="Which question, when the run waits for several.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+def resume(run: str, input_json: str | None, key: str | None, as_json: bool) -> None:
+    """Let a paused run go on, with an answer where it asks for one."""
+    from orchestra_nb.operations import run_resumption
+
+    with opened_store() as store:
+        value = None if input_json is None else _value_of(input_json)
+        answered = run_resumption.give_answer(store, run, value, actor=actor(), now=datetime.now(UTC), key=key)
+    if as_json:
+        print_json({"resumed": answered.run_id, "key": answered.key})
+    else:
+        click.echo(f"Run {run} goes on: {answered.key} is answered.")
+
+
+def _value_of(text: str) -> object:
+    """Return the JSON value of a text; a word that is no JSON is itself, so that nobody has to quote twice."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        if text.lstrip()[:1] in ("{", "[", '"'):
+            raise InvalidInput(f"--input {text!r} is no JSON. Write such as --input '{{\"rows\": 3}}'.") from None
+        return text
