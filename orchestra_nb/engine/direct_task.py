@@ -27,6 +27,7 @@ from orchestra_nb.engine.run_scope import RunScope, enter_scope
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of, state_of
 from orchestra_nb.engine.stop_switch import StopSwitch
+from orchestra_nb.engine.task_transactions import join_completed, task_transaction
 from orchestra_nb.errors import StopTask, UpstreamFailed
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, TaskRunCreated, TaskRunStateChanged, apply_to_task
@@ -101,6 +102,10 @@ class _Call:
             name=self.record.name,
             retry=self.owner.settings.retry,
         )
+
+    def has_completed(self) -> bool:
+        """Tell whether it ended well."""
+        return self.ended.state is State.COMPLETED
 
     def announce(self, change: TaskRunStateChanged) -> None:
         """Tell the world, and note how it ended."""
@@ -250,7 +255,7 @@ def call_sync(
     owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], return_state: bool, wait_for: Any
 ) -> Any:
     """Run a task of a plain function."""
-    with _begun(owner, args, kwargs, wait_for) as call:
+    with _begun(owner, args, kwargs, wait_for) as call, task_transaction(owner, call.has_completed):
         DirectCall(call.plan, call.announce, CallerContext.worker).run(lambda attempt: _attempt(call, attempt))
         return call.finish(return_state)
 
@@ -274,7 +279,7 @@ async def call_async(
     owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], return_state: bool, wait_for: Any
 ) -> Any:
     """Run a task of a coroutine function."""
-    with _begun(owner, args, kwargs, wait_for) as call:
+    with _begun(owner, args, kwargs, wait_for) as call, task_transaction(owner, call.has_completed):
 
         async def attempt(number: int) -> AttemptResult:
             started_at = datetime.now(UTC)
@@ -332,6 +337,8 @@ def call_generator(
         for _ in steps:
             break
         call.ended.interrupt = None if isinstance(call.ended.interrupt, GeneratorExit) else call.ended.interrupt
+        if call.has_completed():
+            join_completed(owner)
         if call.ended.state is State.CANCELLED and call.ended.error is None:
             call.finish(return_state=True)
             return None

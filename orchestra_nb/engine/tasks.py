@@ -32,6 +32,7 @@ from orchestra_nb.engine.task_settings import (
     timeout_of,
 )
 from orchestra_nb.engine.task_submission import CallFamily, make_submission
+from orchestra_nb.engine.task_transactions import join_submitted
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -69,6 +70,8 @@ class Task(Generic[Parameters, Result]):
         Whether what it prints becomes log lines; None: as its flow says.
     on_running, on_completion, on_failure
         Hooks, called with (task, task run, state).
+    on_commit, on_rollback
+        Hooks, called with the transaction: when it is committed, and when it is rolled back after this had completed.
     resources, priority, workers
         For the cluster: what a run takes of its worker (``{"GPU": 1}``), which runs start first, which workers may run it.
     """
@@ -91,6 +94,8 @@ class Task(Generic[Parameters, Result]):
         on_running: Iterable[Callable[..., Any]] | None = None,
         on_completion: Iterable[Callable[..., Any]] | None = None,
         on_failure: Iterable[Callable[..., Any]] | None = None,
+        on_commit: Iterable[Callable[..., Any]] | None = None,
+        on_rollback: Iterable[Callable[..., Any]] | None = None,
         resources: Mapping[str, float] | None = None,
         priority: int = 0,
         workers: str | Iterable[str] | None = None,
@@ -114,6 +119,8 @@ class Task(Generic[Parameters, Result]):
         self.on_running_hooks = list(hooks_of(what, "on_running", on_running))
         self.on_completion_hooks = list(hooks_of(what, "on_completion", on_completion))
         self.on_failure_hooks = list(hooks_of(what, "on_failure", on_failure))
+        self.on_commit_hooks = list(hooks_of(what, "on_commit", on_commit))
+        self.on_rollback_hooks = list(hooks_of(what, "on_rollback", on_rollback))
         if retry_condition_fn is not None and not callable(retry_condition_fn):
             raise InvalidOption(f"{what}: retry_condition_fn is {retry_condition_fn!r}, which cannot be called.")
         self.retry_condition_fn = retry_condition_fn
@@ -251,6 +258,16 @@ class Task(Generic[Parameters, Result]):
         self.on_failure_hooks.append(hook)
         return hook
 
+    def on_commit(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Add a hook: a decorator."""
+        self.on_commit_hooks.append(hook)
+        return hook
+
+    def on_rollback(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Add a hook: a decorator."""
+        self.on_rollback_hooks.append(hook)
+        return hook
+
     def __get__(self, instance: object, owner: type | None = None) -> Task[Any, Any]:
         """Return the task of a method, bound to its object, or to its class."""
         if isinstance(self._wrapped, staticmethod):
@@ -264,6 +281,8 @@ class Task(Generic[Parameters, Result]):
         bound.on_running_hooks = self.on_running_hooks
         bound.on_completion_hooks = self.on_completion_hooks
         bound.on_failure_hooks = self.on_failure_hooks
+        bound.on_commit_hooks = self.on_commit_hooks
+        bound.on_rollback_hooks = self.on_rollback_hooks
         return bound
 
     def __repr__(self) -> str:
@@ -316,6 +335,7 @@ class Task(Generic[Parameters, Result]):
             wait_for,
         )
         scope.flow_runner.submit(submission)
+        join_submitted(self, scope.driver, scope.flow_runner, submission.task_run.task_run_id)
         future: TaskFuture[Any] = TaskFuture(scope.flow_runner, submission.task_run.task_run_id)
         if self.on_completion_hooks or self.on_failure_hooks:
             scope.call_hooks_at_end(self, future)
