@@ -23,6 +23,7 @@ from orchestra_nb.version import __version__
 _COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("orchestra_nb.cli.run:run", "Run a notebook with parameters."),
     "runs": ("orchestra_nb.cli.runs:runs", "List runs, show one, read its logs, cancel, resume or retry it."),
+    "dead-letters": ("orchestra_nb.cli.dead_letters:dead_letters", "List what failed for good, retry or discard it."),
     "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),
     "doctor": ("orchestra_nb.cli.doctor:doctor", "Check this installation and say how to mend it."),
 }

@@ -9,6 +9,7 @@ import click
 
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import actor, opened_store
+from orchestra_nb.cli.run_retries import tell_end
 from orchestra_nb.errors import InvalidInput
 
 
@@ -17,17 +18,28 @@ from orchestra_nb.errors import InvalidInput
 @click.option("--input", "input_json", metavar="JSON", help="The answer. Text that is no JSON is taken as text.")
 @click.option("--key", metavar="KEY", help="Which question, when the run waits for several.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-def resume(run: str, input_json: str | None, key: str | None, as_json: bool) -> None:
-    """Let a paused run go on, with an answer where it asks for one."""
+def resume(run: str, input_json: str | None, key: str | None, as_json: bool) -> int:
+    """Let a paused run go on, with an answer where it asks for one.
+
+    A suspended run is run here, until it has ended.
+    """
     from orchestra_nb.operations import run_resumption
+    from orchestra_nb.operations.run_again import resume_suspended
+    from orchestra_nb.operations.runs import find_run, is_suspended
 
     with opened_store() as store:
         value = None if input_json is None else _value_of(input_json)
-        answered = run_resumption.give_answer(store, run, value, actor=actor(), now=datetime.now(UTC), key=key)
+        found = find_run(store, run)
+        suspended = is_suspended(found)
+        if not (suspended and input_json is None and run_resumption.is_answered(store, found)):
+            run_resumption.give_answer(store, found.run_id, value, actor=actor(), now=datetime.now(UTC), key=key)
+        if suspended:
+            return tell_end(resume_suspended(store, found.run_id, actor=actor()), as_json)
     if as_json:
-        print_json({"resumed": answered.run_id, "key": answered.key})
+        print_json({"resumed": found.run_id})
     else:
-        click.echo(f"Run {run} goes on: {answered.key} is answered.")
+        click.echo(f"Run {found.name} goes on.")
+    return 0
 
 
 def _value_of(text: str) -> object:

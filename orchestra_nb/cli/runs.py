@@ -13,6 +13,7 @@ import msgspec
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import opened_store
 from orchestra_nb.cli.run_resumption import resume
+from orchestra_nb.cli.run_retries import retry
 from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable, state_text, took
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, error_of
@@ -38,6 +39,7 @@ def runs() -> None:
 
 
 runs.add_command(resume)
+runs.add_command(retry)
 
 
 @runs.command()

@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.caller_stop import stoppable
+from orchestra_nb.engine.dead_flows import bury_flow
 from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.drivers import Driver, current_driver
+from orchestra_nb.engine.flow_suspension import SuspendFlow, leave_suspended
 from orchestra_nb.engine.function_call import error_info
 from orchestra_nb.engine.futures import TaskFuture
 from orchestra_nb.engine.printed_lines import printing_to
+from orchestra_nb.engine.reruns import take_continued_run
+from orchestra_nb.engine.run_codes import record_code, stop_loading
 from orchestra_nb.engine.run_context import (
     FlowRunContext,
     current_tags,
@@ -186,6 +190,8 @@ class _FlowCall:
         if end is State.CANCELLED and not state.is_cancelled():
             state = state_of(end, message)
         end_run(self.driver, self.run, end, message or self._message_of(state), datetime.now(UTC))
+        error = state.data if isinstance(state.data, BaseException) else None
+        bury_flow(self.owner, self.context, end, message or self._message_of(state), error)
         self._call_hooks(self._end_hooks(state), state)
         self.driver.finish_hooks()
         if self.run.parent_run_id is None:
@@ -193,6 +199,12 @@ class _FlowCall:
         if self.interrupt is not None:
             raise self.interrupt
         return state if return_state else state.result()
+
+    def suspend(self, signal: SuspendFlow, return_state: bool) -> Any:
+        """Leave the run for somebody to resume, when its tasks have ended."""
+        self.wait_for_tasks()
+        self.driver.forget_run(self.run.run_id)
+        return leave_suspended(self.context, signal, return_state)
 
     def _message_of(self, state: RunState[Any]) -> str:
         return "" if state.is_completed() and state.name == "Completed" else state.message or ""
@@ -213,6 +225,7 @@ class _FlowCall:
 @contextmanager
 def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) -> Iterator[_FlowCall]:
     """Make the record of a call, with its parameters resolved and validated."""
+    stop_loading()
     around = flow_run_context.get()
     task_around = task_run_context.get()
     driver = around.driver if around is not None else current_driver()
@@ -225,16 +238,19 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
     name = None
     if owner.flow_run_name is not None:
         name = make_run_name(f"Flow {owner.name!r}", owner.flow_run_name, owner.signature, bound.args, bound.kwargs)
-    run = create_run(
-        driver,
-        RunKind.FLOW,
-        owner.name,
-        name=name,
-        parameters=parameters,
-        tags=tags,
-        parent_run_id=parent_run_id,
-        parent_task_run_id=task_around.task_run_id if task_around is not None else None,
-    )
+    run = take_continued_run(driver)
+    if run is None:
+        run = create_run(
+            driver,
+            RunKind.FLOW,
+            owner.name,
+            name=name,
+            parameters=parameters,
+            tags=tags,
+            parent_run_id=parent_run_id,
+            parent_task_run_id=task_around.task_run_id if task_around is not None else None,
+        )
+        record_code(driver, run, owner, bound.arguments)
     try:
         bound.arguments.update(owner.validate(bound.arguments))
     except InvalidParameters as error:
@@ -256,7 +272,10 @@ def call_sync(owner: Flow[Any, Any], bound: inspect.BoundArguments, return_state
     """Run a flow of a plain function."""
     with _begun(owner, bound, wait_for) as call:
         call.direct = DirectCall(_plan(call), call.announce)
-        call.direct.run(lambda attempt: _attempt(call, attempt))
+        try:
+            call.direct.run(lambda attempt: _attempt(call, attempt))
+        except SuspendFlow as signal:
+            return call.suspend(signal, return_state)
         return call.finish(return_state)
 
 
@@ -270,6 +289,8 @@ def _attempt(call: _FlowCall, attempt: int) -> AttemptResult:
                 value = switch.run(lambda: call.owner.fn(*call.bound.args, **call.bound.kwargs))
                 call.wait_for_tasks()
             return call.succeed(value, started_at)
+        except SuspendFlow:
+            raise
         except StopTask as error:
             return call.stopped(switch, error, started_at)
         except KeyboardInterrupt as error:
@@ -298,6 +319,8 @@ async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, retur
                         value = await owner.fn(*bound.args, **bound.kwargs)
                         await asyncio.to_thread(call.wait_for_tasks)
                 return call.succeed(value, started_at)
+            except SuspendFlow:
+                raise
             except TimeoutError as error:
                 if not limit.expired():
                     return call.fail(error, started_at)
@@ -316,7 +339,10 @@ async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, retur
                 call.switch = None
 
         call.direct = DirectCall(_plan(call), call.announce)
-        await call.direct.run_async(attempt)
+        try:
+            await call.direct.run_async(attempt)
+        except SuspendFlow as signal:
+            return await asyncio.to_thread(call.suspend, signal, return_state)
         return await asyncio.to_thread(call.finish, return_state)
 
 

@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING
 
 from orchestra_nb.errors import Conflict, InvalidInput
 from orchestra_nb.model.run_inputs import RunInput
-from orchestra_nb.operations.run_questions import answer_input
+from orchestra_nb.model.runs import Run
+from orchestra_nb.operations.run_questions import answer_input, list_inputs
 from orchestra_nb.operations.runs import find_run
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
+
+
+def is_answered(store: RunStore, run: Run) -> bool:
+    """Tell whether a run waits for no answer any more: code has given it, and nobody has started the run since."""
+    return all(question.answered_at is not None for question in list_inputs(store, run.run_id))
 
 
 def give_answer(
