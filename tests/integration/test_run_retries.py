@@ -99,8 +99,8 @@ def test_a_failed_run_is_retried_in_place_with_its_parameters(scripts: FlowScrip
         (2, "RUNNING"),
         (2, "COMPLETED"),
     ]
-    reopened = scripts.store.state_changes(run.run_id)
-    assert [change.message for change in reopened if change.to_state is State.SCHEDULED][0].endswith(": mended it")
+    (reopened,) = [change for change in scripts.store.state_changes(run.run_id) if change.to_state is State.SCHEDULED]
+    assert reopened.message.endswith(": mended it")
     assert sorted(task.epoch for task in scripts.store.task_runs(run.run_id)) == [1, 1, 2, 2]
     assert_history_is_a_path(scripts, run.run_id)
 
