@@ -12,7 +12,7 @@ from typing import Protocol
 
 from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.model.outcomes import Outcome
-from orchestra_nb.model.runs import TaskRun
+from orchestra_nb.model.runs import LogLine, TaskRun
 from orchestra_nb.notebooks.shown_outputs import ShownOutputs
 from orchestra_nb.run_display import outputs_bundle, task_bundle
 
@@ -131,6 +131,9 @@ class CellDisplays:
             for output in outputs:
                 shown.add(output)
             self._mark(self._dirty_outputs, task_run_id)
+
+    def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
+        """Do nothing: the log of the run has them."""
 
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
         """A task run ended: its last word is said even if pieces of it were lost on the way."""

@@ -1,4 +1,4 @@
-"""The configured store, open for one command."""
+"""What most commands begin with: the configured store, and who calls."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
+
+#: The option of each command whose result scripts read.
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
 @contextlib.contextmanager
@@ -25,8 +30,8 @@ def opened_store(is_lasting: bool = False) -> Iterator[RunStore]:
         yield store
 
 
-def actor() -> str:
-    """Return who gives this command, for the history of runs."""
+def caller() -> str:
+    """Return who calls, for the history."""
     import getpass
 
     return f"command line of {getpass.getuser()}"

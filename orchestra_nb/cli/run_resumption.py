@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 import click
 
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import actor, opened_store
+from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.run_input import json_or_text
 from orchestra_nb.cli.run_retries import tell_end
-from orchestra_nb.errors import InvalidInput
 
 
 @click.command()
 @click.argument("run")
 @click.option("--input", "input_json", metavar="JSON", help="The answer. Text that is no JSON is taken as text.")
 @click.option("--key", metavar="KEY", help="Which question, when the run waits for several.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@as_json_option
 def resume(run: str, input_json: str | None, key: str | None, as_json: bool) -> int:
     """Let a paused run go on, with an answer where it asks for one.
 
@@ -28,25 +27,15 @@ def resume(run: str, input_json: str | None, key: str | None, as_json: bool) -> 
     from orchestra_nb.operations.runs import find_run, is_suspended
 
     with opened_store() as store:
-        value = None if input_json is None else _value_of(input_json)
+        value = None if input_json is None else json_or_text(input_json)
         found = find_run(store, run)
         suspended = is_suspended(found)
         if not (suspended and input_json is None and run_resumption.is_answered(store, found)):
-            run_resumption.give_answer(store, found.run_id, value, actor=actor(), now=datetime.now(UTC), key=key)
+            run_resumption.give_answer(store, found.run_id, value, actor=caller(), now=datetime.now(UTC), key=key)
         if suspended:
-            return tell_end(resume_suspended(store, found.run_id, actor=actor()), as_json)
+            return tell_end(resume_suspended(store, found.run_id, actor=caller()), as_json)
     if as_json:
         print_json({"resumed": found.run_id})
     else:
         click.echo(f"Run {found.name} goes on.")
     return 0
-
-
-def _value_of(text: str) -> object:
-    """Return the JSON value of a text; a word that is no JSON is itself, so that nobody has to quote twice."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        if text.lstrip()[:1] in ("{", "[", '"'):
-            raise InvalidInput(f"--input {text!r} is no JSON. Write such as --input '{{\"rows\": 3}}'.") from None
-        return text

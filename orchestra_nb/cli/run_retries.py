@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import actor, opened_store
+from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
 from orchestra_nb.cli.run_tables import printable, state_text
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
@@ -14,7 +14,7 @@ from orchestra_nb.model.states import State
 @click.command()
 @click.argument("run")
 @click.option("--note", default="", metavar="TEXT", help="Why, for the run's history.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@as_json_option
 def retry(run: str, note: str, as_json: bool) -> int:
     """Run a run of a flow again that failed, crashed, timed out or was cancelled, here, until it has ended.
 
@@ -23,7 +23,7 @@ def retry(run: str, note: str, as_json: bool) -> int:
     from orchestra_nb.operations.run_again import retry_run
 
     with opened_store() as store:
-        ended = retry_run(store, run, actor=actor(), note=note)
+        ended = retry_run(store, run, actor=caller(), note=note)
     return tell_end(ended, as_json)
 
 

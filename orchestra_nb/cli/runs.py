@@ -1,4 +1,4 @@
-"""``orchestra runs``: list runs, show one, read its logs, cancel it, resume it, run it again."""
+"""``orchestra runs``: list runs, show one, read its logs, cancel it, answer what it asks, run it again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import click
 import msgspec
 
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import opened_store
+from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.run_input import input_
 from orchestra_nb.cli.run_resumption import resume
 from orchestra_nb.cli.run_retries import retry
 from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable, state_text, took
@@ -26,18 +27,18 @@ if TYPE_CHECKING:
     from orchestra_nb.operations.runs import LogPage, RunDetails
     from orchestra_nb.store.run_store import RunStore
 
-_as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 _run_argument = click.argument("run")
 
 
 @click.group()
 def runs() -> None:
-    """List runs, show one, read its logs, cancel it, resume it, run it again.
+    """List runs, show one, read its logs, cancel it, answer what it asks, run it again.
 
     RUN is a run's id, or its name, which means the newest run of that name.
     """
 
 
+runs.add_command(input_)
 runs.add_command(resume)
 runs.add_command(retry)
 
@@ -47,7 +48,7 @@ runs.add_command(retry)
 @click.option(
     "--limit", type=click.IntRange(1, operations.MAX_RUNS), default=20, show_default=True, help="At most so many."
 )
-@_as_json_option
+@as_json_option
 def ls(states: tuple[str, ...], limit: int, as_json: bool) -> None:
     """List runs, the newest first."""
     words = [word for text in states for word in text.split(",") if word.strip()]
@@ -69,7 +70,7 @@ def ls(states: tuple[str, ...], limit: int, as_json: bool) -> None:
 
 @runs.command()
 @_run_argument
-@_as_json_option
+@as_json_option
 def show(run: str, as_json: bool) -> None:
     """Show a run, its tasks and its cells."""
     with opened_store() as store:
@@ -84,7 +85,7 @@ def show(run: str, as_json: bool) -> None:
 @_run_argument
 @click.option("--task", metavar="TASK", help="Only what this task logged.")
 @click.option("--follow", "-f", is_flag=True, help="Wait for more until the run has ended.")
-@_as_json_option
+@as_json_option
 def logs(run: str, task: str | None, follow: bool, as_json: bool) -> None:
     """Print what a run logged and printed.
 
@@ -109,14 +110,11 @@ def logs(run: str, task: str | None, follow: bool, as_json: bool) -> None:
 @runs.command()
 @_run_argument
 @click.option("--task", metavar="TASK", help="Only this task of the run.")
-@_as_json_option
+@as_json_option
 def cancel(run: str, task: str | None, as_json: bool) -> None:
     """Ask a run to stop."""
-    import getpass
-
     with opened_store() as store:
-        actor = f"command line of {getpass.getuser()}"
-        found = operations.cancel_run(store, run, task=task, actor=actor, now=datetime.now(UTC))
+        found = operations.cancel_run(store, run, task=task, actor=caller(), now=datetime.now(UTC))
     if as_json:
         print_json({"cancelled": found.run_id})
     else:

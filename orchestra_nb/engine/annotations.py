@@ -23,19 +23,19 @@ class BaseAnnotation(Generic[Value]):
         return type(self)(value)
 
 
-class unmapped(BaseAnnotation[Value]):  # noqa: N801  Prefect's name
+class unmapped(BaseAnnotation[Value]):
     """An argument of ``.map`` that each call gets whole, although it can be iterated."""
 
     __slots__ = ()
 
 
-class allow_failure(BaseAnnotation[Value]):  # noqa: N801  Prefect's name
+class allow_failure(BaseAnnotation[Value]):
     """A future whose task may fail: the task that takes it runs all the same, and gets the exception in its place."""
 
     __slots__ = ()
 
 
-class quote(BaseAnnotation[Value]):  # noqa: N801  Prefect's name
+class quote(BaseAnnotation[Value]):
     """An argument in which no futures are looked for: large nested data is passed on as it is."""
 
     __slots__ = ()

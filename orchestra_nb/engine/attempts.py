@@ -11,7 +11,7 @@ import os
 import pickle
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -19,6 +19,7 @@ from typing import Protocol
 import msgspec
 
 from orchestra_nb.engine.executors import AttemptBody, AttemptContext, AttemptResult
+from orchestra_nb.engine.packed_results import pack_result, unpack_result
 from orchestra_nb.engine.stop_switch import StopSwitch
 from orchestra_nb.errors import StopTask
 from orchestra_nb.model.outcomes import Outcome
@@ -42,12 +43,15 @@ class AttemptTicket:
         The Dask client of the driver, to which news are sent.
     upstream
         (task run id, attempt key) of each upstream, in the order of the results that are passed.
+    attempt
+        Its number, from 1.
     """
 
     key: str
     client: str
     timeout_seconds: float | None
     upstream: tuple[tuple[str, str], ...] = ()
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,7 @@ class PackedResult:
 
     def unpack(self) -> AttemptResult:
         """Return the result."""
-        result: AttemptResult = pickle.loads(self.data)
-        return result
+        return unpack_result(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,7 @@ def perform(
             result = _run_body(host, ticket, body, upstream, switch, started_at)
         finally:
             host.end(ticket)
-        result, packed, is_whole = _pack_for_driver(result)
+        result, packed, is_whole = pack_for_driver(result)
         host.tell_end(ticket, packed, is_whole)
         return result
     finally:
@@ -192,27 +195,31 @@ def _run_body(
     switch: StopSwitch,
     started_at: datetime,
 ) -> AttemptResult:
-    """Run user code; whatever it raises becomes an outcome."""
-
     def run() -> AttemptResult:
         results: dict[str, AttemptResult] = {}
         for (task_run_id, _), result in zip(ticket.upstream, upstream, strict=True):
             if not isinstance(result, NotRun):
                 results[task_run_id] = result.unpack() if isinstance(result, PackedResult) else result
-        result = packed_body.unpack().run(results, host.context(ticket))
-        if not isinstance(result, AttemptResult):
-            raise TypeError(f"The body of {ticket.key} returned {type(result).__name__}, not an AttemptResult.")
-        return result
+        return packed_body.unpack().run(results, host.context(ticket))
 
+    return run_user_code(run, switch, started_at, host.worker_name, ticket.key)
+
+
+def run_user_code(
+    function: Callable[[], AttemptResult], switch: StopSwitch, started_at: datetime, worker_name: str, key: str
+) -> AttemptResult:
+    """Run user code of an attempt in this thread; whatever it raises becomes an outcome."""
     try:
-        result = switch.run(run)
+        result = switch.run(function)
+        if not isinstance(result, AttemptResult):
+            raise TypeError(f"The body of {key} returned {type(result).__name__}, not an AttemptResult.")
     except BaseException as error:
         is_stop = isinstance(error, StopTask) and switch.stopped_for is not None
         outcome = Outcome(
             state=State.FAILED,
             started_at=started_at,
             ended_at=datetime.now(UTC),
-            worker=host.worker_name,
+            worker=worker_name,
             pid=os.getpid(),
             error=None if is_stop else describe_error(error),
         )
@@ -239,7 +246,7 @@ def describe_error(error: BaseException) -> ErrorInfo:
     return ErrorInfo(type=type(error).__name__, message=message[:_MESSAGE_LIMIT], traceback=trace)
 
 
-def _pack_for_driver(result: AttemptResult) -> tuple[AttemptResult, bytes | None, bool]:
+def pack_for_driver(result: AttemptResult) -> tuple[AttemptResult, bytes | None, bool]:
     """Return the result to keep, what to send of it to the driver, and whether that is all of it.
 
     A result that cannot be pickled becomes a failure here, where it can still be told, instead of in Dask's hands.
@@ -247,7 +254,7 @@ def _pack_for_driver(result: AttemptResult) -> tuple[AttemptResult, bytes | None
     is_whole = _size_of_groups(result) <= EMBEDDED_BYTES
     sent = result if is_whole else AttemptResult(result.outcome, (None,) * len(result.groups))
     try:
-        packed = pickle.dumps(sent, protocol=5)
+        packed = pack_result(sent)
     except Exception as error:
         reason = f"Its result cannot be stored: {type(error).__name__}: {error}"[:_MESSAGE_LIMIT]
         outcome = msgspec.structs.replace(
@@ -258,7 +265,7 @@ def _pack_for_driver(result: AttemptResult) -> tuple[AttemptResult, bytes | None
             error=ErrorInfo(type="ValueNotPortable", message=reason),
         )
         result, is_whole = AttemptResult(outcome), True
-        packed = pickle.dumps(result, protocol=5)
+        packed = pack_result(result)
     return result, packed if len(packed) <= _SENT_BYTES else None, is_whole
 
 

@@ -1,4 +1,4 @@
-"""Calls of one function by many attempts: the function is pickled, sent and unpickled once, each call only its arguments."""
+"""Calls of one function by many attempts: it is pickled, sent and unpickled once, each call only its arguments."""
 
 from __future__ import annotations
 

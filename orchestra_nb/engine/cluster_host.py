@@ -46,6 +46,8 @@ _SCHEDULER_CONFIG: dict[str, object] = {
     # an attempt waits for its worker while another one is free: it is moved at once
     "distributed.scheduler.work-stealing-interval": "100ms",
     "distributed.admin.tick.limit": "1h",
+    # so many messages are kept on each connection, for debugging Dask: results would be among them
+    "distributed.admin.low-level-log-length": 10,
     "distributed.admin.system-monitor.disk": False,
     "distributed.admin.system-monitor.host-cpu": False,
     "distributed.comm.retry.count": 0,
@@ -115,7 +117,8 @@ class ClusterHost:
 
     def _keep_worker(self) -> None:
         self._serial += 1
-        worker = GuardedWorker(f"worker-{self._serial}", self._folder, _log)
+        name = f"worker-{self._serial}"
+        worker = GuardedWorker(name, self._folder, _log, lambda runs: self._plugin.call_runs(name, runs))
         self._workers[worker.name] = worker
         task = asyncio.ensure_future(self._keep(worker))
         self._keepers.add(task)
@@ -127,7 +130,7 @@ class ClusterHost:
         try:
             reason = await worker.run(self._order, on_started=self._write_record)
             if self._order.done():
-                self._plugin.worker_exited(worker.name, reason, worker.exit_code)
+                self._plugin.worker_exited(worker.name, reason, worker.exit_code, worker.chunk)
         finally:
             del self._workers[worker.name]
         if self._ending.is_set():

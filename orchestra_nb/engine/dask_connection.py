@@ -11,7 +11,9 @@ import importlib
 import logging
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from distributed import Client, Future  # noqa: TID253
@@ -25,11 +27,14 @@ from orchestra_nb.engine.attempts import (
     run_attempt,
     select_groups,
 )
+from orchestra_nb.engine.call_body import SharedPart
+from orchestra_nb.engine.call_chunk import ChunkTicket, result_key, run_chunk
 from orchestra_nb.engine.clusters import THREAD_NAME, ClusterSpec
-from orchestra_nb.engine.executors import AttemptResult
+from orchestra_nb.engine.executors import AttemptRequest, AttemptResult
 from orchestra_nb.engine.local_certificates import security_of
 from orchestra_nb.engine.local_cluster import ensure_local_cluster
-from orchestra_nb.engine.scheduler_plugin import TOPIC, OrchestraSchedulerPlugin, Stop
+from orchestra_nb.engine.packed_results import pack_result
+from orchestra_nb.engine.scheduler_plugin import SEND_INTERVAL_SECONDS, TOPIC, OrchestraSchedulerPlugin, Stop, StopCalls
 from orchestra_nb.engine.worker_plugin import OrchestraWorkerPlugin
 from orchestra_nb.errors import ClusterUnavailable
 from orchestra_nb.version import __version__
@@ -41,20 +46,51 @@ _CALL_SECONDS = 30.0
 _REACH_SECONDS = 2.0
 #: Bodies above this go to a worker as data; the scheduler then does not see them.
 _SCATTER_BYTES = 1_000_000
+#: The shared part of calls above this goes to the cluster once, for all chunks; so many of them are kept there.
+_SHARED_BYTES = 100_000
+_MOST_SHARED = 64
 #: How often the workers are looked up, and up to how many of them we say which one gets an attempt.
 _LOOK_SECONDS = 1.0
 _MOST_PLACED = 64
+#: How often it is looked whether a worker that something is bound to still lives.
+_RECHECK_SECONDS = 1.0
 
 Message = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownWorker:
+    """A worker of the cluster, as the scheduler describes it."""
+
+    label: str
+    address: str
+    identity: Mapping[str, Any]
+
+    @property
+    def threads(self) -> int:
+        """How many tasks it runs at a time."""
+        return int(self.identity["nthreads"])
+
+    def is_named_in(self, workers: Sequence[str]) -> bool:
+        """Tell whether it is one of these names or addresses; none of them means all."""
+        return not workers or not {self.label, self.address, str(self.identity["name"])}.isdisjoint(workers)
+
+    def offers(self, resources: Mapping[str, float]) -> bool:
+        """Tell whether it has so much of each resource when it is idle."""
+        return all(self.identity["resources"].get(name, 0) >= amount for name, amount in resources.items())
 
 
 class DaskConnection:
     """A client of one cluster, and the cluster object where we made it."""
 
-    def __init__(self, client: Any, cluster: Any | None, description: str) -> None:
+    def __init__(self, client: Any, cluster: Any | None, description: str, *, is_local: bool = False) -> None:
         self._client = client
         self._cluster = cluster
         self.description = description
+        self._is_local = is_local
+        self._workers: dict[str, KnownWorker] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._shared: dict[str, Future[Any]] = {}
         self._slots: dict[str, int] = {}
         self._addresses: dict[str, str] = {}
         self._looked_at = float("-inf")
@@ -108,7 +144,7 @@ class DaskConnection:
                     raise
             else:
                 break
-        connection = cls(client, None, _count(len(record.workers)))
+        connection = cls(client, None, _count(len(record.workers)), is_local=True)
         connection._listen(on_message)
         return connection
 
@@ -120,39 +156,161 @@ class DaskConnection:
     async def submit(
         self,
         ticket: AttemptTicket,
-        name: str,
+        request: AttemptRequest,
         body: PackedBody,
         upstream: Sequence[Future[Any] | PackedResult],
         worker: str | None = None,
     ) -> Future[Any]:
-        """Have an attempt run once, on this worker if it can be."""
+        """Have an attempt run once, on this worker if it can be, in any case on one of those that it asks for."""
         sent: PackedBody | Future[Any] = body
         if body.size_bytes > _SCATTER_BYTES:
-            await self._client.wait_for_workers(1)
-            sent = await self._client.scatter(body, hash=False, direct=self._is_direct)
+            sent = await self._scatter(body)
         future: Future[Any] = self._client.submit(
             run_attempt,
             ticket,
             sent,
             *upstream,
-            key=dask_key(name, ticket.key),
+            key=dask_key(request.name, ticket.key),
             pure=False,
             retries=0,
-            workers=[self._addresses[worker]] if worker in self._addresses else None,
-            allow_other_workers=worker in self._addresses,
+            **self._place_for(request, worker),
         )
         return future
 
+    async def submit_chunk(
+        self,
+        ticket: ChunkTicket,
+        request: AttemptRequest,
+        shared: SharedPart,
+        calls: bytes,
+        inputs: Sequence[Future[Any]],
+    ) -> Future[Any]:
+        """Have a chunk of calls run once, where and when the first of them asks for."""
+        future: Future[Any] = self._client.submit(
+            run_chunk,
+            ticket,
+            shared if len(shared.data) <= _SHARED_BYTES else await self._share(shared),
+            calls if len(calls) <= _SCATTER_BYTES else await self._scatter(calls),
+            *inputs,
+            key=dask_key(request.name, ticket.chunk),
+            pure=False,
+            retries=0,
+            **self._place_for(request, None),
+        )
+        return future
+
+    async def stop_calls(self, stops: Sequence[StopCalls]) -> list[str]:
+        """Order the stop of calls in chunks; return the chunks that did not begin: these calls never will."""
+        answer = await self._call("orchestra_stop_calls", client=self._client.id, stops=list(stops))
+        return list(answer["never_began"])
+
+    async def chunk(self, chunk: str) -> Message:
+        """Ask the ledger about a chunk of whose calls not all ended; if it has not begun, it never will."""
+        known: Message = await self._call("orchestra_chunk", client=self._client.id, chunk=chunk)
+        return known
+
+    def result_of(self, key: str) -> Future[Any]:
+        """Return the future of a call's result that its worker keeps; the ledger has made this client want it."""
+        make_future: Any = Future
+        future: Future[Any] = make_future(result_key(key), client=self._client, state="memory")
+        return future
+
+    async def outcome(self, key: str) -> bytes | None:
+        """Bring the outcome of a call whose result its worker keeps, packed, without values; None if it is gone."""
+        result = await self.groups(self.result_of(key), ())
+        return pack_result(result) if isinstance(result, AttemptResult) else None
+
+    async def _share(self, shared: SharedPart) -> Future[Any]:
+        """Return a future of what is shared, sent to the cluster once as long as the cluster has it."""
+        future = self._shared.get(shared.digest)
+        if future is None or future.status in ("cancelled", "lost", "error"):
+            while len(self._shared) >= _MOST_SHARED:
+                del self._shared[next(iter(self._shared))]
+            future = self._shared[shared.digest] = await self._scatter(shared)
+        return future
+
+    async def _scatter(self, data: object) -> Future[Any]:
+        """Bring something to a worker past the scheduler."""
+        await self._client.wait_for_workers(1)
+        future: Future[Any] = await self._client.scatter(data, hash=False, direct=self._is_direct)
+        return future
+
+    def answer(self, worker: str, key: str, number: int, answer: bytes) -> None:
+        """Send the answer to a question that an attempt asked from this worker."""
+        message = {"op": "orchestra-answer", "worker": worker, "key": key, "number": number, "answer": answer}
+        self._client._send_to_scheduler(message)
+
+    async def why_impossible(self, request: AttemptRequest) -> str | None:
+        """Return why no worker can ever run this, and what to do; None if one can, or may come to a foreign cluster."""
+        if not self._is_local or not (request.resources or request.workers):
+            return None
+        await self._client.wait_for_workers(1)
+        for is_last in (False, True):
+            await self._look(is_forced=is_last)
+            known = [worker for worker in self._workers.values() if worker.is_named_in(request.workers)]
+            if any(worker.offers(request.resources) for worker in known):
+                return None
+        if not known:
+            return (
+                f"The local cluster has no worker named {' or '.join(map(repr, request.workers))}; it has "
+                f"{', '.join(sorted(self._workers))}. Take `workers` off the task {request.name!r}, or name another."
+            )
+        wanted = ", ".join(f"{name!r} ({amount:g})" for name, amount in request.resources.items())
+        return (
+            f"No worker of the local cluster offers the resource {wanted} that the task {request.name!r} asks for. "
+            "Take `resources` off the task, or choose a cluster whose workers were started with it "
+            "(`dask worker ADDRESS --resources ...`): `%orchestra cluster ADDRESS`, or the setting ORCHESTRA_CLUSTER."
+        )
+
+    def _place_for(self, request: AttemptRequest, worker: str | None) -> dict[str, object]:
+        """Return what Dask is told of where and when to run something."""
+        place: dict[str, object] = {"priority": request.priority}
+        if request.resources:
+            place["resources"] = dict(request.resources)
+        if request.workers:
+            place["workers"] = [self._address_of(name) for name in request.workers]
+        elif worker in self._addresses:
+            place |= {"workers": [self._addresses[worker]], "allow_other_workers": True}
+        return place
+
+    def _address_of(self, worker: str) -> str:
+        """Return the address of a worker; what is no name of one is an address or a host name for Dask."""
+        known = self._workers.get(worker)
+        return known.address if known is not None else worker
+
     async def slots(self) -> Mapping[str, int]:
-        """Return worker to number of threads, at most a second old; nothing for a cluster of many."""
-        now = time.monotonic()
-        if now - self._looked_at > _LOOK_SECONDS:
-            self._looked_at = now
-            workers = (await self._call("identity"))["workers"]
-            labels = {label_of_worker(worker["name"]): address for address, worker in workers.items()}
-            self._addresses = labels if len(labels) <= _MOST_PLACED else {}
-            self._slots = {label: int(workers[address]["nthreads"]) for label, address in self._addresses.items()}
+        """Return worker to number of threads, about a second old; nothing for a cluster of many."""
+        await self._look()
         return self._slots
+
+    @property
+    def threads(self) -> int:
+        """How many tasks the cluster runs at a time, as far as is known; at least 1."""
+        return max(1, sum(worker.threads for worker in self._workers.values()))
+
+    async def look(self) -> None:
+        """Learn which workers there are, unless that was done a moment ago."""
+        await self._look()
+
+    async def _look(self, *, is_forced: bool = False) -> None:
+        """Learn which workers there are, unless that was done a moment ago; what is known may be used meanwhile."""
+        now = time.monotonic()
+        if now - self._looked_at <= _LOOK_SECONDS and not is_forced:
+            return
+        is_first = not self._workers
+        self._looked_at = now
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._look_now())
+        if is_first or is_forced:
+            await asyncio.shield(self._looking)
+
+    async def _look_now(self) -> None:
+        workers = (await self._call("identity"))["workers"].items()
+        known = [KnownWorker(label_of_worker(worker["name"]), address, worker) for address, worker in workers]
+        self._workers = {worker.label: worker for worker in known}
+        placed = known if len(known) <= _MOST_PLACED else []
+        self._addresses = {worker.label: worker.address for worker in placed}
+        self._slots = {worker.label: worker.threads for worker in placed}
 
     def select(self, future: Future[Any], numbers: Sequence[int]) -> Future[Any]:
         """Return a future of some groups of a result, so that only they travel to another worker."""
@@ -167,6 +325,17 @@ class DaskConnection:
         state: Any = future._state  # the public ways to wait cost a task and a gather for each future
         await state.wait()
         return str(future.status)
+
+    async def wait_while_possible(self, future: Future[Any], request: AttemptRequest) -> str:
+        """Wait as :meth:`wait` does; return ``impossible`` when the workers that it asks for are gone for ever."""
+        if not (self._is_local and request.workers):
+            return await self.wait(future)
+        while True:
+            try:
+                return await asyncio.wait_for(self.wait(future), _RECHECK_SECONDS)
+            except TimeoutError:
+                if await self.why_impossible(request) is not None:
+                    return "impossible"
 
     def error_of(self, future: Future[Any]) -> BaseException | None:
         """Return the exception of a task that Dask gave up."""
@@ -214,6 +383,8 @@ class DaskConnection:
 
     async def close(self) -> None:
         """Let go of the cluster; end it where we made it."""
+        if self._looking is not None:
+            self._looking.cancel()
         try:
             await asyncio.wait_for(self._client.close(timeout=2), 5)
         except Exception:
@@ -262,6 +433,8 @@ async def _connect(address: str, security: Any | None) -> Any:
             f"No Dask scheduler answered at {address} ({_first_line(error)}). {remedy} "
             "Or choose another cluster: `%orchestra cluster local`, or the setting ORCHESTRA_CLUSTER."
         ) from error
+    client.scheduler_comm.interval = SEND_INTERVAL_SECONDS
+    client.scheduler_comm.recent_message_log = deque(maxlen=0)  # for debugging Dask: it keeps the last 1,000 messages
     return client
 
 

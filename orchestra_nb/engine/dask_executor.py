@@ -1,26 +1,34 @@
 """Runs attempts on a Dask cluster.
 
 The executor has one thread with an event loop; it alone imports distributed, after :meth:`DaskExecutor.open`. For each
-attempt one coroutine follows its Dask future, which is the authority on the end; what the worker told before (events of
-the topic "orchestra", in one ordered stream with the future's news) says which end it is, so that no further
-round trip is needed. Where nothing was told, the ledger on the scheduler is asked.
+attempt one coroutine follows its Dask future. Mostly the worker tells the end before (as an event of the topic
+"orchestra", in one ordered stream with the future's news) and all is said; where nothing was told when the future is
+done, the ledger on the scheduler is asked.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import pickle
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.engine.attempts import AttemptTicket, PackedBody, PackedResult
+from orchestra_nb.engine.call_body import CallBody
+from orchestra_nb.engine.chunked_calls import STOP_BATCH_SECONDS, ChunkedCalls
 from orchestra_nb.engine.clusters import THREAD_NAME, parse_cluster
+from orchestra_nb.engine.event_batch import Entry
 from orchestra_nb.engine.executors import (
+    AttemptAsked,
     AttemptBegan,
+    AttemptEmitted,
     AttemptEnded,
     AttemptLost,
     AttemptRequest,
@@ -29,9 +37,10 @@ from orchestra_nb.engine.executors import (
     ClusterChanged,
     ExecutorEvent,
 )
-from orchestra_nb.engine.kept_results import KeptResult
+from orchestra_nb.engine.kept_results import KeptResult, select_names
 from orchestra_nb.engine.placement import Placement
 from orchestra_nb.errors import ClusterUnavailable, Conflict, OrchestraError, TaskCrashed
+from orchestra_nb.model.events import decode_event
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.states import State
 from orchestra_nb.settings import load_settings
@@ -45,8 +54,6 @@ LOST_SCHEDULER = "lost the Dask scheduler"
 _WATCH_SECONDS = 0.25
 _CLOSE_GRACE_SECONDS = 2.0
 _CLOSE_TIMEOUT_SECONDS = 10.0
-#: Stops that come within so long go out together: a slot that one gives back is not for the next of them.
-_STOP_BATCH_SECONDS = 0.005
 
 _log = logging.getLogger(__name__)
 
@@ -59,12 +66,25 @@ class _Attempt:
     body: PackedBody
     has_begun: bool = False
     future: Future[Any] | None = None
-    #: what the worker told of the end: the packed result or outcome, and whether it is the whole result
-    told: tuple[bytes | None, bool] | None = None
     not_run: Mapping[str, Any] | None = None
     #: the stop that was asked for while it was not known whether it had begun
     stopped_for: str | None = None
     follower: asyncio.Task[None] | None = None
+
+
+class _Sort(Enum):
+    """What an entry of a batch becomes: entries of one sort and attempt that follow each other become one event."""
+
+    SHOWN = 0
+    EMITTED = 1
+    CALL = 2
+
+
+def _sort_and_key(entry: Entry) -> tuple[_Sort, str]:
+    kind = entry[0]
+    if kind == "call-began" or kind == "call-ended":
+        return _Sort.CALL, ""
+    return _Sort.EMITTED if kind == "emitted" else _Sort.SHOWN, entry[1]
 
 
 class DaskExecutor:
@@ -99,9 +119,18 @@ class DaskExecutor:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._keys: set[str] = set()
+        self._inbox: deque[_Attempt] = deque()
+        self._is_inbox_told = False
         # what follows belongs to the loop
         self._attempts: dict[str, _Attempt] = {}
-        self._kept: dict[str, KeptResult] = {}
+        self._calls = ChunkedCalls(self)
+        # key to what it left: the packed result where that is small and of a call, which may be many
+        self._kept: dict[str, KeptResult | bytes] = {}
+        # attempts that wait for an upstream, by its key, and their own keys
+        self._held: dict[str, list[_Attempt]] = {}
+        self._held_keys: set[str] = set()
+        # key to the numbers of its questions that wait for an answer, and to the worker that waits
+        self._asked: dict[str, dict[int, str]] = {}
         self._placement = Placement()
         self._connection: DaskConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -134,13 +163,20 @@ class DaskExecutor:
             raise ClusterUnavailable(f"The connection to {self.name} is closed.")
         if request.key in self._keys:
             raise Conflict(f"The attempt {request.key} was started before; a new attempt needs a new key.")
-        body = PackedBody.pack(request.body)
+        body = PackedBody(b"") if isinstance(request.body, CallBody) else PackedBody.pack(request.body)
         self._keys.add(request.key)
-        self._call(self._start, _Attempt(request, body))
+        self._inbox.append(_Attempt(request, body))
+        if not self._is_inbox_told:  # one wake-up of the loop for many starts
+            self._is_inbox_told = True
+            self._call(self._take_inbox)
 
     def stop(self, key: str, state: str, grace_seconds: float) -> None:
         """Stop an attempt softly, then by force after the grace; nothing if it has ended."""
         self._call(self._stop, key, state, grace_seconds)
+
+    def answer(self, key: str, number: int, answer: bytes) -> None:
+        """Answer a question of an attempt; nothing if it has ended."""
+        self._call(self._answer, key, number, answer)
 
     def fetch(self, key: str, names: Sequence[str], timeout_seconds: float | None = None) -> AttemptResult:
         """Return the result of an ended attempt with the groups that hold these names.
@@ -151,6 +187,8 @@ class DaskExecutor:
         kept = self._kept.get(key)
         if kept is None:
             raise TaskCrashed(f"The values of attempt {key} have been let go.")
+        if isinstance(kept, bytes):
+            return select_names(PackedResult(kept).unpack(), names)
         result = kept.at_hand(names)
         if result is not None:
             return result
@@ -189,7 +227,8 @@ class DaskExecutor:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something beside, until it ends or this closes."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -199,7 +238,7 @@ class DaskExecutor:
 
     def _connect(self) -> None:
         if self._connection is None and self._connecting is None:
-            self._connecting = self._spawn(self._open_connection())
+            self._connecting = self.spawn(self._open_connection())
 
     async def _open_connection(self) -> None:
         self._report(ClusterChanged(status="starting", detail=f"connecting to {self.name}"))
@@ -213,37 +252,58 @@ class DaskExecutor:
             reason = str(error) if isinstance(error, OrchestraError) else f"{type(error).__name__}: {error}"
             for key, attempt in list(self._attempts.items()):
                 self._lose(key, begun=attempt.has_begun, state=State.CRASHED.value, reason=reason)
+            self._calls.disconnect(reason)
             self._report(ClusterChanged(status="lost", detail=reason))
         else:
             self._report(ClusterChanged(status="ready", detail=self._connection.description))
-            self._spawn(self._watch(self._connection))
+            await self._connection.look()
+            self.spawn(self._watch(self._connection))
+            self._calls.connect(self._connection)
             for attempt in self._attempts.values():
-                attempt.follower = self._spawn(self._follow(attempt, self._connection))
+                attempt.follower = self.spawn(self._follow(attempt, self._connection))
         finally:
             self._connecting = None
 
     async def _watch(self, connection: DaskConnection) -> None:
         while connection.is_alive and connection is self._connection:
             await asyncio.sleep(_WATCH_SECONDS)
-        self._lose_connection(connection)
+            self._calls.refresh()
+        self.lose_connection(connection)
 
-    def _lose_connection(self, connection: DaskConnection) -> None:
+    def lose_connection(self, connection: DaskConnection) -> None:
+        """Take that the scheduler is gone; nothing when that is known."""
         if connection is not self._connection:
             return
         self._connection = None
         for key, attempt in list(self._attempts.items()):
             self._lose(key, begun=attempt.has_begun, state=State.CRASHED.value, reason=LOST_SCHEDULER)
+        self._calls.disconnect(LOST_SCHEDULER)
         self._report(ClusterChanged(status="lost", detail=LOST_SCHEDULER))
-        self._spawn(connection.close())
+        self.spawn(connection.close())
 
     # --- attempts
 
+    def _take_inbox(self) -> None:
+        self._is_inbox_told = False
+        while self._inbox:
+            self._start(self._inbox.popleft())
+
     def _start(self, attempt: _Attempt) -> None:
-        self._attempts[attempt.request.key] = attempt
+        request = attempt.request
+        body = request.body if isinstance(request.body, CallBody) else None
+        self._attempts[request.key] = attempt
         if self._is_closing:
-            self._lose(attempt.request.key, begun=False, state=State.CANCELLED.value, reason="the driver closed")
+            self._lose(request.key, begun=False, state=State.CANCELLED.value, reason="the driver closed")
+        elif (running := self._running_upstream_of(request, is_call=body is not None)) is not None:
+            self._held.setdefault(running, []).append(attempt)
+            self._held_keys.add(request.key)
+        elif body is not None:
+            del self._attempts[request.key]
+            self._calls.start(request, body)
+            if self._connection is None:
+                self._connect()
         elif self._connection is not None:
-            attempt.follower = self._spawn(self._follow(attempt, self._connection))
+            attempt.follower = self.spawn(self._follow(attempt, self._connection))
         else:
             self._connect()
 
@@ -251,7 +311,7 @@ class DaskExecutor:
         """Submit an attempt and see it to its one end."""
         request = attempt.request
         try:
-            upstream = self._upstream_of(request, connection)
+            upstream = self.inputs_of(request, connection)
             if isinstance(upstream, AttemptLost):
                 self._end(upstream)
                 return
@@ -260,25 +320,38 @@ class DaskExecutor:
                 connection.client_id,
                 request.timeout_seconds,
                 tuple((task_run_id, key) for task_run_id, (key, _) in request.upstream.items()),
+                request.attempt,
             )
-            worker = self._placement.place(request.key, await connection.slots(), self._holders_of(request))
-            attempt.future = await connection.submit(ticket, request.name, attempt.body, upstream, worker)
+            problem = await connection.why_impossible(request)
+            if problem is not None:
+                self._lose(request.key, begun=False, state=State.CRASHED.value, reason=problem)
+                return
+            slots = {} if request.workers else await connection.slots()
+            worker = self._placement.place(request.key, slots, self._holders_of(request))
+            attempt.future = await connection.submit(ticket, request, attempt.body, upstream, worker)
             attempt.body = PackedBody(b"")  # sent; its memory is wanted
-            status = await connection.wait(attempt.future)
+            status = await connection.wait_while_possible(attempt.future, request)
             if not connection.is_alive:
-                self._lose_connection(connection)
+                self.lose_connection(connection)
             else:
                 await self._settle(attempt, connection, status)
         except Exception as error:
             reason = LOST_SCHEDULER if not connection.is_alive else f"{type(error).__name__}: {error}"
             self._lose(request.key, begun=attempt.has_begun, state=State.CRASHED.value, reason=reason)
 
+    def _running_upstream_of(self, request: AttemptRequest, *, is_call: bool) -> str | None:
+        """Return an upstream to wait for here: Dask knows the task of a call's result only when it has ended."""
+        for key, _ in request.upstream.values():
+            if key in self._calls or key in self._held_keys or (is_call and key in self._attempts):
+                return key
+        return None
+
     def _holders_of(self, request: AttemptRequest) -> set[str]:
         """Return the workers that hold an input which did not come here."""
         kept = (self._kept.get(key) for key, _ in request.upstream.values())
-        return {result.outcome.worker for result in kept if result is not None and result.packed is None}
+        return {result.outcome.worker for result in kept if isinstance(result, KeptResult) and result.packed is None}
 
-    def _upstream_of(
+    def inputs_of(
         self, request: AttemptRequest, connection: DaskConnection
     ) -> list[Future[Any] | PackedResult] | AttemptLost:
         """Return what stands for each upstream's result: the small ones themselves, else a future."""
@@ -287,7 +360,9 @@ class DaskExecutor:
         for key, names in request.upstream.values():
             kept, running = self._kept.get(key), self._attempts.get(key)
             result: Future[Any] | PackedResult | None = running.future if running is not None else None
-            if kept is not None:
+            if isinstance(kept, bytes):
+                result = PackedResult(kept)
+            elif kept is not None:
                 result = kept.for_downstream(connection, names)
             if result is None:
                 missing.append(key)
@@ -306,11 +381,6 @@ class DaskExecutor:
     async def _settle(self, attempt: _Attempt, connection: DaskConnection, status: str) -> None:
         """Find out how an attempt ended whose Dask task is over."""
         key = attempt.request.key
-        if attempt.told is not None:
-            packed, is_whole = attempt.told
-            if packed is not None:
-                self._complete(attempt, connection, packed, is_whole)
-                return
         if status == "finished" and attempt.not_run is None:
             assert attempt.future is not None
             result = await connection.groups(attempt.future, ())
@@ -332,13 +402,15 @@ class DaskExecutor:
     def _reason_not_begun(self, attempt: _Attempt, connection: DaskConnection, status: str) -> str:
         if attempt.not_run is not None:
             return str(attempt.not_run["reason"])
+        if status == "impossible":
+            return "the worker that it asks for died before it began"
         error = connection.error_of(attempt.future) if attempt.future is not None else None
         if type(error).__name__ == "KilledWorker":
             return "its worker died before it began"
         return f"Dask gave it up: {error}" if error is not None else f"its Dask task is {status}"
 
     def _complete(self, attempt: _Attempt, connection: DaskConnection, packed: bytes, is_whole: bool) -> None:
-        result: AttemptResult = pickle.loads(packed)
+        result = PackedResult(packed).unpack()
         self._keep(attempt, connection, result.outcome, PackedResult(packed) if is_whole else None)
 
     def _keep(
@@ -373,41 +445,111 @@ class DaskExecutor:
 
     def _end(self, event: AttemptEnded | AttemptLost) -> None:
         """Report the one end of an attempt; a second one is nothing new."""
+        self._asked.pop(event.key, None)
         attempt = self._attempts.pop(event.key, None)
         if attempt is None:
             return
         self._placement.end(event.key)
+        self._held_keys.discard(event.key)
         follower = attempt.follower
         if follower is not None and follower is not asyncio.current_task():
             follower.cancel()
+        self._report_end(event)
+
+    def _report_end(self, event: AttemptEnded | AttemptLost) -> None:
         self._report(event)
-        if not self._attempts:
+        for held in self._held.pop(event.key, ()):
+            if self._attempts.get(held.request.key) is held:
+                self._held_keys.discard(held.request.key)
+                self._start(held)
+        if not self._attempts and not self._calls:
             self._all_ended.set()
+
+    # --- what becomes of calls
+
+    def call_began(self, key: str, worker: str, at: float) -> None:
+        """Report it."""
+        self._report(AttemptBegan(key=key, worker=worker, at=datetime.fromtimestamp(at, UTC)))
+
+    def call_ended(self, request: AttemptRequest, connection: DaskConnection, packed: bytes, is_whole: bool) -> None:
+        """Report it, and keep what it left or know where that is."""
+        outcome = PackedResult(packed).unpack().outcome
+        if is_whole:
+            self._kept[request.key] = packed
+        else:
+            future = connection.result_of(request.key)
+            self._kept[request.key] = KeptResult(request.name, outcome, connection, future, None)
+        self._asked.pop(request.key, None)
+        self._report_end(AttemptEnded(key=request.key, outcome=outcome))
+
+    def call_lost(self, loss: AttemptLost) -> None:
+        """Report it."""
+        self._asked.pop(loss.key, None)
+        self._report_end(loss)
+
+    def is_on_cluster(self, request: AttemptRequest) -> bool:
+        """Tell whether the result of an upstream is on the cluster only."""
+        kept = (self._kept.get(key) for key, _ in request.upstream.values())
+        return any(isinstance(result, KeptResult) and result.packed is None for result in kept)
 
     # --- what workers and scheduler tell
 
     def _take_message(self, message: Mapping[str, Any]) -> None:
-        attempt = self._attempts.get(message["key"])
-        if attempt is None:
-            return
+        if message["kind"] == "news":
+            self._take_news(pickle.loads(message["data"]))
+        elif "chunk" in message:
+            self._calls.take_message(message)
+        elif message["kind"] == "asked":
+            self._take_question(message)
+        elif (attempt := self._attempts.get(message["key"])) is not None:
+            self._take_message_of(attempt, message)
+
+    def _take_question(self, message: Mapping[str, Any]) -> None:
+        key, number = message["key"], message["number"]
+        if key in self._attempts or key in self._calls:
+            self._asked.setdefault(key, {})[number] = message["worker"]
+            self._report(AttemptAsked(key=key, number=number, question=message["question"]))
+
+    def _take_message_of(self, attempt: _Attempt, message: Mapping[str, Any]) -> None:
         match message["kind"]:
             case "began":
                 attempt.has_begun = True
                 at = datetime.fromtimestamp(message["at"], UTC)
                 self._report(AttemptBegan(key=message["key"], worker=message["worker"], at=at))
-            case "shown":
-                outputs, lines = pickle.loads(message["data"])
-                self._report(AttemptShowed(key=message["key"], outputs=tuple(outputs), lines=tuple(lines)))
-            case "ended":
-                attempt.told = (message["data"], message["is_whole"])
+            case "ended" if message["data"] is not None and self._connection is not None:
+                self._complete(attempt, self._connection, message["data"], message["is_whole"])
             case "not-run":
                 attempt.not_run = message
             case "lost":
                 self._take_loss(message)
 
-    # --- stop, fetch, release, close
+    def _take_news(self, entries: Sequence[Entry]) -> None:
+        """Take a batch: what follows each other of one attempt becomes one event."""
+        for (sort, key), group in itertools.groupby(entries, _sort_and_key):
+            if sort is _Sort.CALL:
+                for entry in group:
+                    self._calls.take_entry(entry)
+            elif key not in self._attempts and key not in self._calls:
+                continue
+            elif sort is _Sort.EMITTED:
+                self._report(AttemptEmitted(key=key, events=tuple(decode_event(data) for _, _, data in group)))
+            else:
+                contents: dict[str, list[Any]] = {"shown": [], "line": []}
+                for kind, _, content in group:
+                    contents[kind].append(content)
+                self._report(AttemptShowed(key=key, outputs=tuple(contents["shown"]), lines=tuple(contents["line"])))
+
+    # --- answer, stop, fetch, release, close
+
+    def _answer(self, key: str, number: int, answer: bytes) -> None:
+        worker = self._asked.get(key, {}).pop(number, None)
+        if worker is not None and self._connection is not None:
+            self._connection.answer(worker, key, number, answer)
 
     def _stop(self, key: str, state: str, grace_seconds: float) -> None:
+        if key in self._calls:
+            self._calls.stop(key, state, grace_seconds)
+            return
         attempt = self._attempts.get(key)
         if attempt is None:
             return
@@ -416,16 +558,16 @@ class DaskExecutor:
             self._lose(key, begun=False, state=state, reason="stopped before it began")
             return
         if not self._stops:
-            self._spawn(self._stop_on_cluster(self._connection))
+            self.spawn(self._stop_on_cluster(self._connection))
         self._stops.append((key, state, grace_seconds))
 
     async def _stop_on_cluster(self, connection: DaskConnection) -> None:
-        await asyncio.sleep(_STOP_BATCH_SECONDS)
+        await asyncio.sleep(STOP_BATCH_SECONDS)
         stops, self._stops = self._stops, []
         try:
             never_began = await connection.stop(stops)
         except (OSError, TimeoutError):
-            self._lose_connection(connection)
+            self.lose_connection(connection)
             return
         states = {key: state for key, state, _ in stops}
         for key in never_began:
@@ -436,9 +578,9 @@ class DaskExecutor:
 
     async def _close(self) -> None:
         self._is_closing = True
-        for key in list(self._attempts):
+        for key in [*self._attempts, *self._calls.keys()]:
             self._stop(key, State.CANCELLED.value, _CLOSE_GRACE_SECONDS)
-        if self._attempts:
+        if self._attempts or self._calls:
             self._all_ended.clear()
             try:
                 await asyncio.wait_for(self._all_ended.wait(), _CLOSE_TIMEOUT_SECONDS)
@@ -446,6 +588,7 @@ class DaskExecutor:
                 pass
         for key, attempt in list(self._attempts.items()):
             self._lose(key, begun=attempt.has_begun, state=State.CANCELLED.value, reason="the driver closed")
+        self._calls.disconnect("the driver closed", State.CANCELLED.value)
         connection, self._connection = self._connection, None
         self._kept.clear()
         if self._connecting is not None:

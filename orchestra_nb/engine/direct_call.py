@@ -52,6 +52,9 @@ class DirectCall:
         self._commands: deque[Command] = deque()
         self._cancel_reason = ""
         self._is_cancelled = threading.Event()
+        self._pieces: Iterator[StartAttempt | WakeAt] = iter(())
+        #: the Ctrl-C, or the end of the coroutine around, that ended a wait before an attempt
+        self.interrupt: BaseException | None = None
 
     def cancel(self, reason: str) -> None:
         """Let no further attempt begin, and end a wait before one; from any thread. The running one is not stopped."""
@@ -66,7 +69,11 @@ class DirectCall:
                 last = run_attempt(step.attempt)
                 self._finish(step, last)
             else:
-                self._is_cancelled.wait(_seconds_until(step.at))
+                try:
+                    self._is_cancelled.wait(_seconds_until(step.at))
+                except KeyboardInterrupt as error:
+                    self.interrupt = error
+                    self.cancel("interrupted")
                 self._wake(step)
         return last
 
@@ -79,10 +86,27 @@ class DirectCall:
                 self._finish(step, last)
             else:
                 deadline = time.monotonic() + _seconds_until(step.at)
-                while not self._is_cancelled.is_set() and (left := deadline - time.monotonic()) > 0:
-                    await asyncio.sleep(min(left, 0.2))
+                try:
+                    while not self._is_cancelled.is_set() and (left := deadline - time.monotonic()) > 0:
+                        await asyncio.sleep(min(left, 0.2))
+                except asyncio.CancelledError as error:
+                    self.interrupt = error
+                    self.cancel("interrupted")
                 self._wake(step)
         return last
+
+    def begin(self) -> StartAttempt:
+        """Announce the one attempt of a caller that runs it in pieces, as a generator, and ends it by :meth:`end`."""
+        self._pieces = self._steps()
+        started = next(self._pieces)
+        assert isinstance(started, StartAttempt)
+        return started
+
+    def end(self, started: StartAttempt, result: AttemptResult) -> None:
+        """Announce how that attempt ended, which must be one that is not repeated."""
+        self._finish(started, result)
+        for step in self._pieces:
+            raise AssertionError(f"an attempt in pieces is not followed by {step}")
 
     def _steps(self) -> Iterator[StartAttempt | WakeAt]:
         """Yield what takes time; announce all else."""
@@ -108,16 +132,9 @@ class DirectCall:
 
     def _finish(self, started: StartAttempt, result: AttemptResult) -> None:
         if self._is_cancelled.is_set() and result.outcome.state is not State.COMPLETED:
-            self._machine.handle(CancelAsked(None, self._cancel_reason), datetime.now(UTC))
-            self._announce(
-                TaskRunStateChanged(
-                    run_id=self._plan.run_id,
-                    task_run_id=self._plan.task_run_id,
-                    state=State.CANCELLING,
-                    at=datetime.now(UTC),
-                    message=self._cancel_reason,
-                )
-            )
+            asked = self._machine.handle(CancelAsked(None, self._cancel_reason), datetime.now(UTC))
+            # what is to be stopped has ended already
+            self._commands.extend(command for command in asked if isinstance(command, Announce))
         self._handle(AttemptFinished(started.key, result.outcome, random.random()))
 
     def _wake(self, wake: WakeAt) -> None:

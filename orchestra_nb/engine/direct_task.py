@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 import secrets
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,31 +13,46 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from orchestra_nb.engine.annotations import BaseAnnotation
+from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure
 from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.caller_stop import stoppable
 from orchestra_nb.engine.direct_call import DirectCall
-from orchestra_nb.engine.function_call import LazyParameters, error_info
+from orchestra_nb.engine.function_call import (
+    LazyParameters,
+    cached_or_computed,
+    error_info,
+    may_repeat,
+    read_generator,
+    unquoted,
+)
 from orchestra_nb.engine.futures import TaskFuture
-from orchestra_nb.engine.printed_lines import printing_to
+from orchestra_nb.engine.printed_lines import printing_to, printing_unlogged
 from orchestra_nb.engine.returned_values import LiveReturn, info_of
 from orchestra_nb.engine.run_context import TaskRunContext, entered, task_run_context
-from orchestra_nb.engine.run_scope import RunScope, enter_scope
+from orchestra_nb.engine.run_hooks import call_hooks
+from orchestra_nb.engine.run_scope import RunScope, end_hooks, enter_scope
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of, state_of
-from orchestra_nb.engine.stop_switch import StopSwitch
+from orchestra_nb.engine.services import asking_as
 from orchestra_nb.engine.task_transactions import join_completed, task_transaction
-from orchestra_nb.errors import StopTask, UpstreamFailed
+from orchestra_nb.engine.user_frames import without_own_frames
+from orchestra_nb.errors import StopTask, TaskTimedOut, UpstreamFailed
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, TaskRunCreated, TaskRunStateChanged, apply_to_task
 from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import ErrorInfo, LogLine, TaskRun
 from orchestra_nb.model.state_machine import TaskPlan
 from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:
+    from orchestra_nb.engine.task_cache import TaskCache
     from orchestra_nb.engine.tasks import Task
+
+
+#: How long the end of a run of its own waits for its events to be durable.
+_FLUSH_SECONDS = 30.0
 
 
 class CallerContext:
@@ -46,9 +60,9 @@ class CallerContext:
 
     worker = "this process"
 
-    def __init__(self, scope: RunScope, task_run_id: str, attempt: int) -> None:
+    def __init__(self, scope: RunScope, task_run: TaskRun, attempt: int) -> None:
         self._scope = scope
-        self._task_run_id = task_run_id
+        self._task_run = task_run
         self.attempt = attempt
 
     def show(self, message: Mapping[str, object]) -> None:
@@ -56,9 +70,9 @@ class CallerContext:
 
     def log(self, line: LogLine) -> None:
         """Record a line of the run's log, and show it."""
-        ids = {"run_id": self._scope.run_id, "task_run_id": self._task_run_id}
+        ids = {"run_id": self._scope.run_id, "task_run_id": self._task_run.task_run_id}
         self._scope.driver.sink.emit(LogsWritten(lines=(msgspec.structs.replace(line, **ids),)))
-        self._scope.driver.say(line.message, line.level)
+        self._scope.driver.say(f"Task run {self._task_run.name!r} - {line.message}", line.level)
 
     def emit(self, event: Event) -> None:
         """Pass on what happened to a child."""
@@ -79,6 +93,9 @@ class _Ended:
     message: str = ""
     value: Any = None
     error: BaseException | None = None
+    #: the state that its function made and returned
+    returned: RunState[Any] | None = None
+    #: what ended it from outside and goes on to end what called it: Ctrl-C, or a stop of the flow around
     interrupt: BaseException | None = None
 
 
@@ -93,15 +110,18 @@ class _Call:
     record: TaskRun
     ended: _Ended = field(default_factory=_Ended)
 
-    @property
-    def plan(self) -> TaskPlan:
-        """What the state machine has to know."""
-        return TaskPlan(
+    def direct(self) -> DirectCall:
+        """Return what decides for it."""
+        plan = TaskPlan(
             task_run_id=self.record.task_run_id,
             run_id=self.record.run_id,
             name=self.record.name,
             retry=self.owner.settings.retry,
         )
+        direct = DirectCall(plan, self.announce, CallerContext.worker)
+        if self.scope.own_run is not None:
+            self.scope.driver.watch_run(self.scope.run_id, direct.cancel)
+        return direct
 
     def has_completed(self) -> bool:
         """Tell whether it ended well."""
@@ -113,9 +133,7 @@ class _Call:
         self.record = apply_to_task(self.record, change)
         self.ended.state, self.ended.message = self.record.state, self.record.message
         if change.state is State.RUNNING:
-            for hook in self.owner.on_running_hooks:
-                state = state_of(State.RUNNING)
-                self.scope.driver.call_hook(lambda hook=hook, state=state: hook(self.owner, self.record, state))  # type: ignore[misc]
+            self._call_hooks(self.owner.on_running_hooks, state_of(State.RUNNING))
 
     def context(self, attempt: int) -> TaskRunContext:
         """Return what the task's code may ask of itself."""
@@ -123,103 +141,121 @@ class _Call:
             task_name=self.owner.name,
             task_run_id=self.record.task_run_id,
             name=self.record.name,
-            run_id=self.scope.run_id,
-            flow_name=self.scope.flow_name,
-            flow_run_name=self.scope.run_name,
+            flow=self.scope.flow,
             run_count=attempt,
             tags=frozenset(self.record.tags),
             parameters=LazyParameters(self.owner.fn, self.args, self.kwargs),
             started_at=datetime.now(UTC),
-            attempt_context=CallerContext(self.scope, self.record.task_run_id, attempt),
-            flow_parameters=self.scope.flow_parameters,
+            attempt_context=CallerContext(self.scope, self.record, attempt),
         )
 
-    def succeed(self, value: Any, started_at: datetime) -> AttemptResult:
+    def not_ready(self, error: BaseException) -> None:
+        """End it because something that it needs did not complete, or the wait for it was broken off."""
+        is_upstream = isinstance(error, Exception)
+        self.ended.error = error if is_upstream else None
+        self.ended.interrupt = None if is_upstream else error
+        self.announce(
+            TaskRunStateChanged(
+                run_id=self.scope.run_id,
+                task_run_id=self.record.task_run_id,
+                state=State.UPSTREAM_FAILED if is_upstream else State.CANCELLED,
+                at=datetime.now(UTC),
+                message=(str(error) if isinstance(error, UpstreamFailed) else describe(error))[:2000],
+            )
+        )
+
+    @property
+    def cache(self) -> TaskCache | None:
+        """Where the results of this task are kept."""
+        return self.owner.cache(self.scope)
+
+    def succeed(self, value: Any, context: TaskRunContext, is_cached: bool = False) -> AttemptResult:
         """Return the result of an attempt whose function returned."""
         if isinstance(value, RunState):
-            ours = model_state_of(value)
-            if ours is not State.COMPLETED:
-                error = value.result(raise_on_failure=False)
-                return self.fail(error, started_at, may_retry=True, message=value.message)
+            if not value.is_completed():
+                ours = model_state_of(value)
+                end = ours if ours in (State.CANCELLED, State.TIMED_OUT) else State.FAILED
+                return self.fail(value.exception(), context, end, value.message)
+            self.ended.returned = value
             value = value.data
         self.ended.value, self.ended.error = value, None
         live = LiveReturn(value)
-        return AttemptResult(self._outcome(State.COMPLETED, started_at, values=info_of(value, live)), (live,))
+        values = info_of(value, live)
+        return AttemptResult(self._outcome(State.COMPLETED, context, values=values, is_cached=is_cached), (live,))
 
     def fail(
-        self, error: BaseException, started_at: datetime, may_retry: bool | None = None, message: str | None = None
+        self,
+        error: BaseException,
+        context: TaskRunContext,
+        state: State = State.FAILED,
+        message: str | None = None,
+        is_final: bool = False,
     ) -> AttemptResult:
-        """Return the result of an attempt whose function raised."""
+        """Return the result of an attempt whose function raised, or returned the state of a failure."""
         self.ended.error = error
-        if may_retry is None:
-            condition = self.owner._retry_condition()
-            may_retry = condition is None or condition(error)
+        may_retry = not is_final and may_repeat(self.owner.retry_condition(), error, context)
         info = error_info(error, self.owner.fn, self.record.name)
         if message:
-            info = ErrorInfo(type=info.type, message=message[:2000], cell=info.cell)
-        return AttemptResult(self._outcome(State.FAILED, started_at, error=info, may_retry=may_retry))
+            info = msgspec.structs.replace(info, message=message[:2000])
+        return AttemptResult(self._outcome(state, context, error=info, may_retry=may_retry))
 
-    def stop(self, switch: StopSwitch, error: StopTask, started_at: datetime) -> AttemptResult:
-        """Return the result of an attempt that was stopped."""
+    def stop(self, stopped_for: str | None, error: BaseException, context: TaskRunContext) -> AttemptResult:
+        """Return the result of an attempt that was stopped: itself, or what called it."""
         self.ended.error = None
-        if switch.stopped_for is None:
-            return self.fail(error, started_at)
-        state = State(switch.stopped_for)
-        message = None
-        if state is State.TIMED_OUT:
-            seconds = self.owner.settings.timeout_seconds
-            message = ErrorInfo(type="TaskTimedOut", message=f"ran longer than {seconds:g} s")
-        return AttemptResult(self._outcome(state, started_at, error=message))
+        if stopped_for != State.TIMED_OUT.value:
+            self.ended.interrupt = error
+            return AttemptResult(self._outcome(State.CANCELLED, context))
+        message = f"ran longer than {self.owner.settings.timeout_seconds:g} s"
+        self.ended.error = TaskTimedOut(f"Task {self.record.name} {message}")
+        info = ErrorInfo(type="TaskTimedOut", message=message)
+        return AttemptResult(self._outcome(State.TIMED_OUT, context, error=info))
 
-    def interrupted(self, error: BaseException, started_at: datetime) -> AttemptResult:
-        """Return the result of an attempt that Ctrl-C ended."""
-        self.ended.interrupt = error
-        return AttemptResult(self._outcome(State.CANCELLED, started_at))
-
-    def _outcome(self, state: State, started_at: datetime, **fields: Any) -> Outcome:
+    def _outcome(self, state: State, context: TaskRunContext, **fields: Any) -> Outcome:
         return Outcome(
             state=state,
-            started_at=started_at,
+            started_at=context.started_at,
             ended_at=datetime.now(UTC),
             worker=CallerContext.worker,
             pid=os.getpid(),
             **fields,
         )
 
-    def finish(self, return_state: bool) -> Any:
+    def finish(self, return_state: bool, interrupt: BaseException | None = None) -> Any:
         """Call hooks, and return the value or the state, or raise."""
         state = self.final_state()
-        self._call_hooks(state)
+        self._call_hooks(end_hooks(self.owner, state), state)
+        self.scope.driver.finish_hooks()
         if self.scope.own_run is not None:
             self.scope.own_run.end([self.record])
-            self.scope.driver.sink.flush(30.0)
-        if self.ended.interrupt is not None:
-            raise self.ended.interrupt
-        if return_state:
-            return state
-        return state.result()
+            self.scope.driver.sink.flush(_FLUSH_SECONDS)
+        interrupt = self.ended.interrupt or interrupt
+        if interrupt is not None:
+            raise interrupt
+        return state if return_state else state.result()
 
     def final_state(self) -> RunState[Any]:
         """Return the state as users see it."""
-        message = self.ended.message
+        message, at = self.ended.message, self.record.ended_at
         if self.ended.state is State.COMPLETED:
-            return state_of(State.COMPLETED, message, self.ended.value, is_cached=self.record.is_cached)
+            if self.ended.returned is not None:
+                return self.ended.returned.as_of_run()
+            return state_of(State.COMPLETED, message, self.ended.value, is_cached=self.record.is_cached, at=at)
         if self.ended.error is not None:
-            return state_of(self.ended.state, message, self.ended.error)
-        return state_of(self.ended.state, f"Task {self.record.name}: {message}")
+            return state_of(self.ended.state, message, self.ended.error, at=at)
+        words = f"Task {self.record.name}: {message}"
+        return state_of(self.ended.state, message, state_of(self.ended.state, words).exception(), at=at)
 
-    def _call_hooks(self, state: RunState[Any]) -> None:
-        hooks = self.owner.on_completion_hooks if state.is_completed() else self.owner.on_failure_hooks
-        if state.is_cancelled() or not hooks:
-            return
-        for hook in hooks:
-            self.scope.driver.call_hook(lambda hook=hook: hook(self.owner, self.record, state))  # type: ignore[misc]
-        self.scope.driver.finish_hooks()
+    def _call_hooks(self, hooks: list[Any], state: RunState[Any]) -> None:
+        if hooks:
+            call_hooks(self.scope.driver, hooks, self.owner, self.record, state, self.scope.flow_context)
 
 
 @contextmanager
 def _begun(owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any) -> Iterator[_Call]:
-    """Make the record of a call, with its arguments resolved."""
+    """Make the record of a call, and wait for the futures in its arguments.
+
+    Where one of them did not complete, the call has ended: its code is not run.
+    """
     with enter_scope(owner.name) as scope:
         now = datetime.now(UTC)
         record = TaskRun(
@@ -237,17 +273,7 @@ def _begun(owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, An
         try:
             call.args, call.kwargs = _resolve(args, kwargs, wait_for)
         except BaseException as error:
-            message = f"{type(error).__name__}: {error}"[:2000]
-            call.announce(
-                TaskRunStateChanged(
-                    run_id=scope.run_id,
-                    task_run_id=record.task_run_id,
-                    state=State.UPSTREAM_FAILED if isinstance(error, Exception) else State.CANCELLED,
-                    at=datetime.now(UTC),
-                    message=message,
-                )
-            )
-            raise
+            call.not_ready(error)
         yield call
 
 
@@ -256,23 +282,28 @@ def call_sync(
 ) -> Any:
     """Run a task of a plain function."""
     with _begun(owner, args, kwargs, wait_for) as call, task_transaction(owner, call.has_completed):
-        DirectCall(call.plan, call.announce, CallerContext.worker).run(lambda attempt: _attempt(call, attempt))
-        return call.finish(return_state)
+        if call.ended.state.is_terminal:
+            return call.finish(return_state)
+        direct = call.direct()
+        direct.run(lambda attempt: _attempt(call, attempt))
+        return call.finish(return_state, direct.interrupt)
 
 
 def _attempt(call: _Call, attempt: int) -> AttemptResult:
-    started_at = datetime.now(UTC)
     context = call.context(attempt)
     with stoppable(call.owner.settings.timeout_seconds) as switch:
         try:
-            with entered(task_run_context, context), _prints(call, context):
-                return call.succeed(switch.run(lambda: call.owner.fn(*call.args, **call.kwargs)), started_at)
-        except StopTask as error:
-            return call.stop(switch, error, started_at)
-        except (KeyboardInterrupt, GeneratorExit) as error:
-            return call.interrupted(error, started_at)
+            with entered(task_run_context, context), _own_words(call, context):
+                is_cached, value = switch.run(
+                    lambda: cached_or_computed(
+                        call.cache, context, lambda: read_generator(call.owner.fn(*call.args, **call.kwargs))
+                    )
+                )
+            return call.succeed(value, context, is_cached)
+        except (StopTask, KeyboardInterrupt) as error:
+            return call.stop(switch.stopped_for, error, context)
         except BaseException as error:
-            return call.fail(error, started_at)
+            return call.fail(error, context)
 
 
 async def call_async(
@@ -282,27 +313,46 @@ async def call_async(
     with _begun(owner, args, kwargs, wait_for) as call, task_transaction(owner, call.has_completed):
 
         async def attempt(number: int) -> AttemptResult:
-            started_at = datetime.now(UTC)
             context = call.context(number)
-            seconds = owner.settings.timeout_seconds
+            limit = asyncio.timeout(owner.settings.timeout_seconds)
             try:
-                with entered(task_run_context, context), _prints(call, context):
-                    async with asyncio.timeout(seconds) as limit:
-                        value = await owner.fn(*call.args, **call.kwargs)
-                    return call.succeed(value, started_at)
+                with entered(task_run_context, context), _own_words(call, context):
+                    async with limit:
+                        is_cached, value = await _cached_or_awaited(call, context)
+                return call.succeed(value, context, is_cached)
             except TimeoutError as error:
                 if limit.expired():
-                    switch = StopSwitch()
-                    switch.stop(State.TIMED_OUT.value)
-                    return call.stop(switch, StopTask(), started_at)
-                return call.fail(error, started_at)
-            except (KeyboardInterrupt, asyncio.CancelledError) as error:
-                return call.interrupted(error, started_at)
+                    return call.stop(State.TIMED_OUT.value, error, context)
+                return call.fail(error, context)
+            except (StopTask, KeyboardInterrupt, asyncio.CancelledError) as error:
+                return call.stop(None, error, context)
             except BaseException as error:
-                return call.fail(error, started_at)
+                return call.fail(error, context)
 
-        await DirectCall(call.plan, call.announce, CallerContext.worker).run_async(attempt)
-        return call.finish(return_state)
+        if call.ended.state.is_terminal:
+            return call.finish(return_state)
+        direct = call.direct()
+        await direct.run_async(attempt)
+        try:
+            return call.finish(return_state, direct.interrupt)
+        except BaseException as error:
+            raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
+
+
+async def _cached_or_awaited(call: _Call, context: TaskRunContext) -> tuple[bool, Any]:
+    """Do what :func:`cached_or_computed` does, for a coroutine function, without holding up the event loop."""
+    cache = call.cache
+    entry = cache.lookup(context) if cache is not None else None
+    if entry is None:
+        return False, await call.owner.fn(*call.args, **call.kwargs)
+    is_there, value = await asyncio.to_thread(entry.find)
+    if is_there:
+        return True, value
+    with entry.computing():
+        value = await call.owner.fn(*call.args, **call.kwargs)
+        if not isinstance(value, RunState):
+            await asyncio.to_thread(entry.keep, value)
+    return False, value
 
 
 def call_generator(
@@ -310,49 +360,81 @@ def call_generator(
 ) -> Generator[Any, Any, Any]:
     """Run a task of a generator function: it runs while somebody reads it, and is not repeated."""
     with _begun(owner, args, kwargs, wait_for) as call:
-        started_at = datetime.now(UTC)
-        context = call.context(1)
-        values: list[Any] = []
-        run = DirectCall(call.plan, call.announce, CallerContext.worker)
-        steps = run._steps()
-        start = next(steps)
+        if call.ended.state.is_terminal:
+            return call.finish(return_state=False)
+        direct, context = call.direct(), call.context(1)
+        started = direct.begin()
         generator = owner.fn(*call.args, **call.kwargs)
-        result: AttemptResult
+        given: Any = None
         try:
             while True:
-                with entered(task_run_context, context), _prints(call, context):
+                with entered(task_run_context, context), _own_words(call, context):
                     try:
-                        value = next(generator)
+                        value = generator.send(given)
                     except StopIteration as end:
-                        result = call.succeed(end.value, started_at)
+                        result = call.succeed(end.value, context)
                         break
-                values.append(None)
-                yield value
-        except GeneratorExit as error:
+                given = yield value
+        except GeneratorExit as error:  # whoever read it has enough
             generator.close()
-            result = call.interrupted(error, started_at)
+            direct.end(started, call.stop(None, error, context))
+            call.finish(return_state=True)
+        except (StopTask, KeyboardInterrupt) as error:
+            result = call.stop(None, error, context)
         except BaseException as error:
-            result = call.fail(error, started_at, may_retry=False)
-        run._finish(start, result)  # type: ignore[arg-type]
-        for _ in steps:
-            break
-        call.ended.interrupt = None if isinstance(call.ended.interrupt, GeneratorExit) else call.ended.interrupt
+            result = call.fail(error, context, is_final=True)
+        direct.end(started, result)
         if call.has_completed():
             join_completed(owner)
-        if call.ended.state is State.CANCELLED and call.ended.error is None:
-            call.finish(return_state=True)
-            return None
         return call.finish(return_state=False)
 
 
+async def call_async_generator(
+    owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any
+) -> AsyncGenerator[Any, Any]:
+    """Run a task of an asynchronous generator function: it runs while somebody reads it, and is not repeated."""
+    with _begun(owner, args, kwargs, wait_for) as call:
+        if call.ended.state.is_terminal:
+            call.finish(return_state=False)
+            return
+        direct, context = call.direct(), call.context(1)
+        started = direct.begin()
+        generator = owner.fn(*call.args, **call.kwargs)
+        given: Any = None
+        try:
+            while True:
+                with entered(task_run_context, context), _own_words(call, context):
+                    try:
+                        value = await generator.asend(given)
+                    except StopAsyncIteration:
+                        result = call.succeed(None, context)
+                        break
+                given = yield value
+        except GeneratorExit as error:
+            await generator.aclose()
+            direct.end(started, call.stop(None, error, context))
+            call.finish(return_state=True)
+        except (StopTask, KeyboardInterrupt, asyncio.CancelledError) as error:
+            result = call.stop(None, error, context)
+        except BaseException as error:
+            result = call.fail(error, context, is_final=True)
+        direct.end(started, result)
+        if call.has_completed():
+            join_completed(owner)
+        call.finish(return_state=False)
+
+
 @contextmanager
-def _prints(call: _Call, context: TaskRunContext) -> Iterator[None]:
+def _own_words(call: _Call, context: TaskRunContext) -> Iterator[None]:
+    """Let what is printed and asked inside be the task's."""
     is_logged = call.scope.log_prints if call.owner.log_prints is None else call.owner.log_prints
-    if is_logged and context.attempt_context is not None:
-        with printing_to(context.attempt_context, is_logged=True):
-            yield
-    else:
-        yield
+    with asking_as(Asker(run_id=call.record.run_id, task_run_id=call.record.task_run_id)):
+        if is_logged and context.attempt_context is not None:
+            with printing_to(context.attempt_context, is_logged=True):
+                yield
+        else:
+            with printing_unlogged():
+                yield
 
 
 def _resolve(
@@ -365,35 +447,28 @@ def _resolve(
     UpstreamFailed
         One of them did not complete, and its failure is not allowed.
     """
-    from orchestra_nb.engine.annotations import allow_failure, quote
-
-    def value_of(leaf: Any, is_allowed: bool) -> Any:
-        if isinstance(leaf, allow_failure):
-            return replace_leaves(leaf.value, lambda inner: value_of(inner, True))
-        if isinstance(leaf, BaseAnnotation):
-            return leaf
-        if isinstance(leaf, TaskFuture):
-            return _result_of(leaf, is_allowed)
-        if isinstance(leaf, RunState):
-            return leaf.result(raise_on_failure=not is_allowed)
-        return leaf
-
     if wait_for is not None:
-        replace_leaves(
-            [wait_for] if isinstance(wait_for, TaskFuture) else list(wait_for), lambda leaf: value_of(leaf, False)
-        )
-    args, kwargs = replace_leaves((args, dict(kwargs)), lambda leaf: value_of(leaf, False))
-    args = tuple(value.value if isinstance(value, quote) else value for value in args)
-    kwargs = {name: value.value if isinstance(value, quote) else value for name, value in kwargs.items()}
-    return args, kwargs
+        replace_leaves([wait_for] if isinstance(wait_for, TaskFuture) else list(wait_for), _awaited)
+    args, kwargs = replace_leaves((args, dict(kwargs)), _awaited)
+    return unquoted(args, kwargs)
 
 
-def _result_of(future: TaskFuture[Any], is_allowed: bool) -> Any:
-    future.wait()
-    state = future.state
-    if state.is_completed() or is_allowed:
-        return future.result(raise_on_failure=False)
-    raise UpstreamFailed(f"{future.task_run.name} did not complete: {state}") from state.result(raise_on_failure=False)
+def _awaited(leaf: Any, is_failure_allowed: bool = False) -> Any:
+    """Return the value of a future or a state; anything else as it is."""
+    if isinstance(leaf, allow_failure):
+        return replace_leaves(leaf.value, lambda inner: _awaited(inner, is_failure_allowed=True))
+    if isinstance(leaf, TaskFuture):
+        leaf.wait()
+        return _value_of(leaf.state, leaf.task_run.name, is_failure_allowed)
+    return _value_of(leaf, "An upstream task", is_failure_allowed) if isinstance(leaf, RunState) else leaf
+
+
+def _value_of(state: RunState[Any], name: str, is_failure_allowed: bool) -> Any:
+    if state.is_completed():
+        return state.result()
+    if is_failure_allowed:
+        return state.exception()
+    raise UpstreamFailed(f"{name} did not complete: {state}") from state.exception()
 
 
 def _upstream_ids(arguments: Any) -> list[str]:
@@ -410,5 +485,6 @@ def _upstream_ids(arguments: Any) -> list[str]:
     return list(ids)
 
 
-#: For type checkers: the kinds of function that a task may have.
-FunctionKinds = Callable[..., Any] | inspect.Signature
+def describe(error: BaseException) -> str:
+    """Return an exception in one line."""
+    return f"{type(error).__name__}: {error}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.caller_stop import stoppable
@@ -17,10 +19,10 @@ from orchestra_nb.engine.dead_flows import bury_flow
 from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.drivers import Driver, current_driver
 from orchestra_nb.engine.flow_suspension import SuspendFlow, leave_suspended
-from orchestra_nb.engine.function_call import error_info
-from orchestra_nb.engine.futures import TaskFuture
+from orchestra_nb.engine.function_call import error_info, read_generator
+from orchestra_nb.engine.futures import TaskFuture, resolve_futures_to_states
 from orchestra_nb.engine.printed_lines import printing_to
-from orchestra_nb.engine.reruns import take_continued_run
+from orchestra_nb.engine.reruns import announce_continued, take_continued_run
 from orchestra_nb.engine.run_codes import record_code, stop_loading
 from orchestra_nb.engine.run_context import (
     FlowRunContext,
@@ -29,15 +31,19 @@ from orchestra_nb.engine.run_context import (
     flow_run_context,
     task_run_context,
 )
-from orchestra_nb.engine.run_records import create_run, end_run
+from orchestra_nb.engine.run_hooks import call_hooks
+from orchestra_nb.engine.run_names import make_run_name
+from orchestra_nb.engine.run_records import announce_run, end_run, new_run
 from orchestra_nb.engine.run_states import State as RunState
-from orchestra_nb.engine.run_states import conclude_states, model_state_of, state_of
+from orchestra_nb.engine.run_states import model_state_of, state_of, state_of_returned
+from orchestra_nb.engine.services import asking_as
 from orchestra_nb.engine.stop_switch import StopSwitch
-from orchestra_nb.engine.tasks import make_run_name
-from orchestra_nb.errors import InvalidParameters, StopTask
+from orchestra_nb.engine.user_frames import without_own_frames
+from orchestra_nb.errors import InvalidParameters, StopTask, TaskTimedOut
 from orchestra_nb.model.attempts import AttemptResult
-from orchestra_nb.model.events import Event, LogsWritten, RunStateChanged, TaskRunStateChanged
+from orchestra_nb.model.events import Event, LogsWritten, RunStateChanged, TaskRunStateChanged, apply_to_run
 from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import ErrorInfo, LogLine, Run, RunKind
 from orchestra_nb.model.state_machine import TaskPlan
 from orchestra_nb.model.states import State
@@ -45,6 +51,8 @@ from orchestra_nb.model.states import State
 if TYPE_CHECKING:
     from orchestra_nb.engine.flows import Flow
 
+#: The logger of flow runs.
+FLOW_RUNS = "orchestra.flow_runs"
 #: How long the end of a flow waits for its events to be durable.
 _FLUSH_SECONDS = 60.0
 #: How long tasks that were stopped with their flow may take to end.
@@ -55,6 +63,7 @@ class FlowContextOfPrints:
     """What prints of a flow's body go to."""
 
     worker = "this process"
+    attempt = 1
 
     def __init__(self, driver: Driver, run: Run) -> None:
         self._driver = driver
@@ -65,11 +74,9 @@ class FlowContextOfPrints:
 
     def log(self, line: LogLine) -> None:
         """Record a line, and show it."""
-        record = LogLine(
-            run_id=self._run.run_id, at=line.at, message=line.message, level=line.level, logger=line.logger
-        )
+        record = msgspec.structs.replace(line, run_id=self._run.run_id, logger=FLOW_RUNS)
         self._driver.sink.emit(LogsWritten(lines=(record,)))
-        self._driver.say(line.message, line.level)
+        self._driver.say(f"Flow run {self._run.name!r} - {line.message}", line.level)
 
     def emit(self, event: Event) -> None:
         """Pass on an event."""
@@ -89,25 +96,32 @@ class _FlowCall:
     owner: Flow[Any, Any]
     bound: inspect.BoundArguments
     driver: Driver
-    run: Run
     context: FlowRunContext
+    direct: DirectCall
+    #: how the last attempt ended, as users see it
     state: RunState[Any] | None = None
+    #: what ended it from outside and goes on to end what called it: Ctrl-C, or a stop of the flow around
     interrupt: BaseException | None = None
+    #: stops the attempt that runs now
     switch: StopSwitch | None = None
-    direct: DirectCall | None = None
     cancel_reason: str = ""
     last_change: RunStateChanged | None = None
-    seen_running: bool = False
-    hooked: list[str] = field(default_factory=list)
+
+    @property
+    def run(self) -> Run:
+        """The newest record."""
+        return self.context.run
 
     def announce(self, change: TaskRunStateChanged) -> None:
-        """Tell the world what the state machine says of the flow, but for its end, which comes after its tasks' ends."""
+        """Tell the world what the state machine says, but for the flow's end, which comes after its tasks' ends."""
+        is_first = self.last_change is None
         self.last_change = RunStateChanged(
             run_id=self.run.run_id, state=change.state, at=change.at, message=change.message, actor=change.actor
         )
-        if change.state is State.RUNNING and not self.seen_running:
-            self.seen_running = True  # the run was created as RUNNING
-        elif not change.state.is_terminal:
+        if change.state.is_terminal:
+            return
+        self._note(self.last_change)
+        if not is_first:  # it was created as RUNNING
             self.driver.sink.emit(self.last_change)
         if change.state is State.RUNNING:
             self._call_hooks(self.owner.on_running_hooks, state_of(State.RUNNING))
@@ -115,11 +129,10 @@ class _FlowCall:
     def cancel(self, reason: str) -> None:
         """Stop the body and all tasks of the run; in any thread."""
         self.cancel_reason = reason
-        if self.direct is not None:
-            self.direct.cancel(reason)
+        self.direct.cancel(reason)
         self.cancel_tasks(reason)
-        if self.switch is not None:
-            self.switch.stop(State.CANCELLED.value)
+        if (switch := self.switch) is not None:
+            switch.stop(State.CANCELLED.value)
 
     def cancel_tasks(self, reason: str) -> None:
         """Stop the submitted tasks that have not ended."""
@@ -135,43 +148,42 @@ class _FlowCall:
                 return
             self.context.open_tasks.difference_update(open_tasks)
 
-    def succeed(self, value: Any, started_at: datetime) -> AttemptResult:
-        """Return the result of an attempt whose body returned: the rule of the final state."""
-        state = _final_state(value)
+    def end_of(self, value: Any) -> RunState[Any]:
+        """Return the state that follows from what the body returned, when its tasks have ended."""
+        self.wait_for_tasks()
+        return state_of_returned(resolve_futures_to_states(value))
+
+    def succeed(self, state: RunState[Any], started_at: datetime) -> AttemptResult:
+        """Return the result of an attempt whose body returned."""
         self.state = state
-        ours = model_state_of(state)
-        if ours is State.COMPLETED:
+        if state.is_completed():
             return AttemptResult(self._outcome(State.COMPLETED, started_at))
+        ours = model_state_of(state)
         info = ErrorInfo(type=state.name, message=(state.message or "")[:2000])
         end = ours if ours in (State.FAILED, State.CANCELLED, State.TIMED_OUT) else State.FAILED
         return AttemptResult(self._outcome(end, started_at, error=info))
 
-    def fail(self, error: BaseException, started_at: datetime) -> AttemptResult:
+    def fail(self, error: BaseException, started_at: datetime, is_final: bool = False) -> AttemptResult:
         """Return the result of an attempt whose body raised."""
         info = error_info(error, self.owner.fn, self.owner.name)
         message = f"Flow run encountered an exception: {info.type}: {info.message}"
         self.state = state_of(State.FAILED, message, error)
-        return AttemptResult(self._outcome(State.FAILED, started_at, error=info))
+        return AttemptResult(self._outcome(State.FAILED, started_at, error=info, may_retry=not is_final))
 
-    def stopped(self, switch: StopSwitch, error: StopTask, started_at: datetime) -> AttemptResult:
-        """Return the result of an attempt that was stopped."""
-        if switch.stopped_for is None:
-            return self.fail(error, started_at)
-        state = State(switch.stopped_for)
-        if state is State.TIMED_OUT:
+    def stopped(self, stopped_for: str | None, error: BaseException, started_at: datetime) -> AttemptResult:
+        """Return the result of an attempt that was stopped: itself, or what called it, or by Ctrl-C."""
+        if stopped_for == State.TIMED_OUT.value:
             message = f"ran longer than {self.owner.timeout_seconds:g} s"
             self.cancel_tasks(f"its flow {message}")
-            self.state = state_of(state, f"Flow {self.run.name} {message}")
+            self.state = state_of(State.TIMED_OUT, message, TaskTimedOut(f"Flow run {self.run.name} {message}"))
             info = ErrorInfo(type="TaskTimedOut", message=message)
-            return AttemptResult(self._outcome(state, started_at, error=info))
-        self.state = state_of(state, self.cancel_reason or "cancelled")
-        return AttemptResult(self._outcome(state, started_at))
-
-    def interrupted(self, error: BaseException, started_at: datetime) -> AttemptResult:
-        """Return the result of an attempt that Ctrl-C ended: its tasks end, too."""
-        self.interrupt = error
-        self.cancel_tasks("the flow was interrupted")
-        self.state = state_of(State.CANCELLED, "interrupted")
+            return AttemptResult(self._outcome(State.TIMED_OUT, started_at, error=info))
+        reason = self.cancel_reason or "interrupted"
+        if stopped_for is None:
+            self.interrupt = error
+            self.cancel_tasks(f"its flow was {reason}")
+            self.direct.cancel(reason)
+        self.state = state_of(State.CANCELLED, reason)
         return AttemptResult(self._outcome(State.CANCELLED, started_at))
 
     def _outcome(self, state: State, started_at: datetime, **fields: Any) -> Outcome:
@@ -182,16 +194,24 @@ class _FlowCall:
     def finish(self, return_state: bool) -> Any:
         """End the run, call its hooks, and return the value or the state, or raise."""
         assert self.last_change is not None
-        is_stopped = self.interrupt is not None or self.last_change.state in (State.CANCELLED, State.TIMED_OUT)
-        self.wait_for_tasks(_STOP_SECONDS if is_stopped else None)
-        self.driver.forget_run(self.run.run_id)
+        self.interrupt = self.interrupt or self.direct.interrupt
         end, message = self.last_change.state, self.last_change.message
-        state = self.state if self.state is not None else state_of(end, message)
+        self._wait_for_last_tasks(self.interrupt is not None or end in (State.CANCELLED, State.TIMED_OUT))
+        self.driver.forget_run(self.run.run_id)
+        state = self.state.as_of_run() if self.state is not None else state_of(end, message)
         if end is State.CANCELLED and not state.is_cancelled():
             state = state_of(end, message)
-        end_run(self.driver, self.run, end, message or self._message_of(state), datetime.now(UTC))
+        ended = RunStateChanged(
+            run_id=self.run.run_id,
+            state=end,
+            at=datetime.now(UTC),
+            message=message or self._message_of(state),
+            actor=self.last_change.actor,
+        )
+        self._note(ended)
+        self.driver.sink.emit(ended)
         error = state.data if isinstance(state.data, BaseException) else None
-        bury_flow(self.owner, self.context, end, message or self._message_of(state), error)
+        bury_flow(self.owner, self.context, ended, error)
         self._call_hooks(self._end_hooks(state), state)
         self.driver.finish_hooks()
         if self.run.parent_run_id is None:
@@ -206,6 +226,18 @@ class _FlowCall:
         self.driver.forget_run(self.run.run_id)
         return leave_suspended(self.context, signal, return_state)
 
+    def _wait_for_last_tasks(self, is_stopped: bool) -> None:
+        """Wait for tasks that the body left running, as long as it takes; for stopped ones only for a while."""
+        try:
+            self.wait_for_tasks(_STOP_SECONDS if is_stopped else None)
+        except (KeyboardInterrupt, StopTask) as error:
+            self.interrupt = error
+            self.cancel_tasks("its flow was interrupted")
+            self.wait_for_tasks(_STOP_SECONDS)
+
+    def _note(self, change: RunStateChanged) -> None:
+        self.context.run = apply_to_run(self.context.run, change)
+
     def _message_of(self, state: RunState[Any]) -> str:
         return "" if state.is_completed() and state.name == "Completed" else state.message or ""
 
@@ -218,49 +250,67 @@ class _FlowCall:
         return owner.on_crashed_hooks if state.is_crashed() else owner.on_failure_hooks
 
     def _call_hooks(self, hooks: list[Any], state: RunState[Any]) -> None:
-        for hook in hooks:
-            self.driver.call_hook(lambda hook=hook: hook(self.owner, self.run, state))  # type: ignore[misc]
+        call_hooks(self.driver, hooks, self.owner, self.run, state, self.context)
 
 
 @contextmanager
 def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) -> Iterator[_FlowCall]:
-    """Make the record of a call, with its parameters resolved and validated."""
+    """Make the record of a call, with its parameters resolved and validated.
+
+    Raises
+    ------
+    InvalidParameters
+        They do not fit; the run has failed.
+    """
     stop_loading()
-    around = flow_run_context.get()
-    task_around = task_run_context.get()
+    around, task_around = flow_run_context.get(), task_run_context.get()
     driver = around.driver if around is not None else current_driver()
     _resolve(bound, wait_for)
-    parameters = {name: value for name, value in bound.arguments.items() if name not in ("self", "cls")}
-    parent_run_id = around.run.run_id if around is not None else driver.parent_run_id
-    if around is None and task_around is not None:
-        parent_run_id = task_around.run_id
-    tags = owner.tags | current_tags() | (around.tags if around is not None else frozenset())
-    name = None
-    if owner.flow_run_name is not None:
-        name = make_run_name(f"Flow {owner.name!r}", owner.flow_run_name, owner.signature, bound.args, bound.kwargs)
-    run = take_continued_run(driver)
-    if run is None:
-        run = create_run(
-            driver,
-            RunKind.FLOW,
-            owner.name,
-            name=name,
-            parameters=parameters,
-            tags=tags,
-            parent_run_id=parent_run_id,
-            parent_task_run_id=task_around.task_run_id if task_around is not None else None,
-        )
-        record_code(driver, run, owner, bound.arguments)
+    as_called = dict(bound.arguments)
+    invalid: InvalidParameters | None = None
     try:
         bound.arguments.update(owner.validate(bound.arguments))
     except InvalidParameters as error:
-        end_run(driver, run, State.FAILED, str(error)[:2000], datetime.now(UTC))
-        raise
-    task_runner = owner.task_runner or (around.task_runner if around is not None else driver.default_task_runner())
-    context = FlowRunContext(
-        run=run, driver=driver, task_runner=task_runner, flow=owner, parameters=dict(bound.arguments), tags=tags
+        invalid = error
+    parameters = {name: value for name, value in bound.arguments.items() if name not in ("self", "cls")}
+    parent_run_id = around.run.run_id if around is not None else driver.parent_run_id
+    if around is None and task_around is not None:
+        parent_run_id = task_around.flow.run_id
+    tags = owner.tags | current_tags() | (around.tags if around is not None else frozenset())
+    continued = take_continued_run()
+    run = continued or new_run(
+        driver,
+        RunKind.FLOW,
+        owner.name,
+        parameters=parameters,
+        tags=tags,
+        parent_run_id=parent_run_id,
+        parent_task_run_id=task_around.task_run_id if task_around is not None else None,
     )
-    call = _FlowCall(owner, bound, driver, run, context)
+    context = FlowRunContext(
+        run=run,
+        driver=driver,
+        task_runner=owner.task_runner or (around.task_runner if around else driver.default_task_runner()),
+        flow=owner,
+        parameters=parameters,
+        tags=tags,
+        log_prints=bool(around is not None and around.log_prints) if owner.log_prints is None else owner.log_prints,
+    )
+    if owner.flow_run_name is not None and invalid is None and continued is None:
+        what = f"Flow {owner.name!r}"
+        with entered(flow_run_context, context), entered(task_run_context, None):  # a callable may ask runtime.flow_run
+            name = make_run_name(what, owner.flow_run_name, owner.signature, bound.args, bound.kwargs)
+        context.run = msgspec.structs.replace(run, name=name)
+    if continued is not None:
+        announce_continued(driver, continued)
+    else:
+        announce_run(driver, context.run)
+        record_code(driver, context.run, owner, as_called)
+    if invalid is not None:
+        end_run(driver, run, State.FAILED, str(invalid)[:2000], datetime.now(UTC))
+        raise invalid
+    plan = TaskPlan(task_run_id=run.run_id, run_id=run.run_id, name=owner.name, retry=owner.retry)
+    call = _FlowCall(owner, bound, driver, context, DirectCall(plan, lambda change: call.announce(change)))
     driver.watch_run(run.run_id, call.cancel)
     try:
         yield call
@@ -271,7 +321,6 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
 def call_sync(owner: Flow[Any, Any], bound: inspect.BoundArguments, return_state: bool, wait_for: Any) -> Any:
     """Run a flow of a plain function."""
     with _begun(owner, bound, wait_for) as call:
-        call.direct = DirectCall(_plan(call), call.announce)
         try:
             call.direct.run(lambda attempt: _attempt(call, attempt))
         except SuspendFlow as signal:
@@ -282,19 +331,25 @@ def call_sync(owner: Flow[Any, Any], bound: inspect.BoundArguments, return_state
 def _attempt(call: _FlowCall, attempt: int) -> AttemptResult:
     started_at = datetime.now(UTC)
     call.context.run_count = attempt
+
+    def body() -> RunState[Any]:
+        try:
+            value = read_generator(call.owner.fn(*call.bound.args, **call.bound.kwargs))
+        except Exception:
+            call.wait_for_tasks()  # they belong to this attempt, not to the next one
+            raise
+        return call.end_of(value)
+
     with stoppable(call.owner.timeout_seconds) as switch:
         call.switch = switch
         try:
             with _entered(call):
-                value = switch.run(lambda: call.owner.fn(*call.bound.args, **call.bound.kwargs))
-                call.wait_for_tasks()
-            return call.succeed(value, started_at)
+                state = switch.run(body)
+            return call.succeed(state, started_at)
         except SuspendFlow:
             raise
-        except StopTask as error:
-            return call.stopped(switch, error, started_at)
-        except KeyboardInterrupt as error:
-            return call.interrupted(error, started_at)
+        except (StopTask, KeyboardInterrupt) as error:
+            return call.stopped(switch.stopped_for, error, started_at)
         except BaseException as error:
             return call.fail(error, started_at)
         finally:
@@ -308,90 +363,119 @@ async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, retur
         async def attempt(number: int) -> AttemptResult:
             started_at = datetime.now(UTC)
             call.context.run_count = number
-            task = asyncio.current_task()
-            assert task is not None
-            loop = asyncio.get_running_loop()
-            switch = call.switch = StopSwitch(lambda thread: loop.call_soon_threadsafe(task.cancel) and None)
-            switch._thread = 0  # it stops the coroutine, whatever thread asks
+            limit = asyncio.timeout(owner.timeout_seconds)
+            switch = call.switch = _coroutine_switch()
             try:
                 with _entered(call):
-                    async with asyncio.timeout(owner.timeout_seconds) as limit:
-                        value = await owner.fn(*bound.args, **bound.kwargs)
-                        await asyncio.to_thread(call.wait_for_tasks)
-                return call.succeed(value, started_at)
+                    async with limit:
+                        try:
+                            value = await owner.fn(*bound.args, **bound.kwargs)
+                        except Exception:
+                            await asyncio.to_thread(call.wait_for_tasks)
+                            raise
+                        state = await asyncio.to_thread(call.end_of, value)
+                return call.succeed(state, started_at)
             except SuspendFlow:
                 raise
             except TimeoutError as error:
-                if not limit.expired():
-                    return call.fail(error, started_at)
-                switch.stopped_for = State.TIMED_OUT.value
-                return call.stopped(switch, StopTask(), started_at)
-            except asyncio.CancelledError as error:
-                if switch.stopped_for is not None:
+                if limit.expired():
+                    return call.stopped(State.TIMED_OUT.value, error, started_at)
+                return call.fail(error, started_at)
+            except (asyncio.CancelledError, KeyboardInterrupt, StopTask) as error:
+                if switch.stopped_for is not None and (task := asyncio.current_task()) is not None:
                     task.uncancel()
-                    return call.stopped(switch, StopTask(), started_at)
-                return call.interrupted(error, started_at)
-            except KeyboardInterrupt as error:
-                return call.interrupted(error, started_at)
+                return call.stopped(switch.stopped_for, error, started_at)
             except BaseException as error:
                 return call.fail(error, started_at)
             finally:
                 call.switch = None
 
-        call.direct = DirectCall(_plan(call), call.announce)
         try:
             await call.direct.run_async(attempt)
         except SuspendFlow as signal:
             return await asyncio.to_thread(call.suspend, signal, return_state)
-        return await asyncio.to_thread(call.finish, return_state)
+        try:
+            return await asyncio.to_thread(call.finish, return_state)
+        except BaseException as error:
+            raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
+
+
+def _coroutine_switch() -> StopSwitch:
+    """Return a switch that ends the coroutine that runs now, whatever thread asks."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+
+    def interrupt(thread: int) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+
+    return StopSwitch(interrupt, is_running=True)
+
+
+def call_generator(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) -> Generator[Any, Any, Any]:
+    """Run a flow of a generator function: it runs while somebody reads it, and is not repeated."""
+    with _begun(owner, bound, wait_for) as call:
+        started_at = datetime.now(UTC)
+        started = call.direct.begin()
+        generator = owner.fn(*bound.args, **bound.kwargs)
+        given: Any = None
+        try:
+            while True:
+                with _entered(call):
+                    try:
+                        value = generator.send(given)
+                    except StopIteration as end:
+                        result = call.succeed(call.end_of(end.value), started_at)
+                        break
+                given = yield value
+        except GeneratorExit as error:  # whoever read it has enough
+            generator.close()
+            result = call.stopped(None, error, started_at)
+        except (StopTask, KeyboardInterrupt) as error:
+            result = call.stopped(None, error, started_at)
+        except BaseException as error:
+            result = call.fail(error, started_at, is_final=True)
+        call.direct.end(started, result)
+        return call.finish(return_state=False)
+
+
+async def call_async_generator(
+    owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any
+) -> AsyncGenerator[Any, Any]:
+    """Run a flow of an asynchronous generator function: it runs while somebody reads it, and is not repeated."""
+    with _begun(owner, bound, wait_for) as call:
+        started_at = datetime.now(UTC)
+        started = call.direct.begin()
+        generator = owner.fn(*bound.args, **bound.kwargs)
+        given: Any = None
+        try:
+            while True:
+                with _entered(call):
+                    try:
+                        value = await generator.asend(given)
+                    except StopAsyncIteration:
+                        result = call.succeed(await asyncio.to_thread(call.end_of, None), started_at)
+                        break
+                given = yield value
+        except GeneratorExit as error:
+            await generator.aclose()
+            result = call.stopped(None, error, started_at)
+        except (StopTask, KeyboardInterrupt, asyncio.CancelledError) as error:
+            result = call.stopped(None, error, started_at)
+        except BaseException as error:
+            result = call.fail(error, started_at, is_final=True)
+        call.direct.end(started, result)
+        call.finish(return_state=False)
 
 
 @contextmanager
 def _entered(call: _FlowCall) -> Iterator[None]:
-    with entered(flow_run_context, call.context), entered(task_run_context, None):
-        if call.owner.log_prints:
+    asker = Asker(run_id=call.run.run_id)
+    with asking_as(asker), entered(flow_run_context, call.context), entered(task_run_context, None):
+        if call.context.log_prints:
             with printing_to(FlowContextOfPrints(call.driver, call.run), is_logged=True):
                 yield
         else:
             yield
-
-
-def _plan(call: _FlowCall) -> TaskPlan:
-    return TaskPlan(
-        task_run_id=call.run.run_id, run_id=call.run.run_id, name=call.run.flow_name, retry=call.owner.retry
-    )
-
-
-def _final_state(value: Any) -> RunState[Any]:
-    """Return the state of a flow whose body returned this: by its states and futures, if it returned such."""
-    if isinstance(value, RunState):
-        return value
-    found: list[RunState[Any]] = []
-
-    def note(leaf: Any) -> Any:
-        if isinstance(leaf, TaskFuture):
-            leaf.wait()
-            found.append(leaf.state)
-            return found[-1]
-        if isinstance(leaf, RunState):
-            found.append(leaf)
-        return leaf
-
-    replaced = replace_leaves(value, note) if _may_hold_states(value) else value
-    if not found:
-        return state_of(State.COMPLETED, data=value)
-    concluded = conclude_states(found)
-    if concluded.is_completed():
-        return state_of(State.COMPLETED, "All states completed.", _values_of(replaced))
-    return RunState(concluded.type, concluded.name, concluded.message, data=found)
-
-
-def _may_hold_states(value: Any) -> bool:
-    return isinstance(value, TaskFuture | list | tuple | set | dict)
-
-
-def _values_of(value: Any) -> Any:
-    return replace_leaves(value, lambda leaf: leaf.result() if isinstance(leaf, RunState) else leaf)
 
 
 def _resolve(bound: inspect.BoundArguments, wait_for: Any) -> None:

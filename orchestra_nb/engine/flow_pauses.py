@@ -1,6 +1,6 @@
 """``pause_flow_run``: a flow that waits for people, and ``resume_flow_run``: the answer from code.
 
-The question stands in the store (:mod:`orchestra_nb.engine.input_requests`), so it can be answered from anywhere:
+The question stands in the store (:mod:`orchestra_nb.engine.input_types`), so it can be answered from anywhere:
 ``orchestra runs resume RUN``. While it waits the run is PAUSED; its process stays, and tasks that were submitted go on.
 """
 
@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestra_nb.engine.input_requests import find_input
 from orchestra_nb.engine.input_types import InputType, input_type_of
 from orchestra_nb.engine.run_context import FlowRunContext, MissingContext, flow_run_context, task_run_context
 from orchestra_nb.engine.services import ask_for, asking_as, in_thread
@@ -204,21 +203,22 @@ class _Pause:
 
     def value(self) -> Any:
         """Return the answer as what was asked for."""
-        return self._asked.value_of(self._answer, self._key)
+        return self._asked.value_of(self._answer)
 
 
 def ask_people(context: FlowRunContext, key: str, asked: InputType) -> tuple[bool, object]:
     """Ask in the name of a flow run, and return (whether it is answered, the answer)."""
     with asking_as(Asker(run_id=context.run.run_id)):
-        return find_input(key, asked.schema, asked.description)
+        return asked.ask(key)
 
 
 def answer_words(context: FlowRunContext, key: str, asked: InputType) -> str:
     """Return how to answer, in one line."""
     command = f"orchestra runs resume {context.run.name}"
-    if asked.schema is None:
+    if asked.form is None:
         return f"waits for somebody to let it go on ({key}): {command}"
-    what = asked.description or str(asked.schema.get("title") or asked.schema.get("type") or "input")
+    schema = asked.form.schema
+    what = asked.description or str(schema.get("title") or schema.get("type") or "input")
     return f"waits for {what} ({key}): {command} --input JSON"
 
 

@@ -46,7 +46,7 @@ from orchestra_nb.model.events import (
 )
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.questions import Asker
-from orchestra_nb.model.runs import LogLine, TaskRun, error_of
+from orchestra_nb.model.runs import ErrorInfo, LogLine, TaskRun, error_of
 from orchestra_nb.model.state_machine import (
     Announce,
     AttemptFinished,
@@ -84,7 +84,7 @@ class FlowListener(Protocol):
         """A task showed something, in pieces (see :meth:`AttemptContext.show`)."""
 
     def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
-        """A task logged something."""
+        """A task logged lines, or printed lines that are logged."""
 
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
         """A task run ended; the outcome is None when it never gave one."""
@@ -206,6 +206,8 @@ class FlowRunner:
         self._ended: set[str] = set()
         self._waiters: dict[str, list[_Waiter]] = {}
         self._callbacks: dict[str, list[Callable[[], None]]] = {}
+        #: task run id to what is called when an attempt of it begins
+        self._running_callbacks: dict[str, Callable[[TaskRun], None]] = {}
         #: ids of tasks that nobody will ask for any more, but that have not ended
         self._unwanted: set[str] = set()
         #: task run id to the ids of the tasks that wait for it
@@ -301,6 +303,10 @@ class FlowRunner:
                 self._callbacks.setdefault(task_run_id, []).append(callback)
                 return
         callback()
+
+    def call_when_running(self, task_run_id: str, callback: Callable[[TaskRun], None]) -> None:
+        """Call a function when an attempt of a task begins, in the runner's thread; for a task not yet submitted."""
+        self._running_callbacks[task_run_id] = callback
 
     def has_ended(self, task_run_id: str) -> bool:
         """Tell whether a task has ended, and the listener was told."""
@@ -444,6 +450,7 @@ class FlowRunner:
                 task_run_id = self._keys.pop(key, None)
                 self._give_back(task_run_id)
                 if task_run_id is not None:
+                    outcome = self._with_timeout_words(task_run_id, outcome)
                     self._outcomes[task_run_id] = outcome
                     if outcome.state is State.COMPLETED:
                         self._values[task_run_id] = (key, executor)
@@ -484,6 +491,14 @@ class FlowRunner:
     def _give_back(self, task_run_id: str | None) -> None:
         if self._services is not None and task_run_id is not None:
             self._services.attempt_ended(task_run_id)
+
+    def _with_timeout_words(self, task_run_id: str, outcome: Outcome) -> Outcome:
+        """Say how long an attempt was allowed to run that was stopped at its deadline."""
+        submission = self._submissions.get(task_run_id)
+        if outcome.state is not State.TIMED_OUT or outcome.error is not None or submission is None:
+            return outcome
+        message = f"ran longer than {submission.timeout_seconds:g} s"
+        return msgspec.structs.replace(outcome, error=ErrorInfo(type="TaskTimedOut", message=message))
 
     def _answer_question(self, executor: Executor, asked: AttemptAsked) -> None:
         """Answer in a thread of its own: an answer may take as long as somebody else holds a slot."""
@@ -543,8 +558,11 @@ class FlowRunner:
             self._records[change.task_run_id] = record
         if not record.state.is_terminal:
             self._listener.task_changed(record)
+            if record.state is State.RUNNING and (begun := self._running_callbacks.get(change.task_run_id)):
+                begun(record)
             return
         try:
+            self._running_callbacks.pop(change.task_run_id, None)
             self._submissions.pop(change.task_run_id, None)
             log = self._logs.pop(change.task_run_id, None)
             if log is not None:

@@ -7,6 +7,7 @@ results are persisted: they are not run again.
 
 from __future__ import annotations
 
+import inspect
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -88,6 +89,8 @@ def _checked_flow(flow_run_id: str | None) -> FlowRunContext:
     context = current_flow("suspend")
     if flow_run_id is not None and str(flow_run_id) != context.run.run_id:
         raise InvalidInput(f"A flow suspends itself only, not {flow_run_id!r}. Call this in the flow that shall wait.")
+    if context.flow is not None and inspect.isgeneratorfunction(inspect.unwrap(context.flow.fn)):
+        raise InvalidInput(f"Flow {context.flow.name!r} yields: it cannot be suspended, only paused.")
     if context.run.parent_run_id is not None:
         raise MissingContext("A subflow cannot be suspended without the flow that called it. Suspend the outermost.")
     return context
@@ -106,5 +109,5 @@ def _suspend(context: FlowRunContext, wait_for_input: Any, timeout: float, key: 
         )
     is_given, answer = ask_people(context, key, asked)
     if is_given:
-        return asked.value_of(answer, key)
+        return asked.value_of(answer)
     raise SuspendFlow(answer_words(context, key, asked), datetime.now(UTC) + timedelta(seconds=seconds))

@@ -11,18 +11,22 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from orchestra_nb.engine.flow_call import call_async, call_sync
-from orchestra_nb.engine.run_states import State
+from orchestra_nb.engine.flow_call import call_async, call_async_generator, call_generator, call_sync
+from orchestra_nb.engine.function_pickling import import_place, place_of
+from orchestra_nb.engine.run_states import State, state_of
 from orchestra_nb.engine.task_runners import TaskRunner
 from orchestra_nb.engine.task_settings import (
     InvalidOption,
     description_of,
     hooks_of,
     retry_policy,
+    run_name_option,
     tags_of,
     timeout_of,
 )
+from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.errors import InvalidParameters
+from orchestra_nb.model import states as model
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -34,7 +38,7 @@ class Flow(Generic[Parameters, Result]):
     Parameters
     ----------
     fn
-        The function: plain, ``async``, a method, a class or a static method.
+        The function: plain, ``async``, a generator, a method, a class or a static method.
     name
         None for the function's own, with hyphens.
     version, description
@@ -50,6 +54,8 @@ class Flow(Generic[Parameters, Result]):
         Of one attempt of the body.
     validate_parameters
         Whether pydantic checks and converts the parameters by their annotations.
+    persist_result
+        Whether the results of its tasks are kept outside of the cluster, where they do not say so themselves.
     log_prints
         Whether what the body and its tasks print becomes log lines; None: as the flow around it.
     on_running, on_completion, on_failure, on_cancellation, on_crashed
@@ -70,6 +76,7 @@ class Flow(Generic[Parameters, Result]):
         description: str | None = None,
         timeout_seconds: float | None = None,
         validate_parameters: bool = True,
+        persist_result: bool | None = None,
         log_prints: bool | None = None,
         tags: Iterable[str] | None = None,
         on_running: Iterable[Callable[..., Any]] | None = None,
@@ -89,7 +96,7 @@ class Flow(Generic[Parameters, Result]):
             raise InvalidOption(f"{what}: name is {name!r}. Write a text.")
         self.version = version
         self.description = description_of(self.fn, description)
-        self.flow_run_name = flow_run_name
+        self.flow_run_name = run_name_option(what, "flow_run_name", flow_run_name)
         self.retries = retries or 0
         self.retry = retry_policy(what, retries, retry_delay_seconds, retry_jitter_factor)
         self.timeout_seconds = timeout_of(what, timeout_seconds)
@@ -100,15 +107,16 @@ class Flow(Generic[Parameters, Result]):
                 f"{what}: task_runner is {task_runner!r}. Write DaskTaskRunner() or ThreadPoolTaskRunner()."
             )
         self.should_validate_parameters = validate_parameters
+        self.persist_result = persist_result
         self.log_prints = log_prints
         self.on_running_hooks = list(hooks_of(what, "on_running", on_running))
         self.on_completion_hooks = list(hooks_of(what, "on_completion", on_completion))
         self.on_failure_hooks = list(hooks_of(what, "on_failure", on_failure))
         self.on_cancellation_hooks = list(hooks_of(what, "on_cancellation", on_cancellation))
         self.on_crashed_hooks = list(hooks_of(what, "on_crashed", on_crashed))
-        self.isasync = inspect.iscoroutinefunction(self.fn)
-        if inspect.isgeneratorfunction(self.fn) or inspect.isasyncgenfunction(self.fn):
-            raise InvalidOption(f"{what} yields. A flow returns; let a task yield, and read it in the flow.")
+        is_async_generator = inspect.isasyncgenfunction(self.fn)
+        self.isasync = inspect.iscoroutinefunction(self.fn) or is_async_generator
+        self.isgenerator = inspect.isgeneratorfunction(self.fn) or is_async_generator
         self.signature = inspect.signature(self.fn)
         functools.update_wrapper(self, self.fn)
 
@@ -118,7 +126,9 @@ class Flow(Generic[Parameters, Result]):
     @overload
     def __call__(self, *args: Any, return_state: bool, **kwargs: Any) -> State[Any]: ...
 
-    def __call__(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
+    def __call__(  # type: ignore[misc]  # a function's own parameters of these names cannot be told apart
+        self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any
+    ) -> Any:
         """Run the flow here, and return what the function returns (a coroutine, if it is async).
 
         Parameters
@@ -133,8 +143,19 @@ class Flow(Generic[Parameters, Result]):
         except TypeError as error:
             raise InvalidFlowCall(f"Flow {self.name}{self.signature}: {error}") from None
         bound.apply_defaults()
-        call = call_async if self.isasync else call_sync
-        return call(self, bound, return_state, wait_for)
+        if self.isgenerator:
+            return (call_async_generator if self.isasync else call_generator)(self, bound, wait_for)
+        if self.isasync:
+            return call_async(self, bound, return_state, wait_for)
+        try:
+            return call_sync(self, bound, return_state, wait_for)
+        except InvalidParameters as error:
+            if return_state:
+                return state_of(model.State.FAILED, str(error), error)
+            raise error.with_traceback(None)  # noqa: B904  it is the same one
+        except BaseException as error:
+            # so that a traceback goes from the caller's line to the function's, with this one between
+            raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
 
     def validate(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters as pydantic makes them by the annotations; as they are where there are none.
@@ -196,7 +217,14 @@ class Flow(Generic[Parameters, Result]):
         target = (owner or type(instance)) if isinstance(self._wrapped, classmethod) else instance
         from types import MethodType
 
-        return type(self)(MethodType(self.fn, target), **{**self._options, "name": self.name})
+        bound = type(self)(MethodType(self.fn, target), **{**self._options, "name": self.name})
+        for hooks in ("running", "completion", "failure", "cancellation", "crashed"):
+            setattr(bound, f"on_{hooks}_hooks", getattr(self, f"on_{hooks}_hooks"))
+        return bound
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        place = place_of(self, self.fn)
+        return super().__reduce_ex__(protocol) if place is None else (import_place, place)
 
     def __repr__(self) -> str:
         return f"<flow {self.name}>"

@@ -10,17 +10,20 @@ import contextlib
 import inspect
 import os
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from orchestra_nb.engine.annotations import allow_failure, quote
 from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.drivers import worker_driver
 from orchestra_nb.engine.printed_lines import printing_to
 from orchestra_nb.engine.returned_values import (
+    LiveOutcome,
     LiveReturn,
     PackedReturn,
     exception_of,
@@ -29,9 +32,10 @@ from orchestra_nb.engine.returned_values import (
     pack_return,
     value_of,
 )
-from orchestra_nb.engine.run_context import TaskRunContext, entered, flow_run_context, task_run_context
+from orchestra_nb.engine.run_context import FlowFacts, TaskRunContext, entered, flow_run_context, task_run_context
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of
+from orchestra_nb.engine.services import asking_through
 from orchestra_nb.engine.worker_driver import WorkerDriver
 from orchestra_nb.errors import StopTask
 from orchestra_nb.model.attempts import AttemptContext, AttemptResult
@@ -40,8 +44,13 @@ from orchestra_nb.model.runs import ErrorInfo
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.user_traceback import describe_error
 
-#: Called with (task name, exception, number of failures so far + 1): whether another attempt shall be made.
-RetryCondition = Callable[[str, BaseException, int], bool]
+if TYPE_CHECKING:
+    from orchestra_nb.engine.task_cache import TaskCache
+
+_TICK_SECONDS = 0.1
+
+#: Asked whether another attempt shall be made, where one failed.
+RetryCondition = Callable[[BaseException, TaskRunContext], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ class CallDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionCallee:
-    """A task's function with what all its calls in one run have in common; see :class:`~orchestra_nb.engine.call_body.Callee`.
+    """A task's function with what all its calls in one run share; a :class:`~orchestra_nb.engine.call_body.Callee`.
 
     Parameters
     ----------
@@ -73,14 +82,11 @@ class FunctionCallee:
 
     function: Callable[..., Any]
     task_name: str
-    run_id: str
-    flow_name: str
-    flow_run_name: str
+    flow: FlowFacts
     log_prints: bool = False
-    retry_condition: Callable[[BaseException], bool] | None = None
-    flow_parameters: Mapping[str, Any] = field(default_factory=dict)
-    on_running: tuple[Callable[..., Any], ...] = ()
+    retry_condition: RetryCondition | None = None
     is_packed: bool = True
+    cache: TaskCache | None = None
 
     def run_call(
         self, arguments: bytes, upstream: Mapping[str, AttemptResult], context: AttemptContext
@@ -99,23 +105,26 @@ class FunctionCallee:
     ) -> AttemptResult:
         """Run one call in this thread; raises nothing but :class:`StopTask`."""
         started_at = datetime.now(UTC)
-        value: object = None
+        run_context = self._context(details, args, kwargs, started_at, context)
         try:
             if upstream:
                 args, kwargs = _resolve((args, kwargs), upstream)
-            args, kwargs = _unquote(args, kwargs)
+            args, kwargs = unquoted(args, kwargs)
             run_context = self._context(details, args, kwargs, started_at, context)
-            value = copy_context().run(self._run, run_context, args, kwargs)
-            if isinstance(value, RunState):
-                return self._end_as_returned(value, started_at, context)
-            packed: PackedReturn | LiveReturn = pack_return(value) if self.is_packed else LiveReturn(value)
+            is_cached, value = copy_context().run(self._run, run_context, args, kwargs)
         except StopTask:
             raise
         except BaseException as error:
-            if value is not None:
-                error = _not_portable(self.task_name, value, error)
-                return self._failed(error, started_at, context, may_retry=False)
-            return self._failed(error, started_at, context)
+            return self._failed(error, run_context, may_retry=may_repeat(self.retry_condition, error, run_context))
+        if isinstance(value, RunState):
+            if not value.is_completed():
+                return self._end_as_returned(value, run_context)
+            value = value.data
+        try:
+            packed: PackedReturn | LiveReturn = pack_return(value) if self.is_packed else LiveReturn(value)
+        except Exception as error:  # pickling runs code of any class
+            # not run again: it would give what cannot be stored once more
+            return self._failed(_not_portable(self.task_name, value, error), run_context, may_retry=False)
         outcome = Outcome(
             state=State.COMPLETED,
             started_at=started_at,
@@ -123,6 +132,7 @@ class FunctionCallee:
             worker=context.worker,
             pid=os.getpid(),
             values=info_of(value, packed),
+            is_cached=is_cached,
         )
         return AttemptResult(outcome, (packed,))
 
@@ -138,78 +148,86 @@ class FunctionCallee:
             task_name=self.task_name,
             task_run_id=details.task_run_id,
             name=details.name,
-            run_id=self.run_id,
-            flow_name=self.flow_name,
-            flow_run_name=self.flow_run_name,
-            run_count=getattr(context, "attempt", 1),
+            flow=self.flow,
+            run_count=context.attempt,
             tags=details.tags,
             parameters=LazyParameters(self.function, args, kwargs),
             started_at=started_at,
             attempt_context=context,
-            flow_parameters=self.flow_parameters,
         )
 
-    def _run(self, run_context: TaskRunContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def _run(self, run_context: TaskRunContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[bool, Any]:
+        """Return (whether the result was there already, the result)."""
         context = run_context.attempt_context
         assert context is not None
         driver = WorkerDriver(context)
-        with entered(flow_run_context, None), entered(task_run_context, run_context), entered(worker_driver(), driver):
+        with (
+            asking_through(context),
+            entered(flow_run_context, None),
+            entered(task_run_context, run_context),
+            entered(worker_driver(), driver),
+        ):
             try:
                 with printing_to(context, self.log_prints):
-                    return run_function(self.function, args, kwargs)
+                    return cached_or_computed(
+                        self.cache, run_context, lambda: run_function(self.function, args, kwargs)
+                    )
             finally:
                 driver.close()
 
-    def _failed(
-        self, error: BaseException, started_at: datetime, context: AttemptContext, may_retry: bool = True
-    ) -> AttemptResult:
-        if may_retry and self.retry_condition is not None:
-            try:
-                may_retry = bool(self.retry_condition(error))
-            except Exception as broken:  # the user's own condition
-                error.add_note(f"retry_condition_fn raised {type(broken).__name__}: {broken}; it is not run again.")
-                may_retry = False
-        outcome = Outcome(
-            state=State.FAILED,
-            started_at=started_at,
-            ended_at=datetime.now(UTC),
-            worker=context.worker,
-            pid=os.getpid(),
-            error=error_info(error, self.function, self.task_name),
-            exception=pack_exception(error),
-            may_retry=may_retry,
-        )
-        return AttemptResult(outcome)
+    def _failed(self, error: BaseException, run_context: TaskRunContext, may_retry: bool) -> AttemptResult:
+        return AttemptResult(self._bad_outcome(State.FAILED, error, run_context, may_retry))
 
-    def _end_as_returned(self, state: RunState[Any], started_at: datetime, context: AttemptContext) -> AttemptResult:
+    def _end_as_returned(self, state: RunState[Any], run_context: TaskRunContext) -> AttemptResult:
         """End as the state says that the function returned."""
-        ours = model_state_of(state)
-        ended_at = datetime.now(UTC)
-        if ours is not State.COMPLETED:
-            error = state.result(raise_on_failure=False)
-            info = ErrorInfo(type=type(error).__name__, message=(state.message or str(error))[:2000])
-            end = State.FAILED if not ours.is_terminal else ours
-            return AttemptResult(
-                Outcome(
-                    state=end if end in (State.FAILED, State.CANCELLED, State.TIMED_OUT) else State.FAILED,
-                    started_at=started_at,
-                    ended_at=ended_at,
-                    worker=context.worker,
-                    pid=os.getpid(),
-                    error=info,
-                    exception=pack_exception(error),
-                )
-            )
-        packed: PackedReturn | LiveReturn = pack_return(state.data) if self.is_packed else LiveReturn(state.data)
-        outcome = Outcome(
-            state=State.COMPLETED,
-            started_at=started_at,
-            ended_at=ended_at,
-            worker=context.worker,
-            pid=os.getpid(),
-            values=info_of(state.data, packed),
-        )
-        return AttemptResult(outcome, (packed,))
+        ours, error = model_state_of(state), state.exception()
+        end = ours if ours in (State.CANCELLED, State.TIMED_OUT) else State.FAILED
+        may_retry = may_repeat(self.retry_condition, error, run_context)
+        return AttemptResult(self._bad_outcome(end, error, run_context, may_retry, state.message))
+
+    def _bad_outcome(
+        self,
+        state: State,
+        error: BaseException,
+        run_context: TaskRunContext,
+        may_retry: bool,
+        message: str | None = None,
+    ) -> Outcome:
+        context = run_context.attempt_context
+        info = error_info(error, self.function, self.task_name)
+        if message:
+            info = msgspec.structs.replace(info, message=message[:2000])
+        fields: dict[str, Any] = {
+            "state": state,
+            "started_at": run_context.started_at,
+            "ended_at": datetime.now(UTC),
+            "worker": context.worker if context is not None else "",
+            "pid": os.getpid(),
+            "error": info,
+            "may_retry": may_retry,
+        }
+        if not self.is_packed:
+            return LiveOutcome(**fields, raised=error)
+        return Outcome(**fields, exception=pack_exception(error))
+
+
+def cached_or_computed(
+    cache: TaskCache | None, run_context: TaskRunContext, compute: Callable[[], Any]
+) -> tuple[bool, Any]:
+    """Return (whether the result was there already, the result); keep what was computed where a cache is given."""
+    if cache is None:
+        return False, compute()
+    entry = cache.lookup(run_context)
+    if entry is None:
+        return False, compute()
+    is_there, value = entry.find()
+    if is_there:
+        return True, value
+    with entry.computing():
+        value = compute()
+        if not isinstance(value, RunState):
+            entry.keep(value)
+    return False, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,12 +275,23 @@ def run_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Ma
     """Call a function and return what it gives in the end: a coroutine is run, a generator is read into a list."""
     value = function(*args, **kwargs)
     if inspect.iscoroutine(value):
-        return asyncio.run(value)
-    if inspect.isgenerator(value):
-        return list(value)
+        return asyncio.run(_run_in_ticks(value))
     if inspect.isasyncgen(value):
-        return asyncio.run(_read_all(value))
-    return value
+        return asyncio.run(_run_in_ticks(_read_all(value)))
+    return read_generator(value)
+
+
+def read_generator(value: Any) -> Any:
+    """Return what a generator yields, as a list; anything else as it is."""
+    return list(value) if inspect.isgenerator(value) else value
+
+
+async def _run_in_ticks(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine in a loop that does not sleep for long: an exception from another thread comes only between."""
+    running = asyncio.ensure_future(coroutine)
+    while not running.done():
+        await asyncio.wait({running}, timeout=_TICK_SECONDS)
+    return running.result()
 
 
 async def _read_all(values: Any) -> list[Any]:
@@ -299,7 +328,19 @@ def _resolve(arguments: Any, upstream: Mapping[str, AttemptResult]) -> Any:
     return replace_leaves(arguments, replace)
 
 
-def _unquote(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+def may_repeat(condition: RetryCondition | None, error: BaseException, run_context: TaskRunContext) -> bool:
+    """Tell whether another attempt may be made after this error; a condition that fails is noted at it."""
+    if condition is None:
+        return True
+    try:
+        return condition(error, run_context)
+    except Exception as broken:  # the user's own condition
+        error.add_note(f"retry_condition_fn raised {type(broken).__name__}: {broken}; it is not run again.")
+        return False
+
+
+def unquoted(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """Return the arguments with those taken out of their ``quote`` that were wrapped in it."""
     if any(isinstance(value, quote) for value in (*args, *kwargs.values())):
         args = tuple(value.value if isinstance(value, quote) else value for value in args)
         kwargs = {name: value.value if isinstance(value, quote) else value for name, value in kwargs.items()}

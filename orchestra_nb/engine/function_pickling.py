@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import linecache
 import os
 import pickle
+import sys
 import types
 import warnings
 from collections.abc import Iterator
@@ -19,6 +21,58 @@ LARGE_BYTES = 1_000_000
 
 class LargeClosureWarning(UserWarning):
     """A function takes much data along to each worker."""
+
+
+def place_of(value: object, function: object) -> tuple[str, str] | None:
+    """Return (module, qualified name) by which a worker can import this object; None where only its value can travel.
+
+    Parameters
+    ----------
+    function
+        Tells the names: the function itself, or the one that ``value`` was made of by a decorator.
+    """
+    module_name, path = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    if not isinstance(module_name, str) or not isinstance(path, str) or module_name == "__main__":
+        return None
+    module = sys.modules.get(module_name)
+    if module is None or getattr(module, "__spec__", None) is None or _is_pickled_by_value(module_name):
+        return None
+    found: object = module
+    for name in path.split("."):
+        found = vars(found).get(name) if isinstance(found, type | types.ModuleType) else None
+    return (module_name, path) if found is value else None
+
+
+def import_place(module_name: str, path: str) -> Any:
+    """Return the object at a place."""
+    found: Any = importlib.import_module(module_name)
+    for name in path.split("."):
+        found = vars(found)[name]
+    return found
+
+
+def import_function(module_name: str, path: str) -> Any:
+    """Return the function of the task or flow at a place."""
+    return import_place(module_name, path).fn
+
+
+def _place_of_decorated(function: types.FunctionType) -> tuple[str, str] | None:
+    """Return the place of the task or flow that stands under the name of a function, and was made of it."""
+    module = sys.modules.get(function.__module__ or "")
+    found: object = module
+    for name in function.__qualname__.split("."):
+        found = vars(found).get(name) if isinstance(found, type | types.ModuleType) else None
+    if found is None or found is function or getattr(found, "fn", None) is not function:
+        return None
+    return place_of(found, function)
+
+
+def _is_pickled_by_value(module_name: str) -> bool:
+    import cloudpickle
+
+    registered = cloudpickle.list_registry_pickle_by_value()
+    parts = module_name.split(".")
+    return any(".".join(parts[:count]) in registered for count in range(1, len(parts) + 1))
 
 
 def pickle_function(value: object, name: str, *, most_bytes: int | None = None) -> bytes:
@@ -82,6 +136,8 @@ def _pickler_class() -> type[Any]:
                 if type(obj) is types.CodeType:
                     make, arguments = self.dispatch_table[types.CodeType](obj)
                     return _rebuild_code, (obj.co_filename, _lines_of(obj.co_filename), make, arguments)
+                if type(obj) is types.FunctionType and (place := _place_of_decorated(obj)) is not None:
+                    return import_function, place
                 return super().reducer_override(obj)
 
         _pickler = FunctionPickler

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from orchestra_nb.engine.returned_values import RETURNED, exception_of, value_of
 from orchestra_nb.engine.run_states import State, state_of
-from orchestra_nb.errors import TaskFailed
+from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.model import states as model
 from orchestra_nb.model.runs import TaskRun
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from orchestra_nb.engine.flow_runner import FlowRunner
 
 Result = TypeVar("Result")
+
+_SLICE_SECONDS = 0.2
 
 
 class TaskFuture(Generic[Result]):
@@ -47,10 +49,11 @@ class TaskFuture(Generic[Result]):
     def state(self) -> State[Result]:
         """The state now; the value of a completed one is fetched when it is asked for."""
         record = self.task_run
+        at = record.ended_at
         if record.state is model.State.COMPLETED:
-            return state_of(record.state, record.message, load=self._fetch, is_cached=record.is_cached)
+            return state_of(record.state, record.message, load=self._fetch, is_cached=record.is_cached, at=at)
         data = self._exception(record) if record.state.is_terminal else None
-        return state_of(record.state, record.message, data)
+        return state_of(record.state, record.message, data, at=at)
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until it has ended, or so many seconds."""
@@ -85,16 +88,27 @@ class TaskFuture(Generic[Result]):
             What the task raised; or TaskCrashed, TaskTimedOut, TaskWasCancelled, UpstreamFailed.
         """
         if not self._runner.wait([self.task_run_id], timeout):
-            name = self.task_run.name
-            raise TimeoutError(f"Task {name} has not ended after {timeout:g} s: it is {self.task_run.state}.")
-        return self._result_now(raise_on_failure)
+            raise self._not_ended(timeout)
+        error = self._error_now()
+        if error is None:
+            value: Result = self._fetch()
+            return value
+        if raise_on_failure:
+            raise error.with_traceback(without_own_frames(error.__traceback__))
+        return error  # type: ignore[return-value]  # that is what was asked for
 
     async def result_async(self, timeout: float | None = None, raise_on_failure: bool = True) -> Result:
         """Return what :meth:`result` returns, without holding up the event loop."""
         await self.wait_async(timeout)
         if not self._runner.has_ended(self.task_run_id):
-            raise TimeoutError(f"Task {self.task_run.name} has not ended after {timeout} s.")
-        return await asyncio.to_thread(self._result_now, raise_on_failure)
+            raise self._not_ended(timeout)
+        error = self._error_now()
+        if error is None:
+            value: Result = await asyncio.to_thread(self._fetch)
+            return value
+        if raise_on_failure:
+            raise error.with_traceback(without_own_frames(error.__traceback__))
+        return error  # type: ignore[return-value]  # that is what was asked for
 
     def __await__(self) -> Generator[Any, None, Result]:
         return self.result_async().__await__()
@@ -107,14 +121,13 @@ class TaskFuture(Generic[Result]):
         """Ask to stop it; it ends when its code has stopped."""
         self._runner.cancel([self.task_run_id], "cancelled by its flow", "flow")
 
-    def _result_now(self, raise_on_failure: bool) -> Any:
+    def _not_ended(self, timeout: float | None) -> TimeoutError:
         record = self.task_run
-        if record.state is model.State.COMPLETED:
-            return self._fetch()
-        error = self._exception(record)
-        if raise_on_failure:
-            raise error
-        return error
+        return TimeoutError(f"Task {record.name} has not ended after {timeout} s: it is {record.state}.")
+
+    def _error_now(self) -> BaseException | None:
+        record = self.task_run
+        return None if record.state is model.State.COMPLETED else self._exception(record)
 
     def _fetch(self) -> Any:
         if not hasattr(self, "_value"):
@@ -123,10 +136,9 @@ class TaskFuture(Generic[Result]):
 
     def _exception(self, record: TaskRun) -> BaseException:
         outcome = self._runner.outcome(self.task_run_id)
-        if outcome is not None and outcome.state is record.state and outcome.exception is not None:
-            return exception_of(outcome)
-        found = state_of(record.state, f"Task {record.name}: {record.message}").result(raise_on_failure=False)
-        return found if isinstance(found, BaseException) else TaskFailed(record.message)
+        if outcome is not None and outcome.state is record.state is model.State.FAILED:
+            return exception_of(outcome, record.name)
+        return state_of(record.state, f"Task {record.name}: {record.message}").exception()
 
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError):  # at the interpreter's end
@@ -157,7 +169,7 @@ class FutureList(list[TaskFuture[Result]]):
         """Return the values; raise the first exception, in the order of the arguments."""
         done = wait(self, timeout)
         if done.not_done:
-            raise TimeoutError(f"{len(done.not_done)} of {len(self)} tasks have not ended after {timeout:g} s.")
+            raise TimeoutError(f"{len(done.not_done)} of {len(self)} tasks have not ended after {timeout} s.")
         return [future.result(raise_on_failure=raise_on_failure) for future in self]
 
     def __await__(self) -> Generator[Any, None, list[Result]]:
@@ -206,9 +218,12 @@ def as_completed(futures: Iterable[TaskFuture[Any]], timeout: float | None = Non
         future.add_done_callback(note)
     for number in range(len(futures)):
         with changed:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not changed.wait_for(lambda number=number: len(ended) > number, left):  # type: ignore[misc]
-                raise TimeoutError(f"{len(futures) - number} of {len(futures)} tasks have not ended in time.")
+            while len(ended) <= number:
+                if deadline is not None and time.monotonic() >= deadline:
+                    left = len(futures) - number
+                    raise TimeoutError(f"{left} of {len(futures)} tasks have not ended after {timeout} s.")
+                # in slices, since an exception from another thread comes only between them
+                changed.wait(_SLICE_SECONDS if deadline is None else min(_SLICE_SECONDS, deadline - time.monotonic()))
         yield ended[number]
 
 

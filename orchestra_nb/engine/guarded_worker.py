@@ -16,6 +16,8 @@ from orchestra_nb.engine.sentinel import describe_exit, guard_command
 
 _GRACE_SECONDS = 2.0
 _LOG_CHUNK_BYTES = 4096
+#: An exit report holds the outcomes of the short attempts that ended in the last moments.
+_REPORT_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +32,26 @@ class WorkerOrder:
 
 
 class GuardedWorker:
-    """Starts one worker under a sentinel and follows it to its end. For one event loop."""
+    """Starts one worker under a sentinel and follows it to its end. For one event loop.
 
-    def __init__(self, name: str, folder: Path, log: logging.Logger) -> None:
+    Parameters
+    ----------
+    on_runs
+        Called with the chunk, the number and the begin of a short attempt that turns out to run for a while.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, log: logging.Logger, on_runs: Callable[[Mapping[str, object]], None]
+    ) -> None:
+        self._on_runs = on_runs
         self.name = name
         self.pid = 0
         #: of a process that exited by itself
         self.exit_code: int | None = None
         #: whether an attempt was running when it ended
         self.was_used = False
+        #: what its sentinel said of the chunk of attempts that it ran last
+        self.chunk: Mapping[str, object] | None = None
         #: set when the processes have been started; their imports may take a while yet
         self.started = asyncio.Event()
         #: for what the worker spills
@@ -60,6 +73,7 @@ class GuardedWorker:
             cwd=self.folder,
             pass_fds=[orders_read],
             start_new_session=True,
+            limit=_REPORT_BYTES,
         )
         os.close(orders_read)
         self.started.set()
@@ -72,12 +86,15 @@ class GuardedWorker:
             if "started" in report:
                 self.pid = report["started"]["pid"]
                 on_started()
+            elif "runs" in report:
+                self._on_runs(report["runs"])
             elif "error" in report:
                 reason = report["error"]
             elif "exited" in report:
                 exited = report["exited"]
                 self.was_used = bool(exited["running"])
                 self.exit_code = exited["exit_code"]
+                self.chunk = exited.get("chunk")
                 reason = describe_exit(exited["exit_code"], exited["signal"])
                 break
         giving.cancel()

@@ -1,19 +1,16 @@
-"""What a paused flow may ask for (nothing, a type, a pydantic model, a JSON Schema), as a schema, and back as a value.
-
-Pydantic is loaded only for types and models.
-"""
+"""What a paused flow may ask for (nothing, a type, a pydantic model, a JSON Schema), and the answer as that."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from orchestra_nb.engine.input_forms import InputForm, input_form
+from orchestra_nb.engine.services import ask_for
 from orchestra_nb.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from orchestra_nb.model.json_values import from_json_text, to_json_text
+from orchestra_nb.model.questions import AskForInput, InputAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +19,22 @@ class InputType:
 
     Parameters
     ----------
-    schema
-        JSON Schema of the answer; None when only "go on" is asked for.
+    form
+        None when only "go on" is asked for.
     description
         What to tell whoever answers.
     """
 
-    schema: dict[str, object] | None
+    form: InputForm | None
     description: str = ""
-    adapter: TypeAdapter[Any] | None = None
 
-    def value_of(self, answer: object, key: str) -> Any:
+    def ask(self, key: str) -> tuple[bool, object]:
+        """Ask people, unless it was asked before, and return (whether they answered, the answer as JSON has it)."""
+        schema = None if self.form is None else to_json_text(self.form.schema, f"The schema of input {key!r}")
+        answer = ask_for(InputAnswer, AskForInput(key=key, schema_json=schema, description=self.description))
+        return answer.is_given, None if answer.value_json is None else from_json_text(answer.value_json)
+
+    def value_of(self, answer: object) -> Any:
         """Return the answer as the type that was asked for.
 
         Raises
@@ -40,17 +42,7 @@ class InputType:
         InvalidInput
             It does not fit: a validator of the model's own refuses it.
         """
-        if self.adapter is None:
-            return answer
-        from pydantic import ValidationError
-
-        try:
-            return self.adapter.validate_json(json.dumps(answer))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            at = f" at {where}" if where else ""
-            raise InvalidInput(f"The answer to {key!r} does not fit what was asked for{at}: {first['msg']}") from None
+        return answer if self.form is None else self.form.parse(answer)
 
 
 def input_type_of(wait_for_input: Any) -> InputType:
@@ -65,21 +57,10 @@ def input_type_of(wait_for_input: Any) -> InputType:
         return InputType(None)
     if isinstance(wait_for_input, Mapping):
         schema = dict(wait_for_input)
-        return InputType(schema, str(schema.get("description", "")))
+        return InputType(InputForm(schema, lambda value: value), str(schema.get("description", "")))
     if isinstance(wait_for_input, str | bytes | int | float):
         raise InvalidInput(
             f"wait_for_input is {wait_for_input!r}. Write a type such as int, a pydantic model, or a JSON Schema."
         )
-    from pydantic import PydanticUserError, TypeAdapter
-    from pydantic.errors import PydanticSchemaGenerationError
-
-    try:
-        adapter: TypeAdapter[Any] = TypeAdapter(wait_for_input)
-        schema = adapter.json_schema()
-    except (PydanticSchemaGenerationError, PydanticUserError) as error:
-        raise InvalidInput(
-            f"wait_for_input is {wait_for_input!r}, of which no form can be made: {error}. Write a type such as int, a "
-            "pydantic model, or a JSON Schema."
-        ) from None
     described = getattr(wait_for_input, "_description", None)
-    return InputType(schema, described if isinstance(described, str) else "", adapter)
+    return InputType(input_form(wait_for_input), described if isinstance(described, str) else "")

@@ -41,9 +41,7 @@ class KeptResult:
         """Return the groups that hold these names if they are in this process. For any thread."""
         if self.packed is None:
             return None
-        result = select_groups(self.packed.unpack(), groups_of(self.outcome, names))
-        assert isinstance(result, AttemptResult)
-        return result
+        return select_names(self.packed.unpack(), names)
 
     def for_downstream(
         self, connection: DaskConnection, names: Sequence[str] | None
@@ -76,3 +74,10 @@ class KeptResult:
         if not isinstance(result, AttemptResult):
             raise TaskCrashed(f"The values of {self.name!r} are gone: the worker that held them died. Run it again.")
         return result
+
+
+def select_names(result: AttemptResult, names: Sequence[str]) -> AttemptResult:
+    """Return a result with the groups that hold these names; the others are None."""
+    selected = select_groups(result, groups_of(result.outcome, names))
+    assert isinstance(selected, AttemptResult)
+    return selected

@@ -15,7 +15,8 @@ from typing import Final
 
 from orchestra_nb.engine.services import ask_for, in_thread
 from orchestra_nb.errors import Conflict, OrchestraError
-from orchestra_nb.model.questions import ClaimKey, DoneAnswer, KeyAnswer, ReleaseKey, RenewKey
+from orchestra_nb.model.cache_claims import Busy, Claimed, Found
+from orchestra_nb.model.questions import ClaimAnswer, ClaimResult, DoneAnswer, ReleaseClaim, RenewClaim
 from orchestra_nb.model.result_reference import ResultReference
 
 #: How long a claim lives without a renewal, and of that time, when it is renewed.
@@ -46,29 +47,31 @@ class KeyClaim:
         self.lost = threading.Event()
         self._lease_seconds = lease_seconds
         self.holder = secrets.token_hex(16)
-        self._question = ClaimKey(key=key, holder=self.holder, lease_seconds=lease_seconds, may_overwrite=may_overwrite)
+        self._question = ClaimResult(
+            key=key, holder=self.holder, lease_seconds=lease_seconds, is_refreshed=may_overwrite
+        )
         self._began = time.monotonic()
         self._ending = threading.Event()
         self._renewing: threading.Thread | None = None
 
     def acquire(self) -> ResultReference | None:
         """Wait until the key is free, and hold it: None; or return its record, if there is one."""
-        while (answer := self._ask()).busy_holder is not None:
+        while isinstance(claim := self._ask(), Busy):
             time.sleep(self._pause_seconds())
-        return answer.reference
+        return claim.reference if isinstance(claim, Found) else None
 
     async def acquire_async(self) -> ResultReference | None:
         """:meth:`acquire` for coroutines."""
         while True:
             asking = asyncio.ensure_future(in_thread(self._ask))
             try:
-                answer = await asyncio.shield(asking)
+                claim = await asyncio.shield(asking)
             except asyncio.CancelledError:
                 await asyncio.wait([asking])  # the thread goes on, and may get what nobody would give back
                 await in_thread(self.release)
                 raise
-            if answer.busy_holder is None:
-                return answer.reference
+            if not isinstance(claim, Busy):
+                return claim.reference if isinstance(claim, Found) else None
             await asyncio.sleep(self._pause_seconds())
 
     def check(self) -> None:
@@ -93,22 +96,22 @@ class KeyClaim:
         self._renewing.join()
         self._renewing = None
         try:
-            ask_for(DoneAnswer, ReleaseKey(key=self.key, holder=self.holder))
+            ask_for(DoneAnswer, ReleaseClaim(key=self.key, holder=self.holder))
         except OrchestraError as error:
             _log.warning("The lock of the transaction key %r ends by itself: %s", self.name, error)
 
-    def _ask(self) -> KeyAnswer:
-        answer = ask_for(KeyAnswer, self._question)
-        if answer.is_claimed:
+    def _ask(self) -> Claimed | Found | Busy:
+        claim = ask_for(ClaimAnswer, self._question).claim
+        if isinstance(claim, Claimed):
             context = contextvars.copy_context()  # the thread asks as this one does
             self._renewing = threading.Thread(
                 target=lambda: context.run(self._renew), name="orchestra-key-lease", daemon=True
             )
             self._renewing.start()
-        return answer
+        return claim
 
     def _renew(self) -> None:
-        question = RenewKey(key=self.key, holder=self.holder, lease_seconds=self._lease_seconds)
+        question = RenewClaim(key=self.key, holder=self.holder, lease_seconds=self._lease_seconds)
         while not self._ending.wait(self._lease_seconds * _RENEW_AFTER):
             try:
                 is_held = ask_for(DoneAnswer, question).has_changed

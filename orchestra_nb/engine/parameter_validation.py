@@ -1,4 +1,4 @@
-"""Checks and converts a flow's parameters by their annotations, with pydantic: loaded by flows that have annotations."""
+"""Checks and converts a flow's parameters by their annotations, with pydantic: loaded only where there are any."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a function prints, sent to its driver: a stand-in for ``sys.stdout`` that knows whose thread prints.
 
-It is in place while at least one task runs and asks a context variable; what nobody claims goes where it went before. So
-tasks in several threads do not mix.
+It is in place while at least one task runs and asks a context variable; what nobody claims goes where it went before.
+So tasks in several threads do not mix.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ _lock = threading.Lock()
 class _Printing:
     """Takes the prints of one task run."""
 
-    def __init__(self, context: AttemptContext, is_logged: bool) -> None:
+    def __init__(self, context: AttemptContext, is_logged: bool, outer: _Printing | None) -> None:
         self._context = context
-        self._is_logged = is_logged
+        self.is_logged = is_logged
+        self.outer = outer
         self._rest = ""
 
     def write(self, stream: str, text: str) -> None:
-        if not self._is_logged:
+        if not self.is_logged:
             self._context.show({"output_type": "stream", "name": stream, "text": text})
             return
         *lines, self._rest = (self._rest + text).split("\n")
@@ -58,7 +59,7 @@ class _Stream(io.TextIOBase):
         self._name = name
         self.real = real
 
-    encoding = property(lambda self: getattr(self.real, "encoding", "utf-8"))  # type: ignore[assignment]
+    encoding = property(lambda self: getattr(self.real, "encoding", "utf-8"))
 
     def write(self, text: str) -> int:
         printing = _target.get()
@@ -84,10 +85,16 @@ class _Stream(io.TextIOBase):
         return getattr(self.real, name)
 
 
+def real_stream(name: str) -> TextIO | None:
+    """Return ``"stdout"`` or ``"stderr"`` as it is without the tasks' stand-in: for what is said about a run."""
+    stream = getattr(sys, name)
+    return stream.real if type(stream) is _Stream else stream
+
+
 @contextmanager
 def printing_to(context: AttemptContext, is_logged: bool) -> Iterator[None]:
     """Send what is printed inside, in this context, to the driver: as log lines, or as output."""
-    printing = _Printing(context, is_logged)
+    printing = _Printing(context, is_logged, _target.get())
     _put_in_place()
     token = _target.set(printing)
     try:
@@ -96,6 +103,17 @@ def printing_to(context: AttemptContext, is_logged: bool) -> Iterator[None]:
         _target.reset(token)
         _take_away()
         printing.finish()
+
+
+@contextmanager
+def printing_unlogged() -> Iterator[None]:
+    """Let what is printed inside go where it went before the innermost :func:`printing_to` that logs it."""
+    current = _target.get()
+    token = _target.set(current.outer if current is not None and current.is_logged else current)
+    try:
+        yield
+    finally:
+        _target.reset(token)
 
 
 _users = 0

@@ -26,11 +26,14 @@ def continuing(run: Run) -> Iterator[None]:
         yield
 
 
-def take_continued_run(driver: Driver) -> Run | None:
-    """Return the run that a flow call continues, and announce that it is being run; None where it is a new one."""
+def take_continued_run() -> Run | None:
+    """Return the run that a flow call continues; None where it is a new one."""
     run = _continued.get()
-    if run is None:
-        return None
-    _continued.set(None)  # flows inside it are runs of their own
-    driver.sink.emit(RunStateChanged(run_id=run.run_id, state=State.RUNNING, at=datetime.now(UTC)))
+    if run is not None:
+        _continued.set(None)  # flows inside it are runs of their own
     return run
+
+
+def announce_continued(driver: Driver, run: Run) -> None:
+    """Announce that a run which was reopened is being run."""
+    driver.sink.emit(RunStateChanged(run_id=run.run_id, state=State.RUNNING, at=datetime.now(UTC)))

@@ -100,25 +100,49 @@ def value_of(result: AttemptResult) -> Any:
     return unpack_values(groups, None, {})
 
 
-def exception_of(outcome: Outcome) -> BaseException:
-    """Return the exception that an attempt ended with, or what stands for it."""
-    from orchestra_nb.engine.run_states import state_of
+class WorkerTraceback(Exception):
+    """Shows, as the cause of an exception that came from another process, where it was raised there."""
 
+    def __str__(self) -> str:
+        return f"on {self.args[0]}\n{self.args[1]}"
+
+
+class LiveOutcome(Outcome, frozen=True, kw_only=True):
+    """An outcome in the process of its driver: it has the exception itself, with its traceback."""
+
+    raised: Any = None
+
+
+def exception_of(outcome: Outcome, name: str = "") -> BaseException:
+    """Return the exception that an attempt ended with, or what stands for it; its cause tells where it was raised.
+
+    Parameters
+    ----------
+    name
+        The task run's, for what stands for an exception that could not travel.
+    """
+    if isinstance(outcome, LiveOutcome) and isinstance(outcome.raised, BaseException):
+        return outcome.raised
+    error: object = None
     if outcome.exception is not None:
         try:
             error = pickle.loads(outcome.exception)
         except Exception:  # its class, or what it holds, cannot be rebuilt here
             error = None
-        if isinstance(error, BaseException):
-            return error
-    text = f"{outcome.error.type}: {outcome.error.message}" if outcome.error is not None else ""
-    found = state_of(outcome.state, text).result(raise_on_failure=False)
-    assert isinstance(found, BaseException)
-    return found
+    if not isinstance(error, BaseException):
+        from orchestra_nb.engine.run_states import state_of
+
+        text = f"{outcome.error.type}: {outcome.error.message}" if outcome.error is not None else ""
+        error = state_of(outcome.state, f"Task {name}: {text}" if name else text).exception()
+    # where Dask's own library for it is loaded on both sides, the exception has brought its traceback along
+    has_trace = error.__traceback__ is not None or error.__cause__ is not None
+    if outcome.error is not None and outcome.error.traceback and not has_trace:
+        error.__cause__ = WorkerTraceback(outcome.worker or "a worker", outcome.error.traceback)
+    return error
 
 
 def pack_exception(error: BaseException) -> bytes | None:
-    """Return a pickle of an exception that is known to load again, with its trace as a note, or None."""
+    """Return a pickle of an exception that is known to load again, or None."""
     import cloudpickle
 
     try:

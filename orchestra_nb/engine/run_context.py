@@ -1,8 +1,7 @@
-"""What the code that runs now belongs to: its flow run, its task run, its tags. Context variables, copied to threads."""
+"""What the code that runs now belongs to: its flow run, its task run, its tags; as context variables."""
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model.attempts import AttemptContext
-from orchestra_nb.model.runs import Run
+from orchestra_nb.model.runs import Run, TaskRun
+from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.drivers import Driver
@@ -26,16 +26,39 @@ class MissingContext(OrchestraError, RuntimeError):
     """Something was asked for that only exists inside a flow run or a task run."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowFacts:
+    """What the code of a task may ask of the run that it belongs to, also on a worker.
+
+    Parameters
+    ----------
+    run_id
+        Of the flow run; of the task's own run, where it was called outside of any flow.
+    parameters
+        As the run's record has them, for a task in another process.
+    run_count
+        The attempt of the flow's body, from 1; 0 where there is no flow.
+    """
+
+    run_id: str
+    name: str
+    flow_name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    tags: frozenset[str] = frozenset()
+    run_count: int = 0
+    parent_run_id: str | None = None
+
+
 @dataclass(slots=True)
 class FlowRunContext:
     """One flow run in the process that runs its body.
 
     Parameters
     ----------
-    flow
-        None for the run of a task that was called outside of any flow.
     task_runner
         Where ``.submit`` and ``.map`` send tasks.
+    log_prints
+        Whether what the flow and its tasks print becomes log lines.
     run_count
         The attempt, from 1.
     """
@@ -46,11 +69,34 @@ class FlowRunContext:
     flow: Flow[Any, Any] | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     tags: frozenset[str] = frozenset()
+    log_prints: bool = False
     run_count: int = 1
     #: ids of the task runs that were submitted and have not ended, and how many of each task there were
     open_tasks: set[str] = field(default_factory=set)
     _numbers: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def get(cls) -> FlowRunContext | None:
+        """Return the context of the flow whose body this code belongs to; None in a task and outside of flows."""
+        return flow_run_context.get()
+
+    @property
+    def flow_run(self) -> Run:
+        """The record of the run."""
+        return self.run
+
+    def facts(self) -> FlowFacts:
+        """Return what is known of the run, with its parameters themselves."""
+        return FlowFacts(
+            run_id=self.run.run_id,
+            name=self.run.name,
+            flow_name=self.run.flow_name,
+            parameters=self.parameters,
+            tags=self.tags,
+            run_count=self.run_count,
+            parent_run_id=self.run.parent_run_id,
+        )
 
     def number_of(self, task_name: str) -> int:
         """Return how many runs of a task of this name came before, and count one more."""
@@ -66,24 +112,40 @@ class TaskRunContext:
 
     Parameters
     ----------
+    flow
+        The run that it belongs to.
     attempt_context
-        What the executor gives; None where the task was called directly.
-    flow_name, flow_run_name
-        Of the run that it belongs to.
+        What the executor, or the caller's own process, gives.
     """
 
     task_name: str
     task_run_id: str
     name: str
-    run_id: str
-    flow_name: str
-    flow_run_name: str
+    flow: FlowFacts
     run_count: int
     tags: frozenset[str]
     parameters: Mapping[str, Any]
     started_at: datetime
     attempt_context: AttemptContext | None = None
-    flow_parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def get(cls) -> TaskRunContext | None:
+        """Return the context of the task that this code belongs to; None outside of tasks."""
+        return task_run_context.get()
+
+    @property
+    def task_run(self) -> TaskRun:
+        """The record of the run as it is while this attempt runs."""
+        return TaskRun(
+            task_run_id=self.task_run_id,
+            run_id=self.flow.run_id,
+            name=self.name,
+            state=State.RUNNING,
+            created_at=self.started_at,
+            started_at=self.started_at,
+            attempt=self.run_count,
+            tags=dict.fromkeys(sorted(self.tags), ""),
+        )
 
 
 flow_run_context: ContextVar[FlowRunContext | None] = ContextVar("orchestra_flow_run", default=None)
@@ -131,7 +193,3 @@ def get_run_context() -> FlowRunContext | TaskRunContext:
     if context is None:
         raise MissingContext("No flow and no task runs here: call this inside a function under @flow or @task.")
     return context
-
-
-#: Numbers that tell objects of one process apart.
-process_numbers = itertools.count(1)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 

@@ -30,10 +30,36 @@ def create_run(
     parent_run_id: str | None = None,
     parent_task_run_id: str | None = None,
 ) -> Run:
-    """Announce a new run and that it is being run; return its record as created."""
+    """Announce a new run and that it is being run; return its record."""
+    run = new_run(
+        driver,
+        kind,
+        flow_name,
+        name=name,
+        parameters=parameters,
+        tags=tags,
+        parent_run_id=parent_run_id,
+        parent_task_run_id=parent_task_run_id,
+    )
+    announce_run(driver, run)
+    return run
+
+
+def new_run(
+    driver: Driver,
+    kind: RunKind,
+    flow_name: str,
+    *,
+    name: str | None = None,
+    parameters: Mapping[str, object] | None = None,
+    tags: Iterable[str] = (),
+    parent_run_id: str | None = None,
+    parent_task_run_id: str | None = None,
+) -> Run:
+    """Return the record of a new run, of which nobody knows yet."""
     now = datetime.now(UTC)
     run_id = new_id(now, secrets.randbits(74))
-    run = Run(
+    return Run(
         run_id=run_id,
         name=name or run_name(run_id),
         flow_name=flow_name,
@@ -46,9 +72,12 @@ def create_run(
         parent_run_id=parent_run_id,
         parent_task_run_id=parent_task_run_id,
     )
+
+
+def announce_run(driver: Driver, run: Run) -> None:
+    """Announce a new run and that it is being run."""
     driver.sink.emit(RunCreated(run=run))
-    driver.sink.emit(RunStateChanged(run_id=run_id, state=State.RUNNING, at=now))
-    return run
+    driver.sink.emit(RunStateChanged(run_id=run.run_id, state=State.RUNNING, at=run.created_at))
 
 
 def end_run(driver: Driver, run: Run, state: State, message: str, at: datetime) -> None:

@@ -1,20 +1,23 @@
-"""The run that a call of a task belongs to: the flow's around it, the task's around it, the kernel's, or one of its own."""
+"""The run that a call of a task belongs to: that of the flow or task around it, the kernel's, or one of its own."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.engine.drivers import Driver, current_driver
 from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.futures import TaskFuture
-from orchestra_nb.engine.run_context import FlowRunContext, flow_run_context, task_run_context
+from orchestra_nb.engine.run_context import FlowFacts, FlowRunContext, flow_run_context, task_run_context
+from orchestra_nb.engine.run_hooks import call_hooks
 from orchestra_nb.engine.run_records import create_run, end_run
+from orchestra_nb.engine.run_states import State, state_of
 from orchestra_nb.engine.task_runners import TaskRunner
+from orchestra_nb.model import states as model
 from orchestra_nb.model.conclusion import conclude
 from orchestra_nb.model.runs import Run, RunKind, TaskRun
 
@@ -27,21 +30,34 @@ class RunScope:
     """What a call of a task has to know of its run."""
 
     driver: Driver
-    run_id: str
-    run_name: str
-    flow_name: str
+    flow: FlowFacts
     task_runner: TaskRunner
     log_prints: bool = False
+    persist_result: bool = False
+    #: added to those of the tasks that are called in it
     tags: frozenset[str] = frozenset()
-    flow_parameters: Mapping[str, Any] = field(default_factory=dict)
     flow_context: FlowRunContext | None = None
     #: the run, where it exists for this call alone
     own_run: OwnRun | None = None
+    _flow_runner: FlowRunner | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        return self.flow.run_id
+
+    @property
+    def portable_flow(self) -> FlowFacts:
+        """The facts of the run for another process: its parameters as the record has them."""
+        context = self.flow_context
+        return replace(self.flow, parameters=context.run.parameters) if context is not None else self.flow
 
     @property
     def flow_runner(self) -> FlowRunner:
-        """The loop that runs submitted tasks."""
-        return self.driver.flow_runner(self.task_runner)
+        """The loop that runs submitted tasks; looked up once, since that reads the settings."""
+        if self._flow_runner is None:
+            self._flow_runner = self.driver.flow_runner(self.task_runner)
+        return self._flow_runner
 
     def number_of(self, task_name: str) -> int:
         """Return how many runs of this task came before in the run."""
@@ -60,19 +76,31 @@ class RunScope:
                 # no reference to the future: its value shall go when the user lets it go
                 future.runner.call_when_ended(task_run_id, _discarder(open_tasks, task_run_id))
 
-    def call_hooks_at_end(self, owner: Task[Any, Any], future: TaskFuture[Any]) -> None:
-        """Have the hooks of a task called when this run of it has ended."""
-        future.add_done_callback(lambda ended: call_end_hooks(self.driver, owner, ended.task_run, ended))
+    def call_running_hooks(self, owner: Task[Any, Any], task_run_id: str, runner: FlowRunner) -> None:
+        """Have the hooks of a submitted task called when its code begins to run, for each attempt."""
+        context = self.flow_context
+
+        def begun(task_run: TaskRun) -> None:
+            call_hooks(self.driver, owner.on_running_hooks, owner, task_run, state_of(task_run.state), context)
+
+        runner.call_when_running(task_run_id, begun)
+
+    def call_end_hooks(self, owner: Task[Any, Any], future: TaskFuture[Any]) -> None:
+        """Have the hooks of a submitted task called when it has ended."""
+        context = self.flow_context
+
+        def ended(future: TaskFuture[Any]) -> None:
+            state = future.state
+            call_hooks(self.driver, end_hooks(owner, state), owner, future.task_run, state, context)
+
+        future.add_done_callback(ended)
 
 
-def call_end_hooks(driver: Driver, owner: Task[Any, Any], task_run: TaskRun, ended: TaskFuture[Any]) -> None:
-    """Give the hooks that fit the end of a task run to the driver."""
-    state = ended.state
-    hooks = owner.on_completion_hooks if state.is_completed() else owner.on_failure_hooks
+def end_hooks(owner: Task[Any, Any], state: State[Any]) -> list[Any]:
+    """Return the hooks that fit the end of a task run; none fits a cancelled one."""
     if state.is_cancelled():
-        hooks = []
-    for hook in hooks:
-        driver.call_hook(lambda hook=hook: hook(owner, task_run, state))  # type: ignore[misc]
+        return []
+    return owner.on_completion_hooks if state.is_completed() else owner.on_failure_hooks
 
 
 class OwnRun:
@@ -83,6 +111,7 @@ class OwnRun:
         self._driver = driver
         self._lock = threading.Lock()
         self._open = 0
+        self._is_ended = False
         self._tasks: list[TaskRun] = []
 
     def wait_for(self, futures: Sequence[TaskFuture[Any]]) -> None:
@@ -106,7 +135,17 @@ class OwnRun:
 
     def end(self, tasks: Sequence[TaskRun]) -> None:
         """End the run as its tasks ended."""
-        state, message = conclude(tasks)
+        self._end(*conclude(tasks))
+
+    def fail(self, message: str) -> None:
+        """End the run because a task could not be made; nothing if it has ended."""
+        self._end(model.State.FAILED, message)
+
+    def _end(self, state: model.State, message: str) -> None:
+        with self._lock:
+            if self._is_ended:
+                return
+            self._is_ended = True
         self._driver.forget_run(self.run.run_id)
         end_run(self._driver, self.run, state, message, datetime.now(UTC))
 
@@ -118,64 +157,40 @@ def _cancel_all(ids: Sequence[tuple[FlowRunner, str]], reason: str) -> None:
 
 @contextmanager
 def enter_scope(task_name: str) -> Iterator[RunScope]:
-    """Give the run that a call of a task here and now belongs to."""
-    flow = flow_run_context.get()
-    if flow is not None:
-        yield _scope_of_flow(flow)
+    """Give the run that a call of a task made here belongs to."""
+    context = flow_run_context.get()
+    if context is not None:
+        yield RunScope(
+            driver=context.driver,
+            flow=context.facts(),
+            task_runner=context.task_runner,
+            log_prints=context.log_prints,
+            persist_result=context.flow is not None and bool(context.flow.persist_result),
+            tags=context.tags,
+            flow_context=context,
+        )
         return
     driver = current_driver()
     around = task_run_context.get()
     if around is not None:
-        yield RunScope(
-            driver=driver,
-            run_id=around.run_id,
-            run_name=around.flow_run_name,
-            flow_name=around.flow_name,
-            task_runner=driver.default_task_runner(),
-            tags=around.tags,
-            flow_parameters=around.flow_parameters,
-        )
+        yield RunScope(driver=driver, flow=around.flow, task_runner=driver.default_task_runner(), tags=around.tags)
         return
     if driver.open_run is not None:
-        run_id = driver.open_run()
-        yield RunScope(
-            driver=driver,
-            run_id=run_id,
-            run_name="",
-            flow_name="notebook",
-            task_runner=driver.default_task_runner(),
-        )
+        flow = FlowFacts(run_id=driver.open_run(), name="", flow_name="notebook")
+        yield RunScope(driver=driver, flow=flow, task_runner=driver.default_task_runner())
         return
     run = create_run(driver, RunKind.TASK, task_name)
     own = OwnRun(driver, run)
     try:
         yield RunScope(
             driver=driver,
-            run_id=run.run_id,
-            run_name=run.name,
-            flow_name=task_name,
+            flow=FlowFacts(run_id=run.run_id, name=run.name, flow_name=task_name),
             task_runner=driver.default_task_runner(),
             own_run=own,
         )
     except BaseException as error:
-        from orchestra_nb.model.states import State
-
-        end_run(driver, run, State.FAILED, f"{type(error).__name__}: {error}"[:2000], datetime.now(UTC))
+        own.fail(f"{type(error).__name__}: {error}"[:2000])
         raise
-
-
-def _scope_of_flow(flow: FlowRunContext) -> RunScope:
-    return RunScope(
-        driver=flow.driver,
-        run_id=flow.run.run_id,
-        run_name=flow.run.name,
-        flow_name=flow.run.flow_name,
-        task_runner=flow.task_runner,
-        log_prints=bool(flow.flow is not None and flow.flow.log_prints),
-        tags=flow.tags,
-        flow_parameters=flow.parameters,
-        flow_context=flow,
-    )
 
 
 def _discarder(open_tasks: set[str], task_run_id: str) -> Callable[[], None]:

@@ -1,12 +1,12 @@
 """States as a user's code sees them: Prefect's types, names and methods, over the states of :mod:`orchestra_nb.model`.
 
-A state carries the result of what ended in it, so ``state.result()`` gives the value or raises. ``PREFECT_NAMES`` is the
-one table between the two vocabularies.
+A state carries the result of what ended in it, so ``state.result()`` gives the value or raises. ``PREFECT_NAMES`` is
+the one table between the two vocabularies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar
@@ -70,6 +70,9 @@ class State(Generic[Result]):
         The value, or the exception, of what ended in this state.
     load
         Called for the value when it is first asked for, in place of ``data``: it may be on a cluster.
+    is_of_run
+        Whether a run is in it; otherwise a user's code made it, to say what its run shall end in. States of runs are
+        equal only to themselves.
     """
 
     def __init__(
@@ -81,11 +84,13 @@ class State(Generic[Result]):
         *,
         load: Callable[[], Result] | None = None,
         timestamp: datetime | None = None,
+        is_of_run: bool = False,
     ) -> None:
         self.type = StateType(type)
         self.name = name if name is not None else self.type.value.capitalize()
         self.message = message
         self.timestamp = timestamp or datetime.now(UTC)
+        self.is_of_run = is_of_run
         self._data: Any = data if load is None else _NOTHING
         self._load = load
 
@@ -99,13 +104,26 @@ class State(Generic[Result]):
         return self._data
 
     def result(self, raise_on_failure: bool = True) -> Any:
-        """Return the value, or raise (or, if not ``raise_on_failure``, return) the exception of a state that is no success."""
+        """Return the value, or raise the exception of a state that is no success.
+
+        Parameters
+        ----------
+        raise_on_failure
+            If False, return what a state that is no success has instead: the exception, or the data that it was made
+            with (such as the states of several tasks).
+
+        Raises
+        ------
+        UnfinishedRun
+            It is the state of something that has not ended.
+        """
         if self.is_completed():
             return self.data
-        error = self._error()
+        if not self.is_final():
+            raise self.exception()
         if raise_on_failure:
-            raise error
-        return error
+            raise self.exception()
+        return self.data if self.data is not None else self.exception()
 
     async def aresult(self, raise_on_failure: bool = True) -> Any:
         """Return what :meth:`result` returns, without holding up the event loop."""
@@ -113,18 +131,19 @@ class State(Generic[Result]):
 
         return await asyncio.to_thread(self.result, raise_on_failure)
 
-    def _error(self) -> BaseException:
+    def exception(self) -> BaseException:
+        """Return the exception of a state that is no success, or what stands for it."""
         if isinstance(self.data, BaseException):
             return self.data
-        if isinstance(self.data, State):
-            return self.data._error()
-        if isinstance(self.data, list | tuple):
+        if isinstance(self.data, State) and not self.data.is_completed():
+            return self.data.exception()
+        if isinstance(self.data, list | tuple | set):
             for state in self.data:
                 if isinstance(state, State) and not state.is_completed():
-                    return state._error()
-        return _ERRORS.get(self.name, _ERRORS_BY_TYPE.get(self.type, UnfinishedRun))(
-            self.message or f"The run is {self.name}."
-        )
+                    return state.exception()
+        kind = _ERRORS.get(self.name, _ERRORS_BY_TYPE.get(self.type, UnfinishedRun))
+        given = self.data if isinstance(self.data, str) else None
+        return kind(self.message or given or f"The run is {self.name}.")
 
     def is_scheduled(self) -> bool:
         """Tell whether its time has not come."""
@@ -176,12 +195,28 @@ class State(Generic[Result]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, State):
             return NotImplemented
+        if self.is_of_run or other.is_of_run:
+            return self is other
         return (self.type, self.name, self.message) == (other.type, other.name, other.message)
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        return hash((self.type, self.name, self.message))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return State, (self.type, self.name, self.message, self.data)
+        fields = (self.type, self.name, self.message, self.data, self.timestamp, self.is_of_run)
+        return _rebuilt, fields
+
+    def as_of_run(self) -> State[Result]:
+        """Return the same state as that of a run which ended in it."""
+        state: State[Result] = State(self.type, self.name, self.message, timestamp=self.timestamp, is_of_run=True)
+        state._data, state._load = self._data, self._load
+        return state
+
+
+def _rebuilt(
+    type: StateType, name: str, message: str | None, data: Any, timestamp: datetime, is_of_run: bool
+) -> State[Any]:
+    return State(type, name, message, data, timestamp=timestamp, is_of_run=is_of_run)
 
 
 class UnfinishedRun(OrchestraError, RuntimeError):
@@ -203,10 +238,11 @@ def state_of(
     *,
     load: Callable[[], Any] | None = None,
     is_cached: bool = False,
+    at: datetime | None = None,
 ) -> State[Any]:
-    """Return what a user's code sees of a state of ours."""
+    """Return what a user's code sees of a state of ours, which was entered ``at`` this time (None: now)."""
     kind, name = PREFECT_NAMES[state]
-    return State(kind, "Cached" if is_cached else name, message or None, data, load=load)
+    return State(kind, "Cached" if is_cached else name, message or None, data, load=load, timestamp=at, is_of_run=True)
 
 
 def model_state_of(state: State[Any]) -> model.State:
@@ -220,41 +256,49 @@ for _ours, (_kind, _) in PREFECT_NAMES.items():
     _FIRST_OF_TYPE.setdefault(_kind, _ours)
 
 
-def conclude_states(states: Iterable[State[Any]]) -> State[Any]:
-    """Return the state of what returned these: completed only if all of them are."""
-    states = list(states)
+def state_of_returned(value: Any) -> State[Any]:
+    """Return the state of what returned this: Prefect's rule of the final state, with futures replaced by their states.
+
+    A state is taken as it is, but one of a task or a flow run, alone or with others in a list, tuple or set, makes a
+    state of all of them: completed only if all are. Anything else is the value of a completed run.
+    """
+    if isinstance(value, State) and not value.is_of_run:
+        return value
+    states = [value] if isinstance(value, State) else value
+    if not isinstance(states, list | tuple | set) or not states or not all(isinstance(s, State) for s in states):
+        return Completed(data=value)
     bad = [state for state in states if not state.is_completed()]
     if not bad:
-        return Completed(message="All states completed.", data=states)
-    return Failed(message=f"{len(bad)}/{len(states)} states failed.", data=states)
+        return Completed(message="All states completed.", data=value)
+    return Failed(message=f"{len(bad)}/{len(states)} states failed.", data=value)
 
 
-def Completed(message: str | None = None, data: Any = None, name: str = "Completed") -> State[Any]:  # noqa: N802
+def Completed(message: str | None = None, data: Any = None, name: str = "Completed") -> State[Any]:
     """Return a state to return from a task or a flow that ended well."""
     return State(StateType.COMPLETED, name, message, data)
 
 
-def Failed(message: str | None = None, data: Any = None, name: str = "Failed") -> State[Any]:  # noqa: N802
+def Failed(message: str | None = None, data: Any = None, name: str = "Failed") -> State[Any]:
     """Return a state to return from a task or a flow that failed."""
     return State(StateType.FAILED, name, message, data)
 
 
-def Crashed(message: str | None = None, data: Any = None, name: str = "Crashed") -> State[Any]:  # noqa: N802
+def Crashed(message: str | None = None, data: Any = None, name: str = "Crashed") -> State[Any]:
     """Return a state of something whose infrastructure ended it."""
     return State(StateType.CRASHED, name, message, data)
 
 
-def Cancelled(message: str | None = None, data: Any = None, name: str = "Cancelled") -> State[Any]:  # noqa: N802
+def Cancelled(message: str | None = None, data: Any = None, name: str = "Cancelled") -> State[Any]:
     """Return a state of something that was ended on purpose."""
     return State(StateType.CANCELLED, name, message, data)
 
 
-def Pending(message: str | None = None, data: Any = None, name: str = "Pending") -> State[Any]:  # noqa: N802
+def Pending(message: str | None = None, data: Any = None, name: str = "Pending") -> State[Any]:
     """Return a state of something that waits to start."""
     return State(StateType.PENDING, name, message, data)
 
 
-def Running(message: str | None = None, data: Any = None, name: str = "Running") -> State[Any]:  # noqa: N802
+def Running(message: str | None = None, data: Any = None, name: str = "Running") -> State[Any]:
     """Return a state of something whose code is being run."""
     return State(StateType.RUNNING, name, message, data)
 
@@ -267,10 +311,9 @@ def raise_state_exception(state: State[Any]) -> None:
 
 def get_state_exception(state: State[Any]) -> BaseException:
     """Return the exception of a state that is no success."""
-    error = state.result(raise_on_failure=False)
-    if not isinstance(error, BaseException):
+    if state.is_completed():
         raise ValueError(f"{state!r} has no exception: it ended well.")
-    return error
+    return state.exception()
 
 
 def is_state(value: object) -> bool:

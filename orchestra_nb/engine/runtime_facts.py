@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestra_nb.engine.run_context import flow_run_context, task_run_context
+from orchestra_nb.engine.run_context import FlowFacts, flow_run_context, task_run_context
 
 
 class FlowRunFacts:
@@ -14,52 +14,52 @@ class FlowRunFacts:
     @property
     def id(self) -> str | None:
         """Its id."""
-        if (flow := flow_run_context.get()) is not None:
-            return flow.run.run_id
-        task = task_run_context.get()
-        return task.run_id if task is not None else None
+        flow = _flow()
+        return flow.run_id if flow is not None else None
 
     @property
     def name(self) -> str | None:
         """Its name."""
-        if (flow := flow_run_context.get()) is not None:
-            return flow.run.name
-        task = task_run_context.get()
-        return task.flow_run_name or None if task is not None else None
+        flow = _flow()
+        return flow.name or None if flow is not None else None
 
     @property
     def flow_name(self) -> str | None:
         """The flow's name."""
-        if (flow := flow_run_context.get()) is not None:
-            return flow.run.flow_name
-        task = task_run_context.get()
-        return task.flow_name or None if task is not None else None
+        flow = _flow()
+        return flow.flow_name or None if flow is not None else None
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What it was called with."""
-        if (flow := flow_run_context.get()) is not None:
-            return dict(flow.parameters)
-        task = task_run_context.get()
-        return dict(task.flow_parameters) if task is not None else {}
+        """What it was called with; in a task on a worker, as the run's record has it."""
+        flow = _flow()
+        return dict(flow.parameters) if flow is not None else {}
 
     @property
     def tags(self) -> list[str]:
         """Its tags, sorted."""
-        flow = flow_run_context.get()
+        flow = _flow()
         return sorted(flow.tags) if flow is not None else []
 
     @property
     def run_count(self) -> int:
         """Which attempt of its body this is, from 1; 0 outside of one."""
-        flow = flow_run_context.get()
+        flow = _flow()
         return flow.run_count if flow is not None else 0
 
     @property
     def parent_flow_run_id(self) -> str | None:
         """The run that started it as a subflow."""
-        flow = flow_run_context.get()
-        return flow.run.parent_run_id if flow is not None else None
+        flow = _flow()
+        return flow.parent_run_id if flow is not None else None
+
+
+def _flow() -> FlowFacts | None:
+    """Return the run around: of the flow whose body this is, else of the task that this belongs to."""
+    if (flow := flow_run_context.get()) is not None:
+        return flow.facts()
+    task = task_run_context.get()
+    return task.flow if task is not None else None
 
 
 class TaskRunFacts:
@@ -100,3 +100,17 @@ class TaskRunFacts:
         """Which attempt this is, from 1; 0 outside of one."""
         task = task_run_context.get()
         return task.run_count if task is not None else 0
+
+
+class DeploymentFacts:
+    """The deployment that started this run: empty for a run that somebody started by calling its flow."""
+
+    id: str | None = None
+    name: str | None = None
+    version: str | None = None
+    flow_run_id: str | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the deployment was given."""
+        return {}

@@ -13,7 +13,14 @@ Everything is one JSON object a line.
 also when the next instruction ends the process:
 
 - ``{"begin": key, "seconds": s | null}``: user code of an attempt is about to run, and may run ``s`` seconds;
-- ``{"end": key, "at": t}``: it ended, at ``t`` by :func:`uptime`. What it left behind is killed.
+- ``{"end": key, "at": t}``: it ended, at ``t`` by :func:`uptime`. What it left behind is killed;
+- ``{"chunk": id}``: short attempts are about to run, one by one; what they leave behind is looked for at the end;
+- ``{"call": n, "at": t, "seconds": s | null, "done": [m, text]}``: the attempt ``id#n`` is about to run, at ``t``
+  by the calendar's clock, and so the one before has ended; ``done``, which may be absent, is the outcome of an earlier
+  one, kept until it has been told;
+- ``{"call_end": true}``: the running one ended, though the next has not begun;
+- ``{"told": n, "of": id}``: the outcomes up to ``n`` have left the process;
+- ``{"chunk_end": id, "at": t}``: none of them will run any more.
 
 *Orders*, written by the parent to the sentinel's stdin, which is also its lifeline: at the end of the file the command
 gets SIGTERM, and after the grace all that is left gets SIGKILL. SIGTERM to the sentinel does the same.
@@ -25,8 +32,12 @@ gets SIGTERM, and after the grace all that is left gets SIGKILL. SIGTERM to the 
 *Reports*, written by the sentinel to its stdout:
 
 - ``{"started": {"pid": n}}``;
+- ``{"runs": {"chunk": id, "call": n, "at": t}}``, once when it runs for a while: the command, whose interpreter may be
+  held, may not have said so;
 - ``{"exited": {"pid", "exit_code", "signal", "running": [keys], "timed_out": [keys], "stopped": {key: state}}}``, at
-  once when the command ended; one of exit code and signal is null;
+  once when the command ended; one of exit code and signal is null. If it ran a chunk last there is also ``"chunk":
+  {"id", "begun_until": n, "running": n | null, "running_since": t, "ended_for": state | null, "outcomes": [[n,
+  text]]}``;
 - ``{"error": text}``: the command could not be started.
 - The end of the file means that no descendant is left.
 
@@ -37,6 +48,7 @@ goes.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -56,6 +68,11 @@ _IS_LINUX = sys.platform == "linux"
 #: Processes left behind are looked for when nothing has run for so long. An attempt that begins earlier makes the
 #: sentinel look at once, but only at processes older than the last attempt's end.
 _IDLE_SECONDS = 0.2
+
+#: How often the records of a chunk are taken, and how many bytes of them the pipe holds meanwhile, where it can.
+_CHUNK_LOOK_SECONDS = 0.02
+_LONG_SECONDS = 0.08
+_PIPE_BYTES = 1024 * 1024
 
 #: The helpers of multiprocessing and loky that serve a process for its whole life and end with it.
 _RESOURCE_TRACKER = b"resource_tracker"
@@ -132,10 +149,46 @@ class _Lines:
                     yield message
 
 
+class Chunk:
+    """What the records say of a chunk of short attempts; they are known by their numbers."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.begun_until = -1
+        self.running: int | None = None
+        self.running_since = 0.0
+        #: when its record was taken, by the monotonic clock; infinite when it has been reported
+        self.seen_at = 0.0
+        self.is_over = False
+        #: number to outcome of those that have not surely been told
+        self.outcomes: dict[int, str] = {}
+
+    def key(self, number: int) -> str:
+        """Return the name of an attempt in orders."""
+        return f"{self.name}#{number}"
+
+    def has(self, key: str) -> bool:
+        """Tell whether a name in orders is of this chunk."""
+        return key.startswith(f"{self.name}#")
+
+    def begin(self, number: int, at: float, done: object) -> str:
+        """Take the record of a beginning; return the name of the attempt."""
+        self.running_since = at
+        self.begun_until = self.running = number
+        if isinstance(done, list):
+            self.outcomes[done[0]] = done[1]
+        return self.key(number)
+
+    def forget_until(self, number: int) -> None:
+        """Forget outcomes that have been told."""
+        self.outcomes = {known: outcome for known, outcome in self.outcomes.items() if known > number}
+
+
 class Attempts:
     """What the records and orders say: which attempts run, and when the process must die for which of them."""
 
     def __init__(self) -> None:
+        self._chunk: Chunk | None = None
         self._kill_at: dict[str, float | None] = {}
         self._stops: dict[str, tuple[float, str]] = {}
         #: when the last attempt ended, by :func:`uptime`; None before
@@ -154,8 +207,68 @@ class Attempts:
         elif isinstance(key := message.get("end"), str):
             self._kill_at.pop(key, None)
             self._stops.pop(key, None)
-            at = message.get("at")
-            self.ended_at = at if isinstance(at, int | float) else uptime()
+            self._note_end(message)
+        elif isinstance(number := message.get("call"), int) and self._chunk is not None:
+            self._end_call()
+            seconds = message.get("seconds")
+            kill_at = now + seconds if isinstance(seconds, int | float) else None
+            self._chunk.seen_at = now
+            self._kill_at[self._chunk.begin(number, _number(message.get("at")), message.get("done"))] = kill_at
+        elif "call_end" in message:
+            self._end_call()
+        elif isinstance(number := message.get("told"), int):
+            if self._chunk is not None and self._chunk.name == message.get("of"):
+                self._chunk.forget_until(number)
+        elif isinstance(name := message.get("chunk"), str):
+            self._chunk = Chunk(name)
+        elif "chunk_end" in message:
+            self._end_call()
+            if self._chunk is not None:
+                self._chunk.is_over = True
+                self._stops = {key: stop for key, stop in self._stops.items() if not self._chunk.has(key)}
+            self._note_end(message)
+
+    @property
+    def is_in_chunk(self) -> bool:
+        """Whether a chunk began that did not end: records come often, and are no news by themselves."""
+        return self._chunk is not None and not self._chunk.is_over
+
+    def long_call(self, now: float) -> dict[str, object] | None:
+        """Return the call that runs for a while, once."""
+        chunk = self._chunk
+        if chunk is None or chunk.running is None or now - chunk.seen_at < _LONG_SECONDS:
+            return None
+        chunk.seen_at = float("inf")
+        return {"chunk": chunk.name, "call": chunk.running, "at": chunk.running_since}
+
+    def report_chunk(self, stopped: dict[str, str], timed_out: list[str]) -> dict[str, object] | None:
+        """Return what is known of the chunk that ran last, None if none ran."""
+        if self._chunk is None:
+            return None
+        running = self._chunk.running
+        ended_for = None
+        if running is not None:
+            key = self._chunk.key(running)
+            ended_for = stopped.get(key, "TIMED_OUT" if key in timed_out else None)
+        return {
+            "id": self._chunk.name,
+            "begun_until": self._chunk.begun_until,
+            "running": running,
+            "running_since": self._chunk.running_since,
+            "ended_for": ended_for,
+            "outcomes": list(self._chunk.outcomes.items()),
+        }
+
+    def _end_call(self) -> None:
+        if self._chunk is not None and self._chunk.running is not None:
+            key = self._chunk.key(self._chunk.running)
+            self._kill_at.pop(key, None)
+            self._stops.pop(key, None)
+            self._chunk.running = None
+
+    def _note_end(self, message: dict[str, object]) -> None:
+        at = message.get("at")
+        self.ended_at = at if isinstance(at, int | float) else uptime()
 
     def stop(self, key: str, state: str, kill_at: float) -> None:
         """Take an order to stop. It may come before the record that the attempt began."""
@@ -203,11 +316,14 @@ class Sentinel:
         if _IS_LINUX:
             _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         records, records_write = os.pipe()
+        _widen(records_write)
         self._records, self._orders = _Lines(records), _Lines(0)
         self._pid = _start(command, records_write, pass_fds)
         _report({"started": {"pid": self._pid}})
         while self._status is None:
-            _wait([records, wake_up, *([] if self._orders.at_end else [0])], self._next_wake_up())
+            # in a chunk records come thousands a second: they are taken now and then, which costs nobody a wake-up
+            news = [] if self._attempts.is_in_chunk else [records]
+            _wait([*news, wake_up, *([] if self._orders.at_end else [0])], self._next_wake_up())
             self._take(wake_up)
             self._enforce(time.monotonic())
         self._take(wake_up)
@@ -225,15 +341,17 @@ class Sentinel:
             pass
         now = time.monotonic()
         for message in self._records.read():
-            if "begin" in message and self._sweep_at is not None:
+            if ("begin" in message or "chunk" in message) and self._sweep_at is not None:
                 self._sweep(older_than=self._attempts.ended_at)
             self._attempts.record(message, now)
-            is_idle = not self._attempts.running
+            is_idle = not self._attempts.running and not self._attempts.is_in_chunk
             self._sweep_at = now + _IDLE_SECONDS if is_idle else None
         for message in self._orders.read():
             self._obey(message, now)
         if self._orders.at_end:
             self._terminate(self._grace_seconds)
+        if (long_call := self._attempts.long_call(now)) is not None:
+            _report({"runs": long_call})
         self._reap()
 
     def _obey(self, order: dict[str, object], now: float) -> None:
@@ -269,7 +387,8 @@ class Sentinel:
 
     def _next_wake_up(self) -> float | None:
         deadline = None if self._timed_out or self._stopped else self._attempts.next_deadline()
-        times = [at for at in (deadline, self._kill_all_at, self._sweep_at) if at is not None]
+        look_at = time.monotonic() + _CHUNK_LOOK_SECONDS if self._attempts.is_in_chunk else None
+        times = [at for at in (deadline, look_at, self._kill_all_at, self._sweep_at) if at is not None]
         return min(times, default=None)
 
     def _sweep(self, older_than: float | None) -> None:
@@ -294,6 +413,7 @@ class Sentinel:
     def _exit_report(self) -> dict[str, object]:
         assert self._status is not None
         is_signal = os.WIFSIGNALED(self._status)
+        chunk = self._attempts.report_chunk(self._stopped, self._timed_out)
         return {
             "pid": self._pid,
             "exit_code": None if is_signal else os.WEXITSTATUS(self._status),
@@ -301,6 +421,7 @@ class Sentinel:
             "running": self._attempts.running,
             "timed_out": self._timed_out,
             "stopped": self._stopped,
+            **({"chunk": chunk} if chunk is not None else {}),
         }
 
 
@@ -367,6 +488,15 @@ def _start(command: Sequence[str], records_write: int, pass_fds: Iterable[int]) 
 def _wait(descriptors: list[int], until: float | None) -> None:
     timeout = None if until is None else max(0.0, until - time.monotonic())
     select.select(descriptors, [], [], timeout)
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold more, as far as the system allows."""
+    if _IS_LINUX:
+        try:
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        except OSError:
+            pass
 
 
 def _report(message: dict[str, object]) -> None:

@@ -50,14 +50,14 @@ class _FirstUse:
     """An answerer that is made when it is first asked."""
 
     def __init__(self, make: Callable[[], Answerer]) -> None:
-        self._make = make
+        self.make = make
         self._lock = threading.Lock()
         self._made: Answerer | None = None
 
     def answer(self, question: Question, asker: Asker) -> Answer:
         with self._lock:
             if self._made is None:
-                self._made = self._make()
+                self._made = self.make()
         return self._made.answer(question, asker)
 
 
@@ -69,24 +69,26 @@ _answerer: _FirstUse | None = None
 _default: _FirstUse | None = None
 
 
-def set_answerer(make: Callable[[], Answerer] | None) -> None:
-    """Let this answer what code in this process asks; None when this process drives no more.
+def set_answerer(make: Callable[[], Answerer] | None) -> Callable[[], Answerer] | None:
+    """Let this answer what code in this process asks; return the one before, for whoever drives only for a while.
 
     Parameters
     ----------
     make
         Called when something is first asked, so that nothing is opened for code that asks nothing. What it raises
-        reaches whoever asked, and it is called again for the next question.
+        reaches whoever asked, and it is called again for the next question. None when this process drives no more.
     """
     global _answerer
-    _answerer = None if make is None else _FirstUse(make)
+    with _lock:
+        before, _answerer = _answerer, None if make is None else _FirstUse(make)
+    return None if before is None else before.make
 
 
 def set_default_answerer(make: Callable[[], Answerer]) -> None:
     """Let this answer in a process that neither drives nor runs attempts. The first one set stays."""
     global _default
-    if _default is None:
-        _default = _FirstUse(make)
+    with _lock:
+        _default = _default or _FirstUse(make)
 
 
 @contextlib.contextmanager

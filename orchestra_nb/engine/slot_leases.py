@@ -36,6 +36,8 @@ _RENEW_AFTER = 1 / 3
 _SHORTEST_WAIT_SECONDS = 0.02
 _LONGEST_WAIT_SECONDS = 1.0
 _SHORTEST_LEASE_SECONDS = 1.0
+#: How long a block's end waits for the driver: what it cannot give back is free when the lease, or the task, ends.
+_GIVE_BACK_SECONDS = 5.0
 
 
 @contextlib.contextmanager
@@ -247,12 +249,10 @@ class _Holding:
     def end(self) -> None:
         """Give the slots back, if there may be any. When nobody can be told, the lease ends by itself."""
         self._ending.set()
-        if self._renewing is not None:
-            self._renewing.join()
         if not self._may_hold:
             return
         try:
-            is_held = ask_for(DoneAnswer, ReleaseSlots(holder=self._holder)).has_changed
+            is_held = ask_for(DoneAnswer, ReleaseSlots(holder=self._holder), _GIVE_BACK_SECONDS).has_changed
         except OrchestraError as error:
             _log.warning(
                 "The slots of %s could not be given back, their lease ends by itself: %s", self._words(), error
@@ -307,10 +307,13 @@ class _Holding:
         question = RenewSlots(holder=self._holder, lease_seconds=self._lease_seconds)
         while not self._ending.wait(self._lease_seconds * _RENEW_AFTER):
             try:
-                self._is_lost = not ask_for(DoneAnswer, question).has_changed
+                is_held = ask_for(DoneAnswer, question).has_changed
             except OrchestraError as error:
                 _log.warning("The lease of the slots of %s was not renewed: %s", self._words(), error)
-            if self._is_lost:
+                continue
+            if not is_held:
+                # unless the block has ended meanwhile, and gave them back itself
+                self._is_lost = not self._ending.is_set()
                 return
 
     def _words(self) -> str:

@@ -25,12 +25,14 @@ class StopSwitch:
     interrupt
         Called with the thread's number: makes :class:`StopTask` be raised in it. None for the way that works in every
         thread, but not within a blocking call.
+    is_running
+        Whether what it stops runs already, and is not started by :meth:`run`: a coroutine.
     """
 
-    def __init__(self, interrupt: Callable[[int], None] | None = None) -> None:
+    def __init__(self, interrupt: Callable[[int], None] | None = None, *, is_running: bool = False) -> None:
         self._interrupt = interrupt or _raise_in
         self._lock = threading.Lock()
-        self._thread: int | None = None
+        self._thread: int | None = threading.get_ident() if is_running else None
         #: the state that the function was stopped for; None if it was not
         self.stopped_for: str | None = None
 

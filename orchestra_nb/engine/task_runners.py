@@ -23,6 +23,8 @@ class TaskRunner:
 
     #: whether tasks run in this process, on the objects that they are given
     is_in_process = False
+    #: whether its workers are processes of this machine that may take over this process's folder
+    is_on_this_machine = False
 
     @property
     def place(self) -> str:
@@ -85,6 +87,11 @@ class DaskTaskRunner(TaskRunner):
         """The cluster as text."""
         spec = self.spec
         return spec if isinstance(spec, str) else json.dumps(dict(spec), sort_keys=True, default=str)
+
+    @property
+    def is_on_this_machine(self) -> bool:  # type: ignore[override]
+        """Whether it is the local cluster."""
+        return self.spec in ("local", "")
 
     def make_executor(self) -> Executor:
         """Return an executor on this cluster."""

@@ -108,6 +108,23 @@ def tags_of(what: str, tags: Iterable[str] | None) -> frozenset[str]:
     return frozenset(names)
 
 
+def run_name_option(
+    what: str, option: str, template: str | Callable[..., str] | None
+) -> str | Callable[..., str] | None:
+    """Return what makes the names of runs.
+
+    Raises
+    ------
+    InvalidOption
+        It is neither a text nor a callable.
+    """
+    if template is not None and not isinstance(template, str) and not callable(template):
+        raise InvalidOption(
+            f"{what}: {option} is {template!r}. Write a template such as 'load-{{region}}', or a callable."
+        )
+    return template
+
+
 def hooks_of(what: str, option: str, hooks: Iterable[Callable[..., Any]] | None) -> tuple[Callable[..., Any], ...]:
     """Return the functions given for a hook.
 
@@ -127,11 +144,15 @@ def hooks_of(what: str, option: str, hooks: Iterable[Callable[..., Any]] | None)
 
 def description_of(function: Callable[..., Any], description: str | None) -> str | None:
     """Return the description that was given, or the function's docstring."""
-    return description if description is not None else inspect.getdoc(function)
+    if description is not None:
+        return description
+    # not inspect.getdoc: for a method it would look into the class, whose attribute is the task that is being made
+    text = getattr(function, "__doc__", None)
+    return inspect.cleandoc(text) if isinstance(text, str) else None
 
 
 def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
-    """Return a callable for ``retry_delay_seconds``: each delay is twice the one before, from ``backoff_factor`` seconds."""
+    """Return a callable for ``retry_delay_seconds``: from ``backoff_factor`` seconds, each twice the one before."""
 
     def delays(retries: int) -> list[float]:
         return [backoff_factor * max(0, 2**number) for number in range(min(retries, 64))]

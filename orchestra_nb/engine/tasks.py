@@ -1,7 +1,7 @@
 """``@task``: a function whose calls are tracked, retried, timed out, and sent to a cluster.
 
-A direct call runs in the caller's process; ``.submit`` and ``.map`` send it to where the flow's task runner says and return
-futures. Names, options and behaviour are those of Prefect 3.
+A direct call runs in the caller's process; ``.submit`` and ``.map`` send it to where the flow's task runner says and
+return futures. Names, options and behaviour are those of Prefect 3.
 """
 
 from __future__ import annotations
@@ -9,36 +9,44 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import io
+import pickle
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from types import MethodType
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure, quote, unmapped
+from orchestra_nb.engine.cache_settings import CacheSettings
 from orchestra_nb.engine.call_body import SharedPart
-from orchestra_nb.engine.direct_task import call_async, call_generator, call_sync
-from orchestra_nb.engine.function_call import FunctionCallee
-from orchestra_nb.engine.function_pickling import pickle_function
+from orchestra_nb.engine.direct_task import call_async, call_async_generator, call_generator, call_sync
+from orchestra_nb.engine.driver_place import DriverPlace, ShippedCallee
+from orchestra_nb.engine.function_call import FunctionCallee, LazyParameters
+from orchestra_nb.engine.function_pickling import import_place, pickle_function, place_of
 from orchestra_nb.engine.futures import FutureList, TaskFuture
-from orchestra_nb.engine.run_context import current_tags
+from orchestra_nb.engine.run_context import TaskRunContext, current_tags, entered, task_run_context
+from orchestra_nb.engine.run_names import make_run_name
 from orchestra_nb.engine.run_scope import RunScope, enter_scope
-from orchestra_nb.engine.run_states import State
+from orchestra_nb.engine.run_states import Failed, State
 from orchestra_nb.engine.task_settings import (
     InvalidOption,
     TaskSettings,
     description_of,
     hooks_of,
     retry_policy,
+    run_name_option,
     tags_of,
     timeout_of,
 )
 from orchestra_nb.engine.task_submission import CallFamily, make_submission
 from orchestra_nb.engine.task_transactions import join_submitted
+from orchestra_nb.engine.user_frames import without_own_frames
+
+if TYPE_CHECKING:
+    from orchestra_nb.engine.task_cache import TaskCache
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-
-#: The options of ``@task``, as ``with_options`` takes them again.
-_UNSET: Any = object()
 
 
 class MappingError(InvalidOption):
@@ -64,6 +72,12 @@ class Task(Generic[Parameters, Result]):
         How often, after how long, and with how much chance in the delay a failed run is repeated.
     retry_condition_fn
         Called with (task, task run, state) where an attempt failed; whether to make another one.
+    cache_policy, cache_key_fn, cache_expiration, refresh_cache
+        When a result that was kept is taken in place of a new run: how its key is made, how long it holds, and whether
+        to compute it anew all the same.
+    persist_result, result_storage, result_serializer, result_storage_key
+        Whether results are kept outside of the cluster (None: as the options of the cache ask), where, how they are
+        written, and a template for the name, such as ``"{parameters[region]}.json"``.
     timeout_seconds
         Of one attempt.
     log_prints
@@ -73,7 +87,8 @@ class Task(Generic[Parameters, Result]):
     on_commit, on_rollback
         Hooks, called with the transaction: when it is committed, and when it is rolled back after this had completed.
     resources, priority, workers
-        For the cluster: what a run takes of its worker (``{"GPU": 1}``), which runs start first, which workers may run it.
+        For the cluster: what a run takes of its worker (``{"GPU": 1}``), which runs start first, which workers may run
+        it.
     """
 
     def __init__(
@@ -89,6 +104,14 @@ class Task(Generic[Parameters, Result]):
         retry_delay_seconds: Any = None,
         retry_jitter_factor: float | None = None,
         retry_condition_fn: Callable[..., bool] | None = None,
+        cache_policy: Any = None,
+        cache_key_fn: Callable[..., str | None] | None = None,
+        cache_expiration: Any = None,
+        refresh_cache: bool | None = None,
+        persist_result: bool | None = None,
+        result_storage: Any = None,
+        result_serializer: Any = None,
+        result_storage_key: str | None = None,
         timeout_seconds: float | None = None,
         log_prints: bool | None = None,
         on_running: Iterable[Callable[..., Any]] | None = None,
@@ -113,7 +136,7 @@ class Task(Generic[Parameters, Result]):
         self.version = version
         self.task_key = f"{getattr(self.fn, '__module__', '')}.{getattr(self.fn, '__qualname__', self.name)}"
         self.tags = tags_of(what, tags)
-        self.task_run_name = task_run_name
+        self.task_run_name = run_name_option(what, "task_run_name", task_run_name)
         self.retries = retries or 0
         self.log_prints = log_prints
         self.on_running_hooks = list(hooks_of(what, "on_running", on_running))
@@ -124,6 +147,17 @@ class Task(Generic[Parameters, Result]):
         if retry_condition_fn is not None and not callable(retry_condition_fn):
             raise InvalidOption(f"{what}: retry_condition_fn is {retry_condition_fn!r}, which cannot be called.")
         self.retry_condition_fn = retry_condition_fn
+        self.caching = CacheSettings.of(
+            what,
+            cache_policy=cache_policy,
+            cache_key_fn=cache_key_fn,
+            cache_expiration=cache_expiration,
+            refresh_cache=refresh_cache,
+            persist_result=persist_result,
+            result_storage=result_storage,
+            result_serializer=result_serializer,
+            result_storage_key=result_storage_key,
+        )
         self.settings = TaskSettings(
             name=self.name,
             tags=self.tags,
@@ -134,8 +168,9 @@ class Task(Generic[Parameters, Result]):
             resources=_resources(what, resources),
             workers=(workers,) if isinstance(workers, str) else tuple(workers or ()),
         )
-        self.isasync = inspect.iscoroutinefunction(self.fn)
-        self.isgenerator = inspect.isgeneratorfunction(self.fn)
+        is_async_generator = inspect.isasyncgenfunction(self.fn)
+        self.isasync = inspect.iscoroutinefunction(self.fn) or is_async_generator
+        self.isgenerator = inspect.isgeneratorfunction(self.fn) or is_async_generator
         self.signature = inspect.signature(self.fn)
         functools.update_wrapper(self, self.fn)
 
@@ -150,7 +185,9 @@ class Task(Generic[Parameters, Result]):
     @overload
     def __call__(self, *args: Any, wait_for: Any, **kwargs: Any) -> Any: ...
 
-    def __call__(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
+    def __call__(  # type: ignore[misc]  # a function's own parameters of these names cannot be told apart
+        self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any
+    ) -> Any:
         """Run the task here, and return what the function returns (a coroutine, if it is async).
 
         Parameters
@@ -161,11 +198,17 @@ class Task(Generic[Parameters, Result]):
             Futures that must have ended before.
         """
         self._check(args, kwargs)
-        if self.isgenerator and not return_state:
-            return call_generator(self, args, kwargs, wait_for)
+        if self.isasync and self.isgenerator:
+            return call_async_generator(self, args, kwargs, wait_for)
         if self.isasync:
             return call_async(self, args, kwargs, return_state, wait_for)
-        return call_sync(self, args, kwargs, return_state, wait_for)
+        if self.isgenerator and not return_state:
+            return call_generator(self, args, kwargs, wait_for)
+        try:
+            return call_sync(self, args, kwargs, return_state, wait_for)
+        except BaseException as error:
+            # so that a traceback goes from the caller's line to the function's, with this one between
+            raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
 
     def submit(
         self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any
@@ -190,8 +233,7 @@ class Task(Generic[Parameters, Result]):
 
     def delay(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> TaskFuture[Result]:
         """Do what :meth:`submit` does, with nothing but the function's own arguments."""
-        future: TaskFuture[Result] = self.submit(*args, **kwargs)
-        return future
+        return self.apply_async(args, kwargs)
 
     def apply_async(
         self, args: tuple[Any, ...] | None = None, kwargs: Mapping[str, Any] | None = None, wait_for: Any = None
@@ -205,8 +247,8 @@ class Task(Generic[Parameters, Result]):
     ) -> FutureList[Result] | Any:
         """Submit one call for each item of the arguments that can be iterated, and return the futures in their order.
 
-        Text, bytes, mappings and what is wrapped in ``unmapped`` or ``quote`` are passed whole to each call. A future is
-        waited for, and its value mapped over.
+        Text, bytes, files and what is wrapped in ``unmapped`` or ``quote`` are passed whole to each call; of a mapping
+        the keys are mapped over. A future is waited for, and its value mapped over.
 
         Raises
         ------
@@ -285,6 +327,10 @@ class Task(Generic[Parameters, Result]):
         bound.on_rollback_hooks = self.on_rollback_hooks
         return bound
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        place = place_of(self, self.fn)
+        return super().__reduce_ex__(protocol) if place is None else (import_place, place)
+
     def __repr__(self) -> str:
         return f"<task {self.name}>"
 
@@ -292,22 +338,27 @@ class Task(Generic[Parameters, Result]):
 
     def family(self, scope: RunScope) -> CallFamily:
         """Return what all calls of this task in one run share."""
+        task_runner = scope.task_runner
         callee = FunctionCallee(
             function=self.fn,
             task_name=self.name,
-            run_id=scope.run_id,
-            flow_name=scope.flow_name,
-            flow_run_name=scope.run_name,
+            flow=scope.flow if task_runner.is_in_process else scope.portable_flow,
             log_prints=scope.log_prints if self.log_prints is None else self.log_prints,
-            retry_condition=self._retry_condition(),
-            flow_parameters=dict(scope.flow_parameters),
-            on_running=tuple(self.on_running_hooks),
-            is_packed=not scope.task_runner.is_in_process,
+            retry_condition=self.retry_condition(),
+            is_packed=not task_runner.is_in_process,
+            cache=self.cache(scope),
         )
-        if scope.task_runner.is_in_process:
+        if task_runner.is_in_process:
             return CallFamily(callee, None)
-        data = pickle_function(callee, self.name)
+        place = DriverPlace.here(is_shared=task_runner.is_on_this_machine)
+        data = pickle.dumps(ShippedCallee(place, self.name, pickle_function(callee, self.name)), protocol=5)
         return CallFamily(callee, SharedPart(hashlib.blake2b(data, digest_size=16).hexdigest(), data))
+
+    def cache(self, scope: RunScope) -> TaskCache | None:
+        """Return where the results of this task are kept; None when they are not."""
+        if not self.caching.is_on(scope.persist_result):
+            return None
+        return self.caching.make_cache(self.name, self.fn)
 
     def tags_now(self, scope: RunScope) -> frozenset[str]:
         """Return the tags of a run that is called now."""
@@ -318,7 +369,19 @@ class Task(Generic[Parameters, Result]):
         number = scope.number_of(self.name)
         if self.task_run_name is None:
             return f"{self.name}-{number}"
-        return make_run_name(f"Task {self.name!r}", self.task_run_name, self.signature, args, kwargs)
+        context = TaskRunContext(
+            task_name=self.name,
+            task_run_id="",
+            name="",
+            flow=scope.flow,
+            run_count=0,
+            tags=self.tags_now(scope),
+            parameters=LazyParameters(self.fn, args, kwargs),
+            started_at=datetime.now(UTC),
+        )
+        # a callable may ask runtime.task_run for the parameters
+        with entered(task_run_context, context):
+            return make_run_name(f"Task {self.name!r}", self.task_run_name, self.signature, args, kwargs)
 
     def _submit(
         self, scope: RunScope, family: CallFamily, args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any
@@ -334,15 +397,19 @@ class Task(Generic[Parameters, Result]):
             kwargs,
             wait_for,
         )
+        task_run_id = submission.task_run.task_run_id
+        if self.on_running_hooks:
+            scope.call_running_hooks(self, task_run_id, scope.flow_runner)
         scope.flow_runner.submit(submission)
-        join_submitted(self, scope.driver, scope.flow_runner, submission.task_run.task_run_id)
-        future: TaskFuture[Any] = TaskFuture(scope.flow_runner, submission.task_run.task_run_id)
+        join_submitted(self, scope.driver, scope.flow_runner, task_run_id)
+        future: TaskFuture[Any] = TaskFuture(scope.flow_runner, task_run_id)
         if self.on_completion_hooks or self.on_failure_hooks:
-            scope.call_hooks_at_end(self, future)
+            scope.call_end_hooks(self, future)
         return future
 
-    def _retry_condition(self) -> Callable[[BaseException], bool] | None:
-        return None if self.retry_condition_fn is None else RetryCondition(self.retry_condition_fn, self.name)
+    def retry_condition(self) -> RetryTest | None:
+        """Return what asks the user's ``retry_condition_fn``; None where there is none."""
+        return None if self.retry_condition_fn is None else RetryTest(self)
 
     def _check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         try:
@@ -351,19 +418,18 @@ class Task(Generic[Parameters, Result]):
             raise TypeError(f"Task {self.name}{self.signature}: {error}") from None
 
 
-class RetryCondition:
-    """Asks a user's ``retry_condition_fn`` where an attempt failed."""
+class RetryTest:
+    """Asks a task's ``retry_condition_fn`` where an attempt failed, on a worker too."""
 
-    def __init__(self, function: Callable[..., bool], task_name: str) -> None:
-        self._function = function
-        self._task_name = task_name
+    def __init__(self, owner: Task[Any, Any]) -> None:
+        self._owner = owner
 
-    def __call__(self, error: BaseException) -> bool:
+    def __call__(self, error: BaseException, context: TaskRunContext) -> bool:
         """Tell whether to make another attempt."""
-        from orchestra_nb.engine.run_context import task_run_context
-        from orchestra_nb.engine.run_states import Failed
-
-        return bool(self._function(self._task_name, task_run_context.get(), Failed(str(error), data=error)))
+        assert self._owner.retry_condition_fn is not None
+        state = Failed(f"{type(error).__name__}: {error}"[:2000], data=error)
+        with entered(task_run_context, context):
+            return bool(self._owner.retry_condition_fn(self._owner, context.task_run, state))
 
 
 @overload
@@ -399,37 +465,8 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     return Task(fn, **options)
 
 
-def make_run_name(
-    what: str, template: str | Callable[..., str], signature: inspect.Signature, args: Any, kwargs: Mapping[str, Any]
-) -> str:
-    """Return the name that a template or a callable makes of the parameters.
-
-    Raises
-    ------
-    InvalidOption
-        The template names no parameter, or the callable gave no text.
-    """
-    if callable(template):
-        takes_parameters = "parameters" in inspect.signature(template).parameters
-        bound = signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        name = template(parameters=dict(bound.arguments)) if takes_parameters else template()
-        if not isinstance(name, str):
-            raise InvalidOption(f"{what}: the callable for its runs' names returned {name!r}, which is no text.")
-        return name
-    bound = signature.bind(*args, **kwargs)
-    bound.apply_defaults()
-    try:
-        return template.format(**bound.arguments)
-    except (KeyError, IndexError, AttributeError, ValueError) as error:
-        known = ", ".join(bound.arguments) or "none"
-        raise InvalidOption(
-            f"{what}: the template {template!r} cannot be filled ({error}). Its parameters are: {known}."
-        ) from None
-
-
 def _columns(owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
-    """Return parameter name to what each call gets of it (something with ``[number]``), and how many calls there are."""
+    """Return parameter name to what each call gets of it (something with ``[number]``), and the number of calls."""
     owner._check(args, kwargs)
     bound = owner.signature.bind(*args, **kwargs).arguments
     mapped: dict[str, list[Any]] = {}
@@ -479,11 +516,19 @@ def _sort_column(name: str, value: Any, mapped: dict[str, list[Any]], constant: 
     inner = value.value if isinstance(value, allow_failure) else value
     if isinstance(inner, TaskFuture):
         inner = inner.result(raise_on_failure=not isinstance(value, allow_failure))
-    if isinstance(inner, str | bytes | Mapping | BaseAnnotation) or not hasattr(type(inner), "__iter__"):
+    if isinstance(inner, str | bytes | io.IOBase | BaseAnnotation) or not _can_be_iterated(inner):
         constant[name] = value if not isinstance(value, TaskFuture) else inner
         return
     items = list(inner)
     mapped[name] = [allow_failure(item) for item in items] if isinstance(value, allow_failure) else items
+
+
+def _can_be_iterated(value: object) -> bool:
+    try:
+        iter(value)  # type: ignore[call-overload]
+    except TypeError:
+        return False
+    return True
 
 
 def _call_of(owner: Task[Any, Any], row: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

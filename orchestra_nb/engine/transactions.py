@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from orchestra_nb.engine.key_claims import KeyClaim
 from orchestra_nb.engine.services import ask_for, in_thread
 from orchestra_nb.errors import Conflict, InvalidInput
-from orchestra_nb.model.questions import DoneAnswer, FindKey, KeyAnswer, PutKey
+from orchestra_nb.model.questions import DoneAnswer, FindResult, PutResult, ResultAnswer
 from orchestra_nb.model.result_reference import ResultReference
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ class Transaction:
         return None if self.key is None or self.overwrite else self._find()
 
     def _find(self) -> ResultReference | None:
-        return ask_for(KeyAnswer, FindKey(key=f"{_PREFIX}{self.key}")).reference
+        return ask_for(ResultAnswer, FindResult(key=f"{_PREFIX}{self.key}")).reference
 
     def _begin(self, reference: ResultReference | None) -> None:
         self._reference = reference
@@ -370,7 +370,7 @@ class Transaction:
             self._staged_value, name=f"transaction {self.key!r}", now=datetime.now(UTC)
         )
         holder = None if self._claim is None else self._claim.holder
-        ask_for(DoneAnswer, PutKey(key=_PREFIX + self.key, name=self.key, reference=reference, holder=holder))
+        ask_for(DoneAnswer, PutResult(key=_PREFIX + self.key, task_name=self.key, reference=reference, holder=holder))
         self._reference = reference
 
     def _result_store(self) -> ResultStore:

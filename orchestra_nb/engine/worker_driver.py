@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+import msgspec
+
 from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.services import ANSWER_SECONDS
@@ -117,7 +119,9 @@ class _Listener:
             self._context.show(output)
 
     def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
-        """Do nothing: the log of an inner task is told by its events."""
+        """Pass it on."""
+        for line in lines:
+            self._context.log(msgspec.structs.replace(line, run_id=task_run.run_id, task_run_id=task_run.task_run_id))
 
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
         """Do nothing: events tell it."""

@@ -13,6 +13,7 @@ import msgspec
 
 from orchestra_nb import errors
 from orchestra_nb.errors import OrchestraError
+from orchestra_nb.model.cache_claims import Busy, Claimed, Found
 from orchestra_nb.model.result_reference import ResultReference
 
 
@@ -248,76 +249,73 @@ class ResumeRun(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="
     value_json: str | None = None
 
 
-# --- transactions: records and locks of keys
+# --- results that are there already
 
 
-class ClaimKey(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
-    """Asks for a key's record, or for the right to write it: :class:`KeyAnswer`. Asking again renews the right.
+class FindResult(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Asks for the result of a cache key, and takes no right: :class:`ResultAnswer`."""
+
+    key: str
+
+
+class ResultAnswer(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Where the result of a cache key is; None where there is none."""
+
+    reference: ResultReference | None = None
+
+
+class ClaimResult(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Asks for the result of a cache key, or the right to compute it: :class:`ClaimAnswer`.
 
     Parameters
     ----------
     holder
-        Names whoever asks: the same name is the same attempt.
-    may_overwrite
-        Whether a record that is there does not count.
+        Names one attempt at computing it.
+    is_refreshed
+        Whether a result that is there does not count.
     """
 
     key: str
     holder: str
     lease_seconds: float
-    may_overwrite: bool = False
+    is_refreshed: bool = False
 
 
-class FindKey(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
-    """Asks for a key's record: :class:`KeyAnswer`."""
+class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """What became of a claim."""
 
-    key: str
+    claim: Claimed | Found | Busy
 
 
-class PutKey(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
-    """Writes a key's record, and ends the holder's right: :class:`DoneAnswer`.
-
-    Parameters
-    ----------
-    name
-        Of what made it, for people.
-    """
+class RenewClaim(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Keeps a claim for longer: :class:`DoneAnswer`, unchanged when somebody else has it by now."""
 
     key: str
-    name: str
+    holder: str
+    lease_seconds: float
+
+
+class ReleaseClaim(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Gives a claim back without a result: :class:`DoneAnswer`."""
+
+    key: str
+    holder: str
+
+
+class PutResult(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Says where the result of a cache key is, and gives the claim back: :class:`DoneAnswer`."""
+
+    key: str
     reference: ResultReference
+    task_name: str
     holder: str | None = None
 
 
-class RenewKey(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
-    """Renews the right to write a key's record: :class:`DoneAnswer` says whether the holder still has it."""
+class ForgetResult(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Says that the result of a cache key is gone, or not to be trusted: :class:`DoneAnswer`."""
 
     key: str
-    holder: str
-    lease_seconds: float
-
-
-class ReleaseKey(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
-    """Gives the right to write a key's record back: :class:`DoneAnswer` says whether there was one."""
-
-    key: str
-    holder: str
-
-
-class KeyAnswer(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
-    """What a key has: a record; or else, for who claimed it, the right to write one; or who has that right.
-
-    Parameters
-    ----------
-    reference
-        The record, None while there is none.
-    busy_holder
-        Who writes it now.
-    """
-
-    reference: ResultReference | None = None
-    is_claimed: bool = False
-    busy_holder: str | None = None
+    reference: ResultReference
 
 
 # --- answers that several questions have
@@ -358,11 +356,12 @@ Question = (
     | EmitEvent
     | AskForInput
     | ResumeRun
-    | ClaimKey
-    | FindKey
-    | PutKey
-    | RenewKey
-    | ReleaseKey
+    | FindResult
+    | ClaimResult
+    | RenewClaim
+    | ReleaseClaim
+    | PutResult
+    | ForgetResult
 )
 
 Answer = (
@@ -371,7 +370,8 @@ Answer = (
     | SlotsAcquired
     | SlotsRefused
     | InputAnswer
-    | KeyAnswer
+    | ResultAnswer
+    | ClaimAnswer
     | DoneAnswer
     | IdAnswer
     | AnswerError

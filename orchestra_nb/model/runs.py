@@ -95,6 +95,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     parent_run_id: str | None = None
     parent_task_run_id: str | None = None
 
+    @property
+    def id(self) -> str:
+        """The run's id, by the name that hooks know it by."""
+        return self.run_id
+
 
 class TaskRun(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a task within a run.
@@ -132,6 +137,21 @@ class TaskRun(msgspec.Struct, frozen=True, kw_only=True):
     cell_id: str | None = None
     tags: dict[str, str] = {}
     is_cached: bool = False
+
+    @property
+    def id(self) -> str:
+        """The task run's id, by the name that hooks know it by."""
+        return self.task_run_id
+
+    @property
+    def flow_run_id(self) -> str:
+        """The run that it belongs to, by the name that hooks know it by."""
+        return self.run_id
+
+    @property
+    def run_count(self) -> int:
+        """The number of attempts begun, by the name that hooks know it by."""
+        return self.attempt
 
 
 def error_of(task: TaskRun) -> ErrorInfo | None:

@@ -26,7 +26,7 @@ from orchestra_nb.notebooks.cell_values import (
     pack_values,
     unpack_values,
 )
-from orchestra_nb.notebooks.edited_modules import EditedModules
+from orchestra_nb.notebooks.edited_modules import modules_of_process
 from orchestra_nb.notebooks.inline_figures import InlineFigures
 from orchestra_nb.notebooks.log_capture import LogCapture
 from orchestra_nb.notebooks.output_recorder import OutputRecorder
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 #: A cell owns its process's streams, folder and environment.
 _turn = threading.Lock()
-_modules: EditedModules | None = None
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
 
@@ -193,7 +192,7 @@ class _CellAttempt:
                 os.environ[name] = value
         sys.path[:] = dict.fromkeys((*task.sys_path, *sys.path))
         self._change_folder()
-        _take_edited_modules()
+        modules_of_process().forget_edited()
         self._figures.prepare()
         run_shielded(self._streams.start)  # broken off, it would leave open pipes
         self._logs.start()
@@ -315,7 +314,7 @@ class _CellAttempt:
                 return
             steps: list[Callable[[], None]] = [
                 self._figures.restore,
-                _note_modules,
+                modules_of_process().note,
                 self._logs.stop,
                 self._streams.stop,
                 self._state.restore,
@@ -330,18 +329,6 @@ class _CellAttempt:
     def _leave_shell(self) -> None:
         if self._shell is not None:
             self._shell.leave()
-
-
-def _take_edited_modules() -> None:
-    global _modules
-    if _modules is None:
-        _modules = EditedModules()
-    _modules.forget_edited()
-
-
-def _note_modules() -> None:
-    if _modules is not None:
-        _modules.note()
 
 
 def _lines_above_timed(task: CellTask) -> int | None:

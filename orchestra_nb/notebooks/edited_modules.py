@@ -30,6 +30,7 @@ class EditedModules:
         self._seen = set(sys.modules)
         #: module name to its file, and the file's (time in ns, size) when it was noted
         self._noted: dict[str, tuple[str, _Stamp]] = {}
+        self._place: object = None
 
     def note(self) -> None:
         """Note the modules that were imported since the last time."""
@@ -44,13 +45,33 @@ class EditedModules:
 
     def forget_edited(self) -> None:
         """Forget all of the user's modules if one was edited, since they may hold objects of each other."""
-        if all(_stamp(path) == stamp for path, stamp in self._noted.values()):
-            return
+        if any(_stamp(path) != stamp for path, stamp in self._noted.values()):
+            self._forget_all()
+
+    def take_place(self, place: object) -> None:
+        """Forget the user's modules if they were imported in another place: there may be others of the same names."""
+        if place != self._place and self._place is not None:
+            self.note()
+            self._forget_all()
+        self._place = place
+
+    def _forget_all(self) -> None:
         for name in self._noted:
             sys.modules.pop(name, None)
             self._seen.discard(name)
         self._noted.clear()
         importlib.invalidate_caches()
+
+
+_of_process: EditedModules | None = None
+
+
+def modules_of_process() -> EditedModules:
+    """Return what keeps the modules of this process, made when first asked for."""
+    global _of_process
+    if _of_process is None:
+        _of_process = EditedModules()
+    return _of_process
 
 
 def _stamp(path: str) -> _Stamp | None:

@@ -1,10 +1,9 @@
-"""What every process that drives flows has: a loop for each place where tasks run, hooks, and whom to tell of a cancel."""
+"""What each process that drives flows has: a loop for each place where tasks run, hooks, and whom a cancel concerns."""
 
 from __future__ import annotations
 
 import logging
 import queue
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.printed_lines import real_stream
 from orchestra_nb.engine.task_runners import TaskRunner, task_runner_of_settings
 from orchestra_nb.model.dead_letters import DeadLetter
 from orchestra_nb.model.events import DeadLetterAdded, EventSink
@@ -107,7 +107,7 @@ class FlowLoops:
         elif (cancel := self._cancels.get(request.run_id)) is not None:
             cancel(reason)
 
-    def close(self, reason: str) -> None:
+    def stop(self, reason: str) -> None:
         """Cancel what has not ended, call the last hooks, and let go of all clusters."""
         for runner in list(self._runners.values()):
             runner.close(reason)
@@ -165,12 +165,13 @@ class ConsoleListener:
         """Print what a task printed."""
         for output in outputs:
             if output.get("output_type") == "stream":
-                _write(sys.stderr if output.get("name") == "stderr" else sys.stdout, str(output.get("text", "")))
+                name = "stderr" if output.get("name") == "stderr" else "stdout"
+                _write(real_stream(name), str(output.get("text", "")))
 
     def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
         """Show log lines with the task's name."""
         for line in lines:
-            say(f"{task_run.name}: {line.message}", line.level)
+            say(f"Task run {task_run.name!r} - {line.message}", line.level)
 
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
         """Keep a dead letter of a task that used up its attempts; whoever waits is told."""
@@ -199,7 +200,7 @@ class ConsoleListener:
 def say(line: str, level: int) -> None:
     """Write a line to standard error, as a log line looks."""
     now = datetime.now().astimezone()
-    _write(sys.stderr, f"{now:%H:%M:%S} | {logging.getLevelName(level):<7} | {line}\n")
+    _write(real_stream("stderr"), f"{now:%H:%M:%S} | {logging.getLevelName(level):<7} | {line}\n")
 
 
 def _write(stream: TextIO | None, text: str) -> None:

@@ -156,7 +156,8 @@ class KernelDriver:
         self._listener.task_showed(task_run_id, outputs)
 
     def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
-        """Do nothing: what a cell logs is shown by the handlers that the cell has set, as in a kernel."""
+        """A task logged lines."""
+        self._listener.task_logged(task_run, lines)
 
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
         """A task run ended: its run may be over."""
@@ -194,7 +195,7 @@ class KernelDriver:
         atexit.unregister(self.close)
         set_driver(None)
         set_answerer(None)
-        self.loops.close("the kernel was shut down")
+        self.loops.stop("the kernel was shut down")
         self.runner.close("the kernel was shut down")
         self.run.close()
         self._sink.close()

@@ -145,7 +145,7 @@ def _run_again(store: RunStore, run: Run, actor: str, message: str, before_start
             call_flow(flow, parameters)
     finally:
         set_driver(None)
-        driver.end()
+        driver.close()
     return store.get_run(run.run_id)
 
 

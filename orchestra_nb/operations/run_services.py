@@ -1,13 +1,14 @@
 """Answers what running code asks of its driver, from the store.
 
 A driver makes one :class:`RunServices` and registers it for its own process
-(:func:`orchestra_nb.engine.services.set_answerer`); what attempts ask on workers it passes to :meth:`answer_encoded`.
-The store is opened when the first question comes.
+(:func:`orchestra_nb.engine.services.set_answerer`); what attempts ask on workers goes to ``answer_encoded``, in the
+threads of an :class:`~orchestra_nb.engine.answer_pool.AnswerPool`. The store is opened when the first question comes.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE
 from orchestra_nb.engine.services import set_default_answerer
 from orchestra_nb.errors import InvalidInput, OrchestraError
 from orchestra_nb.model.artifacts import StoredArtifact, check_artifact_key
@@ -29,23 +31,26 @@ from orchestra_nb.model.questions import (
     AnswerError,
     Asker,
     AskForInput,
-    ClaimKey,
+    ClaimAnswer,
+    ClaimResult,
     CreateArtifact,
     DeleteVariable,
     DoneAnswer,
     EmitEvent,
-    FindKey,
+    FindResult,
+    ForgetResult,
     GetSecret,
     GetVariable,
     IdAnswer,
     InputAnswer,
-    PutKey,
+    PutResult,
     Question,
     RecordMaterialization,
-    ReleaseKey,
+    ReleaseClaim,
     ReleaseSlots,
-    RenewKey,
+    RenewClaim,
     RenewSlots,
+    ResultAnswer,
     ResumeRun,
     SecretAnswer,
     SetSecret,
@@ -60,7 +65,6 @@ from orchestra_nb.model.questions import (
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.operations import shared_variables
-from orchestra_nb.operations.key_records import answer_about_key
 from orchestra_nb.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -82,6 +86,8 @@ class RunServices:
         Called for the first question, and again when it raised.
     driver_id
         Of the driver that answers: when it dies, the slots that it gave are free. None for whoever drives nothing.
+    run_id
+        The run that code belongs to which asks for no run of its own, such as the plain cells of a notebook run.
     """
 
     def __init__(
@@ -89,11 +95,13 @@ class RunServices:
         open_store: Callable[[], RunStore],
         *,
         driver_id: str | None = None,
+        run_id: str | None = None,
         settings: Settings | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._open_store = open_store
         self._driver_id = driver_id
+        self._run_id = run_id
         self._settings = settings
         self._now = now
         self._lock = threading.Lock()
@@ -102,6 +110,8 @@ class RunServices:
 
     def answer(self, question: Question, asker: Asker) -> Answer:
         """Answer a question; what goes wrong is an :class:`AnswerError`."""
+        if asker.run_id is None and self._run_id is not None:
+            asker = Asker(run_id=self._run_id)
         try:
             return self._answer(question, asker)
         except OrchestraError as error:
@@ -153,8 +163,29 @@ class RunServices:
                 return self._ask_people(question, asker)
             case ResumeRun():
                 return self._resume(question, asker)
-            case ClaimKey() | FindKey() | PutKey() | RenewKey() | ReleaseKey():
-                return answer_about_key(self._store(), question, self._now())
+            case FindResult() | ClaimResult() | RenewClaim() | ReleaseClaim() | PutResult() | ForgetResult():
+                return self._answer_cache(question)
+
+    def _answer_cache(
+        self, question: FindResult | ClaimResult | RenewClaim | ReleaseClaim | PutResult | ForgetResult
+    ) -> Answer:
+        from orchestra_nb.store.result_index import ResultIndex
+
+        index = ResultIndex(self._store().database)
+        match question:
+            case FindResult(key=key):
+                return ResultAnswer(reference=index.find(key, self._now()))
+            case ClaimResult(key=key, holder=holder, lease_seconds=seconds, is_refreshed=refresh):
+                return ClaimAnswer(claim=index.claim(key, holder, self._now(), seconds, refresh=refresh))
+            case RenewClaim(key=key, holder=holder, lease_seconds=seconds):
+                return DoneAnswer(has_changed=index.renew(key, holder, self._now(), seconds))
+            case ReleaseClaim(key=key, holder=holder):
+                return DoneAnswer(has_changed=index.release(key, holder))
+            case PutResult(key=key, reference=reference, task_name=task_name, holder=holder):
+                index.put(key, reference, task_name=task_name, holder=holder)
+                return DoneAnswer()
+            case ForgetResult(key=key, reference=reference):
+                return DoneAnswer(has_changed=index.forget(key, reference))
 
     def _answer_variable(self, question: GetVariable | SetVariable | DeleteVariable) -> Answer:
         store = self._store()
@@ -317,14 +348,17 @@ class RunServices:
 
 
 def answer_from_configured_store() -> None:
-    """Let the configured store answer in a process that neither drives a run nor runs an attempt."""
+    """Let the configured store answer in a process that neither drives a run nor runs an attempt.
+
+    In the kernel of a notebook run it answers for that run.
+    """
     set_default_answerer(_make_default)
 
 
 def _make_default() -> RunServices:
     from orchestra_nb.operations.opening import open_store
 
-    return RunServices(open_store)
+    return RunServices(open_store, run_id=os.environ.get(RUN_ID_VARIABLE))
 
 
 def _dictionary(json_text: str) -> dict[str, object]:

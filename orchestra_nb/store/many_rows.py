@@ -1,7 +1,7 @@
 """Executes one statement for many rows, several times faster than SQLAlchemy's own way.
 
-SQLAlchemy prepares the parameters of each row by itself; here each column is converted as a whole, and the rows go to the
-database's driver as tuples. Statements, names and types are still SQLAlchemy's.
+SQLAlchemy prepares the parameters of each row by itself; here each column is converted as a whole, and the rows go to
+the database's driver as tuples. Statements, names and types are still SQLAlchemy's.
 """
 
 from __future__ import annotations

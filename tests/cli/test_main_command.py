@@ -40,6 +40,11 @@ def test_the_help_names_each_command() -> None:
     assert [line.split()[0] for line in shown.output.partition("Commands:")[2].splitlines() if line.strip()] == [
         "run",
         "runs",
+        "artifacts",
+        "assets",
+        "variables",
+        "secrets",
+        "concurrency",
         "dead-letters",
         "cluster",
         "doctor",
@@ -56,7 +61,11 @@ def test_the_version_is_the_package_s() -> None:
     ("words", "hint"),
     [
         pytest.param(["clustr", "stop"], "Did you mean 'cluster'?", id="misspelt"),
-        pytest.param(["fly"], "The commands are: run, runs, dead-letters, cluster, doctor.", id="unknown"),
+        pytest.param(
+            ["fly"],
+            "The commands are: run, runs, artifacts, assets, variables, secrets, concurrency, dead-letters, cluster, doctor.",
+            id="unknown",
+        ),
     ],
 )
 def test_an_unknown_command_is_a_usage_error_that_helps(words: list[str], hint: str) -> None:

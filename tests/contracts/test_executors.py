@@ -8,11 +8,23 @@ from pathlib import Path
 import pytest
 
 from orchestra_nb.engine.dask_executor import DaskExecutor
-from orchestra_nb.engine.executors import AttemptBegan, AttemptEnded, AttemptLost, AttemptRequest, AttemptShowed
+from orchestra_nb.engine.executors import (
+    AttemptAsked,
+    AttemptBegan,
+    AttemptEmitted,
+    AttemptEnded,
+    AttemptLost,
+    AttemptRequest,
+    AttemptShowed,
+    Executor,
+)
+from orchestra_nb.engine.thread_executor import ThreadExecutor
 from orchestra_nb.errors import Conflict, TaskCrashed
+from orchestra_nb.model.events import RunOutputWritten
 from orchestra_nb.model.states import State
 from tests.engine import attempt_bodies as bodies
 from tests.engine.attempt_bodies import Body, TwoValues, value_of
+from tests.engine.call_bodies import as_call
 from tests.engine.executor_probe import ExecutorProbe
 
 CLUSTERS: dict[str, str | Mapping[str, object]] = {
@@ -21,16 +33,33 @@ CLUSTERS: dict[str, str | Mapping[str, object]] = {
         "class": "distributed.LocalCluster",
         "n_workers": 1,
         "threads_per_worker": 1,
-        "dashboard_address": None,
+        "dashboard_address": ":0",
     },
 }
 
 
-@pytest.fixture(scope="module", params=list(CLUSTERS.values()), ids=list(CLUSTERS))
-def probe(request: pytest.FixtureRequest) -> Iterator[ExecutorProbe]:
-    executor = DaskExecutor(request.param, workers=2, idle_seconds=30)
+#: What only processes can do: be ended by force, hold copies, have names, and wait for values of other workers.
+needs_processes = pytest.mark.parametrize(
+    "executor_probe", list(CLUSTERS.values()), ids=list(CLUSTERS), indirect=True, scope="module"
+)
+
+
+@pytest.fixture(scope="module", params=[*CLUSTERS.values(), None], ids=[*CLUSTERS, "threads"])
+def executor_probe(request: pytest.FixtureRequest) -> Iterator[ExecutorProbe]:
+    executor: Executor
+    if request.param is None:
+        executor = ThreadExecutor(max_workers=2)
+    else:
+        executor = DaskExecutor(request.param, workers=2, idle_seconds=30)
     yield ExecutorProbe(executor).open()
     executor.close()
+
+
+@pytest.fixture(params=[lambda body: body, as_call], ids=["bodies", "calls"])
+def probe(executor_probe: ExecutorProbe, request: pytest.FixtureRequest) -> ExecutorProbe:
+    """Return a probe that starts bodies as they are, or as calls that may share chunks."""
+    executor_probe.convert = request.param
+    return executor_probe
 
 
 def test_an_attempt_begins_once_and_ends_once(probe: ExecutorProbe) -> None:
@@ -90,6 +119,7 @@ def test_a_downstream_attempt_gets_only_the_groups_that_it_needs(probe: Executor
     assert value_of(probe.executor.fetch(third, ["value"])) == "small"
 
 
+@needs_processes
 def test_an_attempt_may_start_before_its_upstream_has_ended(probe: ExecutorProbe, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     first = probe.start(Body(bodies.wait_for, (gate,)))
@@ -152,6 +182,70 @@ def test_what_is_shown_comes_while_the_attempt_runs_and_in_order(probe: Executor
     assert [output["text"] for event in shown for output in event.outputs] == [f"{index}\n" for index in range(100)]
 
 
+def test_what_is_told_of_children_comes_in_order_and_before_the_end(probe: ExecutorProbe) -> None:
+    key = probe.start(bodies.Telling(30))
+
+    probe.end_of(key)
+
+    texts: list[object] = []
+    for event in probe.events_of(key):
+        if isinstance(event, AttemptShowed):
+            texts += [output["text"] for output in event.outputs]
+        elif isinstance(event, AttemptEmitted):
+            texts += [emitted.output_path for emitted in event.events if isinstance(emitted, RunOutputWritten)]
+    assert texts == [text for index in range(30) for text in (f"{index}\n", f"{index}")] + ["end\n"]
+    assert isinstance(probe.events_of(key)[-1], AttemptEnded)
+
+
+def test_a_question_is_answered_after_what_was_shown_before(probe: ExecutorProbe) -> None:
+    key = probe.start(bodies.Asking((b"first?", b"second?"), 300))
+
+    first = probe.wait_until_asked(key)
+    probe.executor.answer(key, first.number, b"one")
+    second = probe.wait_for_event(key, lambda event: isinstance(event, AttemptAsked) and event.number != first.number)
+    assert isinstance(second, AttemptAsked)
+    probe.executor.answer(key, second.number, b"two")
+
+    probe.end_of(key)
+    assert (first.question, second.question) == (b"first?", b"second?")
+    assert value_of(probe.executor.fetch(key, ["value"])) == [b"one", b"two"]
+    kinds = [type(event) for event in probe.events_of(key)]
+    assert kinds == [AttemptBegan, AttemptShowed, AttemptAsked, AttemptAsked, AttemptEnded]
+
+
+def test_a_question_without_an_answer_is_a_timeout(probe: ExecutorProbe) -> None:
+    key = probe.start(bodies.Asking((b"first?",), 0.1))
+
+    probe.end_of(key)
+
+    assert value_of(probe.executor.fetch(key, ["value"])) == ["TimeoutError: The driver gave no answer in 0.1 s."]
+    probe.executor.answer(key, probe.wait_until_asked(key).number, b"late")  # nothing
+
+
+def test_a_stop_gets_through_a_waiting_question(probe: ExecutorProbe) -> None:
+    key = probe.start(bodies.Asking((b"first?",), 300))
+    probe.wait_until_asked(key)
+
+    probe.executor.stop(key, "CANCELLED", 60)
+
+    ended = probe.end_of(key)
+    assert isinstance(ended, AttemptEnded)
+    assert ended.outcome.state is State.CANCELLED
+
+
+@needs_processes
+def test_an_attempt_runs_on_the_worker_that_it_names(probe: ExecutorProbe) -> None:
+    first = probe.start(Body(bodies.add))
+    probe.end_of(first)
+    worker = probe.wait_until_begun(first).worker
+
+    keys = [probe.start(Body(bodies.add), workers=(worker,)) for _ in range(6)]
+
+    for key in keys:
+        probe.end_of(key)
+    assert {probe.wait_until_begun(key).worker for key in keys} == {worker}
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "message"),
     [
@@ -186,6 +280,7 @@ def test_sys_exit_is_a_failure_and_runs_once(probe: ExecutorProbe, tmp_path: Pat
     assert count.read_bytes() == b"x"
 
 
+@needs_processes
 def test_a_result_that_cannot_be_pickled_is_a_failure_and_runs_once(probe: ExecutorProbe, tmp_path: Path) -> None:
     count = tmp_path / "count"
 
@@ -199,6 +294,7 @@ def test_a_result_that_cannot_be_pickled_is_a_failure_and_runs_once(probe: Execu
     assert count.read_bytes() == b"x"
 
 
+@needs_processes
 def test_a_dead_process_loses_its_attempt_once(probe: ExecutorProbe, tmp_path: Path) -> None:
     count = tmp_path / "count"
     key = probe.start(Body(bodies.exit_hard, (3,), count))
@@ -248,6 +344,7 @@ def test_a_timeout_ends_python_code_softly(probe: ExecutorProbe, tmp_path: Path)
     assert ended.outcome.state is State.TIMED_OUT
 
 
+@needs_processes
 def test_a_timeout_ends_code_that_never_comes_back(probe: ExecutorProbe) -> None:
     lost = probe.run(Body(bodies.hold_the_gil), timeout_seconds=0.3)
 
@@ -257,6 +354,7 @@ def test_a_timeout_ends_code_that_never_comes_back(probe: ExecutorProbe) -> None
     assert isinstance(probe.run(Body(bodies.add)), AttemptEnded)
 
 
+@needs_processes
 def test_a_stopped_attempt_that_does_not_give_way_is_ended_by_force(probe: ExecutorProbe) -> None:
     key = probe.start(Body(bodies.hold_the_gil))
     probe.wait_until_begun(key)

@@ -18,6 +18,7 @@ from pathlib import Path
 import cloudpickle
 
 from orchestra_nb.engine.executors import AttemptContext, AttemptResult
+from orchestra_nb.model.events import RunOutputWritten
 from orchestra_nb.model.outcomes import Outcome, ValueInfo
 from orchestra_nb.model.states import State
 
@@ -108,6 +109,57 @@ class LockInResult:
             file.write(b"x")
         now = datetime.now(UTC)
         return AttemptResult(Outcome(state=State.COMPLETED, started_at=now, ended_at=now), (threading.Lock(),))
+
+
+@dataclass
+class Telling:
+    """Shows, tells of child tasks, and shows again."""
+
+    number: int
+
+    def run(self, upstream: Mapping[str, AttemptResult], context: AttemptContext) -> AttemptResult:
+        now = datetime.now(UTC)
+        for index in range(self.number):
+            context.show({"output_type": "stream", "name": "stdout", "text": f"{index}\n"})
+            context.emit(RunOutputWritten(run_id="child", output_path=str(index)))
+        context.show({"output_type": "stream", "name": "stdout", "text": "end\n"})
+        return AttemptResult(Outcome(state=State.COMPLETED, started_at=now, ended_at=now))
+
+
+@dataclass
+class Asking:
+    """Asks the driver, and leaves the answer or the kind of error as the value ``value``."""
+
+    questions: tuple[bytes, ...]
+    timeout_seconds: float
+
+    def run(self, upstream: Mapping[str, AttemptResult], context: AttemptContext) -> AttemptResult:
+        now = datetime.now(UTC)
+        context.show({"output_type": "stream", "name": "stdout", "text": "before\n"})
+        answers: list[object] = []
+        for question in self.questions:
+            try:
+                answers.append(context.ask(question, self.timeout_seconds))
+            except Exception as error:
+                answers.append(f"{type(error).__name__}: {error}")
+        return leave(Outcome(state=State.COMPLETED, started_at=now, ended_at=now), {"value": answers})
+
+
+@dataclass
+class AskingUntilTheDriverHasGone:
+    """Asks, and writes what came of it to a file."""
+
+    path: Path
+
+    def run(self, upstream: Mapping[str, AttemptResult], context: AttemptContext) -> AttemptResult:
+        now = datetime.now(UTC)
+        try:
+            context.ask(b"anybody there?", 600)
+        except BaseException as error:
+            self.path.with_suffix(".new").write_text(type(error).__name__)
+            self.path.with_suffix(".new").rename(self.path)
+            raise
+        return AttemptResult(Outcome(state=State.COMPLETED, started_at=now, ended_at=now))
 
 
 @dataclass

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestra_nb.engine.executors import (
+    AttemptAsked,
     AttemptBegan,
     AttemptBody,
     AttemptEnded,
@@ -24,6 +26,8 @@ from tests.patience import PATIENCE_SECONDS
 @dataclass
 class ExecutorProbe:
     executor: Executor
+    #: makes what is started of each body
+    convert: Callable[[AttemptBody], AttemptBody] = lambda body: body
     events: list[ExecutorEvent] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -38,6 +42,7 @@ class ExecutorProbe:
         name: str = "probe",
         upstream: Mapping[str, tuple[str, Sequence[str] | None]] | None = None,
         timeout_seconds: float | None = None,
+        **options: Any,
     ) -> str:
         key = f"{uuid.uuid4().hex}:1"
         self.executor.start(
@@ -47,12 +52,16 @@ class ExecutorProbe:
                 task_run_id=key.removesuffix(":1"),
                 name=name,
                 attempt=1,
-                body=body,
+                body=self.convert(body),
                 upstream=upstream or {},
                 timeout_seconds=timeout_seconds,
+                **options,
             )
         )
         return key
+
+    def start_many(self, bodies: Sequence[AttemptBody], **options: Any) -> list[str]:
+        return [self.start(body, **options) for body in bodies]
 
     def run(self, body: AttemptBody, **options: object) -> AttemptEnded | AttemptLost:
         return self.end_of(self.start(body, **options))  # type: ignore[arg-type]
@@ -75,6 +84,20 @@ class ExecutorProbe:
 
     def end_of(self, key: str) -> AttemptEnded | AttemptLost:
         return self._wait_for((AttemptEnded, AttemptLost), key)
+
+    def wait_until_asked(self, key: str) -> AttemptAsked:
+        return self._wait_for(AttemptAsked, key)
+
+    def wait_for_event(self, key: str, is_wanted: Callable[[ExecutorEvent], bool]) -> ExecutorEvent:
+        """Wait for an event of this attempt."""
+
+        def find() -> ExecutorEvent | None:
+            return next((e for e in self.events if getattr(e, "key", None) == key and is_wanted(e)), None)
+
+        with self._changed:
+            found = self._changed.wait_for(find, PATIENCE_SECONDS)
+            assert found is not None, [event for event in self.events if getattr(event, "key", None) == key]
+            return found
 
     def wait_for_shown(self, key: str, text: str) -> None:
         def has_come() -> bool:

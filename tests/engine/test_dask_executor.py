@@ -7,20 +7,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import psutil
 import pytest
+from distributed import Client
 
 from orchestra_nb.engine.dask_executor import DaskExecutor
 from orchestra_nb.engine.executors import AttemptBegan, AttemptEnded, AttemptLost, ClusterChanged
+from orchestra_nb.engine.local_certificates import security_of
 from orchestra_nb.engine.local_cluster import LocalCluster, local_cluster_status, stop_local_cluster
 from orchestra_nb.errors import TaskCrashed
 from orchestra_nb.model.states import State
 from tests.engine import attempt_bodies as bodies
 from tests.engine.attempt_bodies import Body, TwoValues, value_of
+from tests.engine.call_bodies import as_call
 from tests.engine.executor_probe import ExecutorProbe
 from tests.patience import PATIENCE_SECONDS
 
@@ -28,10 +32,17 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 @pytest.fixture(scope="module")
-def probe() -> Iterator[ExecutorProbe]:
+def executor_probe() -> Iterator[ExecutorProbe]:
     executor = DaskExecutor("local", workers=2, idle_seconds=30)
     yield ExecutorProbe(executor).open()
     executor.close()
+
+
+@pytest.fixture(params=[lambda body: body, as_call], ids=["bodies", "calls"])
+def probe(executor_probe: ExecutorProbe, request: pytest.FixtureRequest) -> ExecutorProbe:
+    """Return a probe that starts bodies as they are, or as calls that may share chunks."""
+    executor_probe.convert = request.param
+    return executor_probe
 
 
 @pytest.fixture
@@ -277,6 +288,100 @@ def note_the_stop(gate: Path, seen: Path) -> None:
         seen.with_suffix(".new").write_text(type(error).__name__)
         seen.with_suffix(".new").rename(seen)
         raise
+
+
+def test_what_asks_a_killed_driver_waits_no_more(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    script = (
+        "from pathlib import Path\n"
+        "from tests.engine.executor_probe import ExecutorProbe\n"
+        "from tests.engine.attempt_bodies import AskingUntilTheDriverHasGone\n"
+        "from orchestra_nb.engine.dask_executor import DaskExecutor\n"
+        "probe = ExecutorProbe(DaskExecutor('local', workers=2, idle_seconds=30)).open()\n"
+        f"key = probe.start(AskingUntilTheDriverHasGone(Path({str(seen)!r})))\n"
+        "probe.wait_until_asked(key)\n"
+        "print('asked', flush=True)\n"
+        "probe.end_of(key)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as driver:
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == b"asked\n"
+
+        driver.kill()
+
+    while not seen.exists():
+        time.sleep(0.01)
+    assert seen.read_text() in ("ConnectionError", "StopTask")  # whichever came first
+
+
+def test_a_resource_that_no_worker_offers_is_named_with_what_to_do(probe: ExecutorProbe, count: Path) -> None:
+    lost = probe.run(Body(bodies.add, (), count), name="train", resources={"GPU": 1})
+
+    assert isinstance(lost, AttemptLost)
+    assert (lost.begun, lost.state) == (False, "CRASHED")
+    assert lost.reason.startswith(
+        "No worker of the local cluster offers the resource 'GPU' (1) that the task 'train' asks for. Take `resources`"
+    )
+    assert count.read_bytes() == b""
+
+
+def test_a_worker_that_the_cluster_does_not_have_is_named_with_those_it_has(probe: ExecutorProbe) -> None:
+    known = sorted(worker.name for worker in running_cluster().workers)
+
+    lost = probe.run(Body(bodies.add), name="train", workers=("worker-of-old",))
+
+    assert isinstance(lost, AttemptLost)
+    assert lost.begun is False
+    assert "has no worker named 'worker-of-old'; it has" in lost.reason
+    assert known[0] in lost.reason
+
+
+def test_an_attempt_runs_where_its_resource_is() -> None:
+    cluster = {
+        "class": "distributed.LocalCluster",
+        "n_workers": 1,
+        "threads_per_worker": 1,
+        "dashboard_address": ":0",
+        "processes": False,
+        "resources": {"GPU": 1},
+    }
+    probe = ExecutorProbe(DaskExecutor(cluster)).open()
+
+    ended = probe.run(Body(bodies.add), resources={"GPU": 1})
+
+    assert isinstance(ended, AttemptEnded)
+    probe.executor.close()
+
+
+def test_an_attempt_of_a_greater_priority_starts_first(probe: ExecutorProbe, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    workers = (running_cluster().workers[0].name,)
+    busy = probe.start(Body(bodies.wait_for, (gate,)), workers=workers)
+    probe.wait_until_begun(busy)
+
+    ranks = {f"rank{priority}": priority for priority in (0, 1, 2)}
+    keys = [probe.start(Body(bodies.add), name=name, workers=workers, priority=ranks[name]) for name in ranks]
+    wait_until_on_the_scheduler(list(ranks))
+    gate.touch()
+
+    for key in keys:
+        probe.end_of(key)
+    began = [event.key for event in probe.events if isinstance(event, AttemptBegan) and event.key in keys]
+    assert began == keys[::-1]
+
+
+def wait_until_on_the_scheduler(names: Sequence[str]) -> None:
+    """Wait until the cluster's scheduler knows a task for each of these names."""
+    cluster = running_cluster()
+
+    def find(dask_scheduler: Any) -> int:
+        return len([name for name in names if any(task.startswith(name) for task in dask_scheduler.tasks)])
+
+    with Client(
+        cluster.address, security=security_of(cluster.certificate, cluster.key), set_as_default=False
+    ) as client:
+        while client.run_on_scheduler(find) < len(names):
+            time.sleep(0.005)
 
 
 def test_opening_does_not_wait_for_dask() -> None:

@@ -24,7 +24,7 @@ from orchestra_nb.errors import InvalidSetting, TaskCrashed, ValuePending
 from orchestra_nb.model.events import Event, RunCreated, RunStateChanged, TaskRunStateChanged
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.retries import RetryPolicy
-from orchestra_nb.model.runs import Run, RunKind, TaskRun
+from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.state_machine import TaskPlan
 from orchestra_nb.model.states import State
 
@@ -88,7 +88,7 @@ class Listener:
 
     def task_showed(self, task_run_id: str, outputs: Sequence[Mapping[str, object]]) -> None: ...
 
-    def task_logged(self, task_run: TaskRun, lines: Sequence[object]) -> None: ...
+    def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None: ...
 
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
         self.ended.append((task_run.name, task_run.state))

@@ -257,3 +257,61 @@ os._exit(10 if child.poll() is None else 11)
 """
 
     assert guard(code).exit_report() == exited(exit_code=10, running=["b"])
+
+
+def test_it_knows_what_a_chunk_was_at_when_the_command_died(guard: Guard) -> None:
+    code = """
+say(chunk="c")
+say(call=0, seconds=None)
+say(call=2, seconds=None, done=[0, "zero"])
+say(call=3, at=7.0, seconds=60, done=[2, "two"])
+say(told=0, of="c")
+say(told=9, of="another")
+os._exit(5)
+"""
+
+    report = guard(code).exit_report()
+
+    assert (report["exit_code"], report["running"]) == (5, ["c#3"])
+    assert report["chunk"] == {
+        "id": "c",
+        "begun_until": 3,
+        "running": 3,
+        "running_since": 7.0,
+        "ended_for": None,
+        "outcomes": [[2, "two"]],
+    }
+
+
+def test_a_chunk_that_is_over_is_known_until_the_next(guard: Guard) -> None:
+    code = 'say(chunk="c"); say(call=0, seconds=None); say(chunk_end="c", at=0.0); os._exit(0)'
+
+    report = guard(code).exit_report()
+
+    assert (report["chunk"]["begun_until"], report["chunk"]["running"], report["running"]) == (0, None, [])
+
+
+def test_a_deadline_holds_for_the_call_of_a_chunk_that_runs(guard: Guard) -> None:
+    code = """
+say(chunk="c")
+say(call=0, seconds=0.2)
+say(call_end=True)
+say(call=1, seconds=0.2)
+time.sleep(600)
+"""
+
+    report = guard(code).exit_report()
+
+    assert (report["signal"], report["timed_out"]) == (9, ["c#1"])
+    assert report["chunk"]["ended_for"] == "TIMED_OUT"
+
+
+def test_an_order_to_stop_a_call_of_a_chunk_holds_for_no_other(guard: Guard) -> None:
+    guarded = guard('say(chunk="c"); say(call=0, seconds=None); ready(); time.sleep(600)')
+    guarded.wait_until_ready()
+
+    guarded.order(stop="c#1", state="CANCELLED", grace=0.0)
+    guarded.order(stop="c#0", state="CANCELLED", grace=0.0)
+
+    report = guarded.exit_report()
+    assert (report["stopped"], report["chunk"]["ended_for"]) == ({"c#0": "CANCELLED"}, "CANCELLED")

@@ -25,7 +25,7 @@ from orchestra_nb.engine.transactions import (
     transaction,
 )
 from orchestra_nb.errors import Conflict, InvalidInput
-from orchestra_nb.model.questions import DoneAnswer, ReleaseKey
+from orchestra_nb.model.questions import DoneAnswer, ReleaseClaim
 from orchestra_nb.operations.flow_loops import FlowLoops
 from orchestra_nb.operations.run_services import RunServices
 from orchestra_nb.store.database import open_database
@@ -46,7 +46,7 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     set_driver(loops)
     set_answerer(lambda: services)
     yield
-    loops.close("the test ended")
+    loops.stop("the test ended")
     set_answerer(None)
     set_driver(None)
     sink.close()
@@ -378,7 +378,7 @@ def test_a_lock_that_somebody_else_took_is_noticed() -> None:
     claim = KeyClaim("one", may_overwrite=False, name="one", lease_seconds=0.3)
     claim.acquire()
     claim.check()
-    assert ask_for(DoneAnswer, ReleaseKey(key="one", holder=claim.holder)).has_changed
+    assert ask_for(DoneAnswer, ReleaseClaim(key="one", holder=claim.holder)).has_changed
 
     assert claim.lost.wait(PATIENCE_SECONDS)
     with pytest.raises(Conflict, match="The lock of the transaction key 'one' ran out"):

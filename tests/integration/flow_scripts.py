@@ -29,6 +29,7 @@ class FlowScripts:
     def __init__(self, folder: Path, store: RunStore) -> None:
         self.folder = folder
         self.store = store
+        self._processes: list[subprocess.Popen[str]] = []
         self.environment = {
             **os.environ,
             "PYTHONPATH": str(_ROOT),
@@ -89,11 +90,15 @@ class FlowScripts:
         """Wait until a function of the store finds something."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         with closing(ChangeWatcher(self.store.database)) as watcher:
-            while (found := find()) is None:
+            while True:
+                # whether somebody is left who could bring it about is asked before looking
+                is_over = bool(self._processes) and all(process.poll() is not None for process in self._processes)
+                if (found := find()) is not None:
+                    return found
                 seen = [(run.flow_name, run.state, run.message) for run in self.store.list_runs()]
-                assert time.monotonic() < deadline, f"waited in vain for {what}; there is {seen}"
+                in_vain = is_over or time.monotonic() >= deadline
+                assert not in_vain, f"waited in vain for {what}; there is {seen}"
                 watcher.wait(1.0)
-        return found
 
     def states(self, run_id: str) -> list[tuple[int, str]]:
         """Return (epoch, state) of a run's own history."""
@@ -110,9 +115,11 @@ class FlowScripts:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._processes.append(process)
         try:
             yield process
         finally:
+            self._processes.remove(process)
             if process.poll() is None:
                 process.kill()
             process.communicate()

@@ -50,7 +50,7 @@ def driver_answers(answer: Callable[[bytes], bytes]) -> Iterator[PipeContext]:
         while True:
             try:
                 there.send_bytes(answer(there.recv_bytes()))
-            except (EOFError, BrokenPipeError):  # the attempt has ended, perhaps without waiting for its answer
+            except (EOFError, ConnectionError):  # the attempt has ended, perhaps without waiting for its answer
                 there.close()
                 return
 

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import UUID
@@ -33,6 +34,7 @@ from orchestra_nb.engine.artifact_creation import (
 )
 from orchestra_nb.engine.asset_records import Asset, add_asset_metadata, collecting_metadata, record_materialization
 from orchestra_nb.engine.event_emission import emit_event
+from orchestra_nb.engine.input_forms import input_form
 from orchestra_nb.engine.input_requests import find_input, wait_for_answer
 from orchestra_nb.engine.services import ask, asking_as, asking_through, set_answerer
 from orchestra_nb.engine.slot_leases import aconcurrency, arate_limit, concurrency, rate_limit
@@ -337,6 +339,35 @@ def test_a_thread_that_may_belong_to_two_attempts_is_told_what_to_do(attempt: Pi
         "own thread.",
         42,
     ]
+
+
+def test_who_drives_for_a_while_puts_the_one_before_back(answering: RunServices) -> None:
+    def outer() -> RunServices:
+        return answering
+
+    def inner() -> RunServices:
+        raise StoreUnavailable("The store is away. Come back.")
+
+    assert set_answerer(outer) is None
+    assert set_answerer(inner) is outer
+    with pytest.raises(StoreUnavailable):
+        Variable.get("none")
+    assert set_answerer(outer) is inner
+    assert Variable.get("none", default=1) == 1
+    assert set_answerer(None) is outer
+
+
+def test_code_without_a_run_of_its_own_belongs_to_the_run_that_is_answered_for(store: RunStore) -> None:
+    before = set_answerer(lambda: RunServices(lambda: store, run_id="run"))
+    try:
+        plain = create_markdown_artifact("x")
+        with asking_as(Asker(run_id="child", task_run_id="t")):
+            of_child = create_markdown_artifact("x")
+    finally:
+        set_answerer(before)
+
+    artifacts = ArtifactStore(store.database)
+    assert [artifacts.get(id_).run_id for id_ in (plain, of_child)] == ["run", "child"]
 
 
 def test_the_first_default_answerer_stays(monkeypatch: pytest.MonkeyPatch, answering: RunServices) -> None:
@@ -813,30 +844,32 @@ def test_an_event_that_makes_no_sense_is_refused(arguments: dict[str, object], s
 # --- asking people
 
 
-SCHEMA = {"type": "object", "properties": {"rows": {"type": "integer"}}, "required": ["rows"]}
+@dataclass
+class Order:
+    rows: int
 
 
 @pytest.mark.usefixtures("anywhere")
 def test_a_run_waits_for_what_people_answer(store: RunStore) -> None:
     now = datetime.now(UTC)
-    assert find_input("approve", SCHEMA, "How many?") == (False, None)
+    assert find_input("approve", Order, "How many?") == (False, None)
 
     (asked,) = list_inputs(store, "calm-fox")
     answer_input(store, "calm-fox", {"rows": 3}, actor="ana", now=now)
 
-    assert (asked.key, asked.schema, asked.description) == ("approve", SCHEMA, "How many?")
-    assert wait_for_answer("approve", SCHEMA) == {"rows": 3}
+    assert (asked.key, asked.schema, asked.description) == ("approve", input_form(Order).schema, "How many?")
+    assert wait_for_answer("approve", Order) == Order(rows=3)
     assert find_input("approve") == (True, {"rows": 3})
 
 
 @pytest.mark.usefixtures("driver")
 def test_an_answer_that_does_not_fit_is_refused_with_its_place(store: RunStore) -> None:
-    find_input("approve", SCHEMA)
+    find_input("approve", Order)
 
     with pytest.raises(InvalidInput, match=r"'approve' does not fit what is asked for at \$.rows: 'x' is not of type"):
         answer_input(store, "run", {"rows": "x"}, actor="ana", now=datetime.now(UTC))
 
-    assert find_input("approve", SCHEMA) == (False, None)
+    assert find_input("approve", Order) == (False, None)
 
 
 @pytest.mark.usefixtures("driver")

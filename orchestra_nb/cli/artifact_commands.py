@@ -1,0 +1,120 @@
+"""``orchestra artifacts``: list and show what runs left for people to see."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import click
+import msgspec
+
+from orchestra_nb.cli.json_output import print_json
+from orchestra_nb.cli.opened_store import as_json_option, opened_store
+from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable
+from orchestra_nb.model.artifacts import StoredArtifact
+from orchestra_nb.model.jsonable import to_readable
+from orchestra_nb.operations import kept_artifacts
+
+
+@click.group()
+def artifacts() -> None:
+    """List and show what runs left for people to see."""
+
+
+@artifacts.command()
+@click.option("--run", metavar="RUN", help="Only those of this run: its id or name.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, kept_artifacts.MAX_ARTIFACTS),
+    default=20,
+    show_default=True,
+    help="At most so many.",
+)
+@as_json_option
+def ls(run: str | None, limit: int, as_json: bool) -> None:
+    """List artifacts, the newest first."""
+    with opened_store() as store:
+        found = kept_artifacts.list_artifacts(store, run=run, limit=limit)
+    if as_json:
+        print_json({"artifacts": [_document(artifact) for artifact in found]})
+    elif found:
+        now = datetime.now(UTC)
+        print_table(
+            ("ARTIFACT", "KEY", "VERSION", "TYPE", "CREATED", "DESCRIPTION"),
+            [
+                [
+                    artifact.artifact_id,
+                    artifact.key or "-",
+                    str(artifact.version),
+                    artifact.type,
+                    ago(artifact.created_at, now),
+                    artifact.description or "",
+                ]
+                for artifact in found
+            ],
+        )
+    else:
+        click.echo("No artifacts yet. create_markdown_artifact(…) in a task or a flow makes one.")
+
+
+@artifacts.command()
+@click.argument("artifact")
+@click.option("--version", type=click.IntRange(1), metavar="N", help="Of a key; the newest by default.")
+@as_json_option
+def show(artifact: str, version: int | None, as_json: bool) -> None:
+    """Show an artifact: ARTIFACT is its id, or its key."""
+    with opened_store() as store:
+        found = kept_artifacts.show_artifact(store, artifact, version)
+    if as_json:
+        print_json(_document(found))
+        return
+    click.echo(f"{found.key or found.artifact_id}  version {found.version}  {printable(found.type)}")
+    if found.description:
+        click.echo(printable(found.description))
+    facts = (("id", found.artifact_id), ("run", found.run_id), ("task run", found.task_run_id))
+    for name, value in facts:
+        if value:
+            click.echo(f"  {name:<12}{one_line(value)}")
+    click.echo(f"  {'created':<12}{found.created_at:%Y-%m-%d %H:%M:%S} UTC\n")
+    _print_data(found)
+
+
+def _print_data(artifact: StoredArtifact) -> None:
+    data = artifact.data
+    if artifact.type == "progress" and isinstance(data, int | float):
+        click.echo(f"{data:g} %")
+    elif artifact.type == "table":
+        _print_as_table(data)
+    elif artifact.type == "display" and isinstance(data, dict):
+        click.echo(printable(str(data.get("text/plain", ""))))
+        others = ", ".join(sorted(name for name in data if name != "text/plain"))
+        if others:
+            click.echo(f"\nIt is kept as {printable(others)}, too: --json prints all.")
+    else:
+        click.echo(printable(data) if isinstance(data, str) else _cell(data))
+
+
+def _print_as_table(data: object) -> None:
+    if isinstance(data, dict):
+        columns = [[_cell(value) for value in values] for values in data.values()]
+        longest = max(map(len, columns), default=0)
+        rows = [[column[row] if row < len(column) else "" for column in columns] for row in range(longest)]
+        print_table(list(data), rows)
+        return
+    rows_of_data = data if isinstance(data, list) else [data]
+    records = [row for row in rows_of_data if isinstance(row, dict)]
+    if records and len(records) == len(rows_of_data):
+        names = list(dict.fromkeys(name for row in records for name in row))
+        print_table(names, [[_cell(row[name]) if name in row else "" for name in names] for row in records])
+        return
+    cells = [[_cell(value) for value in (row if isinstance(row, list) else [row])] for row in rows_of_data]
+    width = max(map(len, cells), default=0)
+    print_table([str(number + 1) for number in range(width)], [row + [""] * (width - len(row)) for row in cells])
+
+
+def _cell(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(to_readable(value))
+
+
+def _document(artifact: StoredArtifact) -> dict[str, object]:
+    return msgspec.structs.asdict(artifact) | {"data": to_readable(artifact.data)}

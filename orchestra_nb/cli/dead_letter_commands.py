@@ -1,0 +1,136 @@
+"""``orchestra dead-letters``: tasks and flows that failed for good, and what is decided about them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+import msgspec
+
+from orchestra_nb.cli.json_output import print_json
+from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable, state_text
+from orchestra_nb.model.dead_letters import DeadLetter, LetterState
+from orchestra_nb.operations import dead_letter_decisions
+
+_letter_argument = click.argument("letter")
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """List, show, retry and discard tasks and flows that used up their attempts.
+
+    LETTER is a letter's id, or the id of its task run or run.
+    """
+
+
+@dead_letters.command()
+@click.option("--all", "is_all", is_flag=True, help="Also those that were decided about.")
+@click.option("--run", metavar="RUN", help="Only those of this run: its id or name.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, dead_letter_decisions.MAX_LETTERS),
+    default=20,
+    show_default=True,
+    help="At most so many.",
+)
+@as_json_option
+def ls(is_all: bool, run: str | None, limit: int, as_json: bool) -> None:
+    """List dead letters, the newest first."""
+    with opened_store() as store:
+        state = None if is_all else LetterState.OPEN
+        found = dead_letter_decisions.list_dead_letters(store, state=state, run=run, limit=limit)
+    if as_json:
+        print_json({"dead_letters": [_document(letter) for letter in found]})
+    elif found:
+        now = datetime.now(UTC)
+        print_table(
+            ("LETTER", "FLOW", "NAME", "ENDED AS", "ATTEMPTS", "SINCE", "DECIDED", "MESSAGE"),
+            [
+                [
+                    letter.letter_id,
+                    letter.flow_name,
+                    letter.name,
+                    letter.ended_as,
+                    str(letter.attempts),
+                    ago(letter.created_at, now),
+                    letter.state.value.lower(),
+                    letter.message,
+                ]
+                for letter in found
+            ],
+        )
+    else:
+        click.echo("No dead letters." if is_all else "No open dead letters. --all lists those decided about, too.")
+
+
+@dead_letters.command()
+@_letter_argument
+@as_json_option
+def show(letter: str, as_json: bool) -> None:
+    """Show a dead letter with its inputs and its error."""
+    with opened_store() as store:
+        found = dead_letter_decisions.show_dead_letter(store, letter)
+    if as_json:
+        print_json(_document(found))
+        return
+    click.echo(
+        f"{found.letter_id}  {printable(found.name)} of {printable(found.flow_name)}  {state_text(found.ended_as)}"
+    )
+    click.echo(printable(found.message))
+    facts = (
+        ("run", found.run_id),
+        ("task run", found.task_run_id),
+        ("attempts", str(found.attempts)),
+        ("code", found.code),
+        ("since", f"{found.created_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("decided", _decision(found)),
+    )
+    for name, value in facts:
+        if value:
+            click.echo(f"  {name:<12}{one_line(value)}")
+    for name, reference in found.inputs.items():
+        click.echo(f"  {'input':<12}{one_line(name)}: {one_line(reference) if reference else 'not kept'}")
+    if found.error is not None and found.error.traceback:
+        click.echo(f"\n{printable(found.error.traceback)}")
+
+
+@dead_letters.command()
+@_letter_argument
+@click.option("--note", default="", metavar="TEXT", help="Why.")
+@as_json_option
+def retry(letter: str, note: str, as_json: bool) -> int:
+    """Run the run of a dead letter again, here, until it has ended; each is decided about once."""
+    from orchestra_nb.cli.run_retries import tell_end
+    from orchestra_nb.operations.run_again import retry_dead_letter
+
+    with opened_store() as store:
+        ended = retry_dead_letter(store, letter, actor=caller(), now=datetime.now(UTC), note=note)
+    return tell_end(ended, as_json)
+
+
+@dead_letters.command()
+@_letter_argument
+@click.option("--note", default="", metavar="TEXT", help="Why.")
+@as_json_option
+def discard(letter: str, note: str, as_json: bool) -> None:
+    """Decide that nothing is done about a dead letter; each is decided about once."""
+    with opened_store() as store:
+        found = dead_letter_decisions.discard_dead_letter(
+            store, letter, actor=caller(), now=datetime.now(UTC), note=note
+        )
+    if as_json:
+        print_json(_document(found))
+    else:
+        click.echo(f"{found.letter_id} is discarded.")
+
+
+def _decision(letter: DeadLetter) -> str | None:
+    if letter.closed_at is None:
+        return None
+    note = f": {letter.note}" if letter.note else ""
+    return f"{letter.state.value.lower()} by {letter.closed_by} at {letter.closed_at:%Y-%m-%d %H:%M:%S} UTC{note}"
+
+
+def _document(letter: DeadLetter) -> dict[str, object]:
+    return {"id": letter.letter_id, **msgspec.structs.asdict(letter)}

@@ -1,0 +1,80 @@
+"""``orchestra runs input``: what a run asks people for, and the answer."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import click
+
+from orchestra_nb.cli.json_output import print_json
+from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.run_tables import one_line, print_table
+from orchestra_nb.model.jsonable import to_readable
+from orchestra_nb.model.run_inputs import RunInput
+
+
+@click.command("input")
+@click.argument("run")
+@click.argument("value", required=False)
+@click.option("--key", metavar="KEY", help="Which question, when the run waits for several.")
+@click.option("--go-on", is_flag=True, help="Answer a question that asks for no value.")
+@as_json_option
+def input_(run: str, value: str | None, key: str | None, go_on: bool, as_json: bool) -> None:
+    """Show what a run asks for; with VALUE, answer it.
+
+    VALUE is JSON; what is no JSON is text.
+    """
+    from orchestra_nb.operations.run_questions import answer_input, list_inputs
+
+    if go_on and value is not None:
+        raise click.UsageError("Pass a VALUE or --go-on, not both.")
+    with opened_store() as store:
+        if go_on or value is not None:
+            answer = None if value is None else json_or_text(value)
+            found = answer_input(store, run, answer, actor=caller(), now=datetime.now(UTC), key=key)
+            if as_json:
+                print_json(_document(found))
+            else:
+                click.echo(f"Run {one_line(run)} was told {one_line(found.key)}.")
+            return
+        asked = list_inputs(store, run)
+    if as_json:
+        print_json({"inputs": [_document(question) for question in asked]})
+    elif asked:
+        print_table(
+            ("KEY", "ANSWER", "ASKS"), [[question.key, _answer(question), _asks(question)] for question in asked]
+        )
+    else:
+        click.echo(f"Run {one_line(run)} asks for nothing.")
+
+
+def json_or_text(word: str) -> object:
+    """Return the value of JSON, and what is no JSON as text.
+
+    Examples
+    --------
+    >>> json_or_text("[1, true]"), json_or_text("blue"), json_or_text('"1"')
+    ([1, True], 'blue', '1')
+    """
+    try:
+        value: object = json.loads(word)
+    except ValueError:
+        return word
+    return value
+
+
+def _document(question: RunInput) -> dict[str, object]:
+    return {name: to_readable(getattr(question, name)) for name in RunInput.__struct_fields__}
+
+
+def _answer(question: RunInput) -> str:
+    if question.answered_at is None:
+        return "waits"
+    return f"{json.dumps(question.value)} by {question.answered_by}"
+
+
+def _asks(question: RunInput) -> str:
+    if question.schema is None:
+        return f"{question.description} (--go-on)".strip()
+    return f"{question.description} {json.dumps(question.schema)}".strip()

@@ -1,0 +1,153 @@
+"""The options of a task about its results, checked when it is made: whether they are kept, where, under which key."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from orchestra_nb.engine.task_settings import InvalidOption
+
+if TYPE_CHECKING:
+    from orchestra_nb.engine.cache_policies import CachePolicy
+    from orchestra_nb.engine.task_cache import TaskCache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSettings:
+    """What ``@task`` says of its results.
+
+    Parameters
+    ----------
+    policy
+        None for the default one.
+    persist_result
+        None: as the other options ask.
+    """
+
+    policy: CachePolicy | None = None
+    expires_after: dt.timedelta | None = None
+    is_refreshed: bool = False
+    persist_result: bool | None = None
+    storage: str | None = None
+    serializer: Any = None
+    storage_key: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        what: str,
+        *,
+        cache_policy: Any,
+        cache_key_fn: Callable[..., str | None] | None,
+        cache_expiration: Any,
+        refresh_cache: bool | None,
+        persist_result: bool | None,
+        result_storage: Any,
+        result_serializer: Any,
+        result_storage_key: str | None,
+    ) -> CacheSettings:
+        """Return the options, checked.
+
+        Raises
+        ------
+        InvalidOption
+            One cannot be used; the message names it.
+        """
+        policy = _policy(what, cache_policy, cache_key_fn)
+        if persist_result is False and (policy is not None and not _is_none(policy)):
+            raise InvalidOption(
+                f"{what}: persist_result=False and a cache do not go together: what is not kept cannot be found."
+            )
+        if result_storage is not None and not isinstance(result_storage, str | os.PathLike):
+            raise InvalidOption(
+                f"{what}: result_storage is {result_storage!r}. Write a folder or a URL, such as s3://bucket/results."
+            )
+        if result_storage_key is not None and not isinstance(result_storage_key, str):
+            raise InvalidOption(f"{what}: result_storage_key is {result_storage_key!r}. Write a text.")
+        return cls(
+            policy=policy,
+            expires_after=_expiration(what, cache_expiration),
+            is_refreshed=bool(refresh_cache),
+            persist_result=persist_result,
+            storage=None if result_storage is None else os.fspath(result_storage),
+            serializer=result_serializer,
+            storage_key=result_storage_key,
+        )
+
+    def is_on(self, flow_persists: bool) -> bool:
+        """Tell whether results are kept, in a flow that says so or not."""
+        if self.policy is not None and _is_none(self.policy):
+            return False
+        if self.persist_result is not None:
+            return self.persist_result
+        asked = (self.policy, self.expires_after, self.storage, self.serializer, self.storage_key)
+        return flow_persists or any(option is not None for option in asked)
+
+    def make_cache(self, task_name: str, function: Callable[..., Any]) -> TaskCache:
+        """Return what travels with the task.
+
+        Raises
+        ------
+        ValueNotHashable
+            The policy wants the task's code, and it uses what has no fingerprint; the message names it.
+        """
+        from orchestra_nb.engine.cache_policies import DEFAULT
+        from orchestra_nb.engine.results import ResultStore, default_results_url
+        from orchestra_nb.engine.task_cache import TaskCache
+        from orchestra_nb.model.fingerprints import fingerprint
+
+        store = ResultStore(self.storage or default_results_url(), _signing_key(), self.serializer or "auto")
+        return TaskCache(
+            policy=self.policy or DEFAULT,
+            store=store,
+            task_name=task_name,
+            task_source=fingerprint(getattr(function, "__func__", function), name=task_name),
+            expires_after=self.expires_after,
+            is_refreshed=self.is_refreshed,
+            storage_key=self.storage_key,
+        )
+
+
+@lru_cache(maxsize=1)
+def _signing_key() -> bytes:
+    from orchestra_nb.engine.signing_key import load_signing_key
+
+    return load_signing_key()
+
+
+def _policy(what: str, policy: Any, key_function: Callable[..., str | None] | None) -> CachePolicy | None:
+    if policy is None and key_function is None:
+        return None
+    from orchestra_nb.engine.cache_policies import CachePolicy
+
+    if policy is not None and not isinstance(policy, CachePolicy):
+        raise InvalidOption(
+            f"{what}: cache_policy is {policy!r}. Write one of orchestra_nb.cache_policies, such as INPUTS."
+        )
+    if key_function is None:
+        return policy
+    if not callable(key_function):
+        raise InvalidOption(f"{what}: cache_key_fn is {key_function!r}, which cannot be called.")
+    if policy is not None:
+        raise InvalidOption(f"{what}: both cache_policy and cache_key_fn say how the key is made. Write one of them.")
+    return CachePolicy.from_cache_key_fn(key_function)
+
+
+def _is_none(policy: CachePolicy) -> bool:
+    from orchestra_nb.engine.cache_policies import NONE
+
+    return policy == NONE
+
+
+def _expiration(what: str, value: Any) -> dt.timedelta | None:
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = dt.timedelta(seconds=value)
+    if not isinstance(value, dt.timedelta) or value <= dt.timedelta(0):
+        raise InvalidOption(f"{what}: cache_expiration is {value!r}. Write a positive timedelta.")
+    return value

@@ -1,0 +1,70 @@
+"""A type of Python's as the form of an input: what people are shown, and what their answer becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from orchestra_nb.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class InputForm:
+    """What to ask for.
+
+    Parameters
+    ----------
+    schema
+        A JSON Schema that the answer must fit.
+    parse
+        Makes the answer, which fits the schema, a value of the type; raises :class:`InvalidInput` if it still cannot.
+    """
+
+    schema: dict[str, object]
+    parse: Callable[[object], object]
+
+
+def input_form(kind: Any) -> InputForm:
+    """Return the form for a type.
+
+    Parameters
+    ----------
+    kind
+        A model of pydantic's, or what msgspec knows: ``int``, ``str``, ``list[int]``, ``Literal["a", "b"]``,
+        ``datetime``, an ``Enum``, a dataclass, a ``TypedDict``, a ``Struct`` and so on.
+
+    Raises
+    ------
+    InvalidInput
+        No form can be made of it.
+
+    Examples
+    --------
+    >>> input_form(int).schema
+    {'type': 'integer'}
+    """
+    if callable(getattr(kind, "model_json_schema", None)) and callable(getattr(kind, "model_validate", None)):
+        return InputForm(kind.model_json_schema(), lambda value: _parse_model(kind, value))
+    try:
+        schema: dict[str, object] = msgspec.json.schema(kind)
+    except TypeError as error:
+        raise InvalidInput(f"{kind!r} is no type that people can be asked for: {error}") from None
+    return InputForm(schema, lambda value: _parse_value(kind, value))
+
+
+def _parse_model(kind: Any, value: object) -> object:
+    try:
+        return kind.model_validate(value)
+    except ValueError as error:  # pydantic's ValidationError is one
+        raise InvalidInput(f"The answer is no {kind.__name__}: {error}") from None
+
+
+def _parse_value(kind: Any, value: object) -> object:
+    try:
+        # as from JSON: a date is text, and a dataclass a dictionary
+        return msgspec.convert(value, kind, strict=True, builtin_types=())
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"The answer is no {kind!r}: {error}") from None

@@ -1,0 +1,62 @@
+"""Calls users' hooks: outside of the engine's loops, in the context of their flow run, coroutine functions too."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from orchestra_nb.engine.drivers import Driver
+from orchestra_nb.engine.run_context import FlowRunContext, entered, flow_run_context, task_run_context
+from orchestra_nb.engine.run_states import State
+from orchestra_nb.model.runs import Run, TaskRun
+
+
+def call_hooks(
+    driver: Driver,
+    hooks: Sequence[Callable[..., Any]],
+    owner: object,
+    run: Run | TaskRun,
+    state: State[Any],
+    context: FlowRunContext | None,
+) -> None:
+    """Give hooks to the driver, which calls them soon, in order, with (task or flow, run, state).
+
+    Parameters
+    ----------
+    context
+        Of the flow run that they belong to: ``runtime.flow_run`` and ``get_run_logger`` are about it in the hook.
+    """
+
+    def call(hook: Callable[..., Any]) -> None:
+        with entered(flow_run_context, context), entered(task_run_context, None):
+            answer = hook(owner, run, state)
+            if inspect.iscoroutine(answer):
+                _finish(answer)
+
+    for hook in hooks:
+        driver.call_hook(lambda hook=hook: call(hook))  # type: ignore[misc]
+
+
+def _finish(coroutine: Any) -> None:
+    """Run a coroutine to its end, also where a loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(coroutine)
+        return
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(coroutine)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="orchestra-async-hook")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]

@@ -1,0 +1,140 @@
+"""The options of tasks and flows: what they become, and what is refused with a word about what to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from orchestra_nb import Flow, Task, flow, task
+from orchestra_nb.engine.task_settings import InvalidOption, exponential_backoff
+
+
+def noted(x: int, y: int = 0) -> int:
+    """Add."""
+    return x + y
+
+
+@pytest.mark.parametrize(
+    ("options", "delays"),
+    [
+        ({"retries": 3}, (0, 0, 0)),
+        ({"retries": 3, "retry_delay_seconds": 2}, (2, 2, 2)),
+        ({"retries": 3, "retry_delay_seconds": [1, 10]}, (1, 10, 10)),
+        ({"retries": 2, "retry_delay_seconds": timedelta(minutes=1)}, (60, 60)),
+        ({"retries": 3, "retry_delay_seconds": exponential_backoff(backoff_factor=10)}, (10, 20, 40)),
+        ({"retries": 2, "retry_delay_seconds": lambda retries: [retries] * retries}, (2, 2)),
+    ],
+    ids=["none", "number", "list", "timedelta", "exponential", "callable"],
+)
+@pytest.mark.parametrize("decorate", [task, flow], ids=["task", "flow"])
+def test_delays_before_retries(decorate: Any, options: dict[str, Any], delays: tuple[float, ...]) -> None:
+    made = decorate(**options)(noted)
+
+    policy = made.settings.retry if isinstance(made, Task) else made.retry
+    assert tuple(policy.delay_seconds(number) for number in range(1, len(delays) + 1)) == delays
+
+
+def test_jitter_makes_a_delay_longer_by_up_to_its_part() -> None:
+    policy = task(retries=1, retry_delay_seconds=10, retry_jitter_factor=0.5)(noted).settings.retry
+
+    assert (policy.delay_seconds(1, 0.0), policy.delay_seconds(1, 1.0)) == (10, 15)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"retries": -1}, "retries is -1. Write a whole number from 0"),
+        ({"retries": 1.5}, "retries is 1.5"),
+        ({"retries": True}, "retries is True"),
+        ({"retries": 1, "retry_delay_seconds": "2s"}, "retry_delay_seconds is '2s'. Write a number of seconds"),
+        ({"retries": 1, "retry_delay_seconds": [1, -1]}, "retry_delay_seconds is"),
+        ({"retries": 1, "retry_jitter_factor": -1}, "retry_jitter_factor is -1"),
+        ({"timeout_seconds": 0}, "timeout_seconds is 0. Write a positive number"),
+        ({"timeout_seconds": float("inf")}, "timeout_seconds is inf"),
+        ({"tags": "nightly"}, "tags is 'nightly'. Write a list of texts, such as tags=[\"nightly\"]"),
+        ({"on_failure": [1]}, "on_failure holds 1, which cannot be called"),
+        ({"name": 3}, "name is 3"),
+        ({"retrys": 3}, "no option 'retrys'. Did you mean retries"),
+        ({"nothing_like_it": 3}, "The options are: "),
+    ],
+    ids=lambda value: str(value)[:30] if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("decorate", [task, flow], ids=["task", "flow"])
+def test_an_option_that_cannot_be_used_is_refused_with_its_name(
+    decorate: Callable[..., Any], options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InvalidOption) as raised:
+        decorate(**options)(noted)
+
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"task_run_name": 3}, "task_run_name is 3. Write a template such as 'load-{region}', or a callable."),
+        ({"retry_condition_fn": 3}, "retry_condition_fn is 3, which cannot be called"),
+        ({"priority": 1.5}, "priority is 1.5. Write a whole number"),
+        ({"resources": {"GPU": 0}}, "resources is {'GPU': 0}. Write such as resources={\"GPU\": 1}"),
+    ],
+    ids=["task_run_name", "retry_condition_fn", "priority", "resources"],
+)
+def test_a_tasks_own_option_that_cannot_be_used_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidOption) as raised:
+        task(**options)(noted)
+
+    assert words in str(raised.value)
+
+
+def test_a_task_knows_its_function() -> None:
+    made = task(noted)
+
+    assert (made.name, made.description, made.fn(1, y=2), made.__name__, made.__doc__) == (
+        "noted",
+        "Add.",
+        3,
+        "noted",
+        "Add.",
+    )
+
+
+def test_a_flows_name_has_hyphens() -> None:
+    @flow
+    def nightly_report() -> None: ...
+
+    assert nightly_report.name == "nightly-report"
+
+
+def test_with_options_changes_some_and_keeps_the_others() -> None:
+    made = task(name="first", tags=["a"], retries=2)(noted)
+
+    changed = made.with_options(name="second", timeout_seconds=5)
+
+    assert (changed.name, changed.tags, changed.retries, changed.settings.timeout_seconds) == ("second", {"a"}, 2, 5)
+    assert (made.name, made.settings.timeout_seconds) == ("first", None)
+    assert changed.fn is made.fn
+
+
+def test_with_options_refuses_an_option_that_there_is_not() -> None:
+    for made in (task(noted), flow(noted)):
+        assert isinstance(made, Task | Flow)
+        with pytest.raises(InvalidOption, match="no option 'speed'"):
+            made.with_options(speed=3)
+
+
+def test_hooks_are_added_by_decorators() -> None:
+    made = flow(noted)
+
+    @made.on_completion
+    @made.on_crashed
+    def hook(flow: object, run: object, state: object) -> None: ...
+
+    assert (made.on_completion_hooks, made.on_crashed_hooks, made.on_failure_hooks) == ([hook], [hook], [])
+
+
+def test_what_is_no_function_is_refused() -> None:
+    with pytest.raises(InvalidOption, match="no function"):
+        task(name="x")(3)  # type: ignore[arg-type]

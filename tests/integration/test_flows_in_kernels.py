@@ -1,0 +1,116 @@
+"""Flows and tasks of functions in a real kernel on a real cluster: plain calls, without ``await`` and with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from integration.notebook_kernel import NotebookKernel
+
+from orchestra_nb.model.runs import RunKind
+from orchestra_nb.model.states import State
+from orchestra_nb.operations.opening import close_store, open_store
+from orchestra_nb.settings import load_settings
+from orchestra_nb.store.run_store import RunStore
+
+IMPORTS = "from orchestra_nb import flow, task, get_run_logger\nimport time"
+INC = "@task\ndef inc(x):\n    return x + 1"
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookKernel]:
+    with NotebookKernel(tmp_path_factory.mktemp("notebook")) as kernel:
+        assert kernel.run(IMPORTS).error is None
+        assert kernel.run(INC).error is None
+        yield kernel
+
+
+@pytest.fixture
+def store() -> Iterator[RunStore]:
+    store = open_store(load_settings())
+    yield store
+    close_store(store)
+
+
+def test_a_flow_returns_its_value_in_a_cell(kernel: NotebookKernel, store: RunStore) -> None:
+    cell = kernel.run("@flow\ndef add_up(n):\n    return sum(inc.map(range(n)).result())\n\nprint(add_up(4))")
+
+    assert (cell.error, cell.output.strip()) == (None, "10")
+    run = store.list_runs(kind=RunKind.FLOW, flow_name="add-up")[0]
+    assert (run.state, run.parameters) == (State.COMPLETED, {"n": 4})
+    tasks = store.task_runs(run.run_id)
+    assert [(task.name, task.state) for task in tasks] == [(f"inc-{i}", State.COMPLETED) for i in range(4)]
+
+
+def test_a_submitted_task_outside_of_flows_belongs_to_the_notebooks_run(kernel: NotebookKernel) -> None:
+    kernel.run("future = inc.submit(inc.submit(1))")
+
+    assert kernel.value("future.result()") == "3"
+
+
+def test_await_works_in_a_cell(kernel: NotebookKernel) -> None:
+    assert kernel.value("await inc.submit(1)") == "2"
+
+    kernel.run("@task\nasync def later(x):\n    return 2 * x")
+    assert kernel.value("await later(4)") == "8"
+    assert kernel.value("later.submit(4).result()") == "8"
+
+
+def test_an_error_in_a_flow_is_the_cells_error(kernel: NotebookKernel) -> None:
+    cell = kernel.run("@flow\ndef broken():\n    return inc.submit('a').result()\n\nbroken()")
+
+    assert cell.error is not None
+    assert cell.error.startswith("TypeError: can only concatenate str")
+
+
+def test_what_a_task_prints_and_logs_is_seen_and_kept(kernel: NotebookKernel, store: RunStore) -> None:
+    kernel.run(
+        "@task\ndef talk():\n    print('printed')\n    get_run_logger().warning('logged')\n\n"
+        "@flow\ndef talking():\n    get_run_logger().info('from the flow')\n    talk.submit().wait()"
+    )
+    cell = kernel.run("talking()")
+
+    kernel.wait_until(
+        lambda: "printed" in cell.output and "Task run 'talk-0' - logged" in cell.streams.get("stderr", "")
+    )
+    assert "from the flow" in cell.streams["stderr"]
+    run = store.list_runs(kind=RunKind.FLOW, flow_name="talking")[0]
+    lines = {line.message for _, line in store.log_lines(run.run_id)}
+    assert {"printed", "logged", "from the flow"} <= lines
+
+
+def test_an_interrupt_cancels_the_flow_and_its_tasks_and_leaves_the_kernel_usable(
+    kernel: NotebookKernel, store: RunStore
+) -> None:
+    kernel.run(
+        "@task\ndef endless():\n    print('begun')\n    while True:\n        time.sleep(0.05)\n\n"
+        "@flow\ndef waiting():\n    return endless.submit().result()"
+    )
+    cell = kernel.start("waiting()")
+    kernel.wait_until(lambda: "begun" in cell.output)
+
+    kernel.manager.interrupt_kernel()
+    kernel.wait_until(lambda: cell.has_ended)
+
+    assert cell.error is not None
+    assert cell.error.startswith("KeyboardInterrupt")
+    run = store.list_runs(kind=RunKind.FLOW, flow_name="waiting")[0]
+    assert run.state is State.CANCELLED
+    assert [task.state for task in store.task_runs(run.run_id)] == [State.CANCELLED]
+    assert kernel.value("inc(1)") == "2"
+
+
+def test_a_task_cell_and_a_flow_share_a_notebook(kernel: NotebookKernel) -> None:
+    kernel.run("%%task make\nmade = 20")
+    cell = kernel.run("@flow\ndef use(x):\n    return inc.submit(x).result()\n\nprint(use(made))")
+
+    assert (cell.error, cell.output.strip()) == (None, "21")
+
+
+def test_what_a_flow_prints_becomes_lines_of_its_log_where_it_says_so(kernel: NotebookKernel, store: RunStore) -> None:
+    cell = kernel.run("@flow(log_prints=True)\ndef chatty():\n    print('said aloud')\n    inc(1)\n\nchatty()")
+
+    assert cell.error is None
+    kernel.wait_until(lambda: "said aloud" in cell.streams.get("stderr", ""))
+    run = store.list_runs(kind=RunKind.FLOW, flow_name="chatty")[0]
+    assert [line.message for _, line in store.log_lines(run.run_id)] == ["said aloud"]
