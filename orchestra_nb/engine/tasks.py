@@ -39,6 +39,7 @@ from orchestra_nb.engine.task_settings import (
     timeout_of,
 )
 from orchestra_nb.engine.task_submission import CallFamily, make_submission
+from orchestra_nb.engine.task_transactions import join_submitted
 from orchestra_nb.engine.user_frames import without_own_frames
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class Task(Generic[Parameters, Result]):
         Whether what it prints becomes log lines; None: as its flow says.
     on_running, on_completion, on_failure
         Hooks, called with (task, task run, state).
+    on_commit, on_rollback
+        Hooks, called with the transaction: when it is committed, and when it is rolled back after this had completed.
     resources, priority, workers
         For the cluster: what a run takes of its worker (``{"GPU": 1}``), which runs start first, which workers may run
         it.
@@ -114,6 +117,8 @@ class Task(Generic[Parameters, Result]):
         on_running: Iterable[Callable[..., Any]] | None = None,
         on_completion: Iterable[Callable[..., Any]] | None = None,
         on_failure: Iterable[Callable[..., Any]] | None = None,
+        on_commit: Iterable[Callable[..., Any]] | None = None,
+        on_rollback: Iterable[Callable[..., Any]] | None = None,
         resources: Mapping[str, float] | None = None,
         priority: int = 0,
         workers: str | Iterable[str] | None = None,
@@ -137,6 +142,8 @@ class Task(Generic[Parameters, Result]):
         self.on_running_hooks = list(hooks_of(what, "on_running", on_running))
         self.on_completion_hooks = list(hooks_of(what, "on_completion", on_completion))
         self.on_failure_hooks = list(hooks_of(what, "on_failure", on_failure))
+        self.on_commit_hooks = list(hooks_of(what, "on_commit", on_commit))
+        self.on_rollback_hooks = list(hooks_of(what, "on_rollback", on_rollback))
         if retry_condition_fn is not None and not callable(retry_condition_fn):
             raise InvalidOption(f"{what}: retry_condition_fn is {retry_condition_fn!r}, which cannot be called.")
         self.retry_condition_fn = retry_condition_fn
@@ -293,6 +300,16 @@ class Task(Generic[Parameters, Result]):
         self.on_failure_hooks.append(hook)
         return hook
 
+    def on_commit(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Add a hook: a decorator."""
+        self.on_commit_hooks.append(hook)
+        return hook
+
+    def on_rollback(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Add a hook: a decorator."""
+        self.on_rollback_hooks.append(hook)
+        return hook
+
     def __get__(self, instance: object, owner: type | None = None) -> Task[Any, Any]:
         """Return the task of a method, bound to its object, or to its class."""
         if isinstance(self._wrapped, staticmethod):
@@ -306,6 +323,8 @@ class Task(Generic[Parameters, Result]):
         bound.on_running_hooks = self.on_running_hooks
         bound.on_completion_hooks = self.on_completion_hooks
         bound.on_failure_hooks = self.on_failure_hooks
+        bound.on_commit_hooks = self.on_commit_hooks
+        bound.on_rollback_hooks = self.on_rollback_hooks
         return bound
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -382,6 +401,7 @@ class Task(Generic[Parameters, Result]):
         if self.on_running_hooks:
             scope.call_running_hooks(self, task_run_id, scope.flow_runner)
         scope.flow_runner.submit(submission)
+        join_submitted(self, scope.driver, scope.flow_runner, task_run_id)
         future: TaskFuture[Any] = TaskFuture(scope.flow_runner, task_run_id)
         if self.on_completion_hooks or self.on_failure_hooks:
             scope.call_end_hooks(self, future)
