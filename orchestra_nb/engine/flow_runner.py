@@ -476,6 +476,8 @@ class FlowRunner:
                         # a cluster that could not be reached is not tried again and again
                         is_final=event.exit_code is not None
                         or (self._is_connecting and executor is self._executor and not event.begun),
+                        exit_code=event.exit_code,
+                        has_lost_cluster=event.has_lost_cluster,
                     )
                 )
             case ClusterChanged(status=status, detail=detail):

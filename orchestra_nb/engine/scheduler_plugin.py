@@ -49,7 +49,7 @@ _RESTART_TIMEOUT_SECONDS = 30.0
 #: An attempt that has not given way so long after its soft stop will be ended by force, so values are saved.
 _SAVE_AFTER_SECONDS = 0.25
 _REMEMBERED_EXITS = 1000
-_UNKNOWN_CAUSE = "its worker process died; this cluster does not tell how"
+_UNKNOWN_CAUSE = "how, this cluster does not tell"
 
 
 class OrchestraSchedulerPlugin(SchedulerPlugin):
