@@ -21,6 +21,7 @@ from orchestra_nb.engine.cache_settings import CacheSettings
 from orchestra_nb.engine.call_body import SharedPart
 from orchestra_nb.engine.direct_task import call_async, call_async_generator, call_generator, call_sync
 from orchestra_nb.engine.driver_place import DriverPlace, ShippedCallee
+from orchestra_nb.engine.flow_recording import current_recording
 from orchestra_nb.engine.function_call import FunctionCallee, LazyParameters
 from orchestra_nb.engine.function_pickling import import_place, pickle_function, place_of
 from orchestra_nb.engine.futures import FutureList, TaskFuture
@@ -86,6 +87,8 @@ class Task(Generic[Parameters, Result]):
     resources, priority, workers
         For the cluster: what a run takes of its worker (``{"GPU": 1}``), which runs start first, which workers may run
         it.
+    viz_return_value
+        What stands for its result while ``flow.visualize()`` follows a flow that calls it.
     """
 
     def __init__(
@@ -117,6 +120,7 @@ class Task(Generic[Parameters, Result]):
         resources: Mapping[str, float] | None = None,
         priority: int = 0,
         workers: str | Iterable[str] | None = None,
+        viz_return_value: Any = None,
     ) -> None:
         self._options = {key: value for key, value in locals().items() if key not in ("self", "fn", "__class__")}
         self._wrapped = fn
@@ -140,6 +144,7 @@ class Task(Generic[Parameters, Result]):
         if retry_condition_fn is not None and not callable(retry_condition_fn):
             raise InvalidOption(f"{what}: retry_condition_fn is {retry_condition_fn!r}, which cannot be called.")
         self.retry_condition_fn = retry_condition_fn
+        self.viz_return_value = viz_return_value
         self.caching = CacheSettings.of(
             what,
             cache_policy=cache_policy,
@@ -191,6 +196,8 @@ class Task(Generic[Parameters, Result]):
             Futures that must have ended before.
         """
         self._check(args, kwargs)
+        if (recording := current_recording()) is not None:
+            return recording.call(self, args, kwargs, wait_for, return_state)
         if self.isasync and self.isgenerator:
             return call_async_generator(self, args, kwargs, wait_for)
         if self.isasync:
@@ -216,6 +223,8 @@ class Task(Generic[Parameters, Result]):
             One of them cannot be sent to a worker; nothing was submitted.
         """
         self._check(args, kwargs)
+        if (recording := current_recording()) is not None:
+            return recording.submit(self, args, kwargs, wait_for, return_state)
         with enter_scope(self.name) as scope:
             future: TaskFuture[Result] = self._submit(scope, self.family(scope), args, kwargs, wait_for)
             scope.keep_until_ended([future])
@@ -248,6 +257,8 @@ class Task(Generic[Parameters, Result]):
         MappingError
             Nothing can be iterated, or the lengths differ.
         """
+        if (recording := current_recording()) is not None:
+            return recording.map(self, args, kwargs, wait_for, return_state)
         columns, length = _columns(self, args, kwargs)
         with enter_scope(self.name) as scope:
             family = self.family(scope)

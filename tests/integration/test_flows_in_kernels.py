@@ -70,7 +70,9 @@ def test_what_a_task_prints_and_logs_is_seen_and_kept(kernel: NotebookKernel, st
     )
     cell = kernel.run("talking()")
 
-    kernel.wait_until(lambda: "printed" in cell.output and "Task run 'talk-0' - logged" in cell.streams.get("stderr", ""))
+    kernel.wait_until(
+        lambda: "printed" in cell.output and "Task run 'talk-0' - logged" in cell.streams.get("stderr", "")
+    )
     assert "from the flow" in cell.streams["stderr"]
     run = store.list_runs(kind=RunKind.FLOW, flow_name="talking")[0]
     lines = {line.message for _, line in store.log_lines(run.run_id)}
