@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchestra_nb import runtime
+    from orchestra_nb.assets import materialize
     from orchestra_nb.context import get_run_context, tags
     from orchestra_nb.flows import Flow, flow
     from orchestra_nb.futures import as_completed, wait
@@ -32,6 +33,7 @@ _PUBLIC = {
     "flow": "flows",
     "get_run_context": "context",
     "get_run_logger": "logging",
+    "materialize": "assets",
     "quote": "utilities.annotations",
     "runtime": "runtime",
     "tags": "context",
@@ -90,6 +92,7 @@ __all__ = [
     "get_run_context",
     "get_run_logger",
     "load_ipython_extension",
+    "materialize",
     "quote",
     "runtime",
     "tags",

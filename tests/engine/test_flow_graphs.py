@@ -16,7 +16,6 @@ from orchestra_nb.engine.flow_recording import record_graph
 from orchestra_nb.exceptions import FlowVisualizationError
 from orchestra_nb.run_display import RUN_MIME, plan_bundle
 
-
 pytestmark = pytest.mark.usefixtures("world")
 
 
