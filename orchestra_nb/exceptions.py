@@ -1,5 +1,6 @@
 """Exceptions: Prefect's module name; the tree itself is in :mod:`orchestra_nb.errors`."""
 
+from orchestra_nb.engine.run_context import MissingContext
 from orchestra_nb.engine.run_context import MissingContext as MissingContextError
 from orchestra_nb.engine.run_states import UnfinishedRun
 from orchestra_nb.engine.stand_ins import FlowVisualizationError
@@ -7,15 +8,16 @@ from orchestra_nb.engine.tasks import MappingError
 from orchestra_nb.engine.tasks import MappingError as MappingLengthMismatch
 from orchestra_nb.engine.tasks import MappingError as MappingMissingIterable
 from orchestra_nb.errors import (
-    InvalidParameters as ParameterTypeError,
-)
-from orchestra_nb.errors import (
+    InvalidParameters,
     OrchestraError,
     TaskCrashed,
     TaskFailed,
     TaskTimedOut,
     TaskWasCancelled,
     UpstreamFailed,
+)
+from orchestra_nb.errors import (
+    InvalidParameters as ParameterTypeError,
 )
 from orchestra_nb.errors import (
     OrchestraError as PrefectException,
@@ -38,9 +40,11 @@ __all__ = [
     "CrashedRun",
     "FailedRun",
     "FlowVisualizationError",
+    "InvalidParameters",
     "MappingError",
     "MappingLengthMismatch",
     "MappingMissingIterable",
+    "MissingContext",
     "MissingContextError",
     "OrchestraError",
     "ParameterTypeError",

@@ -19,6 +19,7 @@ from typing import Protocol
 import msgspec
 
 from orchestra_nb.engine.executors import AttemptBody, AttemptContext, AttemptResult
+from orchestra_nb.engine.packed_results import pack_result, unpack_result
 from orchestra_nb.engine.stop_switch import StopSwitch
 from orchestra_nb.errors import StopTask
 from orchestra_nb.model.outcomes import Outcome
@@ -42,12 +43,15 @@ class AttemptTicket:
         The Dask client of the driver, to which news are sent.
     upstream
         (task run id, attempt key) of each upstream, in the order of the results that are passed.
+    attempt
+        Its number, from 1.
     """
 
     key: str
     client: str
     timeout_seconds: float | None
     upstream: tuple[tuple[str, str], ...] = ()
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,7 @@ class PackedResult:
 
     def unpack(self) -> AttemptResult:
         """Return the result."""
-        result: AttemptResult = pickle.loads(self.data)
-        return result
+        return unpack_result(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +254,7 @@ def pack_for_driver(result: AttemptResult) -> tuple[AttemptResult, bytes | None,
     is_whole = _size_of_groups(result) <= EMBEDDED_BYTES
     sent = result if is_whole else AttemptResult(result.outcome, (None,) * len(result.groups))
     try:
-        packed = pickle.dumps(sent, protocol=5)
+        packed = pack_result(sent)
     except Exception as error:
         reason = f"Its result cannot be stored: {type(error).__name__}: {error}"[:_MESSAGE_LIMIT]
         outcome = msgspec.structs.replace(
@@ -262,7 +265,7 @@ def pack_for_driver(result: AttemptResult) -> tuple[AttemptResult, bytes | None,
             error=ErrorInfo(type="ValueNotPortable", message=reason),
         )
         result, is_whole = AttemptResult(outcome), True
-        packed = pickle.dumps(result, protocol=5)
+        packed = pack_result(result)
     return result, packed if len(packed) <= _SENT_BYTES else None, is_whole
 
 

@@ -42,12 +42,15 @@ class ChunkCall:
     ----------
     upstream
         Task run id of each upstream to its result, or to the place of its result among the inputs of the Dask task.
+    attempt
+        Its number, from 1.
     """
 
     key: str
     arguments: bytes
     upstream: Mapping[str, PackedResult | int]
     timeout_seconds: float | None
+    attempt: int = 1
 
 
 class ChunkHost(Protocol):
@@ -76,7 +79,7 @@ class ChunkHost(Protocol):
     def end_call(self, run: ChunkRun, number: int) -> None:
         """Tell the sentinel that the user code of a call ended."""
 
-    def call_context(self, ticket: ChunkTicket, key: str) -> AttemptContext:
+    def call_context(self, ticket: ChunkTicket, call: ChunkCall) -> AttemptContext:
         """Return what the call may use."""
 
     def tell_call_end(
@@ -211,7 +214,7 @@ def _run_calls(host: ChunkHost, run: ChunkRun, shared: SharedPart, inputs: Seque
 
         def work(call: ChunkCall = call) -> AttemptResult:
             upstream = {name: _result(source, inputs) for name, source in call.upstream.items()}
-            context = host.call_context(run.ticket, call.key)
+            context = host.call_context(run.ticket, call)
             return load_shared(shared).run_call(call.arguments, upstream, context)
 
         result = run_user_code(work, switch, started_at, host.worker_name, call.key)

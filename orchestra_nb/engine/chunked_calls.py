@@ -292,7 +292,9 @@ class ChunkedCalls:
                     else:
                         upstream[task_run_id] = len(inputs)
                         inputs.append(result)
-            packed.append(ChunkCall(request.key, call.body.arguments, upstream, request.timeout_seconds))
+            packed.append(
+                ChunkCall(request.key, call.body.arguments, upstream, request.timeout_seconds, request.attempt)
+            )
         return pickle.dumps(packed, protocol=5), inputs
 
     # --- ends

@@ -46,6 +46,8 @@ _SCHEDULER_CONFIG: dict[str, object] = {
     # an attempt waits for its worker while another one is free: it is moved at once
     "distributed.scheduler.work-stealing-interval": "100ms",
     "distributed.admin.tick.limit": "1h",
+    # so many messages are kept on each connection, for debugging Dask: results would be among them
+    "distributed.admin.low-level-log-length": 10,
     "distributed.admin.system-monitor.disk": False,
     "distributed.admin.system-monitor.host-cpu": False,
     "distributed.comm.retry.count": 0,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-import pickle
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +33,7 @@ from orchestra_nb.engine.clusters import THREAD_NAME, ClusterSpec
 from orchestra_nb.engine.executors import AttemptRequest, AttemptResult
 from orchestra_nb.engine.local_certificates import security_of
 from orchestra_nb.engine.local_cluster import ensure_local_cluster
+from orchestra_nb.engine.packed_results import pack_result
 from orchestra_nb.engine.scheduler_plugin import SEND_INTERVAL_SECONDS, TOPIC, OrchestraSchedulerPlugin, Stop, StopCalls
 from orchestra_nb.engine.worker_plugin import OrchestraWorkerPlugin
 from orchestra_nb.errors import ClusterUnavailable
@@ -217,7 +218,7 @@ class DaskConnection:
     async def outcome(self, key: str) -> bytes | None:
         """Bring the outcome of a call whose result its worker keeps, packed, without values; None if it is gone."""
         result = await self.groups(self.result_of(key), ())
-        return pickle.dumps(result, protocol=5) if isinstance(result, AttemptResult) else None
+        return pack_result(result) if isinstance(result, AttemptResult) else None
 
     async def _share(self, shared: SharedPart) -> Future[Any]:
         """Return a future of what is shared, sent to the cluster once as long as the cluster has it."""
@@ -433,6 +434,7 @@ async def _connect(address: str, security: Any | None) -> Any:
             "Or choose another cluster: `%orchestra cluster local`, or the setting ORCHESTRA_CLUSTER."
         ) from error
     client.scheduler_comm.interval = SEND_INTERVAL_SECONDS
+    client.scheduler_comm.recent_message_log = deque(maxlen=0)  # for debugging Dask: it keeps the last 1,000 messages
     return client
 
 

@@ -320,6 +320,7 @@ class DaskExecutor:
                 connection.client_id,
                 request.timeout_seconds,
                 tuple((task_run_id, key) for task_run_id, (key, _) in request.upstream.items()),
+                request.attempt,
             )
             problem = await connection.why_impossible(request)
             if problem is not None:
@@ -409,7 +410,7 @@ class DaskExecutor:
         return f"Dask gave it up: {error}" if error is not None else f"its Dask task is {status}"
 
     def _complete(self, attempt: _Attempt, connection: DaskConnection, packed: bytes, is_whole: bool) -> None:
-        result: AttemptResult = pickle.loads(packed)
+        result = PackedResult(packed).unpack()
         self._keep(attempt, connection, result.outcome, PackedResult(packed) if is_whole else None)
 
     def _keep(

@@ -59,6 +59,7 @@ class FlowContextOfPrints:
     """What prints of a flow's body go to."""
 
     worker = "this process"
+    attempt = 1
 
     def __init__(self, driver: Driver, run: Run) -> None:
         self._driver = driver

@@ -150,7 +150,7 @@ class FunctionCallee:
             task_run_id=details.task_run_id,
             name=details.name,
             flow=self.flow,
-            run_count=getattr(context, "attempt", 1),
+            run_count=context.attempt,
             tags=details.tags,
             parameters=LazyParameters(self.function, args, kwargs),
             started_at=started_at,

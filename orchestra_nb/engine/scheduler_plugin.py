@@ -38,8 +38,10 @@ Stop = tuple[str, str, float]
 #: (chunk, numbers of calls in it, state to stop them for, grace in seconds)
 StopCalls = tuple[str, Sequence[int], str, float]
 
-#: How long a removed worker's exit report is waited for.
+#: How long an answer of a worker is waited for, and what is known of an attempt that may just have been lost.
 _REPORT_SECONDS = 2.0
+#: How long after one of the two, a worker's exit report and its removal, the other one is waited for.
+_HALF_LOST_SECONDS = 10.0
 #: What an attempt gets to end softly when its driver has gone.
 _ORPHAN_GRACE_SECONDS = 5.0
 #: How long, beyond the grace, a foreign worker may take to end before its nanny is asked to restart it.
@@ -164,7 +166,7 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
 
     async def _lose_soon(self, name: str, waiting: asyncio.Event) -> None:
         try:
-            await asyncio.wait_for(waiting.wait(), _REPORT_SECONDS)
+            await asyncio.wait_for(waiting.wait(), _HALF_LOST_SECONDS)
         except TimeoutError:
             pass
         del self._half_lost_workers[name]

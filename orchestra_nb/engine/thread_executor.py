@@ -272,7 +272,7 @@ class ThreadExecutor:
         try:
             while not asked[0].wait(0.1):  # in slices, so that a stop comes through
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"The driver gave no answer within {timeout_seconds:g} s.")
+                    raise TimeoutError(f"The driver gave no answer in {timeout_seconds:g} s.")
             return asked[1][0]
         finally:
             del self._answers[attempt.key, number]

@@ -79,8 +79,11 @@ class OpenQuestions:
 class WorkerContext:
     """Implements :class:`~orchestra_nb.model.attempts.AttemptContext`."""
 
-    def __init__(self, worker: str, client: str, key: str, batch: EventBatch, questions: OpenQuestions) -> None:
+    def __init__(
+        self, worker: str, client: str, key: str, attempt: int, batch: EventBatch, questions: OpenQuestions
+    ) -> None:
         self.worker = worker
+        self.attempt = attempt
         self._client = client
         self._key = key
         self._batch = batch

@@ -15,7 +15,7 @@ from typing import Any
 from distributed.protocol.serialize import Serialize  # noqa: TID253
 
 from orchestra_nb.engine.attempts import AttemptTicket, NotRun, label_of_worker, select_groups
-from orchestra_nb.engine.call_chunk import ChunkRun, ChunkTicket
+from orchestra_nb.engine.call_chunk import ChunkCall, ChunkRun, ChunkTicket
 from orchestra_nb.engine.event_batch import EventBatch
 from orchestra_nb.engine.executors import AttemptContext, AttemptResult
 from orchestra_nb.engine.sentinel_records import SentinelRecords
@@ -25,6 +25,8 @@ from orchestra_nb.model.states import State
 
 #: How long after the soft stop at its deadline an attempt's process is killed by the sentinel.
 HARD_STOP_SECONDS = 1.0
+#: How soon to look again whether all has been sent.
+_FLUSH_SECONDS = 0.0005
 #: A chunk is looked after so often: deadlines, and calls that wait behind a long one.
 _LOOK_SECONDS = 0.025
 #: A call that has not given way so long after its deadline will be ended by force, so values are saved.
@@ -52,7 +54,8 @@ class WorkerHost:
 
     def may_begin(self, ticket: AttemptTicket, at: datetime) -> str | None:
         """Ask the ledger on the scheduler: one round trip."""
-        asking = self._worker.scheduler.orchestra_begin(
+        asking = self._ask(
+            "orchestra_begin",
             key=ticket.key,
             client=ticket.client,
             worker=self._worker.address,
@@ -66,6 +69,13 @@ class WorkerHost:
             return f"the scheduler could not be asked ({error})"
         refusal: str | None = answer["refusal"]
         return refusal
+
+    async def _ask(self, name: str, **arguments: object) -> Any:
+        """Ask the scheduler when all that was told has left this process: what begins next may end it at once."""
+        stream = self._worker.batched_stream
+        while stream.buffer and not stream.closed():
+            await asyncio.sleep(_FLUSH_SECONDS)
+        return await getattr(self._worker.scheduler, name)(**arguments)
 
     def enter(self, ticket: AttemptTicket, switch: StopSwitch) -> None:
         """Pass on stop orders to this switch from now on."""
@@ -90,7 +100,7 @@ class WorkerHost:
 
     def context(self, ticket: AttemptTicket) -> AttemptContext:
         """Return what the body may use."""
-        return WorkerContext(self.worker_name, ticket.client, ticket.key, self._batch, self.questions)
+        return WorkerContext(self.worker_name, ticket.client, ticket.key, ticket.attempt, self._batch, self.questions)
 
     def tell_end(self, ticket: AttemptTicket, packed: bytes | None, is_whole: bool) -> None:
         """Send the end to the ledger and to the driver, after all that was shown."""
@@ -115,7 +125,8 @@ class WorkerHost:
 
     def may_begin_chunk(self, ticket: ChunkTicket, length: int) -> tuple[str | None, Sequence[int]]:
         """Ask the ledger on the scheduler: one round trip for the whole chunk."""
-        asking = self._worker.scheduler.orchestra_begin_chunk(
+        asking = self._ask(
+            "orchestra_begin_chunk",
             chunk=ticket.chunk,
             client=ticket.client,
             worker=self._worker.address,
@@ -155,9 +166,9 @@ class WorkerHost:
         else:
             self.records.end(f"{run.ticket.chunk}#{number}")
 
-    def call_context(self, ticket: ChunkTicket, key: str) -> AttemptContext:
+    def call_context(self, ticket: ChunkTicket, call: ChunkCall) -> AttemptContext:
         """Return what the call may use."""
-        return WorkerContext(self.worker_name, ticket.client, key, self._batch, self.questions)
+        return WorkerContext(self.worker_name, ticket.client, call.key, call.attempt, self._batch, self.questions)
 
     def tell_call_end(
         self, ticket: ChunkTicket, number: int, packed: bytes | None, stored: tuple[str, AttemptResult] | None

@@ -28,6 +28,8 @@ WORKER_CONFIG: dict[str, object] = {
     "distributed.admin.system-monitor.disk": False,
     "distributed.admin.system-monitor.host-cpu": False,
     "distributed.admin.tick.limit": "1h",
+    # so many messages are kept on each connection, for debugging Dask: results would be among them
+    "distributed.admin.low-level-log-length": 10,
 }
 
 

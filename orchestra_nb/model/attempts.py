@@ -32,6 +32,8 @@ class AttemptContext(Protocol):
     """What a body may use while it runs on a worker."""
 
     worker: str
+    #: the number of the attempt, from 1
+    attempt: int
 
     def show(self, message: Mapping[str, object]) -> None:
         """Send something shown while the body runs: an nbformat 4 output, or ``{"output_type": "clear_output",

@@ -98,7 +98,7 @@ class FlowLoops:
         elif (cancel := self._cancels.get(request.run_id)) is not None:
             cancel(reason)
 
-    def close(self, reason: str) -> None:
+    def stop(self, reason: str) -> None:
         """Cancel what has not ended, call the last hooks, and let go of all clusters."""
         for runner in list(self._runners.values()):
             runner.close(reason)

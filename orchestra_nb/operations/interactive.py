@@ -195,7 +195,7 @@ class KernelDriver:
         atexit.unregister(self.close)
         set_driver(None)
         set_answerer(None)
-        self.loops.close("the kernel was shut down")
+        self.loops.stop("the kernel was shut down")
         self.runner.close("the kernel was shut down")
         self.run.close()
         self._sink.close()

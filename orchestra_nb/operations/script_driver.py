@@ -49,15 +49,15 @@ class ScriptDriver(FlowLoops):
         self._closing = threading.Event()
         self._has_runs = False
         # registered after the sink's own: so it is called before
-        atexit.register(self.end)
+        atexit.register(self.close)
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Cancel what has not ended and let go of everything. May be called twice."""
         if self._closing.is_set():
             return
         self._closing.set()
-        atexit.unregister(self.end)
-        self.close("its script ended")
+        atexit.unregister(self.close)
+        self.stop("its script ended")
         set_answerer(None)
         if self._guard is None and self._has_runs and self.driver_id is not None:
             with contextlib.suppress(RuntimeError):

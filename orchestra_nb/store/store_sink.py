@@ -106,7 +106,7 @@ class StoreSink:
             return True
         with self._changed:
             target, lost = self._accepted, self._lost
-            is_settled = self._changed.wait_for(lambda: self._settled >= target, timeout_seconds)
+            is_settled = self._changed.wait_for(lambda: self._settled >= target or self._gave_up, timeout_seconds)
             return is_settled and self._lost == lost and not self._gave_up
 
     def close(self) -> None:
@@ -200,6 +200,8 @@ class StoreSink:
                     pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
                 else:
                     self._give_up(error)
+            except Exception as error:  # not of one event, those were tried alone: the store cannot be used at all
+                self._give_up(error)
             else:
                 self._warned = False
                 return lost
@@ -207,7 +209,9 @@ class StoreSink:
 
     def _give_up(self, error: Exception) -> None:
         _log.warning("Runs are not recorded: %s", error)
-        self._gave_up = True
+        with self._changed:
+            self._gave_up = True
+            self._changed.notify_all()
 
     def _opened_store(self) -> RunStore:
         if self._store is None:

@@ -16,7 +16,9 @@ from orchestra_nb.engine.executors import (
     AttemptLost,
     AttemptRequest,
     AttemptShowed,
+    Executor,
 )
+from orchestra_nb.engine.thread_executor import ThreadExecutor
 from orchestra_nb.errors import Conflict, TaskCrashed
 from orchestra_nb.model.events import RunOutputWritten
 from orchestra_nb.model.states import State
@@ -36,9 +38,19 @@ CLUSTERS: dict[str, str | Mapping[str, object]] = {
 }
 
 
-@pytest.fixture(scope="module", params=list(CLUSTERS.values()), ids=list(CLUSTERS))
+#: What only processes can do: be ended by force, hold copies, have names, and wait for values of other workers.
+needs_processes = pytest.mark.parametrize(
+    "executor_probe", list(CLUSTERS.values()), ids=list(CLUSTERS), indirect=True, scope="module"
+)
+
+
+@pytest.fixture(scope="module", params=[*CLUSTERS.values(), None], ids=[*CLUSTERS, "threads"])
 def executor_probe(request: pytest.FixtureRequest) -> Iterator[ExecutorProbe]:
-    executor = DaskExecutor(request.param, workers=2, idle_seconds=30)
+    executor: Executor
+    if request.param is None:
+        executor = ThreadExecutor(max_workers=2)
+    else:
+        executor = DaskExecutor(request.param, workers=2, idle_seconds=30)
     yield ExecutorProbe(executor).open()
     executor.close()
 
@@ -107,6 +119,7 @@ def test_a_downstream_attempt_gets_only_the_groups_that_it_needs(probe: Executor
     assert value_of(probe.executor.fetch(third, ["value"])) == "small"
 
 
+@needs_processes
 def test_an_attempt_may_start_before_its_upstream_has_ended(probe: ExecutorProbe, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     first = probe.start(Body(bodies.wait_for, (gate,)))
@@ -220,6 +233,7 @@ def test_a_stop_gets_through_a_waiting_question(probe: ExecutorProbe) -> None:
     assert ended.outcome.state is State.CANCELLED
 
 
+@needs_processes
 def test_an_attempt_runs_on_the_worker_that_it_names(probe: ExecutorProbe) -> None:
     first = probe.start(Body(bodies.add))
     probe.end_of(first)
@@ -266,6 +280,7 @@ def test_sys_exit_is_a_failure_and_runs_once(probe: ExecutorProbe, tmp_path: Pat
     assert count.read_bytes() == b"x"
 
 
+@needs_processes
 def test_a_result_that_cannot_be_pickled_is_a_failure_and_runs_once(probe: ExecutorProbe, tmp_path: Path) -> None:
     count = tmp_path / "count"
 
@@ -279,6 +294,7 @@ def test_a_result_that_cannot_be_pickled_is_a_failure_and_runs_once(probe: Execu
     assert count.read_bytes() == b"x"
 
 
+@needs_processes
 def test_a_dead_process_loses_its_attempt_once(probe: ExecutorProbe, tmp_path: Path) -> None:
     count = tmp_path / "count"
     key = probe.start(Body(bodies.exit_hard, (3,), count))
@@ -328,6 +344,7 @@ def test_a_timeout_ends_python_code_softly(probe: ExecutorProbe, tmp_path: Path)
     assert ended.outcome.state is State.TIMED_OUT
 
 
+@needs_processes
 def test_a_timeout_ends_code_that_never_comes_back(probe: ExecutorProbe) -> None:
     lost = probe.run(Body(bodies.hold_the_gil), timeout_seconds=0.3)
 
@@ -337,6 +354,7 @@ def test_a_timeout_ends_code_that_never_comes_back(probe: ExecutorProbe) -> None
     assert isinstance(probe.run(Body(bodies.add)), AttemptEnded)
 
 
+@needs_processes
 def test_a_stopped_attempt_that_does_not_give_way_is_ended_by_force(probe: ExecutorProbe) -> None:
     key = probe.start(Body(bodies.hold_the_gil))
     probe.wait_until_begun(key)

@@ -586,9 +586,8 @@ def test_hooks_of_a_flow_are_called_with_it_its_run_and_the_state() -> None:
     seen: list[tuple[str, object, str, str, str | None]] = []
 
     def hook(word: str, flow: object, run: Any, state: State[Any]) -> None:
-        seen.append(
-            (word, flow, run.state.value, state.name, (runtime.flow_run.id == run.id and "in its context") or None)
-        )
+        place = "in its context" if runtime.flow_run.id == run.id else None
+        seen.append((word, flow, run.state.value, state.name, place))
 
     words = ("running", "completion", "failure", "cancellation", "crashed")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from other_process import release, write_lock_held_elsewhere
+from patience import PATIENCE_SECONDS
 from stored_examples import NOON, created, line_of, run_became, run_of, task_became, task_of
 
 from orchestra_nb.errors import StoreUnavailable
@@ -312,3 +313,14 @@ def test_a_forked_child_neither_writes_nor_waits(file_url: str) -> None:
 
     assert (done.stdout, done.stderr) == ("7\n", "")
     assert messages_in(file_url) == ["parent"]
+
+
+def test_nobody_waits_for_a_store_that_cannot_be_opened_for_a_reason_that_nobody_foresaw() -> None:
+    def open_broken() -> RunStore:
+        raise LookupError("no such column: runs.colour")
+
+    sink = StoreSink(open_broken)
+    sink.emit(created(run_of("a")))
+
+    assert sink.flush(PATIENCE_SECONDS) is False
+    sink.close()
