@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchestra_nb import runtime
+    from orchestra_nb.assets import materialize
     from orchestra_nb.context import get_run_context, tags
     from orchestra_nb.flow_runs import pause_flow_run, resume_flow_run, suspend_flow_run
     from orchestra_nb.flows import Flow, flow
@@ -33,6 +34,7 @@ _PUBLIC = {
     "flow": "flows",
     "get_run_context": "context",
     "get_run_logger": "logging",
+    "materialize": "assets",
     "pause_flow_run": "flow_runs",
     "quote": "utilities.annotations",
     "resume_flow_run": "flow_runs",
@@ -94,6 +96,7 @@ __all__ = [
     "get_run_context",
     "get_run_logger",
     "load_ipython_extension",
+    "materialize",
     "pause_flow_run",
     "quote",
     "resume_flow_run",

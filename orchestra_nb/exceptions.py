@@ -3,6 +3,7 @@
 from orchestra_nb.engine.run_context import MissingContext
 from orchestra_nb.engine.run_context import MissingContext as MissingContextError
 from orchestra_nb.engine.run_states import UnfinishedRun
+from orchestra_nb.engine.stand_ins import FlowVisualizationError
 from orchestra_nb.engine.tasks import MappingError
 from orchestra_nb.engine.tasks import MappingError as MappingLengthMismatch
 from orchestra_nb.engine.tasks import MappingError as MappingMissingIterable
@@ -38,6 +39,7 @@ __all__ = [
     "CancelledRun",
     "CrashedRun",
     "FailedRun",
+    "FlowVisualizationError",
     "InvalidParameters",
     "MappingError",
     "MappingLengthMismatch",

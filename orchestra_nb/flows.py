@@ -1,7 +1,9 @@
-"""Flows: Prefect's module name. Importing it says what drives flows in this process."""
+"""Flows: Prefect's module name. Importing it says what drives and what shows flows in this process."""
 
 from orchestra_nb.engine.drivers import Driver as _Driver
 from orchestra_nb.engine.drivers import set_driver_factory as _set_driver_factory
+from orchestra_nb.engine.flow_graph import FlowGraph as _FlowGraph
+from orchestra_nb.engine.flow_graph import set_graph_display as _set_graph_display
 from orchestra_nb.engine.flows import Flow, flow
 
 
@@ -11,6 +13,13 @@ def _make_driver() -> _Driver:
     return ScriptDriver()
 
 
+def _show_graph(graph: _FlowGraph) -> None:
+    from orchestra_nb.run_display import show_plan
+
+    show_plan(graph)
+
+
 _set_driver_factory(_make_driver)
+_set_graph_display(_show_graph)
 
 __all__ = ["Flow", "flow"]

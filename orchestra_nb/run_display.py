@@ -8,11 +8,14 @@ word that comes from a user is escaped.
 from __future__ import annotations
 
 import html
+import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
+from orchestra_nb.engine.flow_graph import FlowGraph
 from orchestra_nb.model.durations import format_duration
 from orchestra_nb.model.runs import Run, TaskRun
 from orchestra_nb.model.states import State
@@ -140,6 +143,52 @@ def flow_html(tasks: Sequence[TaskRun], edges: Sequence[tuple[str, str]]) -> str
     head = "".join(f'<th style="text-align:left">{word}</th>' for word in ("State", "Task", "After", "Details"))
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
+
+def plan_bundle(graph: FlowGraph) -> dict[str, object]:
+    """Return the bundle of the graph of a flow that was not run: the data of a flow whose states say that."""
+    now = datetime.now(UTC)
+    tasks = [
+        TaskRun(
+            task_run_id=node.node_id,
+            run_id="",
+            name=node.label,
+            state=State.PENDING,
+            created_at=now,
+            upstream=node.upstream,
+        )
+        for node in graph.nodes
+    ]
+    output = {
+        "version": 1,
+        "view": "flow",
+        "run": {"run_id": "", "name": "", "flow_name": graph.flow_name, "state": NOT_RUN, "message": ""},
+        "tasks": [{**task_view(task), "state": NOT_RUN} for task in tasks],
+        "edges": [list(edge) for edge in graph.edges],
+        "live": False,
+    }
+    return {RUN_MIME: output, "text/html": plan_html(graph), "text/plain": graph.text()}
+
+
+def plan_html(graph: FlowGraph) -> str:
+    """Return the graph of a flow that was not run as HTML that needs nothing else."""
+    drawing = html.escape(graph.text())
+    return f'<pre style="line-height:1.2;overflow-x:auto">{drawing}</pre>'
+
+
+def show_plan(graph: FlowGraph) -> None:
+    """Show the graph of a flow that was not run: as a display in a notebook, else as text."""
+    interactive = sys.modules.get("IPython")
+    shell = interactive.get_ipython() if interactive is not None else None
+    if shell is not None and hasattr(shell, "kernel"):
+        from IPython.display import display
+
+        display(plan_bundle(graph), raw=True)  # type: ignore[no-untyped-call]
+    else:
+        sys.stdout.write(f"{graph.text()}\n")
+
+
+#: The state, in the data for our renderer, of what was never started.
+NOT_RUN: Final = "NOT_RUN"
 
 NO_TASKS: Final = "No tasks yet. Put %%task NAME on the first line of a cell and run it."
 

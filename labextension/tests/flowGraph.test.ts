@@ -167,3 +167,16 @@ test('names are text, never markup', () => {
   expect(graph.node.querySelector('img')).toBeNull();
   expect(graph.node.querySelector('.orc-node-name')?.textContent).toBe(evil);
 });
+
+test('a flow that was not run counts its tasks and says that none ran', () => {
+  const plan = [LOAD, CLEAN].map(task => ({ ...task, state: 'NOT_RUN', started_at: null }));
+  const graph = draw({
+    ...output(plan, false),
+    run: run({ run_id: '', name: '', state: 'NOT_RUN', started_at: null })
+  });
+
+  const head = graph.node.querySelector('.orc-flow-head');
+  expect(head?.textContent).toContain('2 tasks');
+  expect(head?.textContent).not.toContain('run calm-fox');
+  expect(boxes()[1].getAttribute('aria-label')).toBe('clean, Not run, after load');
+});

@@ -108,6 +108,7 @@ class _Call:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     record: TaskRun
+    asset_lineage: tuple[str, ...] = ()
     ended: _Ended = field(default_factory=_Ended)
 
     def direct(self) -> DirectCall:
@@ -147,6 +148,7 @@ class _Call:
             parameters=LazyParameters(self.owner.fn, self.args, self.kwargs),
             started_at=datetime.now(UTC),
             attempt_context=CallerContext(self.scope, self.record, attempt),
+            asset_lineage=self.asset_lineage,
         )
 
     def not_ready(self, error: BaseException) -> None:
@@ -179,6 +181,8 @@ class _Call:
             self.ended.returned = value
             value = value.data
         self.ended.value, self.ended.error = value, None
+        if (flow := self.scope.flow_context) is not None:
+            flow.made_assets.note(value, self.owner.asset_keys(self.asset_lineage))
         live = LiveReturn(value)
         values = info_of(value, live)
         return AttemptResult(self._outcome(State.COMPLETED, context, values=values, is_cached=is_cached), (live,))
@@ -269,7 +273,7 @@ def _begun(owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, An
             tags=dict.fromkeys(sorted(owner.tags_now(scope)), ""),
         )
         scope.driver.sink.emit(TaskRunCreated(task_run=record))
-        call = _Call(owner, scope, args, kwargs, record)
+        call = _Call(owner, scope, args, kwargs, record, owner.asset_lineage(scope, args, kwargs, wait_for))
         try:
             call.args, call.kwargs = _resolve(args, kwargs, wait_for)
         except BaseException as error:
@@ -296,7 +300,7 @@ def _attempt(call: _Call, attempt: int) -> AttemptResult:
             with entered(task_run_context, context), _own_words(call, context):
                 is_cached, value = switch.run(
                     lambda: cached_or_computed(
-                        call.cache, context, lambda: read_generator(call.owner.fn(*call.args, **call.kwargs))
+                        call.cache, context, lambda: read_generator(call.owner.body(*call.args, **call.kwargs))
                     )
                 )
             return call.succeed(value, context, is_cached)
@@ -344,12 +348,12 @@ async def _cached_or_awaited(call: _Call, context: TaskRunContext) -> tuple[bool
     cache = call.cache
     entry = cache.lookup(context) if cache is not None else None
     if entry is None:
-        return False, await call.owner.fn(*call.args, **call.kwargs)
+        return False, await call.owner.body(*call.args, **call.kwargs)
     is_there, value = await asyncio.to_thread(entry.find)
     if is_there:
         return True, value
     with entry.computing():
-        value = await call.owner.fn(*call.args, **call.kwargs)
+        value = await call.owner.body(*call.args, **call.kwargs)
         if not isinstance(value, RunState):
             await asyncio.to_thread(entry.keep, value)
     return False, value
@@ -364,7 +368,7 @@ def call_generator(
             return call.finish(return_state=False)
         direct, context = call.direct(), call.context(1)
         started = direct.begin()
-        generator = owner.fn(*call.args, **call.kwargs)
+        generator = owner.body(*call.args, **call.kwargs)
         given: Any = None
         try:
             while True:
@@ -399,7 +403,7 @@ async def call_async_generator(
             return
         direct, context = call.direct(), call.context(1)
         started = direct.begin()
-        generator = owner.fn(*call.args, **call.kwargs)
+        generator = owner.body(*call.args, **call.kwargs)
         given: Any = None
         try:
             while True:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from orchestra_nb.engine.flow_call import call_async, call_async_generator, call_generator, call_sync
+from orchestra_nb.engine.flow_graph import show_graph
+from orchestra_nb.engine.flow_recording import current_recording, record_graph
 from orchestra_nb.engine.function_pickling import import_place, place_of
 from orchestra_nb.engine.run_states import State, state_of
 from orchestra_nb.engine.task_runners import TaskRunner
@@ -60,6 +62,8 @@ class Flow(Generic[Parameters, Result]):
         Whether what the body and its tasks print becomes log lines; None: as the flow around it.
     on_running, on_completion, on_failure, on_cancellation, on_crashed
         Hooks, called with (flow, flow run, state).
+    viz_return_value
+        What stands for its result while :meth:`visualize` follows a flow that calls it.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class Flow(Generic[Parameters, Result]):
         on_failure: Iterable[Callable[..., Any]] | None = None,
         on_cancellation: Iterable[Callable[..., Any]] | None = None,
         on_crashed: Iterable[Callable[..., Any]] | None = None,
+        viz_return_value: Any = None,
     ) -> None:
         self._options = {key: value for key, value in locals().items() if key not in ("self", "fn", "__class__")}
         self._wrapped = fn
@@ -107,6 +112,7 @@ class Flow(Generic[Parameters, Result]):
                 f"{what}: task_runner is {task_runner!r}. Write DaskTaskRunner() or ThreadPoolTaskRunner()."
             )
         self.should_validate_parameters = validate_parameters
+        self.viz_return_value = viz_return_value
         self.persist_result = persist_result
         self.log_prints = log_prints
         self.on_running_hooks = list(hooks_of(what, "on_running", on_running))
@@ -143,6 +149,8 @@ class Flow(Generic[Parameters, Result]):
         except TypeError as error:
             raise InvalidFlowCall(f"Flow {self.name}{self.signature}: {error}") from None
         bound.apply_defaults()
+        if (recording := current_recording()) is not None:
+            return recording.call(self, args, kwargs, wait_for, return_state, kind="flow")
         if self.isgenerator:
             return (call_async_generator if self.isasync else call_generator)(self, bound, wait_for)
         if self.isasync:
@@ -170,6 +178,18 @@ class Flow(Generic[Parameters, Result]):
         from orchestra_nb.engine.parameter_validation import validate
 
         return validate(self.fn, self.name, self.signature, parameters)
+
+    def visualize(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        """Show the graph of the tasks that a call with these arguments makes: in a notebook, else as text.
+
+        The flow's own body runs; its tasks and subflows do not, and what stands for their values is passed along.
+
+        Raises
+        ------
+        FlowVisualizationError
+            The body needs the value of a task: write ``viz_return_value`` there.
+        """
+        show_graph(record_graph(self, args, kwargs))
 
     def with_options(self, **options: Any) -> Flow[Parameters, Result]:
         """Return a flow of the same function with some options changed.

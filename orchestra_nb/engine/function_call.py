@@ -68,6 +68,7 @@ class CallDetails:
     task_run_id: str
     name: str
     tags: frozenset[str] = frozenset()
+    asset_lineage: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +155,7 @@ class FunctionCallee:
             parameters=LazyParameters(self.function, args, kwargs),
             started_at=started_at,
             attempt_context=context,
+            asset_lineage=details.asset_lineage,
         )
 
     def _run(self, run_context: TaskRunContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[bool, Any]:

@@ -29,11 +29,13 @@ class TaskFuture(Generic[Result]):
     When the last reference to it is gone, its value is let go.
     """
 
-    __slots__ = ("__weakref__", "_runner", "_value", "task_run_id")
+    __slots__ = ("__weakref__", "_runner", "_value", "asset_keys", "task_run_id")
 
-    def __init__(self, runner: FlowRunner, task_run_id: str) -> None:
+    def __init__(self, runner: FlowRunner, task_run_id: str, asset_keys: tuple[str, ...] = ()) -> None:
         self._runner = runner
         self.task_run_id = task_run_id
+        #: keys of the assets that whoever takes its value depends on
+        self.asset_keys = asset_keys
 
     @property
     def task_run(self) -> TaskRun:

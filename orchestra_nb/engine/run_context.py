@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from orchestra_nb.engine.asset_lineage import MadeAssets
 from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model.attempts import AttemptContext
 from orchestra_nb.model.runs import Run, TaskRun
@@ -73,6 +74,7 @@ class FlowRunContext:
     run_count: int = 1
     #: ids of the task runs that were submitted and have not ended, and how many of each task there were
     open_tasks: set[str] = field(default_factory=set)
+    made_assets: MadeAssets = field(default_factory=MadeAssets)
     _numbers: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -116,6 +118,8 @@ class TaskRunContext:
         The run that it belongs to.
     attempt_context
         What the executor, or the caller's own process, gives.
+    asset_lineage
+        Keys of the assets that it depends on, by its option ``asset_deps`` and by its arguments.
     """
 
     task_name: str
@@ -127,6 +131,7 @@ class TaskRunContext:
     parameters: Mapping[str, Any]
     started_at: datetime
     attempt_context: AttemptContext | None = None
+    asset_lineage: tuple[str, ...] = ()
 
     @classmethod
     def get(cls) -> TaskRunContext | None:

@@ -31,6 +31,8 @@ class TaskSettings:
     priority: int = 0
     resources: Mapping[str, float] = field(default_factory=dict)
     workers: tuple[str, ...] = ()
+    #: keys of the assets that its runs depend on beside those of their arguments
+    asset_deps: tuple[str, ...] = ()
 
 
 def retry_policy(

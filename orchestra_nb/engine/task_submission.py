@@ -181,6 +181,7 @@ def make_submission(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     wait_for: Any = None,
+    asset_lineage: tuple[str, ...] = (),
 ) -> Submission:
     """Return the submission of one call."""
     now = datetime.now(UTC)
@@ -206,7 +207,9 @@ def make_submission(
         plan=TaskPlan(
             task_run_id=task_run_id, run_id=run_id, name=name, upstream=required, after=after, retry=settings.retry
         ),
-        body=family.body(CallDetails(task_run_id=task_run_id, name=name, tags=tags), args, kwargs),
+        body=family.body(
+            CallDetails(task_run_id=task_run_id, name=name, tags=tags, asset_lineage=asset_lineage), args, kwargs
+        ),
         needs=upstream.needs,
         timeout_seconds=settings.timeout_seconds,
         allowed_failures=tuple(upstream.allowed_failures),

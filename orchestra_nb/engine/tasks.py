@@ -17,10 +17,12 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure, quote, unmapped
+from orchestra_nb.engine.asset_lineage import asset_keys_of, lineage_of
 from orchestra_nb.engine.cache_settings import CacheSettings
 from orchestra_nb.engine.call_body import SharedPart
 from orchestra_nb.engine.direct_task import call_async, call_async_generator, call_generator, call_sync
 from orchestra_nb.engine.driver_place import DriverPlace, ShippedCallee
+from orchestra_nb.engine.flow_recording import current_recording
 from orchestra_nb.engine.function_call import FunctionCallee, LazyParameters
 from orchestra_nb.engine.function_pickling import import_place, pickle_function, place_of
 from orchestra_nb.engine.futures import FutureList, TaskFuture
@@ -44,6 +46,7 @@ from orchestra_nb.engine.user_frames import without_own_frames
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.task_cache import TaskCache
+    from orchestra_nb.model.assets import Asset
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -89,6 +92,10 @@ class Task(Generic[Parameters, Result]):
     resources, priority, workers
         For the cluster: what a run takes of its worker (``{"GPU": 1}``), which runs start first, which workers may run
         it.
+    asset_deps
+        Keys of the assets that it depends on: what is made from its result was made from these.
+    viz_return_value
+        What stands for its result while ``flow.visualize()`` follows a flow that calls it.
     """
 
     def __init__(
@@ -122,6 +129,8 @@ class Task(Generic[Parameters, Result]):
         resources: Mapping[str, float] | None = None,
         priority: int = 0,
         workers: str | Iterable[str] | None = None,
+        asset_deps: Iterable[str | Asset] | None = None,
+        viz_return_value: Any = None,
     ) -> None:
         self._options = {key: value for key, value in locals().items() if key not in ("self", "fn", "__class__")}
         self._wrapped = fn
@@ -147,6 +156,7 @@ class Task(Generic[Parameters, Result]):
         if retry_condition_fn is not None and not callable(retry_condition_fn):
             raise InvalidOption(f"{what}: retry_condition_fn is {retry_condition_fn!r}, which cannot be called.")
         self.retry_condition_fn = retry_condition_fn
+        self.viz_return_value = viz_return_value
         self.caching = CacheSettings.of(
             what,
             cache_policy=cache_policy,
@@ -167,11 +177,14 @@ class Task(Generic[Parameters, Result]):
             priority=_whole(what, "priority", priority),
             resources=_resources(what, resources),
             workers=(workers,) if isinstance(workers, str) else tuple(workers or ()),
+            asset_deps=asset_keys_of(what, "asset_deps", asset_deps),
         )
         is_async_generator = inspect.isasyncgenfunction(self.fn)
         self.isasync = inspect.iscoroutinefunction(self.fn) or is_async_generator
         self.isgenerator = inspect.isgeneratorfunction(self.fn) or is_async_generator
         self.signature = inspect.signature(self.fn)
+        #: what is run: the function, with what a kind of task does beside it
+        self.body: Callable[..., Any] = self.fn
         functools.update_wrapper(self, self.fn)
 
     # --- calling
@@ -198,6 +211,8 @@ class Task(Generic[Parameters, Result]):
             Futures that must have ended before.
         """
         self._check(args, kwargs)
+        if (recording := current_recording()) is not None:
+            return recording.call(self, args, kwargs, wait_for, return_state)
         if self.isasync and self.isgenerator:
             return call_async_generator(self, args, kwargs, wait_for)
         if self.isasync:
@@ -223,6 +238,8 @@ class Task(Generic[Parameters, Result]):
             One of them cannot be sent to a worker; nothing was submitted.
         """
         self._check(args, kwargs)
+        if (recording := current_recording()) is not None:
+            return recording.submit(self, args, kwargs, wait_for, return_state)
         with enter_scope(self.name) as scope:
             future: TaskFuture[Result] = self._submit(scope, self.family(scope), args, kwargs, wait_for)
             scope.keep_until_ended([future])
@@ -255,6 +272,8 @@ class Task(Generic[Parameters, Result]):
         MappingError
             Nothing can be iterated, or the lengths differ.
         """
+        if (recording := current_recording()) is not None:
+            return recording.map(self, args, kwargs, wait_for, return_state)
         columns, length = _columns(self, args, kwargs)
         with enter_scope(self.name) as scope:
             family = self.family(scope)
@@ -340,7 +359,7 @@ class Task(Generic[Parameters, Result]):
         """Return what all calls of this task in one run share."""
         task_runner = scope.task_runner
         callee = FunctionCallee(
-            function=self.fn,
+            function=self.body,
             task_name=self.name,
             flow=scope.flow if task_runner.is_in_process else scope.portable_flow,
             log_prints=scope.log_prints if self.log_prints is None else self.log_prints,
@@ -383,9 +402,19 @@ class Task(Generic[Parameters, Result]):
         with entered(task_run_context, context):
             return make_run_name(f"Task {self.name!r}", self.task_run_name, self.signature, args, kwargs)
 
+    def asset_lineage(self, scope: RunScope, *arguments: Any) -> tuple[str, ...]:
+        """Return the keys of the assets that a run with these arguments depends on."""
+        made = scope.flow_context.made_assets if scope.flow_context is not None else None
+        return lineage_of(self.settings.asset_deps, arguments, made)
+
+    def asset_keys(self, lineage: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the keys of the assets that whoever takes the result of a run with this lineage depends on."""
+        return lineage
+
     def _submit(
         self, scope: RunScope, family: CallFamily, args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any
     ) -> TaskFuture[Any]:
+        lineage = self.asset_lineage(scope, args, kwargs, wait_for)
         submission = make_submission(
             self.settings,
             family,
@@ -396,13 +425,14 @@ class Task(Generic[Parameters, Result]):
             args,
             kwargs,
             wait_for,
+            lineage,
         )
         task_run_id = submission.task_run.task_run_id
         if self.on_running_hooks:
             scope.call_running_hooks(self, task_run_id, scope.flow_runner)
         scope.flow_runner.submit(submission)
         join_submitted(self, scope.driver, scope.flow_runner, task_run_id)
-        future: TaskFuture[Any] = TaskFuture(scope.flow_runner, task_run_id)
+        future: TaskFuture[Any] = TaskFuture(scope.flow_runner, task_run_id, self.asset_keys(lineage))
         if self.on_completion_hooks or self.on_failure_hooks:
             scope.call_end_hooks(self, future)
         return future

@@ -14,10 +14,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import command_cost, extension_cost, import_cost, task_round_trip
+from tests.benchmarks import command_cost, engine_cost, extension_cost, hello_cost, import_cost, task_round_trip
 from tests.benchmarks.measurement import Measurement, print_table
 
-NAMES = ("import", "load_ext", "task", "run")
+NAMES = ("import", "load_ext", "task", "run", "hello", "engine")
 
 
 def isolated_environ(folder: Path) -> dict[str, str]:
@@ -43,6 +43,8 @@ def run(names: list[str], environ: dict[str, str], repeats: int, folder: Path) -
         "load_ext": lambda: extension_cost.measure(environ, repeats),
         "task": lambda: task_round_trip.measure(environ, repeats),
         "run": lambda: command_cost.measure(environ, repeats, folder),
+        "hello": lambda: hello_cost.measure(environ, repeats),
+        "engine": lambda: engine_cost.measure(environ, repeats, folder),
     }
     rows: list[Measurement] = []
     for name in NAMES:

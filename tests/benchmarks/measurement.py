@@ -17,6 +17,10 @@ class Measurement:
     ----------
     bound
         What the design asks for, in words; empty where it names none.
+    peer, peer_ms
+        Empty and None where there is nothing to stand beside it.
+    unit
+        Of ours, the peer's and the spread; the names of the fields are those of the usual one.
     compare
         ``"ratio"`` where ours replaces the peer, ``"added"`` where ours comes on top of it.
     """
@@ -24,15 +28,18 @@ class Measurement:
     what: str
     peer: str
     ours_ms: float
-    peer_ms: float
+    peer_ms: float | None
     spread_ms: float
     repeats: int
     compare: str = "ratio"
     bound: str = ""
+    unit: str = "ms"
 
     @property
     def verdict(self) -> str:
         """Ours against the peer in a few characters."""
+        if self.peer_ms is None:
+            return ""
         if self.compare == "added":
             return f"+{self.ours_ms - self.peer_ms:.0f} ms"
         return f"{self.ours_ms / self.peer_ms:.2f} x"
@@ -54,7 +61,14 @@ def alternate(ours: Callable[[], float], peer: Callable[[], float], repeats: int
 
 
 def summarise(
-    what: str, peer: str, ours_ms: list[float], peer_ms: list[float], *, compare: str = "ratio", bound: str = ""
+    what: str,
+    peer: str,
+    ours_ms: list[float],
+    peer_ms: list[float] | None,
+    *,
+    compare: str = "ratio",
+    bound: str = "",
+    unit: str = "ms",
 ) -> Measurement:
     """Return the medians; the spread is the interquartile range of ours."""
     quartiles = statistics.quantiles(ours_ms, n=4) if len(ours_ms) > 1 else [0.0, 0.0, 0.0]
@@ -62,11 +76,12 @@ def summarise(
         what=what,
         peer=peer,
         ours_ms=statistics.median(ours_ms),
-        peer_ms=statistics.median(peer_ms),
+        peer_ms=None if peer_ms is None else statistics.median(peer_ms),
         spread_ms=quartiles[2] - quartiles[0],
         repeats=len(ours_ms),
         compare=compare,
         bound=bound,
+        unit=unit,
     )
 
 
@@ -85,6 +100,13 @@ def print_table(measurements: list[Measurement]) -> None:
     for heading in ("what", "ours", "±", "peer", "peer takes", "ours is", "the design asks", "n"):
         table.add_column(heading, justify="left" if heading in ("what", "peer", "the design asks") else "right")
     for row in measurements:
-        times = (f"{row.ours_ms:,.0f} ms", f"{row.spread_ms:,.0f}", row.peer, f"{row.peer_ms:,.0f} ms")
+        peer = "" if row.peer_ms is None else _amount(row.peer_ms, row.unit)
+        times = (_amount(row.ours_ms, row.unit), _amount(row.spread_ms), row.peer, peer)
         table.add_row(row.what, *times, row.verdict, row.bound, str(row.repeats))
     Console(width=None if sys.stdout.isatty() else 150).print(table)
+
+
+def _amount(number: float, unit: str = "") -> str:
+    """Return a figure with as many digits as are of interest."""
+    digits = 0 if number >= 20 or number == 0 else 1 if number >= 1 else 3
+    return f"{number:,.{digits}f} {unit}".rstrip()

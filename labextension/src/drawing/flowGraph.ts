@@ -19,6 +19,9 @@ const NODE_WIDTHS = { least: 192, most: 208, letter: 7.5, rest: 46 };
 
 const MARGIN = 6;
 
+/** The state of a flow whose graph was drawn without running it. */
+const NOT_RUN = 'NOT_RUN';
+
 interface INode {
   readonly item: HTMLElement;
   readonly box: HTMLButtonElement;
@@ -152,8 +155,11 @@ export class FlowGraph {
       setAttributes(this._state, { 'data-tone': look.tone, 'data-state': `${run.state} ${live}` });
     }
     showText(this._name, name, name);
-    showText(this._runName, run ? texts.__('run %1', run.name) : '');
-    const counted = texts._n('%2 of %1 task', '%2 of %1 tasks', tasks.length, done);
+    showText(this._runName, run?.name ? texts.__('run %1', run.name) : '');
+    const counted =
+      run?.state === NOT_RUN
+        ? texts._n('%1 task', '%1 tasks', tasks.length)
+        : texts._n('%2 of %1 task', '%2 of %1 tasks', tasks.length, done);
     const ends = failed === 0 ? counted : texts.__('%1, %2 failed', counted, failed);
     showText(this._count, tasks.length === 0 ? '' : ends);
     showText(this._message, run?.message ?? '');

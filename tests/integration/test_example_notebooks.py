@@ -1,0 +1,57 @@
+"""The example notebook of flows and tasks runs from top to bottom through ``orchestra run``, and shows what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from integration.test_run_notebooks import Ran, run
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "flows.ipynb"
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    return run(tmp_path_factory.mktemp("flows"), NOTEBOOK, "-p", "days", "12", "-k", "python3")
+
+
+def shown(ran: Ran, cell_id: str) -> list[str]:
+    """The lines that a cell printed, and then that of its value."""
+    [cell] = [cell for cell in ran.code_cells if cell["id"] == cell_id]
+    outputs = cell["outputs"]
+    printed = [output["text"] for output in outputs if output.get("name") == "stdout"]
+    values = [output["data"]["text/plain"] for output in outputs if "data" in output]
+    return [*_lines(printed), *_lines(values)]
+
+
+def _lines(texts: list[list[str]]) -> list[str]:
+    return "\n".join("".join(text) for text in texts).splitlines()
+
+
+def test_every_cell_of_it_completes(ran: Ran) -> None:
+    assert ran.document["parameters"] == {"days": 12}
+    assert set(ran.states) == {"COMPLETED"}, ran.document["message"]
+
+
+@pytest.mark.parametrize(
+    ("cell_id", "last_line"),
+    [
+        ("visualize", "● total × 3"),
+        ("mapping", "[1, 4]"),
+        ("caching", "Cached 15"),
+        ("subflows", "hook: season Completed"),
+        ("coroutines", "'page 9'"),
+        ("runners", "[1]"),
+        ("assets", "'145 sold'"),
+    ],
+)
+def test_a_section_shows_what_it_says(ran: Ran, cell_id: str, last_line: str) -> None:
+    assert last_line in shown(ran, cell_id)
+
+
+def test_states_are_honest(ran: Ran) -> None:
+    lines = shown(ran, "states")
+
+    assert lines[:2] == ["attempt 3", "got ZeroDivisionError('division by zero')"]
+    assert lines[2:4] == ["NotReady", "TimedOut"]
+    assert "ZeroDivisionError" in lines[-1]
