@@ -1,8 +1,8 @@
 """Writes the events of a driver to the store, in a thread of its own, so that nobody waits for a disk.
 
 A lone event is written at once. While a batch is being committed, and for a moment after it, the next one gathers, so
-batches grow with the load and a busy driver spends little on commits; whoever waits for a flush ends that moment. When the store is locked or away the events wait in memory: only log lines are dropped then, and the log says how
-many.
+batches grow with the load and a busy driver spends little on commits; whoever waits for a flush ends that moment. When
+the store is locked or away the events wait in memory: only log lines are dropped then, and the log says how many.
 """
 
 from __future__ import annotations
