@@ -88,7 +88,9 @@ def _assert_attempts(tasks: list[TaskRun], changes: list[StateChange]) -> None:
     for task in tasks:
         assert task.attempt <= task.max_attempts + INFRASTRUCTURE_BUDGET, task
         mine = [change for change in changes if change.task_run_id == task.task_run_id and change.epoch == task.epoch]
-        lost = [change for change in mine if change.to_state is State.RETRYING and "infrastructure budget" in change.message]
+        lost = [
+            change for change in mine if change.to_state is State.RETRYING and "infrastructure budget" in change.message
+        ]
         assert len(lost) <= INFRASTRUCTURE_BUDGET
         assert task.attempt - len(lost) <= task.max_attempts
 
