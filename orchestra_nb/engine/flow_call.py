@@ -165,7 +165,7 @@ class _FlowCall:
 
     def fail(self, error: BaseException, started_at: datetime, is_final: bool = False) -> AttemptResult:
         """Return the result of an attempt whose body raised."""
-        info = error_info(error, self.owner.fn, self.owner.name)
+        info = error_info(error, self.owner.fn, self.owner.name, "flow")
         message = f"Flow run encountered an exception: {info.type}: {info.message}"
         self.state = state_of(State.FAILED, message, error)
         return AttemptResult(self._outcome(State.FAILED, started_at, error=info, may_retry=not is_final))

@@ -126,6 +126,35 @@ class _BoundedBytes(io.BytesIO):
         return super().write(data)
 
 
+def pickle_value(value: object) -> bytes:
+    """Pickle data, by value what cannot be imported; an open file is refused, of which cloudpickle sends a copy."""
+    file = io.BytesIO()
+    _value_pickler_class()(file, protocol=5).dump(value)
+    return file.getvalue()
+
+
+def _value_pickler_class() -> type[Any]:
+    global _value_pickler
+    if _value_pickler is None:
+        import cloudpickle
+
+        reduce_file = cloudpickle.Pickler.dispatch_table[io.TextIOWrapper]
+
+        def reduce_standard_stream(file: io.TextIOWrapper) -> Any:
+            if file is sys.stdout or file is sys.stderr:
+                return reduce_file(file)
+            raise TypeError("cannot pickle an open file")
+
+        class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+            dispatch_table = cloudpickle.Pickler.dispatch_table.new_child({io.TextIOWrapper: reduce_standard_stream})
+
+        _value_pickler = ValuePickler
+    return _value_pickler
+
+
+_value_pickler: type[Any] | None = None
+
+
 def _pickler_class() -> type[Any]:
     global _pickler
     if _pickler is None:

@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import io
 import pickle
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
@@ -40,11 +40,12 @@ from orchestra_nb.engine.task_settings import (
     tags_of,
     timeout_of,
 )
-from orchestra_nb.engine.task_submission import CallFamily, make_submission
+from orchestra_nb.engine.task_submission import CallFamily, is_plain, make_submission
 from orchestra_nb.engine.task_transactions import join_submitted
 from orchestra_nb.engine.user_frames import without_own_frames
 
 if TYPE_CHECKING:
+    from orchestra_nb.engine.flow_runner import Submission
     from orchestra_nb.engine.task_cache import TaskCache
     from orchestra_nb.model.assets import Asset
 
@@ -241,7 +242,8 @@ class Task(Generic[Parameters, Result]):
         if (recording := current_recording()) is not None:
             return recording.submit(self, args, kwargs, wait_for, return_state)
         with enter_scope(self.name) as scope:
-            future: TaskFuture[Result] = self._submit(scope, self.family(scope), args, kwargs, wait_for)
+            submission, lineage = self._submission(scope, self.family(scope), args, kwargs, wait_for)
+            future: TaskFuture[Result] = self._submit(scope, submission, lineage)
             scope.keep_until_ended([future])
         if return_state:
             future.wait()
@@ -271,17 +273,25 @@ class Task(Generic[Parameters, Result]):
         ------
         MappingError
             Nothing can be iterated, or the lengths differ.
+        ValueNotPortable
+            One of the items cannot be sent to a worker; nothing was submitted.
         """
         if (recording := current_recording()) is not None:
             return recording.map(self, args, kwargs, wait_for, return_state)
         columns, length = _columns(self, args, kwargs)
         with enter_scope(self.name) as scope:
             family = self.family(scope)
-            futures: FutureList[Result] = FutureList()
-            for number in range(length):
-                row = {name: column[number] for name, column in columns.items()}
-                call_args, call_kwargs = _call_of(self, row)
-                futures.append(self._submit(scope, family, call_args, call_kwargs, wait_for))
+            calls = (
+                _call_of(self, {name: column[number] for name, column in columns.items()}) for number in range(length)
+            )
+            submissions: Iterable[tuple[Submission, tuple[str, ...]]] = (
+                self._submission(scope, family, call_args, call_kwargs, wait_for) for call_args, call_kwargs in calls
+            )
+            if not all(is_plain(column) for column in columns.values()):
+                submissions = list(submissions)  # one of them may be refused: before anything is queued
+            futures: FutureList[Result] = FutureList(
+                self._submit(scope, submission, lineage) for submission, lineage in submissions
+            )
             scope.keep_until_ended(futures)
         if return_state:
             futures.wait()
@@ -411,9 +421,10 @@ class Task(Generic[Parameters, Result]):
         """Return the keys of the assets that whoever takes the result of a run with this lineage depends on."""
         return lineage
 
-    def _submit(
+    def _submission(
         self, scope: RunScope, family: CallFamily, args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any
-    ) -> TaskFuture[Any]:
+    ) -> tuple[Submission, tuple[str, ...]]:
+        """Return what to submit, and the assets that it depends on."""
         lineage = self.asset_lineage(scope, args, kwargs, wait_for)
         submission = make_submission(
             self.settings,
@@ -427,6 +438,9 @@ class Task(Generic[Parameters, Result]):
             wait_for,
             lineage,
         )
+        return submission, lineage
+
+    def _submit(self, scope: RunScope, submission: Submission, lineage: tuple[str, ...]) -> TaskFuture[Any]:
         task_run_id = submission.task_run.task_run_id
         if self.on_running_hooks:
             scope.call_running_hooks(self, task_run_id, scope.flow_runner)
@@ -534,6 +548,9 @@ class _Same:
 
     def __getitem__(self, number: int) -> Any:
         return self._value
+
+    def __iter__(self) -> Iterator[Any]:
+        yield self._value
 
 
 def _sort_column(name: str, value: Any, mapped: dict[str, list[Any]], constant: dict[str, Any]) -> None:
