@@ -346,7 +346,8 @@ class ChunkedCalls:
                 self._blame(call, loss)
             else:
                 state = call.stopped_for or State.CRASHED.value
-                self._lose(call, begun=True, state=state, reason=_LOST_RESULT, worker=loss.worker)
+                reason = f"{loss.reason} before its result had left it"
+                self._lose(call, begun=True, state=state, reason=reason, worker=loss.worker)
         self._end_chunk(chunk)
 
     def _begin(self, call: Call, worker: str, at: float) -> None:
