@@ -30,11 +30,12 @@ from orchestra_nb.engine.attempts import (
 from orchestra_nb.engine.call_body import SharedPart
 from orchestra_nb.engine.call_chunk import ChunkTicket, result_key, run_chunk
 from orchestra_nb.engine.clusters import THREAD_NAME, ClusterSpec
+from orchestra_nb.engine.event_batch import SEND_INTERVAL_SECONDS
 from orchestra_nb.engine.executors import AttemptRequest, AttemptResult
 from orchestra_nb.engine.local_certificates import security_of
 from orchestra_nb.engine.local_cluster import ensure_local_cluster
 from orchestra_nb.engine.packed_results import pack_result
-from orchestra_nb.engine.scheduler_plugin import SEND_INTERVAL_SECONDS, TOPIC, OrchestraSchedulerPlugin, Stop, StopCalls
+from orchestra_nb.engine.scheduler_plugin import TOPIC, OrchestraSchedulerPlugin, Stop, StopCalls
 from orchestra_nb.engine.worker_plugin import OrchestraWorkerPlugin
 from orchestra_nb.errors import ClusterUnavailable
 from orchestra_nb.version import __version__

@@ -23,6 +23,7 @@ from orchestra_nb.engine.attempt_ledger import AttemptLedger, Loss
 from orchestra_nb.engine.attempts import label_of_worker
 from orchestra_nb.engine.call_queue import MOST_CALLS
 from orchestra_nb.engine.chunk_ledger import ChunkLedger, ChunkLoss, ChunkReport
+from orchestra_nb.engine.event_batch import SEND_INTERVAL_SECONDS
 from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 PLUGIN_NAME = "orchestra"
 TOPIC = "orchestra"
-
-#: Dask lets 2 to 10 ms pass between two sends on one connection; on ours, and on all of the local cluster, it is this.
-SEND_INTERVAL_SECONDS = 0.001
 
 #: (attempt key, state to stop it for, grace in seconds)
 Stop = tuple[str, str, float]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import dask.sizeof  # noqa: TID253
 from distributed import WorkerPlugin, get_worker  # noqa: TID253
 
+from orchestra_nb.engine.event_batch import SEND_INTERVAL_SECONDS
 from orchestra_nb.engine.executors import AttemptResult
-from orchestra_nb.engine.scheduler_plugin import SEND_INTERVAL_SECONDS
 from orchestra_nb.engine.sentinel_records import SentinelRecords
 from orchestra_nb.engine.worker_host import WorkerHost, size_of_result
 
