@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestra_nb import runtime
     from orchestra_nb.assets import materialize
     from orchestra_nb.context import get_run_context, tags
+    from orchestra_nb.flow_runs import pause_flow_run, resume_flow_run, suspend_flow_run
     from orchestra_nb.flows import Flow, flow
     from orchestra_nb.futures import as_completed, wait
     from orchestra_nb.logging import get_run_logger
@@ -34,8 +35,11 @@ _PUBLIC = {
     "get_run_context": "context",
     "get_run_logger": "logging",
     "materialize": "assets",
+    "pause_flow_run": "flow_runs",
     "quote": "utilities.annotations",
+    "resume_flow_run": "flow_runs",
     "runtime": "runtime",
+    "suspend_flow_run": "flow_runs",
     "tags": "context",
     "task": "tasks",
     "unmapped": "utilities.annotations",
@@ -93,8 +97,11 @@ __all__ = [
     "get_run_logger",
     "load_ipython_extension",
     "materialize",
+    "pause_flow_run",
     "quote",
+    "resume_flow_run",
     "runtime",
+    "suspend_flow_run",
     "tags",
     "task",
     "unload_ipython_extension",

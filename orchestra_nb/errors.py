@@ -21,7 +21,8 @@
     │   ├── ArtifactNotFound
     │   ├── AssetNotFound
     │   ├── InputNotFound                      a question that a run asks
-    │   └── DeadLetterNotFound
+    │   ├── DeadLetterNotFound
+    │   └── CodeNotFound                       what a run executed cannot be found again
     ├── Conflict                               the thing is in another state            409
     │   ├── InvalidTransition
     │   └── NameTaken (ValueError)             there is one of this name already
@@ -129,6 +130,10 @@ class InputNotFound(NotFound):
 
 class DeadLetterNotFound(NotFound):
     """No dead letter has this id."""
+
+
+class CodeNotFound(NotFound):
+    """A run cannot be run again: its flow or its parameters are not to be found."""
 
 
 class Conflict(OrchestraError):

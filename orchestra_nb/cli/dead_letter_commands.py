@@ -18,7 +18,7 @@ _letter_argument = click.argument("letter")
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """List, show and discard tasks and flows that used up their attempts.
+    """List, show, retry and discard tasks and flows that used up their attempts.
 
     LETTER is a letter's id, or the id of its task run or run.
     """
@@ -93,6 +93,20 @@ def show(letter: str, as_json: bool) -> None:
         click.echo(f"  {'input':<12}{one_line(name)}: {one_line(reference) if reference else 'not kept'}")
     if found.error is not None and found.error.traceback:
         click.echo(f"\n{printable(found.error.traceback)}")
+
+
+@dead_letters.command()
+@_letter_argument
+@click.option("--note", default="", metavar="TEXT", help="Why.")
+@as_json_option
+def retry(letter: str, note: str, as_json: bool) -> int:
+    """Run the run of a dead letter again, here, until it has ended; each is decided about once."""
+    from orchestra_nb.cli.run_retries import tell_end
+    from orchestra_nb.operations.run_again import retry_dead_letter
+
+    with opened_store() as store:
+        ended = retry_dead_letter(store, letter, actor=caller(), now=datetime.now(UTC), note=note)
+    return tell_end(ended, as_json)
 
 
 @dead_letters.command()

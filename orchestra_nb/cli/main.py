@@ -22,7 +22,7 @@ from orchestra_nb.version import __version__
 #: Name of a command to (where it is, what it does), in the order of the help.
 _COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("orchestra_nb.cli.run:run", "Run a notebook with parameters."),
-    "runs": ("orchestra_nb.cli.runs:runs", "List runs, show one, read its logs, cancel it, answer it."),
+    "runs": ("orchestra_nb.cli.runs:runs", "List runs, show, cancel, answer, resume or retry one."),
     "artifacts": ("orchestra_nb.cli.artifact_commands:artifacts", "List and show what runs left for people to see."),
     "assets": ("orchestra_nb.cli.asset_commands:assets", "List what tasks make, show what it is made from."),
     "variables": ("orchestra_nb.cli.variable_commands:variables", "List, read, set and unset variables."),
@@ -30,7 +30,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "concurrency": ("orchestra_nb.cli.limit_commands:concurrency", "List, create, change and delete limits."),
     "dead-letters": (
         "orchestra_nb.cli.dead_letter_commands:dead_letters",
-        "List, show and discard what failed for good.",
+        "List, show, retry and discard what failed for good.",
     ),
     "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),
     "doctor": ("orchestra_nb.cli.doctor:doctor", "Check this installation and say how to mend it."),

@@ -1,4 +1,4 @@
-"""``orchestra runs``: list runs, show one, read its logs, cancel it, answer what it asks."""
+"""``orchestra runs``: list runs, show one, read its logs, cancel it, answer what it asks, run it again."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import msgspec
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
 from orchestra_nb.cli.run_input import input_
+from orchestra_nb.cli.run_resumption import resume
+from orchestra_nb.cli.run_retries import retry
 from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable, state_text, took
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, error_of
@@ -30,13 +32,15 @@ _run_argument = click.argument("run")
 
 @click.group()
 def runs() -> None:
-    """List runs, show one, read its logs, cancel it, answer what it asks.
+    """List runs, show one, read its logs, cancel it, answer what it asks, run it again.
 
     RUN is a run's id, or its name, which means the newest run of that name.
     """
 
 
 runs.add_command(input_)
+runs.add_command(resume)
+runs.add_command(retry)
 
 
 @runs.command()

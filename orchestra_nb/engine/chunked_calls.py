@@ -137,13 +137,14 @@ class ChunkedCalls:
         self._connection = connection
         self._send_soon()
 
-    def disconnect(self, reason: str, state: str = State.CRASHED.value) -> None:
+    def disconnect(self, reason: str, state: str = State.CRASHED.value, *, has_lost_cluster: bool = False) -> None:
         """Lose all calls. One whose chunk has begun may have begun itself, though nobody has heard of it."""
         self._connection = None
         for call in list(self._calls.values()):
             chunk = call.chunk
             begun = call.began_at is not None or (chunk is not None and chunk.has_begun)
-            self._lose(call, begun=begun, state=call.stopped_for or state, reason=reason)
+            state_now = call.stopped_for or state
+            self._lose(call, begun=begun, state=state_now, reason=reason, has_lost_cluster=has_lost_cluster)
         self._queue.clear()
         self._chunks.clear()
 
@@ -269,7 +270,10 @@ class ChunkedCalls:
             elif chunk.left:
                 await self._settle(chunk, future, status, inputs)
         except Exception as error:
-            self._lose_all(chunk, begun=chunk.has_begun, reason=f"{type(error).__name__}: {error}")
+            if not connection.is_alive:
+                self._owner.lose_connection(connection)
+            else:
+                self._lose_all(chunk, begun=chunk.has_begun, reason=f"{type(error).__name__}: {error}")
         finally:
             self._end_chunk(chunk)
 
@@ -402,6 +406,7 @@ class ChunkedCalls:
         worker: str = "",
         exit_code: int | None = None,
         missing: tuple[str, ...] = (),
+        has_lost_cluster: bool = False,
     ) -> None:
         self._resolve(call)
         loss = AttemptLost(
@@ -412,6 +417,7 @@ class ChunkedCalls:
             worker=worker,
             exit_code=exit_code,
             missing=missing,
+            has_lost_cluster=has_lost_cluster,
         )
         self._report_loss(call, loss)
 

@@ -276,8 +276,8 @@ class DaskExecutor:
             return
         self._connection = None
         for key, attempt in list(self._attempts.items()):
-            self._lose(key, begun=attempt.has_begun, state=State.CRASHED.value, reason=LOST_SCHEDULER)
-        self._calls.disconnect(LOST_SCHEDULER)
+            self._lose_with_cluster(key, attempt)
+        self._calls.disconnect(LOST_SCHEDULER, has_lost_cluster=True)
         self._report(ClusterChanged(status="lost", detail=LOST_SCHEDULER))
         self.spawn(connection.close())
 
@@ -336,7 +336,10 @@ class DaskExecutor:
             else:
                 await self._settle(attempt, connection, status)
         except Exception as error:
-            reason = LOST_SCHEDULER if not connection.is_alive else f"{type(error).__name__}: {error}"
+            if not connection.is_alive:
+                self._lose_with_cluster(request.key, attempt)
+                return
+            reason = f"{type(error).__name__}: {error}"
             self._lose(request.key, begun=attempt.has_begun, state=State.CRASHED.value, reason=reason)
 
     def _running_upstream_of(self, request: AttemptRequest, *, is_call: bool) -> str | None:
@@ -432,12 +435,24 @@ class DaskExecutor:
         worker: str = "",
         exit_code: int | None = None,
         missing: tuple[str, ...] = (),
+        has_lost_cluster: bool = False,
     ) -> None:
         self._end(
             AttemptLost(
-                key=key, begun=begun, state=state, reason=reason, worker=worker, exit_code=exit_code, missing=missing
+                key=key,
+                begun=begun,
+                state=state,
+                reason=reason,
+                worker=worker,
+                exit_code=exit_code,
+                missing=missing,
+                has_lost_cluster=has_lost_cluster,
             )
         )
+
+    def _lose_with_cluster(self, key: str, attempt: _Attempt) -> None:
+        state, begun = State.CRASHED.value, attempt.has_begun
+        self._lose(key, begun=begun, state=state, reason=LOST_SCHEDULER, has_lost_cluster=True)
 
     def _take_loss(self, loss: Mapping[str, Any]) -> None:
         fields = ("begun", "state", "reason", "worker", "exit_code")

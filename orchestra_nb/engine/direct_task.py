@@ -34,6 +34,7 @@ from orchestra_nb.engine.run_scope import RunScope, end_hooks, enter_scope
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of, state_of
 from orchestra_nb.engine.services import asking_as
+from orchestra_nb.engine.task_transactions import join_completed, task_transaction
 from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.errors import StopTask, TaskTimedOut, UpstreamFailed
 from orchestra_nb.model.attempts import AttemptResult
@@ -122,6 +123,10 @@ class _Call:
         if self.scope.own_run is not None:
             self.scope.driver.watch_run(self.scope.run_id, direct.cancel)
         return direct
+
+    def has_completed(self) -> bool:
+        """Tell whether it ended well."""
+        return self.ended.state is State.COMPLETED
 
     def announce(self, change: TaskRunStateChanged) -> None:
         """Tell the world, and note how it ended."""
@@ -280,7 +285,7 @@ def call_sync(
     owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], return_state: bool, wait_for: Any
 ) -> Any:
     """Run a task of a plain function."""
-    with _begun(owner, args, kwargs, wait_for) as call:
+    with _begun(owner, args, kwargs, wait_for) as call, task_transaction(owner, call.has_completed):
         if call.ended.state.is_terminal:
             return call.finish(return_state)
         direct = call.direct()
@@ -309,7 +314,7 @@ async def call_async(
     owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], return_state: bool, wait_for: Any
 ) -> Any:
     """Run a task of a coroutine function."""
-    with _begun(owner, args, kwargs, wait_for) as call:
+    with _begun(owner, args, kwargs, wait_for) as call, task_transaction(owner, call.has_completed):
 
         async def attempt(number: int) -> AttemptResult:
             context = call.context(number)
@@ -383,6 +388,8 @@ def call_generator(
         except BaseException as error:
             result = call.fail(error, context, is_final=True)
         direct.end(started, result)
+        if call.has_completed():
+            join_completed(owner)
         return call.finish(return_state=False)
 
 
@@ -416,6 +423,8 @@ async def call_async_generator(
         except BaseException as error:
             result = call.fail(error, context, is_final=True)
         direct.end(started, result)
+        if call.has_completed():
+            join_completed(owner)
         call.finish(return_state=False)
 
 

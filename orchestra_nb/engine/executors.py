@@ -135,6 +135,8 @@ class AttemptLost:
         Of a process that exited by itself; None when a signal ended it, or nobody knows.
     missing
         Attempt keys of upstreams whose values are gone, where that is why it did not begin.
+    has_lost_cluster
+        Whether the whole cluster is gone, and not only a worker: what had begun may run on there, unheard.
     """
 
     key: str
@@ -144,6 +146,7 @@ class AttemptLost:
     worker: str = ""
     exit_code: int | None = None
     missing: tuple[str, ...] = ()
+    has_lost_cluster: bool = False
 
 
 ExecutorEvent = (

@@ -15,11 +15,15 @@ import msgspec
 
 from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.caller_stop import stoppable
+from orchestra_nb.engine.dead_flows import bury_flow
 from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.drivers import Driver, current_driver
+from orchestra_nb.engine.flow_suspension import SuspendFlow, leave_suspended
 from orchestra_nb.engine.function_call import error_info, read_generator
 from orchestra_nb.engine.futures import TaskFuture, resolve_futures_to_states
 from orchestra_nb.engine.printed_lines import printing_to
+from orchestra_nb.engine.reruns import announce_continued, take_continued_run
+from orchestra_nb.engine.run_codes import record_code, stop_loading
 from orchestra_nb.engine.run_context import (
     FlowRunContext,
     current_tags,
@@ -161,7 +165,7 @@ class _FlowCall:
 
     def fail(self, error: BaseException, started_at: datetime, is_final: bool = False) -> AttemptResult:
         """Return the result of an attempt whose body raised."""
-        info = error_info(error, self.owner.fn, self.owner.name)
+        info = error_info(error, self.owner.fn, self.owner.name, "flow")
         message = f"Flow run encountered an exception: {info.type}: {info.message}"
         self.state = state_of(State.FAILED, message, error)
         return AttemptResult(self._outcome(State.FAILED, started_at, error=info, may_retry=not is_final))
@@ -206,6 +210,8 @@ class _FlowCall:
         )
         self._note(ended)
         self.driver.sink.emit(ended)
+        error = state.data if isinstance(state.data, BaseException) else None
+        bury_flow(self.owner, self.context, ended, error)
         self._call_hooks(self._end_hooks(state), state)
         self.driver.finish_hooks()
         if self.run.parent_run_id is None:
@@ -213,6 +219,12 @@ class _FlowCall:
         if self.interrupt is not None:
             raise self.interrupt
         return state if return_state else state.result()
+
+    def suspend(self, signal: SuspendFlow, return_state: bool) -> Any:
+        """Leave the run for somebody to resume, when its tasks have ended."""
+        self.wait_for_tasks()
+        self.driver.forget_run(self.run.run_id)
+        return leave_suspended(self.context, signal, return_state)
 
     def _wait_for_last_tasks(self, is_stopped: bool) -> None:
         """Wait for tasks that the body left running, as long as it takes; for stopped ones only for a while."""
@@ -250,9 +262,11 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
     InvalidParameters
         They do not fit; the run has failed.
     """
+    stop_loading()
     around, task_around = flow_run_context.get(), task_run_context.get()
     driver = around.driver if around is not None else current_driver()
     _resolve(bound, wait_for)
+    as_called = dict(bound.arguments)
     invalid: InvalidParameters | None = None
     try:
         bound.arguments.update(owner.validate(bound.arguments))
@@ -263,7 +277,8 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
     if around is None and task_around is not None:
         parent_run_id = task_around.flow.run_id
     tags = owner.tags | current_tags() | (around.tags if around is not None else frozenset())
-    run = new_run(
+    continued = take_continued_run()
+    run = continued or new_run(
         driver,
         RunKind.FLOW,
         owner.name,
@@ -281,12 +296,16 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
         tags=tags,
         log_prints=bool(around is not None and around.log_prints) if owner.log_prints is None else owner.log_prints,
     )
-    if owner.flow_run_name is not None and invalid is None:
+    if owner.flow_run_name is not None and invalid is None and continued is None:
         what = f"Flow {owner.name!r}"
         with entered(flow_run_context, context), entered(task_run_context, None):  # a callable may ask runtime.flow_run
             name = make_run_name(what, owner.flow_run_name, owner.signature, bound.args, bound.kwargs)
         context.run = msgspec.structs.replace(run, name=name)
-    announce_run(driver, context.run)
+    if continued is not None:
+        announce_continued(driver, continued)
+    else:
+        announce_run(driver, context.run)
+        record_code(driver, context.run, owner, as_called)
     if invalid is not None:
         end_run(driver, run, State.FAILED, str(invalid)[:2000], datetime.now(UTC))
         raise invalid
@@ -302,7 +321,10 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
 def call_sync(owner: Flow[Any, Any], bound: inspect.BoundArguments, return_state: bool, wait_for: Any) -> Any:
     """Run a flow of a plain function."""
     with _begun(owner, bound, wait_for) as call:
-        call.direct.run(lambda attempt: _attempt(call, attempt))
+        try:
+            call.direct.run(lambda attempt: _attempt(call, attempt))
+        except SuspendFlow as signal:
+            return call.suspend(signal, return_state)
         return call.finish(return_state)
 
 
@@ -324,6 +346,8 @@ def _attempt(call: _FlowCall, attempt: int) -> AttemptResult:
             with _entered(call):
                 state = switch.run(body)
             return call.succeed(state, started_at)
+        except SuspendFlow:
+            raise
         except (StopTask, KeyboardInterrupt) as error:
             return call.stopped(switch.stopped_for, error, started_at)
         except BaseException as error:
@@ -351,6 +375,8 @@ async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, retur
                             raise
                         state = await asyncio.to_thread(call.end_of, value)
                 return call.succeed(state, started_at)
+            except SuspendFlow:
+                raise
             except TimeoutError as error:
                 if limit.expired():
                     return call.stopped(State.TIMED_OUT.value, error, started_at)
@@ -364,7 +390,10 @@ async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, retur
             finally:
                 call.switch = None
 
-        await call.direct.run_async(attempt)
+        try:
+            await call.direct.run_async(attempt)
+        except SuspendFlow as signal:
+            return await asyncio.to_thread(call.suspend, signal, return_state)
         try:
             return await asyncio.to_thread(call.finish, return_state)
         except BaseException as error:

@@ -278,7 +278,8 @@ class FlowRunner:
         """
         waiter = _Waiter(task_run_ids)
         with self._changed:
-            waiter.open -= self._ended
+            # one that is not known has ended, and was forgotten since
+            waiter.open = {one for one in waiter.open if one in self._records and one not in self._ended}
             for task_run_id in waiter.open:
                 self._waiters.setdefault(task_run_id, []).append(waiter)
             if not waiter.open:
@@ -475,6 +476,8 @@ class FlowRunner:
                         # a cluster that could not be reached is not tried again and again
                         is_final=event.exit_code is not None
                         or (self._is_connecting and executor is self._executor and not event.begun),
+                        exit_code=event.exit_code,
+                        has_lost_cluster=event.has_lost_cluster,
                     )
                 )
             case ClusterChanged(status=status, detail=detail):

@@ -300,13 +300,13 @@ async def _read_all(values: Any) -> list[Any]:
     return [value async for value in values]
 
 
-def error_info(error: BaseException, function: Callable[..., Any], name: str) -> ErrorInfo:
-    """Return an exception of a function as data, with the function's own line."""
+def error_info(error: BaseException, function: Callable[..., Any], name: str, kind: str = "task") -> ErrorInfo:
+    """Return an exception of a function as data, with the function's own line; ``kind`` is ``"task"`` or ``"flow"``."""
     message: str | None = None
     if isinstance(error, SystemExit):
-        message = f"task called sys.exit({'' if error.code is None else repr(error.code)})"
+        message = f"{kind} called sys.exit({'' if error.code is None else repr(error.code)})"
     elif isinstance(error, KeyboardInterrupt):
-        message = "task raised KeyboardInterrupt"
+        message = f"{kind} raised KeyboardInterrupt"
     code = getattr(inspect.unwrap(function), "__code__", None)
     with contextlib.suppress(Exception):  # whatever the error's own methods do
         return describe_error(error, code.co_filename if code is not None else "", name, message)

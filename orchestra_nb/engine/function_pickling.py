@@ -75,22 +75,26 @@ def _is_pickled_by_value(module_name: str) -> bool:
     return any(".".join(parts[:count]) in registered for count in range(1, len(parts) + 1))
 
 
-def pickle_function(value: object, name: str) -> bytes:
+def pickle_function(value: object, name: str, *, most_bytes: int | None = None) -> bytes:
     """Return a pickle of a function and what belongs to it; code keeps its file name and, in a notebook, its lines.
 
     Parameters
     ----------
     name
         The task's name, for messages.
+    most_bytes
+        How large it may become; None for any size, with a warning of much data that travels to workers.
 
     Raises
     ------
     ValueNotPortable
         It cannot be pickled; the message names the variable that it uses.
     """
-    file = io.BytesIO()
+    file = io.BytesIO() if most_bytes is None else _BoundedBytes(most_bytes)
     try:
         _pickler_class()(file, protocol=5).dump(value)
+    except _TooLarge:
+        raise ValueNotPortable(f"{name} takes more than {most_bytes:,} bytes of data along.") from None
     except Exception as error:  # pickling runs code of any class
         culprit = _first_unpicklable(value)
         what = f"`{culprit}`, which task {name!r} uses," if culprit else f"Task {name!r}"
@@ -99,9 +103,56 @@ def pickle_function(value: object, name: str) -> bytes:
             "Make it inside the task, or pass what it is made of."
         ) from error
     data = file.getvalue()
-    if len(data) > LARGE_BYTES:
+    if most_bytes is None and len(data) > LARGE_BYTES:
         _warn_of_size(value, name, len(data))
     return data
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _BoundedBytes(io.BytesIO):
+    """Bytes that refuse to become too many, before they are in memory."""
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__()
+        self._left = most_bytes
+
+    def write(self, data: Any) -> int:
+        self._left -= memoryview(data).nbytes
+        if self._left < 0:
+            raise _TooLarge
+        return super().write(data)
+
+
+def pickle_value(value: object) -> bytes:
+    """Pickle data, by value what cannot be imported; an open file is refused, of which cloudpickle sends a copy."""
+    file = io.BytesIO()
+    _value_pickler_class()(file, protocol=5).dump(value)
+    return file.getvalue()
+
+
+def _value_pickler_class() -> type[Any]:
+    global _value_pickler
+    if _value_pickler is None:
+        import cloudpickle
+
+        reduce_file = cloudpickle.Pickler.dispatch_table[io.TextIOWrapper]
+
+        def reduce_standard_stream(file: io.TextIOWrapper) -> Any:
+            if file is sys.stdout or file is sys.stderr:
+                return reduce_file(file)
+            raise TypeError("cannot pickle an open file")
+
+        class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+            dispatch_table = cloudpickle.Pickler.dispatch_table.new_child({io.TextIOWrapper: reduce_standard_stream})
+
+        _value_pickler = ValuePickler
+    return _value_pickler
+
+
+_value_pickler: type[Any] | None = None
 
 
 def _pickler_class() -> type[Any]:

@@ -14,6 +14,7 @@ from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.call_body import CallBody, SharedPart
 from orchestra_nb.engine.flow_runner import FlowRunner, Submission
 from orchestra_nb.engine.function_call import CallDetails, FunctionCallee, ObjectCall, UpstreamValue
+from orchestra_nb.engine.function_pickling import pickle_value
 from orchestra_nb.engine.futures import TaskFuture
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.errors import ValueNotPortable
@@ -125,10 +126,8 @@ def pack_arguments(details: CallDetails, args: tuple[Any, ...], kwargs: Mapping[
     """
     if all(type(value) in _PLAIN for value in args) and all(type(value) in _PLAIN for value in kwargs.values()):
         return pickle.dumps((details, args, kwargs), protocol=5)
-    import cloudpickle
-
     try:
-        data: bytes = cloudpickle.dumps((details, args, kwargs), protocol=5)
+        data = pickle_value((details, args, kwargs))
     except Exception as error:  # pickling runs code of any class
         path, culprit = find_unpicklable(args, kwargs)
         kind = type(culprit).__name__
@@ -162,13 +161,16 @@ def _parts_of(path: str, value: object) -> Iterable[tuple[str, object]]:
 
 
 def _can_pickle(value: object) -> bool:
-    import cloudpickle
-
     try:
-        cloudpickle.dumps(value, protocol=5)
+        pickle_value(value)
     except Exception:  # pickling runs code of any class
         return False
     return True
+
+
+def is_plain(values: Iterable[object]) -> bool:
+    """Tell whether all of these can travel for certain: numbers and text."""
+    return all(type(value) in _PLAIN for value in values)
 
 
 def make_submission(

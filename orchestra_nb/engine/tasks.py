@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import io
 import pickle
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
@@ -40,10 +40,12 @@ from orchestra_nb.engine.task_settings import (
     tags_of,
     timeout_of,
 )
-from orchestra_nb.engine.task_submission import CallFamily, make_submission
+from orchestra_nb.engine.task_submission import CallFamily, is_plain, make_submission
+from orchestra_nb.engine.task_transactions import join_submitted
 from orchestra_nb.engine.user_frames import without_own_frames
 
 if TYPE_CHECKING:
+    from orchestra_nb.engine.flow_runner import Submission
     from orchestra_nb.engine.task_cache import TaskCache
     from orchestra_nb.model.assets import Asset
 
@@ -86,6 +88,8 @@ class Task(Generic[Parameters, Result]):
         Whether what it prints becomes log lines; None: as its flow says.
     on_running, on_completion, on_failure
         Hooks, called with (task, task run, state).
+    on_commit, on_rollback
+        Hooks, called with the transaction: when it is committed, and when it is rolled back after this had completed.
     resources, priority, workers
         For the cluster: what a run takes of its worker (``{"GPU": 1}``), which runs start first, which workers may run
         it.
@@ -121,6 +125,8 @@ class Task(Generic[Parameters, Result]):
         on_running: Iterable[Callable[..., Any]] | None = None,
         on_completion: Iterable[Callable[..., Any]] | None = None,
         on_failure: Iterable[Callable[..., Any]] | None = None,
+        on_commit: Iterable[Callable[..., Any]] | None = None,
+        on_rollback: Iterable[Callable[..., Any]] | None = None,
         resources: Mapping[str, float] | None = None,
         priority: int = 0,
         workers: str | Iterable[str] | None = None,
@@ -146,6 +152,8 @@ class Task(Generic[Parameters, Result]):
         self.on_running_hooks = list(hooks_of(what, "on_running", on_running))
         self.on_completion_hooks = list(hooks_of(what, "on_completion", on_completion))
         self.on_failure_hooks = list(hooks_of(what, "on_failure", on_failure))
+        self.on_commit_hooks = list(hooks_of(what, "on_commit", on_commit))
+        self.on_rollback_hooks = list(hooks_of(what, "on_rollback", on_rollback))
         if retry_condition_fn is not None and not callable(retry_condition_fn):
             raise InvalidOption(f"{what}: retry_condition_fn is {retry_condition_fn!r}, which cannot be called.")
         self.retry_condition_fn = retry_condition_fn
@@ -234,7 +242,8 @@ class Task(Generic[Parameters, Result]):
         if (recording := current_recording()) is not None:
             return recording.submit(self, args, kwargs, wait_for, return_state)
         with enter_scope(self.name) as scope:
-            future: TaskFuture[Result] = self._submit(scope, self.family(scope), args, kwargs, wait_for)
+            submission, lineage = self._submission(scope, self.family(scope), args, kwargs, wait_for)
+            future: TaskFuture[Result] = self._submit(scope, submission, lineage)
             scope.keep_until_ended([future])
         if return_state:
             future.wait()
@@ -264,17 +273,25 @@ class Task(Generic[Parameters, Result]):
         ------
         MappingError
             Nothing can be iterated, or the lengths differ.
+        ValueNotPortable
+            One of the items cannot be sent to a worker; nothing was submitted.
         """
         if (recording := current_recording()) is not None:
             return recording.map(self, args, kwargs, wait_for, return_state)
         columns, length = _columns(self, args, kwargs)
         with enter_scope(self.name) as scope:
             family = self.family(scope)
-            futures: FutureList[Result] = FutureList()
-            for number in range(length):
-                row = {name: column[number] for name, column in columns.items()}
-                call_args, call_kwargs = _call_of(self, row)
-                futures.append(self._submit(scope, family, call_args, call_kwargs, wait_for))
+            calls = (
+                _call_of(self, {name: column[number] for name, column in columns.items()}) for number in range(length)
+            )
+            submissions: Iterable[tuple[Submission, tuple[str, ...]]] = (
+                self._submission(scope, family, call_args, call_kwargs, wait_for) for call_args, call_kwargs in calls
+            )
+            if not all(is_plain(column) for column in columns.values()):
+                submissions = list(submissions)  # one of them may be refused: before anything is queued
+            futures: FutureList[Result] = FutureList(
+                self._submit(scope, submission, lineage) for submission, lineage in submissions
+            )
             scope.keep_until_ended(futures)
         if return_state:
             futures.wait()
@@ -312,6 +329,16 @@ class Task(Generic[Parameters, Result]):
         self.on_failure_hooks.append(hook)
         return hook
 
+    def on_commit(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Add a hook: a decorator."""
+        self.on_commit_hooks.append(hook)
+        return hook
+
+    def on_rollback(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Add a hook: a decorator."""
+        self.on_rollback_hooks.append(hook)
+        return hook
+
     def __get__(self, instance: object, owner: type | None = None) -> Task[Any, Any]:
         """Return the task of a method, bound to its object, or to its class."""
         if isinstance(self._wrapped, staticmethod):
@@ -325,6 +352,8 @@ class Task(Generic[Parameters, Result]):
         bound.on_running_hooks = self.on_running_hooks
         bound.on_completion_hooks = self.on_completion_hooks
         bound.on_failure_hooks = self.on_failure_hooks
+        bound.on_commit_hooks = self.on_commit_hooks
+        bound.on_rollback_hooks = self.on_rollback_hooks
         return bound
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -392,9 +421,10 @@ class Task(Generic[Parameters, Result]):
         """Return the keys of the assets that whoever takes the result of a run with this lineage depends on."""
         return lineage
 
-    def _submit(
+    def _submission(
         self, scope: RunScope, family: CallFamily, args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any
-    ) -> TaskFuture[Any]:
+    ) -> tuple[Submission, tuple[str, ...]]:
+        """Return what to submit, and the assets that it depends on."""
         lineage = self.asset_lineage(scope, args, kwargs, wait_for)
         submission = make_submission(
             self.settings,
@@ -408,10 +438,14 @@ class Task(Generic[Parameters, Result]):
             wait_for,
             lineage,
         )
+        return submission, lineage
+
+    def _submit(self, scope: RunScope, submission: Submission, lineage: tuple[str, ...]) -> TaskFuture[Any]:
         task_run_id = submission.task_run.task_run_id
         if self.on_running_hooks:
             scope.call_running_hooks(self, task_run_id, scope.flow_runner)
         scope.flow_runner.submit(submission)
+        join_submitted(self, scope.driver, scope.flow_runner, task_run_id)
         future: TaskFuture[Any] = TaskFuture(scope.flow_runner, task_run_id, self.asset_keys(lineage))
         if self.on_completion_hooks or self.on_failure_hooks:
             scope.call_end_hooks(self, future)
@@ -514,6 +548,9 @@ class _Same:
 
     def __getitem__(self, number: int) -> Any:
         return self._value
+
+    def __iter__(self) -> Iterator[Any]:
+        yield self._value
 
 
 def _sort_column(name: str, value: Any, mapped: dict[str, list[Any]], constant: dict[str, Any]) -> None:

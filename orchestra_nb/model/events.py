@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from orchestra_nb.model.dead_letters import DeadLetter
+from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.runs import CellRun, Driver, ErrorInfo, LogLine, Run, TaskRun
 from orchestra_nb.model.states import State, may_follow
 
@@ -44,6 +45,37 @@ class RunStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     epoch: int = 1
     message: str = ""
     actor: str = "driver"
+
+
+class RunCodeRecorded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """It is known what a run executes; told after its creation, and kept once."""
+
+    code: RunCode
+
+
+class RunSuspended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A run is PAUSED and its process has left it: nobody drives it until it is reopened."""
+
+    run_id: str
+    at: datetime
+    until: datetime
+    epoch: int = 1
+    message: str = ""
+    actor: str = "driver"
+
+
+class RunReopened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A run that ended otherwise than well, or is suspended, is SCHEDULED again in this epoch: one more than it had.
+
+    The explicit way out of a terminal state. Of several who do it at once one succeeds, and drives it from then on.
+    """
+
+    run_id: str
+    at: datetime
+    epoch: int
+    driver_id: str
+    actor: str
+    message: str
 
 
 class RunOutputWritten(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -98,6 +130,9 @@ Event = (
     | DriverEnded
     | RunCreated
     | RunStateChanged
+    | RunCodeRecorded
+    | RunSuspended
+    | RunReopened
     | RunOutputWritten
     | TaskRunCreated
     | TaskRunStateChanged

@@ -234,7 +234,34 @@ class InputAnswer(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field
     value_json: str | None = None
 
 
+class ResumeRun(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Answers what a paused run waits for: :class:`DoneAnswer`.
+
+    Parameters
+    ----------
+    run
+        Id or name.
+    value_json
+        The answer; None when the run only asks to go on.
+    """
+
+    run: str
+    value_json: str | None = None
+
+
 # --- results that are there already
+
+
+class FindResult(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Asks for the result of a cache key, and takes no right: :class:`ResultAnswer`."""
+
+    key: str
+
+
+class ResultAnswer(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Where the result of a cache key is; None where there is none."""
+
+    reference: ResultReference | None = None
 
 
 class ClaimResult(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
@@ -328,6 +355,8 @@ Question = (
     | RecordMaterialization
     | EmitEvent
     | AskForInput
+    | ResumeRun
+    | FindResult
     | ClaimResult
     | RenewClaim
     | ReleaseClaim
@@ -341,6 +370,7 @@ Answer = (
     | SlotsAcquired
     | SlotsRefused
     | InputAnswer
+    | ResultAnswer
     | ClaimAnswer
     | DoneAnswer
     | IdAnswer

@@ -82,6 +82,10 @@ class AttemptVanished:
     worker: str = ""
     #: whether a new start would end in the same way (the code ended its own process; an input is gone)
     is_final: bool = False
+    #: of a process that exited by itself
+    exit_code: int | None = None
+    #: whether the whole cluster is gone: what had begun on it may run on there, so it is not run a second time
+    has_lost_cluster: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,13 +324,14 @@ class StateMachine:
             self._end(task, State.CRASHED, f"could not be started: {lost.reason}", now, commands)
 
     def _crash(self, task: _Task, lost: AttemptVanished, now: datetime, commands: list[Command]) -> None:
-        budget = 0 if lost.is_final else task.plan.retry.infrastructure_retries
+        is_last = lost.is_final or lost.has_lost_cluster
+        budget = 0 if is_last else task.plan.retry.infrastructure_retries
         if task.infrastructure_losses >= budget:
-            self._end(task, State.CRASHED, lost.reason, now, commands)
+            self._end(task, State.CRASHED, f"{_loss_words(task, lost)}. {_remedy(lost)}", now, commands)
             return
         task.infrastructure_losses += 1
-        message = f"{lost.reason}; run again on the infrastructure budget ({task.infrastructure_losses} of {budget})"
-        self._enter(task, State.RETRYING, message, now, commands)
+        again = f"run again on the infrastructure budget ({task.infrastructure_losses} of {budget})"
+        self._enter(task, State.RETRYING, f"{_loss_words(task, lost)}; {again}", now, commands)
         self._start(task, commands)
 
     def _fail(
@@ -436,6 +441,21 @@ _ENDED = {
     "upstream failed": "did not run",
     "missed": "was missed",
 }
+
+
+def _loss_words(task: _Task, lost: AttemptVanished) -> str:
+    """Say what happened, and to which attempt: ``"worker died: killed by SIGKILL (attempt 2 of load on worker-3)"``."""
+    is_worker = lost.exit_code is None and not lost.has_lost_cluster
+    where = f" on {task.worker}" if task.worker else ""
+    return f"{'worker died: ' if is_worker else ''}{lost.reason} (attempt {task.attempt} of {task.plan.name}{where})"
+
+
+def _remedy(lost: AttemptVanished) -> str:
+    if lost.has_lost_cluster:
+        return "Run it again: a new cluster is started, or connected to."
+    if lost.exit_code is not None:
+        return "Raise an exception instead of ending the process."
+    return "Its log has its last words; a worker that is killed each time may need more memory."
 
 
 def _message_of(outcome: Outcome) -> str:

@@ -63,6 +63,11 @@ TERMINAL_STATES: Final = frozenset(
 #: Terminal states that make a flow fail when one of its tasks ends in them.
 FAILURE_STATES: Final = frozenset({State.FAILED, State.TIMED_OUT, State.CRASHED, State.UPSTREAM_FAILED})
 
+#: Terminal states from which a run may be reopened: run again in a new epoch. What ended well is not repeated.
+REOPENABLE_STATES: Final = frozenset(
+    {State.FAILED, State.TIMED_OUT, State.CRASHED, State.CANCELLED, State.UPSTREAM_FAILED}
+)
+
 _NOT_STARTED_ENDS = frozenset({State.CANCELLED, State.SKIPPED, State.UPSTREAM_FAILED, State.FAILED, State.CRASHED})
 _STARTED_ENDS = frozenset({State.COMPLETED, State.FAILED, State.TIMED_OUT, State.CRASHED, State.CANCELLED})
 

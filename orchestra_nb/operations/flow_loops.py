@@ -13,9 +13,12 @@ from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.printed_lines import real_stream
 from orchestra_nb.engine.task_runners import TaskRunner, task_runner_of_settings
-from orchestra_nb.model.events import EventSink
+from orchestra_nb.model.dead_letters import DeadLetter
+from orchestra_nb.model.events import DeadLetterAdded, EventSink
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import LogLine, TaskRun
+from orchestra_nb.model.states import State
+from orchestra_nb.operations.run_sink import RunSink
 
 if TYPE_CHECKING:
     from orchestra_nb.operations.run_services import RunServices
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 #: How long the end of the process waits for hooks that are being called.
 _HOOK_SECONDS = 60.0
+
+#: Ends of a task that used up its attempts; not what was cancelled, or never started for want of another task.
+_DEAD_STATES = frozenset({State.FAILED, State.TIMED_OUT, State.CRASHED})
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +52,8 @@ class FlowLoops:
         parent_run_id: str | None = None,
     ) -> None:
         self.driver_id = driver_id
-        self.sink = sink
+        self._run_sink = RunSink(sink)
+        self.sink: EventSink = self._run_sink
         self.open_run = open_run
         self.parent_run_id = parent_run_id
         self._services = services
@@ -61,7 +68,9 @@ class FlowLoops:
             place = task_runner.place
             runner = self._runners.get(place)
             if runner is None:
-                runner = FlowRunner(task_runner.make_executor, self.sink, ConsoleListener(), self._services)
+                runner = FlowRunner(
+                    task_runner.make_executor, self.sink, ConsoleListener(self._run_sink), self._services
+                )
                 self._runners[place] = runner
             return runner
 
@@ -144,7 +153,10 @@ class HookQueue:
 
 
 class ConsoleListener:
-    """Shows what tasks print and log elsewhere, on the streams of this process."""
+    """Shows what tasks print and log elsewhere, on the streams of this process, and keeps dead letters of tasks."""
+
+    def __init__(self, sink: RunSink) -> None:
+        self._sink = sink
 
     def task_changed(self, task_run: TaskRun) -> None:
         """Do nothing: the run's page tells it."""
@@ -162,7 +174,21 @@ class ConsoleListener:
             say(f"Task run {task_run.name!r} - {line.message}", line.level)
 
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
-        """Do nothing: whoever waits is told."""
+        """Keep a dead letter of a task that used up its attempts; whoever waits is told."""
+        if task_run.state in _DEAD_STATES:
+            letter = DeadLetter(
+                run_id=task_run.run_id,
+                task_run_id=task_run.task_run_id,
+                epoch=task_run.epoch,
+                name=task_run.name,
+                flow_name=self._sink.flow_name(task_run.run_id),
+                ended_as=task_run.state,
+                attempts=task_run.attempt,
+                message=task_run.message,
+                error=task_run.error,
+                created_at=task_run.ended_at or task_run.created_at,
+            )
+            self._sink.emit(DeadLetterAdded(letter=letter))
 
     def cluster_changed(self, change: ClusterChanged) -> None:
         """Do nothing: a lost cluster is said by the tasks that it takes along."""

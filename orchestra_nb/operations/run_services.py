@@ -37,6 +37,7 @@ from orchestra_nb.model.questions import (
     DeleteVariable,
     DoneAnswer,
     EmitEvent,
+    FindResult,
     ForgetResult,
     GetSecret,
     GetVariable,
@@ -49,6 +50,8 @@ from orchestra_nb.model.questions import (
     ReleaseSlots,
     RenewClaim,
     RenewSlots,
+    ResultAnswer,
+    ResumeRun,
     SecretAnswer,
     SetSecret,
     SetVariable,
@@ -158,14 +161,20 @@ class RunServices:
                 return self._keep_event(question, asker)
             case AskForInput():
                 return self._ask_people(question, asker)
-            case ClaimResult() | RenewClaim() | ReleaseClaim() | PutResult() | ForgetResult():
+            case ResumeRun():
+                return self._resume(question, asker)
+            case FindResult() | ClaimResult() | RenewClaim() | ReleaseClaim() | PutResult() | ForgetResult():
                 return self._answer_cache(question)
 
-    def _answer_cache(self, question: ClaimResult | RenewClaim | ReleaseClaim | PutResult | ForgetResult) -> Answer:
+    def _answer_cache(
+        self, question: FindResult | ClaimResult | RenewClaim | ReleaseClaim | PutResult | ForgetResult
+    ) -> Answer:
         from orchestra_nb.store.result_index import ResultIndex
 
         index = ResultIndex(self._store().database)
         match question:
+            case FindResult(key=key):
+                return ResultAnswer(reference=index.find(key, self._now()))
             case ClaimResult(key=key, holder=holder, lease_seconds=seconds, is_refreshed=refresh):
                 return ClaimAnswer(claim=index.claim(key, holder, self._now(), seconds, refresh=refresh))
             case RenewClaim(key=key, holder=holder, lease_seconds=seconds):
@@ -317,6 +326,14 @@ class RunServices:
         if found.answered_at is None:
             return InputAnswer(is_given=False)
         return InputAnswer(is_given=True, value_json=to_json_text(found.value, f"The input {question.key!r}"))
+
+    def _resume(self, question: ResumeRun, asker: Asker) -> Answer:
+        from orchestra_nb.operations.run_resumption import give_answer
+
+        value = None if question.value_json is None else from_json_text(question.value_json)
+        actor = "code" if asker.run_id is None else f"run {asker.run_id}"
+        give_answer(self._store(), question.run, value, actor=actor, now=self._now())
+        return DoneAnswer()
 
     def _slots(self) -> SlotStore:
         from orchestra_nb.store.slot_store import SlotStore

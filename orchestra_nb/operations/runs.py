@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from orchestra_nb.errors import Conflict, InvalidInput, RunNotFound, TaskNotFound
+from orchestra_nb.model.events import RunStateChanged
 from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.run_views import (
@@ -230,10 +231,25 @@ def cancel_run(store: RunStore, id_or_name: str, *, actor: str, now: datetime, t
     run = find_run(store, id_or_name)
     wanted: Run | TaskRun = run if task is None else find_task(store, run, task)
     task_run_id = wanted.task_run_id if isinstance(wanted, TaskRun) else None
+    if task_run_id is None and is_suspended(run) and _cancel_suspended(store, run, actor, now):
+        return run
     if wanted.state.is_terminal or not store.request_cancel(run.run_id, task_run_id, actor, now):
         what = f"Run {run.name}" if task_run_id is None else f"Task {wanted.name} of run {run.name}"
         raise Conflict(f"{what} has ended already ({_newest_state(store, run, task_run_id)}): nothing to cancel.")
     return run
+
+
+def is_suspended(run: Run) -> bool:
+    """Tell whether a run has suspended itself: no process drives it."""
+    return run.state is State.PAUSED and run.driver_id is None
+
+
+def _cancel_suspended(store: RunStore, run: Run, actor: str, now: datetime) -> bool:
+    """End a run that no process drives; False when somebody has resumed it meanwhile."""
+    end = RunStateChanged(
+        run_id=run.run_id, state=State.CANCELLED, at=now, epoch=run.epoch, message=f"cancelled by {actor}", actor=actor
+    )
+    return store.apply([end])[0]
 
 
 def find_task(store: RunStore, run: Run, id_or_name: str) -> TaskRun:

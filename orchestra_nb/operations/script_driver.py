@@ -16,8 +16,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestra_nb.engine.services import set_answerer
-from orchestra_nb.model.events import DriverEnded, DriverStarted, Event, EventSink, RunCreated
+from orchestra_nb.model.events import (
+    DriverEnded,
+    DriverStarted,
+    Event,
+    EventSink,
+    RunCreated,
+    RunReopened,
+    RunStateChanged,
+)
 from orchestra_nb.model.identifiers import new_id
+from orchestra_nb.model.runs import Run
+from orchestra_nb.model.states import State
 from orchestra_nb.operations.flow_loops import FlowLoops
 from orchestra_nb.settings import load_settings
 
@@ -32,16 +42,24 @@ _log = logging.getLogger(__name__)
 
 
 class ScriptDriver(FlowLoops):
-    """Implements :class:`~orchestra_nb.engine.drivers.Driver` for a process."""
+    """Implements :class:`~orchestra_nb.engine.drivers.Driver` for a process.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    kind
+        What people call the process: ``"script"`` or ``"shell"``.
+    """
+
+    def __init__(self, kind: str = "script") -> None:
         from orchestra_nb.operations.run_services import RunServices
         from orchestra_nb.store.store_sink import StoreSink
 
         self.settings = load_settings()
-        driver_id = new_id(datetime.now(UTC), secrets.randbits(74))
+        self._kind = kind
+        driver_id = self.known_driver_id = new_id(datetime.now(UTC), secrets.randbits(74))
         services = RunServices(self._open_store, driver_id=driver_id)
-        super().__init__(driver_id, _FirstRunSink(StoreSink(self._open_store), self._announce), services)
+        self._first_run = _FirstRunSink(StoreSink(self._open_store), self._announce)
+        super().__init__(driver_id, self._first_run, services)
         set_answerer(lambda: services)
         self._closers: list[Callable[[], None]] = []
         self._guard: DriverGuard | None = None
@@ -67,12 +85,26 @@ class ScriptDriver(FlowLoops):
             with contextlib.suppress(OSError):
                 close()
 
+    def reopen(self, store: RunStore, run: Run, reopened: RunReopened) -> bool:
+        """Become a driver of the store, and that of a run which is run again; False when somebody else was first."""
+        from orchestra_nb.services.driver_guard import describe_this_process
+
+        driver = describe_this_process(self._kind, self.settings.lease_seconds, self.driver_id)
+        self._has_runs = True
+        self._first_run.is_announced = True
+        is_ours = store.apply([DriverStarted(driver=driver), reopened])[1]
+        if is_ours:
+            self._run_sink.continue_run(run.run_id, reopened.epoch, run.flow_name)
+            self.sink.emit(RunStateChanged(run_id=run.run_id, state=State.PENDING, at=datetime.now(UTC)))
+            threading.Thread(target=self._guard_later, name="orchestra-guard-start", daemon=True).start()
+        return is_ours
+
     def _announce(self) -> None:
         """Become a driver of the store, before the first run."""
         from orchestra_nb.services.driver_guard import describe_this_process
 
         self._has_runs = True
-        driver = describe_this_process("script", self.settings.lease_seconds, self.driver_id)
+        driver = describe_this_process(self._kind, self.settings.lease_seconds, self.driver_id)
         self.sink.emit(DriverStarted(driver=driver))
         threading.Thread(target=self._guard_later, name="orchestra-guard-start", daemon=True).start()
 
@@ -91,7 +123,7 @@ class ScriptDriver(FlowLoops):
             if self._store is None:
                 continue
             try:
-                guard = DriverGuard(self._store, "script", self.cancel_asked, driver_id=self.driver_id)
+                guard = DriverGuard(self._store, self._kind, self.cancel_asked, driver_id=self.driver_id)
             except StoreUnavailable as error:  # locked: the next turn may find it open
                 _log.warning("This process is not watched yet: %s", error)
             else:
@@ -106,12 +138,12 @@ class _FirstRunSink:
     def __init__(self, sink: EventSink, announce: Callable[[], None]) -> None:
         self._sink = sink
         self._announce = announce
-        self._is_announced = False
+        self.is_announced = False
 
     def emit(self, event: Event) -> None:
         """Take one event."""
-        if not self._is_announced and isinstance(event, RunCreated):
-            self._is_announced = True
+        if not self.is_announced and isinstance(event, RunCreated):
+            self.is_announced = True
             self._announce()
         self._sink.emit(event)
 

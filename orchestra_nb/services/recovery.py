@@ -23,6 +23,7 @@ from orchestra_nb.model.runs import CellRun, Driver, ErrorInfo, Run, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.services.process_watch import ProcessEnd, boot_id, is_alive
 from orchestra_nb.store.leases import Leases
+from orchestra_nb.store.run_code_store import RunCodeStore
 from orchestra_nb.store.run_store import RunStore
 
 ACTOR = "recovery"
@@ -56,7 +57,7 @@ def sweep(store: RunStore, now: datetime) -> list[Run]:
             ended += end_driver(store, driver, cause, now)
     for driver in leases.ended_drivers_with_unfinished_runs():
         ended += end_driver(store, driver, f"{describe_driver(driver)} ended before this did.", now)
-    return ended
+    return ended + _end_overdue_suspensions(store, now)
 
 
 def record_death(store: RunStore, driver_id: str, end: ProcessEnd, now: datetime) -> list[Run]:
@@ -94,6 +95,24 @@ def end_driver(store: RunStore, driver: Driver, cause: str, now: datetime) -> li
     events.append(DriverEnded(driver_id=driver.driver_id, at=now))
     applied = store.apply(events)
     ended = _run_ids_ended(events, applied)
+    return store.get_runs(ended) if ended else []
+
+
+def _end_overdue_suspensions(store: RunStore, now: datetime) -> list[Run]:
+    """End the suspended runs that nobody resumed in time."""
+    overdue = RunCodeStore(store.database).overdue_suspensions(now)
+    events: list[Event] = [
+        RunStateChanged(
+            run_id=run.run_id,
+            state=State.FAILED,
+            at=now,
+            epoch=run.epoch,
+            message=f"It was suspended and nobody resumed it in time: {run.message}",
+            actor=ACTOR,
+        )
+        for run in overdue
+    ]
+    ended = _run_ids_ended(events, store.apply(events))
     return store.get_runs(ended) if ended else []
 
 

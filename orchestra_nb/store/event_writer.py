@@ -21,15 +21,19 @@ from orchestra_nb.model.events import (
     DriverStarted,
     Event,
     LogsWritten,
+    RunCodeRecorded,
     RunCreated,
     RunOutputWritten,
+    RunReopened,
     RunStateChanged,
+    RunSuspended,
     TaskRunCreated,
     TaskRunStateChanged,
 )
-from orchestra_nb.model.states import State, may_follow
+from orchestra_nb.model.states import REOPENABLE_STATES, State, may_follow
 from orchestra_nb.store.dead_letter_store import letter_to_row
 from orchestra_nb.store.many_rows import insert_many
+from orchestra_nb.store.run_code_store import code_to_row
 from orchestra_nb.store.stored_records import (
     cell_run_to_row,
     error_to_value,
@@ -37,7 +41,7 @@ from orchestra_nb.store.stored_records import (
     short_message,
     task_run_to_row,
 )
-from orchestra_nb.store.tables import cell_runs, changes, dead_letters, drivers, log_lines, runs, task_runs
+from orchestra_nb.store.tables import cell_runs, changes, dead_letters, drivers, log_lines, run_codes, runs, task_runs
 from orchestra_nb.store.touched_rows import TouchedRows
 
 
@@ -50,11 +54,12 @@ class EventWriter:
     def __init__(self, connection: Connection, events: Sequence[Event]) -> None:
         self._connection = connection
         self._events = events
-        self._runs = TouchedRows(connection, runs, ("run_id",), _RUN_CHANGES, also_read=("epoch",))
+        self._runs = TouchedRows(connection, runs, ("run_id",), _RUN_CHANGES)
         self._tasks = TouchedRows(connection, task_runs, ("task_run_id",), _TASK_CHANGES, also_read=("run_id", "epoch"))
         self._cells = TouchedRows(connection, cell_runs, ("run_id", "cell_index"), _CELL_CHANGES)
         self._drivers = TouchedRows(connection, drivers, ("driver_id",), ("ended_at",))
         self._letters = TouchedRows(connection, dead_letters, ("letter_id",), ())
+        self._codes = TouchedRows(connection, run_codes, ("run_id",), ("suspended_until",))
         self._lines: list[dict[str, object]] = []
         self._changes: list[dict[str, object]] = []
         self._runs_with_lines: set[str] = set()
@@ -63,7 +68,7 @@ class EventWriter:
         """Apply and write all events; True where an event changed something."""
         self._read()
         applied = [self._apply_one(event) for event in self._events]
-        for rows in (self._drivers, self._runs, self._tasks, self._cells, self._letters):
+        for rows in (self._drivers, self._runs, self._tasks, self._cells, self._letters, self._codes):
             rows.write()
         for table, new in ((log_lines, self._lines), (changes, self._changes)):
             if new:
@@ -81,6 +86,11 @@ class EventWriter:
                     self._runs.want(run.run_id)
                 case RunStateChanged(run_id=run_id) | RunOutputWritten(run_id=run_id):
                     self._runs.want(run_id)
+                case RunCodeRecorded(code=code):
+                    self._codes.want(code.run_id)
+                case RunSuspended(run_id=run_id) | RunReopened(run_id=run_id):
+                    self._runs.want(run_id)
+                    self._codes.want(run_id)
                 case TaskRunCreated(task_run=task_run):
                     self._runs.want(task_run.run_id)
                     self._tasks.want(task_run.task_run_id)
@@ -90,7 +100,7 @@ class EventWriter:
                     self._cells.want(cell.run_id, cell.index)
                 case DeadLetterAdded(letter=letter):
                     self._letters.want(letter.letter_id)
-        for rows in (self._drivers, self._runs, self._tasks, self._cells, self._letters):
+        for rows in (self._drivers, self._runs, self._tasks, self._cells, self._letters, self._codes):
             rows.read()
 
     def _apply_one(self, event: Event) -> bool:
@@ -103,6 +113,12 @@ class EventWriter:
                 return self._create_run(event)
             case RunStateChanged():
                 return self._change_run(event)
+            case RunCodeRecorded():
+                return self._codes.insert(code_to_row(event.code))
+            case RunSuspended():
+                return self._suspend(event)
+            case RunReopened():
+                return self._reopen(event)
             case RunOutputWritten():
                 return self._set_output(event)
             case TaskRunCreated():
@@ -143,6 +159,57 @@ class EventWriter:
         self._record_change("run", event.run_id, from_state=from_state, **_step(event))
         return True
 
+    def _suspend(self, event: RunSuspended) -> bool:
+        row = self._runs.get(event.run_id)
+        if row is None or row["epoch"] != event.epoch or not may_follow(State(row["state"]), State.PAUSED):
+            return False
+        from_state = row["state"]
+        self._runs.update(row, state=State.PAUSED.value, message=short_message(event.message), driver_id=None)
+        if (code := self._codes.get(event.run_id)) is not None:
+            self._codes.update(code, suspended_until=event.until)
+        self._record_change(
+            "run",
+            event.run_id,
+            from_state=from_state,
+            to_state=State.PAUSED.value,
+            epoch=event.epoch,
+            at=event.at,
+            actor=event.actor,
+            message=event.message,
+        )
+        return True
+
+    def _reopen(self, event: RunReopened) -> bool:
+        row = self._runs.get(event.run_id)
+        if row is None or row["epoch"] != event.epoch - 1:
+            return False
+        state = State(row["state"])
+        is_suspended = state is State.PAUSED and row["driver_id"] is None
+        if state not in REOPENABLE_STATES and not is_suspended:
+            return False
+        self._runs.update(
+            row,
+            state=State.SCHEDULED.value,
+            epoch=event.epoch,
+            driver_id=event.driver_id,
+            message=short_message(event.message),
+            started_at=None,
+            ended_at=None,
+        )
+        if (code := self._codes.get(event.run_id)) is not None:
+            self._codes.update(code, suspended_until=None)
+        self._record_change(
+            "run",
+            event.run_id,
+            from_state=state.value,
+            to_state=State.SCHEDULED.value,
+            epoch=event.epoch,
+            at=event.at,
+            actor=event.actor,
+            message=event.message,
+        )
+        return True
+
     def _set_output(self, event: RunOutputWritten) -> bool:
         row = self._runs.get(event.run_id)
         if row is None or row["output_path"] == event.output_path:
@@ -154,7 +221,7 @@ class EventWriter:
     def _create_task(self, event: TaskRunCreated) -> bool:
         task_run = event.task_run
         run = self._runs.get(task_run.run_id)
-        if run is not None and State(run["state"]).is_terminal:
+        if run is not None and (State(run["state"]).is_terminal or run["epoch"] != task_run.epoch):
             return False  # a driver that was taken for dead goes on: its run has ended, nobody would end this
         if not self._tasks.insert(task_run_to_row(task_run)):
             return False
@@ -247,7 +314,7 @@ def _step(event: RunStateChanged | TaskRunStateChanged) -> dict[str, object]:
     }
 
 
-_RUN_CHANGES = ("state", "message", "started_at", "ended_at", "output_path")
+_RUN_CHANGES = ("state", "epoch", "driver_id", "message", "started_at", "ended_at", "output_path")
 _TASK_CHANGES = ("state", "message", "attempt", "error", "worker", "started_at", "ended_at", "is_cached")
 _CELL_CHANGES = ("cell_id", "state", "title", "started_at", "ended_at", "error")
 _CHANGE_COLUMNS = tuple(column.name for column in changes.columns if column.name != "sequence")

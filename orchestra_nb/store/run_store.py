@@ -18,7 +18,9 @@ from orchestra_nb.model.events import (
     DriverStarted,
     Event,
     RunCreated,
+    RunReopened,
     RunStateChanged,
+    RunSuspended,
     TaskRunStateChanged,
 )
 from orchestra_nb.model.runs import CellRun, LogLine, Run, RunKind, TaskRun
@@ -239,7 +241,10 @@ class RunStore:
             if State(state).is_terminal:
                 return False
             same = select(cancel_requests.c.sequence).where(
-                cancel_requests.c.run_id == run_id, cancel_requests.c.task_run_id.is_not_distinct_from(task_run_id)
+                cancel_requests.c.run_id == run_id,
+                cancel_requests.c.task_run_id.is_not_distinct_from(task_run_id),
+                # one of an earlier epoch was addressed to another driver
+                cancel_requests.c.driver_id.is_not_distinct_from(run.driver_id),
             )
             if connection.execute(same).first() is None:
                 request = {"run_id": run_id, "task_run_id": task_run_id, "driver_id": run.driver_id}
@@ -287,7 +292,7 @@ def _state_change_of_row(row: RowMapping) -> StateChange:
 def _must_survive_power_loss(event: Event) -> bool:
     """Tell whether an event is a promise: a run was accepted, or something has ended."""
     match event:
-        case DriverStarted() | RunCreated() | DeadLetterAdded():
+        case DriverStarted() | RunCreated() | RunSuspended() | RunReopened() | DeadLetterAdded():
             return True
         case RunStateChanged(state=state) | TaskRunStateChanged(state=state):
             return state.is_terminal

@@ -1,8 +1,8 @@
 """Writes the events of a driver to the store, in a thread of its own, so that nobody waits for a disk.
 
-While a batch is being committed the next one gathers, so batches grow with the load and a lone event is written at
-once. When the store is locked or away the events wait in memory: only log lines are dropped then, and the log says how
-many.
+A lone event is written at once. While a batch is being committed, and for a moment after it, the next one gathers, so
+batches grow with the load and a busy driver spends little on commits; whoever waits for a flush ends that moment. When
+the store is locked or away the events wait in memory: only log lines are dropped then, and the log says how many.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 #: The most events in one transaction: about 20 ms of it.
 MAX_BATCH = 1_000
+
+#: How long after a commit events are gathered, while nobody waits for them.
+GATHER_SECONDS = 0.03
 
 #: How much text of log lines waits in memory at most.
 MAX_PENDING_LOG_CHARACTERS = 16_000_000
@@ -74,6 +77,8 @@ class StoreSink:
         self._settled = 0
         self._lost = 0
         self._is_closed = False
+        self._flushing = 0
+        self._committed_at = float("-inf")
         self._ending_since: float | None = None
         self._warned = False
         self._gave_up = False
@@ -106,7 +111,12 @@ class StoreSink:
             return True
         with self._changed:
             target, lost = self._accepted, self._lost
-            is_settled = self._changed.wait_for(lambda: self._settled >= target or self._gave_up, timeout_seconds)
+            self._flushing += 1
+            self._changed.notify_all()
+            try:
+                is_settled = self._changed.wait_for(lambda: self._settled >= target or self._gave_up, timeout_seconds)
+            finally:
+                self._flushing -= 1
             return is_settled and self._lost == lost and not self._gave_up
 
     def close(self) -> None:
@@ -151,6 +161,7 @@ class StoreSink:
             lost = self._write(batch)
             with self._changed:
                 self._settled += len(batch)
+                self._committed_at = time.monotonic()
                 self._lost += lost
                 self._changed.notify_all()
         if self._lost:
@@ -160,12 +171,23 @@ class StoreSink:
         """Wait for events and return a batch of them; an empty one when the sink is closed and all is written."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._pending or self._dropped) or self._is_closed)
+            self._gather()
             batch = [self._pending.popleft() for _ in range(min(len(self._pending), MAX_BATCH))]
             self._pending_log_characters -= sum(_characters(event) for event in batch if isinstance(event, LogsWritten))
             if self._dropped:
                 batch.append(self._notice_of_drops())
                 self._accepted += 1
             return batch
+
+    def _gather(self) -> None:
+        """Let events gather for the rest of the moment after a commit, unless somebody waits or there are many."""
+        until = self._committed_at + GATHER_SECONDS
+        while (
+            (seconds := until - time.monotonic()) > 0
+            and not (self._flushing or self._is_closed or self._ending_since is not None)
+            and len(self._pending) < MAX_BATCH
+        ):
+            self._changed.wait(seconds)
 
     def _notice_of_drops(self) -> LogsWritten:
         assert self._dropped_at is not None

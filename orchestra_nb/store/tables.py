@@ -335,6 +335,21 @@ run_inputs = Table(
     Column("task_run_id", AnyText),
 )
 
+#: What each run executes, for the runs that can be run again.
+run_codes = Table(
+    "run_codes",
+    metadata,
+    Column("run_id", AnyText, primary_key=True),
+    Column("entrypoint", AnyText),
+    Column("parameters_json", AnyText),
+    Column("pickle", JsonText),
+    Column("working_folder", AnyText, nullable=False),
+    Column("import_folder", AnyText),
+    Column("missing", AnyText, nullable=False),
+    Column("suspended_until", UtcTime),
+    Index(None, "suspended_until"),
+)
+
 #: Task runs and runs that failed for good, with what was decided about them.
 dead_letters = Table(
     "dead_letters",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import dask
 import pytest
 
 from orchestra_nb.engine.dask_executor import DaskExecutor
@@ -51,8 +52,11 @@ def executor_probe(request: pytest.FixtureRequest) -> Iterator[ExecutorProbe]:
         executor = ThreadExecutor(max_workers=2)
     else:
         executor = DaskExecutor(request.param, workers=2, idle_seconds=30)
-    yield ExecutorProbe(executor).open()
-    executor.close()
+    # 15 s after a worker died, LocalCluster looks whether it is back, and gives its place up where the next one has
+    # just died too: these tests kill more often than that
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}):
+        yield ExecutorProbe(executor).open()
+        executor.close()
 
 
 @pytest.fixture(params=[lambda body: body, as_call], ids=["bodies", "calls"])

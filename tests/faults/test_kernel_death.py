@@ -5,36 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
+from faults.flow_script import TIMERS, eventually
 from faults.invariants import assert_invariants
 from integration.notebook_kernel import NotebookKernel
-from patience import PATIENCE_SECONDS
 
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.opening import open_store
 from orchestra_nb.settings import load_settings
-
-T = TypeVar("T")
-
-TIMERS = {
-    "ORCHESTRA_HEARTBEAT_SECONDS": "1",
-    "ORCHESTRA_LEASE_SECONDS": "3",
-    "ORCHESTRA_SWEEP_SECONDS": "1",
-}
-
-
-def eventually(look: Callable[[], T | None]) -> T:
-    """Return what ``look`` finds; a patience of 60 s is for a loaded machine, the fault's own bound is below it."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (found := look()) is None:
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-    return found
 
 
 def test_killed_kernel_crashes_its_run_and_ends_what_it_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

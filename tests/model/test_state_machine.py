@@ -157,19 +157,49 @@ def test_lost_process_is_repeated_once_on_the_infrastructure_budget_without_usin
 
     assert brief(first) == [
         ("load", "RUNNING", ""),
-        ("load", "RETRYING", "killed by SIGKILL; run again on the infrastructure budget (1 of 1)"),
+        (
+            "load",
+            "RETRYING",
+            "worker died: killed by SIGKILL (attempt 1 of load on worker 1); "
+            "run again on the infrastructure budget (1 of 1)",
+        ),
         ("start", "load:2", 2),
     ]
-    assert brief(second) == [("load", "RUNNING", ""), ("load", "CRASHED", "killed by SIGKILL")]
+    assert brief(second) == [
+        ("load", "RUNNING", ""),
+        (
+            "load",
+            "CRASHED",
+            "worker died: killed by SIGKILL (attempt 2 of load on worker 2). "
+            "Its log has its last words; a worker that is killed each time may need more memory.",
+        ),
+    ]
 
 
 def test_code_that_ends_its_own_process_is_not_run_again() -> None:
     machine = StateMachine()
     play(machine, TaskSubmitted(plan("load")), AttemptSeenRunning("load:1", "w", NOW))
 
-    commands = play(machine, AttemptVanished("load:1", True, State.CRASHED, "process exited with 3", is_final=True))
+    exited = AttemptVanished("load:1", True, State.CRASHED, "process exited with 3", is_final=True, exit_code=3)
+    commands = play(machine, exited)
 
-    assert brief(commands) == [("load", "CRASHED", "process exited with 3")]
+    words = "process exited with 3 (attempt 1 of load on w). Raise an exception instead of ending the process."
+    assert brief(commands) == [("load", "CRASHED", words)]
+
+
+def test_what_ran_on_a_lost_cluster_is_not_run_again_and_what_had_not_begun_is() -> None:
+    machine = StateMachine()
+    play(machine, TaskSubmitted(plan("load")), TaskSubmitted(plan("clean")), AttemptSeenRunning("load:1", "w", NOW))
+    lost = {"reason": "lost the Dask scheduler", "has_lost_cluster": True}
+
+    ran = play(machine, AttemptVanished("load:1", True, State.CRASHED, **lost))
+    queued = play(machine, AttemptVanished("clean:1", False, State.CRASHED, **lost))
+    late = play(machine, AttemptFinished("load:1", outcome()))
+
+    words = "lost the Dask scheduler (attempt 1 of load on w). Run it again: a new cluster is started, or connected to."
+    assert brief(ran) == [("load", "CRASHED", words)]
+    assert brief(queued) == [("start", "clean:2", 1)]
+    assert late == []
 
 
 def test_attempt_that_never_began_is_none() -> None:

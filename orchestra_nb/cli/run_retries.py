@@ -1,0 +1,37 @@
+"""``orchestra runs retry``: run a flow run again in the same run, here."""
+
+from __future__ import annotations
+
+import click
+
+from orchestra_nb.cli.json_output import print_json
+from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.run_tables import printable, state_text
+from orchestra_nb.model.runs import Run
+from orchestra_nb.model.states import State
+
+
+@click.command()
+@click.argument("run")
+@click.option("--note", default="", metavar="TEXT", help="Why, for the run's history.")
+@as_json_option
+def retry(run: str, note: str, as_json: bool) -> int:
+    """Run a run of a flow again that failed, crashed, timed out or was cancelled, here, until it has ended.
+
+    Tasks whose results were persisted are not run again. Exits with 1 when it does not end well.
+    """
+    from orchestra_nb.operations.run_again import retry_run
+
+    with opened_store() as store:
+        ended = retry_run(store, run, actor=caller(), note=note)
+    return tell_end(ended, as_json)
+
+
+def tell_end(run: Run, as_json: bool) -> int:
+    """Print how a run ended that was run again, and return the exit code."""
+    if as_json:
+        print_json({"run_id": run.run_id, "name": run.name, "state": run.state, "epoch": run.epoch})
+    else:
+        message = f"  {printable(run.message)}" if run.message else ""
+        click.echo(f"{run.name}  {printable(run.flow_name)}  {state_text(run.state)}{message}", err=True)
+    return 0 if run.state in (State.COMPLETED, State.PAUSED) else 1

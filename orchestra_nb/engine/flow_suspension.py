@@ -1,0 +1,113 @@
+"""``suspend_flow_run``: a flow that waits for people and lets its process go.
+
+What was asked stands in the store. When it is answered the flow is run again from its beginning, in a process of
+whoever resumes it; where it had suspended itself it goes on with the answer. So what comes before should be tasks whose
+results are persisted: they are not run again.
+"""
+
+from __future__ import annotations
+
+import inspect
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from orchestra_nb.engine.flow_pauses import answer_words, ask_people, check_seconds, current_flow, question_key
+from orchestra_nb.engine.input_types import InputType, input_type_of
+from orchestra_nb.engine.run_codes import code_of
+from orchestra_nb.engine.run_context import FlowRunContext, MissingContext
+from orchestra_nb.engine.run_states import State, StateType, UnfinishedRun
+from orchestra_nb.engine.services import in_thread
+from orchestra_nb.errors import CodeNotFound, InvalidInput
+from orchestra_nb.model.events import RunSuspended
+
+
+class PausedRun(UnfinishedRun):
+    """The result of a run that is suspended was asked for."""
+
+
+class SuspendFlow(BaseException):
+    """Raised inside a flow's body to leave it: outside ``Exception`` so that user code does not swallow it."""
+
+    def __init__(self, message: str, until: datetime) -> None:
+        super().__init__(message, until)
+        self.message = message
+        self.until = until
+
+
+def suspend_flow_run(
+    wait_for_input: Any = None,
+    flow_run_id: str | None = None,
+    timeout: float = 3600,
+    key: str | None = None,
+) -> Any:
+    """Leave this flow until somebody resumes it; in the run that is resumed, return what they answered.
+
+    In a flow of a coroutine function it returns an awaitable (:func:`asuspend_flow_run`).
+
+    Parameters
+    ----------
+    wait_for_input, timeout, key
+        As :func:`~orchestra_nb.engine.flow_pauses.pause_flow_run` has them.
+    flow_run_id
+        Only the id of the run that calls this, or None.
+
+    Raises
+    ------
+    CodeNotFound
+        The flow could not be started again: it, or one of its parameters, cannot be kept. It goes on.
+    MissingContext
+        No flow runs here, or this is a task or a subflow.
+    """
+    context = _checked_flow(flow_run_id)
+    if context.flow is not None and context.flow.isasync:
+        return asuspend_flow_run(wait_for_input, flow_run_id, timeout, key)
+    return _suspend(context, wait_for_input, timeout, key)
+
+
+async def asuspend_flow_run(
+    wait_for_input: Any = None,
+    flow_run_id: str | None = None,
+    timeout: float = 3600,
+    key: str | None = None,
+) -> Any:
+    """:func:`suspend_flow_run` for coroutines."""
+    return await in_thread(_suspend, _checked_flow(flow_run_id), wait_for_input, timeout, key)
+
+
+def leave_suspended(context: FlowRunContext, signal: SuspendFlow, return_state: bool) -> State[Any]:
+    """Announce that a flow was left, and return its state, or raise that there is no result yet."""
+    driver, run = context.driver, context.run
+    driver.sink.emit(RunSuspended(run_id=run.run_id, at=datetime.now(UTC), until=signal.until, message=signal.message))
+    driver.finish_hooks()
+    driver.sink.flush(60.0)
+    if not return_state:
+        raise PausedRun(f"Flow run {run.name} is suspended: {signal.message}")
+    return State(StateType.PAUSED, "Suspended", signal.message)
+
+
+def _checked_flow(flow_run_id: str | None) -> FlowRunContext:
+    context = current_flow("suspend")
+    if flow_run_id is not None and str(flow_run_id) != context.run.run_id:
+        raise InvalidInput(f"A flow suspends itself only, not {flow_run_id!r}. Call this in the flow that shall wait.")
+    if context.flow is not None and inspect.isgeneratorfunction(inspect.unwrap(context.flow.fn)):
+        raise InvalidInput(f"Flow {context.flow.name!r} yields: it cannot be suspended, only paused.")
+    if context.run.parent_run_id is not None:
+        raise MissingContext("A subflow cannot be suspended without the flow that called it. Suspend the outermost.")
+    return context
+
+
+def _suspend(context: FlowRunContext, wait_for_input: Any, timeout: float, key: str | None) -> Any:
+    asked: InputType = input_type_of(wait_for_input)
+    seconds = check_seconds("timeout", timeout)
+    key = question_key(context, "suspend", key)
+    assert context.flow is not None
+    code = code_of(context.run.run_id, context.flow, context.parameters)
+    if code.missing:
+        raise CodeNotFound(
+            f"Flow run {context.run.name} cannot be suspended, since it could not be started again: {code.missing}. "
+            "Use pause_flow_run, or put the flow into a file."
+        )
+    is_given, answer = ask_people(context, key, asked)
+    if is_given:
+        return asked.value_of(answer)
+    raise SuspendFlow(answer_words(context, key, asked), datetime.now(UTC) + timedelta(seconds=seconds))

@@ -1,0 +1,24 @@
+"""Flow runs: Prefect's module name. Importing it says who answers outside of runs."""
+
+from orchestra_nb.engine.flow_pauses import (
+    FlowPauseTimedOut,
+    apause_flow_run,
+    aresume_flow_run,
+    pause_flow_run,
+    resume_flow_run,
+)
+from orchestra_nb.engine.flow_suspension import PausedRun, asuspend_flow_run, suspend_flow_run
+from orchestra_nb.operations.run_services import answer_from_configured_store as _answer_from_configured_store
+
+_answer_from_configured_store()
+
+__all__ = [
+    "FlowPauseTimedOut",
+    "PausedRun",
+    "apause_flow_run",
+    "aresume_flow_run",
+    "asuspend_flow_run",
+    "pause_flow_run",
+    "resume_flow_run",
+    "suspend_flow_run",
+]

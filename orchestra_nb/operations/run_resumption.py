@@ -1,0 +1,58 @@
+"""Lets paused runs go on: checks the answer against the question, and keeps it where the run finds it.
+
+Every function takes the open store, so importing this module loads no SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from orchestra_nb.errors import Conflict, InvalidInput
+from orchestra_nb.model.run_inputs import RunInput
+from orchestra_nb.model.runs import Run
+from orchestra_nb.operations.run_questions import answer_input, list_inputs
+from orchestra_nb.operations.runs import find_run
+
+if TYPE_CHECKING:
+    from orchestra_nb.store.run_store import RunStore
+
+
+def is_answered(store: RunStore, run: Run) -> bool:
+    """Tell whether a run waits for no answer any more: code has given it, and nobody has started the run since."""
+    return all(question.answered_at is not None for question in list_inputs(store, run.run_id))
+
+
+def give_answer(
+    store: RunStore, run: str, value: object, *, actor: str, now: datetime, key: str | None = None
+) -> RunInput:
+    """Answer what a paused run waits for, and return the question with its answer.
+
+    Parameters
+    ----------
+    value
+        Of JSON's types; None where it only asks to go on. ``{"value": x}`` counts as ``x`` where only ``x`` fits: the
+        form that Prefect has for plain types.
+    key
+        Which question; None when the run waits for one only.
+
+    Raises
+    ------
+    RunNotFound, InputNotFound
+        There is no such run, or it waits for nothing.
+    InvalidInput
+        The value does not fit what is asked for.
+    Conflict
+        The run has ended, or somebody else answered before.
+    """
+    found = find_run(store, run)
+    if found.state.is_terminal:
+        raise Conflict(
+            f"Run {found.name} has ended: it is {found.state}. Run it again with `orchestra runs retry {found.name}`."
+        )
+    try:
+        return answer_input(store, found.run_id, value, actor=actor, now=now, key=key)
+    except InvalidInput:
+        if not (isinstance(value, dict) and set(value) == {"value"}):
+            raise
+        return answer_input(store, found.run_id, value["value"], actor=actor, now=now, key=key)

@@ -1,0 +1,74 @@
+"""The events of one driver on their way: those of a run that was reopened get its epoch.
+
+What emits them counts attempts and states within the epoch and need not know its number.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import msgspec
+
+from orchestra_nb.model.events import (
+    DeadLetterAdded,
+    Event,
+    EventSink,
+    RunCreated,
+    RunStateChanged,
+    RunSuspended,
+    TaskRunCreated,
+    TaskRunStateChanged,
+)
+
+#: How many runs' flows are remembered.
+_MOST_RUNS = 10_000
+
+
+class RunSink:
+    """An event sink before another one; knows which flow each run of the driver is of. For any thread."""
+
+    def __init__(self, sink: EventSink) -> None:
+        self._sink = sink
+        self._epochs: dict[str, int] = {}
+        self._flow_names: OrderedDict[str, str] = OrderedDict()
+
+    def continue_run(self, run_id: str, epoch: int, flow_name: str) -> None:
+        """Count what is told of a run from now on to this epoch."""
+        self._epochs[run_id] = epoch
+        self._flow_names[run_id] = flow_name
+
+    def flow_name(self, run_id: str) -> str:
+        """Return the flow of a run; empty for one that is not known (any more)."""
+        return self._flow_names.get(run_id, "")
+
+    def emit(self, event: Event) -> None:
+        """Take one event."""
+        if isinstance(event, RunCreated):
+            self._flow_names[event.run.run_id] = event.run.flow_name
+            if len(self._flow_names) > _MOST_RUNS:
+                self._flow_names.popitem(last=False)
+        self._sink.emit(self._stamped(event) if self._epochs else event)
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Wait until all that was emitted is durable."""
+        return self._sink.flush(timeout_seconds)
+
+    def close(self) -> None:
+        """Flush and let go."""
+        self._sink.close()
+
+    def _stamped(self, event: Event) -> Event:
+        match event:
+            case RunStateChanged() | RunSuspended() | TaskRunStateChanged():
+                epoch = self._epochs.get(event.run_id)
+                return event if epoch is None else msgspec.structs.replace(event, epoch=epoch)
+            case TaskRunCreated(task_run=task_run):
+                epoch = self._epochs.get(task_run.run_id)
+                return (
+                    event if epoch is None else TaskRunCreated(task_run=msgspec.structs.replace(task_run, epoch=epoch))
+                )
+            case DeadLetterAdded(letter=letter):
+                epoch = self._epochs.get(letter.run_id)
+                return event if epoch is None else DeadLetterAdded(letter=msgspec.structs.replace(letter, epoch=epoch))
+            case _:
+                return event
