@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.benchmarks import command_cost, engine_cost, extension_cost, hello_cost, import_cost, task_round_trip
 from tests.benchmarks.measurement import Measurement, print_table
 
-NAMES = ("import", "load_ext", "task", "run", "hello", "engine")
+NAMES = ("import", "load_ext", "task", "run", "hello", "engine", "scale")
 
 
 def isolated_environ(folder: Path) -> dict[str, str]:
@@ -45,6 +45,7 @@ def run(names: list[str], environ: dict[str, str], repeats: int, folder: Path) -
         "run": lambda: command_cost.measure(environ, repeats, folder),
         "hello": lambda: hello_cost.measure(environ, repeats),
         "engine": lambda: engine_cost.measure(environ, repeats, folder),
+        "scale": lambda: engine_cost.measure_scale(environ, folder),
     }
     rows: list[Measurement] = []
     for name in NAMES:

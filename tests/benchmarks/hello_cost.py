@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.benchmarks.measurement import Measurement, alternate, summarise
 
 _SCRIPTS = Path(__file__).parent / "hello"
-_ORCHESTRA = str(Path(sys.executable).parent / "orchestra")
+_STOP = [sys.executable, "-m", "orchestra_nb", "cluster", "stop"]
 
 
 def measure(environ: dict[str, str], repeats: int) -> list[Measurement]:
@@ -49,6 +49,6 @@ def _cold(environ: dict[str, str], script: str) -> float:
             done = subprocess.run(command, env=fresh, cwd=folder, check=True, capture_output=True, text=True)
             milliseconds = (time.perf_counter() - before) * 1000
         finally:
-            subprocess.run([_ORCHESTRA, "cluster", "stop"], env=fresh, check=False, capture_output=True)
+            subprocess.run(_STOP, env=fresh, check=False, capture_output=True)
         assert "Hello, world!" in done.stdout, done.stderr
         return milliseconds
