@@ -59,7 +59,7 @@ def open_world(folder: Path, task_runner: str, patch: pytest.MonkeyPatch) -> Ite
     set_driver(driver)
     yield FlowWorld(driver)
     set_driver(None)
-    driver.end()
+    driver.close()
     if driver._store is not None:
         driver._store.database.close()
 
