@@ -32,6 +32,8 @@ _END_GRACE_SECONDS = 1.0
 #: A worker that lived shorter than this is replaced only after a pause, lest a broken environment spin.
 _SHORT_LIFE_SECONDS = 5.0
 _RESTART_PAUSE_SECONDS = 3.0
+#: Whoever started the cluster gets at least so long to connect, however short the idle time and slow the machine.
+_FIRST_CLIENT_SECONDS = 10.0
 #: After an idle cluster has taken its record away, a client that had just read it gets so long to appear.
 _FAREWELL_SECONDS = 0.5
 
@@ -168,10 +170,12 @@ class ClusterHost:
 
     async def _wait_for_end(self) -> None:
         idle_since = time.monotonic()
+        limit_seconds = max(self._idle_seconds, _FIRST_CLIENT_SECONDS)
         while not self._ending.is_set():
             if not self._is_idle():
                 idle_since = time.monotonic()
-            elif time.monotonic() - idle_since >= self._idle_seconds:
+                limit_seconds = self._idle_seconds
+            elif time.monotonic() - idle_since >= limit_seconds:
                 self._record_path.unlink(missing_ok=True)
                 await asyncio.sleep(_FAREWELL_SECONDS)
                 if self._is_idle():

@@ -390,6 +390,9 @@ class DaskConnection:
             await asyncio.wait_for(self._client.close(timeout=2), 5)
         except Exception:
             pass  # the scheduler may be gone; there is nobody to tell
+        stream = self._client.scheduler_comm
+        if stream is not None and stream.comm is not None:
+            stream.comm.abort()  # a close that ran out of time would leave the scheduler a client for ever
         if self._cluster is not None:
             await asyncio.get_running_loop().run_in_executor(None, _close_cluster, self._cluster)
 
