@@ -265,7 +265,8 @@ def _of_object(walk: _Walk, value: Any) -> bytes:
     """Encode an object by what pickle would make it from."""
     kind = type(value)
     try:
-        reducer = copyreg.dispatch_table.get(kind)
+        # of exceptions tblib, which Dask loads, registers a way that takes the traceback along
+        reducer = None if isinstance(value, BaseException) else copyreg.dispatch_table.get(kind)
         reduced: Any = value.__reduce_ex__(4) if reducer is None else reducer(value)
     except RecursionError:
         raise

@@ -420,3 +420,15 @@ def test_a_field_of_a_dataclass_that_is_not_compared_counts() -> None:
         note: str = dataclasses.field(compare=False)
 
     assert fingerprint(Noted(1, "a")) != fingerprint(Noted(1, "b"))
+
+
+def test_an_exception_has_the_same_fingerprint_where_dask_is_loaded() -> None:
+    code = (
+        "import distributed\n"
+        "from orchestra_nb.model.fingerprints import fingerprint\n"
+        "print(fingerprint(ValueError('no', 1)))"
+    )
+
+    there = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+    assert there == fingerprint(ValueError("no", 1))
