@@ -68,7 +68,7 @@ def main() -> None:
         try:
             rows = run(options.names or list(NAMES), environ, options.repeats, folder)
         finally:
-            stop = [str(Path(sys.executable).parent / "orchestra"), "cluster", "stop"]
+            stop = [sys.executable, "-m", "orchestra_nb", "cluster", "stop"]
             subprocess.run(stop, env=environ, check=False, capture_output=True)
     print_table(rows)
     if options.json:

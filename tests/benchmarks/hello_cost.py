@@ -13,6 +13,8 @@ from pathlib import Path
 from tests.benchmarks.measurement import Measurement, alternate, summarise
 
 _SCRIPTS = Path(__file__).parent / "hello"
+#: Its server may need longer than it would wait, and shall not ask the network.
+_PREFECT = {"PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 _STOP = [sys.executable, "-m", "orchestra_nb", "cluster", "stop"]
 
 
@@ -42,13 +44,15 @@ def _cold(environ: dict[str, str], script: str) -> float:
         for name in places.values():
             Path(folder, name).mkdir(mode=0o700)
         fresh = {**environ, **{variable: str(Path(folder, name)) for variable, name in places.items()}}
+        fresh |= _PREFECT
         fresh |= {"ORCHESTRA_STORE_URL": f"sqlite:///{folder}/data/runs.db", "PYTHONPATH": os.getcwd()}
         try:
             before = time.perf_counter()
             command = [sys.executable, str(_SCRIPTS / f"{script}.py")]
-            done = subprocess.run(command, env=fresh, cwd=folder, check=True, capture_output=True, text=True)
+            done = subprocess.run(command, env=fresh, cwd=folder, check=False, capture_output=True, text=True)
             milliseconds = (time.perf_counter() - before) * 1000
         finally:
             subprocess.run(_STOP, env=fresh, check=False, capture_output=True)
-        assert "Hello, world!" in done.stdout, done.stderr
+        if done.returncode != 0 or "Hello, world!" not in done.stdout:
+            raise RuntimeError(f"{script}.py ended with {done.returncode}: {done.stderr}")
         return milliseconds
