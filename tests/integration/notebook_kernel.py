@@ -86,6 +86,8 @@ class NotebookKernel:
         self._environ.setdefault("ORCHESTRA_LABEXTENSION", "1")
         self.displays: dict[str, dict[str, Any]] = {}
         self.cells: dict[str, Cell] = {}
+        #: whether something was waited for in vain: later waits then fail at once, lest each takes all its patience
+        self.is_lost = False
 
     def __enter__(self) -> NotebookKernel:
         self.manager = KernelManager(kernel_name="python3")
@@ -143,10 +145,12 @@ class NotebookKernel:
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Take messages until the condition holds."""
+        assert not self.is_lost, "a wait in vain before has left this kernel useless"
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             self._take_messages()
-            assert time.monotonic() < deadline, f"waited in vain; displays: {self.displays}"
+            self.is_lost = time.monotonic() >= deadline
+            assert not self.is_lost, f"waited in vain; displays: {self.displays}"
 
     def _take_messages(self) -> None:
         """Take the messages that have come, waiting a little for the first."""

@@ -374,11 +374,27 @@ def test_folder_and_environment_of_the_notebook_are_those_of_its_tasks(kernel: N
     assert kernel.value("where == os.getcwd(), region, os.environ['REGION']") == "(True, 'EU', 'EU')"
 
 
-def test_interrupt_while_waiting_cancels(kernel: NotebookKernel) -> None:
+#: Touches a file once the kernel's main thread waits for a task: an interrupt that comes while the kernel only prepares
+#: to run a cell would end the kernel's own loop.
+TELL_WHEN_WAITING = """
+import pathlib, sys, threading, time
+def tell_when_waiting(gate, main=threading.main_thread().ident):
+    def waits(frame):
+        return frame is not None and ("name_binder" in frame.f_code.co_filename or waits(frame.f_back))
+    while not waits(sys._current_frames().get(main)):
+        time.sleep(0.01)
+    pathlib.Path(gate).touch()
+threading.Thread(target=tell_when_waiting, args=({gate!r},), daemon=True).start()
+"""
+
+
+def test_interrupt_while_waiting_cancels(kernel: NotebookKernel, tmp_path: Path) -> None:
+    gate = tmp_path / "waiting"
     cell = kernel.run("%%task endless\nimport os, time\nwhile os.path.exists('/'): time.sleep(0.05)\nnever = 1")
     cell.wait_for("RUNNING")
+    assert kernel.run(TELL_WHEN_WAITING.format(gate=str(gate))).error is None
     reader = kernel.start("print(never)")
-    kernel.wait_until(lambda: reader.is_busy)
+    kernel.wait_until(gate.exists)
     kernel.manager.interrupt_kernel()
     kernel.wait_until(lambda: reader.has_ended)
 
