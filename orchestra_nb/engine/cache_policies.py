@@ -73,6 +73,13 @@ class CachePolicy:
     ) -> Self:
         """Return this policy with other settings; None leaves one as it is.
 
+        Parameters
+        ----------
+        key_storage
+            A folder or URL for the keys, in place of the store; two calls at once then both run.
+        isolation_level
+            Accepted as Prefect does: in the store, two calls of one key never both run, at any level.
+
         Raises
         ------
         InvalidInput

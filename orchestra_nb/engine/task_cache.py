@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orchestra_nb.engine.cache_policies import CacheContext, CachePolicy
+from orchestra_nb.engine.cache_records import CacheRecords
 from orchestra_nb.engine.results import ResultStore
 from orchestra_nb.engine.run_context import TaskRunContext
 from orchestra_nb.engine.services import ask, ask_for
@@ -99,8 +100,10 @@ class CacheEntry:
     def find(self) -> tuple[bool, Any]:
         """Return (whether the result is there, the result); else the call is this one's to compute.
 
-        Waits while somebody else computes it.
+        Waits while somebody else computes it, but where the policy keeps its keys in files: there nobody is waited for.
         """
+        if (records := self._records()) is not None:
+            return self._find_in(records)
         pause = _SHORTEST_PAUSE_SECONDS
         while True:
             try:
@@ -153,12 +156,33 @@ class CacheEntry:
             expires_at=now + cache.expires_after if cache.expires_after is not None else None,
             storage_key=storage_key,
         )
+        if (records := self._records()) is not None:
+            records.put(self.key, self.reference, task_name=cache.task_name)
+            return
         holder = self.holder if self.is_claimed else None
         try:
             ask(PutResult(key=self.key, reference=self.reference, task_name=cache.task_name, holder=holder))
         except OrchestraError as error:
             warnings.warn(f"The result of {cache.task_name!r} is not in the cache: {error}", CacheWarning, stacklevel=2)
         self.is_claimed = False
+
+    def _records(self) -> CacheRecords | None:
+        """Return where the policy keeps its keys; None for the store."""
+        url = self.cache.policy.key_storage
+        return CacheRecords(url) if url is not None else None
+
+    def _find_in(self, records: CacheRecords) -> tuple[bool, Any]:
+        reference = None if self.cache.is_refreshed else records.find(self.key, datetime.now(UTC))
+        if reference is None:
+            return False, None
+        try:
+            value = self.cache.store.read(reference)
+        except (ResultNotFound, ResultNotTrusted) as error:
+            _log.info("The result of %s is computed anew: %s", self.cache.task_name, error)
+            records.forget(self.key)
+            return False, None
+        self.reference = reference
+        return True, value
 
     @contextmanager
     def computing(self) -> Iterator[None]:
