@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -220,7 +220,3 @@ def make_submission(
         workers=settings.workers,
         holds=tuple(upstream.futures),
     )
-
-
-#: Makes the name of one task run from its parameters.
-NameMaker = Callable[[Mapping[str, Any]], str]

@@ -1,8 +1,8 @@
 """Answers what running code asks of its driver, from the store.
 
 A driver makes one :class:`RunServices` and registers it for its own process
-(:func:`orchestra_nb.engine.services.set_answerer`); what attempts ask on workers goes to ``answer_encoded``, in the
-threads of an :class:`~orchestra_nb.engine.answer_pool.AnswerPool`. The store is opened when the first question comes.
+(:func:`orchestra_nb.engine.services.set_answerer`); what attempts ask on workers goes to ``answer_encoded``, each
+question in a thread of its own. The store is opened when the first question comes.
 """
 
 from __future__ import annotations
