@@ -248,10 +248,15 @@ class FlowRunner:
 
     def waiting_words(self, upstream: Sequence[str], after: Sequence[str]) -> str:
         """Return what a task that needs these waits for now, in people's words; empty when for nothing."""
-        waiting = [self.task(task_run_id).name for task_run_id in upstream if task_run_id not in self._ended]
-        if any(task_run_id not in self._ended for task_run_id in after):
+        waiting = [record.name for record in self._open_records(upstream)]
+        if self._open_records(after):
             waiting.append("its earlier run")
         return f"waits for {', '.join(waiting)}" if waiting else ""
+
+    def _open_records(self, task_run_ids: Sequence[str]) -> list[TaskRun]:
+        """Return the records of those that have not ended; one that is known no more has."""
+        found = (self._records.get(task_run_id) for task_run_id in task_run_ids)
+        return [record for record in found if record is not None and not record.state.is_terminal]
 
     def tasks_of(self, run_id: str) -> list[TaskRun]:
         """Return the newest records of all tasks of a run, in order of submission."""

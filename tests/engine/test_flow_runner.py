@@ -345,3 +345,17 @@ def test_pending_value_never_passes_for_a_value(use: Callable[[PendingValue], ob
         use(value)
     assert repr(value) == "<prices: a value of task 'load', running>"
     assert value.result() == 42
+
+
+def test_a_task_does_not_wait_any_more_for_what_has_ended() -> None:
+    stage = Stage()
+    stage.submit("load")
+    stage.submit("clean", "load")
+    executor = wait_for_executor(stage)
+    executor.wait_for_start()
+
+    executor.report(AttemptEnded(key="load:1", outcome=done()))
+    executor.wait_for_start(2)
+
+    assert stage.runner.task("clean").message == ""
+    stage.runner.close()
