@@ -123,10 +123,12 @@ def test_calls_bound_to_a_worker_that_dies_are_not_left_waiting(probe: ExecutorP
     )
 
     ends = [probe.end_of(key) for key in keys]
+    # those of another chunk may have run before: Dask chooses the order of chunks
     lost = [end for end in ends if isinstance(end, AttemptLost)]
-    assert [end.begun for end in lost] == [True, False, False, False, False]
+    assert lost[0].begun
+    assert {end.begun for end in lost[1:]} == {False}
     assert f"has no worker named {ended.outcome.worker!r}" in lost[1].reason
-    assert ran(log) == Counter([0])
+    assert ran(log) == Counter([0, *(number for number, end in enumerate(ends) if isinstance(end, AttemptEnded))])
 
 
 def test_a_failing_call_is_its_own_failure(probe: ExecutorProbe, log: Path) -> None:
