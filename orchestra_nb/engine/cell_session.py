@@ -28,8 +28,8 @@ from orchestra_nb.errors import (
 )
 from orchestra_nb.model.events import TaskRunStateChanged
 from orchestra_nb.model.identifiers import new_id
+from orchestra_nb.model.machine_messages import TaskPlan
 from orchestra_nb.model.runs import TaskRun
-from orchestra_nb.model.state_machine import TaskPlan
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_task import CellTask
 from orchestra_nb.notebooks.cell_values import PackedGroup, pack_values

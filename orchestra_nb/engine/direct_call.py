@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import TaskRunStateChanged
-from orchestra_nb.model.state_machine import (
+from orchestra_nb.model.machine_messages import (
     Announce,
     AttemptFinished,
     AttemptSeenRunning,
@@ -24,11 +24,11 @@ from orchestra_nb.model.state_machine import (
     Command,
     RetryDue,
     StartAttempt,
-    StateMachine,
     TaskPlan,
     TaskSubmitted,
     WakeAt,
 )
+from orchestra_nb.model.state_machine import StateMachine
 from orchestra_nb.model.states import State
 
 #: Runs one attempt (its number from 1) and returns how it ended; raises nothing.

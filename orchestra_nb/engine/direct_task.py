@@ -40,10 +40,10 @@ from orchestra_nb.errors import StopTask, TaskTimedOut, UpstreamFailed
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, TaskRunCreated, TaskRunStateChanged, apply_to_task
 from orchestra_nb.model.identifiers import new_id
+from orchestra_nb.model.machine_messages import TaskPlan
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import ErrorInfo, LogLine, TaskRun
-from orchestra_nb.model.state_machine import TaskPlan
 from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:

@@ -42,10 +42,10 @@ from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.errors import InvalidParameters, StopTask, TaskTimedOut
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, RunStateChanged, TaskRunStateChanged, apply_to_run
+from orchestra_nb.model.machine_messages import TaskPlan
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import ErrorInfo, LogLine, Run, RunKind
-from orchestra_nb.model.state_machine import TaskPlan
 from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:

@@ -44,10 +44,7 @@ from orchestra_nb.model.events import (
     TaskRunStateChanged,
     apply_to_task,
 )
-from orchestra_nb.model.outcomes import Outcome
-from orchestra_nb.model.questions import Asker
-from orchestra_nb.model.runs import ErrorInfo, LogLine, TaskRun, error_of
-from orchestra_nb.model.state_machine import (
+from orchestra_nb.model.machine_messages import (
     Announce,
     AttemptFinished,
     AttemptSeenRunning,
@@ -58,12 +55,15 @@ from orchestra_nb.model.state_machine import (
     MachineEvent,
     RetryDue,
     StartAttempt,
-    StateMachine,
     StopAttempt,
     TaskPlan,
     TaskSubmitted,
     WakeAt,
 )
+from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.questions import Asker
+from orchestra_nb.model.runs import ErrorInfo, LogLine, TaskRun, error_of
+from orchestra_nb.model.state_machine import StateMachine
 from orchestra_nb.model.states import State
 
 #: How long a stopped attempt may take to end by itself before its process is killed.

@@ -20,8 +20,8 @@ from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.errors import ValueNotPortable
 from orchestra_nb.model.attempts import AttemptBody
 from orchestra_nb.model.identifiers import new_id
+from orchestra_nb.model.machine_messages import TaskPlan
 from orchestra_nb.model.runs import TaskRun
-from orchestra_nb.model.state_machine import TaskPlan
 from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:

@@ -9,13 +9,28 @@ Cost: O(1) for each event plus O(dependents) when a task ends.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from orchestra_nb.model.events import TaskRunStateChanged
+from orchestra_nb.model.machine_messages import (
+    Announce,
+    AttemptFinished,
+    AttemptSeenRunning,
+    AttemptVanished,
+    CancelAsked,
+    Command,
+    ExecutorVanished,
+    MachineEvent,
+    RetryDue,
+    StartAttempt,
+    StopAttempt,
+    TaskPlan,
+    TaskSubmitted,
+    WakeAt,
+)
 from orchestra_nb.model.outcomes import Outcome
-from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import ErrorInfo
 from orchestra_nb.model.states import State, may_follow
 
@@ -23,141 +38,10 @@ from orchestra_nb.model.states import State, may_follow
 MAX_UNBEGUN_STARTS = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskPlan:
-    """What the machine has to know of a task.
-
-    Parameters
-    ----------
-    upstream
-        Ids of the task runs that must complete first; if one ends otherwise, this task never starts.
-    after
-        Ids of the task runs that must have ended first, however they ended.
-    """
-
-    task_run_id: str
-    run_id: str
-    name: str
-    upstream: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-    retry: RetryPolicy = RetryPolicy()
-
-
-# --- what happens
-
-
-@dataclass(frozen=True, slots=True)
-class TaskSubmitted:
-    """A task was accepted."""
-
-    plan: TaskPlan
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptSeenRunning:
-    """The worker reports that user code begins."""
-
-    key: str
-    worker: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptFinished:
-    """An attempt gave an outcome. ``chance``, between 0 and 1, spreads the delay before a retry."""
-
-    key: str
-    outcome: Outcome
-    chance: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptVanished:
-    """An attempt will give no outcome (see :class:`orchestra_nb.engine.executors.AttemptLost`)."""
-
-    key: str
-    begun: bool
-    state: State
-    reason: str
-    worker: str = ""
-    #: whether a new start would end in the same way (the code ended its own process; an input is gone)
-    is_final: bool = False
-    #: of a process that exited by itself
-    exit_code: int | None = None
-    #: whether the whole cluster is gone: what had begun on it may run on there, so it is not run a second time
-    has_lost_cluster: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RetryDue:
-    """The delay before a retry is over."""
-
-    task_run_id: str
-    failures: int
-
-
-@dataclass(frozen=True, slots=True)
-class CancelAsked:
-    """Somebody asked to cancel these tasks; None means all."""
-
-    task_run_ids: Collection[str] | None
-    reason: str
-    actor: str = "user"
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutorVanished:
-    """The cluster is gone: what has not begun cannot begin on it."""
-
-    reason: str
-
-
-MachineEvent = (
-    TaskSubmitted | AttemptSeenRunning | AttemptFinished | AttemptVanished | RetryDue | CancelAsked | ExecutorVanished
-)
-
-
-# --- what to do
-
-
-@dataclass(frozen=True, slots=True)
-class StartAttempt:
-    """Start an attempt under this key."""
-
-    task_run_id: str
-    key: str
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class StopAttempt:
-    """Stop an attempt; it will end in this state."""
-
-    key: str
-    state: State
-
-
-@dataclass(frozen=True, slots=True)
-class WakeAt:
-    """Hand this event back at this time."""
-
-    at: datetime
-    event: RetryDue
-
-
-@dataclass(frozen=True, slots=True)
-class Announce:
-    """Tell the world."""
-
-    change: TaskRunStateChanged
-
-
-Command = StartAttempt | StopAttempt | WakeAt | Announce
-
-
 @dataclass(slots=True)
 class _Task:
     plan: TaskPlan
+    may_start_ahead: bool = False
     state: State = State.PENDING
     #: attempts whose user code began
     attempt: int = 0
@@ -181,6 +65,9 @@ class StateMachine:
         self._tasks: dict[str, _Task] = {}
         self._dependents: dict[str, list[str]] = {}
         self._keys: dict[str, str] = {}
+        #: those that ended in this step, each with the time, and those that started: what follows comes after
+        self._ended: deque[tuple[_Task, datetime]] = deque()
+        self._started: deque[_Task] = deque()
 
     def handle(self, event: MachineEvent, now: datetime) -> list[Command]:
         """Take an event and return what to do, in order.
@@ -189,8 +76,8 @@ class StateMachine:
         """
         commands: list[Command] = []
         match event:
-            case TaskSubmitted(plan):
-                self._submit(plan, now, commands)
+            case TaskSubmitted(plan, may_start_ahead):
+                self._submit(plan, may_start_ahead, now, commands)
             case AttemptSeenRunning(key, worker, at):
                 if (task := self._in_flight(key)) is not None and not task.began:
                     self._begin(task, worker, at, commands)
@@ -210,6 +97,12 @@ class StateMachine:
                 for task in list(self._tasks.values()):
                     if not task.state.is_terminal and task.key is None:
                         self._end(task, State.CRASHED, reason, now, commands)
+        # in a loop, since a chain of tasks may be longer than Python's stack
+        while self._ended or self._started:
+            if self._ended:
+                self._release_dependents(*self._ended.popleft(), commands)
+            else:
+                self._start_ahead_of(self._started.popleft(), commands)
         return commands
 
     def state_of(self, task_run_id: str) -> State:
@@ -236,10 +129,10 @@ class StateMachine:
 
     # --- readiness
 
-    def _submit(self, plan: TaskPlan, now: datetime, commands: list[Command]) -> None:
+    def _submit(self, plan: TaskPlan, may_start_ahead: bool, now: datetime, commands: list[Command]) -> None:
         if plan.task_run_id in self._tasks:
             return
-        task = self._tasks[plan.task_run_id] = _Task(plan)
+        task = self._tasks[plan.task_run_id] = _Task(plan, may_start_ahead)
         for upstream_id in dict.fromkeys((*plan.upstream, *plan.after)):
             upstream = self._tasks.get(upstream_id)
             if upstream is None or upstream.state.is_terminal:
@@ -248,8 +141,14 @@ class StateMachine:
             self._dependents.setdefault(upstream_id, []).append(plan.task_run_id)
         if (failed := self._failed_upstream(task)) is not None:
             self._end_upstream_failed(task, failed, now, commands)
-        elif not task.waits_for:
+        elif self._may_start(task):
             self._start(task, commands)
+
+    def _may_start(self, task: _Task) -> bool:
+        """Tell whether all that it waits for is over, or on its way where that is enough."""
+        if not task.waits_for:
+            return True
+        return task.may_start_ahead and all(self._tasks[upstream_id].key for upstream_id in task.waits_for)
 
     def _failed_upstream(self, task: _Task) -> _Task | None:
         for upstream_id in task.plan.upstream:
@@ -266,7 +165,15 @@ class StateMachine:
             task.waits_for.discard(ended.plan.task_run_id)
             if ended.plan.task_run_id in task.plan.upstream and ended.state is not State.COMPLETED:
                 self._end_upstream_failed(task, ended, now, commands)
-            elif not task.waits_for:
+            elif not task.waits_for and task.key is None:
+                self._start(task, commands)
+
+    def _start_ahead_of(self, started: _Task, commands: list[Command]) -> None:
+        """Start those that may follow at once where this one is."""
+        for dependent_id in self._dependents.get(started.plan.task_run_id, ()):
+            task = self._tasks.get(dependent_id)
+            is_waiting = task is not None and task.key is None and task.state is State.PENDING
+            if task is not None and is_waiting and task.may_start_ahead and self._may_start(task):
                 self._start(task, commands)
 
     # --- one attempt
@@ -276,7 +183,9 @@ class StateMachine:
         task.began = False
         task.key = f"{task.plan.task_run_id}:{task.starts}"
         self._keys[task.key] = task.plan.task_run_id
-        commands.append(StartAttempt(task.plan.task_run_id, task.key, task.attempt + 1))
+        ahead_of = {upstream_id: self._tasks[upstream_id].key or "" for upstream_id in task.waits_for}
+        commands.append(StartAttempt(task.plan.task_run_id, task.key, task.attempt + 1, ahead_of))
+        self._started.append(task)
 
     def _in_flight(self, key: str) -> _Task | None:
         task = self._tasks.get(self._keys.get(key, ""))
@@ -308,15 +217,18 @@ class StateMachine:
 
     def _vanish(self, task: _Task, lost: AttemptVanished, now: datetime, commands: list[Command]) -> None:
         self._drop_key(task)
-        if lost.begun and not task.began:
+        begun = lost.begun or task.began
+        if begun and not task.began:
             self._begin(task, lost.worker, now, commands)
         task.worker = lost.worker or task.worker
         if task.cancel_reason or lost.state is State.CANCELLED:
             self._end(task, State.CANCELLED, task.cancel_reason or lost.reason, now, commands)
         elif lost.state is State.TIMED_OUT:
             self._fail(task, State.TIMED_OUT, lost.reason, None, now, commands)
-        elif lost.begun:
+        elif begun:
             self._crash(task, lost, now, commands)
+        elif task.waits_for:
+            pass  # what it was to follow did not complete this time: it waits for the next
         elif not lost.is_final and task.unbegun_starts + 1 < MAX_UNBEGUN_STARTS:
             task.unbegun_starts += 1
             self._start(task, commands)
@@ -397,7 +309,7 @@ class StateMachine:
         self._drop_key(task)
         self._enter(task, state, message, at, commands, error, is_cached)
         task.waits_for.clear()
-        self._release_dependents(task, at, commands)
+        self._ended.append((task, at))
 
     def _enter(
         self,

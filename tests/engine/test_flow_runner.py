@@ -22,10 +22,10 @@ from orchestra_nb.engine.interactive_run import InteractiveRun
 from orchestra_nb.engine.pending import PendingValue
 from orchestra_nb.errors import InvalidSetting, TaskCrashed, ValuePending
 from orchestra_nb.model.events import Event, RunCreated, RunStateChanged, TaskRunStateChanged
+from orchestra_nb.model.machine_messages import TaskPlan
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
-from orchestra_nb.model.state_machine import TaskPlan
 from orchestra_nb.model.states import State
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
