@@ -35,20 +35,28 @@ class ChunkTicket:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """Stands for the result of an earlier call of the same chunk, by its number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkCall:
     """One call in a chunk.
 
     Parameters
     ----------
     upstream
-        Task run id of each upstream to its result, or to the place of its result among the inputs of the Dask task.
+        Task run id of each upstream to its result, to the place of its result among the inputs of the Dask task, or to
+        the call before that gives it.
     attempt
         Its number, from 1.
     """
 
     key: str
     arguments: bytes
-    upstream: Mapping[str, PackedResult | int]
+    upstream: Mapping[str, PackedResult | int | Earlier]
     timeout_seconds: float | None
     attempt: int = 1
 
@@ -94,11 +102,11 @@ class ChunkHost(Protocol):
 class ChunkRun:
     """The calls of a chunk while it runs. For the chunk's thread and the event loop."""
 
-    def __init__(self, ticket: ChunkTicket, calls: Sequence[ChunkCall]) -> None:
+    def __init__(self, ticket: ChunkTicket, calls: Sequence[ChunkCall | None]) -> None:
         self.ticket = ticket
-        self._calls = calls
+        self._calls = {number: call for number, call in enumerate(calls) if call is not None}
         self._lock = threading.Lock()
-        self._waiting = dict.fromkeys(range(len(calls)))
+        self._waiting = dict.fromkeys(self._calls)
         self._running: tuple[int, StopSwitch, float] | None = None
 
     def take(self) -> tuple[int, ChunkCall, StopSwitch] | None:
@@ -112,6 +120,11 @@ class ChunkRun:
             switch = StopSwitch()
             self._running = (number, switch, time.monotonic())
         return number, self._calls[number], switch
+
+    def wanted(self) -> set[int]:
+        """Return the numbers of the calls whose results later ones take."""
+        sources = (source for call in self._calls.values() for source in call.upstream.values())
+        return {source.number for source in sources if isinstance(source, Earlier)}
 
     def call(self, number: int) -> ChunkCall:
         """Return a call by its number."""
@@ -176,10 +189,10 @@ def perform_chunk(
     host: ChunkHost,
     ticket: ChunkTicket,
     shared: SharedPart,
-    calls: Sequence[ChunkCall],
+    calls: Sequence[ChunkCall | None],
     inputs: Sequence[AttemptResult | NotRun],
 ) -> None:
-    """Run a chunk on this host."""
+    """Run a chunk on this host. None is in the place of a call that ended before the chunk was sent."""
     missing = [result.key for result in inputs if isinstance(result, NotRun)]
     if missing:
         reason = "values that it needs are gone with their worker"
@@ -207,13 +220,19 @@ def perform_chunk(
 
 def _run_calls(host: ChunkHost, run: ChunkRun, shared: SharedPart, inputs: Sequence[AttemptResult | NotRun]) -> None:
     outcome: tuple[int, bytes] | None = None
+    wanted = run.wanted()
+    earlier: dict[int, PackedResult] = {}
     while (taken := run.take()) is not None:
         number, call, switch = taken
+        if any(isinstance(source, Earlier) and source.number not in earlier for source in call.upstream.values()):
+            # what it follows did not complete, or is too large to be here: the driver knows what to do
+            host.tell_chunk(run.ticket, "returned", numbers=[number], seconds=None)
+            continue
         started_at = datetime.now(UTC)
         host.begin_call(run, number, started_at.timestamp(), outcome)
 
         def work(call: ChunkCall = call) -> AttemptResult:
-            upstream = {name: _result(source, inputs) for name, source in call.upstream.items()}
+            upstream = {name: _result(source, inputs, earlier) for name, source in call.upstream.items()}
             context = host.call_context(run.ticket, call)
             return load_shared(shared).run_call(call.arguments, upstream, context)
 
@@ -224,9 +243,17 @@ def _run_calls(host: ChunkHost, run: ChunkRun, shared: SharedPart, inputs: Seque
         stored = None if is_whole and packed is not None else (result_key(call.key), result)
         host.tell_call_end(run.ticket, number, packed, stored)
         outcome = (number, packed) if packed is not None and stored is None else None
+        if outcome is not None and number in wanted and result.outcome.state is State.COMPLETED:
+            earlier[number] = PackedResult(outcome[1])
 
 
-def _result(source: PackedResult | int, inputs: Sequence[AttemptResult | NotRun]) -> AttemptResult:
+def _result(
+    source: PackedResult | int | Earlier,
+    inputs: Sequence[AttemptResult | NotRun],
+    earlier: Mapping[int, PackedResult],
+) -> AttemptResult:
+    if isinstance(source, Earlier):
+        source = earlier[source.number]
     if isinstance(source, PackedResult):
         return source.unpack()
     result = inputs[source]

@@ -77,6 +77,17 @@ class CallQueue:
                 known.on_their_way += 1
                 yield family, self._take_chunk(known, slots)
 
+    def room(self, family: Hashable, *, is_shared_out: bool) -> int:
+        """Return how many calls a chunk of this family may have; 0 when it is not known how long one takes.
+
+        ``is_shared_out`` says that some of them could run at the same time: so many as are not worth another slot.
+        """
+        known = self._families.get(family)
+        if known is None or known.seconds is None:
+            return 0
+        seconds = max(known.seconds, TARGET_SECONDS / MOST_CALLS)
+        return max(int((LEAST_SECONDS if is_shared_out else TARGET_SECONDS) / seconds + 1e-9), 1)
+
     def end_chunk(self, family: Hashable) -> None:
         """Note that a chunk is no longer on its way."""
         if known := self._families.get(family):

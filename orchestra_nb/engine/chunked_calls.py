@@ -4,6 +4,9 @@ What workers tell of each call comes in one ordered stream before Dask's word th
 did not begin, because the worker died or a long call was in front of it, is sent again in another chunk: that is
 no new attempt, and nobody is told.
 
+A call whose upstream is on its way waits here, and is sent in the same chunk where both are short calls of one
+function: a chain of them then runs without a word from the driver. It is lost when the upstream does not complete.
+
 Where a dead worker had no sentinel that says what it ran (a cluster that others started), each call of its chunk of
 which no end was told may have begun, and so counts as begun: user code is rather not run than run twice.
 """
@@ -14,15 +17,16 @@ import asyncio
 import pickle
 import time
 import uuid
-from collections.abc import Coroutine, Hashable, Mapping, Sequence
+from collections import deque
+from collections.abc import Container, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestra_nb.engine.attempts import PackedResult
 from orchestra_nb.engine.call_body import CallBody
-from orchestra_nb.engine.call_chunk import HAND_BACK_SECONDS, ChunkCall, ChunkTicket
-from orchestra_nb.engine.call_queue import CallQueue
+from orchestra_nb.engine.call_chunk import HAND_BACK_SECONDS, ChunkCall, ChunkTicket, Earlier
+from orchestra_nb.engine.call_queue import MOST_BYTES, CallQueue
 from orchestra_nb.engine.chunk_ledger import ChunkLoss
 from orchestra_nb.engine.event_batch import Entry
 from orchestra_nb.engine.executors import AttemptLost, AttemptRequest
@@ -60,6 +64,10 @@ class Call:
     #: survives being sent again: its first worker may have died between the ledger's word and its first line
     is_begin_told: bool = False
     stopped_for: str | None = None
+    #: keys of the upstreams that have not ended
+    waits_for: set[str] = field(default_factory=set)
+    #: keys of the upstreams that ended, and did not complete
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -84,8 +92,11 @@ class CallOwner(Protocol):
     def call_began(self, key: str, worker: str, at: float) -> None:
         """Take that user code began."""
 
-    def call_ended(self, request: AttemptRequest, connection: DaskConnection, packed: bytes, is_whole: bool) -> None:
-        """Take how a call ended: its result, or without its values where the cluster keeps these."""
+    def call_ended(self, request: AttemptRequest, connection: DaskConnection, packed: bytes, is_whole: bool) -> bool:
+        """Take how a call ended: its result, or without its values where the cluster keeps these.
+
+        Returns whether it completed.
+        """
 
     def call_lost(self, loss: AttemptLost) -> None:
         """Take that a call gives no outcome."""
@@ -93,8 +104,10 @@ class CallOwner(Protocol):
     def is_on_cluster(self, request: AttemptRequest) -> bool:
         """Tell whether the result of an upstream is on the cluster only."""
 
-    def inputs_of(self, request: AttemptRequest, connection: DaskConnection) -> list[Input] | AttemptLost:
-        """Return what stands for the result of each upstream, in order."""
+    def inputs_of(
+        self, request: AttemptRequest, connection: DaskConnection, apart: Container[str] = ()
+    ) -> list[Input] | AttemptLost:
+        """Return what stands for the result of each upstream, in order, but for those set apart."""
 
     def lose_connection(self, connection: DaskConnection) -> None:
         """Take that the scheduler is gone."""
@@ -110,6 +123,8 @@ class ChunkedCalls:
         self._owner = owner
         self._queue = CallQueue()
         self._calls: dict[str, Call] = {}
+        #: key to the calls that take its result, until it has ended
+        self._followers: dict[str, list[Call]] = {}
         self._chunks: dict[str, Chunk] = {}
         self._connection: DaskConnection | None = None
         self._prefix = uuid.uuid4().hex[:12]
@@ -130,6 +145,10 @@ class ChunkedCalls:
     def start(self, request: AttemptRequest, body: CallBody) -> None:
         """Send a call as soon as the cluster is there and it is its turn."""
         call = self._calls[request.key] = Call(request, body)
+        for upstream, _ in request.upstream.values():
+            if upstream in self._calls:
+                call.waits_for.add(upstream)
+                self._followers.setdefault(upstream, []).append(call)
         self._put(call)
 
     def connect(self, connection: DaskConnection) -> None:
@@ -147,6 +166,7 @@ class ChunkedCalls:
             self._lose(call, begun=begun, state=state_now, reason=reason, has_lost_cluster=has_lost_cluster)
         self._queue.clear()
         self._chunks.clear()
+        self._followers.clear()
 
     def stop(self, key: str, state: str, grace_seconds: float) -> None:
         """Stop a call: at once where it was not sent."""
@@ -212,14 +232,21 @@ class ChunkedCalls:
                     state = call.stopped_for or State.CANCELLED.value
                     self._lose(call, begun=call.is_begin_told, state=state, reason=STOPPED)
             case "returned":
-                chunk.seconds.append(message["seconds"])
-                self._learn(chunk)
+                if message["seconds"] is not None:
+                    chunk.seconds.append(message["seconds"])
+                    self._learn(chunk)
                 for call in self._calls_of(chunk, message["numbers"]):
                     self._send_again(call, counts=False)
 
     # --- sending
 
     def _put(self, call: Call, *, is_returned: bool = False) -> None:
+        if call.failed:
+            reason = "what it follows did not complete"
+            self._lose(call, begun=False, state=State.CRASHED.value, reason=reason, missing=call.failed)
+            return
+        if call.waits_for:
+            return
         if self._connection is not None and self._owner.is_on_cluster(call.request):
             # Dask makes it wait for values that live on the cluster, and would make others in its chunk wait too
             self._send_chunk(_ALONE, [call], self._connection)
@@ -239,7 +266,30 @@ class ChunkedCalls:
         if connection is None:
             return
         for family, keys in self._queue.take(connection.threads):
-            self._send_chunk(family, [self._calls[key] for key in keys], connection)
+            calls = [self._calls[key] for key in keys]
+            self._send_chunk(family, [*calls, *self._chain_after(family, calls)], connection)
+
+    def _chain_after(self, family: Hashable, calls: Sequence[Call]) -> list[Call]:
+        """Return the calls that wait only for these, and for each other, as far as a chunk has room for them."""
+        room = self._queue.room(family, is_shared_out=False) - len(calls)
+        room_for_many = self._queue.room(family, is_shared_out=True) - len(calls)
+        size = sum(len(call.body.arguments) for call in calls)
+        keys = {call.request.key for call in calls}
+        sources = deque(calls)
+        found: list[Call] = []
+        while sources and len(found) < room:
+            followers = self._followers.get(sources.popleft().request.key, ())
+            for call in followers:
+                key = call.request.key
+                size += len(call.body.arguments)
+                if size > MOST_BYTES or len(found) >= (room if len(followers) == 1 else room_for_many):
+                    return found
+                is_ready = key not in keys and call.waits_for <= keys and self._calls.get(key) is call
+                if is_ready and _family(call) == family and not self._owner.is_on_cluster(call.request):
+                    keys.add(key)
+                    found.append(call)
+                    sources.append(call)
+        return found
 
     def _send_chunk(self, family: Hashable, calls: Sequence[Call], connection: DaskConnection) -> None:
         chunk = Chunk(f"{self._prefix}-{next(self._numbers)}", family, list(calls), len(calls), connection)
@@ -280,24 +330,27 @@ class ChunkedCalls:
     def _pack(self, chunk: Chunk) -> tuple[bytes, list[Future[Any]]]:
         """Return what the worker needs of the calls, and the inputs that the cluster has."""
         inputs: list[Future[Any]] = []
-        packed: list[ChunkCall] = []
+        packed: list[ChunkCall | None] = [None] * len(chunk.calls)
+        places: dict[str, int] = {}
         for call in self._calls_of(chunk):
             request = call.request
-            upstream: dict[str, PackedResult | int] = {}
-            if request.upstream:
-                results = self._owner.inputs_of(request, chunk.connection)
-                if isinstance(results, AttemptLost):
-                    self._resolve(call)
-                    self._report_loss(call, results)
-                    results = []
-                for task_run_id, result in zip(request.upstream, results, strict=False):
-                    if isinstance(result, PackedResult):
-                        upstream[task_run_id] = result
-                    else:
-                        upstream[task_run_id] = len(inputs)
-                        inputs.append(result)
-            packed.append(
-                ChunkCall(request.key, call.body.arguments, upstream, request.timeout_seconds, request.attempt)
+            results = self._owner.inputs_of(request, chunk.connection, places) if not call.failed else None
+            if results is None or isinstance(results, AttemptLost):
+                self._resolve(call)
+                self._put(call) if results is None else self._report_loss(call, results)
+                continue
+            upstream: dict[str, PackedResult | int | Earlier] = {}
+            given = iter(results)
+            for task_run_id, (key, _) in request.upstream.items():
+                result = Earlier(places[key]) if key in places else next(given)
+                if isinstance(result, PackedResult | Earlier):
+                    upstream[task_run_id] = result
+                else:
+                    upstream[task_run_id] = len(inputs)
+                    inputs.append(result)
+            places[request.key] = call.number
+            packed[call.number] = ChunkCall(
+                request.key, call.body.arguments, upstream, request.timeout_seconds, request.attempt
             )
         return pickle.dumps(packed, protocol=5), inputs
 
@@ -373,7 +426,8 @@ class ChunkedCalls:
 
     def _finish(self, call: Call, connection: DaskConnection, packed: bytes, is_whole: bool) -> None:
         if self._calls.pop(call.request.key, None) is not None:
-            self._owner.call_ended(call.request, connection, packed, is_whole)
+            has_completed = self._owner.call_ended(call.request, connection, packed, is_whole)
+            self._end_wait_for(call, has_completed)
 
     async def _fetch_outcome(self, call: Call, connection: DaskConnection) -> None:
         """Bring an outcome that is itself too large to be told."""
@@ -425,6 +479,19 @@ class ChunkedCalls:
     def _report_loss(self, call: Call, loss: AttemptLost) -> None:
         if self._calls.pop(call.request.key, None) is not None:
             self._owner.call_lost(loss)
+            self._end_wait_for(call, False)
+
+    def _end_wait_for(self, ended: Call, has_completed: bool) -> None:
+        """Send the calls that waited for this one only, or lose them; those in its chunk come back by themselves."""
+        key = ended.request.key
+        for call in self._followers.pop(key, ()):
+            if self._calls.get(call.request.key) is not call:
+                continue
+            call.waits_for.discard(key)
+            if not has_completed:
+                call.failed = (*call.failed, key)
+            if call.chunk is None and call.request.key not in self._queue:
+                self._put(call)
 
     def _resolve(self, call: Call) -> None:
         """Take a call out of its chunk."""

@@ -14,7 +14,7 @@ import logging
 import pickle
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Container, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -343,9 +343,12 @@ class DaskExecutor:
             self._lose(request.key, begun=attempt.has_begun, state=State.CRASHED.value, reason=reason)
 
     def _running_upstream_of(self, request: AttemptRequest, *, is_call: bool) -> str | None:
-        """Return an upstream to wait for here: Dask knows the task of a call's result only when it has ended."""
+        """Return an upstream to wait for here: Dask knows the task of a call's result only when it has ended.
+
+        A call waits for other calls among them.
+        """
         for key, _ in request.upstream.values():
-            if key in self._calls or key in self._held_keys or (is_call and key in self._attempts):
+            if key in self._held_keys or (key in self._attempts if is_call else key in self._calls):
                 return key
         return None
 
@@ -355,12 +358,17 @@ class DaskExecutor:
         return {result.outcome.worker for result in kept if isinstance(result, KeptResult) and result.packed is None}
 
     def inputs_of(
-        self, request: AttemptRequest, connection: DaskConnection
+        self, request: AttemptRequest, connection: DaskConnection, apart: Container[str] = ()
     ) -> list[Future[Any] | PackedResult] | AttemptLost:
-        """Return what stands for each upstream's result: the small ones themselves, else a future."""
+        """Return what stands for each upstream's result: the small ones themselves, else a future.
+
+        Those whose keys are set apart are left out.
+        """
         results: list[Future[Any] | PackedResult] = []
         missing = []
         for key, names in request.upstream.values():
+            if key in apart:
+                continue
             kept, running = self._kept.get(key), self._attempts.get(key)
             result: Future[Any] | PackedResult | None = running.future if running is not None else None
             if isinstance(kept, bytes):
@@ -486,7 +494,7 @@ class DaskExecutor:
         """Report it."""
         self._report(AttemptBegan(key=key, worker=worker, at=datetime.fromtimestamp(at, UTC)))
 
-    def call_ended(self, request: AttemptRequest, connection: DaskConnection, packed: bytes, is_whole: bool) -> None:
+    def call_ended(self, request: AttemptRequest, connection: DaskConnection, packed: bytes, is_whole: bool) -> bool:
         """Report it, and keep what it left or know where that is."""
         outcome = PackedResult(packed).unpack().outcome
         if is_whole:
@@ -496,6 +504,7 @@ class DaskExecutor:
             self._kept[request.key] = KeptResult(request.name, outcome, connection, future, None)
         self._asked.pop(request.key, None)
         self._report_end(AttemptEnded(key=request.key, outcome=outcome))
+        return outcome.state is State.COMPLETED
 
     def call_lost(self, loss: AttemptLost) -> None:
         """Report it."""

@@ -21,6 +21,7 @@ from typing import Protocol
 
 import msgspec
 
+from orchestra_nb.engine.call_body import CallBody
 from orchestra_nb.engine.executors import (
     AttemptAsked,
     AttemptBegan,
@@ -423,10 +424,10 @@ class FlowRunner:
         match item:
             case Submission(plan=plan):
                 self._submissions[plan.task_run_id] = item
-                for upstream_id in (*plan.upstream, *plan.after):
-                    if upstream_id not in self._ended:
-                        self._waiting_on.setdefault(upstream_id, []).append(plan.task_run_id)
-                self._decide(TaskSubmitted(item.plan))
+                waits_for = [one for one in (*plan.upstream, *plan.after) if one not in self._ended]
+                for upstream_id in waits_for:
+                    self._waiting_on.setdefault(upstream_id, []).append(plan.task_run_id)
+                self._decide(TaskSubmitted(plan, bool(waits_for) and self._may_start_ahead(item, waits_for)))
             case _Shown(executor, event):
                 self._take_report(executor, event)
             case _ChangeExecutor():
@@ -438,6 +439,17 @@ class FlowRunner:
                 raise AssertionError("handled by the loop")
             case _:
                 self._decide(item)
+
+    def _may_start_ahead(self, submission: Submission, waits_for: Sequence[str]) -> bool:
+        """Tell whether it can run right behind those that it waits for: all are calls of one function."""
+        shared = _shared_part(submission)
+        return shared is not None and all(
+            upstream_id in submission.needs
+            and upstream_id not in submission.allowed_failures
+            and (upstream := self._submissions.get(upstream_id)) is not None
+            and _shared_part(upstream) == shared
+            for upstream_id in waits_for
+        )
 
     def _take_report(self, executor: Executor, event: ExecutorEvent) -> None:
         match event:
@@ -548,8 +560,8 @@ class FlowRunner:
 
     def _perform(self, command: Command) -> None:
         match command:
-            case StartAttempt(task_run_id, key, attempt):
-                self._start(task_run_id, key, attempt)
+            case StartAttempt():
+                self._start(command)
             case StopAttempt(key, state):
                 if self._executor is not None:
                     self._executor.stop(key, state.value, STOP_GRACE_SECONDS)
@@ -613,7 +625,8 @@ class FlowRunner:
                 self._records[plan.task_run_id] = record
             self._listener.task_changed(record)
 
-    def _start(self, task_run_id: str, key: str, attempt: int) -> None:
+    def _start(self, command: StartAttempt) -> None:
+        task_run_id, key = command.task_run_id, command.key
         submission = self._submissions[task_run_id]
         try:
             executor = self._open_executor()
@@ -630,7 +643,10 @@ class FlowRunner:
                 failures[upstream_id] = self._outcomes.get(upstream_id) or _outcome_of(self._records[upstream_id])
         if failures:
             body = WithFailures(body, failures)
-        missing = [item for item in needs if self._values.get(item, ("", None))[1] is not executor]
+        ahead_of = command.ahead_of
+        missing = [
+            item for item in needs if item not in ahead_of and self._values.get(item, ("", None))[1] is not executor
+        ]
         if missing:
             names = ", ".join(self._records[item].name for item in missing)
             reason = f"the values of {names} are not on this cluster: run {names} again"
@@ -643,9 +659,12 @@ class FlowRunner:
                 run_id=submission.plan.run_id,
                 task_run_id=task_run_id,
                 name=submission.plan.name,
-                attempt=attempt,
+                attempt=command.attempt,
                 body=body,
-                upstream={upstream: (self._values[upstream][0], names) for upstream, names in needs.items()},
+                upstream={
+                    upstream: (ahead_of.get(upstream) or self._values[upstream][0], names)
+                    for upstream, names in needs.items()
+                },
                 timeout_seconds=submission.timeout_seconds,
                 priority=submission.priority,
                 resources=submission.resources,
@@ -663,6 +682,10 @@ class FlowRunner:
 
 def _slice(deadline: float | None) -> float:
     return _SLICE_SECONDS if deadline is None else min(_SLICE_SECONDS, max(0.0, deadline - time.monotonic()))
+
+
+def _shared_part(submission: Submission) -> str | None:
+    return submission.body.shared.digest if isinstance(submission.body, CallBody) else None
 
 
 def _outcome_of(task_run: TaskRun) -> Outcome:

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cloudpickle
@@ -205,6 +205,120 @@ def test_a_stopped_call_in_the_middle_that_does_not_give_way_is_ended_by_force(p
     assert "did not give way" in stopped.reason
     assert {type(end) for number, end in enumerate(ends) if number != 5} == {AttemptEnded}
     assert ran(log) == Counter(range(20))
+
+
+def follow(log: Path, number: int, deed: str, argument: object, *before: object) -> list[object]:
+    """Do as :func:`act`; return the numbers of all calls before this one, and its own."""
+    if deed == "large":
+        act(log, number)
+        return [*_numbers(before), number, bytes(int(str(argument)))]
+    return [*_numbers(before), act(log, number, deed, argument)]
+
+
+def _numbers(values: Sequence[object]) -> list[object]:
+    return sorted({number for value in values for number in value if isinstance(number, int)})  # type: ignore[attr-defined]
+
+
+def start_chain(
+    probe: ExecutorProbe, shared: SharedPart, log: Path, length: int, deeds: dict[int, tuple[str, object]]
+) -> list[str]:
+    """Start calls of which each takes the result of the one before."""
+    keys: list[str] = []
+    for number in range(length):
+        body = call(shared, log, number, *deeds.get(number, ("", None)))
+        keys.append(probe.start(body, upstream={"before": (keys[-1], ["value"])} if keys else {}))
+    return keys
+
+
+def states_of(probe: ExecutorProbe, keys: Sequence[str]) -> list[str]:
+    """Return how each ended; of one that never began "not begun"."""
+    ends = [probe.end_of(key) for key in keys]
+    return [
+        end.outcome.state.value if isinstance(end, AttemptEnded) else end.state if end.begun else "not begun"
+        for end in ends
+    ]
+
+
+@pytest.fixture
+def following(probe: ExecutorProbe) -> SharedPart:
+    """A shared part of which the driver knows that it is short, for chains."""
+    shared = share(follow)
+    for number in range(3):
+        assert isinstance(probe.run(call(shared, Path(os.devnull), number, "", None)), AttemptEnded)
+    return shared
+
+
+def test_a_chain_runs_in_order_once(probe: ExecutorProbe, following: SharedPart, log: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    keys = start_chain(probe, following, log, 200, {0: ("wait", gate)})
+    gate.touch()
+
+    assert set(states_of(probe, keys)) == {"COMPLETED"}
+    assert log.read_text().split() == [str(number) for number in range(200)]
+    assert value_of(probe.executor.fetch(keys[-1], ["value"])) == list(range(200))
+    kinds = Counter(tuple(type(event) for event in probe.events_of(key)) for key in keys)
+    assert kinds == {(AttemptBegan, AttemptEnded): 200}
+    order = [event.key for event in probe.events if isinstance(event, AttemptBegan | AttemptEnded)]
+    assert [key for key in order if key in keys] == [key for key in keys for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("deed", "argument", "state"), [("raise", None, "FAILED"), ("exit", 1, "CRASHED"), ("kill", 9, "CRASHED")]
+)
+def test_what_follows_a_call_that_does_not_complete_never_begins(
+    probe: ExecutorProbe, following: SharedPart, log: Path, deed: str, argument: object, state: str
+) -> None:
+    keys = start_chain(probe, following, log, 30, {7: (deed, argument)})
+
+    assert states_of(probe, keys) == ["COMPLETED"] * 7 + [state] + ["not begun"] * 22
+    lost = probe.end_of(keys[8])
+    assert isinstance(lost, AttemptLost)
+    assert lost.missing == (keys[7],)
+    assert ran(log) == Counter(range(8))
+
+
+def test_a_chain_goes_on_behind_a_large_result(probe: ExecutorProbe, following: SharedPart, log: Path) -> None:
+    keys = start_chain(probe, following, log, 10, {3: ("large", 3_000_000), 6: ("large", 3_000_000)})
+
+    assert set(states_of(probe, keys)) == {"COMPLETED"}
+    assert ran(log) == Counter(range(10))
+    assert value_of(probe.executor.fetch(keys[-1], ["value"])) == list(range(10))
+
+
+def test_a_waiting_call_that_is_stopped_takes_along_what_follows_it(
+    probe: ExecutorProbe, following: SharedPart, log: Path, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    keys = start_chain(probe, following, log, 10, {0: ("wait", gate)})
+    probe.wait_until_begun(keys[0])
+
+    probe.executor.stop(keys[5], "CANCELLED", 60)
+
+    end = probe.end_of(keys[5])
+    assert isinstance(end, AttemptLost)
+    assert (end.begun, end.state) == (False, "CANCELLED")
+    gate.touch()
+    assert states_of(probe, keys) == ["COMPLETED"] * 5 + ["not begun"] * 5
+    assert ran(log) == Counter(range(5))
+
+
+def test_calls_that_branch_and_join_are_run_in_order(
+    probe: ExecutorProbe, following: SharedPart, log: Path, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    first = probe.start(call(following, log, 0, "wait", gate))
+    branches = [
+        probe.start(call(following, log, number, "", None), upstream={"before": (first, ["value"])})
+        for number in range(1, 40)
+    ]
+    joined = probe.start(
+        call(following, log, 40, "", None), upstream={f"up-{key}": (key, ["value"]) for key in branches}
+    )
+    gate.touch()
+
+    assert set(states_of(probe, [first, *branches, joined])) == {"COMPLETED"}
+    assert value_of(probe.executor.fetch(joined, ["value"])) == list(range(41))
+    assert ran(log) == Counter(range(41))
 
 
 def make(_: Path, number: int, size: int = 0) -> bytes:

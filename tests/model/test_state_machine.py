@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -183,7 +184,7 @@ def test_a_chain_may_be_longer_than_the_stack(may_start_ahead: bool) -> None:
     machine = StateMachine()
     names = [str(number) for number in range(5000)]
     play(machine, TaskSubmitted(plan("first")), TaskSubmitted(plan("0", "first")))
-    for before, name in zip(names, names[1:], strict=False):
+    for before, name in pairwise(names):
         play(machine, TaskSubmitted(plan(name, before), may_start_ahead))
 
     started = play(machine, AttemptFinished("first:1", outcome()))
