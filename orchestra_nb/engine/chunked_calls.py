@@ -431,7 +431,10 @@ class ChunkedCalls:
 
     async def _fetch_outcome(self, call: Call, connection: DaskConnection) -> None:
         """Bring an outcome that is itself too large to be told."""
-        packed = await connection.outcome(call.request.key)
+        try:
+            packed = await connection.outcome(call.request.key)
+        except (OSError, TimeoutError):
+            packed = None
         if packed is None:
             self._lose(call, begun=True, state=call.stopped_for or State.CRASHED.value, reason=_LOST_RESULT)
         else:

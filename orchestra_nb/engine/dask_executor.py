@@ -126,9 +126,6 @@ class DaskExecutor:
         self._calls = ChunkedCalls(self)
         # key to what it left: the packed result where that is small and of a call, which may be many
         self._kept: dict[str, KeptResult | bytes] = {}
-        # attempts that wait for an upstream, by its key, and their own keys
-        self._held: dict[str, list[_Attempt]] = {}
-        self._held_keys: set[str] = set()
         # key to the numbers of its questions that wait for an answer, and to the worker that waits
         self._asked: dict[str, dict[int, str]] = {}
         self._placement = Placement()
@@ -245,9 +242,12 @@ class DaskExecutor:
         try:
             from orchestra_nb.engine.dask_connection import DaskConnection
 
-            self._connection = await DaskConnection.open(
-                self._spec, self._workers, self._idle_seconds, self._take_message
-            )
+            connection = await DaskConnection.open(self._spec, self._workers, self._idle_seconds, self._take_message)
+            try:
+                await connection.look()
+            except BaseException:
+                await connection.close()
+                raise
         except Exception as error:  # whatever it is, attempts are waiting for an answer
             reason = str(error) if isinstance(error, OrchestraError) else f"{type(error).__name__}: {error}"
             for key, attempt in list(self._attempts.items()):
@@ -255,12 +255,12 @@ class DaskExecutor:
             self._calls.disconnect(reason)
             self._report(ClusterChanged(status="lost", detail=reason))
         else:
-            self._report(ClusterChanged(status="ready", detail=self._connection.description))
-            await self._connection.look()
-            self.spawn(self._watch(self._connection))
-            self._calls.connect(self._connection)
+            self._connection = connection
+            self._report(ClusterChanged(status="ready", detail=connection.description))
+            self.spawn(self._watch(connection))
+            self._calls.connect(connection)
             for attempt in self._attempts.values():
-                attempt.follower = self.spawn(self._follow(attempt, self._connection))
+                attempt.follower = self.spawn(self._follow(attempt, connection))
         finally:
             self._connecting = None
 
@@ -294,9 +294,6 @@ class DaskExecutor:
         self._attempts[request.key] = attempt
         if self._is_closing:
             self._lose(request.key, begun=False, state=State.CANCELLED.value, reason="the driver closed")
-        elif (running := self._running_upstream_of(request, is_call=body is not None)) is not None:
-            self._held.setdefault(running, []).append(attempt)
-            self._held_keys.add(request.key)
         elif body is not None:
             del self._attempts[request.key]
             self._calls.start(request, body)
@@ -342,16 +339,6 @@ class DaskExecutor:
             reason = f"{type(error).__name__}: {error}"
             self._lose(request.key, begun=attempt.has_begun, state=State.CRASHED.value, reason=reason)
 
-    def _running_upstream_of(self, request: AttemptRequest, *, is_call: bool) -> str | None:
-        """Return an upstream to wait for here: Dask knows the task of a call's result only when it has ended.
-
-        A call waits for other calls among them.
-        """
-        for key, _ in request.upstream.values():
-            if key in self._held_keys or (key in self._attempts if is_call else key in self._calls):
-                return key
-        return None
-
     def _holders_of(self, request: AttemptRequest) -> set[str]:
         """Return the workers that hold an input which did not come here."""
         kept = (self._kept.get(key) for key, _ in request.upstream.values())
@@ -369,8 +356,8 @@ class DaskExecutor:
         for key, names in request.upstream.values():
             if key in apart:
                 continue
-            kept, running = self._kept.get(key), self._attempts.get(key)
-            result: Future[Any] | PackedResult | None = running.future if running is not None else None
+            kept = self._kept.get(key)
+            result: Future[Any] | PackedResult | None = None
             if isinstance(kept, bytes):
                 result = PackedResult(kept)
             elif kept is not None:
@@ -473,7 +460,6 @@ class DaskExecutor:
         if attempt is None:
             return
         self._placement.end(event.key)
-        self._held_keys.discard(event.key)
         follower = attempt.follower
         if follower is not None and follower is not asyncio.current_task():
             follower.cancel()
@@ -481,10 +467,6 @@ class DaskExecutor:
 
     def _report_end(self, event: AttemptEnded | AttemptLost) -> None:
         self._report(event)
-        for held in self._held.pop(event.key, ()):
-            if self._attempts.get(held.request.key) is held:
-                self._held_keys.discard(held.request.key)
-                self._start(held)
         if not self._attempts and not self._calls:
             self._all_ended.set()
 

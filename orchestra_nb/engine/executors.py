@@ -41,10 +41,9 @@ class AttemptRequest:
     key
         Names this attempt for ever, in every process and on the cluster: a second start with it is refused.
     upstream
-        Upstream task run id to (its attempt key, the names needed of it; None for all).
-    after
-        Attempt keys that must have ended before this one starts; the driver starts an attempt only then, so this is
-        for executors that can use it to place work.
+        Upstream task run id to (its attempt key, the names needed of it; None for all). These attempts have completed;
+        but a call may name calls of the same shared part that are on their way: it begins when they have completed, and
+        is lost, not begun, when one of them ends otherwise.
     timeout_seconds
         From the start of user code to its end by force; None for no limit.
     priority

@@ -52,7 +52,6 @@ from orchestra_nb.model.machine_messages import (
     AttemptVanished,
     CancelAsked,
     Command,
-    ExecutorVanished,
     MachineEvent,
     RetryDue,
     StartAttempt,
@@ -165,6 +164,13 @@ class _Waiter:
         self.is_done = threading.Event()
 
 
+@dataclass(frozen=True, slots=True)
+class _Forget:
+    """A task that ended is of no use to the machine any more."""
+
+    task_run_id: str
+
+
 class _ChangeExecutor:
     pass
 
@@ -173,7 +179,7 @@ class _Close:
     pass
 
 
-_Item = Submission | MachineEvent | _Shown | _ChangeExecutor | _Close
+_Item = Submission | MachineEvent | _Shown | _Forget | _ChangeExecutor | _Close
 
 
 class FlowRunner:
@@ -350,7 +356,9 @@ class FlowRunner:
         self.release(task_run_id)
         with self._changed:
             self._unwanted.discard(task_run_id)
-            self._records.pop(task_run_id, None)
+            record = self._records.pop(task_run_id, None)
+            if record is not None and record.state is not State.COMPLETED:
+                self._queue.put(_Forget(task_run_id))
             self._outcomes.pop(task_run_id, None)
             self._ended.discard(task_run_id)
 
@@ -430,6 +438,8 @@ class FlowRunner:
                 self._decide(TaskSubmitted(plan, bool(waits_for) and self._may_start_ahead(item, waits_for)))
             case _Shown(executor, event):
                 self._take_report(executor, event)
+            case _Forget(task_run_id):
+                self._machine.forget(task_run_id)
             case _ChangeExecutor():
                 if self._executor is not None:
                     self._retired.append(self._executor)
@@ -497,14 +507,13 @@ class FlowRunner:
                         has_lost_cluster=event.has_lost_cluster,
                     )
                 )
-            case ClusterChanged(status=status, detail=detail):
+            case ClusterChanged(status=status):
                 if executor is not self._executor:
                     return  # one that gets no new tasks: where they run has not changed
                 self._is_connecting = status == "starting"
                 if status == "lost":
                     # the executor stays: what is run again was handed to it already, and it connects anew by itself
                     self._lose_values(executor)
-                    self._decide(ExecutorVanished(detail or "lost the cluster"))
                 self._listener.cluster_changed(event)
 
     def _give_back(self, task_run_id: str | None) -> None:
@@ -653,24 +662,28 @@ class FlowRunner:
             self._decide(AttemptVanished(key, False, State.CRASHED, reason, is_final=True))
             return
         self._keys[key] = task_run_id
-        executor.start(
-            AttemptRequest(
-                key=key,
-                run_id=submission.plan.run_id,
-                task_run_id=task_run_id,
-                name=submission.plan.name,
-                attempt=command.attempt,
-                body=body,
-                upstream={
-                    upstream: (ahead_of.get(upstream) or self._values[upstream][0], names)
-                    for upstream, names in needs.items()
-                },
-                timeout_seconds=submission.timeout_seconds,
-                priority=submission.priority,
-                resources=submission.resources,
-                workers=submission.workers,
-            )
+        request = AttemptRequest(
+            key=key,
+            run_id=submission.plan.run_id,
+            task_run_id=task_run_id,
+            name=submission.plan.name,
+            attempt=command.attempt,
+            body=body,
+            upstream={
+                upstream: (ahead_of.get(upstream) or self._values[upstream][0], names)
+                for upstream, names in needs.items()
+            },
+            timeout_seconds=submission.timeout_seconds,
+            priority=submission.priority,
+            resources=submission.resources,
+            workers=submission.workers,
         )
+        try:
+            executor.start(request)
+        except Exception as error:  # such as a body that cannot be pickled
+            self._keys.pop(key, None)
+            reason = f"{type(error).__name__}: {error}"
+            self._decide(AttemptVanished(key, False, State.CRASHED, reason, is_final=True))
 
     def _open_executor(self) -> Executor:
         if self._executor is None:

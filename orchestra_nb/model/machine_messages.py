@@ -102,16 +102,7 @@ class CancelAsked:
     actor: str = "user"
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutorVanished:
-    """The cluster is gone: what has not begun cannot begin on it."""
-
-    reason: str
-
-
-MachineEvent = (
-    TaskSubmitted | AttemptSeenRunning | AttemptFinished | AttemptVanished | RetryDue | CancelAsked | ExecutorVanished
-)
+MachineEvent = TaskSubmitted | AttemptSeenRunning | AttemptFinished | AttemptVanished | RetryDue | CancelAsked
 
 
 # --- what to do

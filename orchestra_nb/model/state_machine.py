@@ -21,7 +21,6 @@ from orchestra_nb.model.machine_messages import (
     AttemptVanished,
     CancelAsked,
     Command,
-    ExecutorVanished,
     MachineEvent,
     RetryDue,
     StartAttempt,
@@ -93,10 +92,6 @@ class StateMachine:
                     self._start(task, commands)
             case CancelAsked():
                 self._cancel(event, now, commands)
-            case ExecutorVanished(reason):
-                for task in list(self._tasks.values()):
-                    if not task.state.is_terminal and task.key is None:
-                        self._end(task, State.CRASHED, reason, now, commands)
         # in a loop, since a chain of tasks may be longer than Python's stack
         while self._ended or self._started:
             if self._ended:

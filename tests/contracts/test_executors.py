@@ -123,19 +123,6 @@ def test_a_downstream_attempt_gets_only_the_groups_that_it_needs(probe: Executor
     assert value_of(probe.executor.fetch(third, ["value"])) == "small"
 
 
-@needs_processes
-def test_an_attempt_may_start_before_its_upstream_has_ended(probe: ExecutorProbe, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    first = probe.start(Body(bodies.wait_for, (gate,)))
-    probe.wait_until_begun(first)
-    second = probe.start(Body(lambda value: value), upstream={"first": (first, None)})
-
-    gate.touch()
-
-    probe.end_of(second)
-    assert value_of(probe.executor.fetch(second, ["value"])) == "opened"
-
-
 def test_fetch_returns_the_groups_of_the_names_and_none_for_the_others(probe: ExecutorProbe) -> None:
     key = probe.start(TwoValues(3_000_000))
     ended = probe.end_of(key)
@@ -327,9 +314,7 @@ def test_an_attempt_stopped_before_it_begins_never_runs(probe: ExecutorProbe, tm
     gate, count = tmp_path / "gate", tmp_path / "count"
     busy = [probe.start(Body(bodies.wait_for, (gate,))) for _ in range(2)]
     probe.wait_until_begun(busy[0])
-    waiting = [probe.start(Body(bodies.add, (), count)) for _ in range(3)]
-    upstream = {"busy": (busy[0], None)}
-    waiting.append(probe.start(Body(lambda value: value, (), count), upstream=upstream))
+    waiting = [probe.start(Body(bodies.add, (), count)) for _ in range(4)]
 
     probe.executor.stop(waiting[3], "CANCELLED", 1)
 

@@ -36,11 +36,12 @@ def test_what_ran_on_a_lost_scheduler_crashes_and_a_late_result_of_it_is_refused
     def lost() -> list[object]:
         futures = [hold.submit(0), *hold.map(range(1, 4))]
         waiting = after.submit(futures)
+        going_on = after.submit(futures[2:])
         eventually(lambda: True if {future.state.name for future in futures[:2]} == {"Running"} else None)
         wait_for(tmp_path / "begun-0")
         wait_for(tmp_path / "begun-1")
         os.kill(cluster.pid, signal.SIGKILL)
-        return [future.result(raise_on_failure=False) for future in [*futures, waiting]]
+        return [future.result(raise_on_failure=False) for future in [*futures, going_on, waiting]]
 
     @task
     def warm_up() -> None:
@@ -62,7 +63,7 @@ def test_what_ran_on_a_lost_scheduler_crashes_and_a_late_result_of_it_is_refused
         assert records[name].message.startswith(f"lost the Dask scheduler (attempt 1 of {name} on worker-")
     assert records["after-0"].state is State.UPSTREAM_FAILED
     # what had not begun is no attempt: it is run on the cluster that takes the other's place
-    assert results[2:-1] == [2, 3]
+    assert results[2:-1] == [2, 3, 5]
     late = TaskRunStateChanged(
         run_id=records["hold-0"].run_id,
         task_run_id=records["hold-0"].task_run_id,

@@ -16,7 +16,6 @@ from orchestra_nb.model.machine_messages import (
     AttemptVanished,
     CancelAsked,
     Command,
-    ExecutorVanished,
     MachineEvent,
     RetryDue,
     StartAttempt,
@@ -327,15 +326,6 @@ def test_cancelled_retry_does_not_come_back() -> None:
     assert machine.state_of("load") is State.CANCELLED
 
 
-def test_lost_cluster_ends_what_could_only_begin_on_it() -> None:
-    machine = StateMachine()
-    play(machine, TaskSubmitted(plan("load")), TaskSubmitted(plan("clean", "load")))
-
-    commands = play(machine, ExecutorVanished("lost the Dask scheduler"))
-
-    assert brief(commands) == [("clean", "CRASHED", "lost the Dask scheduler")]
-
-
 @pytest.mark.parametrize("late", [AttemptFinished("load:1", outcome()), AttemptSeenRunning("load:1", "w", NOW)])
 def test_what_comes_after_the_end_changes_nothing(late: MachineEvent) -> None:
     machine = StateMachine()
@@ -351,7 +341,7 @@ NAMES = tuple(UPSTREAMS)
 @st.composite
 def stories(draw: st.DrawFn) -> list[tuple[str, str, int]]:
     """Random events: what happens, to which task, with which number."""
-    kinds = ("begin", "complete", "fail", "die", "exit", "vanish", "time out", "due", "cancel", "cancel all", "cluster")
+    kinds = ("begin", "complete", "fail", "die", "exit", "vanish", "time out", "due", "cancel", "cancel all")
     return draw(st.lists(st.tuples(st.sampled_from(kinds), st.sampled_from(NAMES), st.integers(0, 3)), max_size=60))
 
 
@@ -387,7 +377,6 @@ def test_any_story_keeps_the_invariants(
             "due": waits[number % len(waits)] if waits else RetryDue(name, number),
             "cancel": CancelAsked([name], "enough"),
             "cancel all": CancelAsked(None, "enough"),
-            "cluster": ExecutorVanished("gone"),
         }[kind]
         new = machine.handle(event, NOW + timedelta(seconds=len(commands)))
         keys.update({command.task_run_id: command.key for command in new if isinstance(command, StartAttempt)})
