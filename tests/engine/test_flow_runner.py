@@ -46,6 +46,7 @@ class PlayedExecutor:
         self.stopped: list[str] = []
         self.released: list[str] = []
         self.is_closed = False
+        self.refusal: Exception | None = None
         self.asked = threading.Condition()
         self.report: Callable[[ExecutorEvent], None] = lambda event: None
 
@@ -53,6 +54,8 @@ class PlayedExecutor:
         self.report = report
 
     def start(self, request: AttemptRequest) -> None:
+        if self.refusal is not None:
+            raise self.refusal
         with self.asked:
             self.started.append(request)
             self.asked.notify_all()
@@ -147,6 +150,21 @@ def stage() -> Stage:
 
 def done(state: State = State.COMPLETED) -> Outcome:
     return Outcome(state=state, started_at=NOW, ended_at=NOW, worker="worker-1")
+
+
+def test_what_the_executor_refuses_ends_its_task(stage: Stage) -> None:
+    stage.submit("warm")
+    executor = wait_for_executor(stage)
+    executor.wait_for_start()
+    executor.refusal = TypeError("cannot pickle a lock")
+
+    stage.submit("load")
+
+    assert stage.runner.wait(["load"], 10)
+    record = stage.runner.task("load")
+    assert record.state is State.CRASHED
+    assert record.message == "could not be started: TypeError: cannot pickle a lock"
+    stage.runner.close()
 
 
 def test_outcome_completes_the_task_and_its_values_can_be_fetched(stage: Stage) -> None:

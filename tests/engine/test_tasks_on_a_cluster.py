@@ -20,6 +20,7 @@ from orchestra_nb.model import states as model
 from orchestra_nb.task_runners import ThreadPoolTaskRunner
 from tests.engine.attempt_bodies import wait_for
 from tests.engine.conftest import FlowWorld
+from tests.faults.flow_script import eventually
 from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.usefixtures("cluster_world")
@@ -332,3 +333,73 @@ def test_a_cancelled_flow_stops_its_tasks_there(cluster_world: FlowWorld, tmp_pa
 
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+def test_a_chain_goes_on_after_a_retry_in_its_middle(cluster_world: FlowWorld, tmp_path: Path) -> None:
+    marker = tmp_path / "failed"
+
+    @task(retries=1)
+    def follow(before: list[int], number: int) -> list[int]:
+        if number == 5 and not marker.exists():
+            marker.touch()
+            raise ValueError("once")
+        return [*before, number]
+
+    @flow
+    def chained() -> list[int]:
+        future = follow.submit([], 0)
+        for number in range(1, 30):
+            future = follow.submit(future, number)
+        return future.result()
+
+    assert chained() == list(range(30))
+    attempts = {record.name: record.attempt for record in cluster_world.tasks("chained")}
+    assert attempts == {f"follow-{number}": 2 if number == 5 else 1 for number in range(30)}
+
+
+def test_a_chain_ends_where_a_call_of_it_fails(cluster_world: FlowWorld) -> None:
+    @task
+    def follow(before: int, number: int) -> int:
+        return before + 1 // (5 - number)
+
+    @flow
+    def broken() -> None:
+        future = follow.submit(0, 0)
+        for number in range(1, 10):
+            future = follow.submit(future, number)
+        future.result()
+
+    with pytest.raises(UpstreamFailed):
+        broken()
+    states = {record.name: record.state for record in cluster_world.tasks("broken")}
+    assert states == {
+        f"follow-{number}": model.State.COMPLETED
+        if number < 5
+        else model.State.FAILED
+        if number == 5
+        else model.State.UPSTREAM_FAILED
+        for number in range(10)
+    }
+
+
+def test_a_chain_that_is_cancelled_stops(cluster_world: FlowWorld, tmp_path: Path) -> None:
+    @task
+    def follow(before: int, number: int) -> int:
+        if number == 3:
+            wait_for(tmp_path / "never")
+        return number
+
+    @flow
+    def cancelled() -> list[State[int]]:
+        futures = [follow.submit(0, 0)]
+        for number in range(1, 10):
+            futures.append(follow.submit(futures[-1], number))
+        eventually(lambda: True if futures[3].state.is_running() else None)
+        futures[3].cancel()
+        return [future.state for future in futures if future.wait() is None]
+
+    cancelled(return_state=True)
+
+    states = [record.state for record in cluster_world.tasks("cancelled")]
+    assert states[:4] == [model.State.COMPLETED] * 3 + [model.State.CANCELLED]
+    assert set(states[4:]) == {model.State.UPSTREAM_FAILED}
