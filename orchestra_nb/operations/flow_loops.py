@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
 from orchestra_nb.engine.executors import ClusterChanged
@@ -199,8 +199,8 @@ class ConsoleListener:
 
 def say(line: str, level: int) -> None:
     """Write a line to standard error, as a log line looks."""
-    now = datetime.now().astimezone()
-    _write(real_stream("stderr"), f"{now:%H:%M:%S} | {logging.getLevelName(level):<7} | {line}\n")
+    now = time.strftime("%H:%M:%S")
+    _write(real_stream("stderr"), f"{now} | {logging.getLevelName(level):<7} | {line}\n")
 
 
 def _write(stream: TextIO | None, text: str) -> None:

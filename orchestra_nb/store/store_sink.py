@@ -103,7 +103,9 @@ class StoreSink:
                 return
             self._pending.append(event)
             self._accepted += 1
-            self._changed.notify_all()
+            # the thread waits for the first one; while it gathers more, each would only wake it for nothing
+            if len(self._pending) == 1 or len(self._pending) >= MAX_BATCH:
+                self._changed.notify_all()
 
     def flush(self, timeout_seconds: float) -> bool:
         """Wait until all that was emitted before is committed; False when the time was not enough, or it was lost."""
