@@ -36,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Worker processes of the local cluster; 0 means one for each core.
     cluster_idle_seconds
         How long the local cluster lives without a client.
+    cluster_fork
+        Whether workers of the local cluster are forked from a process that has imported Dask, where that is possible.
     task_runner
         Where flows that name no task runner run submitted tasks: ``"dask"`` or ``"threads"``.
     heartbeat_seconds, lease_seconds, sweep_seconds
@@ -48,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str = "local"
     cluster_workers: int = 0
     cluster_idle_seconds: float = 600.0
+    cluster_fork: bool = True
     task_runner: str = "dask"
     heartbeat_seconds: float = 5.0
     lease_seconds: float = 15.0

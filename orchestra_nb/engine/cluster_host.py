@@ -1,8 +1,9 @@
 """The process of the local cluster: a Dask scheduler, and a sentinel with one worker for each core.
 
-Started by :func:`orchestra_nb.engine.local_cluster.ensure_local_cluster`. The workers are started first, so that they
-import Dask while the scheduler does. A worker that dies is replaced at once. It ends when it has had no client and no
-work for its idle time, or by SIGTERM, and leaves nothing behind. It listens on loopback only and has no dashboard.
+Started by :func:`orchestra_nb.engine.local_cluster.ensure_local_cluster`. On Linux its workers are forked by a zygote,
+which has imported Dask with the host; else they are started first, and import it while the scheduler does. A worker
+that dies is replaced at once. It ends when it has had no client and no work for its idle time, or by SIGTERM, and
+leaves nothing behind. It listens on loopback only and has no dashboard.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from orchestra_nb.version import __version__
 
 if TYPE_CHECKING:
     from distributed import Scheduler
+
+    from orchestra_nb.engine.worker_zygote import WorkerZygote
 
 _LOG_BYTES = 1_000_000
 _END_GRACE_SECONDS = 1.0
@@ -61,11 +64,14 @@ _log = logging.getLogger("orchestra_nb.cluster")
 class ClusterHost:
     """Runs the cluster until it is idle or told to end."""
 
-    def __init__(self, record_path: Path, log_path: Path, workers: int, idle_seconds: float) -> None:
+    def __init__(
+        self, record_path: Path, log_path: Path, workers: int, idle_seconds: float, zygote: WorkerZygote | None
+    ) -> None:
         self._record_path = record_path
         self._log_path = log_path
         self._idle_seconds = idle_seconds
         self._count = workers
+        self._zygote = zygote
         self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
         self._workers: dict[str, GuardedWorker] = {}
         self._keepers: set[asyncio.Task[None]] = set()
@@ -120,7 +126,9 @@ class ClusterHost:
     def _keep_worker(self) -> None:
         self._serial += 1
         name = f"worker-{self._serial}"
-        worker = GuardedWorker(name, self._folder, _log, lambda runs: self._plugin.call_runs(name, runs))
+        worker = GuardedWorker(
+            name, self._folder, _log, lambda runs: self._plugin.call_runs(name, runs), zygote=self._zygote
+        )
         self._workers[worker.name] = worker
         task = asyncio.ensure_future(self._keep(worker))
         self._keepers.add(task)
@@ -202,6 +210,8 @@ class ClusterHost:
             self._order.cancel()
         if self._keepers:
             await asyncio.wait(self._keepers)
+        if self._zygote is not None:
+            self._zygote.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -213,18 +223,24 @@ def main() -> None:
     for option in ("--workers", "--lock", "--ready"):
         parser.add_argument(option, type=int, required=True)
     parser.add_argument("--idle-seconds", type=float, required=True)
+    parser.add_argument("--fork", action="store_true")
     options = parser.parse_args()
     if os.fork():  # one thread so far; the host is to be nobody's child
         os._exit(0)
     for descriptor in (options.lock, options.ready):
         os.set_inheritable(descriptor, False)
     os.write(options.ready, f"{os.getpid()}\n".encode())
+    zygote: WorkerZygote | None = None
+    if options.fork:
+        from orchestra_nb.engine.worker_zygote import WorkerZygote as Zygote
+
+        zygote = Zygote.fork(foreign=[options.lock, options.ready])
     handler = logging.handlers.RotatingFileHandler(options.log, maxBytes=_LOG_BYTES, backupCount=1)
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
     async def run() -> None:
-        host = ClusterHost(options.record, options.log, options.workers, options.idle_seconds)
+        host = ClusterHost(options.record, options.log, options.workers, options.idle_seconds, zygote)
         await host.run(options.ready)
 
     asyncio.run(run())

@@ -33,7 +33,7 @@ from orchestra_nb.engine.clusters import THREAD_NAME, ClusterSpec
 from orchestra_nb.engine.event_batch import SEND_INTERVAL_SECONDS
 from orchestra_nb.engine.executors import AttemptRequest, AttemptResult
 from orchestra_nb.engine.local_certificates import security_of
-from orchestra_nb.engine.local_cluster import ensure_local_cluster
+from orchestra_nb.engine.local_cluster import ensure_local_cluster, local_cluster_status
 from orchestra_nb.engine.packed_results import pack_result
 from orchestra_nb.engine.scheduler_plugin import TOPIC, OrchestraSchedulerPlugin, Stop, StopCalls
 from orchestra_nb.engine.worker_plugin import OrchestraWorkerPlugin
@@ -51,6 +51,9 @@ _SCATTER_BYTES = 1_000_000
 _SHARED_BYTES = 100_000
 _MOST_SHARED = 64
 #: How often the workers are looked up, and up to how many of them we say which one gets an attempt.
+#: How long a worker of the local cluster may take from its start to its word to the scheduler, for one who asks for it.
+_COMING_SECONDS = 10.0
+_COMING_POLL_SECONDS = 0.05
 _LOOK_SECONDS = 1.0
 _MOST_PLACED = 64
 #: How often it is looked whether a worker that something is bound to still lives.
@@ -247,6 +250,8 @@ class DaskConnection:
             return None
         await self._client.wait_for_workers(1)
         for is_last in (False, True):
+            if is_last:
+                await self._wait_for_started_workers()
             await self._look(is_forced=is_last)
             known = [worker for worker in self._workers.values() if worker.is_named_in(request.workers)]
             if any(worker.offers(request.resources) for worker in known):
@@ -262,6 +267,18 @@ class DaskConnection:
             "Take `resources` off the task, or choose a cluster whose workers were started with it "
             "(`dask worker ADDRESS --resources ...`): `%orchestra cluster ADDRESS`, or the setting ORCHESTRA_CLUSTER."
         )
+
+    async def _wait_for_started_workers(self) -> None:
+        """Wait for those that the local cluster has started and that the scheduler has not heard of."""
+        deadline = time.monotonic() + _COMING_SECONDS
+        while time.monotonic() < deadline:
+            record = await asyncio.to_thread(local_cluster_status)
+            if record is None or record.address != self._client.scheduler.address:
+                return
+            await self._look(is_forced=True)
+            if all(worker.name in self._workers for worker in record.workers):
+                return
+            await asyncio.sleep(_COMING_POLL_SECONDS)
 
     def _place_for(self, request: AttemptRequest, worker: str | None) -> dict[str, object]:
         """Return what Dask is told of where and when to run something."""

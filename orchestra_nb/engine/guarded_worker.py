@@ -11,8 +11,12 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestra_nb.engine.sentinel import describe_exit, guard_command
+
+if TYPE_CHECKING:
+    from orchestra_nb.engine.worker_zygote import ForkedSentinel, WorkerZygote
 
 _GRACE_SECONDS = 2.0
 _LOG_CHUNK_BYTES = 4096
@@ -38,12 +42,20 @@ class GuardedWorker:
     ----------
     on_runs
         Called with the chunk, the number and the begin of a short attempt that turns out to run for a while.
+    zygote
+        What forks the worker; None to start it from nothing.
     """
 
     def __init__(
-        self, name: str, folder: Path, log: logging.Logger, on_runs: Callable[[Mapping[str, object]], None]
+        self,
+        name: str,
+        folder: Path,
+        log: logging.Logger,
+        on_runs: Callable[[Mapping[str, object]], None],
+        zygote: WorkerZygote | None = None,
     ) -> None:
         self._on_runs = on_runs
+        self._zygote = zygote
         self.name = name
         self.pid = 0
         #: of a process that exited by itself
@@ -57,24 +69,14 @@ class GuardedWorker:
         #: for what the worker spills
         self.folder = folder / name
         self._log = log
-        self._process: Process | None = None
+        self._process: Process | ForkedSentinel | None = None
         self._gone: asyncio.Task[None] | None = None
 
     async def run(self, order: asyncio.Future[WorkerOrder], on_started: Callable[[], None]) -> str:
         """Start it, give it the order as soon as that is known, and return how it ended, in people's words."""
         self.folder.mkdir(mode=0o700)
         orders_read, orders_write = os.pipe()
-        command = [sys.executable, "-P", "-m", "orchestra_nb.engine.worker_process", str(orders_read)]
-        process = self._process = await asyncio.create_subprocess_exec(
-            *guard_command(command, grace_seconds=_GRACE_SECONDS, pass_fds=[orders_read]),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            cwd=self.folder,
-            pass_fds=[orders_read],
-            start_new_session=True,
-            limit=_REPORT_BYTES,
-        )
+        process = self._process = await self._start(orders_read)
         os.close(orders_read)
         self.started.set()
         copying = asyncio.ensure_future(self._copy_to_log(process))
@@ -100,6 +102,26 @@ class GuardedWorker:
         giving.cancel()
         self._gone = asyncio.ensure_future(self._finish(process, copying))
         return reason
+
+    async def _start(self, orders: int) -> Process | ForkedSentinel:
+        if self._zygote is not None:
+            try:
+                return await self._zygote.start(
+                    self.name, self.folder, orders, grace_seconds=_GRACE_SECONDS, limit=_REPORT_BYTES
+                )
+            except OSError as error:
+                self._log.warning("workers cannot be forked any more (%s); %s is started plainly", error, self.name)
+        command = [sys.executable, "-P", "-m", "orchestra_nb.engine.worker_process", str(orders)]
+        return await asyncio.create_subprocess_exec(
+            *guard_command(command, grace_seconds=_GRACE_SECONDS, pass_fds=[orders]),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            cwd=self.folder,
+            pass_fds=[orders],
+            start_new_session=True,
+            limit=_REPORT_BYTES,
+        )
 
     def order(self, order: Mapping[str, object]) -> None:
         """Send an order to the sentinel; nothing if it has ended."""
@@ -128,12 +150,12 @@ class GuardedWorker:
         finally:
             os.close(descriptor)
 
-    async def _copy_to_log(self, process: Process) -> None:
+    async def _copy_to_log(self, process: Process | ForkedSentinel) -> None:
         assert process.stderr is not None
         while chunk := await process.stderr.read(_LOG_CHUNK_BYTES):
             self._log.info("%s says: %s", self.name, chunk.decode(errors="replace").rstrip())
 
-    async def _finish(self, process: Process, copying: asyncio.Task[None]) -> None:
+    async def _finish(self, process: Process | ForkedSentinel, copying: asyncio.Task[None]) -> None:
         await process.wait()
         await copying
         if process.stdin is not None:

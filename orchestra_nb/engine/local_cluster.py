@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from orchestra_nb.errors import ClusterUnavailable
-from orchestra_nb.settings import runtime_folder
+from orchestra_nb.settings import load_settings, runtime_folder
 from orchestra_nb.version import __version__
 
 #: How the names of the temporary folders of local clusters begin.
@@ -165,7 +165,7 @@ def write_record(path: Path, record: LocalCluster) -> None:
 def _environment_digest() -> str:
     """Return a name for this Python environment: another one must not get this one's workers."""
     versions = [importlib.metadata.version(name) for name in ("dask", "distributed", "cloudpickle", "msgspec")]
-    facts = [sys.prefix, sys.version, __version__, *versions]
+    facts = [sys.prefix, sys.version, os.path.dirname(__file__), __version__, *versions]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
 
 
@@ -222,6 +222,7 @@ def _start(paths: ClusterPaths, lock: int, workers: int, idle_seconds: float) ->
         *("--record", str(paths.record), "--log", str(paths.log), "--lock-file", str(paths.lock)),
         *("--workers", str(workers), "--idle-seconds", str(idle_seconds)),
         *("--lock", str(lock), "--ready", str(ready_write)),
+        *(["--fork"] if sys.platform == "linux" and load_settings().cluster_fork else []),
     ]
     with open(paths.log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
         launcher = subprocess.Popen(

@@ -3,7 +3,8 @@
 It is the command's parent, so it learns the exit code or the signal from ``waitpid``; it is the child-subreaper of
 all that the command starts, so nothing outlives it (children with a session of their own and double forks included);
 and since it has an interpreter of its own, a deadline holds also while the command holds its GIL. It is started as a
-script with ``python -I -S`` and uses the standard library only: it is up in 20 ms.
+script with ``python -I -S`` and uses the standard library only: it is up in 20 ms. Where a process may be forked that
+has imported much, :func:`fork_guarded` stands for the command.
 
 Protocol
 --------
@@ -303,8 +304,14 @@ class Sentinel:
         self._timed_out: list[str] = []
         self._stopped: dict[str, str] = {}
 
-    def run(self, command: Sequence[str], pass_fds: Iterable[int]) -> None:
-        """Start the command and return when nothing of it is left."""
+    def run(self, start: Callable[[int], int]) -> None:
+        """Start the command and return when nothing of it is left.
+
+        Parameters
+        ----------
+        start
+            Starts it and returns its process id; gets the descriptor to which the command writes its records.
+        """
         wake_up, wake_up_write = os.pipe()
         for descriptor in (wake_up, wake_up_write):
             os.set_blocking(descriptor, False)
@@ -318,7 +325,7 @@ class Sentinel:
         records, records_write = os.pipe()
         _widen(records_write)
         self._records, self._orders = _Lines(records), _Lines(0)
-        self._pid = _start(command, records_write, pass_fds)
+        self._pid = start(records_write)
         _report({"started": {"pid": self._pid}})
         while self._status is None:
             # in a chunk records come thousands a second: they are taken now and then, which costs nobody a wake-up
@@ -443,9 +450,32 @@ def uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if _IS_LINUX else time.time()
 
 
-def _start(command: Sequence[str], records_write: int, pass_fds: Iterable[int]) -> int:
-    """Fork and exec: this process has one thread and no lock, so that is safe, and it allows PR_SET_PDEATHSIG."""
-    environ = {**os.environ, RECORDS_VARIABLE: str(records_write)}
+def exec_guarded(command: Sequence[str], records_write: int, pass_fds: Iterable[int]) -> int:
+    """Start a command as the child of this process, which has one thread and no lock; return its process id."""
+
+    def become(failure: int) -> None:
+        os.environ[RECORDS_VARIABLE] = str(records_write)
+        os.set_inheritable(records_write, True)
+        os.execvp(command[0], list(command))
+
+    return _fork(become, command[0], records_write, pass_fds)
+
+
+def fork_guarded(become: Callable[[int], None], records_write: int, pass_fds: Iterable[int]) -> int:
+    """Fork a child that goes on with a function, which gets ``records_write`` and ends the process."""
+
+    def go_on(failure: int) -> None:
+        os.close(failure)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # as Python has them
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        become(records_write)
+
+    return _fork(go_on, "worker", records_write, pass_fds)
+
+
+def _fork(become: Callable[[int], None], name: str, records_write: int, pass_fds: Iterable[int]) -> int:
+    """Fork rather than spawn: it allows PR_SET_PDEATHSIG. ``become`` closes the descriptor that it gets, or execs."""
     failure, failure_write = os.pipe()
     sentinel = os.getpid()
     pid = os.fork()
@@ -468,15 +498,14 @@ def _start(command: Sequence[str], records_write: int, pass_fds: Iterable[int]) 
                 signal.signal(number, signal.SIG_DFL)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(2, 1)
-            os.set_inheritable(records_write, True)
-            os.execvpe(command[0], list(command), environ)
+            become(failure_write)
         except BaseException as error:
-            os.write(failure_write, f"{command[0]}: {error}".encode())
+            os.write(failure_write, f"{name}: {error}".encode())
         finally:
             os._exit(127)
     for descriptor in (records_write, failure_write, *pass_fds):
         os.close(descriptor)
-    reason = os.read(failure, 4096)  # empty when exec closed the other end
+    reason = os.read(failure, 4096)  # empty when exec, or ``become``, closed the other end
     os.close(failure)
     if reason:
         os.waitpid(pid, 0)
@@ -612,7 +641,7 @@ def main(arguments: list[str]) -> None:
             sys.exit(f"sentinel: unknown option {option}")
     for descriptor in pass_fds:
         os.set_inheritable(descriptor, True)
-    Sentinel(grace_seconds).run(arguments, pass_fds)
+    Sentinel(grace_seconds).run(lambda records: exec_guarded(arguments, records, pass_fds))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The process of one worker of the local cluster: ``python -m orchestra_nb.engine.worker_process DESCRIPTOR``.
 
-A sentinel starts it. It imports what a worker needs while the scheduler still starts, then reads from the inherited
-descriptor one JSON object: ``{"address", "name", "folder", "memory_limit", "certificate", "key"}``. It ends with its
-sentinel, or when the scheduler lets it go.
+A sentinel starts it so, or a zygote forks it. It imports what a worker needs while the scheduler still starts, then
+reads from the inherited descriptor one JSON object: ``{"address", "name", "folder", "memory_limit", "certificate",
+"key"}``. It ends with its sentinel, or when the scheduler lets it go.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from orchestra_nb.engine.sentinel import RECORDS_VARIABLE
 
@@ -68,23 +68,27 @@ async def serve(orders: int, records: int | None) -> None:
     await worker.finished()
 
 
-def main() -> None:
-    """Run the process; what is still running in a thread at the end does not hold it up."""
-    records = os.environ.pop(RECORDS_VARIABLE, None)
-    if records is not None:
-        os.set_inheritable(int(records), False)
-    orders = int(sys.argv[1])
-    os.set_inheritable(orders, False)
-    sys.argv[1:] = []
+def be_worker(orders: int, records: int | None) -> NoReturn:
+    """Serve, then end the process: what is still running in a thread at the end does not hold it up."""
     exit_code = 0
     try:
-        asyncio.run(serve(orders, int(records) if records is not None else None))
+        for descriptor in (orders, *(() if records is None else (records,))):
+            os.set_inheritable(descriptor, False)
+        asyncio.run(serve(orders, records))
     except Exception as error:
         sys.stderr.write(f"worker ends: {error!r}\n")
         exit_code = 1
     finally:
         sys.stderr.flush()
         os._exit(exit_code)
+
+
+def main() -> None:
+    """Read the command line."""
+    records = os.environ.pop(RECORDS_VARIABLE, None)
+    orders = int(sys.argv[1])
+    sys.argv[1:] = []
+    be_worker(orders, int(records) if records is not None else None)
 
 
 if __name__ == "__main__":

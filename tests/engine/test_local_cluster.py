@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from orchestra_nb.engine.dask_executor import DaskExecutor
+from orchestra_nb.engine.executors import AttemptEnded
 from orchestra_nb.engine.local_cluster import (
     ClusterPaths,
     LocalCluster,
@@ -29,6 +30,7 @@ from orchestra_nb.errors import ClusterUnavailable
 from tests.engine import attempt_bodies as bodies
 from tests.engine.attempt_bodies import Body, value_of
 from tests.engine.executor_probe import ExecutorProbe
+from tests.faults.flow_script import eventually
 from tests.patience import PATIENCE_SECONDS
 
 
@@ -121,7 +123,7 @@ def test_nothing_is_left_after_stop(own_runtime_folder: Path) -> None:
     assert stop_local_cluster()
 
     _, alive = psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
-    assert len(processes) == 5  # host, two sentinels, two workers
+    assert len(processes) == 6 - (sys.platform != "linux")  # host, zygote, two sentinels, two workers
     assert (alive, list(own_runtime_folder.iterdir()), Path(cluster.folder).exists()) == ([], [], False)
     assert local_cluster_status() is None
     assert not stop_local_cluster()
@@ -243,3 +245,71 @@ def test_the_command_shows_starts_and_stops_it(own_runtime_folder: Path) -> None
     assert "runs already, with 1 worker" in again.stderr
     assert stopped == {"stopped": True}
     assert "not running" in run_orchestra("status").stdout
+
+
+def zygote_of(cluster: LocalCluster) -> psutil.Process | None:
+    children = psutil.Process(cluster.pid).children()
+    return next((child for child in children if child.cmdline()[:1] == ["orchestra: starts workers"]), None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+def test_forked_workers_share_nothing_that_user_code_could_see(own_runtime_folder: Path) -> None:
+    def look() -> tuple[float, float, str, list[str]]:
+        import random
+
+        import numpy as np
+
+        main = sys.modules["__main__"]
+        return random.random(), float(np.random.random()), str(getattr(main, "__file__", "")), sys.argv[1:]
+
+    executor = DaskExecutor("local", workers=2, idle_seconds=30)
+    probe = ExecutorProbe(executor).open()
+    try:
+        workers = family(ensure_local_cluster(2, 30)) and [one.name for one in local_cluster_status().workers]  # type: ignore[union-attr]
+        keys = [probe.start(Body(look), workers=(worker,)) for worker in workers]
+        for key in keys:
+            probe.end_of(key)
+        first, second = (value_of(executor.fetch(key, ["value"])) for key in keys)
+    finally:
+        executor.close()
+
+    assert zygote_of(ensure_local_cluster(2, 30)) is not None
+    assert first[0] != second[0]  # type: ignore[index]
+    assert first[1] != second[1]  # type: ignore[index]
+    assert first[2:] == second[2:] == ("", [])  # type: ignore[index]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+def test_workers_are_started_plainly_when_the_zygote_has_died(own_runtime_folder: Path) -> None:
+    executor = DaskExecutor("local", workers=1, idle_seconds=30)
+    probe = ExecutorProbe(executor).open()
+    try:
+        assert isinstance(probe.run(Body(bodies.add, (1, 2))), AttemptEnded)
+        cluster = local_cluster_status()
+        assert cluster is not None
+        zygote = zygote_of(cluster)
+        assert zygote is not None
+        zygote.kill()
+        eventually(lambda: zygote.status() == psutil.STATUS_ZOMBIE or None)  # nobody has asked for its end
+        os.kill(cluster.workers[0].pid, signal.SIGKILL)
+
+        assert isinstance(probe.run(Body(bodies.add, (1, 2))), AttemptEnded)
+    finally:
+        executor.close()
+    assert "is started plainly" in Path(cluster.log_path).read_text()
+
+
+def test_workers_may_be_started_plainly(own_runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCHESTRA_CLUSTER_FORK", "false")
+    executor = DaskExecutor("local", workers=1, idle_seconds=30)
+    probe = ExecutorProbe(executor).open()
+    try:
+        assert isinstance(probe.run(Body(bodies.add, (1, 2))), AttemptEnded)
+        cluster = local_cluster_status()
+        assert cluster is not None
+        assert zygote_of(cluster) is None
+        everything = family(cluster)
+    finally:
+        executor.close()
+    stop_local_cluster()
+    assert psutil.wait_procs(everything, timeout=PATIENCE_SECONDS)[1] == []
