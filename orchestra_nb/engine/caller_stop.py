@@ -36,7 +36,7 @@ def stoppable(timeout_seconds: float | None) -> Iterator[StopSwitch]:
     before = signal.getsignal(_SIGNAL)
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        if switch.stopped_for is not None and switch.is_running:
+        if switch.take():
             raise StopTask
         if callable(before):
             before(number, frame)
