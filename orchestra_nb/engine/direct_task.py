@@ -139,7 +139,7 @@ class _Call:
     def context(self, attempt: int) -> TaskRunContext:
         """Return what the task's code may ask of itself."""
         return TaskRunContext(
-            task_name=self.owner.name,
+            task=self.owner.facts,
             task_run_id=self.record.task_run_id,
             name=self.record.name,
             flow=self.scope.flow,

@@ -32,7 +32,14 @@ from orchestra_nb.engine.returned_values import (
     pack_return,
     value_of,
 )
-from orchestra_nb.engine.run_context import FlowFacts, TaskRunContext, entered, flow_run_context, task_run_context
+from orchestra_nb.engine.run_context import (
+    FlowFacts,
+    TaskFacts,
+    TaskRunContext,
+    entered,
+    flow_run_context,
+    task_run_context,
+)
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of
 from orchestra_nb.engine.services import asking_through
@@ -82,12 +89,17 @@ class FunctionCallee:
     """
 
     function: Callable[..., Any]
-    task_name: str
+    task: TaskFacts
     flow: FlowFacts
     log_prints: bool = False
     retry_condition: RetryCondition | None = None
     is_packed: bool = True
     cache: TaskCache | None = None
+
+    @property
+    def task_name(self) -> str:
+        """The task's name."""
+        return self.task.name
 
     def run_call(
         self, arguments: bytes, upstream: Mapping[str, AttemptResult], context: AttemptContext
@@ -146,7 +158,7 @@ class FunctionCallee:
         context: AttemptContext,
     ) -> TaskRunContext:
         return TaskRunContext(
-            task_name=self.task_name,
+            task=self.task,
             task_run_id=details.task_run_id,
             name=details.name,
             flow=self.flow,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -108,6 +108,20 @@ class FlowRunContext:
             return number
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFacts:
+    """What code may ask of the task that it belongs to, also on a worker; has the names of a task's own attributes."""
+
+    name: str
+    fn: Callable[..., Any]
+    version: str | None = None
+
+    @property
+    def task_key(self) -> str:
+        """The module and the name of its function."""
+        return f"{getattr(self.fn, '__module__', '')}.{getattr(self.fn, '__qualname__', self.name)}"
+
+
 @dataclass(frozen=True, slots=True)
 class TaskRunContext:
     """One attempt of a task run, in the process that runs its code.
@@ -122,7 +136,7 @@ class TaskRunContext:
         Keys of the assets that it depends on, by its option ``asset_deps`` and by its arguments.
     """
 
-    task_name: str
+    task: TaskFacts
     task_run_id: str
     name: str
     flow: FlowFacts
@@ -137,6 +151,16 @@ class TaskRunContext:
     def get(cls) -> TaskRunContext | None:
         """Return the context of the task that this code belongs to; None outside of tasks."""
         return task_run_context.get()
+
+    @property
+    def task_name(self) -> str:
+        """The task's name."""
+        return self.task.name
+
+    @property
+    def start_time(self) -> datetime:
+        """When this attempt began, by the name that Prefect's contexts know it by."""
+        return self.started_at
 
     @property
     def task_run(self) -> TaskRun:

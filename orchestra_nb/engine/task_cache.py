@@ -76,7 +76,11 @@ class TaskCache:
         inputs = dict(run_context.parameters)
         flow = run_context.flow
         context = CacheContext(
-            task_source=lambda: self.task_source, run_id=flow.run_id, task=self.task_name, parameters=inputs
+            task_source=lambda: self.task_source,
+            run_id=flow.run_id,
+            task=run_context.task,
+            task_run=run_context.task_run,
+            parameters=inputs,
         )
         try:
             key = self.policy.compute_key(context, inputs, dict(flow.parameters))

@@ -26,7 +26,7 @@ from orchestra_nb.engine.flow_recording import current_recording
 from orchestra_nb.engine.function_call import FunctionCallee, LazyParameters
 from orchestra_nb.engine.function_pickling import import_place, pickle_function, place_of
 from orchestra_nb.engine.futures import FutureList, TaskFuture
-from orchestra_nb.engine.run_context import TaskRunContext, current_tags, entered, task_run_context
+from orchestra_nb.engine.run_context import TaskFacts, TaskRunContext, current_tags, entered, task_run_context
 from orchestra_nb.engine.run_names import make_run_name
 from orchestra_nb.engine.run_scope import RunScope, enter_scope
 from orchestra_nb.engine.run_states import Failed, State
@@ -144,7 +144,9 @@ class Task(Generic[Parameters, Result]):
             raise InvalidOption(f"{what}: name is {name!r}. Write a text.")
         self.description = description_of(self.fn, description)
         self.version = version
-        self.task_key = f"{getattr(self.fn, '__module__', '')}.{getattr(self.fn, '__qualname__', self.name)}"
+        #: what the code of its runs may ask of it
+        self.facts = TaskFacts(name=self.name, fn=self.fn, version=version)
+        self.task_key = self.facts.task_key
         self.tags = tags_of(what, tags)
         self.task_run_name = run_name_option(what, "task_run_name", task_run_name)
         self.retries = retries or 0
@@ -370,7 +372,7 @@ class Task(Generic[Parameters, Result]):
         task_runner = scope.task_runner
         callee = FunctionCallee(
             function=self.body,
-            task_name=self.name,
+            task=self.facts,
             flow=scope.flow if task_runner.is_in_process else scope.portable_flow,
             log_prints=scope.log_prints if self.log_prints is None else self.log_prints,
             retry_condition=self.retry_condition(),
@@ -399,7 +401,7 @@ class Task(Generic[Parameters, Result]):
         if self.task_run_name is None:
             return f"{self.name}-{number}"
         context = TaskRunContext(
-            task_name=self.name,
+            task=self.facts,
             task_run_id="",
             name="",
             flow=scope.flow,
