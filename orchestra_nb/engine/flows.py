@@ -192,7 +192,7 @@ class Flow(Generic[Parameters, Result]):
         show_graph(record_graph(self, args, kwargs))
 
     def with_options(self, **options: Any) -> Flow[Parameters, Result]:
-        """Return a flow of the same function with some options changed.
+        """Return a flow of the same function with some options changed; it keeps the hooks that are not given anew.
 
         Raises
         ------
@@ -203,7 +203,11 @@ class Flow(Generic[Parameters, Result]):
         if unknown:
             known = ", ".join(sorted(self._options))
             raise InvalidOption(f"@flow has no option {sorted(unknown)[0]!r}. The options are: {known}.")
-        return type(self)(self._wrapped, **{**self._options, **options})
+        other = type(self)(self._wrapped, **{**self._options, **options})
+        for option in ("on_running", "on_completion", "on_failure", "on_cancellation", "on_crashed"):
+            if options.get(option) is None:  # also those that were added by decorator
+                setattr(other, f"{option}_hooks", list(getattr(self, f"{option}_hooks")))
+        return other
 
     def on_running(self, hook: Callable[..., Any]) -> Callable[..., Any]:
         """Add a hook: a decorator."""

@@ -303,7 +303,7 @@ class Task(Generic[Parameters, Result]):
     # --- variants
 
     def with_options(self, **options: Any) -> Task[Parameters, Result]:
-        """Return a task of the same function with some options changed.
+        """Return a task of the same function with some options changed; it keeps the hooks that are not given anew.
 
         Raises
         ------
@@ -314,7 +314,11 @@ class Task(Generic[Parameters, Result]):
         if unknown:
             known = ", ".join(sorted(self._options))
             raise InvalidOption(f"@task has no option {sorted(unknown)[0]!r}. The options are: {known}.")
-        return type(self)(self._wrapped, **{**self._options, **options})
+        other = type(self)(self._wrapped, **{**self._options, **options})
+        for option in ("on_running", "on_completion", "on_failure", "on_commit", "on_rollback"):
+            if options.get(option) is None:  # also those that were added by decorator
+                setattr(other, f"{option}_hooks", list(getattr(self, f"{option}_hooks")))
+        return other
 
     def on_running(self, hook: Callable[..., Any]) -> Callable[..., Any]:
         """Add a hook: a decorator."""

@@ -118,6 +118,19 @@ def test_with_options_changes_some_and_keeps_the_others() -> None:
     assert changed.fn is made.fn
 
 
+@pytest.mark.parametrize("decorate", [task, flow], ids=["task", "flow"])
+def test_with_options_keeps_the_hooks_that_were_added_by_decorator(decorate: Any) -> None:
+    made = decorate(noted)
+    first = made.on_completion(lambda *_: None)
+
+    renamed, hooked = made.with_options(name="second"), made.with_options(on_completion=[print])
+    renamed.on_completion(print)
+
+    assert renamed.on_completion_hooks == [first, print]
+    assert hooked.on_completion_hooks == [print]
+    assert made.on_completion_hooks == [first]
+
+
 def test_with_options_refuses_an_option_that_there_is_not() -> None:
     for made in (task(noted), flow(noted)):
         assert isinstance(made, Task | Flow)
