@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,7 @@ class CacheSettings:
         result_storage: Any,
         result_serializer: Any,
         result_storage_key: str | None,
+        parameter_names: Iterable[str],
     ) -> CacheSettings:
         """Return the options, checked.
 
@@ -68,6 +69,10 @@ class CacheSettings:
             )
         if result_storage_key is not None and not isinstance(result_storage_key, str):
             raise InvalidOption(f"{what}: result_storage_key is {result_storage_key!r}. Write a text.")
+        if result_storage_key is not None:
+            from orchestra_nb.engine.storage_keys import check_storage_key
+
+            check_storage_key(what, result_storage_key, parameter_names)
         return cls(
             policy=policy,
             expires_after=_expiration(what, cache_expiration),

@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ from orchestra_nb.engine.cache_records import CacheRecords
 from orchestra_nb.engine.results import ResultStore
 from orchestra_nb.engine.run_context import TaskRunContext
 from orchestra_nb.engine.services import ask, ask_for
+from orchestra_nb.engine.storage_keys import fill_storage_key
 from orchestra_nb.errors import NobodyAnswers, OrchestraError, ResultNotFound, ResultNotTrusted, ValueNotHashable
 from orchestra_nb.model.cache_claims import Claimed, Found
 from orchestra_nb.model.questions import (
@@ -60,7 +61,7 @@ class TaskCache:
     expires_after
         None for never.
     storage_key
-        A template for the file's name, filled with ``parameters``; None for one named by the content.
+        A template for the file's name (:mod:`~orchestra_nb.engine.storage_keys`); None for one named by the content.
     """
 
     policy: CachePolicy
@@ -72,7 +73,13 @@ class TaskCache:
     storage_key: str | None = None
 
     def lookup(self, run_context: TaskRunContext) -> CacheEntry | None:
-        """Return the entry of a call; None when it is not to be kept, with a warning where that is not on purpose."""
+        """Return the entry of a call; None when it is not to be kept, with a warning where that is not on purpose.
+
+        Raises
+        ------
+        InvalidInput
+            The template for the file's name cannot be filled.
+        """
         inputs = dict(run_context.parameters)
         flow = run_context.flow
         context = CacheContext(
@@ -87,7 +94,11 @@ class TaskCache:
         except ValueNotHashable as error:
             warnings.warn(f"Task {self.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=2)
             return None
-        return CacheEntry(self, key, inputs) if key is not None else None
+        if key is None:
+            return None
+        # now, and not when the result is there: what cannot be kept is not computed
+        file = None if self.storage_key is None else fill_storage_key(self.storage_key, inputs)
+        return CacheEntry(self, key, file)
 
 
 @dataclass(slots=True)
@@ -96,7 +107,8 @@ class CacheEntry:
 
     cache: TaskCache
     key: str
-    inputs: Mapping[str, Any]
+    #: the file below the folder of results; None for one named by the content
+    file: str | None
     holder: str = field(default_factory=lambda: secrets.token_hex(8))
     is_claimed: bool = False
     reference: ResultReference | None = None
@@ -150,15 +162,12 @@ class CacheEntry:
         """
         now = datetime.now(UTC)
         cache = self.cache
-        storage_key = None
-        if cache.storage_key is not None:
-            storage_key = cache.storage_key.format(parameters=dict(self.inputs))
         self.reference = cache.store.write(
             value,
             name=cache.task_name,
             now=now,
             expires_at=now + cache.expires_after if cache.expires_after is not None else None,
-            storage_key=storage_key,
+            storage_key=self.file,
         )
         if (records := self._records()) is not None:
             records.put(self.key, self.reference, task_name=cache.task_name)

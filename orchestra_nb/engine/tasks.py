@@ -81,7 +81,7 @@ class Task(Generic[Parameters, Result]):
         to compute it anew all the same.
     persist_result, result_storage, result_serializer, result_storage_key
         Whether results are kept outside of the cluster (None: as the options of the cache ask), where, how they are
-        written, and a template for the name, such as ``"{parameters[region]}.json"``.
+        written, and a template for the name, such as ``"{flow_run.name}/{parameters[region]}.json"``.
     timeout_seconds
         Of one attempt.
     log_prints
@@ -156,6 +156,7 @@ class Task(Generic[Parameters, Result]):
         self.on_failure_hooks = list(hooks_of(what, "on_failure", on_failure))
         self.on_commit_hooks = list(hooks_of(what, "on_commit", on_commit))
         self.on_rollback_hooks = list(hooks_of(what, "on_rollback", on_rollback))
+        self.signature = inspect.signature(self.fn)
         if retry_condition_fn is not None and not callable(retry_condition_fn):
             raise InvalidOption(f"{what}: retry_condition_fn is {retry_condition_fn!r}, which cannot be called.")
         self.retry_condition_fn = retry_condition_fn
@@ -170,6 +171,7 @@ class Task(Generic[Parameters, Result]):
             result_storage=result_storage,
             result_serializer=result_serializer,
             result_storage_key=result_storage_key,
+            parameter_names=self.signature.parameters,
         )
         self.settings = TaskSettings(
             name=self.name,
@@ -185,7 +187,6 @@ class Task(Generic[Parameters, Result]):
         is_async_generator = inspect.isasyncgenfunction(self.fn)
         self.isasync = inspect.iscoroutinefunction(self.fn) or is_async_generator
         self.isgenerator = inspect.isgeneratorfunction(self.fn) or is_async_generator
-        self.signature = inspect.signature(self.fn)
         #: what is run: the function, with what a kind of task does beside it
         self.body: Callable[..., Any] = self.fn
         functools.update_wrapper(self, self.fn)

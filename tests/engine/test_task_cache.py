@@ -11,6 +11,8 @@ import pytest
 from orchestra_nb import flow, task
 from orchestra_nb.cache_policies import INPUTS
 from orchestra_nb.context import get_run_context
+from orchestra_nb.engine.task_settings import InvalidOption
+from orchestra_nb.errors import InvalidInput
 from tests.engine.conftest import FlowWorld
 
 
@@ -93,3 +95,50 @@ def test_the_context_of_a_task_run_has_its_task() -> None:
         return [look(), look.submit().result()]
 
     assert looking() == [("look", "7", look.fn, True)] * 2
+
+
+@pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
+def test_the_name_of_a_results_file_may_tell_of_the_run(world: FlowWorld, tmp_path: Path, is_submitted: bool) -> None:
+    template = "{flow_run.flow_name}/{task_run.name}-{parameters[x]}.json"
+
+    @task(persist_result=True, result_storage=tmp_path, result_serializer="json", result_storage_key=template)
+    def double(x: int) -> int:
+        return 2 * x
+
+    @flow
+    def keeping() -> int:
+        return double.submit(4).result() if is_submitted else double(4)
+
+    assert keeping() == 8
+    assert (tmp_path / "keeping" / "double-0-4.json").read_text() == "8"
+
+
+@pytest.mark.parametrize(
+    ("template", "field"),
+    [
+        ("{parameters[z]}", "{parameters[z]}"),
+        ("{flow_run.colour}", "{flow_run.colour}"),
+        ("{flow_run}", "{flow_run}"),
+        ("{x}", "{x}"),
+        ("{", "Single '{' encountered"),
+    ],
+)
+def test_a_name_for_the_file_that_nothing_fills_is_refused_where_the_task_is_made(template: str, field: str) -> None:
+    with pytest.raises(InvalidOption) as raised:
+
+        @task(result_storage_key=template)
+        def double(x: int) -> int:
+            return 2 * x
+
+    assert field in str(raised.value)
+
+
+def test_what_cannot_be_kept_under_its_name_is_not_computed(count: Path) -> None:
+    @task(persist_result=True, result_storage_key="{parameters[x].colour}")
+    def double(x: int) -> int:
+        count.touch()
+        return 2 * x
+
+    with pytest.raises(InvalidInput, match="cannot be filled"):
+        double(4)
+    assert not count.exists()
