@@ -12,7 +12,7 @@ import os
 import pickle
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ import msgspec
 from orchestra_nb.engine.annotations import allow_failure, quote
 from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.drivers import worker_driver
+from orchestra_nb.engine.held_keys import held_keys
 from orchestra_nb.engine.printed_lines import printing_to
 from orchestra_nb.engine.returned_values import (
     LiveOutcome,
@@ -95,6 +96,8 @@ class FunctionCallee:
     retry_condition: RetryCondition | None = None
     is_packed: bool = True
     cache: TaskCache | None = None
+    #: the keys that the calls around are computing, and their holders
+    held_keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def task_name(self) -> str:
@@ -180,6 +183,7 @@ class FunctionCallee:
             entered(flow_run_context, None),
             entered(task_run_context, run_context),
             entered(worker_driver(), driver),
+            entered(held_keys, self.held_keys),
         ):
             try:
                 with printing_to(context, self.log_prints):

@@ -21,8 +21,9 @@ from typing import Any
 
 from orchestra_nb.engine.cache_policies import CacheContext, CachePolicy
 from orchestra_nb.engine.cache_records import CacheRecords
+from orchestra_nb.engine.held_keys import held_keys
 from orchestra_nb.engine.results import ResultStore
-from orchestra_nb.engine.run_context import TaskRunContext
+from orchestra_nb.engine.run_context import TaskRunContext, entered
 from orchestra_nb.engine.services import ask, ask_for
 from orchestra_nb.engine.storage_keys import fill_storage_key
 from orchestra_nb.errors import NobodyAnswers, OrchestraError, ResultNotFound, ResultNotTrusted, ValueNotHashable
@@ -117,9 +118,11 @@ class CacheEntry:
         """Return (whether the result is there, the result); else the call is this one's to compute.
 
         Waits while somebody else computes it, but where the policy keeps its keys in files: there nobody is waited for.
+        A call around this one that computes the same key, as of a recursive task, is not waited for either.
         """
         if (records := self._records()) is not None:
             return self._find_in(records)
+        around = held_keys.get().get(self.key)
         pause = _SHORTEST_PAUSE_SECONDS
         while True:
             try:
@@ -127,7 +130,7 @@ class CacheEntry:
                     ClaimAnswer,
                     ClaimResult(
                         key=self.key,
-                        holder=self.holder,
+                        holder=around or self.holder,
                         lease_seconds=LEASE_SECONDS,
                         is_refreshed=self.cache.is_refreshed,
                     ),
@@ -138,7 +141,7 @@ class CacheEntry:
                 )
                 return False, None
             if isinstance(claim, Claimed):
-                self.is_claimed = True
+                self.is_claimed = around is None
                 return False, None
             if isinstance(claim, Found):
                 try:
@@ -204,10 +207,13 @@ class CacheEntry:
         renewer = threading.Thread(
             target=copy_context().run, args=(self._renew, done.wait), name="orchestra-cache-claim", daemon=True
         )
+        held = held_keys.get()
         if self.is_claimed:
             renewer.start()
+            held = {**held, self.key: self.holder}
         try:
-            yield
+            with entered(held_keys, held):
+                yield
         finally:
             done.set()
             if self.is_claimed:

@@ -26,6 +26,7 @@ from orchestra_nb.engine.flow_recording import current_recording
 from orchestra_nb.engine.function_call import FunctionCallee, LazyParameters
 from orchestra_nb.engine.function_pickling import import_place, pickle_function, place_of
 from orchestra_nb.engine.futures import FutureList, TaskFuture
+from orchestra_nb.engine.held_keys import held_keys
 from orchestra_nb.engine.run_context import TaskFacts, TaskRunContext, current_tags, entered, task_run_context
 from orchestra_nb.engine.run_names import make_run_name
 from orchestra_nb.engine.run_scope import RunScope, enter_scope
@@ -383,6 +384,7 @@ class Task(Generic[Parameters, Result]):
             retry_condition=self.retry_condition(),
             is_packed=not task_runner.is_in_process,
             cache=self.cache(scope),
+            held_keys=dict(held_keys.get()),
         )
         if task_runner.is_in_process:
             return CallFamily(callee, None)

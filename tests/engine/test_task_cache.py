@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import pytest
 
 from orchestra_nb import flow, task
-from orchestra_nb.cache_policies import INPUTS
+from orchestra_nb.cache_policies import INPUTS, TASK_SOURCE
 from orchestra_nb.context import get_run_context
 from orchestra_nb.engine.task_settings import InvalidOption
 from orchestra_nb.errors import InvalidInput
 from tests.engine.conftest import FlowWorld
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -142,3 +144,31 @@ def test_what_cannot_be_kept_under_its_name_is_not_computed(count: Path) -> None
     with pytest.raises(InvalidInput, match="cannot be filled"):
         double(4)
     assert not count.exists()
+
+
+@pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
+def test_a_task_that_calls_itself_under_one_key_does_not_wait_for_itself(tmp_path: Path, is_submitted: bool) -> None:
+    @task(cache_policy=TASK_SOURCE, result_storage=tmp_path)
+    def factorial(number: int) -> int:
+        if number <= 1:
+            return 1
+        return number * (factorial.submit(number - 1).result() if is_submitted else factorial(number - 1))
+
+    @flow(timeout_seconds=PATIENCE_SECONDS)
+    def once() -> int:
+        return factorial.submit(3).result() if is_submitted else factorial(3)
+
+    assert once() == 6
+    assert once() == 6
+
+
+def test_two_tasks_under_one_key_may_call_each_other() -> None:
+    @task(cache_key_fn=lambda context, arguments: "one key for both")
+    def inner() -> int:
+        return 2
+
+    @task(cache_key_fn=lambda context, arguments: "one key for both", timeout_seconds=PATIENCE_SECONDS)
+    async def outer() -> int:
+        return inner() + 1
+
+    assert asyncio.run(outer()) == 3
