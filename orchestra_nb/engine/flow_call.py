@@ -134,6 +134,12 @@ class _FlowCall:
         if (switch := self.switch) is not None:
             switch.stop(State.CANCELLED.value)
 
+    def stop_by(self, switch: StopSwitch) -> None:
+        """Let :meth:`cancel` stop the attempt that begins by this switch; at once, if it was called already."""
+        self.switch = switch
+        if self.direct.is_cancelled:
+            switch.stop(State.CANCELLED.value)
+
     def cancel_tasks(self, reason: str) -> None:
         """Stop the submitted tasks that have not ended."""
         open_tasks = list(self.context.open_tasks)
@@ -341,7 +347,7 @@ def _attempt(call: _FlowCall, attempt: int) -> AttemptResult:
         return call.end_of(value)
 
     with stoppable(call.owner.timeout_seconds) as switch:
-        call.switch = switch
+        call.stop_by(switch)
         try:
             with _entered(call):
                 state = switch.run(body)
@@ -364,7 +370,8 @@ async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, retur
             started_at = datetime.now(UTC)
             call.context.run_count = number
             limit = asyncio.timeout(owner.timeout_seconds)
-            switch = call.switch = _coroutine_switch()
+            switch = _coroutine_switch()
+            call.stop_by(switch)
             try:
                 with _entered(call):
                     async with limit:

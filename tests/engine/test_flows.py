@@ -21,7 +21,9 @@ from orchestra_nb import Flow, flow, runtime, task
 from orchestra_nb.engine.run_states import State
 from orchestra_nb.errors import InvalidParameters, TaskFailed, TaskTimedOut, TaskWasCancelled
 from orchestra_nb.model import states as model
+from orchestra_nb.model.runs import Run
 from orchestra_nb.states import Cancelled, Completed, Failed
+from orchestra_nb.store.run_store import CancelRequest
 from orchestra_nb.task_runners import ThreadPoolTaskRunner
 from tests.engine.attempt_bodies import wait_for
 from tests.engine.conftest import FlowWorld
@@ -403,6 +405,28 @@ def test_a_flow_that_somebody_cancels_ends_also_while_its_body_sleeps(
         "cancelled by somebody",
     )
     assert {end for _, end in world.ends("asleep")} == {model.State.CANCELLED}
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+def test_a_cancel_between_the_start_of_a_flow_and_its_body_is_followed(
+    world: FlowWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_async: bool
+) -> None:
+    def cancel(flow: object, run: Run, state: object) -> None:
+        world.driver.cancel_asked(CancelRequest(sequence=1, run_id=run.run_id, task_run_id=None, actor="somebody"))
+
+    @flow(name="early", on_running=[cancel])
+    def early() -> None:
+        wait_for(tmp_path / "never")
+
+    @flow(name="early", on_running=[cancel])
+    async def early_async() -> None:
+        await asyncio.sleep(PATIENCE_SECONDS)
+
+    monkeypatch.setattr(world.driver, "call_hook", lambda hook: hook())
+    with pytest.raises(TaskWasCancelled, match="cancelled by somebody"):
+        asyncio.run(early_async()) if is_async else early()
+
+    assert world.run("early").state is model.State.CANCELLED
 
 
 # --- subflows
