@@ -15,7 +15,7 @@ import msgspec
 
 from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure
 from orchestra_nb.engine.argument_trees import replace_leaves
-from orchestra_nb.engine.caller_stop import stoppable
+from orchestra_nb.engine.caller_stop import coroutine_switch, stoppable
 from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.function_call import (
     LazyParameters,
@@ -34,6 +34,7 @@ from orchestra_nb.engine.run_scope import RunScope, end_hooks, enter_scope
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of, state_of
 from orchestra_nb.engine.services import asking_as
+from orchestra_nb.engine.stop_switch import StopSwitch
 from orchestra_nb.engine.task_transactions import join_completed, task_transaction
 from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.errors import StopTask, TaskTimedOut, UpstreamFailed
@@ -110,6 +111,8 @@ class _Call:
     record: TaskRun
     asset_lineage: tuple[str, ...] = ()
     ended: _Ended = field(default_factory=_Ended)
+    #: stops the attempt that runs now
+    switch: StopSwitch | None = None
 
     def direct(self) -> DirectCall:
         """Return what decides for it."""
@@ -121,8 +124,25 @@ class _Call:
         )
         direct = DirectCall(plan, self.announce, CallerContext.worker)
         if self.scope.own_run is not None:
-            self.scope.driver.watch_run(self.scope.run_id, direct.cancel)
+            self.scope.driver.watch_run(self.scope.run_id, lambda reason: self._cancel(direct, reason))
         return direct
+
+    def _cancel(self, direct: DirectCall, reason: str) -> None:
+        direct.cancel(reason)
+        if (switch := self.switch) is not None:
+            switch.stop(State.CANCELLED.value)
+
+    @contextmanager
+    def stopped_by(self, switch: StopSwitch, direct: DirectCall) -> Iterator[None]:
+        """Let a cancel of its own run stop the attempt that runs inside; at once, if it came before."""
+        self.switch = switch
+        try:
+            if direct.is_cancelled:
+                switch.stop(State.CANCELLED.value)
+            yield
+        finally:
+            self.switch = None
+            switch.close()
 
     def has_completed(self) -> bool:
         """Tell whether it ended well."""
@@ -207,7 +227,8 @@ class _Call:
         """Return the result of an attempt that was stopped: itself, or what called it."""
         self.ended.error = None
         if stopped_for != State.TIMED_OUT.value:
-            self.ended.interrupt = error
+            if stopped_for is None:
+                self.ended.interrupt = error
             return AttemptResult(self._outcome(State.CANCELLED, context))
         message = f"ran longer than {self.owner.settings.timeout_seconds:g} s"
         self.ended.error = TaskTimedOut(f"Task {self.record.name} {message}")
@@ -289,15 +310,15 @@ def call_sync(
         if call.ended.state.is_terminal:
             return call.finish(return_state)
         direct = call.direct()
-        direct.run(lambda attempt: _attempt(call, attempt))
+        direct.run(lambda attempt: _attempt(call, direct, attempt))
         return call.finish(return_state, direct.interrupt)
 
 
-def _attempt(call: _Call, attempt: int) -> AttemptResult:
+def _attempt(call: _Call, direct: DirectCall, attempt: int) -> AttemptResult:
     context = call.context(attempt)
     with stoppable(call.owner.settings.timeout_seconds) as switch:
         try:
-            with entered(task_run_context, context), _own_words(call, context):
+            with entered(task_run_context, context), _own_words(call, context), call.stopped_by(switch, direct):
                 is_cached, value = switch.run(
                     lambda: cached_or_computed(
                         call.cache, context, lambda: read_generator(call.owner.body(*call.args, **call.kwargs))
@@ -319,8 +340,9 @@ async def call_async(
         async def attempt(number: int) -> AttemptResult:
             context = call.context(number)
             limit = asyncio.timeout(owner.settings.timeout_seconds)
+            switch = coroutine_switch()
             try:
-                with entered(task_run_context, context), _own_words(call, context):
+                with entered(task_run_context, context), _own_words(call, context), call.stopped_by(switch, direct):
                     async with limit:
                         is_cached, value = await _cached_or_awaited(call, context)
                 return call.succeed(value, context, is_cached)
@@ -329,7 +351,9 @@ async def call_async(
                     return call.stop(State.TIMED_OUT.value, error, context)
                 return call.fail(error, context)
             except (StopTask, KeyboardInterrupt, asyncio.CancelledError) as error:
-                return call.stop(None, error, context)
+                if switch.stopped_for is not None and (task := asyncio.current_task()) is not None:
+                    task.uncancel()
+                return call.stop(switch.stopped_for, error, context)
             except BaseException as error:
                 return call.fail(error, context)
 

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import os
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from orchestra_nb.engine.argument_trees import replace_leaves
-from orchestra_nb.engine.caller_stop import stoppable
+from orchestra_nb.engine.caller_stop import coroutine_switch, stoppable
 from orchestra_nb.engine.dead_flows import bury_flow
 from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.drivers import Driver, current_driver
@@ -370,10 +370,10 @@ async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, retur
             started_at = datetime.now(UTC)
             call.context.run_count = number
             limit = asyncio.timeout(owner.timeout_seconds)
-            switch = _coroutine_switch()
+            switch = coroutine_switch()
             call.stop_by(switch)
             try:
-                with _entered(call):
+                with _entered(call), closing(switch):
                     async with limit:
                         try:
                             value = await owner.fn(*bound.args, **bound.kwargs)
@@ -405,17 +405,6 @@ async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, retur
             return await asyncio.to_thread(call.finish, return_state)
         except BaseException as error:
             raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
-
-
-def _coroutine_switch() -> StopSwitch:
-    """Return a switch that ends the coroutine that runs now, whatever thread asks."""
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None
-
-    def interrupt(thread: int) -> None:
-        loop.call_soon_threadsafe(task.cancel)
-
-    return StopSwitch(interrupt, is_running=True)
 
 
 def call_generator(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) -> Generator[Any, Any, Any]:

@@ -68,6 +68,11 @@ class StopSwitch:
         self._is_raised = self._is_raised or is_due
         return is_due
 
+    def close(self) -> None:
+        """Let a later :meth:`stop` do nothing: the coroutine has ended."""
+        with _changing:
+            self._thread = None
+
     def run(self, function: Callable[[], _Result]) -> _Result:
         """Return what ``function`` returns.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
 
 import pytest
 
-from orchestra_nb.engine.caller_stop import stoppable
+from orchestra_nb.engine.caller_stop import coroutine_switch, stoppable
 from orchestra_nb.engine.stop_switch import StopSwitch
 from orchestra_nb.errors import StopTask
 
@@ -116,3 +117,14 @@ def _work() -> str:
     for _ in range(1000):
         pass
     return "worked"
+
+
+def test_a_stop_that_comes_when_its_coroutine_has_ended_does_not_end_the_one_around() -> None:
+    async def around() -> str:
+        switch = coroutine_switch()
+        switch.stop("CANCELLED")  # is followed when the loop has its turn
+        switch.close()
+        await asyncio.sleep(0)
+        return "went on"
+
+    assert asyncio.run(around()) == "went on"

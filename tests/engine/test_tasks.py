@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -476,6 +477,33 @@ def test_a_cancelled_task_says_so(world: FlowWorld, tmp_path: Path) -> None:
     cancelling()
 
     assert world.ends("cancelling") == [("endless-0", model.State.CANCELLED)]
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+def test_a_task_called_outside_of_flows_can_be_cancelled(world: FlowWorld, tmp_path: Path, is_async: bool) -> None:
+    @task(name="alone-asleep", retries=3)
+    def asleep() -> None:
+        (tmp_path / "begun").touch()
+        time.sleep(PATIENCE_SECONDS)
+
+    @task(name="alone-asleep", retries=3)
+    async def asleep_async() -> None:
+        (tmp_path / "begun").touch()
+        await asyncio.sleep(PATIENCE_SECONDS)
+
+    def cancel() -> None:
+        wait_for(tmp_path / "begun")
+        run = next(run for run in world.store.list_runs(limit=10) if run.flow_name == "alone-asleep")
+        assert world.store.request_cancel(run.run_id, None, "somebody", datetime.now(UTC))
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    with pytest.raises(TaskWasCancelled, match="cancelled by somebody"):
+        asyncio.run(asleep_async()) if is_async else asleep()
+    thread.join()
+
+    assert world.run("alone-asleep").state is model.State.CANCELLED
+    assert world.ends("alone-asleep") == [("alone-asleep-0", model.State.CANCELLED)]
 
 
 def test_methods_of_all_kinds_can_be_tasks() -> None:
