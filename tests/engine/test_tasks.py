@@ -383,15 +383,24 @@ def test_hooks_are_called_with_the_task_its_run_and_the_state(world: FlowWorld, 
     ]
 
 
-def test_a_hook_that_fails_does_not_harm_its_task(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [ValueError("in the hook"), SystemExit(1)], ids=["error", "exit"])
+def test_a_hook_that_fails_does_not_harm_its_task_or_later_hooks(
+    caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    called: list[str] = []
+
     def broken(task: object, run: object, state: object) -> None:
-        raise ValueError("in the hook")
+        raise error
+
+    def good(task: object, run: object, state: object) -> None:
+        called.append("later")
 
     @flow
     def hooked() -> int:
-        return add.with_options(on_completion=[broken])(1)
+        return add.with_options(on_completion=[broken, good])(1)
 
     assert hooked() == 1
+    assert called == ["later"]
     assert "A hook failed" in caplog.text
 
 
