@@ -404,6 +404,24 @@ def test_a_hook_that_fails_does_not_harm_its_task_or_later_hooks(
     assert "A hook failed" in caplog.text
 
 
+@pytest.mark.parametrize("error", [ValueError("in the hook"), SystemExit(1)], ids=["error", "exit"])
+def test_a_hook_that_fails_does_not_harm_a_task_inside_a_task(world: FlowWorld, error: BaseException) -> None:
+    def broken(task: object, run: object, state: object) -> None:
+        raise error
+
+    @task
+    def outer() -> int:
+        hooked = add.with_options(on_running=[broken], on_completion=[broken])
+        return hooked(1) + hooked.submit(2).result()
+
+    @flow
+    def nested() -> int:
+        return outer.submit().result()
+
+    assert nested() == 3
+    assert sum("A hook failed" in line for line in world.lines("nested")) >= 2
+
+
 @pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
 def test_a_generator_is_read_into_a_list_where_it_is_submitted_or_returned(is_submitted: bool) -> None:
     @task
