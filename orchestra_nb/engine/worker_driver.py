@@ -21,7 +21,7 @@ from orchestra_nb.errors import StopTask
 from orchestra_nb.model.attempts import AttemptContext
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.outcomes import Outcome
-from orchestra_nb.model.questions import Asker
+from orchestra_nb.model.questions import Asker, encode_inside
 from orchestra_nb.model.runs import LogLine, TaskRun
 
 
@@ -86,8 +86,8 @@ class _Services:
         self._context = context
 
     def answer_encoded(self, question: bytes, asker: Asker) -> bytes:
-        """Ask through the attempt."""
-        return self._context.ask(question, ANSWER_SECONDS)
+        """Ask through the attempt, as the inner task."""
+        return self._context.ask(encode_inside(question, asker), ANSWER_SECONDS)
 
     def attempt_ended(self, task_run_id: str) -> None:
         """Do nothing: what is held is held by the attempt around it."""

@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 
 from orchestra_nb import Task, allow_failure, flow, get_run_logger, quote, runtime, tags, task
+from orchestra_nb.artifacts import create_markdown_artifact
+from orchestra_nb.concurrency.sync import concurrency
 from orchestra_nb.engine.run_states import State
 from orchestra_nb.errors import TaskTimedOut, TaskWasCancelled, UpstreamFailed
 from orchestra_nb.model import states as model
 from orchestra_nb.states import Completed, Failed
+from orchestra_nb.store.artifact_store import ArtifactStore
 from tests.engine.attempt_bodies import wait_for
 from tests.engine.conftest import FlowWorld
 from tests.patience import PATIENCE_SECONDS
@@ -470,6 +473,28 @@ def test_tasks_inside_tasks_belong_to_the_flow(world: FlowWorld) -> None:
 
     assert nesting() == 8
     assert len(world.tasks("nesting")) == 10
+
+
+def test_what_tasks_inside_tasks_make_is_theirs(world: FlowWorld) -> None:
+    @task
+    def inner() -> str | None:
+        with concurrency("things"):
+            create_markdown_artifact("made", key="made-inside")
+        return runtime.task_run.id
+
+    @task
+    def outer() -> list[str | None]:
+        create_markdown_artifact("made", key="made-inside")
+        return [runtime.task_run.id, inner(), inner.submit().result()]
+
+    @flow
+    def making() -> list[str | None]:
+        return outer.submit().result()
+
+    makers = making()
+
+    made = ArtifactStore(world.store.database).versions("made-inside")
+    assert sorted(str(artifact.task_run_id) for artifact in made) == sorted(str(maker) for maker in makers)
 
 
 def test_a_task_outside_of_flows_is_a_run_of_its_own(world: FlowWorld) -> None:
