@@ -196,7 +196,7 @@ class _Call:
         if isinstance(value, RunState):
             if not value.is_completed():
                 ours = model_state_of(value)
-                end = ours if ours in (State.CANCELLED, State.TIMED_OUT) else State.FAILED
+                end = ours if ours in (State.CANCELLED, State.TIMED_OUT, State.CRASHED) else State.FAILED
                 return self.fail(value.exception(), context, end, value.message)
             self.ended.returned = value
             value = value.data

@@ -166,7 +166,7 @@ class _FlowCall:
             return AttemptResult(self._outcome(State.COMPLETED, started_at))
         ours = model_state_of(state)
         info = ErrorInfo(type=state.name, message=(state.message or "")[:2000])
-        end = ours if ours in (State.FAILED, State.CANCELLED, State.TIMED_OUT) else State.FAILED
+        end = ours if ours in (State.CANCELLED, State.TIMED_OUT, State.CRASHED) else State.FAILED
         return AttemptResult(self._outcome(end, started_at, error=info))
 
     def fail(self, error: BaseException, started_at: datetime, is_final: bool = False) -> AttemptResult:

@@ -199,7 +199,7 @@ class FunctionCallee:
     def _end_as_returned(self, state: RunState[Any], run_context: TaskRunContext) -> AttemptResult:
         """End as the state says that the function returned."""
         ours, error = model_state_of(state), state.exception()
-        end = ours if ours in (State.CANCELLED, State.TIMED_OUT) else State.FAILED
+        end = ours if ours in (State.CANCELLED, State.TIMED_OUT, State.CRASHED) else State.FAILED
         may_retry = may_repeat(self.retry_condition, error, run_context)
         return AttemptResult(self._bad_outcome(end, error, run_context, may_retry, state.message))
 

@@ -22,7 +22,7 @@ from orchestra_nb.engine.run_states import State
 from orchestra_nb.errors import InvalidParameters, TaskFailed, TaskTimedOut, TaskWasCancelled
 from orchestra_nb.model import states as model
 from orchestra_nb.model.runs import Run
-from orchestra_nb.states import Cancelled, Completed, Failed
+from orchestra_nb.states import Cancelled, Completed, Crashed, Failed
 from orchestra_nb.store.run_store import CancelRequest
 from orchestra_nb.task_runners import ThreadPoolTaskRunner
 from tests.engine.attempt_bodies import wait_for
@@ -187,8 +187,9 @@ def test_a_failed_task_that_is_not_returned_does_not_fail_the_flow(world: FlowWo
         (Completed(message="no work", name="Skipped"), model.State.COMPLETED),
         (Failed(message="on purpose"), model.State.FAILED),
         (Cancelled(message="on purpose"), model.State.CANCELLED),
+        (Crashed(message="on purpose"), model.State.CRASHED),
     ],
-    ids=["completed", "named", "failed", "cancelled"],
+    ids=["completed", "named", "failed", "cancelled", "crashed"],
 )
 def test_a_state_that_the_flow_made_is_its_end(world: FlowWorld, returned: State[Any], end: model.State) -> None:
     @flow

@@ -17,9 +17,9 @@ from orchestra_nb import Task, allow_failure, flow, get_run_logger, quote, runti
 from orchestra_nb.artifacts import create_markdown_artifact
 from orchestra_nb.concurrency.sync import concurrency
 from orchestra_nb.engine.run_states import State
-from orchestra_nb.errors import TaskTimedOut, TaskWasCancelled, UpstreamFailed
+from orchestra_nb.errors import TaskCrashed, TaskFailed, TaskTimedOut, TaskWasCancelled, UpstreamFailed
 from orchestra_nb.model import states as model
-from orchestra_nb.states import Completed, Failed
+from orchestra_nb.states import Cancelled, Completed, Crashed, Failed
 from orchestra_nb.store.artifact_store import ArtifactStore
 from tests.engine.attempt_bodies import wait_for
 from tests.engine.conftest import FlowWorld
@@ -269,18 +269,24 @@ def test_a_coroutine_task_that_runs_too_long_has_timed_out() -> None:
 @pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
 def test_a_returned_state_is_how_the_task_ends(world: FlowWorld, is_submitted: bool) -> None:
     @task
-    def judge(is_good: bool) -> State[int]:
-        return Completed(message="fine", data=5) if is_good else Failed(message="told to fail")
+    def judge(state: State[int]) -> State[int]:
+        return state
 
     @flow
-    def judging() -> int:
+    def judging() -> list[tuple[str, type]]:
         call = judge.submit if is_submitted else judge
-        good, bad = call(True, return_state=True), call(False, return_state=True)
-        assert (bad.name, str(bad.exception())) == ("Failed", "told to fail")
-        return good.result()
+        ends = [
+            Failed(message="told to fail"),
+            Crashed(message="told to crash (attempt 1 of judge-1)"),
+            Cancelled(message="told to stop"),
+        ]
+        states = [call(quote(end), return_state=True) for end in ends]
+        assert call(quote(Completed(message="fine", data=5)), return_state=True).result() == 5
+        assert str(states[0].exception()) == "told to fail"
+        return [(state.name, type(state.exception())) for state in states]
 
-    assert judging() == 5
-    assert [end for _, end in world.ends("judging")] == [model.State.COMPLETED, model.State.FAILED]
+    assert judging() == [("Failed", TaskFailed), ("Crashed", TaskCrashed), ("Cancelled", TaskWasCancelled)]
+    assert [end.value for _, end in world.ends("judging")] == ["FAILED", "CRASHED", "CANCELLED", "COMPLETED"]
 
 
 @pytest.mark.parametrize(
