@@ -25,7 +25,7 @@ from orchestra_nb.engine.function_call import (
     read_generator,
     unquoted,
 )
-from orchestra_nb.engine.futures import TaskFuture
+from orchestra_nb.engine.futures import TaskFuture, wait_for_all
 from orchestra_nb.engine.printed_lines import printing_to, printing_unlogged
 from orchestra_nb.engine.returned_values import LiveReturn, info_of
 from orchestra_nb.engine.run_context import TaskRunContext, entered, task_run_context
@@ -156,6 +156,29 @@ class _Call:
         if change.state is State.RUNNING:
             self._call_hooks(self.owner.on_running_hooks, state_of(State.RUNNING))
 
+    def resolve(self, wait_for: Any) -> None:
+        """Wait for the futures in the arguments, and put their values in.
+
+        Where one of them did not complete, the call has ended: its code is not run.
+        """
+        try:
+            self.args, self.kwargs = _resolve(self.args, self.kwargs, wait_for)
+        except BaseException as error:
+            self.not_ready(error)
+
+    async def resolve_async(self, wait_for: Any) -> None:
+        """Do what :meth:`resolve` does, without holding up the event loop."""
+        try:
+            futures = _futures_in((self.args, self.kwargs, wait_for), allow_failure)
+            await wait_for_all(futures)
+        except BaseException as error:
+            self.not_ready(error)
+        else:
+            if futures:
+                await asyncio.to_thread(self.resolve, wait_for)  # fetches values
+            else:
+                self.resolve(wait_for)
+
     def context(self, attempt: int) -> TaskRunContext:
         """Return what the task's code may ask of itself."""
         return TaskRunContext(
@@ -277,10 +300,7 @@ class _Call:
 
 @contextmanager
 def _begun(owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any) -> Iterator[_Call]:
-    """Make the record of a call, and wait for the futures in its arguments.
-
-    Where one of them did not complete, the call has ended: its code is not run.
-    """
+    """Make the record of a call, whose arguments are to be resolved next."""
     with enter_scope(owner.name) as scope:
         now = datetime.now(UTC)
         record = TaskRun(
@@ -290,15 +310,11 @@ def _begun(owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, An
             state=State.PENDING,
             created_at=now,
             max_attempts=1 + owner.settings.retry.retries,
-            upstream=tuple(_upstream_ids((args, kwargs, wait_for))),
+            upstream=tuple(future.task_run_id for future in _futures_in((args, kwargs, wait_for), BaseAnnotation)),
             tags=dict.fromkeys(sorted(owner.tags_now(scope)), ""),
         )
         scope.driver.sink.emit(TaskRunCreated(task_run=record))
         call = _Call(owner, scope, args, kwargs, record, owner.asset_lineage(scope, args, kwargs, wait_for))
-        try:
-            call.args, call.kwargs = _resolve(args, kwargs, wait_for)
-        except BaseException as error:
-            call.not_ready(error)
         yield call
 
 
@@ -307,6 +323,7 @@ def call_sync(
 ) -> Any:
     """Run a task of a plain function."""
     with _begun(owner, args, kwargs, wait_for) as call, task_transaction(owner, call.has_completed):
+        call.resolve(wait_for)
         if call.ended.state.is_terminal:
             return call.finish(return_state)
         direct = call.direct()
@@ -336,6 +353,7 @@ async def call_async(
 ) -> Any:
     """Run a task of a coroutine function."""
     with _begun(owner, args, kwargs, wait_for) as call, task_transaction(owner, call.has_completed):
+        await call.resolve_async(wait_for)
 
         async def attempt(number: int) -> AttemptResult:
             context = call.context(number)
@@ -358,11 +376,11 @@ async def call_async(
                 return call.fail(error, context)
 
         if call.ended.state.is_terminal:
-            return call.finish(return_state)
+            return await asyncio.to_thread(call.finish, return_state)
         direct = call.direct()
         await direct.run_async(attempt)
         try:
-            return call.finish(return_state, direct.interrupt)
+            return await asyncio.to_thread(call.finish, return_state, direct.interrupt)
         except BaseException as error:
             raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
 
@@ -388,6 +406,7 @@ def call_generator(
 ) -> Generator[Any, Any, Any]:
     """Run a task of a generator function: it runs while somebody reads it, and is not repeated."""
     with _begun(owner, args, kwargs, wait_for) as call:
+        call.resolve(wait_for)
         if call.ended.state.is_terminal:
             return call.finish(return_state=False)
         direct, context = call.direct(), call.context(1)
@@ -422,8 +441,9 @@ async def call_async_generator(
 ) -> AsyncGenerator[Any, Any]:
     """Run a task of an asynchronous generator function: it runs while somebody reads it, and is not repeated."""
     with _begun(owner, args, kwargs, wait_for) as call:
+        await call.resolve_async(wait_for)
         if call.ended.state.is_terminal:
-            call.finish(return_state=False)
+            await asyncio.to_thread(call.finish, False)
             return
         direct, context = call.direct(), call.context(1)
         started = direct.begin()
@@ -449,7 +469,7 @@ async def call_async_generator(
         direct.end(started, result)
         if call.has_completed():
             join_completed(owner)
-        call.finish(return_state=False)
+        await asyncio.to_thread(call.finish, False)
 
 
 @contextmanager
@@ -499,18 +519,19 @@ def _value_of(state: RunState[Any], name: str, is_failure_allowed: bool) -> Any:
     raise UpstreamFailed(f"{name} did not complete: {state}") from state.exception()
 
 
-def _upstream_ids(arguments: Any) -> list[str]:
-    ids: dict[str, None] = {}
+def _futures_in(arguments: Any, annotations: type[BaseAnnotation[Any]]) -> list[TaskFuture[Any]]:
+    """Return the futures in the arguments, and in annotations of this kind."""
+    found: dict[TaskFuture[Any], None] = {}
 
     def note(leaf: Any) -> Any:
         if isinstance(leaf, TaskFuture):
-            ids[leaf.task_run_id] = None
-        elif isinstance(leaf, BaseAnnotation):
+            found[leaf] = None
+        elif isinstance(leaf, annotations):
             replace_leaves(leaf.value, note)
         return leaf
 
     replace_leaves(arguments, note)
-    return list(ids)
+    return list(found)
 
 
 def describe(error: BaseException) -> str:

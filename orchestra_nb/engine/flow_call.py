@@ -20,7 +20,7 @@ from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.drivers import Driver, current_driver
 from orchestra_nb.engine.flow_suspension import SuspendFlow, leave_suspended
 from orchestra_nb.engine.function_call import error_info, read_generator
-from orchestra_nb.engine.futures import TaskFuture, resolve_futures_to_states
+from orchestra_nb.engine.futures import TaskFuture, resolve_futures_to_states, wait_for_all
 from orchestra_nb.engine.printed_lines import printing_to
 from orchestra_nb.engine.reruns import announce_continued, take_continued_run
 from orchestra_nb.engine.run_codes import record_code, stop_loading
@@ -364,7 +364,8 @@ def _attempt(call: _FlowCall, attempt: int) -> AttemptResult:
 
 async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, return_state: bool, wait_for: Any) -> Any:
     """Run a flow of a coroutine function."""
-    with _begun(owner, bound, wait_for) as call:
+    await _resolve_async(bound, wait_for)
+    with _begun(owner, bound, None) as call:
 
         async def attempt(number: int) -> AttemptResult:
             started_at = datetime.now(UTC)
@@ -438,7 +439,8 @@ async def call_async_generator(
     owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any
 ) -> AsyncGenerator[Any, Any]:
     """Run a flow of an asynchronous generator function: it runs while somebody reads it, and is not repeated."""
-    with _begun(owner, bound, wait_for) as call:
+    await _resolve_async(bound, wait_for)
+    with _begun(owner, bound, None) as call:
         started_at = datetime.now(UTC)
         started = call.direct.begin()
         generator = owner.fn(*bound.args, **bound.kwargs)
@@ -460,7 +462,7 @@ async def call_async_generator(
         except BaseException as error:
             result = call.fail(error, started_at, is_final=True)
         call.direct.end(started, result)
-        call.finish(return_state=False)
+        await asyncio.to_thread(call.finish, False)
 
 
 @contextmanager
@@ -486,3 +488,20 @@ def _resolve(bound: inspect.BoundArguments, wait_for: Any) -> None:
         replace_leaves([wait_for] if isinstance(wait_for, TaskFuture) else list(wait_for), value_of)
     for name, value in list(bound.arguments.items()):
         bound.arguments[name] = replace_leaves(value, value_of)
+
+
+async def _resolve_async(bound: inspect.BoundArguments, wait_for: Any) -> None:
+    """Do what :func:`_resolve` does, without holding up the event loop."""
+    futures: list[TaskFuture[Any]] = []
+
+    def note(leaf: Any) -> Any:
+        if isinstance(leaf, TaskFuture):
+            futures.append(leaf)
+        return leaf
+
+    replace_leaves((dict(bound.arguments), wait_for), note)
+    if futures:
+        await wait_for_all(futures)
+        await asyncio.to_thread(_resolve, bound, wait_for)  # fetches values
+    else:
+        _resolve(bound, wait_for)

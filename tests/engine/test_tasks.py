@@ -564,6 +564,36 @@ def test_a_task_called_outside_of_flows_can_be_cancelled(world: FlowWorld, tmp_p
     assert world.ends("alone-asleep") == [("alone-asleep-0", model.State.CANCELLED)]
 
 
+@pytest.mark.parametrize("callee", ["task", "flow", "task generator", "flow generator"])
+def test_an_async_callee_that_waits_for_a_future_lets_the_event_loop_go_on(tmp_path: Path, callee: str) -> None:
+    @task
+    def slow() -> int:
+        wait_for(tmp_path / "gate")
+        return 1
+
+    async def one(x: int) -> int:
+        return x
+
+    async def several(x: int) -> Any:
+        yield x
+
+    async def read(value: int) -> int:
+        decorate = task if callee.startswith("task") else flow
+        if callee.endswith("generator"):
+            values = [x async for x in decorate(several)(value)]
+            return int(values.pop())
+        return await decorate(one)(value)
+
+    async def open_the_gate() -> None:
+        (tmp_path / "gate").touch()
+
+    @flow(timeout_seconds=PATIENCE_SECONDS)
+    async def waiting() -> list[Any]:
+        return await asyncio.gather(read(slow.submit()), open_the_gate())
+
+    assert asyncio.run(waiting()) == [1, None]
+
+
 def test_methods_of_all_kinds_can_be_tasks() -> None:
     class Shop:
         tax = 10
