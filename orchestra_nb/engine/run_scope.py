@@ -113,13 +113,15 @@ class OwnRun:
         self._open = 0
         self._is_ended = False
         self._tasks: list[TaskRun] = []
+        self._ids: list[tuple[FlowRunner, str]] = []
+        self._failure: str | None = None
 
     def wait_for(self, futures: Sequence[TaskFuture[Any]]) -> None:
         """End the run when these have ended."""
         with self._lock:
             self._open += len(futures)
-        ids = [(future.runner, future.task_run_id) for future in futures]
-        self._driver.watch_run(self.run.run_id, lambda reason: _cancel_all(ids, reason))
+        self._ids = [(future.runner, future.task_run_id) for future in futures]
+        self._driver.watch_run(self.run.run_id, lambda reason: _cancel_all(self._ids, reason))
         for future in futures:
             future.add_done_callback(lambda ended: self._note(ended.task_run))
         if not futures:
@@ -135,11 +137,23 @@ class OwnRun:
 
     def end(self, tasks: Sequence[TaskRun]) -> None:
         """End the run as its tasks ended."""
-        self._end(*conclude(tasks))
+        if self._failure is not None:
+            self._end(model.State.FAILED, self._failure)
+        else:
+            self._end(*conclude(tasks))
 
     def fail(self, message: str) -> None:
-        """End the run because a task could not be made; nothing if it has ended."""
-        self._end(model.State.FAILED, message)
+        """End the run because a task could not be made, when those before it have ended, which are cancelled.
+
+        Nothing if the run has ended.
+        """
+        with self._lock:
+            self._failure = message
+            is_open = self._open > 0
+        if is_open:
+            _cancel_all(self._ids, message)
+        else:
+            self._end(model.State.FAILED, message)
 
     def _end(self, state: model.State, message: str) -> None:
         with self._lock:

@@ -291,12 +291,14 @@ class Task(Generic[Parameters, Result]):
             submissions: Iterable[tuple[Submission, tuple[str, ...]]] = (
                 self._submission(scope, family, call_args, call_kwargs, wait_for) for call_args, call_kwargs in calls
             )
-            if not all(is_plain(column) for column in columns.values()):
+            if self.task_run_name is not None or not all(is_plain(column) for column in columns.values()):
                 submissions = list(submissions)  # one of them may be refused: before anything is queued
-            futures: FutureList[Result] = FutureList(
-                self._submit(scope, submission, lineage) for submission, lineage in submissions
-            )
-            scope.keep_until_ended(futures)
+            futures: FutureList[Result] = FutureList()
+            try:
+                futures.extend(self._submit(scope, submission, lineage) for submission, lineage in submissions)
+            finally:
+                if futures or not length:
+                    scope.keep_until_ended(futures)
         if return_state:
             futures.wait()
             return [future.state for future in futures]
