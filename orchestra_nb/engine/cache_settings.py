@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from orchestra_nb.engine.task_settings import InvalidOption
+from orchestra_nb.engine.task_settings import InvalidOption, OptionWarning
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.cache_policies import CachePolicy
@@ -60,8 +61,10 @@ class CacheSettings:
         """
         policy = _policy(what, cache_policy, cache_key_fn)
         if persist_result is False and (policy is not None and not _is_none(policy)):
-            raise InvalidOption(
-                f"{what}: persist_result=False and a cache do not go together: what is not kept cannot be found."
+            warnings.warn(
+                f"{what}: with persist_result=False there is no cache: what is not kept cannot be found.",
+                OptionWarning,
+                stacklevel=4,
             )
         if result_storage is not None and not isinstance(result_storage, str | os.PathLike):
             raise InvalidOption(
@@ -138,7 +141,11 @@ def _policy(what: str, policy: Any, key_function: Callable[..., str | None] | No
     if not callable(key_function):
         raise InvalidOption(f"{what}: cache_key_fn is {key_function!r}, which cannot be called.")
     if policy is not None:
-        raise InvalidOption(f"{what}: both cache_policy and cache_key_fn say how the key is made. Write one of them.")
+        warnings.warn(
+            f"{what}: both cache_policy and cache_key_fn say how the key is made: cache_key_fn is used.",
+            OptionWarning,
+            stacklevel=5,
+        )
     return CachePolicy.from_cache_key_fn(key_function)
 
 

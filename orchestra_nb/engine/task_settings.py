@@ -19,6 +19,10 @@ class InvalidOption(InvalidInput):
     """An option of ``@task`` or ``@flow`` has a value that cannot be used."""
 
 
+class OptionWarning(UserWarning):
+    """An option of ``@task`` or ``@flow`` has no effect beside another one, or here."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSettings:
     """What the engine has to know of a task beside its function."""

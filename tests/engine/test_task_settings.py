@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from orchestra_nb import Flow, Task, flow, task
-from orchestra_nb.engine.task_settings import InvalidOption, exponential_backoff
+from orchestra_nb.cache_policies import INPUTS, CachePolicy, task_input_hash
+from orchestra_nb.engine.task_settings import InvalidOption, OptionWarning, exponential_backoff
 
 
 def noted(x: int, y: int = 0) -> int:
@@ -151,3 +152,14 @@ def test_hooks_are_added_by_decorators() -> None:
 def test_what_is_no_function_is_refused() -> None:
     with pytest.raises(InvalidOption, match="no function"):
         task(name="x")(3)  # type: ignore[arg-type]
+
+
+def test_two_options_of_which_one_wins_are_warned_of() -> None:
+    with pytest.warns(OptionWarning, match="Task 'noted': with persist_result=False there is no cache") as kept:
+        uncached = task(persist_result=False, cache_policy=INPUTS)(noted)
+    with pytest.warns(OptionWarning, match="Task 'noted': both cache_policy and cache_key_fn") as keyed:
+        cached = task(cache_policy=INPUTS, cache_key_fn=task_input_hash)(noted)
+
+    assert not uncached.caching.is_on(flow_persists=True)
+    assert cached.caching.policy == CachePolicy.from_cache_key_fn(task_input_hash)
+    assert [warning.filename for warning in (kept[0], keyed[0])] == [__file__, __file__]
