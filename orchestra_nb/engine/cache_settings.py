@@ -66,10 +66,6 @@ class CacheSettings:
                 OptionWarning,
                 stacklevel=4,
             )
-        if result_storage is not None and not isinstance(result_storage, str | os.PathLike):
-            raise InvalidOption(
-                f"{what}: result_storage is {result_storage!r}. Write a folder or a URL, such as s3://bucket/results."
-            )
         if result_storage_key is not None and not isinstance(result_storage_key, str):
             raise InvalidOption(f"{what}: result_storage_key is {result_storage_key!r}. Write a text.")
         if result_storage_key is not None:
@@ -81,7 +77,7 @@ class CacheSettings:
             expires_after=_expiration(what, cache_expiration),
             is_refreshed=bool(refresh_cache),
             persist_result=persist_result,
-            storage=None if result_storage is None else os.fspath(result_storage),
+            storage=result_storage_of(what, result_storage),
             serializer=result_serializer,
             storage_key=result_storage_key,
         )
@@ -95,8 +91,15 @@ class CacheSettings:
         asked = (self.policy, self.expires_after, self.storage, self.serializer, self.storage_key)
         return flow_persists or any(option is not None for option in asked)
 
-    def make_cache(self, task_name: str, function: Callable[..., Any]) -> TaskCache:
+    def make_cache(
+        self, task_name: str, function: Callable[..., Any], storage: str | None = None, serializer: Any = None
+    ) -> TaskCache:
         """Return what travels with the task.
+
+        Parameters
+        ----------
+        storage, serializer
+            The flow's, for a task that has none of its own; None for the default ones.
 
         Raises
         ------
@@ -108,7 +111,8 @@ class CacheSettings:
         from orchestra_nb.engine.task_cache import TaskCache
         from orchestra_nb.model.fingerprints import fingerprint
 
-        store = ResultStore(self.storage or default_results_url(), _signing_key(), self.serializer or "auto")
+        url = self.storage or storage or default_results_url()
+        store = ResultStore(url, _signing_key(), self.serializer or serializer or "auto")
         return TaskCache(
             policy=self.policy or DEFAULT,
             store=store,
@@ -117,6 +121,32 @@ class CacheSettings:
             expires_after=self.expires_after,
             is_refreshed=self.is_refreshed,
             storage_key=self.storage_key,
+        )
+
+
+def result_storage_of(what: str, storage: Any) -> str | None:
+    """Return ``result_storage`` as a text; None where it is not given.
+
+    Raises
+    ------
+    InvalidOption
+        It is no folder and no URL.
+    """
+    if storage is not None and not isinstance(storage, str | os.PathLike):
+        raise InvalidOption(
+            f"{what}: result_storage is {storage!r}. Write a folder or a URL, such as s3://bucket/results."
+        )
+    return None if storage is None else os.fspath(storage)
+
+
+def warn_of_memory(what: str, cache_result_in_memory: bool) -> None:
+    """Say that ``cache_result_in_memory=False`` changes nothing: where values are, the futures say."""
+    if not cache_result_in_memory:
+        warnings.warn(
+            f"{what}: cache_result_in_memory=False has no effect here. The value of a submitted task stays where it "
+            "was made until the last future of it is gone: let go of the future to free it.",
+            OptionWarning,
+            stacklevel=4,
         )
 
 

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from orchestra_nb.engine.cache_settings import result_storage_of, warn_of_memory
 from orchestra_nb.engine.flow_call import call_async, call_async_generator, call_generator, call_sync
 from orchestra_nb.engine.flow_graph import show_graph
 from orchestra_nb.engine.flow_recording import current_recording, record_graph
@@ -56,8 +57,11 @@ class Flow(Generic[Parameters, Result]):
         Of one attempt of the body.
     validate_parameters
         Whether pydantic checks and converts the parameters by their annotations.
-    persist_result
-        Whether the results of its tasks are kept outside of the cluster, where they do not say so themselves.
+    persist_result, result_storage, result_serializer
+        Whether the results of its tasks are kept outside of the cluster (None: if one of the others is given), where,
+        and how they are written, for tasks that do not say so themselves.
+    cache_result_in_memory
+        Taken for Prefect's scripts. False is warned of: a value stays where it was made until its last future is gone.
     log_prints
         Whether what the body and its tasks print becomes log lines; None: as the flow around it.
     on_running, on_completion, on_failure, on_cancellation, on_crashed
@@ -81,6 +85,9 @@ class Flow(Generic[Parameters, Result]):
         timeout_seconds: float | None = None,
         validate_parameters: bool = True,
         persist_result: bool | None = None,
+        result_storage: Any = None,
+        result_serializer: Any = None,
+        cache_result_in_memory: bool = True,
         log_prints: bool | None = None,
         tags: Iterable[str] | None = None,
         on_running: Iterable[Callable[..., Any]] | None = None,
@@ -113,7 +120,12 @@ class Flow(Generic[Parameters, Result]):
             )
         self.should_validate_parameters = validate_parameters
         self.viz_return_value = viz_return_value
+        self.result_storage = result_storage_of(what, result_storage)
+        self.result_serializer = result_serializer
+        if persist_result is None and (result_storage is not None or result_serializer is not None):
+            persist_result = True
         self.persist_result = persist_result
+        warn_of_memory(what, cache_result_in_memory)
         self.log_prints = log_prints
         self.on_running_hooks = list(hooks_of(what, "on_running", on_running))
         self.on_completion_hooks = list(hooks_of(what, "on_completion", on_completion))

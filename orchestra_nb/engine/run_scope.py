@@ -34,6 +34,9 @@ class RunScope:
     task_runner: TaskRunner
     log_prints: bool = False
     persist_result: bool = False
+    #: where the flow keeps results, and how, for tasks that do not say so themselves
+    result_storage: str | None = None
+    result_serializer: Any = None
     #: added to those of the tasks that are called in it
     tags: frozenset[str] = frozenset()
     flow_context: FlowRunContext | None = None
@@ -174,12 +177,15 @@ def enter_scope(task_name: str) -> Iterator[RunScope]:
     """Give the run that a call of a task made here belongs to."""
     context = flow_run_context.get()
     if context is not None:
+        owner = context.flow
         yield RunScope(
             driver=context.driver,
             flow=context.facts(),
             task_runner=context.task_runner,
             log_prints=context.log_prints,
-            persist_result=context.flow is not None and bool(context.flow.persist_result),
+            persist_result=owner is not None and bool(owner.persist_result),
+            result_storage=owner.result_storage if owner is not None else None,
+            result_serializer=owner.result_serializer if owner is not None else None,
             tags=context.tags,
             flow_context=context,
         )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure, quote, unmapped
 from orchestra_nb.engine.asset_lineage import asset_keys_of, lineage_of
-from orchestra_nb.engine.cache_settings import CacheSettings
+from orchestra_nb.engine.cache_settings import CacheSettings, warn_of_memory
 from orchestra_nb.engine.call_body import SharedPart
 from orchestra_nb.engine.direct_task import call_async, call_async_generator, call_generator, call_sync
 from orchestra_nb.engine.driver_place import DriverPlace, ShippedCallee
@@ -83,6 +83,8 @@ class Task(Generic[Parameters, Result]):
     persist_result, result_storage, result_serializer, result_storage_key
         Whether results are kept outside of the cluster (None: as the options of the cache ask), where, how they are
         written, and a template for the name, such as ``"{flow_run.name}/{parameters[region]}.json"``.
+    cache_result_in_memory
+        Taken for Prefect's scripts. False is warned of: a value stays where it was made until its last future is gone.
     timeout_seconds
         Of one attempt.
     log_prints
@@ -121,6 +123,7 @@ class Task(Generic[Parameters, Result]):
         result_storage: Any = None,
         result_serializer: Any = None,
         result_storage_key: str | None = None,
+        cache_result_in_memory: bool = True,
         timeout_seconds: float | None = None,
         log_prints: bool | None = None,
         on_running: Iterable[Callable[..., Any]] | None = None,
@@ -162,6 +165,7 @@ class Task(Generic[Parameters, Result]):
             raise InvalidOption(f"{what}: retry_condition_fn is {retry_condition_fn!r}, which cannot be called.")
         self.retry_condition_fn = retry_condition_fn
         self.viz_return_value = viz_return_value
+        warn_of_memory(what, cache_result_in_memory)
         self.caching = CacheSettings.of(
             what,
             cache_policy=cache_policy,
@@ -398,7 +402,7 @@ class Task(Generic[Parameters, Result]):
         """Return where the results of this task are kept; None when they are not."""
         if not self.caching.is_on(scope.persist_result):
             return None
-        return self.caching.make_cache(self.name, self.fn)
+        return self.caching.make_cache(self.name, self.fn, scope.result_storage, scope.result_serializer)
 
     def tags_now(self, scope: RunScope) -> frozenset[str]:
         """Return the tags of a run that is called now."""

@@ -12,7 +12,7 @@ import pytest
 from orchestra_nb import flow, task
 from orchestra_nb.cache_policies import INPUTS, TASK_SOURCE
 from orchestra_nb.context import get_run_context
-from orchestra_nb.engine.task_settings import InvalidOption
+from orchestra_nb.engine.task_settings import InvalidOption, OptionWarning
 from orchestra_nb.errors import InvalidInput
 from tests.engine.conftest import FlowWorld
 from tests.patience import PATIENCE_SECONDS
@@ -172,3 +172,36 @@ def test_two_tasks_under_one_key_may_call_each_other() -> None:
         return inner() + 1
 
     assert asyncio.run(outer()) == 3
+
+
+def test_a_flow_says_where_and_how_the_results_of_its_tasks_are_kept(tmp_path: Path) -> None:
+    @task(result_storage_key="{parameters[x]}.json")
+    def double(x: int) -> int:
+        return 2 * x
+
+    @task(result_storage=tmp_path / "own", result_storage_key="own.json")
+    def own(x: int) -> int:
+        return x
+
+    @flow(result_storage=tmp_path / "flow", result_serializer="json")
+    def keeping() -> None:
+        double(1)
+        double.submit(2).wait()
+        own(3)
+
+    keeping()
+
+    kept = {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*.json")}
+    assert kept == {"flow/1.json": "2", "flow/2.json": "4", "own/own.json": "3"}
+
+
+@pytest.mark.parametrize("decorate", [task, flow], ids=["task", "flow"])
+def test_an_option_that_has_no_effect_here_is_warned_of(decorate: Any) -> None:
+    with pytest.warns(OptionWarning, match="cache_result_in_memory=False has no effect") as said:
+
+        @decorate(cache_result_in_memory=False)
+        def nothing() -> None:
+            pass
+
+    assert said[0].filename == __file__
+    assert nothing() is None
