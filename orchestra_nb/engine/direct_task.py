@@ -22,6 +22,7 @@ from orchestra_nb.engine.function_call import (
     cached_or_computed,
     error_info,
     may_repeat,
+    read_async,
     read_generator,
     unquoted,
 )
@@ -390,12 +391,12 @@ async def _cached_or_awaited(call: _Call, context: TaskRunContext) -> tuple[bool
     cache = call.cache
     entry = cache.lookup(context) if cache is not None else None
     if entry is None:
-        return False, await call.owner.body(*call.args, **call.kwargs)
+        return False, await read_async(call.owner.body(*call.args, **call.kwargs))
     is_there, value = await asyncio.to_thread(entry.find)
     if is_there:
         return True, value
     with entry.computing():
-        value = await call.owner.body(*call.args, **call.kwargs)
+        value = await read_async(call.owner.body(*call.args, **call.kwargs))
         if not isinstance(value, RunState):
             await asyncio.to_thread(entry.keep, value)
     return False, value

@@ -19,7 +19,7 @@ from orchestra_nb.engine.dead_flows import bury_flow
 from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.drivers import Driver, current_driver
 from orchestra_nb.engine.flow_suspension import SuspendFlow, leave_suspended
-from orchestra_nb.engine.function_call import error_info, read_generator
+from orchestra_nb.engine.function_call import error_info, read_async, read_generator
 from orchestra_nb.engine.futures import TaskFuture, resolve_futures_to_states, wait_for_all
 from orchestra_nb.engine.printed_lines import printing_to
 from orchestra_nb.engine.reruns import announce_continued, take_continued_run
@@ -377,7 +377,7 @@ async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, retur
                 with _entered(call), closing(switch):
                     async with limit:
                         try:
-                            value = await owner.fn(*bound.args, **bound.kwargs)
+                            value = await read_async(owner.fn(*bound.args, **bound.kwargs))
                         except Exception:
                             await asyncio.to_thread(call.wait_for_tasks)
                             raise

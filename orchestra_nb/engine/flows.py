@@ -152,7 +152,7 @@ class Flow(Generic[Parameters, Result]):
         Parameters
         ----------
         return_state
-            Return the final state instead, and raise nothing but Ctrl-C.
+            Return the final state instead, and raise nothing but Ctrl-C; a generator is then read to its end.
         wait_for
             Futures that must have ended before.
         """
@@ -163,7 +163,7 @@ class Flow(Generic[Parameters, Result]):
         bound.apply_defaults()
         if (recording := current_recording()) is not None:
             return recording.call(self, args, kwargs, wait_for, return_state, kind="flow")
-        if self.isgenerator:
+        if self.isgenerator and not return_state:
             return (call_async_generator if self.isasync else call_generator)(self, bound, wait_for)
         if self.isasync:
             return call_async(self, bound, return_state, wait_for)

@@ -304,6 +304,11 @@ def read_generator(value: Any) -> Any:
     return list(value) if inspect.isgenerator(value) else value
 
 
+async def read_async(value: Any) -> Any:
+    """Return what a coroutine gives, and what an asynchronous generator yields, as a list."""
+    return await _read_all(value) if inspect.isasyncgen(value) else await value
+
+
 async def _run_in_ticks(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine in a loop that does not sleep for long: an exception from another thread comes only between."""
     running = asyncio.ensure_future(coroutine)

@@ -215,14 +215,14 @@ class Task(Generic[Parameters, Result]):
         Parameters
         ----------
         return_state
-            Return the final state instead, and raise nothing.
+            Return the final state instead, and raise nothing; a generator is then read to its end.
         wait_for
             Futures that must have ended before.
         """
         self._check(args, kwargs)
         if (recording := current_recording()) is not None:
             return recording.call(self, args, kwargs, wait_for, return_state)
-        if self.isasync and self.isgenerator:
+        if self.isasync and self.isgenerator and not return_state:
             return call_async_generator(self, args, kwargs, wait_for)
         if self.isasync:
             return call_async(self, args, kwargs, return_state, wait_for)

@@ -559,6 +559,23 @@ def test_a_generator_flow_that_raises_has_failed(world: FlowWorld) -> None:
     assert world.run("numbers").state is model.State.FAILED
 
 
+@pytest.mark.parametrize("decorate", [task, flow], ids=["task", "flow"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+def test_the_state_of_a_generator_has_the_list_of_what_it_yielded(decorate: Any, is_async: bool) -> None:
+    @decorate
+    def plain() -> Iterator[int]:
+        yield from (1, 2)
+
+    @decorate
+    async def asynchronous() -> AsyncIterator[int]:
+        yield 1
+        yield 2
+
+    state = asyncio.run(asynchronous(return_state=True)) if is_async else plain(return_state=True)
+
+    assert (state.name, state.result()) == ("Completed", [1, 2])
+
+
 def test_methods_can_be_flows() -> None:
     class Report:
         rate = 2
