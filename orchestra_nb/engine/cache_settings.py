@@ -85,7 +85,7 @@ class CacheSettings:
     def is_on(self, flow_persists: bool) -> bool:
         """Tell whether results are kept, in a flow that says so or not."""
         if self.policy is not None and _is_none(self.policy):
-            return False
+            return self.persist_result is True
         if self.persist_result is not None:
             return self.persist_result
         asked = (self.policy, self.expires_after, self.storage, self.serializer, self.storage_key)
@@ -121,6 +121,7 @@ class CacheSettings:
             expires_after=self.expires_after,
             is_refreshed=self.is_refreshed,
             storage_key=self.storage_key,
+            keeps_all=self.persist_result is True,
         )
 
 

@@ -53,7 +53,7 @@ class CacheWarning(UserWarning):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCache:
-    """How the results of one task are kept; travels with its function.
+    """How the results of one task are kept, and found again; travels with its function.
 
     Parameters
     ----------
@@ -63,6 +63,8 @@ class TaskCache:
         None for never.
     storage_key
         A template for the file's name (:mod:`~orchestra_nb.engine.storage_keys`); None for one named by the content.
+    keeps_all
+        Whether also the result of a call that has no key is kept: nobody finds it again by the call.
     """
 
     policy: CachePolicy
@@ -72,6 +74,7 @@ class TaskCache:
     expires_after: timedelta | None = None
     is_refreshed: bool = False
     storage_key: str | None = None
+    keeps_all: bool = False
 
     def lookup(self, run_context: TaskRunContext) -> CacheEntry | None:
         """Return the entry of a call; None when it is not to be kept, with a warning where that is not on purpose.
@@ -95,7 +98,7 @@ class TaskCache:
         except ValueNotHashable as error:
             warnings.warn(f"Task {self.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=2)
             return None
-        if key is None:
+        if key is None and not self.keeps_all:
             return None
         # now, and not when the result is there: what cannot be kept is not computed
         file = None if self.storage_key is None else fill_storage_key(self.storage_key, inputs)
@@ -107,7 +110,8 @@ class CacheEntry:
     """The cached result of one call, there or not."""
 
     cache: TaskCache
-    key: str
+    #: None for a call that is not found again
+    key: str | None
     #: the file below the folder of results; None for one named by the content
     file: str | None
     holder: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -120,8 +124,10 @@ class CacheEntry:
         Waits while somebody else computes it, but where the policy keeps its keys in files: there nobody is waited for.
         A call around this one that computes the same key, as of a recursive task, is not waited for either.
         """
+        if self.key is None:
+            return False, None
         if (records := self._records()) is not None:
-            return self._find_in(records)
+            return self._find_in(records, self.key)
         around = held_keys.get().get(self.key)
         pause = _SHORTEST_PAUSE_SECONDS
         while True:
@@ -172,6 +178,8 @@ class CacheEntry:
             expires_at=now + cache.expires_after if cache.expires_after is not None else None,
             storage_key=self.file,
         )
+        if self.key is None:
+            return
         if (records := self._records()) is not None:
             records.put(self.key, self.reference, task_name=cache.task_name)
             return
@@ -187,15 +195,15 @@ class CacheEntry:
         url = self.cache.policy.key_storage
         return CacheRecords(url) if url is not None else None
 
-    def _find_in(self, records: CacheRecords) -> tuple[bool, Any]:
-        reference = None if self.cache.is_refreshed else records.find(self.key, datetime.now(UTC))
+    def _find_in(self, records: CacheRecords, key: str) -> tuple[bool, Any]:
+        reference = None if self.cache.is_refreshed else records.find(key, datetime.now(UTC))
         if reference is None:
             return False, None
         try:
             value = self.cache.store.read(reference)
         except (ResultNotFound, ResultNotTrusted) as error:
             _log.info("The result of %s is computed anew: %s", self.cache.task_name, error)
-            records.forget(self.key)
+            records.forget(key)
             return False, None
         self.reference = reference
         return True, value
@@ -208,7 +216,7 @@ class CacheEntry:
             target=copy_context().run, args=(self._renew, done.wait), name="orchestra-cache-claim", daemon=True
         )
         held = held_keys.get()
-        if self.is_claimed:
+        if self.is_claimed and self.key is not None:
             renewer.start()
             held = {**held, self.key: self.holder}
         try:
@@ -216,11 +224,12 @@ class CacheEntry:
                 yield
         finally:
             done.set()
-            if self.is_claimed:
+            if self.is_claimed and self.key is not None:
                 with contextlib.suppress(OrchestraError):
                     ask(ReleaseClaim(key=self.key, holder=self.holder))
 
     def _renew(self, wait: Callable[[float], bool]) -> None:
+        assert self.key is not None
         while not wait(LEASE_SECONDS / 3):
             with contextlib.suppress(OrchestraError):
                 ask_for(DoneAnswer, RenewClaim(key=self.key, holder=self.holder, lease_seconds=LEASE_SECONDS))

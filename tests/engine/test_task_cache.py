@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestra_nb import flow, task
-from orchestra_nb.cache_policies import INPUTS, TASK_SOURCE
+from orchestra_nb.cache_policies import INPUTS, NO_CACHE, TASK_SOURCE
 from orchestra_nb.context import get_run_context
 from orchestra_nb.engine.task_settings import InvalidOption, OptionWarning
 from orchestra_nb.errors import InvalidInput
@@ -205,3 +205,24 @@ def test_an_option_that_has_no_effect_here_is_warned_of(decorate: Any) -> None:
 
     assert said[0].filename == __file__
     assert nothing() is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"cache_policy": NO_CACHE}, {"cache_key_fn": lambda context, arguments: None}], ids=["policy", "key"]
+)
+def test_a_result_without_a_key_is_kept_where_that_is_asked_for(
+    tmp_path: Path, count: Path, options: dict[str, Any]
+) -> None:
+    @task(persist_result=True, result_storage=tmp_path, result_storage_key="{parameters[x]}.json", **options)
+    def double(x: int) -> int:
+        with count.open("a") as file:
+            file.write("x")
+        return 2 * x
+
+    @flow
+    def keeping() -> list[int]:
+        return [double(4), double.submit(4).result()]
+
+    assert keeping() == [8, 8]
+    assert count.read_text() == "xx"
+    assert (tmp_path / "4.json").read_text() == "8"
