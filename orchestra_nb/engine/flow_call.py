@@ -282,6 +282,7 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
     parent_run_id = around.run.run_id if around is not None else driver.parent_run_id
     if around is None and task_around is not None:
         parent_run_id = task_around.flow.run_id
+    outer = around.facts() if around is not None else task_around.flow if task_around is not None else None
     tags = owner.tags | current_tags() | (around.tags if around is not None else frozenset())
     continued = take_continued_run()
     run = continued or new_run(
@@ -300,6 +301,7 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
         flow=owner,
         parameters=parameters,
         tags=tags,
+        root_run_id=driver.parent_run_id if outer is None else outer.root_run_id or outer.run_id,
         log_prints=bool(around is not None and around.log_prints) if owner.log_prints is None else owner.log_prints,
     )
     if owner.flow_run_name is not None and invalid is None and continued is None:

@@ -20,6 +20,7 @@ from orchestra_nb.engine.run_states import State, state_of
 from orchestra_nb.engine.task_runners import TaskRunner
 from orchestra_nb.engine.task_settings import (
     InvalidOption,
+    check_parameters,
     description_of,
     hooks_of,
     retry_policy,
@@ -45,7 +46,7 @@ class Flow(Generic[Parameters, Result]):
     name
         None for the function's own, with hyphens.
     version, description
-        For people.
+        For people; ``runtime.flow_run.flow_version`` is the version.
     flow_run_name
         A template such as ``"report-{region}"``, or a callable without arguments or with the parameters; None for a
         memorable name.
@@ -136,6 +137,7 @@ class Flow(Generic[Parameters, Result]):
         self.isasync = inspect.iscoroutinefunction(self.fn) or is_async_generator
         self.isgenerator = inspect.isgeneratorfunction(self.fn) or is_async_generator
         self.signature = inspect.signature(self.fn)
+        check_parameters(what, self.signature)
         functools.update_wrapper(self, self.fn)
 
     @overload

@@ -48,6 +48,10 @@ class FlowFacts:
     tags: frozenset[str] = frozenset()
     run_count: int = 0
     parent_run_id: str | None = None
+    flow_version: str | None = None
+    #: the run that all of it began with: its own, where no other run started it
+    root_run_id: str | None = None
+    created_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -62,6 +66,8 @@ class FlowRunContext:
         Whether what the flow and its tasks print becomes log lines.
     run_count
         The attempt, from 1.
+    root_run_id
+        The run that all of it began with; None for this one.
     """
 
     run: Run
@@ -72,6 +78,7 @@ class FlowRunContext:
     tags: frozenset[str] = frozenset()
     log_prints: bool = False
     run_count: int = 1
+    root_run_id: str | None = None
     #: ids of the task runs that were submitted and have not ended, and how many of each task there were
     open_tasks: set[str] = field(default_factory=set)
     made_assets: MadeAssets = field(default_factory=MadeAssets)
@@ -98,6 +105,9 @@ class FlowRunContext:
             tags=self.tags,
             run_count=self.run_count,
             parent_run_id=self.run.parent_run_id,
+            flow_version=self.flow.version if self.flow is not None else None,
+            root_run_id=self.root_run_id or self.run.run_id,
+            created_at=self.run.created_at,
         )
 
     def number_of(self, task_name: str) -> int:

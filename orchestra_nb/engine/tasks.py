@@ -34,6 +34,7 @@ from orchestra_nb.engine.run_states import Failed, State
 from orchestra_nb.engine.task_settings import (
     InvalidOption,
     TaskSettings,
+    check_parameters,
     description_of,
     hooks_of,
     retry_policy,
@@ -70,7 +71,7 @@ class Task(Generic[Parameters, Result]):
     tags
         Added to those of the flow and of ``with tags(…)``.
     version
-        For people; kept with the task.
+        For people, and for code that asks ``get_run_context().task.version``.
     task_run_name
         A template such as ``"load-{region}"``, or a callable without arguments or with the parameters.
     retries, retry_delay_seconds, retry_jitter_factor
@@ -161,6 +162,7 @@ class Task(Generic[Parameters, Result]):
         self.on_commit_hooks = list(hooks_of(what, "on_commit", on_commit))
         self.on_rollback_hooks = list(hooks_of(what, "on_rollback", on_rollback))
         self.signature = inspect.signature(self.fn)
+        check_parameters(what, self.signature)
         if retry_condition_fn is not None and not callable(retry_condition_fn):
             raise InvalidOption(f"{what}: retry_condition_fn is {retry_condition_fn!r}, which cannot be called.")
         self.retry_condition_fn = retry_condition_fn

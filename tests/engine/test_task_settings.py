@@ -11,6 +11,7 @@ import pytest
 from orchestra_nb import Flow, Task, flow, task
 from orchestra_nb.cache_policies import INPUTS, CachePolicy, task_input_hash
 from orchestra_nb.engine.task_settings import InvalidOption, OptionWarning, exponential_backoff
+from orchestra_nb.exceptions import ReservedArgumentError
 
 
 def noted(x: int, y: int = 0) -> int:
@@ -163,3 +164,12 @@ def test_two_options_of_which_one_wins_are_warned_of() -> None:
     assert not uncached.caching.is_on(flow_persists=True)
     assert cached.caching.policy == CachePolicy.from_cache_key_fn(task_input_hash)
     assert [warning.filename for warning in (kept[0], keyed[0])] == [__file__, __file__]
+
+
+@pytest.mark.parametrize("decorate", [task, flow], ids=["task", "flow"])
+def test_a_parameter_that_calls_take_for_themselves_is_refused(decorate: Any) -> None:
+    with pytest.raises(ReservedArgumentError, match=r"'add' has a parameter wait_for.*Rename it"):
+
+        @decorate
+        def add(x: int, wait_for: int = 0) -> int:
+            return x + wait_for
