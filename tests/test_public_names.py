@@ -33,6 +33,8 @@ NAMES = {
     "orchestra_nb.tasks": "Task exponential_backoff task task_input_hash",
     "orchestra_nb.transactions": "CommitMode IsolationLevel Transaction TransactionState get_transaction transaction",
     "orchestra_nb.utilities.annotations": "BaseAnnotation allow_failure quote unmapped",
+    "orchestra_nb.utilities.collections": "batched_iterable dict_to_flatdict distinct ensure_iterable "
+    "extract_instances flatdict_to_dict get_from_dict isiterable listrepr remove_nested_keys visit_collection",
 }
 
 
