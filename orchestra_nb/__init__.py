@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from orchestra_nb.logging import get_run_logger
     from orchestra_nb.states import State
     from orchestra_nb.tasks import Task, task
+    from orchestra_nb.transactions import Transaction
     from orchestra_nb.utilities.annotations import allow_failure, quote, unmapped
 
 #: Public name to the module that has it; a module's own name stands for the module itself.
@@ -29,6 +30,7 @@ _PUBLIC = {
     "Flow": "flows",
     "State": "states",
     "Task": "tasks",
+    "Transaction": "transactions",
     "allow_failure": "utilities.annotations",
     "as_completed": "futures",
     "flow": "flows",
@@ -89,6 +91,7 @@ __all__ = [
     "Flow",
     "State",
     "Task",
+    "Transaction",
     "__version__",
     "allow_failure",
     "as_completed",

@@ -8,7 +8,13 @@ from orchestra_nb.engine.cache_policies import (
     NONE,
     RUN_ID,
     TASK_SOURCE,
+    CacheKeyFnPolicy,
     CachePolicy,
+    CompoundCachePolicy,
+    FlowParameters,
+    Inputs,
+    RunId,
+    TaskSource,
     task_input_hash,
 )
 
@@ -20,6 +26,12 @@ __all__ = [
     "NO_CACHE",
     "RUN_ID",
     "TASK_SOURCE",
+    "CacheKeyFnPolicy",
     "CachePolicy",
+    "CompoundCachePolicy",
+    "FlowParameters",
+    "Inputs",
+    "RunId",
+    "TaskSource",
     "task_input_hash",
 ]

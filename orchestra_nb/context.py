@@ -7,5 +7,8 @@ from orchestra_nb.engine.run_context import (
     get_run_context,
     tags,
 )
+from orchestra_nb.engine.run_context import (
+    FlowRunContext as EngineContext,
+)
 
-__all__ = ["FlowRunContext", "MissingContext", "TaskRunContext", "get_run_context", "tags"]
+__all__ = ["EngineContext", "FlowRunContext", "MissingContext", "TaskRunContext", "get_run_context", "tags"]

@@ -1,9 +1,12 @@
 """Exceptions: Prefect's module name; the tree itself is in :mod:`orchestra_nb.errors`."""
 
+from orchestra_nb.engine.flow_suspension import PausedRun
+from orchestra_nb.engine.flows import InvalidFlowCall as ParameterBindError
 from orchestra_nb.engine.run_context import MissingContext
 from orchestra_nb.engine.run_context import MissingContext as MissingContextError
 from orchestra_nb.engine.run_states import UnfinishedRun
 from orchestra_nb.engine.stand_ins import FlowVisualizationError
+from orchestra_nb.engine.task_settings import ReservedParameter as ReservedArgumentError
 from orchestra_nb.engine.tasks import MappingError
 from orchestra_nb.engine.tasks import MappingError as MappingLengthMismatch
 from orchestra_nb.engine.tasks import MappingError as MappingMissingIterable
@@ -20,7 +23,13 @@ from orchestra_nb.errors import (
     InvalidParameters as ParameterTypeError,
 )
 from orchestra_nb.errors import (
+    NotFound as ObjectNotFound,
+)
+from orchestra_nb.errors import (
     OrchestraError as PrefectException,
+)
+from orchestra_nb.errors import (
+    ResultNotFound as MissingResult,
 )
 from orchestra_nb.errors import (
     TaskCrashed as CrashedRun,
@@ -46,9 +55,14 @@ __all__ = [
     "MappingMissingIterable",
     "MissingContext",
     "MissingContextError",
+    "MissingResult",
+    "ObjectNotFound",
     "OrchestraError",
+    "ParameterBindError",
     "ParameterTypeError",
+    "PausedRun",
     "PrefectException",
+    "ReservedArgumentError",
     "TaskCrashed",
     "TaskFailed",
     "TaskTimedOut",

@@ -31,9 +31,10 @@ class CacheContext:
         Returns the fingerprint of the task's function. Called only by a policy that needs it, and worth keeping: it
         costs more than the rest of a key.
     run_id
-        The flow run; the task run where there is no flow.
+        The flow run; the run that a task has of its own where there is no flow.
     task, task_run, parameters
-        The task, its run and its arguments, for functions of the user that look at them.
+        The task (its ``name``, ``fn`` and ``task_key``), the record of its run, and its arguments by name, for
+        functions of the user that look at them.
     """
 
     task_source: Callable[[], str | None]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from orchestra_nb.engine.task_settings import InvalidOption
+from orchestra_nb.engine.task_settings import InvalidOption, OptionWarning
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.cache_policies import CachePolicy
@@ -49,6 +50,7 @@ class CacheSettings:
         result_storage: Any,
         result_serializer: Any,
         result_storage_key: str | None,
+        parameter_names: Iterable[str],
     ) -> CacheSettings:
         """Return the options, checked.
 
@@ -59,21 +61,23 @@ class CacheSettings:
         """
         policy = _policy(what, cache_policy, cache_key_fn)
         if persist_result is False and (policy is not None and not _is_none(policy)):
-            raise InvalidOption(
-                f"{what}: persist_result=False and a cache do not go together: what is not kept cannot be found."
-            )
-        if result_storage is not None and not isinstance(result_storage, str | os.PathLike):
-            raise InvalidOption(
-                f"{what}: result_storage is {result_storage!r}. Write a folder or a URL, such as s3://bucket/results."
+            warnings.warn(
+                f"{what}: with persist_result=False there is no cache: what is not kept cannot be found.",
+                OptionWarning,
+                stacklevel=4,
             )
         if result_storage_key is not None and not isinstance(result_storage_key, str):
             raise InvalidOption(f"{what}: result_storage_key is {result_storage_key!r}. Write a text.")
+        if result_storage_key is not None:
+            from orchestra_nb.engine.storage_keys import check_storage_key
+
+            check_storage_key(what, result_storage_key, parameter_names)
         return cls(
             policy=policy,
             expires_after=_expiration(what, cache_expiration),
             is_refreshed=bool(refresh_cache),
             persist_result=persist_result,
-            storage=None if result_storage is None else os.fspath(result_storage),
+            storage=result_storage_of(what, result_storage),
             serializer=result_serializer,
             storage_key=result_storage_key,
         )
@@ -81,14 +85,21 @@ class CacheSettings:
     def is_on(self, flow_persists: bool) -> bool:
         """Tell whether results are kept, in a flow that says so or not."""
         if self.policy is not None and _is_none(self.policy):
-            return False
+            return self.persist_result is True
         if self.persist_result is not None:
             return self.persist_result
         asked = (self.policy, self.expires_after, self.storage, self.serializer, self.storage_key)
         return flow_persists or any(option is not None for option in asked)
 
-    def make_cache(self, task_name: str, function: Callable[..., Any]) -> TaskCache:
+    def make_cache(
+        self, task_name: str, function: Callable[..., Any], storage: str | None = None, serializer: Any = None
+    ) -> TaskCache:
         """Return what travels with the task.
+
+        Parameters
+        ----------
+        storage, serializer
+            The flow's, for a task that has none of its own; None for the default ones.
 
         Raises
         ------
@@ -100,7 +111,8 @@ class CacheSettings:
         from orchestra_nb.engine.task_cache import TaskCache
         from orchestra_nb.model.fingerprints import fingerprint
 
-        store = ResultStore(self.storage or default_results_url(), _signing_key(), self.serializer or "auto")
+        url = self.storage or storage or default_results_url()
+        store = ResultStore(url, _signing_key(), self.serializer or serializer or "auto")
         return TaskCache(
             policy=self.policy or DEFAULT,
             store=store,
@@ -109,6 +121,33 @@ class CacheSettings:
             expires_after=self.expires_after,
             is_refreshed=self.is_refreshed,
             storage_key=self.storage_key,
+            keeps_all=self.persist_result is True,
+        )
+
+
+def result_storage_of(what: str, storage: Any) -> str | None:
+    """Return ``result_storage`` as a text; None where it is not given.
+
+    Raises
+    ------
+    InvalidOption
+        It is no folder and no URL.
+    """
+    if storage is not None and not isinstance(storage, str | os.PathLike):
+        raise InvalidOption(
+            f"{what}: result_storage is {storage!r}. Write a folder or a URL, such as s3://bucket/results."
+        )
+    return None if storage is None else os.fspath(storage)
+
+
+def warn_of_memory(what: str, cache_result_in_memory: bool) -> None:
+    """Say that ``cache_result_in_memory=False`` changes nothing: where values are, the futures say."""
+    if not cache_result_in_memory:
+        warnings.warn(
+            f"{what}: cache_result_in_memory=False has no effect here. The value of a submitted task stays where it "
+            "was made until the last future of it is gone: let go of the future to free it.",
+            OptionWarning,
+            stacklevel=4,
         )
 
 
@@ -133,7 +172,11 @@ def _policy(what: str, policy: Any, key_function: Callable[..., str | None] | No
     if not callable(key_function):
         raise InvalidOption(f"{what}: cache_key_fn is {key_function!r}, which cannot be called.")
     if policy is not None:
-        raise InvalidOption(f"{what}: both cache_policy and cache_key_fn say how the key is made. Write one of them.")
+        warnings.warn(
+            f"{what}: both cache_policy and cache_key_fn say how the key is made: cache_key_fn is used.",
+            OptionWarning,
+            stacklevel=5,
+        )
     return CachePolicy.from_cache_key_fn(key_function)
 
 

@@ -6,6 +6,7 @@ exception comes between two instructions.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ def stoppable(timeout_seconds: float | None) -> Iterator[StopSwitch]:
     before = signal.getsignal(_SIGNAL)
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        if switch.stopped_for is not None and switch.is_running:
+        if switch.take():
             raise StopTask
         if callable(before):
             before(number, frame)
@@ -47,6 +48,22 @@ def stoppable(timeout_seconds: float | None) -> Iterator[StopSwitch]:
             yield switch
     finally:
         signal.signal(_SIGNAL, before if before is not None else signal.SIG_DFL)
+
+
+def coroutine_switch() -> StopSwitch:
+    """Return a switch that ends the coroutine that runs now, whatever thread asks, until the switch is closed."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+
+    def cancel() -> None:
+        if switch.take():  # not when what was to be stopped has ended meanwhile
+            task.cancel()
+
+    def interrupt(thread: int) -> None:
+        loop.call_soon_threadsafe(cancel)
+
+    switch = StopSwitch(interrupt, is_running=True)
+    return switch
 
 
 @contextmanager

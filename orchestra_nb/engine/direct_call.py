@@ -20,6 +20,7 @@ from orchestra_nb.model.machine_messages import (
     Announce,
     AttemptFinished,
     AttemptSeenRunning,
+    AttemptVanished,
     CancelAsked,
     Command,
     RetryDue,
@@ -61,6 +62,11 @@ class DirectCall:
         self._cancel_reason = reason
         self._is_cancelled.set()
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether :meth:`cancel` was called."""
+        return self._is_cancelled.is_set()
+
     def run(self, run_attempt: RunAttempt) -> AttemptResult | None:
         """Run attempts until one is the last, and return what it left; None when it was cancelled before one."""
         last: AttemptResult | None = None
@@ -97,7 +103,7 @@ class DirectCall:
 
     def begin(self) -> StartAttempt:
         """Announce the one attempt of a caller that runs it in pieces, as a generator, and ends it by :meth:`end`."""
-        self._pieces = self._steps()
+        self._pieces = self._steps(is_begun=True)
         started = next(self._pieces)
         assert isinstance(started, StartAttempt)
         return started
@@ -108,13 +114,22 @@ class DirectCall:
         for step in self._pieces:
             raise AssertionError(f"an attempt in pieces is not followed by {step}")
 
-    def _steps(self) -> Iterator[StartAttempt | WakeAt]:
-        """Yield what takes time; announce all else."""
+    def _steps(self, is_begun: bool = False) -> Iterator[StartAttempt | WakeAt]:
+        """Yield what takes time; announce all else.
+
+        Parameters
+        ----------
+        is_begun
+            Whether a cancel comes too late for the attempt: whoever runs it in pieces has begun.
+        """
         self._handle(TaskSubmitted(self._plan))
         while self._commands:
             match command := self._commands.popleft():
                 case Announce(change):
                     self._announce(change)
+                case StartAttempt(key=key) if self._is_cancelled.is_set() and not is_begun:
+                    self._handle(CancelAsked(None, self._cancel_reason))
+                    self._handle(AttemptVanished(key, False, State.CANCELLED, self._cancel_reason))
                 case StartAttempt(key=key):
                     self._commands.extend(
                         self._machine.handle(
@@ -127,7 +142,7 @@ class DirectCall:
                 case WakeAt():
                     yield command
 
-    def _handle(self, event: TaskSubmitted | AttemptFinished | RetryDue | CancelAsked) -> None:
+    def _handle(self, event: TaskSubmitted | AttemptFinished | AttemptVanished | RetryDue | CancelAsked) -> None:
         self._commands.extend(self._machine.handle(event, datetime.now(UTC)))
 
     def _finish(self, started: StartAttempt, result: AttemptResult) -> None:

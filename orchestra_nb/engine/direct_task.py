@@ -15,17 +15,18 @@ import msgspec
 
 from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure
 from orchestra_nb.engine.argument_trees import replace_leaves
-from orchestra_nb.engine.caller_stop import stoppable
+from orchestra_nb.engine.caller_stop import coroutine_switch, stoppable
 from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.function_call import (
     LazyParameters,
     cached_or_computed,
     error_info,
     may_repeat,
+    read_async,
     read_generator,
     unquoted,
 )
-from orchestra_nb.engine.futures import TaskFuture
+from orchestra_nb.engine.futures import TaskFuture, wait_for_all
 from orchestra_nb.engine.printed_lines import printing_to, printing_unlogged
 from orchestra_nb.engine.returned_values import LiveReturn, info_of
 from orchestra_nb.engine.run_context import TaskRunContext, entered, task_run_context
@@ -34,6 +35,7 @@ from orchestra_nb.engine.run_scope import RunScope, end_hooks, enter_scope
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of, state_of
 from orchestra_nb.engine.services import asking_as
+from orchestra_nb.engine.stop_switch import StopSwitch
 from orchestra_nb.engine.task_transactions import join_completed, task_transaction
 from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.errors import StopTask, TaskTimedOut, UpstreamFailed
@@ -110,6 +112,8 @@ class _Call:
     record: TaskRun
     asset_lineage: tuple[str, ...] = ()
     ended: _Ended = field(default_factory=_Ended)
+    #: stops the attempt that runs now
+    switch: StopSwitch | None = None
 
     def direct(self) -> DirectCall:
         """Return what decides for it."""
@@ -121,8 +125,25 @@ class _Call:
         )
         direct = DirectCall(plan, self.announce, CallerContext.worker)
         if self.scope.own_run is not None:
-            self.scope.driver.watch_run(self.scope.run_id, direct.cancel)
+            self.scope.driver.watch_run(self.scope.run_id, lambda reason: self._cancel(direct, reason))
         return direct
+
+    def _cancel(self, direct: DirectCall, reason: str) -> None:
+        direct.cancel(reason)
+        if (switch := self.switch) is not None:
+            switch.stop(State.CANCELLED.value)
+
+    @contextmanager
+    def stopped_by(self, switch: StopSwitch, direct: DirectCall) -> Iterator[None]:
+        """Let a cancel of its own run stop the attempt that runs inside; at once, if it came before."""
+        self.switch = switch
+        try:
+            if direct.is_cancelled:
+                switch.stop(State.CANCELLED.value)
+            yield
+        finally:
+            self.switch = None
+            switch.close()
 
     def has_completed(self) -> bool:
         """Tell whether it ended well."""
@@ -136,10 +157,33 @@ class _Call:
         if change.state is State.RUNNING:
             self._call_hooks(self.owner.on_running_hooks, state_of(State.RUNNING))
 
+    def resolve(self, wait_for: Any) -> None:
+        """Wait for the futures in the arguments, and put their values in.
+
+        Where one of them did not complete, the call has ended: its code is not run.
+        """
+        try:
+            self.args, self.kwargs = _resolve(self.args, self.kwargs, wait_for)
+        except BaseException as error:
+            self.not_ready(error)
+
+    async def resolve_async(self, wait_for: Any) -> None:
+        """Do what :meth:`resolve` does, without holding up the event loop."""
+        try:
+            futures = _futures_in((self.args, self.kwargs, wait_for), allow_failure)
+            await wait_for_all(futures)
+        except BaseException as error:
+            self.not_ready(error)
+        else:
+            if futures:
+                await asyncio.to_thread(self.resolve, wait_for)  # fetches values
+            else:
+                self.resolve(wait_for)
+
     def context(self, attempt: int) -> TaskRunContext:
         """Return what the task's code may ask of itself."""
         return TaskRunContext(
-            task_name=self.owner.name,
+            task=self.owner.facts,
             task_run_id=self.record.task_run_id,
             name=self.record.name,
             flow=self.scope.flow,
@@ -176,7 +220,7 @@ class _Call:
         if isinstance(value, RunState):
             if not value.is_completed():
                 ours = model_state_of(value)
-                end = ours if ours in (State.CANCELLED, State.TIMED_OUT) else State.FAILED
+                end = ours if ours in (State.CANCELLED, State.TIMED_OUT, State.CRASHED) else State.FAILED
                 return self.fail(value.exception(), context, end, value.message)
             self.ended.returned = value
             value = value.data
@@ -207,7 +251,8 @@ class _Call:
         """Return the result of an attempt that was stopped: itself, or what called it."""
         self.ended.error = None
         if stopped_for != State.TIMED_OUT.value:
-            self.ended.interrupt = error
+            if stopped_for is None:
+                self.ended.interrupt = error
             return AttemptResult(self._outcome(State.CANCELLED, context))
         message = f"ran longer than {self.owner.settings.timeout_seconds:g} s"
         self.ended.error = TaskTimedOut(f"Task {self.record.name} {message}")
@@ -256,10 +301,7 @@ class _Call:
 
 @contextmanager
 def _begun(owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any) -> Iterator[_Call]:
-    """Make the record of a call, and wait for the futures in its arguments.
-
-    Where one of them did not complete, the call has ended: its code is not run.
-    """
+    """Make the record of a call, whose arguments are to be resolved next."""
     with enter_scope(owner.name) as scope:
         now = datetime.now(UTC)
         record = TaskRun(
@@ -269,15 +311,11 @@ def _begun(owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, An
             state=State.PENDING,
             created_at=now,
             max_attempts=1 + owner.settings.retry.retries,
-            upstream=tuple(_upstream_ids((args, kwargs, wait_for))),
+            upstream=tuple(future.task_run_id for future in _futures_in((args, kwargs, wait_for), BaseAnnotation)),
             tags=dict.fromkeys(sorted(owner.tags_now(scope)), ""),
         )
         scope.driver.sink.emit(TaskRunCreated(task_run=record))
         call = _Call(owner, scope, args, kwargs, record, owner.asset_lineage(scope, args, kwargs, wait_for))
-        try:
-            call.args, call.kwargs = _resolve(args, kwargs, wait_for)
-        except BaseException as error:
-            call.not_ready(error)
         yield call
 
 
@@ -286,18 +324,19 @@ def call_sync(
 ) -> Any:
     """Run a task of a plain function."""
     with _begun(owner, args, kwargs, wait_for) as call, task_transaction(owner, call.has_completed):
+        call.resolve(wait_for)
         if call.ended.state.is_terminal:
             return call.finish(return_state)
         direct = call.direct()
-        direct.run(lambda attempt: _attempt(call, attempt))
+        direct.run(lambda attempt: _attempt(call, direct, attempt))
         return call.finish(return_state, direct.interrupt)
 
 
-def _attempt(call: _Call, attempt: int) -> AttemptResult:
+def _attempt(call: _Call, direct: DirectCall, attempt: int) -> AttemptResult:
     context = call.context(attempt)
     with stoppable(call.owner.settings.timeout_seconds) as switch:
         try:
-            with entered(task_run_context, context), _own_words(call, context):
+            with entered(task_run_context, context), _own_words(call, context), call.stopped_by(switch, direct):
                 is_cached, value = switch.run(
                     lambda: cached_or_computed(
                         call.cache, context, lambda: read_generator(call.owner.body(*call.args, **call.kwargs))
@@ -315,12 +354,14 @@ async def call_async(
 ) -> Any:
     """Run a task of a coroutine function."""
     with _begun(owner, args, kwargs, wait_for) as call, task_transaction(owner, call.has_completed):
+        await call.resolve_async(wait_for)
 
         async def attempt(number: int) -> AttemptResult:
             context = call.context(number)
             limit = asyncio.timeout(owner.settings.timeout_seconds)
+            switch = coroutine_switch()
             try:
-                with entered(task_run_context, context), _own_words(call, context):
+                with entered(task_run_context, context), _own_words(call, context), call.stopped_by(switch, direct):
                     async with limit:
                         is_cached, value = await _cached_or_awaited(call, context)
                 return call.succeed(value, context, is_cached)
@@ -329,16 +370,18 @@ async def call_async(
                     return call.stop(State.TIMED_OUT.value, error, context)
                 return call.fail(error, context)
             except (StopTask, KeyboardInterrupt, asyncio.CancelledError) as error:
-                return call.stop(None, error, context)
+                if switch.stopped_for is not None and (task := asyncio.current_task()) is not None:
+                    task.uncancel()
+                return call.stop(switch.stopped_for, error, context)
             except BaseException as error:
                 return call.fail(error, context)
 
         if call.ended.state.is_terminal:
-            return call.finish(return_state)
+            return await asyncio.to_thread(call.finish, return_state)
         direct = call.direct()
         await direct.run_async(attempt)
         try:
-            return call.finish(return_state, direct.interrupt)
+            return await asyncio.to_thread(call.finish, return_state, direct.interrupt)
         except BaseException as error:
             raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
 
@@ -348,12 +391,12 @@ async def _cached_or_awaited(call: _Call, context: TaskRunContext) -> tuple[bool
     cache = call.cache
     entry = cache.lookup(context) if cache is not None else None
     if entry is None:
-        return False, await call.owner.body(*call.args, **call.kwargs)
+        return False, await read_async(call.owner.body(*call.args, **call.kwargs))
     is_there, value = await asyncio.to_thread(entry.find)
     if is_there:
         return True, value
     with entry.computing():
-        value = await call.owner.body(*call.args, **call.kwargs)
+        value = await read_async(call.owner.body(*call.args, **call.kwargs))
         if not isinstance(value, RunState):
             await asyncio.to_thread(entry.keep, value)
     return False, value
@@ -364,6 +407,7 @@ def call_generator(
 ) -> Generator[Any, Any, Any]:
     """Run a task of a generator function: it runs while somebody reads it, and is not repeated."""
     with _begun(owner, args, kwargs, wait_for) as call:
+        call.resolve(wait_for)
         if call.ended.state.is_terminal:
             return call.finish(return_state=False)
         direct, context = call.direct(), call.context(1)
@@ -398,8 +442,9 @@ async def call_async_generator(
 ) -> AsyncGenerator[Any, Any]:
     """Run a task of an asynchronous generator function: it runs while somebody reads it, and is not repeated."""
     with _begun(owner, args, kwargs, wait_for) as call:
+        await call.resolve_async(wait_for)
         if call.ended.state.is_terminal:
-            call.finish(return_state=False)
+            await asyncio.to_thread(call.finish, False)
             return
         direct, context = call.direct(), call.context(1)
         started = direct.begin()
@@ -425,7 +470,7 @@ async def call_async_generator(
         direct.end(started, result)
         if call.has_completed():
             join_completed(owner)
-        call.finish(return_state=False)
+        await asyncio.to_thread(call.finish, False)
 
 
 @contextmanager
@@ -475,18 +520,19 @@ def _value_of(state: RunState[Any], name: str, is_failure_allowed: bool) -> Any:
     raise UpstreamFailed(f"{name} did not complete: {state}") from state.exception()
 
 
-def _upstream_ids(arguments: Any) -> list[str]:
-    ids: dict[str, None] = {}
+def _futures_in(arguments: Any, annotations: type[BaseAnnotation[Any]]) -> list[TaskFuture[Any]]:
+    """Return the futures in the arguments, and in annotations of this kind."""
+    found: dict[TaskFuture[Any], None] = {}
 
     def note(leaf: Any) -> Any:
         if isinstance(leaf, TaskFuture):
-            ids[leaf.task_run_id] = None
-        elif isinstance(leaf, BaseAnnotation):
+            found[leaf] = None
+        elif isinstance(leaf, annotations):
             replace_leaves(leaf.value, note)
         return leaf
 
     replace_leaves(arguments, note)
-    return list(ids)
+    return list(found)
 
 
 def describe(error: BaseException) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import os
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from orchestra_nb.engine.argument_trees import replace_leaves
-from orchestra_nb.engine.caller_stop import stoppable
+from orchestra_nb.engine.caller_stop import coroutine_switch, stoppable
 from orchestra_nb.engine.dead_flows import bury_flow
 from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.drivers import Driver, current_driver
 from orchestra_nb.engine.flow_suspension import SuspendFlow, leave_suspended
-from orchestra_nb.engine.function_call import error_info, read_generator
-from orchestra_nb.engine.futures import TaskFuture, resolve_futures_to_states
+from orchestra_nb.engine.function_call import error_info, read_async, read_generator
+from orchestra_nb.engine.futures import TaskFuture, resolve_futures_to_states, wait_for_all
 from orchestra_nb.engine.printed_lines import printing_to
 from orchestra_nb.engine.reruns import announce_continued, take_continued_run
 from orchestra_nb.engine.run_codes import record_code, stop_loading
@@ -134,6 +134,12 @@ class _FlowCall:
         if (switch := self.switch) is not None:
             switch.stop(State.CANCELLED.value)
 
+    def stop_by(self, switch: StopSwitch) -> None:
+        """Let :meth:`cancel` stop the attempt that begins by this switch; at once, if it was called already."""
+        self.switch = switch
+        if self.direct.is_cancelled:
+            switch.stop(State.CANCELLED.value)
+
     def cancel_tasks(self, reason: str) -> None:
         """Stop the submitted tasks that have not ended."""
         open_tasks = list(self.context.open_tasks)
@@ -160,7 +166,7 @@ class _FlowCall:
             return AttemptResult(self._outcome(State.COMPLETED, started_at))
         ours = model_state_of(state)
         info = ErrorInfo(type=state.name, message=(state.message or "")[:2000])
-        end = ours if ours in (State.FAILED, State.CANCELLED, State.TIMED_OUT) else State.FAILED
+        end = ours if ours in (State.CANCELLED, State.TIMED_OUT, State.CRASHED) else State.FAILED
         return AttemptResult(self._outcome(end, started_at, error=info))
 
     def fail(self, error: BaseException, started_at: datetime, is_final: bool = False) -> AttemptResult:
@@ -276,6 +282,7 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
     parent_run_id = around.run.run_id if around is not None else driver.parent_run_id
     if around is None and task_around is not None:
         parent_run_id = task_around.flow.run_id
+    outer = around.facts() if around is not None else task_around.flow if task_around is not None else None
     tags = owner.tags | current_tags() | (around.tags if around is not None else frozenset())
     continued = take_continued_run()
     run = continued or new_run(
@@ -294,6 +301,7 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
         flow=owner,
         parameters=parameters,
         tags=tags,
+        root_run_id=driver.parent_run_id if outer is None else outer.root_run_id or outer.run_id,
         log_prints=bool(around is not None and around.log_prints) if owner.log_prints is None else owner.log_prints,
     )
     if owner.flow_run_name is not None and invalid is None and continued is None:
@@ -341,7 +349,7 @@ def _attempt(call: _FlowCall, attempt: int) -> AttemptResult:
         return call.end_of(value)
 
     with stoppable(call.owner.timeout_seconds) as switch:
-        call.switch = switch
+        call.stop_by(switch)
         try:
             with _entered(call):
                 state = switch.run(body)
@@ -358,18 +366,20 @@ def _attempt(call: _FlowCall, attempt: int) -> AttemptResult:
 
 async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, return_state: bool, wait_for: Any) -> Any:
     """Run a flow of a coroutine function."""
-    with _begun(owner, bound, wait_for) as call:
+    await _resolve_async(bound, wait_for)
+    with _begun(owner, bound, None) as call:
 
         async def attempt(number: int) -> AttemptResult:
             started_at = datetime.now(UTC)
             call.context.run_count = number
             limit = asyncio.timeout(owner.timeout_seconds)
-            switch = call.switch = _coroutine_switch()
+            switch = coroutine_switch()
+            call.stop_by(switch)
             try:
-                with _entered(call):
+                with _entered(call), closing(switch):
                     async with limit:
                         try:
-                            value = await owner.fn(*bound.args, **bound.kwargs)
+                            value = await read_async(owner.fn(*bound.args, **bound.kwargs))
                         except Exception:
                             await asyncio.to_thread(call.wait_for_tasks)
                             raise
@@ -398,17 +408,6 @@ async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, retur
             return await asyncio.to_thread(call.finish, return_state)
         except BaseException as error:
             raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
-
-
-def _coroutine_switch() -> StopSwitch:
-    """Return a switch that ends the coroutine that runs now, whatever thread asks."""
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None
-
-    def interrupt(thread: int) -> None:
-        loop.call_soon_threadsafe(task.cancel)
-
-    return StopSwitch(interrupt, is_running=True)
 
 
 def call_generator(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) -> Generator[Any, Any, Any]:
@@ -442,7 +441,8 @@ async def call_async_generator(
     owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any
 ) -> AsyncGenerator[Any, Any]:
     """Run a flow of an asynchronous generator function: it runs while somebody reads it, and is not repeated."""
-    with _begun(owner, bound, wait_for) as call:
+    await _resolve_async(bound, wait_for)
+    with _begun(owner, bound, None) as call:
         started_at = datetime.now(UTC)
         started = call.direct.begin()
         generator = owner.fn(*bound.args, **bound.kwargs)
@@ -464,7 +464,7 @@ async def call_async_generator(
         except BaseException as error:
             result = call.fail(error, started_at, is_final=True)
         call.direct.end(started, result)
-        call.finish(return_state=False)
+        await asyncio.to_thread(call.finish, False)
 
 
 @contextmanager
@@ -490,3 +490,20 @@ def _resolve(bound: inspect.BoundArguments, wait_for: Any) -> None:
         replace_leaves([wait_for] if isinstance(wait_for, TaskFuture) else list(wait_for), value_of)
     for name, value in list(bound.arguments.items()):
         bound.arguments[name] = replace_leaves(value, value_of)
+
+
+async def _resolve_async(bound: inspect.BoundArguments, wait_for: Any) -> None:
+    """Do what :func:`_resolve` does, without holding up the event loop."""
+    futures: list[TaskFuture[Any]] = []
+
+    def note(leaf: Any) -> Any:
+        if isinstance(leaf, TaskFuture):
+            futures.append(leaf)
+        return leaf
+
+    replace_leaves((dict(bound.arguments), wait_for), note)
+    if futures:
+        await wait_for_all(futures)
+        await asyncio.to_thread(_resolve, bound, wait_for)  # fetches values
+    else:
+        _resolve(bound, wait_for)

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from orchestra_nb.engine.cache_settings import result_storage_of, warn_of_memory
 from orchestra_nb.engine.flow_call import call_async, call_async_generator, call_generator, call_sync
 from orchestra_nb.engine.flow_graph import show_graph
 from orchestra_nb.engine.flow_recording import current_recording, record_graph
@@ -19,6 +20,7 @@ from orchestra_nb.engine.run_states import State, state_of
 from orchestra_nb.engine.task_runners import TaskRunner
 from orchestra_nb.engine.task_settings import (
     InvalidOption,
+    check_parameters,
     description_of,
     hooks_of,
     retry_policy,
@@ -44,7 +46,7 @@ class Flow(Generic[Parameters, Result]):
     name
         None for the function's own, with hyphens.
     version, description
-        For people.
+        For people; ``runtime.flow_run.flow_version`` is the version.
     flow_run_name
         A template such as ``"report-{region}"``, or a callable without arguments or with the parameters; None for a
         memorable name.
@@ -56,8 +58,11 @@ class Flow(Generic[Parameters, Result]):
         Of one attempt of the body.
     validate_parameters
         Whether pydantic checks and converts the parameters by their annotations.
-    persist_result
-        Whether the results of its tasks are kept outside of the cluster, where they do not say so themselves.
+    persist_result, result_storage, result_serializer
+        Whether the results of its tasks are kept outside of the cluster (None: if one of the others is given), where,
+        and how they are written, for tasks that do not say so themselves.
+    cache_result_in_memory
+        Taken for Prefect's scripts. False is warned of: a value stays where it was made until its last future is gone.
     log_prints
         Whether what the body and its tasks print becomes log lines; None: as the flow around it.
     on_running, on_completion, on_failure, on_cancellation, on_crashed
@@ -81,6 +86,9 @@ class Flow(Generic[Parameters, Result]):
         timeout_seconds: float | None = None,
         validate_parameters: bool = True,
         persist_result: bool | None = None,
+        result_storage: Any = None,
+        result_serializer: Any = None,
+        cache_result_in_memory: bool = True,
         log_prints: bool | None = None,
         tags: Iterable[str] | None = None,
         on_running: Iterable[Callable[..., Any]] | None = None,
@@ -113,7 +121,12 @@ class Flow(Generic[Parameters, Result]):
             )
         self.should_validate_parameters = validate_parameters
         self.viz_return_value = viz_return_value
+        self.result_storage = result_storage_of(what, result_storage)
+        self.result_serializer = result_serializer
+        if persist_result is None and (result_storage is not None or result_serializer is not None):
+            persist_result = True
         self.persist_result = persist_result
+        warn_of_memory(what, cache_result_in_memory)
         self.log_prints = log_prints
         self.on_running_hooks = list(hooks_of(what, "on_running", on_running))
         self.on_completion_hooks = list(hooks_of(what, "on_completion", on_completion))
@@ -124,6 +137,7 @@ class Flow(Generic[Parameters, Result]):
         self.isasync = inspect.iscoroutinefunction(self.fn) or is_async_generator
         self.isgenerator = inspect.isgeneratorfunction(self.fn) or is_async_generator
         self.signature = inspect.signature(self.fn)
+        check_parameters(what, self.signature)
         functools.update_wrapper(self, self.fn)
 
     @overload
@@ -140,7 +154,7 @@ class Flow(Generic[Parameters, Result]):
         Parameters
         ----------
         return_state
-            Return the final state instead, and raise nothing but Ctrl-C.
+            Return the final state instead, and raise nothing but Ctrl-C; a generator is then read to its end.
         wait_for
             Futures that must have ended before.
         """
@@ -151,7 +165,7 @@ class Flow(Generic[Parameters, Result]):
         bound.apply_defaults()
         if (recording := current_recording()) is not None:
             return recording.call(self, args, kwargs, wait_for, return_state, kind="flow")
-        if self.isgenerator:
+        if self.isgenerator and not return_state:
             return (call_async_generator if self.isasync else call_generator)(self, bound, wait_for)
         if self.isasync:
             return call_async(self, bound, return_state, wait_for)
@@ -192,7 +206,7 @@ class Flow(Generic[Parameters, Result]):
         show_graph(record_graph(self, args, kwargs))
 
     def with_options(self, **options: Any) -> Flow[Parameters, Result]:
-        """Return a flow of the same function with some options changed.
+        """Return a flow of the same function with some options changed; it keeps the hooks that are not given anew.
 
         Raises
         ------
@@ -203,7 +217,11 @@ class Flow(Generic[Parameters, Result]):
         if unknown:
             known = ", ".join(sorted(self._options))
             raise InvalidOption(f"@flow has no option {sorted(unknown)[0]!r}. The options are: {known}.")
-        return type(self)(self._wrapped, **{**self._options, **options})
+        other = type(self)(self._wrapped, **{**self._options, **options})
+        for option in ("on_running", "on_completion", "on_failure", "on_cancellation", "on_crashed"):
+            if options.get(option) is None:  # also those that were added by decorator
+                setattr(other, f"{option}_hooks", list(getattr(self, f"{option}_hooks")))
+        return other
 
     def on_running(self, hook: Callable[..., Any]) -> Callable[..., Any]:
         """Add a hook: a decorator."""

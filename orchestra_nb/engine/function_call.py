@@ -12,7 +12,7 @@ import os
 import pickle
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ import msgspec
 from orchestra_nb.engine.annotations import allow_failure, quote
 from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.drivers import worker_driver
+from orchestra_nb.engine.held_keys import held_keys
 from orchestra_nb.engine.printed_lines import printing_to
 from orchestra_nb.engine.returned_values import (
     LiveOutcome,
@@ -32,7 +33,14 @@ from orchestra_nb.engine.returned_values import (
     pack_return,
     value_of,
 )
-from orchestra_nb.engine.run_context import FlowFacts, TaskRunContext, entered, flow_run_context, task_run_context
+from orchestra_nb.engine.run_context import (
+    FlowFacts,
+    TaskFacts,
+    TaskRunContext,
+    entered,
+    flow_run_context,
+    task_run_context,
+)
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of
 from orchestra_nb.engine.services import asking_through
@@ -82,12 +90,19 @@ class FunctionCallee:
     """
 
     function: Callable[..., Any]
-    task_name: str
+    task: TaskFacts
     flow: FlowFacts
     log_prints: bool = False
     retry_condition: RetryCondition | None = None
     is_packed: bool = True
     cache: TaskCache | None = None
+    #: the keys that the calls around are computing, and their holders
+    held_keys: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def task_name(self) -> str:
+        """The task's name."""
+        return self.task.name
 
     def run_call(
         self, arguments: bytes, upstream: Mapping[str, AttemptResult], context: AttemptContext
@@ -146,7 +161,7 @@ class FunctionCallee:
         context: AttemptContext,
     ) -> TaskRunContext:
         return TaskRunContext(
-            task_name=self.task_name,
+            task=self.task,
             task_run_id=details.task_run_id,
             name=details.name,
             flow=self.flow,
@@ -168,6 +183,7 @@ class FunctionCallee:
             entered(flow_run_context, None),
             entered(task_run_context, run_context),
             entered(worker_driver(), driver),
+            entered(held_keys, self.held_keys),
         ):
             try:
                 with printing_to(context, self.log_prints):
@@ -183,7 +199,7 @@ class FunctionCallee:
     def _end_as_returned(self, state: RunState[Any], run_context: TaskRunContext) -> AttemptResult:
         """End as the state says that the function returned."""
         ours, error = model_state_of(state), state.exception()
-        end = ours if ours in (State.CANCELLED, State.TIMED_OUT) else State.FAILED
+        end = ours if ours in (State.CANCELLED, State.TIMED_OUT, State.CRASHED) else State.FAILED
         may_retry = may_repeat(self.retry_condition, error, run_context)
         return AttemptResult(self._bad_outcome(end, error, run_context, may_retry, state.message))
 
@@ -286,6 +302,11 @@ def run_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Ma
 def read_generator(value: Any) -> Any:
     """Return what a generator yields, as a list; anything else as it is."""
     return list(value) if inspect.isgenerator(value) else value
+
+
+async def read_async(value: Any) -> Any:
+    """Return what a coroutine gives, and what an asynchronous generator yields, as a list."""
+    return await _read_all(value) if inspect.isasyncgen(value) else await value
 
 
 async def _run_in_ticks(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -242,6 +242,12 @@ def resolve_futures_to_states(value: Any) -> Any:
     return replace_leaves(value, replace)
 
 
+async def wait_for_all(futures: Iterable[TaskFuture[Any]]) -> None:
+    """Wait until all have ended, without holding up the event loop."""
+    for future in futures:
+        await future.wait_async()
+
+
 def _by_runner(futures: Collection[TaskFuture[Any]]) -> dict[FlowRunner, list[str]]:
     found: dict[FlowRunner, list[str]] = {}
     for future in futures:

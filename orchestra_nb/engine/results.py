@@ -112,7 +112,7 @@ class ResultStore:
             # two users who share a folder do not overwrite each other's signatures
             file += "-" + signature[:8].hex()
         file += _EXTENSIONS.get(serializer_name, ".bin")
-        url = f"{self.url}/{file if storage_key is None else _relative(storage_key)}"
+        url = f"{self.url}/{file if storage_key is None else storage_path(storage_key)}"
         write_file(url, head, blob)
         return ResultReference(
             url=url,
@@ -204,7 +204,7 @@ class ResultStore:
         return hmac.digest(self.signing_key, f"{serializer_name}\0{digest}".encode(), "sha256")
 
 
-def _relative(storage_key: str) -> str:
+def storage_path(storage_key: str) -> str:
     """Return the path below the URL; raises when it would leave it."""
     parts = storage_key.replace("\\", "/").split("/")
     if not storage_key or storage_key.startswith("/") or ".." in parts or "\0" in storage_key:

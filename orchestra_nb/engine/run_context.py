@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -48,6 +48,10 @@ class FlowFacts:
     tags: frozenset[str] = frozenset()
     run_count: int = 0
     parent_run_id: str | None = None
+    flow_version: str | None = None
+    #: the run that all of it began with: its own, where no other run started it
+    root_run_id: str | None = None
+    created_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -62,6 +66,8 @@ class FlowRunContext:
         Whether what the flow and its tasks print becomes log lines.
     run_count
         The attempt, from 1.
+    root_run_id
+        The run that all of it began with; None for this one.
     """
 
     run: Run
@@ -72,6 +78,7 @@ class FlowRunContext:
     tags: frozenset[str] = frozenset()
     log_prints: bool = False
     run_count: int = 1
+    root_run_id: str | None = None
     #: ids of the task runs that were submitted and have not ended, and how many of each task there were
     open_tasks: set[str] = field(default_factory=set)
     made_assets: MadeAssets = field(default_factory=MadeAssets)
@@ -98,6 +105,9 @@ class FlowRunContext:
             tags=self.tags,
             run_count=self.run_count,
             parent_run_id=self.run.parent_run_id,
+            flow_version=self.flow.version if self.flow is not None else None,
+            root_run_id=self.root_run_id or self.run.run_id,
+            created_at=self.run.created_at,
         )
 
     def number_of(self, task_name: str) -> int:
@@ -106,6 +116,20 @@ class FlowRunContext:
             number = self._numbers[task_name]
             self._numbers[task_name] += 1
             return number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFacts:
+    """What code may ask of the task that it belongs to, also on a worker; has the names of a task's own attributes."""
+
+    name: str
+    fn: Callable[..., Any]
+    version: str | None = None
+
+    @property
+    def task_key(self) -> str:
+        """The module and the name of its function."""
+        return f"{getattr(self.fn, '__module__', '')}.{getattr(self.fn, '__qualname__', self.name)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +146,7 @@ class TaskRunContext:
         Keys of the assets that it depends on, by its option ``asset_deps`` and by its arguments.
     """
 
-    task_name: str
+    task: TaskFacts
     task_run_id: str
     name: str
     flow: FlowFacts
@@ -137,6 +161,16 @@ class TaskRunContext:
     def get(cls) -> TaskRunContext | None:
         """Return the context of the task that this code belongs to; None outside of tasks."""
         return task_run_context.get()
+
+    @property
+    def task_name(self) -> str:
+        """The task's name."""
+        return self.task.name
+
+    @property
+    def start_time(self) -> datetime:
+        """When this attempt began, by the name that Prefect's contexts know it by."""
+        return self.started_at
 
     @property
     def task_run(self) -> TaskRun:

@@ -34,6 +34,9 @@ class RunScope:
     task_runner: TaskRunner
     log_prints: bool = False
     persist_result: bool = False
+    #: where the flow keeps results, and how, for tasks that do not say so themselves
+    result_storage: str | None = None
+    result_serializer: Any = None
     #: added to those of the tasks that are called in it
     tags: frozenset[str] = frozenset()
     flow_context: FlowRunContext | None = None
@@ -113,13 +116,15 @@ class OwnRun:
         self._open = 0
         self._is_ended = False
         self._tasks: list[TaskRun] = []
+        self._ids: list[tuple[FlowRunner, str]] = []
+        self._failure: str | None = None
 
     def wait_for(self, futures: Sequence[TaskFuture[Any]]) -> None:
         """End the run when these have ended."""
         with self._lock:
             self._open += len(futures)
-        ids = [(future.runner, future.task_run_id) for future in futures]
-        self._driver.watch_run(self.run.run_id, lambda reason: _cancel_all(ids, reason))
+        self._ids = [(future.runner, future.task_run_id) for future in futures]
+        self._driver.watch_run(self.run.run_id, lambda reason: _cancel_all(self._ids, reason))
         for future in futures:
             future.add_done_callback(lambda ended: self._note(ended.task_run))
         if not futures:
@@ -135,11 +140,23 @@ class OwnRun:
 
     def end(self, tasks: Sequence[TaskRun]) -> None:
         """End the run as its tasks ended."""
-        self._end(*conclude(tasks))
+        if self._failure is not None:
+            self._end(model.State.FAILED, self._failure)
+        else:
+            self._end(*conclude(tasks))
 
     def fail(self, message: str) -> None:
-        """End the run because a task could not be made; nothing if it has ended."""
-        self._end(model.State.FAILED, message)
+        """End the run because a task could not be made, when those before it have ended, which are cancelled.
+
+        Nothing if the run has ended.
+        """
+        with self._lock:
+            self._failure = message
+            is_open = self._open > 0
+        if is_open:
+            _cancel_all(self._ids, message)
+        else:
+            self._end(model.State.FAILED, message)
 
     def _end(self, state: model.State, message: str) -> None:
         with self._lock:
@@ -160,12 +177,15 @@ def enter_scope(task_name: str) -> Iterator[RunScope]:
     """Give the run that a call of a task made here belongs to."""
     context = flow_run_context.get()
     if context is not None:
+        owner = context.flow
         yield RunScope(
             driver=context.driver,
             flow=context.facts(),
             task_runner=context.task_runner,
             log_prints=context.log_prints,
-            persist_result=context.flow is not None and bool(context.flow.persist_result),
+            persist_result=owner is not None and bool(owner.persist_result),
+            result_storage=owner.result_storage if owner is not None else None,
+            result_serializer=owner.result_serializer if owner is not None else None,
             tags=context.tags,
             flow_context=context,
         )

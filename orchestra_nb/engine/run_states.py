@@ -303,6 +303,53 @@ def Running(message: str | None = None, data: Any = None, name: str = "Running")
     return State(StateType.RUNNING, name, message, data)
 
 
+def Scheduled(message: str | None = None, data: Any = None, name: str = "Scheduled") -> State[Any]:
+    """Return a state of something whose time has not come."""
+    return State(StateType.SCHEDULED, name, message, data)
+
+
+def Late(message: str | None = None, data: Any = None, name: str = "Late") -> State[Any]:
+    """Return a state of something that should have started before."""
+    return State(StateType.SCHEDULED, name, message, data)
+
+
+def AwaitingRetry(message: str | None = None, data: Any = None, name: str = "AwaitingRetry") -> State[Any]:
+    """Return a state of something that failed and waits for its next attempt."""
+    return State(StateType.SCHEDULED, name, message, data)
+
+
+def AwaitingConcurrencySlot(
+    message: str | None = None, data: Any = None, name: str = "AwaitingConcurrencySlot"
+) -> State[Any]:
+    """Return a state of something that waits for a slot."""
+    return State(StateType.SCHEDULED, name, message, data)
+
+
+def Retrying(message: str | None = None, data: Any = None, name: str = "Retrying") -> State[Any]:
+    """Return a state of something whose code is being run once more."""
+    return State(StateType.RUNNING, name, message, data)
+
+
+def Paused(message: str | None = None, data: Any = None, name: str = "Paused") -> State[Any]:
+    """Return a state of something that waits to be resumed."""
+    return State(StateType.PAUSED, name, message, data)
+
+
+def Suspended(message: str | None = None, data: Any = None, name: str = "Suspended") -> State[Any]:
+    """Return a state of something that has left its process until it is resumed."""
+    return State(StateType.PAUSED, name, message, data)
+
+
+def Cancelling(message: str | None = None, data: Any = None, name: str = "Cancelling") -> State[Any]:
+    """Return a state of something that was asked to end."""
+    return State(StateType.CANCELLING, name, message, data)
+
+
+def get_state_result(state: State[Any], raise_on_failure: bool = True) -> Any:
+    """Return the value of a state, or raise its exception: :meth:`State.result`."""
+    return state.result(raise_on_failure)
+
+
 def raise_state_exception(state: State[Any]) -> None:
     """Raise the exception of a state that is no success; nothing otherwise."""
     if state.is_final():

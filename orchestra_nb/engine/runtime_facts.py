@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from orchestra_nb.engine.run_context import FlowFacts, flow_run_context, task_run_context
@@ -52,6 +53,24 @@ class FlowRunFacts:
         """The run that started it as a subflow."""
         flow = _flow()
         return flow.parent_run_id if flow is not None else None
+
+    @property
+    def root_flow_run_id(self) -> str | None:
+        """The run that all began with: its own, where no other run started it."""
+        flow = _flow()
+        return flow.root_run_id or flow.run_id if flow is not None else None
+
+    @property
+    def flow_version(self) -> str | None:
+        """The flow's ``version``."""
+        flow = _flow()
+        return flow.flow_version if flow is not None else None
+
+    @property
+    def scheduled_start_time(self) -> datetime | None:
+        """When it was to start: for a run that somebody started by calling its flow, when that was."""
+        flow = _flow()
+        return flow.created_at if flow is not None else None
 
 
 def _flow() -> FlowFacts | None:

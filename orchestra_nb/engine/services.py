@@ -24,6 +24,7 @@ from orchestra_nb.model.questions import (
     decode_answer,
     decode_question,
     encode_answer,
+    encode_inside,
     encode_question,
     error_of_answer,
 )
@@ -98,7 +99,8 @@ def asking_through(context: AttemptContext) -> Iterator[None]:
     with _lock:
         _attempts_here.append(context)
     try:
-        yield
+        with asking_as(Asker()):  # the attempt's own; what it calls directly says who it is
+            yield
     finally:
         with _lock:
             _attempts_here.remove(context)
@@ -107,7 +109,7 @@ def asking_through(context: AttemptContext) -> Iterator[None]:
 
 @contextlib.contextmanager
 def asking_as(asker: Asker) -> Iterator[None]:
-    """Say for which run and task run this process's own answerer is asked in this block: around a flow's body."""
+    """Say for which run and task run is asked in this block: around a flow's body, and a task called directly."""
     token = _asker.set(asker)
     try:
         yield
@@ -174,8 +176,11 @@ async def in_thread(function: Callable[P, R], *arguments: P.args, **named: P.kwa
 
 def _ask_driver(context: AttemptContext, question: Question, timeout_seconds: float) -> Answer:
     name = type(question).__name__
+    asked = encode_question(question)
+    if (asker := _asker.get()).run_id is not None:
+        asked = encode_inside(asked, asker)
     try:
-        return decode_answer(context.ask(encode_question(question), timeout_seconds))
+        return decode_answer(context.ask(asked, timeout_seconds))
     except TimeoutError:
         raise NobodyAnswers(f"The driver did not answer {name} within {timeout_seconds:g} s.") from None
     except ConnectionError as error:

@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -21,9 +21,11 @@ from typing import Any
 
 from orchestra_nb.engine.cache_policies import CacheContext, CachePolicy
 from orchestra_nb.engine.cache_records import CacheRecords
+from orchestra_nb.engine.held_keys import held_keys
 from orchestra_nb.engine.results import ResultStore
-from orchestra_nb.engine.run_context import TaskRunContext
+from orchestra_nb.engine.run_context import TaskRunContext, entered
 from orchestra_nb.engine.services import ask, ask_for
+from orchestra_nb.engine.storage_keys import fill_storage_key
 from orchestra_nb.errors import NobodyAnswers, OrchestraError, ResultNotFound, ResultNotTrusted, ValueNotHashable
 from orchestra_nb.model.cache_claims import Claimed, Found
 from orchestra_nb.model.questions import (
@@ -51,7 +53,7 @@ class CacheWarning(UserWarning):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCache:
-    """How the results of one task are kept; travels with its function.
+    """How the results of one task are kept, and found again; travels with its function.
 
     Parameters
     ----------
@@ -60,7 +62,9 @@ class TaskCache:
     expires_after
         None for never.
     storage_key
-        A template for the file's name, filled with ``parameters``; None for one named by the content.
+        A template for the file's name (:mod:`~orchestra_nb.engine.storage_keys`); None for one named by the content.
+    keeps_all
+        Whether also the result of a call that has no key is kept: nobody finds it again by the call.
     """
 
     policy: CachePolicy
@@ -70,20 +74,35 @@ class TaskCache:
     expires_after: timedelta | None = None
     is_refreshed: bool = False
     storage_key: str | None = None
+    keeps_all: bool = False
 
     def lookup(self, run_context: TaskRunContext) -> CacheEntry | None:
-        """Return the entry of a call; None when it is not to be kept, with a warning where that is not on purpose."""
+        """Return the entry of a call; None when it is not to be kept, with a warning where that is not on purpose.
+
+        Raises
+        ------
+        InvalidInput
+            The template for the file's name cannot be filled.
+        """
         inputs = dict(run_context.parameters)
         flow = run_context.flow
         context = CacheContext(
-            task_source=lambda: self.task_source, run_id=flow.run_id, task=self.task_name, parameters=inputs
+            task_source=lambda: self.task_source,
+            run_id=flow.run_id,
+            task=run_context.task,
+            task_run=run_context.task_run,
+            parameters=inputs,
         )
         try:
             key = self.policy.compute_key(context, inputs, dict(flow.parameters))
         except ValueNotHashable as error:
             warnings.warn(f"Task {self.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=2)
             return None
-        return CacheEntry(self, key, inputs) if key is not None else None
+        if key is None and not self.keeps_all:
+            return None
+        # now, and not when the result is there: what cannot be kept is not computed
+        file = None if self.storage_key is None else fill_storage_key(self.storage_key, inputs)
+        return CacheEntry(self, key, file)
 
 
 @dataclass(slots=True)
@@ -91,8 +110,10 @@ class CacheEntry:
     """The cached result of one call, there or not."""
 
     cache: TaskCache
-    key: str
-    inputs: Mapping[str, Any]
+    #: None for a call that is not found again
+    key: str | None
+    #: the file below the folder of results; None for one named by the content
+    file: str | None
     holder: str = field(default_factory=lambda: secrets.token_hex(8))
     is_claimed: bool = False
     reference: ResultReference | None = None
@@ -101,9 +122,13 @@ class CacheEntry:
         """Return (whether the result is there, the result); else the call is this one's to compute.
 
         Waits while somebody else computes it, but where the policy keeps its keys in files: there nobody is waited for.
+        A call around this one that computes the same key, as of a recursive task, is not waited for either.
         """
+        if self.key is None:
+            return False, None
         if (records := self._records()) is not None:
-            return self._find_in(records)
+            return self._find_in(records, self.key)
+        around = held_keys.get().get(self.key)
         pause = _SHORTEST_PAUSE_SECONDS
         while True:
             try:
@@ -111,7 +136,7 @@ class CacheEntry:
                     ClaimAnswer,
                     ClaimResult(
                         key=self.key,
-                        holder=self.holder,
+                        holder=around or self.holder,
                         lease_seconds=LEASE_SECONDS,
                         is_refreshed=self.cache.is_refreshed,
                     ),
@@ -122,7 +147,7 @@ class CacheEntry:
                 )
                 return False, None
             if isinstance(claim, Claimed):
-                self.is_claimed = True
+                self.is_claimed = around is None
                 return False, None
             if isinstance(claim, Found):
                 try:
@@ -146,16 +171,15 @@ class CacheEntry:
         """
         now = datetime.now(UTC)
         cache = self.cache
-        storage_key = None
-        if cache.storage_key is not None:
-            storage_key = cache.storage_key.format(parameters=dict(self.inputs))
         self.reference = cache.store.write(
             value,
             name=cache.task_name,
             now=now,
             expires_at=now + cache.expires_after if cache.expires_after is not None else None,
-            storage_key=storage_key,
+            storage_key=self.file,
         )
+        if self.key is None:
+            return
         if (records := self._records()) is not None:
             records.put(self.key, self.reference, task_name=cache.task_name)
             return
@@ -171,15 +195,15 @@ class CacheEntry:
         url = self.cache.policy.key_storage
         return CacheRecords(url) if url is not None else None
 
-    def _find_in(self, records: CacheRecords) -> tuple[bool, Any]:
-        reference = None if self.cache.is_refreshed else records.find(self.key, datetime.now(UTC))
+    def _find_in(self, records: CacheRecords, key: str) -> tuple[bool, Any]:
+        reference = None if self.cache.is_refreshed else records.find(key, datetime.now(UTC))
         if reference is None:
             return False, None
         try:
             value = self.cache.store.read(reference)
         except (ResultNotFound, ResultNotTrusted) as error:
             _log.info("The result of %s is computed anew: %s", self.cache.task_name, error)
-            records.forget(self.key)
+            records.forget(key)
             return False, None
         self.reference = reference
         return True, value
@@ -191,17 +215,21 @@ class CacheEntry:
         renewer = threading.Thread(
             target=copy_context().run, args=(self._renew, done.wait), name="orchestra-cache-claim", daemon=True
         )
-        if self.is_claimed:
+        held = held_keys.get()
+        if self.is_claimed and self.key is not None:
             renewer.start()
+            held = {**held, self.key: self.holder}
         try:
-            yield
+            with entered(held_keys, held):
+                yield
         finally:
             done.set()
-            if self.is_claimed:
+            if self.is_claimed and self.key is not None:
                 with contextlib.suppress(OrchestraError):
                     ask(ReleaseClaim(key=self.key, holder=self.holder))
 
     def _renew(self, wait: Callable[[float], bool]) -> None:
+        assert self.key is not None
         while not wait(LEASE_SECONDS / 3):
             with contextlib.suppress(OrchestraError):
                 ask_for(DoneAnswer, RenewClaim(key=self.key, holder=self.holder, lease_seconds=LEASE_SECONDS))

@@ -19,6 +19,14 @@ class InvalidOption(InvalidInput):
     """An option of ``@task`` or ``@flow`` has a value that cannot be used."""
 
 
+class ReservedParameter(InvalidOption):
+    """A function's parameter has a name that calls of tasks and flows take for themselves."""
+
+
+class OptionWarning(UserWarning):
+    """An option of ``@task`` or ``@flow`` has no effect beside another one, or here."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSettings:
     """What the engine has to know of a task beside its function."""
@@ -92,6 +100,19 @@ def timeout_of(what: str, timeout_seconds: float | int | dt.timedelta | None) ->
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
         raise InvalidOption(f"{what}: timeout_seconds is {timeout_seconds!r}. Write a positive number of seconds.")
     return float(value)
+
+
+def check_parameters(what: str, signature: inspect.Signature) -> None:
+    """Check the names of a function's parameters.
+
+    Raises
+    ------
+    ReservedParameter
+        A call could not say for whom it is.
+    """
+    for name in ("return_state", "wait_for"):
+        if name in signature.parameters:
+            raise ReservedParameter(f"{what} has a parameter {name}, which each call takes for itself. Rename it.")
 
 
 def tags_of(what: str, tags: Iterable[str] | None) -> frozenset[str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure, quote, unmapped
 from orchestra_nb.engine.asset_lineage import asset_keys_of, lineage_of
-from orchestra_nb.engine.cache_settings import CacheSettings
+from orchestra_nb.engine.cache_settings import CacheSettings, warn_of_memory
 from orchestra_nb.engine.call_body import SharedPart
 from orchestra_nb.engine.direct_task import call_async, call_async_generator, call_generator, call_sync
 from orchestra_nb.engine.driver_place import DriverPlace, ShippedCallee
@@ -26,13 +26,15 @@ from orchestra_nb.engine.flow_recording import current_recording
 from orchestra_nb.engine.function_call import FunctionCallee, LazyParameters
 from orchestra_nb.engine.function_pickling import import_place, pickle_function, place_of
 from orchestra_nb.engine.futures import FutureList, TaskFuture
-from orchestra_nb.engine.run_context import TaskRunContext, current_tags, entered, task_run_context
+from orchestra_nb.engine.held_keys import held_keys
+from orchestra_nb.engine.run_context import TaskFacts, TaskRunContext, current_tags, entered, task_run_context
 from orchestra_nb.engine.run_names import make_run_name
 from orchestra_nb.engine.run_scope import RunScope, enter_scope
 from orchestra_nb.engine.run_states import Failed, State
 from orchestra_nb.engine.task_settings import (
     InvalidOption,
     TaskSettings,
+    check_parameters,
     description_of,
     hooks_of,
     retry_policy,
@@ -69,7 +71,7 @@ class Task(Generic[Parameters, Result]):
     tags
         Added to those of the flow and of ``with tags(…)``.
     version
-        For people; kept with the task.
+        For people, and for code that asks ``get_run_context().task.version``.
     task_run_name
         A template such as ``"load-{region}"``, or a callable without arguments or with the parameters.
     retries, retry_delay_seconds, retry_jitter_factor
@@ -81,7 +83,9 @@ class Task(Generic[Parameters, Result]):
         to compute it anew all the same.
     persist_result, result_storage, result_serializer, result_storage_key
         Whether results are kept outside of the cluster (None: as the options of the cache ask), where, how they are
-        written, and a template for the name, such as ``"{parameters[region]}.json"``.
+        written, and a template for the name, such as ``"{flow_run.name}/{parameters[region]}.json"``.
+    cache_result_in_memory
+        Taken for Prefect's scripts. False is warned of: a value stays where it was made until its last future is gone.
     timeout_seconds
         Of one attempt.
     log_prints
@@ -120,6 +124,7 @@ class Task(Generic[Parameters, Result]):
         result_storage: Any = None,
         result_serializer: Any = None,
         result_storage_key: str | None = None,
+        cache_result_in_memory: bool = True,
         timeout_seconds: float | None = None,
         log_prints: bool | None = None,
         on_running: Iterable[Callable[..., Any]] | None = None,
@@ -144,7 +149,9 @@ class Task(Generic[Parameters, Result]):
             raise InvalidOption(f"{what}: name is {name!r}. Write a text.")
         self.description = description_of(self.fn, description)
         self.version = version
-        self.task_key = f"{getattr(self.fn, '__module__', '')}.{getattr(self.fn, '__qualname__', self.name)}"
+        #: what the code of its runs may ask of it
+        self.facts = TaskFacts(name=self.name, fn=self.fn, version=version)
+        self.task_key = self.facts.task_key
         self.tags = tags_of(what, tags)
         self.task_run_name = run_name_option(what, "task_run_name", task_run_name)
         self.retries = retries or 0
@@ -154,10 +161,13 @@ class Task(Generic[Parameters, Result]):
         self.on_failure_hooks = list(hooks_of(what, "on_failure", on_failure))
         self.on_commit_hooks = list(hooks_of(what, "on_commit", on_commit))
         self.on_rollback_hooks = list(hooks_of(what, "on_rollback", on_rollback))
+        self.signature = inspect.signature(self.fn)
+        check_parameters(what, self.signature)
         if retry_condition_fn is not None and not callable(retry_condition_fn):
             raise InvalidOption(f"{what}: retry_condition_fn is {retry_condition_fn!r}, which cannot be called.")
         self.retry_condition_fn = retry_condition_fn
         self.viz_return_value = viz_return_value
+        warn_of_memory(what, cache_result_in_memory)
         self.caching = CacheSettings.of(
             what,
             cache_policy=cache_policy,
@@ -168,6 +178,7 @@ class Task(Generic[Parameters, Result]):
             result_storage=result_storage,
             result_serializer=result_serializer,
             result_storage_key=result_storage_key,
+            parameter_names=self.signature.parameters,
         )
         self.settings = TaskSettings(
             name=self.name,
@@ -183,7 +194,6 @@ class Task(Generic[Parameters, Result]):
         is_async_generator = inspect.isasyncgenfunction(self.fn)
         self.isasync = inspect.iscoroutinefunction(self.fn) or is_async_generator
         self.isgenerator = inspect.isgeneratorfunction(self.fn) or is_async_generator
-        self.signature = inspect.signature(self.fn)
         #: what is run: the function, with what a kind of task does beside it
         self.body: Callable[..., Any] = self.fn
         functools.update_wrapper(self, self.fn)
@@ -207,14 +217,14 @@ class Task(Generic[Parameters, Result]):
         Parameters
         ----------
         return_state
-            Return the final state instead, and raise nothing.
+            Return the final state instead, and raise nothing; a generator is then read to its end.
         wait_for
             Futures that must have ended before.
         """
         self._check(args, kwargs)
         if (recording := current_recording()) is not None:
             return recording.call(self, args, kwargs, wait_for, return_state)
-        if self.isasync and self.isgenerator:
+        if self.isasync and self.isgenerator and not return_state:
             return call_async_generator(self, args, kwargs, wait_for)
         if self.isasync:
             return call_async(self, args, kwargs, return_state, wait_for)
@@ -287,12 +297,14 @@ class Task(Generic[Parameters, Result]):
             submissions: Iterable[tuple[Submission, tuple[str, ...]]] = (
                 self._submission(scope, family, call_args, call_kwargs, wait_for) for call_args, call_kwargs in calls
             )
-            if not all(is_plain(column) for column in columns.values()):
+            if self.task_run_name is not None or not all(is_plain(column) for column in columns.values()):
                 submissions = list(submissions)  # one of them may be refused: before anything is queued
-            futures: FutureList[Result] = FutureList(
-                self._submit(scope, submission, lineage) for submission, lineage in submissions
-            )
-            scope.keep_until_ended(futures)
+            futures: FutureList[Result] = FutureList()
+            try:
+                futures.extend(self._submit(scope, submission, lineage) for submission, lineage in submissions)
+            finally:
+                if futures or not length:
+                    scope.keep_until_ended(futures)
         if return_state:
             futures.wait()
             return [future.state for future in futures]
@@ -301,7 +313,7 @@ class Task(Generic[Parameters, Result]):
     # --- variants
 
     def with_options(self, **options: Any) -> Task[Parameters, Result]:
-        """Return a task of the same function with some options changed.
+        """Return a task of the same function with some options changed; it keeps the hooks that are not given anew.
 
         Raises
         ------
@@ -312,7 +324,11 @@ class Task(Generic[Parameters, Result]):
         if unknown:
             known = ", ".join(sorted(self._options))
             raise InvalidOption(f"@task has no option {sorted(unknown)[0]!r}. The options are: {known}.")
-        return type(self)(self._wrapped, **{**self._options, **options})
+        other = type(self)(self._wrapped, **{**self._options, **options})
+        for option in ("on_running", "on_completion", "on_failure", "on_commit", "on_rollback"):
+            if options.get(option) is None:  # also those that were added by decorator
+                setattr(other, f"{option}_hooks", list(getattr(self, f"{option}_hooks")))
+        return other
 
     def on_running(self, hook: Callable[..., Any]) -> Callable[..., Any]:
         """Add a hook: a decorator."""
@@ -370,12 +386,13 @@ class Task(Generic[Parameters, Result]):
         task_runner = scope.task_runner
         callee = FunctionCallee(
             function=self.body,
-            task_name=self.name,
+            task=self.facts,
             flow=scope.flow if task_runner.is_in_process else scope.portable_flow,
             log_prints=scope.log_prints if self.log_prints is None else self.log_prints,
             retry_condition=self.retry_condition(),
             is_packed=not task_runner.is_in_process,
             cache=self.cache(scope),
+            held_keys=dict(held_keys.get()),
         )
         if task_runner.is_in_process:
             return CallFamily(callee, None)
@@ -387,7 +404,7 @@ class Task(Generic[Parameters, Result]):
         """Return where the results of this task are kept; None when they are not."""
         if not self.caching.is_on(scope.persist_result):
             return None
-        return self.caching.make_cache(self.name, self.fn)
+        return self.caching.make_cache(self.name, self.fn, scope.result_storage, scope.result_serializer)
 
     def tags_now(self, scope: RunScope) -> frozenset[str]:
         """Return the tags of a run that is called now."""
@@ -399,7 +416,7 @@ class Task(Generic[Parameters, Result]):
         if self.task_run_name is None:
             return f"{self.name}-{number}"
         context = TaskRunContext(
-            task_name=self.name,
+            task=self.facts,
             task_run_id="",
             name="",
             flow=scope.flow,

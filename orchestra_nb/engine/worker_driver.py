@@ -6,6 +6,7 @@ a task that waits for another one must not take two.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,10 +17,11 @@ from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.services import ANSWER_SECONDS
 from orchestra_nb.engine.task_runners import TaskRunner, ThreadPoolTaskRunner
+from orchestra_nb.errors import StopTask
 from orchestra_nb.model.attempts import AttemptContext
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.outcomes import Outcome
-from orchestra_nb.model.questions import Asker
+from orchestra_nb.model.questions import Asker, encode_inside
 from orchestra_nb.model.runs import LogLine, TaskRun
 
 
@@ -60,8 +62,13 @@ class WorkerDriver:
         self._context.log(LogLine(run_id="", at=datetime.now(UTC), message=line, level=level, logger="orchestra"))
 
     def call_hook(self, hook: Callable[[], object]) -> None:
-        """Call a hook now."""
-        hook()
+        """Call a hook now; one that fails is told in the log, and harms nobody."""
+        try:
+            hook()
+        except StopTask:  # the attempt is stopped, not the hook
+            raise
+        except BaseException as error:
+            self.say(f"A hook failed: {type(error).__name__}: {error}", logging.ERROR)
 
     def finish_hooks(self) -> None:
         """Do nothing: hooks are called at once."""
@@ -79,8 +86,8 @@ class _Services:
         self._context = context
 
     def answer_encoded(self, question: bytes, asker: Asker) -> bytes:
-        """Ask through the attempt."""
-        return self._context.ask(question, ANSWER_SECONDS)
+        """Ask through the attempt, as the inner task."""
+        return self._context.ask(encode_inside(question, asker), ANSWER_SECONDS)
 
     def attempt_ended(self, task_run_id: str) -> None:
         """Do nothing: what is held is held by the attempt around it."""

@@ -333,6 +333,21 @@ class IdAnswer(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="k
     id: str
 
 
+class AskInside(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """Asks for a task or flow that runs within an attempt: answered as the question is, to this asker.
+
+    What must be given back when the attempt ends, as slots, is asked for as the attempt itself all the same.
+
+    Parameters
+    ----------
+    question
+        As :func:`encode_question` wrote it.
+    """
+
+    asker: Asker
+    question: bytes
+
+
 class AnswerError(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
     """It could not be answered; ``code`` is the name of a class in :mod:`orchestra_nb.errors`."""
 
@@ -362,6 +377,7 @@ Question = (
     | ReleaseClaim
     | PutResult
     | ForgetResult
+    | AskInside
 )
 
 Answer = (
@@ -397,6 +413,12 @@ def error_of_answer(answer: AnswerError) -> OrchestraError:
 def encode_question(question: Question) -> bytes:
     """Return the question as bytes."""
     return _ENCODER.encode(question)
+
+
+def encode_inside(question: bytes, asker: Asker) -> bytes:
+    """Return an encoded question as one of this asker; as it is where it is one of somebody further inside."""
+    inner = decode_question(question)
+    return question if isinstance(inner, AskInside) else encode_question(AskInside(asker=asker, question=question))
 
 
 def decode_question(data: bytes) -> Question:

@@ -148,7 +148,7 @@ class HookQueue:
         while (hook := self._queue.get()) is not None:
             try:
                 hook()
-            except Exception:
+            except BaseException:  # also one that calls sys.exit: the others wait for their turn
                 _log.exception("A hook failed")
 
 

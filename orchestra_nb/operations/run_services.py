@@ -31,6 +31,7 @@ from orchestra_nb.model.questions import (
     AnswerError,
     Asker,
     AskForInput,
+    AskInside,
     ClaimAnswer,
     ClaimResult,
     CreateArtifact,
@@ -145,6 +146,10 @@ class RunServices:
 
     def _answer(self, question: Question, asker: Asker) -> Answer:
         match question:
+            case AskInside(asker=inner, question=asked):
+                decoded = decode_question(asked)
+                is_of_attempt = isinstance(decoded, AcquireSlots | RenewSlots | ReleaseSlots | TakeRate)
+                return self._answer(decoded, asker if is_of_attempt else inner)
             case GetVariable() | SetVariable() | DeleteVariable():
                 return self._answer_variable(question)
             case GetSecret() | SetSecret():

@@ -1,5 +1,5 @@
 """Annotations of arguments: Prefect's module name."""
 
-from orchestra_nb.engine.annotations import allow_failure, quote, unmapped
+from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure, quote, unmapped
 
-__all__ = ["allow_failure", "quote", "unmapped"]
+__all__ = ["BaseAnnotation", "allow_failure", "quote", "unmapped"]

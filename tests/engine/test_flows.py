@@ -21,7 +21,9 @@ from orchestra_nb import Flow, flow, runtime, task
 from orchestra_nb.engine.run_states import State
 from orchestra_nb.errors import InvalidParameters, TaskFailed, TaskTimedOut, TaskWasCancelled
 from orchestra_nb.model import states as model
-from orchestra_nb.states import Cancelled, Completed, Failed
+from orchestra_nb.model.runs import Run
+from orchestra_nb.states import Cancelled, Completed, Crashed, Failed
+from orchestra_nb.store.run_store import CancelRequest
 from orchestra_nb.task_runners import ThreadPoolTaskRunner
 from tests.engine.attempt_bodies import wait_for
 from tests.engine.conftest import FlowWorld
@@ -185,8 +187,9 @@ def test_a_failed_task_that_is_not_returned_does_not_fail_the_flow(world: FlowWo
         (Completed(message="no work", name="Skipped"), model.State.COMPLETED),
         (Failed(message="on purpose"), model.State.FAILED),
         (Cancelled(message="on purpose"), model.State.CANCELLED),
+        (Crashed(message="on purpose"), model.State.CRASHED),
     ],
-    ids=["completed", "named", "failed", "cancelled"],
+    ids=["completed", "named", "failed", "cancelled", "crashed"],
 )
 def test_a_state_that_the_flow_made_is_its_end(world: FlowWorld, returned: State[Any], end: model.State) -> None:
     @flow
@@ -405,6 +408,28 @@ def test_a_flow_that_somebody_cancels_ends_also_while_its_body_sleeps(
     assert {end for _, end in world.ends("asleep")} == {model.State.CANCELLED}
 
 
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+def test_a_cancel_between_the_start_of_a_flow_and_its_body_is_followed(
+    world: FlowWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_async: bool
+) -> None:
+    def cancel(flow: object, run: Run, state: object) -> None:
+        world.driver.cancel_asked(CancelRequest(sequence=1, run_id=run.run_id, task_run_id=None, actor="somebody"))
+
+    @flow(name="early", on_running=[cancel])
+    def early() -> None:
+        wait_for(tmp_path / "never")
+
+    @flow(name="early", on_running=[cancel])
+    async def early_async() -> None:
+        await asyncio.sleep(PATIENCE_SECONDS)
+
+    monkeypatch.setattr(world.driver, "call_hook", lambda hook: hook())
+    with pytest.raises(TaskWasCancelled, match="cancelled by somebody"):
+        asyncio.run(early_async()) if is_async else early()
+
+    assert world.run("early").state is model.State.CANCELLED
+
+
 # --- subflows
 
 
@@ -532,6 +557,23 @@ def test_a_generator_flow_that_raises_has_failed(world: FlowWorld) -> None:
     with pytest.raises(KeyError):
         list(numbers())
     assert world.run("numbers").state is model.State.FAILED
+
+
+@pytest.mark.parametrize("decorate", [task, flow], ids=["task", "flow"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+def test_the_state_of_a_generator_has_the_list_of_what_it_yielded(decorate: Any, is_async: bool) -> None:
+    @decorate
+    def plain() -> Iterator[int]:
+        yield from (1, 2)
+
+    @decorate
+    async def asynchronous() -> AsyncIterator[int]:
+        yield 1
+        yield 2
+
+    state = asyncio.run(asynchronous(return_state=True)) if is_async else plain(return_state=True)
+
+    assert (state.name, state.result()) == ("Completed", [1, 2])
 
 
 def test_methods_can_be_flows() -> None:

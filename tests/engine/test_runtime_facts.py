@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -112,3 +113,30 @@ def test_there_is_no_context_outside_of_runs() -> None:
 def test_a_tag_is_a_text() -> None:
     with pytest.raises(TypeError, match="A tag is a text, and 3 is none"), tags("a", 3):  # type: ignore[arg-type]
         pass
+
+
+def test_a_task_in_a_subflow_knows_where_it_all_began_and_when() -> None:
+    @task
+    def look() -> tuple[Any, ...]:
+        of_flow = runtime.flow_run
+        return of_flow.root_flow_run_id, of_flow.flow_version, of_flow.scheduled_start_time
+
+    @flow(version="2")
+    def inner() -> list[tuple[Any, ...]]:
+        return [look(), look.submit().result()]
+
+    @task
+    def between() -> list[tuple[Any, ...]]:
+        return inner()
+
+    @flow(version="1")
+    def outer() -> tuple[Any, ...]:
+        return runtime.flow_run.id, look(), inner(), between()
+
+    begun = datetime.now(UTC)
+    run_id, (root, version, started_at), in_subflow, in_subflow_of_task = outer()
+
+    assert (root, version) == (run_id, "1")
+    assert begun <= started_at <= datetime.now(UTC)
+    assert [found[:2] for found in (*in_subflow, *in_subflow_of_task)] == [(run_id, "2")] * 4
+    assert runtime.flow_run.root_flow_run_id is None

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from orchestra_nb import allow_failure, flow, quote, task, unmapped
+from orchestra_nb import Task, allow_failure, flow, quote, task, unmapped
+from orchestra_nb.model.runs import Run
+from orchestra_nb.model.states import State
 from orchestra_nb.tasks import MappingError
+from tests.engine.attempt_bodies import wait_for
+from tests.engine.conftest import FlowWorld
+from tests.faults.flow_script import eventually
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -145,3 +151,32 @@ def test_each_call_waits_for_what_the_map_waits_for() -> None:
     mapping()
 
     assert (done[0], sorted(done)) == ("a", ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("makes_names", [True, False], ids=["before the first is sent", "midway"])
+def test_a_map_that_fails_leaves_no_task_running(world: FlowWorld, tmp_path: Path, makes_names: bool) -> None:
+    names = iter(["first", "second"])
+
+    class Picky(Task[Any, Any]):
+        def run_name(self, *details: Any) -> str:
+            return next(names)
+
+    def name() -> str:
+        return next(names)
+
+    def hold(x: int) -> None:
+        wait_for(tmp_path / "never")
+
+    held = task(name="hold", task_run_name=name)(hold) if makes_names else Picky(hold)
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        held.map([1, 2, 3])
+
+    def run() -> Run:
+        return next(run for run in world.store.list_runs(limit=5) if run.flow_name == "hold")
+
+    eventually(lambda: run().state.is_terminal or None)
+    tasks = world.store.task_runs(run().run_id)
+    assert run().state is State.FAILED
+    assert [(task.name, task.state) for task in tasks] == (
+        [] if makes_names else [("first", State.CANCELLED), ("second", State.CANCELLED)]
+    )

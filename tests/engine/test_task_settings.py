@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from orchestra_nb import Flow, Task, flow, task
-from orchestra_nb.engine.task_settings import InvalidOption, exponential_backoff
+from orchestra_nb.cache_policies import INPUTS, CachePolicy, task_input_hash
+from orchestra_nb.engine.task_settings import InvalidOption, OptionWarning, exponential_backoff
+from orchestra_nb.exceptions import ReservedArgumentError
 
 
 def noted(x: int, y: int = 0) -> int:
@@ -118,6 +120,19 @@ def test_with_options_changes_some_and_keeps_the_others() -> None:
     assert changed.fn is made.fn
 
 
+@pytest.mark.parametrize("decorate", [task, flow], ids=["task", "flow"])
+def test_with_options_keeps_the_hooks_that_were_added_by_decorator(decorate: Any) -> None:
+    made = decorate(noted)
+    first = made.on_completion(lambda *_: None)
+
+    renamed, hooked = made.with_options(name="second"), made.with_options(on_completion=[print])
+    renamed.on_completion(print)
+
+    assert renamed.on_completion_hooks == [first, print]
+    assert hooked.on_completion_hooks == [print]
+    assert made.on_completion_hooks == [first]
+
+
 def test_with_options_refuses_an_option_that_there_is_not() -> None:
     for made in (task(noted), flow(noted)):
         assert isinstance(made, Task | Flow)
@@ -138,3 +153,23 @@ def test_hooks_are_added_by_decorators() -> None:
 def test_what_is_no_function_is_refused() -> None:
     with pytest.raises(InvalidOption, match="no function"):
         task(name="x")(3)  # type: ignore[arg-type]
+
+
+def test_two_options_of_which_one_wins_are_warned_of() -> None:
+    with pytest.warns(OptionWarning, match="Task 'noted': with persist_result=False there is no cache") as kept:
+        uncached = task(persist_result=False, cache_policy=INPUTS)(noted)
+    with pytest.warns(OptionWarning, match="Task 'noted': both cache_policy and cache_key_fn") as keyed:
+        cached = task(cache_policy=INPUTS, cache_key_fn=task_input_hash)(noted)
+
+    assert not uncached.caching.is_on(flow_persists=True)
+    assert cached.caching.policy == CachePolicy.from_cache_key_fn(task_input_hash)
+    assert [warning.filename for warning in (kept[0], keyed[0])] == [__file__, __file__]
+
+
+@pytest.mark.parametrize("decorate", [task, flow], ids=["task", "flow"])
+def test_a_parameter_that_calls_take_for_themselves_is_refused(decorate: Any) -> None:
+    with pytest.raises(ReservedArgumentError, match=r"'add' has a parameter wait_for.*Rename it"):
+
+        @decorate
+        def add(x: int, wait_for: int = 0) -> int:
+            return x + wait_for

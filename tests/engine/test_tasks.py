@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from typing import Any
 import pytest
 
 from orchestra_nb import Task, allow_failure, flow, get_run_logger, quote, runtime, tags, task
+from orchestra_nb.artifacts import create_markdown_artifact
+from orchestra_nb.concurrency.sync import concurrency
 from orchestra_nb.engine.run_states import State
-from orchestra_nb.errors import TaskTimedOut, TaskWasCancelled, UpstreamFailed
+from orchestra_nb.errors import TaskCrashed, TaskFailed, TaskTimedOut, TaskWasCancelled, UpstreamFailed
 from orchestra_nb.model import states as model
-from orchestra_nb.states import Completed, Failed
+from orchestra_nb.states import Cancelled, Completed, Crashed, Failed
+from orchestra_nb.store.artifact_store import ArtifactStore
 from tests.engine.attempt_bodies import wait_for
 from tests.engine.conftest import FlowWorld
 from tests.patience import PATIENCE_SECONDS
@@ -265,18 +269,24 @@ def test_a_coroutine_task_that_runs_too_long_has_timed_out() -> None:
 @pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
 def test_a_returned_state_is_how_the_task_ends(world: FlowWorld, is_submitted: bool) -> None:
     @task
-    def judge(is_good: bool) -> State[int]:
-        return Completed(message="fine", data=5) if is_good else Failed(message="told to fail")
+    def judge(state: State[int]) -> State[int]:
+        return state
 
     @flow
-    def judging() -> int:
+    def judging() -> list[tuple[str, type]]:
         call = judge.submit if is_submitted else judge
-        good, bad = call(True, return_state=True), call(False, return_state=True)
-        assert (bad.name, str(bad.exception())) == ("Failed", "told to fail")
-        return good.result()
+        ends = [
+            Failed(message="told to fail"),
+            Crashed(message="told to crash (attempt 1 of judge-1)"),
+            Cancelled(message="told to stop"),
+        ]
+        states = [call(quote(end), return_state=True) for end in ends]
+        assert call(quote(Completed(message="fine", data=5)), return_state=True).result() == 5
+        assert str(states[0].exception()) == "told to fail"
+        return [(state.name, type(state.exception())) for state in states]
 
-    assert judging() == 5
-    assert [end for _, end in world.ends("judging")] == [model.State.COMPLETED, model.State.FAILED]
+    assert judging() == [("Failed", TaskFailed), ("Crashed", TaskCrashed), ("Cancelled", TaskWasCancelled)]
+    assert [end.value for _, end in world.ends("judging")] == ["FAILED", "CRASHED", "CANCELLED", "COMPLETED"]
 
 
 @pytest.mark.parametrize(
@@ -382,16 +392,43 @@ def test_hooks_are_called_with_the_task_its_run_and_the_state(world: FlowWorld, 
     ]
 
 
-def test_a_hook_that_fails_does_not_harm_its_task(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [ValueError("in the hook"), SystemExit(1)], ids=["error", "exit"])
+def test_a_hook_that_fails_does_not_harm_its_task_or_later_hooks(
+    caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    called: list[str] = []
+
     def broken(task: object, run: object, state: object) -> None:
-        raise ValueError("in the hook")
+        raise error
+
+    def good(task: object, run: object, state: object) -> None:
+        called.append("later")
 
     @flow
     def hooked() -> int:
-        return add.with_options(on_completion=[broken])(1)
+        return add.with_options(on_completion=[broken, good])(1)
 
     assert hooked() == 1
+    assert called == ["later"]
     assert "A hook failed" in caplog.text
+
+
+@pytest.mark.parametrize("error", [ValueError("in the hook"), SystemExit(1)], ids=["error", "exit"])
+def test_a_hook_that_fails_does_not_harm_a_task_inside_a_task(world: FlowWorld, error: BaseException) -> None:
+    def broken(task: object, run: object, state: object) -> None:
+        raise error
+
+    @task
+    def outer() -> int:
+        hooked = add.with_options(on_running=[broken], on_completion=[broken])
+        return hooked(1) + hooked.submit(2).result()
+
+    @flow
+    def nested() -> int:
+        return outer.submit().result()
+
+    assert nested() == 3
+    assert sum("A hook failed" in line for line in world.lines("nested")) >= 2
 
 
 @pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
@@ -444,6 +481,28 @@ def test_tasks_inside_tasks_belong_to_the_flow(world: FlowWorld) -> None:
     assert len(world.tasks("nesting")) == 10
 
 
+def test_what_tasks_inside_tasks_make_is_theirs(world: FlowWorld) -> None:
+    @task
+    def inner() -> str | None:
+        with concurrency("things"):
+            create_markdown_artifact("made", key="made-inside")
+        return runtime.task_run.id
+
+    @task
+    def outer() -> list[str | None]:
+        create_markdown_artifact("made", key="made-inside")
+        return [runtime.task_run.id, inner(), inner.submit().result()]
+
+    @flow
+    def making() -> list[str | None]:
+        return outer.submit().result()
+
+    makers = making()
+
+    made = ArtifactStore(world.store.database).versions("made-inside")
+    assert sorted(str(artifact.task_run_id) for artifact in made) == sorted(str(maker) for maker in makers)
+
+
 def test_a_task_outside_of_flows_is_a_run_of_its_own(world: FlowWorld) -> None:
     assert add.with_options(name="alone")(1) == 1
     assert world.ends("alone") == [("alone-0", model.State.COMPLETED)]
@@ -476,6 +535,63 @@ def test_a_cancelled_task_says_so(world: FlowWorld, tmp_path: Path) -> None:
     cancelling()
 
     assert world.ends("cancelling") == [("endless-0", model.State.CANCELLED)]
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+def test_a_task_called_outside_of_flows_can_be_cancelled(world: FlowWorld, tmp_path: Path, is_async: bool) -> None:
+    @task(name="alone-asleep", retries=3)
+    def asleep() -> None:
+        (tmp_path / "begun").touch()
+        time.sleep(PATIENCE_SECONDS)
+
+    @task(name="alone-asleep", retries=3)
+    async def asleep_async() -> None:
+        (tmp_path / "begun").touch()
+        await asyncio.sleep(PATIENCE_SECONDS)
+
+    def cancel() -> None:
+        wait_for(tmp_path / "begun")
+        run = next(run for run in world.store.list_runs(limit=10) if run.flow_name == "alone-asleep")
+        assert world.store.request_cancel(run.run_id, None, "somebody", datetime.now(UTC))
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    with pytest.raises(TaskWasCancelled, match="cancelled by somebody"):
+        asyncio.run(asleep_async()) if is_async else asleep()
+    thread.join()
+
+    assert world.run("alone-asleep").state is model.State.CANCELLED
+    assert world.ends("alone-asleep") == [("alone-asleep-0", model.State.CANCELLED)]
+
+
+@pytest.mark.parametrize("callee", ["task", "flow", "task generator", "flow generator"])
+def test_an_async_callee_that_waits_for_a_future_lets_the_event_loop_go_on(tmp_path: Path, callee: str) -> None:
+    @task
+    def slow() -> int:
+        wait_for(tmp_path / "gate")
+        return 1
+
+    async def one(x: int) -> int:
+        return x
+
+    async def several(x: int) -> Any:
+        yield x
+
+    async def read(value: int) -> int:
+        decorate = task if callee.startswith("task") else flow
+        if callee.endswith("generator"):
+            values = [x async for x in decorate(several)(value)]
+            return int(values.pop())
+        return await decorate(one)(value)
+
+    async def open_the_gate() -> None:
+        (tmp_path / "gate").touch()
+
+    @flow(timeout_seconds=PATIENCE_SECONDS)
+    async def waiting() -> list[Any]:
+        return await asyncio.gather(read(slow.submit()), open_the_gate())
+
+    assert asyncio.run(waiting()) == [1, None]
 
 
 def test_methods_of_all_kinds_can_be_tasks() -> None:
