@@ -21,21 +21,27 @@ from typing import Any
 
 from orchestra_nb.engine.cache_policies import CacheContext, CachePolicy
 from orchestra_nb.engine.cache_records import CacheRecords
+from orchestra_nb.engine.result_files import delete_file
 from orchestra_nb.engine.results import ResultStore
 from orchestra_nb.engine.run_context import TaskRunContext
 from orchestra_nb.engine.services import ask, ask_for
-from orchestra_nb.errors import NobodyAnswers, OrchestraError, ResultNotFound, ResultNotTrusted, ValueNotHashable
-from orchestra_nb.model.cache_claims import Claimed, Found
+from orchestra_nb.engine.staged_results import Staging
+from orchestra_nb.engine.transaction_context import staging_transaction
+from orchestra_nb.engine.transactions import Transaction
+from orchestra_nb.errors import OrchestraError, ResultNotFound, ResultNotTrusted, ValueNotHashable
+from orchestra_nb.model.cache_claims import Busy, Claimed, Found
 from orchestra_nb.model.questions import (
     ClaimAnswer,
     ClaimResult,
     DoneAnswer,
+    DropStaged,
     ForgetResult,
     PutResult,
     ReleaseClaim,
     RenewClaim,
 )
 from orchestra_nb.model.result_reference import ResultReference
+from orchestra_nb.model.staged_results import StagedResult
 
 #: How long a claim holds without being renewed: so long the others wait for a process that died.
 LEASE_SECONDS = 30.0
@@ -83,7 +89,12 @@ class TaskCache:
         except ValueNotHashable as error:
             warnings.warn(f"Task {self.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=2)
             return None
-        return CacheEntry(self, key, inputs) if key is not None else None
+        if key is None:
+            return None
+        around = staging_transaction()
+        if around is None or around.staging is None:
+            return CacheEntry(self, key, inputs)
+        return CacheEntry(self, key, inputs, holder=around.staging.new_holder(), around=around)
 
 
 @dataclass(slots=True)
@@ -96,12 +107,20 @@ class CacheEntry:
     holder: str = field(default_factory=lambda: secrets.token_hex(8))
     is_claimed: bool = False
     reference: ResultReference | None = None
+    #: the transaction that the result is kept back for
+    around: Transaction | None = None
 
     def find(self) -> tuple[bool, Any]:
         """Return (whether the result is there, the result); else the call is this one's to compute.
 
         Waits while somebody else computes it, but where the policy keeps its keys in files: there nobody is waited for.
         """
+        try:
+            if (staged := self._find_staged()) is not None:
+                return staged
+        except OrchestraError as error:
+            self._warn_of(error)
+            return False, None
         if (records := self._records()) is not None:
             return self._find_in(records)
         pause = _SHORTEST_PAUSE_SECONDS
@@ -116,10 +135,13 @@ class CacheEntry:
                         is_refreshed=self.cache.is_refreshed,
                     ),
                 ).claim
-            except (NobodyAnswers, OrchestraError) as error:
-                warnings.warn(
-                    f"Task {self.cache.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=2
-                )
+                if isinstance(claim, Busy) and self.staging is not None:
+                    if (staged := self._find_staged()) is not None:
+                        return staged
+                    if not self.staging.may_wait_for(claim.holder):
+                        return False, None
+            except OrchestraError as error:
+                self._warn_of(error)
                 return False, None
             if isinstance(claim, Claimed):
                 self.is_claimed = True
@@ -149,12 +171,15 @@ class CacheEntry:
         storage_key = None
         if cache.storage_key is not None:
             storage_key = cache.storage_key.format(parameters=dict(self.inputs))
+        expires_at = now + cache.expires_after if cache.expires_after is not None else None
+        if self.staging is not None:
+            staged, final_url = cache.store.stage(
+                value, name=cache.task_name, now=now, expires_at=expires_at, storage_key=storage_key
+            )
+            self._keep_back(self.staging, staged, final_url)
+            return
         self.reference = cache.store.write(
-            value,
-            name=cache.task_name,
-            now=now,
-            expires_at=now + cache.expires_after if cache.expires_after is not None else None,
-            storage_key=storage_key,
+            value, name=cache.task_name, now=now, expires_at=expires_at, storage_key=storage_key
         )
         if (records := self._records()) is not None:
             records.put(self.key, self.reference, task_name=cache.task_name)
@@ -165,6 +190,52 @@ class CacheEntry:
         except OrchestraError as error:
             warnings.warn(f"The result of {cache.task_name!r} is not in the cache: {error}", CacheWarning, stacklevel=2)
         self.is_claimed = False
+
+    @property
+    def staging(self) -> Staging | None:
+        """What keeps the result back until the transaction around is committed."""
+        return None if self.around is None else self.around.staging
+
+    def _find_staged(self) -> tuple[bool, Any] | None:
+        """Return what the transaction around has made of this key; its claim becomes this one's to make it anew."""
+        if self.staging is None or (found := self.staging.find(self.key)) is None:
+            return None
+        if self.cache.is_refreshed:
+            self.is_claimed = found.holder is not None
+            self.holder = found.holder or self.holder
+            return False, None
+        try:
+            value = self.cache.store.read(found.reference)
+        except (ResultNotFound, ResultNotTrusted) as error:
+            _log.info("The result of %s is computed anew: %s", self.cache.task_name, error)
+            ask(DropStaged(staging_id=found.staging_id, keys=(self.key,)))
+            return None
+        self.reference = found.reference
+        return True, value
+
+    def _keep_back(self, staging: Staging, reference: ResultReference, final_url: str) -> None:
+        result = StagedResult(
+            staging_id=staging.staging_id,
+            key=self.key,
+            task_name=self.cache.task_name,
+            reference=reference,
+            final_url=final_url,
+            holder=self.holder if self.is_claimed else None,
+            key_storage=self.cache.policy.key_storage,
+        )
+        try:
+            staging.keep(result)
+        except OrchestraError as error:
+            delete_file(reference.url)
+            self._warn_of(error)
+            return
+        assert self.around is not None
+        self.around.note_staged(self.key)
+        self.reference = reference
+        self.is_claimed = False  # it is the transaction's from now on
+
+    def _warn_of(self, error: OrchestraError) -> None:
+        warnings.warn(f"Task {self.cache.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=3)
 
     def _records(self) -> CacheRecords | None:
         """Return where the policy keeps its keys; None for the store."""

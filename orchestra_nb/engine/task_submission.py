@@ -17,6 +17,7 @@ from orchestra_nb.engine.function_call import CallDetails, FunctionCallee, Objec
 from orchestra_nb.engine.function_pickling import pickle_value
 from orchestra_nb.engine.futures import TaskFuture
 from orchestra_nb.engine.run_states import State as RunState
+from orchestra_nb.engine.submitted_transaction import facts_of_transaction
 from orchestra_nb.errors import ValueNotPortable
 from orchestra_nb.model.attempts import AttemptBody
 from orchestra_nb.model.identifiers import new_id
@@ -210,7 +211,15 @@ def make_submission(
             task_run_id=task_run_id, run_id=run_id, name=name, upstream=required, after=after, retry=settings.retry
         ),
         body=family.body(
-            CallDetails(task_run_id=task_run_id, name=name, tags=tags, asset_lineage=asset_lineage), args, kwargs
+            CallDetails(
+                task_run_id=task_run_id,
+                name=name,
+                tags=tags,
+                asset_lineage=asset_lineage,
+                transaction=facts_of_transaction(is_in_process=family.shared is None),
+            ),
+            args,
+            kwargs,
         ),
         needs=upstream.needs,
         timeout_seconds=settings.timeout_seconds,

@@ -193,6 +193,17 @@ cache_claims = Table(
     Index(None, "lease_until"),
 )
 
+#: Results that wait for the commit of their transaction.
+staged_results = Table(
+    "staged_results",
+    metadata,
+    Column("staging_id", AnyText, primary_key=True),
+    Column("cache_key", AnyText, primary_key=True),
+    Column("result", JsonText, nullable=False),
+    Column("holder", AnyText),
+    Column("staged_at", UtcTime, nullable=False),
+)
+
 # --- what running code may ask of its driver and say to it
 
 #: Named values that all runs share.
