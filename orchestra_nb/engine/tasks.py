@@ -76,6 +76,8 @@ class Task(Generic[Parameters, Result]):
         How often, after how long, and with how much chance in the delay a failed run is repeated.
     retry_condition_fn
         Called with (task, task run, state) where an attempt failed; whether to make another one.
+    infrastructure_retries
+        How often a run is started again whose worker died under it, beside the retries; 0 for never.
     cache_policy, cache_key_fn, cache_expiration, refresh_cache
         When a result that was kept is taken in place of a new run: how its key is made, how long it holds, and whether
         to compute it anew all the same.
@@ -112,6 +114,7 @@ class Task(Generic[Parameters, Result]):
         retry_delay_seconds: Any = None,
         retry_jitter_factor: float | None = None,
         retry_condition_fn: Callable[..., bool] | None = None,
+        infrastructure_retries: int = 1,
         cache_policy: Any = None,
         cache_key_fn: Callable[..., str | None] | None = None,
         cache_expiration: Any = None,
@@ -172,7 +175,7 @@ class Task(Generic[Parameters, Result]):
         self.settings = TaskSettings(
             name=self.name,
             tags=self.tags,
-            retry=retry_policy(what, retries, retry_delay_seconds, retry_jitter_factor),
+            retry=retry_policy(what, retries, retry_delay_seconds, retry_jitter_factor, infrastructure_retries),
             timeout_seconds=timeout_of(what, timeout_seconds),
             log_prints=log_prints,
             priority=_whole(what, "priority", priority),
