@@ -149,6 +149,7 @@ class _Call:
             started_at=datetime.now(UTC),
             attempt_context=CallerContext(self.scope, self.record, attempt),
             asset_lineage=self.asset_lineage,
+            log_prints=self.scope.log_prints if self.owner.log_prints is None else self.owner.log_prints,
         )
 
     def not_ready(self, error: BaseException) -> None:
@@ -431,9 +432,8 @@ async def call_async_generator(
 @contextmanager
 def _own_words(call: _Call, context: TaskRunContext) -> Iterator[None]:
     """Let what is printed and asked inside be the task's."""
-    is_logged = call.scope.log_prints if call.owner.log_prints is None else call.owner.log_prints
     with asking_as(Asker(run_id=call.record.run_id, task_run_id=call.record.task_run_id)):
-        if is_logged and context.attempt_context is not None:
+        if context.log_prints and context.attempt_context is not None:
             with printing_to(context.attempt_context, is_logged=True):
                 yield
         else:

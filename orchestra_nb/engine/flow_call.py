@@ -26,6 +26,7 @@ from orchestra_nb.engine.reruns import announce_continued, take_continued_run
 from orchestra_nb.engine.run_codes import record_code, stop_loading
 from orchestra_nb.engine.run_context import (
     FlowRunContext,
+    TaskRunContext,
     current_tags,
     entered,
     flow_run_context,
@@ -294,7 +295,7 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
         flow=owner,
         parameters=parameters,
         tags=tags,
-        log_prints=bool(around is not None and around.log_prints) if owner.log_prints is None else owner.log_prints,
+        log_prints=_logs_prints(around, task_around) if owner.log_prints is None else owner.log_prints,
     )
     if owner.flow_run_name is not None and invalid is None and continued is None:
         what = f"Flow {owner.name!r}"
@@ -316,6 +317,12 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
         yield call
     finally:
         driver.forget_run(run.run_id)
+
+
+def _logs_prints(around: FlowRunContext | None, task_around: TaskRunContext | None) -> bool:
+    """Tell whether what calls the flow logs what it prints: the task around, or else the flow."""
+    outer = task_around or around
+    return outer is not None and outer.log_prints
 
 
 def call_sync(owner: Flow[Any, Any], bound: inspect.BoundArguments, return_state: bool, wait_for: Any) -> Any:

@@ -159,6 +159,7 @@ class FunctionCallee:
             started_at=started_at,
             attempt_context=context,
             asset_lineage=details.asset_lineage,
+            log_prints=self.log_prints,
         )
 
     def _run(

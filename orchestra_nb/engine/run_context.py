@@ -120,6 +120,8 @@ class TaskRunContext:
         What the executor, or the caller's own process, gives.
     asset_lineage
         Keys of the assets that it depends on, by its option ``asset_deps`` and by its arguments.
+    log_prints
+        Whether what it prints becomes log lines, and so what tasks and flows inside print that do not say.
     """
 
     task_name: str
@@ -132,6 +134,7 @@ class TaskRunContext:
     started_at: datetime
     attempt_context: AttemptContext | None = None
     asset_lineage: tuple[str, ...] = ()
+    log_prints: bool = False
 
     @classmethod
     def get(cls) -> TaskRunContext | None:

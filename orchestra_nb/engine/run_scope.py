@@ -158,22 +158,27 @@ def _cancel_all(ids: Sequence[tuple[FlowRunner, str]], reason: str) -> None:
 @contextmanager
 def enter_scope(task_name: str) -> Iterator[RunScope]:
     """Give the run that a call of a task made here belongs to."""
-    context = flow_run_context.get()
+    context, around = flow_run_context.get(), task_run_context.get()
     if context is not None:
         yield RunScope(
             driver=context.driver,
             flow=context.facts(),
             task_runner=context.task_runner,
-            log_prints=context.log_prints,
+            log_prints=context.log_prints if around is None else around.log_prints,
             persist_result=context.flow is not None and bool(context.flow.persist_result),
             tags=context.tags,
             flow_context=context,
         )
         return
     driver = current_driver()
-    around = task_run_context.get()
     if around is not None:
-        yield RunScope(driver=driver, flow=around.flow, task_runner=driver.default_task_runner(), tags=around.tags)
+        yield RunScope(
+            driver=driver,
+            flow=around.flow,
+            task_runner=driver.default_task_runner(),
+            log_prints=around.log_prints,
+            tags=around.tags,
+        )
         return
     if driver.open_run is not None:
         flow = FlowFacts(run_id=driver.open_run(), name="", flow_name="notebook")
