@@ -256,11 +256,21 @@ class CacheEntry:
         return True, value
 
     @contextmanager
-    def computing(self) -> Iterator[None]:
-        """Keep the claim while the result is computed, and give it back if it was not."""
+    def computing(
+        self, asking: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+    ) -> Iterator[None]:
+        """Keep the claim while the result is computed, and give it back if it was not.
+
+        Parameters
+        ----------
+        asking
+            Entered around what this itself asks, where the code that computes does not ask so.
+        """
         done = threading.Event()
+        with asking():
+            context = copy_context()
         renewer = threading.Thread(
-            target=copy_context().run, args=(self._renew, done.wait), name="orchestra-cache-claim", daemon=True
+            target=context.run, args=(self._renew, done.wait), name="orchestra-cache-claim", daemon=True
         )
         if self.is_claimed:
             renewer.start()
@@ -269,7 +279,7 @@ class CacheEntry:
         finally:
             done.set()
             if self.is_claimed:
-                with contextlib.suppress(OrchestraError):
+                with contextlib.suppress(OrchestraError), asking():
                     ask(ReleaseClaim(key=self.key, holder=self.holder))
 
     def _renew(self, wait: Callable[[float], bool]) -> None:
