@@ -111,7 +111,7 @@ log_lines = Table(
 )
 
 #: What changed, in commit order: the history of states (rows with ``to_state``) and, for the live stream, that a run,
-#: a cell or a log has news. ``subject`` is "run", "task", "cell" or "logs".
+#: a cell, a log, an artifact or an input has news. ``subject`` is "run", "task", "cell", "logs", "artifact" or "input".
 changes = Table(
     "changes",
     metadata,
