@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from orchestra_nb.engine.drivers import Driver, current_driver
 from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.futures import TaskFuture
+from orchestra_nb.engine.reruns import announce_continued, take_continued_run
+from orchestra_nb.engine.run_codes import stop_loading
 from orchestra_nb.engine.run_context import FlowFacts, FlowRunContext, flow_run_context, task_run_context
 from orchestra_nb.engine.run_hooks import call_hooks
 from orchestra_nb.engine.run_records import create_run, end_run
@@ -106,8 +108,10 @@ def end_hooks(owner: Task[Any, Any], state: State[Any]) -> list[Any]:
 class OwnRun:
     """The run of a task that was called outside of any flow: it ends with its tasks."""
 
-    def __init__(self, driver: Driver, run: Run) -> None:
+    def __init__(self, driver: Driver, run: Run, is_continued: bool) -> None:
         self.run = run
+        #: whether it was there before, and is being run again
+        self.is_continued = is_continued
         self._driver = driver
         self._lock = threading.Lock()
         self._open = 0
@@ -184,8 +188,12 @@ def enter_scope(task_name: str) -> Iterator[RunScope]:
         flow = FlowFacts(run_id=driver.open_run(), name="", flow_name="notebook")
         yield RunScope(driver=driver, flow=flow, task_runner=driver.default_task_runner())
         return
-    run = create_run(driver, RunKind.TASK, task_name)
-    own = OwnRun(driver, run)
+    stop_loading()
+    continued = take_continued_run()
+    run = continued or create_run(driver, RunKind.TASK, task_name)
+    if continued is not None:
+        announce_continued(driver, continued)
+    own = OwnRun(driver, run, is_continued=continued is not None)
     try:
         yield RunScope(
             driver=driver,

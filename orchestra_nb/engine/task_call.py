@@ -30,6 +30,7 @@ from orchestra_nb.engine.run_scope import RunScope, end_hooks, enter_scope
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of, state_of
 from orchestra_nb.engine.services import asking_as
+from orchestra_nb.engine.task_codes import CALLED, record_task_code
 from orchestra_nb.errors import TaskTimedOut, UpstreamFailed
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, TaskRunCreated, TaskRunStateChanged, apply_to_task
@@ -270,6 +271,7 @@ def begin_call(
             tags=dict.fromkeys(sorted(owner.tags_now(scope)), ""),
         )
         scope.driver.sink.emit(TaskRunCreated(task_run=record))
+        record_task_code(scope, owner, CALLED, args, kwargs)
         call = TaskCall(owner, scope, args, kwargs, record, owner.asset_lineage(scope, args, kwargs, wait_for))
         try:
             call.args, call.kwargs = _resolve(args, kwargs, wait_for)

@@ -27,6 +27,7 @@ from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.task_settings import TaskSettings
+    from orchestra_nb.engine.tasks import Task
 
 #: Types that hold no future and that the plain pickler writes as well as any.
 _PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
@@ -101,6 +102,7 @@ class CallFamily:
         The pickled callee; None where tasks run in this process.
     """
 
+    owner: Task[Any, Any]
     callee: FunctionCallee
     shared: SharedPart | None
 
@@ -137,6 +139,12 @@ def pack_arguments(details: CallDetails, args: tuple[Any, ...], kwargs: Mapping[
             "Pass what it is made of, and make it inside the task."
         ) from error
     return data
+
+
+def unpack_arguments(arguments: bytes) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """Return the arguments that :func:`pack_arguments` packed in this process."""
+    _, args, kwargs = pickle.loads(arguments)
+    return args, kwargs
 
 
 def find_unpicklable(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, object]:
@@ -228,4 +236,5 @@ def make_submission(
         resources=settings.resources,
         workers=settings.workers,
         holds=tuple(upstream.futures),
+        family=family,
     )

@@ -30,6 +30,7 @@ from orchestra_nb.engine.run_context import TaskRunContext, current_tags, entere
 from orchestra_nb.engine.run_names import make_run_name
 from orchestra_nb.engine.run_scope import RunScope, enter_scope
 from orchestra_nb.engine.run_states import Failed, State
+from orchestra_nb.engine.task_codes import MAPPED, SUBMITTED, record_task_code
 from orchestra_nb.engine.task_settings import (
     InvalidOption,
     TaskSettings,
@@ -245,6 +246,7 @@ class Task(Generic[Parameters, Result]):
         if (recording := current_recording()) is not None:
             return recording.submit(self, args, kwargs, wait_for, return_state)
         with enter_scope(self.name) as scope:
+            record_task_code(scope, self, SUBMITTED, args, kwargs)
             submission, lineage = self._submission(scope, self.family(scope), args, kwargs, wait_for)
             future: TaskFuture[Result] = self._submit(scope, submission, lineage)
             scope.keep_until_ended([future])
@@ -283,6 +285,7 @@ class Task(Generic[Parameters, Result]):
             return recording.map(self, args, kwargs, wait_for, return_state)
         columns, length = _columns(self, args, kwargs)
         with enter_scope(self.name) as scope:
+            record_task_code(scope, self, MAPPED, args, kwargs)
             family = self.family(scope)
             calls = (
                 _call_of(self, {name: column[number] for name, column in columns.items()}) for number in range(length)
@@ -381,10 +384,10 @@ class Task(Generic[Parameters, Result]):
             cache=self.cache(scope),
         )
         if task_runner.is_in_process:
-            return CallFamily(callee, None)
+            return CallFamily(self, callee, None)
         place = DriverPlace.here(is_shared=task_runner.is_on_this_machine)
         data = pickle.dumps(ShippedCallee(place, self.name, pickle_function(callee, self.name)), protocol=5)
-        return CallFamily(callee, SharedPart(hashlib.blake2b(data, digest_size=16).hexdigest(), data))
+        return CallFamily(self, callee, SharedPart(hashlib.blake2b(data, digest_size=16).hexdigest(), data))
 
     def cache(self, scope: RunScope) -> TaskCache | None:
         """Return where the results of this task are kept; None when they are not."""

@@ -357,6 +357,7 @@ run_codes = Table(
     Column("working_folder", AnyText, nullable=False),
     Column("import_folder", AnyText),
     Column("missing", AnyText, nullable=False),
+    Column("call", AnyText, nullable=False),
     Column("suspended_until", UtcTime),
     Index(None, "suspended_until"),
 )

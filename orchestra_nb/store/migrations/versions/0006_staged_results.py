@@ -1,4 +1,4 @@
-"""What transactions keep back until they are committed."""
+"""What transactions keep back until they are committed, and how the task of a run was called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the table and the column."""
+    op.add_column("run_codes", sa.Column("call", sa.Text, nullable=False, server_default=""))
     op.create_table(
         "staged_results",
         sa.Column("staging_id", sa.Text, primary_key=True),
