@@ -102,8 +102,6 @@ class TaskMagics(Magics):
     def _run_task(self, line: TaskLine) -> None:
         if not line.body.strip():
             raise UsageError("%%task: the cell is empty. Write the code of the task below the line.")
-        if line.cache is not None:
-            raise UsageError("%%task --cache: results cannot be cached yet. Remove --cache to run the cell.")
         origin = self._origin()
         name = line.name or self._given_name(line.body, origin)
         if line.local:

@@ -41,10 +41,15 @@ APPEARANCE: Final[dict[State, tuple[str, str, str]]] = {
     State.MISSED: ("◌", "Missed", "#757575"),
 }
 
+#: What a completed task shows whose result was kept: the code did not run.
+_CACHED: Final = ("⟲", "Cached", "#00838f")
+
 
 def task_view(task: TaskRun, expected_seconds: float | None = None) -> dict[str, object]:
     """Return a task run as the views take it: its record as JSON data, with the expected duration."""
     view: dict[str, object] = msgspec.to_builtins(task)
+    if _appearance(task) is _CACHED:
+        view["state"] = "CACHED"
     if task.error is not None:
         fields = ("type", "message", "cell", "line", "source_line", "traceback")
         view["error"] = {name: getattr(task.error, name) for name in fields}
@@ -87,13 +92,13 @@ def task_text(task: TaskRun, cluster: str = "") -> str:
     >>> task_text(TaskRun(task_run_id="1", run_id="2", name="clean", state=State.PENDING, created_at=now))
     '○ clean  Pending'
     """
-    icon, word, _ = APPEARANCE[task.state]
+    icon, word, _ = _appearance(task)
     return "  ".join([f"{icon} {task.name}", word, *_details(task, cluster)])
 
 
 def task_html(task: TaskRun, cluster: str = "") -> str:
     """Return a task's line as HTML that needs nothing else."""
-    icon, word, colour = APPEARANCE[task.state]
+    icon, word, colour = _appearance(task)
     details = "".join(
         f'<span style="margin-left:1.2em;opacity:.85">{html.escape(detail)}</span>'
         for detail in _details(task, cluster)
@@ -131,7 +136,7 @@ def flow_html(tasks: Sequence[TaskRun], edges: Sequence[tuple[str, str]]) -> str
     names = {task.task_run_id: task.name for task in tasks}
     rows = []
     for task in tasks:
-        icon, word, colour = APPEARANCE[task.state]
+        icon, word, colour = _appearance(task)
         after = ", ".join(names[start] for start, end in edges if end == task.task_run_id)
         cells = (
             f'<td style="text-align:left;color:{colour};font-weight:600">{icon}&nbsp;{word}</td>',
@@ -191,6 +196,10 @@ def show_plan(graph: FlowGraph) -> None:
 NOT_RUN: Final = "NOT_RUN"
 
 NO_TASKS: Final = "No tasks yet. Put %%task NAME on the first line of a cell and run it."
+
+
+def _appearance(task: TaskRun) -> tuple[str, str, str]:
+    return _CACHED if task.is_cached and task.state is State.COMPLETED else APPEARANCE[task.state]
 
 
 def _details(task: TaskRun, cluster: str) -> list[str]:

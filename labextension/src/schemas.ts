@@ -157,8 +157,10 @@ export function readTask(data: unknown): ITaskView | null {
   if (fields === null || typeof fields.task_run_id !== 'string') {
     return null;
   }
+  const record = readRecord(fields);
   return {
-    ...readRecord(fields),
+    ...record,
+    state: fields.is_cached === true && record.state === 'COMPLETED' ? 'CACHED' : record.state,
     task_run_id: fields.task_run_id,
     run_id: readText(fields.run_id),
     name: readText(fields.name),

@@ -18,6 +18,20 @@ test('a stored task is read whole', () => {
   });
 });
 
+test('a completed task whose result was kept is shown as cached', () => {
+  const view = (state: string): unknown =>
+    readRunOutput({
+      version: 1,
+      view: 'task',
+      task: { ...task({ state }), is_cached: true },
+      cluster: '',
+      live: false
+    });
+
+  expect(view('COMPLETED')).toMatchObject({ task: { state: 'CACHED' } });
+  expect(view('RUNNING')).toMatchObject({ task: { state: 'RUNNING' } });
+});
+
 test('a stored flow is read whole', () => {
   const stored = {
     version: 1,

@@ -100,7 +100,10 @@ def show(letter: str, as_json: bool) -> None:
 @click.option("--note", default="", metavar="TEXT", help="Why.")
 @as_json_option
 def retry(letter: str, note: str, as_json: bool) -> int:
-    """Run the run of a dead letter again, here, until it has ended; each is decided about once."""
+    """Run what a dead letter tells of again, here, until it has ended; each is decided about once.
+
+    A run is run again in the same run, a task of a flow alone in a run of its own.
+    """
     from orchestra_nb.cli.run_retries import tell_end
     from orchestra_nb.operations.run_again import retry_dead_letter
 

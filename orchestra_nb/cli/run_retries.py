@@ -1,4 +1,4 @@
-"""``orchestra runs retry``: run a flow run again in the same run, here."""
+"""``orchestra runs retry``: run a run of a flow or a task again in the same run, here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orchestra_nb.model.states import State
 @click.option("--note", default="", metavar="TEXT", help="Why, for the run's history.")
 @as_json_option
 def retry(run: str, note: str, as_json: bool) -> int:
-    """Run a run of a flow again that failed, crashed, timed out or was cancelled, here, until it has ended.
+    """Run a run of a flow or a task again that failed, crashed, timed out or was cancelled, here, until it has ended.
 
     Tasks whose results were persisted are not run again. Exits with 1 when it does not end well.
     """

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from functools import partial
 from types import ModuleType
 
+from orchestra_nb.engine.cell_cache import CellCache
 from orchestra_nb.engine.flow_runner import FlowRunner, Submission
 from orchestra_nb.engine.name_binder import NameBinder
 from orchestra_nb.engine.pending import NOTHING, PendingValue
@@ -133,6 +134,7 @@ class CellSession:
             cwd=os.getcwd(),
             sys_path=tuple(sys.path),
             environ=self._changed_environ(),
+            keeper=CellCache.of(line, name, plan.names.opaque),
         )
         earlier = self._earlier_run(name, origin)
         task = self._new_task_run(line, origin, name, upstream, earlier)

@@ -54,6 +54,11 @@ class Driver(Protocol):
         """Return when all hooks that were given before have been called."""
 
 
+def keeps_code(driver: Driver) -> bool:
+    """Tell whether what a driver's runs execute is noted: not on a worker, whose driver is elsewhere."""
+    return driver.driver_id is not None or driver.parent_run_id is not None
+
+
 _lock = threading.Lock()
 _factory: Callable[[], Driver] | None = None
 _of_process: Driver | None = None

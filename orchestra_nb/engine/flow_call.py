@@ -1,12 +1,12 @@
-"""Runs a flow where it is called: its record, its attempts, its tasks, and what it ends in."""
+"""One call of a flow where it is called: its record, what its body may ask, and how its attempts end."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import os
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from orchestra_nb.engine.argument_trees import replace_leaves
-from orchestra_nb.engine.caller_stop import coroutine_switch, stoppable
 from orchestra_nb.engine.dead_flows import bury_flow
 from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.drivers import Driver, current_driver
 from orchestra_nb.engine.flow_suspension import SuspendFlow, leave_suspended
-from orchestra_nb.engine.function_call import error_info, read_async, read_generator
+from orchestra_nb.engine.function_call import error_info
 from orchestra_nb.engine.futures import TaskFuture, resolve_futures_to_states, wait_for_all
 from orchestra_nb.engine.printed_lines import printing_to
 from orchestra_nb.engine.reruns import announce_continued, take_continued_run
 from orchestra_nb.engine.run_codes import record_code, stop_loading
 from orchestra_nb.engine.run_context import (
     FlowRunContext,
+    TaskRunContext,
     current_tags,
     entered,
     flow_run_context,
@@ -38,7 +38,6 @@ from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of, state_of, state_of_returned
 from orchestra_nb.engine.services import asking_as
 from orchestra_nb.engine.stop_switch import StopSwitch
-from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.errors import InvalidParameters, StopTask, TaskTimedOut
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, RunStateChanged, TaskRunStateChanged, apply_to_run
@@ -90,7 +89,7 @@ class FlowContextOfPrints:
 
 
 @dataclass(slots=True)
-class _FlowCall:
+class FlowCall:
     """One call of a flow."""
 
     owner: Flow[Any, Any]
@@ -260,7 +259,7 @@ class _FlowCall:
 
 
 @contextmanager
-def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) -> Iterator[_FlowCall]:
+def begin_call(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) -> Iterator[FlowCall]:
     """Make the record of a call, with its parameters resolved and validated.
 
     Raises
@@ -302,7 +301,7 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
         parameters=parameters,
         tags=tags,
         root_run_id=driver.parent_run_id if outer is None else outer.root_run_id or outer.run_id,
-        log_prints=bool(around is not None and around.log_prints) if owner.log_prints is None else owner.log_prints,
+        log_prints=_logs_prints(around, task_around) if owner.log_prints is None else owner.log_prints,
     )
     if owner.flow_run_name is not None and invalid is None and continued is None:
         what = f"Flow {owner.name!r}"
@@ -318,7 +317,7 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
         end_run(driver, run, State.FAILED, str(invalid)[:2000], datetime.now(UTC))
         raise invalid
     plan = TaskPlan(task_run_id=run.run_id, run_id=run.run_id, name=owner.name, retry=owner.retry)
-    call = _FlowCall(owner, bound, driver, context, DirectCall(plan, lambda change: call.announce(change)))
+    call = FlowCall(owner, bound, driver, context, DirectCall(plan, lambda change: call.announce(change)))
     driver.watch_run(run.run_id, call.cancel)
     try:
         yield call
@@ -326,149 +325,15 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
         driver.forget_run(run.run_id)
 
 
-def call_sync(owner: Flow[Any, Any], bound: inspect.BoundArguments, return_state: bool, wait_for: Any) -> Any:
-    """Run a flow of a plain function."""
-    with _begun(owner, bound, wait_for) as call:
-        try:
-            call.direct.run(lambda attempt: _attempt(call, attempt))
-        except SuspendFlow as signal:
-            return call.suspend(signal, return_state)
-        return call.finish(return_state)
-
-
-def _attempt(call: _FlowCall, attempt: int) -> AttemptResult:
-    started_at = datetime.now(UTC)
-    call.context.run_count = attempt
-
-    def body() -> RunState[Any]:
-        try:
-            value = read_generator(call.owner.fn(*call.bound.args, **call.bound.kwargs))
-        except Exception:
-            call.wait_for_tasks()  # they belong to this attempt, not to the next one
-            raise
-        return call.end_of(value)
-
-    with stoppable(call.owner.timeout_seconds) as switch:
-        call.stop_by(switch)
-        try:
-            with _entered(call):
-                state = switch.run(body)
-            return call.succeed(state, started_at)
-        except SuspendFlow:
-            raise
-        except (StopTask, KeyboardInterrupt) as error:
-            return call.stopped(switch.stopped_for, error, started_at)
-        except BaseException as error:
-            return call.fail(error, started_at)
-        finally:
-            call.switch = None
-
-
-async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, return_state: bool, wait_for: Any) -> Any:
-    """Run a flow of a coroutine function."""
-    await _resolve_async(bound, wait_for)
-    with _begun(owner, bound, None) as call:
-
-        async def attempt(number: int) -> AttemptResult:
-            started_at = datetime.now(UTC)
-            call.context.run_count = number
-            limit = asyncio.timeout(owner.timeout_seconds)
-            switch = coroutine_switch()
-            call.stop_by(switch)
-            try:
-                with _entered(call), closing(switch):
-                    async with limit:
-                        try:
-                            value = await read_async(owner.fn(*bound.args, **bound.kwargs))
-                        except Exception:
-                            await asyncio.to_thread(call.wait_for_tasks)
-                            raise
-                        state = await asyncio.to_thread(call.end_of, value)
-                return call.succeed(state, started_at)
-            except SuspendFlow:
-                raise
-            except TimeoutError as error:
-                if limit.expired():
-                    return call.stopped(State.TIMED_OUT.value, error, started_at)
-                return call.fail(error, started_at)
-            except (asyncio.CancelledError, KeyboardInterrupt, StopTask) as error:
-                if switch.stopped_for is not None and (task := asyncio.current_task()) is not None:
-                    task.uncancel()
-                return call.stopped(switch.stopped_for, error, started_at)
-            except BaseException as error:
-                return call.fail(error, started_at)
-            finally:
-                call.switch = None
-
-        try:
-            await call.direct.run_async(attempt)
-        except SuspendFlow as signal:
-            return await asyncio.to_thread(call.suspend, signal, return_state)
-        try:
-            return await asyncio.to_thread(call.finish, return_state)
-        except BaseException as error:
-            raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
-
-
-def call_generator(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) -> Generator[Any, Any, Any]:
-    """Run a flow of a generator function: it runs while somebody reads it, and is not repeated."""
-    with _begun(owner, bound, wait_for) as call:
-        started_at = datetime.now(UTC)
-        started = call.direct.begin()
-        generator = owner.fn(*bound.args, **bound.kwargs)
-        given: Any = None
-        try:
-            while True:
-                with _entered(call):
-                    try:
-                        value = generator.send(given)
-                    except StopIteration as end:
-                        result = call.succeed(call.end_of(end.value), started_at)
-                        break
-                given = yield value
-        except GeneratorExit as error:  # whoever read it has enough
-            generator.close()
-            result = call.stopped(None, error, started_at)
-        except (StopTask, KeyboardInterrupt) as error:
-            result = call.stopped(None, error, started_at)
-        except BaseException as error:
-            result = call.fail(error, started_at, is_final=True)
-        call.direct.end(started, result)
-        return call.finish(return_state=False)
-
-
-async def call_async_generator(
-    owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any
-) -> AsyncGenerator[Any, Any]:
-    """Run a flow of an asynchronous generator function: it runs while somebody reads it, and is not repeated."""
-    await _resolve_async(bound, wait_for)
-    with _begun(owner, bound, None) as call:
-        started_at = datetime.now(UTC)
-        started = call.direct.begin()
-        generator = owner.fn(*bound.args, **bound.kwargs)
-        given: Any = None
-        try:
-            while True:
-                with _entered(call):
-                    try:
-                        value = await generator.asend(given)
-                    except StopAsyncIteration:
-                        result = call.succeed(await asyncio.to_thread(call.end_of, None), started_at)
-                        break
-                given = yield value
-        except GeneratorExit as error:
-            await generator.aclose()
-            result = call.stopped(None, error, started_at)
-        except (StopTask, KeyboardInterrupt, asyncio.CancelledError) as error:
-            result = call.stopped(None, error, started_at)
-        except BaseException as error:
-            result = call.fail(error, started_at, is_final=True)
-        call.direct.end(started, result)
-        await asyncio.to_thread(call.finish, False)
+def _logs_prints(around: FlowRunContext | None, task_around: TaskRunContext | None) -> bool:
+    """Tell whether what calls the flow logs what it prints: the task around, or else the flow."""
+    outer = task_around or around
+    return outer is not None and outer.log_prints
 
 
 @contextmanager
-def _entered(call: _FlowCall) -> Iterator[None]:
+def entered_call(call: FlowCall) -> Iterator[None]:
+    """Let what is called, printed and asked inside be the flow's."""
     asker = Asker(run_id=call.run.run_id)
     with asking_as(asker), entered(flow_run_context, call.context), entered(task_run_context, None):
         if call.context.log_prints:
@@ -492,7 +357,7 @@ def _resolve(bound: inspect.BoundArguments, wait_for: Any) -> None:
         bound.arguments[name] = replace_leaves(value, value_of)
 
 
-async def _resolve_async(bound: inspect.BoundArguments, wait_for: Any) -> None:
+async def resolve_async(bound: inspect.BoundArguments, wait_for: Any) -> None:
     """Do what :func:`_resolve` does, without holding up the event loop."""
     futures: list[TaskFuture[Any]] = []
 

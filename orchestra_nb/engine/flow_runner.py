@@ -121,6 +121,8 @@ class Submission:
         As :class:`~orchestra_nb.engine.executors.AttemptRequest` has them.
     holds
         Kept until the task has ended: the futures of its upstream tasks, whose values would be let go otherwise.
+    family
+        Whatever knows what is called, for whoever looks into a failure.
     """
 
     task_run: TaskRun
@@ -133,6 +135,7 @@ class Submission:
     resources: Mapping[str, float] = field(default_factory=dict)
     workers: tuple[str, ...] = ()
     holds: tuple[object, ...] = ()
+    family: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,8 @@ class FlowRunner:
         self._services = services
         self._sink = sink
         self._listener = listener
+        #: told, in the loop's thread, of a task that failed for good, before the listener is told of its end
+        self.on_failure: Callable[[TaskRun, Submission], None] | None = None
         self._machine = StateMachine()
         self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._timers: list[tuple[datetime, int, RetryDue]] = []
@@ -591,7 +596,9 @@ class FlowRunner:
             return
         try:
             self._running_callbacks.pop(change.task_run_id, None)
-            self._submissions.pop(change.task_run_id, None)
+            submission = self._submissions.pop(change.task_run_id, None)
+            if self.on_failure is not None and submission is not None and record.state is not State.COMPLETED:
+                self.on_failure(record, submission)
             log = self._logs.pop(change.task_run_id, None)
             if log is not None:
                 log.end()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from orchestra_nb.engine.cache_settings import result_storage_of, warn_of_memory
-from orchestra_nb.engine.flow_call import call_async, call_async_generator, call_generator, call_sync
+from orchestra_nb.engine.direct_flow import call_async, call_async_generator, call_generator, call_sync
 from orchestra_nb.engine.flow_graph import show_graph
 from orchestra_nb.engine.flow_recording import current_recording, record_graph
 from orchestra_nb.engine.function_pickling import import_place, place_of

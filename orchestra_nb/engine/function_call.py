@@ -44,6 +44,7 @@ from orchestra_nb.engine.run_context import (
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of
 from orchestra_nb.engine.services import asking_through
+from orchestra_nb.engine.submitted_transaction import TransactionFacts, submitted_transaction
 from orchestra_nb.engine.worker_driver import WorkerDriver
 from orchestra_nb.errors import StopTask
 from orchestra_nb.model.attempts import AttemptContext, AttemptResult
@@ -77,6 +78,8 @@ class CallDetails:
     name: str
     tags: frozenset[str] = frozenset()
     asset_lineage: tuple[str, ...] = ()
+    #: the transaction around its submission
+    transaction: TransactionFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +130,7 @@ class FunctionCallee:
                 args, kwargs = _resolve((args, kwargs), upstream)
             args, kwargs = unquoted(args, kwargs)
             run_context = self._context(details, args, kwargs, started_at, context)
-            is_cached, value = copy_context().run(self._run, run_context, args, kwargs)
+            is_cached, value = copy_context().run(self._run, run_context, details.transaction, args, kwargs)
         except StopTask:
             raise
         except BaseException as error:
@@ -171,9 +174,16 @@ class FunctionCallee:
             started_at=started_at,
             attempt_context=context,
             asset_lineage=details.asset_lineage,
+            log_prints=self.log_prints,
         )
 
-    def _run(self, run_context: TaskRunContext, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[bool, Any]:
+    def _run(
+        self,
+        run_context: TaskRunContext,
+        transaction: TransactionFacts | None,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> tuple[bool, Any]:
         """Return (whether the result was there already, the result)."""
         context = run_context.attempt_context
         assert context is not None
@@ -187,9 +197,17 @@ class FunctionCallee:
         ):
             try:
                 with printing_to(context, self.log_prints):
-                    return cached_or_computed(
-                        self.cache, run_context, lambda: run_function(self.function, args, kwargs)
-                    )
+                    if transaction is None:
+                        return cached_or_computed(
+                            self.cache, run_context, lambda: run_function(self.function, args, kwargs)
+                        )
+                    with submitted_transaction(transaction) as own:
+                        is_cached, value = cached_or_computed(
+                            self.cache, run_context, lambda: run_function(self.function, args, kwargs)
+                        )
+                        if isinstance(value, RunState) and not value.is_completed():
+                            own.rollback()
+                        return is_cached, value
             finally:
                 driver.close()
 

@@ -87,15 +87,40 @@ def delete_file(url: str) -> None:
         pass
 
 
+def move_file(url: str, target: str) -> None:
+    """Give a file another name in the same place; one that has it already is replaced.
+
+    Raises
+    ------
+    ResultNotFound
+        There is no such file.
+    """
+    try:
+        if _is_local(url):
+            _make_folder(Path(target).parent)
+            os.replace(url, target)
+            return
+        files, path = _open_remote(url)
+        _, target_path = _open_remote(target)
+        files.makedirs(files._parent(target_path), exist_ok=True)
+        files.mv(path, target_path)
+    except FileNotFoundError:
+        raise ResultNotFound(f"The result at {url} is not there any more. Run the task again.") from None
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder; each that is made on the way is this user's alone, which Path.mkdir does for the last one only."""
+    for folder in reversed([path, *path.parents]):
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def _write_local(path: Path, parts: tuple[bytes, ...]) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileNotFoundError:
-        # every folder that is made on the way is this user's alone, which Path.mkdir does for the last one only
-        for folder in reversed([path.parent, *path.parent.parents]):
-            if not folder.is_dir():
-                folder.mkdir(mode=0o700, exist_ok=True)
+        _make_folder(path.parent)
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:

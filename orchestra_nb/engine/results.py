@@ -13,10 +13,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from orchestra_nb.engine.result_files import delete_file, normal_url, read_file, write_file
 from orchestra_nb.engine.result_serializers import (
@@ -101,6 +104,35 @@ class ResultStore:
         ValueNotPortable
             It cannot be stored; the message names the task and the type.
         """
+        reference, parts = self._prepare(value, name, now, expires_at, storage_key)
+        write_file(reference.url, *parts)
+        return reference
+
+    def stage(
+        self,
+        value: object,
+        *,
+        name: str,
+        now: datetime,
+        expires_at: datetime | None = None,
+        storage_key: str | None = None,
+    ) -> tuple[ResultReference, str]:
+        """Store a value under a temporary name, and return where it is, and the URL that :meth:`write` would give it.
+
+        Raises
+        ------
+        ValueNotPortable
+            It cannot be stored; the message names the task and the type.
+        """
+        reference, parts = self._prepare(value, name, now, expires_at, storage_key)
+        staged = msgspec.structs.replace(reference, url=f"{self.url}/staged/{secrets.token_hex(16)}")
+        write_file(staged.url, *parts)
+        return staged, reference.url
+
+    def _prepare(
+        self, value: object, name: str, now: datetime, expires_at: datetime | None, storage_key: str | None
+    ) -> tuple[ResultReference, tuple[bytes, ...]]:
+        """Return where a value is to be, and the parts of its file."""
         serializer, blob = self._dumps(value, name)
         digest = hashlib.sha256(blob).hexdigest()
         serializer_name = name_of(serializer)
@@ -113,8 +145,7 @@ class ResultStore:
             file += "-" + signature[:8].hex()
         file += _EXTENSIONS.get(serializer_name, ".bin")
         url = f"{self.url}/{file if storage_key is None else storage_path(storage_key)}"
-        write_file(url, head, blob)
-        return ResultReference(
+        reference = ResultReference(
             url=url,
             digest=digest,
             serializer=serializer_name,
@@ -122,6 +153,7 @@ class ResultStore:
             created_at=now,
             expires_at=expires_at,
         )
+        return reference, (head, blob)
 
     def read(self, reference: ResultReference) -> Any:
         """Return a stored value, also one that another store wrote.

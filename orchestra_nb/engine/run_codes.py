@@ -19,8 +19,9 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from orchestra_nb.engine.drivers import keeps_code
 from orchestra_nb.engine.function_pickling import pickle_function
 from orchestra_nb.errors import CodeNotFound, InvalidInput, OrchestraError
 from orchestra_nb.model.events import RunCodeRecorded
@@ -31,37 +32,43 @@ from orchestra_nb.model.runs import Run
 if TYPE_CHECKING:
     from orchestra_nb.engine.drivers import Driver
     from orchestra_nb.engine.flows import Flow
+    from orchestra_nb.engine.tasks import Task
+
+    Owner: TypeAlias = Flow[Any, Any] | Task[Any, Any]
 
 #: Parameters up to this length as JSON stand in the store itself.
 MAX_JSON_BYTES: Final = 100_000
 #: A larger pickle is not written: a run must not wait at its beginning until a data set is copied.
 MAX_PICKLE_BYTES: Final = 64_000_000
+#: That of a subflow, of which a run may call many.
+MAX_CHILD_PICKLE_BYTES: Final = 1_000_000
 
 #: set while a file is read for its flow
 _loading: ContextVar[bool] = ContextVar("orchestra_loading", default=False)
 
 
 class LoadingStopped(BaseException):
-    """A file that is read for its flow calls one: what comes after it is not run."""
+    """A file that is read for its flow or task calls one: what comes after it is not run."""
 
 
 def record_code(driver: Driver, run: Run, owner: Flow[Any, Any], parameters: Mapping[str, Any]) -> None:
-    """Note what a run executes, if it is one that can be run again: a flow's own run, in a driver with a store."""
-    if driver.driver_id is not None and run.parent_run_id is None:
-        driver.sink.emit(RunCodeRecorded(code=code_of(run.run_id, owner, parameters)))
+    """Note what a run of a flow executes, so that it can be run again."""
+    if keeps_code(driver):
+        most_bytes = MAX_PICKLE_BYTES if run.parent_run_id is None else MAX_CHILD_PICKLE_BYTES
+        driver.sink.emit(RunCodeRecorded(code=code_of(run.run_id, owner, parameters, most_bytes)))
 
 
-def code_of(run_id: str, owner: Flow[Any, Any], parameters: Mapping[str, Any]) -> RunCode:
-    """Return what a call of a flow executes; raises nothing, :attr:`RunCode.missing` says what cannot be kept."""
+def code_of(run_id: str, owner: Owner, parameters: Mapping[str, Any], most_bytes: int = MAX_PICKLE_BYTES) -> RunCode:
+    """Return what a call executes; raises nothing, :attr:`RunCode.missing` says what cannot be kept."""
     entrypoint = entrypoint_of(owner)
     json_text = _exact_json(parameters)
     reference, missing = None, ""
     if entrypoint is None or json_text is None:
         kept = (owner if entrypoint is None else None, dict(parameters) if json_text is None else None)
         try:
-            reference = _write_pickle(kept, owner.name)
+            reference = _write_pickle(kept, owner.name, most_bytes)
         except (OrchestraError, OSError) as error:
-            what = "its flow" if entrypoint is None else "its parameters"
+            what = "its code" if entrypoint is None else "its parameters"
             missing = f"{what} could not be kept when it began: {error}"[:2000]
     return RunCode(
         run_id=run_id,
@@ -74,8 +81,8 @@ def code_of(run_id: str, owner: Flow[Any, Any], parameters: Mapping[str, Any]) -
     )
 
 
-def entrypoint_of(owner: Flow[Any, Any]) -> str | None:
-    """Return where a flow can be imported from; None for one that stands in no module, or not under its own name."""
+def entrypoint_of(owner: Owner) -> str | None:
+    """Return where a flow or a task can be imported from; None for one that its module does not have by its name."""
     function = inspect.unwrap(owner.fn)
     module = sys.modules.get(getattr(function, "__module__", ""))
     name = getattr(function, "__qualname__", "")
@@ -98,8 +105,8 @@ def entrypoint_of(owner: Flow[Any, Any]) -> str | None:
     return f"{os.path.abspath(file)}:{name}"
 
 
-def load_code(code: RunCode) -> tuple[Flow[Any, Any], dict[str, Any]]:
-    """Return the flow and the parameters of a run, in the folder where it ran: this changes the current folder.
+def load_code(code: RunCode) -> tuple[Any, dict[str, Any]]:
+    """Return the flow or task and the parameters of a run, in the folder where it ran: this changes the current folder.
 
     Raises
     ------
@@ -118,7 +125,7 @@ def load_code(code: RunCode) -> tuple[Flow[Any, Any], dict[str, Any]]:
         sys.path.insert(0, code.import_folder)
     flow, parameters = (None, None) if code.pickle is None else _read_pickle(code)
     if code.entrypoint is not None:
-        flow = _import_flow(code.entrypoint)
+        flow = _import_owner(code.entrypoint, is_task=bool(code.call))
     if code.parameters_json is not None:
         parameters = json.loads(code.parameters_json)
     if flow is None or parameters is None:
@@ -127,7 +134,7 @@ def load_code(code: RunCode) -> tuple[Flow[Any, Any], dict[str, Any]]:
 
 
 def stop_loading() -> None:
-    """End the reading of a file that calls a flow at its top level; nothing at any other time.
+    """End the reading of a file that calls a flow, or a task, at its top level; nothing at any other time.
 
     Raises
     ------
@@ -138,18 +145,20 @@ def stop_loading() -> None:
         raise LoadingStopped
 
 
-def _import_flow(entrypoint: str) -> Any:
+def _import_owner(entrypoint: str, is_task: bool) -> Any:
     from orchestra_nb.engine.flows import Flow
+    from orchestra_nb.engine.tasks import Task
 
+    kind, word = (Task, "task") if is_task else (Flow, "flow")
     where, _, name = entrypoint.rpartition(":")
     with _reading():
         module = _load_file(Path(where)) if where.endswith(".py") else _import_module(where)
     found = _attribute(module, name)
-    if not isinstance(found, Flow):
+    if not isinstance(found, kind):
         what = "has no" if found is None else f"has a {type(found).__name__} in place of the"
         raise CodeNotFound(
-            f"{where} {what} flow {name!r}. If it was renamed, start a new run; if the file calls another flow before "
-            'it defines this one, put the calls under `if __name__ == "__main__":`.'
+            f"{where} {what} {word} {name!r}. If it was renamed, start a new run; if the file calls another one "
+            'before it defines this one, put the calls under `if __name__ == "__main__":`.'
         )
     return found
 
@@ -159,7 +168,8 @@ def _import_module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except LoadingStopped:
         raise CodeNotFound(
-            f'The module {name} calls a flow while it is imported. Put the call under `if __name__ == "__main__":`.'
+            f"The module {name} calls a flow or a task while it is imported. "
+            'Put the call under `if __name__ == "__main__":`.'
         ) from None
     except Exception as error:  # what the user's module does
         raise CodeNotFound(f"The module {name} cannot be imported: {type(error).__name__}: {error}") from error
@@ -227,11 +237,11 @@ def _is_exact(value: object) -> bool:
     return False
 
 
-def _write_pickle(kept: object, name: str) -> Any:
+def _write_pickle(kept: object, name: str, most_bytes: int) -> Any:
     from orchestra_nb.engine.results import ResultStore, default_results_url
     from orchestra_nb.engine.signing_key import load_signing_key
 
-    data = pickle_function(kept, name, most_bytes=MAX_PICKLE_BYTES)
+    data = pickle_function(kept, name, most_bytes=most_bytes)
     store = ResultStore(default_results_url(), load_signing_key(), "pickle")
     return store.write(data, name=f"code of {name}", now=datetime.now(UTC))
 

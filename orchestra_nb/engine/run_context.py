@@ -144,6 +144,8 @@ class TaskRunContext:
         What the executor, or the caller's own process, gives.
     asset_lineage
         Keys of the assets that it depends on, by its option ``asset_deps`` and by its arguments.
+    log_prints
+        Whether what it prints becomes log lines, and so what tasks and flows inside print that do not say.
     """
 
     task: TaskFacts
@@ -156,6 +158,7 @@ class TaskRunContext:
     started_at: datetime
     attempt_context: AttemptContext | None = None
     asset_lineage: tuple[str, ...] = ()
+    log_prints: bool = False
 
     @classmethod
     def get(cls) -> TaskRunContext | None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from orchestra_nb.engine.drivers import Driver, current_driver
 from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.futures import TaskFuture
+from orchestra_nb.engine.reruns import announce_continued, take_continued_run
+from orchestra_nb.engine.run_codes import stop_loading
 from orchestra_nb.engine.run_context import FlowFacts, FlowRunContext, flow_run_context, task_run_context
 from orchestra_nb.engine.run_hooks import call_hooks
 from orchestra_nb.engine.run_records import create_run, end_run
@@ -109,8 +111,10 @@ def end_hooks(owner: Task[Any, Any], state: State[Any]) -> list[Any]:
 class OwnRun:
     """The run of a task that was called outside of any flow: it ends with its tasks."""
 
-    def __init__(self, driver: Driver, run: Run) -> None:
+    def __init__(self, driver: Driver, run: Run, is_continued: bool) -> None:
         self.run = run
+        #: whether it was there before, and is being run again
+        self.is_continued = is_continued
         self._driver = driver
         self._lock = threading.Lock()
         self._open = 0
@@ -175,14 +179,14 @@ def _cancel_all(ids: Sequence[tuple[FlowRunner, str]], reason: str) -> None:
 @contextmanager
 def enter_scope(task_name: str) -> Iterator[RunScope]:
     """Give the run that a call of a task made here belongs to."""
-    context = flow_run_context.get()
+    context, around = flow_run_context.get(), task_run_context.get()
     if context is not None:
         owner = context.flow
         yield RunScope(
             driver=context.driver,
             flow=context.facts(),
             task_runner=context.task_runner,
-            log_prints=context.log_prints,
+            log_prints=context.log_prints if around is None else around.log_prints,
             persist_result=owner is not None and bool(owner.persist_result),
             result_storage=owner.result_storage if owner is not None else None,
             result_serializer=owner.result_serializer if owner is not None else None,
@@ -191,16 +195,25 @@ def enter_scope(task_name: str) -> Iterator[RunScope]:
         )
         return
     driver = current_driver()
-    around = task_run_context.get()
     if around is not None:
-        yield RunScope(driver=driver, flow=around.flow, task_runner=driver.default_task_runner(), tags=around.tags)
+        yield RunScope(
+            driver=driver,
+            flow=around.flow,
+            task_runner=driver.default_task_runner(),
+            log_prints=around.log_prints,
+            tags=around.tags,
+        )
         return
     if driver.open_run is not None:
         flow = FlowFacts(run_id=driver.open_run(), name="", flow_name="notebook")
         yield RunScope(driver=driver, flow=flow, task_runner=driver.default_task_runner())
         return
-    run = create_run(driver, RunKind.TASK, task_name)
-    own = OwnRun(driver, run)
+    stop_loading()
+    continued = take_continued_run()
+    run = continued or create_run(driver, RunKind.TASK, task_name)
+    if continued is not None:
+        announce_continued(driver, continued)
+    own = OwnRun(driver, run, is_continued=continued is not None)
     try:
         yield RunScope(
             driver=driver,

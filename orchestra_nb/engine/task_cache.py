@@ -22,22 +22,28 @@ from typing import Any
 from orchestra_nb.engine.cache_policies import CacheContext, CachePolicy
 from orchestra_nb.engine.cache_records import CacheRecords
 from orchestra_nb.engine.held_keys import held_keys
+from orchestra_nb.engine.result_files import delete_file
 from orchestra_nb.engine.results import ResultStore
 from orchestra_nb.engine.run_context import TaskRunContext, entered
 from orchestra_nb.engine.services import ask, ask_for
+from orchestra_nb.engine.staged_results import Staging
 from orchestra_nb.engine.storage_keys import fill_storage_key
-from orchestra_nb.errors import NobodyAnswers, OrchestraError, ResultNotFound, ResultNotTrusted, ValueNotHashable
-from orchestra_nb.model.cache_claims import Claimed, Found
+from orchestra_nb.engine.transaction_context import staging_transaction
+from orchestra_nb.engine.transactions import Transaction
+from orchestra_nb.errors import OrchestraError, ResultNotFound, ResultNotTrusted, ValueNotHashable
+from orchestra_nb.model.cache_claims import Busy, Claimed, Found
 from orchestra_nb.model.questions import (
     ClaimAnswer,
     ClaimResult,
     DoneAnswer,
+    DropStaged,
     ForgetResult,
     PutResult,
     ReleaseClaim,
     RenewClaim,
 )
 from orchestra_nb.model.result_reference import ResultReference
+from orchestra_nb.model.staged_results import StagedResult
 
 #: How long a claim holds without being renewed: so long the others wait for a process that died.
 LEASE_SECONDS = 30.0
@@ -102,7 +108,10 @@ class TaskCache:
             return None
         # now, and not when the result is there: what cannot be kept is not computed
         file = None if self.storage_key is None else fill_storage_key(self.storage_key, inputs)
-        return CacheEntry(self, key, file)
+        around = staging_transaction()
+        if key is None or around is None or around.staging is None:
+            return CacheEntry(self, key, file)
+        return CacheEntry(self, key, file, holder=around.staging.new_holder(), around=around)
 
 
 @dataclass(slots=True)
@@ -117,6 +126,8 @@ class CacheEntry:
     holder: str = field(default_factory=lambda: secrets.token_hex(8))
     is_claimed: bool = False
     reference: ResultReference | None = None
+    #: the transaction that the result is kept back for
+    around: Transaction | None = None
 
     def find(self) -> tuple[bool, Any]:
         """Return (whether the result is there, the result); else the call is this one's to compute.
@@ -125,6 +136,12 @@ class CacheEntry:
         A call around this one that computes the same key, as of a recursive task, is not waited for either.
         """
         if self.key is None:
+            return False, None
+        try:
+            if (staged := self._find_staged()) is not None:
+                return staged
+        except OrchestraError as error:
+            self._warn_of(error)
             return False, None
         if (records := self._records()) is not None:
             return self._find_in(records, self.key)
@@ -141,10 +158,13 @@ class CacheEntry:
                         is_refreshed=self.cache.is_refreshed,
                     ),
                 ).claim
-            except (NobodyAnswers, OrchestraError) as error:
-                warnings.warn(
-                    f"Task {self.cache.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=2
-                )
+                if isinstance(claim, Busy) and self.staging is not None:
+                    if (staged := self._find_staged()) is not None:
+                        return staged
+                    if not self.staging.may_wait_for(claim.holder):
+                        return False, None
+            except OrchestraError as error:
+                self._warn_of(error)
                 return False, None
             if isinstance(claim, Claimed):
                 self.is_claimed = around is None
@@ -171,12 +191,15 @@ class CacheEntry:
         """
         now = datetime.now(UTC)
         cache = self.cache
+        expires_at = now + cache.expires_after if cache.expires_after is not None else None
+        if self.staging is not None:
+            staged, final_url = cache.store.stage(
+                value, name=cache.task_name, now=now, expires_at=expires_at, storage_key=self.file
+            )
+            self._keep_back(self.staging, staged, final_url)
+            return
         self.reference = cache.store.write(
-            value,
-            name=cache.task_name,
-            now=now,
-            expires_at=now + cache.expires_after if cache.expires_after is not None else None,
-            storage_key=self.file,
+            value, name=cache.task_name, now=now, expires_at=expires_at, storage_key=self.file
         )
         if self.key is None:
             return
@@ -189,6 +212,53 @@ class CacheEntry:
         except OrchestraError as error:
             warnings.warn(f"The result of {cache.task_name!r} is not in the cache: {error}", CacheWarning, stacklevel=2)
         self.is_claimed = False
+
+    @property
+    def staging(self) -> Staging | None:
+        """What keeps the result back until the transaction around is committed."""
+        return None if self.around is None else self.around.staging
+
+    def _find_staged(self) -> tuple[bool, Any] | None:
+        """Return what the transaction around has made of this key; its claim becomes this one's to make it anew."""
+        if self.staging is None or self.key is None or (found := self.staging.find(self.key)) is None:
+            return None
+        if self.cache.is_refreshed:
+            self.is_claimed = found.holder is not None
+            self.holder = found.holder or self.holder
+            return False, None
+        try:
+            value = self.cache.store.read(found.reference)
+        except (ResultNotFound, ResultNotTrusted) as error:
+            _log.info("The result of %s is computed anew: %s", self.cache.task_name, error)
+            ask(DropStaged(staging_id=found.staging_id, keys=(self.key,)))
+            return None
+        self.reference = found.reference
+        return True, value
+
+    def _keep_back(self, staging: Staging, reference: ResultReference, final_url: str) -> None:
+        assert self.key is not None
+        result = StagedResult(
+            staging_id=staging.staging_id,
+            key=self.key,
+            task_name=self.cache.task_name,
+            reference=reference,
+            final_url=final_url,
+            holder=self.holder if self.is_claimed else None,
+            key_storage=self.cache.policy.key_storage,
+        )
+        try:
+            staging.keep(result)
+        except OrchestraError as error:
+            delete_file(reference.url)
+            self._warn_of(error)
+            return
+        assert self.around is not None
+        self.around.note_staged(self.key)
+        self.reference = reference
+        self.is_claimed = False  # it is the transaction's from now on
+
+    def _warn_of(self, error: OrchestraError) -> None:
+        warnings.warn(f"Task {self.cache.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=3)
 
     def _records(self) -> CacheRecords | None:
         """Return where the policy keeps its keys; None for the store."""
@@ -209,11 +279,21 @@ class CacheEntry:
         return True, value
 
     @contextmanager
-    def computing(self) -> Iterator[None]:
-        """Keep the claim while the result is computed, and give it back if it was not."""
+    def computing(
+        self, asking: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+    ) -> Iterator[None]:
+        """Keep the claim while the result is computed, and give it back if it was not.
+
+        Parameters
+        ----------
+        asking
+            Entered around what this itself asks, where the code that computes does not ask so.
+        """
         done = threading.Event()
+        with asking():
+            context = copy_context()
         renewer = threading.Thread(
-            target=copy_context().run, args=(self._renew, done.wait), name="orchestra-cache-claim", daemon=True
+            target=context.run, args=(self._renew, done.wait), name="orchestra-cache-claim", daemon=True
         )
         held = held_keys.get()
         if self.is_claimed and self.key is not None:
@@ -225,7 +305,7 @@ class CacheEntry:
         finally:
             done.set()
             if self.is_claimed and self.key is not None:
-                with contextlib.suppress(OrchestraError):
+                with contextlib.suppress(OrchestraError), asking():
                     ask(ReleaseClaim(key=self.key, holder=self.holder))
 
     def _renew(self, wait: Callable[[float], bool]) -> None:

@@ -48,8 +48,9 @@ def retry_policy(
     retries: int | None,
     delay: float | int | dt.timedelta | Iterable[float] | Callable[[int], list[float]] | None,
     jitter_factor: float | None,
+    infrastructure_retries: int = 1,
 ) -> RetryPolicy:
-    """Return the policy of ``retries``, ``retry_delay_seconds`` and ``retry_jitter_factor``.
+    """Return the policy of ``retries``, its delays, and ``infrastructure_retries``.
 
     Raises
     ------
@@ -57,8 +58,9 @@ def retry_policy(
         One of them cannot be used; the message names ``what`` and the option.
     """
     count = retries or 0
-    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_RETRIES:
-        raise InvalidOption(f"{what}: retries is {retries!r}. Write a whole number from 0 to {MAX_RETRIES}.")
+    for option, number in (("retries", count), ("infrastructure_retries", infrastructure_retries)):
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MAX_RETRIES:
+            raise InvalidOption(f"{what}: {option} is {number!r}. Write a whole number from 0 to {MAX_RETRIES}.")
     if jitter_factor is not None and not (isinstance(jitter_factor, int | float) and 0 <= jitter_factor < 1000):
         raise InvalidOption(f"{what}: retry_jitter_factor is {jitter_factor!r}. Write a number that is not negative.")
     delays = delay(count) if callable(delay) else delay
@@ -69,7 +71,12 @@ def retry_policy(
             f"{what}: retry_delay_seconds is {delay!r}. Write a number of seconds, a list of them, or a callable such "
             "as exponential_backoff(backoff_factor=2)."
         ) from None
-    return RetryPolicy(retries=count, delays_seconds=seconds, jitter_factor=float(jitter_factor or 0.0))
+    return RetryPolicy(
+        retries=count,
+        delays_seconds=seconds,
+        jitter_factor=float(jitter_factor or 0.0),
+        infrastructure_retries=infrastructure_retries,
+    )
 
 
 def _delays(delays: Any) -> tuple[float, ...]:

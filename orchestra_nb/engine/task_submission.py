@@ -17,6 +17,7 @@ from orchestra_nb.engine.function_call import CallDetails, FunctionCallee, Objec
 from orchestra_nb.engine.function_pickling import pickle_value
 from orchestra_nb.engine.futures import TaskFuture
 from orchestra_nb.engine.run_states import State as RunState
+from orchestra_nb.engine.submitted_transaction import facts_of_transaction
 from orchestra_nb.errors import ValueNotPortable
 from orchestra_nb.model.attempts import AttemptBody
 from orchestra_nb.model.identifiers import new_id
@@ -26,6 +27,7 @@ from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.task_settings import TaskSettings
+    from orchestra_nb.engine.tasks import Task
 
 #: Types that hold no future and that the plain pickler writes as well as any.
 _PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
@@ -100,6 +102,7 @@ class CallFamily:
         The pickled callee; None where tasks run in this process.
     """
 
+    owner: Task[Any, Any]
     callee: FunctionCallee
     shared: SharedPart | None
 
@@ -136,6 +139,12 @@ def pack_arguments(details: CallDetails, args: tuple[Any, ...], kwargs: Mapping[
             "Pass what it is made of, and make it inside the task."
         ) from error
     return data
+
+
+def unpack_arguments(arguments: bytes) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """Return the arguments that :func:`pack_arguments` packed in this process."""
+    _, args, kwargs = pickle.loads(arguments)
+    return args, kwargs
 
 
 def find_unpicklable(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, object]:
@@ -210,7 +219,15 @@ def make_submission(
             task_run_id=task_run_id, run_id=run_id, name=name, upstream=required, after=after, retry=settings.retry
         ),
         body=family.body(
-            CallDetails(task_run_id=task_run_id, name=name, tags=tags, asset_lineage=asset_lineage), args, kwargs
+            CallDetails(
+                task_run_id=task_run_id,
+                name=name,
+                tags=tags,
+                asset_lineage=asset_lineage,
+                transaction=facts_of_transaction(is_in_process=family.shared is None),
+            ),
+            args,
+            kwargs,
         ),
         needs=upstream.needs,
         timeout_seconds=settings.timeout_seconds,
@@ -219,4 +236,5 @@ def make_submission(
         resources=settings.resources,
         workers=settings.workers,
         holds=tuple(upstream.futures),
+        family=family,
     )

@@ -1,7 +1,8 @@
 """The transactions of task runs: what connects ``on_commit`` and ``on_rollback`` hooks to the runs of their tasks.
 
 Each task run is a transaction of its own inside the one around it, committed with it; where there is none around, at
-the task's own end. A submitted one counts from its submission: a commit and a rollback wait until it has ended.
+the task's own end. A submitted one counts from its submission: a commit and a rollback wait until it has ended. Its
+code, in whatever process, sees a transaction of its own with the values of those around; what it stages waits for them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from orchestra_nb.engine.transactions import Steps, Transaction, get_transaction, perform
+from orchestra_nb.engine.staged_results import Staging
+from orchestra_nb.engine.transaction_context import get_transaction
+from orchestra_nb.engine.transaction_steps import Steps, perform
+from orchestra_nb.engine.transactions import Transaction
 from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:
@@ -32,7 +36,7 @@ def task_transaction(owner: Task[Any, Any], is_completed: Callable[[], bool]) ->
         Asked at the end: whether the task completed; otherwise all inside is rolled back.
     """
     around = get_transaction()
-    own = Transaction(write_on_commit=around is None or around.write_on_commit)
+    own = _TaskRunTransaction(write_on_commit=around is None or around.write_on_commit)
     own.__enter__()
     try:
         yield
@@ -53,11 +57,19 @@ def join_completed(owner: Task[Any, Any]) -> None:
         pass
 
 
+class _TaskRunTransaction(Transaction):
+    """That of a task which is called directly: its result waits for the transaction around, if there is one."""
+
+    def _stages_in(self, around: Staging | None) -> Staging | None:
+        return around
+
+
 def join_submitted(owner: Task[Any, Any], driver: Driver, runner: FlowRunner, task_run_id: str) -> None:
     """Count a submitted run of a task to the transaction around; without one, commit it when it has completed."""
-    if not (owner.on_commit_hooks or owner.on_rollback_hooks):
-        return
     around = get_transaction()
+    is_staging = around is not None and around.staging is not None
+    if not (owner.on_commit_hooks or owner.on_rollback_hooks or is_staging):
+        return
     own = TaskTransaction(runner, task_run_id)
     own.on_commit_hooks += owner.on_commit_hooks
     own.on_rollback_hooks += owner.on_rollback_hooks

@@ -31,6 +31,7 @@ from orchestra_nb.engine.run_context import TaskFacts, TaskRunContext, current_t
 from orchestra_nb.engine.run_names import make_run_name
 from orchestra_nb.engine.run_scope import RunScope, enter_scope
 from orchestra_nb.engine.run_states import Failed, State
+from orchestra_nb.engine.task_codes import MAPPED, SUBMITTED, record_task_code
 from orchestra_nb.engine.task_settings import (
     InvalidOption,
     TaskSettings,
@@ -78,6 +79,8 @@ class Task(Generic[Parameters, Result]):
         How often, after how long, and with how much chance in the delay a failed run is repeated.
     retry_condition_fn
         Called with (task, task run, state) where an attempt failed; whether to make another one.
+    infrastructure_retries
+        How often a run is started again whose worker died under it, beside the retries; 0 for never.
     cache_policy, cache_key_fn, cache_expiration, refresh_cache
         When a result that was kept is taken in place of a new run: how its key is made, how long it holds, and whether
         to compute it anew all the same.
@@ -116,6 +119,7 @@ class Task(Generic[Parameters, Result]):
         retry_delay_seconds: Any = None,
         retry_jitter_factor: float | None = None,
         retry_condition_fn: Callable[..., bool] | None = None,
+        infrastructure_retries: int = 1,
         cache_policy: Any = None,
         cache_key_fn: Callable[..., str | None] | None = None,
         cache_expiration: Any = None,
@@ -183,7 +187,7 @@ class Task(Generic[Parameters, Result]):
         self.settings = TaskSettings(
             name=self.name,
             tags=self.tags,
-            retry=retry_policy(what, retries, retry_delay_seconds, retry_jitter_factor),
+            retry=retry_policy(what, retries, retry_delay_seconds, retry_jitter_factor, infrastructure_retries),
             timeout_seconds=timeout_of(what, timeout_seconds),
             log_prints=log_prints,
             priority=_whole(what, "priority", priority),
@@ -252,6 +256,7 @@ class Task(Generic[Parameters, Result]):
         if (recording := current_recording()) is not None:
             return recording.submit(self, args, kwargs, wait_for, return_state)
         with enter_scope(self.name) as scope:
+            record_task_code(scope, self, SUBMITTED, args, kwargs)
             submission, lineage = self._submission(scope, self.family(scope), args, kwargs, wait_for)
             future: TaskFuture[Result] = self._submit(scope, submission, lineage)
             scope.keep_until_ended([future])
@@ -290,6 +295,7 @@ class Task(Generic[Parameters, Result]):
             return recording.map(self, args, kwargs, wait_for, return_state)
         columns, length = _columns(self, args, kwargs)
         with enter_scope(self.name) as scope:
+            record_task_code(scope, self, MAPPED, args, kwargs)
             family = self.family(scope)
             calls = (
                 _call_of(self, {name: column[number] for name, column in columns.items()}) for number in range(length)
@@ -395,10 +401,10 @@ class Task(Generic[Parameters, Result]):
             held_keys=dict(held_keys.get()),
         )
         if task_runner.is_in_process:
-            return CallFamily(callee, None)
+            return CallFamily(self, callee, None)
         place = DriverPlace.here(is_shared=task_runner.is_on_this_machine)
         data = pickle.dumps(ShippedCallee(place, self.name, pickle_function(callee, self.name)), protocol=5)
-        return CallFamily(callee, SharedPart(hashlib.blake2b(data, digest_size=16).hexdigest(), data))
+        return CallFamily(self, callee, SharedPart(hashlib.blake2b(data, digest_size=16).hexdigest(), data))
 
     def cache(self, scope: RunScope) -> TaskCache | None:
         """Return where the results of this task are kept; None when they are not."""

@@ -7,20 +7,21 @@ first. Both are written as generators of steps: a step is performed by the calle
 
 from __future__ import annotations
 
-import asyncio
 import copy
-import inspect
+import functools
 import logging
-import threading
-from collections.abc import Callable, Generator, Iterable
-from contextvars import ContextVar, Token
+from collections.abc import Callable, Iterable
+from contextvars import Token
 from datetime import UTC, datetime
-from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from orchestra_nb.engine.key_claims import KeyClaim
 from orchestra_nb.engine.services import ask_for, in_thread
+from orchestra_nb.engine.staged_results import Staging, publish
+from orchestra_nb.engine.transaction_context import current_transaction, get_transaction
+from orchestra_nb.engine.transaction_modes import CommitMode, IsolationLevel, TransactionState
+from orchestra_nb.engine.transaction_steps import Steps, perform, perform_async
 from orchestra_nb.errors import Conflict, InvalidInput
 from orchestra_nb.model.questions import DoneAnswer, FindResult, PutResult, ResultAnswer
 from orchestra_nb.model.result_reference import ResultReference
@@ -32,43 +33,12 @@ if TYPE_CHECKING:
 _PREFIX: Final = "transaction/"
 
 _log = logging.getLogger(__name__)
-_missing: Final = object()
-
-
-class IsolationLevel(str, Enum):
-    """Whether transactions of one key may run at the same time."""
-
-    #: they may; whoever begins after another one's commit finds it committed
-    READ_COMMITTED = "READ_COMMITTED"
-    #: one at a time, in all processes that share the store
-    SERIALIZABLE = "SERIALIZABLE"
-
-
-class CommitMode(str, Enum):
-    """When a transaction is committed."""
-
-    #: at its own end
-    EAGER = "EAGER"
-    #: at the end of the outermost one
-    LAZY = "LAZY"
-    #: only by :meth:`Transaction.commit`; at its end it is rolled back otherwise
-    OFF = "OFF"
-
-
-class TransactionState(str, Enum):
-    """Where a transaction stands."""
-
-    PENDING = "PENDING"
-    ACTIVE = "ACTIVE"
-    STAGED = "STAGED"
-    COMMITTED = "COMMITTED"
-    ROLLED_BACK = "ROLLED_BACK"
+#: Stands for a default that was not given.
+MISSING: Final = object()
 
 
 #: Called with the transaction; may return an awaitable.
 Hook = Callable[["Transaction"], object]
-#: What is yielded is called by whoever performs; True before it: it waits for the store or for a task.
-Steps = Generator[tuple[bool, Callable[[], object]], object, bool]
 
 
 class Transaction:
@@ -105,6 +75,8 @@ class Transaction:
         self._values: dict[str, Any] = {}
         self._staged_value: object = None
         self._writes: list[Callable[[], object]] = []
+        self._staging: Staging | None = None
+        self._staged_keys: list[str] = []
         self._parent: Transaction | None = None
         self._token: Token[Transaction | None] | None = None
         self._claim: KeyClaim | None = None
@@ -116,7 +88,7 @@ class Transaction:
         """Keep a value for the hooks of this transaction and of those inside it."""
         self._values[name] = value
 
-    def get(self, name: str, default: Any = _missing) -> Any:
+    def get(self, name: str, default: Any = MISSING) -> Any:
         """Return a copy of a value that was kept here, or else in a transaction around.
 
         Raises
@@ -128,9 +100,13 @@ class Transaction:
             return copy.deepcopy(self._values[name])
         if self._parent is not None:
             return self._parent.get(name, default)
-        if default is _missing:
+        if default is MISSING:
             raise ValueError(f"The transaction has no value {name!r}. Keep it first: txn.set({name!r}, …).")
         return default
+
+    def all_values(self) -> dict[str, Any]:
+        """Return the values that were kept here and in the transactions around."""
+        return {**(self._parent.all_values() if self._parent is not None else {}), **self._values}
 
     def get_parent(self) -> Transaction | None:
         """Return the transaction around this one."""
@@ -149,6 +125,19 @@ class Transaction:
         if self._reference is None and self.key is not None:
             self._reference = self._find()
         return None if self._reference is None else self._result_store().read(self._reference)
+
+    @property
+    def staging(self) -> Staging | None:
+        """What keeps back the results of tasks inside; None where they are written at once."""
+        return self._staging
+
+    def add_write(self, write: Callable[[], object]) -> None:
+        """Call this at the commit."""
+        self._writes.append(write)
+
+    def note_staged(self, key: str) -> None:
+        """Count a result that was staged to this transaction: it goes when this one is rolled back."""
+        self._staged_keys.append(key)
 
     def is_pending(self) -> bool:
         """Tell whether it has not begun."""
@@ -230,6 +219,7 @@ class Transaction:
         if self._token is not None or self.state is not TransactionState.PENDING:
             raise Conflict("A transaction is entered once. Make another one: transaction(…).")
         parent = self._parent = get_transaction()
+        self._staging = self._stages_in(None if parent is None else parent._staging)
         if self.commit_mode is None:
             self.commit_mode = (parent.commit_mode if parent is not None else None) or CommitMode.LAZY
         if self.isolation_level is None:
@@ -240,6 +230,13 @@ class Transaction:
             return None
         self._claim = KeyClaim(_PREFIX + self.key, self.overwrite, self.key)
         return self._claim
+
+    def _stages_in(self, around: Staging | None) -> Staging | None:
+        """Return what keeps back the results of tasks inside, given that of the transaction around."""
+        if not self.write_on_commit:
+            return None
+        # what began in another process is committed there
+        return around if around is not None and around.is_of_another else Staging.within(around)
 
     def _is_held_around(self) -> bool:
         """Tell whether a transaction around has locked the same key: it would wait for itself."""
@@ -260,9 +257,16 @@ class Transaction:
         self._reference = reference
         is_there = reference is not None and not self.overwrite
         self.state = TransactionState.COMMITTED if is_there else TransactionState.ACTIVE
-        self._token = _current.set(self)
+        self._token = current_transaction.set(self)
 
     def _end(self, error: BaseException | None) -> Steps:
+        try:
+            return (yield from self._end_by_mode(error))
+        finally:
+            if self._parent is None:  # there may be what was staged after a commit of the user's own
+                yield from self._drop_own_stagings()
+
+    def _end_by_mode(self, error: BaseException | None) -> Steps:
         if error is not None:
             return (yield from self._rollback())
         if self.commit_mode is CommitMode.EAGER:
@@ -276,7 +280,7 @@ class Transaction:
     def _leave(self) -> None:
         """Step out of the context, and count to the transaction around."""
         assert self._token is not None
-        _current.reset(self._token)
+        current_transaction.reset(self._token)
         self._token = None
         if self._parent is not None:
             self._parent.children.append(self)
@@ -292,6 +296,8 @@ class Transaction:
             if self._claim is not None:
                 self._claim.check()
             yield from self._call_commit_hooks(called)
+            if staged := [staging for staging in self._own_stagings() if staging.is_used]:
+                yield True, lambda: publish(staged)
             yield from self._write()
         except BaseException:
             for done in reversed(called):
@@ -355,6 +361,29 @@ class Transaction:
         for child in reversed(self.children):
             if child.state is not TransactionState.COMMITTED:
                 yield from child._undo()
+        yield from self._drop_staged()
+        return True
+
+    def _own_stagings(self) -> list[Staging]:
+        """Return what this one and those inside began to stage."""
+        found = [staging for child in self.children for staging in child._own_stagings()]
+        around = None if self._parent is None else self._parent._staging
+        if self._staging is not None and self._staging is not around and not self._staging.is_of_another:
+            found.append(self._staging)
+        return found
+
+    def _drop_staged(self) -> Steps:
+        """Forget what was staged in this one and is not committed."""
+        yield from self._drop_own_stagings()
+        if self._staged_keys and self._staging is not None:
+            keys, self._staged_keys = self._staged_keys, []
+            yield True, functools.partial(self._staging.drop, keys)
+        return True
+
+    def _drop_own_stagings(self) -> Steps:
+        for staging in self._own_stagings():
+            if staging.is_used:
+                yield True, staging.drop
         return True
 
     def _release_all(self) -> Steps:
@@ -417,99 +446,6 @@ def transaction(
 
 #: Prefect's name of the asynchronous form; it is the same object.
 atransaction = transaction
-
-
-def get_transaction() -> Transaction | None:
-    """Return the innermost transaction that this code is in; within a task that is called directly, the task's own."""
-    return _current.get()
-
-
-def stage(write: Callable[[], object], within: Transaction | None = None) -> None:
-    """Call ``write`` when the transaction around is committed, never if it is rolled back; now where there is none.
-
-    Parameters
-    ----------
-    within
-        Which transaction; None for the one that this code is in.
-    """
-    around = within if within is not None else get_transaction()
-    if around is None or not around.write_on_commit or around.state is TransactionState.COMMITTED:
-        write()
-    elif around.state is not TransactionState.ROLLED_BACK:
-        around._writes.append(write)
-
-
-_current: ContextVar[Transaction | None] = ContextVar("orchestra_transaction", default=None)
-
-
-def perform(steps: Steps) -> bool:
-    """Perform steps in this thread, and return what they return."""
-    try:
-        _, step = next(steps)
-        while True:
-            try:
-                value = step()
-                if inspect.isawaitable(value):
-                    value = _run_awaitable(value)
-            except BaseException as error:
-                _, step = steps.throw(error)
-            else:
-                _, step = steps.send(value)
-    except StopIteration as end:
-        return bool(end.value)
-
-
-async def perform_async(steps: Steps) -> bool:
-    """Perform steps in this coroutine, with those that wait in a thread, and return what they return."""
-    # not by `except StopIteration` around awaits: it must not leave a coroutine
-    is_blocking, step, result = _advance(steps, lambda: next(steps))
-    while step is not None:
-        try:
-            value = await in_thread(step) if is_blocking else step()
-            if inspect.isawaitable(value):
-                value = await value
-        except BaseException as error:
-            is_blocking, step, result = _advance(steps, lambda error=error: steps.throw(error))  # type: ignore[misc]
-        else:
-            is_blocking, step, result = _advance(steps, lambda value=value: steps.send(value))  # type: ignore[misc]
-    return result
-
-
-def _advance(
-    steps: Steps, go_on: Callable[[], tuple[bool, Callable[[], object]]]
-) -> tuple[bool, Callable[[], object] | None, bool]:
-    try:
-        is_blocking, step = go_on()
-    except StopIteration as end:
-        return False, None, bool(end.value)
-    return is_blocking, step, False
-
-
-def _run_awaitable(value: Any) -> Any:
-    """Run a coroutine from plain code, also where an event loop runs in this thread, as in a notebook."""
-
-    async def wait() -> Any:
-        return await value
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(wait())
-    found: list[Any] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            found.append(asyncio.run(wait()))
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="orchestra-hook", daemon=True)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return found[0]
 
 
 def _calling(hook: Hook, transaction: Transaction) -> Callable[[], object]:

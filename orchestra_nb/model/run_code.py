@@ -24,6 +24,9 @@ class RunCode(msgspec.Struct, frozen=True, kw_only=True):
         The current folder when the run began, and the first folder where modules were looked for (None: not known).
     missing
         Why it cannot be run again; empty where it can.
+    call
+        How a task was called: ``"call"``, ``"submit"`` or ``"map"``; its parameters are then ``args`` and ``kwargs``.
+        Empty for a flow.
     suspended_until
         Until when a suspended run may be resumed; None for one that is not suspended.
     """
@@ -35,4 +38,5 @@ class RunCode(msgspec.Struct, frozen=True, kw_only=True):
     working_folder: str = ""
     import_folder: str | None = None
     missing: str = ""
+    call: str = ""
     suspended_until: datetime | None = None

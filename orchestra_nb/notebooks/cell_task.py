@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from orchestra_nb.errors import StopTask, TaskFailed, ValueNotPortable
 from orchestra_nb.model.attempts import AttemptContext, AttemptResult
 from orchestra_nb.model.outcomes import Outcome
@@ -28,6 +30,7 @@ from orchestra_nb.notebooks.cell_values import (
 )
 from orchestra_nb.notebooks.edited_modules import modules_of_process
 from orchestra_nb.notebooks.inline_figures import InlineFigures
+from orchestra_nb.notebooks.kept_results import KeptEntry, KeptResult, ResultKeeper
 from orchestra_nb.notebooks.log_capture import LogCapture
 from orchestra_nb.notebooks.output_recorder import OutputRecorder
 from orchestra_nb.notebooks.process_state import ProcessState
@@ -68,6 +71,8 @@ class CellTask:
         Task run id to the names taken from that task's result; they come after ``inputs``, in this order.
     cwd, sys_path, environ
         The notebook's folder, its module path, and its changes to the environment (None: removed).
+    keeper
+        Keeps its results; None where they are not kept.
     """
 
     source: str
@@ -83,6 +88,7 @@ class CellTask:
     cwd: str | None = None
     sys_path: tuple[str, ...] = ()
     environ: Mapping[str, str | None] = field(default_factory=dict)
+    keeper: ResultKeeper | None = None
 
     @property
     def file_name(self) -> str:
@@ -145,38 +151,82 @@ class _CellAttempt:
         self._used_names = frozenset(_IDENTIFIER.findall(task.source))
 
     def run(self) -> AttemptResult:
-        packed: PackResult | None = None
-        deleted: tuple[str, ...] = ()
         error: ErrorInfo | None = None
-        exception: bytes | None = None
         try:
             self._enter()
             initial = self._take_inputs()
-            raised = self._run_cell(initial)
-            if raised is None:
-                packed = self._pack_outputs(initial)
-                deleted = tuple(name for name in initial if name not in self._namespace)
-            else:
-                error, exception = self._describe(raised)
+            keeper = self._task.keeper
+            entry = None if keeper is None else keeper.entry(initial, self._context)
+            if entry is None:
+                return self._compute(initial)
+            kept = entry.find()
+            if kept is not None:
+                return self._give_kept(kept)
+            with entry.computing():
+                return self._keep(entry, self._compute(initial))
         except _CellFailed as failure:
             error = ErrorInfo(type=failure.kind, message=str(failure), cell=self._task.cell)
         except (ValueNotPortable, TaskFailed, OSError) as failure:
             error = ErrorInfo(type=type(failure).__name__, message=str(failure)[:2000], cell=self._task.cell)
         run_shielded(self._restore)
-        outcome = Outcome(
-            state=State.COMPLETED if error is None else State.FAILED,
+        return AttemptResult(self._outcome(State.FAILED, error=error, outputs=self._recorder.finish()))
+
+    def _compute(self, initial: Mapping[str, object]) -> AttemptResult:
+        """Run the cell, and put the process back."""
+        raised = self._run_cell(initial)
+        if raised is not None:
+            error, exception = self._describe(raised)
+            run_shielded(self._restore)
+            outputs = self._recorder.finish()
+            return AttemptResult(self._outcome(State.FAILED, error=error, exception=exception, outputs=outputs))
+        packed = self._pack_outputs(initial)
+        deleted = tuple(name for name in initial if name not in self._namespace)
+        run_shielded(self._restore)
+        return self._completed(KeptResult(packed, deleted, self._recorder.finish()))
+
+    def _give_kept(self, kept: KeptResult) -> AttemptResult:
+        """End as the run did whose result was kept, and show again what that showed."""
+        run_shielded(self._restore)
+        self._recorder.finish()
+        for output in kept.outputs:
+            self._context.show(output)
+        return self._completed(kept, is_cached=True)
+
+    def _keep(self, entry: KeptEntry, result: AttemptResult) -> AttemptResult:
+        outcome = result.outcome
+        if outcome.state is not State.COMPLETED:
+            return result
+        groups = tuple(group for group in result.groups if isinstance(group, PackedGroup))
+        packed = PackResult(groups, outcome.values, outcome.not_portable)
+        reason = entry.keep(KeptResult(packed, outcome.deleted, outcome.outputs))
+        if reason is None:
+            return result
+        text = f"The result of task {self._task.name!r} is not in the cache: {reason}\n"
+        output: dict[str, object] = {"output_type": "stream", "name": "stderr", "text": text}
+        self._context.show(output)
+        return AttemptResult(msgspec.structs.replace(outcome, outputs=[*outcome.outputs, output]), result.groups)
+
+    def _completed(self, given: KeptResult, is_cached: bool = False) -> AttemptResult:
+        packed = given.packed
+        outcome = self._outcome(
+            State.COMPLETED,
+            values=packed.infos,
+            not_portable=packed.not_portable,
+            deleted=given.deleted,
+            outputs=given.outputs,
+            is_cached=is_cached,
+        )
+        return AttemptResult(outcome, packed.groups)
+
+    def _outcome(self, state: State, **fields: Any) -> Outcome:
+        return Outcome(
+            state=state,
             started_at=self._started_at,
             ended_at=datetime.now(UTC),
             worker=self._context.worker,
             pid=os.getpid(),
-            error=error,
-            values=packed.infos if packed is not None else {},
-            not_portable=packed.not_portable if packed is not None else {},
-            deleted=deleted,
-            outputs=self._recorder.finish(),
-            exception=exception,
+            **fields,
         )
-        return AttemptResult(outcome, packed.groups if packed is not None else ())
 
     def _enter(self) -> None:
         """Make this process the cell's."""

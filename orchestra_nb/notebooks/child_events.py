@@ -17,8 +17,10 @@ from collections.abc import Callable
 import msgspec
 
 from orchestra_nb.model.events import (
+    DeadLetterAdded,
     Event,
     LogsWritten,
+    RunCodeRecorded,
     RunCreated,
     RunStateChanged,
     TaskRunCreated,
@@ -52,6 +54,8 @@ class ChildEvents:
         self._tasks: dict[str, TaskRun] = {}
         #: the notebook run, and the flows that it called
         self._runs = {run_id}
+        #: the tasks of those flows
+        self._inner_tasks: set[str] = set()
         self._waiting: dict[int, tuple[asyncio.StreamWriter, int]] = {}
         self._writers: set[asyncio.StreamWriter] = set()
         self._last_token = 0
@@ -118,6 +122,11 @@ class ChildEvents:
         match event:
             case TaskRunCreated(task_run=task) if task.run_id == self._run_id:
                 self._tasks[task.task_run_id] = task
+            case DeadLetterAdded(letter=letter):
+                return letter.run_id in self._runs and letter.task_run_id is not None
+            case RunCodeRecorded(code=code):
+                known = (self._runs - {self._run_id}, self._tasks, self._inner_tasks)
+                return any(code.run_id in ids for ids in known)
             case TaskRunStateChanged(task_run_id=task_run_id, run_id=self._run_id) if task_run_id in self._tasks:
                 self._tasks[task_run_id] = apply_to_task(self._tasks[task_run_id], event)
             case RunCreated(run=run) if run.parent_run_id in self._runs:
@@ -126,8 +135,8 @@ class ChildEvents:
                 return all(line.run_id in self._runs for line in lines)
             case RunStateChanged(run_id=run_id) | TaskRunStateChanged(run_id=run_id):
                 return run_id != self._run_id and run_id in self._runs
-            case TaskRunCreated(task_run=task):
-                return task.run_id in self._runs
+            case TaskRunCreated(task_run=task) if task.run_id in self._runs:
+                self._inner_tasks.add(task.task_run_id)
             case _:
                 return False
         return True

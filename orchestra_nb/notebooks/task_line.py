@@ -31,7 +31,7 @@ assigns get their values when a later cell reads them.
   --in a,b             send only these variables (default: those that the cell reads)
   --out x,y            bring back only these variables (default: those that it assigns or changes)
   --after T            start only after task T has completed; may be repeated, or T1,T2
-  --cache [D]          keep the result for reuse; not there yet: the cell says so, and does not run
+  --cache [D]          take the kept result of this code with these inputs, else keep it (for D: 1h)
   --tag k=v            label the task; may be repeated
   --wait               wait here until the task has ended
   --local              run in this kernel rather than on the cluster

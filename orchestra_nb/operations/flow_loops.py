@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from orchestra_nb.engine.executors import ClusterChanged
-from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.flow_runner import FlowRunner, Submission
 from orchestra_nb.engine.printed_lines import real_stream
 from orchestra_nb.engine.task_runners import TaskRunner, task_runner_of_settings
 from orchestra_nb.model.dead_letters import DeadLetter
-from orchestra_nb.model.events import DeadLetterAdded, EventSink
+from orchestra_nb.model.events import DeadLetterAdded, EventSink, RunCodeRecorded
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import LogLine, TaskRun
 from orchestra_nb.model.states import State
@@ -29,6 +29,8 @@ _HOOK_SECONDS = 60.0
 
 #: Ends of a task that used up its attempts; not what was cancelled, or never started for want of another task.
 _DEAD_STATES = frozenset({State.FAILED, State.TIMED_OUT, State.CRASHED})
+#: Of so many failed tasks of a process the code is kept: where more fail, their run is to be looked at, not each.
+_MOST_KEPT_CODES = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ class FlowLoops:
         self._runners: dict[str, FlowRunner] = {}
         self._cancels: dict[str, Callable[[str], None]] = {}
         self._hooks = HookQueue()
+        self._kept_codes = 0
 
     def flow_runner(self, task_runner: TaskRunner) -> FlowRunner:
         """Return the loop for this place."""
@@ -71,8 +74,23 @@ class FlowLoops:
                 runner = FlowRunner(
                     task_runner.make_executor, self.sink, ConsoleListener(self._run_sink), self._services
                 )
+                runner.on_failure = self._keep_code
                 self._runners[place] = runner
             return runner
+
+    def _keep_code(self, task_run: TaskRun, submission: Submission) -> None:
+        """Keep what a task executed that used up its attempts, for its dead letter; only of the first that fail."""
+        if task_run.state not in _DEAD_STATES or self._kept_codes >= _MOST_KEPT_CODES:
+            return
+        self._kept_codes += 1
+
+        def keep() -> None:
+            from orchestra_nb.engine.task_codes import code_of_submission
+
+            if (code := code_of_submission(submission)) is not None:
+                self.sink.emit(RunCodeRecorded(code=code))
+
+        self.call_hook(keep)
 
     def default_task_runner(self) -> TaskRunner:
         """Return what the settings say."""
@@ -181,7 +199,7 @@ class ConsoleListener:
                 task_run_id=task_run.task_run_id,
                 epoch=task_run.epoch,
                 name=task_run.name,
-                flow_name=self._sink.flow_name(task_run.run_id),
+                flow_name=self._sink.flow_name(task_run.run_id) or "notebook",
                 ended_as=task_run.state,
                 attempts=task_run.attempt,
                 message=task_run.message,

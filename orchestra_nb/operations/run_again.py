@@ -1,4 +1,4 @@
-"""Runs a flow run again in the same run, where this is called: a retry, or a suspended run that is resumed.
+"""Runs a run again in the same run, where this is called: a retry, or a suspended run that is resumed.
 
 The run is reopened by a compare-and-set in the store, so of several who try at once one runs it. Whatever can be
 missing is looked for before: a run that cannot be run again stays as it is.
@@ -6,6 +6,7 @@ missing is looked for before: a run that cannot be run again stays as it is.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -23,16 +24,12 @@ from orchestra_nb.operations.runs import find_run, is_suspended
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
 
-#: Kind of run to how it is run again, for those that are no flow of a function.
-_OTHER_WAYS = {
-    RunKind.NOTEBOOK: "It ran a notebook: run it again with `orchestra run`.",
-    RunKind.INTERACTIVE: "Its tasks were cells of an open notebook: run the cells again.",
-    RunKind.TASK: "It was a task without a flow: call the task again.",
-}
+#: How long the end of a retry waits for what happened to be durable.
+_FLUSH_SECONDS = 60.0
 
 
 def retry_run(store: RunStore, id_or_name: str, *, actor: str, note: str = "") -> Run:
-    """Run a flow run again that ended otherwise than well, and return it as it ended then.
+    """Run a run of a flow or a task again that ended otherwise than well, and return it as it ended then.
 
     Parameters
     ----------
@@ -46,7 +43,7 @@ def retry_run(store: RunStore, id_or_name: str, *, actor: str, note: str = "") -
     InvalidTransition
         It has not ended, or ended well.
     CodeNotFound
-        Its flow or its parameters are not to be found; the message says what is missing.
+        Its code or its parameters are not to be found; the message says what is missing.
     Conflict
         Somebody else retried it at the same time.
     """
@@ -73,26 +70,25 @@ def resume_suspended(store: RunStore, id_or_name: str, *, actor: str) -> Run:
 
 
 def retry_dead_letter(store: RunStore, id_: str, *, actor: str, now: datetime, note: str = "") -> Run:
-    """Run the flow run of a dead letter again, once, and return it as it ended then.
+    """Run what a dead letter tells of again, once, and return the run as it ended then.
+
+    A run is run again in the same run. A task is run alone, with its arguments, in a run of its own.
 
     Raises
     ------
     DeadLetterNotFound
         There is none.
     Conflict
-        Somebody has decided about it before, or it is a task's.
+        Somebody has decided about it before.
     InvalidTransition, CodeNotFound
         As :func:`retry_run`; the letter stays open then.
     """
     letter = show_dead_letter(store, id_)
-    run = find_run(store, letter.run_id)
-    if letter.task_run_id is not None:
-        raise Conflict(
-            f"{letter.name} is a task of run {run.name}: a task is not run again alone. Retry its run with "
-            f"`orchestra runs retry {run.name}`, and `orchestra dead-letters discard {letter.letter_id}`."
-        )
     if letter.state is not LetterState.OPEN:
         close_dead_letter(store, letter.letter_id, LetterState.RETRIED, actor=actor, now=now)  # says who decided
+    if letter.task_run_id is not None:
+        return _run_task_again(store, letter, actor, note)
+    run = find_run(store, letter.run_id)
     if run.state not in REOPENABLE_STATES or run.epoch != letter.epoch:
         raise InvalidTransition(
             f"Run {run.name} was run again since (epoch {run.epoch}, {run.state}). Discard this dead letter."
@@ -106,23 +102,52 @@ def retry_dead_letter(store: RunStore, id_: str, *, actor: str, now: datetime, n
     )
 
 
+def _run_task_again(store: RunStore, letter: DeadLetter, actor: str, note: str) -> Run:
+    """Run a task alone that failed for good."""
+    from orchestra_nb.engine.drivers import set_driver
+    from orchestra_nb.engine.run_codes import load_code
+    from orchestra_nb.engine.task_codes import call_task
+    from orchestra_nb.operations.script_driver import ScriptDriver
+    from orchestra_nb.store.run_code_store import RunCodeStore
+
+    assert letter.task_run_id is not None
+    remedy = f"Run it again with its run: `orchestra runs retry {find_run(store, letter.run_id).name}`."
+    code = RunCodeStore(store.database).find(letter.task_run_id)
+    if code is None:
+        raise CodeNotFound(f"Task {letter.name} cannot be run alone: what it executed was not recorded. {remedy}")
+    try:
+        task, parameters = load_code(code)
+    except CodeNotFound as error:
+        raise CodeNotFound(f"Task {letter.name} cannot be run alone. {error} {remedy}") from error
+    _close(store, letter, actor, note)  # before it begins: of two who try, one does
+    driver = ScriptDriver("shell")
+    set_driver(driver)
+    try:
+        run_id = call_task(task, parameters, code.call)
+        driver.sink.flush(_FLUSH_SECONDS)
+    finally:
+        set_driver(None)
+        driver.close()
+    assert run_id is not None
+    return store.get_run(run_id)
+
+
 def _run_again(store: RunStore, run: Run, actor: str, message: str, before_start: Callable[[], object]) -> Run:
     from orchestra_nb.engine.drivers import set_driver
     from orchestra_nb.engine.reruns import continuing
     from orchestra_nb.engine.run_codes import call_flow, load_code
+    from orchestra_nb.engine.task_codes import call_task
     from orchestra_nb.operations.script_driver import ScriptDriver
     from orchestra_nb.store.run_code_store import RunCodeStore
 
-    if run.kind is not RunKind.FLOW:
-        raise CodeNotFound(f"Run {run.name} cannot be run again in place. {_OTHER_WAYS[run.kind]}")
-    if run.parent_run_id is not None:
-        raise CodeNotFound(
-            f"Run {run.name} is a subflow. Run the one that called it again: {store.get_run(run.parent_run_id).name}."
-        )
+    if run.kind in (RunKind.NOTEBOOK, RunKind.INTERACTIVE):
+        raise CodeNotFound(f"Run {run.name} cannot be run again in place. {_way_of_notebook(store, run)}")
     code = RunCodeStore(store.database).find(run.run_id)
     if code is None:
-        raise CodeNotFound(f"Run {run.name} cannot be run again: what it executed was not recorded. Start a new run.")
-    flow, parameters = load_code(code)
+        raise CodeNotFound(
+            f"Run {run.name} cannot be run again: what it executed was not recorded. {_way_without_code(store, run)}"
+        )
+    owner, parameters = load_code(code)
     before_start()
     driver = ScriptDriver("shell")
     try:
@@ -142,11 +167,39 @@ def _run_again(store: RunStore, run: Run, actor: str, message: str, before_start
             run, epoch=reopened.epoch, driver_id=reopened.driver_id, state=State.PENDING, started_at=None, ended_at=None
         )
         with continuing(again):
-            call_flow(flow, parameters)
+            if code.call:
+                call_task(owner, parameters, code.call)
+            else:
+                call_flow(owner, parameters)
+        driver.sink.flush(_FLUSH_SECONDS)
     finally:
         set_driver(None)
         driver.close()
     return store.get_run(run.run_id)
+
+
+def _way_of_notebook(store: RunStore, run: Run) -> str:
+    """Return how the code of a notebook is run again."""
+    from orchestra_nb.store.leases import Leases
+
+    notebook = shlex.quote(run.notebook_path or run.flow_name)
+    if run.kind is RunKind.NOTEBOOK:
+        words = [f" -p {shlex.quote(name)} {shlex.quote(str(value))}" for name, value in run.parameters.items()]
+        return f"It ran a whole notebook: run that again with `orchestra run {notebook}{''.join(words)}`."
+    driver = Leases(store.database).find_driver(run.driver_id) if run.driver_id is not None else None
+    if driver is None or driver.ended_at is not None:
+        return (
+            f"Its tasks were cells of {notebook} in a kernel that has gone, and what they read was in that kernel's "
+            "memory. Open the notebook and run its cells from the top."
+        )
+    return f"Its tasks are cells of {notebook}, whose kernel (pid {driver.pid}) lives: run the cells again there."
+
+
+def _way_without_code(store: RunStore, run: Run) -> str:
+    if run.parent_run_id is None:
+        return "Start a new run."
+    parent = store.get_run(run.parent_run_id)
+    return f"It is a subflow: run the one that called it again, {parent.name}."
 
 
 def _close(store: RunStore, letter: DeadLetter, actor: str, note: str) -> None:

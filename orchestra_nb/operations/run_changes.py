@@ -32,6 +32,9 @@ class RunChanges(msgspec.Struct, frozen=True, kw_only=True):
         Runs that changed, or whose task runs did.
     logs
         The ids of runs that logged something.
+    artifacts, inputs
+        The ids of runs whose artifacts, or whose questions to people, are new or have changed; an empty one for
+        artifacts of no run.
     """
 
     sequence: int
@@ -40,6 +43,8 @@ class RunChanges(msgspec.Struct, frozen=True, kw_only=True):
     tasks: tuple[TaskView, ...] = ()
     cells: tuple[CellView, ...] = ()
     logs: tuple[str, ...] = ()
+    artifacts: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 def last_sequence(store: RunStore) -> int:
@@ -76,6 +81,8 @@ def changes_since(
         tasks=task_views(store, tasks, {run.run_id: run.flow_name for run in runs}, expected),
         cells=_cells(store, changes.cells),
         logs=changes.logs,
+        artifacts=changes.artifacts,
+        inputs=changes.inputs,
     )
 
 

@@ -34,14 +34,18 @@ from orchestra_nb.model.questions import (
     AskInside,
     ClaimAnswer,
     ClaimResult,
+    CommitStaged,
     CreateArtifact,
     DeleteVariable,
     DoneAnswer,
+    DropStaged,
     EmitEvent,
     FindResult,
+    FindStaged,
     ForgetResult,
     GetSecret,
     GetVariable,
+    HasStagedClaims,
     IdAnswer,
     InputAnswer,
     PutResult,
@@ -51,11 +55,14 @@ from orchestra_nb.model.questions import (
     ReleaseSlots,
     RenewClaim,
     RenewSlots,
+    RenewStaged,
     ResultAnswer,
     ResumeRun,
     SecretAnswer,
     SetSecret,
     SetVariable,
+    StagedAnswer,
+    StageResult,
     TakeRate,
     UpdateArtifact,
     VariableAnswer,
@@ -170,6 +177,32 @@ class RunServices:
                 return self._resume(question, asker)
             case FindResult() | ClaimResult() | RenewClaim() | ReleaseClaim() | PutResult() | ForgetResult():
                 return self._answer_cache(question)
+            case StageResult() | FindStaged() | HasStagedClaims() | RenewStaged() | CommitStaged() | DropStaged():
+                return self._answer_staging(question)
+
+    def _answer_staging(
+        self, question: StageResult | FindStaged | HasStagedClaims | RenewStaged | CommitStaged | DropStaged
+    ) -> Answer:
+        from orchestra_nb.store.staged_result_index import StagedResultIndex
+
+        index = StagedResultIndex(self._store().database)
+        match question:
+            case StageResult():
+                index.put(question.result, self._now())
+            case FindStaged(key=None):
+                return StagedAnswer(results=tuple(index.find_all(question.staging_ids)))
+            case FindStaged(key=str(key)):
+                found = index.find(key, question.staging_ids)
+                return StagedAnswer(results=() if found is None else (found,))
+            case HasStagedClaims():
+                return DoneAnswer(has_changed=index.holds_claims(question.staging_ids))
+            case RenewStaged():
+                index.renew(question.staging_ids, self._now(), question.lease_seconds)
+            case CommitStaged():
+                index.commit(question.staging_ids)
+            case DropStaged():
+                return StagedAnswer(results=tuple(index.drop(question.staging_id, question.keys)))
+        return DoneAnswer()
 
     def _answer_cache(
         self, question: FindResult | ClaimResult | RenewClaim | ReleaseClaim | PutResult | ForgetResult

@@ -12,14 +12,16 @@ from datetime import datetime
 
 import msgspec
 
+from orchestra_nb.model.dead_letters import DeadLetter
 from orchestra_nb.model.events import (
     CellRunChanged,
+    DeadLetterAdded,
     DriverEnded,
     Event,
     RunStateChanged,
     TaskRunStateChanged,
 )
-from orchestra_nb.model.runs import CellRun, Driver, ErrorInfo, Run, TaskRun
+from orchestra_nb.model.runs import CellRun, Driver, ErrorInfo, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.services.process_watch import ProcessEnd, boot_id, is_alive
 from orchestra_nb.store.leases import Leases
@@ -92,6 +94,8 @@ def end_driver(store: RunStore, driver: Driver, cause: str, now: datetime) -> li
                 run_id=run.run_id, state=State.CRASHED, at=now, epoch=run.epoch, message=message, actor=ACTOR
             )
         )
+        if run.kind in (RunKind.FLOW, RunKind.TASK) and run.parent_run_id is None:
+            events.append(DeadLetterAdded(letter=_letter_of(store, run, message, now)))
     events.append(DriverEnded(driver_id=driver.driver_id, at=now))
     applied = store.apply(events)
     ended = _run_ids_ended(events, applied)
@@ -149,6 +153,22 @@ def _task_ended(task: TaskRun, message: str, now: datetime) -> TaskRunStateChang
         attempt=task.attempt,
         message=f"Task {task.name!r} {what}: {message}",
         actor=ACTOR,
+    )
+
+
+def _letter_of(store: RunStore, run: Run, message: str, now: datetime) -> DeadLetter:
+    code = RunCodeStore(store.database).find(run.run_id)
+    return DeadLetter(
+        run_id=run.run_id,
+        epoch=run.epoch,
+        name=run.name,
+        flow_name=run.flow_name,
+        ended_as=State.CRASHED,
+        attempts=1,
+        message=message[:2000],
+        inputs=dict.fromkeys(run.parameters),
+        code=None if code is None else code.entrypoint,
+        created_at=now,
     )
 
 

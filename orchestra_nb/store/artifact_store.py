@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping, Select, func, insert, select, update
 
 from orchestra_nb.errors import ArtifactNotFound, InvalidInput
 from orchestra_nb.model.artifacts import StoredArtifact
+from orchestra_nb.store.change_rows import record_news
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.tables import artifacts
 
@@ -28,6 +29,7 @@ class ArtifactStore:
                 version = (connection.execute(last).scalar() or 0) + 1
             values = {name: getattr(artifact, name) for name in StoredArtifact.__struct_fields__}
             connection.execute(insert(artifacts).values(values | {"version": version}))
+            record_news(connection, "artifact", artifact.run_id, artifact.task_run_id, artifact.created_at)
             new = select(artifacts).where(artifacts.c.artifact_id == artifact.artifact_id)
             return _artifact_of_row(connection.execute(new).mappings().one())
 
@@ -67,7 +69,9 @@ class ArtifactStore:
             if only_type is not None and kind != only_type:
                 raise InvalidInput(f"The artifact {artifact_id} is of type {kind!r}, not {only_type!r}.")
             connection.execute(update(artifacts).where(same).values(values))
-            return _artifact_of_row(connection.execute(select(artifacts).where(same)).mappings().one())
+            changed = _artifact_of_row(connection.execute(select(artifacts).where(same)).mappings().one())
+            record_news(connection, "artifact", changed.run_id, changed.task_run_id, at)
+            return changed
 
     def get(self, id_or_key: str, version: int | None = None) -> StoredArtifact:
         """Return the artifact with this id, or a version of the one with this key; None means the newest.

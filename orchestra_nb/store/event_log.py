@@ -43,6 +43,8 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         (run id, cell index) of each.
     logs
         The runs with new log lines.
+    artifacts, inputs
+        The runs whose artifacts, or whose questions to people, are new or have changed; ``""`` for artifacts of no run.
     """
 
     sequence: int
@@ -50,6 +52,8 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     tasks: tuple[str, ...] = ()
     cells: tuple[tuple[str, int], ...] = ()
     logs: tuple[str, ...] = ()
+    artifacts: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 class EventLog:
@@ -79,6 +83,8 @@ class EventLog:
         tasks: dict[str, None] = {}
         cells: dict[tuple[str, int], None] = {}
         logs: dict[str, None] = {}
+        artifacts: dict[str, None] = {}
+        inputs: dict[str, None] = {}
         with self._database.connect() as connection:
             for number, subject, run_id, task_run_id, cell_index in connection.execute(query):
                 sequence = number
@@ -91,7 +97,19 @@ class EventLog:
                         cells[run_id, cell_index] = None
                     case "logs":
                         logs[run_id] = None
-        return Changes(sequence=sequence, runs=tuple(runs), tasks=tuple(tasks), cells=tuple(cells), logs=tuple(logs))
+                    case "artifact":
+                        artifacts[run_id] = None
+                    case "input":
+                        inputs[run_id] = None
+        return Changes(
+            sequence=sequence,
+            runs=tuple(runs),
+            tasks=tuple(tasks),
+            cells=tuple(cells),
+            logs=tuple(logs),
+            artifacts=tuple(artifacts),
+            inputs=tuple(inputs),
+        )
 
 
 class ChangeWatcher:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from orchestra_nb.model.dead_letters import DeadLetter
 from orchestra_nb.model.events import (
     CellRunChanged,
     DeadLetterAdded,
@@ -99,6 +100,7 @@ class EventWriter:
                 case CellRunChanged(cell=cell):
                     self._cells.want(cell.run_id, cell.index)
                 case DeadLetterAdded(letter=letter):
+                    self._runs.want(letter.run_id)
                     self._letters.want(letter.letter_id)
         for rows in (self._drivers, self._runs, self._tasks, self._cells, self._letters, self._codes):
             rows.read()
@@ -130,7 +132,15 @@ class EventWriter:
             case LogsWritten():
                 return self._add_lines(event)
             case DeadLetterAdded():
-                return self._letters.insert(letter_to_row(event.letter))
+                return self._add_letter(event.letter)
+
+    def _add_letter(self, letter: DeadLetter) -> bool:
+        run = self._runs.get(letter.run_id)
+        if letter.task_run_id is None and run is not None and run["epoch"] == letter.epoch:
+            state = State(run["state"])
+            if state.is_terminal and state is not letter.ended_as:
+                return False  # somebody took its driver for dead, and it ended otherwise before
+        return self._letters.insert(letter_to_row(letter))
 
     def _end_driver(self, event: DriverEnded) -> bool:
         row = self._drivers.get(event.driver_id)

@@ -35,16 +35,8 @@ class ResultIndex:
 
     def put(self, cache_key: str, reference: ResultReference, *, task_name: str, holder: str | None = None) -> None:
         """Record a key's result, in place of an earlier one, and end the claim that ``holder`` has on the key."""
-        values = {
-            "task_name": task_name,
-            "reference": msgspec.to_builtins(reference),
-            "created_at": reference.created_at,
-            "expires_at": reference.expires_at,
-        }
         with self._database.write(durable=False) as connection:
-            change = update(cached_results).where(cached_results.c.cache_key == cache_key).values(**values)
-            if not connection.execute(change).rowcount:
-                connection.execute(insert(cached_results).values(cache_key=cache_key, **values))
+            put_result(connection, cache_key, reference, task_name)
             if holder is not None:
                 connection.execute(delete(cache_claims).where(*_claim_of(cache_key, holder)))
 
@@ -125,6 +117,19 @@ class ResultIndex:
             kept = {_reference_of(row).url for row in connection.execute(select(cached_results.c.reference)).scalars()}
         by_url = {reference.url: reference for reference in map(_reference_of, rows)}
         return [reference for url, reference in by_url.items() if url not in kept]
+
+
+def put_result(connection: Connection, cache_key: str, reference: ResultReference, task_name: str) -> None:
+    """Record a key's result, in place of an earlier one, within a transaction of the store."""
+    values = {
+        "task_name": task_name,
+        "reference": msgspec.to_builtins(reference),
+        "created_at": reference.created_at,
+        "expires_at": reference.expires_at,
+    }
+    change = update(cached_results).where(cached_results.c.cache_key == cache_key).values(**values)
+    if not connection.execute(change).rowcount:
+        connection.execute(insert(cached_results).values(cache_key=cache_key, **values))
 
 
 def _find(connection: Connection, cache_key: str, now: datetime) -> ResultReference | None:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, RowMapping, and_, insert, select, update
 
 from orchestra_nb.errors import Conflict, InputNotFound
 from orchestra_nb.model.run_inputs import RunInput
+from orchestra_nb.store.change_rows import record_news
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.tables import run_inputs
 
@@ -30,6 +31,7 @@ class RunInputStore:
             row = connection.execute(select(run_inputs).where(same)).mappings().first()
             if row is None:
                 connection.execute(insert(run_inputs).values(msgspec.structs.asdict(question)))
+                record_news(connection, "input", question.run_id, question.task_run_id, question.asked_at)
                 row = connection.execute(select(run_inputs).where(same)).mappings().one()
             return _input_of_row(row)
 
@@ -58,6 +60,7 @@ class RunInputStore:
                     f"The input {key!r} was given by {row['answered_by']} at "
                     f"{row['answered_at']:%Y-%m-%d %H:%M:%S} UTC; it is given once."
                 )
+            record_news(connection, "input", run_id, row["task_run_id"], at)
             return _input_of_row(row)
 
     def of_run(self, run_id: str) -> list[RunInput]:

@@ -111,7 +111,7 @@ log_lines = Table(
 )
 
 #: What changed, in commit order: the history of states (rows with ``to_state``) and, for the live stream, that a run,
-#: a cell or a log has news. ``subject`` is "run", "task", "cell" or "logs".
+#: a cell, a log, an artifact or an input has news. ``subject`` is "run", "task", "cell", "logs", "artifact" or "input".
 changes = Table(
     "changes",
     metadata,
@@ -191,6 +191,17 @@ cache_claims = Table(
     Column("holder", AnyText, nullable=False),
     Column("lease_until", UtcTime, nullable=False),
     Index(None, "lease_until"),
+)
+
+#: Results that wait for the commit of their transaction.
+staged_results = Table(
+    "staged_results",
+    metadata,
+    Column("staging_id", AnyText, primary_key=True),
+    Column("cache_key", AnyText, primary_key=True),
+    Column("result", JsonText, nullable=False),
+    Column("holder", AnyText),
+    Column("staged_at", UtcTime, nullable=False),
 )
 
 # --- what running code may ask of its driver and say to it
@@ -346,6 +357,7 @@ run_codes = Table(
     Column("working_folder", AnyText, nullable=False),
     Column("import_folder", AnyText),
     Column("missing", AnyText, nullable=False),
+    Column("call", AnyText, nullable=False),
     Column("suspended_until", UtcTime),
     Index(None, "suspended_until"),
 )

@@ -23,6 +23,8 @@ class FlowWorld:
     """The driver of this process, and its store."""
 
     driver: ScriptDriver
+    #: of the tasks that run
+    infrastructure_budget: int = 1
 
     @property
     def store(self) -> RunStore:
@@ -35,7 +37,7 @@ class FlowWorld:
         """Return the newest run of a flow; it has ended, and the invariants hold for it."""
         store = self.store
         run = next(run for run in store.list_runs(limit=100) if run.flow_name == flow_name)
-        assert_invariants(store, run.run_id)
+        assert_invariants(store, run.run_id, self.infrastructure_budget)
         return run
 
     def tasks(self, flow_name: str) -> list[TaskRun]:

@@ -86,6 +86,52 @@ def test_a_subflow_logs_prints_as_the_flow_around_it(world: FlowWorld) -> None:
     assert world.lines("child") == ["from the child"]
 
 
+@pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
+@pytest.mark.parametrize(
+    ("of_flow", "of_outer", "of_inner", "logged"),
+    [
+        (True, None, None, ["outer", "inner", "child"]),
+        (None, True, None, ["outer", "inner", "child"]),
+        (True, False, None, []),
+        (None, None, True, ["inner"]),
+        (None, True, False, ["outer", "child"]),
+    ],
+    ids=["the flow", "the outer task", "not the outer task", "only the inner task", "not the inner task"],
+)
+def test_a_task_in_a_task_logs_prints_as_the_task_around_it(
+    world: FlowWorld,
+    is_submitted: bool,
+    of_flow: bool | None,
+    of_outer: bool | None,
+    of_inner: bool | None,
+    logged: list[str],
+) -> None:
+    @task(log_prints=of_inner)
+    def inner() -> None:
+        print("inner")
+
+    @flow
+    def child() -> None:
+        print("child")
+
+    @task(log_prints=of_outer)
+    def outer() -> None:
+        print("outer")
+        inner()
+        child()
+
+    @flow(log_prints=of_flow)
+    def around() -> None:
+        outer.submit().wait() if is_submitted else outer()
+
+    around()
+
+    # what a submitted task shows without logging it is kept in its own log, too, but is not that of a logger of runs
+    lines = [line for name in ("around", "child") for _, line in world.store.log_lines(world.run(name).run_id)]
+    of_loggers = [line.message for line in lines if line.logger in ("orchestra.task_runs", "orchestra.flow_runs")]
+    assert of_loggers == logged
+
+
 def test_a_line_without_an_end_is_logged_too(world: FlowWorld) -> None:
     @flow(log_prints=True)
     def printing() -> None:

@@ -45,6 +45,21 @@ def test_jitter_makes_a_delay_longer_by_up_to_its_part() -> None:
     assert (policy.delay_seconds(1, 0.0), policy.delay_seconds(1, 1.0)) == (10, 15)
 
 
+def test_the_infrastructure_budget_is_one_unless_the_task_says_another() -> None:
+    plain = task(noted)
+
+    budgets = [
+        made.settings.retry.infrastructure_retries for made in (plain, plain.with_options(infrastructure_retries=0))
+    ]
+    assert budgets == [1, 0]
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, True, None, "2"])
+def test_an_infrastructure_budget_is_a_whole_number(value: Any) -> None:
+    with pytest.raises(InvalidOption, match="infrastructure_retries is .*. Write a whole number from 0"):
+        task(infrastructure_retries=value)(noted)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

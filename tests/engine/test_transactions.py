@@ -15,15 +15,9 @@ from orchestra_nb.engine.drivers import set_driver
 from orchestra_nb.engine.key_claims import KeyClaim
 from orchestra_nb.engine.results import ResultStore
 from orchestra_nb.engine.services import ask_for, set_answerer
-from orchestra_nb.engine.transactions import (
-    CommitMode,
-    IsolationLevel,
-    Transaction,
-    TransactionState,
-    get_transaction,
-    stage,
-    transaction,
-)
+from orchestra_nb.engine.transaction_context import get_transaction, stage
+from orchestra_nb.engine.transaction_modes import CommitMode, IsolationLevel, TransactionState
+from orchestra_nb.engine.transactions import Transaction, transaction
 from orchestra_nb.errors import Conflict, InvalidInput
 from orchestra_nb.model.questions import DoneAnswer, ReleaseClaim
 from orchestra_nb.operations.flow_loops import FlowLoops

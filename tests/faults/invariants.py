@@ -27,12 +27,12 @@ from tests.patience import PATIENCE_SECONDS
 INFRASTRUCTURE_BUDGET = 1
 
 
-def assert_invariants(store: RunStore, run_id: str) -> None:
+def assert_invariants(store: RunStore, run_id: str, infrastructure_budget: int = INFRASTRUCTURE_BUDGET) -> None:
     """Assert that a run and its tasks ended once, along the state graph, with words that say why, and for good."""
     run, tasks, changes = store.get_run(run_id), store.task_runs(run_id), store.state_changes(run_id)
     _assert_ended_once(store, run, tasks, changes)
     _assert_path(changes)
-    _assert_attempts(tasks, changes)
+    _assert_attempts(tasks, changes, infrastructure_budget)
     _assert_words(run, tasks)
     _assert_no_slot_held(store, tasks)
     _assert_durable(store, run, tasks, changes)
@@ -92,15 +92,15 @@ def _is_edge(change: StateChange) -> bool:
     return may_follow(change.from_state, change.to_state)
 
 
-def _assert_attempts(tasks: list[TaskRun], changes: list[StateChange]) -> None:
+def _assert_attempts(tasks: list[TaskRun], changes: list[StateChange], infrastructure_budget: int) -> None:
     """I4: what the infrastructure cost is counted apart."""
     for task in tasks:
-        assert task.attempt <= task.max_attempts + INFRASTRUCTURE_BUDGET, task
+        assert task.attempt <= task.max_attempts + infrastructure_budget, task
         mine = [change for change in changes if change.task_run_id == task.task_run_id and change.epoch == task.epoch]
         lost = [
             change for change in mine if change.to_state is State.RETRYING and "infrastructure budget" in change.message
         ]
-        assert len(lost) <= INFRASTRUCTURE_BUDGET
+        assert len(lost) <= infrastructure_budget
         assert task.attempt - len(lost) <= task.max_attempts
 
 

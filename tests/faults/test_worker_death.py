@@ -103,6 +103,35 @@ def test_a_task_that_kills_its_worker_each_time_crashes_and_the_others_complete(
     wait_for_workers(2)
 
 
+@pytest.mark.parametrize(
+    ("budget", "is_mapped"), [(0, False), (2, False), (0, True), (2, True)], ids=["0", "2", "0 mapped", "2 mapped"]
+)
+def test_a_task_says_how_often_it_is_started_again_when_its_worker_dies(
+    world: FlowWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: int, is_mapped: bool
+) -> None:
+    monkeypatch.setattr(world, "infrastructure_budget", budget)
+    noted = tmp_path / "attempts"
+
+    @task(infrastructure_retries=budget, retries=3)
+    def work(number: int) -> int:
+        if number == 1:
+            note_attempt(noted)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    @flow
+    def budgeted() -> list[object]:
+        futures = work.map(range(3)) if is_mapped else [work.submit(number) for number in range(3)]
+        return [future.result(raise_on_failure=False) for future in futures]
+
+    before, crash, after = budgeted()
+
+    assert isinstance(crash, TaskCrashed)
+    record = end(world, "budgeted", "work-1")
+    assert (before, after, record.state, len(attempts_of(noted))) == (0, 2, State.CRASHED, 1 + budget)
+    wait_for_workers(2)
+
+
 @pytest.mark.parametrize(("code", "is_mapped"), [(3, False), (0, True)], ids=["submit", "map"])
 def test_a_task_that_ends_its_process_crashes_with_the_exit_code_and_is_not_run_again(
     world: FlowWorld, tmp_path: Path, code: int, is_mapped: bool

@@ -16,6 +16,7 @@ from flow_scripts import FlowScripts, flow_scripts
 from patience import PATIENCE_SECONDS
 
 from orchestra_nb.model.dead_letters import LetterState
+from orchestra_nb.model.runs import RunKind
 from orchestra_nb.model.states import REOPENABLE_STATES, State, may_follow
 from orchestra_nb.operations.dead_letter_decisions import list_dead_letters
 from orchestra_nb.operations.run_questions import answer_input
@@ -344,33 +345,223 @@ def test_a_flow_that_failed_for_good_is_a_dead_letter_that_is_retried_once(scrip
     assert [found["state"] for found in json.loads(listed.stdout)["dead_letters"]] == ["RETRIED", "RETRIED"]
 
 
-def test_a_task_that_failed_for_good_is_a_dead_letter_of_its_run(scripts: FlowScripts) -> None:
-    source = """
-        from orchestra_nb import flow, task
+FAILING_TASKS = """
+    from pathlib import Path
+    from orchestra_nb import flow, task
 
-        @task(retries=1)
-        def bad(n):
+    @task(retries=1)
+    def fit(n, *, name="x"):
+        with open("log", "a") as log:
+            log.write(f"{name}{n}\\n")
+        if not Path("mended").exists():
             raise ValueError(n)
+        return n
 
-        @flow
-        def tolerant():
-            bad.submit(3).wait()
+    @task
+    def load():
+        return 4
 
-        tolerant()
-    """
-    scripts.run(source)
+    @flow
+    def tolerant():
+        (fit.submit(CALL)).wait()
+
+    tolerant()
+"""
+
+
+def test_a_task_that_failed_for_good_is_run_again_alone(scripts: FlowScripts) -> None:
+    scripts.run(FAILING_TASKS.replace("CALL", "3, name='y'"))
     run = scripts.store.list_runs()[0]
     (letter,) = list_dead_letters(scripts.store)
-    retried = scripts.orchestra("dead-letters", "retry", letter.letter_id)
+    (scripts.folder / "mended").touch()
+    (scripts.folder / "log").unlink()
+    retried = scripts.orchestra("dead-letters", "retry", letter.letter_id, "--json")
+    again = scripts.orchestra("dead-letters", "retry", letter.letter_id)
     shown = scripts.orchestra("dead-letters", "show", letter.letter_id)
-    discarded = scripts.orchestra("dead-letters", "discard", letter.letter_id, "--note", "seen")
 
-    assert (letter.name, letter.flow_name, letter.attempts) == ("bad-0", "tolerant", 2)
+    assert run.state is State.COMPLETED
+    assert (letter.name, letter.flow_name, letter.attempts) == ("fit-0", "tolerant", 2)
+    assert retried.returncode == 0, retried.stderr
+    assert (scripts.folder / "log").read_text() == "y3\n"
+    assert json.loads(retried.stdout)["run_id"] != run.run_id
+    assert again.returncode == 1
+    assert "Each is decided about once" in again.stderr
+    assert "retried by" in shown.stdout
+    assert scripts.store.get_run(run.run_id).epoch == 1
+
+
+def test_a_task_that_fails_again_is_a_new_dead_letter(scripts: FlowScripts) -> None:
+    scripts.run(FAILING_TASKS.replace("CALL", "3"))
+    (letter,) = list_dead_letters(scripts.store)
+    retried = scripts.orchestra("dead-letters", "retry", letter.letter_id)
+    (newer,) = list_dead_letters(scripts.store)
+
     assert retried.returncode == 1
-    assert f"orchestra runs retry {run.name}" in retried.stderr
-    assert "bad-0" in shown.stdout
-    assert discarded.returncode == 0
-    assert [found.state for found in list_dead_letters(scripts.store, state=None)] == [LetterState.DISCARDED]
+    assert (newer.name, newer.attempts, newer.letter_id != letter.letter_id) == ("fit-0", 2, True)
+
+
+def test_of_two_who_retry_a_task_at_once_one_runs_it(scripts: FlowScripts) -> None:
+    scripts.run(FAILING_TASKS.replace("CALL", "3"))
+    (letter,) = list_dead_letters(scripts.store)
+    (scripts.folder / "mended").touch()
+    (scripts.folder / "log").unlink()
+    with (
+        scripts.orchestra_started("dead-letters", "retry", letter.letter_id) as first,
+        scripts.orchestra_started("dead-letters", "retry", letter.letter_id) as second,
+    ):
+        ends = [process.communicate(timeout=PATIENCE_SECONDS)[1] for process in (first, second)]
+
+    assert (scripts.folder / "log").read_text() == "x3\n", ends
+    assert sorted(process.returncode for process in (first, second)) == [0, 1]
+
+
+def test_a_task_that_took_values_of_others_is_run_again_with_its_run(scripts: FlowScripts) -> None:
+    scripts.run(FAILING_TASKS.replace("CALL", "load.submit()"))
+    run = scripts.store.list_runs()[0]
+    (letter,) = list_dead_letters(scripts.store)
+    refused = scripts.orchestra("dead-letters", "retry", letter.letter_id)
+
+    assert refused.returncode == 3
+    assert "it took values of other tasks, which were not kept" in refused.stderr
+    assert f"orchestra runs retry {run.name}" in refused.stderr
+    assert [found.state for found in list_dead_letters(scripts.store, state=None)] == [LetterState.OPEN]
+
+
+@pytest.mark.parametrize("task_runner", ["threads", "dask"])
+def test_arguments_that_are_no_json_are_kept_signed(scripts: FlowScripts, task_runner: str) -> None:
+    scripts.environment["ORCHESTRA_TASK_RUNNER"] = task_runner
+    scripts.run(FAILING_TASKS.replace("CALL", "{1, 2}, name=('a', 'b')"))
+    (letter,) = list_dead_letters(scripts.store)
+    (scripts.folder / "mended").touch()
+    (scripts.folder / "log").unlink()
+    retried = scripts.orchestra("dead-letters", "retry", letter.letter_id)
+
+    assert retried.returncode == 0, retried.stderr
+    assert (scripts.folder / "log").read_text() == "('a', 'b'){1, 2}\n"
+
+
+# --- runs of other kinds
+
+
+@pytest.mark.parametrize(
+    ("call", "logged"),
+    [
+        ("fit(1, name='d')", ["d1"]),
+        ("fit.submit(2).wait()", ["x2"]),
+        ("fit.map([3, 4]).wait()", ["x3", "x4"]),
+        ("import asyncio; asyncio.run(late(5))", ["late5"]),
+    ],
+    ids=["called", "submitted", "mapped", "a coroutine"],
+)
+def test_a_task_outside_of_flows_is_run_again_in_the_same_run(
+    scripts: FlowScripts, call: str, logged: list[str]
+) -> None:
+    source = """
+        from pathlib import Path
+        from orchestra_nb import task
+
+        def note(word):
+            with open("log", "a") as log:
+                log.write(f"{word}\\n")
+            if not Path("mended").exists():
+                raise ValueError(word)
+
+        @task
+        def fit(n, *, name="x"):
+            note(f"{name}{n}")
+
+        @task
+        async def late(n):
+            note(f"late{n}")
+
+        CALL
+    """
+    scripts.run(source.replace("CALL", call))
+    run = scripts.store.list_runs()[0]
+    (scripts.folder / "mended").touch()
+    (scripts.folder / "log").unlink()
+
+    retried = scripts.orchestra("runs", "retry", run.name)
+
+    assert retried.returncode == 0, retried.stderr
+    assert sorted((scripts.folder / "log").read_text().split()) == logged
+    assert scripts.states(run.run_id) == [
+        (1, "PENDING"),
+        (1, "RUNNING"),
+        (1, "FAILED"),
+        (2, "SCHEDULED"),
+        (2, "PENDING"),
+        (2, "RUNNING"),
+        (2, "COMPLETED"),
+    ]
+    assert [found.run_id for found in scripts.store.list_runs()] == [run.run_id]
+
+
+def test_a_subflow_is_run_again_alone(scripts: FlowScripts) -> None:
+    source = """
+        from pathlib import Path
+        from orchestra_nb import flow
+
+        @flow
+        def inner(n):
+            with open("log", "a") as log:
+                log.write(f"inner {n}\\n")
+            if not Path("mended").exists():
+                raise ValueError("not yet")
+
+        @flow
+        def outer():
+            try:
+                inner(3)
+            except ValueError:
+                pass
+
+        outer()
+    """
+    scripts.run(source)
+    inner = next(run for run in scripts.store.list_runs() if run.flow_name == "inner")
+    (scripts.folder / "mended").touch()
+
+    retried = scripts.orchestra("runs", "retry", inner.run_id)
+
+    assert retried.returncode == 0, retried.stderr
+    assert (scripts.folder / "log").read_text() == "inner 3\ninner 3\n"
+    again = scripts.store.get_run(inner.run_id)
+    assert (again.state, again.epoch, again.parent_run_id) == (State.COMPLETED, 2, inner.parent_run_id)
+
+
+def test_a_run_whose_process_died_is_a_dead_letter(scripts: FlowScripts) -> None:
+    source = """
+        import time
+        from pathlib import Path
+        from orchestra_nb import flow
+
+        @flow
+        def waiting(n):
+            while not Path("mended").exists():
+                time.sleep(0.05)
+
+        waiting(2)
+    """
+    with scripts.started(source) as script:
+        scripts.wait_for_run(State.RUNNING)
+        script.send_signal(signal.SIGKILL)
+        script.wait()
+    scripts.orchestra("runs", "ls")  # whoever opens the store looks for lost runs
+    run = scripts.wait_for_run(State.CRASHED)
+    (letter,) = list_dead_letters(scripts.store)
+    (scripts.folder / "mended").touch()
+    retried = scripts.orchestra("dead-letters", "retry", letter.letter_id)
+
+    assert (letter.run_id, letter.name, letter.ended_as, list(letter.inputs)) == (
+        run.run_id,
+        run.name,
+        State.CRASHED,
+        ["n"],
+    )
+    assert letter.code == f"{scripts.folder}/script.py:waiting"
+    assert retried.returncode == 0, retried.stderr
+    assert scripts.store.get_run(run.run_id).state is State.COMPLETED
 
 
 def test_a_retry_by_hand_closes_the_dead_letter_of_its_run(scripts: FlowScripts) -> None:
@@ -383,6 +574,75 @@ def test_a_retry_by_hand_closes_the_dead_letter_of_its_run(scripts: FlowScripts)
     assert [(found.state, found.note) for found in list_dead_letters(scripts.store, state=None)] == [
         (LetterState.RETRIED, "its run was retried")
     ]
+
+
+@pytest.mark.parametrize("has_gone", [False, True], ids=["kernel lives", "kernel gone"])
+def test_cells_of_a_notebook_are_not_run_again_elsewhere(scripts: FlowScripts, has_gone: bool) -> None:
+    from integration.notebook_kernel import NotebookKernel
+
+    with NotebookKernel(scripts.folder, scripts.environment) as kernel:
+        kernel.run("%%task bad --wait --local\nraise ValueError('no')")
+        run = scripts.wait_for_run(State.FAILED)
+        if not has_gone:
+            refused = scripts.orchestra("runs", "retry", run.name)
+    if has_gone:
+        refused = scripts.orchestra("runs", "retry", run.name)
+
+    assert refused.returncode == 3
+    words = "in a kernel that has gone" if has_gone else "lives: run the cells again there"
+    assert words in refused.stderr
+    assert "work.ipynb" in refused.stderr
+
+
+NOTEBOOK_CODE = """
+from pathlib import Path
+from orchestra_nb import flow, task
+
+@task
+def fit(n):
+    Path("log").open("a").write(f"fit {n}\\n")
+    if not Path("mended").exists():
+        raise ValueError(n)
+
+@flow
+def inner():
+    fit.submit(1).wait()
+    if not Path("mended").exists():
+        raise ValueError("inner")
+
+fit.submit(2).wait()
+inner(return_state=True)
+raise ValueError("at the end")
+"""
+
+
+def test_tasks_and_flows_of_a_notebook_run_are_run_again_alone(scripts: FlowScripts) -> None:
+    import nbformat
+
+    parameters = nbformat.v4.new_code_cell("n = 1", metadata={"tags": ["parameters"]})
+    codes = [nbformat.v4.new_code_cell(code) for code in ("%load_ext orchestra_nb", NOTEBOOK_CODE)]
+    notebook = nbformat.v4.new_notebook(cells=[parameters, *codes])
+    nbformat.write(notebook, scripts.folder / "train.ipynb")
+    ran = scripts.orchestra("run", "train.ipynb", "out.ipynb", "-p", "n", "3")
+    assert ran.returncode == 1, ran.stderr
+    whole = next(run for run in scripts.store.list_runs() if run.kind is RunKind.NOTEBOOK)
+    child = next(run for run in scripts.store.list_runs() if run.kind is RunKind.FLOW)
+    letters = {letter.run_id: letter for letter in list_dead_letters(scripts.store)}
+    (scripts.folder / "mended").touch()
+    (scripts.folder / "log").unlink()
+
+    refused = scripts.orchestra("runs", "retry", whole.name)
+    task_alone = scripts.orchestra("dead-letters", "retry", letters[whole.run_id].letter_id)
+    flow_alone = scripts.orchestra("runs", "retry", child.run_id)
+
+    assert set(letters) == {whole.run_id, child.run_id}
+    assert (letters[whole.run_id].name, letters[whole.run_id].flow_name) == ("fit-0", "notebook")
+    assert refused.returncode == 3
+    assert "run that again with `orchestra run " in refused.stderr
+    assert "train.ipynb -p n 3`" in refused.stderr
+    assert task_alone.returncode == 0, task_alone.stderr
+    assert flow_alone.returncode == 0, flow_alone.stderr
+    assert (scripts.folder / "log").read_text() == "fit 2\nfit 1\n"
 
 
 # --- suspension

@@ -290,7 +290,6 @@ def test_output_that_cannot_travel_stays_and_says_so(kernel: NotebookKernel) -> 
     ("line", "words"),
     [
         ("--retrys 3", "--retries"),
-        ("--cache 1h", "--cache"),
         ("--timeout soon", "soon"),
         ("--after nobody", "nobody"),
     ],

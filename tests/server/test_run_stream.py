@@ -162,6 +162,8 @@ async def test_a_client_that_lags_too_far_is_told_to_read_anew(jp_ws_fetch, jp_s
         "tasks": [],
         "cells": [],
         "logs": [],
+        "artifacts": [],
+        "inputs": [],
     }
     assert (live["sequence"], live["runs"][0]["state"]) == (MAX_BEHIND + 2, "RUNNING")
     socket.close()

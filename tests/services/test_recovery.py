@@ -12,20 +12,25 @@ import msgspec
 import pytest
 from driver_process import driver_process, next_line
 
+from orchestra_nb.model.dead_letters import DeadLetter
 from orchestra_nb.model.events import (
     CellRunChanged,
+    DeadLetterAdded,
     DriverEnded,
     DriverStarted,
+    RunCodeRecorded,
     RunCreated,
     RunStateChanged,
     TaskRunCreated,
 )
+from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.runs import CellRun, Driver, ErrorInfo, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.services.driver_guard import describe_this_process
 from orchestra_nb.services.process_watch import ProcessEnd
 from orchestra_nb.services.recovery import record_death, sweep
 from orchestra_nb.store.database import open_database
+from orchestra_nb.store.dead_letter_store import DeadLetterStore
 from orchestra_nb.store.event_log import EventLog
 from orchestra_nb.store.leases import Leases
 from orchestra_nb.store.run_store import RunStore
@@ -200,6 +205,39 @@ def test_of_many_sweepers_one_ends_the_run(store: RunStore) -> None:
         State.CRASHED,
         State.CRASHED,
     ]
+
+
+def test_a_flow_or_a_task_that_lost_its_driver_is_one_dead_letter(store: RunStore) -> None:
+    kinds = {kind.value: msgspec.structs.replace(run_of("driver", kind.value), kind=kind) for kind in RunKind}
+    child = msgspec.structs.replace(kinds["flow"], run_id="child", name="child", parent_run_id="flow")
+    store.apply([DriverStarted(driver=elsewhere()), *(RunCreated(run=run) for run in (*kinds.values(), child))])
+    store.apply([RunCodeRecorded(code=RunCode(run_id="flow", entrypoint="train.py:fit"))])
+    late = NOW + timedelta(hours=1)
+
+    sweep(store, late)
+    sweep(store, late)
+
+    letters = DeadLetterStore(store.database).list_letters()
+    assert [(letter.run_id, letter.ended_as, letter.epoch, letter.code) for letter in reversed(letters)] == [
+        ("flow", State.CRASHED, 1, "train.py:fit"),
+        ("task", State.CRASHED, 1, None),
+    ]
+    assert "no sign of life since" in letters[0].message
+
+
+def test_a_run_that_ended_while_its_driver_was_taken_for_dead_is_no_dead_letter(store: RunStore) -> None:
+    run = msgspec.structs.replace(run_of("driver"), kind=RunKind.FLOW)
+    letter = DeadLetter(
+        run_id="run", name="run", flow_name="f", ended_as=State.CRASHED, attempts=1, message="", created_at=NOW
+    )
+    store.apply([DriverStarted(driver=elsewhere()), RunCreated(run=run)])
+
+    crashed = RunStateChanged(run_id="run", state=State.CRASHED, at=NOW)
+    ends = store.apply(
+        [RunStateChanged(run_id="run", state=State.COMPLETED, at=NOW), crashed, DeadLetterAdded(letter=letter)]
+    )
+
+    assert ends == [True, False, False]
 
 
 def test_what_had_ended_keeps_its_state(store: RunStore) -> None:

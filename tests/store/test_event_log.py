@@ -8,16 +8,21 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 
+import msgspec
 import pytest
 from patience import PATIENCE_SECONDS
-from stored_examples import created, line_of, run_became, run_of, task_became, task_of
+from stored_examples import NOON, created, line_of, run_became, run_of, task_became, task_of
 
-from orchestra_nb.errors import StoreUnavailable
+from orchestra_nb.errors import Conflict, StoreUnavailable
+from orchestra_nb.model.artifacts import StoredArtifact
 from orchestra_nb.model.events import CellRunChanged, LogsWritten, RunOutputWritten
+from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import CellRun
 from orchestra_nb.model.states import State
+from orchestra_nb.store.artifact_store import ArtifactStore
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.event_log import Changes, ChangeWatcher, EventLog
+from orchestra_nb.store.run_input_store import RunInputStore
 from orchestra_nb.store.run_store import RunStore
 
 
@@ -35,6 +40,37 @@ def watcher(database: Database) -> Iterator[ChangeWatcher]:
 def test_an_empty_store_has_no_changes(log: EventLog) -> None:
     assert log.last_sequence() == 0
     assert log.changes_since(0) == Changes(sequence=0)
+
+
+def test_artifacts_and_inputs_are_news_of_their_runs(database: Database, log: EventLog) -> None:
+    artifacts, inputs = ArtifactStore(database), RunInputStore(database)
+    made = StoredArtifact(
+        artifact_id="1", type="markdown", data="# x", created_at=NOON, updated_at=NOON, run_id="a", task_run_id="t"
+    )
+    seen: list[Changes] = []
+
+    def look() -> None:
+        seen.append(log.changes_since(seen[-1].sequence if seen else 0))
+
+    artifacts.create(made)
+    look()
+    artifacts.update("1", NOON, data="# y")
+    artifacts.create(msgspec.structs.replace(made, artifact_id="2", run_id=None, task_run_id=None))
+    look()
+    inputs.ask(RunInput(run_id="b", key="go", asked_at=NOON))
+    inputs.ask(RunInput(run_id="b", key="go", asked_at=NOON))  # again: nothing new
+    look()
+    inputs.answer("b", "go", True, "me", NOON)
+    with pytest.raises(Conflict):
+        inputs.answer("b", "go", False, "you", NOON)
+    look()
+
+    assert seen == [
+        Changes(sequence=1, artifacts=("a",)),
+        Changes(sequence=3, artifacts=("a", "")),
+        Changes(sequence=4, inputs=("b",)),
+        Changes(sequence=5, inputs=("b",)),
+    ]
 
 
 def test_all_that_changed_is_named_once_in_order(store: RunStore, log: EventLog) -> None:
