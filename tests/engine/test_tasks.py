@@ -382,6 +382,26 @@ def test_hooks_are_called_with_the_task_its_run_and_the_state(world: FlowWorld, 
     ]
 
 
+@pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
+def test_a_hook_of_a_task_sees_its_run_as_prefects_code_does(is_submitted: bool) -> None:
+    seen: list[Any] = []
+    good = add.with_options(on_completion=[lambda task, run, state: seen.append(run)], tags=["a"], version="7")
+
+    @flow
+    def hooked() -> None:
+        good.submit(1).wait() if is_submitted else good(1)
+
+    hooked()
+
+    [run] = seen
+    assert (run.state.name, run.state_name, run.tags, run.run_count) == ("Completed", "Completed", ["a"], 1)
+    assert run.task_key == add.task_key
+    assert (run.task_version, run.dynamic_key) == ("7", run.id)
+    assert run.total_run_time == run.end_time - run.start_time
+    with pytest.raises(AttributeError, match="A TaskRun has no 'task_inputs'.*`upstream`"):
+        run.task_inputs  # noqa: B018
+
+
 def test_a_hook_that_fails_does_not_harm_its_task(caplog: pytest.LogCaptureFixture) -> None:
     def broken(task: object, run: object, state: object) -> None:
         raise ValueError("in the hook")
