@@ -87,7 +87,7 @@ class CacheSettings:
         asked = (self.policy, self.expires_after, self.storage, self.serializer, self.storage_key)
         return flow_persists or any(option is not None for option in asked)
 
-    def make_cache(self, task_name: str, function: Callable[..., Any]) -> TaskCache:
+    def make_cache(self, task_name: str, function: Callable[..., Any], task_key: str) -> TaskCache:
         """Return what travels with the task.
 
         Raises
@@ -105,6 +105,7 @@ class CacheSettings:
             policy=self.policy or DEFAULT,
             store=store,
             task_name=task_name,
+            task_key=task_key,
             task_source=fingerprint(getattr(function, "__func__", function), name=task_name),
             expires_after=self.expires_after,
             is_refreshed=self.is_refreshed,

@@ -26,6 +26,7 @@ from orchestra_nb.engine.run_context import TaskRunContext
 from orchestra_nb.engine.services import ask, ask_for
 from orchestra_nb.errors import NobodyAnswers, OrchestraError, ResultNotFound, ResultNotTrusted, ValueNotHashable
 from orchestra_nb.model.cache_claims import Claimed, Found
+from orchestra_nb.model.fingerprints import fingerprint
 from orchestra_nb.model.questions import (
     ClaimAnswer,
     ClaimResult,
@@ -55,6 +56,8 @@ class TaskCache:
 
     Parameters
     ----------
+    task_key
+        What tells this task from others with the same arguments.
     task_source
         The fingerprint of the task's code; None where the policy does not need it.
     expires_after
@@ -66,6 +69,7 @@ class TaskCache:
     policy: CachePolicy
     store: ResultStore
     task_name: str
+    task_key: str
     task_source: str | None
     expires_after: timedelta | None = None
     is_refreshed: bool = False
@@ -83,6 +87,8 @@ class TaskCache:
         except ValueNotHashable as error:
             warnings.warn(f"Task {self.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=2)
             return None
+        if key is not None and not self.policy.tells_tasks_apart:
+            key = fingerprint((self.task_key, key))
         return CacheEntry(self, key, inputs) if key is not None else None
 
 

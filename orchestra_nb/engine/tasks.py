@@ -30,6 +30,7 @@ from orchestra_nb.engine.run_context import TaskRunContext, current_tags, entere
 from orchestra_nb.engine.run_names import make_run_name
 from orchestra_nb.engine.run_scope import RunScope, enter_scope
 from orchestra_nb.engine.run_states import Failed, State
+from orchestra_nb.engine.task_keys import task_key_of
 from orchestra_nb.engine.task_settings import (
     InvalidOption,
     TaskSettings,
@@ -144,7 +145,7 @@ class Task(Generic[Parameters, Result]):
             raise InvalidOption(f"{what}: name is {name!r}. Write a text.")
         self.description = description_of(self.fn, description)
         self.version = version
-        self.task_key = f"{getattr(self.fn, '__module__', '')}.{getattr(self.fn, '__qualname__', self.name)}"
+        self.task_key = task_key_of(self.fn, self.name)
         self.tags = tags_of(what, tags)
         self.task_run_name = run_name_option(what, "task_run_name", task_run_name)
         self.retries = retries or 0
@@ -387,7 +388,7 @@ class Task(Generic[Parameters, Result]):
         """Return where the results of this task are kept; None when they are not."""
         if not self.caching.is_on(scope.persist_result):
             return None
-        return self.caching.make_cache(self.name, self.fn)
+        return self.caching.make_cache(self.name, self.fn, self.task_key)
 
     def tags_now(self, scope: RunScope) -> frozenset[str]:
         """Return the tags of a run that is called now."""
