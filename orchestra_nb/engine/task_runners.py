@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from orchestra_nb.engine.task_settings import InvalidOption
 from orchestra_nb.errors import InvalidSetting
 from orchestra_nb.settings import load_settings
 
@@ -61,6 +62,12 @@ class DaskTaskRunner(TaskRunner):
         The same as ``cluster`` with an address: Prefect's name for it.
     cluster_class, cluster_kwargs
         A class path, such as ``"dask_jobqueue.SLURMCluster"``, and its arguments: Prefect's names for the mapping.
+        Arguments alone are those of ``dask.distributed.LocalCluster``, which is then this process's own.
+
+    Raises
+    ------
+    InvalidOption
+        Two clusters are named.
     """
 
     cluster: str | Mapping[str, object] | None = None
@@ -70,13 +77,21 @@ class DaskTaskRunner(TaskRunner):
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __post_init__(self) -> None:
+        named = {name: getattr(self, name) for name in ("cluster", "address", "cluster_class")}
+        given = [name for name, value in named.items() if value is not None]
+        if self.cluster_kwargs is not None and "cluster_class" not in given:
+            given.append("cluster_kwargs")
+        if len(given) > 1:
+            raise InvalidOption(f"DaskTaskRunner: {' and '.join(given)} name two clusters. Write one of them.")
+
     @property
     def spec(self) -> str | Mapping[str, object]:
         """The cluster, as :func:`~orchestra_nb.engine.clusters.parse_cluster` reads it."""
         if self.address is not None:
             return self.address
-        if self.cluster_class is not None:
-            name = self.cluster_class
+        if self.cluster_class is not None or self.cluster_kwargs is not None:
+            name = self.cluster_class or "dask.distributed.LocalCluster"
             if not isinstance(name, str):
                 name = f"{name.__module__}.{name.__qualname__}"
             return {"class": name, **(self.cluster_kwargs or {})}
