@@ -173,19 +173,22 @@ class _Call:
 
     def succeed(self, value: Any, context: TaskRunContext, is_cached: bool = False) -> AttemptResult:
         """Return the result of an attempt whose function returned."""
+        message = ""
         if isinstance(value, RunState):
             if not value.is_completed():
                 ours = model_state_of(value)
                 end = ours if ours in (State.CANCELLED, State.TIMED_OUT) else State.FAILED
                 return self.fail(value.exception(), context, end, value.message)
             self.ended.returned = value
-            value = value.data
+            message, value = (value.message or "")[:2000], value.data
         self.ended.value, self.ended.error = value, None
         if (flow := self.scope.flow_context) is not None:
             flow.made_assets.note(value, self.owner.asset_keys(self.asset_lineage))
         live = LiveReturn(value)
         values = info_of(value, live)
-        return AttemptResult(self._outcome(State.COMPLETED, context, values=values, is_cached=is_cached), (live,))
+        return AttemptResult(
+            self._outcome(State.COMPLETED, context, values=values, is_cached=is_cached, message=message), (live,)
+        )
 
     def fail(
         self,
@@ -200,8 +203,9 @@ class _Call:
         may_retry = not is_final and may_repeat(self.owner.retry_condition(), error, context)
         info = error_info(error, self.owner.fn, self.record.name)
         if message:
-            info = msgspec.structs.replace(info, message=message[:2000])
-        return AttemptResult(self._outcome(state, context, error=info, may_retry=may_retry))
+            message = message[:2000]
+            info = msgspec.structs.replace(info, message=message)
+        return AttemptResult(self._outcome(state, context, error=info, may_retry=may_retry, message=message or ""))
 
     def stop(self, stopped_for: str | None, error: BaseException, context: TaskRunContext) -> AttemptResult:
         """Return the result of an attempt that was stopped: itself, or what called it."""

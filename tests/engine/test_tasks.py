@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from orchestra_nb import Task, allow_failure, flow, get_run_logger, quote, runti
 from orchestra_nb.engine.run_states import State
 from orchestra_nb.errors import TaskTimedOut, TaskWasCancelled, UpstreamFailed
 from orchestra_nb.model import states as model
-from orchestra_nb.states import Completed, Failed
+from orchestra_nb.states import Cancelled, Completed, Failed
 from tests.engine.attempt_bodies import wait_for
 from tests.engine.conftest import FlowWorld
 from tests.patience import PATIENCE_SECONDS
@@ -380,6 +380,39 @@ def test_hooks_are_called_with_the_task_its_run_and_the_state(world: FlowWorld, 
         ("async", good, "add-0", "Completed", "hooked"),
         ("failure", bad, "fail-0", "Failed", "hooked"),
     ]
+
+
+@pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
+@pytest.mark.parametrize("made", [Completed, Failed, Cancelled], ids=["completed", "failed", "cancelled"])
+def test_the_message_of_a_state_that_a_task_returns_is_its_runs(
+    world: FlowWorld, made: Callable[..., State[Any]], is_submitted: bool
+) -> None:
+    @task
+    def decide() -> State[Any]:
+        return made(message="nothing to do")
+
+    @flow
+    def deciding() -> tuple[str, str | None]:
+        state = decide.submit(return_state=True) if is_submitted else decide(return_state=True)
+        return state.name, state.message
+
+    assert deciding() == (made().name, "nothing to do")
+    assert [record.message for record in world.tasks("deciding")] == ["nothing to do"]
+
+
+@pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
+def test_a_task_that_could_not_run_is_not_ready_and_has_not_failed(is_submitted: bool) -> None:
+    hooked: list[str] = []
+    after = add.with_options(on_failure=[lambda task, run, state: hooked.append(run.name)])
+
+    @flow
+    def blocked() -> list[bool | str]:
+        bad = fail.submit()
+        state = after.submit(bad, return_state=True) if is_submitted else after(bad, return_state=True)
+        return [state.name, state.is_pending(), state.is_failed(), state.is_final()]
+
+    assert blocked() == ["NotReady", True, False, True]
+    assert hooked == []
 
 
 @pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
