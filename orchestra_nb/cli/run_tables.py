@@ -30,6 +30,22 @@ _COLOURS = {
     State.SKIPPED: "cyan",
 }
 
+
+class Mark(str):
+    """An icon and a word that stand for a state, and their colour."""
+
+    def __new__(cls, text: str, colour: str) -> Mark:
+        """Return the text as a mark."""
+        mark = super().__new__(cls, text)
+        mark.colour = colour
+        return mark
+
+    colour: str
+
+
+#: Stands for COMPLETED where the result was there already.
+CACHED = Mark("✓ Cached", "cyan")
+
 #: Blanks between two columns.
 _GAP = 2
 
@@ -90,7 +106,9 @@ def _print_on_terminal(headings: Sequence[str], rows: Sequence[Sequence[str | St
     console = Console()
     texts = [
         [
-            Text(_mark(cell), _COLOURS.get(cell, "dim")) if isinstance(cell, State) else Text(one_line(cell))
+            Text(_mark(cell), _COLOURS.get(cell, "dim"))
+            if isinstance(cell, State)
+            else Text(one_line(cell), cell.colour if isinstance(cell, Mark) else "")
             for cell in row
         ]
         for row in rows

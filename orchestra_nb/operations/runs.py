@@ -122,8 +122,13 @@ def find_run(store: RunStore, id_or_name: str) -> Run:
     return store.get_run(id_or_name)
 
 
-def show_run(store: RunStore, id_or_name: str) -> RunDetails:
+def show_run(store: RunStore, id_or_name: str, *, has_all_epochs: bool = False) -> RunDetails:
     """Return one run with its tasks and cells.
+
+    Parameters
+    ----------
+    has_all_epochs
+        Whether tasks of earlier epochs are among its tasks: what was run before it was retried or resumed.
 
     Raises
     ------
@@ -132,9 +137,10 @@ def show_run(store: RunStore, id_or_name: str) -> RunDetails:
     """
     run = find_run(store, id_or_name)
     tasks = store.task_runs(run.run_id)
+    newest = [task for task in tasks if task.epoch == run.epoch]
     return RunDetails(
-        run=run_summary(run, Counter(task.state for task in tasks)),
-        tasks=task_views(store, tasks, {run.run_id: run.flow_name}),
+        run=run_summary(run, Counter(task.state for task in newest)),
+        tasks=task_views(store, tasks if has_all_epochs else newest, {run.run_id: run.flow_name}),
         cells=cell_views(store.cell_runs(run.run_id)),
     )
 

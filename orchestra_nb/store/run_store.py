@@ -179,10 +179,11 @@ class RunStore:
             return [task_run_of_row(row) for row in connection.execute(query).mappings()]
 
     def task_counts(self, run_ids: Iterable[str]) -> dict[str, dict[State, int]]:
-        """Return run id to the number of its task runs in each state; a run without any is left out."""
+        """Return run id to the number of its newest epoch's task runs in each state; without runs that have none."""
         query = (
             select(task_runs.c.run_id, task_runs.c.state, func.count())
-            .where(task_runs.c.run_id.in_(list(run_ids)))
+            .join(runs, runs.c.run_id == task_runs.c.run_id)
+            .where(task_runs.c.run_id.in_(list(run_ids)), task_runs.c.epoch == runs.c.epoch)
             .group_by(task_runs.c.run_id, task_runs.c.state)
         )
         counts: dict[str, dict[State, int]] = {}
