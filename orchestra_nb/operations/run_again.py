@@ -116,9 +116,7 @@ def _run_again(store: RunStore, run: Run, actor: str, message: str, before_start
     if run.kind is not RunKind.FLOW:
         raise CodeNotFound(f"Run {run.name} cannot be run again in place. {_OTHER_WAYS[run.kind]}")
     if run.parent_run_id is not None:
-        raise CodeNotFound(
-            f"Run {run.name} is a subflow. Run the one that called it again: {store.get_run(run.parent_run_id).name}."
-        )
+        raise CodeNotFound(f"Run {run.name} is a subflow. {_caller_words(store, run.parent_run_id)}")
     code = RunCodeStore(store.database).find(run.run_id)
     if code is None:
         raise CodeNotFound(f"Run {run.name} cannot be run again: what it executed was not recorded. Start a new run.")
@@ -161,6 +159,14 @@ def _close_letters(store: RunStore, run: Run, actor: str) -> None:
                 _close(store, letter, actor, "its run was retried")
             except Conflict:  # somebody decided at the same moment
                 continue
+
+
+def _caller_words(store: RunStore, run_id: str) -> str:
+    """Say how the run that called a subflow is run again."""
+    caller = store.get_run(run_id)
+    if caller.kind is RunKind.FLOW:
+        return f"Run the one that called it again: `orchestra runs retry {caller.name}`."
+    return f"Run {caller.name} called it. {_OTHER_WAYS[caller.kind]}"
 
 
 def _why_not(run: Run) -> str:

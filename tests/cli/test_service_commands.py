@@ -18,7 +18,7 @@ from orchestra_nb.cli.main import main
 from orchestra_nb.model.artifacts import StoredArtifact
 from orchestra_nb.model.assets import AssetProperties, Materialization
 from orchestra_nb.model.dead_letters import DeadLetter
-from orchestra_nb.model.events import DeadLetterAdded, RunCreated
+from orchestra_nb.model.events import DeadLetterAdded, RunCreated, RunStateChanged
 from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import ErrorInfo, Run, RunKind
@@ -374,8 +374,8 @@ def test_a_waiting_input_is_shown_and_answered_once(store: RunStore) -> None:
 
     assert [line.split() for line in printed("runs", "input", "calm-fox").splitlines()] == [
         ["KEY", "ANSWER", "ASKS"],
-        ["rows", "waits", "How", "many?", '{"type":', '"integer"}'],
-        ["sure", "waits", "(--go-on)"],
+        ["rows", "waits", "How", "many?", "(such", "as", "1)"],
+        ["sure", "waits", "nothing", "but", "to", "go", "on:", "--go-on"],
     ]
     assert refusal("runs", "input", "calm-fox", "3") == (2, "invalid_input")  # which of the two?
     assert refusal("runs", "input", "calm-fox", "three", "--key", "rows") == (2, "invalid_input")
@@ -387,4 +387,48 @@ def test_a_waiting_input_is_shown_and_answered_once(store: RunStore) -> None:
     assert (rows.value, sure.value, sure.answered_at is not None) == (3, None, True)
     assert rows.answered_by is not None
     assert rows.answered_by.startswith("command line of ")
-    assert printed("runs", "input", "calm-fox").splitlines()[1].split()[:4] == ["rows", "3", "by", "command"]
+    assert printed("runs", "input", "calm-fox").splitlines()[1].split()[:4] == ["rows", "3,", "by", "command"]
+    assert printed("runs", "input", "calm-fox").splitlines()[2].split()[:4] == ["sure", "go", "on,", "by"]
+
+
+def test_resuming_without_an_answer_that_is_asked_for_says_how_to_give_one(store: RunStore) -> None:
+    schema = {"type": "object", "properties": {"rows": {"type": "integer"}}, "required": ["rows"]}
+    RunInputStore(store.database).ask(RunInput(run_id=RUN_ID, key="rows", asked_at=NOW, schema=schema))
+
+    refused = orchestra("runs", "resume", "calm-fox")
+
+    assert refused.exit_code == 2
+    assert """`orchestra runs resume calm-fox --input '{"rows": 1}'`""" in refused.stderr
+
+
+def test_resuming_a_run_that_ended_well_does_not_advise_to_retry_it(store: RunStore) -> None:
+    ends = [RunStateChanged(run_id=RUN_ID, state=state, at=NOW) for state in (State.RUNNING, State.COMPLETED)]
+    store.apply(ends)
+
+    refused = orchestra("runs", "resume", "calm-fox")
+
+    assert "Run calm-fox has ended: it is COMPLETED.\n" in refused.stderr
+
+
+def test_a_subflow_of_a_notebook_is_run_again_with_its_notebook(store: RunStore) -> None:
+    ends = {"run_id": f"{2:032x}", "at": NOW}
+    subflow = Run(
+        run_id=f"{2:032x}",
+        name="bold-hen",
+        flow_name="load",
+        kind=RunKind.FLOW,
+        state=State.PENDING,
+        created_at=NOW,
+        parent_run_id=RUN_ID,
+    )
+    store.apply(
+        [
+            RunCreated(run=subflow),
+            RunStateChanged(state=State.RUNNING, **ends),
+            RunStateChanged(state=State.FAILED, message="no", **ends),
+        ]
+    )
+
+    refused = orchestra("runs", "retry", "bold-hen")
+
+    assert "Run calm-fox called it. It ran a notebook: run it again with `orchestra run`." in refused.stderr
