@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import click
@@ -82,6 +82,17 @@ def one_line(text: str) -> str:
     """Return the first line of ``text``, printable, with an ellipsis where there are more."""
     first, _, rest = text.strip().partition("\n")
     return printable(first.replace("\t", " ")) + (" …" if rest else "")
+
+
+def name_and_id(id_: str | None, names: Mapping[str | None, str]) -> str | None:
+    """Return what a record's reference shows: the name with the id behind it, the id where there is no name."""
+    return f"{names[id_]}  ({id_})" if id_ in names else id_
+
+
+def say_if_cut(is_cut: bool, limit: int, most: int) -> None:
+    """Say on stderr that there are more than the newest ones that were listed."""
+    if is_cut:
+        click.echo(f"These are the newest {limit}. For more: --limit {min(limit * 5, most)}", err=True)
 
 
 def ago(at: datetime | None, now: datetime) -> str:

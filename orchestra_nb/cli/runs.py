@@ -15,7 +15,8 @@ from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
 from orchestra_nb.cli.run_input import input_
 from orchestra_nb.cli.run_resumption import resume
 from orchestra_nb.cli.run_retries import retry
-from orchestra_nb.cli.run_tables import CACHED, ago, one_line, print_table, printable, state_text, took
+from orchestra_nb.cli.run_tables import CACHED, ago, one_line, print_table, printable, say_if_cut, state_text, took
+from orchestra_nb.cli.times import TimeType
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, error_of
 from orchestra_nb.model.states import State
@@ -45,23 +46,27 @@ runs.add_command(retry)
 
 @runs.command()
 @click.option("--state", "states", multiple=True, metavar="STATE", help="Only these states: RUNNING,FAILED …")
+@click.option("--flow", metavar="FLOW", help="Only runs of this flow, or of the notebook of this name.")
+@click.option("--tag", metavar="TAG", help="Only runs with this tag.")
+@click.option("--since", type=TimeType(), metavar="TIME", help="Only runs made since: 2026-01-31, 12h, 7d …")
 @click.option(
     "--limit", type=click.IntRange(1, operations.MAX_RUNS), default=20, show_default=True, help="At most so many."
 )
 @as_json_option
-def ls(states: tuple[str, ...], limit: int, as_json: bool) -> None:
+def ls(
+    states: tuple[str, ...], flow: str | None, tag: str | None, since: datetime | None, limit: int, as_json: bool
+) -> None:
     """List runs, the newest first."""
     words = [word for text in states for word in text.split(",") if word.strip()]
     with opened_store() as store:
-        page = operations.list_runs(store, limit=limit, states=words)
+        page = operations.list_runs(store, limit=limit, states=words, flow_name=flow, tag=tag, since=since)
     if as_json:
         print_json({"runs": [_summary_document(run) for run in page.runs]})
     elif page.runs:
         _print_runs(page.runs)
-        if page.next is not None:
-            click.echo(
-                f"These are the newest {limit}. For more: --limit {min(limit * 5, operations.MAX_RUNS)}", err=True
-            )
+        say_if_cut(page.next is not None, limit, operations.MAX_RUNS)
+    elif flow is not None or tag is not None or since is not None:
+        click.echo("No run is like that. `orchestra runs ls` lists all runs.")
     elif words:
         click.echo(f"No run is in one of the states {', '.join(words)}. `orchestra runs ls` lists all runs.")
     else:

@@ -145,6 +145,8 @@ class RunStore:
         states: Iterable[State] | None = None,
         kind: RunKind | None = None,
         flow_name: str | None = None,
+        tag: str | None = None,
+        since: datetime | None = None,
     ) -> list[Run]:
         """Return runs, the newest first.
 
@@ -152,10 +154,12 @@ class RunStore:
         ----------
         before
             Only runs older than the one with this id: the last of the page before.
-        states, kind, flow_name
-            None for all.
+        states, kind, flow_name, tag, since
+            None for all; ``since`` is when the oldest was made.
         """
-        query = runs_page(limit=limit, before=before, states=states, kind=kind, flow_name=flow_name)
+        query = runs_page(
+            limit=limit, before=before, states=states, kind=kind, flow_name=flow_name, tag=tag, since=since
+        )
         with self.database.connect() as connection:
             return [run_of_row(row) for row in connection.execute(query).mappings()]
 

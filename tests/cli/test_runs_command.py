@@ -29,6 +29,7 @@ from orchestra_nb.model.events import (
     TaskRunCreated,
     TaskRunStateChanged,
 )
+from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.store.database import open_database
@@ -156,6 +157,33 @@ def test_the_list_is_filtered_and_limited_and_says_when_there_is_more(store: Run
     assert limited.stderr == "These are the newest 3. For more: --limit 15\n"
     assert [run["name"] for run in json.loads(running.stdout)["runs"]] == ["fox-2"]
     assert none.stdout == "No run is in one of the states MISSED. `orchestra runs ls` lists all runs.\n"
+
+
+def test_the_list_is_filtered_by_flow_tag_and_time(store: RunStore) -> None:
+    def made(number: int, hours_ago: int, **fields: object) -> Run:
+        at = NOW - timedelta(hours=hours_ago)
+        return msgspec.structs.replace(_numbered(number), run_id=new_id(at, number), created_at=at, **fields)
+
+    store.apply(
+        [
+            RunCreated(run=made(2, 50, flow_name="sales")),
+            RunCreated(run=made(3, 5, flow_name="sales", tags={"nightly": ""})),
+            RunCreated(run=made(4, 1, tags={"Nightly": "", "50%": ""})),
+        ]
+    )
+
+    def names(*words: str) -> list[str]:
+        return [run["name"] for run in json.loads(orchestra("runs", "ls", "--json", *words).stdout)["runs"]]
+
+    assert names("--flow", "sales") == ["fox-3", "fox-2"]
+    assert names("--tag", "nightly") == ["fox-3"]
+    assert names("--tag", "50%") == ["fox-4"]
+    assert names("--since", "2d") == ["fox-4", "fox-3"]
+    assert names("--since", f"{NOW - timedelta(hours=3):%Y-%m-%dT%H:%M:%S+00:00}") == ["fox-4"]
+    assert names("--since", "1066-10-14") == ["fox-4", "fox-3", "fox-2"]
+    assert names("--since", "6h", "--flow", "sales", "--state", "PENDING") == ["fox-3"]
+    assert orchestra("runs", "ls", "--tag", "x").stdout == "No run is like that. `orchestra runs ls` lists all runs.\n"
+    assert "'soon' is no time. Write 2026-01-31" in orchestra("runs", "ls", "--since", "soon").stderr
 
 
 def test_a_run_is_shown_with_its_tasks_and_cells(failed_run: Run) -> None:

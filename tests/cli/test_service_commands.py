@@ -258,9 +258,9 @@ def test_artifacts_are_listed_newest_first(store: RunStore) -> None:
     keep(store, "2", "markdown", "# B", key="sales", description="Of March")
 
     assert [line.split() for line in printed("artifacts", "ls").splitlines()] == [
-        ["ARTIFACT", "KEY", "VERSION", "TYPE", "CREATED", "DESCRIPTION"],
-        ["2", "sales", "2", "markdown", "2", "h", "ago", "Of", "March"],
-        ["1", "sales", "1", "markdown", "2", "h", "ago"],
+        ["ARTIFACT", "KEY", "VERSION", "TYPE", "RUN", "CREATED", "DESCRIPTION"],
+        ["2", "sales", "2", "markdown", "-", "2", "h", "ago", "Of", "March"],
+        ["1", "sales", "1", "markdown", "calm-fox", "2", "h", "ago"],
     ]
     (of_run,) = document("artifacts", "ls", "--run", "calm-fox")["artifacts"]  # type: ignore[misc]
     assert (of_run["artifact_id"], of_run["data"]) == ("1", "# A")
@@ -326,8 +326,8 @@ def test_an_asset_is_shown_with_its_lineage(store: RunStore) -> None:
         "                s3://b/raw",
         "  used for      s3://b/report",
         "",
-        f"MADE     {'RUN':<32}  TASK RUN  BY   METADATA",
-        f'2 h ago  {RUN_ID}  t1        dbt  {{"rows": "Infinity"}}',
+        "MADE     RUN       TASK RUN  BY   METADATA",
+        '2 h ago  calm-fox  t1        dbt  {"rows": "Infinity"}',
     ]
     shown = document("assets", "show", "s3://b/report", "--depth", "1")
     assert (shown["upstream"], shown["edges"]) == (["s3://b/sales"], [["s3://b/report", "s3://b/sales"]])
@@ -351,11 +351,12 @@ def test_a_dead_letter_is_shown_and_discarded_once(store: RunStore) -> None:
     store.apply([DeadLetterAdded(letter=letter)])
 
     assert [line.split() for line in printed("dead-letters", "ls", "--run", "calm-fox").splitlines()][1] == [
-        *("t1.1", "train", "fit", "✕", "Failed", "3", "2", "h", "ago", "open", "no", "luck")
+        *("t1.1", "calm-fox", "train", "fit", "✕", "Failed", "3", "2", "h", "ago", "open", "no", "luck")
     ]
     shown = printed("dead-letters", "show", "t1")
     assert shown.splitlines()[:2] == ["t1.1  fit of train  ✕ Failed", "no luck"]
     assert "  input       data: file:///r/abc\n  input       lock: not kept\n\nTraceback …\n" in shown
+    assert f"  run         calm-fox  ({RUN_ID})\n  task run    t1\n" in shown
     assert document("dead-letters", "show", "t1")["id"] == "t1.1"
 
     assert printed("dead-letters", "discard", "t1.1", "--note", "known") == "t1.1 is discarded.\n"
@@ -365,6 +366,51 @@ def test_a_dead_letter_is_shown_and_discarded_once(store: RunStore) -> None:
     (decided,) = document("dead-letters", "ls", "--all")["dead_letters"]  # type: ignore[misc]
     assert (decided["state"], decided["note"]) == ("DISCARDED", "known")
     assert "discarded by command line of" in printed("dead-letters", "show", "t1")
+
+
+def test_a_dead_letter_of_a_flow_shows_what_its_run_was_given(store: RunStore) -> None:
+    run = Run(
+        run_id=f"{3:032x}",
+        name="glad-elk",
+        flow_name="load",
+        kind=RunKind.FLOW,
+        state=State.PENDING,
+        created_at=NOW,
+        parameters={"n": 4},
+    )
+    letter = DeadLetter(
+        run_id=run.run_id,
+        name=run.name,
+        flow_name="load",
+        ended_as=State.FAILED,
+        attempts=1,
+        message="no",
+        inputs={"n": None},
+        created_at=NOW,
+    )
+    store.apply([RunCreated(run=run), DeadLetterAdded(letter=letter)])
+
+    assert "  input       n: 4\n" in printed("dead-letters", "show", run.run_id)
+
+
+def test_lists_say_that_there_is_more(store: RunStore) -> None:
+    for number in range(3):
+        keep(store, f"a{number}", "markdown", "text", run_id=RUN_ID)
+        letter = DeadLetter(
+            run_id=RUN_ID,
+            task_run_id=f"t{number}",
+            name="fit",
+            flow_name="train",
+            ended_as=State.FAILED,
+            attempts=1,
+            message="no",
+            created_at=NOW,
+        )
+        store.apply([DeadLetterAdded(letter=letter)])
+
+    for group in ("artifacts", "dead-letters"):
+        assert orchestra(group, "ls", "--limit", "2").stderr == "These are the newest 2. For more: --limit 10\n"
+        assert orchestra(group, "ls", "--limit", "3").stderr == ""
 
 
 def test_a_waiting_input_is_shown_and_answered_once(store: RunStore) -> None:
