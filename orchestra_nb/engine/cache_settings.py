@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.engine.task_settings import InvalidOption
+from orchestra_nb.errors import InvalidInput
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.cache_policies import CachePolicy
@@ -62,6 +63,8 @@ class CacheSettings:
             raise InvalidOption(
                 f"{what}: persist_result=False and a cache do not go together: what is not kept cannot be found."
             )
+        check_persist_result(what, persist_result)
+        check_serializer(what, result_serializer)
         if result_storage is not None and not isinstance(result_storage, str | os.PathLike):
             raise InvalidOption(
                 f"{what}: result_storage is {result_storage!r}. Write a folder or a URL, such as s3://bucket/results."
@@ -113,6 +116,24 @@ class CacheSettings:
         )
 
 
+def check_persist_result(what: str, persist_result: Any) -> None:
+    """Refuse what is neither True nor False nor None: a text such as "no" would count as True."""
+    if persist_result is not None and not isinstance(persist_result, bool):
+        raise InvalidOption(f"{what}: persist_result is {persist_result!r}. Write True or False.")
+
+
+def check_serializer(what: str, serializer: Any) -> None:
+    """Refuse what is no serializer, and what is the name of none."""
+    if serializer is None or serializer in ("auto", "compressed/auto"):
+        return
+    from orchestra_nb.engine.result_serializers import serializer_of
+
+    try:
+        serializer_of(serializer)
+    except InvalidInput as error:
+        raise InvalidOption(f"{what}: result_serializer is {serializer!r}. {error}") from None
+
+
 @lru_cache(maxsize=1)
 def _signing_key() -> bytes:
     from orchestra_nb.engine.signing_key import load_signing_key
@@ -150,5 +171,5 @@ def _expiration(what: str, value: Any) -> dt.timedelta | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = dt.timedelta(seconds=value)
     if not isinstance(value, dt.timedelta) or value <= dt.timedelta(0):
-        raise InvalidOption(f"{what}: cache_expiration is {value!r}. Write a positive timedelta.")
+        raise InvalidOption(f"{what}: cache_expiration is {value!r}. Write a positive timedelta, or seconds.")
     return value

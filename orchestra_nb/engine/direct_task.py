@@ -25,7 +25,7 @@ from orchestra_nb.engine.function_call import (
     read_generator,
     unquoted,
 )
-from orchestra_nb.engine.futures import TaskFuture
+from orchestra_nb.engine.futures import TaskFuture, waited_for
 from orchestra_nb.engine.printed_lines import printing_to, printing_unlogged
 from orchestra_nb.engine.returned_values import LiveReturn, info_of
 from orchestra_nb.engine.run_context import TaskRunContext, entered, task_run_context
@@ -456,7 +456,7 @@ def _resolve(
         One of them did not complete, and its failure is not allowed.
     """
     if wait_for is not None:
-        replace_leaves([wait_for] if isinstance(wait_for, TaskFuture) else list(wait_for), _awaited)
+        replace_leaves(waited_for(wait_for), _awaited)
     args, kwargs = replace_leaves((args, dict(kwargs)), _awaited)
     return unquoted(args, kwargs)
 

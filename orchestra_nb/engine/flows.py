@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from orchestra_nb.engine.cache_settings import check_persist_result
 from orchestra_nb.engine.flow_call import call_async, call_async_generator, call_generator, call_sync
 from orchestra_nb.engine.flow_graph import show_graph
 from orchestra_nb.engine.flow_recording import current_recording, record_graph
@@ -113,6 +114,7 @@ class Flow(Generic[Parameters, Result]):
             )
         self.should_validate_parameters = validate_parameters
         self.viz_return_value = viz_return_value
+        check_persist_result(what, persist_result)
         self.persist_result = persist_result
         self.log_prints = log_prints
         self.on_running_hooks = list(hooks_of(what, "on_running", on_running))

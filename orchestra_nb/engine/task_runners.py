@@ -5,11 +5,12 @@ A task runner only says where; the driver keeps one loop for each place and shar
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from orchestra_nb.engine.task_settings import InvalidOption
 from orchestra_nb.errors import InvalidSetting
@@ -26,6 +27,19 @@ class TaskRunner:
     is_in_process = False
     #: whether its workers are processes of this machine that may take over this process's folder
     is_on_this_machine = False
+
+    def __new__(cls, *args: object, **options: object) -> Self:
+        """Refuse an option that there is not, with what to write in its place."""
+        known = inspect.signature(cls).parameters
+        unknown = [name for name in options if name not in known]
+        if unknown and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+            hint = (
+                f"Write cluster_kwargs={{{unknown[0]!r}: {options[unknown[0]]!r}}}: it is one of the cluster's."
+                if "cluster_kwargs" in known
+                else f"The options are: {', '.join(known) or 'none'}."
+            )
+            raise InvalidOption(f"{cls.__name__} has no option {unknown[0]!r}. {hint}")
+        return super().__new__(cls)
 
     @property
     def place(self) -> str:
@@ -128,6 +142,11 @@ class ThreadPoolTaskRunner(TaskRunner):
     max_workers: int | None = None
 
     is_in_process = True
+
+    def __post_init__(self) -> None:
+        count = self.max_workers
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            raise InvalidOption(f"ThreadPoolTaskRunner: max_workers is {count!r}. Write a whole number from 1.")
 
     @property
     def place(self) -> str:

@@ -78,8 +78,8 @@ class Task(Generic[Parameters, Result]):
     retry_condition_fn
         Called with (task, task run, state) where an attempt failed; whether to make another one.
     cache_policy, cache_key_fn, cache_expiration, refresh_cache
-        When a result that was kept is taken in place of a new run: how its key is made, how long it holds, and whether
-        to compute it anew all the same.
+        When a result that was kept is taken in place of a new run: how its key is made, how long it holds (a
+        timedelta, or seconds), and whether to compute it anew all the same.
     persist_result, result_storage, result_serializer, result_storage_key
         Whether results are kept outside of the cluster (None: as the options of the cache ask), where, how they are
         written, and a template for the name, such as ``"{parameters[region]}.json"``.

@@ -56,6 +56,7 @@ def test_jitter_makes_a_delay_longer_by_up_to_its_part() -> None:
         ({"timeout_seconds": float("inf")}, "timeout_seconds is inf"),
         ({"tags": "nightly"}, "tags is 'nightly'. Write a list of texts, such as tags=[\"nightly\"]"),
         ({"on_failure": [1]}, "on_failure holds 1, which cannot be called"),
+        ({"persist_result": "yes"}, "persist_result is 'yes'. Write True or False"),
         ({"name": 3}, "name is 3"),
         ({"retrys": 3}, "no option 'retrys'. Did you mean retries"),
         ({"nothing_like_it": 3}, "The options are: "),
@@ -138,3 +139,12 @@ def test_hooks_are_added_by_decorators() -> None:
 def test_what_is_no_function_is_refused() -> None:
     with pytest.raises(InvalidOption, match="no function"):
         task(name="x")(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("serializer", "words"),
+    [("yaml", "result_serializer is 'yaml'. There is no serializer 'yaml'"), (3, "result_serializer is 3. 3 is no")],
+)
+def test_a_serializer_that_there_is_not_is_refused_where_the_task_is_made(serializer: Any, words: str) -> None:
+    with pytest.raises(InvalidOption, match=words):
+        task(result_serializer=serializer)(noted)

@@ -14,7 +14,7 @@ import pytest
 
 from orchestra_nb import Task, allow_failure, flow, get_run_logger, quote, runtime, tags, task
 from orchestra_nb.engine.run_states import State
-from orchestra_nb.errors import TaskTimedOut, TaskWasCancelled, UpstreamFailed
+from orchestra_nb.errors import InvalidInput, TaskTimedOut, TaskWasCancelled, UpstreamFailed
 from orchestra_nb.model import states as model
 from orchestra_nb.states import Cancelled, Completed, Failed
 from tests.engine.attempt_bodies import wait_for
@@ -413,6 +413,13 @@ def test_a_task_that_could_not_run_is_not_ready_and_has_not_failed(is_submitted:
 
     assert blocked() == ["NotReady", True, False, True]
     assert hooked == []
+
+
+@pytest.mark.parametrize("wait_for", [3, "add"], ids=["a number", "a text"])
+@pytest.mark.parametrize("call", [add, add.submit, flow(add.fn)], ids=["direct", "submitted", "flow"])
+def test_what_cannot_be_waited_for_is_refused_with_what_to_write(call: Callable[..., Any], wait_for: object) -> None:
+    with pytest.raises(InvalidInput, match=r"wait_for is .* Write a list of futures"):
+        call(1, wait_for=wait_for)
 
 
 @pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
