@@ -89,14 +89,20 @@ def test_a_parameter_that_does_not_fit_fails_the_run_and_is_named(world: FlowWor
     def typed(count: int, region: Region) -> None:
         raise AssertionError("the body is not run")
 
-    with pytest.raises(
-        InvalidParameters, match=r"count = 'many': .*valid integer.*; region.name = \{\}: Field required"
-    ):
+    with pytest.raises(InvalidParameters, match=r"count = 'many': .*valid integer.*; region.name: Field required"):
         typed("many", {})  # type: ignore[arg-type]
     state = typed("many", {}, return_state=True)
 
     assert (state.name, type(state.exception())) == ("Failed", InvalidParameters)
     assert world.run("typed").state is model.State.FAILED
+
+
+def test_a_part_of_a_parameter_that_does_not_fit_is_shown_itself() -> None:
+    @flow
+    def typed(sizes: dict[str, int]) -> None: ...
+
+    with pytest.raises(InvalidParameters, match=r"that do not fit: sizes.EU = 'x': Input should be a valid integer"):
+        typed({"US": 1, "EU": "x"})  # type: ignore[dict-item]
 
 
 def test_parameters_are_left_as_they_are_where_nobody_wants_them_checked() -> None:
