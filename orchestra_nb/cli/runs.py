@@ -16,7 +16,7 @@ from orchestra_nb.cli.run_input import input_
 from orchestra_nb.cli.run_resumption import resume
 from orchestra_nb.cli.run_retries import retry
 from orchestra_nb.cli.run_tables import CACHED, ago, one_line, print_table, printable, say_if_cut, state_text, took
-from orchestra_nb.cli.times import TimeType
+from orchestra_nb.cli.times import as_time
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, error_of
 from orchestra_nb.model.states import State
@@ -48,7 +48,7 @@ runs.add_command(retry)
 @click.option("--state", "states", multiple=True, metavar="STATE", help="Only these states: RUNNING,FAILED …")
 @click.option("--flow", metavar="FLOW", help="Only runs of this flow, or of the notebook of this name.")
 @click.option("--tag", metavar="TAG", help="Only runs with this tag.")
-@click.option("--since", type=TimeType(), metavar="TIME", help="Only runs made since: 2026-01-31, 12h, 7d …")
+@click.option("--since", callback=as_time, metavar="TIME", help="Only runs made since: 2026-01-31, 12h, 7d …")
 @click.option(
     "--limit", type=click.IntRange(1, operations.MAX_RUNS), default=20, show_default=True, help="At most so many."
 )
