@@ -439,7 +439,8 @@ async def _connect(address: str, security: Any | None) -> Any:
         )
         raise ClusterUnavailable(
             f"No Dask scheduler answered at {address} ({_first_line(error)}). {remedy} "
-            "Or choose another cluster: `%orchestra cluster local`, or the setting ORCHESTRA_CLUSTER."
+            "Or choose another cluster: DaskTaskRunner() on the flow, `%orchestra cluster local` in a notebook, or the "
+            "setting ORCHESTRA_CLUSTER."
         ) from error
     client.scheduler_comm.interval = SEND_INTERVAL_SECONDS
     client.scheduler_comm.recent_message_log = deque(maxlen=0)  # for debugging Dask: it keeps the last 1,000 messages

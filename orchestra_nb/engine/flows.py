@@ -146,11 +146,7 @@ class Flow(Generic[Parameters, Result]):
         wait_for
             Futures that must have ended before.
         """
-        try:
-            bound = self.signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise InvalidFlowCall(f"Flow {self.name}{self.signature}: {error}") from None
-        bound.apply_defaults()
+        bound = self._bind(args, kwargs)
         if (recording := current_recording()) is not None:
             return recording.call(self, args, kwargs, wait_for, return_state, kind="flow")
         if self.isgenerator:
@@ -166,6 +162,14 @@ class Flow(Generic[Parameters, Result]):
         except BaseException as error:
             # so that a traceback goes from the caller's line to the function's, with this one between
             raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
+
+    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise InvalidFlowCall(f"Flow {self.name}{self.signature}: {error}") from None
+        bound.apply_defaults()
+        return bound
 
     def validate(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters as pydantic makes them by the annotations; as they are where there are none.
@@ -191,6 +195,7 @@ class Flow(Generic[Parameters, Result]):
         FlowVisualizationError
             The body needs the value of a task: write ``viz_return_value`` there.
         """
+        self._bind(args, kwargs)  # refuses what does not fit in words that name the flow
         show_graph(record_graph(self, args, kwargs))
 
     def with_options(self, **options: Any) -> Flow[Parameters, Result]:

@@ -161,6 +161,36 @@ class TaskFuture(Generic[Result]):
         )
 
 
+def _refusing_operator(sign: str) -> Callable[..., Any]:
+    def refuse(self: TaskFuture[Any], *others: object) -> Any:
+        raise TypeError(
+            f"{sign} is for values, and {self!r} is the future of one. Take the value with .result(), or pass the "
+            "future to a task, which gets the value."
+        )
+
+    return refuse
+
+
+#: Operator to the methods that stand for it; == compares futures themselves.
+_OPERATORS = {
+    "+": "__add__ __radd__",
+    "-": "__sub__ __rsub__ __neg__",
+    "*": "__mul__ __rmul__",
+    "@": "__matmul__ __rmatmul__",
+    "/": "__truediv__ __rtruediv__",
+    "//": "__floordiv__ __rfloordiv__",
+    "%": "__mod__ __rmod__",
+    "**": "__pow__ __rpow__",
+    "<": "__lt__",
+    "<=": "__le__",
+    ">": "__gt__",
+    ">=": "__ge__",
+}
+for _sign, _names in _OPERATORS.items():
+    for _name in _names.split():
+        setattr(TaskFuture, _name, _refusing_operator(_sign))
+
+
 class FutureList(list[TaskFuture[Result]]):
     """The futures of ``.map``, in the order of the arguments."""
 

@@ -225,6 +225,8 @@ def test_limits_are_made_changed_shown_and_deleted(store: RunStore) -> None:
     slots.acquire(["db"], 2, "h", datetime.now(UTC), 60, asker=asker)
 
     assert made == "db has 3 slots, 0.5 come back a second.\n"
+    assert printed("concurrency", "create", "door", "--limit", "1") == "door has 1 slot.\n"
+    printed("concurrency", "delete", "door")
     assert [line.split() for line in printed("concurrency", "ls").splitlines()] == [
         ["NAME", "TAKEN", "RATE", "ACTIVE", "HELD", "BY"],
         ["api", "0/1", "-", "no", "-"],
