@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from orchestra_nb.cli.main import main
 from orchestra_nb.model.artifacts import StoredArtifact
 from orchestra_nb.model.assets import AssetProperties, Materialization
+from orchestra_nb.model.custom_events import CustomEvent
 from orchestra_nb.model.dead_letters import DeadLetter
 from orchestra_nb.model.events import DeadLetterAdded, RunCreated, RunStateChanged
 from orchestra_nb.model.questions import Asker
@@ -25,6 +26,7 @@ from orchestra_nb.model.runs import ErrorInfo, Run, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.store.artifact_store import ArtifactStore
 from orchestra_nb.store.asset_store import AssetStore
+from orchestra_nb.store.custom_event_store import CustomEventStore
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.run_input_store import RunInputStore
 from orchestra_nb.store.run_store import RunStore
@@ -84,6 +86,7 @@ def refusal(*words: str) -> tuple[int, str]:
         (("variables", "ls"), "No variables yet", {"variables": []}),
         (("secrets", "ls"), "No secrets yet", {"secrets": []}),
         (("concurrency", "ls"), "No limits yet", {"limits": []}),
+        (("events", "ls"), "No events yet", {"events": []}),
         (("artifacts", "ls"), "No artifacts yet", {"artifacts": []}),
         (("assets", "ls"), "No assets yet", {"assets": []}),
         (("dead-letters", "ls"), "No open dead letters", {"dead_letters": []}),
@@ -334,6 +337,42 @@ def test_an_asset_is_shown_with_its_lineage(store: RunStore) -> None:
     shown = document("assets", "show", "s3://b/report", "--depth", "1")
     assert (shown["upstream"], shown["edges"]) == (["s3://b/sales"], [["s3://b/report", "s3://b/sales"]])
     assert [asset["key"] for asset in document("assets", "ls")["assets"]][-1] == "s3://b/sales"  # type: ignore[attr-defined]
+
+
+def test_events_are_listed_newest_first_and_filtered(store: RunStore) -> None:
+    events = CustomEventStore(store.database)
+    for number, (name, resource, hours_ago) in enumerate(
+        [("orders.imported", "eu", 50), ("orders.sent", "us", 3), ("stock.counted", "eu", 2)]
+    ):
+        events.add(
+            CustomEvent(
+                event_id=str(number),
+                event=name,
+                resource={"id": resource},
+                occurred_at=NOW - timedelta(hours=hours_ago),
+                payload={"rows": float("inf")} if number == 1 else {},
+                run_id=RUN_ID if number == 1 else None,
+                task_run_id="t1" if number == 1 else None,
+            )
+        )
+
+    def names(*words: str) -> list[str]:
+        return [event["event"] for event in document("events", "ls", *words)["events"]]  # type: ignore[attr-defined]
+
+    assert [line.split() for line in printed("events", "ls").splitlines()] == [
+        ["EVENT", "RESOURCE", "WHEN", "RUN", "TASK", "RUN", "PAYLOAD"],
+        ["stock.counted", "eu", "2", "h", "ago", "-", "-"],
+        ["orders.sent", "us", "3", "h", "ago", "calm-fox", "t1", '{"rows":', '"Infinity"}'],
+        ["orders.imported", "eu", "2", "d", "ago", "-", "-"],
+    ]
+    assert names("--event", "orders.*") == ["orders.sent", "orders.imported"]
+    assert names("--event", "orders.sent") == ["orders.sent"]
+    assert names("--resource", "eu", "--limit", "1") == ["stock.counted"]
+    assert names("--resource", "eu") == ["stock.counted", "orders.imported"]
+    assert names("--run", "calm-fox") == ["orders.sent"]
+    assert names("--since", "1d") == ["stock.counted", "orders.sent"]
+    assert orchestra("events", "ls", "--limit", "2").stderr == "These are the newest 2. For more: --limit 10\n"
+    assert printed("events", "ls", "--event", "x") == "No event is like that. `orchestra events ls` lists all events.\n"
 
 
 def test_a_dead_letter_is_shown_and_discarded_once(store: RunStore) -> None:
