@@ -10,10 +10,11 @@ import msgspec
 
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, opened_store
-from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable
+from orchestra_nb.cli.run_tables import ago, name_and_id, one_line, print_table, printable, say_if_cut
 from orchestra_nb.model.artifacts import StoredArtifact
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.operations import kept_artifacts
+from orchestra_nb.operations.runs import names_of_runs, names_of_tasks
 
 
 @click.group()
@@ -34,25 +35,29 @@ def artifacts() -> None:
 def ls(run: str | None, limit: int, as_json: bool) -> None:
     """List artifacts, the newest first."""
     with opened_store() as store:
-        found = kept_artifacts.list_artifacts(store, run=run, limit=limit)
+        found = kept_artifacts.list_artifacts(store, run=run, limit=min(limit + 1, kept_artifacts.MAX_ARTIFACTS))
+        names = names_of_runs(store, [artifact.run_id for artifact in found])
+    is_cut, found = len(found) > limit, found[:limit]
     if as_json:
         print_json({"artifacts": [_document(artifact) for artifact in found]})
     elif found:
         now = datetime.now(UTC)
         print_table(
-            ("ARTIFACT", "KEY", "VERSION", "TYPE", "CREATED", "DESCRIPTION"),
+            ("ARTIFACT", "KEY", "VERSION", "TYPE", "RUN", "CREATED", "DESCRIPTION"),
             [
                 [
                     artifact.artifact_id,
                     artifact.key or "-",
                     str(artifact.version),
                     artifact.type,
+                    names.get(artifact.run_id, artifact.run_id or "-"),
                     ago(artifact.created_at, now),
                     artifact.description or "",
                 ]
                 for artifact in found
             ],
         )
+        say_if_cut(is_cut, limit, kept_artifacts.MAX_ARTIFACTS)
     else:
         click.echo("No artifacts yet. create_markdown_artifact(…) in a task or a flow makes one.")
 
@@ -65,13 +70,18 @@ def show(artifact: str, version: int | None, as_json: bool) -> None:
     """Show an artifact: ARTIFACT is its id, or its key."""
     with opened_store() as store:
         found = kept_artifacts.show_artifact(store, artifact, version)
+        run, task = names_of_runs(store, [found.run_id]), names_of_tasks(store, [found.task_run_id])
     if as_json:
         print_json(_document(found))
         return
     click.echo(f"{found.key or found.artifact_id}  version {found.version}  {printable(found.type)}")
     if found.description:
         click.echo(printable(found.description))
-    facts = (("id", found.artifact_id), ("run", found.run_id), ("task run", found.task_run_id))
+    facts = (
+        ("id", found.artifact_id),
+        ("run", name_and_id(found.run_id, run)),
+        ("task run", name_and_id(found.task_run_id, task)),
+    )
     for name, value in facts:
         if value:
             click.echo(f"  {name:<12}{one_line(value)}")

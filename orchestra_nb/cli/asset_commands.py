@@ -14,6 +14,7 @@ from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable
 from orchestra_nb.model.assets import Materialization
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.operations import kept_artifacts
+from orchestra_nb.operations.runs import names_of_runs, names_of_tasks
 
 
 @click.group()
@@ -58,6 +59,8 @@ def show(key: str, depth: int | None, as_json: bool) -> None:
     """Show an asset, its lineage and when it was made."""
     with opened_store() as store:
         details = kept_artifacts.show_asset(store, key, depth)
+        runs = names_of_runs(store, [made.run_id for made in details.materializations])
+        tasks = names_of_tasks(store, [made.task_run_id for made in details.materializations])
     if as_json:
         print_json(
             {
@@ -87,8 +90,8 @@ def show(key: str, depth: int | None, as_json: bool) -> None:
             [
                 [
                     ago(made.at, now),
-                    made.run_id or "-",
-                    made.task_run_id or "-",
+                    runs.get(made.run_id, made.run_id or "-"),
+                    tasks.get(made.task_run_id, made.task_run_id or "-"),
                     made.by or "-",
                     json.dumps(to_readable(made.metadata)) if made.metadata else "",
                 ]

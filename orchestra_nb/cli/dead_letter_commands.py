@@ -9,9 +9,11 @@ import msgspec
 
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
-from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable, state_text
+from orchestra_nb.cli.run_tables import ago, name_and_id, one_line, print_table, printable, say_if_cut, state_text
 from orchestra_nb.model.dead_letters import DeadLetter, LetterState
+from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.operations import dead_letter_decisions
+from orchestra_nb.operations.runs import names_of_runs, names_of_tasks
 
 _letter_argument = click.argument("letter")
 
@@ -39,16 +41,20 @@ def ls(is_all: bool, run: str | None, limit: int, as_json: bool) -> None:
     """List dead letters, the newest first."""
     with opened_store() as store:
         state = None if is_all else LetterState.OPEN
-        found = dead_letter_decisions.list_dead_letters(store, state=state, run=run, limit=limit)
+        most = min(limit + 1, dead_letter_decisions.MAX_LETTERS)
+        found = dead_letter_decisions.list_dead_letters(store, state=state, run=run, limit=most)
+        names = names_of_runs(store, [letter.run_id for letter in found])
+    is_cut, found = len(found) > limit, found[:limit]
     if as_json:
         print_json({"dead_letters": [_document(letter) for letter in found]})
     elif found:
         now = datetime.now(UTC)
         print_table(
-            ("LETTER", "FLOW", "NAME", "ENDED AS", "ATTEMPTS", "SINCE", "DECIDED", "MESSAGE"),
+            ("LETTER", "RUN", "FLOW", "NAME", "ENDED AS", "ATTEMPTS", "SINCE", "DECIDED", "MESSAGE"),
             [
                 [
                     letter.letter_id,
+                    names.get(letter.run_id, letter.run_id),
                     letter.flow_name,
                     letter.name,
                     letter.ended_as,
@@ -60,6 +66,7 @@ def ls(is_all: bool, run: str | None, limit: int, as_json: bool) -> None:
                 for letter in found
             ],
         )
+        say_if_cut(is_cut, limit, dead_letter_decisions.MAX_LETTERS)
     else:
         click.echo("No dead letters." if is_all else "No open dead letters. --all lists those decided about, too.")
 
@@ -71,6 +78,8 @@ def show(letter: str, as_json: bool) -> None:
     """Show a dead letter with its inputs and its error."""
     with opened_store() as store:
         found = dead_letter_decisions.show_dead_letter(store, letter)
+        runs = {run.run_id: run for run in store.get_runs([found.run_id])}
+        names, tasks = names_of_runs(store, runs), names_of_tasks(store, [found.task_run_id])
     if as_json:
         print_json(_document(found))
         return
@@ -79,8 +88,8 @@ def show(letter: str, as_json: bool) -> None:
     )
     click.echo(printable(found.message))
     facts = (
-        ("run", found.run_id),
-        ("task run", found.task_run_id),
+        ("run", name_and_id(found.run_id, names)),
+        ("task run", name_and_id(found.task_run_id, tasks)),
         ("attempts", str(found.attempts)),
         ("code", found.code),
         ("since", f"{found.created_at:%Y-%m-%d %H:%M:%S} UTC"),
@@ -90,7 +99,10 @@ def show(letter: str, as_json: bool) -> None:
         if value:
             click.echo(f"  {name:<12}{one_line(value)}")
     for name, reference in found.inputs.items():
-        click.echo(f"  {'input':<12}{one_line(name)}: {one_line(reference) if reference else 'not kept'}")
+        # what a flow was given stands in the record of its run
+        given = runs[found.run_id].parameters if found.task_run_id is None and found.run_id in runs else {}
+        shown = repr(to_readable(given[name])) if name in given else "not kept"
+        click.echo(f"  {'input':<12}{one_line(name)}: {one_line(reference or shown)}")
     if found.error is not None and found.error.traceback:
         click.echo(f"\n{printable(found.error.traceback)}")
 

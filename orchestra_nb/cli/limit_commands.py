@@ -98,7 +98,7 @@ def _tell(limit: ConcurrencyLimit, as_json: bool) -> None:
         return
     rate = f", {limit.slot_decay_per_second:g} come back a second" if limit.slot_decay_per_second else ""
     state = "" if limit.is_active else " (not enforced)"
-    click.echo(f"{printable(limit.name)} has {limit.limit} slots{rate}{state}.")
+    click.echo(f"{printable(limit.name)} has {limit.limit} slot{'' if limit.limit == 1 else 's'}{rate}{state}.")
 
 
 def _document(state: LimitState) -> dict[str, object]:

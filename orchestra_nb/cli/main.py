@@ -25,6 +25,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("orchestra_nb.cli.runs:runs", "List runs, show, cancel, answer, resume or retry one."),
     "artifacts": ("orchestra_nb.cli.artifact_commands:artifacts", "List and show what runs left for people to see."),
     "assets": ("orchestra_nb.cli.asset_commands:assets", "List what tasks make, show what it is made from."),
+    "events": ("orchestra_nb.cli.event_commands:events", "List what code has emitted."),
     "variables": ("orchestra_nb.cli.variable_commands:variables", "List, read, set and unset variables."),
     "secrets": ("orchestra_nb.cli.secret_commands:secrets", "Set, list and unset secrets."),
     "concurrency": ("orchestra_nb.cli.limit_commands:concurrency", "List, create, change and delete limits."),

@@ -10,6 +10,7 @@ import click
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
 from orchestra_nb.cli.run_tables import one_line, print_table
+from orchestra_nb.model.example_values import example_of
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.run_inputs import RunInput
 
@@ -23,7 +24,7 @@ from orchestra_nb.model.run_inputs import RunInput
 def input_(run: str, value: str | None, key: str | None, go_on: bool, as_json: bool) -> None:
     """Show what a run asks for; with VALUE, answer it.
 
-    VALUE is JSON; what is no JSON is text.
+    VALUE is JSON; what is no JSON is text. --json shows the JSON Schema that it must fit.
     """
     from orchestra_nb.operations.run_questions import answer_input, list_inputs
 
@@ -71,10 +72,11 @@ def _document(question: RunInput) -> dict[str, object]:
 def _answer(question: RunInput) -> str:
     if question.answered_at is None:
         return "waits"
-    return f"{json.dumps(question.value)} by {question.answered_by}"
+    answer = "go on" if question.schema is None else json.dumps(question.value)
+    return f"{answer}, by {question.answered_by}"
 
 
 def _asks(question: RunInput) -> str:
     if question.schema is None:
-        return f"{question.description} (--go-on)".strip()
-    return f"{question.description} {json.dumps(question.schema)}".strip()
+        return question.description or "nothing but to go on: --go-on"
+    return f"{question.description} (such as {json.dumps(example_of(question.schema))})".strip()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import click
@@ -29,6 +29,22 @@ _COLOURS = {
     State.CANCELLED: "magenta",
     State.SKIPPED: "cyan",
 }
+
+
+class Mark(str):
+    """An icon and a word that stand for a state, and their colour."""
+
+    def __new__(cls, text: str, colour: str) -> Mark:
+        """Return the text as a mark."""
+        mark = super().__new__(cls, text)
+        mark.colour = colour
+        return mark
+
+    colour: str
+
+
+#: Stands for COMPLETED where the result was there already.
+CACHED = Mark("✓ Cached", "cyan")
 
 #: Blanks between two columns.
 _GAP = 2
@@ -68,6 +84,17 @@ def one_line(text: str) -> str:
     return printable(first.replace("\t", " ")) + (" …" if rest else "")
 
 
+def name_and_id(id_: str | None, names: Mapping[str | None, str]) -> str | None:
+    """Return what a record's reference shows: the name with the id behind it, the id where there is no name."""
+    return f"{names[id_]}  ({id_})" if id_ in names else id_
+
+
+def say_if_cut(is_cut: bool, limit: int, most: int) -> None:
+    """Say on stderr that there are more than the newest ones that were listed."""
+    if is_cut:
+        click.echo(f"These are the newest {limit}. For more: --limit {min(limit * 5, most)}", err=True)
+
+
 def ago(at: datetime | None, now: datetime) -> str:
     """Return how long ago something was: ``"12 s ago"``, ``"3 h ago"``; a dash for None."""
     if at is None:
@@ -90,7 +117,9 @@ def _print_on_terminal(headings: Sequence[str], rows: Sequence[Sequence[str | St
     console = Console()
     texts = [
         [
-            Text(_mark(cell), _COLOURS.get(cell, "dim")) if isinstance(cell, State) else Text(one_line(cell))
+            Text(_mark(cell), _COLOURS.get(cell, "dim"))
+            if isinstance(cell, State)
+            else Text(one_line(cell), cell.colour if isinstance(cell, Mark) else "")
             for cell in row
         ]
         for row in rows

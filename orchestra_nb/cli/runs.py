@@ -15,7 +15,8 @@ from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
 from orchestra_nb.cli.run_input import input_
 from orchestra_nb.cli.run_resumption import resume
 from orchestra_nb.cli.run_retries import retry
-from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable, state_text, took
+from orchestra_nb.cli.run_tables import CACHED, ago, one_line, print_table, printable, say_if_cut, state_text, took
+from orchestra_nb.cli.times import as_time
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, error_of
 from orchestra_nb.model.states import State
@@ -23,7 +24,7 @@ from orchestra_nb.operations import runs as operations
 from orchestra_nb.operations.json_encoding import encode_json
 
 if TYPE_CHECKING:
-    from orchestra_nb.operations.run_views import RunSummary
+    from orchestra_nb.operations.run_views import RunSummary, TaskView
     from orchestra_nb.operations.runs import LogPage, RunDetails
     from orchestra_nb.store.run_store import RunStore
 
@@ -45,23 +46,27 @@ runs.add_command(retry)
 
 @runs.command()
 @click.option("--state", "states", multiple=True, metavar="STATE", help="Only these states: RUNNING,FAILED …")
+@click.option("--flow", metavar="FLOW", help="Only runs of this flow, or of the notebook of this name.")
+@click.option("--tag", metavar="TAG", help="Only runs with this tag.")
+@click.option("--since", callback=as_time, metavar="TIME", help="Only runs made since: 2026-01-31, 12h, 7d …")
 @click.option(
     "--limit", type=click.IntRange(1, operations.MAX_RUNS), default=20, show_default=True, help="At most so many."
 )
 @as_json_option
-def ls(states: tuple[str, ...], limit: int, as_json: bool) -> None:
+def ls(
+    states: tuple[str, ...], flow: str | None, tag: str | None, since: datetime | None, limit: int, as_json: bool
+) -> None:
     """List runs, the newest first."""
     words = [word for text in states for word in text.split(",") if word.strip()]
     with opened_store() as store:
-        page = operations.list_runs(store, limit=limit, states=words)
+        page = operations.list_runs(store, limit=limit, states=words, flow_name=flow, tag=tag, since=since)
     if as_json:
         print_json({"runs": [_summary_document(run) for run in page.runs]})
     elif page.runs:
         _print_runs(page.runs)
-        if page.next is not None:
-            click.echo(
-                f"These are the newest {limit}. For more: --limit {min(limit * 5, operations.MAX_RUNS)}", err=True
-            )
+        say_if_cut(page.next is not None, limit, operations.MAX_RUNS)
+    elif flow is not None or tag is not None or since is not None:
+        click.echo("No run is like that. `orchestra runs ls` lists all runs.")
     elif words:
         click.echo(f"No run is in one of the states {', '.join(words)}. `orchestra runs ls` lists all runs.")
     else:
@@ -70,15 +75,16 @@ def ls(states: tuple[str, ...], limit: int, as_json: bool) -> None:
 
 @runs.command()
 @_run_argument
+@click.option("--all", "is_all", is_flag=True, help="Also the tasks from before it was retried or resumed.")
 @as_json_option
-def show(run: str, as_json: bool) -> None:
+def show(run: str, is_all: bool, as_json: bool) -> None:
     """Show a run, its tasks and its cells."""
     with opened_store() as store:
-        details = operations.show_run(store, run)
+        details = operations.show_run(store, run, has_all_epochs=is_all)
     if as_json:
         print_json(_details_document(details))
     else:
-        _print_details(details)
+        _print_details(details, is_all)
 
 
 @runs.command()
@@ -165,7 +171,7 @@ def _print_runs(found: tuple[RunSummary, ...]) -> None:
     print_table(("RUN", "FLOW", "STATE", "TASKS", "CREATED", "TOOK", "MESSAGE"), rows)
 
 
-def _print_details(details: RunDetails) -> None:
+def _print_details(details: RunDetails, is_all: bool) -> None:
     run, now = details.run, datetime.now(UTC)
     duration = took(run.started_at, run.ended_at, now)
     click.echo(f"{run.name}  {printable(run.flow_name)}  {state_text(run.state)}  {duration}")
@@ -179,32 +185,48 @@ def _print_details(details: RunDetails) -> None:
         ("output", run.output_path),
         ("parameters", parameters),
         ("cluster", run.cluster),
+        ("begun", _begun_text(run, is_all)),
     )
     for name, value in facts:
         if value:
             click.echo(f"  {name:<12}{one_line(value)}")
-    _print_tasks(details, now)
+    _print_tasks(details, now, is_all and run.epoch > 1)
     _print_cells(details, now)
     if details.tasks or details.cells:
         click.echo(f"\nIts logs: orchestra runs logs {run.name}")
 
 
-def _print_tasks(details: RunDetails, now: datetime) -> None:
+def _begun_text(run: RunSummary, is_all: bool) -> str:
+    """Say how often a run was begun, if that is more than once."""
+    if run.epoch == 1:
+        return ""
+    return f"{run.epoch} times" + ("" if is_all else f"; the tasks of all: orchestra runs show {run.name} --all")
+
+
+def _print_tasks(details: RunDetails, now: datetime, has_epochs: bool) -> None:
     if not details.tasks:
         return
     click.echo()
     rows: list[list[str | State]] = [
         [
+            *([str(task.epoch)] if has_epochs else []),
             task.name,
-            task.state,
+            CACHED if task.is_cached and task.state is State.COMPLETED else task.state,
             took(task.started_at, task.ended_at, now),
-            f"{task.attempt} of {task.max_attempts}",
+            _attempt_text(task),
             task.worker or "-",
             _error_text(task.error) if task.error else task.message,
         ]
         for task in details.tasks
     ]
-    print_table(("TASK", "STATE", "TOOK", "ATTEMPT", "WORKER", "MESSAGE"), rows)
+    headings = ("TASK", "STATE", "TOOK", "ATTEMPT", "WORKER", "MESSAGE")
+    print_table(("BEGUN", *headings) if has_epochs else headings, rows)
+
+
+def _attempt_text(task: TaskView) -> str:
+    """Return the attempt, and how many there may be; those after a lost worker are not among these."""
+    over = task.attempt - task.max_attempts
+    return f"{task.attempt} of {task.max_attempts}" if over <= 0 else f"{task.attempt}, {over} after a lost worker"
 
 
 def _print_cells(details: RunDetails, now: datetime) -> None:
@@ -256,6 +278,7 @@ def _details_document(details: RunDetails) -> dict[str, object]:
         "output": run.output_path,
         "parameters": _readable(run.parameters),
         "cluster": run.cluster,
+        "epoch": run.epoch,
         "created_at": run.created_at,
         "started_at": run.started_at,
         "ended_at": run.ended_at,
@@ -278,6 +301,8 @@ def _details_document(details: RunDetails) -> dict[str, object]:
                 "state": task.state,
                 "message": task.message,
                 "attempts": task.attempt,
+                "is_cached": task.is_cached,
+                "epoch": task.epoch,
                 "started_at": task.started_at,
                 "ended_at": task.ended_at,
                 "worker": task.worker,

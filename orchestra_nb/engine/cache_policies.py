@@ -61,6 +61,15 @@ class CachePolicy:
     key_storage: str | None = None
     isolation_level: IsolationLevelName | None = None
 
+    @property
+    def tells_tasks_apart(self) -> bool:
+        """Whether its keys say all: two tasks with one key share a result.
+
+        So it is where the user makes the key, and where the task's code is part of it. Of all other keys, such as the
+        arguments alone, each task has its own.
+        """
+        return True
+
     @classmethod
     def from_cache_key_fn(cls, cache_key_fn: CacheKeyFunction) -> CacheKeyFnPolicy:
         """Return the policy whose keys a function makes from the call's context and its arguments."""
@@ -165,6 +174,12 @@ class CompoundCachePolicy(CachePolicy):
             others.append(Inputs(exclude=tuple(sorted(excluded))))
         object.__setattr__(self, "policies", tuple(others))
 
+    @property
+    def tells_tasks_apart(self) -> bool:
+        """Whether the task's code is part of it, or all of it is made by the user."""
+        has_source = any(isinstance(policy, TaskSource) for policy in self.policies)
+        return has_source or all(policy.tells_tasks_apart for policy in self.policies)
+
     def compute_key(
         self, task_ctx: CacheContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
     ) -> str | None:
@@ -188,6 +203,8 @@ class Inputs(CachePolicy):
     """The call's arguments, but for the excluded ones. A task without arguments has no key of this kind."""
 
     exclude: tuple[str, ...] = ()
+
+    tells_tasks_apart = False
 
     def compute_key(
         self, task_ctx: CacheContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
@@ -237,6 +254,8 @@ class TaskSource(CachePolicy):
 class FlowParameters(CachePolicy):
     """The parameters of the flow run; none without a flow or without parameters."""
 
+    tells_tasks_apart = False
+
     def compute_key(
         self, task_ctx: CacheContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
     ) -> str | None:
@@ -247,6 +266,8 @@ class FlowParameters(CachePolicy):
 @dataclass(frozen=True, eq=False)
 class RunId(CachePolicy):
     """The flow run, or the task run where there is no flow: nothing is shared between runs."""
+
+    tells_tasks_apart = False
 
     def compute_key(
         self, task_ctx: CacheContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.engine.task_settings import InvalidOption, OptionWarning
+from orchestra_nb.errors import InvalidInput
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.cache_policies import CachePolicy
@@ -66,6 +67,12 @@ class CacheSettings:
                 OptionWarning,
                 stacklevel=4,
             )
+        check_persist_result(what, persist_result)
+        check_serializer(what, result_serializer)
+        if result_storage is not None and not isinstance(result_storage, str | os.PathLike):
+            raise InvalidOption(
+                f"{what}: result_storage is {result_storage!r}. Write a folder or a URL, such as s3://bucket/results."
+            )
         if result_storage_key is not None and not isinstance(result_storage_key, str):
             raise InvalidOption(f"{what}: result_storage_key is {result_storage_key!r}. Write a text.")
         if result_storage_key is not None:
@@ -92,7 +99,12 @@ class CacheSettings:
         return flow_persists or any(option is not None for option in asked)
 
     def make_cache(
-        self, task_name: str, function: Callable[..., Any], storage: str | None = None, serializer: Any = None
+        self,
+        task_name: str,
+        function: Callable[..., Any],
+        task_key: str,
+        storage: str | None = None,
+        serializer: Any = None,
     ) -> TaskCache:
         """Return what travels with the task.
 
@@ -117,6 +129,7 @@ class CacheSettings:
             policy=self.policy or DEFAULT,
             store=store,
             task_name=task_name,
+            task_key=task_key,
             task_source=fingerprint(getattr(function, "__func__", function), name=task_name),
             expires_after=self.expires_after,
             is_refreshed=self.is_refreshed,
@@ -149,6 +162,24 @@ def warn_of_memory(what: str, cache_result_in_memory: bool) -> None:
             OptionWarning,
             stacklevel=4,
         )
+
+
+def check_persist_result(what: str, persist_result: Any) -> None:
+    """Refuse what is neither True nor False nor None: a text such as "no" would count as True."""
+    if persist_result is not None and not isinstance(persist_result, bool):
+        raise InvalidOption(f"{what}: persist_result is {persist_result!r}. Write True or False.")
+
+
+def check_serializer(what: str, serializer: Any) -> None:
+    """Refuse what is no serializer, and what is the name of none."""
+    if serializer is None or serializer in ("auto", "compressed/auto"):
+        return
+    from orchestra_nb.engine.result_serializers import serializer_of
+
+    try:
+        serializer_of(serializer)
+    except InvalidInput as error:
+        raise InvalidOption(f"{what}: result_serializer is {serializer!r}. {error}") from None
 
 
 @lru_cache(maxsize=1)
@@ -192,5 +223,5 @@ def _expiration(what: str, value: Any) -> dt.timedelta | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = dt.timedelta(seconds=value)
     if not isinstance(value, dt.timedelta) or value <= dt.timedelta(0):
-        raise InvalidOption(f"{what}: cache_expiration is {value!r}. Write a positive timedelta.")
+        raise InvalidOption(f"{what}: cache_expiration is {value!r}. Write a positive timedelta, or seconds.")
     return value

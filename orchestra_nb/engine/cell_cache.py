@@ -67,6 +67,7 @@ class CellCache:
             policy=INPUTS,
             store=ResultStore(default_results_url(), load_signing_key(), "pickle"),
             task_name=name,
+            task_key=name,
             task_source=None,
             expires_after=None if seconds is None else timedelta(seconds=seconds),
         )

@@ -36,6 +36,7 @@ from orchestra_nb.engine.local_certificates import security_of
 from orchestra_nb.engine.local_cluster import ensure_local_cluster, local_cluster_status
 from orchestra_nb.engine.packed_results import pack_result
 from orchestra_nb.engine.scheduler_plugin import TOPIC, OrchestraSchedulerPlugin, Stop, StopCalls
+from orchestra_nb.engine.spawned_workers import leave_main_out
 from orchestra_nb.engine.worker_plugin import OrchestraWorkerPlugin
 from orchestra_nb.errors import ClusterUnavailable
 from orchestra_nb.version import __version__
@@ -411,7 +412,10 @@ class DaskConnection:
         if stream is not None and stream.comm is not None:
             stream.comm.abort()  # a close that ran out of time would leave the scheduler a client for ever
         if self._cluster is not None:
-            await asyncio.get_running_loop().run_in_executor(None, _close_cluster, self._cluster)
+            try:
+                await asyncio.get_running_loop().run_in_executor(None, _close_cluster, self._cluster)
+            except RuntimeError:  # the interpreter ends and starts no thread any more; the cluster has its own
+                _close_cluster(self._cluster)
 
     @property
     def client_id(self) -> str:
@@ -452,7 +456,8 @@ async def _connect(address: str, security: Any | None) -> Any:
         )
         raise ClusterUnavailable(
             f"No Dask scheduler answered at {address} ({_first_line(error)}). {remedy} "
-            "Or choose another cluster: `%orchestra cluster local`, or the setting ORCHESTRA_CLUSTER."
+            "Or choose another cluster: DaskTaskRunner() on the flow, `%orchestra cluster local` in a notebook, or the "
+            "setting ORCHESTRA_CLUSTER."
         ) from error
     client.scheduler_comm.interval = SEND_INTERVAL_SECONDS
     client.scheduler_comm.recent_message_log = deque(maxlen=0)  # for debugging Dask: it keeps the last 1,000 messages
@@ -469,6 +474,7 @@ def _make_cluster(spec: ClusterSpec) -> Any:
             f"The cluster class {spec.target} cannot be imported ({error}). Install the package that has it "
             f"(pip install {module_name.partition('.')[0].replace('_', '-')}), or correct the path."
         ) from error
+    leave_main_out()
     try:
         return cluster_class(**spec.arguments)
     except Exception as error:

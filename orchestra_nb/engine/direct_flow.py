@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 def call_sync(owner: Flow[Any, Any], bound: inspect.BoundArguments, return_state: bool, wait_for: Any) -> Any:
     """Run a flow of a plain function."""
     with begin_call(owner, bound, wait_for) as call:
+        suspended: SuspendFlow | None = None
         try:
             call.direct.run(lambda attempt: _attempt(call, attempt))
         except SuspendFlow as signal:
-            return call.suspend(signal, return_state)
-        return call.finish(return_state)
+            suspended = signal
+        # outside of the handler: what is raised now has nothing to do with how the body was left
+        return call.finish(return_state) if suspended is None else call.suspend(suspended, return_state)
 
 
 def _attempt(call: FlowCall, attempt: int) -> AttemptResult:
@@ -97,11 +99,14 @@ async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, retur
             finally:
                 call.switch = None
 
+        suspended: SuspendFlow | None = None
         try:
             await call.direct.run_async(attempt)
         except SuspendFlow as signal:
-            return await asyncio.to_thread(call.suspend, signal, return_state)
+            suspended = signal
         try:
+            if suspended is not None:
+                return await asyncio.to_thread(call.suspend, suspended, return_state)
             return await asyncio.to_thread(call.finish, return_state)
         except BaseException as error:
             raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one

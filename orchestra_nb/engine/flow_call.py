@@ -19,7 +19,7 @@ from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.drivers import Driver, current_driver
 from orchestra_nb.engine.flow_suspension import SuspendFlow, leave_suspended
 from orchestra_nb.engine.function_call import error_info
-from orchestra_nb.engine.futures import TaskFuture, resolve_futures_to_states, wait_for_all
+from orchestra_nb.engine.futures import TaskFuture, resolve_futures_to_states, wait_for_all, waited_for
 from orchestra_nb.engine.printed_lines import printing_to
 from orchestra_nb.engine.reruns import announce_continued, take_continued_run
 from orchestra_nb.engine.run_codes import record_code, stop_loading
@@ -352,7 +352,7 @@ def _resolve(bound: inspect.BoundArguments, wait_for: Any) -> None:
         return leaf.result() if isinstance(leaf, RunState) else leaf
 
     if wait_for is not None:
-        replace_leaves([wait_for] if isinstance(wait_for, TaskFuture) else list(wait_for), value_of)
+        replace_leaves(waited_for(wait_for), value_of)
     for name, value in list(bound.arguments.items()):
         bound.arguments[name] = replace_leaves(value, value_of)
 

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from orchestra_nb.engine.cache_settings import result_storage_of, warn_of_memory
+from orchestra_nb.engine.cache_settings import check_persist_result, result_storage_of, warn_of_memory
 from orchestra_nb.engine.direct_flow import call_async, call_async_generator, call_generator, call_sync
 from orchestra_nb.engine.flow_graph import show_graph
 from orchestra_nb.engine.flow_recording import current_recording, record_graph
@@ -121,6 +121,7 @@ class Flow(Generic[Parameters, Result]):
             )
         self.should_validate_parameters = validate_parameters
         self.viz_return_value = viz_return_value
+        check_persist_result(what, persist_result)
         self.result_storage = result_storage_of(what, result_storage)
         self.result_serializer = result_serializer
         if persist_result is None and (result_storage is not None or result_serializer is not None):
@@ -158,11 +159,7 @@ class Flow(Generic[Parameters, Result]):
         wait_for
             Futures that must have ended before.
         """
-        try:
-            bound = self.signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise InvalidFlowCall(f"Flow {self.name}{self.signature}: {error}") from None
-        bound.apply_defaults()
+        bound = self._bind(args, kwargs)
         if (recording := current_recording()) is not None:
             return recording.call(self, args, kwargs, wait_for, return_state, kind="flow")
         if self.isgenerator and not return_state:
@@ -178,6 +175,14 @@ class Flow(Generic[Parameters, Result]):
         except BaseException as error:
             # so that a traceback goes from the caller's line to the function's, with this one between
             raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
+
+    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise InvalidFlowCall(f"Flow {self.name}{self.signature}: {error}") from None
+        bound.apply_defaults()
+        return bound
 
     def validate(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters as pydantic makes them by the annotations; as they are where there are none.
@@ -203,6 +208,7 @@ class Flow(Generic[Parameters, Result]):
         FlowVisualizationError
             The body needs the value of a task: write ``viz_return_value`` there.
         """
+        self._bind(args, kwargs)  # refuses what does not fit in words that name the flow
         show_graph(record_graph(self, args, kwargs))
 
     def with_options(self, **options: Any) -> Flow[Parameters, Result]:

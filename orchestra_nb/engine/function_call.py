@@ -135,10 +135,11 @@ class FunctionCallee:
             raise
         except BaseException as error:
             return self._failed(error, run_context, may_retry=may_repeat(self.retry_condition, error, run_context))
+        message = ""
         if isinstance(value, RunState):
             if not value.is_completed():
                 return self._end_as_returned(value, run_context)
-            value = value.data
+            message, value = (value.message or "")[:2000], value.data
         try:
             packed: PackedReturn | LiveReturn = pack_return(value) if self.is_packed else LiveReturn(value)
         except Exception as error:  # pickling runs code of any class
@@ -152,6 +153,7 @@ class FunctionCallee:
             pid=os.getpid(),
             values=info_of(value, packed),
             is_cached=is_cached,
+            message=message,
         )
         return AttemptResult(outcome, (packed,))
 
@@ -232,7 +234,8 @@ class FunctionCallee:
         context = run_context.attempt_context
         info = error_info(error, self.function, self.task_name)
         if message:
-            info = msgspec.structs.replace(info, message=message[:2000])
+            message = message[:2000]
+            info = msgspec.structs.replace(info, message=message)
         fields: dict[str, Any] = {
             "state": state,
             "started_at": run_context.started_at,
@@ -241,6 +244,7 @@ class FunctionCallee:
             "pid": os.getpid(),
             "error": info,
             "may_retry": may_retry,
+            "message": message or "",
         }
         if not self.is_packed:
             return LiveOutcome(**fields, raised=error)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from orchestra_nb.engine.returned_values import RETURNED, exception_of, value_of
 from orchestra_nb.engine.run_states import State, state_of
 from orchestra_nb.engine.user_frames import without_own_frames
+from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model import states as model
 from orchestra_nb.model.runs import TaskRun
 
@@ -160,6 +161,36 @@ class TaskFuture(Generic[Result]):
         )
 
 
+def _refusing_operator(sign: str) -> Callable[..., Any]:
+    def refuse(self: TaskFuture[Any], *others: object) -> Any:
+        raise TypeError(
+            f"{sign} is for values, and {self!r} is the future of one. Take the value with .result(), or pass the "
+            "future to a task, which gets the value."
+        )
+
+    return refuse
+
+
+#: Operator to the methods that stand for it; == compares futures themselves.
+_OPERATORS = {
+    "+": "__add__ __radd__",
+    "-": "__sub__ __rsub__ __neg__",
+    "*": "__mul__ __rmul__",
+    "@": "__matmul__ __rmatmul__",
+    "/": "__truediv__ __rtruediv__",
+    "//": "__floordiv__ __rfloordiv__",
+    "%": "__mod__ __rmod__",
+    "**": "__pow__ __rpow__",
+    "<": "__lt__",
+    "<=": "__le__",
+    ">": "__gt__",
+    ">=": "__ge__",
+}
+for _sign, _names in _OPERATORS.items():
+    for _name in _names.split():
+        setattr(TaskFuture, _name, _refusing_operator(_sign))
+
+
 class FutureList(list[TaskFuture[Result]]):
     """The futures of ``.map``, in the order of the arguments."""
 
@@ -227,6 +258,21 @@ def as_completed(futures: Iterable[TaskFuture[Any]], timeout: float | None = Non
                 # in slices, since an exception from another thread comes only between them
                 changed.wait(_SLICE_SECONDS if deadline is None else min(_SLICE_SECONDS, deadline - time.monotonic()))
         yield ended[number]
+
+
+def waited_for(wait_for: Any) -> list[Any]:
+    """Return what ``wait_for`` lists; a future stands for a list of itself.
+
+    Raises
+    ------
+    InvalidInput
+        It is neither.
+    """
+    if isinstance(wait_for, TaskFuture):
+        return [wait_for]
+    if isinstance(wait_for, str | bytes) or not isinstance(wait_for, Iterable):
+        raise InvalidInput(f"wait_for is {wait_for!r}. Write a list of futures, such as wait_for=[first].")
+    return list(wait_for)
 
 
 def resolve_futures_to_states(value: Any) -> Any:

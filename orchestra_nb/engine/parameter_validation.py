@@ -45,7 +45,9 @@ def validate(
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join([name, *map(str, first["loc"])])
-            problems.append(f"{where} = {_short(value)}: {first['msg']}")
+            # what is missing has no value of its own, only one that it should stand in
+            shown = f"{where}: " if first["type"].startswith("missing") else f"{where} = {_short(first['input'])}: "
+            problems.append(f"{shown}{first['msg']}")
     if problems:
         raise InvalidParameters(f"Flow {flow_name} was called with parameters that do not fit: {'; '.join(problems)}")
     return values

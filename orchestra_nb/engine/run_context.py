@@ -12,6 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.engine.asset_lineage import MadeAssets
+from orchestra_nb.engine.user_runs import FlowRun as SeenFlowRun
+from orchestra_nb.engine.user_runs import TaskRun as SeenTaskRun
+from orchestra_nb.engine.user_runs import seen_flow_run, seen_task_run
 from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model.attempts import AttemptContext
 from orchestra_nb.model.runs import Run, TaskRun
@@ -91,9 +94,9 @@ class FlowRunContext:
         return flow_run_context.get()
 
     @property
-    def flow_run(self) -> Run:
-        """The record of the run."""
-        return self.run
+    def flow_run(self) -> SeenFlowRun:
+        """The run, as it is now."""
+        return seen_flow_run(self.run, owner=self.flow, run_count=self.run_count)
 
     def facts(self) -> FlowFacts:
         """Return what is known of the run, with its parameters themselves."""
@@ -124,12 +127,8 @@ class TaskFacts:
 
     name: str
     fn: Callable[..., Any]
+    task_key: str
     version: str | None = None
-
-    @property
-    def task_key(self) -> str:
-        """The module and the name of its function."""
-        return f"{getattr(self.fn, '__module__', '')}.{getattr(self.fn, '__qualname__', self.name)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +175,9 @@ class TaskRunContext:
         return self.started_at
 
     @property
-    def task_run(self) -> TaskRun:
-        """The record of the run as it is while this attempt runs."""
-        return TaskRun(
+    def task_run(self) -> SeenTaskRun:
+        """The run as it is while this attempt runs."""
+        record = TaskRun(
             task_run_id=self.task_run_id,
             run_id=self.flow.run_id,
             name=self.name,
@@ -188,6 +187,7 @@ class TaskRunContext:
             attempt=self.run_count,
             tags=dict.fromkeys(sorted(self.tags), ""),
         )
+        return seen_task_run(record, owner=self.task)
 
 
 flow_run_context: ContextVar[FlowRunContext | None] = ContextVar("orchestra_flow_run", default=None)

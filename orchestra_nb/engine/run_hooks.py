@@ -11,6 +11,7 @@ from typing import Any
 from orchestra_nb.engine.drivers import Driver
 from orchestra_nb.engine.run_context import FlowRunContext, entered, flow_run_context, task_run_context
 from orchestra_nb.engine.run_states import State
+from orchestra_nb.engine.user_runs import seen_run
 from orchestra_nb.model.runs import Run, TaskRun
 
 
@@ -29,10 +30,11 @@ def call_hooks(
     context
         Of the flow run that they belong to: ``runtime.flow_run`` and ``get_run_logger`` are about it in the hook.
     """
+    seen = seen_run(run, state, owner, context.run_count if context is not None else 0)
 
     def call(hook: Callable[..., Any]) -> None:
         with entered(flow_run_context, context), entered(task_run_context, None):
-            answer = hook(owner, run, state)
+            answer = hook(owner, seen, state)
             if inspect.iscoroutine(answer):
                 _finish(answer)
 

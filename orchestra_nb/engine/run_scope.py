@@ -102,8 +102,8 @@ class RunScope:
 
 
 def end_hooks(owner: Task[Any, Any], state: State[Any]) -> list[Any]:
-    """Return the hooks that fit the end of a task run; none fits a cancelled one."""
-    if state.is_cancelled():
+    """Return the hooks that fit the end of a task run; none fits a cancelled one, and one that could not run."""
+    if state.is_cancelled() or state.is_pending():
         return []
     return owner.on_completion_hooks if state.is_completed() else owner.on_failure_hooks
 

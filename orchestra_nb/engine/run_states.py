@@ -54,7 +54,7 @@ PREFECT_NAMES: Final[dict[model.State, tuple[StateType, str]]] = {
     model.State.CRASHED: (StateType.CRASHED, "Crashed"),
     model.State.CANCELLED: (StateType.CANCELLED, "Cancelled"),
     model.State.SKIPPED: (StateType.COMPLETED, "Skipped"),
-    model.State.UPSTREAM_FAILED: (StateType.FAILED, "NotReady"),
+    model.State.UPSTREAM_FAILED: (StateType.PENDING, "NotReady"),
     model.State.MISSED: (StateType.CANCELLED, "Missed"),
 }
 
@@ -182,8 +182,11 @@ class State(Generic[Result]):
         return self.type is StateType.PAUSED
 
     def is_final(self) -> bool:
-        """Tell whether nothing more happens to it."""
-        return self.type in TERMINAL_TYPES
+        """Tell whether nothing more happens to it.
+
+        That is so of a task that could not run, too, whose state is of the type PENDING.
+        """
+        return self.type in TERMINAL_TYPES or self.name == "NotReady"
 
     def __repr__(self) -> str:
         message = f", {self.message!r}" if self.message else ""

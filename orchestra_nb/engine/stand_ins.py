@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, NoReturn
 
+from orchestra_nb.engine.user_frames import user_line
 from orchestra_nb.errors import InvalidInput
 
 
@@ -55,7 +56,7 @@ class StandIn:
 
     def __iter__(self) -> Iterator[StandIn]:
         if not self._is_series:
-            self._refuse("reads it item by item")
+            self._refuse("reads {} item by item")
         return iter([self._derived()])
 
     async def __aiter__(self) -> Any:
@@ -67,22 +68,22 @@ class StandIn:
         yield  # makes this a generator, which is what may be awaited
 
     def __bool__(self) -> bool:
-        self._refuse("decides by it")
+        self._refuse("decides by {}")
 
     def __len__(self) -> int:
-        self._refuse("asks for its length")
+        self._refuse("asks for the length of {}")
 
     def __contains__(self, item: object) -> bool:
-        self._refuse("asks what is in it")
+        self._refuse("asks what is in {}")
 
     def __int__(self) -> int:
-        self._refuse("takes it as a number")
+        self._refuse("takes {} as a number")
 
     def __float__(self) -> float:
-        self._refuse("takes it as a number")
+        self._refuse("takes {} as a number")
 
     def __index__(self) -> int:
-        self._refuse("counts by it")
+        self._refuse("counts by {}")
 
     __hash__ = object.__hash__
 
@@ -100,9 +101,10 @@ class StandIn:
 
     def _refuse(self, what: str) -> NoReturn:
         task = self._label.rsplit("-", 1)[0]
+        place = user_line()
         raise FlowVisualizationError(
-            f"The flow {what}: the value of {self._label}, which no task gives while the graph is made. Write "
-            f"viz_return_value=… at {task}: the value with which to go on."
+            f"The flow {what.format(f'the value of {self._label}')}{f' in {place}' if place else ''}. While the graph "
+            f"is made no task gives a value: write viz_return_value=… at {task}, the value with which to go on."
         )
 
 

@@ -32,6 +32,7 @@ from orchestra_nb.engine.transaction_context import staging_transaction
 from orchestra_nb.engine.transactions import Transaction
 from orchestra_nb.errors import OrchestraError, ResultNotFound, ResultNotTrusted, ValueNotHashable
 from orchestra_nb.model.cache_claims import Busy, Claimed, Found
+from orchestra_nb.model.fingerprints import fingerprint
 from orchestra_nb.model.questions import (
     ClaimAnswer,
     ClaimResult,
@@ -63,6 +64,8 @@ class TaskCache:
 
     Parameters
     ----------
+    task_key
+        What tells this task from others with the same arguments.
     task_source
         The fingerprint of the task's code; None where the policy does not need it.
     expires_after
@@ -76,6 +79,7 @@ class TaskCache:
     policy: CachePolicy
     store: ResultStore
     task_name: str
+    task_key: str
     task_source: str | None
     expires_after: timedelta | None = None
     is_refreshed: bool = False
@@ -106,6 +110,8 @@ class TaskCache:
             return None
         if key is None and not self.keeps_all:
             return None
+        if key is not None and not self.policy.tells_tasks_apart:
+            key = fingerprint((self.task_key, key))
         # now, and not when the result is there: what cannot be kept is not computed
         file = None if self.storage_key is None else fill_storage_key(self.storage_key, inputs)
         around = staging_transaction()

@@ -22,7 +22,7 @@ from orchestra_nb.engine.function_call import (
     may_repeat,
     unquoted,
 )
-from orchestra_nb.engine.futures import TaskFuture, wait_for_all
+from orchestra_nb.engine.futures import TaskFuture, wait_for_all, waited_for
 from orchestra_nb.engine.printed_lines import printing_to, printing_unlogged
 from orchestra_nb.engine.returned_values import LiveReturn, info_of
 from orchestra_nb.engine.run_context import TaskRunContext
@@ -213,19 +213,22 @@ class TaskCall:
 
     def succeed(self, value: Any, context: TaskRunContext, is_cached: bool = False) -> AttemptResult:
         """Return the result of an attempt whose function returned."""
+        message = ""
         if isinstance(value, RunState):
             if not value.is_completed():
                 ours = model_state_of(value)
                 end = ours if ours in (State.CANCELLED, State.TIMED_OUT, State.CRASHED) else State.FAILED
                 return self.fail(value.exception(), context, end, value.message)
             self.ended.returned = value
-            value = value.data
+            message, value = (value.message or "")[:2000], value.data
         self.ended.value, self.ended.error = value, None
         if (flow := self.scope.flow_context) is not None:
             flow.made_assets.note(value, self.owner.asset_keys(self.asset_lineage))
         live = LiveReturn(value)
         values = info_of(value, live)
-        return AttemptResult(self._outcome(State.COMPLETED, context, values=values, is_cached=is_cached), (live,))
+        return AttemptResult(
+            self._outcome(State.COMPLETED, context, values=values, is_cached=is_cached, message=message), (live,)
+        )
 
     def fail(
         self,
@@ -240,8 +243,9 @@ class TaskCall:
         may_retry = not is_final and may_repeat(self.owner.retry_condition(), error, context)
         info = error_info(error, self.owner.fn, self.record.name)
         if message:
-            info = msgspec.structs.replace(info, message=message[:2000])
-        return AttemptResult(self._outcome(state, context, error=info, may_retry=may_retry))
+            message = message[:2000]
+            info = msgspec.structs.replace(info, message=message)
+        return AttemptResult(self._outcome(state, context, error=info, may_retry=may_retry, message=message or ""))
 
     def stop(self, stopped_for: str | None, error: BaseException, context: TaskRunContext) -> AttemptResult:
         """Return the result of an attempt that was stopped: itself, or what called it."""
@@ -341,7 +345,7 @@ def _resolve(
         One of them did not complete, and its failure is not allowed.
     """
     if wait_for is not None:
-        replace_leaves([wait_for] if isinstance(wait_for, TaskFuture) else list(wait_for), _awaited)
+        replace_leaves(waited_for(wait_for), _awaited)
     args, kwargs = replace_leaves((args, dict(kwargs)), _awaited)
     return unquoted(args, kwargs)
 

@@ -5,12 +5,14 @@ A task runner only says where; the driver keeps one loop for each place and shar
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from orchestra_nb.engine.task_settings import InvalidOption
 from orchestra_nb.errors import InvalidSetting
 from orchestra_nb.settings import load_settings
 
@@ -25,6 +27,19 @@ class TaskRunner:
     is_in_process = False
     #: whether its workers are processes of this machine that may take over this process's folder
     is_on_this_machine = False
+
+    def __new__(cls, *args: object, **options: object) -> Self:
+        """Refuse an option that there is not, with what to write in its place."""
+        known = inspect.signature(cls).parameters
+        unknown = [name for name in options if name not in known]
+        if unknown and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+            hint = (
+                f"Write cluster_kwargs={{{unknown[0]!r}: {options[unknown[0]]!r}}}: it is one of the cluster's."
+                if "cluster_kwargs" in known
+                else f"The options are: {', '.join(known) or 'none'}."
+            )
+            raise InvalidOption(f"{cls.__name__} has no option {unknown[0]!r}. {hint}")
+        return super().__new__(cls)
 
     @property
     def place(self) -> str:
@@ -61,6 +76,12 @@ class DaskTaskRunner(TaskRunner):
         The same as ``cluster`` with an address: Prefect's name for it.
     cluster_class, cluster_kwargs
         A class path, such as ``"dask_jobqueue.SLURMCluster"``, and its arguments: Prefect's names for the mapping.
+        Arguments alone are those of ``dask.distributed.LocalCluster``, which is then this process's own.
+
+    Raises
+    ------
+    InvalidOption
+        Two clusters are named.
     """
 
     cluster: str | Mapping[str, object] | None = None
@@ -70,13 +91,21 @@ class DaskTaskRunner(TaskRunner):
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __post_init__(self) -> None:
+        named = {name: getattr(self, name) for name in ("cluster", "address", "cluster_class")}
+        given = [name for name, value in named.items() if value is not None]
+        if self.cluster_kwargs is not None and "cluster_class" not in given:
+            given.append("cluster_kwargs")
+        if len(given) > 1:
+            raise InvalidOption(f"DaskTaskRunner: {' and '.join(given)} name two clusters. Write one of them.")
+
     @property
     def spec(self) -> str | Mapping[str, object]:
         """The cluster, as :func:`~orchestra_nb.engine.clusters.parse_cluster` reads it."""
         if self.address is not None:
             return self.address
-        if self.cluster_class is not None:
-            name = self.cluster_class
+        if self.cluster_class is not None or self.cluster_kwargs is not None:
+            name = self.cluster_class or "dask.distributed.LocalCluster"
             if not isinstance(name, str):
                 name = f"{name.__module__}.{name.__qualname__}"
             return {"class": name, **(self.cluster_kwargs or {})}
@@ -113,6 +142,11 @@ class ThreadPoolTaskRunner(TaskRunner):
     max_workers: int | None = None
 
     is_in_process = True
+
+    def __post_init__(self) -> None:
+        count = self.max_workers
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            raise InvalidOption(f"ThreadPoolTaskRunner: max_workers is {count!r}. Write a whole number from 1.")
 
     @property
     def place(self) -> str:

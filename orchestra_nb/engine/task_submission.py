@@ -15,7 +15,7 @@ from orchestra_nb.engine.call_body import CallBody, SharedPart
 from orchestra_nb.engine.flow_runner import FlowRunner, Submission
 from orchestra_nb.engine.function_call import CallDetails, FunctionCallee, ObjectCall, UpstreamValue
 from orchestra_nb.engine.function_pickling import pickle_value
-from orchestra_nb.engine.futures import TaskFuture
+from orchestra_nb.engine.futures import TaskFuture, waited_for
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.submitted_transaction import facts_of_transaction
 from orchestra_nb.errors import ValueNotPortable
@@ -71,7 +71,7 @@ class Upstream:
                 replace_leaves(inner, note)
             return leaf
 
-        replace_leaves(list(wait_for) if not isinstance(wait_for, TaskFuture) else [wait_for], note)
+        replace_leaves(waited_for(wait_for), note)
 
     #: upstream ids that must complete although nothing of them is needed
     needs_only_end: dict[str, None] = field(default_factory=dict)

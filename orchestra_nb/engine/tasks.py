@@ -32,6 +32,7 @@ from orchestra_nb.engine.run_names import make_run_name
 from orchestra_nb.engine.run_scope import RunScope, enter_scope
 from orchestra_nb.engine.run_states import Failed, State
 from orchestra_nb.engine.task_codes import MAPPED, SUBMITTED, record_task_code
+from orchestra_nb.engine.task_keys import task_key_of
 from orchestra_nb.engine.task_settings import (
     InvalidOption,
     TaskSettings,
@@ -82,8 +83,8 @@ class Task(Generic[Parameters, Result]):
     infrastructure_retries
         How often a run is started again whose worker died under it, beside the retries; 0 for never.
     cache_policy, cache_key_fn, cache_expiration, refresh_cache
-        When a result that was kept is taken in place of a new run: how its key is made, how long it holds, and whether
-        to compute it anew all the same.
+        When a result that was kept is taken in place of a new run: how its key is made, how long it holds (a
+        timedelta, or seconds), and whether to compute it anew all the same.
     persist_result, result_storage, result_serializer, result_storage_key
         Whether results are kept outside of the cluster (None: as the options of the cache ask), where, how they are
         written, and a template for the name, such as ``"{flow_run.name}/{parameters[region]}.json"``.
@@ -153,9 +154,9 @@ class Task(Generic[Parameters, Result]):
             raise InvalidOption(f"{what}: name is {name!r}. Write a text.")
         self.description = description_of(self.fn, description)
         self.version = version
+        self.task_key = task_key_of(self.fn, self.name)
         #: what the code of its runs may ask of it
-        self.facts = TaskFacts(name=self.name, fn=self.fn, version=version)
-        self.task_key = self.facts.task_key
+        self.facts = TaskFacts(name=self.name, fn=self.fn, task_key=self.task_key, version=version)
         self.tags = tags_of(what, tags)
         self.task_run_name = run_name_option(what, "task_run_name", task_run_name)
         self.retries = retries or 0
@@ -410,7 +411,7 @@ class Task(Generic[Parameters, Result]):
         """Return where the results of this task are kept; None when they are not."""
         if not self.caching.is_on(scope.persist_result):
             return None
-        return self.caching.make_cache(self.name, self.fn, scope.result_storage, scope.result_serializer)
+        return self.caching.make_cache(self.name, self.fn, self.task_key, scope.result_storage, scope.result_serializer)
 
     def tags_now(self, scope: RunScope) -> frozenset[str]:
         """Return the tags of a run that is called now."""

@@ -64,8 +64,8 @@ def _check(value: object, what: str, path: str, above: tuple[int, ...]) -> None:
             _check(item, what, f"{path}[{number}]", above)
     else:
         raise InvalidInput(
-            f"{what} has a {type(value).__name__}{_at(path)}, which is no JSON. Use text, numbers, true and false, "
-            "None, lists and dictionaries."
+            f"{what} has a value of type {type(value).__name__}{_at(path)}, which is no JSON. Use text, numbers, true "
+            "and false, None, lists and dictionaries."
         )
 
 

@@ -43,6 +43,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         What the cell showed, as a list of nbformat 4 outputs, in order, streams merged.
     exception
         The pickled exception, when it could be pickled.
+    message
+        What the state says that user code returned; empty where it returned none.
     is_cached
         Whether the values were there already: user code did not run.
     may_retry
@@ -62,3 +64,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     exception: bytes | None = None
     is_cached: bool = False
     may_retry: bool = True
+    message: str = ""

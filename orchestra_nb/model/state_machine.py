@@ -203,9 +203,9 @@ class StateMachine:
         task.worker = outcome.worker or task.worker
         at = outcome.ended_at
         if outcome.state is State.COMPLETED:
-            self._end(task, State.COMPLETED, "", at, commands, is_cached=outcome.is_cached)
+            self._end(task, State.COMPLETED, outcome.message, at, commands, is_cached=outcome.is_cached)
         elif outcome.state is State.CANCELLED:
-            self._end(task, State.CANCELLED, task.cancel_reason or "cancelled", at, commands)
+            self._end(task, State.CANCELLED, task.cancel_reason or outcome.message or "cancelled", at, commands)
         else:
             may_retry = outcome.may_retry
             self._fail(task, outcome.state, _message_of(outcome), outcome.error, now, commands, chance, may_retry)
@@ -366,6 +366,8 @@ def _remedy(lost: AttemptVanished) -> str:
 
 
 def _message_of(outcome: Outcome) -> str:
+    if outcome.message:
+        return outcome.message
     if outcome.error is None:
         return outcome.state.value.lower().replace("_", " ")
     return f"{outcome.error.type}: {outcome.error.message}" if outcome.error.message else outcome.error.type

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
+from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.identifiers import run_name
 from orchestra_nb.model.jsonable import from_stored, to_stored
@@ -116,6 +117,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
             RUN_ID_VARIABLE: request.run_id,
             RUN_SOCKET_VARIABLE: str(socket_path),
             CLUSTER_VARIABLE: cluster,
+            NOTEBOOK_VARIABLE: source.stem,
             # as papermill does: no warning of the debugger about frozen modules
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         },
@@ -168,4 +170,8 @@ def attempts_folder() -> Path:
 
 def kernel_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return an environment without what belongs to a run around this process: a run inside a run is its own."""
-    return {name: value for name, value in environ.items() if name not in (RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE)}
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in (RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE, NOTEBOOK_VARIABLE)
+    }

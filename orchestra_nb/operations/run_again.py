@@ -198,8 +198,10 @@ def _way_of_notebook(store: RunStore, run: Run) -> str:
 def _way_without_code(store: RunStore, run: Run) -> str:
     if run.parent_run_id is None:
         return "Start a new run."
-    parent = store.get_run(run.parent_run_id)
-    return f"It is a subflow: run the one that called it again, {parent.name}."
+    caller = store.get_run(run.parent_run_id)
+    if caller.kind in (RunKind.NOTEBOOK, RunKind.INTERACTIVE):
+        return f"It is a subflow; run {caller.name} called it. {_way_of_notebook(store, caller)}"
+    return f"It is a subflow: run the one that called it again with `orchestra runs retry {caller.name}`."
 
 
 def _close(store: RunStore, letter: DeadLetter, actor: str, note: str) -> None:

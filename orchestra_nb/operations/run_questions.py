@@ -5,10 +5,13 @@ Every function takes the open store, so importing this module loads no SQLAlchem
 
 from __future__ import annotations
 
+import json
+import shlex
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from orchestra_nb.errors import InputNotFound, InvalidInput
+from orchestra_nb.model.example_values import example_of
 from orchestra_nb.model.json_values import to_json_text
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.operations.runs import find_run
@@ -57,7 +60,7 @@ def answer_input(
     asked = RunInputStore(store.database).of_run(found.run_id)
     question = _choose(found.name, asked, key)
     to_json_text(value, f"The input {question.key!r}")
-    _check(value, question)
+    _check(value, question, found.name)
     return RunInputStore(store.database).answer(found.run_id, question.key, value, actor, now)
 
 
@@ -76,7 +79,7 @@ def _choose(run_name: str, asked: list[RunInput], key: str | None) -> RunInput:
     return waiting[0]
 
 
-def _check(value: object, question: RunInput) -> None:
+def _check(value: object, question: RunInput, run_name: str) -> None:
     """Refuse a value that does not fit the schema of its question, naming the place."""
     if question.schema is None:
         if value is not None:
@@ -86,6 +89,12 @@ def _check(value: object, question: RunInput) -> None:
     from jsonschema.exceptions import best_match
 
     error = best_match(Draft202012Validator(question.schema).iter_errors(value))
+    if error is not None and value is None:
+        example = shlex.quote(json.dumps(example_of(question.schema)))
+        raise InvalidInput(
+            f"The input {question.key!r} of run {run_name} asks for a value. Give it, such as with "
+            f"`orchestra runs resume {run_name} --input {example}`."
+        )
     if error is not None:
         where = f" at {error.json_path}" if error.path else ""
         raise InvalidInput(f"The input {question.key!r} does not fit what is asked for{where}: {error.message}")

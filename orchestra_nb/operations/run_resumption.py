@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from orchestra_nb.errors import Conflict, InvalidInput
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import Run
+from orchestra_nb.model.states import REOPENABLE_STATES
 from orchestra_nb.operations.run_questions import answer_input, list_inputs
 from orchestra_nb.operations.runs import find_run
 
@@ -47,9 +48,8 @@ def give_answer(
     """
     found = find_run(store, run)
     if found.state.is_terminal:
-        raise Conflict(
-            f"Run {found.name} has ended: it is {found.state}. Run it again with `orchestra runs retry {found.name}`."
-        )
+        again = f" Run it again with `orchestra runs retry {found.name}`." if found.state in REOPENABLE_STATES else ""
+        raise Conflict(f"Run {found.name} has ended: it is {found.state}.{again}")
     try:
         return answer_input(store, found.run_id, value, actor=actor, now=now, key=key)
     except InvalidInput:

@@ -7,7 +7,7 @@ importing this module loads no SQLAlchemy.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -75,6 +75,8 @@ def list_runs(
     states: Sequence[str] = (),
     kind: str | None = None,
     flow_name: str | None = None,
+    tag: str | None = None,
+    since: datetime | None = None,
 ) -> RunPage:
     """Return runs, the newest first.
 
@@ -86,6 +88,8 @@ def list_runs(
         Words of :class:`State`, in either case; empty means all.
     kind
         A word of :class:`RunKind`; None means all.
+    tag, since
+        Only runs with this tag, and made then or later; None means all.
 
     Raises
     ------
@@ -98,12 +102,16 @@ def list_runs(
         raise InvalidInput(f"{_shown(before)} is no run id. Pass the `next` of the page before, 32 hexadecimal digits.")
     if flow_name is not None and ("\0" in flow_name or not _is_unicode(flow_name)):
         raise InvalidInput(f"{_shown(flow_name)} is no name of a flow.")
+    if tag is not None and ("\0" in tag or not _is_unicode(tag)):
+        raise InvalidInput(f"{_shown(tag)} is no tag.")
     found = store.list_runs(
         limit=limit + 1,
         before=before,
         states=[_state(word) for word in states] or None,
         kind=_kind(kind),
         flow_name=flow_name,
+        tag=tag,
+        since=since,
     )
     runs = found[:limit]
     return RunPage(runs=run_summaries(store, runs), next=runs[-1].run_id if len(found) > limit else None)
@@ -122,8 +130,24 @@ def find_run(store: RunStore, id_or_name: str) -> Run:
     return store.get_run(id_or_name)
 
 
-def show_run(store: RunStore, id_or_name: str) -> RunDetails:
+def names_of_runs(store: RunStore, run_ids: Iterable[str | None]) -> dict[str | None, str]:
+    """Return id to name of these runs, without those that do not exist."""
+    return {run.run_id: run.name for run in store.get_runs({run_id for run_id in run_ids if run_id is not None})}
+
+
+def names_of_tasks(store: RunStore, task_run_ids: Iterable[str | None]) -> dict[str | None, str]:
+    """Return id to name of these task runs, without those that do not exist."""
+    ids = {task_run_id for task_run_id in task_run_ids if task_run_id is not None}
+    return {task.task_run_id: task.name for task in store.get_task_runs(ids)}
+
+
+def show_run(store: RunStore, id_or_name: str, *, has_all_epochs: bool = False) -> RunDetails:
     """Return one run with its tasks and cells.
+
+    Parameters
+    ----------
+    has_all_epochs
+        Whether tasks of earlier epochs are among its tasks: what was run before it was retried or resumed.
 
     Raises
     ------
@@ -132,9 +156,10 @@ def show_run(store: RunStore, id_or_name: str) -> RunDetails:
     """
     run = find_run(store, id_or_name)
     tasks = store.task_runs(run.run_id)
+    newest = [task for task in tasks if task.epoch == run.epoch]
     return RunDetails(
-        run=run_summary(run, Counter(task.state for task in tasks)),
-        tasks=task_views(store, tasks, {run.run_id: run.flow_name}),
+        run=run_summary(run, Counter(task.state for task in newest)),
+        tasks=task_views(store, tasks if has_all_epochs else newest, {run.run_id: run.flow_name}),
         cells=cell_views(store.cell_runs(run.run_id)),
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import RowMapping, func, insert, select
 
 from orchestra_nb.model.custom_events import CustomEvent
 from orchestra_nb.store.database import Database
@@ -37,11 +39,50 @@ class CustomEventStore:
             query = query.where(custom_events.c.run_id == run_id)
         with self._database.connect() as connection:
             rows = connection.execute(query.order_by(custom_events.c.sequence).limit(limit)).mappings()
-            names = CustomEvent.__struct_fields__
-            return [
-                (
-                    row["sequence"],
-                    CustomEvent(**{name: row[name] for name in names} | {"related": tuple(row["related"])}),
-                )
-                for row in rows
-            ]
+            return [(row["sequence"], _event_of_row(row)) for row in rows]
+
+    def newest_events(
+        self,
+        *,
+        event: str | None = None,
+        resource: str | None = None,
+        run_id: str | None = None,
+        since: datetime | None = None,
+        limit: int = 50,
+    ) -> list[CustomEvent]:
+        """Return events, the newest first; None for all.
+
+        Parameters
+        ----------
+        event
+            A name; with ``*`` at its end all names that begin so.
+        resource
+            The ``id`` of what they are about, found by reading on: there is no index of it.
+        since
+            When the oldest occurred.
+        """
+        query = select(custom_events)
+        if event is not None and event.endswith("*"):
+            start = event.removesuffix("*")
+            query = query.where(func.substr(custom_events.c.event, 1, len(start)) == start)
+        elif event is not None:
+            query = query.where(custom_events.c.event == event)
+        if run_id is not None:
+            query = query.where(custom_events.c.run_id == run_id)
+        if since is not None:
+            query = query.where(custom_events.c.occurred_at >= since)
+        if resource is None:
+            query = query.limit(limit)
+        found: list[CustomEvent] = []
+        with self._database.connect() as connection:
+            for row in connection.execute(query.order_by(custom_events.c.sequence.desc())).mappings():
+                if resource is None or row["resource"].get("id") == resource:
+                    found.append(_event_of_row(row))
+                if len(found) == limit:
+                    break
+        return found
+
+
+def _event_of_row(row: RowMapping) -> CustomEvent:
+    names = CustomEvent.__struct_fields__
+    return CustomEvent(**{name: row[name] for name in names} | {"related": tuple(row["related"])})

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, false, select, union_all
+from sqlalchemy import Select, Text, false, func, select, type_coerce, union_all
 
+from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.runs import RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.store.tables import runs
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def runs_page(
@@ -19,6 +24,8 @@ def runs_page(
     states: Iterable[State] | None = None,
     kind: RunKind | None = None,
     flow_name: str | None = None,
+    tag: str | None = None,
+    since: datetime | None = None,
 ) -> Select[Any]:
     """Return the query of a page of runs, the newest first.
 
@@ -28,6 +35,10 @@ def runs_page(
         Only runs older than the one with this id: the last of the page before.
     states, kind, flow_name
         None for all.
+    tag
+        Only runs with this tag, found by reading on: there is no index of tags.
+    since
+        Only runs made then or later.
     """
     query = select(runs)
     if before is not None:
@@ -36,6 +47,12 @@ def runs_page(
         query = query.where(runs.c.kind == kind.value)
     if flow_name is not None:
         query = query.where(runs.c.flow_name == flow_name)
+    if since is not None:  # ids sort by time
+        query = query.where(runs.c.run_id >= new_id(max(since, _EPOCH), 0))
+    if tag is not None:
+        tags = type_coerce(runs.c.tags, Text)
+        # not LIKE, for which SQLite takes capital and small letters as the same
+        query = query.where(func.replace(tags, f"{json.dumps(tag)}:", "") != tags)
     if states is None:
         return query.order_by(runs.c.run_id.desc()).limit(limit)
     # a page of each state, merged: one condition for all of them would sort every run that has them

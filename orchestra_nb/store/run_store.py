@@ -145,6 +145,8 @@ class RunStore:
         states: Iterable[State] | None = None,
         kind: RunKind | None = None,
         flow_name: str | None = None,
+        tag: str | None = None,
+        since: datetime | None = None,
     ) -> list[Run]:
         """Return runs, the newest first.
 
@@ -152,10 +154,12 @@ class RunStore:
         ----------
         before
             Only runs older than the one with this id: the last of the page before.
-        states, kind, flow_name
-            None for all.
+        states, kind, flow_name, tag, since
+            None for all; ``since`` is when the oldest was made.
         """
-        query = runs_page(limit=limit, before=before, states=states, kind=kind, flow_name=flow_name)
+        query = runs_page(
+            limit=limit, before=before, states=states, kind=kind, flow_name=flow_name, tag=tag, since=since
+        )
         with self.database.connect() as connection:
             return [run_of_row(row) for row in connection.execute(query).mappings()]
 
@@ -179,10 +183,11 @@ class RunStore:
             return [task_run_of_row(row) for row in connection.execute(query).mappings()]
 
     def task_counts(self, run_ids: Iterable[str]) -> dict[str, dict[State, int]]:
-        """Return run id to the number of its task runs in each state; a run without any is left out."""
+        """Return run id to the number of its newest epoch's task runs in each state; without runs that have none."""
         query = (
             select(task_runs.c.run_id, task_runs.c.state, func.count())
-            .where(task_runs.c.run_id.in_(list(run_ids)))
+            .join(runs, runs.c.run_id == task_runs.c.run_id)
+            .where(task_runs.c.run_id.in_(list(run_ids)), task_runs.c.epoch == runs.c.epoch)
             .group_by(task_runs.c.run_id, task_runs.c.state)
         )
         counts: dict[str, dict[State, int]] = {}

@@ -247,7 +247,7 @@ def _enforced(
             unlimited.append(name)
             continue
         if 0 < row["slot_limit"] < occupy:
-            raise InvalidInput(f"{occupy} slots of {name!r} are asked for, and it has {row['slot_limit']}.")
+            raise InvalidInput(f"{occupy} slots of {name!r} are asked for, and it has only {row['slot_limit']}.")
         enforced.append(row)
     return enforced, tuple(unlimited)
 

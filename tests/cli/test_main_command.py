@@ -42,6 +42,7 @@ def test_the_help_names_each_command() -> None:
         "runs",
         "artifacts",
         "assets",
+        "events",
         "variables",
         "secrets",
         "concurrency",
@@ -63,7 +64,7 @@ def test_the_version_is_the_package_s() -> None:
         pytest.param(["clustr", "stop"], "Did you mean 'cluster'?", id="misspelt"),
         pytest.param(
             ["fly"],
-            "The commands are: run, runs, artifacts, assets, variables, secrets, concurrency, dead-letters, cluster, doctor.",
+            "The commands are: run, runs, artifacts, assets, events, variables, secrets, concurrency, dead-letters, cluster, doctor.",
             id="unknown",
         ),
     ],

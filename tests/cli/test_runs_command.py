@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from patience import PATIENCE_SECONDS
@@ -23,10 +24,12 @@ from orchestra_nb.model.events import (
     CellRunChanged,
     LogsWritten,
     RunCreated,
+    RunReopened,
     RunStateChanged,
     TaskRunCreated,
     TaskRunStateChanged,
 )
+from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.store.database import open_database
@@ -156,6 +159,33 @@ def test_the_list_is_filtered_and_limited_and_says_when_there_is_more(store: Run
     assert none.stdout == "No run is in one of the states MISSED. `orchestra runs ls` lists all runs.\n"
 
 
+def test_the_list_is_filtered_by_flow_tag_and_time(store: RunStore) -> None:
+    def made(number: int, hours_ago: int, **fields: object) -> Run:
+        at = NOW - timedelta(hours=hours_ago)
+        return msgspec.structs.replace(_numbered(number), run_id=new_id(at, number), created_at=at, **fields)
+
+    store.apply(
+        [
+            RunCreated(run=made(2, 50, flow_name="sales")),
+            RunCreated(run=made(3, 5, flow_name="sales", tags={"nightly": ""})),
+            RunCreated(run=made(4, 1, tags={"Nightly": "", "50%": ""})),
+        ]
+    )
+
+    def names(*words: str) -> list[str]:
+        return [run["name"] for run in json.loads(orchestra("runs", "ls", "--json", *words).stdout)["runs"]]
+
+    assert names("--flow", "sales") == ["fox-3", "fox-2"]
+    assert names("--tag", "nightly") == ["fox-3"]
+    assert names("--tag", "50%") == ["fox-4"]
+    assert names("--since", "2d") == ["fox-4", "fox-3"]
+    assert names("--since", f"{NOW - timedelta(hours=3):%Y-%m-%dT%H:%M:%S+00:00}") == ["fox-4"]
+    assert names("--since", "1066-10-14") == ["fox-4", "fox-3", "fox-2"]
+    assert names("--since", "6h", "--flow", "sales", "--state", "PENDING") == ["fox-3"]
+    assert orchestra("runs", "ls", "--tag", "x").stdout == "No run is like that. `orchestra runs ls` lists all runs.\n"
+    assert "'soon' is no time. Write 2026-01-31" in orchestra("runs", "ls", "--since", "soon").stderr
+
+
 def test_a_run_is_shown_with_its_tasks_and_cells(failed_run: Run) -> None:
     shown = orchestra("runs", "show", "calm-fox")
 
@@ -174,6 +204,45 @@ def test_a_run_is_shown_with_its_tasks_and_cells(failed_run: Run) -> None:
         "",
         "Its logs: orchestra runs logs calm-fox",
     ]
+
+
+def test_a_run_that_was_begun_again_is_shown_with_the_tasks_of_now(store: RunStore, failed_run: Run) -> None:
+    again, lost = (
+        msgspec.structs.replace(task, task_run_id=letter * 32, epoch=2) for task, letter in ((LOAD, "c"), (PLOT, "d"))
+    )
+    ends = {"run_id": RUN.run_id, "state": State.COMPLETED, "at": NOW, "epoch": 2}
+    store.apply(
+        [
+            RunReopened(run_id=RUN.run_id, epoch=2, at=NOW, driver_id="driver-2", actor="ada", message=""),
+            RunStateChanged(run_id=RUN.run_id, state=State.PENDING, at=NOW, epoch=2),
+            RunStateChanged(run_id=RUN.run_id, state=State.RUNNING, at=NOW, epoch=2),
+            TaskRunCreated(task_run=again),
+            TaskRunCreated(task_run=lost),
+            TaskRunStateChanged(task_run_id=again.task_run_id, is_cached=True, attempt=1, **ends),
+            TaskRunStateChanged(task_run_id=lost.task_run_id, attempt=2, **ends),
+        ]
+    )
+
+    newest = [_squeeze(line) for line in orchestra("runs", "show", "calm-fox").stdout.splitlines()]
+    every = [_squeeze(line) for line in orchestra("runs", "show", "calm-fox", "--all").stdout.splitlines()]
+    document = json.loads(orchestra("runs", "show", "calm-fox", "--json").stdout)
+    [listed] = json.loads(orchestra("runs", "ls", "--json").stdout)["runs"]
+
+    assert "  begun  2 times; the tasks of all: orchestra runs show calm-fox --all" in newest
+    assert [line for line in newest if line.startswith(("load", "plot"))] == [
+        "load  ✓ Cached  -  1 of 1  -",
+        "plot  ✓ Completed  -  2, 1 after a lost worker  -",
+    ]
+    assert [
+        line.split("  ")[:3] for line in every if line.startswith(("1  load", "1  plot", "2  load", "2  plot"))
+    ] == [
+        ["1", "load", "✕ Failed"],
+        ["1", "plot", "↥ Upstream failed"],
+        ["2", "load", "✓ Cached"],
+        ["2", "plot", "✓ Completed"],
+    ]
+    assert [(task["epoch"], task["is_cached"]) for task in document["tasks"]] == [(2, True), (2, False)]
+    assert (document["epoch"], listed["tasks"]) == (2, {"total": 2, "done": 2, "failed": 0})
 
 
 def test_a_run_for_scripts_has_the_form_of_orchestra_run(failed_run: Run) -> None:

@@ -17,14 +17,16 @@ from click.testing import CliRunner, Result
 from orchestra_nb.cli.main import main
 from orchestra_nb.model.artifacts import StoredArtifact
 from orchestra_nb.model.assets import AssetProperties, Materialization
+from orchestra_nb.model.custom_events import CustomEvent
 from orchestra_nb.model.dead_letters import DeadLetter
-from orchestra_nb.model.events import DeadLetterAdded, RunCreated
+from orchestra_nb.model.events import DeadLetterAdded, RunCreated, RunStateChanged
 from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import ErrorInfo, Run, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.store.artifact_store import ArtifactStore
 from orchestra_nb.store.asset_store import AssetStore
+from orchestra_nb.store.custom_event_store import CustomEventStore
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.run_input_store import RunInputStore
 from orchestra_nb.store.run_store import RunStore
@@ -84,6 +86,7 @@ def refusal(*words: str) -> tuple[int, str]:
         (("variables", "ls"), "No variables yet", {"variables": []}),
         (("secrets", "ls"), "No secrets yet", {"secrets": []}),
         (("concurrency", "ls"), "No limits yet", {"limits": []}),
+        (("events", "ls"), "No events yet", {"events": []}),
         (("artifacts", "ls"), "No artifacts yet", {"artifacts": []}),
         (("assets", "ls"), "No assets yet", {"assets": []}),
         (("dead-letters", "ls"), "No open dead letters", {"dead_letters": []}),
@@ -225,6 +228,8 @@ def test_limits_are_made_changed_shown_and_deleted(store: RunStore) -> None:
     slots.acquire(["db"], 2, "h", datetime.now(UTC), 60, asker=asker)
 
     assert made == "db has 3 slots, 0.5 come back a second.\n"
+    assert printed("concurrency", "create", "door", "--limit", "1") == "door has 1 slot.\n"
+    printed("concurrency", "delete", "door")
     assert [line.split() for line in printed("concurrency", "ls").splitlines()] == [
         ["NAME", "TAKEN", "RATE", "ACTIVE", "HELD", "BY"],
         ["api", "0/1", "-", "no", "-"],
@@ -258,9 +263,9 @@ def test_artifacts_are_listed_newest_first(store: RunStore) -> None:
     keep(store, "2", "markdown", "# B", key="sales", description="Of March")
 
     assert [line.split() for line in printed("artifacts", "ls").splitlines()] == [
-        ["ARTIFACT", "KEY", "VERSION", "TYPE", "CREATED", "DESCRIPTION"],
-        ["2", "sales", "2", "markdown", "2", "h", "ago", "Of", "March"],
-        ["1", "sales", "1", "markdown", "2", "h", "ago"],
+        ["ARTIFACT", "KEY", "VERSION", "TYPE", "RUN", "CREATED", "DESCRIPTION"],
+        ["2", "sales", "2", "markdown", "-", "2", "h", "ago", "Of", "March"],
+        ["1", "sales", "1", "markdown", "calm-fox", "2", "h", "ago"],
     ]
     (of_run,) = document("artifacts", "ls", "--run", "calm-fox")["artifacts"]  # type: ignore[misc]
     assert (of_run["artifact_id"], of_run["data"]) == ("1", "# A")
@@ -326,12 +331,48 @@ def test_an_asset_is_shown_with_its_lineage(store: RunStore) -> None:
         "                s3://b/raw",
         "  used for      s3://b/report",
         "",
-        f"MADE     {'RUN':<32}  TASK RUN  BY   METADATA",
-        f'2 h ago  {RUN_ID}  t1        dbt  {{"rows": "Infinity"}}',
+        "MADE     RUN       TASK RUN  BY   METADATA",
+        '2 h ago  calm-fox  t1        dbt  {"rows": "Infinity"}',
     ]
     shown = document("assets", "show", "s3://b/report", "--depth", "1")
     assert (shown["upstream"], shown["edges"]) == (["s3://b/sales"], [["s3://b/report", "s3://b/sales"]])
     assert [asset["key"] for asset in document("assets", "ls")["assets"]][-1] == "s3://b/sales"  # type: ignore[attr-defined]
+
+
+def test_events_are_listed_newest_first_and_filtered(store: RunStore) -> None:
+    events = CustomEventStore(store.database)
+    for number, (name, resource, hours_ago) in enumerate(
+        [("orders.imported", "eu", 50), ("orders.sent", "us", 3), ("stock.counted", "eu", 2)]
+    ):
+        events.add(
+            CustomEvent(
+                event_id=str(number),
+                event=name,
+                resource={"id": resource},
+                occurred_at=NOW - timedelta(hours=hours_ago),
+                payload={"rows": float("inf")} if number == 1 else {},
+                run_id=RUN_ID if number == 1 else None,
+                task_run_id="t1" if number == 1 else None,
+            )
+        )
+
+    def names(*words: str) -> list[str]:
+        return [event["event"] for event in document("events", "ls", *words)["events"]]  # type: ignore[attr-defined]
+
+    assert [line.split() for line in printed("events", "ls").splitlines()] == [
+        ["EVENT", "RESOURCE", "WHEN", "RUN", "TASK", "RUN", "PAYLOAD"],
+        ["stock.counted", "eu", "2", "h", "ago", "-", "-"],
+        ["orders.sent", "us", "3", "h", "ago", "calm-fox", "t1", '{"rows":', '"Infinity"}'],
+        ["orders.imported", "eu", "2", "d", "ago", "-", "-"],
+    ]
+    assert names("--event", "orders.*") == ["orders.sent", "orders.imported"]
+    assert names("--event", "orders.sent") == ["orders.sent"]
+    assert names("--resource", "eu", "--limit", "1") == ["stock.counted"]
+    assert names("--resource", "eu") == ["stock.counted", "orders.imported"]
+    assert names("--run", "calm-fox") == ["orders.sent"]
+    assert names("--since", "1d") == ["stock.counted", "orders.sent"]
+    assert orchestra("events", "ls", "--limit", "2").stderr == "These are the newest 2. For more: --limit 10\n"
+    assert printed("events", "ls", "--event", "x") == "No event is like that. `orchestra events ls` lists all events.\n"
 
 
 def test_a_dead_letter_is_shown_and_discarded_once(store: RunStore) -> None:
@@ -351,11 +392,12 @@ def test_a_dead_letter_is_shown_and_discarded_once(store: RunStore) -> None:
     store.apply([DeadLetterAdded(letter=letter)])
 
     assert [line.split() for line in printed("dead-letters", "ls", "--run", "calm-fox").splitlines()][1] == [
-        *("t1.1", "train", "fit", "✕", "Failed", "3", "2", "h", "ago", "open", "no", "luck")
+        *("t1.1", "calm-fox", "train", "fit", "✕", "Failed", "3", "2", "h", "ago", "open", "no", "luck")
     ]
     shown = printed("dead-letters", "show", "t1")
     assert shown.splitlines()[:2] == ["t1.1  fit of train  ✕ Failed", "no luck"]
     assert "  input       data: file:///r/abc\n  input       lock: not kept\n\nTraceback …\n" in shown
+    assert f"  run         calm-fox  ({RUN_ID})\n  task run    t1\n" in shown
     assert document("dead-letters", "show", "t1")["id"] == "t1.1"
 
     assert printed("dead-letters", "discard", "t1.1", "--note", "known") == "t1.1 is discarded.\n"
@@ -367,6 +409,51 @@ def test_a_dead_letter_is_shown_and_discarded_once(store: RunStore) -> None:
     assert "discarded by command line of" in printed("dead-letters", "show", "t1")
 
 
+def test_a_dead_letter_of_a_flow_shows_what_its_run_was_given(store: RunStore) -> None:
+    run = Run(
+        run_id=f"{3:032x}",
+        name="glad-elk",
+        flow_name="load",
+        kind=RunKind.FLOW,
+        state=State.PENDING,
+        created_at=NOW,
+        parameters={"n": 4},
+    )
+    letter = DeadLetter(
+        run_id=run.run_id,
+        name=run.name,
+        flow_name="load",
+        ended_as=State.FAILED,
+        attempts=1,
+        message="no",
+        inputs={"n": None},
+        created_at=NOW,
+    )
+    store.apply([RunCreated(run=run), DeadLetterAdded(letter=letter)])
+
+    assert "  input       n: 4\n" in printed("dead-letters", "show", run.run_id)
+
+
+def test_lists_say_that_there_is_more(store: RunStore) -> None:
+    for number in range(3):
+        keep(store, f"a{number}", "markdown", "text", run_id=RUN_ID)
+        letter = DeadLetter(
+            run_id=RUN_ID,
+            task_run_id=f"t{number}",
+            name="fit",
+            flow_name="train",
+            ended_as=State.FAILED,
+            attempts=1,
+            message="no",
+            created_at=NOW,
+        )
+        store.apply([DeadLetterAdded(letter=letter)])
+
+    for group in ("artifacts", "dead-letters"):
+        assert orchestra(group, "ls", "--limit", "2").stderr == "These are the newest 2. For more: --limit 10\n"
+        assert orchestra(group, "ls", "--limit", "3").stderr == ""
+
+
 def test_a_waiting_input_is_shown_and_answered_once(store: RunStore) -> None:
     inputs = RunInputStore(store.database)
     inputs.ask(RunInput(run_id=RUN_ID, key="rows", asked_at=NOW, schema={"type": "integer"}, description="How many?"))
@@ -374,8 +461,8 @@ def test_a_waiting_input_is_shown_and_answered_once(store: RunStore) -> None:
 
     assert [line.split() for line in printed("runs", "input", "calm-fox").splitlines()] == [
         ["KEY", "ANSWER", "ASKS"],
-        ["rows", "waits", "How", "many?", '{"type":', '"integer"}'],
-        ["sure", "waits", "(--go-on)"],
+        ["rows", "waits", "How", "many?", "(such", "as", "1)"],
+        ["sure", "waits", "nothing", "but", "to", "go", "on:", "--go-on"],
     ]
     assert refusal("runs", "input", "calm-fox", "3") == (2, "invalid_input")  # which of the two?
     assert refusal("runs", "input", "calm-fox", "three", "--key", "rows") == (2, "invalid_input")
@@ -387,4 +474,48 @@ def test_a_waiting_input_is_shown_and_answered_once(store: RunStore) -> None:
     assert (rows.value, sure.value, sure.answered_at is not None) == (3, None, True)
     assert rows.answered_by is not None
     assert rows.answered_by.startswith("command line of ")
-    assert printed("runs", "input", "calm-fox").splitlines()[1].split()[:4] == ["rows", "3", "by", "command"]
+    assert printed("runs", "input", "calm-fox").splitlines()[1].split()[:4] == ["rows", "3,", "by", "command"]
+    assert printed("runs", "input", "calm-fox").splitlines()[2].split()[:4] == ["sure", "go", "on,", "by"]
+
+
+def test_resuming_without_an_answer_that_is_asked_for_says_how_to_give_one(store: RunStore) -> None:
+    schema = {"type": "object", "properties": {"rows": {"type": "integer"}}, "required": ["rows"]}
+    RunInputStore(store.database).ask(RunInput(run_id=RUN_ID, key="rows", asked_at=NOW, schema=schema))
+
+    refused = orchestra("runs", "resume", "calm-fox")
+
+    assert refused.exit_code == 2
+    assert """`orchestra runs resume calm-fox --input '{"rows": 1}'`""" in refused.stderr
+
+
+def test_resuming_a_run_that_ended_well_does_not_advise_to_retry_it(store: RunStore) -> None:
+    ends = [RunStateChanged(run_id=RUN_ID, state=state, at=NOW) for state in (State.RUNNING, State.COMPLETED)]
+    store.apply(ends)
+
+    refused = orchestra("runs", "resume", "calm-fox")
+
+    assert "Run calm-fox has ended: it is COMPLETED.\n" in refused.stderr
+
+
+def test_a_subflow_of_a_notebook_is_run_again_with_its_notebook(store: RunStore) -> None:
+    ends = {"run_id": f"{2:032x}", "at": NOW}
+    subflow = Run(
+        run_id=f"{2:032x}",
+        name="bold-hen",
+        flow_name="load",
+        kind=RunKind.FLOW,
+        state=State.PENDING,
+        created_at=NOW,
+        parent_run_id=RUN_ID,
+    )
+    store.apply(
+        [
+            RunCreated(run=subflow),
+            RunStateChanged(state=State.RUNNING, **ends),
+            RunStateChanged(state=State.FAILED, message="no", **ends),
+        ]
+    )
+
+    refused = orchestra("runs", "retry", "bold-hen")
+
+    assert "Run calm-fox called it. It ran a notebook: run it again with `orchestra run`." in refused.stderr

@@ -135,8 +135,19 @@ def test_a_body_that_needs_a_value_is_told_the_task_and_the_remedy() -> None:
         if load() > 3:
             clean(1)
 
-    with pytest.raises(FlowVisualizationError, match=r"value of load-0.*viz_return_value=… at load:"):
+    with pytest.raises(
+        FlowVisualizationError,
+        match=r"decides by the value of load-0 in line \d+ of test_flow_graphs.py.*viz_return_value=… at load,",
+    ):
         graph(body)
+
+
+def test_arguments_that_do_not_fit_are_refused_with_the_flows_name() -> None:
+    @flow
+    def report(regions: list[str]) -> None: ...
+
+    with pytest.raises(TypeError, match=r"Flow report\(.*missing a required argument: 'regions'"):
+        report.visualize()  # type: ignore[call-arg]
 
 
 def test_an_error_in_the_body_names_the_remedy() -> None:

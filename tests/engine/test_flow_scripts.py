@@ -121,6 +121,31 @@ def test_an_unguarded_script_runs_its_flow_once(scripts: Scripts, task_runner: s
     ]
 
 
+def test_an_unguarded_script_may_have_a_dask_cluster_of_its_own(scripts: Scripts) -> None:
+    source = """
+    from orchestra_nb import flow, task
+    from orchestra_nb.task_runners import DaskTaskRunner
+
+    print("begins")
+    OFFSET = 10
+
+    @task
+    def add(x):
+        return x + OFFSET
+
+    @flow(task_runner=DaskTaskRunner(cluster_kwargs={"n_workers": 1, "dashboard_address": None}))
+    def own():
+        return add.map(range(3)).result()
+
+    print(own())
+    """
+
+    code, out, err = scripts.run(source)
+
+    assert (code, out.splitlines()) == (0, ["begins", "[10, 11, 12]"])
+    assert "Traceback" not in err
+
+
 def test_a_failing_flow_ends_its_script_with_a_short_traceback(scripts: Scripts) -> None:
     code, out, err = scripts.run(
         """

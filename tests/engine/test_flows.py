@@ -18,7 +18,8 @@ import pytest
 from pydantic import BaseModel
 
 from orchestra_nb import Flow, flow, runtime, task
-from orchestra_nb.engine.run_states import State
+from orchestra_nb.context import FlowRunContext
+from orchestra_nb.engine.run_states import State, StateType
 from orchestra_nb.errors import InvalidParameters, TaskFailed, TaskTimedOut, TaskWasCancelled
 from orchestra_nb.model import states as model
 from orchestra_nb.model.runs import Run
@@ -90,14 +91,20 @@ def test_a_parameter_that_does_not_fit_fails_the_run_and_is_named(world: FlowWor
     def typed(count: int, region: Region) -> None:
         raise AssertionError("the body is not run")
 
-    with pytest.raises(
-        InvalidParameters, match=r"count = 'many': .*valid integer.*; region.name = \{\}: Field required"
-    ):
+    with pytest.raises(InvalidParameters, match=r"count = 'many': .*valid integer.*; region.name: Field required"):
         typed("many", {})  # type: ignore[arg-type]
     state = typed("many", {}, return_state=True)
 
     assert (state.name, type(state.exception())) == ("Failed", InvalidParameters)
     assert world.run("typed").state is model.State.FAILED
+
+
+def test_a_part_of_a_parameter_that_does_not_fit_is_shown_itself() -> None:
+    @flow
+    def typed(sizes: dict[str, int]) -> None: ...
+
+    with pytest.raises(InvalidParameters, match=r"that do not fit: sizes.EU = 'x': Input should be a valid integer"):
+        typed({"US": 1, "EU": "x"})  # type: ignore[dict-item]
 
 
 def test_parameters_are_left_as_they_are_where_nobody_wants_them_checked() -> None:
@@ -629,7 +636,7 @@ def test_hooks_of_a_flow_are_called_with_it_its_run_and_the_state() -> None:
 
     def hook(word: str, flow: object, run: Any, state: State[Any]) -> None:
         place = "in its context" if runtime.flow_run.id == run.id else None
-        seen.append((word, flow, run.state.value, state.name, place))
+        seen.append((word, flow, run.state_type.value, state.name, place))
 
     words = ("running", "completion", "failure", "cancellation", "crashed")
 
@@ -652,6 +659,40 @@ def test_hooks_of_a_flow_are_called_with_it_its_run_and_the_state() -> None:
         ("running", hooked, "RUNNING", "Running", place),
         ("cancellation", hooked, "CANCELLED", "Cancelled", place),
     ]
+
+
+def test_a_hook_and_a_context_see_a_run_as_prefects_code_does() -> None:
+    seen: list[Any] = []
+
+    @flow(tags=["nightly"], version="2", on_completion=[lambda flow, run, state: seen.append(run)])
+    def hooked(region: str) -> str:
+        run: Any = FlowRunContext.get().flow_run  # type: ignore[union-attr]
+        return f"{run.state_name} {run.end_time} {run.total_run_time} {run.parameters['region']}"
+
+    said = hooked("EU")
+
+    [run] = seen
+    assert said == "Running None 0:00:00 EU"
+    assert (run.state.name, run.state_name, run.state_type) == ("Completed", "Completed", StateType.COMPLETED)
+    assert (run.tags, run.run_count, run.deployment_id, run.flow_version) == (["nightly"], 1, None, "2")
+    assert run.created <= run.start_time <= run.end_time
+    assert (run.expected_start_time, run.total_run_time) == (run.created, run.end_time - run.start_time)
+    assert run.total_run_time == run.estimated_run_time
+    assert (run.epoch, run.flow_name) == (1, "hooked")
+
+
+def test_runs_of_one_flow_have_one_flow_id() -> None:
+    seen: list[Any] = []
+
+    @flow(on_completion=[lambda flow, run, state: seen.append(run)])
+    def hooked() -> None: ...
+
+    hooked()
+    hooked()
+    hooked.with_options(name="other")()
+
+    first, second, other = (run.flow_id for run in seen)
+    assert first == second != other
 
 
 def test_hooks_are_called_before_the_flow_gives_its_value() -> None:

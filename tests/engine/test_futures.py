@@ -8,6 +8,7 @@ import pickle
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +198,17 @@ def test_a_value_is_let_go_with_its_last_future() -> None:
     assert alive() is None
     with pytest.raises(KeyError):
         runner.task(task_run_id)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [lambda future: future + 1, lambda future: sum([future]), lambda future: future < 2, lambda future: -future],
+    ids=["+", "sum", "<", "-"],
+)
+def test_a_future_that_is_taken_for_its_value_says_how_to_get_it(use: Callable[[Any], object]) -> None:
+    @flow
+    def computing() -> None:
+        use(add.submit(1))
+
+    with pytest.raises(TypeError, match=r"TaskFuture\(add-0, .*\) is the future of one. Take the value with .result"):
+        computing()

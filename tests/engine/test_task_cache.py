@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestra_nb import flow, task
-from orchestra_nb.cache_policies import INPUTS, NO_CACHE, TASK_SOURCE
+from orchestra_nb.cache_policies import FLOW_PARAMETERS, INPUTS, NO_CACHE, RUN_ID, TASK_SOURCE, CachePolicy
 from orchestra_nb.context import get_run_context
 from orchestra_nb.engine.task_settings import InvalidOption, OptionWarning
 from orchestra_nb.errors import InvalidInput
@@ -43,6 +43,42 @@ def test_a_call_of_the_same_inputs_is_found_again_in_another_flow(
     assert (once(), again()) == (8, 8)
     assert count.read_text() == "x"
     assert [task_run.is_cached for task_run in world.tasks("again")] == [True]
+
+
+@pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
+@pytest.mark.parametrize("policy", [INPUTS, INPUTS + RUN_ID, FLOW_PARAMETERS], ids=["INPUTS", "a sum", "parameters"])
+def test_tasks_with_the_same_arguments_do_not_take_each_others_results(
+    policy: CachePolicy, is_submitted: bool, tmp_path: Path
+) -> None:
+    @task(cache_policy=policy, result_storage=tmp_path / "results")
+    def double(x: int) -> int:
+        return 2 * x
+
+    @task(cache_policy=policy, result_storage=tmp_path / "results")
+    def square(x: int) -> int:
+        return x * x
+
+    @flow
+    def both(x: int) -> list[int]:
+        return [each.submit(x).result() if is_submitted else each(x) for each in (double, square)]
+
+    assert both(7) == [14, 49]
+
+
+def test_tasks_may_share_the_results_of_a_key_of_the_users(tmp_path: Path) -> None:
+    @task(cache_key_fn=lambda context, arguments: str(tmp_path), result_storage=tmp_path / "results")
+    def first(x: int) -> int:
+        return x
+
+    same = task(
+        lambda x: -x, cache_key_fn=lambda context, arguments: str(tmp_path), result_storage=tmp_path / "results"
+    )
+
+    @flow
+    def both() -> list[int]:
+        return [first(1), same(2)]
+
+    assert both() == [1, 1]
 
 
 def test_a_policy_may_keep_its_keys_in_a_folder(world: FlowWorld, count: Path, tmp_path: Path) -> None:

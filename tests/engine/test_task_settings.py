@@ -73,6 +73,7 @@ def test_an_infrastructure_budget_is_a_whole_number(value: Any) -> None:
         ({"timeout_seconds": float("inf")}, "timeout_seconds is inf"),
         ({"tags": "nightly"}, "tags is 'nightly'. Write a list of texts, such as tags=[\"nightly\"]"),
         ({"on_failure": [1]}, "on_failure holds 1, which cannot be called"),
+        ({"persist_result": "yes"}, "persist_result is 'yes'. Write True or False"),
         ({"name": 3}, "name is 3"),
         ({"retrys": 3}, "no option 'retrys'. Did you mean retries"),
         ({"nothing_like_it": 3}, "The options are: "),
@@ -188,3 +189,12 @@ def test_a_parameter_that_calls_take_for_themselves_is_refused(decorate: Any) ->
         @decorate
         def add(x: int, wait_for: int = 0) -> int:
             return x + wait_for
+
+
+@pytest.mark.parametrize(
+    ("serializer", "words"),
+    [("yaml", "result_serializer is 'yaml'. There is no serializer 'yaml'"), (3, "result_serializer is 3. 3 is no")],
+)
+def test_a_serializer_that_there_is_not_is_refused_where_the_task_is_made(serializer: Any, words: str) -> None:
+    with pytest.raises(InvalidOption, match=words):
+        task(result_serializer=serializer)(noted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from orchestra_nb import Task, allow_failure, flow, get_run_logger, quote, runti
 from orchestra_nb.artifacts import create_markdown_artifact
 from orchestra_nb.concurrency.sync import concurrency
 from orchestra_nb.engine.run_states import State
-from orchestra_nb.errors import TaskCrashed, TaskFailed, TaskTimedOut, TaskWasCancelled, UpstreamFailed
+from orchestra_nb.errors import InvalidInput, TaskCrashed, TaskFailed, TaskTimedOut, TaskWasCancelled, UpstreamFailed
 from orchestra_nb.model import states as model
 from orchestra_nb.states import Cancelled, Completed, Crashed, Failed
 from orchestra_nb.store.artifact_store import ArtifactStore
@@ -390,6 +390,66 @@ def test_hooks_are_called_with_the_task_its_run_and_the_state(world: FlowWorld, 
         ("async", good, "add-0", "Completed", "hooked"),
         ("failure", bad, "fail-0", "Failed", "hooked"),
     ]
+
+
+@pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
+@pytest.mark.parametrize("made", [Completed, Failed, Cancelled], ids=["completed", "failed", "cancelled"])
+def test_the_message_of_a_state_that_a_task_returns_is_its_runs(
+    world: FlowWorld, made: Callable[..., State[Any]], is_submitted: bool
+) -> None:
+    @task
+    def decide() -> State[Any]:
+        return made(message="nothing to do")
+
+    @flow
+    def deciding() -> tuple[str, str | None]:
+        state = decide.submit(return_state=True) if is_submitted else decide(return_state=True)
+        return state.name, state.message
+
+    assert deciding() == (made().name, "nothing to do")
+    assert [record.message for record in world.tasks("deciding")] == ["nothing to do"]
+
+
+@pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
+def test_a_task_that_could_not_run_is_not_ready_and_has_not_failed(is_submitted: bool) -> None:
+    hooked: list[str] = []
+    after = add.with_options(on_failure=[lambda task, run, state: hooked.append(run.name)])
+
+    @flow
+    def blocked() -> list[bool | str]:
+        bad = fail.submit()
+        state = after.submit(bad, return_state=True) if is_submitted else after(bad, return_state=True)
+        return [state.name, state.is_pending(), state.is_failed(), state.is_final()]
+
+    assert blocked() == ["NotReady", True, False, True]
+    assert hooked == []
+
+
+@pytest.mark.parametrize("wait_for", [3, "add"], ids=["a number", "a text"])
+@pytest.mark.parametrize("call", [add, add.submit, flow(add.fn)], ids=["direct", "submitted", "flow"])
+def test_what_cannot_be_waited_for_is_refused_with_what_to_write(call: Callable[..., Any], wait_for: object) -> None:
+    with pytest.raises(InvalidInput, match=r"wait_for is .* Write a list of futures"):
+        call(1, wait_for=wait_for)
+
+
+@pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
+def test_a_hook_of_a_task_sees_its_run_as_prefects_code_does(is_submitted: bool) -> None:
+    seen: list[Any] = []
+    good = add.with_options(on_completion=[lambda task, run, state: seen.append(run)], tags=["a"], version="7")
+
+    @flow
+    def hooked() -> None:
+        good.submit(1).wait() if is_submitted else good(1)
+
+    hooked()
+
+    [run] = seen
+    assert (run.state.name, run.state_name, run.tags, run.run_count) == ("Completed", "Completed", ["a"], 1)
+    assert run.task_key == add.task_key
+    assert (run.task_version, run.dynamic_key) == ("7", run.id)
+    assert run.total_run_time == run.end_time - run.start_time
+    with pytest.raises(AttributeError, match="A TaskRun has no 'task_inputs'.*`upstream`"):
+        run.task_inputs  # noqa: B018
 
 
 @pytest.mark.parametrize("error", [ValueError("in the hook"), SystemExit(1)], ids=["error", "exit"])

@@ -670,7 +670,7 @@ SUSPENDED = """
             if asyncio.iscoroutine(found):
                 asyncio.run(found)
         except PausedRun as paused:
-            print(paused)
+            print(paused, "after", paused.__context__)
 """
 
 
@@ -694,6 +694,7 @@ def test_a_suspended_flow_lets_its_process_go_and_is_run_again_with_the_answer(
 
     assert script.returncode == 0, script.stderr
     assert f"Flow run {run.name} is suspended" in script.stdout
+    assert script.stdout.endswith("after None\n")  # a traceback of it shows nothing of ours
     assert (waiting.state, waiting.driver_id) == (State.PAUSED, None)
     assert f"orchestra runs resume {run.name} --input JSON" in waiting.message
     assert "is suspended. Let it go on with" in retried.stderr

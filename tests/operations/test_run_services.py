@@ -206,7 +206,7 @@ def test_questions_and_answers_do_not_show_a_secret() -> None:
 
 @pytest.mark.usefixtures("driver")
 def test_a_secret_gets_into_no_variable() -> None:
-    with pytest.raises(InvalidInput, match="has a Secret, which is no JSON"):
+    with pytest.raises(InvalidInput, match="has a value of type Secret, which is no JSON"):
         Variable.set("answer", Secret("x"))
 
 
@@ -555,7 +555,7 @@ def test_a_rate_limit_waits_until_there_is_room(store: RunStore) -> None:
 
     (state,) = SlotStore(store.database).limits(began)
     assert state.decaying > 0
-    with pytest.raises(InvalidInput, match="2 slots of 'db' are asked for, and it has 1"):
+    with pytest.raises(InvalidInput, match="2 slots of 'db' are asked for, and it has only 1"):
         rate_limit("db", occupy=2)
 
 

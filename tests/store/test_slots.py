@@ -175,7 +175,7 @@ def test_more_than_there_ever_is_is_an_error_and_not_a_wait(slots: SlotStore) ->
     limit(slots, slot_decay_per_second=1.0)
 
     for ask in (lambda: slots.acquire(["db"], 3, "a", NOON, LEASE), lambda: slots.take_rate(["db"], 3, NOON)):
-        with pytest.raises(InvalidInput, match="3 slots of 'db' are asked for, and it has 2"):
+        with pytest.raises(InvalidInput, match="3 slots of 'db' are asked for, and it has only 2"):
             ask()
 
 

@@ -65,9 +65,9 @@ def test_values_keep_their_form_as_json_text(value: object) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"a": [NOON]}, r"It has a datetime at a\[0\], which is no JSON"),
+        ({"a": [NOON]}, r"It has a value of type datetime at a\[0\], which is no JSON"),
         ({"a": {1: 2}}, r"It has the key 1 at a; keys of JSON are text: write '1'"),
-        (Secret("x"), "It has a Secret, which is no JSON"),
+        (Secret("x"), "It has a value of type Secret, which is no JSON"),
         ("x" * 1_000_000, r"It has 1,000,002 bytes as JSON, at most 1,000,000 are kept"),
     ],
     ids=["a date", "a number as key", "a secret", "a large text"],
