@@ -12,6 +12,7 @@ from typing import Any
 
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.outcomes import Outcome, ValueInfo
+from orchestra_nb.notebooks.portable_exceptions import pickle_exception
 
 #: The name under which an outcome lists what a function returned.
 RETURNED = "return"
@@ -145,8 +146,4 @@ def pack_exception(error: BaseException) -> bytes | None:
     """Return a pickle of an exception that is known to load again, or None."""
     import cloudpickle
 
-    try:
-        data: bytes = cloudpickle.dumps(error, protocol=5)
-        return data if isinstance(pickle.loads(data), BaseException) else None
-    except Exception:  # pickling runs code of any class
-        return None
+    return pickle_exception(error, lambda value: cloudpickle.dumps(value, protocol=5), pickle.loads)

@@ -74,9 +74,10 @@ def test_an_error_comes_back_with_the_line_that_raised_it(cluster_world: FlowWor
 def test_an_error_that_cannot_travel_is_told_with_the_workers_trace() -> None:
     @task
     def raise_unpicklable() -> None:
+        lock = threading.Lock()
+
         class Odd(Exception):
-            def __reduce__(self) -> Any:
-                raise TypeError("never")
+            held = lock
 
         raise Odd("strange")
 
@@ -88,6 +89,23 @@ def test_an_error_that_cannot_travel_is_told_with_the_workers_trace() -> None:
         failing()
 
     assert 'raise Odd("strange")' in str(raised.value.__cause__)
+
+
+def test_an_exception_with_parameters_of_its_own_is_caught_by_its_class() -> None:
+    class ApiError(Exception):
+        def __init__(self, code: int, message: str) -> None:
+            super().__init__(message)
+            self.code = code
+
+    @task
+    def call() -> None:
+        raise ApiError(404, "not found")
+
+    with pytest.raises(ApiError, match="not found") as raised:
+        call.submit().result()
+
+    assert raised.value.code == 404
+    assert 'raise ApiError(404, "not found")' in str(raised.value.__cause__)
 
 
 def test_allowed_failures_arrive_as_exceptions() -> None:
