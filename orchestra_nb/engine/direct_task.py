@@ -472,7 +472,11 @@ def _value_of(state: RunState[Any], name: str, is_failure_allowed: bool) -> Any:
         return state.result()
     if is_failure_allowed:
         return state.exception()
-    raise UpstreamFailed(f"{name} did not complete: {state}") from state.exception()
+    error = state.exception()
+    if isinstance(error, UpstreamFailed):  # one further up is to blame
+        raise UpstreamFailed(f"{name} did not run: {state.message}") from error.__cause__ or error
+    error = error.with_traceback(without_own_frames(error.__traceback__))
+    raise UpstreamFailed(f"{name} did not complete: {state}") from error
 
 
 def _upstream_ids(arguments: Any) -> list[str]:

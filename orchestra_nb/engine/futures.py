@@ -140,7 +140,12 @@ class TaskFuture(Generic[Result]):
         outcome = self._runner.outcome(self.task_run_id)
         if outcome is not None and outcome.state is record.state is model.State.FAILED:
             return exception_of(outcome, record.name)
-        return state_of(record.state, f"Task {record.name}: {record.message}").exception()
+        error = state_of(record.state, f"Task {record.name}: {record.message}").exception()
+        if (cause := self._runner.cause(self.task_run_id)) is not None:
+            name, outcome = cause
+            root = exception_of(outcome, name)
+            error.__cause__ = root.with_traceback(without_own_frames(root.__traceback__))
+        return error
 
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError):  # at the interpreter's end
