@@ -63,6 +63,14 @@ def test_an_error_in_a_flow_is_the_cells_error(kernel: NotebookKernel) -> None:
     assert cell.error.startswith("TypeError: can only concatenate str")
 
 
+def test_the_traceback_of_a_submitted_task_marks_its_line(kernel: NotebookKernel) -> None:
+    kernel.run("@task\ndef bad(x):\n    z = 1\n    return z / x")
+    cell = kernel.run("bad.submit(0).result()")
+
+    assert cell.error == "ZeroDivisionError: division by zero"
+    assert "----> 4     return z / x" in cell.traceback
+
+
 def test_what_a_task_prints_and_logs_is_seen_and_kept(kernel: NotebookKernel, store: RunStore) -> None:
     kernel.run(
         "@task\ndef talk():\n    print('printed')\n    get_run_logger().warning('logged')\n\n"
