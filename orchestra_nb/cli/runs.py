@@ -18,7 +18,7 @@ from orchestra_nb.cli.run_retries import retry
 from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable, state_text, took
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, error_of
-from orchestra_nb.model.states import State
+from orchestra_nb.model.states import FAILURE_STATES, State
 from orchestra_nb.operations import runs as operations
 from orchestra_nb.operations.json_encoding import encode_json
 
@@ -70,11 +70,16 @@ def ls(states: tuple[str, ...], limit: int, as_json: bool) -> None:
 
 @runs.command()
 @_run_argument
+@click.option("--task", metavar="TASK", help="Only this task, with the whole traceback of its error.")
 @as_json_option
-def show(run: str, as_json: bool) -> None:
+def show(run: str, task: str | None, as_json: bool) -> None:
     """Show a run, its tasks and its cells."""
     with opened_store() as store:
         details = operations.show_run(store, run)
+        if task is not None:
+            wanted = operations.find_task(store, operations.find_run(store, run), task).task_run_id
+            only = tuple(one for one in details.tasks if one.task_run_id == wanted)
+            details = msgspec.structs.replace(details, tasks=only, cells=())
     if as_json:
         print_json(_details_document(details))
     else:
@@ -185,8 +190,22 @@ def _print_details(details: RunDetails) -> None:
             click.echo(f"  {name:<12}{one_line(value)}")
     _print_tasks(details, now)
     _print_cells(details, now)
-    if details.tasks or details.cells:
+    _print_traceback(details)
+    if details.tasks or details.cells or details.run.state in FAILURE_STATES:
         click.echo(f"\nIts logs: orchestra runs logs {run.name}")
+
+
+def _print_traceback(details: RunDetails) -> None:
+    """Print the traceback of the first failed task, and where those of the others are."""
+    failed = [task for task in details.tasks if task.error is not None and task.error.traceback]
+    if not failed:
+        return
+    first = failed[0]
+    assert first.error is not None
+    click.echo(f"\nTask {printable(first.name)} failed:\n{printable(str(first.error.traceback).rstrip())}")
+    if len(failed) > 1:
+        others = "another task" if len(failed) == 2 else f"{len(failed) - 1} other tasks"
+        click.echo(f"\nThe traceback of {others}: orchestra runs show {details.run.name} --task {failed[1].name}")
 
 
 def _print_tasks(details: RunDetails, now: datetime) -> None:

@@ -26,6 +26,7 @@ from orchestra_nb.engine.function_call import (
     unquoted,
 )
 from orchestra_nb.engine.futures import TaskFuture
+from orchestra_nb.engine.life_lines import tell_direct_task
 from orchestra_nb.engine.printed_lines import printing_to, printing_unlogged
 from orchestra_nb.engine.returned_values import LiveReturn, info_of
 from orchestra_nb.engine.run_context import TaskRunContext, entered, task_run_context
@@ -133,6 +134,7 @@ class _Call:
         self.scope.driver.sink.emit(change)
         self.record = apply_to_task(self.record, change)
         self.ended.state, self.ended.message = self.record.state, self.record.message
+        tell_direct_task(self.scope.driver, self.record)
         if change.state is State.RUNNING:
             self._call_hooks(self.owner.on_running_hooks, state_of(State.RUNNING))
 

@@ -9,6 +9,7 @@ import pytest
 
 from orchestra_nb import flow, get_run_logger, task
 from orchestra_nb.context import MissingContext
+from orchestra_nb.engine.life_lines import ENGINE
 from orchestra_nb.logging import disable_run_logger, get_logger
 from tests.engine.conftest import FlowWorld
 
@@ -29,7 +30,7 @@ def test_a_line_belongs_to_the_run_that_logged_it(world: FlowWorld, is_submitted
     logged()
 
     (record,) = world.tasks("logged")
-    lines = [line for _, line in world.store.log_lines(world.run("logged").run_id)]
+    lines = [line for _, line in world.store.log_lines(world.run("logged").run_id) if line.logger != ENGINE]
     assert [(line.message, line.level, line.task_run_id, line.logger) for line in lines] == [
         ("in the flow", logging.INFO, None, "orchestra.flow_runs"),
         ("in the task", logging.WARNING, record.task_run_id, "orchestra.task_runs"),
