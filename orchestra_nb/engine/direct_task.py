@@ -36,7 +36,7 @@ from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of, state_of
 from orchestra_nb.engine.services import asking_as
 from orchestra_nb.engine.task_transactions import join_completed, task_transaction
-from orchestra_nb.engine.user_frames import without_own_frames
+from orchestra_nb.engine.user_frames import HIDDEN_FRAMES, without_own_frames
 from orchestra_nb.errors import StopTask, TaskTimedOut, UpstreamFailed
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, TaskRunCreated, TaskRunStateChanged, apply_to_task
@@ -316,7 +316,11 @@ async def call_async(
     owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], return_state: bool, wait_for: Any
 ) -> Any:
     """Run a task of a coroutine function."""
-    with _begun(owner, args, kwargs, wait_for) as call, task_transaction(owner, call.has_completed):
+    with (
+        HIDDEN_FRAMES,
+        _begun(owner, args, kwargs, wait_for) as call,
+        task_transaction(owner, call.has_completed),
+    ):
 
         async def attempt(number: int) -> AttemptResult:
             context = call.context(number)
@@ -339,10 +343,7 @@ async def call_async(
             return call.finish(return_state)
         direct = call.direct()
         await direct.run_async(attempt)
-        try:
-            return call.finish(return_state, direct.interrupt)
-        except BaseException as error:
-            raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
+        return call.finish(return_state, direct.interrupt)
 
 
 async def _cached_or_awaited(call: _Call, context: TaskRunContext) -> tuple[bool, Any]:

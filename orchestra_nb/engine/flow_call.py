@@ -39,7 +39,7 @@ from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of, state_of, state_of_returned
 from orchestra_nb.engine.services import asking_as
 from orchestra_nb.engine.stop_switch import StopSwitch
-from orchestra_nb.engine.user_frames import without_own_frames
+from orchestra_nb.engine.user_frames import HIDDEN_FRAMES
 from orchestra_nb.errors import InvalidParameters, StopTask, TaskTimedOut
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, RunStateChanged, TaskRunStateChanged, apply_to_run
@@ -371,7 +371,7 @@ def _attempt(call: _FlowCall, attempt: int) -> AttemptResult:
 
 async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, return_state: bool, wait_for: Any) -> Any:
     """Run a flow of a coroutine function."""
-    with _begun(owner, bound, wait_for) as call:
+    with HIDDEN_FRAMES, _begun(owner, bound, wait_for) as call:
 
         async def attempt(number: int) -> AttemptResult:
             started_at = datetime.now(UTC)
@@ -407,10 +407,7 @@ async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, retur
             await call.direct.run_async(attempt)
         except SuspendFlow as signal:
             return await asyncio.to_thread(call.suspend, signal, return_state)
-        try:
-            return await asyncio.to_thread(call.finish, return_state)
-        except BaseException as error:
-            raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
+        return await asyncio.to_thread(call.finish, return_state)
 
 
 def _coroutine_switch() -> StopSwitch:

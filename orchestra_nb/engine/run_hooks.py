@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +12,10 @@ from typing import Any
 from orchestra_nb.engine.drivers import Driver
 from orchestra_nb.engine.run_context import FlowRunContext, entered, flow_run_context, task_run_context
 from orchestra_nb.engine.run_states import State
+from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.model.runs import Run, TaskRun
+
+_log = logging.getLogger(__name__)
 
 
 def call_hooks(
@@ -31,10 +35,16 @@ def call_hooks(
     """
 
     def call(hook: Callable[..., Any]) -> None:
-        with entered(flow_run_context, context), entered(task_run_context, None):
-            answer = hook(owner, run, state)
-            if inspect.iscoroutine(answer):
-                _finish(answer)
+        try:
+            with entered(flow_run_context, context), entered(task_run_context, None):
+                answer = hook(owner, run, state)
+                if inspect.iscoroutine(answer):
+                    _finish(answer)
+        except Exception as error:
+            error.__traceback__ = without_own_frames(error.__traceback__)
+            what = "task" if isinstance(run, TaskRun) else "flow"
+            name = getattr(hook, "__qualname__", None) or repr(hook)
+            _log.exception("Hook %s of %s run %r failed", name, what, run.name)
 
     for hook in hooks:
         driver.call_hook(lambda hook=hook: call(hook))  # type: ignore[misc]

@@ -411,7 +411,8 @@ def test_a_hook_that_fails_does_not_harm_its_task(caplog: pytest.LogCaptureFixtu
         return add.with_options(on_completion=[broken])(1)
 
     assert hooked() == 1
-    assert "A hook failed" in caplog.text
+    assert "of task run 'add-0' failed" in caplog.text
+    assert "run_hooks.py" not in caplog.text.partition("Traceback")[2]
 
 
 @pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
