@@ -153,5 +153,50 @@ def test_a_disabled_run_logger_says_nothing(world: FlowWorld) -> None:
     assert world.lines("logged") == ["said"]
 
 
+def test_the_bare_function_of_a_task_may_log_where_run_loggers_are_disabled(world: FlowWorld) -> None:
+    @task
+    def work() -> str:
+        get_run_logger().info("unsaid")
+        return "done"
+
+    with disable_run_logger():
+        assert work.fn() == "done"
+    with pytest.raises(MissingContext):
+        work.fn()
+
+
+@pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
+def test_pytest_captures_what_is_logged(caplog: pytest.LogCaptureFixture, is_submitted: bool) -> None:
+    @task
+    def work() -> None:
+        get_run_logger().info("from the task")
+
+    @flow
+    def logged() -> None:
+        get_run_logger().info("from the flow")
+        work.submit().wait() if is_submitted else work()
+
+    caplog.set_level("INFO")
+    logged()
+
+    messages = [record.message for record in caplog.records if record.name.startswith("orchestra.")]
+    assert messages == ["from the flow", "from the task"]
+
+
+def test_a_console_of_the_users_does_not_show_a_line_twice(capfd: pytest.CaptureFixture[str]) -> None:
+    @flow
+    def logged() -> None:
+        get_run_logger().info("hello")
+
+    handler = logging.StreamHandler(sys.stderr)
+    logging.getLogger().addHandler(handler)
+    try:
+        logged()
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+    assert capfd.readouterr().err.count("hello") == 1
+
+
 def test_plain_loggers_stand_below_orchestra() -> None:
     assert (get_logger().name, get_logger("loads").name) == ("orchestra", "orchestra.loads")
