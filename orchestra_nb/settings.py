@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -42,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Where flows that name no task runner run submitted tasks: ``"dask"`` or ``"threads"``.
     heartbeat_seconds, lease_seconds, sweep_seconds
         How often a driver renews its lease, how long a lease holds, how often expired leases are looked for.
+    logging_level
+        The least level of the lines of runs' logs that are shown on the console; the logs themselves have all.
     secret_key_file
         The file with the key that encrypts secrets; empty means ``secret.key`` beside the default store.
     """
@@ -55,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_seconds: float = 5.0
     lease_seconds: float = 15.0
     sweep_seconds: float = 5.0
+    logging_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     secret_key_file: str = ""
 
     @property

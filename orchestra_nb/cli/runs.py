@@ -19,7 +19,7 @@ from orchestra_nb.cli.run_tables import CACHED, ago, one_line, print_table, prin
 from orchestra_nb.cli.times import as_time
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, error_of
-from orchestra_nb.model.states import State
+from orchestra_nb.model.states import FAILURE_STATES, State
 from orchestra_nb.operations import runs as operations
 from orchestra_nb.operations.json_encoding import encode_json
 
@@ -76,11 +76,16 @@ def ls(
 @runs.command()
 @_run_argument
 @click.option("--all", "is_all", is_flag=True, help="Also the tasks from before it was retried or resumed.")
+@click.option("--task", metavar="TASK", help="Only this task, with the whole traceback of its error.")
 @as_json_option
-def show(run: str, is_all: bool, as_json: bool) -> None:
+def show(run: str, is_all: bool, task: str | None, as_json: bool) -> None:
     """Show a run, its tasks and its cells."""
     with opened_store() as store:
         details = operations.show_run(store, run, has_all_epochs=is_all)
+        if task is not None:
+            wanted = operations.find_task(store, operations.find_run(store, run), task).task_run_id
+            only = tuple(one for one in details.tasks if one.task_run_id == wanted)
+            details = msgspec.structs.replace(details, tasks=only, cells=())
     if as_json:
         print_json(_details_document(details))
     else:
@@ -192,7 +197,8 @@ def _print_details(details: RunDetails, is_all: bool) -> None:
             click.echo(f"  {name:<12}{one_line(value)}")
     _print_tasks(details, now, is_all and run.epoch > 1)
     _print_cells(details, now)
-    if details.tasks or details.cells:
+    _print_traceback(details)
+    if details.tasks or details.cells or details.run.state in FAILURE_STATES:
         click.echo(f"\nIts logs: orchestra runs logs {run.name}")
 
 
@@ -201,6 +207,19 @@ def _begun_text(run: RunSummary, is_all: bool) -> str:
     if run.epoch == 1:
         return ""
     return f"{run.epoch} times" + ("" if is_all else f"; the tasks of all: orchestra runs show {run.name} --all")
+
+
+def _print_traceback(details: RunDetails) -> None:
+    """Print the traceback of the first failed task, and where those of the others are."""
+    failed = [task for task in details.tasks if task.error is not None and task.error.traceback]
+    if not failed:
+        return
+    first = failed[0]
+    assert first.error is not None
+    click.echo(f"\nTask {printable(first.name)} failed:\n{printable(str(first.error.traceback).rstrip())}")
+    if len(failed) > 1:
+        others = "another task" if len(failed) == 2 else f"{len(failed) - 1} other tasks"
+        click.echo(f"\nThe traceback of {others}: orchestra runs show {details.run.name} --task {failed[1].name}")
 
 
 def _print_tasks(details: RunDetails, now: datetime, has_epochs: bool) -> None:

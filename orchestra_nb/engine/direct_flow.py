@@ -14,7 +14,7 @@ from orchestra_nb.engine.flow_call import FlowCall, begin_call, entered_call, re
 from orchestra_nb.engine.flow_suspension import SuspendFlow
 from orchestra_nb.engine.function_call import read_async, read_generator
 from orchestra_nb.engine.run_states import State as RunState
-from orchestra_nb.engine.user_frames import without_own_frames
+from orchestra_nb.engine.user_frames import HIDDEN_FRAMES
 from orchestra_nb.errors import StopTask
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.states import State
@@ -66,7 +66,7 @@ def _attempt(call: FlowCall, attempt: int) -> AttemptResult:
 async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, return_state: bool, wait_for: Any) -> Any:
     """Run a flow of a coroutine function."""
     await resolve_async(bound, wait_for)
-    with begin_call(owner, bound, None) as call:
+    with HIDDEN_FRAMES, begin_call(owner, bound, None) as call:
 
         async def attempt(number: int) -> AttemptResult:
             started_at = datetime.now(UTC)
@@ -104,12 +104,9 @@ async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, retur
             await call.direct.run_async(attempt)
         except SuspendFlow as signal:
             suspended = signal
-        try:
-            if suspended is not None:
-                return await asyncio.to_thread(call.suspend, suspended, return_state)
-            return await asyncio.to_thread(call.finish, return_state)
-        except BaseException as error:
-            raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
+        if suspended is not None:
+            return await asyncio.to_thread(call.suspend, suspended, return_state)
+        return await asyncio.to_thread(call.finish, return_state)
 
 
 def call_generator(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) -> Generator[Any, Any, Any]:

@@ -17,7 +17,7 @@ from orchestra_nb.engine.run_context import TaskRunContext, entered, task_run_co
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.task_call import TaskCall, begin_call, own_words
 from orchestra_nb.engine.task_transactions import join_completed, task_transaction
-from orchestra_nb.engine.user_frames import without_own_frames
+from orchestra_nb.engine.user_frames import HIDDEN_FRAMES
 from orchestra_nb.errors import StopTask
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.states import State
@@ -60,7 +60,11 @@ async def call_async(
     owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], return_state: bool, wait_for: Any
 ) -> Any:
     """Run a task of a coroutine function."""
-    with begin_call(owner, args, kwargs, wait_for) as call, task_transaction(owner, call.has_completed):
+    with (
+        HIDDEN_FRAMES,
+        begin_call(owner, args, kwargs, wait_for) as call,
+        task_transaction(owner, call.has_completed),
+    ):
         await call.resolve_async(wait_for)
 
         async def attempt(number: int) -> AttemptResult:
@@ -87,10 +91,7 @@ async def call_async(
             return await asyncio.to_thread(call.finish, return_state)
         direct = call.direct()
         await direct.run_async(attempt)
-        try:
-            return await asyncio.to_thread(call.finish, return_state, direct.interrupt)
-        except BaseException as error:
-            raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
+        return await asyncio.to_thread(call.finish, return_state, direct.interrupt)
 
 
 async def _cached_or_awaited(call: TaskCall, context: TaskRunContext) -> tuple[bool, Any]:

@@ -20,6 +20,7 @@ from orchestra_nb.engine.drivers import Driver, current_driver
 from orchestra_nb.engine.flow_suspension import SuspendFlow, leave_suspended
 from orchestra_nb.engine.function_call import error_info
 from orchestra_nb.engine.futures import TaskFuture, resolve_futures_to_states, wait_for_all, waited_for
+from orchestra_nb.engine.life_lines import begin_line, end_line, repeated_line, tell_flow
 from orchestra_nb.engine.printed_lines import printing_to
 from orchestra_nb.engine.reruns import announce_continued, take_continued_run
 from orchestra_nb.engine.run_codes import record_code, stop_loading
@@ -105,6 +106,8 @@ class FlowCall:
     switch: StopSwitch | None = None
     cancel_reason: str = ""
     last_change: RunStateChanged | None = None
+    #: of the exception of the last attempt
+    traceback: str | None = None
 
     @property
     def run(self) -> Run:
@@ -120,6 +123,10 @@ class FlowCall:
         if change.state.is_terminal:
             return
         self._note(self.last_change)
+        if change.state is State.RETRYING:
+            tell_flow(
+                self.driver, self.run, repeated_line(change.attempt, 1 + self.owner.retry.retries, change.message)
+            )
         if not is_first:  # it was created as RUNNING
             self.driver.sink.emit(self.last_change)
         if change.state is State.RUNNING:
@@ -160,7 +167,7 @@ class FlowCall:
 
     def succeed(self, state: RunState[Any], started_at: datetime) -> AttemptResult:
         """Return the result of an attempt whose body returned."""
-        self.state = state
+        self.state, self.traceback = state, None
         if state.is_completed():
             return AttemptResult(self._outcome(State.COMPLETED, started_at))
         ours = model_state_of(state)
@@ -171,12 +178,14 @@ class FlowCall:
     def fail(self, error: BaseException, started_at: datetime, is_final: bool = False) -> AttemptResult:
         """Return the result of an attempt whose body raised."""
         info = error_info(error, self.owner.fn, self.owner.name, "flow")
+        self.traceback = info.traceback
         message = f"Flow run encountered an exception: {info.type}: {info.message}"
         self.state = state_of(State.FAILED, message, error)
         return AttemptResult(self._outcome(State.FAILED, started_at, error=info, may_retry=not is_final))
 
     def stopped(self, stopped_for: str | None, error: BaseException, started_at: datetime) -> AttemptResult:
         """Return the result of an attempt that was stopped: itself, or what called it, or by Ctrl-C."""
+        self.traceback = None
         if stopped_for == State.TIMED_OUT.value:
             message = f"ran longer than {self.owner.timeout_seconds:g} s"
             self.cancel_tasks(f"its flow {message}")
@@ -214,6 +223,7 @@ class FlowCall:
             actor=self.last_change.actor,
         )
         self._note(ended)
+        tell_flow(self.driver, self.run, end_line(state, self.traceback), is_shown_whole=return_state)
         self.driver.sink.emit(ended)
         error = state.data if isinstance(state.data, BaseException) else None
         bury_flow(self.owner, self.context, ended, error)
@@ -310,10 +320,13 @@ def begin_call(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: A
         context.run = msgspec.structs.replace(run, name=name)
     if continued is not None:
         announce_continued(driver, continued)
+        tell_flow(driver, continued, begin_line(continued))
     else:
         announce_run(driver, context.run)
+        tell_flow(driver, context.run, begin_line(context.run))
         record_code(driver, context.run, owner, as_called)
     if invalid is not None:
+        tell_flow(driver, context.run, end_line(state_of(State.FAILED, str(invalid)), None))
         end_run(driver, run, State.FAILED, str(invalid)[:2000], datetime.now(UTC))
         raise invalid
     plan = TaskPlan(task_run_id=run.run_id, run_id=run.run_id, name=owner.name, retry=owner.retry)

@@ -212,6 +212,8 @@ class FlowRunner:
         self._changed = threading.Condition()
         self._records: dict[str, TaskRun] = {}
         self._outcomes: dict[str, Outcome] = {}
+        #: task run id of one that did not run to the name of the task that it is due to, and how that one ended
+        self._causes: dict[str, tuple[str, Outcome]] = {}
         self._submissions: dict[str, Submission] = {}
         self._logs: dict[str, TaskLog] = {}
         #: ids of the tasks that have ended and of whose end the listener was told
@@ -278,6 +280,10 @@ class FlowRunner:
     def outcome(self, task_run_id: str) -> Outcome | None:
         """Return the outcome of the last attempt, if it gave one."""
         return self._outcomes.get(task_run_id)
+
+    def cause(self, task_run_id: str) -> tuple[str, Outcome] | None:
+        """Return the name and the outcome of the task that is to blame for one that could not run."""
+        return self._causes.get(task_run_id)
 
     def open_tasks(self, run_id: str | None = None) -> list[TaskRun]:
         """Return the records of the tasks (of a run) that have not ended."""
@@ -365,6 +371,7 @@ class FlowRunner:
             if record is not None and record.state is not State.COMPLETED:
                 self._queue.put(_Forget(task_run_id))
             self._outcomes.pop(task_run_id, None)
+            self._causes.pop(task_run_id, None)
             self._ended.discard(task_run_id)
 
     def forget_outcome(self, task_run_id: str) -> None:
@@ -596,6 +603,8 @@ class FlowRunner:
             return
         try:
             self._running_callbacks.pop(change.task_run_id, None)
+            if record.state is State.UPSTREAM_FAILED:
+                self._note_cause(change.task_run_id)
             submission = self._submissions.pop(change.task_run_id, None)
             if self.on_failure is not None and submission is not None and record.state is not State.COMPLETED:
                 self.on_failure(record, submission)
@@ -606,6 +615,15 @@ class FlowRunner:
             self._listener.task_ended(record, self._outcomes.get(change.task_run_id))
         finally:
             self._conclude(record)
+
+    def _note_cause(self, task_run_id: str) -> None:
+        """Keep how the first failed task upstream ended: nobody may hold that one any more when this one is asked."""
+        for upstream_id in self._submissions[task_run_id].plan.upstream:
+            record = self._records.get(upstream_id)
+            if record is not None and record.state.is_terminal and record.state is not State.COMPLETED:
+                outcome = self._outcomes.get(upstream_id) or _outcome_of(record)
+                self._causes[task_run_id] = self._causes.get(upstream_id) or (record.name, outcome)
+                return
 
     def _conclude(self, record: TaskRun) -> None:
         """Wake up whoever waits for the end of a task."""

@@ -28,7 +28,7 @@ from orchestra_nb.engine.task_settings import (
     tags_of,
     timeout_of,
 )
-from orchestra_nb.engine.user_frames import without_own_frames
+from orchestra_nb.engine.user_frames import HIDDEN_FRAMES
 from orchestra_nb.errors import InvalidParameters
 from orchestra_nb.model import states as model
 
@@ -166,15 +166,13 @@ class Flow(Generic[Parameters, Result]):
             return (call_async_generator if self.isasync else call_generator)(self, bound, wait_for)
         if self.isasync:
             return call_async(self, bound, return_state, wait_for)
-        try:
-            return call_sync(self, bound, return_state, wait_for)
-        except InvalidParameters as error:
-            if return_state:
-                return state_of(model.State.FAILED, str(error), error)
-            raise error.with_traceback(None)  # noqa: B904  it is the same one
-        except BaseException as error:
-            # so that a traceback goes from the caller's line to the function's, with this one between
-            raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
+        with HIDDEN_FRAMES:
+            try:
+                return call_sync(self, bound, return_state, wait_for)
+            except InvalidParameters as error:
+                if return_state:
+                    return state_of(model.State.FAILED, str(error), error)
+                raise
 
     def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
         try:

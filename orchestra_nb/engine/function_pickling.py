@@ -101,7 +101,7 @@ def pickle_function(value: object, name: str, *, most_bytes: int | None = None) 
         raise ValueNotPortable(
             f"{what} cannot be sent to a worker: {type(error).__name__}: {error}. "
             "Make it inside the task, or pass what it is made of."
-        ) from error
+        ) from None
     data = file.getvalue()
     if most_bytes is None and len(data) > LARGE_BYTES:
         _warn_of_size(value, name, len(data))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from orchestra_nb.engine.returned_values import RETURNED, exception_of, value_of
 from orchestra_nb.engine.run_states import State, state_of
-from orchestra_nb.engine.user_frames import without_own_frames
+from orchestra_nb.engine.user_frames import HIDDEN_FRAMES, without_own_frames
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model import states as model
 from orchestra_nb.model.runs import TaskRun
@@ -60,7 +60,8 @@ class TaskFuture(Generic[Result]):
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until it has ended, or so many seconds."""
-        self._runner.wait([self.task_run_id], timeout)
+        with HIDDEN_FRAMES:
+            self._runner.wait([self.task_run_id], timeout)
 
     async def wait_async(self, timeout: float | None = None) -> None:
         """Wait without holding up the event loop."""
@@ -90,28 +91,30 @@ class TaskFuture(Generic[Result]):
         BaseException
             What the task raised; or TaskCrashed, TaskTimedOut, TaskWasCancelled, UpstreamFailed.
         """
-        if not self._runner.wait([self.task_run_id], timeout):
-            raise self._not_ended(timeout)
-        error = self._error_now()
-        if error is None:
-            value: Result = self._fetch()
-            return value
-        if raise_on_failure:
-            raise error.with_traceback(without_own_frames(error.__traceback__))
-        return error  # type: ignore[return-value]  # that is what was asked for
+        with HIDDEN_FRAMES:
+            if not self._runner.wait([self.task_run_id], timeout):
+                raise self._not_ended(timeout)
+            error = self._error_now()
+            if error is None:
+                value: Result = self._fetch()
+                return value
+            if raise_on_failure:
+                raise error
+            return error  # type: ignore[return-value]  # that is what was asked for
 
     async def result_async(self, timeout: float | None = None, raise_on_failure: bool = True) -> Result:
         """Return what :meth:`result` returns, without holding up the event loop."""
-        await self.wait_async(timeout)
-        if not self._runner.has_ended(self.task_run_id):
-            raise self._not_ended(timeout)
-        error = self._error_now()
-        if error is None:
-            value: Result = await asyncio.to_thread(self._fetch)
-            return value
-        if raise_on_failure:
-            raise error.with_traceback(without_own_frames(error.__traceback__))
-        return error  # type: ignore[return-value]  # that is what was asked for
+        with HIDDEN_FRAMES:
+            await self.wait_async(timeout)
+            if not self._runner.has_ended(self.task_run_id):
+                raise self._not_ended(timeout)
+            error = self._error_now()
+            if error is None:
+                value: Result = await asyncio.to_thread(self._fetch)
+                return value
+            if raise_on_failure:
+                raise error
+            return error  # type: ignore[return-value]  # that is what was asked for
 
     def __await__(self) -> Generator[Any, None, Result]:
         return self.result_async().__await__()
@@ -141,7 +144,12 @@ class TaskFuture(Generic[Result]):
         outcome = self._runner.outcome(self.task_run_id)
         if outcome is not None and outcome.state is record.state is model.State.FAILED:
             return exception_of(outcome, record.name)
-        return state_of(record.state, f"Task {record.name}: {record.message}").exception()
+        error = state_of(record.state, f"Task {record.name}: {record.message}").exception()
+        if (cause := self._runner.cause(self.task_run_id)) is not None:
+            name, outcome = cause
+            root = exception_of(outcome, name)
+            error.__cause__ = root.with_traceback(without_own_frames(root.__traceback__))
+        return error
 
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError):  # at the interpreter's end
@@ -196,14 +204,16 @@ class FutureList(list[TaskFuture[Result]]):
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until all have ended, or so many seconds in all."""
-        wait(self, timeout)
+        with HIDDEN_FRAMES:
+            wait(self, timeout)
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[Result]:
         """Return the values; raise the first exception, in the order of the arguments."""
-        done = wait(self, timeout)
-        if done.not_done:
-            raise TimeoutError(f"{len(done.not_done)} of {len(self)} tasks have not ended after {timeout} s.")
-        return [future.result(raise_on_failure=raise_on_failure) for future in self]
+        with HIDDEN_FRAMES:
+            done = wait(self, timeout)
+            if done.not_done:
+                raise TimeoutError(f"{len(done.not_done)} of {len(self)} tasks have not ended after {timeout} s.")
+            return [future.result(raise_on_failure=raise_on_failure) for future in self]
 
     def __await__(self) -> Generator[Any, None, list[Result]]:
         async def gather() -> list[Result]:
@@ -223,8 +233,9 @@ def wait(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> Do
     """Wait until all of these have ended, or so many seconds in all."""
     futures = list(futures)
     deadline = None if timeout is None else time.monotonic() + timeout
-    for runner, ids in _by_runner(futures).items():
-        runner.wait(ids, None if deadline is None else max(0.0, deadline - time.monotonic()))
+    with HIDDEN_FRAMES:
+        for runner, ids in _by_runner(futures).items():
+            runner.wait(ids, None if deadline is None else max(0.0, deadline - time.monotonic()))
     done = {future for future in futures if future.runner.has_ended(future.task_run_id)}
     return DoneAndNotDone(done, set(futures) - done)
 

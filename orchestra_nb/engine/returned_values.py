@@ -7,9 +7,11 @@ pickle (protocol 5), so they are copied once on each side.
 from __future__ import annotations
 
 import pickle
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from orchestra_nb.engine.portable_errors import PortableError, pack_error
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.outcomes import Outcome, ValueInfo
 
@@ -114,7 +116,9 @@ class LiveOutcome(Outcome, frozen=True, kw_only=True):
 
 
 def exception_of(outcome: Outcome, name: str = "") -> BaseException:
-    """Return the exception that an attempt ended with, or what stands for it; its cause tells where it was raised.
+    """Return the exception that an attempt ended with, or what stands for it, with a traceback of where it was raised.
+
+    Where the line that raised cannot be read in this process, its cause tells what the worker saw.
 
     Parameters
     ----------
@@ -123,20 +127,18 @@ def exception_of(outcome: Outcome, name: str = "") -> BaseException:
     """
     if isinstance(outcome, LiveOutcome) and isinstance(outcome.raised, BaseException):
         return outcome.raised
-    error: object = None
-    if outcome.exception is not None:
-        try:
-            error = pickle.loads(outcome.exception)
-        except Exception:  # its class, or what it holds, cannot be rebuilt here
-            error = None
-    if not isinstance(error, BaseException):
-        from orchestra_nb.engine.run_states import state_of
+    from orchestra_nb.engine.run_states import state_of
 
-        text = f"{outcome.error.type}: {outcome.error.message}" if outcome.error is not None else ""
-        error = state_of(outcome.state, f"Task {name}: {text}" if name else text).exception()
-    # where Dask's own library for it is loaded on both sides, the exception has brought its traceback along
-    has_trace = error.__traceback__ is not None or error.__cause__ is not None
-    if outcome.error is not None and outcome.error.traceback and not has_trace:
+    text = f"{outcome.error.type}: {outcome.error.message}" if outcome.error is not None else ""
+    error = state_of(outcome.state, f"Task {name}: {text}" if name else text).exception()
+    if outcome.exception is not None:
+        with suppress(Exception):  # of a task cell, which is another form
+            portable = pickle.loads(outcome.exception)
+            if isinstance(portable, PortableError):
+                error = portable.rebuild(error)
+                if portable.has_source():
+                    return error
+    if outcome.error is not None and outcome.error.traceback:
         error.__cause__ = WorkerTraceback(outcome.worker or "a worker", outcome.error.traceback)
     return error
 
@@ -145,8 +147,4 @@ def pack_exception(error: BaseException) -> bytes | None:
     """Return a pickle of an exception that is known to load again, or None."""
     import cloudpickle
 
-    try:
-        data: bytes = cloudpickle.dumps(error, protocol=5)
-        return data if isinstance(pickle.loads(data), BaseException) else None
-    except Exception:  # pickling runs code of any class
-        return None
+    return pack_error(error, lambda value: cloudpickle.dumps(value, protocol=5))

@@ -11,8 +11,14 @@ from typing import Any
 from orchestra_nb.engine.drivers import Driver
 from orchestra_nb.engine.run_context import FlowRunContext, entered, flow_run_context, task_run_context
 from orchestra_nb.engine.run_states import State
+from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.engine.user_runs import seen_run
+from orchestra_nb.errors import StopTask
 from orchestra_nb.model.runs import Run, TaskRun
+
+
+class HookFailed(Exception):
+    """A hook raised something, which is the cause of this; it harms nobody."""
 
 
 def call_hooks(
@@ -33,10 +39,18 @@ def call_hooks(
     seen = seen_run(run, state, owner, context.run_count if context is not None else 0)
 
     def call(hook: Callable[..., Any]) -> None:
-        with entered(flow_run_context, context), entered(task_run_context, None):
-            answer = hook(owner, seen, state)
-            if inspect.iscoroutine(answer):
-                _finish(answer)
+        try:
+            with entered(flow_run_context, context), entered(task_run_context, None):
+                answer = hook(owner, seen, state)
+                if inspect.iscoroutine(answer):
+                    _finish(answer)
+        except StopTask:  # what runs the hook is stopped, not the hook
+            raise
+        except BaseException as error:
+            error.__traceback__ = without_own_frames(error.__traceback__)
+            what = "task" if isinstance(run, TaskRun) else "flow"
+            name = getattr(hook, "__qualname__", None) or repr(hook)
+            raise HookFailed(f"Hook {name} of {what} run {run.name!r} failed") from error
 
     for hook in hooks:
         driver.call_hook(lambda hook=hook: call(hook))  # type: ignore[misc]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestra_nb.engine.printed_lines import real_stream
 from orchestra_nb.engine.run_context import (
     FlowRunContext,
     MissingContext,
@@ -33,7 +35,10 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 class _RunHandler(logging.Handler):
-    """Sends records to the log of their run, and to the console where the driver has one."""
+    """Sends records to the log of their run, and to the console where the driver has one.
+
+    Handlers of the loggers above get them, too (a file's, pytest's ``caplog``), but for those that write on a console.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         context = getattr(record, _RECORD_KEY, None)
@@ -47,6 +52,25 @@ class _RunHandler(logging.Handler):
                 context.driver.say(f"Flow run {context.run.name!r} - {message}", record.levelno)
         except Exception:
             self.handleError(record)
+        _hand_up(record)
+
+
+def _hand_up(record: logging.LogRecord) -> None:
+    own = logging.getLogger(record.name)
+    logger = own.parent
+    while logger is not None:
+        for handler in logger.handlers:
+            # new versions of pytest put theirs on loggers that do not propagate, too
+            if record.levelno >= handler.level and not _is_console(handler) and handler not in own.handlers:
+                handler.handle(record)
+        logger = logger.parent if logger.propagate else None
+
+
+def _is_console(handler: logging.Handler) -> bool:
+    return isinstance(handler, logging.StreamHandler) and handler.stream in (
+        *(real_stream(name) for name in ("stdout", "stderr")),
+        *(sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__),
+    )
 
 
 def _line(record: logging.LogRecord, message: str, run_id: str, task_run_id: str | None) -> LogLine:
@@ -63,12 +87,16 @@ def _line(record: logging.LogRecord, message: str, run_id: str, task_run_id: str
 def get_run_logger(context: FlowRunContext | TaskRunContext | None = None, **extra: Any) -> RunLogger:
     """Return the logger of the task run, or else of the flow run, that this code belongs to.
 
+    Inside of :func:`disable_run_logger`, where no run is, one that says nothing.
+
     Raises
     ------
     MissingContext
         No flow and no task runs here.
     """
     found = context or task_run_context.get() or flow_run_context.get()
+    if found is None and all(logging.getLogger(name).disabled for name in (FLOW_RUNS, TASK_RUNS)):
+        return RunLogger(logging.getLogger(TASK_RUNS), extra)
     if found is None:
         raise MissingContext(
             "There is no run whose log this could be: call get_run_logger() inside a function under @flow or @task."

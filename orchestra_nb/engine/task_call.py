@@ -23,6 +23,7 @@ from orchestra_nb.engine.function_call import (
     unquoted,
 )
 from orchestra_nb.engine.futures import TaskFuture, wait_for_all, waited_for
+from orchestra_nb.engine.life_lines import tell_direct_task
 from orchestra_nb.engine.printed_lines import printing_to, printing_unlogged
 from orchestra_nb.engine.returned_values import LiveReturn, info_of
 from orchestra_nb.engine.run_context import TaskRunContext
@@ -33,6 +34,7 @@ from orchestra_nb.engine.run_states import model_state_of, state_of
 from orchestra_nb.engine.services import asking_as
 from orchestra_nb.engine.stop_switch import StopSwitch
 from orchestra_nb.engine.task_codes import CALLED, record_task_code
+from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.errors import TaskTimedOut, UpstreamFailed
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, TaskRunCreated, TaskRunStateChanged, apply_to_task
@@ -149,6 +151,7 @@ class TaskCall:
         self.scope.driver.sink.emit(change)
         self.record = apply_to_task(self.record, change)
         self.ended.state, self.ended.message = self.record.state, self.record.message
+        tell_direct_task(self.scope.driver, self.record)
         if change.state is State.RUNNING:
             self._call_hooks(self.owner.on_running_hooks, state_of(State.RUNNING))
 
@@ -365,7 +368,11 @@ def _value_of(state: RunState[Any], name: str, is_failure_allowed: bool) -> Any:
         return state.result()
     if is_failure_allowed:
         return state.exception()
-    raise UpstreamFailed(f"{name} did not complete: {state}") from state.exception()
+    error = state.exception()
+    if isinstance(error, UpstreamFailed):  # one further up is to blame
+        raise UpstreamFailed(f"{name} did not run: {state.message}") from error.__cause__ or error
+    error = error.with_traceback(without_own_frames(error.__traceback__))
+    raise UpstreamFailed(f"{name} did not complete: {state}") from error
 
 
 def _futures_in(arguments: Any, annotations: type[BaseAnnotation[Any]]) -> list[TaskFuture[Any]]:

@@ -137,7 +137,7 @@ def pack_arguments(details: CallDetails, args: tuple[Any, ...], kwargs: Mapping[
         raise ValueNotPortable(
             f"`{path}` (type {kind}) of task {details.name!r} cannot be sent to a worker: {error}. "
             "Pass what it is made of, and make it inside the task."
-        ) from error
+        ) from None
     return data
 
 

@@ -46,7 +46,7 @@ from orchestra_nb.engine.task_settings import (
 )
 from orchestra_nb.engine.task_submission import CallFamily, is_plain, make_submission
 from orchestra_nb.engine.task_transactions import join_submitted
-from orchestra_nb.engine.user_frames import without_own_frames
+from orchestra_nb.engine.user_frames import HIDDEN_FRAMES
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.flow_runner import Submission
@@ -226,7 +226,8 @@ class Task(Generic[Parameters, Result]):
         wait_for
             Futures that must have ended before.
         """
-        self._check(args, kwargs)
+        with HIDDEN_FRAMES:
+            self._check(args, kwargs)
         if (recording := current_recording()) is not None:
             return recording.call(self, args, kwargs, wait_for, return_state)
         if self.isasync and self.isgenerator and not return_state:
@@ -235,11 +236,8 @@ class Task(Generic[Parameters, Result]):
             return call_async(self, args, kwargs, return_state, wait_for)
         if self.isgenerator and not return_state:
             return call_generator(self, args, kwargs, wait_for)
-        try:
+        with HIDDEN_FRAMES:
             return call_sync(self, args, kwargs, return_state, wait_for)
-        except BaseException as error:
-            # so that a traceback goes from the caller's line to the function's, with this one between
-            raise error.with_traceback(without_own_frames(error.__traceback__))  # noqa: B904  it is the same one
 
     def submit(
         self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any
@@ -253,10 +251,11 @@ class Task(Generic[Parameters, Result]):
         ValueNotPortable
             One of them cannot be sent to a worker; nothing was submitted.
         """
-        self._check(args, kwargs)
+        with HIDDEN_FRAMES:
+            self._check(args, kwargs)
         if (recording := current_recording()) is not None:
             return recording.submit(self, args, kwargs, wait_for, return_state)
-        with enter_scope(self.name) as scope:
+        with HIDDEN_FRAMES, enter_scope(self.name) as scope:
             record_task_code(scope, self, SUBMITTED, args, kwargs)
             submission, lineage = self._submission(scope, self.family(scope), args, kwargs, wait_for)
             future: TaskFuture[Result] = self._submit(scope, submission, lineage)
@@ -294,8 +293,9 @@ class Task(Generic[Parameters, Result]):
         """
         if (recording := current_recording()) is not None:
             return recording.map(self, args, kwargs, wait_for, return_state)
-        columns, length = _columns(self, args, kwargs)
-        with enter_scope(self.name) as scope:
+        with HIDDEN_FRAMES:
+            columns, length = _columns(self, args, kwargs)
+        with HIDDEN_FRAMES, enter_scope(self.name) as scope:
             record_task_code(scope, self, MAPPED, args, kwargs)
             family = self.family(scope)
             calls = (

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from types import FrameType, TracebackType
 
 _OWN_FOLDER = str(Path(__file__).resolve().parents[1])
+_LIBRARY = Path(threading.__file__).parent
+#: What the engine waits with, and runs coroutines with.
+_MACHINERY = tuple(
+    str(_LIBRARY / name) for name in ("asyncio", "concurrent", "contextlib.py", "queue.py", "threading.py")
+)
 
 
 def user_line() -> str:
@@ -21,13 +27,43 @@ def user_line() -> str:
 
 
 def without_own_frames(trace: TracebackType | None) -> TracebackType | None:
-    """Return a traceback without the frames of this package; None when there are no others."""
+    """Return a traceback without the frames of this package and what it runs code with; None when there are no others.
+
+    Frames of Python's threads and event loops are left out where this package called them.
+    """
     kept: list[TracebackType] = []
+    is_ours = False
     while trace is not None:
-        if not trace.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
+        file_name = trace.tb_frame.f_code.co_filename
+        is_ours = file_name.startswith(_OWN_FOLDER) or (is_ours and file_name.startswith(_MACHINERY))
+        if not is_ours:
             kept.append(trace)
         trace = trace.tb_next
     rebuilt: TracebackType | None = None
     for entry in reversed(kept):
         rebuilt = TracebackType(rebuilt, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     return rebuilt
+
+
+class HiddenFrames:
+    """Lets an exception that passes go from its caller's line to the user's code below, with none of our frames.
+
+    Entered in the outermost function of this package: the frame that an exception passes last adds no entry after this
+    was left. What looks like a defect of ours, with no code of the user below, is left whole.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        kept = without_own_frames(error.__traceback__)
+        if kept is not None or not isinstance(error, AssertionError | AttributeError | KeyError | NameError):
+            error.__traceback__ = kept
+
+
+#: There is nothing in one, so one is enough.
+HIDDEN_FRAMES = HiddenFrames()

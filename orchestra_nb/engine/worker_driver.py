@@ -15,6 +15,8 @@ import msgspec
 
 from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.life_lines import ENGINE, line_of_task
+from orchestra_nb.engine.run_hooks import HookFailed
 from orchestra_nb.engine.services import ANSWER_SECONDS
 from orchestra_nb.engine.task_runners import TaskRunner, ThreadPoolTaskRunner
 from orchestra_nb.errors import StopTask
@@ -68,7 +70,9 @@ class WorkerDriver:
         except StopTask:  # the attempt is stopped, not the hook
             raise
         except BaseException as error:
-            self.say(f"A hook failed: {type(error).__name__}: {error}", logging.ERROR)
+            cause = error.__cause__ or error
+            words = str(error) if isinstance(error, HookFailed) else "A hook failed"
+            self.say(f"{words}: {type(cause).__name__}: {cause}", logging.ERROR)
 
     def finish_hooks(self) -> None:
         """Do nothing: hooks are called at once."""
@@ -118,7 +122,8 @@ class _Listener:
         self._context = context
 
     def task_changed(self, task_run: TaskRun) -> None:
-        """Do nothing: events tell it."""
+        """Log that an attempt is repeated; events tell the rest."""
+        self._log(task_run)
 
     def task_showed(self, task_run_id: str, outputs: Sequence[Mapping[str, object]]) -> None:
         """Pass it on."""
@@ -131,10 +136,18 @@ class _Listener:
             self._context.log(msgspec.structs.replace(line, run_id=task_run.run_id, task_run_id=task_run.task_run_id))
 
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
-        """Do nothing: events tell it."""
+        """Log how it failed; events tell the rest."""
+        self._log(task_run)
 
     def cluster_changed(self, change: ClusterChanged) -> None:
         """Do nothing: threads are always there."""
 
     def flush(self, timeout_seconds: float) -> None:
         """Do nothing."""
+
+    def _log(self, task_run: TaskRun) -> None:
+        if (line := line_of_task(task_run)) is not None:
+            now = datetime.now(UTC)
+            self.task_logged(
+                task_run, [LogLine(run_id="", at=now, message=line.whole, level=line.level, logger=ENGINE)]
+            )

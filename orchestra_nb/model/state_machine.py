@@ -35,6 +35,8 @@ from orchestra_nb.model.states import State, may_follow
 
 #: A start that never reaches user code is repeated this often before the task is given up.
 MAX_UNBEGUN_STARTS = 5
+#: As much of a message is repeated by each task that could not run because of it.
+_WHY_CHARACTERS = 300
 
 
 @dataclass(slots=True)
@@ -55,6 +57,8 @@ class _Task:
     waits_for: set[str] = field(default_factory=set)
     cancel_reason: str = ""
     cancel_actor: str = "driver"
+    #: says how it ended, if not well, and why: its own end, or that of the first one upstream
+    end_words: str = ""
 
 
 class StateMachine:
@@ -288,8 +292,7 @@ class StateMachine:
         if task.cancel_reason:
             self._end(task, State.CANCELLED, task.cancel_reason, now, commands)
             return
-        word = upstream.state.value.lower().replace("_", " ")
-        self._end(task, State.UPSTREAM_FAILED, f"{upstream.plan.name} {_ENDED[word]}", now, commands)
+        self._end(task, State.UPSTREAM_FAILED, upstream.end_words, now, commands)
 
     def _end(
         self,
@@ -303,6 +306,8 @@ class StateMachine:
     ) -> None:
         self._drop_key(task)
         self._enter(task, state, message, at, commands, error, is_cached)
+        if state is not State.COMPLETED:
+            task.end_words = message if state is State.UPSTREAM_FAILED else _end_words(task.plan.name, state, message)
         task.waits_for.clear()
         self._ended.append((task, at))
 
@@ -340,14 +345,19 @@ class StateMachine:
 
 #: state to the words that follow the task's name
 _ENDED = {
-    "failed": "failed",
-    "timed out": "timed out",
-    "crashed": "crashed",
-    "cancelled": "was cancelled",
-    "skipped": "was skipped",
-    "upstream failed": "did not run",
-    "missed": "was missed",
+    State.FAILED: "failed",
+    State.TIMED_OUT: "timed out",
+    State.CRASHED: "crashed",
+    State.CANCELLED: "was cancelled",
+    State.SKIPPED: "was skipped",
+    State.MISSED: "was missed",
 }
+
+
+def _end_words(name: str, state: State, message: str) -> str:
+    """Say how a task ended, for those that cannot run without it: ``"load failed: OSError: no such file"``."""
+    why = message.partition("\n")[0][:_WHY_CHARACTERS]
+    return f"{name} {_ENDED[state]}: {why}" if why else f"{name} {_ENDED[state]}"
 
 
 def _loss_words(task: _Task, lost: AttemptVanished) -> str:

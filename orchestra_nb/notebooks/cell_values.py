@@ -20,6 +20,7 @@ from orchestra_nb.errors import ValueNotPortable
 from orchestra_nb.model.outcomes import ValueInfo
 from orchestra_nb.notebooks.aliases import Aliases, Pickled
 from orchestra_nb.notebooks.portability import explain_not_portable
+from orchestra_nb.notebooks.portable_exceptions import pickle_exception
 from orchestra_nb.notebooks.value_pickler import ValuePickler
 from orchestra_nb.notebooks.value_unpickler import load_value, receiving
 
@@ -177,13 +178,17 @@ def fingerprint(value: object, namespace: dict[str, Any]) -> bytes | None:
 
 def pack_exception(error: BaseException, namespace: dict[str, Any]) -> bytes | None:
     """Return a pickle of an exception that is known to load again, or None."""
-    try:
+
+    def dump(value: object) -> bytes:
         file = io.BytesIO()
-        ValuePickler(file, namespace).dump(error)
-        packed = file.getvalue()
-        return packed if isinstance(unpack_exception(packed, dict(namespace)), BaseException) else None
-    except Exception:  # pickling runs code of any class
-        return None
+        ValuePickler(file, namespace).dump(value)
+        return file.getvalue()
+
+    def load(packed: bytes) -> object:
+        with receiving(dict(namespace)):
+            return load_value(packed)
+
+    return pickle_exception(error, dump, load)
 
 
 def unpack_exception(packed: bytes, namespace: dict[str, Any]) -> BaseException | None:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.engine.flow_runner import FlowRunner, Submission
+from orchestra_nb.engine.life_lines import TaskLines
 from orchestra_nb.engine.printed_lines import real_stream
+from orchestra_nb.engine.run_hooks import HookFailed
 from orchestra_nb.engine.task_runners import TaskRunner, task_runner_of_settings
 from orchestra_nb.model.dead_letters import DeadLetter
 from orchestra_nb.model.events import DeadLetterAdded, EventSink, RunCodeRecorded
@@ -19,6 +21,7 @@ from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import LogLine, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.run_sink import RunSink
+from orchestra_nb.settings import load_settings
 
 if TYPE_CHECKING:
     from orchestra_nb.operations.run_services import RunServices
@@ -64,6 +67,7 @@ class FlowLoops:
         self._cancels: dict[str, Callable[[str], None]] = {}
         self._hooks = HookQueue()
         self._kept_codes = 0
+        self._least_level = logging.getLevelNamesMapping()[load_settings().logging_level]
 
     def flow_runner(self, task_runner: TaskRunner) -> FlowRunner:
         """Return the loop for this place."""
@@ -72,7 +76,7 @@ class FlowLoops:
             runner = self._runners.get(place)
             if runner is None:
                 runner = FlowRunner(
-                    task_runner.make_executor, self.sink, ConsoleListener(self._run_sink), self._services
+                    task_runner.make_executor, self.sink, ConsoleListener(self._run_sink, self.say), self._services
                 )
                 runner.on_failure = self._keep_code
                 self._runners[place] = runner
@@ -105,8 +109,9 @@ class FlowLoops:
         self._cancels.pop(run_id, None)
 
     def say(self, line: str, level: int) -> None:
-        """Write a line to standard error, as a log line looks."""
-        say(line, level)
+        """Write a line to standard error, as a log line looks, unless the settings ask for graver ones only."""
+        if level >= self._least_level:
+            say(line, level)
 
     def call_hook(self, hook: Callable[[], object]) -> None:
         """Call a hook soon, in order."""
@@ -166,18 +171,29 @@ class HookQueue:
         while (hook := self._queue.get()) is not None:
             try:
                 hook()
+            except HookFailed as failed:
+                _log.error("%s", failed, exc_info=failed.__cause__)
             except BaseException:  # also one that calls sys.exit: the others wait for their turn
                 _log.exception("A hook failed")
 
 
 class ConsoleListener:
-    """Shows what tasks print and log elsewhere, on the streams of this process, and keeps dead letters of tasks."""
+    """Shows what tasks print and log elsewhere, and how they fail, on the streams of this process; keeps dead letters.
 
-    def __init__(self, sink: RunSink) -> None:
+    Parameters
+    ----------
+    say
+        Writes a line as a log line looks.
+    """
+
+    def __init__(self, sink: RunSink, say: Callable[[str, int], None]) -> None:
         self._sink = sink
+        self._say = say
+        self._lines = TaskLines(sink.emit, say, sink.where_to_look)
 
     def task_changed(self, task_run: TaskRun) -> None:
-        """Do nothing: the run's page tells it."""
+        """Say that an attempt is repeated; all else the run's page tells."""
+        self._lines.tell(task_run)
 
     def task_showed(self, task_run_id: str, outputs: Sequence[Mapping[str, object]]) -> None:
         """Print what a task printed."""
@@ -189,10 +205,11 @@ class ConsoleListener:
     def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
         """Show log lines with the task's name."""
         for line in lines:
-            say(f"Task run {task_run.name!r} - {line.message}", line.level)
+            self._say(f"Task run {task_run.name!r} - {line.message}", line.level)
 
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
-        """Keep a dead letter of a task that used up its attempts; whoever waits is told."""
+        """Say how it failed, and keep a dead letter of a task that used up its attempts; whoever waits is told."""
+        self._lines.tell(task_run)
         if task_run.state in _DEAD_STATES:
             letter = DeadLetter(
                 run_id=task_run.run_id,

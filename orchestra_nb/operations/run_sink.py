@@ -19,6 +19,7 @@ from orchestra_nb.model.events import (
     TaskRunCreated,
     TaskRunStateChanged,
 )
+from orchestra_nb.model.runs import Run, RunKind
 
 #: How many runs' flows are remembered.
 _MOST_RUNS = 10_000
@@ -31,6 +32,8 @@ class RunSink:
         self._sink = sink
         self._epochs: dict[str, int] = {}
         self._flow_names: OrderedDict[str, str] = OrderedDict()
+        #: runs of tasks outside of flows, by id to name
+        self._task_runs: OrderedDict[str, str] = OrderedDict()
 
     def continue_run(self, run_id: str, epoch: int, flow_name: str) -> None:
         """Count what is told of a run from now on to this epoch."""
@@ -41,12 +44,15 @@ class RunSink:
         """Return the flow of a run; empty for one that is not known (any more)."""
         return self._flow_names.get(run_id, "")
 
+    def where_to_look(self, run_id: str) -> str:
+        """Say where all about a run is found whose name nobody was told: that of a task outside of flows."""
+        name = self._task_runs.get(run_id)
+        return f"\nFor more: orchestra runs show {name}" if name else ""
+
     def emit(self, event: Event) -> None:
         """Take one event."""
         if isinstance(event, RunCreated):
-            self._flow_names[event.run.run_id] = event.run.flow_name
-            if len(self._flow_names) > _MOST_RUNS:
-                self._flow_names.popitem(last=False)
+            self._note(event.run)
         self._sink.emit(self._stamped(event) if self._epochs else event)
 
     def flush(self, timeout_seconds: float) -> bool:
@@ -56,6 +62,14 @@ class RunSink:
     def close(self) -> None:
         """Flush and let go."""
         self._sink.close()
+
+    def _note(self, run: Run) -> None:
+        self._flow_names[run.run_id] = run.flow_name
+        if run.kind is RunKind.TASK:
+            self._task_runs[run.run_id] = run.name
+        for known in (self._flow_names, self._task_runs):
+            if len(known) > _MOST_RUNS:
+                known.popitem(last=False)
 
     def _stamped(self, event: Event) -> Event:
         match event:

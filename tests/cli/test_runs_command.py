@@ -144,6 +144,25 @@ def test_the_list_for_scripts_has_everything(failed_run: Run) -> None:
     assert datetime.fromisoformat(run["created_at"]) == RUN.created_at
 
 
+def test_a_failed_run_shows_the_traceback_of_its_first_task_and_where_the_others_are(store: RunStore) -> None:
+    trace = 'Traceback (most recent call last):\n  File "load.py", line 3, in fetch\nValueError: no'
+    error = ErrorInfo(type="ValueError", message="no", line=3, traceback=trace)
+    store.apply([RunCreated(run=RUN), RunStateChanged(run_id=RUN.run_id, state=State.RUNNING, at=NOW)])
+    for record in (LOAD, PLOT):
+        ids = {"run_id": RUN.run_id, "task_run_id": record.task_run_id}
+        end = TaskRunStateChanged(**ids, state=State.FAILED, at=NOW, error=error)
+        store.apply([TaskRunCreated(task_run=record), end])
+
+    whole = orchestra("runs", "show", "calm-fox").stdout
+    one = orchestra("runs", "show", "calm-fox", "--task", "plot").stdout
+
+    assert f"\nTask load failed:\n{trace}\n" in whole
+    assert "The traceback of another task: orchestra runs show calm-fox --task plot\n" in whole
+    assert f"\nTask plot failed:\n{trace}\n" in one
+    assert "\nload " not in one
+    assert orchestra("runs", "show", "calm-fox", "--task", "third").exit_code == 3
+
+
 def test_the_list_is_filtered_and_limited_and_says_when_there_is_more(store: RunStore) -> None:
     numbered = [_numbered(number) for number in range(2, 9)]
     store.apply([RunCreated(run=run) for run in numbered])

@@ -10,7 +10,8 @@ import pytest
 
 import orchestra_nb.flows  # noqa: F401  says what drives flows
 from orchestra_nb.engine.drivers import set_driver
-from orchestra_nb.model.runs import Run, TaskRun
+from orchestra_nb.engine.life_lines import ENGINE
+from orchestra_nb.model.runs import LogLine, Run, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.script_driver import ScriptDriver
 from orchestra_nb.store.run_store import RunStore
@@ -49,8 +50,15 @@ class FlowWorld:
         return [(task.name, task.state) for task in self.tasks(flow_name)]
 
     def lines(self, flow_name: str) -> list[str]:
-        """Return the log of the newest run of a flow."""
-        return [line.message for _, line in self.store.log_lines(self.run(flow_name).run_id)]
+        """Return what code of the newest run of a flow logged."""
+        return [line.message for line in self._log(flow_name) if line.logger != ENGINE]
+
+    def life_lines(self, flow_name: str) -> list[tuple[int, str]]:
+        """Return (level, text) of what the engine says in the log of the newest run of a flow."""
+        return [(line.level, line.message) for line in self._log(flow_name) if line.logger == ENGINE]
+
+    def _log(self, flow_name: str) -> list[LogLine]:
+        return [line for _, line in self.store.log_lines(self.run(flow_name).run_id)]
 
 
 def open_world(folder: Path, task_runner: str, patch: pytest.MonkeyPatch) -> Iterator[FlowWorld]:

@@ -109,7 +109,9 @@ def test_an_unguarded_script_runs_its_flow_once(scripts: Scripts, task_runner: s
     assert (code, out) == (0, "('hello you', ['HELLO 0', 'HELLO 1'])\n")
     assert [line.partition(" | INFO    | ")[2].partition("'")[0] for line in err.splitlines()] == [
         "Flow run ",
+        "Flow run ",
         "Task run ",
+        "Flow run ",
     ]
     ((run, tasks),) = scripts.runs()
     assert (run.flow_name, run.state, run.parameters) == ("greet", State.COMPLETED, {"count": 2})
@@ -165,12 +167,14 @@ def test_a_failing_flow_ends_its_script_with_a_short_traceback(scripts: Scripts)
     )
 
     assert (code, out) == (1, "")
-    lines = [line.strip() for line in err.splitlines() if line.strip(" ^~")]
+    said, _, raised = err.rpartition("Finished in state Failed")  # the log on the console, and what Python says
+    assert "Failed: ZeroDivisionError: division by zero\nTraceback" in said
+    lines = [line.strip() for line in raised.splitlines()[1:] if line.strip(" ^~")]
     assert lines[0] == "Traceback (most recent call last):"
     assert lines[-1] == "ZeroDivisionError: division by zero"
     users = [line.rpartition(", in ")[2] for line in lines if line.startswith("File") and "script.py" in line]
     ours = [line for line in lines if line.startswith("File") and "orchestra_nb" in line]
-    assert (users, len(ours)) == (["<module>", "ratio", "divide"], 1)
+    assert (users, len(ours)) == (["<module>", "ratio", "divide"], 0)
     ((run, tasks),) = scripts.runs()
     assert (run.state, run.message) == (State.FAILED, "ZeroDivisionError: division by zero")
     assert tasks == [("divide-0", State.FAILED)]

@@ -237,7 +237,7 @@ def test_tasks_are_waited_for_when_the_body_raises(world: FlowWorld, tmp_path: P
     )
 
 
-def test_a_traceback_has_the_users_lines_and_one_of_ours_between() -> None:
+def test_a_traceback_has_the_users_lines_only() -> None:
     @task
     def inner() -> None:
         raise KeyError("x")
@@ -250,7 +250,27 @@ def test_a_traceback_has_the_users_lines_and_one_of_ours_between() -> None:
         outer()
 
     names = [entry.name for entry in raised.traceback]
-    assert names == ["test_a_traceback_has_the_users_lines_and_one_of_ours_between", "__call__", "outer", "inner"]
+    assert names == ["test_a_traceback_has_the_users_lines_only", "outer", "inner"]
+
+
+def test_a_traceback_of_coroutines_has_the_users_lines_only() -> None:
+    @task
+    async def inner() -> None:
+        raise KeyError("x")
+
+    @flow
+    async def outer() -> None:
+        await inner()
+
+    async def call() -> None:
+        await outer()
+
+    with pytest.raises(KeyError) as raised:
+        asyncio.run(call())
+
+    ours = [entry.name for entry in raised.traceback if "orchestra_nb" in str(entry.path)]
+    assert ours == []
+    assert [entry.name for entry in raised.traceback][-3:] == ["call", "outer", "inner"]
 
 
 # --- retries and timeouts

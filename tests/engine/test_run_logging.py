@@ -9,6 +9,7 @@ import pytest
 
 from orchestra_nb import flow, get_run_logger, task
 from orchestra_nb.context import MissingContext
+from orchestra_nb.engine.life_lines import ENGINE
 from orchestra_nb.logging import disable_run_logger, get_logger
 from tests.engine.conftest import FlowWorld
 
@@ -29,7 +30,7 @@ def test_a_line_belongs_to_the_run_that_logged_it(world: FlowWorld, is_submitted
     logged()
 
     (record,) = world.tasks("logged")
-    lines = [line for _, line in world.store.log_lines(world.run("logged").run_id)]
+    lines = [line for _, line in world.store.log_lines(world.run("logged").run_id) if line.logger != ENGINE]
     assert [(line.message, line.level, line.task_run_id, line.logger) for line in lines] == [
         ("in the flow", logging.INFO, None, "orchestra.flow_runs"),
         ("in the task", logging.WARNING, record.task_run_id, "orchestra.task_runs"),
@@ -196,6 +197,51 @@ def test_a_disabled_run_logger_says_nothing(world: FlowWorld) -> None:
     logged()
 
     assert world.lines("logged") == ["said"]
+
+
+def test_the_bare_function_of_a_task_may_log_where_run_loggers_are_disabled(world: FlowWorld) -> None:
+    @task
+    def work() -> str:
+        get_run_logger().info("unsaid")
+        return "done"
+
+    with disable_run_logger():
+        assert work.fn() == "done"
+    with pytest.raises(MissingContext):
+        work.fn()
+
+
+@pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
+def test_pytest_captures_what_is_logged(caplog: pytest.LogCaptureFixture, is_submitted: bool) -> None:
+    @task
+    def work() -> None:
+        get_run_logger().info("from the task")
+
+    @flow
+    def logged() -> None:
+        get_run_logger().info("from the flow")
+        work.submit().wait() if is_submitted else work()
+
+    caplog.set_level("INFO")
+    logged()
+
+    messages = [record.message for record in caplog.records if record.name.startswith("orchestra.")]
+    assert messages == ["from the flow", "from the task"]
+
+
+def test_a_console_of_the_users_does_not_show_a_line_twice(capfd: pytest.CaptureFixture[str]) -> None:
+    @flow
+    def logged() -> None:
+        get_run_logger().info("hello")
+
+    handler = logging.StreamHandler(sys.stderr)
+    logging.getLogger().addHandler(handler)
+    try:
+        logged()
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+    assert capfd.readouterr().err.count("hello") == 1
 
 
 def test_plain_loggers_stand_below_orchestra() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -124,7 +125,7 @@ def test_what_needs_a_failed_task_does_not_run(world: FlowWorld) -> None:
         second = add.submit(first)
         third = add.submit(1, wait_for=[second])
         third.wait()
-        with pytest.raises(UpstreamFailed, match="Task add-1: add-0 did not run"):
+        with pytest.raises(UpstreamFailed, match="Task add-1: fail-0 failed: Broken: no"):
             third.result()
         return second.state
 
@@ -136,6 +137,25 @@ def test_what_needs_a_failed_task_does_not_run(world: FlowWorld) -> None:
         ("add-0", model.State.UPSTREAM_FAILED),
         ("add-1", model.State.UPSTREAM_FAILED),
     ]
+
+
+@pytest.mark.parametrize("is_submitted", [True, False])
+def test_whoever_asks_for_what_could_not_run_is_told_why(is_submitted: bool) -> None:
+    @task
+    def load(rows: list[int]) -> int:
+        return len(rows)
+
+    @flow
+    def pipeline() -> int:
+        rows = add.map(add.map([fail.submit(), 1]))  # nobody holds the first tasks
+        return load.submit(rows).result() if is_submitted else load(rows)
+
+    with pytest.raises(UpstreamFailed, match="fail-0 failed: Broken: no") as raised:
+        pipeline()
+
+    cause = raised.value.__cause__
+    assert (type(cause), str(cause)) == (Broken, "no")
+    assert [frame.name for frame in traceback.extract_tb(cause.__traceback__)] == ["fail"]  # type: ignore[union-attr]
 
 
 def test_allow_failure_lets_a_task_run_and_gives_it_the_exception() -> None:
@@ -470,7 +490,8 @@ def test_a_hook_that_fails_does_not_harm_its_task_or_later_hooks(
 
     assert hooked() == 1
     assert called == ["later"]
-    assert "A hook failed" in caplog.text
+    assert "of task run 'add-0' failed" in caplog.text
+    assert "run_hooks.py" not in caplog.text.partition("Traceback")[2]
 
 
 @pytest.mark.parametrize("error", [ValueError("in the hook"), SystemExit(1)], ids=["error", "exit"])

@@ -44,6 +44,11 @@ class Cell:
         return f"{self.reply['ename']}: {self.reply['evalue']}"
 
     @property
+    def traceback(self) -> str:
+        """What a front end shows of the error, without colours."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(self.reply.get("traceback", ())))
+
+    @property
     def output(self) -> str:
         """What the cell itself printed."""
         return self.streams.get("stdout", "")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from integration.notebook_kernel import NotebookKernel
 
+from orchestra_nb.engine.life_lines import ENGINE
 from orchestra_nb.model.runs import RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.opening import close_store, open_store
@@ -63,6 +64,23 @@ def test_an_error_in_a_flow_is_the_cells_error(kernel: NotebookKernel) -> None:
     assert cell.error.startswith("TypeError: can only concatenate str")
 
 
+def test_the_traceback_of_a_submitted_task_marks_its_line(kernel: NotebookKernel) -> None:
+    kernel.run("@task\ndef bad(x):\n    z = 1\n    return z / x")
+    cell = kernel.run("bad.submit(0).result()")
+
+    assert cell.error == "ZeroDivisionError: division by zero"
+    assert "----> 4     return z / x" in cell.traceback
+
+
+def test_what_cannot_be_sent_is_refused_in_a_few_lines(kernel: NotebookKernel) -> None:
+    cell = kernel.run("inc.submit(open('/dev/null'))")
+
+    assert cell.error is not None
+    assert cell.error.startswith("ValueNotPortable: `")
+    assert "orchestra_nb" not in cell.traceback
+    assert len(cell.traceback.splitlines()) < 10
+
+
 def test_what_a_task_prints_and_logs_is_seen_and_kept(kernel: NotebookKernel, store: RunStore) -> None:
     kernel.run(
         "@task\ndef talk():\n    print('printed')\n    get_run_logger().warning('logged')\n\n"
@@ -94,10 +112,26 @@ def test_an_interrupt_cancels_the_flow_and_its_tasks_and_leaves_the_kernel_usabl
 
     assert cell.error is not None
     assert cell.error.startswith("KeyboardInterrupt")
+    assert "orchestra_nb" not in cell.traceback
+    assert "threading.py" not in cell.traceback
     run = store.list_runs(kind=RunKind.FLOW, flow_name="waiting")[0]
     assert run.state is State.CANCELLED
     assert [task.state for task in store.task_runs(run.run_id)] == [State.CANCELLED]
     assert kernel.value("inc(1)") == "2"
+
+
+def test_an_interrupt_while_a_cell_waits_for_tasks_shows_the_cells_line_only(kernel: NotebookKernel) -> None:
+    kernel.run("@task\ndef forever(x):\n    print('at it')\n    while True:\n        time.sleep(0.05)")
+    cell = kernel.start("futures = forever.map([1])\nfutures.result()")
+    kernel.wait_until(lambda: "at it" in cell.output)
+
+    kernel.manager.interrupt_kernel()
+    kernel.wait_until(lambda: cell.has_ended)
+
+    assert cell.error == "KeyboardInterrupt: "
+    assert "----> 2 futures.result()" in cell.traceback
+    assert "threading.py" not in cell.traceback
+    kernel.run("futures[0].cancel()")
 
 
 def test_a_task_cell_and_a_flow_share_a_notebook(kernel: NotebookKernel) -> None:
@@ -113,4 +147,5 @@ def test_what_a_flow_prints_becomes_lines_of_its_log_where_it_says_so(kernel: No
     assert cell.error is None
     kernel.wait_until(lambda: "said aloud" in cell.streams.get("stderr", ""))
     run = store.list_runs(kind=RunKind.FLOW, flow_name="chatty")[0]
-    assert [line.message for _, line in store.log_lines(run.run_id)] == ["said aloud"]
+    lines = [line.message for _, line in store.log_lines(run.run_id) if line.logger != ENGINE]
+    assert lines == ["said aloud"]

@@ -714,9 +714,20 @@ def test_an_exception_of_the_notebook_comes_back_as_itself() -> None:
     assert (type(error).__name__, str(error), error.__notes__) == ("Broken", "so", ["and so"])  # type: ignore[union-attr]
 
 
-def test_an_exception_that_would_not_load_again_is_left_out() -> None:
+def test_an_exception_of_the_notebook_with_parameters_of_its_own_comes_back_too() -> None:
+    source = "class Broken(Exception):\n    def __init__(self, a, b): super().__init__(a); self.b = b\n"
+    worker = notebook(source + "error = Broken(1, 2)")
+    packed = pack_exception(worker["error"], worker)
+    assert packed is not None
+
+    error = unpack_exception(packed, notebook())
+
+    assert (type(error).__name__, str(error), error.b) == ("Broken", "1", 2)  # type: ignore[union-attr]
+
+
+def test_an_exception_that_cannot_be_sent_is_left_out() -> None:
     worker = notebook(
-        "class Broken(Exception):\n    def __init__(self, a, b): super().__init__(a)\nerror = Broken(1, 2)"
+        "import threading\nlock = threading.Lock()\nclass Broken(Exception):\n    held = lock\nerror = Broken()"
     )
 
     assert pack_exception(worker["error"], worker) is None
