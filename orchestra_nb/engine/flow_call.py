@@ -311,6 +311,7 @@ def _begun(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) 
         raise invalid
     plan = TaskPlan(task_run_id=run.run_id, run_id=run.run_id, name=owner.name, retry=owner.retry)
     call = _FlowCall(owner, bound, driver, context, DirectCall(plan, lambda change: call.announce(change)))
+    context.cancel = call.cancel
     driver.watch_run(run.run_id, call.cancel)
     try:
         yield call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -62,6 +62,8 @@ class FlowRunContext:
         Whether what the flow and its tasks print becomes log lines.
     run_count
         The attempt, from 1.
+    cancel
+        Cancels the run for a reason, in any thread; None where its body does not run.
     """
 
     run: Run
@@ -72,6 +74,7 @@ class FlowRunContext:
     tags: frozenset[str] = frozenset()
     log_prints: bool = False
     run_count: int = 1
+    cancel: Callable[[str], None] | None = None
     #: ids of the task runs that were submitted and have not ended, and how many of each task there were
     open_tasks: set[str] = field(default_factory=set)
     made_assets: MadeAssets = field(default_factory=MadeAssets)

@@ -331,8 +331,9 @@ class RunServices:
         from orchestra_nb.operations.run_resumption import give_answer
 
         value = None if question.value_json is None else from_json_text(question.value_json)
-        actor = "code" if asker.run_id is None else f"run {asker.run_id}"
-        give_answer(self._store(), question.run, value, actor=actor, now=self._now())
+        code = "code" if asker.run_id is None else f"run {asker.run_id}"
+        actor = question.actor or code
+        give_answer(self._store(), question.run, value, actor=actor, now=self._now(), key=question.key)
         return DoneAnswer()
 
     def _slots(self) -> SlotStore:
