@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
 from orchestra_nb.engine.executors import ClusterChanged
-from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.flow_runner import AttemptServices, FlowRunner
 from orchestra_nb.engine.printed_lines import real_stream
 from orchestra_nb.engine.task_runners import TaskRunner, task_runner_of_settings
 from orchestra_nb.model.dead_letters import DeadLetter
@@ -21,7 +21,6 @@ from orchestra_nb.model.states import State
 from orchestra_nb.operations.run_sink import RunSink
 
 if TYPE_CHECKING:
-    from orchestra_nb.operations.run_services import RunServices
     from orchestra_nb.store.run_store import CancelRequest
 
 #: How long the end of the process waits for hooks that are being called.
@@ -47,7 +46,7 @@ class FlowLoops:
         self,
         driver_id: str | None,
         sink: EventSink,
-        services: RunServices,
+        services: AttemptServices,
         open_run: Callable[[], str] | None = None,
         parent_run_id: str | None = None,
     ) -> None:
