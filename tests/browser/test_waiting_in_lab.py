@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from lab_pages import set_theme, wait_until_ready
+from lab_pages import open_cells, take_pictures
 
 if TYPE_CHECKING:
     from lab_pages import Lab
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
-
-PICTURES = os.environ.get("PICTURES_FOLDER")
 
 REVIEW = """\
 from datetime import date
@@ -74,31 +69,8 @@ deploy()
 """
 
 
-def open_notebook(page: Page, lab: Lab, name: str, *sources: str) -> None:
-    """Open a notebook with these cells and run them all."""
-    cells = [
-        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "execution_count": None, "source": source, "outputs": []}
-        for n, source in enumerate(sources)
-    ]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    document = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-    (lab.root / name).write_text(json.dumps(document))
-    page.goto(lab.notebook_url(name))
-    wait_until_ready(page)
-    page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
-
-
-def take_pictures(page: Page, name: str) -> None:
-    """Take a picture in both themes, where a folder for them is named."""
-    if PICTURES is not None:
-        for theme in ("Dark", "Light"):
-            set_theme(page, theme)
-            page.locator(".orchestra-input").scroll_into_view_if_needed()
-            page.screenshot(path=Path(PICTURES) / f"{name}-{theme.lower()}.png")
-
-
 def test_a_form_is_filled_in_while_its_cell_runs(page: Page, jupyterlab: Lab) -> None:
-    open_notebook(page, jupyterlab, "review.ipynb", REVIEW)
+    open_cells(page, jupyterlab, "review.ipynb", REVIEW)
     form = page.locator(".orchestra-input")
     form.wait_for()
     resume = form.get_by_role("button", name="Resume")
@@ -112,7 +84,7 @@ def test_a_form_is_filled_in_while_its_cell_runs(page: Page, jupyterlab: Lab) ->
     form.get_by_label("Comment").fill("LOUD")
     resume.click()
     rows.get_by_role("alert").filter(has_text="greater than 0").wait_for()
-    take_pictures(page, "input-form")
+    take_pictures(page, "input-form", form)
     comment = form.locator(".widget-vbox").filter(has=page.get_by_label("Comment"))
     assert "please do not shout" in comment.get_by_role("alert").inner_text()
 
@@ -130,10 +102,10 @@ def test_a_form_is_filled_in_while_its_cell_runs(page: Page, jupyterlab: Lab) ->
 
 
 def test_a_plain_pause_has_buttons_to_go_on_and_to_cancel(page: Page, jupyterlab: Lab) -> None:
-    open_notebook(page, jupyterlab, "plain.ipynb", PLAIN, PLAIN)
+    open_cells(page, jupyterlab, "plain.ipynb", PLAIN, PLAIN)
     form = page.locator(".orchestra-input")
     form.wait_for()
-    take_pictures(page, "plain-pause")
+    take_pictures(page, "plain-pause", form)
 
     form.get_by_role("button", name="Resume").click()
 
