@@ -1,4 +1,4 @@
-"""Flow runs: Prefect's module name. Importing it says who answers outside of runs."""
+"""Flow runs: Prefect's module name. Importing it says who answers outside of runs, and what shows questions."""
 
 from orchestra_nb.engine.flow_pauses import (
     FlowPauseTimedOut,
@@ -8,9 +8,20 @@ from orchestra_nb.engine.flow_pauses import (
     resume_flow_run,
 )
 from orchestra_nb.engine.flow_suspension import PausedRun, asuspend_flow_run, suspend_flow_run
+from orchestra_nb.engine.question_forms import OpenQuestion as _OpenQuestion
+from orchestra_nb.engine.question_forms import QuestionForm as _QuestionForm
+from orchestra_nb.engine.question_forms import set_form_display as _set_form_display
 from orchestra_nb.operations.run_services import answer_from_configured_store as _answer_from_configured_store
 
+
+def _show_form(question: _OpenQuestion) -> _QuestionForm | None:
+    from orchestra_nb.input_widget import show_form
+
+    return show_form(question)
+
+
 _answer_from_configured_store()
+_set_form_display(_show_form)
 
 __all__ = [
     "FlowPauseTimedOut",

@@ -179,4 +179,5 @@ test('a flow that was not run counts its tasks and says that none ran', () => {
   expect(head?.textContent).toContain('2 tasks');
   expect(head?.textContent).not.toContain('run calm-fox');
   expect(boxes()[1].getAttribute('aria-label')).toBe('clean, Not run, after load');
+  expect(boxes()[1].querySelector<HTMLElement>('.orc-node-words')?.hidden).toBe(true);
 });

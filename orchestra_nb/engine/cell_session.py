@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from functools import partial
 from types import ModuleType
 
+from orchestra_nb.engine.cell_body import cell_body
 from orchestra_nb.engine.cell_cache import CellCache
 from orchestra_nb.engine.flow_runner import FlowRunner, Submission
 from orchestra_nb.engine.name_binder import NameBinder
@@ -152,7 +153,7 @@ class CellSession:
                     after=earlier,
                     retry=line.retry,
                 ),
-                body=body,
+                body=cell_body(body, task),
                 needs=plan.upstream,
                 timeout_seconds=line.timeout_seconds,
             )

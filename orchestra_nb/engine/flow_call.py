@@ -331,6 +331,7 @@ def begin_call(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: A
         raise invalid
     plan = TaskPlan(task_run_id=run.run_id, run_id=run.run_id, name=owner.name, retry=owner.retry)
     call = FlowCall(owner, bound, driver, context, DirectCall(plan, lambda change: call.announce(change)))
+    context.cancel = call.cancel
     driver.watch_run(run.run_id, call.cancel)
     try:
         yield call

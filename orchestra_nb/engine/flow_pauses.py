@@ -1,7 +1,8 @@
 """``pause_flow_run``: a flow that waits for people, and ``resume_flow_run``: the answer from code.
 
 The question stands in the store (:mod:`orchestra_nb.engine.input_types`), so it can be answered from anywhere:
-``orchestra runs resume RUN``. While it waits the run is PAUSED; its process stays, and tasks that were submitted go on.
+``orchestra runs resume RUN``, and in a notebook in a form under the cell. While it waits the run is PAUSED; its process
+stays, and tasks that were submitted go on.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from orchestra_nb.engine.input_types import InputType, input_type_of
+from orchestra_nb.engine.question_forms import QuestionForm, answer_command, show_question
 from orchestra_nb.engine.run_context import FlowRunContext, MissingContext, flow_run_context, task_run_context
 from orchestra_nb.engine.services import ask_for, asking_as, in_thread
 from orchestra_nb.errors import InvalidInput, OrchestraError, StoreUnavailable
@@ -66,9 +69,10 @@ def pause_flow_run(
     pause = _Pause(context, wait_for_input, timeout, poll_interval, key)
     if not pause.look():
         pause.begin()
-        while not pause.look():
-            pause.check_time()
-            _sleep(pause.pause_seconds())
+        with pause.shown():
+            while not pause.look():
+                pause.check_time()
+                pause.wait(pause.pause_seconds())
         pause.end()
     return pause.value()
 
@@ -83,9 +87,10 @@ async def apause_flow_run(
     pause = _Pause(current_flow("pause"), wait_for_input, timeout, poll_interval, key)
     if not await in_thread(pause.look):
         pause.begin()
-        while not await in_thread(pause.look):
-            pause.check_time()
-            await asyncio.sleep(pause.pause_seconds())
+        with pause.shown():
+            while not await in_thread(pause.look):
+                pause.check_time()
+                await pause.wait_async(pause.pause_seconds())
         pause.end()
     return pause.value()
 
@@ -165,6 +170,7 @@ class _Pause:
         self._began = time.monotonic()
         self._is_paused = False
         self._answer: object = None
+        self._form: QuestionForm | None = None
 
     def look(self) -> bool:
         """Tell whether somebody has answered; the first look asks. A store that is locked has no answer yet."""
@@ -177,11 +183,44 @@ class _Pause:
         return is_given
 
     def begin(self) -> None:
-        """Say that the run waits, and how to answer. The question is in the store by now."""
+        """Say that the run waits. The question is in the store by now."""
         self._is_paused = True
-        words = answer_words(self._context, self._key, self._asked)
-        announce(self._context, State.PAUSED, words)
-        self._context.driver.say(f"Flow run {self._context.run.name} is paused: {words}", logging.INFO)
+        announce(self._context, State.PAUSED, answer_words(self._context, self._key, self._asked))
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show the question to people while the block runs: as a form, or as a line that says how to answer."""
+        self._form = show_question(self._context, self._key, self._asked)
+        if self._form is None:
+            name, words = self._context.run.name, answer_words(self._context, self._key, self._asked)
+            self._context.driver.say(f"Flow run {name} is paused: {words}", logging.INFO)
+        words = "Cancelled"
+        try:
+            yield
+            words = "Resumed"
+        except FlowPauseTimedOut:
+            words = "Timed out"
+            raise
+        finally:
+            if self._form is not None:
+                self._form.close(self._answer, words)
+                self._form = None
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long, or until somebody has used the form."""
+        if self._form is None:
+            _sleep(seconds)
+        else:
+            self._form.attend(seconds)
+
+    async def wait_async(self, seconds: float) -> None:
+        """:meth:`wait` for coroutines."""
+        if self._form is None:
+            await asyncio.sleep(seconds)
+            return
+        deadline = time.monotonic() + seconds
+        while not self._form.attend(0) and (left := deadline - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, _SLICE_SECONDS))
 
     def end(self) -> None:
         """Say that the run goes on."""
@@ -214,12 +253,12 @@ def ask_people(context: FlowRunContext, key: str, asked: InputType) -> tuple[boo
 
 def answer_words(context: FlowRunContext, key: str, asked: InputType) -> str:
     """Return how to answer, in one line."""
-    command = f"orchestra runs resume {context.run.name}"
+    command = answer_command(context, asked)
     if asked.form is None:
         return f"waits for somebody to let it go on ({key}): {command}"
     schema = asked.form.schema
     what = asked.description or str(schema.get("title") or schema.get("type") or "input")
-    return f"waits for {what} ({key}): {command} --input JSON"
+    return f"waits for {what} ({key}): {command}"
 
 
 def announce(context: FlowRunContext, state: State, message: str) -> None:

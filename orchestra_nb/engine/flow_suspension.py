@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestra_nb.engine.flow_pauses import answer_words, ask_people, check_seconds, current_flow, question_key
 from orchestra_nb.engine.input_types import InputType, input_type_of
+from orchestra_nb.engine.question_forms import show_question
 from orchestra_nb.engine.run_codes import code_of
 from orchestra_nb.engine.run_context import FlowRunContext, MissingContext
 from orchestra_nb.engine.run_states import State, StateType, UnfinishedRun
@@ -110,4 +111,5 @@ def _suspend(context: FlowRunContext, wait_for_input: Any, timeout: float, key: 
     is_given, answer = ask_people(context, key, asked)
     if is_given:
         return asked.value_of(answer)
+    show_question(context, key, asked, is_suspended=True)
     raise SuspendFlow(answer_words(context, key, asked), datetime.now(UTC) + timedelta(seconds=seconds))

@@ -7,8 +7,15 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from orchestra_nb.engine.cell_body import cell_context
 from orchestra_nb.engine.cell_session import CellOrigin, CellSession
+from orchestra_nb.engine.drivers import current_driver
+from orchestra_nb.engine.run_context import FlowFacts, entered, task_run_context
+from orchestra_nb.engine.run_scope import RunScope
+from orchestra_nb.engine.services import asking_as
+from orchestra_nb.engine.task_call import CallerContext
 from orchestra_nb.model.events import TaskRunStateChanged
+from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.names import analyse_cell
@@ -37,7 +44,15 @@ def run_in_kernel(
     session.binder.bind(*session.binder.pending_names(analyse_cell(line.body, session.namespace)))
     task = session.record_local(line, origin, name)
     show(task)
-    with _without_traceback(shell):
+    driver = current_driver()
+    scope = RunScope(
+        driver=driver,
+        flow=FlowFacts(run_id=task.run_id, name="", flow_name="notebook"),
+        task_runner=driver.default_task_runner(),
+    )
+    context = cell_context(task.run_id, task.task_run_id, task.name, task.tags, CallerContext(scope, task, 1))
+    asker = Asker(run_id=task.run_id, task_run_id=task.task_run_id)
+    with _without_traceback(shell), asking_as(asker), entered(task_run_context, context):
         result = shell.run_cell(line.body, store_history=False)  # type: ignore[no-untyped-call]
     error = getattr(result, "error_before_exec", None) or getattr(result, "error_in_exec", None)
     state = State.COMPLETED

@@ -71,6 +71,8 @@ class FlowRunContext:
         The attempt, from 1.
     root_run_id
         The run that all of it began with; None for this one.
+    cancel
+        Cancels the run for a reason, in any thread; None where its body does not run.
     """
 
     run: Run
@@ -82,6 +84,7 @@ class FlowRunContext:
     log_prints: bool = False
     run_count: int = 1
     root_run_id: str | None = None
+    cancel: Callable[[str], None] | None = None
     #: ids of the task runs that were submitted and have not ended, and how many of each task there were
     open_tasks: set[str] = field(default_factory=set)
     made_assets: MadeAssets = field(default_factory=MadeAssets)
@@ -126,7 +129,8 @@ class TaskFacts:
     """What code may ask of the task that it belongs to, also on a worker; has the names of a task's own attributes."""
 
     name: str
-    fn: Callable[..., Any]
+    #: None for the cell of a notebook
+    fn: Callable[..., Any] | None
     task_key: str
     version: str | None = None
 

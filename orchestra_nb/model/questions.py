@@ -244,10 +244,16 @@ class ResumeRun(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="
         Id or name.
     value_json
         The answer; None when the run only asks to go on.
+    key
+        Which question; None when the run waits for one only.
+    actor
+        Who answers, in people's words; None for the code that asks this.
     """
 
     run: str
     value_json: str | None = None
+    key: str | None = None
+    actor: str | None = None
 
 
 # --- results that are there already

@@ -1,18 +1,21 @@
 """Where the task cells of a notebook run report: the runner's end of the socket that its kernel sends events to.
 
 One event a line, as :func:`orchestra_nb.model.events.encode_event` writes it. A line ``{"flush": n, "seconds": s}``
-asks for ``{"flushed": n, "done": bool}`` once all before it is durable. Only what tasks may say is taken. In the other
-direction ``{"cancel": task_run_id, "actor": name}`` asks a kernel to cancel one of its tasks.
+asks for ``{"flushed": n, "done": bool}`` once all before it is durable, and ``{"ask": n, "question": …}`` for
+``{"answered": n, "answer": …}``. Only what tasks may say is taken. In the other direction
+``{"cancel": task_run_id, "actor": name}`` asks a kernel to cancel one of its tasks.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import logging
 import os
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -29,6 +32,7 @@ from orchestra_nb.model.events import (
     decode_event,
 )
 from orchestra_nb.model.runs import TaskRun
+from orchestra_nb.notebooks.runner_messages import QuestionAsked
 
 _log = logging.getLogger(__name__)
 
@@ -45,9 +49,22 @@ class ChildEvents:
         Called with each event, in the order of each sender.
     ask_flush
         Called with (token, seconds) when a sender waits; the answer goes to :meth:`flushed`.
+    ask
+        Called with a question of a task or a cell; the answer goes to :meth:`answered`.
+    attempt_ended
+        Called with a task run's id when an attempt of it has ended.
     """
 
-    def __init__(self, run_id: str, report: Callable[[Event], None], ask_flush: Callable[[int, float], None]) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        report: Callable[[Event], None],
+        ask_flush: Callable[[int, float], None],
+        ask: Callable[[QuestionAsked], None],
+        attempt_ended: Callable[[str], None],
+    ) -> None:
+        self._ask = ask
+        self._attempt_ended = attempt_ended
         self._run_id = run_id
         self._report = report
         self._ask_flush = ask_flush
@@ -79,6 +96,13 @@ class ChildEvents:
         if writer is not None and not writer.is_closing():
             writer.write(json.dumps({"flushed": number, "done": done}).encode() + b"\n")
 
+    def answered(self, token: int, answer: bytes) -> None:
+        """Answer whoever asked under this token."""
+        writer, number = self._waiting.pop(token, (None, 0))
+        if writer is not None and not writer.is_closing():
+            text = base64.b64encode(answer).decode()
+            writer.write(json.dumps({"answered": number, "answer": text}).encode() + b"\n")
+
     def cancel(self, task_run_id: str, actor: str) -> None:
         """Ask for the end of a task; whoever does not know it passes it over."""
         for writer in self._writers:
@@ -109,6 +133,12 @@ class ChildEvents:
             self._waiting[self._last_token] = (writer, request["flush"])
             self._ask_flush(self._last_token, float(request["seconds"]))
             return
+        if line.startswith(b'{"ask"'):
+            self._take_question(json.loads(line), writer)
+            return
+        if line.startswith(b'{"attempt_ended"'):
+            self._attempt_ended(str(json.loads(line)["attempt_ended"]))
+            return
         try:
             event = decode_event(line)
         except msgspec.MsgspecError as error:
@@ -116,6 +146,13 @@ class ChildEvents:
             return
         if self._accepts(event):
             self._report(event)
+
+    def _take_question(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        self._last_token += 1
+        self._waiting[self._last_token] = (writer, request["ask"])
+        run_id = request["run"] if request["run"] in self._runs else self._run_id
+        question = base64.b64decode(request["question"])
+        self._ask(QuestionAsked(self._last_token, question, run_id, request["task"]))
 
     def _accepts(self, event: Event) -> bool:
         """Note what the event says of a task; False for events that are not a task's to send."""

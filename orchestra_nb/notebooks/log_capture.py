@@ -22,6 +22,8 @@ _TAIL_LINES = 200
 _MAX_LINE_CHARACTERS = 10_000
 #: Loggers of the machinery that runs the cell; its threads log at the same time.
 _OWN = ("distributed", "dask", "tornado", "asyncio", "bokeh", "orchestra_nb")
+#: Loggers whose own handlers send their records to the log of a run.
+_OF_RUNS = ("orchestra.flow_runs", "orchestra.task_runs")
 
 
 class LogCapture:
@@ -89,4 +91,4 @@ class LogCapture:
 
 
 def _is_of_user(name: str) -> bool:
-    return name.partition(".")[0] not in _OWN
+    return name.partition(".")[0] not in _OWN and name not in _OF_RUNS

@@ -31,6 +31,8 @@ from orchestra_nb.notebooks.kernel_client import KernelClient, KernelDied, Kerne
 from orchestra_nb.notebooks.kernel_process import KernelDeath, KernelProcess
 from orchestra_nb.notebooks.notebook_execution import CellFailed, NotebookExecution, RunStopped
 from orchestra_nb.notebooks.runner_messages import (
+    Answered,
+    AttemptEnded,
     Began,
     Begin,
     CancelTask,
@@ -93,7 +95,13 @@ class NotebookRunner:
         self._interrupting: asyncio.Task[None] | None = None
         self._process: KernelProcess | None = None
         self._client: KernelClient | None = None
-        self._children = ChildEvents(spec.run_id, self._report, self._ask_flush)
+        self._children = ChildEvents(
+            spec.run_id,
+            self._report,
+            self._ask_flush,
+            self._send,
+            lambda task_run_id: self._send(AttemptEnded(task_run_id)),
+        )
         self._throttle = Throttle(self._write, _WRITE_SECONDS)
         self._execution = NotebookExecution(spec, self._report, self._throttle.poke)
 
@@ -135,6 +143,10 @@ class NotebookRunner:
     def flushed(self, answer: Flushed) -> None:
         """Pass on an answer."""
         self._children.flushed(answer.token, answer.done)
+
+    def answered(self, answer: Answered) -> None:
+        """Pass on the answer to a question."""
+        self._children.answered(answer.token, answer.answer)
 
     async def _run_attempt(self) -> Finished:
         """Run everything and write the output notebook; return how it ended."""
@@ -333,6 +345,8 @@ async def _listen(reader: asyncio.StreamReader, runner: NotebookRunner) -> None:
                     runner.cancel_task(request)
                 case Flushed() as answer:
                     runner.flushed(answer)
+                case Answered() as answer:
+                    runner.answered(answer)
     runner.lose_host()
 
 

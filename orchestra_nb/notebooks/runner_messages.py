@@ -1,8 +1,8 @@
 """What a notebook's runner and whoever started it say to each other: records, one line of JSON each.
 
 To the runner: one :class:`Prepare`, then :class:`Begin` once the run is committed to the store, at any time
-:class:`Stop`, and :class:`Flushed` as an answer. From the runner: :class:`Began`, any number of :class:`Reported` and
-:class:`FlushWanted`, and :class:`Finished` as its last word.
+:class:`Stop`, and :class:`Flushed` and :class:`Answered` as answers. From the runner: :class:`Began`, any number of
+:class:`Reported`, :class:`FlushWanted` and :class:`QuestionAsked`, and :class:`Finished` as its last word.
 """
 
 from __future__ import annotations
@@ -81,6 +81,13 @@ class Flushed(msgspec.Struct, frozen=True, tag=True):
     done: bool
 
 
+class Answered(msgspec.Struct, frozen=True, tag=True):
+    """The answer to the :class:`QuestionAsked` with this number."""
+
+    token: int
+    answer: bytes
+
+
 class Began(msgspec.Struct, frozen=True, tag=True):
     """The first cell is about to run."""
 
@@ -100,6 +107,21 @@ class FlushWanted(msgspec.Struct, frozen=True, tag=True):
     timeout_seconds: float
 
 
+class QuestionAsked(msgspec.Struct, frozen=True, tag=True):
+    """Code of the run asks its driver something (:mod:`orchestra_nb.model.questions`)."""
+
+    token: int
+    question: bytes
+    run_id: str
+    task_run_id: str | None
+
+
+class AttemptEnded(msgspec.Struct, frozen=True, tag=True):
+    """An attempt of a task has ended: what it still holds is free."""
+
+    task_run_id: str
+
+
 class Finished(msgspec.Struct, frozen=True, tag=True):
     """How the attempt ended; its output notebook is complete.
 
@@ -115,8 +137,8 @@ class Finished(msgspec.Struct, frozen=True, tag=True):
     error: ErrorInfo | None = None
 
 
-ToRunner = Prepare | Begin | Stop | CancelTask | Flushed
-FromRunner = Began | Reported | FlushWanted | Finished
+ToRunner = Prepare | Begin | Stop | CancelTask | Flushed | Answered
+FromRunner = Began | Reported | FlushWanted | QuestionAsked | AttemptEnded | Finished
 
 _ENCODER = msgspec.json.Encoder()
 _TO_RUNNER: msgspec.json.Decoder[ToRunner] = msgspec.json.Decoder(ToRunner)

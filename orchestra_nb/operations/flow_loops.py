@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from orchestra_nb.engine.executors import ClusterChanged
-from orchestra_nb.engine.flow_runner import FlowRunner, Submission
+from orchestra_nb.engine.flow_runner import AttemptServices, FlowRunner, Submission
 from orchestra_nb.engine.life_lines import TaskLines
 from orchestra_nb.engine.printed_lines import real_stream
 from orchestra_nb.engine.run_hooks import HookFailed
@@ -24,7 +24,6 @@ from orchestra_nb.operations.run_sink import RunSink
 from orchestra_nb.settings import load_settings
 
 if TYPE_CHECKING:
-    from orchestra_nb.operations.run_services import RunServices
     from orchestra_nb.store.run_store import CancelRequest
 
 #: How long the end of the process waits for hooks that are being called.
@@ -52,7 +51,7 @@ class FlowLoops:
         self,
         driver_id: str | None,
         sink: EventSink,
-        services: RunServices,
+        services: AttemptServices,
         open_run: Callable[[], str] | None = None,
         parent_run_id: str | None = None,
     ) -> None:

@@ -24,6 +24,7 @@ from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.executors import ClusterChanged, Executor
 from orchestra_nb.engine.flow_runner import FlowListener, FlowRunner
 from orchestra_nb.engine.interactive_run import InteractiveRun
+from orchestra_nb.engine.question_relay import QuestionRelay
 from orchestra_nb.engine.services import set_answerer
 from orchestra_nb.model.events import Event, EventSink
 from orchestra_nb.model.identifiers import new_id
@@ -203,9 +204,14 @@ class KernelDriver:
             with contextlib.suppress(OSError):
                 close()
 
-    def _make_services(self) -> RunServices:
+    def _make_services(self) -> RunServices | QuestionRelay:
         from orchestra_nb.operations.run_services import RunServices
 
+        socket_path = os.environ.get(RUN_SOCKET_VARIABLE)
+        if self._parent_run_id is not None and socket_path:
+            relay = QuestionRelay(socket_path, self._parent_run_id)
+            self._closers.append(relay.close)
+            return relay
         return RunServices(lambda: open_store(self.settings), driver_id=self.driver_id)
 
     def _make_executor(self) -> Executor:

@@ -31,10 +31,13 @@ from orchestra_nb.model.events import (
     TaskRunStateChanged,
 )
 from orchestra_nb.model.identifiers import new_id
+from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine, Run, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.output_notebook import close_abandoned
 from orchestra_nb.notebooks.runner_messages import (
+    Answered,
+    AttemptEnded,
     Began,
     Begin,
     CancelTask,
@@ -42,6 +45,7 @@ from orchestra_nb.notebooks.runner_messages import (
     Flushed,
     FlushWanted,
     FromRunner,
+    QuestionAsked,
     Reported,
     Stop,
 )
@@ -81,7 +85,7 @@ class _TimeIsUp:
     """What was to end by itself has not."""
 
 
-_Message = FromRunner | RunnerEnded | _StopAsked | _TimeIsUp | Flushed | CancelTask
+_Message = FromRunner | RunnerEnded | _StopAsked | _TimeIsUp | Flushed | Answered | CancelTask
 
 
 def new_run_id() -> str:
@@ -187,7 +191,11 @@ class NotebookDriver:
                     record.emit(RunStateChanged(run_id=record.run.run_id, state=State.RUNNING, at=at))
                 case FlushWanted(token, seconds):
                     self._flush(record, token, seconds)
-                case Flushed() | CancelTask():
+                case QuestionAsked():
+                    self._answer(record, message)
+                case AttemptEnded(task_run_id):
+                    self._in_thread("orchestra-slots", lambda: record.services.attempt_ended(task_run_id))
+                case Flushed() | Answered() | CancelTask():
                     self._host.send(message)
                 case _StopAsked():
                     self._take_stop(record, message)
@@ -262,11 +270,19 @@ class NotebookDriver:
 
     def _flush(self, record: RunRecord, token: int, seconds: float) -> None:
         """Wait for the store in a thread, so that nothing else waits, and have the answer sent by ours."""
+        self._in_thread("orchestra-flush", lambda: self._host.inbox.put(Flushed(token, record.flush(seconds))))
 
-        def wait() -> None:
-            self._host.inbox.put(Flushed(token, record.flush(seconds)))
+    def _answer(self, record: RunRecord, asked: QuestionAsked) -> None:
+        """Answer a question of the run's code from the store, in a thread like a flush."""
+        asker = Asker(run_id=asked.run_id, task_run_id=asked.task_run_id)
 
-        threading.Thread(target=wait, name="orchestra-flush", daemon=True).start()
+        def answer() -> None:
+            self._host.inbox.put(Answered(asked.token, record.services.answer_encoded(asked.question, asker)))
+
+        self._in_thread("orchestra-answer", answer)
+
+    def _in_thread(self, name: str, work: Callable[[], None]) -> None:
+        threading.Thread(target=work, name=name, daemon=True).start()
 
     def _cancel_asked(self, request: CancelRequest) -> None:
         if request.task_run_id is None:

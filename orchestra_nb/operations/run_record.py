@@ -73,6 +73,7 @@ class RunRecord:
         on_cancel: Callable[[CancelRequest], None],
     ) -> None:
         from orchestra_nb.operations.opening import open_store
+        from orchestra_nb.operations.run_services import RunServices
         from orchestra_nb.services.driver_guard import describe_this_process
         from orchestra_nb.store.store_sink import StoreSink
 
@@ -84,6 +85,9 @@ class RunRecord:
         driver = describe_this_process(driver_kind, settings.lease_seconds)
         self._driver_id = driver.driver_id
         self.run = msgspec.structs.replace(run, driver_id=driver.driver_id)
+        store = self._store
+        #: answers what the run's code asks; in any thread
+        self.services = RunServices(lambda: store, driver_id=driver.driver_id, settings=settings)
         self.cells: dict[int, CellRun] = {}
         self.tasks: dict[str, TaskRun] = {}
         created = RunCreated(run=self.run)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE
+from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
+from orchestra_nb.engine.question_relay import QuestionRelay
 from orchestra_nb.engine.services import set_default_answerer
 from orchestra_nb.errors import InvalidInput, OrchestraError
 from orchestra_nb.model.artifacts import StoredArtifact, check_artifact_key
@@ -369,8 +370,9 @@ class RunServices:
         from orchestra_nb.operations.run_resumption import give_answer
 
         value = None if question.value_json is None else from_json_text(question.value_json)
-        actor = "code" if asker.run_id is None else f"run {asker.run_id}"
-        give_answer(self._store(), question.run, value, actor=actor, now=self._now())
+        code = "code" if asker.run_id is None else f"run {asker.run_id}"
+        actor = question.actor or code
+        give_answer(self._store(), question.run, value, actor=actor, now=self._now(), key=question.key)
         return DoneAnswer()
 
     def _slots(self) -> SlotStore:
@@ -388,15 +390,18 @@ class RunServices:
 def answer_from_configured_store() -> None:
     """Let the configured store answer in a process that neither drives a run nor runs an attempt.
 
-    In the kernel of a notebook run it answers for that run.
+    In the kernel of a notebook run the driver of that run answers.
     """
     set_default_answerer(_make_default)
 
 
-def _make_default() -> RunServices:
+def _make_default() -> RunServices | QuestionRelay:
     from orchestra_nb.operations.opening import open_store
 
-    return RunServices(open_store, run_id=os.environ.get(RUN_ID_VARIABLE))
+    run_id, socket_path = os.environ.get(RUN_ID_VARIABLE), os.environ.get(RUN_SOCKET_VARIABLE)
+    if run_id is not None and socket_path:
+        return QuestionRelay(socket_path, run_id)
+    return RunServices(open_store, run_id=run_id)
 
 
 def _dictionary(json_text: str) -> dict[str, object]:

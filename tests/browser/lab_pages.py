@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 from patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,3 +68,29 @@ def wait_until_ready(page: Page) -> None:
         }"""
     )
     page.wait_for_function(f"{kernel}?.status === 'idle' && {kernel}?.connectionStatus === 'connected'")
+
+
+def open_cells(page: Page, lab: Lab, name: str, *sources: str) -> None:
+    """Open a new notebook with these cells and run them all."""
+    cells = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "execution_count": None, "source": source, "outputs": []}
+        for n, source in enumerate(sources)
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    document = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    (lab.root / name).write_text(json.dumps(document))
+    page.goto(lab.notebook_url(name))
+    wait_until_ready(page)
+    page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
+
+
+def take_pictures(page: Page, name: str, of: Locator) -> None:
+    """Keep a picture in each theme, where somebody wants to look at them."""
+    folder = os.environ.get("PICTURES_FOLDER")
+    if folder is None:
+        return
+    for theme in ("Dark", "Light"):
+        set_theme(page, theme)
+        page.wait_for_selector("#jupyterlab-splash", state="detached")
+        of.scroll_into_view_if_needed()
+        page.screenshot(path=Path(folder) / f"{name}-{theme.lower()}.png")

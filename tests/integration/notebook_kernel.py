@@ -91,6 +91,8 @@ class NotebookKernel:
         self._environ.setdefault("ORCHESTRA_LABEXTENSION", "1")
         self.displays: dict[str, dict[str, Any]] = {}
         self.cells: dict[str, Cell] = {}
+        #: the state of each open widget, by its comm's id
+        self.widgets: dict[str, dict[str, Any]] = {}
         #: whether something was waited for in vain: later waits then fail at once, lest each takes all its patience
         self.is_lost = False
 
@@ -142,6 +144,26 @@ class NotebookKernel:
         self.wait_until(lambda: cell.has_ended)
         return cell
 
+    def widget(self, **state: object) -> str | None:
+        """Return the id of the open widget that has these values in its state; None where there is none."""
+        return next(
+            (key for key, have in self.widgets.items() if all(have.get(name) == state[name] for name in state)), None
+        )
+
+    def wait_for_widget(self, **state: object) -> str:
+        """Wait for a widget with these values in its state, and return its id."""
+        self.wait_until(lambda: self.widget(**state) is not None)
+        found = self.widget(**state)
+        assert found is not None
+        return found
+
+    def use_widget(self, widget: str, **state: object) -> None:
+        """Do what a front end does when somebody uses a widget: set parts of its state, or without any, click it."""
+        data: dict[str, Any] = {"method": "custom", "content": {"event": "click"}}
+        if state:
+            data = {"method": "update", "state": state, "buffer_paths": []}
+        self.client.shell_channel.send(self.client.session.msg("comm_msg", {"comm_id": widget, "data": data}))
+
     def value(self, expression: str) -> str:
         """Return the ``repr`` of an expression, evaluated in a cell."""
         cell = self.run(f"print(repr(({expression})))")
@@ -174,6 +196,8 @@ class NotebookKernel:
         display_id = content.get("transient", {}).get("display_id") if isinstance(content, dict) else None
         if message["msg_type"] == "update_display_data":
             self.displays[display_id] = content["data"]
+        elif message["msg_type"].startswith("comm_"):
+            self._take_comm(message["msg_type"], content)
         elif cell is None:
             return
         elif message["msg_type"] == "execute_reply":
@@ -188,6 +212,15 @@ class NotebookKernel:
             cell.plain.append(content["data"])
         elif message["msg_type"] == "stream":
             cell.streams[content["name"]] = cell.streams.get(content["name"], "") + content["text"]
+
+    def _take_comm(self, kind: str, content: dict[str, Any]) -> None:
+        key, data = content["comm_id"], content.get("data", {})
+        if kind == "comm_open" and content["target_name"] == "jupyter.widget":
+            self.widgets[key] = dict(data["state"])
+        elif kind == "comm_msg" and data.get("method") in ("update", "echo_update") and key in self.widgets:
+            self.widgets[key].update(data["state"])
+        elif kind == "comm_close":
+            self.widgets.pop(key, None)
 
 
 def without_colours(text: str) -> str:

@@ -14,8 +14,12 @@ import { errorWords, stateWord, timeWords } from './taskWords';
 
 const SIZES = { nodeHeight: 44, layerGap: 40, rowGap: 12 };
 
+/** Where nothing was run a box has the name alone, and more of the graph is seen at once. */
+const PLAN_SIZES = { nodeHeight: 30, layerGap: 36, rowGap: 10 };
+
 /** Boxes are as wide as the longest name needs, within these bounds. */
 const NODE_WIDTHS = { least: 192, most: 208, letter: 7.5, rest: 46 };
+const PLAN_WIDTHS = { least: 88, most: 208, letter: 8.6, rest: 32 };
 
 const MARGIN = 6;
 
@@ -99,11 +103,20 @@ export class FlowGraph {
     this.node.remove();
   }
 
+  /** Whether the graph is that of a flow that was not run. */
+  private get _isPlan(): boolean {
+    return this._output.run?.state === NOT_RUN;
+  }
+
   private _build(): void {
     const focused = [...this._nodes].find(([, node]) => node.box === document.activeElement)?.[0];
-    this._nodeWidth = nodeWidth(this._output.tasks);
-    const sizes = { ...SIZES, nodeWidth: this._nodeWidth };
-    this._layout = layOut([...this._tasks.keys()], this._output.edges, sizes);
+    const sizes = this._isPlan ? PLAN_SIZES : SIZES;
+    this._nodeWidth = nodeWidth(this._output.tasks, this._isPlan ? PLAN_WIDTHS : NODE_WIDTHS);
+    this._nodeHeight = sizes.nodeHeight;
+    this._layout = layOut([...this._tasks.keys()], this._output.edges, {
+      ...sizes,
+      nodeWidth: this._nodeWidth
+    });
     const { width, height, routes } = this._layout;
     const size = { width: width + 2 * MARGIN, height: height + 2 * MARGIN };
     setAttributes(this._edges, { ...size, viewBox: `0 0 ${size.width} ${size.height}` });
@@ -126,7 +139,7 @@ export class FlowGraph {
     const place = this._layout.nodes.get(id) ?? { x: 0, y: 0 };
     const item = html('li', {
       class: 'orc-node',
-      style: `left:${place.x + MARGIN}px;top:${place.y + MARGIN}px;width:${this._nodeWidth}px;height:${SIZES.nodeHeight}px`
+      style: `left:${place.x + MARGIN}px;top:${place.y + MARGIN}px;width:${this._nodeWidth}px;height:${this._nodeHeight}px`
     });
     item.append(box);
     box.addEventListener('click', () => this._choose(id));
@@ -156,10 +169,9 @@ export class FlowGraph {
     }
     showText(this._name, name, name);
     showText(this._runName, run?.name ? texts.__('run %1', run.name) : '');
-    const counted =
-      run?.state === NOT_RUN
-        ? texts._n('%1 task', '%1 tasks', tasks.length)
-        : texts._n('%2 of %1 task', '%2 of %1 tasks', tasks.length, done);
+    const counted = this._isPlan
+      ? texts._n('%1 task', '%1 tasks', tasks.length)
+      : texts._n('%2 of %1 task', '%2 of %1 tasks', tasks.length, done);
     const ends = failed === 0 ? counted : texts.__('%1, %2 failed', counted, failed);
     showText(this._count, tasks.length === 0 ? '' : ends);
     showText(this._message, run?.message ?? '');
@@ -199,7 +211,8 @@ export class FlowGraph {
       node.icon.replaceChildren(stateIcon(look.icon));
     }
     showText(node.name, task.name);
-    showText(node.words, words);
+    // Of a plan the head says it for all.
+    showText(node.words, this._isPlan ? '' : words);
     const isEntry = this._choice === task.task_run_id || (this._choice === null && isFirst);
     setAttributes(node.box, {
       title: [task.name, words, error].filter(Boolean).join('\n'),
@@ -291,6 +304,7 @@ export class FlowGraph {
   private _shape = '';
   private _layout: IFlowLayout = { nodes: new Map(), routes: [], width: 0, height: 0 };
   private _nodeWidth = NODE_WIDTHS.least;
+  private _nodeHeight = SIZES.nodeHeight;
   private _view: 'graph' | 'table' = 'graph';
   /** Id of the chosen task; null before the first choice, empty when the reader chose none. */
   private _choice: string | null = null;
@@ -321,8 +335,8 @@ const DIRECTIONS: Readonly<Record<string, IPoint | undefined>> = {
   ArrowUp: { x: 0, y: -1 }
 };
 
-function nodeWidth(tasks: readonly ITaskView[]): number {
-  const { least, most, letter, rest } = NODE_WIDTHS;
+function nodeWidth(tasks: readonly ITaskView[], widths: typeof NODE_WIDTHS): number {
+  const { least, most, letter, rest } = widths;
   const longest = Math.max(0, ...tasks.map(task => task.name.length));
   return Math.round(Math.min(most, Math.max(least, longest * letter + rest)));
 }
