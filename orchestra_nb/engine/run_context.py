@@ -22,8 +22,10 @@ from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.drivers import Driver
+    from orchestra_nb.engine.flow_runner import FlowRunner
     from orchestra_nb.engine.flows import Flow
     from orchestra_nb.engine.task_runners import TaskRunner
+    from orchestra_nb.engine.task_submission import CallFamily
 
 
 class MissingContext(OrchestraError, RuntimeError):
@@ -88,6 +90,10 @@ class FlowRunContext:
     #: ids of the task runs that were submitted and have not ended, and how many of each task there were
     open_tasks: set[str] = field(default_factory=set)
     made_assets: MadeAssets = field(default_factory=MadeAssets)
+    #: what calls of the same task share, by all that it depends on
+    families: dict[object, CallFamily] = field(default_factory=dict)
+    _flow_runner: FlowRunner | None = None
+    _is_on_this_machine: bool | None = None
     _numbers: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -115,6 +121,20 @@ class FlowRunContext:
             root_run_id=self.root_run_id or self.run.run_id,
             created_at=self.run.created_at,
         )
+
+    @property
+    def flow_runner(self) -> FlowRunner:
+        """The loop that runs submitted tasks; looked up once in a run, since that reads the settings."""
+        if self._flow_runner is None:
+            self._flow_runner = self.driver.flow_runner(self.task_runner)
+        return self._flow_runner
+
+    @property
+    def is_on_this_machine(self) -> bool:
+        """Whether submitted tasks run in processes of this machine; looked up once in a run, for the same reason."""
+        if self._is_on_this_machine is None:
+            self._is_on_this_machine = self.task_runner.is_on_this_machine
+        return self._is_on_this_machine
 
     def number_of(self, task_name: str) -> int:
         """Return how many runs of a task of this name came before, and count one more."""

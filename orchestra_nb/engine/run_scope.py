@@ -60,9 +60,17 @@ class RunScope:
     @property
     def flow_runner(self) -> FlowRunner:
         """The loop that runs submitted tasks; looked up once, since that reads the settings."""
+        if self.flow_context is not None:
+            return self.flow_context.flow_runner
         if self._flow_runner is None:
             self._flow_runner = self.driver.flow_runner(self.task_runner)
         return self._flow_runner
+
+    @property
+    def is_on_this_machine(self) -> bool:
+        """Whether submitted tasks run in processes of this machine."""
+        where = self.task_runner if self.flow_context is None else self.flow_context
+        return where.is_on_this_machine
 
     def number_of(self, task_name: str) -> int:
         """Return how many runs of this task came before in the run."""

@@ -403,9 +403,26 @@ class Task(Generic[Parameters, Result]):
         )
         if task_runner.is_in_process:
             return CallFamily(self, callee, None)
-        place = DriverPlace.here(is_shared=task_runner.is_on_this_machine)
+        place = DriverPlace.here(is_shared=scope.is_on_this_machine)
+        key = self._family_key(scope, callee, place)
+        context = scope.flow_context
+        if context is not None and key is not None and (known := context.families.get(key)) is not None:
+            return known
         data = pickle.dumps(ShippedCallee(place, self.name, pickle_function(callee, self.name)), protocol=5)
-        return CallFamily(self, callee, SharedPart(hashlib.blake2b(data, digest_size=16).hexdigest(), data))
+        family = CallFamily(self, callee, SharedPart(hashlib.blake2b(data, digest_size=16).hexdigest(), data))
+        if context is not None and key is not None:
+            context.families[key] = family
+        return family
+
+    def _family_key(self, scope: RunScope, callee: FunctionCallee, place: DriverPlace) -> object:
+        """Return all that the pickled callee depends on within a run; None where the code itself is in it.
+
+        What a function of a notebook or a script uses may be another thing at each call, and so may the fingerprint of
+        a cached one. A worker imports the others by their names.
+        """
+        if callee.cache is not None or self.body is not self.fn or place_of(self, self.fn) is None:
+            return None
+        return self, self.name, self.retry_condition_fn, callee.log_prints, callee.flow.run_count, place
 
     def cache(self, scope: RunScope) -> TaskCache | None:
         """Return where the results of this task are kept; None when they are not."""

@@ -14,7 +14,8 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from orchestra_nb import allow_failure, flow, get_run_logger, runtime, task
+from orchestra_nb import Task, allow_failure, flow, get_run_logger, runtime, task
+from orchestra_nb.engine.run_scope import enter_scope
 from orchestra_nb.engine.run_states import State
 from orchestra_nb.errors import TaskFailed, TaskTimedOut, UpstreamFailed, ValueNotPortable
 from orchestra_nb.model import states as model
@@ -252,6 +253,47 @@ def test_a_task_knows_its_run_and_logs_there(cluster_world: FlowWorld, capfd: py
     assert cluster_world.lines("asking")[0] == "logged there"
     out, err = capfd.readouterr()
     assert ("printed there" in out, "Task run 'ask-0' - logged there" in err) == (True, True)
+
+
+def test_what_calls_share_is_pickled_once_in_a_run_where_the_code_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "imported_task.py").write_text(
+        "from orchestra_nb import task\n@task\ndef double(n):\n    return 2 * n\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from imported_task import double  # type: ignore[import-not-found]
+
+    factor = 1
+
+    @task
+    def own(n: int) -> int:
+        return factor * n
+
+    def shared(owner: Task[Any, Any]) -> Any:
+        with enter_scope(owner.name) as scope:
+            return owner.family(scope)
+
+    @flow
+    def calling() -> tuple[list[int], list[bool]]:
+        nonlocal factor
+        values = [double.submit(1).result(), own.submit(1).result()]
+        families = [shared(double), shared(own)]
+        factor = 10
+        values += [double.submit(2).result(), own.submit(2).result()]
+        same = [shared(double) is families[0], shared(own) is families[1]]
+        monkeypatch.chdir(tmp_path)  # the place of the driver is a part of it
+        return values, [*same, shared(double) is families[0]]
+
+    @flow
+    def again() -> Any:
+        return shared(double)
+
+    values, is_same = calling()
+
+    assert values == [2, 1, 4, 20]
+    assert is_same == [True, False, False]
+    assert again() is not again()
 
 
 def test_prints_are_logged_where_the_flow_says_so(cluster_world: FlowWorld) -> None:
