@@ -139,12 +139,15 @@ class _FirstRunSink:
         self._sink = sink
         self._announce = announce
         self.is_announced = False
+        self._lock = threading.Lock()
 
     def emit(self, event: Event) -> None:
         """Take one event."""
         if not self.is_announced and isinstance(event, RunCreated):
-            self.is_announced = True
-            self._announce()
+            with self._lock:  # a first run of another thread waits until the driver is announced
+                if not self.is_announced:
+                    self._announce()
+                    self.is_announced = True
         self._sink.emit(event)
 
     def flush(self, timeout_seconds: float) -> bool:
