@@ -13,7 +13,7 @@ from orchestra_nb.operations.opening import Sweeper
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.result_index import ResultIndex
 from orchestra_nb.store.run_store import RunStore
-from tests.faults.flow_script import eventually
+from tests.patience import eventually
 
 NOW = datetime.now(UTC)
 BEFORE, LATER = NOW - timedelta(seconds=1), NOW + timedelta(days=1)
