@@ -246,7 +246,7 @@ class FlowParameters(CachePolicy):
 
 @dataclass(frozen=True, eq=False)
 class RunId(CachePolicy):
-    """The flow run, or the task run where there is no flow: nothing is shared between runs."""
+    """The flow run, or the task's own run where there is no flow: nothing is shared between runs."""
 
     def compute_key(
         self, task_ctx: CacheContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any

@@ -26,7 +26,7 @@ from orchestra_nb.engine.results import ResultStore
 from orchestra_nb.engine.run_context import TaskRunContext, entered
 from orchestra_nb.engine.services import ask, ask_for
 from orchestra_nb.engine.storage_keys import fill_storage_key
-from orchestra_nb.errors import NobodyAnswers, OrchestraError, ResultNotFound, ResultNotTrusted, ValueNotHashable
+from orchestra_nb.errors import OrchestraError, ResultNotFound, ResultNotTrusted, ValueNotHashable
 from orchestra_nb.model.cache_claims import Claimed, Found
 from orchestra_nb.model.questions import (
     ClaimAnswer,
@@ -141,7 +141,7 @@ class CacheEntry:
                         is_refreshed=self.cache.is_refreshed,
                     ),
                 ).claim
-            except (NobodyAnswers, OrchestraError) as error:
+            except OrchestraError as error:
                 warnings.warn(
                     f"Task {self.cache.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=2
                 )
