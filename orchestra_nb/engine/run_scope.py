@@ -14,7 +14,7 @@ from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.futures import TaskFuture
 from orchestra_nb.engine.run_context import FlowFacts, FlowRunContext, flow_run_context, task_run_context
 from orchestra_nb.engine.run_hooks import call_hooks
-from orchestra_nb.engine.run_records import create_run, end_run
+from orchestra_nb.engine.run_records import announce_run, end_run, new_run
 from orchestra_nb.engine.run_states import State, state_of
 from orchestra_nb.engine.task_runners import TaskRunner
 from orchestra_nb.model import states as model
@@ -199,7 +199,8 @@ def enter_scope(task_name: str) -> Iterator[RunScope]:
         flow = FlowFacts(run_id=driver.open_run(), name="", flow_name="notebook")
         yield RunScope(driver=driver, flow=flow, task_runner=driver.default_task_runner())
         return
-    run = create_run(driver, RunKind.TASK, task_name)
+    run = new_run(driver, RunKind.TASK, task_name)
+    announce_run(driver, run)
     own = OwnRun(driver, run)
     try:
         yield RunScope(
