@@ -265,7 +265,7 @@ class FlowParameters(CachePolicy):
 
 @dataclass(frozen=True, eq=False)
 class RunId(CachePolicy):
-    """The flow run, or the task run where there is no flow: nothing is shared between runs."""
+    """The flow run, or the task's own run where there is no flow: nothing is shared between runs."""
 
     tells_tasks_apart = False
 

@@ -19,38 +19,11 @@ if TYPE_CHECKING:
 _PARAMETER_CHARACTERS = 10_000
 
 
-def create_run(
-    driver: Driver,
-    kind: RunKind,
-    flow_name: str,
-    *,
-    name: str | None = None,
-    parameters: Mapping[str, object] | None = None,
-    tags: Iterable[str] = (),
-    parent_run_id: str | None = None,
-    parent_task_run_id: str | None = None,
-) -> Run:
-    """Announce a new run and that it is being run; return its record."""
-    run = new_run(
-        driver,
-        kind,
-        flow_name,
-        name=name,
-        parameters=parameters,
-        tags=tags,
-        parent_run_id=parent_run_id,
-        parent_task_run_id=parent_task_run_id,
-    )
-    announce_run(driver, run)
-    return run
-
-
 def new_run(
     driver: Driver,
     kind: RunKind,
     flow_name: str,
     *,
-    name: str | None = None,
     parameters: Mapping[str, object] | None = None,
     tags: Iterable[str] = (),
     parent_run_id: str | None = None,
@@ -61,7 +34,7 @@ def new_run(
     run_id = new_id(now, secrets.randbits(74))
     return Run(
         run_id=run_id,
-        name=name or run_name(run_id),
+        name=run_name(run_id),
         flow_name=flow_name,
         kind=kind,
         state=State.PENDING,

@@ -16,7 +16,7 @@ from orchestra_nb.engine.reruns import announce_continued, take_continued_run
 from orchestra_nb.engine.run_codes import stop_loading
 from orchestra_nb.engine.run_context import FlowFacts, FlowRunContext, flow_run_context, task_run_context
 from orchestra_nb.engine.run_hooks import call_hooks
-from orchestra_nb.engine.run_records import create_run, end_run
+from orchestra_nb.engine.run_records import announce_run, end_run, new_run
 from orchestra_nb.engine.run_states import State, state_of
 from orchestra_nb.engine.task_runners import TaskRunner
 from orchestra_nb.model import states as model
@@ -218,9 +218,11 @@ def enter_scope(task_name: str) -> Iterator[RunScope]:
         return
     stop_loading()
     continued = take_continued_run()
-    run = continued or create_run(driver, RunKind.TASK, task_name)
+    run = continued or new_run(driver, RunKind.TASK, task_name)
     if continued is not None:
         announce_continued(driver, continued)
+    else:
+        announce_run(driver, run)
     own = OwnRun(driver, run, is_continued=continued is not None)
     try:
         yield RunScope(

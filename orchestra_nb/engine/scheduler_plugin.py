@@ -1,9 +1,8 @@
 """What stands on the Dask scheduler: the ledger, asked by workers and told by drivers, and the news it sends on.
 
 Workers ask ``orchestra_begin`` before user code. Drivers call ``orchestra_stop`` and ``orchestra_attempt``, and answer
-what attempts ask. What a
-worker tells, and what the ledger finds out about dead workers, goes to the one driver concerned, as an event of the
-topic "orchestra" in that driver's ordered stream; nothing is kept in Dask's own logs.
+what attempts ask. What a worker tells, and what the ledger finds out about dead workers, goes to the one driver
+concerned, as an event of the topic "orchestra" in that driver's ordered stream; nothing is kept in Dask's own logs.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ class ThreadPoolTaskRunner(TaskRunner):
     Parameters
     ----------
     max_workers
-        How many run at a time; None for as many as Python's own thread pool takes.
+        How many run at a time; None for five more than there are cores.
     """
 
     max_workers: int | None = None

@@ -313,11 +313,6 @@ def _named_kernel(notebook: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) else ""
 
 
-def code_cells(notebook: Mapping[str, Any]) -> list[Cell]:
-    """Return the code cells in order: the very dicts, not copies."""
-    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-
-
 def cell_title(source: str) -> str:
     r"""Return at most 60 characters that tell people which cell this is; empty for an empty cell.
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,9 @@ from orchestra_nb.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
+
+#: How long a process that lives on waits before it looks again for results that have expired.
+_CLEAN_SECONDS = 3600.0
 
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
@@ -56,7 +61,9 @@ def close_store(store: RunStore) -> None:
 
 
 class Sweeper:
-    """Looks for runs whose driver died, every few seconds, in a thread of its own, until closed.
+    """Looks for runs whose driver died, every few seconds, and now and then for results that have expired.
+
+    It has a thread of its own, until it is closed.
 
     For processes that live on. A sweep that fails (the database is locked or read-only) is repeated at the next turn.
     """
@@ -74,8 +81,12 @@ class Sweeper:
         self._thread.join()
 
     def _loop(self) -> None:
+        cleaned_at = -math.inf
         while not self._closing.wait(self._every_seconds):
             _sweep_quietly(self._store)
+            if time.monotonic() - cleaned_at >= _CLEAN_SECONDS:
+                _clean_quietly(self._store)
+                cleaned_at = time.monotonic()
 
 
 def _sweep_quietly(store: RunStore) -> None:
@@ -85,3 +96,10 @@ def _sweep_quietly(store: RunStore) -> None:
     with contextlib.suppress(StoreUnavailable):
         for run in sweep(store, datetime.now(UTC)):
             _log.info("Run %s of %s is %s: %s", run.name, run.flow_name, run.state, run.message)
+
+
+def _clean_quietly(store: RunStore) -> None:
+    from orchestra_nb.operations.expired_results import delete_expired_results
+
+    with contextlib.suppress(StoreUnavailable):
+        delete_expired_results(store, datetime.now(UTC))

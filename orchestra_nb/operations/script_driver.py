@@ -63,6 +63,7 @@ class ScriptDriver(FlowLoops):
         set_answerer(lambda: services)
         self._closers: list[Callable[[], None]] = []
         self._guard: DriverGuard | None = None
+        self._guard_start: threading.Thread | None = None
         self._store: RunStore | None = None
         self._closing = threading.Event()
         self._has_runs = False
@@ -77,6 +78,8 @@ class ScriptDriver(FlowLoops):
         atexit.unregister(self.close)
         self.stop("its script ended")
         set_answerer(None)
+        if self._guard_start is not None:
+            self._guard_start.join()  # what it makes just now is closed below
         if self._guard is None and self._has_runs and self.driver_id is not None:
             with contextlib.suppress(RuntimeError):
                 self.sink.emit(DriverEnded(driver_id=self.driver_id, at=datetime.now(UTC)))
@@ -96,7 +99,7 @@ class ScriptDriver(FlowLoops):
         if is_ours:
             self._run_sink.continue_run(run.run_id, reopened.epoch, run.flow_name)
             self.sink.emit(RunStateChanged(run_id=run.run_id, state=State.PENDING, at=datetime.now(UTC)))
-            threading.Thread(target=self._guard_later, name="orchestra-guard-start", daemon=True).start()
+            self._start_guard()
         return is_ours
 
     def _announce(self) -> None:
@@ -106,13 +109,17 @@ class ScriptDriver(FlowLoops):
         self._has_runs = True
         driver = describe_this_process(self._kind, self.settings.lease_seconds, self.driver_id)
         self.sink.emit(DriverStarted(driver=driver))
-        threading.Thread(target=self._guard_later, name="orchestra-guard-start", daemon=True).start()
+        self._start_guard()
 
     def _open_store(self) -> RunStore:
         from orchestra_nb.operations.opening import open_store
 
         self._store = open_store(self.settings)
         return self._store
+
+    def _start_guard(self) -> None:
+        self._guard_start = threading.Thread(target=self._guard_later, name="orchestra-guard-start", daemon=True)
+        self._guard_start.start()
 
     def _guard_later(self) -> None:
         from orchestra_nb.errors import StoreUnavailable
@@ -139,12 +146,15 @@ class _FirstRunSink:
         self._sink = sink
         self._announce = announce
         self.is_announced = False
+        self._lock = threading.Lock()
 
     def emit(self, event: Event) -> None:
         """Take one event."""
         if not self.is_announced and isinstance(event, RunCreated):
-            self.is_announced = True
-            self._announce()
+            with self._lock:  # a first run of another thread waits until the driver is announced
+                if not self.is_announced:
+                    self._announce()
+                    self.is_announced = True
         self._sink.emit(event)
 
     def flush(self, timeout_seconds: float) -> bool:

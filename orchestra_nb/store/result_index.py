@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, insert, or_, select, update
 
 from orchestra_nb.model.cache_claims import Busy, Claimed, Found
 from orchestra_nb.model.result_reference import ResultReference
@@ -101,6 +101,17 @@ class ResultIndex:
                 return False
             connection.execute(delete(cached_results).where(cached_results.c.cache_key == cache_key))
             return True
+
+    def has_expired(self, now: datetime) -> bool:
+        """Tell whether a result or a claim has expired; one read, without a lock."""
+        query = select(
+            or_(
+                exists().where(cached_results.c.expires_at <= now),
+                exists().where(cache_claims.c.lease_until <= now),
+            )
+        )
+        with self._database.connect() as connection:
+            return bool(connection.execute(query).scalar())
 
     def delete_expired(self, now: datetime) -> list[ResultReference]:
         """Delete the results and claims that have expired; return the results, whose files may be deleted.

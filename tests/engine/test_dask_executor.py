@@ -26,7 +26,7 @@ from tests.engine import attempt_bodies as bodies
 from tests.engine.attempt_bodies import Body, TwoValues, value_of
 from tests.engine.call_bodies import as_call
 from tests.engine.executor_probe import ExecutorProbe
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, eventually
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -55,9 +55,12 @@ def count(tmp_path: Path) -> Path:
 
 def running_cluster() -> LocalCluster:
     """Return the cluster once both of its workers have started."""
-    while not (cluster := local_cluster_status()) or not [w.pid for w in cluster.workers if w.pid][1:]:
-        time.sleep(0.01)
-    return cluster
+
+    def look() -> LocalCluster | None:
+        cluster = local_cluster_status()
+        return cluster if cluster is not None and len([w.pid for w in cluster.workers if w.pid]) > 1 else None
+
+    return eventually(look)
 
 
 @pytest.mark.parametrize(
@@ -91,8 +94,7 @@ def test_a_process_that_dies_tells_how(
 def test_a_worker_killed_from_outside_loses_its_attempt(probe: ExecutorProbe, count: Path, tmp_path: Path) -> None:
     key = probe.start(Body(bodies.wait_for, (tmp_path / "never",), count))
     worker = probe.wait_until_begun(key).worker
-    while not count.read_bytes():
-        time.sleep(0.005)
+    eventually(lambda: count.read_bytes() or None)
 
     os.kill(next(known.pid for known in running_cluster().workers if known.name == worker), signal.SIGKILL)
 
@@ -123,9 +125,11 @@ def test_a_large_value_is_gone_with_its_worker_and_is_not_made_again(probe: Exec
     probe.end_of(key)
     os.kill(next(known.pid for known in running_cluster().workers if known.name == worker), signal.SIGKILL)
 
+    def fetch() -> None:
+        probe.executor.fetch(key, ["value"], 30)
+
     with pytest.raises(TaskCrashed, match="the worker that held them died"):
-        while True:  # until the death has come through
-            probe.executor.fetch(key, ["value"], 30)
+        eventually(fetch)  # the death has come through
     downstream = probe.run(Body(len, ()), upstream={"up": (key, ["value"])})
 
     assert isinstance(downstream, AttemptLost)
@@ -276,8 +280,7 @@ def test_the_attempts_of_a_killed_driver_are_stopped(tmp_path: Path) -> None:
 
         driver.kill()
 
-    while not seen.exists():
-        time.sleep(0.01)
+    eventually(lambda: seen.exists() or None)
     assert seen.read_text() == "StopTask"
 
 
@@ -309,8 +312,7 @@ def test_what_asks_a_killed_driver_waits_no_more(tmp_path: Path) -> None:
 
         driver.kill()
 
-    while not seen.exists():
-        time.sleep(0.01)
+    eventually(lambda: seen.exists() or None)
     assert seen.read_text() in ("ConnectionError", "StopTask")  # whichever came first
 
 

@@ -83,6 +83,7 @@ def test_as_completed_that_waits_too_long_says_how_many_are_left(tmp_path: Path)
     @flow
     def waiting() -> None:
         futures = [add.submit(1), gated.submit(tmp_path / "gate")]
+        futures[0].wait()
         with pytest.raises(TimeoutError, match="1 of 2 tasks have not ended after 0.2 s"):
             list(as_completed(futures, timeout=0.2))
         (tmp_path / "gate").touch()

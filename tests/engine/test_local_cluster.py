@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,8 +29,7 @@ from orchestra_nb.errors import ClusterUnavailable
 from tests.engine import attempt_bodies as bodies
 from tests.engine.attempt_bodies import Body, value_of
 from tests.engine.executor_probe import ExecutorProbe
-from tests.faults.flow_script import eventually
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, eventually
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +44,7 @@ def own_runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 def family(cluster: LocalCluster) -> list[psutil.Process]:
     """Return the host and all below it, once its workers have started."""
     host = psutil.Process(cluster.pid)
-    while not (record := local_cluster_status()) or not all(worker.pid for worker in record.workers):
-        time.sleep(0.01)
+    eventually(lambda: ((record := local_cluster_status()) and all(worker.pid for worker in record.workers)) or None)
     return [host, *host.children(recursive=True)]
 
 
@@ -183,10 +180,11 @@ def test_a_dead_worker_is_replaced(own_runtime_folder: Path) -> None:
 
     os.kill(first.pid, signal.SIGKILL)
 
-    while (record := local_cluster_status()) and not (len(record.workers) == 2 and first not in record.workers):
-        time.sleep(0.01)
-    assert record is not None
-    assert second in record.workers
+    def look() -> LocalCluster | None:
+        now = local_cluster_status()
+        return now if now is None or (len(now.workers) == 2 and first not in now.workers) else None
+
+    assert second in eventually(look).workers
 
 
 def test_a_host_that_cannot_start_says_why(own_runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

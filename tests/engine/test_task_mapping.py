@@ -16,7 +16,7 @@ from orchestra_nb.model.states import State
 from orchestra_nb.tasks import MappingError
 from tests.engine.attempt_bodies import wait_for
 from tests.engine.conftest import FlowWorld
-from tests.faults.flow_script import eventually
+from tests.patience import eventually
 
 pytestmark = pytest.mark.usefixtures("world")
 

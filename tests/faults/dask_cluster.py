@@ -6,8 +6,8 @@ from typing import Any
 
 from orchestra_nb.engine.local_certificates import security_of
 from orchestra_nb.engine.local_cluster import LocalCluster, local_cluster_status
-from tests.faults.flow_script import eventually
 from tests.faults.invariants import is_running
+from tests.patience import eventually
 
 
 def running_cluster() -> LocalCluster:

@@ -7,11 +7,8 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
 
 import psutil
 
@@ -20,9 +17,7 @@ from orchestra_nb.model.states import State
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.run_store import RunStore
 from tests.faults.invariants import is_running
-from tests.patience import PATIENCE_SECONDS
-
-T = TypeVar("T")
+from tests.patience import PATIENCE_SECONDS, eventually
 
 #: What a test sets the timers to: heartbeat, lease, sweep.
 TIMERS = {
@@ -30,15 +25,6 @@ TIMERS = {
     "ORCHESTRA_LEASE_SECONDS": "3",
     "ORCHESTRA_SWEEP_SECONDS": "1",
 }
-
-
-def eventually(look: Callable[[], T | None]) -> T:
-    """Return what ``look`` finds, when it finds something."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (found := look()) is None:
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return found
 
 
 class FlowScript:

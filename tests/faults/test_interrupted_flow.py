@@ -18,10 +18,10 @@ from orchestra_nb.operations.opening import close_store, open_store
 from orchestra_nb.settings import load_settings
 from tests.engine.conftest import FlowWorld
 from tests.faults.dask_cluster import wait_for_workers, wait_until_no_key_is_held
-from tests.faults.flow_script import TIMERS, FlowScript, eventually
+from tests.faults.flow_script import TIMERS, FlowScript
 from tests.faults.invariants import assert_invariants, is_running
 from tests.integration.notebook_kernel import NotebookKernel
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, eventually
 
 FLOW = """
 import os

@@ -8,14 +8,15 @@ import time
 from pathlib import Path
 
 import pytest
-from faults.flow_script import TIMERS, eventually
-from faults.invariants import assert_invariants
-from integration.notebook_kernel import NotebookKernel
 
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.opening import open_store
 from orchestra_nb.settings import load_settings
+from tests.faults.flow_script import TIMERS
+from tests.faults.invariants import assert_invariants
+from tests.integration.notebook_kernel import NotebookKernel
+from tests.patience import eventually
 
 
 def test_killed_kernel_crashes_its_run_and_ends_what_it_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,8 @@ import pytest
 from orchestra_nb import flow, task
 from orchestra_nb.model.states import State
 from tests.engine.conftest import FlowWorld
-from tests.faults.flow_script import eventually
 from tests.faults.invariants import is_running, nothing_is_left
+from tests.patience import eventually
 
 
 def leave_processes(path: Path) -> None:

@@ -14,8 +14,8 @@ from orchestra_nb.model.states import State
 from tests.engine.attempt_bodies import wait_for
 from tests.engine.conftest import FlowWorld
 from tests.faults.dask_cluster import running_cluster, wait_for_workers
-from tests.faults.flow_script import eventually
 from tests.faults.invariants import nothing_is_left
+from tests.patience import eventually
 
 
 def test_what_ran_on_a_lost_scheduler_crashes_and_a_late_result_of_it_is_refused(

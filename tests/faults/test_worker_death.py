@@ -15,7 +15,7 @@ from orchestra_nb.model.states import State
 from tests.engine.attempt_bodies import wait_for
 from tests.engine.conftest import FlowWorld
 from tests.faults.dask_cluster import wait_for_workers
-from tests.faults.flow_script import eventually
+from tests.patience import eventually
 
 either = pytest.mark.parametrize("is_mapped", [False, True], ids=["submit", "map"])
 

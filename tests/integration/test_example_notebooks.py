@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from integration.test_run_notebooks import Ran, run
+
+from tests.integration.test_run_notebooks import Ran, run
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "flows.ipynb"
 

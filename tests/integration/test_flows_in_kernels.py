@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from integration.notebook_kernel import NotebookKernel
 
 from orchestra_nb.engine.life_lines import ENGINE
 from orchestra_nb.model.runs import RunKind
@@ -13,6 +12,7 @@ from orchestra_nb.model.states import State
 from orchestra_nb.operations.opening import close_store, open_store
 from orchestra_nb.settings import load_settings
 from orchestra_nb.store.run_store import RunStore
+from tests.integration.notebook_kernel import NotebookKernel
 
 IMPORTS = "from orchestra_nb import flow, task, get_run_logger\nimport time"
 INC = "@task\ndef inc(x):\n    return x + 1"

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from integration.notebook_kernel import NotebookKernel, without_colours
 from patience import PATIENCE_SECONDS
 
 from orchestra_nb.operations.opening import open_store
 from orchestra_nb.settings import load_settings
+from tests.integration.notebook_kernel import NotebookKernel, without_colours
 
 
 @pytest.fixture(scope="module")
@@ -235,9 +235,12 @@ def test_dying_process_is_a_crash_with_its_exit_code(kernel: NotebookKernel) -> 
     assert task["message"].startswith("process exited with 3 (attempt 1 of dies on worker-")
 
 
-def test_running_a_cell_twice_runs_in_order_and_the_last_wins(kernel: NotebookKernel) -> None:
-    kernel.run("%%task step\nimport time\ntime.sleep(0.3)\nwhich = 'first'", "cell-a")
+def test_running_a_cell_twice_runs_in_order_and_the_last_wins(kernel: NotebookKernel, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    waiting = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)"
+    kernel.run(f"%%task step\n{waiting}\nwhich = 'first'", "cell-a")
     kernel.run("%%task step\nwhich = 'second'", "cell-a")
+    gate.touch()
 
     assert kernel.value("which") == "'second'"
 
