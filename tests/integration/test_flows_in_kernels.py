@@ -97,6 +97,21 @@ def test_what_a_task_prints_and_logs_is_seen_and_kept(kernel: NotebookKernel, st
     assert {"printed", "logged", "from the flow"} <= lines
 
 
+def test_prints_of_many_tasks_come_in_whole_lines_and_few_messages(kernel: NotebookKernel) -> None:
+    kernel.run(
+        "@task\ndef say(n):\n    for i in range(5):\n        print('task', n, 'row', i)\n"
+        "    get_run_logger().info('said %s', n)"
+    )
+    cell = kernel.run("say.map(range(300)).wait()")
+
+    kernel.wait_until(
+        lambda: cell.output.count("\n") == 1500 and cell.streams.get("stderr", "").count(" - said ") == 300
+    )
+    assert all(text.endswith("\n") for _, text in cell.pieces)
+    assert sorted(cell.output.splitlines()) == sorted(f"task {n} row {i}" for n in range(300) for i in range(5))
+    assert len(cell.pieces) < 300
+
+
 def test_an_interrupt_cancels_the_flow_and_its_tasks_and_leaves_the_kernel_usable(
     kernel: NotebookKernel, store: RunStore
 ) -> None:
