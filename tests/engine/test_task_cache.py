@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,26 @@ def test_a_policy_may_keep_its_keys_in_a_folder(world: FlowWorld, count: Path, t
     assert twice() == [8, 8]
     assert count.read_text() == "x"
     assert len(list(keys.iterdir())) == 1
+
+
+@pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
+def test_that_an_argument_has_no_fingerprint_is_said_once_in_a_run(
+    world: FlowWorld, capfd: pytest.CaptureFixture[str], tmp_path: Path, is_submitted: bool
+) -> None:
+    @task(cache_policy=INPUTS, result_storage=tmp_path / "results")
+    def use(lock: object) -> int:
+        return 1
+
+    @flow(log_prints=True)
+    def using() -> None:
+        lock = threading.Lock()
+        for _ in range(3):
+            assert (use.submit(lock).result() if is_submitted else use(lock)) == 1
+
+    using()
+
+    text = "Task 'use' is run without its cache: lock (type lock) has no fingerprint"
+    warned = [text for level, text in world.life_lines("using") if level == logging.WARNING]
+    assert [line.startswith(text) for line in warned] == [True]
+    assert f"WARNING | Task run 'use-0' - {text}" in capfd.readouterr().err
+    assert world.lines("using") == []
