@@ -54,7 +54,8 @@ class Driver(Protocol):
         """Return when all hooks that were given before have been called."""
 
 
-_lock = threading.Lock()
+#: entered again by a factory that sets the driver itself
+_lock = threading.RLock()
 _factory: Callable[[], Driver] | None = None
 _of_process: Driver | None = None
 _of_worker: ContextVar[Driver | None] = ContextVar("orchestra_worker_driver", default=None)

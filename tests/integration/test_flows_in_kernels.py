@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from integration.notebook_kernel import NotebookKernel
@@ -47,6 +48,21 @@ def test_a_submitted_task_outside_of_flows_belongs_to_the_notebooks_run(kernel: 
     kernel.run("future = inc.submit(inc.submit(1))")
 
     assert kernel.value("future.result()") == "3"
+
+
+def test_a_kernel_without_the_extension_gets_it_with_its_first_call(tmp_path: Path, store: RunStore) -> None:
+    with NotebookKernel(tmp_path) as kernel:
+        kernel.run("%unload_ext orchestra_nb")
+        kernel.run("import orchestra_nb.ipython_extension as extension\nextension._unloaded.clear()")
+        cell = kernel.run(f"{IMPORTS}\n{INC}\nprint(inc.map([1, 2]).result())")
+        later = kernel.run("%%task after\nafter = 20")
+        assert (cell.output, later.wait_for("COMPLETED")["name"]) == ("[2, 3]\n", "after")
+        kernel.run("%unload_ext orchestra_nb")
+        assert kernel.value("inc(2)") == "3"
+
+    own, notebooks = store.list_runs(limit=2)
+    assert (own.kind, own.flow_name, notebooks.kind) == (RunKind.TASK, "inc", RunKind.INTERACTIVE)
+    assert [task.name for task in store.task_runs(notebooks.run_id)] == ["inc-0", "inc-1", "after"]
 
 
 def test_await_works_in_a_cell(kernel: NotebookKernel) -> None:
