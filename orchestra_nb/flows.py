@@ -1,5 +1,8 @@
 """Flows: Prefect's module name. Importing it says what drives and what shows flows in this process."""
 
+import sys as _sys
+from typing import Any as _Any
+
 from orchestra_nb.engine.drivers import Driver as _Driver
 from orchestra_nb.engine.drivers import set_driver_factory as _set_driver_factory
 from orchestra_nb.engine.flow_graph import FlowGraph as _FlowGraph
@@ -8,9 +11,16 @@ from orchestra_nb.engine.flows import Flow, flow
 
 
 def _make_driver() -> _Driver:
+    """Return what drives this process: in a kernel its extension, so that all of a notebook belongs to one run."""
     from orchestra_nb.operations.script_driver import ScriptDriver
 
-    return ScriptDriver()
+    ipython = _sys.modules.get("IPython")
+    shell: _Any = ipython.get_ipython() if ipython is not None else None
+    if getattr(shell, "kernel", None) is None:
+        return ScriptDriver()
+    from orchestra_nb.ipython_extension import load_for_call
+
+    return load_for_call(shell) or ScriptDriver("kernel")
 
 
 def _show_graph(graph: _FlowGraph) -> None:

@@ -10,7 +10,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.cell_display import Bundle, CellDisplays
 from orchestra_nb.magics import TaskMagics
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext
     from IPython.core.displaypub import DisplayPublisher
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
+
+    from orchestra_nb.engine.drivers import Driver
 
 _log = logging.getLogger(__name__)
 
@@ -243,10 +245,13 @@ def _after_docstring_and_futures(tree: ast.Module) -> int:
 
 
 _loaded: dict[int, KernelExtension] = {}
+#: ids of the shells whose users took the extension out
+_unloaded: set[int] = set()
 
 
 def load(shell: InteractiveShell) -> None:
     """Load the extension into a shell."""
+    _unloaded.discard(id(shell))
     extension = _loaded[id(shell)] = KernelExtension(shell)
     extension.load()
 
@@ -255,4 +260,19 @@ def unload(shell: InteractiveShell) -> None:
     """Take the extension out of a shell."""
     extension = _loaded.pop(id(shell), None)
     if extension is not None:
+        _unloaded.add(id(shell))
         extension.unload()
+
+
+def load_for_call(shell: InteractiveShell) -> Driver | None:
+    """Load the extension because a cell that runs calls a flow or a task, and return its driver.
+
+    None where the user has taken the extension out.
+    """
+    if id(shell) in _unloaded:
+        return None
+    extension_manager: Any = shell.extension_manager
+    extension_manager.load_extension("orchestra_nb")
+    driver = _loaded[id(shell)].driver
+    driver.run.kernel_is_busy(True)
+    return driver.loops

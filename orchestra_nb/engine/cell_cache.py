@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import ast
 import sys
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from orchestra_nb.engine.services import asking_through
-from orchestra_nb.engine.task_cache import CacheEntry, CacheWarning, TaskCache
+from orchestra_nb.engine.task_cache import CacheEntry, TaskCache
 from orchestra_nb.errors import InvalidTaskLine, OrchestraError, ValueNotHashable
 from orchestra_nb.model.attempts import AttemptContext
 from orchestra_nb.model.fingerprints import fingerprint
@@ -74,13 +73,12 @@ class CellCache:
         return cls(cache, code_fingerprint(line.body, line.outputs))
 
     def entry(self, inputs: Mapping[str, object], context: AttemptContext) -> CellCacheEntry | None:
-        """Return where the result with these inputs is kept; None, with a warning, when one has no fingerprint."""
+        """Return where the result with these inputs is kept; None, with a word under the cell, when one has no fingerprint."""
         try:
             values = {name: fingerprint(value, name=name) for name, value in inputs.items()}
         except ValueNotHashable as error:
-            warnings.warn(
-                f"Task {self.cache.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=2
-            )
+            text = f"Task {self.cache.task_name!r} is run without its cache: {error}\n"
+            context.show({"output_type": "stream", "name": "stderr", "text": text})
             return None
         key = "cell/" + fingerprint((self.code, values))
         return CellCacheEntry(CacheEntry(self.cache, key, None), context)

@@ -59,7 +59,8 @@ def keeps_code(driver: Driver) -> bool:
     return driver.driver_id is not None or driver.parent_run_id is not None
 
 
-_lock = threading.Lock()
+#: entered again by a factory that sets the driver itself
+_lock = threading.RLock()
 _factory: Callable[[], Driver] | None = None
 _of_process: Driver | None = None
 _of_worker: ContextVar[Driver | None] = ContextVar("orchestra_worker_driver", default=None)

@@ -28,7 +28,7 @@ from orchestra_nb.engine.task_settings import (
     tags_of,
     timeout_of,
 )
-from orchestra_nb.engine.user_frames import HIDDEN_FRAMES
+from orchestra_nb.engine.user_frames import HIDDEN_FRAMES, named_as
 from orchestra_nb.errors import InvalidParameters
 from orchestra_nb.model import states as model
 
@@ -163,9 +163,9 @@ class Flow(Generic[Parameters, Result]):
         if (recording := current_recording()) is not None:
             return recording.call(self, args, kwargs, wait_for, return_state, kind="flow")
         if self.isgenerator and not return_state:
-            return (call_async_generator if self.isasync else call_generator)(self, bound, wait_for)
+            return named_as((call_async_generator if self.isasync else call_generator)(self, bound, wait_for), self.fn)
         if self.isasync:
-            return call_async(self, bound, return_state, wait_for)
+            return named_as(call_async(self, bound, return_state, wait_for), self.fn)
         with HIDDEN_FRAMES:
             try:
                 return call_sync(self, bound, return_state, wait_for)

@@ -216,9 +216,11 @@ def _variables_of(function: object) -> Iterator[tuple[str, object]]:
 
 
 def _functions_in(value: object) -> Iterator[object]:
+    """Yield the functions that this one is, or holds: in its attributes, or in slots."""
     if isinstance(value, types.FunctionType):
         yield value
-    for item in getattr(value, "__dict__", {}).values():
+    slots = [getattr(value, name, None) for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+    for item in (*getattr(value, "__dict__", {}).values(), *slots):
         if isinstance(item, types.FunctionType | types.MethodType):
             yield getattr(item, "__func__", item)
 

@@ -31,19 +31,33 @@ class _Printing:
         self.is_logged = is_logged
         self.outer = outer
         self._rest = ""
+        #: stream to what was printed on it since its last line ended: ``print`` writes each argument apart
+        self._begun: dict[str, str] = {}
 
     def write(self, stream: str, text: str) -> None:
         if not self.is_logged:
-            self._context.show({"output_type": "stream", "name": stream, "text": text})
+            whole, end, rest = (self._begun.pop(stream, "") + text).rpartition("\n")
+            if rest:
+                self._begun[stream] = rest
+            self._show(stream, whole + end)
             return
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             self._log(line)
 
+    def flush(self, stream: str) -> None:
+        self._show(stream, self._begun.pop(stream, ""))
+
     def finish(self) -> None:
+        for stream in list(self._begun):
+            self.flush(stream)
         if self._rest:
             self._log(self._rest)
             self._rest = ""
+
+    def _show(self, stream: str, text: str) -> None:
+        if text:
+            self._context.show({"output_type": "stream", "name": stream, "text": text})
 
     def _log(self, line: str) -> None:
         line_record = LogLine(
@@ -69,8 +83,11 @@ class _Stream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        if _target.get() is None:
+        printing = _target.get()
+        if printing is None:
             self.real.flush()
+        else:
+            printing.flush(self._name)
 
     def isatty(self) -> bool:
         return _target.get() is None and self.real.isatty()

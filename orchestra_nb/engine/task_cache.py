@@ -11,7 +11,7 @@ import logging
 import secrets
 import threading
 import time
-import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -22,9 +22,10 @@ from typing import Any
 from orchestra_nb.engine.cache_policies import CacheContext, CachePolicy
 from orchestra_nb.engine.cache_records import CacheRecords
 from orchestra_nb.engine.held_keys import held_keys
+from orchestra_nb.engine.life_lines import ENGINE
 from orchestra_nb.engine.result_files import delete_file
 from orchestra_nb.engine.results import ResultStore
-from orchestra_nb.engine.run_context import TaskRunContext, entered
+from orchestra_nb.engine.run_context import TaskRunContext, entered, task_run_context
 from orchestra_nb.engine.services import ask, ask_for
 from orchestra_nb.engine.staged_results import Staging
 from orchestra_nb.engine.storage_keys import fill_storage_key
@@ -44,18 +45,32 @@ from orchestra_nb.model.questions import (
     RenewClaim,
 )
 from orchestra_nb.model.result_reference import ResultReference
+from orchestra_nb.model.runs import LogLine
 from orchestra_nb.model.staged_results import StagedResult
 
 #: How long a claim holds without being renewed: so long the others wait for a process that died.
 LEASE_SECONDS = 30.0
 _SHORTEST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 1.0
+_MOST_SAID = 1000
 
 _log = logging.getLogger(__name__)
 
 
-class CacheWarning(UserWarning):
-    """A task's result cannot be looked up or kept, so it is computed."""
+#: (run, text) of what was said already: a task may be called ten thousand times
+_said: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+
+def _warn(text: str) -> None:
+    """Say in the log of the task run that is under way, and on the console, why nothing is cached; once in a run."""
+    context = task_run_context.get()
+    if context is None or context.attempt_context is None or (context.flow.run_id, text) in _said:
+        return
+    _said[context.flow.run_id, text] = None
+    if len(_said) > _MOST_SAID:
+        _said.popitem(last=False)
+    now = datetime.now(UTC)
+    context.attempt_context.log(LogLine(run_id="", at=now, message=text, level=logging.WARNING, logger=ENGINE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +121,7 @@ class TaskCache:
         try:
             key = self.policy.compute_key(context, inputs, dict(flow.parameters))
         except ValueNotHashable as error:
-            warnings.warn(f"Task {self.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=2)
+            _warn(f"Task {self.task_name!r} is run without its cache: {error}")
             return None
         if key is None and not self.keeps_all:
             return None
@@ -216,7 +231,7 @@ class CacheEntry:
         try:
             ask(PutResult(key=self.key, reference=self.reference, task_name=cache.task_name, holder=holder))
         except OrchestraError as error:
-            warnings.warn(f"The result of {cache.task_name!r} is not in the cache: {error}", CacheWarning, stacklevel=2)
+            _warn(f"The result of {cache.task_name!r} is not in the cache: {error}")
         self.is_claimed = False
 
     @property
@@ -264,7 +279,7 @@ class CacheEntry:
         self.is_claimed = False  # it is the transaction's from now on
 
     def _warn_of(self, error: OrchestraError) -> None:
-        warnings.warn(f"Task {self.cache.task_name!r} is run without its cache: {error}", CacheWarning, stacklevel=3)
+        _warn(f"Task {self.cache.task_name!r} is run without its cache: {error}")
 
     def _records(self) -> CacheRecords | None:
         """Return where the policy keeps its keys; None for the store."""

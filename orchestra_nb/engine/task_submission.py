@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -116,23 +118,25 @@ class CallFamily:
         """
         if self.shared is None:
             return ObjectCall(self.callee, details, args, kwargs)
-        return CallBody(self.shared, pack_arguments(details, args, kwargs))
+        return CallBody(self.shared, pack_arguments(details, args, kwargs, self.callee.function))
 
 
-def pack_arguments(details: CallDetails, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
-    """Pickle the arguments of a call.
+def pack_arguments(
+    details: CallDetails, args: tuple[Any, ...], kwargs: Mapping[str, Any], function: Callable[..., Any]
+) -> bytes:
+    """Pickle the arguments of a call of this function.
 
     Raises
     ------
     ValueNotPortable
-        The message names the argument (``args[1].conn``) and the remedy.
+        The message names the argument (``table.conn``) and the remedy.
     """
     if all(type(value) in _PLAIN for value in args) and all(type(value) in _PLAIN for value in kwargs.values()):
         return pickle.dumps((details, args, kwargs), protocol=5)
     try:
         data = pickle_value((details, args, kwargs))
     except Exception as error:  # pickling runs code of any class
-        path, culprit = find_unpicklable(args, kwargs)
+        path, culprit = find_unpicklable(args, kwargs, _names_of(function, len(args)))
         kind = type(culprit).__name__
         raise ValueNotPortable(
             f"`{path}` (type {kind}) of task {details.name!r} cannot be sent to a worker: {error}. "
@@ -147,9 +151,21 @@ def unpack_arguments(arguments: bytes) -> tuple[tuple[Any, ...], Mapping[str, An
     return args, kwargs
 
 
-def find_unpicklable(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, object]:
+def _names_of(function: Callable[..., Any], count: int) -> list[str]:
+    """Return what so many positional arguments of a function are called: ``"table"``, ``"rest[0]"``."""
+    names: list[str] = []
+    with suppress(TypeError, ValueError):  # a function of C code tells no parameters
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                names += [f"{parameter.name}[{number}]" for number in range(count - len(names))]
+            elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+                names.append(parameter.name)
+    return [*names, *(f"args[{number}]" for number in range(len(names), count))][:count]
+
+
+def find_unpicklable(args: Sequence[Any], kwargs: Mapping[str, Any], names: Sequence[str]) -> tuple[str, object]:
     """Return the path and the value of the innermost part of the arguments that cannot be pickled."""
-    parts: list[tuple[str, object]] = [(f"args[{number}]", value) for number, value in enumerate(args)]
+    parts: list[tuple[str, object]] = list(zip(names, args, strict=True))
     parts += [(str(name), value) for name, value in kwargs.items()]
     path, culprit = "arguments", (args, kwargs)
     for _ in range(20):

@@ -46,7 +46,7 @@ from orchestra_nb.engine.task_settings import (
 )
 from orchestra_nb.engine.task_submission import CallFamily, is_plain, make_submission
 from orchestra_nb.engine.task_transactions import join_submitted
-from orchestra_nb.engine.user_frames import HIDDEN_FRAMES
+from orchestra_nb.engine.user_frames import HIDDEN_FRAMES, named_as
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.flow_runner import Submission
@@ -231,11 +231,11 @@ class Task(Generic[Parameters, Result]):
         if (recording := current_recording()) is not None:
             return recording.call(self, args, kwargs, wait_for, return_state)
         if self.isasync and self.isgenerator and not return_state:
-            return call_async_generator(self, args, kwargs, wait_for)
+            return named_as(call_async_generator(self, args, kwargs, wait_for), self.fn)
         if self.isasync:
-            return call_async(self, args, kwargs, return_state, wait_for)
+            return named_as(call_async(self, args, kwargs, return_state, wait_for), self.fn)
         if self.isgenerator and not return_state:
-            return call_generator(self, args, kwargs, wait_for)
+            return named_as(call_generator(self, args, kwargs, wait_for), self.fn)
         with HIDDEN_FRAMES:
             return call_sync(self, args, kwargs, return_state, wait_for)
 

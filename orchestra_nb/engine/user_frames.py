@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import TypeVar
+
+Running = TypeVar("Running")
 
 _OWN_FOLDER = str(Path(__file__).resolve().parents[1])
 _LIBRARY = Path(threading.__file__).parent
@@ -67,3 +71,11 @@ class HiddenFrames:
 
 #: There is nothing in one, so one is enough.
 HIDDEN_FRAMES = HiddenFrames()
+
+
+def named_as(running: Running, function: Callable[..., object]) -> Running:
+    """Give a coroutine or generator of ours the name of a user's function: Python's "was never awaited" tells it."""
+    for name in ("__name__", "__qualname__"):
+        if isinstance(found := getattr(function, name, None), str):
+            setattr(running, name, found)
+    return running

@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, TextIO
 
 from orchestra_nb.engine.executors import ClusterChanged
@@ -196,10 +197,9 @@ class ConsoleListener:
 
     def task_showed(self, task_run_id: str, outputs: Sequence[Mapping[str, object]]) -> None:
         """Print what a task printed."""
-        for output in outputs:
-            if output.get("output_type") == "stream":
-                name = "stderr" if output.get("name") == "stderr" else "stdout"
-                _write(real_stream(name), str(output.get("text", "")))
+        printed = [output for output in outputs if output.get("output_type") == "stream"]
+        for name, group in groupby(printed, lambda output: "stderr" if output.get("name") == "stderr" else "stdout"):
+            _write(real_stream(name), "".join(str(output.get("text", "")) for output in group))
 
     def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
         """Show log lines with the task's name."""
@@ -243,6 +243,7 @@ def _write(stream: TextIO | None, text: str) -> None:
         return
     try:
         stream.write(text)
-        stream.flush()
+        if not hasattr(stream, "pub_thread"):  # a kernel's sends what has come together, and a flush waits for that
+            stream.flush()
     except (OSError, ValueError):
         pass

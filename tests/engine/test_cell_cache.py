@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from orchestra_nb.engine.cell_cache import CellCache, code_fingerprint
-from orchestra_nb.engine.task_cache import CacheWarning
 from orchestra_nb.errors import InvalidTaskLine
 from orchestra_nb.notebooks.task_line import parse_task_line
 
@@ -39,8 +40,14 @@ def test_an_input_without_a_fingerprint_is_named_and_nothing_is_kept() -> None:
     cache = CellCache.of(parse_task_line("load --cache", "x = next(rows)"), "load", None)
     assert cache is not None
 
-    with pytest.warns(CacheWarning, match="Task 'load' is run without its cache: rows .*generator"):
-        assert cache.entry({"rows": (row for row in ())}, cast(Any, None)) is None
+    shown: list[dict[str, str]] = []
+    context = cast(Any, SimpleNamespace(show=shown.append))
+
+    assert cache.entry({"rows": (row for row in ())}, context) is None
+
+    [message] = shown
+    assert message["name"] == "stderr"
+    assert re.match("Task 'load' is run without its cache: rows .*generator", message["text"])
 
 
 def test_a_line_without_cache_has_none() -> None:

@@ -237,6 +237,20 @@ def test_tasks_are_waited_for_when_the_body_raises(world: FlowWorld, tmp_path: P
     )
 
 
+@pytest.mark.parametrize("decorator", [flow, task])
+def test_what_was_never_awaited_is_called_as_its_function(decorator: Any) -> None:
+    @decorator
+    async def fetch() -> None: ...
+
+    @decorator
+    async def stream() -> Any:
+        yield 1
+
+    with pytest.warns(RuntimeWarning, match=r"coroutine '.*<locals>.fetch' was never awaited"):
+        fetch()
+    assert stream().__name__ == "stream"
+
+
 def test_a_traceback_has_the_users_lines_only() -> None:
     @task
     def inner() -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from orchestra_nb import flow, get_run_logger, task
 from orchestra_nb.context import MissingContext
 from orchestra_nb.engine.life_lines import ENGINE
+from orchestra_nb.engine.printed_lines import printing_to
 from orchestra_nb.logging import disable_run_logger, get_logger
+from orchestra_nb.model.events import Event
+from orchestra_nb.model.runs import LogLine
 from tests.engine.conftest import FlowWorld
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -131,6 +136,46 @@ def test_a_task_in_a_task_logs_prints_as_the_task_around_it(
     lines = [line for name in ("around", "child") for _, line in world.store.log_lines(world.run(name).run_id)]
     of_loggers = [line.message for line in lines if line.logger in ("orchestra.task_runs", "orchestra.flow_runs")]
     assert of_loggers == logged
+
+
+@pytest.mark.parametrize(
+    ("options", "pieces"),
+    [
+        ({}, ["a 1\n", "a 1\n"]),
+        ({"end": ""}, ["a 1a 1"]),
+        ({"end": "", "flush": True}, ["a 1", "a 1"]),
+        ({"sep": "\n"}, ["a\n", "1\n", "a\n", "1\n"]),
+    ],
+    ids=["lines", "no end", "flushed", "lines inside"],
+)
+def test_prints_are_sent_line_by_line_or_as_they_are_flushed(options: dict[str, Any], pieces: list[str]) -> None:
+    shown = Shown()
+
+    with printing_to(shown, is_logged=False):
+        print("a", 1, **options)
+        print("a", 1, **options)
+
+    assert shown.texts == pieces
+
+
+class Shown:
+    """The context of an attempt that keeps what is shown."""
+
+    worker = "here"
+    attempt = 1
+
+    def __init__(self) -> None:
+        self.texts: list[object] = []
+
+    def show(self, message: Mapping[str, object]) -> None:
+        self.texts.append(message["text"])
+
+    def log(self, line: LogLine) -> None: ...
+
+    def emit(self, event: Event) -> None: ...
+
+    def ask(self, question: bytes, timeout_seconds: float) -> bytes:
+        raise AssertionError("nothing is asked here")
 
 
 def test_a_line_without_an_end_is_logged_too(world: FlowWorld) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -262,3 +264,25 @@ def test_a_result_without_a_key_is_kept_where_that_is_asked_for(
     assert keeping() == [8, 8]
     assert count.read_text() == "xx"
     assert (tmp_path / "4.json").read_text() == "8"
+
+
+def test_that_an_argument_has_no_fingerprint_is_said_once_in_a_run(
+    world: FlowWorld, capfd: pytest.CaptureFixture[str], tmp_path: Path, is_submitted: bool
+) -> None:
+    @task(cache_policy=INPUTS, result_storage=tmp_path / "results")
+    def use(lock: object) -> int:
+        return 1
+
+    @flow(log_prints=True)
+    def using() -> None:
+        lock = threading.Lock()
+        for _ in range(3):
+            assert (use.submit(lock).result() if is_submitted else use(lock)) == 1
+
+    using()
+
+    text = "Task 'use' is run without its cache: lock (type lock) has no fingerprint"
+    warned = [text for level, text in world.life_lines("using") if level == logging.WARNING]
+    assert [line.startswith(text) for line in warned] == [True]
+    assert f"WARNING | Task run 'use-0' - {text}" in capfd.readouterr().err
+    assert world.lines("using") == []

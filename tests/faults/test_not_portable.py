@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TextIO
@@ -25,9 +27,9 @@ def open_file() -> Iterator[TextIO]:
 @pytest.mark.parametrize(
     ("make", "path", "kind"),
     [
-        (lambda file: SimpleNamespace(conn=threading.Lock()), "args[1].conn", "lock"),
-        (lambda file: {"log": file}, "args[1]['log']", "TextIOWrapper"),
-        (lambda file: [0, (number for number in range(3))], "args[1][1]", "generator"),
+        (lambda file: SimpleNamespace(conn=threading.Lock()), "thing.conn", "lock"),
+        (lambda file: {"log": file}, "thing['log']", "TextIOWrapper"),
+        (lambda file: [0, (number for number in range(3))], "thing[1]", "generator"),
     ],
     ids=["lock", "open file", "generator"],
 )
@@ -55,6 +57,27 @@ def test_an_argument_that_cannot_travel_is_named_and_nothing_is_queued(
     run = world.run("refused")
     assert (run.state, world.tasks("refused")) == (State.FAILED, [])
     assert path in run.message
+
+
+def test_one_of_many_arguments_is_named_by_its_place(world: FlowWorld) -> None:
+    @task
+    def use(*things: object, **named: object) -> None: ...
+
+    with pytest.raises(ValueNotPortable, match=r"`things\[1\]` \(type lock\)"):
+        use.submit(0, threading.Lock())
+    with pytest.raises(ValueNotPortable, match=r"`other` \(type lock\)"):
+        use.submit(0, other=threading.Lock())
+
+
+def test_a_variable_that_cannot_travel_is_named(world: FlowWorld) -> None:
+    connection = sqlite3.connect(":memory:")
+
+    @task
+    def ask() -> object:
+        return connection.execute("select 1").fetchone()
+
+    with closing(connection), pytest.raises(ValueNotPortable, match="`connection`, which task 'ask' uses, cannot be"):
+        ask.submit()
 
 
 @pytest.mark.parametrize("is_mapped", [False, True], ids=["submit", "map"])

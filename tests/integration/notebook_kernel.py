@@ -28,6 +28,8 @@ class Cell:
     is_idle: bool = False
     is_busy: bool = False
     streams: dict[str, str] = field(default_factory=dict)
+    #: the text of each message of a stream, as (name, text)
+    pieces: list[tuple[str, str]] = field(default_factory=list)
     displays: list[str] = field(default_factory=list)
     plain: list[dict[str, Any]] = field(default_factory=list)
 
@@ -211,6 +213,7 @@ class NotebookKernel:
         elif message["msg_type"] in ("display_data", "execute_result"):
             cell.plain.append(content["data"])
         elif message["msg_type"] == "stream":
+            cell.pieces.append((content["name"], content["text"]))
             cell.streams[content["name"]] = cell.streams.get(content["name"], "") + content["text"]
 
     def _take_comm(self, kind: str, content: dict[str, Any]) -> None:

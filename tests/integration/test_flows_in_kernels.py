@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,21 @@ def test_a_submitted_task_outside_of_flows_belongs_to_the_notebooks_run(kernel: 
     kernel.run("future = inc.submit(inc.submit(1))")
 
     assert kernel.value("future.result()") == "3"
+
+
+def test_a_kernel_without_the_extension_gets_it_with_its_first_call(tmp_path: Path, store: RunStore) -> None:
+    with NotebookKernel(tmp_path) as kernel:
+        kernel.run("%unload_ext orchestra_nb")
+        kernel.run("import orchestra_nb.ipython_extension as extension\nextension._unloaded.clear()")
+        cell = kernel.run(f"{IMPORTS}\n{INC}\nprint(inc.map([1, 2]).result())")
+        later = kernel.run("%%task after\nafter = 20")
+        assert (cell.output, later.wait_for("COMPLETED")["name"]) == ("[2, 3]\n", "after")
+        kernel.run("%unload_ext orchestra_nb")
+        assert kernel.value("inc(2)") == "3"
+
+    own, notebooks = store.list_runs(limit=2)
+    assert (own.kind, own.flow_name, notebooks.kind) == (RunKind.TASK, "inc", RunKind.INTERACTIVE)
+    assert [task.name for task in store.task_runs(notebooks.run_id)] == ["inc-0", "inc-1", "after"]
 
 
 def test_await_works_in_a_cell(kernel: NotebookKernel) -> None:
@@ -95,6 +111,21 @@ def test_what_a_task_prints_and_logs_is_seen_and_kept(kernel: NotebookKernel, st
     run = store.list_runs(kind=RunKind.FLOW, flow_name="talking")[0]
     lines = {line.message for _, line in store.log_lines(run.run_id)}
     assert {"printed", "logged", "from the flow"} <= lines
+
+
+def test_prints_of_many_tasks_come_in_whole_lines_and_few_messages(kernel: NotebookKernel) -> None:
+    kernel.run(
+        "@task\ndef say(n):\n    for i in range(5):\n        print('task', n, 'row', i)\n"
+        "    get_run_logger().info('said %s', n)"
+    )
+    cell = kernel.run("say.map(range(300)).wait()")
+
+    kernel.wait_until(
+        lambda: cell.output.count("\n") == 1500 and cell.streams.get("stderr", "").count(" - said ") == 300
+    )
+    assert all(text.endswith("\n") for _, text in cell.pieces)
+    assert sorted(cell.output.splitlines()) == sorted(f"task {n} row {i}" for n in range(300) for i in range(5))
+    assert len(cell.pieces) < 300
 
 
 def test_an_interrupt_cancels_the_flow_and_its_tasks_and_leaves_the_kernel_usable(

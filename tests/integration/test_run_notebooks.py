@@ -167,6 +167,32 @@ def test_task_cells_are_child_tasks_and_the_run_ends_when_the_last_one_has(tmp_p
     assert "late" in json.dumps(ran.code_cells[4]["outputs"])
 
 
+def test_flows_and_tasks_of_functions_belong_to_the_run_without_the_extension_being_loaded(tmp_path: Path) -> None:
+    source = write_notebook(
+        tmp_path / "report.ipynb",
+        "from orchestra_nb import flow, task\n\n@task\ndef price(n):\n    return 2 * n\n\n"
+        "@flow\ndef totals():\n    return price.submit(4).result()",
+        "price.map(range(3)).result()",
+        "totals()",
+    )
+
+    ran = run(tmp_path, source)
+
+    assert ran.document["state"] == "COMPLETED", ran.document["message"]
+    assert [task["name"] for task in ran.document["tasks"]] == ["price-0", "price-1", "price-2"]
+    shown = subprocess.run(
+        [sys.executable, "-m", "orchestra_nb", "runs", "ls", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "JUPYTER_DATA_DIR": str(tmp_path / "data")},
+        check=True,
+    )
+    runs = {found["flow_name"]: found for found in json.loads(shown.stdout)["runs"]}
+    assert (runs.keys(), runs["totals"]["state"]) == ({"report", "totals"}, "COMPLETED")
+    assert runs["totals"]["parent_run_id"] == runs["report"]["run_id"]
+
+
 def test_a_task_that_exits_its_process_fails_the_run_and_the_body_ran_once(tmp_path: Path) -> None:
     source = write_notebook(
         tmp_path / "report.ipynb",

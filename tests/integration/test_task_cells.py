@@ -163,7 +163,7 @@ def test_task_downstream_of_a_failure_says_so(kernel: NotebookKernel) -> None:
     kernel.run("%%task first\nx = 1 / 0")
     second = kernel.run("%%task second\ny = x")
 
-    assert second.wait_for("UPSTREAM_FAILED")["message"] == "first failed"
+    assert second.wait_for("UPSTREAM_FAILED")["message"] == "first failed: ZeroDivisionError: division by zero"
     reader = kernel.run("y")
     assert reader.error is not None
     assert reader.error.startswith("UpstreamFailed: `y` has no value: task 'second' did not run: first failed")
