@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestra_nb.assets import materialize
     from orchestra_nb.context import get_run_context, tags
     from orchestra_nb.flow_runs import pause_flow_run, resume_flow_run, suspend_flow_run
-    from orchestra_nb.flows import Flow, flow
+    from orchestra_nb.flows import Flow, deploy, flow, serve
     from orchestra_nb.futures import as_completed, wait
     from orchestra_nb.logging import get_run_logger
     from orchestra_nb.states import State
@@ -31,6 +31,7 @@ _PUBLIC = {
     "Task": "tasks",
     "allow_failure": "utilities.annotations",
     "as_completed": "futures",
+    "deploy": "flows",
     "flow": "flows",
     "get_run_context": "context",
     "get_run_logger": "logging",
@@ -39,6 +40,7 @@ _PUBLIC = {
     "quote": "utilities.annotations",
     "resume_flow_run": "flow_runs",
     "runtime": "runtime",
+    "serve": "flows",
     "suspend_flow_run": "flow_runs",
     "tags": "context",
     "task": "tasks",
@@ -92,6 +94,7 @@ __all__ = [
     "__version__",
     "allow_failure",
     "as_completed",
+    "deploy",
     "flow",
     "get_run_context",
     "get_run_logger",
@@ -101,6 +104,7 @@ __all__ = [
     "quote",
     "resume_flow_run",
     "runtime",
+    "serve",
     "suspend_flow_run",
     "tags",
     "task",
