@@ -9,11 +9,13 @@ from orchestra_nb.engine.flow_pauses import (
 )
 from orchestra_nb.engine.flow_suspension import PausedRun, asuspend_flow_run, suspend_flow_run
 from orchestra_nb.operations.run_services import answer_from_configured_store as _answer_from_configured_store
+from orchestra_nb.operations.run_waiting import FlowRunWaitTimeout, wait_for_flow_run
 
 _answer_from_configured_store()
 
 __all__ = [
     "FlowPauseTimedOut",
+    "FlowRunWaitTimeout",
     "PausedRun",
     "apause_flow_run",
     "aresume_flow_run",
@@ -21,4 +23,5 @@ __all__ = [
     "pause_flow_run",
     "resume_flow_run",
     "suspend_flow_run",
+    "wait_for_flow_run",
 ]

@@ -81,6 +81,11 @@ def exchange_driver(driver: Driver | None) -> Driver | None:
     return before
 
 
+def driver_of_process() -> Driver | None:
+    """Return the driver of this process, if it has one."""
+    return _of_process
+
+
 def worker_driver() -> ContextVar[Driver | None]:
     """Return the variable that holds the driver of code that runs as a task."""
     return _of_worker
