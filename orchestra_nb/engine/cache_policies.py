@@ -276,6 +276,34 @@ class RunId(CachePolicy):
 
 
 @dataclass(frozen=True, eq=False)
+class StorageKey(CachePolicy):
+    """The file that ``result_storage_key`` names: where it was written, its result is the call's, whatever wrote it.
+
+    Parameters
+    ----------
+    url
+        Of the folder of results.
+    template
+        Of the file's name below it.
+    """
+
+    url: str
+    template: str
+
+    def compute_key(
+        self, task_ctx: CacheContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
+    ) -> str | None:
+        """Return the file's URL."""
+        try:
+            name = self.template.format(parameters=inputs)
+        except (LookupError, AttributeError) as error:
+            raise InvalidInput(
+                f"result_storage_key {self.template!r} cannot be filled: {type(error).__name__}: {error}."
+            ) from error
+        return f"file {self.url}/{name}"
+
+
+@dataclass(frozen=True, eq=False)
 class _None(CachePolicy):
     """No key, so no caching; added to another policy it changes nothing."""
 
