@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestra_nb.assets import materialize
     from orchestra_nb.context import get_run_context, tags
     from orchestra_nb.flow_runs import pause_flow_run, resume_flow_run, suspend_flow_run
-    from orchestra_nb.flows import Flow, flow
+    from orchestra_nb.flows import Flow, deploy, flow, serve
     from orchestra_nb.futures import as_completed, wait
     from orchestra_nb.logging import get_run_logger
     from orchestra_nb.states import State
@@ -33,6 +33,7 @@ _PUBLIC = {
     "Transaction": "transactions",
     "allow_failure": "utilities.annotations",
     "as_completed": "futures",
+    "deploy": "flows",
     "flow": "flows",
     "get_run_context": "context",
     "get_run_logger": "logging",
@@ -41,6 +42,7 @@ _PUBLIC = {
     "quote": "utilities.annotations",
     "resume_flow_run": "flow_runs",
     "runtime": "runtime",
+    "serve": "flows",
     "suspend_flow_run": "flow_runs",
     "tags": "context",
     "task": "tasks",
@@ -95,6 +97,7 @@ __all__ = [
     "__version__",
     "allow_failure",
     "as_completed",
+    "deploy",
     "flow",
     "get_run_context",
     "get_run_logger",
@@ -104,6 +107,7 @@ __all__ = [
     "quote",
     "resume_flow_run",
     "runtime",
+    "serve",
     "suspend_flow_run",
     "tags",
     "task",

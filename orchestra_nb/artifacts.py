@@ -21,11 +21,16 @@ from orchestra_nb.engine.artifact_creation import (
     create_table_artifact,
     update_progress_artifact,
 )
+from orchestra_nb.operations.artifact_objects import Artifact, LinkArtifact, MarkdownArtifact, TableArtifact
 from orchestra_nb.operations.run_services import answer_from_configured_store
 
 answer_from_configured_store()
 
 __all__ = [
+    "Artifact",
+    "LinkArtifact",
+    "MarkdownArtifact",
+    "TableArtifact",
     "acreate_artifact",
     "acreate_image_artifact",
     "acreate_link_artifact",

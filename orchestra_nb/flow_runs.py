@@ -12,6 +12,7 @@ from orchestra_nb.engine.question_forms import OpenQuestion as _OpenQuestion
 from orchestra_nb.engine.question_forms import QuestionForm as _QuestionForm
 from orchestra_nb.engine.question_forms import set_form_display as _set_form_display
 from orchestra_nb.operations.run_services import answer_from_configured_store as _answer_from_configured_store
+from orchestra_nb.operations.run_waiting import FlowRunWaitTimeout, wait_for_flow_run
 
 
 def _show_form(question: _OpenQuestion) -> _QuestionForm | None:
@@ -25,6 +26,7 @@ _set_form_display(_show_form)
 
 __all__ = [
     "FlowPauseTimedOut",
+    "FlowRunWaitTimeout",
     "PausedRun",
     "apause_flow_run",
     "aresume_flow_run",
@@ -32,4 +34,5 @@ __all__ = [
     "pause_flow_run",
     "resume_flow_run",
     "suspend_flow_run",
+    "wait_for_flow_run",
 ]

@@ -7,7 +7,7 @@ from orchestra_nb.engine.drivers import Driver as _Driver
 from orchestra_nb.engine.drivers import set_driver_factory as _set_driver_factory
 from orchestra_nb.engine.flow_graph import FlowGraph as _FlowGraph
 from orchestra_nb.engine.flow_graph import set_graph_display as _set_graph_display
-from orchestra_nb.engine.flows import Flow, flow
+from orchestra_nb.engine.flows import DeploymentsNotHere, Flow, deploy, flow, serve
 
 
 def _make_driver() -> _Driver:
@@ -32,4 +32,4 @@ def _show_graph(graph: _FlowGraph) -> None:
 _set_driver_factory(_make_driver)
 _set_graph_display(_show_graph)
 
-__all__ = ["Flow", "flow"]
+__all__ = ["DeploymentsNotHere", "Flow", "deploy", "flow", "serve"]

@@ -108,6 +108,11 @@ def create_artifact(obj: object, key: str | None = None, description: str | None
     return _create("display", mime_bundle(obj), key, description)
 
 
+def create_artifact_of_type(type_: str, data: object, key: str | None = None, description: str | None = None) -> str:
+    """Keep data of JSON's types under a word for their kind, and return the artifact's id."""
+    return _create(_text(type_, "A type"), data, key, description)
+
+
 async def acreate_link_artifact(
     link: str, link_text: str | None = None, key: str | None = None, description: str | None = None
 ) -> str:

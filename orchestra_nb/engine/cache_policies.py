@@ -277,6 +277,30 @@ class RunId(CachePolicy):
 
 
 @dataclass(frozen=True, eq=False)
+class StorageKey(CachePolicy):
+    """The file that ``result_storage_key`` names: where it was written, its result is the call's, whatever wrote it.
+
+    Parameters
+    ----------
+    url
+        Of the folder of results.
+    template
+        Of the file's name below it.
+    """
+
+    url: str
+    template: str
+
+    def compute_key(
+        self, task_ctx: CacheContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
+    ) -> str | None:
+        """Return the file's URL."""
+        from orchestra_nb.engine.storage_keys import fill_storage_key  # of a floor above: it knows what runs
+
+        return f"file {self.url}/{fill_storage_key(self.template, inputs)}"
+
+
+@dataclass(frozen=True, eq=False)
 class _None(CachePolicy):
     """No key, so no caching; added to another policy it changes nothing."""
 

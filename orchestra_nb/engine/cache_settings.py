@@ -118,7 +118,7 @@ class CacheSettings:
         ValueNotHashable
             The policy wants the task's code, and it uses what has no fingerprint; the message names it.
         """
-        from orchestra_nb.engine.cache_policies import DEFAULT
+        from orchestra_nb.engine.cache_policies import DEFAULT, StorageKey
         from orchestra_nb.engine.results import ResultStore, default_results_url
         from orchestra_nb.engine.task_cache import TaskCache
         from orchestra_nb.model.fingerprints import fingerprint
@@ -126,7 +126,8 @@ class CacheSettings:
         url = self.storage or storage or default_results_url()
         store = ResultStore(url, _signing_key(), self.serializer or serializer or "auto")
         return TaskCache(
-            policy=self.policy or DEFAULT,
+            policy=self.policy
+            or (DEFAULT if self.storage_key is None else StorageKey(str(store.url), self.storage_key)),
             store=store,
             task_name=task_name,
             task_key=task_key,

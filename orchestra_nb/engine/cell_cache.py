@@ -73,7 +73,7 @@ class CellCache:
         return cls(cache, code_fingerprint(line.body, line.outputs))
 
     def entry(self, inputs: Mapping[str, object], context: AttemptContext) -> CellCacheEntry | None:
-        """Return where the result with these inputs is kept; None, with a word under the cell, when one has no fingerprint."""
+        """Return where the result with these inputs is kept; None, with a word under the cell, where one has no key."""
         try:
             values = {name: fingerprint(value, name=name) for name, value in inputs.items()}
         except ValueNotHashable as error:

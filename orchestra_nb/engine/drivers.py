@@ -79,6 +79,19 @@ def set_driver(driver: Driver | None) -> None:
         _of_process = driver
 
 
+def exchange_driver(driver: Driver | None) -> Driver | None:
+    """Do what :func:`set_driver` does, and return the driver before, for whoever drives only for a while."""
+    global _of_process
+    with _lock:
+        before, _of_process = _of_process, driver
+    return before
+
+
+def driver_of_process() -> Driver | None:
+    """Return the driver of this process, if it has one."""
+    return _of_process
+
+
 def worker_driver() -> ContextVar[Driver | None]:
     """Return the variable that holds the driver of code that runs as a task."""
     return _of_worker

@@ -29,7 +29,7 @@ class PausedRun(UnfinishedRun):
 class SuspendFlow(BaseException):
     """Raised inside a flow's body to leave it: outside ``Exception`` so that user code does not swallow it."""
 
-    def __init__(self, message: str, until: datetime) -> None:
+    def __init__(self, message: str, until: datetime | None) -> None:
         super().__init__(message, until)
         self.message = message
         self.until = until
@@ -38,7 +38,7 @@ class SuspendFlow(BaseException):
 def suspend_flow_run(
     wait_for_input: Any = None,
     flow_run_id: str | None = None,
-    timeout: float = 3600,
+    timeout: float | None = 3600,
     key: str | None = None,
 ) -> Any:
     """Leave this flow until somebody resumes it; in the run that is resumed, return what they answered.
@@ -47,8 +47,10 @@ def suspend_flow_run(
 
     Parameters
     ----------
-    wait_for_input, timeout, key
+    wait_for_input, key
         As :func:`~orchestra_nb.engine.flow_pauses.pause_flow_run` has them.
+    timeout
+        Seconds until the run fails because nobody answered; None for no limit.
     flow_run_id
         Only the id of the run that calls this, or None.
 
@@ -68,7 +70,7 @@ def suspend_flow_run(
 async def asuspend_flow_run(
     wait_for_input: Any = None,
     flow_run_id: str | None = None,
-    timeout: float = 3600,
+    timeout: float | None = 3600,
     key: str | None = None,
 ) -> Any:
     """:func:`suspend_flow_run` for coroutines."""
@@ -97,9 +99,9 @@ def _checked_flow(flow_run_id: str | None) -> FlowRunContext:
     return context
 
 
-def _suspend(context: FlowRunContext, wait_for_input: Any, timeout: float, key: str | None) -> Any:
+def _suspend(context: FlowRunContext, wait_for_input: Any, timeout: float | None, key: str | None) -> Any:
     asked: InputType = input_type_of(wait_for_input)
-    seconds = check_seconds("timeout", timeout)
+    seconds = None if timeout is None else check_seconds("timeout", timeout)
     key = question_key(context, "suspend", key)
     assert context.flow is not None
     code = code_of(context.run.run_id, context.flow, context.parameters)
@@ -112,4 +114,5 @@ def _suspend(context: FlowRunContext, wait_for_input: Any, timeout: float, key: 
     if is_given:
         return asked.value_of(answer)
     show_question(context, key, asked, is_suspended=True)
-    raise SuspendFlow(answer_words(context, key, asked), datetime.now(UTC) + timedelta(seconds=seconds))
+    until = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
+    raise SuspendFlow(answer_words(context, key, asked), until)

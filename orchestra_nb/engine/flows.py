@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, overload
 
 from orchestra_nb.engine.cache_settings import check_persist_result, result_storage_of, warn_of_memory
 from orchestra_nb.engine.direct_flow import call_async, call_async_generator, call_generator, call_sync
@@ -29,7 +29,7 @@ from orchestra_nb.engine.task_settings import (
     timeout_of,
 )
 from orchestra_nb.engine.user_frames import HIDDEN_FRAMES, named_as
-from orchestra_nb.errors import InvalidParameters
+from orchestra_nb.errors import InvalidParameters, OrchestraError
 from orchestra_nb.model import states as model
 
 Parameters = ParamSpec("Parameters")
@@ -209,6 +209,25 @@ class Flow(Generic[Parameters, Result]):
         self._bind(args, kwargs)  # refuses what does not fit in words that name the flow
         show_graph(record_graph(self, args, kwargs))
 
+    def serve(self, *args: object, **options: object) -> NoReturn:
+        """Refuse: deployments come later.
+
+        Raises
+        ------
+        DeploymentsNotHere
+            Always; the message says what to do now.
+        """
+        raise DeploymentsNotHere(f"Flow {self.name}.serve()")
+
+    def deploy(self, *args: object, **options: object) -> NoReturn:
+        """Refuse as :meth:`serve` does."""
+        raise DeploymentsNotHere(f"Flow {self.name}.deploy()")
+
+    @classmethod
+    def from_source(cls, *args: object, **options: object) -> NoReturn:
+        """Refuse as :meth:`serve` does."""
+        raise DeploymentsNotHere("Flow.from_source()")
+
     def with_options(self, **options: Any) -> Flow[Parameters, Result]:
         """Return a flow of the same function with some options changed; it keeps the hooks that are not given anew.
 
@@ -270,6 +289,36 @@ class Flow(Generic[Parameters, Result]):
 
     def __repr__(self) -> str:
         return f"<flow {self.name}>"
+
+
+class DeploymentsNotHere(OrchestraError, NotImplementedError):
+    """A deployment was asked for, which this version cannot make."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}: deployments and schedules come with a later version. Until then call the flow in a script, and "
+            "let cron, systemd or a CI job run the script; a notebook is run by `orchestra run NOTEBOOK`. Code from "
+            "elsewhere is imported as any module."
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _deployments_not_here, (str(self),)
+
+
+def _deployments_not_here(message: str) -> DeploymentsNotHere:
+    error = DeploymentsNotHere.__new__(DeploymentsNotHere)
+    error.args = (message,)
+    return error
+
+
+def serve(*flows: object, **options: object) -> NoReturn:
+    """Refuse as :meth:`Flow.serve` does."""
+    raise DeploymentsNotHere("serve()")
+
+
+def deploy(*flows: object, **options: object) -> NoReturn:
+    """Refuse as :meth:`Flow.serve` does."""
+    raise DeploymentsNotHere("deploy()")
 
 
 class InvalidFlowCall(InvalidParameters, TypeError):

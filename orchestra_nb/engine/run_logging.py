@@ -6,9 +6,11 @@ import logging
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestra_nb.engine.drivers import current_driver
 from orchestra_nb.engine.printed_lines import real_stream
 from orchestra_nb.engine.run_context import (
     FlowRunContext,
@@ -23,6 +25,15 @@ from orchestra_nb.model.runs import LogLine
 FLOW_RUNS = "orchestra.flow_runs"
 TASK_RUNS = "orchestra.task_runs"
 _RECORD_KEY = "orchestra_context"
+
+
+@dataclass(frozen=True, slots=True)
+class _LoggedRun:
+    """A run whose log somebody writes from outside of it, such as a hook."""
+
+    run_id: str
+    task_run_id: str | None
+    words: str
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
@@ -50,6 +61,11 @@ class _RunHandler(logging.Handler):
                 line = _line(record, message, context.run.run_id, None)
                 context.driver.sink.emit(LogsWritten(lines=(line,)))
                 context.driver.say(f"Flow run {context.run.name!r} - {message}", record.levelno)
+            elif isinstance(context, _LoggedRun):
+                driver = current_driver()
+                line = _line(record, message, context.run_id, context.task_run_id)
+                driver.sink.emit(LogsWritten(lines=(line,)))
+                driver.say(f"{context.words} - {message}", record.levelno)
         except Exception:
             self.handleError(record)
         _hand_up(record)
@@ -107,6 +123,30 @@ def get_run_logger(context: FlowRunContext | TaskRunContext | None = None, **ext
     else:
         details = {"flow_run_id": found.run.run_id, "flow_run_name": found.run.name, "flow_name": found.run.flow_name}
     return RunLogger(logger, {**details, **extra, _RECORD_KEY: found})
+
+
+def flow_run_logger(flow_run: Any, flow: Any = None, **extra: Any) -> RunLogger:
+    """Return the logger of a flow run, in code that does not run in it: a hook, or what called the flow.
+
+    Parameters
+    ----------
+    flow_run
+        As hooks get it.
+    flow
+        Not needed: the run knows the name of its flow.
+    """
+    details = {"flow_run_id": flow_run.id, "flow_run_name": flow_run.name, "flow_name": flow_run.flow_name}
+    logged = _LoggedRun(flow_run.id, None, f"Flow run {flow_run.name!r}")
+    return RunLogger(_prepared(FLOW_RUNS), {**details, **extra, _RECORD_KEY: logged})
+
+
+def task_run_logger(task_run: Any, task: Any = None, flow_run: Any = None, flow: Any = None, **extra: Any) -> RunLogger:
+    """Return the logger of a task run, in code that does not run in it, such as a hook."""
+    details = {"task_run_id": task_run.id, "task_run_name": task_run.name, "flow_run_id": task_run.flow_run_id}
+    if task is not None:
+        details["task_name"] = task.name
+    logged = _LoggedRun(task_run.flow_run_id, task_run.id, f"Task run {task_run.name!r}")
+    return RunLogger(_prepared(TASK_RUNS), {**details, **extra, _RECORD_KEY: logged})
 
 
 def get_logger(name: str | None = None) -> logging.Logger:

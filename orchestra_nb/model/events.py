@@ -54,11 +54,17 @@ class RunCodeRecorded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class RunSuspended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A run is PAUSED and its process has left it: nobody drives it until it is reopened."""
+    """A run is PAUSED and its process has left it: nobody drives it until it is reopened.
+
+    Parameters
+    ----------
+    until
+        When it fails because nobody resumed it; None for never.
+    """
 
     run_id: str
     at: datetime
-    until: datetime
+    until: datetime | None = None
     epoch: int = 1
     message: str = ""
     actor: str = "driver"

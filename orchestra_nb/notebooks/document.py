@@ -316,18 +316,44 @@ def _named_kernel(notebook: Mapping[str, Any]) -> str:
 def cell_title(source: str) -> str:
     r"""Return at most 60 characters that tell people which cell this is; empty for an empty cell.
 
+    That is its first line, but for imports that something follows; of a function or class under decorators the first
+    decorator and the name.
+
     Examples
     --------
     >>> cell_title("# Load the data\nimport pandas as pd")
     'Load the data'
     >>> cell_title("%%task train --retries 2\nmodel.fit(X)")
     '%%task train --retries 2'
+    >>> cell_title("import pandas as pd\n\n@task(retries=2)\ndef load(region):\n    ...")
+    '@task load'
     """
-    for line in source.splitlines():
-        text = line.strip()
-        if re.fullmatch(r"#\s*(%%.*|!.*|:.*|-\*-.*)|#[#\s=*~_-]*", text):
-            continue  # marks of other tools, rulers
-        text = re.sub(r"^#+\s*|[\s#=*~-]+$", "", text) if text.startswith("#") else text
-        if text:
-            return text if len(text) <= _TITLE_LENGTH else text[: _TITLE_LENGTH - 1].rstrip() + "…"
-    return ""
+    titles = [(title, line) for line in map(str.strip, source.splitlines()) if (title := _titled(line))]
+    text = _after_imports(titles) or (titles[0][0] if titles else "")
+    return text if len(text) <= _TITLE_LENGTH else text[: _TITLE_LENGTH - 1].rstrip() + "…"
+
+
+def _titled(line: str) -> str:
+    """Return a line as a title: a comment without its marks, nothing for a mark of another tool and for a ruler."""
+    if re.fullmatch(r"#\s*(%%.*|!.*|:.*|-\*-.*)|#[#\s=*~_-]*", line):
+        return ""
+    return re.sub(r"^#+\s*|[\s#=*~-]+$", "", line) if line.startswith("#") else line
+
+
+def _after_imports(titles: list[tuple[str, str]]) -> str:
+    """Return the title of the first line that imports nothing; of what is decorated, its decorator and its name."""
+    is_inside = False
+    decorator = ""
+    for title, text in titles:
+        if is_inside:
+            is_inside = ")" not in text
+        elif decorator:
+            if (named := re.match(r"(?:async\s+def|def|class)\s+(\w+)", text)) is not None:
+                return f"{decorator} {named[1]}"
+        elif re.match(r"import\s|from\s+\S+\s+import\b", text):
+            is_inside = "(" in text and ")" not in text
+        elif (found := re.match(r"@\s*[\w.]+", text)) is not None:
+            decorator = found[0]
+        else:
+            return title
+    return decorator

@@ -14,6 +14,7 @@ from orchestra_nb.context import MissingContext
 from orchestra_nb.engine.life_lines import ENGINE
 from orchestra_nb.engine.printed_lines import printing_to
 from orchestra_nb.logging import disable_run_logger, get_logger
+from orchestra_nb.logging.loggers import flow_run_logger, task_run_logger
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.runs import LogLine
 from tests.engine.conftest import FlowWorld
@@ -225,6 +226,27 @@ def test_what_is_logged_is_shown_with_the_name_of_its_run(capfd: pytest.CaptureF
     logged()
 
     assert "| INFO    | Flow run 'calm-fox' - hello" in capfd.readouterr().err
+
+
+def test_a_hook_writes_into_the_log_of_its_run(world: FlowWorld, capfd: pytest.CaptureFixture[str]) -> None:
+    @task(on_completion=[lambda task, run, state: task_run_logger(run, task).info("task is %s", state.name)])
+    def work() -> None: ...
+
+    @flow(
+        flow_run_name="calm-fox", on_completion=[lambda flow, run, state: flow_run_logger(run, flow).warning("flow is")]
+    )
+    def logged() -> None:
+        work()
+
+    logged()
+
+    (record,) = world.tasks("logged")
+    lines = [line for _, line in world.store.log_lines(world.run("logged").run_id)]
+    assert [(line.message, line.level, line.task_run_id) for line in lines] == [
+        ("task is Completed", logging.INFO, record.task_run_id),
+        ("flow is", logging.WARNING, None),
+    ]
+    assert "| WARNING | Flow run 'calm-fox' - flow is" in capfd.readouterr().err
 
 
 def test_there_is_no_run_logger_outside_of_runs() -> None:

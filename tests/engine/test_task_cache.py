@@ -83,6 +83,41 @@ def test_tasks_may_share_the_results_of_a_key_of_the_users(tmp_path: Path) -> No
     assert both() == [1, 1]
 
 
+def test_a_file_of_the_name_that_a_task_gives_its_result_is_taken_in_other_runs(
+    world: FlowWorld, count: Path, tmp_path: Path
+) -> None:
+    @task(result_storage=tmp_path / "results", result_storage_key="{parameters[region]}.json")
+    def load(region: str, path: str) -> str:
+        with Path(path).open("a") as file:
+            file.write("x")
+        return f"of {region}"
+
+    @flow
+    def loading() -> list[str]:
+        return [load("EU", str(count)), load.submit("EU", str(count)).result(), load("US", str(count))]
+
+    assert loading() == loading() == ["of EU", "of EU", "of US"]
+    assert count.read_text() == "xx"
+    assert [task_run.is_cached for task_run in world.tasks("loading")] == [True, True, True]
+
+    (tmp_path / "results" / "EU.json").unlink()
+    loading()
+
+    assert count.read_text() == "xxx"
+
+
+def test_beside_a_policy_the_name_of_the_file_is_no_key(count: Path, tmp_path: Path) -> None:
+    @task(cache_policy=INPUTS, result_storage=tmp_path / "results", result_storage_key="one.json")
+    def load(region: str) -> str:
+        return f"of {region}"
+
+    @flow
+    def loading() -> list[str]:
+        return [load("EU"), load("US")]
+
+    assert loading() == ["of EU", "of US"]
+
+
 def test_a_policy_may_keep_its_keys_in_a_folder(world: FlowWorld, count: Path, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
 

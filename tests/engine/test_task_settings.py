@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+import orchestra_nb
 from orchestra_nb import Flow, Task, flow, task
 from orchestra_nb.cache_policies import INPUTS, CachePolicy, task_input_hash
 from orchestra_nb.engine.task_settings import InvalidOption, OptionWarning, exponential_backoff
@@ -198,3 +200,17 @@ def test_a_parameter_that_calls_take_for_themselves_is_refused(decorate: Any) ->
 def test_a_serializer_that_there_is_not_is_refused_where_the_task_is_made(serializer: Any, words: str) -> None:
     with pytest.raises(InvalidOption, match=words):
         task(result_serializer=serializer)(noted)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [flow(noted).serve, flow(noted).deploy, Flow.from_source, orchestra_nb.serve, orchestra_nb.deploy],
+    ids=["flow.serve", "flow.deploy", "Flow.from_source", "serve", "deploy"],
+)
+def test_deployments_are_refused_with_what_to_do_now(call: Callable[..., Any]) -> None:
+    with pytest.raises(
+        NotImplementedError, match=r"come with a later version. Until then call the flow in a script"
+    ) as raised:
+        call(name="nightly", cron="0 3 * * *")
+
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)

@@ -674,7 +674,7 @@ SUSPENDED = """
 """
 
 
-def suspended(timeout: float = 3600, is_async: bool = False) -> str:
+def suspended(timeout: float | None = 3600, is_async: bool = False) -> str:
     return SUSPENDED.format(
         async_="", async_def="async def" if is_async else "def", await_="await " if is_async else "", timeout=timeout
     )
@@ -734,6 +734,18 @@ def test_a_suspended_run_that_nobody_resumes_fails(scripts: FlowScripts) -> None
     failed = scripts.wait_for_run(State.FAILED)
     assert failed.run_id == run.run_id
     assert "nobody resumed it in time" in failed.message
+
+
+def test_a_suspended_run_without_a_limit_is_never_overdue(scripts: FlowScripts) -> None:
+    from datetime import UTC, datetime
+
+    from orchestra_nb.store.run_code_store import RunCodeStore
+
+    script = scripts.run(suspended(timeout=None))
+
+    assert script.returncode == 0, script.stderr
+    assert scripts.store.list_runs()[0].state is State.PAUSED
+    assert RunCodeStore(scripts.store.database).overdue_suspensions(datetime(9999, 1, 1, tzinfo=UTC)) == []
 
 
 def test_a_suspended_run_can_be_cancelled(scripts: FlowScripts) -> None:

@@ -228,6 +228,14 @@ def test_kernel_and_language(metadata: dict[str, Any], kernel: str, name: str) -
         ("x" * 80, "x" * 59 + "…"),
         ("%%bash\nls", "%%bash"),
         ("#\n#\nx", "x"),
+        ("@task\ndef load(region):\n    return region", "@task load"),
+        ("@flow(\n    name='x',\n)\n@other\nasync def report():\n    ...", "@flow report"),
+        ("@dataclass\nclass Shop:\n    name: str", "@dataclass Shop"),
+        ("import asyncio\n\nasyncio.run(main())", "asyncio.run(main())"),
+        ("from a import (\n    b,\n    c,\n)\nfrom d import e\n\n@task\ndef f(): ...", "@task f"),
+        ("import a\nimport b", "import a"),
+        ("# import the data\nx = 1", "import the data"),
+        ("@", "@"),
     ],
 )
 def test_titles(source: str, title: str) -> None:

@@ -1,0 +1,11 @@
+"""Loggers of runs, by their records: Prefect's module name."""
+
+from orchestra_nb.engine.run_logging import (
+    disable_run_logger,
+    flow_run_logger,
+    get_logger,
+    get_run_logger,
+    task_run_logger,
+)
+
+__all__ = ["disable_run_logger", "flow_run_logger", "get_logger", "get_run_logger", "task_run_logger"]
