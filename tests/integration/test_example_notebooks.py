@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.notebook_kernel import without_colours
 from tests.integration.test_run_notebooks import Ran, run
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "flows.ipynb"
@@ -13,7 +14,7 @@ NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "flows.ipynb"
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    return run(tmp_path_factory.mktemp("flows"), NOTEBOOK, "-p", "days", "12", "-k", "python3")
+    return run(tmp_path_factory.mktemp("flows"), NOTEBOOK, "-p", "days", "12", "-p", "patience", "0.5", "-k", "python3")
 
 
 def shown(ran: Ran, cell_id: str) -> list[str]:
@@ -30,7 +31,7 @@ def _lines(texts: list[list[str]]) -> list[str]:
 
 
 def test_every_cell_of_it_completes(ran: Ran) -> None:
-    assert ran.document["parameters"] == {"days": 12}
+    assert ran.document["parameters"] == {"days": 12, "patience": 0.5}
     assert set(ran.states) == {"COMPLETED"}, ran.document["message"]
 
 
@@ -38,12 +39,20 @@ def test_every_cell_of_it_completes(ran: Ran) -> None:
     ("cell_id", "last_line"),
     [
         ("visualize", "● total × 3"),
+        ("functions", "the shop in Rome 8 10"),
         ("mapping", "[1, 4]"),
+        ("options", "hook: prices-of-01-03 Completed"),
         ("caching", "Cached 15"),
         ("subflows", "hook: season Completed"),
         ("coroutines", "'page 9'"),
         ("runners", "[1]"),
+        ("shared", "['EU', 'US', 'Asia']"),
         ("assets", "'145 sold'"),
+        ("waiting", "Review(rows=12, speed='slow', until=datetime.date(2026, 12, 31), comment='nobody was there')"),
+        ("answers", "42"),
+        ("transactions", "Failed False"),
+        ("transactions", "Completed True"),
+        ("again", "'Failed'"),
     ],
 )
 def test_a_section_shows_what_it_says(ran: Ran, cell_id: str, last_line: str) -> None:
@@ -56,3 +65,11 @@ def test_states_are_honest(ran: Ran) -> None:
     assert lines[:2] == ["attempt 3", "got ZeroDivisionError('division by zero')"]
     assert lines[2:4] == ["NotReady", "TimedOut"]
     assert "ZeroDivisionError" in lines[-1]
+
+
+def test_the_failed_flow_is_run_again_by_the_shell(ran: Ran) -> None:
+    lines = [without_colours(line) for line in shown(ran, "retry")]
+
+    assert any(line.split()[1:2] == ["fragile"] for line in lines[1:-1]), lines
+    assert lines[-1].startswith("fragile-")
+    assert lines[-1].endswith("✓ Completed")
