@@ -200,7 +200,7 @@ def _print_tasks(details: RunDetails, now: datetime) -> None:
             took(task.started_at, task.ended_at, now),
             f"{task.attempt} of {task.max_attempts}",
             task.worker or "-",
-            _error_text(task.error) if task.error else task.message,
+            _error_text(task.error) if task.error else task.message or ("cached" if task.is_cached else ""),
         ]
         for task in details.tasks
     ]

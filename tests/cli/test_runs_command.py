@@ -176,6 +176,19 @@ def test_a_run_is_shown_with_its_tasks_and_cells(failed_run: Run) -> None:
     ]
 
 
+def test_a_task_whose_result_was_kept_says_so(store: RunStore) -> None:
+    ended = TaskRunStateChanged(
+        run_id=RUN.run_id, task_run_id=LOAD.task_run_id, state=State.COMPLETED, at=NOW, is_cached=True
+    )
+    running = TaskRunStateChanged(run_id=RUN.run_id, task_run_id=LOAD.task_run_id, state=State.RUNNING, at=NOW)
+    store.apply([RunCreated(run=RUN), TaskRunCreated(task_run=LOAD), running, ended])
+
+    shown = CliRunner().invoke(main, ["runs", "show", "calm-fox"])
+
+    (line,) = [line for line in shown.output.splitlines() if line.startswith("load")]
+    assert line.split()[-1] == "cached"
+
+
 def test_a_run_for_scripts_has_the_form_of_orchestra_run(failed_run: Run) -> None:
     document = json.loads(orchestra("runs", "show", RUN.run_id, "--json").stdout)
 
