@@ -21,8 +21,11 @@ from orchestra_nb.engine.result_files import delete_file, move_file
 from orchestra_nb.engine.services import ask, ask_for
 from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model.questions import (
-    CommitStaged,
     DoneAnswer,
+)
+from orchestra_nb.model.staged_results import StagedResult
+from orchestra_nb.model.staging_questions import (
+    CommitStaged,
     DropStaged,
     FindStaged,
     HasStagedClaims,
@@ -30,7 +33,6 @@ from orchestra_nb.model.questions import (
     StagedAnswer,
     StageResult,
 )
-from orchestra_nb.model.staged_results import StagedResult
 
 #: How long the claims of what was staged hold without being renewed.
 LEASE_SECONDS = 30.0

@@ -38,7 +38,6 @@ from orchestra_nb.model.questions import (
     ClaimAnswer,
     ClaimResult,
     DoneAnswer,
-    DropStaged,
     ForgetResult,
     PutResult,
     ReleaseClaim,
@@ -47,6 +46,9 @@ from orchestra_nb.model.questions import (
 from orchestra_nb.model.result_reference import ResultReference
 from orchestra_nb.model.runs import LogLine
 from orchestra_nb.model.staged_results import StagedResult
+from orchestra_nb.model.staging_questions import (
+    DropStaged,
+)
 
 #: How long a claim holds without being renewed: so long the others wait for a process that died.
 LEASE_SECONDS = 30.0

@@ -35,18 +35,14 @@ from orchestra_nb.model.questions import (
     AskInside,
     ClaimAnswer,
     ClaimResult,
-    CommitStaged,
     CreateArtifact,
     DeleteVariable,
     DoneAnswer,
-    DropStaged,
     EmitEvent,
     FindResult,
-    FindStaged,
     ForgetResult,
     GetSecret,
     GetVariable,
-    HasStagedClaims,
     IdAnswer,
     InputAnswer,
     PutResult,
@@ -56,14 +52,11 @@ from orchestra_nb.model.questions import (
     ReleaseSlots,
     RenewClaim,
     RenewSlots,
-    RenewStaged,
     ResultAnswer,
     ResumeRun,
     SecretAnswer,
     SetSecret,
     SetVariable,
-    StagedAnswer,
-    StageResult,
     TakeRate,
     UpdateArtifact,
     VariableAnswer,
@@ -73,6 +66,15 @@ from orchestra_nb.model.questions import (
 )
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.secret_values import Secret
+from orchestra_nb.model.staging_questions import (
+    CommitStaged,
+    DropStaged,
+    FindStaged,
+    HasStagedClaims,
+    RenewStaged,
+    StagedAnswer,
+    StageResult,
+)
 from orchestra_nb.operations import shared_variables
 from orchestra_nb.settings import Settings, load_settings
 
