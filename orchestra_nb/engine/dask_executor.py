@@ -118,6 +118,7 @@ class DaskExecutor:
         self._report: Callable[[ExecutorEvent], None]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        # of attempts that have not ended; the ledger refuses those that have
         self._keys: set[str] = set()
         self._inbox: deque[_Attempt] = deque()
         self._is_inbox_told = False
@@ -161,7 +162,7 @@ class DaskExecutor:
         """
         if self._loop is None:
             raise ClusterUnavailable(f"The connection to {self.name} is closed.")
-        if request.key in self._keys:
+        if request.key in self._keys or request.key in self._kept:
             raise Conflict(f"The attempt {request.key} was started before; a new attempt needs a new key.")
         body = PackedBody(b"") if isinstance(request.body, CallBody) else PackedBody.pack(request.body)
         self._keys.add(request.key)
@@ -472,6 +473,7 @@ class DaskExecutor:
         self._report_end(event)
 
     def _report_end(self, event: AttemptEnded | AttemptLost) -> None:
+        self._keys.discard(event.key)
         self._report(event)
         for held in self._held.pop(event.key, ()):
             if self._attempts.get(held.request.key) is held:

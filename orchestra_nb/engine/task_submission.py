@@ -219,4 +219,5 @@ def make_submission(
         resources=settings.resources,
         workers=settings.workers,
         holds=tuple(upstream.futures),
+        keeps_outcome=False,
     )

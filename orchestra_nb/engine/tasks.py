@@ -289,9 +289,10 @@ class Task(Generic[Parameters, Result]):
             )
             if not all(is_plain(column) for column in columns.values()):
                 submissions = list(submissions)  # one of them may be refused: before anything is queued
-            futures: FutureList[Result] = FutureList(
-                self._submit(scope, submission, lineage) for submission, lineage in submissions
-            )
+            futures: FutureList[Result] = FutureList()
+            for submission, lineage in submissions:
+                futures.append(self._submit(scope, submission, lineage))
+                scope.keep_pace(len(futures))
             scope.keep_until_ended(futures)
         if return_state:
             futures.wait()
