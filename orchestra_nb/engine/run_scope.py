@@ -85,11 +85,14 @@ class RunScope:
             self.own_run.wait_for(futures)
         elif self.flow_context is not None:
             open_tasks = self.flow_context.open_tasks
+            discard = open_tasks.discard  # one for all: it is kept for each task that has not ended
             for future in futures:
                 task_run_id = future.task_run_id
+                if future.runner.has_ended(task_run_id):
+                    continue
                 open_tasks.add(task_run_id)
                 # no reference to the future: its value shall go when the user lets it go
-                future.runner.call_when_ended(task_run_id, partial(open_tasks.discard, task_run_id))
+                future.runner.call_when_ended(task_run_id, partial(discard, task_run_id))
 
     def call_running_hooks(self, owner: Task[Any, Any], task_run_id: str, runner: FlowRunner) -> None:
         """Have the hooks of a submitted task called when its code begins to run, for each attempt."""
