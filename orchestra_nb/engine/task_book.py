@@ -83,7 +83,8 @@ class TaskBook:
     """The tasks of one flow runner.
 
     Thread safety: any thread may ask for one task at any time. Who changes something, or goes through all tasks, holds
-    the runner's lock.
+    the runner's lock. A task may even be forgotten by the thread that goes through them, because the collector came
+    upon a future: so what is gone through is a copy.
     """
 
     def __init__(self) -> None:
@@ -120,7 +121,7 @@ class TaskBook:
 
     def open_records(self, run_id: str | None = None) -> list[TaskRun]:
         """Return the records of the tasks (of a run) that have not ended, in order of submission."""
-        known = (task.record for task in self._tasks.values() if isinstance(task, _Known))
+        known = (task.record for task in list(self._tasks.values()) if isinstance(task, _Known))
         return [record for record in known if not record.state.is_terminal and run_id in (None, record.run_id)]
 
     def records_of(self, run_id: str) -> list[TaskRun]:
@@ -128,11 +129,11 @@ class TaskBook:
         return list(self._records_of(run_id))
 
     def _records_of(self, run_id: str) -> Iterator[TaskRun]:
-        for task_run_id, task in self._tasks.items():
-            if isinstance(task, _Known):
-                if task.record.run_id == run_id:
-                    yield task.record
-            elif task.shared.record.run_id == run_id:
+        for task_run_id in list(self._tasks):
+            task = self._tasks.get(task_run_id)
+            if isinstance(task, _Known) and task.record.run_id == run_id:
+                yield task.record
+            elif isinstance(task, _Completed) and task.shared.record.run_id == run_id:
                 yield task.record(task_run_id)
 
     # --- the end
@@ -197,14 +198,14 @@ class TaskBook:
 
     def held_by(self, executor: Executor) -> list[str]:
         """Return the ids of the tasks whose values this executor has."""
-        held = ((task_run_id, self.holder(task_run_id)) for task_run_id in self._tasks)
+        held = ((task_run_id, self.holder(task_run_id)) for task_run_id in list(self._tasks))
         return [task_run_id for task_run_id, holder in held if holder is not None and holder[1] is executor]
 
     def holders(self) -> set[int]:
         """Return the ``id`` of each executor that has values."""
         executors = (
             task.shared.executor if isinstance(task, _Completed) else task.holder[1] if task.holder else None
-            for task in self._tasks.values()
+            for task in list(self._tasks.values())
         )
         return {id(executor) for executor in executors if executor is not None}
 

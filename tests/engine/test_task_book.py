@@ -85,6 +85,16 @@ def test_records_come_in_the_order_of_submission_whatever_has_ended() -> None:
     assert [record.task_run_id for record in book.open_records("run1")] == ["t1"]
 
 
+def test_a_task_that_is_forgotten_meanwhile_is_left_out() -> None:
+    book = ended(*(change(DONE, task_run_id=name) for name in "abc"))
+
+    records = book._records_of("run")
+    first = next(records)
+    book.forget("b")
+
+    assert [record.task_run_id for record in (first, *records)] == ["a", "c"]
+
+
 def test_neighbours_that_differ_keep_their_differences() -> None:
     records = [
         change(DONE, task_run_id="a", worker="worker-1"),
