@@ -118,6 +118,7 @@ class DaskExecutor:
         self._report: Callable[[ExecutorEvent], None]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        # of attempts that have not ended; the ledger refuses those that have
         self._keys: set[str] = set()
         self._inbox: deque[_Attempt] = deque()
         self._is_inbox_told = False
@@ -158,7 +159,7 @@ class DaskExecutor:
         """
         if self._loop is None:
             raise ClusterUnavailable(f"The connection to {self.name} is closed.")
-        if request.key in self._keys:
+        if request.key in self._keys or request.key in self._kept:
             raise Conflict(f"The attempt {request.key} was started before; a new attempt needs a new key.")
         body = PackedBody(b"") if isinstance(request.body, CallBody) else PackedBody.pack(request.body)
         self._keys.add(request.key)
@@ -466,6 +467,7 @@ class DaskExecutor:
         self._report_end(event)
 
     def _report_end(self, event: AttemptEnded | AttemptLost) -> None:
+        self._keys.discard(event.key)
         self._report(event)
         if not self._attempts and not self._calls:
             self._all_ended.set()

@@ -37,6 +37,7 @@ from orchestra_nb.engine.executors import (
     Executor,
     ExecutorEvent,
 )
+from orchestra_nb.engine.task_book import TaskBook
 from orchestra_nb.engine.task_log import TaskLog
 from orchestra_nb.errors import OrchestraError, TaskCrashed
 from orchestra_nb.model.events import (
@@ -123,6 +124,8 @@ class Submission:
         Kept until the task has ended: the futures of its upstream tasks, whose values would be let go otherwise.
     family
         Whatever knows what is called, for whoever looks into a failure.
+    keeps_outcome
+        Whether somebody may ask for the outcome of the task when it has completed.
     """
 
     task_run: TaskRun
@@ -136,6 +139,7 @@ class Submission:
     workers: tuple[str, ...] = ()
     holds: tuple[object, ...] = ()
     family: object = None
+    keeps_outcome: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +161,6 @@ class _Shown:
 
     executor: Executor
     event: ExecutorEvent
-
-
-class _Waiter:
-    """Somebody who waits until some tasks have ended."""
-
-    def __init__(self, task_run_ids: Collection[str]) -> None:
-        self.open = set(task_run_ids)
-        self.is_done = threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,15 +206,13 @@ class FlowRunner:
         self._timers: list[tuple[datetime, int, RetryDue]] = []
         self._timer_numbers = itertools.count()
         self._changed = threading.Condition()
-        self._records: dict[str, TaskRun] = {}
-        self._outcomes: dict[str, Outcome] = {}
+        self._book = TaskBook()
         #: task run id of one that did not run to the name of the task that it is due to, and how that one ended
         self._causes: dict[str, tuple[str, Outcome]] = {}
         self._submissions: dict[str, Submission] = {}
         self._logs: dict[str, TaskLog] = {}
-        #: ids of the tasks that have ended and of whose end the listener was told
-        self._ended: set[str] = set()
-        self._waiters: dict[str, list[_Waiter]] = {}
+        #: task run id to what is set when it has ended
+        self._waiters: dict[str, list[threading.Event]] = {}
         self._callbacks: dict[str, list[Callable[[], None]]] = {}
         #: task run id to what is called when an attempt of it begins
         self._running_callbacks: dict[str, Callable[[TaskRun], None]] = {}
@@ -232,8 +226,6 @@ class FlowRunner:
         #: executors that hold values of completed tasks but get no new ones
         self._retired: list[Executor] = []
         self._closing: list[threading.Thread] = []
-        #: task run id to the attempt that holds its values, and the executor that has it
-        self._values: dict[str, tuple[str, Executor]] = {}
         self._keys: dict[str, str] = {}
         self._thread: threading.Thread | None = None
         self._is_closed = False
@@ -245,7 +237,7 @@ class FlowRunner:
         if self._is_closed:
             raise RuntimeError("The flow runner is closed.")
         with self._changed:
-            self._records[submission.task_run.task_run_id] = submission.task_run
+            self._book.add(submission.task_run)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="orchestra-flow-runner", daemon=True)
                 self._thread.start()
@@ -258,7 +250,7 @@ class FlowRunner:
 
     def task(self, task_run_id: str) -> TaskRun:
         """Return the newest record of a task run."""
-        return self._records[task_run_id]
+        return self._book[task_run_id]
 
     def waiting_words(self, upstream: Sequence[str], after: Sequence[str]) -> str:
         """Return what a task that needs these waits for now, in people's words; empty when for nothing."""
@@ -269,17 +261,17 @@ class FlowRunner:
 
     def _open_records(self, task_run_ids: Sequence[str]) -> list[TaskRun]:
         """Return the records of those that have not ended; one that is known no more has."""
-        found = (self._records.get(task_run_id) for task_run_id in task_run_ids)
+        found = (self._book.get(task_run_id) for task_run_id in task_run_ids)
         return [record for record in found if record is not None and not record.state.is_terminal]
 
     def tasks_of(self, run_id: str) -> list[TaskRun]:
         """Return the newest records of all tasks of a run, in order of submission."""
         with self._changed:
-            return [record for record in self._records.values() if record.run_id == run_id]
+            return self._book.records_of(run_id)
 
     def outcome(self, task_run_id: str) -> Outcome | None:
-        """Return the outcome of the last attempt, if it gave one."""
-        return self._outcomes.get(task_run_id)
+        """Return the outcome of the last attempt, if it gave one that is kept (:class:`Submission`)."""
+        return self._book.outcome(task_run_id)
 
     def cause(self, task_run_id: str) -> tuple[str, Outcome] | None:
         """Return the name and the outcome of the task that is to blame for one that could not run."""
@@ -288,41 +280,41 @@ class FlowRunner:
     def open_tasks(self, run_id: str | None = None) -> list[TaskRun]:
         """Return the records of the tasks (of a run) that have not ended."""
         with self._changed:
-            return [
-                record
-                for record in self._records.values()
-                if not record.state.is_terminal and run_id in (None, record.run_id)
-            ]
+            return self._book.open_records(run_id)
 
     def wait(self, task_run_ids: Collection[str], timeout_seconds: float | None = None) -> bool:
         """Wait until all of these tasks have ended, and the listener was told; False when the time was not enough.
 
-        Can be interrupted.
+        Can be interrupted. Costs no memory for each task: it waits for one after the other, the last one first, since
+        most others have then ended, too.
         """
-        waiter = _Waiter(task_run_ids)
-        with self._changed:
-            # one that is not known has ended, and was forgotten since
-            waiter.open = {one for one in waiter.open if one in self._records and one not in self._ended}
-            for task_run_id in waiter.open:
-                self._waiters.setdefault(task_run_id, []).append(waiter)
-            if not waiter.open:
-                return True
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        return all(self._wait_for(task_run_id, deadline) for task_run_id in reversed(tuple(task_run_ids)))
+
+    def _wait_for(self, task_run_id: str, deadline: float | None) -> bool:
+        if self._book.has_ended(task_run_id):
+            return True
+        waiter = threading.Event()
+        with self._changed:
+            if self._book.has_ended(task_run_id):
+                return True
+            self._waiters.setdefault(task_run_id, []).append(waiter)
         try:
             # in slices, since an exception from another thread comes only between them
-            while not waiter.is_done.wait(_slice(deadline)):
+            while not waiter.wait(_slice(deadline)):
                 if deadline is not None and time.monotonic() >= deadline:
                     return False
             return True
         finally:
             with self._changed:
-                for task_run_id in waiter.open:
-                    self._waiters[task_run_id].remove(waiter)
+                waiters = self._waiters.get(task_run_id, [])
+                if waiter in waiters:
+                    waiters.remove(waiter)
 
     def call_when_ended(self, task_run_id: str, callback: Callable[[], None]) -> None:
         """Call a function when a task has ended: in the runner's thread, or now if it has. It must be quick."""
         with self._changed:
-            if task_run_id not in self._ended:
+            if not self._book.has_ended(task_run_id):
                 self._callbacks.setdefault(task_run_id, []).append(callback)
                 return
         callback()
@@ -332,8 +324,8 @@ class FlowRunner:
         self._running_callbacks[task_run_id] = callback
 
     def has_ended(self, task_run_id: str) -> bool:
-        """Tell whether a task has ended, and the listener was told."""
-        return task_run_id in self._ended
+        """Tell whether a task has ended, and the listener was told; also where it is known no more."""
+        return self._book.has_ended(task_run_id)
 
     def fetch(self, task_run_id: str, names: Sequence[str]) -> AttemptResult:
         """Return the packed values of a completed task.
@@ -343,14 +335,16 @@ class FlowRunner:
         TaskCrashed
             The values are gone with the worker or the cluster that held them.
         """
-        if task_run_id not in self._values:
-            raise TaskCrashed(f"The values of task {self._records[task_run_id].name!r} are gone. Run its cell again.")
-        key, executor = self._values[task_run_id]
+        holder = self._book.holder(task_run_id)
+        if holder is None:
+            raise TaskCrashed(f"The values of task {self._book[task_run_id].name!r} are gone. Run its cell again.")
+        key, executor = holder
         return executor.fetch(key, names)
 
     def release(self, task_run_id: str) -> None:
         """Let go of a task's values on the cluster."""
-        held = self._values.pop(task_run_id, None)
+        with self._changed:
+            held = self._book.take_holder(task_run_id)
         if held is not None:
             held[1].release(held[0])
             self._close_unneeded()
@@ -358,25 +352,28 @@ class FlowRunner:
     def forget(self, task_run_id: str) -> None:
         """Let go of all that is known of a task, as soon as it has ended: nobody will ask for it any more."""
         with self._changed:
-            if task_run_id not in self._ended:
+            if not self._book.has_ended(task_run_id):
                 self._unwanted.add(task_run_id)
                 return
         self._drop(task_run_id)
 
     def _drop(self, task_run_id: str) -> None:
-        self.release(task_run_id)
         with self._changed:
+            holder = self._book.holder(task_run_id)
             self._unwanted.discard(task_run_id)
-            record = self._records.pop(task_run_id, None)
-            if record is not None and record.state is not State.COMPLETED:
-                self._queue.put(_Forget(task_run_id))
-            self._outcomes.pop(task_run_id, None)
+            record = self._book.get(task_run_id)
+            self._book.forget(task_run_id)
             self._causes.pop(task_run_id, None)
-            self._ended.discard(task_run_id)
+        if record is not None and record.state is not State.COMPLETED:
+            self._queue.put(_Forget(task_run_id))
+        if holder is not None:
+            holder[1].release(holder[0])
+            self._close_unneeded()
 
     def forget_outcome(self, task_run_id: str) -> None:
         """Let go of the outcome of an ended task, with all that it showed: nothing will ask for it any more."""
-        self._outcomes.pop(task_run_id, None)
+        with self._changed:
+            self._book.set_outcome(task_run_id, None)
 
     def change_executor(self) -> None:
         """Make a new executor for the next task; values that completed tasks left on the old one stay there."""
@@ -385,13 +382,14 @@ class FlowRunner:
     def record(self, task_run: TaskRun) -> None:
         """Note a task that the caller runs itself, in this process, and announces by :meth:`announce`."""
         with self._changed:
-            self._records[task_run.task_run_id] = task_run
+            self._book.add(task_run)
         self._sink.emit(TaskRunCreated(task_run=task_run))
 
     def announce(self, change: TaskRunStateChanged, outcome: Outcome | None = None) -> None:
         """Pass on a change of a task that the caller runs itself."""
         if outcome is not None:
-            self._outcomes[change.task_run_id] = outcome
+            with self._changed:
+                self._book.set_outcome(change.task_run_id, outcome)
         self._announce(change)
 
     def close(self, reason: str = "the driver ended", timeout_seconds: float = 10.0) -> None:
@@ -444,7 +442,7 @@ class FlowRunner:
         match item:
             case Submission(plan=plan):
                 self._submissions[plan.task_run_id] = item
-                waits_for = [one for one in (*plan.upstream, *plan.after) if one not in self._ended]
+                waits_for = [one for one in (*plan.upstream, *plan.after) if not self._book.has_ended(one)]
                 for upstream_id in waits_for:
                     self._waiting_on.setdefault(upstream_id, []).append(plan.task_run_id)
                 self._decide(TaskSubmitted(plan, bool(waits_for) and self._may_start_ahead(item, waits_for)))
@@ -484,16 +482,16 @@ class FlowRunner:
                     if outputs:
                         self._listener.task_showed(task_run_id, outputs)
                     if lines:
-                        self._listener.task_logged(self._records[task_run_id], lines)
+                        self._listener.task_logged(self._book[task_run_id], lines)
             case AttemptEnded(key=key, outcome=outcome):
                 task_run_id = self._keys.pop(key, None)
                 self._give_back(task_run_id)
                 if task_run_id is not None:
                     outcome = self._with_timeout_words(task_run_id, outcome)
-                    self._outcomes[task_run_id] = outcome
-                    if outcome.state is State.COMPLETED:
-                        self._values[task_run_id] = (key, executor)
-                    else:
+                    with self._changed:
+                        self._book.set_outcome(task_run_id, outcome)
+                        is_held = outcome.state is State.COMPLETED and self._book.hold(task_run_id, key, executor)
+                    if not is_held:
                         executor.release(key)
                 self._decide(AttemptFinished(key, outcome, random.random()))
             case AttemptEmitted(events=events):
@@ -544,28 +542,29 @@ class FlowRunner:
         """Answer in a thread of its own: an answer may take as long as somebody else holds a slot."""
         assert self._services is not None, "a driver whose tasks ask questions answers them"
         task_run_id = self._keys.get(asked.key)
-        record = self._records.get(task_run_id or "")
+        record = self._book.get(task_run_id or "")
         if record is not None:
             asker = Asker(run_id=record.run_id, task_run_id=task_run_id)
             executor.answer(asked.key, asked.number, self._services.answer_encoded(asked.question, asker))
 
     def _log_of(self, task_run_id: str) -> TaskLog:
         if task_run_id not in self._logs:
-            self._logs[task_run_id] = TaskLog(self._records[task_run_id], self._sink.emit)
+            self._logs[task_run_id] = TaskLog(self._book[task_run_id], self._sink.emit)
         return self._logs[task_run_id]
 
     def _lose_values(self, lost: Executor) -> None:
-        for task_run_id, (key, executor) in list(self._values.items()):
-            if executor is lost:
-                self._values.pop(task_run_id, None)
-                executor.release(key)
+        with self._changed:
+            held = [self._book.take_holder(task_run_id) for task_run_id in self._book.held_by(lost)]
+        for holder in held:
+            if holder is not None:
+                lost.release(holder[0])
 
     def _close_unneeded(self) -> None:
         """Close the executors that get no new tasks and hold no values any more; in a thread, since it takes time."""
         if not self._retired:
             return
         with self._changed:
-            holding = {id(executor) for _, executor in list(self._values.values())}
+            holding = self._book.holders()
             unneeded = [executor for executor in self._retired if id(executor) not in holding]
             self._retired = [executor for executor in self._retired if id(executor) in holding]
         for executor in unneeded:
@@ -594,48 +593,46 @@ class FlowRunner:
     def _announce(self, change: TaskRunStateChanged) -> None:
         self._sink.emit(change)
         with self._changed:
-            record = apply_to_task(self._records[change.task_run_id], change)
-            self._records[change.task_run_id] = record
+            record = apply_to_task(self._book[change.task_run_id], change)
+            self._book.change(record)
         if not record.state.is_terminal:
             self._listener.task_changed(record)
             if record.state is State.RUNNING and (begun := self._running_callbacks.get(change.task_run_id)):
                 begun(record)
             return
+        submission = self._submissions.pop(change.task_run_id, None)
         try:
             self._running_callbacks.pop(change.task_run_id, None)
-            if record.state is State.UPSTREAM_FAILED:
-                self._note_cause(change.task_run_id)
-            submission = self._submissions.pop(change.task_run_id, None)
+            if record.state is State.UPSTREAM_FAILED and submission is not None:
+                self._note_cause(submission)
             if self.on_failure is not None and submission is not None and record.state is not State.COMPLETED:
                 self.on_failure(record, submission)
             log = self._logs.pop(change.task_run_id, None)
             if log is not None:
                 log.end()
             self._renew_waiting_words(change.task_run_id)
-            self._listener.task_ended(record, self._outcomes.get(change.task_run_id))
+            self._listener.task_ended(record, self._book.outcome(change.task_run_id))
         finally:
-            self._conclude(record)
+            self._conclude(record, submission is None or submission.keeps_outcome)
 
-    def _note_cause(self, task_run_id: str) -> None:
+    def _note_cause(self, submission: Submission) -> None:
         """Keep how the first failed task upstream ended: nobody may hold that one any more when this one is asked."""
-        for upstream_id in self._submissions[task_run_id].plan.upstream:
-            record = self._records.get(upstream_id)
+        for upstream_id in submission.plan.upstream:
+            record = self._book.get(upstream_id)
             if record is not None and record.state.is_terminal and record.state is not State.COMPLETED:
-                outcome = self._outcomes.get(upstream_id) or _outcome_of(record)
-                self._causes[task_run_id] = self._causes.get(upstream_id) or (record.name, outcome)
+                outcome = self._book.outcome(upstream_id) or _outcome_of(record)
+                self._causes[submission.plan.task_run_id] = self._causes.get(upstream_id) or (record.name, outcome)
                 return
 
-    def _conclude(self, record: TaskRun) -> None:
+    def _conclude(self, record: TaskRun, keeps_outcome: bool) -> None:
         """Wake up whoever waits for the end of a task."""
         task_run_id = record.task_run_id
         if record.state is State.COMPLETED:
             self._machine.forget(task_run_id)
         with self._changed:
-            self._ended.add(task_run_id)
+            self._book.end(task_run_id, keeps_outcome=keeps_outcome)
             for waiter in self._waiters.pop(task_run_id, ()):
-                waiter.open.discard(task_run_id)
-                if not waiter.open:
-                    waiter.is_done.set()
+                waiter.set()
             callbacks = self._callbacks.pop(task_run_id, ())
             is_unwanted = task_run_id in self._unwanted
         for callback in callbacks:
@@ -650,13 +647,13 @@ class FlowRunner:
             if submission is None:
                 continue
             plan = submission.plan
-            record = self._records[task_run_id]
+            record = self._book[task_run_id]
             if record.state is not State.PENDING:
                 continue
             with self._changed:
                 words = self.waiting_words(plan.upstream, plan.after)
                 record = msgspec.structs.replace(record, message=words)
-                self._records[plan.task_run_id] = record
+                self._book.change(record)
             self._listener.task_changed(record)
 
     def _start(self, command: StartAttempt) -> None:
@@ -671,18 +668,18 @@ class FlowRunner:
         body = submission.body
         failures: dict[str, Outcome] = {}
         for upstream_id in submission.allowed_failures:
-            if self._records[upstream_id].state is State.COMPLETED:
+            upstream = self._book[upstream_id]
+            if upstream.state is State.COMPLETED:
                 needs[upstream_id] = None
             else:
-                failures[upstream_id] = self._outcomes.get(upstream_id) or _outcome_of(self._records[upstream_id])
+                failures[upstream_id] = self._book.outcome(upstream_id) or _outcome_of(upstream)
         if failures:
             body = WithFailures(body, failures)
         ahead_of = command.ahead_of
-        missing = [
-            item for item in needs if item not in ahead_of and self._values.get(item, ("", None))[1] is not executor
-        ]
+        holders = {item: self._book.holder(item) or ("", None) for item in needs}
+        missing = [item for item, holder in holders.items() if item not in ahead_of and holder[1] is not executor]
         if missing:
-            names = ", ".join(self._records[item].name for item in missing)
+            names = ", ".join(self._book[item].name for item in missing)
             reason = f"the values of {names} are not on this cluster: run {names} again"
             self._decide(AttemptVanished(key, False, State.CRASHED, reason, is_final=True))
             return
@@ -694,10 +691,7 @@ class FlowRunner:
             name=submission.plan.name,
             attempt=command.attempt,
             body=body,
-            upstream={
-                upstream: (ahead_of.get(upstream) or self._values[upstream][0], names)
-                for upstream, names in needs.items()
-            },
+            upstream={item: (ahead_of.get(item) or holders[item][0], names) for item, names in needs.items()},
             timeout_seconds=submission.timeout_seconds,
             priority=submission.priority,
             resources=submission.resources,

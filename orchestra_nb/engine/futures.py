@@ -205,14 +205,14 @@ class FutureList(list[TaskFuture[Result]]):
     def wait(self, timeout: float | None = None) -> None:
         """Wait until all have ended, or so many seconds in all."""
         with HIDDEN_FRAMES:
-            wait(self, timeout)
+            _wait_for_all(self, timeout)
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[Result]:
         """Return the values; raise the first exception, in the order of the arguments."""
         with HIDDEN_FRAMES:
-            done = wait(self, timeout)
-            if done.not_done:
-                raise TimeoutError(f"{len(done.not_done)} of {len(self)} tasks have not ended after {timeout} s.")
+            _wait_for_all(self, timeout)
+            if open_futures := [future for future in self if not future.runner.has_ended(future.task_run_id)]:
+                raise TimeoutError(f"{len(open_futures)} of {len(self)} tasks have not ended after {timeout} s.")
             return [future.result(raise_on_failure=raise_on_failure) for future in self]
 
     def __await__(self) -> Generator[Any, None, list[Result]]:
@@ -232,10 +232,8 @@ class DoneAndNotDone(NamedTuple):
 def wait(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> DoneAndNotDone:
     """Wait until all of these have ended, or so many seconds in all."""
     futures = list(futures)
-    deadline = None if timeout is None else time.monotonic() + timeout
     with HIDDEN_FRAMES:
-        for runner, ids in _by_runner(futures).items():
-            runner.wait(ids, None if deadline is None else max(0.0, deadline - time.monotonic()))
+        _wait_for_all(futures, timeout)
     done = {future for future in futures if future.runner.has_ended(future.task_run_id)}
     return DoneAndNotDone(done, set(futures) - done)
 
@@ -303,6 +301,13 @@ async def wait_for_all(futures: Iterable[TaskFuture[Any]]) -> None:
     """Wait until all have ended, without holding up the event loop."""
     for future in futures:
         await future.wait_async()
+
+
+def _wait_for_all(futures: Collection[TaskFuture[Any]], timeout: float | None) -> None:
+    """Wait until all of these have ended, or so many seconds in all."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    for runner, ids in _by_runner(futures).items():
+        runner.wait(ids, None if deadline is None else max(0.0, deadline - time.monotonic()))
 
 
 def _by_runner(futures: Collection[TaskFuture[Any]]) -> dict[FlowRunner, list[str]]:

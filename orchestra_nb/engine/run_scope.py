@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.engine.drivers import Driver, current_driver
@@ -25,6 +26,11 @@ from orchestra_nb.model.runs import Run, RunKind, TaskRun
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.tasks import Task
+
+
+#: After so many tasks of one ``.map`` the store may catch up, for so long at most.
+_PACE_TASKS = 1000
+_PACE_SECONDS = 0.25
 
 
 @dataclass(slots=True)
@@ -77,17 +83,29 @@ class RunScope:
         counter = self.flow_context
         return counter.number_of(task_name) if counter is not None else _numbers.next(self.run_id, task_name)
 
+    def keep_pace(self, submitted: int) -> None:
+        """Wait a moment, now and then, until what was submitted is recorded.
+
+        Whoever submits many short tasks is ahead of the store, and what is not written is in memory. A store that is
+        locked or away holds nobody up for longer.
+        """
+        if submitted % _PACE_TASKS == 0:
+            self.driver.sink.flush(_PACE_SECONDS)
+
     def keep_until_ended(self, futures: Sequence[TaskFuture[Any]]) -> None:
         """Count these tasks to the run: it ends when they have ended."""
         if self.own_run is not None:
             self.own_run.wait_for(futures)
         elif self.flow_context is not None:
             open_tasks = self.flow_context.open_tasks
+            discard = open_tasks.discard  # one for all: it is kept for each task that has not ended
             for future in futures:
                 task_run_id = future.task_run_id
+                if future.runner.has_ended(task_run_id):
+                    continue
                 open_tasks.add(task_run_id)
                 # no reference to the future: its value shall go when the user lets it go
-                future.runner.call_when_ended(task_run_id, _discarder(open_tasks, task_run_id))
+                future.runner.call_when_ended(task_run_id, partial(discard, task_run_id))
 
     def call_running_hooks(self, owner: Task[Any, Any], task_run_id: str, runner: FlowRunner) -> None:
         """Have the hooks of a submitted task called when its code begins to run, for each attempt."""
@@ -234,10 +252,6 @@ def enter_scope(task_name: str) -> Iterator[RunScope]:
     except BaseException as error:
         own.fail(f"{type(error).__name__}: {error}"[:2000])
         raise
-
-
-def _discarder(open_tasks: set[str], task_run_id: str) -> Callable[[], None]:
-    return lambda: open_tasks.discard(task_run_id)
 
 
 class _Numbers:

@@ -253,4 +253,5 @@ def make_submission(
         workers=settings.workers,
         holds=tuple(upstream.futures),
         family=family,
+        keeps_outcome=False,
     )

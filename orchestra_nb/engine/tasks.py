@@ -308,7 +308,9 @@ class Task(Generic[Parameters, Result]):
                 submissions = list(submissions)  # one of them may be refused: before anything is queued
             futures: FutureList[Result] = FutureList()
             try:
-                futures.extend(self._submit(scope, submission, lineage) for submission, lineage in submissions)
+                for submission, lineage in submissions:
+                    futures.append(self._submit(scope, submission, lineage))
+                    scope.keep_pace(len(futures))
             finally:
                 if futures or not length:
                     scope.keep_until_ended(futures)

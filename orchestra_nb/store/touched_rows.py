@@ -57,7 +57,8 @@ class TouchedRows:
         for start in range(0, len(wanted), _ROWS_A_READ):
             some = wanted[start : start + _ROWS_A_READ]
             where = keys[0].in_([key[0] for key in some]) if len(keys) == 1 else tuple_(*keys).in_(some)
-            for found in self._connection.execute(select(*columns).where(where)).mappings():
+            # all at once: between two rows the interpreter could go to another thread, for milliseconds
+            for found in self._connection.execute(select(*columns).where(where)).mappings().all():
                 row = dict(found)
                 self._rows[self._key_of(row)] = row
 

@@ -27,6 +27,7 @@ from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
+from tests.patience import PATIENCE_SECONDS
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
@@ -363,6 +364,40 @@ def test_pending_value_never_passes_for_a_value(use: Callable[[PendingValue], ob
         use(value)
     assert repr(value) == "<prices: a value of task 'load', running>"
     assert value.result() == 42
+
+
+def test_a_wait_ends_with_the_last_of_its_tasks_in_whatever_order_they_end(stage: Stage) -> None:
+    names = ["a", "b", "c"]
+    for name in names:
+        stage.submit(name)
+    executor = wait_for_executor(stage)
+    executor.wait_for_start(3)
+
+    for key in ("c:1", "a:1"):
+        executor.report(AttemptEnded(key=key, outcome=done()))
+    assert stage.runner.wait(["a", "c"], PATIENCE_SECONDS)
+    assert not stage.runner.wait(names, 0.01)
+    executor.report(AttemptEnded(key="b:1", outcome=done()))
+
+    assert stage.runner.wait(names, PATIENCE_SECONDS)
+    stage.runner.close()
+
+
+def test_a_task_that_was_forgotten_is_not_waited_for(stage: Stage) -> None:
+    stage.submit("load")
+    executor = wait_for_executor(stage)
+    executor.wait_for_start()
+    stage.runner.forget("load")
+    ended = threading.Event()
+    stage.runner.call_when_ended("load", ended.set)
+
+    executor.report(AttemptEnded(key="load:1", outcome=done()))
+
+    assert ended.wait(PATIENCE_SECONDS)
+    assert stage.runner.wait(["load"], PATIENCE_SECONDS)
+    stage.runner.close()
+    assert stage.runner.tasks_of("run") == []
+    assert executor.released == ["load:1"]
 
 
 def test_a_task_does_not_wait_any_more_for_what_has_ended() -> None:

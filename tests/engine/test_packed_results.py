@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from orchestra_nb.engine.packed_results import pack_result, unpack_result
+from orchestra_nb.engine.returned_values import PackedReturn, info_of, pack_return
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import ErrorInfo
@@ -27,10 +28,41 @@ FULL = msgspec.structs.replace(
 )
 
 
+LARGE = b"x" * 100_000
+
+
+def returned(value: object, outcome: Outcome = DONE, **fields: object) -> AttemptResult:
+    """Return the result of a function that returned a value."""
+    packed = pack_return(value)
+    return AttemptResult(msgspec.structs.replace(outcome, values=info_of(value, packed), **fields), (packed,))
+
+
 @pytest.mark.parametrize(
     "result",
-    [AttemptResult(DONE), leave(DONE, {"value": 3, "other": [1, 2]}), AttemptResult(FULL, (b"a", None))],
-    ids=["nothing", "two values", "all fields"],
+    [
+        AttemptResult(DONE),
+        leave(DONE, {"value": 3, "other": [1, 2]}),
+        AttemptResult(FULL, (b"a", None)),
+        returned(3),
+        returned([1, 2], is_cached=True, may_retry=False),
+        returned(3, worker="\udc80"),
+        returned(3, FULL),
+        returned(3, outputs=[{"output_type": "stream"}]),
+        AttemptResult(DONE, (PackedReturn(b"data", (LARGE,), (True,)),)),
+        AttemptResult(DONE, (None,)),
+    ],
+    ids=[
+        "nothing",
+        "two values",
+        "all fields",
+        "returned",
+        "returned from a cache",
+        "name that is no text",
+        "returned and failed",
+        "returned and shown",
+        "large buffer",
+        "value elsewhere",
+    ],
 )
 def test_a_packed_result_comes_back_as_it_was(result: AttemptResult) -> None:
     assert unpack_result(pack_result(result)) == result
@@ -38,6 +70,7 @@ def test_a_packed_result_comes_back_as_it_was(result: AttemptResult) -> None:
 
 def test_a_small_value_takes_little_more_than_itself() -> None:
     assert len(pack_result(leave(DONE, {"value": 3}))) < 150
+    assert len(pack_result(returned(3))) < 60
 
 
 def test_a_group_that_cannot_be_pickled_is_said() -> None:

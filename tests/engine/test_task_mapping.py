@@ -137,6 +137,34 @@ def test_states_of_a_map_come_in_the_order_of_the_arguments() -> None:
     assert mapping() == ["Failed", "Completed", "Failed"]
 
 
+def test_each_run_of_a_large_map_is_known_by_itself(world: FlowWorld) -> None:
+    @task(tags={"a"})
+    def halve(x: int) -> int:
+        if x == 1500:
+            raise ValueError(x)
+        return x // 2
+
+    @flow
+    def large_map() -> list[tuple[str, str, int, bool]]:
+        futures = halve.map(range(2500))
+        futures.wait()
+        runs = [future.task_run for future in futures]
+        values = futures.result(raise_on_failure=False)
+        assert isinstance(values.pop(1500), ValueError)
+        assert values == [x // 2 for x in range(2500) if x != 1500]
+        assert all(run.created_at <= run.started_at <= run.ended_at for run in runs)
+        assert [future.state.name for future in futures] == [
+            "Failed" if x == 1500 else "Completed" for x in range(2500)
+        ]
+        return [(run.task_run_id, run.name, run.attempt, "a" in run.tags) for run in runs]
+
+    known = large_map()
+
+    assert [name for _, name, _, _ in known] == [f"halve-{x}" for x in range(2500)]
+    assert {(attempt, is_tagged) for _, _, attempt, is_tagged in known} == {(1, True)}
+    assert [task_run.task_run_id for task_run in world.tasks("large-map")] == [task_run_id for task_run_id, *_ in known]
+
+
 def test_each_call_waits_for_what_the_map_waits_for() -> None:
     done: list[str] = []
 

@@ -38,6 +38,15 @@ def test_records_come_back_as_they_were_written(store: RunStore) -> None:
     assert store.task_runs("run") == [task]
 
 
+def test_records_of_a_large_batch_keep_their_order_and_their_values(store: RunStore) -> None:
+    tasks = [msgspec.structs.replace(full_task(f"t{number}"), name=f"fit-{number}") for number in range(700)]
+
+    applied = store.apply(created(run_of("run"), *tasks))
+
+    assert applied == [True] * 701
+    assert store.task_runs("run") == tasks
+
+
 def test_creating_what_exists_changes_nothing(store: RunStore) -> None:
     store.apply(created(run_of("run"), task_of("task")))
 
