@@ -518,4 +518,4 @@ def test_a_subflow_of_a_notebook_is_run_again_with_its_notebook(store: RunStore)
 
     refused = orchestra("runs", "retry", "bold-hen")
 
-    assert "Run calm-fox called it. It ran a notebook: run it again with `orchestra run`." in refused.stderr
+    assert "run calm-fox called it. It ran a whole notebook: run that again with `orchestra run " in refused.stderr

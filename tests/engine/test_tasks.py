@@ -509,7 +509,7 @@ def test_a_hook_that_fails_does_not_harm_a_task_inside_a_task(world: FlowWorld, 
         return outer.submit().result()
 
     assert nested() == 3
-    assert sum("A hook failed" in line for line in world.lines("nested")) >= 2
+    assert sum("of task run 'add-" in line and "failed: " in line for line in world.lines("nested")) >= 2
 
 
 @pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])

@@ -161,7 +161,7 @@ def test_what_was_handed_over_never_starts_when_its_upstream_fails() -> None:
     assert brief(play(machine, AttemptFinished("load:1", outcome(State.FAILED))))[-1] == (
         "clean",
         "UPSTREAM_FAILED",
-        "load failed",
+        "load failed: ValueError: no",
     )
     assert play(machine, AttemptVanished("clean:1", False, State.CRASHED, "load did not complete")) == []
 
