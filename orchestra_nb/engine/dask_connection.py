@@ -459,6 +459,10 @@ async def _connect(address: str, security: Any | None) -> Any:
             "Or choose another cluster: DaskTaskRunner() on the flow, `%orchestra cluster local` in a notebook, or the "
             "setting ORCHESTRA_CLUSTER."
         ) from error
+    except BaseException:  # the driver ends while this connects: nobody else knows the client
+        if client is not None:
+            await client.close(timeout=1)
+        raise
     client.scheduler_comm.interval = SEND_INTERVAL_SECONDS
     client.scheduler_comm.recent_message_log = deque(maxlen=0)  # for debugging Dask: it keeps the last 1,000 messages
     return client

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -272,6 +273,37 @@ def test_ctrl_c_cancels_the_flow_and_ends_the_script_as_python_does(scripts: Scr
     assert err.rstrip().endswith("KeyboardInterrupt")
     ((run, tasks),) = scripts.runs()
     assert (run.state, run.message, tasks) == (State.CANCELLED, "interrupted", [("hold-0", State.CANCELLED)])
+
+
+def test_ctrl_c_while_a_cluster_is_being_connected_to_is_quiet(
+    scripts: Scripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(PATIENCE_SECONDS)
+        monkeypatch.setenv("ORCHESTRA_CLUSTER", f"tcp://127.0.0.1:{silent.getsockname()[1]}")
+        process = scripts.start(
+            """
+            from orchestra_nb import flow, task
+
+            @task
+            def work(): ...
+
+            @flow
+            def waiting():
+                work.submit().result()
+
+            waiting()
+            """,
+            "dask",
+        )
+        connection, _ = silent.accept()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE_SECONDS)
+        connection.close()
+
+    assert process.returncode in (130, -signal.SIGINT)
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    assert "Warning" not in err
 
 
 def test_a_flow_cancelled_from_another_shell_ends_while_its_body_sleeps(scripts: Scripts) -> None:
