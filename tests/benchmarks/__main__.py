@@ -14,10 +14,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import command_cost, engine_cost, extension_cost, hello_cost, import_cost, task_round_trip
+from tests.benchmarks import (
+    command_cost,
+    engine_cost,
+    extension_cost,
+    hello_cost,
+    import_cost,
+    mapped_cost,
+    task_round_trip,
+)
 from tests.benchmarks.measurement import Measurement, print_table
 
-NAMES = ("import", "load_ext", "task", "run", "hello", "engine", "scale")
+NAMES = ("import", "load_ext", "task", "run", "hello", "mapped", "engine", "scale")
 
 
 def isolated_environ(folder: Path) -> dict[str, str]:
@@ -44,6 +52,7 @@ def run(names: list[str], environ: dict[str, str], repeats: int, folder: Path) -
         "task": lambda: task_round_trip.measure(environ, repeats),
         "run": lambda: command_cost.measure(environ, repeats, folder),
         "hello": lambda: hello_cost.measure(environ, repeats),
+        "mapped": lambda: mapped_cost.measure(environ),
         "engine": lambda: engine_cost.measure(environ, repeats, folder),
         "scale": lambda: engine_cost.measure_scale(environ, folder),
     }

@@ -38,7 +38,14 @@ def measure(environ: dict[str, str], repeats: int) -> list[Measurement]:
 
 
 def _cold(environ: dict[str, str], script: str) -> float:
-    """Run a script with folders of its own and no cluster, and return how long it took (ms)."""
+    """Return how long a script takes (ms)."""
+    output, milliseconds = run_cold(environ, _SCRIPTS / f"{script}.py")
+    assert "Hello, world!" in output, output
+    return milliseconds
+
+
+def run_cold(environ: dict[str, str], script: Path) -> tuple[str, float]:
+    """Run a script with folders of its own and no cluster; return what it printed, and how long it took (ms)."""
     with tempfile.TemporaryDirectory(prefix="onb-hello-", dir="/tmp") as folder:
         places = {"JUPYTER_DATA_DIR": "data", "ORCHESTRA_RUNTIME_DIR": "run", "PREFECT_HOME": "prefect"}
         for name in places.values():
@@ -48,11 +55,11 @@ def _cold(environ: dict[str, str], script: str) -> float:
         fresh |= {"ORCHESTRA_STORE_URL": f"sqlite:///{folder}/data/runs.db", "PYTHONPATH": os.getcwd()}
         try:
             before = time.perf_counter()
-            command = [sys.executable, str(_SCRIPTS / f"{script}.py")]
+            command = [sys.executable, str(script)]
             done = subprocess.run(command, env=fresh, cwd=folder, check=False, capture_output=True, text=True)
             milliseconds = (time.perf_counter() - before) * 1000
         finally:
             subprocess.run(_STOP, env=fresh, check=False, capture_output=True)
-        if done.returncode != 0 or "Hello, world!" not in done.stdout:
-            raise RuntimeError(f"{script}.py ended with {done.returncode}: {done.stderr}")
-        return milliseconds
+        if done.returncode != 0:
+            raise RuntimeError(f"{script.name} ended with {done.returncode}: {done.stderr}")
+        return done.stdout, milliseconds
