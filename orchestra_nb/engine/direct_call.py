@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 
+from orchestra_nb.errors import StopTask
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import TaskRunStateChanged
 from orchestra_nb.model.machine_messages import (
@@ -31,6 +32,8 @@ from orchestra_nb.model.machine_messages import (
 )
 from orchestra_nb.model.state_machine import StateMachine
 from orchestra_nb.model.states import State
+
+_SLICE_SECONDS = 0.2
 
 #: Runs one attempt (its number from 1) and returns how it ended; raises nothing.
 RunAttempt = Callable[[int], AttemptResult]
@@ -54,7 +57,7 @@ class DirectCall:
         self._cancel_reason = ""
         self._is_cancelled = threading.Event()
         self._pieces: Iterator[StartAttempt | WakeAt] = iter(())
-        #: the Ctrl-C, or the end of the coroutine around, that ended a wait before an attempt
+        #: the Ctrl-C, or the end of what is around, that ended a wait before an attempt
         self.interrupt: BaseException | None = None
 
     def cancel(self, reason: str) -> None:
@@ -76,12 +79,20 @@ class DirectCall:
                 self._finish(step, last)
             else:
                 try:
-                    self._is_cancelled.wait(_seconds_until(step.at))
-                except KeyboardInterrupt as error:
+                    self._wait_until(step.at)
+                except (KeyboardInterrupt, StopTask) as error:
                     self.interrupt = error
                     self.cancel("interrupted")
                 self._wake(step)
         return last
+
+    def _wait_until(self, at: datetime) -> None:
+        deadline = time.monotonic() + _seconds_until(at)
+        while (left := deadline - time.monotonic()) > 0:
+            # in slices, since an exception from another thread comes only between them; and a signal, too, where it
+            # comes just before the wait
+            if self._is_cancelled.wait(min(left, _SLICE_SECONDS)):
+                return
 
     async def run_async(self, run_attempt: Callable[[int], Awaitable[AttemptResult]]) -> AttemptResult | None:
         """Do what :meth:`run` does, for coroutines."""
@@ -94,7 +105,7 @@ class DirectCall:
                 deadline = time.monotonic() + _seconds_until(step.at)
                 try:
                     while not self._is_cancelled.is_set() and (left := deadline - time.monotonic()) > 0:
-                        await asyncio.sleep(min(left, 0.2))
+                        await asyncio.sleep(min(left, _SLICE_SECONDS))
                 except asyncio.CancelledError as error:
                     self.interrupt = error
                     self.cancel("interrupted")

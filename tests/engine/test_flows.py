@@ -346,6 +346,32 @@ def test_a_flow_in_another_thread_that_runs_too_long_has_timed_out() -> None:
     assert [state.name for state in states] == ["TimedOut"]
 
 
+@pytest.mark.parametrize("is_main", [True, False], ids=["main thread", "other thread"])
+def test_a_flow_that_runs_too_long_takes_along_a_task_that_waits_for_its_retry(world: FlowWorld, is_main: bool) -> None:
+    @task(retries=1, retry_delay_seconds=2 * PATIENCE_SECONDS)
+    def fail_first() -> None:
+        raise ValueError("then wait")
+
+    @flow(timeout_seconds=2)
+    def waiting() -> None:
+        fail_first()
+
+    states: list[State[Any]] = []
+
+    def call() -> None:
+        states.append(waiting(return_state=True))
+
+    if is_main:
+        call()
+    else:
+        thread = threading.Thread(target=call, daemon=True)
+        thread.start()
+        thread.join(PATIENCE_SECONDS)
+
+    assert [state.name for state in states] == ["TimedOut"]
+    assert world.ends("waiting") == [("fail_first-0", model.State.CANCELLED)]
+
+
 # --- interrupts and cancellation
 
 
