@@ -30,7 +30,9 @@ FOLDER_PREFIX = "orchestra-nb-workers-"
 _START_TIMEOUT_SECONDS = 60.0
 _STOP_TIMEOUT_SECONDS = 10.0
 _POLL_SECONDS = 0.02
-_FOREIGN_VARIABLES = ("ORCHESTRA_STORE_URL", "ORCHESTRA_RUN_", "ORCHESTRA_SENTINEL_FD", "JPY_")
+#: What belongs to one kernel, run or process of Dask. With the last one Dask gives processes titles of its own, and the
+#: host is known by its command line.
+_FOREIGN_VARIABLES = ("ORCHESTRA_STORE_URL", "ORCHESTRA_RUN_", "ORCHESTRA_SENTINEL_FD", "JPY_", "__DASK_PARENT_PID")
 
 
 class LocalWorker(msgspec.Struct, frozen=True, kw_only=True):

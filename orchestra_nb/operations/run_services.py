@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ import msgspec
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.question_relay import QuestionRelay
 from orchestra_nb.engine.services import set_default_answerer
-from orchestra_nb.errors import InvalidInput, OrchestraError
+from orchestra_nb.errors import InvalidInput, OrchestraError, RunNotFound
 from orchestra_nb.model.artifacts import StoredArtifact, check_artifact_key
 from orchestra_nb.model.assets import AssetProperties, Materialization, asset_of, keys_of
 from orchestra_nb.model.custom_events import CustomEvent
@@ -83,6 +84,11 @@ if TYPE_CHECKING:
     from orchestra_nb.store.slot_store import SlotStore
 
 _log = logging.getLogger(__name__)
+
+
+#: The code of a run may ask about it before its record, which is written meanwhile, is in the store.
+_RECORDED_SECONDS = 5.0
+_RECORDED_POLL_SECONDS = 0.05
 
 
 class RunServices:
@@ -374,8 +380,16 @@ class RunServices:
         value = None if question.value_json is None else from_json_text(question.value_json)
         code = "code" if asker.run_id is None else f"run {asker.run_id}"
         actor = question.actor or code
-        give_answer(self._store(), question.run, value, actor=actor, now=self._now(), key=question.key)
-        return DoneAnswer()
+        deadline = time.monotonic() + _RECORDED_SECONDS
+        while True:
+            try:
+                give_answer(self._store(), question.run, value, actor=actor, now=self._now(), key=question.key)
+            except RunNotFound:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_RECORDED_POLL_SECONDS)
+            else:
+                return DoneAnswer()
 
     def _slots(self) -> SlotStore:
         from orchestra_nb.store.slot_store import SlotStore

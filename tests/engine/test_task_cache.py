@@ -301,6 +301,7 @@ def test_a_result_without_a_key_is_kept_where_that_is_asked_for(
     assert (tmp_path / "4.json").read_text() == "8"
 
 
+@pytest.mark.parametrize("is_submitted", [False, True], ids=["direct", "submitted"])
 def test_that_an_argument_has_no_fingerprint_is_said_once_in_a_run(
     world: FlowWorld, capfd: pytest.CaptureFixture[str], tmp_path: Path, is_submitted: bool
 ) -> None:
