@@ -50,17 +50,15 @@ def ls(is_all: bool, run: str | None, limit: int, as_json: bool) -> None:
     elif found:
         now = datetime.now(UTC)
         print_table(
-            ("LETTER", "RUN", "FLOW", "NAME", "ENDED AS", "ATTEMPTS", "SINCE", "DECIDED", "MESSAGE"),
+            ("LETTER", "NAME", "RUN", "ENDED AS", "SINCE", *(("DECIDED",) if is_all else ()), "MESSAGE"),
             [
                 [
                     letter.letter_id,
-                    names.get(letter.run_id, letter.run_id),
-                    letter.flow_name,
                     letter.name,
+                    names.get(letter.run_id, letter.run_id),
                     letter.ended_as,
-                    str(letter.attempts),
                     ago(letter.created_at, now),
-                    letter.state.value.lower(),
+                    *((letter.state.value.lower(),) if is_all else ()),
                     letter.message,
                 ]
                 for letter in found

@@ -392,7 +392,7 @@ def test_a_dead_letter_is_shown_and_discarded_once(store: RunStore) -> None:
     store.apply([DeadLetterAdded(letter=letter)])
 
     assert [line.split() for line in printed("dead-letters", "ls", "--run", "calm-fox").splitlines()][1] == [
-        *("t1.1", "calm-fox", "train", "fit", "✕", "Failed", "3", "2", "h", "ago", "open", "no", "luck")
+        *("t1.1", "fit", "calm-fox", "✕", "Failed", "2", "h", "ago", "no", "luck")
     ]
     shown = printed("dead-letters", "show", "t1")
     assert shown.splitlines()[:2] == ["t1.1  fit of train  ✕ Failed", "no luck"]
