@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 #: The work in a chunk of short calls.
-TARGET_SECONDS = 0.075
+TARGET_SECONDS = 0.1
 #: Calls are not spread over more slots than give each so much work: a chunk costs some milliseconds itself.
 LEAST_SECONDS = 0.01
 #: Whatever they take, a chunk has no more calls and no more bytes of arguments than this.
@@ -86,7 +86,7 @@ class CallQueue:
         if known is None or known.seconds is None:
             return 0
         seconds = max(known.seconds, TARGET_SECONDS / MOST_CALLS)
-        return max(int((LEAST_SECONDS if is_shared_out else TARGET_SECONDS) / seconds + 1e-9), 1)
+        return max(round((LEAST_SECONDS if is_shared_out else TARGET_SECONDS) / seconds), 1)
 
     def end_chunk(self, family: Hashable) -> None:
         """Note that a chunk is no longer on its way."""
@@ -131,8 +131,8 @@ def chunk_length(seconds: float | None, pending: int, slots: int) -> int:
 
     Examples
     --------
-    >>> [chunk_length(seconds, 10_000, 2) for seconds in (None, 0.001, 0.02, 60.0, 0.0)]
-    [1, 75, 3, 1, 1000]
+    >>> [chunk_length(seconds, 10_000, 2) for seconds in (None, 0.001, 0.02, 0.051, 60.0, 0.0)]
+    [1, 100, 5, 2, 1, 1000]
     >>> chunk_length(0.001, 100, 2), chunk_length(0.001, 4, 2)  # shared out to the slots, unless that is not worth it
     (50, 4)
     """
@@ -140,7 +140,7 @@ def chunk_length(seconds: float | None, pending: int, slots: int) -> int:
         return 1
     seconds = max(seconds, TARGET_SECONDS / MOST_CALLS)
     shared_out = max(math.ceil(pending / max(slots, 1)), int(LEAST_SECONDS / seconds), 1)
-    return min(max(int(TARGET_SECONDS / seconds + 1e-9), 1), shared_out, pending)
+    return min(max(round(TARGET_SECONDS / seconds), 1), shared_out, pending)
 
 
 def _fitting(source: dict[str, int], number: int, size: int, *, is_first: bool) -> Iterable[str]:

@@ -38,6 +38,7 @@ from orchestra_nb.engine.executors import (
     ExecutorEvent,
 )
 from orchestra_nb.engine.kept_results import KeptResult, select_names
+from orchestra_nb.engine.local_cluster import ensure_local_cluster
 from orchestra_nb.engine.placement import Placement
 from orchestra_nb.errors import ClusterUnavailable, Conflict, OrchestraError, TaskCrashed
 from orchestra_nb.model.events import decode_event
@@ -241,8 +242,11 @@ class DaskExecutor:
     async def _open_connection(self) -> None:
         self._report(ClusterChanged(status="starting", detail=f"connecting to {self.name}"))
         try:
-            from orchestra_nb.engine.dask_connection import DaskConnection
+            starting = self._start_local_cluster()
+            from orchestra_nb.engine.dask_connection import DaskConnection  # takes half a second
 
+            if starting is not None:
+                await asyncio.wait({starting})
             connection = await DaskConnection.open(self._spec, self._workers, self._idle_seconds, self._take_message)
             try:
                 await connection.look()
@@ -264,6 +268,18 @@ class DaskExecutor:
                 attempt.follower = self.spawn(self._follow(attempt, connection))
         finally:
             self._connecting = None
+
+    def _start_local_cluster(self) -> asyncio.Future[object] | None:
+        """Start the local cluster in a thread, if it is asked for: its processes import Dask while this one does."""
+        if self._spec.kind != "local":
+            return None
+        loop = asyncio.get_running_loop()
+        starting: asyncio.Future[object] = loop.run_in_executor(
+            None, ensure_local_cluster, self._workers, self._idle_seconds
+        )
+        # what goes wrong is said when the connection asks for the cluster again
+        starting.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return starting
 
     async def _watch(self, connection: DaskConnection) -> None:
         while connection.is_alive and connection is self._connection:

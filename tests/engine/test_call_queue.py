@@ -20,8 +20,9 @@ def queue_of(number: int, *, seconds: float | None = None, size_bytes: int = 100
     ("seconds", "pending", "slots", "length"),
     [
         (None, 1000, 2, 1),
-        (0.001, 1000, 2, 75),
-        (0.03, 1000, 2, 2),
+        (0.001, 1000, 2, 100),
+        (0.03, 1000, 2, 3),
+        (0.051, 1000, 2, 2),
         (10.0, 1000, 2, 1),
         (0.0, 100_000, 2, MOST_CALLS),
         (0.005, 10, 2, 5),
@@ -33,6 +34,7 @@ def queue_of(number: int, *, seconds: float | None = None, size_bytes: int = 100
         "not measured",
         "short",
         "not so short",
+        "half of a chunk",
         "long",
         "no time at all",
         "few are shared out",
@@ -60,7 +62,7 @@ def test_what_was_measured_makes_the_next_chunks() -> None:
 
     chunks = list(queue.take(2))
 
-    assert [len(keys) for _, keys in chunks] == [75] * (CHUNKS_PER_SLOT * 2 - 1)
+    assert [len(keys) for _, keys in chunks] == [100] * (CHUNKS_PER_SLOT * 2 - 1)
     assert chunks[0][1][:2] == ["2", "3"]
 
 
@@ -70,7 +72,7 @@ def test_a_chunk_that_ends_makes_room_for_one() -> None:
 
     queue.end_chunk("f")
 
-    assert [len(keys) for _, keys in queue.take(2)] == [75]
+    assert [len(keys) for _, keys in queue.take(2)] == [100]
 
 
 def test_every_call_goes_once() -> None:
