@@ -209,6 +209,21 @@ class TaskCall:
             )
         )
 
+    def end_broken(self, error: BaseException) -> None:
+        """End it, if it has not, because this came between its attempts: a Ctrl-C may come upon any line."""
+        if self.ended.state.is_terminal:
+            return
+        is_defect = isinstance(error, Exception)
+        self.announce(
+            TaskRunStateChanged(
+                run_id=self.scope.run_id,
+                task_run_id=self.record.task_run_id,
+                state=State.CRASHED if is_defect else State.CANCELLED,
+                at=datetime.now(UTC),
+                message=describe(error)[:2000] if is_defect else "interrupted",
+            )
+        )
+
     @property
     def cache(self) -> TaskCache | None:
         """Where the results of this task are kept."""
@@ -322,7 +337,11 @@ def begin_call(
         scope.driver.sink.emit(TaskRunCreated(task_run=record))
         record_task_code(scope, owner, CALLED, args, kwargs)
         call = TaskCall(owner, scope, args, kwargs, record, owner.asset_lineage(scope, args, kwargs, wait_for))
-        yield call
+        try:
+            yield call
+        except BaseException as error:
+            call.end_broken(error)
+            raise
 
 
 @contextmanager

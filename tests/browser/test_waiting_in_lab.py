@@ -115,4 +115,4 @@ def test_a_plain_pause_has_buttons_to_go_on_and_to_cancel(page: Page, jupyterlab
     page.locator(".jp-OutputArea-output", has_text="Cancelled").first.wait_for()
     page.locator(".jp-CodeCell").nth(1).locator(
         ".jp-OutputArea-output", has_text="cancelled by the form in the notebook"
-    ).wait_for()
+    ).first.wait_for()
