@@ -36,7 +36,7 @@ test: lint type test-lab test-python ## Everything that must hold: lint, types, 
 
 .PHONY: test-python
 test-python: $(STAMPS)/develop $(STAMPS)/extension $(STAMPS)/system
-	@pytest $(PYTEST_ARGS)
+	@scripts/test_python.sh $(PYTEST_ARGS)
 
 .PHONY: test-lab
 test-lab: $(NODE_MODULES)
