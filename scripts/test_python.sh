@@ -13,8 +13,10 @@ for folder in "${engine[@]}"; do
   others+=("--ignore=$folder")
 done
 log=$(mktemp)
+set -m # else what runs beside would not hear a Ctrl-C, which some tests send
 pytest -p no:cacheprovider "${engine[@]}" >"$log" 2>&1 </dev/null &
 beside=$!
+set +m
 trap 'kill "$beside" 2>/dev/null || true; wait "$beside" || true; rm -f "$log"' EXIT
 
 status=0

@@ -89,7 +89,8 @@ def _is_same(error: BaseException, loaded: object) -> bool:
     """Tell whether a copy says what its original says."""
     if not isinstance(loaded, BaseException) or type(loaded).__qualname__ != type(error).__qualname__:
         return False
-    return _message_of(loaded) == _message_of(error) and vars(loaded).keys() == vars(error).keys()
+    kept, held = (dict(_attributes_of(one)).keys() for one in (loaded, error))
+    return _message_of(loaded) == _message_of(error) and kept == held
 
 
 def _message_of(error: BaseException) -> str | None:

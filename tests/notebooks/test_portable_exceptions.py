@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import io
 import pickle
 import threading
@@ -11,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tblib import pickling_support
 
 from orchestra_nb.notebooks.portable_exceptions import pickle_exception
 
@@ -79,6 +81,17 @@ def test_an_exception_arrives_as_itself(name: str) -> None:
     copy = pickle.loads(packed)
     assert (type(copy), str(copy)) == (type(error), str(error))
     assert {attribute: getattr(copy, attribute) for attribute in attributes} == attributes
+
+
+def test_slots_travel_also_where_dask_has_registered_how_exceptions_are_pickled() -> None:
+    pickling_support.install(Slotted)
+    try:
+        packed = pickle_exception(Slotted("there", port=1), pickle.dumps, pickle.loads)
+    finally:
+        copyreg.dispatch_table.pop(Slotted, None)
+
+    assert packed is not None
+    assert pickle.loads(packed).host == "there"
 
 
 def test_what_an_exception_holds_and_cannot_be_sent_is_left_out_and_named() -> None:
