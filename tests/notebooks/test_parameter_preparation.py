@@ -33,6 +33,7 @@ from typing import Annotated, Literal, NamedTuple, Optional, TypedDict, Union
 from uuid import UUID
 
 from fractions import Fraction
+from http import HTTPMethod
 from pydantic import BaseModel, Field, SecretStr
 
 from orchestra_nb.variables import Secret
@@ -96,6 +97,7 @@ row: Row = None
 pair: Pair = Pair(1)
 settings: Options = {}
 share: Fraction = None
+method: HTTPMethod = HTTPMethod.GET
 region: Literal["EU", "US", 1, None] = "EU"
 between: Annotated[int, Field(ge=1, le=10)] = 1
 days: dict[date, Color] = {}
@@ -244,6 +246,7 @@ class Color(enum.Enum):
             {"id": "a", "start": "2026-01-01"},
         ),
         ("share", {"numerator": 1, "denominator": 3}, "Fraction(1, 3)", {"numerator": 1, "denominator": 3}),
+        ("method", "POST", "<HTTPMethod.POST>", "POST"),
         ("region", "US", "'US'", "US"),
         ("region", 1, "1", 1),
         ("between", 10, "10", 10),
