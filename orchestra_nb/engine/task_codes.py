@@ -61,7 +61,14 @@ def code_of_submission(submission: Submission) -> RunCode | None:
     else:
         assert isinstance(body, CallBody)
         args, kwargs = unpack_arguments(body.arguments)
-    return msgspec.structs.replace(_code_of_call(task_run_id, family.owner, args, kwargs), call=SUBMITTED)
+    return code_of_called_task(task_run_id, family.owner, args, kwargs)
+
+
+def code_of_called_task(
+    task_run_id: str, owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> RunCode:
+    """Return what one task of a run executes, to be submitted alone, under its task run's id."""
+    return msgspec.structs.replace(_code_of_call(task_run_id, owner, args, kwargs), call=SUBMITTED)
 
 
 def call_task(owner: Task[Any, Any], parameters: Mapping[str, Any], call: str) -> str | None:
