@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-import queue
 import random
 import threading
 import time
@@ -37,6 +36,7 @@ from orchestra_nb.engine.executors import (
     Executor,
     ExecutorEvent,
 )
+from orchestra_nb.engine.runner_inbox import RunnerInbox
 from orchestra_nb.engine.task_book import TaskBook
 from orchestra_nb.engine.task_log import TaskLog
 from orchestra_nb.errors import OrchestraError, TaskCrashed
@@ -202,7 +202,7 @@ class FlowRunner:
         #: told, in the loop's thread, of a task that failed for good, before the listener is told of its end
         self.on_failure: Callable[[TaskRun, Submission], None] | None = None
         self._machine = StateMachine()
-        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._inbox: RunnerInbox[_Item] = RunnerInbox()
         self._timers: list[tuple[datetime, int, RetryDue]] = []
         self._timer_numbers = itertools.count()
         self._changed = threading.Condition()
@@ -242,11 +242,11 @@ class FlowRunner:
                 self._thread = threading.Thread(target=self._run, name="orchestra-flow-runner", daemon=True)
                 self._thread.start()
         self._sink.emit(TaskRunCreated(task_run=submission.task_run))
-        self._queue.put(submission)
+        self._inbox.put(submission)
 
     def cancel(self, task_run_ids: Collection[str] | None, reason: str, actor: str = "user") -> None:
         """Ask to cancel these tasks, or all (None). Returns at once; the tasks end when their code has stopped."""
-        self._queue.put(CancelAsked(task_run_ids, reason, actor))
+        self._inbox.put(CancelAsked(task_run_ids, reason, actor))
 
     def task(self, task_run_id: str) -> TaskRun:
         """Return the newest record of a task run."""
@@ -365,7 +365,7 @@ class FlowRunner:
             self._book.forget(task_run_id)
             self._causes.pop(task_run_id, None)
         if record is not None and record.state is not State.COMPLETED:
-            self._queue.put(_Forget(task_run_id))
+            self._inbox.put(_Forget(task_run_id))
         if holder is not None:
             holder[1].release(holder[0])
             self._close_unneeded()
@@ -377,7 +377,7 @@ class FlowRunner:
 
     def change_executor(self) -> None:
         """Make a new executor for the next task; values that completed tasks left on the old one stay there."""
-        self._queue.put(_ChangeExecutor())
+        self._inbox.put(_ChangeExecutor())
 
     def record(self, task_run: TaskRun) -> None:
         """Note a task that the caller runs itself, in this process, and announces by :meth:`announce`."""
@@ -403,7 +403,7 @@ class FlowRunner:
         if open_ids:
             self.cancel(open_ids, reason, "driver")
             self.wait(open_ids, timeout_seconds)
-        self._queue.put(_Close())
+        self._inbox.put(_Close())
         self._thread.join(timeout_seconds)
         for executor in (*self._retired, *([self._executor] if self._executor is not None else [])):
             executor.close()
@@ -428,10 +428,7 @@ class FlowRunner:
         timeout = None
         if self._timers:
             timeout = max(0.0, (self._timers[0][0] - datetime.now(UTC)).total_seconds())
-        try:
-            return self._queue.get(timeout=timeout)
-        except queue.Empty:
-            return None
+        return self._inbox.get(timeout)
 
     def _fire_timers(self) -> None:
         now = datetime.now(UTC)
@@ -708,7 +705,7 @@ class FlowRunner:
         if self._executor is None:
             executor = self._make_executor()
             self._executor = executor
-            executor.open(lambda event: self._queue.put(_Shown(executor, event)))
+            executor.open(lambda event: self._inbox.put_news(_Shown(executor, event)))
         return self._executor
 
 
