@@ -17,9 +17,9 @@ from orchestra_nb.model.events import RunCodeRecorded
 from orchestra_nb.model.run_code import RunCode
 
 if TYPE_CHECKING:
-    from orchestra_nb.engine.flow_runner import Submission
     from orchestra_nb.engine.futures import TaskFuture
     from orchestra_nb.engine.run_scope import RunScope
+    from orchestra_nb.engine.submissions import Submission
     from orchestra_nb.engine.tasks import Task
 
 #: A larger pickle of a task's arguments is not written: a call must not wait until a data set is copied.

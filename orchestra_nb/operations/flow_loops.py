@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, TextIO
 
 from orchestra_nb.engine.burials import letter_of_task
 from orchestra_nb.engine.executors import ClusterChanged
-from orchestra_nb.engine.flow_runner import AttemptServices, FlowRunner, Submission
+from orchestra_nb.engine.flow_listener import AttemptServices
+from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.life_lines import TaskLines
 from orchestra_nb.engine.printed_lines import real_stream
 from orchestra_nb.engine.run_hooks import HookFailed
+from orchestra_nb.engine.submissions import Submission
 from orchestra_nb.engine.task_codes import code_of_submission
 from orchestra_nb.engine.task_runners import TaskRunner, task_runner_of_settings
 from orchestra_nb.model.dead_letters import DEAD_STATES
