@@ -91,6 +91,7 @@ class CellOutputs:
         self._head_size = 0
         self._tail_size = 0
         self._cut = 0
+        self._is_head_closed = False
 
     @property
     def size(self) -> int:
@@ -144,6 +145,12 @@ class CellOutputs:
         for start in range(0, len(text), self._piece):
             self._append_piece(name, text[start : start + self._piece])
 
+    def skip(self, characters: int) -> None:
+        """Note that so much text came and is not kept: what was shown before is the head, what follows the tail."""
+        self._cut += characters
+        self._is_head_closed = True
+        self._shorten(down_to=0)
+
     def display_changed(self, display: Display, growth: int) -> bool:
         """Take note that a display has other content now; return whether it stands here."""
         found = self._items_of.get(display.display_id)
@@ -169,10 +176,11 @@ class CellOutputs:
     def _append_piece(self, name: str, piece: str) -> None:
         last = self._tail[-1] if self._tail else self._head[-1] if self._head else None
         is_same = last is not None and last.output.get("name") == name
-        fits = bool(self._tail) or self._head_size + len(piece) <= self._half
+        is_head_open = not self._is_head_closed and self._head_size + len(piece) <= self._half
+        fits = bool(self._tail) or is_head_open
         if last is None or last.text is None or not is_same or not fits or last.text.size > self._piece:
             text = StreamText()
-            if last is not None and last.text is not None and is_same:
+            if last is not None and last.text is not None and is_same and (self._tail or not self._is_head_closed):
                 open_line = last.text.take_open_line(_LONGEST_OPEN_LINE)
                 self._grow_last(-len(open_line))
                 text.add(open_line)
@@ -191,7 +199,7 @@ class CellOutputs:
             self._head_size += growth
 
     def _add(self, item: _Item) -> None:
-        is_head = not self._tail and self._head_size + item.size <= self._half
+        is_head = not self._tail and not self._is_head_closed and self._head_size + item.size <= self._half
         if is_head:
             self._head.append(item)
             self._head_size += item.size
@@ -202,8 +210,8 @@ class CellOutputs:
             self._items_of[item.display.display_id][0 if is_head else 1] += 1
         self._shorten()
 
-    def _shorten(self) -> None:
-        while self._head_size + self._tail_size > self._max and len(self._tail) > 1:
+    def _shorten(self, down_to: int = 1) -> None:
+        while (down_to == 0 or self._head_size + self._tail_size > self._max) and len(self._tail) > down_to:
             item = self._tail.popleft()
             self._tail_size -= item.size
             self._cut += item.content_size

@@ -10,6 +10,7 @@ Which cells run and which errors end the run is as nbclient and papermill docume
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Callable
@@ -32,8 +33,13 @@ from orchestra_nb.notebooks.stream_log import StreamLog
 from orchestra_nb.notebooks.widget_states import WidgetStates
 
 if TYPE_CHECKING:
-    from orchestra_nb.notebooks.kernel_client import KernelClient, Message
+    from orchestra_nb.notebooks.kernel_client import KernelClient
+    from orchestra_nb.notebooks.long_messages import Message
     from orchestra_nb.notebooks.runner_messages import RunnerSpec
+
+
+#: More than this is not kept in memory for the next time at which the output notebook is written.
+_MUCH_CHARACTERS = 16_000_000
 
 
 class CellFailed(Exception):
@@ -191,6 +197,9 @@ class NotebookExecution:
             if self._cells[position].state is State.RUNNING and client.process.death.done():
                 self._end_dead_cell(position, str(client.process.death.result()))
         early_end = self._conclude_cell(position, cell, reply, may_fail)
+        if self._outputs.size > _MUCH_CHARACTERS:  # written now, it need not be kept
+            with contextlib.suppress(OSError):
+                self.output.save()
         self._current = None
         return early_end
 

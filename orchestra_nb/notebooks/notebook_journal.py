@@ -54,8 +54,8 @@ class NotebookJournal:
         self._seen: tuple[int, ...] = ()
         self.written_bytes = 0
 
-    def write(self, cells: Sequence[bytes | None], rest: bytes, *, is_last: bool = False) -> bool:
-        """Bring the file up to date; return False when it is too early to write so much again.
+    def write(self, cells: Sequence[bytes | None], rest: bytes, *, ended: int = 0, is_last: bool = False) -> bool:
+        """Bring the file up to date; return False when it is too early to write so much that will be written again.
 
         Parameters
         ----------
@@ -63,18 +63,26 @@ class NotebookJournal:
             The text of each cell; None for one that has not changed.
         rest
             What comes after the cells, from the first key to the end of the file.
+        ended
+            How many of the first cells will hardly change again.
         is_last
             Write in any case, and wait until the disk has it.
         """
         first = next((number for number, cell in enumerate(cells) if cell is not None), len(cells))
         first = min(first, len(self._spans))
         start = _start(self._spans, first)
-        moved = sum(self._spans[number][1] for number in range(first, len(cells)) if cells[number] is None)
-        size = start + moved + sum(len(cell) + len(_BETWEEN_CELLS) for cell in cells[first:] if cell) + len(rest)
-        is_alone = self._file >= 0 and self._may_lease and moved <= _LARGEST_MOVE and not self._is_changed()
-        if not is_last and not self._may_write(size - start if is_alone else size, size):
-            return False
-        if not is_alone or not self._write_in_place(first, cells, rest):
+        lengths = [self._spans[number][1] if cell is None else len(cell) for number, cell in enumerate(cells)]
+        ends = list(itertools.accumulate(lengths, lambda end, length: end + len(_BETWEEN_CELLS) + length, initial=0))
+        size = ends[-1] + len(rest)
+        moved = sum(lengths[number] for number in range(first, len(cells)) if cells[number] is None)
+        is_done = False
+        if self._file >= 0 and self._may_lease and moved <= _LARGEST_MOVE and not self._is_changed():
+            if not is_last and not self._may_write(size - start, ends[ended], size):
+                return False
+            is_done = self._write_in_place(first, cells, rest)
+        if not is_done:
+            if not is_last and not self._may_write(size, ends[ended] if self._may_lease else 0, size):
+                return False
             self._write_anew(first, cells, rest)
         if is_last:
             os.fsync(self._file)
@@ -108,10 +116,11 @@ class NotebookJournal:
         except OSError:
             return True
 
-    def _may_write(self, length: int, size: int) -> bool:
+    def _may_write(self, length: int, lasting: int, size: int) -> bool:
+        """Whether so many bytes may be written, of which the file will keep those that come before ``lasting``."""
         seconds = self._clock() - self._started_at
         extra = _EXTRA_BYTES + _EXTRA_PART * size + _EXTRA_BYTES_PER_SECOND * seconds
-        return self._file < 0 or self.written_bytes + length - size <= extra
+        return self._file < 0 or self.written_bytes + length - lasting <= extra
 
     def _write_in_place(self, first: int, cells: Sequence[bytes | None], rest: bytes) -> bool:
         """Write over the end of the file; False when somebody has it open."""

@@ -58,6 +58,11 @@ class OutputCollector:
         """Return what the cell has shown so far."""
         return self._cell(index).as_list() if index in self._cells or index in self._put_away else []
 
+    @property
+    def size(self) -> int:
+        """What is kept in memory, in characters."""
+        return sum(cell.size for cell in self._cells.values())
+
     def put_away(self, index: int) -> None:
         """Forget what a cell showed that :attr:`fetch` can give back; no more than a hint."""
         cell = self._cells.get(index)
@@ -102,6 +107,9 @@ class OutputCollector:
         if kind == "stream":
             cell.append_stream(content["name"], content["text"])
             self._on_text(index, content["name"], content["text"])
+            if "cut" in content:
+                cell.skip(content["cut"])
+                cell.append_stream(content["name"], content["rest"])
             return
         if kind == "error":
             traceback = [str(line) for line in content.get("traceback") or ()]

@@ -188,12 +188,14 @@ class OutputNotebook:
         }
         rest = encode_json({key: value for key, value in self._notebook.items() if key != "cells"})[2:] + b"\n"
         cells = [changed.get(position) for position in range(len(self.cells))]
-        if not self._journal.write(cells, rest, is_last=is_last):
+        statuses = [cell["metadata"]["papermill"]["status"] for cell in self.cells]
+        ended = next((number for number, status in enumerate(statuses) if status not in _ENDED), len(statuses))
+        if not self._journal.write(cells, rest, ended=ended, is_last=is_last):
             return False
         self._changed.clear()
         self._taken_back = None
         for position in changed:
-            if self.cells[position]["metadata"]["papermill"]["status"] in _ENDED:
+            if statuses[position] in _ENDED:
                 self._on_written(position)
         if is_last:
             self._journal.close()
