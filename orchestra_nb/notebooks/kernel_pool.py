@@ -176,6 +176,44 @@ class KernelPool:
         CannotFork
             There is no fork here, or no zygote.
         """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self.request(
+                    command,
+                    (ours, theirs),
+                    environ=environ,
+                    cwd=cwd,
+                    stdout=stdout,
+                    stderr=stderr,
+                    connection_file=connection_file,
+                    transport=transport,
+                )
+            except BaseException:
+                ours.close()
+                raise
+        return ForkedKernel(ours)
+
+    def request(
+        self,
+        command: KernelCommand,
+        channel: tuple[socket.socket, socket.socket],
+        *,
+        environ: Mapping[str, str],
+        cwd: str,
+        stdout: int,
+        stderr: int,
+        connection_file: str = "",
+        transport: str = "",
+    ) -> None:
+        """Ask for a kernel as :meth:`launch` does, with a channel that is there.
+
+        Parameters
+        ----------
+        channel
+            Both its ends. The first one is, or will be, a :class:`~orchestra_nb.notebooks.forked_kernel.ForkedKernel`
+            in some process; the caller may close both.
+        """
         refuse_to_fork(environ)
         lease = {
             "cwd": cwd,
@@ -188,16 +226,9 @@ class KernelPool:
             raise CannotFork("its environment is too large")
         args = list(command.args) if transport else lease["argv"]
         request = {"args": args, "address": self._address(transport)}
-        ours, theirs = socket.socketpair()
-        try:
-            ours.sendall(text)
-            self._send(command, environ, request, (theirs.fileno(), stdout, stderr))
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        return ForkedKernel(ours)
+        ours, theirs = channel
+        ours.sendall(text)
+        self._send(command, environ, request, (theirs.fileno(), stdout, stderr))
 
     def keep(self, command: KernelCommand, environ: Mapping[str, str], count: int, *, transport: str = "ipc") -> None:
         """Have so many kernels ready from now on, before the first one is asked for.

@@ -27,6 +27,7 @@ goes to its folder, takes its environment and its streams, and runs start-up fil
 from __future__ import annotations
 
 import gc
+import importlib.util
 import json
 import os
 import select
@@ -37,7 +38,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from orchestra_nb.notebooks.forked_application import Address, import_all
+from orchestra_nb.notebooks.forked_application import Address, import_all, prime_caches
 from orchestra_nb.notebooks.kernel_keeper import KernelKeeper
 from orchestra_nb.notebooks.process_tree import GoOnAs, set_title
 
@@ -99,6 +100,12 @@ class KernelZygote:
         if "ipykernel.kernelapp" not in sys.modules:
             self._failure = f"ipykernel cannot be imported in {sys.executable}"
             return
+        launcher = importlib.util.find_spec("ipykernel_launcher")
+        package = os.path.dirname(str(sys.modules["ipykernel"].__file__))
+        if launcher is None or os.path.dirname(str(launcher.origin)) != os.path.dirname(package):
+            self._failure = "ipykernel_launcher is not the one of ipykernel"
+            return
+        prime_caches()
         gc.collect()
         gc.freeze()  # a collection would write to the memory that is shared
 
