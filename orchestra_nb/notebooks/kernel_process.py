@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
+import socket
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from orchestra_nb.notebooks.forked_kernel import ForkedKernel
+from orchestra_nb.notebooks.kernel_handover import HEADLESS_ARGS
+
+_log = logging.getLogger(__name__)
 
 #: How much of what the kernel's process itself wrote is kept, to be told when it dies.
 _TAIL_BYTES = 4_000
@@ -52,11 +59,14 @@ class KernelProcess:
         Resolves when the process has ended, however it did.
     """
 
-    def __init__(self, manager: Any) -> None:
+    def __init__(self, manager: Any, *, is_ipykernel: bool) -> None:
         self.manager = manager
-        self.is_ipykernel = manager.kernel_spec is not None and "ipykernel_launcher" in manager.kernel_spec.argv
+        self.is_ipykernel = is_ipykernel
         self.death: asyncio.Future[KernelDeath] = asyncio.get_running_loop().create_future()
         self._process: Any = None
+        #: a forked kernel, and the moment when nothing of it is left
+        self._forked: ForkedKernel | None = None
+        self._gone = asyncio.Event()
         self._tail: deque[bytes] = deque()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -77,7 +87,8 @@ class KernelProcess:
         from jupyter_client.manager import AsyncKernelManager
 
         manager = AsyncKernelManager(kernel_name=kernel_name)
-        kernel = cls(manager)
+        spec = manager.kernel_spec
+        kernel = cls(manager, is_ipykernel=spec is not None and "ipykernel_launcher" in spec.argv)
         if kernel.is_ipykernel and ipc_folder is not None and len(ipc_folder) < _LONGEST_SOCKET_PATH:
             manager.transport = "ipc"
             manager.ip = os.path.join(ipc_folder, f"k{os.getpid()}")
@@ -89,8 +100,7 @@ class KernelProcess:
                 env=dict(environ),
                 stdout=write_end,
                 stderr=write_end,
-                # the user's own history is not for headless runs
-                extra_arguments=["--HistoryManager.hist_file=:memory:"] if kernel.is_ipykernel else [],
+                extra_arguments=list(HEADLESS_ARGS) if kernel.is_ipykernel else [],
             )
         except BaseException:
             await kernel.release()
@@ -101,6 +111,39 @@ class KernelProcess:
         kernel._watch()
         return kernel
 
+    @classmethod
+    async def take(cls, channel: socket.socket, tail: int, connection_file: str) -> KernelProcess | None:
+        """Take over a kernel that the process pool of another process was asked for, as soon as it listens.
+
+        Parameters
+        ----------
+        channel, tail
+            The runner's ends of a :class:`~orchestra_nb.notebooks.kernel_handover.KernelHandover`.
+
+        Returns
+        -------
+        None when there is none: it could not be forked.
+        """
+        from jupyter_client.manager import AsyncKernelManager
+
+        forked = ForkedKernel(channel)
+        kernel = cls(AsyncKernelManager(connection_file=connection_file), is_ipykernel=True)
+        kernel._forked = forked
+        kernel._tasks.append(asyncio.create_task(kernel._read_tail(tail)))
+        try:
+            await kernel._hear_of_fork()
+        except BaseException:
+            forked.close()
+            raise
+        if forked.connection is None:
+            _log.debug("The kernel could not be forked: %s", forked.failure or "it ended while it was started")
+            forked.close()
+            await kernel.release()
+            return None
+        kernel.manager.load_connection_info(forked.connection)
+        kernel.manager.write_connection_file()
+        return kernel
+
     def url(self, port: int) -> str:
         """Return the address of one of the kernel's sockets."""
         separator = "-" if self.manager.transport == "ipc" else ":"
@@ -108,12 +151,17 @@ class KernelProcess:
 
     async def interrupt(self) -> None:
         """Interrupt what the kernel is doing, as its kernelspec says: by SIGINT or by a message."""
-        if not self.death.done():
+        if self._forked is not None:
+            self._forked.send_signal(signal.SIGINT)
+        elif not self.death.done():
             await self.manager.interrupt_kernel()
 
     async def kill(self) -> None:
         """Kill the kernel's process group now and wait for its end."""
-        if not self.death.done():
+        if self._forked is not None:
+            self._forked.kill()
+            await self._gone.wait()
+        elif not self.death.done():
             await self.manager.provisioner.kill()
             await self.death
 
@@ -124,6 +172,27 @@ class KernelProcess:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(OSError):
             await self.manager.cleanup_resources()
+
+    async def _hear_of_fork(self) -> None:
+        """Wait until a forked kernel listens or is known to come to nothing; hear of its end from then on."""
+        forked, loop = self._forked, asyncio.get_running_loop()
+        assert forked is not None
+        heard = asyncio.Event()
+        descriptor = forked.fileno()
+
+        def on_news() -> None:
+            forked.poll()
+            if forked.is_gone:
+                loop.remove_reader(descriptor)
+                self._gone.set()
+            if forked.returncode is not None and forked.is_ready:
+                self._tell_death(forked.returncode)
+            heard.set()
+
+        loop.add_reader(descriptor, on_news)
+        while not forked.is_ready and not forked.is_gone:
+            heard.clear()
+            await heard.wait()
 
     def _watch(self) -> None:
         if self._process is None or not hasattr(os, "pidfd_open"):
