@@ -55,6 +55,8 @@ def test_a_secret_is_found_in_the_forms_that_it_is_shown_in(shown: str) -> None:
         ([KEY], f"<{KEY}>", "<••••>"),
         ([], "abcd", "abcd"),
         (["a.c+"], "abcc a.c+", "abcc ••••"),
+        (["hunter2"], "x" * 2_000 + "hunte", "x" * 2_000 + "••••"),
+        (["hunter2"], "a hunte", "a hunte"),
     ],
 )
 def test_what_is_no_secret_stays(secrets: list[str], text: str, masked: str) -> None:
