@@ -293,6 +293,9 @@ class Converter:
             name, text = self._class_name(kind), plain_source(value)
             found = f"{name}[{text}] if {text} in {name}.__members__ else {name}({text})"
             return Converted(value, value, found if isinstance(value, str) else f"{name}({text})")
+        if kind.is_of_text and not isinstance(value, Mapping) and value is not None:
+            text = str(recorded_scalar(value))
+            return Converted(value, text, f"{self._class_name(kind)}({quoted(text)})")
         if is_text and isinstance(value, str) and value.lstrip().startswith("{"):
             value = parsed_text(value)
         given = fields if fields is not None else value

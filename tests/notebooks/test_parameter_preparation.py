@@ -38,6 +38,7 @@ from uuid import UUID
 
 from fractions import Fraction
 from http import HTTPMethod
+import pandas as pd
 from pydantic import BaseModel, Field, SecretStr
 
 from orchestra_nb.variables import Secret
@@ -101,6 +102,7 @@ row: Row = None
 pair: Pair = Pair(1)
 settings: Options = {}
 share: Fraction = None
+stamp: pd.Timestamp = pd.Timestamp("2026-01-01")
 method: HTTPMethod = HTTPMethod.GET
 region: Literal["EU", "US", 1, None] = "EU"
 between: Annotated[int, Field(ge=1, le=10)] = 1
@@ -251,6 +253,10 @@ class Color(enum.Enum):
         ),
         ("share", {"numerator": 1, "denominator": 3}, "Fraction(1, 3)", {"numerator": 1, "denominator": 3}),
         ("method", "POST", "<HTTPMethod.POST>", "POST"),
+        ("uid", None, "None", None),
+        ("share", "1/3", "Fraction(1, 3)", "1/3"),
+        ("stamp", "2026-01-02", "Timestamp('2026-01-02 00:00:00')", "2026-01-02"),
+        ("stamp", pd.Timestamp("2026-01-02"), "Timestamp('2026-01-02 00:00:00')", "2026-01-02T00:00:00"),
         ("region", "US", "'US'", "US"),
         ("region", 1, "1", 1),
         ("between", 10, "10", 10),
@@ -289,6 +295,7 @@ def test_a_value_arrives_as_what_is_declared(
         ("alpha", "1", "1.0"),
         ("alpha", "nan", "nan"),
         ("beta", "7", "7"),
+        ("stamp", "2026-01-02", "Timestamp('2026-01-02 00:00:00')"),
         ("label", "None", "None"),
         ("label", "7", "'7'"),
         ("flag", "true", "True"),
@@ -521,6 +528,12 @@ def test_a_secret_may_not_stand_on_a_command_line() -> None:
     with pytest.raises(InvalidParameters, match="'row' is a secret") as caught:
         prepare_parameters(NOTEBOOK, {"row": {"id": "a", "token": "hunter2"}}, visible=["row"])
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_number_that_no_float_holds_is_refused() -> None:
+    with pytest.raises(InvalidParameters, match="'alpha' .* it is too large for a float"):
+        prepared(alpha="1e400")
+    assert prepared(alpha="-inf").recorded == {"alpha": -math.inf}
 
 
 def test_a_secret_in_a_bash_notebook_is_set_by_bash() -> None:
