@@ -107,6 +107,8 @@ class Converter:
         if depth > LIMIT_DEPTH:
             raise Misfit(value, f"it is nested more than {LIMIT_DEPTH} deep")
         value = unwrapped(value)
+        if isinstance(value, str) and value == HIDDEN:
+            raise Misfit(value, "it was hidden where you have it from: give the secret itself", is_secret=True)
         if isinstance(value, list) and is_exact(kind, value, LIMIT_DEPTH - depth):
             return Converted(value, value)
         if secret_in(value) is not None:
@@ -323,8 +325,6 @@ class Converter:
             recorded = HIDDEN
         else:
             raise Misfit(value, "a secret is text", is_secret=True)
-        if secret.get() == HIDDEN:
-            raise Misfit(value, "it was hidden where you have it from: give the secret itself", is_secret=True)
         text = quoted(secret.get())
         if kind.form is not SecretForm.TEXT:
             root = kind.spelled.partition(".")[0]

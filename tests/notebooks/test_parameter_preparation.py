@@ -386,6 +386,7 @@ def test_a_text_from_the_command_line_means_what_the_type_says(
         ({"both": [1]}, "it has 1 items, and 2 are needed"),
         ({"token": 5}, "'token' is declared as SecretStr: a secret is text"),
         ({"token": HIDDEN}, "it was hidden where you have it from"),
+        ({"code": HIDDEN}, "'code' is declared as str: it was hidden where you have it from"),
         ({"beta": {"$secret": "prod"}}, "'beta' is declared as int: a secret is text"),
         ({"anything": [1, {"k": b"x"}]}, r"\[1\]\['k'\] a value of type bytes cannot be passed"),
         ({"anything": {1: 2}}, "its key 1 is no text"),
@@ -499,7 +500,7 @@ def test_a_secret_is_in_no_record_and_in_no_cell(
     shown = {"$secret": "prod"} if isinstance(value, dict) else HIDDEN
     assert made.recorded == {name: {"id": "a", "token": shown} if name == "row" else shown}
     assert made.source == f"# Parameters\n# {name} holds a secret: the run sets it, and writes it nowhere\n"
-    assert made.secrets == ("hunter2",)
+    assert (made.secrets, made.hidden_names) == (("hunter2",), (name,))
     found = run_in_notebook(made)[name]
     text = {
         "token": lambda: found.get_secret_value(),
