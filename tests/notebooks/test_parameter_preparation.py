@@ -482,6 +482,51 @@ def test_any_value_of_json_arrives_and_is_recorded_as_it_is(value: object) -> No
     assert repr(from_stored(json.loads(json.dumps(to_stored(made.recorded))))) == repr({"x": value})
 
 
+NAMES = st.sampled_from([line.partition(":")[0].partition(" ")[0] for line in CELL.splitlines()])
+NEAR = st.sampled_from(
+    [
+        "2026-03-29",
+        "PT1H",
+        "P1Y",
+        "1e999",
+        "NaN",
+        "RED",
+        "red",
+        "0",
+        "-1",
+        "[1]",
+        "{",
+        "(1,",
+        "null",
+        {"x": 1},
+        {"x": {}},
+        {"id": []},
+    ]
+)
+
+
+@settings(deadline=None, derandomize=True, database=None, max_examples=200)
+@given(NAMES, NEAR | JSON_VALUES, st.booleans())
+def test_any_value_is_refused_with_words_or_recorded_so_that_it_can_be_given_again(
+    name: str, value: object, is_text: bool
+) -> None:
+    texts = {name: value} if is_text and isinstance(value, str) else {}
+    try:
+        made = prepared({} if texts else {name: value}, **texts)
+    except InvalidParameters as error:
+        refusal = str(error)
+    else:
+        refusal = ""
+    if refusal:
+        assert name in refusal
+        return
+
+    compile(made.source + made.hidden_source, "cell", "exec")
+    if not made.secrets and name not in ("anything", "other", "since"):
+        again = prepared(made.recorded)
+        assert (repr(again.recorded), again.source) == (repr(made.recorded), made.source)
+
+
 def test_a_name_that_a_parameter_hides_is_not_used() -> None:
     hiding = notebook("date: date = date(2026, 1, 1)\nday: 'date' = None", "from datetime import date")
 
