@@ -48,6 +48,7 @@ from orchestra_nb.notebooks.runner_messages import (
     FromRunner,
     QuestionAsked,
     Reported,
+    Shown,
     Stop,
 )
 from orchestra_nb.operations.notebook_request import NotebookRequest, PreparedRun, kernel_environment, prepare
@@ -144,6 +145,8 @@ class NotebookDriver:
     ----------
     kind
         What the calling process is: ``"shell"`` or ``"script"``.
+    on_shown
+        Called in the thread of :meth:`execute` with what cells show, where the request asks for it.
     """
 
     def __init__(
@@ -152,9 +155,11 @@ class NotebookDriver:
         *,
         kind: str = "script",
         on_event: Callable[[Event], None] | None = None,
+        on_shown: Callable[[Shown], None] = lambda shown: None,
         settings: Settings | None = None,
     ) -> None:
         self._request = request
+        self._on_shown = on_shown
         self._kind = kind
         self._settings = settings or load_settings()
         self._on_event = on_event or (lambda event: None)
@@ -196,6 +201,8 @@ class NotebookDriver:
                     self._answer(record, message)
                 case AttemptEnded(task_run_id):
                     self._in_thread("orchestra-slots", lambda: record.services.attempt_ended(task_run_id))
+                case Shown():
+                    self._on_shown(message)
                 case Flushed() | Answered() | CancelTask():
                     self._host.send(message)
                 case _StopAsked():
