@@ -54,7 +54,7 @@ _LOST_AT_THE_END = {
 #: What stands between two cells of a file.
 _NO_VALUE = re.compile(r"[\s,]*")
 #: The version of papermill whose metadata this is.
-_PAPERMILL_VERSION = "2.7.0"
+PAPERMILL_VERSION = "2.7.0"
 
 
 class OutputNotebook:
@@ -113,7 +113,7 @@ class OutputNotebook:
             "default_parameters": {},
             "parameters": parameters,
             "environment_variables": {},
-            "version": _PAPERMILL_VERSION,
+            "version": PAPERMILL_VERSION,
             "input_path": input_path,
             "output_path": str(self._path),
             "start_time": at.isoformat(),
@@ -288,7 +288,7 @@ def _mended(text: str, source: Mapping[str, Any]) -> dict[str, Any]:
             begun.update(execution_count=None, outputs=lost)
         cells.append(begun)
         state, lost = State.PENDING, []
-    metadata = {**source["metadata"], "papermill": {"version": _PAPERMILL_VERSION}, "orchestra": {}}
+    metadata = {**source["metadata"], "papermill": {"version": PAPERMILL_VERSION}, "orchestra": {}}
     return {**source, "cells": cells, "metadata": metadata}
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,16 +15,19 @@ from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.identifiers import run_name
-from orchestra_nb.model.jsonable import from_stored, to_stored
+from orchestra_nb.model.jsonable import from_stored, to_readable, to_stored
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
-from orchestra_nb.notebooks.document import kernel_name, read_notebook
+from orchestra_nb.notebooks.document import kernel_name, read_notebook, write_notebook
 from orchestra_nb.notebooks.kernelspecs import kernel_language
+from orchestra_nb.notebooks.output_notebook import PAPERMILL_VERSION
 from orchestra_nb.notebooks.parameter_injection import inject_parameters
 from orchestra_nb.notebooks.parameters import check_parameters, read_parameters
 from orchestra_nb.notebooks.runner_messages import RunnerSpec
 from orchestra_nb.settings import Settings, default_store_path, runtime_folder
 
+#: Parameters that tell a notebook where it is; it need not declare them.
+PATH_PARAMETERS = ("PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH")
 #: Set for the kernel of a notebook run: the cluster of its tasks.
 CLUSTER_VARIABLE = "ORCHESTRA_CLUSTER"
 
@@ -36,7 +40,7 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     parameters
         Parameter name to value.
     output_path
-        Where a copy of the executed notebook goes; None for a name of its own beside the notebook.
+        Where a copy of the executed notebook goes; None for a name of its own beside the notebook, ``"-"`` for no copy.
     cwd
         The kernel's working folder; None for the notebook's own.
     kernel_name
@@ -45,6 +49,12 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
         Where task cells run; None for the one of the settings.
     is_strict
         Whether every parameter must be one that the notebook declares.
+    report_mode
+        Whether the code is hidden in the executed notebook.
+    start_timeout_seconds, cell_timeout_seconds
+        How long the kernel may take to start, and each cell to end; None for ever.
+    is_shown
+        Whether the driver is told what cells show.
     """
 
     path: str
@@ -55,6 +65,10 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     kernel_name: str | None = None
     cluster: str | None = None
     is_strict: bool = True
+    report_mode: bool = False
+    start_timeout_seconds: float = 60.0
+    cell_timeout_seconds: float | None = None
+    is_shown: bool = False
 
 
 class PreparedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,8 +105,11 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
     notebook = read_notebook(source)
     kernel = request.kernel_name or kernel_name(notebook)
     language = kernel_language(kernel)
-    check_parameters(read_parameters(notebook), request.parameters, strict=request.is_strict, language=language)
+    checked = {name: value for name, value in request.parameters.items() if name not in PATH_PARAMETERS}
+    check_parameters(read_parameters(notebook), checked, strict=request.is_strict, language=language)
     inject_parameters(notebook, request.parameters, kernel_name=kernel, language=language)
+    if request.report_mode:
+        _hide_code(notebook)
     cluster = _checked_cluster(request.cluster or settings.cluster)
     name = run_name(request.run_id)
     run = Run(
@@ -126,8 +143,43 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         input_path=str(source),
         output_path=str(attempts_folder() / f"{request.run_id}.1.ipynb"),
         socket_path=str(socket_path),
+        start_timeout_seconds=request.start_timeout_seconds,
+        cell_timeout_seconds=request.cell_timeout_seconds,
+        is_shown=request.is_shown,
     )
-    return PreparedRun(run=run, spec=spec, copy_path=_checked_output(request.output_path, source, name))
+    copy_path = Path(spec.output_path)
+    if request.output_path != "-":
+        copy_path = _checked_output(request.output_path, source, name)
+    return PreparedRun(run=run, spec=spec, copy_path=copy_path)
+
+
+def prepare_only(request: NotebookRequest, settings: Settings) -> Path:
+    """Write the notebook with its parameters where the executed one would go, and return that path; run nothing.
+
+    Raises
+    ------
+    NotebookNotFound, InvalidInput
+        As :func:`prepare`.
+    """
+    prepared = prepare(request, settings, datetime.now(UTC))
+    notebook = json.loads(prepared.spec.notebook_json)
+    notebook["metadata"]["papermill"] = {
+        "default_parameters": {},
+        "parameters": to_readable(request.parameters),
+        "environment_variables": {},
+        "version": PAPERMILL_VERSION,
+        "input_path": prepared.spec.input_path,
+        "output_path": str(prepared.copy_path),
+    }
+    write_notebook(notebook, prepared.copy_path)
+    return prepared.copy_path
+
+
+def _hide_code(notebook: dict[str, Any]) -> None:
+    """Hide what code cells say, as papermill does."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell["metadata"]["jupyter"] = {**cell["metadata"].get("jupyter", {}), "source_hidden": True}
 
 
 def _checked_folder(cwd: str | None, source: Path) -> Path:
