@@ -151,6 +151,9 @@ class _Narrator:
         self._places = [place for place, cell in enumerate(nb.cells) if cell.cell_type == "code"]
         self._running: int | None = None
 
+    def begun(self, kernel_name: str) -> None:
+        self._logger.info(f"Executing notebook with kernel: {kernel_name}")
+
     def cell_changed(self, cell: CellRun) -> None:
         place = self._places[cell.index]
         bar = self._bar_owner.pbar
@@ -313,6 +316,7 @@ class _PapermillRun:
                     self._narrator.shown(message)
                 case Began():
                     self._has_begun = True
+                    self._narrator.begun(self._kernel_name)
                 case FlushWanted(token, _):
                     host.send(Flushed(token, True))
                 case QuestionAsked():

@@ -106,7 +106,10 @@ def main(engine: str) -> Mapping[str, object]:
     Path("part.py").write_text("print('part', alpha)\ndisplay('from a file')\n", encoding="utf-8")
     more = {"all": {"log_output": True, "stdout_file": stdout_file, "stderr_file": stderr_file}}
     raised = {name: run(name, None if engine == "stock" else engine, **more.get(name, {})) for name in CASES}
-    files = {"stdout": stdout_file.getvalue(), "stderr": stderr_file.getvalue()}
+    import papermill
+
+    inspected = json.dumps(papermill.inspect_notebook("all.ipynb"), sort_keys=True)
+    files = {"inspected": inspected, "stdout": stdout_file.getvalue(), "stderr": stderr_file.getvalue()}
     return {"raised": raised, "log": logged.getvalue(), **files}
 
 
