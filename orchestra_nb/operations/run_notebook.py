@@ -163,7 +163,7 @@ class NotebookDriver:
         self._kind = kind
         self._settings = settings or load_settings()
         self._on_event = on_event or (lambda event: None)
-        self._host = NotebookHost(kernel_environment(os.environ))
+        self._host = NotebookHost(kernel_environment(os.environ), is_single=kind == "shell")
         self._stop: _StopAsked | None = None
         self._timer: threading.Timer | None = None
 
