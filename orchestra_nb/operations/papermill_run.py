@@ -12,6 +12,7 @@ import json
 import os
 import queue
 import secrets
+import sys
 import tempfile
 import threading
 import time
@@ -285,7 +286,7 @@ class _PapermillRun:
         """Run the cells; return what is to be raised."""
         interrupt: BaseException | None = None
         end: Finished | RunnerEnded | None = None
-        host = NotebookHost(kernel_environment(os.environ))
+        host = NotebookHost(kernel_environment(os.environ), is_single="papermill.cli" in sys.modules)
         try:
             host.prepare(spec)
             host.send(Begin())
