@@ -23,6 +23,7 @@ import msgspec
 
 from orchestra_nb.model.events import CellRunChanged, Event, LogsWritten
 from orchestra_nb.model.jsonable import to_readable
+from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_errors import asks_to_end, is_good_exit, read_error, storable_text
@@ -32,6 +33,7 @@ from orchestra_nb.notebooks.document import cell_title
 from orchestra_nb.notebooks.kernel_client import KernelDied
 from orchestra_nb.notebooks.output_collector import OutputCollector
 from orchestra_nb.notebooks.output_notebook import OutputNotebook, tags_of
+from orchestra_nb.notebooks.parameter_injection import INJECTED_TAG
 from orchestra_nb.notebooks.runner_messages import Shown
 from orchestra_nb.notebooks.stream_log import StreamLog
 from orchestra_nb.notebooks.widget_states import WidgetStates
@@ -95,6 +97,7 @@ class NotebookExecution:
         self._on_change = on_change
         self._log = StreamLog(spec.run_id, lambda lines: report(LogsWritten(lines=lines)))
         self._widgets = WidgetStates()
+        self._mask = Mask(spec.secrets)
         self._outputs = OutputCollector(
             self._cell_shows,
             self._on_text,
@@ -104,7 +107,7 @@ class NotebookExecution:
         self.output = OutputNotebook(
             json.loads(spec.notebook_json),
             Path(spec.output_path),
-            self._outputs.outputs,
+            self._shown_outputs,
             on_written=self._outputs.put_away,
         )
         self._cells: dict[int, CellRun] = {}
@@ -176,6 +179,8 @@ class NotebookExecution:
                 if early_end is not None:
                     self._skip_after(position)
                     return early_end
+                if self._spec.hidden_source and INJECTED_TAG in tags_of(cell):
+                    await self._set_secrets(client, position)
         return None
 
     def write_log(self, message: str, logger: str, level: int = logging.INFO) -> None:
@@ -197,8 +202,8 @@ class NotebookExecution:
         self._log.flush()
         widgets = self._widgets.metadata()
         if widgets is not None:
-            self.output.set_metadata("widgets", widgets)
-        self.output.finish(at, state, message, error)
+            self.output.set_metadata("widgets", self._mask.value(widgets))
+        self.output.finish(at, state, self._mask.text(message), error)
         self.output.save(is_last=True)
 
     async def _run_cell(self, client: KernelClient, position: int, cell: dict[str, Any]) -> EarlyEnd | None:
@@ -228,6 +233,18 @@ class NotebookExecution:
                 self.output.save()
         self._current = None
         return early_end
+
+    async def _set_secrets(self, client: KernelClient, position: int) -> None:
+        """Set the parameters that hold secrets: by code that no cell, no history and no message shows."""
+        reply = await client.execute(self._spec.hidden_source, silent=True)
+        if reply["status"] != "ok":
+            reason = self._mask.text(storable_text(f"{reply.get('ename')}: {reply.get('evalue')}"))[:500]
+            message = f"The parameters that hold secrets could not be set: {reason}"
+            raise CellFailed(ErrorInfo(type="SecretsNotSet", message=message, cell=self._name(position)))
+
+    def _shown_outputs(self, position: int) -> list[dict[str, Any]]:
+        outputs: list[dict[str, Any]] = self._mask.value(self._outputs.outputs(position))
+        return outputs
 
     def _conclude_cell(self, position: int, cell: dict[str, Any], reply: Message, may_fail: bool) -> EarlyEnd | None:
         count = reply.get("execution_count")

@@ -31,6 +31,7 @@ from orchestra_nb.model.events import (
     TaskRunStateChanged,
 )
 from orchestra_nb.model.identifiers import new_id
+from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine, Run, TaskRun
 from orchestra_nb.model.states import State
@@ -265,7 +266,8 @@ class NotebookDriver:
         now = datetime.now(UTC)
         run_id = record.run.run_id
         if end.tail:
-            line = LogLine(run_id=run_id, at=now, message=end.tail[-2_000:], level=40, logger="orchestra")
+            tail = Mask(prepared.spec.secrets).text(end.tail)[-2_000:]
+            line = LogLine(run_id=run_id, at=now, message=tail, level=40, logger="orchestra")
             record.emit(LogsWritten(lines=(line,)))
         if self._stop is not None:
             state, message = State.CANCELLED, self._stop.message
