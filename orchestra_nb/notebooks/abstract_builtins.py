@@ -193,6 +193,12 @@ class AbstractBuiltins(AbstractCalls):
             return self._copied(arguments.positional[0], node)
         if path == "copy.copy" and arguments.positional:
             return self._shallow(arguments.positional[0], node)
+        if path == "dataclasses.field":
+            made = self.new("field", node)
+            made.origin = path
+            factory = arguments.keyword("default_factory")
+            self.put(made, None, factory if factory is not None else any_of([arguments.keyword("default") or NOTHING]))
+            return thing_value(made)
         if package == "functools" and name == "reduce":
             self.hand_over(arguments.values(), node)
             return any_of(

@@ -270,6 +270,7 @@ class AbstractCalls(AbstractResources):
                     ran = ran or name != "__post_init__"
                     given = arguments if name != "__post_init__" else Arguments((), (), False)
                     self._call_given(thing, value, given, node)
+        self._make_fields(instance, node)
         if not ran:
             for place, argument in enumerate(arguments.positional):
                 fields = made_of.fields
@@ -282,6 +283,18 @@ class AbstractCalls(AbstractResources):
             if library.partition(".")[0] == "torch":
                 self.draw(hidden_state.TORCH_RANDOM)
         return value
+
+    def _make_fields(self, instance: Instance, node: ast.AST) -> None:
+        """Make the default values of a dataclass's fields (``field(default_factory=list)``), anew for each instance."""
+        for name in instance.of.fields:
+            default = instance.of.find(name)
+            for thing in default.things if default is not None else ():
+                if thing.origin == "dataclasses.field":
+                    context = self.context
+                    self.context = (*context, id(node))
+                    made = self.call_value(thing.inside._replace(things=thing.inside.things), Arguments((), (), False), thing, None)  # type: ignore[arg-type]
+                    self.context = context
+                    self.put(instance, "." + name, made)
 
     def hand_over(self, values: Sequence[Value], node: ast.AST, receiver: Value | None = None) -> None:
         """A library may call the functions among the arguments, with parts of what else it was given."""
@@ -409,6 +422,8 @@ class AbstractCalls(AbstractResources):
             self.as_text(value, node)
         if receiver.kind == "path":
             return self.path_method(receiver, name, arguments, node)
+        if receiver.kind == "":
+            self._touch_by_method("", [], name, arguments)
         if name == "format" and receiver.text() is not None:
             import re
 
@@ -446,6 +461,10 @@ class AbstractCalls(AbstractResources):
         if effect.stores:
             self._store_arguments(kind, things, name, arguments, node)
         self._mutate_generators(values if effect.changes == "nothing" else [*values, receiver])
+        if kind == "sklearn" and effect.changes != "nothing":
+            for thing in things:
+                if thing.origin.startswith(_FITTED_IN_PLACE):
+                    self.mutate(held for held in reachable([thing]) if held.kind == "sklearn")
         self.hand_over(values, node, receiver if kind not in BUILTIN_CONTAINERS or name == "sort" else None)
         return self._result(effect.gives, effect.kind, kind, things, name, values, node)
 
@@ -558,7 +577,7 @@ class AbstractCalls(AbstractResources):
             if seed is None or seed.const is None:
                 self.draw(hidden_state.NUMPY_RANDOM)
         if name.startswith(("fit", "split")) and kind in ("sklearn", "imblearn", "unknown", ""):
-            if any(held.file == _DRAWS for held in reachable(things)):
+            if any(held.draws for held in reachable(things)):
                 self.draw(hidden_state.NUMPY_RANDOM)
         if name == "to_sql":
             connection = arguments.argument(1, "con")
@@ -631,12 +650,11 @@ class AbstractCalls(AbstractResources):
             self.put(made, None, any_of(values))
         if effect.kind == "pandas" and self.shares_frames:
             made.bases = tuple(thing for value in values[:1] for thing in value.things if thing.kind == "numpy")
-        if effect.kind in ITERATORS:
-            made.file = None
+        made.origin = path
         if effect.is_class and hidden_state.draws_unless_seeded(path, _is_true(arguments.keyword("shuffle"))):
             seed = arguments.keyword("random_state")
             if seed is None or seed.const is None:
-                made.file = _DRAWS
+                made.draws = True
         return thing_value(made)
 
     @abstractmethod
@@ -644,8 +662,8 @@ class AbstractCalls(AbstractResources):
         """Call a builtin, or a function of a library that touches files; None for every other."""
 
 
-#: In place of a file: an estimator that draws from NumPy's state when it is fitted.
-_DRAWS: Final = ":draws:"
+#: Estimators whose parts are fitted themselves, not copies of them.
+_FITTED_IN_PLACE: Final = ("sklearn.pipeline.Pipeline", "sklearn.pipeline.make_pipeline", "imblearn.pipeline")
 _PLOTS: Final = frozenset(
     "plot hist boxplot bar barh line scatter area pie box kde density hexbin violinplot imshow show savefig".split()
 )

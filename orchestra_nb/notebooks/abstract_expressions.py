@@ -197,6 +197,11 @@ class AbstractExpressions:
             return self.run_methods(thing, _ITERATION, node) or thing.part()
         if isinstance(thing, Class):
             return any_of([thing.part(), thing_value(thing)])  # an Enum
+        if thing.kind == "groups":
+            pair = self.new("tuple", node, is_open=False, use="group")
+            self.put(pair, 0, NOTHING)
+            self.put(pair, 1, thing_value(self.new("pandas", node, use="group")))
+            return thing_value(pair)
         if thing.kind in ("dict", "pandas", "mask"):
             return TEXT if thing.kind == "dict" else NOTHING
         return thing.part()
@@ -292,7 +297,9 @@ class AbstractExpressions:
             return thing_value(bound) if stored is None else stored
         if name in mutations.PLAIN_ATTRIBUTES:
             return NUMBER if stored is None else stored
-        if thing.kind in ("pandas", "mask") and not is_lazy_attribute(name):
+        if thing.kind == "groups":
+            value = thing_value(thing)
+        elif thing.kind in ("pandas", "mask") and not is_lazy_attribute(name):
             kind = attribute_kind(name)
             value = thing_value(self.view(thing, kind, node) if name != "values" else self._array_of(thing, node))
         else:
@@ -312,6 +319,8 @@ class AbstractExpressions:
         if own is not None:
             found.append(own)
         of_class = instance.of.find(name)
+        if of_class is not None and any(thing.origin == "dataclasses.field" for thing in of_class.things):
+            of_class = None
         if of_class is not None:
             found.extend(self._bound(thing, instance, name, node) for thing in of_class.things)
             found.append(of_class._replace(things=frozenset()))
@@ -364,6 +373,8 @@ class AbstractExpressions:
         if kind in BUILTIN_CONTAINERS:
             known = thing.at(index.const) if index.const is not UNKNOWN and isinstance(index.const, int | str) else None
             return known if known is not None else thing.part()
+        if kind == "groups":  # some columns of the same table
+            return thing_value(thing)
         if kind in ("pandas", "mask"):
             return thing_value(self.view(thing, "pandas", node))
         if self._selects_copy(node.slice, index):

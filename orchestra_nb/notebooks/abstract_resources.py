@@ -9,13 +9,15 @@ from typing import Final
 
 from orchestra_nb.notebooks import hidden_state, mutations
 from orchestra_nb.notebooks.abstract_expressions import AbstractExpressions
-from orchestra_nb.notebooks.abstract_values import WILDCARD, Thing, Value
+from orchestra_nb.notebooks.abstract_values import WILDCARD, Thing, Value, reachable
 from orchestra_nb.notebooks.file_patterns import ANY_FILE, is_remote, may_be_same, normal
 
 #: Kinds that are shown the same whatever the options of pandas and NumPy are.
 _PLAINLY_SHOWN: Final = frozenset(
     "number str none path tuple function class matplotlib sklearn file connection cursor rng time regex iterator seaborn".split()
 )
+
+_CONTAINERS: Final = frozenset({"list", "dict", "set", "tuple", "instance"})
 
 
 @dataclass(slots=True)
@@ -236,12 +238,17 @@ class AbstractResources(AbstractExpressions):
 
     def shown_within_text(self, value: Value) -> None:
         """A value is turned into a text."""
-        kinds = value.kinds() - _PLAINLY_SHOWN
-        if not kinds:
+        options = (hidden_state.PANDAS_DISPLAY, hidden_state.NUMPY_PRINTING)
+        if not any(self.is_written(resource) for resource in options):
             return
-        if kinds & {"pandas", "array", "", "mask", "list", "dict", "set", "instance"} and value.things:
+        held = reachable(value.things)
+        kinds = {thing.kind for thing in held if thing.is_open or thing.kind not in _CONTAINERS}
+        if not kinds and not value.things:
+            kinds = {value.kind}
+        kinds -= _PLAINLY_SHOWN
+        if kinds & {"pandas", "array", "", "mask", "unknown", "groups"} and value.things:
             self._reads_if_written(hidden_state.PANDAS_DISPLAY)
-        if kinds & {"pandas", "numpy", "array", "", "mask", "list", "dict", "set", "instance"}:
+        if kinds & {"pandas", "numpy", "array", "", "mask", "unknown"}:
             self._reads_if_written(hidden_state.NUMPY_PRINTING)
 
     def _reads_if_written(self, resource: str) -> None:

@@ -676,7 +676,7 @@ class AbstractStatements(AbstractBuiltins):
         self._go_on(self._join([*ends, self._ways()]))
 
     def _pattern(self, pattern: ast.pattern, subject: Value) -> None:
-        parts = any_of([subject, *(thing.part() for thing in subject.things)])
+        parts = any_of([thing.part() for thing in subject.things])
         for node in ast.walk(pattern):
             if isinstance(node, ast.MatchValue):
                 self.evaluate(node.value)
@@ -687,7 +687,11 @@ class AbstractStatements(AbstractBuiltins):
                     self.evaluate(key)
                 if node.rest:
                     self.bind(node.rest, parts)
-            elif isinstance(node, ast.MatchStar | ast.MatchAs) and node.name:
+            elif isinstance(node, ast.MatchStar) and node.name:
+                rest = self.new("list", node, is_open=False)
+                self.put(rest, None, parts)
+                self.bind(node.name, thing_value(rest))
+            elif isinstance(node, ast.MatchAs) and node.name:
                 self.bind(node.name, subject if node is pattern else parts)
 
     def _type_alias(self, node: Any) -> None:

@@ -56,7 +56,8 @@ class Thing:
     """
 
     __slots__ = (
-        "bases", "born", "changed_in", "file", "inside", "is_open", "kind", "named", "resume", "views", "writes_file",
+        "bases", "born", "changed_in", "draws", "file", "inside", "is_open", "kind", "named", "origin", "resume", "views",
+        "writes_file",
     )  # fmt: skip
 
     def __init__(self, kind: str, born: int, *, is_open: bool = True) -> None:
@@ -72,6 +73,10 @@ class Thing:
         #: the file or database that it reads or writes, as a pattern
         self.file: str | None = None
         self.writes_file = False
+        #: the path of the function or class of a library that made it
+        self.origin = ""
+        #: it draws from NumPy's random state when it is fitted
+        self.draws = False
 
     def put(self, key: object, value: Value) -> None:
         """Put a value in; ``key`` is None where the place is not known."""
@@ -269,8 +274,11 @@ def any_of(values: Iterable[Value]) -> Value:
     return NOTHING if result is None else result
 
 
-def reachable(things: Iterable[Thing]) -> set[Thing]:
-    """Return these things and all that they hold: of a function its defaults and closure, not what it calls."""
+def reachable(things: Iterable[Thing], *, with_classes: bool = True) -> set[Thing]:
+    """Return these things and all that they hold: of a function its defaults and closure, not what it calls.
+
+    ``with_classes``: the classes of instances, too.
+    """
     found: set[Thing] = set()
     pending = list(things)
     while pending:
@@ -282,6 +290,6 @@ def reachable(things: Iterable[Thing]) -> set[Thing]:
         if thing.named:
             for value in thing.named.values():
                 pending.extend(value.things)
-        if isinstance(thing, Instance):
+        if with_classes and isinstance(thing, Instance):
             pending.append(thing.of)
     return found

@@ -19,6 +19,7 @@ from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.names import SHELL_NAMES
 
 _BUILTIN_NAMES: Final = frozenset(dir(builtins))
+_SHELL_FUNCTIONS: Final = frozenset({"get_ipython", "display", "exit", "quit"})
 _RESULT_NAMES: Final = frozenset({"_", "__", "___"})
 
 
@@ -75,7 +76,7 @@ class CellRun(AbstractStatements):
         binding = self.notebook.names.get(name)
         if binding is not None:
             return binding.value
-        if name in _BUILTIN_NAMES:
+        if name in _BUILTIN_NAMES or name in _SHELL_FUNCTIONS:
             return Value(paths=(f"builtins.{name}",))
         known = self.notebook.unknown.get(name)
         if known is None:
@@ -219,7 +220,7 @@ class CellRun(AbstractStatements):
         found: set[str] = set()
         for name, binding in self.notebook.names.items():
             things = binding.value.things
-            if things and (not changed.isdisjoint(things) or not changed.isdisjoint(reachable(things))):
+            if things and (not changed.isdisjoint(things) or not changed.isdisjoint(reachable(things, with_classes=False))):
                 found.add(name)
         return found
 

@@ -127,7 +127,7 @@ def _is_given(name: str) -> bool:
     """Tell whether every notebook has a name without a cell that binds it."""
     import builtins
 
-    return hasattr(builtins, name) or name in _RESULT_NAMES or (name[:1] == "_" and name[1:].lstrip("i").isdigit())
+    return hasattr(builtins, name) or name in _RESULT_NAMES or name == "display" or (name[:1] == "_" and name[1:].lstrip("i").isdigit())
 
 
 def _add_resource_causes(run: CellRun) -> None:

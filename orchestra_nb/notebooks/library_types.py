@@ -13,7 +13,7 @@ from orchestra_nb.notebooks import mutations
 
 #: Kinds whose operators work on elements, whose masks are copies, and that copy what is stored into them.
 ARRAYS: Final = frozenset(
-    {"numpy", "pandas", "array", "mask", "polars", "xarray", "torch", "scipy", "cupy", "jax", "tensorflow", "geopandas"}
+    {"numpy", "pandas", "array", "mask", "groups", "polars", "xarray", "torch", "scipy", "cupy", "jax", "tensorflow", "geopandas"}
 )
 BUILTIN_CONTAINERS: Final = frozenset({"list", "tuple", "dict", "set"})
 #: Kinds that a loop uses up.
@@ -25,6 +25,7 @@ _PURE_BY_DEFAULT: Final[dict[str, frozenset[str]]] = {
     "pandas": frozenset(
         "insert pop update set_flags _set_value setdefault append_to put remove create_table_index".split()
     ),
+    "groups": frozenset(),
     "mask": frozenset({"fill", "sort", "resize", "put", "setflags"}),
     "numpy": frozenset("fill sort partition put itemset resize setflags setfield byteswap".split()),
     "array": frozenset("fill sort partition put resize insert pop update setflags".split()),
@@ -166,7 +167,10 @@ def _method_of_pure_kind(kind: str, name: str) -> MethodEffect:
     if name in _PLOTTING_METHODS and kind in ("pandas", "geopandas"):
         return MethodEffect("nothing", "new", "matplotlib")
     if name in _LAZY_METHODS:
-        return MethodEffect("nothing", "holder", kind)
+        is_group = kind in ("pandas", "groups") and name in ("groupby", "rolling", "resample", "expanding", "ewm")
+        return MethodEffect("nothing", "holder", "groups" if is_group else kind)
+    if kind == "groups":
+        return MethodEffect("nothing", "new", "pandas")
     if name in _ITERATING:
         return MethodEffect("nothing", "iterator", kind)
     if name in ("to_numpy", "to_list", "tolist", "to_dict", "to_records"):

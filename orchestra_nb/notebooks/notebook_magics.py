@@ -102,7 +102,8 @@ def _line_magic(name: str, line: str, node: ast.Call) -> NotebookMagic:
         is_harmless = line.split()[:1] in (["list"], ["show"], ["freeze"], ["check"])
         return _with(effect, sets=() if is_harmless else (hidden_state.PACKAGES,))
     if name == "matplotlib":
-        return _with(effect, sets=(hidden_state.PLOT_DISPLAY,), keeps_figures=_keeps(line))
+        sets = (hidden_state.PLOT_DISPLAY, hidden_state.PLOT_SETTINGS)
+        return _with(effect, sets=sets, keeps_figures=_keeps(line))
     if name == "config":
         if "InlineBackend" not in line:
             return _with(effect, sets=(hidden_state.CELL_DISPLAY,))
