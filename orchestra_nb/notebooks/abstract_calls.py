@@ -292,7 +292,9 @@ class AbstractCalls(AbstractResources):
                 if thing.origin == "dataclasses.field":
                     context = self.context
                     self.context = (*context, id(node))
-                    made = self.call_value(thing.inside._replace(things=thing.inside.things), Arguments((), (), False), thing, None)  # type: ignore[arg-type]
+                    made = self.call_value(
+                        thing.inside._replace(things=thing.inside.things), Arguments((), (), False), thing, None
+                    )  # type: ignore[arg-type]
                     self.context = context
                     self.put(instance, "." + name, made)
 

@@ -167,7 +167,7 @@ class AbstractExpressions:
                 pending.extend(base for base in thing.bases if base not in self.mutated)
                 if thing.views:
                     pending.extend(view for view in thing.views if view not in self.mutated)
-            elif thing.kind in ("numpy", "cursor"):
+            elif thing.kind in ("numpy", "cursor", "index"):
                 pending.extend(thing.bases)
 
     def view(self, thing: Thing, kind: str, node: object) -> Thing:
@@ -299,15 +299,15 @@ class AbstractExpressions:
             return NUMBER if stored is None else stored
         if thing.kind == "groups":
             value = thing_value(thing)
-        elif thing.kind in ("pandas", "mask") and not is_lazy_attribute(name):
-            kind = attribute_kind(name)
-            value = thing_value(self.view(thing, kind, node) if name != "values" else self._array_of(thing, node))
+        elif thing.kind == "pandas" and name in ("index", "columns"):
+            made = self.new("index", node, use=thing)
+            made.bases = (thing,)
+            value = thing_value(made)
+        elif thing.kind in ("pandas", "mask") and (name == "T" or not is_lazy_attribute(name)):
+            value = thing_value(self.view(thing, attribute_kind(name), node))
         else:
             value = thing_value(thing)
         return value if stored is None else either(value, stored)
-
-    def _array_of(self, thing: Thing, node: ast.AST) -> Thing:
-        return self.view(thing, "numpy", node)
 
     def _attribute_of_instance(self, instance: Instance, name: str, node: ast.AST) -> Value:
         if name == "__dict__":

@@ -50,6 +50,8 @@ class AbstractResources(AbstractExpressions):
         self.resources_set: set[str] = set()
         self.file_reads: set[str] = set()
         self.file_writes: set[str] = set()
+        #: folders that must be there
+        self.folders_needed: set[str] = set()
         #: files whose content is known to be this cell's
         self.files_replaced: set[str] = set()
         #: random states that were drawn from before anybody seeded them
@@ -150,11 +152,7 @@ class AbstractResources(AbstractExpressions):
             self.files_replaced.add(name)
         folder = posixpath.dirname(name)
         if folder not in ("", "/"):
-            self.file_reads.update(  # the folder must be there
-                written
-                for written, _ in self.resources.files
-                if normal(written) == folder or folder.startswith(written + "/")
-            )
+            self.folders_needed.add(folder)
 
     def _needs_folder(self, name: str) -> None:
         if not name.startswith("/") and self.is_written(hidden_state.FOLDER):
@@ -172,6 +170,10 @@ class AbstractResources(AbstractExpressions):
             for written, cell in self.resources.files:
                 if cell != self.cell and may_be_same(pattern, written):
                     found.setdefault(cell, set()).add("file " + written.replace(WILDCARD, "…"))
+        for folder in self.folders_needed:
+            for written, cell in self.resources.files:
+                if cell != self.cell and (written == folder or folder.startswith(written + "/")):
+                    found.setdefault(cell, set()).add("file " + written)
         return found
 
     # Libraries

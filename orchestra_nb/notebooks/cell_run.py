@@ -220,7 +220,9 @@ class CellRun(AbstractStatements):
         found: set[str] = set()
         for name, binding in self.notebook.names.items():
             things = binding.value.things
-            if things and (not changed.isdisjoint(things) or not changed.isdisjoint(reachable(things, with_classes=False))):
+            if things and (
+                not changed.isdisjoint(things) or not changed.isdisjoint(reachable(things, with_classes=False))
+            ):
                 found.add(name)
         return found
 

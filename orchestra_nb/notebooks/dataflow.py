@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from orchestra_nb.notebooks.abstract_values import reachable
 from orchestra_nb.notebooks.cell_run import (
     BOUND,
     DELETED,
@@ -79,8 +80,10 @@ def _analyse_next(state: NotebookState, index: int, cell_id: str, source: str) -
     known_before = set(state.names)
     mutates = run.aliases_of_changed()
     for name in mutates:
-        for cell in state.names[name].cells:
-            run.causes.setdefault(cell, set()).add(name)
+        binding = state.names[name]
+        for cell in (*binding.cells, *(c for thing in reachable(binding.value.things) for c in thing.changed_in)):
+            if cell != index:
+                run.causes.setdefault(cell, set()).add(name)
     for thing in run.mutated:
         for cell in thing.changed_in:
             if cell != index:
@@ -127,7 +130,12 @@ def _is_given(name: str) -> bool:
     """Tell whether every notebook has a name without a cell that binds it."""
     import builtins
 
-    return hasattr(builtins, name) or name in _RESULT_NAMES or name == "display" or (name[:1] == "_" and name[1:].lstrip("i").isdigit())
+    return (
+        hasattr(builtins, name)
+        or name in _RESULT_NAMES
+        or name == "display"
+        or (name[:1] == "_" and name[1:].lstrip("i").isdigit())
+    )
 
 
 def _add_resource_causes(run: CellRun) -> None:

@@ -99,6 +99,8 @@ def library_call(path: str) -> LibraryCall:
         return LibraryCall(changes, "holder", kind, is_known, is_class)
     if package == "itertools" or path == "csv.reader":
         return LibraryCall("nothing", "holder", "iterator", True, False)
+    if path.startswith(_HOLDING):
+        return LibraryCall("nothing", "holder", kind, True, True)
     if is_known and package in _FRESH and not is_class:
         gives: Literal["new", "view"] = "view" if effect.shares == "all" else "new"
         return LibraryCall("nothing", gives, kind, True, False)
@@ -109,6 +111,14 @@ def library_call(path: str) -> LibraryCall:
     return LibraryCall("nothing", "view" if effect.shares == "all" else "holder", kind, is_known, is_class)
 
 
+#: Functions that are classes in truth: their result looks at the arguments.
+_HOLDING: Final = (
+    "scipy.stats.gaussian_kde",
+    "scipy.interpolate.",
+    "scipy.spatial.",
+    "scipy.sparse.",
+    "scipy.stats.rv_",
+)
 #: Packages whose functions (not classes) return new objects, unless the tables call the result a view.
 _FRESH: Final = frozenset("numpy pandas scipy sklearn matplotlib seaborn imblearn statsmodels random sympy".split())
 

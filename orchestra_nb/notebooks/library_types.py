@@ -13,7 +13,21 @@ from orchestra_nb.notebooks import mutations
 
 #: Kinds whose operators work on elements, whose masks are copies, and that copy what is stored into them.
 ARRAYS: Final = frozenset(
-    {"numpy", "pandas", "array", "mask", "groups", "polars", "xarray", "torch", "scipy", "cupy", "jax", "tensorflow", "geopandas"}
+    {
+        "numpy",
+        "pandas",
+        "array",
+        "mask",
+        "groups",
+        "polars",
+        "xarray",
+        "torch",
+        "scipy",
+        "cupy",
+        "jax",
+        "tensorflow",
+        "geopandas",
+    }
 )
 BUILTIN_CONTAINERS: Final = frozenset({"list", "tuple", "dict", "set"})
 #: Kinds that a loop uses up.
@@ -26,6 +40,7 @@ _PURE_BY_DEFAULT: Final[dict[str, frozenset[str]]] = {
         "insert pop update set_flags _set_value setdefault append_to put remove create_table_index".split()
     ),
     "groups": frozenset(),
+    "index": frozenset({"set_names"}),
     "mask": frozenset({"fill", "sort", "resize", "put", "setflags"}),
     "numpy": frozenset("fill sort partition put itemset resize setflags setfield byteswap".split()),
     "array": frozenset("fill sort partition put resize insert pop update setflags".split()),
@@ -192,7 +207,7 @@ def _method_of_pure_kind(kind: str, name: str) -> MethodEffect:
     if kind == "mask":
         return MethodEffect(changes, "new", "array")
     if kind in ("networkx", "bs4", "statsmodels", "logging"):
-        return MethodEffect(changes, "holder", kind)
+        return MethodEffect(changes, "holder", kind, stores=kind == "logging" and name.startswith("add"))
     if kind == "requests":
         return MethodEffect(changes, "new", "")
     return MethodEffect(changes, "new", kind)

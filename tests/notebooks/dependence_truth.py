@@ -15,6 +15,7 @@ import io
 import json
 import os
 import random
+import re
 import sys
 import tempfile
 import types
@@ -145,7 +146,9 @@ class Digest:
             self.figure(thing, depth)
         elif kind.__name__ == "Connection" and module == "sqlite3":
             self.text(str(thing.total_changes))
-        elif kind.__module__ == "builtins" and kind.__name__.endswith(("iterator", "zip", "map", "enumerate", "filter")):
+        elif kind.__module__ == "builtins" and kind.__name__.endswith(
+            ("iterator", "zip", "map", "enumerate", "filter")
+        ):
             try:
                 self.add(thing.__reduce__()[1:], depth)
             except TypeError:
@@ -172,14 +175,18 @@ class Digest:
                         self.add(value, depth)
             if isinstance(thing, logging_type()):
                 self.text(f"{thing.level} {len(thing.handlers)}")
-            for name in getattr(kind, "__slots__", ()) if isinstance(getattr(kind, "__slots__", ()), tuple | list) else ():
+            for name in (
+                getattr(kind, "__slots__", ()) if isinstance(getattr(kind, "__slots__", ()), tuple | list) else ()
+            ):
                 if module == "__main__" and hasattr(thing, name):
                     self.add(getattr(thing, name), depth)
 
     def figure(self, thing: Any, depth: int) -> None:
         for axes in getattr(thing, "axes", None) if isinstance(getattr(thing, "axes", None), list) else [thing]:
             parts = [len(getattr(axes, name, ())) for name in ("lines", "patches", "collections", "texts", "images")]
-            labels = [str(getattr(axes, name)()) for name in ("get_title", "get_xlabel", "get_ylabel") if hasattr(axes, name)]
+            labels = [
+                str(getattr(axes, name)()) for name in ("get_title", "get_xlabel", "get_ylabel") if hasattr(axes, name)
+            ]
             self.text(f"{parts} {labels} {getattr(axes, 'legend_', None) is not None}")
         if hasattr(thing, "get_suptitle"):
             self.text(thing.get_suptitle())
@@ -299,13 +306,17 @@ def run_notebook(cells: list[str]) -> list[list[int]]:
         after_digests = {name: digest(value) for name, value in after.items()}
         bound = {name for name in namespace.bound if name in after or name in digests}
         bound |= {name for name, value in after.items() if values.get(name) != id(value)}
-        mutated = {name for name in after if name in digests and name not in bound and after_digests[name] != digests[name]}
+        mutated = {
+            name for name in after if name in digests and name not in bound and after_digests[name] != digests[name]
+        }
         found_needs: set[int] = set()
         for name in namespace.read | mutated:
             found_needs |= contributors.get(name, set())
         for name in changed_states & {"numpy random", "random"}:
-            if not any(word in source for word in ("random.seed(", "set_state(")):
+            if not seeds_first(source):
                 found_needs |= state_writers.get(name, set())
+        if "get_state" in source:
+            found_needs |= state_writers.get("numpy random", set())
         for name in keys_read:
             found_needs |= state_writers.get(name, set())
         for path in files_read:
@@ -321,7 +332,7 @@ def run_notebook(cells: list[str]) -> list[list[int]]:
         for name in mutated:
             contributors.setdefault(name, set()).add(index)
         for name in changed_states:
-            seeds = any(word in source for word in ("random.seed(", "set_state("))
+            seeds = seeds_first(source)
             if name in ("numpy random", "random"):
                 if seeds:
                     state_writers[name] = {index}
@@ -338,6 +349,12 @@ def run_notebook(cells: list[str]) -> list[list[int]]:
         values = {name: id(value) for name, value in after.items()}
         namespace_kept.append(list(after.values()))
     return needs
+
+
+def seeds_first(source: str) -> bool:
+    """Tell whether the first use of a random state in a cell sets it anew."""
+    first = re.search(r"\b(?:random\.|set_state|seed\(|rand|shuffle|choice|sample)\w*\(?", source)
+    return first is not None and ("seed" in first[0] or "set_state" in first[0])
 
 
 #: Values of before: no new object may get the identity of an old one.

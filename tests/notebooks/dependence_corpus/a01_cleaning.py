@@ -1,5 +1,6 @@
 import pandas as pd
 import numpy as np
+
 # %%
 raw = pd.read_csv("sales.csv")
 raw.head()

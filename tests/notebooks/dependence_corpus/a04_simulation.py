@@ -1,5 +1,6 @@
 import numpy as np
 import random
+
 # %%
 np.random.seed(42)
 # %%
@@ -9,12 +10,16 @@ steps = np.random.normal(size=n)
 walk = np.cumsum(steps)
 # %%
 walk[-1]
+
+
 # %%
 def simulate(k):
     total = 0.0
     for _ in range(k):
         total += np.random.uniform()
     return total
+
+
 # %%
 a = simulate(10)
 # %%

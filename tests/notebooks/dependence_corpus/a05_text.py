@@ -1,10 +1,15 @@
 import re
 from collections import Counter, defaultdict
+
 # %%
 text = """The quick brown fox jumps over the lazy dog. The dog sleeps; the fox does not."""
+
+
 # %%
 def tokenize(s):
     return re.findall(r"[a-z]+", s.lower())
+
+
 # %%
 tokens = tokenize(text)
 # %%
@@ -12,9 +17,13 @@ counts = Counter(tokens)
 counts.most_common(3)
 # %%
 stop = {"the", "over"}
+
+
 # %%
 def clean(words):
     return [w for w in words if w not in stop]
+
+
 # %%
 kept = clean(tokens)
 len(kept)

@@ -1,4 +1,6 @@
 from dataclasses import dataclass, field
+
+
 # %%
 @dataclass
 class Account:
@@ -12,6 +14,8 @@ class Account:
 
     def report(self):
         return f"{self.owner}: {self.balance}"
+
+
 # %%
 alice = Account("alice")
 bob = Account("bob", 10)
@@ -19,10 +23,14 @@ bob = Account("bob", 10)
 alice.deposit(100)
 # %%
 print(bob.report())
+
+
 # %%
 def transfer(src, dst, amount):
     src.balance -= amount
     dst.balance += amount
+
+
 # %%
 transfer(alice, bob, 30)
 # %%
@@ -33,12 +41,16 @@ accounts = {"a": alice, "b": bob}
 accounts["a"].deposit(5)
 # %%
 len(alice.history)
+
+
 # %%
 class Savings(Account):
     rate = 0.02
 
     def grow(self):
         self.balance *= 1 + self.rate
+
+
 # %%
 s = Savings("carol", 100)
 # %%

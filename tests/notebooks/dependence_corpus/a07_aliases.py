@@ -13,6 +13,7 @@ d["k"].append(5)
 sum(x)
 # %%
 import numpy as np
+
 a = np.arange(10)
 # %%
 b = a[:5]

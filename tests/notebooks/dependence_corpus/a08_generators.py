@@ -1,6 +1,8 @@
 def count(n):
     for i in range(n):
         yield i
+
+
 # %%
 g = count(10)
 # %%

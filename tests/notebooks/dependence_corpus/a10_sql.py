@@ -1,5 +1,6 @@
 import sqlite3
 import pandas as pd
+
 # %%
 conn = sqlite3.connect(":memory:")
 # %%

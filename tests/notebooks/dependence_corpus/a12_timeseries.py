@@ -1,5 +1,6 @@
 import numpy as np, pandas as pd
 import matplotlib.pyplot as plt
+
 plt.rcParams["figure.figsize"] = (8, 3)
 # %%
 rng = np.random.default_rng(7)

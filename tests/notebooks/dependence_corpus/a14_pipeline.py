@@ -6,6 +6,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler, FunctionTransfo
 from sklearn.impute import SimpleImputer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import cross_val_score, GridSearchCV, train_test_split
+
 # %%
 df = pd.read_csv("people.csv")
 target = "churned"

@@ -1,6 +1,7 @@
 import numpy as np
 import heapq
 from bisect import insort
+
 # %%
 m = np.zeros((4, 4))
 # %%

@@ -1,6 +1,7 @@
 import pandas as pd
 import matplotlib.pyplot as plt
 import seaborn as sns
+
 pd.set_option("display.max_columns", 50)
 # %%
 people = pd.read_csv("people.csv")
@@ -25,11 +26,15 @@ table
 merged = sales.merge(people, left_index=True, right_index=True, how="inner")
 # %%
 merged.assign(total=lambda d: d.units * d.price).groupby("city").total.sum()
+
+
 # %%
 def plot_box(column):
     fig, ax = plt.subplots()
     sns.boxplot(data=merged, x="region", y=column, ax=ax)
     return ax
+
+
 # %%
 plot_box("income")
 # %%

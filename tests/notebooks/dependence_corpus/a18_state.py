@@ -2,17 +2,24 @@ import numpy as np
 import pandas as pd
 import random
 import os
+
 # %%
 history = []
+
+
 # %%
 class Tracker:
     count = 0
+
     def __init__(self, name, store):
         self.name = name
         self.store = store
         Tracker.count += 1
+
     def log(self, item):
         self.store.append((self.name, item))
+
+
 # %%
 t1 = Tracker("one", history)
 t2 = Tracker("two", history)
@@ -30,10 +37,14 @@ handlers = {"one": t1.log, "len": lambda: len(history)}
 handlers["one"]("again")
 # %%
 handlers["len"]()
+
+
 # %%
 def apply_all(funcs, value):
     for f in funcs:
         f(value)
+
+
 # %%
 apply_all([t1.log, t2.log], "x")
 # %%
