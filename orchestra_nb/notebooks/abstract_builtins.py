@@ -16,23 +16,25 @@ from orchestra_nb.notebooks.abstract_values import (
     NUMBER,
     TEXT,
     WILDCARD,
+    Instance,
     Thing,
     Value,
     any_of,
     thing_value,
 )
-from orchestra_nb.notebooks.call_flow import NAMESPACE_FUNCTIONS
+from orchestra_nb.notebooks.expression_flow import NAMESPACE_FUNCTIONS
 from orchestra_nb.notebooks.file_patterns import is_remote
-from orchestra_nb.notebooks.notebook_magics import notebook_magic
 from orchestra_nb.notebooks.library_types import ITERATORS
+from orchestra_nb.notebooks.notebook_magics import notebook_magic
 from orchestra_nb.notebooks.shell_effects import shell_effect
 
 _RUNNING_TEXT: Final = frozenset({"exec", "eval"})
 #: Functions that read the file that is their first argument.
 _READERS: Final = frozenset(
     """
-    numpy.load numpy.loadtxt numpy.genfromtxt numpy.fromfile joblib.load matplotlib.pyplot.imread matplotlib.image.imread
-    PIL.Image.open cv2.imread skimage.io.imread imageio.imread os.listdir os.scandir os.walk os.stat os.path.exists
+    numpy.load numpy.loadtxt numpy.genfromtxt numpy.fromfile joblib.load matplotlib.pyplot.imread
+    matplotlib.image.imread PIL.Image.open cv2.imread skimage.io.imread imageio.imread os.listdir os.scandir os.walk
+    os.stat os.path.exists
     os.path.getsize os.path.isfile os.path.isdir os.path.getmtime glob.glob glob.iglob torch.load yaml.safe_load
     tarfile.open zipfile.ZipFile pandas.ExcelFile pandas.HDFStore pyarrow.parquet.read_table xarray.open_dataset
     scipy.io.loadmat scipy.io.wavfile.read tensorflow.keras.models.load_model keras.models.load_model shutil.copy
@@ -43,16 +45,21 @@ _READERS: Final = frozenset(
 #: Functions that write a file, to the place of the argument that names it.
 _WRITERS: Final = {
     "numpy.save": 0, "numpy.savez": 0, "numpy.savez_compressed": 0, "numpy.savetxt": 0, "joblib.dump": 1,
-    "torch.save": 1, "matplotlib.pyplot.savefig": 0, "matplotlib.pyplot.imsave": 0, "os.mkdir": 0, "os.makedirs": 0, "os.remove": 0,
+    "torch.save": 1, "matplotlib.pyplot.savefig": 0, "matplotlib.pyplot.imsave": 0, "os.mkdir": 0,
+    "os.makedirs": 0, "os.remove": 0,
     "os.unlink": 0, "os.rmdir": 0, "os.removedirs": 0, "shutil.rmtree": 0, "shutil.copy": 1, "shutil.copyfile": 1,
-    "shutil.copy2": 1, "shutil.copytree": 1, "shutil.move": 1, "os.rename": 1, "os.replace": 1, "shutil.make_archive": 0,
-    "urllib.request.urlretrieve": 1, "cv2.imwrite": 0, "imageio.imwrite": 0, "skimage.io.imsave": 0, "scipy.io.savemat": 0,
-    "scipy.io.wavfile.write": 0, "plotly.io.write_html": 1, "pyarrow.parquet.write_table": 1, "shutil.unpack_archive": 1,
+    "shutil.copy2": 1, "shutil.copytree": 1, "shutil.move": 1, "os.rename": 1, "os.replace": 1,
+    "shutil.make_archive": 0,
+    "urllib.request.urlretrieve": 1, "cv2.imwrite": 0, "imageio.imwrite": 0, "skimage.io.imsave": 0,
+    "scipy.io.savemat": 0,
+    "scipy.io.wavfile.write": 0, "plotly.io.write_html": 1, "pyarrow.parquet.write_table": 1,
+    "shutil.unpack_archive": 1,
     "dill.dump": 1, "tempfile.mkdtemp": 99, "wget.download": 99, "gdown.download": 1,
 }  # fmt: skip
 #: Functions that write into the file object or stream among their arguments.
 _STREAMING: Final = frozenset(
-    "json.dump pickle.dump csv.writer csv.DictWriter dill.dump cloudpickle.dump marshal.dump yaml.dump numpy.save joblib.dump".split()
+    "json.dump pickle.dump csv.writer csv.DictWriter dill.dump cloudpickle.dump marshal.dump yaml.dump numpy.save "
+    "joblib.dump".split()
 )
 _STREAM_READERS: Final = frozenset(
     "json.load pickle.load csv.reader csv.DictReader dill.load yaml.safe_load yaml.load numpy.load joblib.load".split()
@@ -64,10 +71,15 @@ _PATH_WRITERS: Final = frozenset(
     "write_text write_bytes mkdir touch unlink rmdir rename replace chmod symlink_to".split()
 )
 _CONTAINERS: Final = {
-    "list": "list", "tuple": "tuple", "set": "set", "frozenset": "tuple", "dict": "dict", "sorted": "list", "Counter": "dict",
+    "list": "list", "tuple": "tuple", "set": "set", "frozenset": "tuple", "dict": "dict", "sorted": "list",
+    "Counter": "dict",
     "OrderedDict": "dict", "defaultdict": "dict", "deque": "list", "ChainMap": "dict", "bytearray": "numpy",
 }  # fmt: skip
-_USING_UP: Final = frozenset("sum min max any all len join sorted".split())
+_EXITS: Final = frozenset({"sys.exit", "os._exit", "os.abort", "os.kill", "pytest.skip"})
+_REVEALING: Final = frozenset(
+    "user_ns user_global_ns user_module user_ns_hidden events ast_transformers input_transformers_post "
+    "input_transformers_cleanup".split()
+)
 _RUNNERS: Final = frozenset({"os.system", "os.popen"})
 
 
@@ -165,6 +177,8 @@ class AbstractBuiltins(AbstractCalls):
         package, _, name = path.partition(".")
         if package == "builtins":
             return self._builtin(name, arguments, node)
+        if path in _EXITS:
+            self.may_end = True
         if package == "pathlib" and name.rpartition(".")[2] in ("Path", "PurePath", "PosixPath"):
             return self._joined_path(arguments.positional, "path")
         if path in ("os.path.join", "os.path.abspath", "os.path.expanduser", "os.path.normpath", "os.fspath", "str"):
@@ -260,7 +274,7 @@ class AbstractBuiltins(AbstractCalls):
             self.put(made, None, any_of(parts))
             return thing_value(made)
         if name == "type" and len(positional) == 1:
-            return any_of([thing_value(thing.of) for thing in positional[0].things if hasattr(thing, "of")])  # type: ignore[attr-defined]
+            return any_of([thing_value(thing.of) for thing in positional[0].things if isinstance(thing, Instance)])
         if name in ("globals", "locals", "input", "object", "slice", "super", "property"):
             return NOTHING
         if name == "tuple of names":
@@ -296,7 +310,7 @@ class AbstractBuiltins(AbstractCalls):
             return thing_value(made)
         return NUMBER
 
-    #: Whether the notebook may have ended before its end.
+    #: Whether the notebook may have ended before its end, or names have come from elsewhere.
     may_end: bool
 
     def _print(self, name: str, arguments: Arguments, node: ast.AST) -> Value:
@@ -511,6 +525,12 @@ class AbstractBuiltins(AbstractCalls):
         if effect.installs:
             self.write_resource(hidden_state.PACKAGES)
 
+    def shell_attribute(self, name: str) -> Value:
+        """Return an attribute of ``get_ipython()``: some give access to all names, or run code at every cell."""
+        if name in _REVEALING:
+            self.say_opaque(f"`get_ipython().{name}` can read and bind any name")
+        return thing_value(self.shared_thing(f"IPython.{name}", Arguments((), (), False)))
+
     def shell_call(self, node: ast.Call) -> Value:
         """Evaluate ``get_ipython().something(…)``."""
         effect = notebook_magic(node)
@@ -528,6 +548,7 @@ class AbstractBuiltins(AbstractCalls):
             self.run_shell_text(effect.shell, "a shell command")
         for resource in effect.sets:
             self.write_resource(resource)
+            self.may_end = self.may_end or resource.startswith("extension ")  # it can bind names
         for resource in effect.needs:
             if self.is_written(resource):
                 self.read_resource(resource)

@@ -1,4 +1,4 @@
-"""What calls in a notebook do: of its own functions and classes, which are followed, of builtins, libraries, methods."""
+"""What calls in a notebook do: its functions and classes are followed, libraries and methods known by tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from orchestra_nb.notebooks.abstract_values import (
     thing_value,
 )
 from orchestra_nb.notebooks.library_calls import LibraryCall, library_call
-from orchestra_nb.notebooks.library_types import BUILTIN_CONTAINERS, ITERATORS, PLAIN_KINDS, method_effect
+from orchestra_nb.notebooks.library_types import BUILTIN_CONTAINERS, PLAIN_KINDS, method_effect
 
 #: So many calls of the notebook's functions are followed in one cell.
 _MOST_CALLS: Final = 1500
@@ -258,9 +258,8 @@ class AbstractCalls(AbstractResources):
 
     def _instantiate(self, made_of: Class, arguments: Arguments, node: ast.AST) -> Value:
         key = (id(node), self.context, made_of, "instance")
-        instance = self._made.get(key)
-        if instance is None:
-            instance = self._made[key] = Instance(self.cell, made_of)
+        instance = self._made.setdefault(key, Instance(self.cell, made_of))
+        assert isinstance(instance, Instance)
         value = thing_value(instance)
         ran = False
         for name in ("__new__", "__init__", "__post_init__"):
@@ -275,8 +274,8 @@ class AbstractCalls(AbstractResources):
             for place, argument in enumerate(arguments.positional):
                 fields = made_of.fields
                 self.put(instance, "." + fields[place] if place < len(fields) else None, argument)
-            for name, argument in arguments.keywords:
-                self.put(instance, None if name is None else "." + name, argument)
+            for keyword, argument in arguments.keywords:
+                self.put(instance, None if keyword is None else "." + keyword, argument)
         if instance.is_open:
             self.hand_over([*arguments.values()], node)
             library = made_of.library_parent() or ""
@@ -291,10 +290,8 @@ class AbstractCalls(AbstractResources):
             for thing in default.things if default is not None else ():
                 if thing.origin == "dataclasses.field":
                     context = self.context
-                    self.context = (*context, id(node))
-                    made = self.call_value(
-                        thing.inside._replace(things=thing.inside.things), Arguments((), (), False), thing, None
-                    )  # type: ignore[arg-type]
+                    self.context = (*context, id(node), id(thing))
+                    made = self.call_value(thing.inside, Arguments((), (), False), node, None)
                     self.context = context
                     self.put(instance, "." + name, made)
 
@@ -564,9 +561,7 @@ class AbstractCalls(AbstractResources):
 
     def _touch_by_method(self, kind: str, things: list[Thing], name: str, arguments: Arguments) -> None:
         """Note files and hidden state that a method of this name touches, of whatever object."""
-        if kind in ("matplotlib", "seaborn"):
-            self.plots()
-        elif kind in ("pandas", "", "geopandas", "mask") and name in _PLOTS:
+        if kind in ("matplotlib", "seaborn") or (kind in ("pandas", "", "geopandas", "mask") and name in _PLOTS):
             self.plots()
         elif kind == "logging":
             self.touch("logging.log")
@@ -578,9 +573,9 @@ class AbstractCalls(AbstractResources):
             seed = arguments.keyword("random_state")
             if seed is None or seed.const is None:
                 self.draw(hidden_state.NUMPY_RANDOM)
-        if name.startswith(("fit", "split")) and kind in ("sklearn", "imblearn", "unknown", ""):
-            if any(held.draws for held in reachable(things)):
-                self.draw(hidden_state.NUMPY_RANDOM)
+        draws = name.startswith(("fit", "split")) and kind in ("sklearn", "imblearn", "unknown", "")
+        if draws and any(held.draws for held in reachable(things)):
+            self.draw(hidden_state.NUMPY_RANDOM)
         if name == "to_sql":
             connection = arguments.argument(1, "con")
             if connection is not None:

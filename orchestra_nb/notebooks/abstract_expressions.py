@@ -1,4 +1,4 @@
-"""What evaluating an expression of a notebook reads, changes and gives, with the objects of all cells before at hand."""
+"""What an expression of a notebook reads, changes and gives, with the objects of all cells before at hand."""
 
 from __future__ import annotations
 
@@ -38,8 +38,10 @@ from orchestra_nb.notebooks.library_types import (
 #: More evaluations than this in one cell, and it is not followed further.
 FUEL: Final = 60_000
 _OPERATORS: Final = (
-    "__add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __matmul__ __eq__ __lt__ __le__ __gt__ __contains__ __bool__ "
-    "__len__ __neg__ __and__ __or__ __mod__ __pow__ __floordiv__ __hash__ __iadd__ __ne__ __ge__ __xor__ __invert__"
+    "__add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __matmul__ __eq__ __lt__ __le__ "
+    "__gt__ __contains__ "
+    "__bool__ __len__ __neg__ __and__ __or__ __mod__ __pow__ __floordiv__ __hash__ __iadd__ __ne__ "
+    "__ge__ __xor__ __invert__"
 ).split()
 _ITERATION: Final = ("__iter__", "__next__", "__getitem__", "__len__")
 _TEXT_METHODS: Final = ("__str__", "__repr__", "__format__", "_repr_html_", "_repr_mimebundle_", "_ipython_display_")
@@ -128,6 +130,10 @@ class AbstractExpressions:
     @abstractmethod
     def names_in_namespace(self, node: ast.Subscript) -> str | None:
         """Return the name that ``globals()["name"]`` stands for."""
+
+    @abstractmethod
+    def shell_attribute(self, name: str) -> Value:
+        """Return an attribute of ``get_ipython()``."""
 
     @abstractmethod
     def item_of_results(self, node: ast.Subscript) -> Value | None:
@@ -220,9 +226,13 @@ class AbstractExpressions:
             for thing in found.things if found is not None else ():
                 if isinstance(thing, Function):
                     self.uncertain += 1
-                    result = self.call_function(thing, [thing_value(instance)], instance.of)
+                    result = self.call_function(thing, [thing_value(instance)], thing.node)
                     self.uncertain -= 1
-                    results.append(any_of([self._items_of(t, node) if t.kind in ITERATORS else thing_value(t) for t in result.things]))  # fmt: skip
+                    items = [
+                        self._items_of(item, node) if item.kind in ITERATORS else thing_value(item)
+                        for item in result.things
+                    ]
+                    results.append(any_of(items))
         return any_of(results) if results else None
 
     def run_operators(self, value: Value, node: object, names: Sequence[str] = _OPERATORS) -> None:
@@ -274,6 +284,8 @@ class AbstractExpressions:
     def attribute_of(self, value: Value, name: str, node: ast.AST) -> Value:
         """Return an attribute of a value."""
         self.attribute_needs(name, value)
+        if value.kind == "shell":
+            return self.shell_attribute(name)
         found: list[Value] = []
         for path in value.paths:
             self.library_attribute(f"{path}.{name}")
@@ -385,7 +397,7 @@ class AbstractExpressions:
         return thing.part()
 
     def _selects_copy(self, node: ast.expr, index: Value) -> bool:
-        """Tell whether an index is a mask or a list of places: only arrays have such items, and the result is a copy."""
+        """Tell whether an index is a mask or a list of places: only arrays have such items, and they are copies."""
         return isinstance(node, ast.Compare | ast.List) or index.kinds() <= {"mask", "list", "pandas"}
 
     def _display(self, node: ast.List | ast.Tuple | ast.Set) -> Value:

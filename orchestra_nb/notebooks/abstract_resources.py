@@ -14,7 +14,8 @@ from orchestra_nb.notebooks.file_patterns import ANY_FILE, is_remote, may_be_sam
 
 #: Kinds that are shown the same whatever the options of pandas and NumPy are.
 _PLAINLY_SHOWN: Final = frozenset(
-    "number str none path tuple function class matplotlib sklearn file connection cursor rng time regex iterator seaborn".split()
+    "number str none path tuple function class matplotlib sklearn file connection cursor rng time regex iterator "
+    "seaborn".split()
 )
 
 _CONTAINERS: Final = frozenset({"list", "dict", "set", "tuple", "instance"})
@@ -277,9 +278,7 @@ class AbstractResources(AbstractExpressions):
         inside = module.strip(".").replace(".", "/")
         for written, _ in self.resources.files:
             path = written.removesuffix(".py").removesuffix("/__init__")
-            if WILDCARD not in written and (
-                path.endswith(inside) or path.endswith(package) or f"{package}/" in written
-            ):
+            if WILDCARD not in written and (path.endswith((inside, package)) or f"{package}/" in written):
                 self.file_reads.add(written)
 
 

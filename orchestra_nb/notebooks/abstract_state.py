@@ -1,7 +1,7 @@
 """The names of a notebook and of the functions that run in it, on all ways through the code at once.
 
-In each scope a name is as it was before the cell (``INCOMING``), bound by it (``BOUND``) or gone (``DELETED``); where ways
-meet, the possibilities are united. Only a name that may be ``INCOMING`` is read from outside.
+In each scope a name is as it was before the cell (``INCOMING``), bound by it (``BOUND``) or gone (``DELETED``); where
+ways meet, the possibilities are united. Only a name that may be ``INCOMING`` is read from outside.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Names = dict[str, Slot]
 
 
 class Ways(NamedTuple):
-    """The names at one point of the code: those of the running function (None outside of one), those of the notebook."""
+    """The names at one point of the code: of the running function (None outside of one), and of the notebook."""
 
     local: Names | None
     notebook: Names

@@ -80,7 +80,7 @@ class AbstractStatements(AbstractBuiltins):
         if slot is None:
             value = self.incoming(name)
             self.note_read(name, value)
-            if not self.uncertain and self.alive:
+            if not self.uncertain and self.alive and not self.may_end:
                 self.certain_reads.add(name)
             return value
         if slot.mask & INCOMING:

@@ -1,8 +1,9 @@
 """What the analysis of a whole notebook knows of values: which objects they may be, and what those hold.
 
 The analysis runs a notebook abstractly. Each place where an object is made stands for one :class:`Thing`; things live
-longer than the cell that made them, so that other names for the same object, what was put into containers, attributes and
-closures are known in later cells. What a thing holds only grows: a way that was not taken costs precision, never truth.
+longer than the cell that made them, so that other names for the same object, what was put into containers, attributes
+and closures are known in later cells. What a thing holds only grows: a way that was not taken costs precision, never
+truth.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class Thing:
     """
 
     __slots__ = (
-        "bases", "born", "changed_in", "draws", "file", "inside", "is_open", "kind", "named", "origin", "resume", "views",
-        "writes_file",
+        "bases", "born", "changed_in", "draws", "file", "inside", "is_open", "kind", "named", "origin", "resume",
+        "views", "writes_file",
     )  # fmt: skip
 
     def __init__(self, kind: str, born: int, *, is_open: bool = True) -> None:

@@ -51,6 +51,8 @@ class NotebookState:
     barrier: int = -1
     #: a barrier ran code that is not known, which can have defined functions over the notebook's names
     ran_unknown_code: bool = False
+    #: the notebook may have ended before: code that exits or raises has run
+    may_have_ended: bool = False
     #: keeps trees alive, by whose identity places are told apart
     trees: list[ast.Module] = field(default_factory=list)
 
@@ -58,7 +60,8 @@ class NotebookState:
 class CellRun(AbstractStatements):
     """One cell.
 
-    After :meth:`execute`, ``causes`` has each cell that this one needs, with the names and resources that are the reason.
+    After :meth:`execute`, ``causes`` has each cell that this one needs, with the names and resources that are the
+    reason.
     """
 
     def __init__(self, cell: int, notebook: NotebookState) -> None:
@@ -67,7 +70,6 @@ class CellRun(AbstractStatements):
         self.causes: dict[int, set[str]] = {}
         self._shown_value: Value | None = None
         self._called_unknown: str | None = None
-        self._results_read: set[int] = set()
 
     # Names
 

@@ -1,8 +1,8 @@
 """The dependences between the cells of a notebook, found without running it.
 
-``depends_on`` has, for each thing that a cell reads or changes, the cells that bound or changed it before: names with all
-that their objects hold, hidden state, files. That a cell binds a name anew which an earlier one has read makes no dependence,
-because each version of a value can be kept: such order is in ``follows``.
+``depends_on`` has, for each thing that a cell reads or changes, the cells that bound or changed it before: names with
+all that their objects hold, hidden state, files. That a cell binds a name anew which an earlier one has read makes no
+dependence, because each version of a value can be kept: such order is in ``follows``.
 
 Nothing of the user's is run or imported, whatever a notebook holds.
 """
@@ -91,6 +91,10 @@ def _analyse_next(state: NotebookState, index: int, cell_id: str, source: str) -
     _add_resource_causes(run)
     follows = _follows(run, ended, mutates)
     defines = {name for name, (mask, _) in ended.items() if mask & BOUND}
+    unbound: set[str] = set()
+    if why is None and state.barrier < 0 and not state.may_have_ended:
+        unbound = {name for name in run.certain_reads - known_before - SHELL_NAMES if not _is_given(name)}
+    state.may_have_ended = state.may_have_ended or run.may_end
     reads = {name for name in run.reads if name in known_before or not _is_given(name)} - SHELL_NAMES
     depends_on = set(run.causes)
     if why is not None:
@@ -122,6 +126,7 @@ def _analyse_next(state: NotebookState, index: int, cell_id: str, source: str) -
         resources_read=tuple(sorted(_named(run.resource_reads | run.unseeded, run.file_reads))),
         resources_written=tuple(sorted(_named(run.resource_writes, run.file_writes))),
         is_configuration=why is None and _is_configuration(run, ended, mutates),
+        unbound=tuple(sorted(unbound)),
         causes={cell: tuple(sorted(names)) for cell, names in sorted(run.causes.items())},
     )
 

@@ -38,13 +38,13 @@ def is_remote(pattern: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def may_be_same(first: str, second: str) -> bool:
-    """Tell whether two patterns may name the same file, or one a folder with the other in it.
+    r"""Tell whether two patterns may name the same file, or one a folder with the other in it.
 
     Examples
     --------
     >>> may_be_same("data/a.csv", "./data/a.csv"), may_be_same("data", "data/a.csv")
     (True, True)
-    >>> may_be_same("a.csv", "b.csv"), may_be_same("out/\\0.png", "out/\\0.csv"), may_be_same("x\\0", "x1.csv")
+    >>> may_be_same("a.csv", "b.csv"), may_be_same("out/\0.png", "out/\0.csv"), may_be_same("x\0", "x1.csv")
     (False, False, True)
     """
     one, two = normal(first), normal(second)

@@ -1,7 +1,8 @@
-"""State that cells share without a name for it: random generators, styles, options, the environment, the working folder.
+"""State that cells share without a name for it: random generators, styles, options, environment, working folder.
 
-Each is a *resource* with a name in words. These tables tell which calls and stores of libraries set one anew, change it, or
-need it. State of which nobody knows a reader (warning filters, recursion limit) has readers only in its own module.
+Each is a *resource* with a name in words. These tables tell which calls and stores of libraries set one anew, change
+it, or need it. State of which nobody knows a reader (warning filters, recursion limit) has readers only in its own
+module.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ _CALLS: Final[dict[str, tuple[str, str] | None]] = {
     "numpy.random.get_state": (_READS, NUMPY_RANDOM),
     **{
         f"numpy.random.{name}": None
-        for name in "default_rng Generator RandomState SeedSequence PCG64 PCG64DXSM MT19937 Philox SFC64 BitGenerator".split()
+        for name in (
+            "default_rng Generator RandomState SeedSequence PCG64 PCG64DXSM MT19937 Philox SFC64 BitGenerator".split()
+        )
     },
     "torch.manual_seed": (_SETS, TORCH_RANDOM),
     "torch.random.manual_seed": (_SETS, TORCH_RANDOM),
@@ -77,8 +80,10 @@ _CALLS: Final[dict[str, tuple[str, str] | None]] = {
     "torch.cuda.manual_seed_all": (_SETS, TORCH_RANDOM),
     **{
         f"torch.{name}": (_CHANGES, TORCH_RANDOM)
-        for name in "rand rand_like randn randn_like randint randint_like randperm normal bernoulli multinomial poisson nn. "
-        "distributions. utils.data. dropout".split()
+        for name in (
+            "rand rand_like randn randn_like randint randint_like randperm normal bernoulli multinomial poisson nn. "
+            "distributions. utils.data. dropout".split()
+        )
     },
     "tensorflow.random.set_seed": (_SETS, TENSORFLOW_RANDOM),
     "keras.utils.set_random_seed": (_SETS, TENSORFLOW_RANDOM),
@@ -98,31 +103,32 @@ _CALLS: Final[dict[str, tuple[str, str] | None]] = {
     "matplotlib.pyplot.close": None,
     "matplotlib.pyplot.clf": None,
     "matplotlib.pyplot.cla": None,
-    **{
-        path: (_CHANGES, PLOT_SETTINGS)
-        for path in "matplotlib.style.use matplotlib.pyplot.style.use matplotlib.rc matplotlib.pyplot.rc matplotlib.rcdefaults "
+    **dict.fromkeys(
+        "matplotlib.style.use matplotlib.pyplot.style.use matplotlib.rc matplotlib.pyplot.rc matplotlib.rcdefaults "
         "matplotlib.pyplot.rcdefaults matplotlib.rc_file matplotlib.rc_file_defaults matplotlib.rcParams. "
         "matplotlib.pyplot.rcParams. matplotlib.pyplot.xkcd matplotlib.pyplot.set_cmap matplotlib.font_manager. "
         "matplotlib.pyplot.rcParamsDefault. "
         "matplotlib.colormaps.register matplotlib.pyplot.colormaps.register matplotlib.pyplot.register_cmap "
         "matplotlib.cm.register_cmap seaborn.set seaborn.set_theme seaborn.set_style seaborn.set_context "
-        "seaborn.set_palette seaborn.set_color_codes seaborn.reset_defaults seaborn.reset_orig seaborn.despine_all".split()
-    },
-    **{
-        path: (_READS, PLOT_SETTINGS)
-        for path in "matplotlib.rcParams.get matplotlib.rcParams.copy matplotlib.pyplot.rcParams.get "
-        "matplotlib.pyplot.rcParams.copy".split()
-    },
-    **{
-        path: (_CHANGES, PLOT_DISPLAY)
-        for path in "matplotlib.use matplotlib.pyplot.switch_backend matplotlib.pyplot.ion matplotlib.pyplot.ioff "
+        "seaborn.set_palette seaborn.set_color_codes seaborn.reset_defaults seaborn.reset_orig "
+        "seaborn.despine_all".split(),
+        (_CHANGES, PLOT_SETTINGS),
+    ),
+    **dict.fromkeys(
+        "matplotlib.rcParams.get matplotlib.rcParams.copy matplotlib.pyplot.rcParams.get "
+        "matplotlib.pyplot.rcParams.copy".split(),
+        (_READS, PLOT_SETTINGS),
+    ),
+    **dict.fromkeys(
+        "matplotlib.use matplotlib.pyplot.switch_backend matplotlib.pyplot.ion matplotlib.pyplot.ioff "
         "IPython.display.set_matplotlib_formats IPython.display.set_matplotlib_close "
         "IPython.core.display.set_matplotlib_formats matplotlib_inline.backend_inline.set_matplotlib_formats "
         "matplotlib_inline.backend_inline.set_matplotlib_close bokeh.io.output_notebook bokeh.io.output_file "
         "bokeh.plotting.output_notebook bokeh.plotting.output_file plotly.offline.init_notebook_mode "
         "altair.renderers.enable altair.themes.enable altair.data_transformers.enable "
-        "altair.data_transformers.disable_max_rows holoviews.extension panel.extension hvplot.extension".split()
-    },
+        "altair.data_transformers.disable_max_rows holoviews.extension panel.extension hvplot.extension".split(),
+        (_CHANGES, PLOT_DISPLAY),
+    ),
     **dict.fromkeys(("plotly.", "bokeh.", "altair.", "holoviews.", "panel.", "hvplot."), (_READS, PLOT_DISPLAY)),
     # options
     "pandas.set_option": (_CHANGES, PANDAS_OPTIONS),
@@ -210,7 +216,7 @@ _CALLS: Final[dict[str, tuple[str, str] | None]] = {
     "gc.collect": None,
     "gc.get_objects": None,
     "sympy.init_printing": (_CHANGES, CELL_DISPLAY),
-}  # type: ignore[dict-item]
+}
 
 #: Stores to an attribute or item of a library: beginning of the path to the resource.
 _STORES: Final = {
@@ -231,7 +237,8 @@ _STORES: Final = {
     "sys.stderr": "standard output",
 }
 
-#: Classes and functions of scikit-learn and its relatives that draw from NumPy's state unless they get ``random_state``.
+#: Classes and functions of scikit-learn and its relatives that draw from NumPy's state unless they get
+#: ``random_state``.
 _DRAWING_NAMES: Final = frozenset(
     """
     train_test_split ShuffleSplit StratifiedShuffleSplit GroupShuffleSplit RandomizedSearchCV RandomForestClassifier
@@ -260,8 +267,8 @@ _JITTERING: Final = frozenset({"seaborn.stripplot", "seaborn.catplot", "seaborn.
 METHODS: Final[dict[str, Touch]] = {
     **{
         name: Touch("read", PANDAS_EXTENSIONS)
-        for name in "progress_apply progress_map progress_applymap progress_aggregate progress_transform parallel_apply "
-        "parallel_map parallel_applymap".split()
+        for name in "progress_apply progress_map progress_applymap progress_aggregate progress_transform "
+        "parallel_apply parallel_map parallel_applymap".split()
     },
     **{name: Touch("read", DASK_CLIENT) for name in ("compute", "persist")},
     "strftime": Touch("read", LOCALE),
@@ -288,10 +295,10 @@ def call_touches(path: str) -> tuple[Touch, ...]:
     position = len(path)
     while (position := path.rfind(".", 0, position)) > 0:
         begun = _CALLS.get(path[: position + 1])
-        if begun is None or any(touch.resource == begun[1] or touch.how != "read" for touch in found):
-            if begun is None or begun[0] != "read" or any(touch.resource == begun[1] for touch in found):
-                continue
-        found.append(Touch(*begun))  # type: ignore[arg-type]
+        if begun is None or any(touch.resource == begun[1] for touch in found):
+            continue
+        if begun[0] == "read" or not any(touch.how != "read" for touch in found):
+            found.append(Touch(*begun))  # type: ignore[arg-type]
     return tuple(found)
 
 

@@ -60,7 +60,8 @@ class LibraryCall(NamedTuple):
     changes
         Its ``"first"`` argument, ``"all"``, or ``"nothing"``.
     gives
-        Something ``"new"`` of ``kind``; a ``"holder"`` of the arguments; perhaps a ``"view"`` of them; ``"several"`` new
+        Something ``"new"`` of ``kind``; a ``"holder"`` of the arguments; or
+        perhaps a ``"view"`` of them; ``"several"`` new
         arrays; ``"nothing"`` that could change.
     is_known
         It belongs to a library whose functions leave their arguments alone.

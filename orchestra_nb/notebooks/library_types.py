@@ -64,7 +64,8 @@ _PURE_BY_DEFAULT: Final[dict[str, frozenset[str]]] = {
     "xarray": frozenset({"load", "update"}),
     "bs4": frozenset("decompose extract append insert clear replace_with unwrap wrap".split()),
     "networkx": frozenset(
-        "add_node add_nodes_from add_edge add_edges_from add_weighted_edges_from remove_node remove_nodes_from remove_edge "
+        "add_node add_nodes_from add_edge add_edges_from add_weighted_edges_from remove_node "
+        "remove_nodes_from remove_edge "
         "remove_edges_from clear clear_edges update add_path add_cycle add_star".split()
     ),
     "logging": frozenset("setLevel addHandler removeHandler addFilter removeFilter setFormatter".split()),
@@ -75,7 +76,8 @@ _CHANGING_CONTAINERS: Final = {
         "append extend insert remove pop clear sort reverse appendleft extendleft popleft rotate".split()
     ),
     "dict": frozenset(
-        "update setdefault pop popitem clear subtract move_to_end __setitem__ __delitem__ appendleft extend append".split()
+        "update setdefault pop popitem clear subtract move_to_end __setitem__ __delitem__ appendleft extend "
+        "append".split()
     ),
     "set": frozenset(
         "add discard remove pop clear update difference_update intersection_update symmetric_difference_update".split()
@@ -93,7 +95,8 @@ _PLOTTING_METHODS: Final = frozenset(
 _LAZY_METHODS: Final = frozenset("groupby rolling resample expanding ewm style pipe".split())
 _ITERATING: Final = frozenset("iterrows itertuples items iteritems finditer".split())
 _TEXT_RESULTS: Final = frozenset(
-    "to_string to_markdown to_latex to_html to_json join strip lower upper title replace format decode hexdigest isoformat "
+    "to_string to_markdown to_latex to_html to_json join strip lower upper title replace format decode "
+    "hexdigest isoformat "
     "strftime capitalize lstrip rstrip zfill ljust rjust center read readline read_text".split()
 )
 
@@ -253,7 +256,8 @@ def _method_of_any(kind: str, name: str) -> MethodEffect:
 
 
 _DRAWING: Final = frozenset(
-    "random rand randn randint integers normal standard_normal uniform choice choices permutation permuted poisson binomial "
+    "random rand randn randint integers normal standard_normal uniform choice choices permutation "
+    "permuted poisson binomial "
     "exponential beta gamma multivariate_normal lognormal gauss randrange".split()
 )
 

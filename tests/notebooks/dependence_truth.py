@@ -126,7 +126,7 @@ class Digest:
             self.add(list(thing.names), depth)
             self.text(str(thing.dtype))
             self.add(thing.tolist(), depth)
-        elif module.startswith("pandas.core.arrays") or module.startswith("pandas.arrays"):
+        elif module.startswith(("pandas.core.arrays", "pandas.arrays")):
             self.text(str(thing.dtype))
             self.add(list(map(str, thing)), depth)
         elif isinstance(thing, numpy.random.Generator):
@@ -375,7 +375,6 @@ def run_apart(cells: list[str], files: dict[str, str]) -> object:
             silent = os.open(os.devnull, os.O_WRONLY)
             for number in (1, 2):
                 os.dup2(silent, number)
-            sys.stdout, sys.stderr = open(os.devnull, "w"), open(os.devnull, "w")
             try:
                 answer: object = run_notebook(cells)
             except BaseException as error:
@@ -402,7 +401,7 @@ def main() -> None:
     import numpy  # noqa: F401
     import pandas  # noqa: F401
     import seaborn  # noqa: F401
-    import sklearn.ensemble  # noqa: F401
+    import sklearn.ensemble
     import sklearn.model_selection  # noqa: F401
 
     request = json.load(sys.stdin)
