@@ -38,7 +38,9 @@ def convert(notebook: str, output: str | None, to: str, is_submitting: bool, for
     if is_printed:
         click.echo(script.text, nl=False)
     else:
-        click.echo(f"{target}: {_counted(len(script.tasks), 'task')}, {_counted(len(script.inline), 'cell')} in the flow's body.")
+        click.echo(
+            f"{target}: {_counted(len(script.tasks), 'task')}, {_counted(len(script.inline), 'cell')} in the flow's body."
+        )
     for note in script.notes:
         click.echo(f"Note, {one_line(note)}", err=True)
 

@@ -141,7 +141,9 @@ class _Translator:
         words = _split(re.sub(r"--(?:out|err|proc)[ =]+\w+|--(?:no-)?raise-error|--bg", "", line))
         program = words if name == "script" else [_SCRIPTS[name], *words]
         check = "" if "--no-raise-error" in line else ", check=True"
-        arguments = f"[{', '.join(self._text(word) for word in program)}], input={block_literal(body)}, text=True{check}"
+        arguments = (
+            f"[{', '.join(self._text(word) for word in program)}], input={block_literal(body)}, text=True{check}"
+        )
         if "out" not in targets and "err" not in targets:
             return f"subprocess.run({arguments})"
         place = self._new_name("finished")
@@ -168,7 +170,11 @@ class _Translator:
             if isinstance(statement, ast.Expr) and isinstance(value, ast.Call) and is_shell_call(value):
                 text = self._statement(value, is_last=statement is last)
                 source = replace_span(source, statement, self._placed(text, statement.col_offset))
-            elif isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(value, ast.Call) and is_shell_call(value):
+            elif (
+                isinstance(statement, ast.Assign | ast.AnnAssign)
+                and isinstance(value, ast.Call)
+                and is_shell_call(value)
+            ):
                 source = self._assignment(source, statement, value)
             else:
                 for call in _own_shell_calls(statement):
@@ -199,8 +205,10 @@ class _Translator:
         if name == "pylab":
             return "import matplotlib.pyplot as plt\nimport numpy as np\nfrom matplotlib.pylab import *"
         translated = self._simple(name, line)
-        return translated if translated is not None else self._impossible(
-            f"%{name} {line}".rstrip(), f"%{name} has no counterpart in a script"
+        return (
+            translated
+            if translated is not None
+            else self._impossible(f"%{name} {line}".rstrip(), f"%{name} has no counterpart in a script")
         )
 
     def _assignment(self, source: str, statement: ast.Assign | ast.AnnAssign, call: ast.Call) -> str:
@@ -227,7 +235,10 @@ class _Translator:
         if name in ("sx", "system"):
             return self._output(line, target)
         if name in ("pwd", "env", "time", "pip"):
-            expression = {"pwd": "os.getcwd()", "env": f"os.environ[{self._text(line)}]" if line else "dict(os.environ)"}
+            expression = {
+                "pwd": "os.getcwd()",
+                "env": f"os.environ[{self._text(line)}]" if line else "dict(os.environ)",
+            }
             if name in expression:
                 self._need("import os")
                 return expression[name]

@@ -156,7 +156,9 @@ class _Mover:
             result.preamble.pop()  # it comes before no import: it may as well run in its place
 
     def _may_move(self, chunk: Chunk, imports: dict[str, str], is_safe: bool) -> bool:
-        if any(self._binds[name] or len(self._imports[name]) > 1 or name in self._fixed for name in imports if name != "*"):
+        if any(
+            self._binds[name] or len(self._imports[name]) > 1 or name in self._fixed for name in imports if name != "*"
+        ):
             return False
         return is_safe or all(_is_standard(source) for source in imports.values())
 
@@ -194,7 +196,7 @@ class _Mover:
             return False
         [name] = names
         is_wanted = name in needed or (name.isupper() and len(name) > 1)
-        return is_wanted and self._is_once(name) and not (name in self._mutated)
+        return is_wanted and self._is_once(name) and name not in self._mutated
 
     def _is_constant(self, chunk: Chunk) -> bool:
         """Whether it binds names to values that are made of constants."""
@@ -221,8 +223,21 @@ class _Mover:
         if isinstance(node, ast.Lambda):
             return False
         allowed = (
-            ast.Constant | ast.Tuple | ast.List | ast.Dict | ast.Set | ast.UnaryOp | ast.BinOp | ast.JoinedStr
-            | ast.FormattedValue | ast.Subscript | ast.Slice | ast.BoolOp | ast.Compare | ast.IfExp | ast.Starred
+            ast.Constant
+            | ast.Tuple
+            | ast.List
+            | ast.Dict
+            | ast.Set
+            | ast.UnaryOp
+            | ast.BinOp
+            | ast.JoinedStr
+            | ast.FormattedValue
+            | ast.Subscript
+            | ast.Slice
+            | ast.BoolOp
+            | ast.Compare
+            | ast.IfExp
+            | ast.Starred
         )
         parts = [part for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr)]
         return isinstance(node, allowed) and all(map(self._is_pure, parts))

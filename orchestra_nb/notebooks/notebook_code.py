@@ -95,7 +95,8 @@ def read_code(notebook: Mapping[str, Any]) -> NotebookCode:
         if cell["cell_type"] != "code":
             if cell["cell_type"] == "markdown":
                 found, rest = _heading_of(cell["source"])
-                if not cells and not title and not introduction:
+                is_title = not cell["source"].lstrip().startswith("##")  # a lower heading is that of its section
+                if not cells and not title and not introduction and is_title:
                     title, introduction = found, rest
                 elif found:
                     section, heading, has_headings = section + 1, found, True

@@ -15,7 +15,18 @@ _LINE: Final = 100
 _SCALARS: Final = ("int", "float", "str")
 _CONTAINERS: Final = ("list", "dict", "tuple", "set", "List", "Dict", "Tuple", "Set", "Sequence", "Mapping")
 #: Functions whose results nobody can change.
-_FIXED_VALUES: Final = ("Path", "date", "datetime", "timedelta", "frozenset", "Decimal", "Fraction", "int", "float", "str")
+_FIXED_VALUES: Final = (
+    "Path",
+    "date",
+    "datetime",
+    "timedelta",
+    "frozenset",
+    "Decimal",
+    "Fraction",
+    "int",
+    "float",
+    "str",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,9 @@ class FlowParameter:
 
     def option(self) -> str:
         """Return the call that adds its option to an argument parser."""
-        names = [literal(f"--{self.name.replace('_', '-')}")] + ([literal(f"--{self.name}")] if "_" in self.name else [])
+        names = [literal(f"--{self.name.replace('_', '-')}")] + (
+            [literal(f"--{self.name}")] if "_" in self.name else []
+        )
         words = [*names, *self._reading(), f"default={self.default}"]
         if self.help:
             words.append(f"help={literal(self.help.replace('%', '%%'))}")

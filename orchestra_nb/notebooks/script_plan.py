@@ -332,7 +332,9 @@ class _Planner:
                 step.gives = tuple(_in_order(tree, given))
                 step.copies = tuple(name for name in step.takes if step.task is not None and name in changed)
             step.binds_global = tuple(sorted((names.defines | names.deletes) & self._shared))
-            sure = (bound - names.conditional) if step.why_inline or step.task is None else set(given) - names.conditional
+            sure = (
+                (bound - names.conditional) if step.why_inline or step.task is None else set(given) - names.conditional
+            )
             live = (live - sure) | needed
         return live - self._parameter_names
 
@@ -402,8 +404,10 @@ def is_trivial(tree: ast.Module) -> bool:
 def _is_work(statement: ast.stmt) -> bool:
     """Whether a statement calls something and keeps what it gives."""
     value = getattr(statement, "value", None)
-    return not isinstance(statement, ast.Expr) and value is not None and any(
-        isinstance(node, ast.Call) for node in ast.walk(value)
+    return (
+        not isinstance(statement, ast.Expr)
+        and value is not None
+        and any(isinstance(node, ast.Call | ast.comprehension) for node in ast.walk(value))
     )
 
 

@@ -71,9 +71,9 @@ class Figures:
                 return True
         return False
 
-    def are_drawn_by(self, part: Part) -> bool:
-        """Whether a cell may draw."""
-        return bool(self.modules) and self._are_drawn_by(part.tree)
+    def are_drawn_by(self, tree: ast.AST) -> bool:
+        """Whether code may draw."""
+        return bool(self.modules) and self._are_drawn_by(tree)
 
 
 class StatementWriter:
@@ -104,7 +104,7 @@ class StatementWriter:
         """Return a cell's code."""
         text = ""
         last = next((chunk for chunk in reversed(part.chunks) if chunk.statements), None)
-        draws = self._figures.are_drawn_by(part)
+        draws = self._figures.are_drawn_by(part.tree)
         for chunk in part.chunks:
             if any(isinstance(statement, ast.Global) for statement in chunk.statements):
                 continue
@@ -199,7 +199,9 @@ def _own_nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 def _in_globals(text: str) -> str:
     """Have ``exec``, ``eval``, ``locals`` and their like work on the module's names."""
-    calls = [node for node in _own_nodes(ast.parse(text)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    calls = [
+        node for node in _own_nodes(ast.parse(text)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
     for call in sorted(calls, key=lambda node: (node.lineno, node.col_offset), reverse=True):
         assert isinstance(call.func, ast.Name)
         name, source = call.func.id, ast.get_source_segment(text, call) or ""

@@ -431,10 +431,10 @@ def _single_imports(chunk: Chunk) -> list[str]:
     for statement in chunk.statements:
         assert isinstance(statement, ast.Import | ast.ImportFrom)
         for alias in statement.names:
-            one = ast.Import([alias]) if isinstance(statement, ast.Import) else ast.ImportFrom(
-                statement.module, [alias], statement.level
+            one = (
+                ast.Import([alias])
+                if isinstance(statement, ast.Import)
+                else ast.ImportFrom(statement.module, [alias], statement.level)
             )
             lines.append(ast.unparse(ast.fix_missing_locations(one)))
     return lines
-
-

@@ -223,7 +223,9 @@ def words_of(text: str, limit: int = 5) -> str:
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"<[^>]+>|\$[^$]*\$|['’]", "", text)
     words = [word for word in re.findall(r"[^\W_]+", text.lower()) if word.isascii() or word.isidentifier()]
-    while words and (words[0].isdigit() or (words[0] in ("step", "part", "section") and words[1:2] and words[1].isdigit())):
+    while words and (
+        words[0].isdigit() or (words[0] in ("step", "part", "section") and words[1:2] and words[1].isdigit())
+    ):
         words = words[1:]
     name = "_".join(words[:limit])[:48].rstrip("_")
     return name if name.isidentifier() else ""

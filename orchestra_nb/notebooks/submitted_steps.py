@@ -45,7 +45,7 @@ def _is_alone(step: Step, plan: ScriptPlan, figures: Figures, shared_users: set[
         return False
     if step.task is not None:
         return True
-    is_showing = any(part.shown is not None or figures.are_drawn_by(part) for part in step.parts)
+    is_showing = any(part.shown is not None or figures.are_drawn_by(part.tree) for part in step.parts)
     return not is_showing and "print(" not in step.source and not _HIDDEN_STATE.search(step.source)
 
 

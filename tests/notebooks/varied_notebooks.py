@@ -80,7 +80,7 @@ best
 --- md
 The end.
 ''',
-    "functions_using_globals": '''
+    "functions_using_globals": """
 --- parameters
 scale = 2
 --- code
@@ -114,8 +114,8 @@ counter
 --- code
 counter = 100
 bump()
-''',
-    "mutation": '''
+""",
+    "mutation": """
 --- md
 # Mutation
 --- code
@@ -152,8 +152,8 @@ first = [random.random() for _ in range(2)]
 --- code
 second = random.random()
 print(first, second)
-''',
-    "classes": '''
+""",
+    "classes": """
 --- code
 from __future__ import annotations
 from dataclasses import dataclass, field
@@ -196,8 +196,8 @@ class Cube(Square):
 --- code
 cube = Cube(2)
 cube.area
-''',
-    "loops_and_conditions": '''
+""",
+    "loops_and_conditions": """
 --- code
 results = {}
 for i in range(3):
@@ -240,8 +240,8 @@ sum + 1
 --- code
 del sum
 print(sum([4, 5]))
-''',
-    "magics": '''
+""",
+    "magics": """
 --- code
 %load_ext autoreload
 %autoreload 2
@@ -280,8 +280,8 @@ if True:
     %matplotlib inline
     done = 1
 done
-''',
-    "top_level_await": '''
+""",
+    "top_level_await": """
 --- parameters
 pages = 3
 --- code
@@ -302,8 +302,8 @@ lengths = [len(text) for text in texts]
 async with asyncio.Lock():
     lengths.append(0)
 lengths
-''',
-    "star_imports": '''
+""",
+    "star_imports": """
 --- code
 from math import *
 from os.path import *
@@ -319,8 +319,8 @@ print(e, basename("a/b"))
 pi = 3
 --- code
 pi * radius
-''',
-    "late_star_import": '''
+""",
+    "late_star_import": """
 --- code
 pi = 3
 tau = 6
@@ -332,8 +332,8 @@ print(pi, tau)
 --- code
 radius = 2
 sqrt(radius * 2) + tau
-''',
-    "names_by_text": '''
+""",
+    "names_by_text": """
 --- parameters
 n = 2
 --- code
@@ -347,8 +347,8 @@ n = 5
 def look(name):
     return globals()[name]
 look("n"), eval("a + n"), "look" in globals(), "a" in dir()
-''',
-    "task_cells": '''
+""",
+    "task_cells": """
 --- code
 %load_ext orchestra_nb
 --- code
@@ -370,8 +370,8 @@ total
 print(values, kept, size, total)
 --- code
 %flow
-''',
-    "goes_on_after_errors": '''
+""",
+    "goes_on_after_errors": """
 --- code
 x = 1
 --- raises-exception
@@ -380,7 +380,7 @@ x = 2
 x = 3
 --- code
 x
-''',
+""",
     "texts": '''
 --- md
 A "quoted" text with \\\\backslash and """ marks
@@ -426,7 +426,7 @@ print(
 )
 # the end
 ''',
-    "redefined": '''
+    "redefined": """
 --- code
 def f(x):
     return x + 1
@@ -455,7 +455,7 @@ def inner():
 --- code
 late = "late"
 outer()
-''',
+""",
 }
 
 #: Name to notebook.
