@@ -32,8 +32,10 @@ _CALL_AT_ONCE: Final = frozenset(
     "apply applymap map assign transform agg aggregate pipe filter sort_values sort where mask rename sorted max min any "
     "all sum list set dict tuple join reduce resample groupby".split()
 )
+#: Methods and functions of libraries that give generators.
+_GENERATOR_METHODS: Final = frozenset("glob rglob iglob walk iterdir iterrows iter_content iter_lines".split())
 _LONGEST_GROUP: Final = 8
-_HIDDEN_NAMES: Final = frozenset({"_", "__", "___", "_i", "_ii", "In", "Out", "_oh", "_ih"})
+_HIDDEN_NAMES: Final = frozenset({"__", "___", "_i", "_ii", "In", "Out", "_oh", "_ih"})
 
 
 @dataclass(eq=False)
@@ -111,6 +113,10 @@ class ScriptPlan:
         Names of built-in functions that the notebook binds anew after it has used them.
     notes
         What differs from the notebook, for people.
+    is_one_body
+        Whether code reaches names by their text, so that all of it stays in the flow's body.
+    reads_shown
+        Whether it reads the last shown value as ``_``.
     """
 
     code: NotebookCode
@@ -121,6 +127,7 @@ class ScriptPlan:
     builtins_first: tuple[str, ...]
     notes: list[str] = field(default_factory=list)
     is_one_body: bool = False
+    reads_shown: bool = False
 
 
 def plan_script(code: NotebookCode) -> ScriptPlan:
@@ -160,6 +167,13 @@ class _Planner:
         self._flow_names |= {name for part in self._parts for name in _imported_here(part)}
         self._flow_names -= self._module.names
         self._shared = self._shared_names() | {name for name in self._deleted_names() if self._is_given(name)}
+        self._generator_functions = {
+            node.name
+            for cell in code.cells
+            for node in ast.walk(ast.parse(cell.translation.source))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(node))
+        }
         self._used_names = {*code.taken, *dir(builtins)}
 
     def plan(self) -> ScriptPlan:
@@ -184,6 +198,7 @@ class _Planner:
             builtins_first=tuple(sorted(name for name in first - self._shared if hasattr(builtins, name))),
             notes=self._notes,
             is_one_body=self._is_one_body,
+            reads_shown=any("_" in names.reads for names in self._bound.values()) and "_" not in self._flow_names,
         )
 
     # What is left when definitions have moved
@@ -289,7 +304,30 @@ class _Planner:
             return f"it deletes {', '.join(sorted(names.deletes & self._flow_names))}"
         if any(isinstance(node, ast.Global) for node in part.tree.body):
             return "it declares global names"
+        generator = next((name for name in self._generators_of(part)), "")
+        if generator:
+            return f"{generator} is a generator, which a task would read to its end"
         return ""
+
+    def _generators_of(self, part: Part) -> Iterator[str]:
+        """Yield the names that a cell binds to generators: a task that returns one hands over what is in it."""
+        for node in ast.walk(part.tree):
+            if isinstance(node, ast.Assign) and self._gives_generator(node.value):
+                yield from (target.id for target in ast.walk(node) if isinstance(target, ast.Name))
+            elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value and self._gives_generator(node.value):
+                yield ast.unparse(node.target)
+
+    def _gives_generator(self, value: ast.expr) -> bool:
+        if isinstance(value, ast.GeneratorExp):
+            return True
+        if isinstance(value, ast.Tuple | ast.List | ast.Dict | ast.IfExp):
+            return any(
+                self._gives_generator(item) for item in ast.iter_child_nodes(value) if isinstance(item, ast.expr)
+            )
+        if not isinstance(value, ast.Call):
+            return False
+        name = getattr(value.func, "attr", getattr(value.func, "id", ""))
+        return name in self._generator_functions or name in _GENERATOR_METHODS
 
     def _decide(self, steps: list[Step]) -> None:
         """Put back into the flow's body what a task could not hand over."""

@@ -40,7 +40,8 @@ class Figures:
                 if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                     functions[statement.name] = statement
         self.pyplot = next((name for name, module in self.modules.items() if module == "matplotlib.pyplot"), "plt")
-        #: functions that give nothing
+        self.functions = frozenset(functions)
+        #: those that give nothing
         self.silent = {name for name, node in functions.items() if _gives_nothing(node)}
         self._functions: set[str] = set()
         before = -1
@@ -87,15 +88,25 @@ class StatementWriter:
         Whether code reaches names by their text.
     show, show_figures
         What the script's functions are called that show a value, and the figures.
+    keeps_shown
+        Whether the notebook reads the last shown value as ``_``.
     """
 
     def __init__(
-        self, shared: Collection[str], figures: Figures, *, is_one_body: bool, show: str, show_figures: str
+        self,
+        shared: Collection[str],
+        figures: Figures,
+        *,
+        is_one_body: bool,
+        show: str,
+        show_figures: str,
+        keeps_shown: bool,
     ) -> None:
         self._shared = frozenset(shared)
         self._figures = figures
         self._is_one_body = is_one_body
         self._show = show
+        self._keeps_shown = keeps_shown
         self._show_figures = show_figures
         #: which of the script's functions are needed
         self.used: set[str] = set()
@@ -144,12 +155,13 @@ class StatementWriter:
         name = getattr(called, "attr", getattr(called, "id", ""))
         if draws and ast.unparse(value) == f"{self._figures.pyplot}.show()":
             return replace_span(text, statement, f"{self._show_figures}()")
-        if name in _VOID or (isinstance(called, ast.Name) and name in self._figures.silent):
+        is_own = isinstance(called, ast.Name) and name in self._figures.functions
+        if (name in _VOID and not is_own) or (is_own and name in self._figures.silent):
             return text
         if ast.unparse(value).startswith("subprocess.run("):
             return text
         source = ast.get_source_segment(text, statement) or ""
-        printed = _is_printed_alike(value)
+        printed = _is_printed_alike(value) and not self._keeps_shown
         if not printed:
             self.used.add(self._show)
         if source.startswith("(") and source.endswith(")") and ast.get_source_segment(text, value) == source[1:-1]:

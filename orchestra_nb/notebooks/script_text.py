@@ -60,6 +60,7 @@ class _ScriptWriter:
             is_one_body=plan.is_one_body,
             show=self._show,
             show_figures=self._show_figures,
+            keeps_shown=plan.reads_shown,
         )
         self._parameters = flow_parameters(plan.parameters, plan.module.names)
         self._flow_name = self._free_name(words_of(name, limit=12) or "notebook_flow", "_flow")
@@ -153,7 +154,11 @@ class _ScriptWriter:
     def _helpers_text(self) -> list[str]:
         helpers: list[str] = []
         if self._show in self._writer.used:
-            helpers.append(_SHOW.format(name=self._show))
+            text = _SHOW.format(name=self._show)
+            if self._plan.reads_shown:
+                self._imports.add("import builtins")
+                text += "\n        builtins._ = value  # so that `_` is the last one everywhere"
+            helpers.append(text)
         if self._show_figures in self._writer.used:
             pyplot = self._figures.pyplot
             if self._figures.modules.get(pyplot) != "matplotlib.pyplot" or pyplot not in self._plan.module.names:

@@ -94,7 +94,9 @@ def test_a_script_reads_as_if_it_were_written_by_hand() -> None:
         ]
     )
 
-    assert made.text == '''\
+    assert (
+        made.text
+        == '''\
 """Report.
 
 Of *sales*.
@@ -145,6 +147,7 @@ if __name__ == "__main__":
     parser.add_argument("--limit", type=int, default=3, help="How many")
     nb(**vars(parser.parse_args()))
 '''
+    )
 
 
 def test_options_of_a_task_cell_are_those_of_its_task() -> None:
@@ -182,8 +185,16 @@ def test_an_import_moves_only_past_what_it_does_not_look_at(first: str, later: s
     [
         ("a = 0.3", "a: float = 0.3", 'parser.add_argument("--a", type=float, default=0.3)'),
         ("n_rows: int = 5", "n_rows: int = 5", 'parser.add_argument("--n-rows", "--n_rows", type=int, default=5)'),
-        ("on = True", "on: bool = True", 'parser.add_argument("--on", action=argparse.BooleanOptionalAction, default=True)'),
-        ("names = ['x']", "names: list | None = None", 'parser.add_argument("--names", type=ast.literal_eval, default=None)'),
+        (
+            "on = True",
+            "on: bool = True",
+            'parser.add_argument("--on", action=argparse.BooleanOptionalAction, default=True)',
+        ),
+        (
+            "names = ['x']",
+            "names: list | None = None",
+            'parser.add_argument("--names", type=ast.literal_eval, default=None)',
+        ),
         ("name: str | None = None", "name: str | None = None", 'parser.add_argument("--name", type=str, default=None)'),
         ("speed: 'Literal[1, 2]' = 1", "speed: 'Literal[1, 2]' = 1", "type=int, choices=[1, 2], default=1"),
     ],

@@ -51,7 +51,11 @@ def sources(adopted: AdoptedNotebook) -> list[str]:
         ([("code", "import asyncio\nawait asyncio.sleep(0)\n" + WORK)], "it awaits"),
         ([("code", "a = [1]\nb = a"), ("code", "a.append(sum(a))\nc = sum(a)"), ("code", "print(b)")], "b"),
         (
-            [("code", "log = []\ndef note(x):\n    log.append(x)"), ("code", "note(sum([1]))\n" + WORK), ("code", "log")],
+            [
+                ("code", "log = []\ndef note(x):\n    log.append(x)"),
+                ("code", "note(sum([1]))\n" + WORK),
+                ("code", "log"),
+            ],
             "changes log",
         ),
         (
@@ -64,7 +68,9 @@ def sources(adopted: AdoptedNotebook) -> list[str]:
     ids=lambda value: value if isinstance(value, str) else None,
 )
 def test_a_cell_that_is_no_task_stays_and_says_why(cells: Cells, why: str) -> None:
-    adopted = adopt([*cells, ("code", "kept = [sum(range(x)) for x in range(99)]\nmore = sum(kept)")], has_parameters=False)
+    adopted = adopt(
+        [*cells, ("code", "kept = [sum(range(x)) for x in range(99)]\nmore = sum(kept)")], has_parameters=False
+    )
 
     reasons = [(verdict.task, verdict.why) for verdict in adopted.verdicts[: len(cells)]]
     assert any(task is None and why in reason for task, reason in reasons), reasons
@@ -116,7 +122,12 @@ def test_an_extension_that_is_loaded_is_not_loaded_again() -> None:
 
 
 def test_constants_at_the_top_are_proposed_as_parameters() -> None:
-    cells = [("code", "import os"), ("code", "n = 3\nname: str = 'x'  # whose"), ("code", WORK), ("code", "print(total)")]
+    cells = [
+        ("code", "import os"),
+        ("code", "n = 3\nname: str = 'x'  # whose"),
+        ("code", WORK),
+        ("code", "print(total)"),
+    ]
 
     adopted, without = adopt(cells), adopt(cells, has_parameters=False)
 
