@@ -41,8 +41,8 @@ def adopt(
 ) -> None:
     """Propose %%task cells for NOTEBOOK, show the difference, and write a copy with them to OUTPUT.
 
-    Without OUTPUT the copy is NOTEBOOK-tasks.ipynb, beside NOTEBOOK, which stays as it is. When NOTEBOOK has been run by
-    `orchestra run`, cells that took less than 0.1 s are left alone.
+    Without OUTPUT the copy is NOTEBOOK-tasks.ipynb, beside NOTEBOOK, which stays as it is. When NOTEBOOK has been
+    run by `orchestra run`, cells that took less than 0.1 s are left alone.
     """
     with contextlib.ExitStack() as stack:
         try:

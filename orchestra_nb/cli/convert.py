@@ -23,8 +23,8 @@ from orchestra_nb.operations.notebook_conversion import convert_notebook, write_
 def convert(notebook: str, output: str | None, to: str, is_submitting: bool, force: bool, as_json: bool) -> None:
     """Write NOTEBOOK as a script with one flow, whose tasks are its cells.
 
-    Without OUTPUT the script has the notebook's name, and stands beside it; - prints it. `python SCRIPT --help` lists the
-    notebook's parameters. Nothing runs, and NOTEBOOK is not changed.
+    Without OUTPUT the script has the notebook's name, and stands beside it; - prints it. `python SCRIPT --help` lists
+    the notebook's parameters. Nothing runs, and NOTEBOOK is not changed.
     """
     script = convert_notebook(notebook, is_submitting=is_submitting)
     target = Path(output) if output is not None else Path(notebook).with_suffix(".py")
@@ -38,9 +38,8 @@ def convert(notebook: str, output: str | None, to: str, is_submitting: bool, for
     if is_printed:
         click.echo(script.text, nl=False)
     else:
-        click.echo(
-            f"{target}: {_counted(len(script.tasks), 'task')}, {_counted(len(script.inline), 'cell')} in the flow's body."
-        )
+        tasks, cells = _counted(len(script.tasks), "task"), _counted(len(script.inline), "cell")
+        click.echo(f"{target}: {tasks}, {cells} in the flow's body.")
     for note in script.notes:
         click.echo(f"Note, {one_line(note)}", err=True)
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from orchestra_nb.notebooks.document import Cell, Notebook
 from orchestra_nb.notebooks.parameters import PARAMETERS_TAG
+from orchestra_nb.notebooks.parameters_proposal import constants_cell
 from orchestra_nb.notebooks.source_text import literal
-from orchestra_nb.notebooks.task_proposals import Verdict, constants_cell, propose_tasks
+from orchestra_nb.notebooks.task_proposals import Verdict, propose_tasks
 
 _EXTENSION = "%load_ext orchestra_nb"
 

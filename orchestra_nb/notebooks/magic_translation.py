@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import re
-import shlex
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
 
 from orchestra_nb.errors import InvalidTaskLine
 from orchestra_nb.notebooks.ipython_syntax import is_shell_call, python_source
+from orchestra_nb.notebooks.shell_texts import (
+    ShellTexts,
+    first_text,
+    magic_of,
+    own_shell_calls,
+    split_words,
+    unquoted,
+    without_options,
+)
 from orchestra_nb.notebooks.source_text import block_literal, comment, indent, literal, replace_span
 from orchestra_nb.notebooks.task_line import TaskLine, parse_task_line
 
@@ -19,15 +26,14 @@ from orchestra_nb.notebooks.task_line import TaskLine, parse_task_line
 _DROPPED: Final = frozenset(
     "matplotlib load_ext reload_ext unload_ext autoreload config colors conda pdb precision xmode gui alias automagic "
     "autoawait autocall doctest_mode history hist notebook page pinfo pinfo2 pdoc pdef psource pfile psearch quickref "
-    "lsmagic magic who who_ls whos tb qtconsole connect_info orchestra task flow watermark nbdev_export code_wrap logstart "
-    "logstop logon logoff logstate rehashx bookmark dhist dirs killbgscripts".split()
+    "lsmagic magic who who_ls whos tb qtconsole connect_info orchestra task flow watermark nbdev_export code_wrap "
+    "logstart logstop logon logoff logstate rehashx bookmark dhist dirs killbgscripts".split()
 )
 _SHOWN_BODIES: Final = frozenset("html HTML javascript js latex markdown svg SVG mermaid".split())
 _SCRIPTS: Final = {"python": "python", "python2": "python2", "python3": "python3", "pypy": "pypy"} | {
     name: name for name in ("bash", "sh", "zsh", "perl", "ruby")
 }
 _RUN_ONLY: Final = frozenset("prun memit mprun lprun snakeviz pyinstrument".split())
-_OPTIONS_WITH_VALUE: Final = "nrplsTDmifu"
 _LIST_OF_LINES: Final = re.compile(r"\.(?:n|s|p|l|grep|fields|nlstr|spstr|paths|list|get_list)\b")
 
 
@@ -78,7 +84,7 @@ def translate_cell(
 class _Translator:
     def __init__(self, names: frozenset[str], taken: frozenset[str], all_code: str) -> None:
         self._all_code = all_code
-        self._names = names
+        self._texts = ShellTexts(names)
         self._taken = taken
         self._result = Translation("")
 
@@ -113,7 +119,7 @@ class _Translator:
         if name == "time":
             return self._timed(self._cell(body), is_last=True)
         if name == "timeit":
-            return self._measured(self._cell("\n".join(filter(None, [_without_options(line), body]))))
+            return self._measured(self._cell("\n".join(filter(None, [without_options(line), body]))))
         if name == "capture":
             target = next((word for word in line.split() if word.isidentifier()), None)
             self._need("from IPython.utils.capture import capture_output")
@@ -128,22 +134,22 @@ class _Translator:
         if name in _SCRIPTS or name == "script":
             return self._script(name, line, body)
         if name in ("writefile", "file"):
-            words = _split(line)
+            words = split_words(line)
             mode = "a" if any(word in ("-a", "--append") for word in words) else "w"
             path = next((word for word in words if not word.startswith("-")), "")
             ending = body if body.endswith("\n") else body + "\n"
-            return f"with open({self._text(path)}, {literal(mode)}) as file:\n    file.write({block_literal(ending)})"
+            opened = f"with open({self._texts.python(path)}, {literal(mode)}) as file:"
+            return f"{opened}\n    file.write({block_literal(ending)})"
         return self._impossible(f"%%{name} {line}".rstrip() + f"\n{body}", f"%%{name} has no counterpart in a script")
 
     def _script(self, name: str, line: str, body: str) -> str:
         self._need("import subprocess")
         targets = dict(re.findall(r"--(out|err|proc)[ =]+([A-Za-z_]\w*)", line))
-        words = _split(re.sub(r"--(?:out|err|proc)[ =]+\w+|--(?:no-)?raise-error|--bg", "", line))
+        words = split_words(re.sub(r"--(?:out|err|proc)[ =]+\w+|--(?:no-)?raise-error|--bg", "", line))
         program = words if name == "script" else [_SCRIPTS[name], *words]
         check = "" if "--no-raise-error" in line else ", check=True"
-        arguments = (
-            f"[{', '.join(self._text(word) for word in program)}], input={block_literal(body)}, text=True{check}"
-        )
+        words_text = ", ".join(self._texts.python(word) for word in program)
+        arguments = f"[{words_text}], input={block_literal(body)}, text=True{check}"
         if "out" not in targets and "err" not in targets:
             return f"subprocess.run({arguments})"
         place = self._new_name("finished")
@@ -177,7 +183,7 @@ class _Translator:
             ):
                 source = self._assignment(source, statement, value)
             else:
-                for call in _own_shell_calls(statement):
+                for call in own_shell_calls(statement):
                     source = replace_span(source, call, self._expression(call, ""))
         return source
 
@@ -189,9 +195,9 @@ class _Translator:
         return indent(text, " " * column).lstrip(" ")
 
     def _statement(self, call: ast.Call, *, is_last: bool) -> str:
-        name, line = _magic_of(call)
+        name, line = magic_of(call)
         if name == "":  # a method of the shell
-            return self._expression(call, "") if line != "system" else self._system(_first_text(call))
+            return self._expression(call, "") if line != "system" else self._system(first_text(call))
         if name in ("flow", "task", "orchestra") or (name.endswith("load_ext") and line == "orchestra_nb"):
             return ""
         if name in _DROPPED:
@@ -199,9 +205,9 @@ class _Translator:
         if name == "time":
             return self._timed(self._cell(line), is_last=is_last)
         if name == "timeit":
-            return self._measured(self._cell(_without_options(line)))
+            return self._measured(self._cell(without_options(line)))
         if name in _RUN_ONLY:
-            return self._cell(_without_options(line))
+            return self._cell(without_options(line))
         if name == "pylab":
             return "import matplotlib.pyplot as plt\nimport numpy as np\nfrom matplotlib.pylab import *"
         translated = self._simple(name, line)
@@ -212,23 +218,23 @@ class _Translator:
         )
 
     def _assignment(self, source: str, statement: ast.Assign | ast.AnnAssign, call: ast.Call) -> str:
-        name, line = _magic_of(call)
+        name, line = magic_of(call)
         if name == "time":
             target = source.split("\n")[statement.lineno - 1].encode()[statement.col_offset : call.col_offset].decode()
             inner = self._cell(line)
             text = self._timed(f"{target}{inner}", is_last=False)
             return replace_span(source, statement, self._placed(text, statement.col_offset))
-        target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
-        return replace_span(source, call, self._expression(call, target.id if isinstance(target, ast.Name) else ""))
+        bound = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+        return replace_span(source, call, self._expression(call, bound.id if isinstance(bound, ast.Name) else ""))
 
     def _expression(self, call: ast.Call, target: str) -> str:
-        name, line = _magic_of(call)
+        name, line = magic_of(call)
         if name == "":
             if line in ("getoutput", "getoutput_pcolor"):
-                return self._output(_first_text(call), target)
+                return self._output(first_text(call), target)
             if line == "system":
                 self._need("import subprocess")
-                return f"subprocess.run({self._text(_first_text(call))}, shell=True)"
+                return f"subprocess.run({self._texts.python(first_text(call))}, shell=True)"
             self._need("from IPython import get_ipython")
             self._result.notes.append(f"get_ipython().{line}(…) needs IPython: outside of it get_ipython() is None")
             return ast.unparse(call)
@@ -237,7 +243,7 @@ class _Translator:
         if name in ("pwd", "env", "time", "pip"):
             expression = {
                 "pwd": "os.getcwd()",
-                "env": f"os.environ[{self._text(line)}]" if line else "dict(os.environ)",
+                "env": f"os.environ[{self._texts.python(line)}]" if line else "dict(os.environ)",
             }
             if name in expression:
                 self._need("import os")
@@ -254,7 +260,7 @@ class _Translator:
     def _simple(self, name: str, line: str) -> str | None:
         """Translate the magics that are one statement."""
         known: dict[str, Callable[[], str]] = {
-            "cd": lambda: self._os(f"os.chdir(os.path.expanduser({self._text(_unquoted(line) or '~')}))"),
+            "cd": lambda: self._os(f"os.chdir(os.path.expanduser({self._texts.python(unquoted(line) or '~')}))"),
             "pwd": lambda: self._os("os.getcwd()"),
             "env": lambda: self._env(line),
             "set_env": lambda: self._env(line),
@@ -284,24 +290,24 @@ class _Translator:
         if not line:
             return "dict(os.environ)"
         if not equals:
-            return f"os.environ[{self._text(name.strip())}]"
-        return f"os.environ[{self._text(name.strip())}] = {self._text(value.strip())}"
+            return f"os.environ[{self._texts.python(name.strip())}]"
+        return f"os.environ[{self._texts.python(name.strip())}] = {self._texts.python(value.strip())}"
 
     def _module(self, module: str, line: str) -> str:
         self._result.imports |= {"import subprocess", "import sys"}
-        words = ", ".join(self._text(word) for word in _split(line))
+        words = ", ".join(self._texts.python(word) for word in split_words(line))
         return f"subprocess.run([sys.executable, {literal('-m')}, {literal(module)}, {words}], check=True)"
 
     def _system(self, command: str) -> str:
         self._need("import subprocess")
-        return f"subprocess.run({self._text(command)}, shell=True)"
+        return f"subprocess.run({self._texts.python(command)}, shell=True)"
 
     def _output(self, command: str, target: str) -> str:
         self._need("import subprocess")
         if target and re.search(rf"\b{re.escape(target)}{_LIST_OF_LINES.pattern}", self._all_code):
             self._need("from IPython.utils.text import SList")
-            return f"SList(subprocess.getoutput({self._text(command)}).splitlines())"
-        return f"subprocess.getoutput({self._text(command)}).splitlines()"
+            return f"SList(subprocess.getoutput({self._texts.python(command)}).splitlines())"
+        return f"subprocess.getoutput({self._texts.python(command)}).splitlines()"
 
     def _timed(self, code: str, *, is_last: bool) -> str:
         self._need("import time")
@@ -333,92 +339,3 @@ class _Translator:
         while name in self._taken:
             name += "_"
         return name
-
-    def _text(self, text: str) -> str:
-        """Return a text in which IPython expands ``{x}`` and ``$x`` as Python: a string, or an f-string."""
-        parts: list[tuple[bool, str]] = []
-        position = 0
-        for match in re.finditer(r"\{\{|\}\}|\{([^{}]+)\}|\$\$|\$(\w+)", text):
-            found = match.group(1) or match.group(2)
-            if match.group() in ("{{", "}}", "$$"):
-                replaced: tuple[bool, str] = (False, match.group()[0])
-            elif not self._is_known(found):
-                return literal(text)  # as IPython does: with one word that it cannot expand, all is left to the shell
-            else:
-                replaced = (True, found)
-            parts += [(False, text[position : match.start()]), replaced]
-            position = match.end()
-        parts.append((False, text[position:]))
-        if not any(is_code for is_code, _ in parts):
-            return literal("".join(part for _, part in parts))
-        if any(is_code and re.search(r"[\"'\\]", part) for is_code, part in parts):
-            values: list[ast.expr] = [
-                ast.FormattedValue(value=ast.parse(part.strip(), mode="eval").body, conversion=-1)
-                if is_code
-                else ast.Constant(value=part)
-                for is_code, part in parts
-            ]
-            return ast.unparse(ast.JoinedStr(values=values))
-        plain = "".join("\0" if is_code else part.replace("{", "{{").replace("}", "}}") for is_code, part in parts)
-        codes = iter(part for is_code, part in parts if is_code)
-        return "f" + re.sub(r"\\x00", lambda _: "{" + next(codes) + "}", literal(plain))
-
-    def _is_known(self, expression: str) -> bool:
-        try:
-            tree = ast.parse(expression.strip(), mode="eval")
-        except (SyntaxError, ValueError):
-            return False
-        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        return bool(names) and all(name in self._names or hasattr(builtins, name) for name in names)
-
-
-def _magic_of(call: ast.Call) -> tuple[str, str]:
-    """Return (magic, its line); for another method of the shell ("", method)."""
-    assert isinstance(call.func, ast.Attribute)
-    words = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
-    texts = [word for word in words if isinstance(word, str)]
-    if call.func.attr in ("run_line_magic", "magic", "line_magic") and texts:
-        name, _, rest = texts[0].partition(" ") if len(texts) == 1 else (texts[0], "", texts[1])
-        return name.lstrip("%"), rest.strip()
-    if call.func.attr in ("system", "system_raw", "system_piped") and texts:
-        return "", "system"
-    return "", call.func.attr
-
-
-def _first_text(call: ast.Call) -> str:
-    value = call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else ""
-    return value if isinstance(value, str) else ""
-
-
-def _own_shell_calls(statement: ast.stmt) -> list[ast.Call]:
-    """Return the shell calls in a statement's own expressions, the last one first."""
-    found: list[ast.Call] = []
-    pending: list[ast.AST] = [node for node in ast.iter_child_nodes(statement) if not isinstance(node, ast.stmt)]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.Call) and is_shell_call(node):
-            found.append(node)
-        elif not isinstance(node, ast.stmt):
-            pending.extend(ast.iter_child_nodes(node))
-    return sorted(found, key=lambda node: (node.lineno, node.col_offset), reverse=True)
-
-
-def _without_options(line: str) -> str:
-    rest = line.lstrip()
-    while match := re.match(r"-([A-Za-z])(\S*)\s*", rest):
-        rest = rest[match.end() :]
-        if match.group(1) in _OPTIONS_WITH_VALUE and not match.group(2):
-            rest = re.sub(r"^\S+\s*", "", rest)
-    return rest
-
-
-def _split(line: str) -> list[str]:
-    try:
-        return shlex.split(line)
-    except ValueError:
-        return line.split()
-
-
-def _unquoted(line: str) -> str:
-    line = line.strip()
-    return line[1:-1] if len(line) > 1 and line[0] == line[-1] and line[0] in "\"'" else line

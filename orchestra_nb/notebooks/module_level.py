@@ -1,7 +1,7 @@
 """Which statements of a notebook may stand at the head of a module: imports, functions, classes, constants.
 
-A statement may move when nobody can tell: its name is bound once, what it needs is there as early, and running it earlier
-changes nothing. An import moves only past code that does not touch what imports look at.
+A statement may move when nobody can tell: its name is bound once, what it needs is there as early, and running it
+earlier changes nothing. An import moves only past code that does not touch what imports look at.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ _PURE_CALLS: Final = frozenset(
     np.array np.linspace np.arange np.zeros np.ones np.log np.sqrt np.exp numpy.array
     """.split()
 )
+#: Methods that change their object also where something is done with what they give.
+_CHANGING_METHODS: Final = frozenset("append add update setdefault pop fit extend".split())
 _DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -291,18 +293,19 @@ def surely_changed(node: ast.AST) -> Iterator[str]:
     """Yield the names that one node of a tree plainly changes in place: ``x[0] = 1``, ``x.append(1)``, ``x += …``."""
     targets: list[ast.expr] = []
     if isinstance(node, ast.Assign):
-        targets = [target for target in node.targets for target in ast.walk(target) if isinstance(target, ast.expr)]
+        targets = [part for target in node.targets for part in ast.walk(target) if isinstance(part, ast.expr)]
     elif isinstance(node, ast.Delete):
-        targets = node.targets
+        targets = [*node.targets]
     elif isinstance(node, ast.AugAssign):
         targets = [node.target]
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
         targets = [node.value.func]
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        if node.func.attr in ("append", "add", "update", "setdefault", "pop", "fit", "extend") or any(
-            keyword.arg == "inplace" for keyword in node.keywords
-        ):
-            targets = [node.func]
+    elif (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and (node.func.attr in _CHANGING_METHODS or any(keyword.arg == "inplace" for keyword in node.keywords))
+    ):
+        targets = [node.func]
     for target in targets:
         inner: ast.expr = target
         while isinstance(inner, ast.Attribute | ast.Subscript):

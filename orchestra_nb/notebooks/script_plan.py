@@ -1,9 +1,9 @@
-"""A notebook as the plan of a flow: which statements head the module, which cells become tasks, what each takes and gives.
+"""A notebook as the plan of a flow: what heads the module, which cells become tasks, what each takes and gives.
 
-The rule is that the flow gives what the notebook gives. Tasks are called in the order of their cells, in the flow's own
-process, so what they share beside their arguments (files, generators of random numbers, styles) is as it is in a kernel.
-Names that functions read when they are called, and that the notebook binds anew, stay global, as they are in a notebook.
-What cannot be a function stays in the flow's body.
+The rule is that the flow gives what the notebook gives. Tasks are called in the order of their cells, in the flow's
+own process, so what they share beside their arguments (files, generators of random numbers, styles) is as it is in a
+kernel. Names that functions read when they are called, and that the notebook binds anew, stay global, as they are in a
+notebook. What cannot be a function stays in the flow's body.
 """
 
 from __future__ import annotations
@@ -11,26 +11,27 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Final
 
-from orchestra_nb.notebooks.document import cell_title
-from orchestra_nb.notebooks.module_level import ModuleLevel, import_names, is_star, module_level, surely_changed
-from orchestra_nb.notebooks.names import CellNames, analyse_cell
-from orchestra_nb.notebooks.notebook_code import CodeCell, NotebookCode
-from orchestra_nb.notebooks.parameters import Parameter
-from orchestra_nb.notebooks.source_text import Chunk, free_names, join_chunks, lasting_scopes, words_of
-from orchestra_nb.notebooks.task_line import TaskLine
+from orchestra_nb.notebooks.cell_size import is_trivial
+from orchestra_nb.notebooks.module_level import import_names, is_star, module_level, surely_changed
+from orchestra_nb.notebooks.names import analyse_cell
+from orchestra_nb.notebooks.notebook_code import NotebookCode
+from orchestra_nb.notebooks.script_steps import Part, ScriptPlan, Step
+from orchestra_nb.notebooks.source_text import (
+    Chunk,
+    free_names,
+    join_chunks,
+    kept_scopes,
+    lasting_scopes,
+    names_in_order,
+)
+from orchestra_nb.notebooks.step_names import name_steps
 
 #: Calls that reach names by their text: only in a namespace of all names they find what they find in a notebook.
 _NAMESPACE: Final = re.compile(
     r"(?<![\w.])(?:exec|eval|globals|locals|vars|dir)\s*\(|\b__main__\b|user_ns\b|sys\._getframe|currentframe\("
-)
-#: Methods and functions that call what they are given at once, and do not keep it.
-_CALL_AT_ONCE: Final = frozenset(
-    "apply applymap map assign transform agg aggregate pipe filter sort_values sort where mask rename sorted max min any "
-    "all sum list set dict tuple join reduce resample groupby".split()
 )
 #: Methods and functions of libraries that give generators.
 _GENERATOR_METHODS: Final = frozenset("glob rglob iglob walk iterdir iterrows iter_content iter_lines".split())
@@ -38,115 +39,9 @@ _LONGEST_GROUP: Final = 8
 _HIDDEN_NAMES: Final = frozenset({"__", "___", "_i", "_ii", "In", "Out", "_oh", "_ih"})
 
 
-@dataclass(eq=False)
-class Part:
-    """What is left of one cell when its definitions have moved: its code, and the text above it."""
-
-    cell: CodeCell
-    chunks: list[Chunk]
-    source: str
-    tree: ast.Module
-    text: str
-
-    @property
-    def shown(self) -> ast.Expr | None:
-        """The expression whose value the notebook shows below the cell."""
-        chunk = next((chunk for chunk in reversed(self.chunks) if chunk.statements), None)
-        last = self.tree.body[-1] if self.tree.body else None
-        is_silent = chunk is None or re.search(r";\s*(#.*)?$", chunk.text) is not None
-        return None if is_silent or not isinstance(last, ast.Expr) else last
-
-
-@dataclass(eq=False)
-class Step:
-    """One piece of the flow's body: a call of a task, or statements in their place.
-
-    Parameters
-    ----------
-    name
-        Of the task; empty for statements in their place.
-    heading
-        What its docstring begins with.
-    why_inline
-        Why it is no task, in words for people.
-    takes, gives
-        Names in the order in which the code has them.
-    binds_global
-        Global names that it binds.
-    """
-
-    parts: list[Part]
-    names: CellNames
-    name: str = ""
-    title: str = ""
-    heading: str = ""
-    why_inline: str = ""
-    task: TaskLine | None = None
-    takes: tuple[str, ...] = ()
-    gives: tuple[str, ...] = ()
-    copies: tuple[str, ...] = ()
-    binds_global: tuple[str, ...] = ()
-    bound_before: frozenset[str] = frozenset()
-
-    @property
-    def is_async(self) -> bool:
-        """Whether its code awaits something."""
-        return any(map(has_await, (part.tree for part in self.parts)))
-
-    @property
-    def source(self) -> str:
-        """All its code."""
-        return "\n".join(part.source for part in self.parts)
-
-
-@dataclass(eq=False)
-class ScriptPlan:
-    """A notebook as a flow.
-
-    Parameters
-    ----------
-    parameters
-        Of the flow, in their order.
-    shared
-        Names that are global because functions read them, or because code reaches names by their text.
-    builtins_first
-        Names of built-in functions that the notebook binds anew after it has used them.
-    notes
-        What differs from the notebook, for people.
-    is_one_body
-        Whether code reaches names by their text, so that all of it stays in the flow's body.
-    reads_shown
-        Whether it reads the last shown value as ``_``.
-    """
-
-    code: NotebookCode
-    module: ModuleLevel
-    parameters: list[Parameter]
-    steps: list[Step]
-    shared: tuple[str, ...]
-    builtins_first: tuple[str, ...]
-    notes: list[str] = field(default_factory=list)
-    is_one_body: bool = False
-    reads_shown: bool = False
-
-
 def plan_script(code: NotebookCode) -> ScriptPlan:
     """Return the plan of a notebook's script."""
     return _Planner(code).plan()
-
-
-def has_await(tree: ast.AST) -> bool:
-    """Whether code awaits outside of its own functions."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
-            return True
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            continue
-        if isinstance(node, ast.comprehension) and node.is_async:
-            return True
-        if has_await(node):
-            return True
-    return False
 
 
 class _Planner:
@@ -174,7 +69,6 @@ class _Planner:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             and any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(node))
         }
-        self._used_names = {*code.taken, *dir(builtins)}
 
     def plan(self) -> ScriptPlan:
         while True:
@@ -185,8 +79,8 @@ class _Planner:
                 break
             # a star import may give what is read before it is bound: a global name finds that
             self._shared |= first
-        self._name(steps)
-        order = [name for part in self._parts for name in _in_order(part.tree, self._shared)]
+        name_steps(steps, self._code, self._parts)
+        order = [name for part in self._parts for name in names_in_order(part.tree, self._shared)]
         order += [name for name in self._parameter_names if name in self._shared]
         self._note_hidden()
         return ScriptPlan(
@@ -248,7 +142,7 @@ class _Planner:
         for part in self._parts:
             shared |= {name for node in ast.walk(part.tree) if isinstance(node, ast.Global) for name in node.names}
             shared |= _imported_here(part)
-            for scope in _kept_scopes(part.tree):
+            for scope in kept_scopes(part.tree):
                 for name in free_names(scope)[1]:
                     places = [*bound_in.get(name, ()), *([-1] if name in self._parameter_names else [])]
                     if len(set(places)) > 1 or any(place > part.cell.index for place in places):
@@ -352,12 +246,12 @@ class _Planner:
         return set().union(*(later.names.reads for later in steps[position + 1 :]))
 
     def _wire(self, steps: list[Step]) -> set[str]:
-        """Find what each task takes and gives, from the last one to the first; return what is read and never bound before."""
+        """Find what each task takes and gives, from the last one to the first; return what nobody binds first."""
         live: set[str] = set()
         for step in reversed(steps):
             names = step.names
             local = self._flow_names - self._shared
-            scopes = {name for part in step.parts for scope in _kept_scopes(part.tree) for name in free_names(scope)[1]}
+            scopes = {name for part in step.parts for scope in kept_scopes(part.tree) for name in free_names(scope)[1]}
             bound = {*names.defines}
             needed = ((names.reads | (scopes - bound)) & local) | (names.conditional & live)
             plainly = {name for part in step.parts for node in ast.walk(part.tree) for name in surely_changed(node)}
@@ -366,8 +260,8 @@ class _Planner:
             if not step.why_inline:
                 tree = ast.parse(step.source)
                 is_there = {name for name in needed if name in step.bound_before or hasattr(builtins, name)}
-                step.takes = tuple(_in_order(tree, is_there))
-                step.gives = tuple(_in_order(tree, given))
+                step.takes = tuple(names_in_order(tree, is_there))
+                step.gives = tuple(names_in_order(tree, given))
                 step.copies = tuple(name for name in step.takes if step.task is not None and name in changed)
             step.binds_global = tuple(sorted((names.defines | names.deletes) & self._shared))
             sure = (
@@ -383,45 +277,6 @@ class _Planner:
         outputs = (bound | changed) if step.task.outputs is None else set(step.task.outputs)
         return outputs & live
 
-    # Names of tasks
-
-    def _name(self, steps: list[Step]) -> None:
-        seen_sections: set[int] = set()
-        for step in steps:
-            if step.why_inline:
-                continue
-            cell = step.parts[0].cell
-            is_first = cell.section not in seen_sections
-            seen_sections.add(cell.section)
-            heading = cell.heading or (self._heading_of(cell.section) if is_first else "")
-            step.title = step.task.name if step.task is not None and step.task.name else ""
-            comment = _first_comment(step)
-            step.heading = heading or comment
-            made = step.gives[0] if step.gives else ""
-            read = next((name for name in step.takes if name not in self._parameter_names), "")
-            candidates = [
-                words_of(step.title),
-                words_of(heading),
-                words_of(comment),
-                f"make_{made}" if made else "",
-                f"show_{read}" if read else "",
-                f"cell_{cell.index + 1}",
-            ]
-            wanted = next(filter(None, candidates))
-            name = wanted if wanted not in self._used_names else f"{wanted}_task"
-            count = 2
-            while name in self._used_names:
-                name, count = f"{wanted}_{count}", count + 1
-            self._used_names.add(name)
-            step.name = name
-
-    def _heading_of(self, section: int) -> str:
-        """Return a section's heading where the first of its cells was moved to the head of the module."""
-        cells = [cell for cell in self._code.cells if cell.section == section]
-        remaining = {part.cell.index for part in self._parts}
-        moved = [cell for cell in cells if cell.heading and cell.index not in remaining]
-        return moved[0].heading if moved and section else ""
-
     def _note_hidden(self) -> None:
         for part in self._parts:
             hidden = (self._bound[part].reads & _HIDDEN_NAMES) - self._flow_names
@@ -431,73 +286,9 @@ class _Planner:
                 )
 
 
-def is_trivial(tree: ast.Module) -> bool:
-    """Whether a cell is too small for a task: a display, a setting, the assignment of a name."""
-    statements = tree.body
-    if len(statements) > 3:
-        return False
-    return all(map(_is_short, statements)) and (len(statements) == 1 or not any(map(_is_work, statements)))
-
-
-def _is_work(statement: ast.stmt) -> bool:
-    """Whether a statement calls something and keeps what it gives."""
-    value = getattr(statement, "value", None)
-    return (
-        not isinstance(statement, ast.Expr)
-        and value is not None
-        and any(isinstance(node, ast.Call | ast.comprehension) for node in ast.walk(value))
-    )
-
-
-def _is_short(statement: ast.stmt) -> bool:
-    if isinstance(statement, ast.Import | ast.ImportFrom | ast.Pass | ast.Delete | ast.Global):
-        return True
-    if isinstance(statement, ast.Expr):
-        return (statement.end_lineno or 0) - statement.lineno < 2
-    if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        return not _is_work(statement)
-    return False
-
-
-def _kept_scopes(tree: ast.AST) -> Iterator[ast.stmt | ast.expr]:
-    """Yield functions and their like that may be called after the cell has ended."""
-    at_once: set[ast.AST] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name in _CALL_AT_ONCE:
-                at_once.update(node.args)
-                at_once.update(keyword.value for keyword in node.keywords)
-    yield from (scope for scope in lasting_scopes(tree) if scope not in at_once)
-
-
 def _imported_here(part: Part) -> set[str]:
     """Return the names of imports that could not move."""
     return {name for chunk in part.chunks for name in (import_names(chunk) or ()) if name != "*"}
-
-
-def _in_order(tree: ast.AST, names: Collection[str]) -> list[str]:
-    """Return names in the order in which code mentions them."""
-    places: dict[str, tuple[int, int]] = {}
-    for node in ast.walk(tree):
-        found: Iterable[str] = ()
-        if isinstance(node, ast.Name):
-            found = (node.id,)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found = (node.name,)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            found = (node.name,)
-        for name in found:
-            if name in names:
-                place = (node.lineno, node.col_offset)  # type: ignore[attr-defined]
-                places[name] = min(places.get(name, place), place)
-    return [*sorted(places, key=places.__getitem__), *sorted(set(names) - set(places))]
-
-
-def _first_comment(step: Step) -> str:
-    first = step.parts[0].cell.translation.source.lstrip()
-    title = cell_title(step.parts[0].cell.translation.source)
-    return title if first.startswith("#") and not first.startswith("# %") and len(title.split()) > 1 else ""
 
 
 def _uncommented(text: str) -> str:

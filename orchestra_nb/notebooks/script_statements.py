@@ -8,13 +8,14 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from orchestra_nb.notebooks.module_level import is_star
-from orchestra_nb.notebooks.script_plan import Part
+from orchestra_nb.notebooks.script_steps import Part
 from orchestra_nb.notebooks.source_text import Chunk, comment, indent, literal, replace_span
 
 #: Functions and methods that give nothing that a notebook would show.
 _VOID: Final = frozenset(
     "print display clear_output append extend insert sort reverse clear show seed set_theme set_style set_context "
-    "filterwarnings set_option reset_option basicConfig chdir makedirs mkdir sleep set_printoptions simplefilter".split()
+    "filterwarnings set_option reset_option basicConfig chdir makedirs mkdir sleep set_printoptions "
+    "simplefilter".split()
 )
 #: What gives a table or a number: its text is the one that a notebook shows.
 _TABLES: Final = frozenset(
@@ -22,8 +23,8 @@ _TABLES: Final = frozenset(
 )
 _DRAWS: Final = frozenset("plot hist boxplot scatter bar imshow scatter_matrix from_estimator from_predictions".split())
 _FIGURE_SETTINGS: Final = frozenset(
-    "rcParams style rc set_theme set_style set_context set_palette set load_dataset color_palette rcdefaults cm colormaps "
-    "use ion ioff close".split()
+    "rcParams style rc set_theme set_style set_context set_palette set load_dataset color_palette rcdefaults cm "
+    "colormaps use ion ioff close".split()
 )
 
 

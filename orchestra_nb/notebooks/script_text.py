@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
-import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
+from orchestra_nb.notebooks.flow_body import FlowBody, wrapped_arguments
 from orchestra_nb.notebooks.module_level import import_names
+from orchestra_nb.notebooks.script_imports import imports_block, is_standard
 from orchestra_nb.notebooks.script_parameters import flow_parameters
-from orchestra_nb.notebooks.script_plan import ScriptPlan, Step
 from orchestra_nb.notebooks.script_statements import Figures, StatementWriter, markdown_comment
+from orchestra_nb.notebooks.script_steps import ScriptPlan, Step
 from orchestra_nb.notebooks.source_text import Chunk, docstring, indent, literal, words_of
 from orchestra_nb.notebooks.submitted_steps import submitted_steps
 from orchestra_nb.notebooks.task_line import TaskLine
@@ -67,6 +68,7 @@ class _ScriptWriter:
         self._cells_name = self._free_name("run_cells")
         self._is_async = any(step.is_async for step in plan.steps)
         self._submitted = submitted_steps(plan, self._figures) if is_submitting else frozenset()
+        self._body = FlowBody(plan, self._writer, self._submitted, self._free_name)
         self._imports: set[str] = set().union(*(cell.translation.imports for cell in plan.code.cells))
         self._task, self._flow = self._decorator("task"), self._decorator("flow")
 
@@ -105,7 +107,13 @@ class _ScriptWriter:
     def _imports_text(self, has_tasks: bool) -> str:
         words = [word for word in ("flow", "task") if (word == "flow" or has_tasks)]
         plain = [word for word in words if "." not in (self._flow if word == "flow" else self._task)]
-        extra = sorted({line for line in self._imports | self._writer.used if line.startswith(("import ", "from "))})
+        extra = sorted(
+            {
+                line
+                for line in self._imports | self._writer.used | self._body.imports
+                if line.startswith(("import ", "from "))
+            }
+        )
         if plain:
             extra.append(f"from orchestra_nb import {', '.join(plain)}")
         if len(plain) < len(words):
@@ -119,10 +127,10 @@ class _ScriptWriter:
             blocks[-1].append(chunk)
         if blocks[0] and import_names(blocks[0][0]) is None:
             blocks.insert(0, [])
-        blocks[0] = [*(chunk for chunk in chunks if _is_standard(chunk)), *blocks[0]]
-        blocks[0] += [chunk for chunk in chunks if not _is_standard(chunk)]
+        blocks[0] = [*(chunk for chunk in chunks if is_standard(chunk)), *blocks[0]]
+        blocks[0] += [chunk for chunk in chunks if not is_standard(chunk)]
         seen: set[str] = set()
-        return "\n\n".join(filter(None, (_imports_block(block, seen) for block in blocks)))
+        return "\n\n".join(filter(None, (imports_block(block, seen) for block in blocks)))
 
     def _definitions_text(self) -> list[str]:
         """Return functions, classes and constants; constants stand together."""
@@ -179,7 +187,7 @@ class _ScriptWriter:
         definition = "async def" if step.is_async else "def"
         head = f"{definition} {step.name}({', '.join(step.takes)}):"
         if len(head) > _LINE:
-            head = f"{definition} {step.name}({_arguments(step.takes)}):"
+            head = f"{definition} {step.name}({wrapped_arguments(step.takes)}):"
         first = step.parts[0]
         heading = _sentence(step.heading) if step.heading else ""
         about = "\n\n".join(filter(None, [heading, first.text]))
@@ -189,21 +197,12 @@ class _ScriptWriter:
             about, above = ("", about) if first.cell.heading else (about, "")
         lines = [docstring(about, "    ")] if about else []
         lines += _global_lines(step.binds_global)
-        body = self._parts_text(step, with_first_text=False)
+        body = self._body.parts_text(step, with_first_text=False)
         lines.append(body)
         if step.gives:
             lines.append(f"return {', '.join(step.gives)}")
         text = "\n".join(filter(None, lines)) or "pass"
         return "\n".join(filter(None, [markdown_comment(above), decorator, head, indent(text)]))
-
-    def _parts_text(self, step: Step, *, with_first_text: bool) -> str:
-        texts: list[str] = []
-        for number, part in enumerate(step.parts):
-            heading = part.cell.heading if number or with_first_text else ""
-            above = "\n\n".join(filter(None, [heading, part.text])) if number or with_first_text else ""
-            code = self._writer.part(part)
-            texts.append("\n".join(filter(None, [markdown_comment(above), code])))
-        return "\n\n".join(filter(None, texts))
 
     def _options(self, step: Step) -> list[str]:
         options = []
@@ -257,7 +256,7 @@ class _ScriptWriter:
         if shared:
             words = ", ".join(f"{name}={name}" for name in shared)
             body.append(f"globals().update({words})  # functions of this module read {_all_of(shared)}")
-        cells = self._cells_text()
+        cells = self._body.lines()
         definition = "async def" if self._is_async else "def"
         if not self._is_apart:
             globals_first = self._globals_line(shared)
@@ -294,74 +293,6 @@ class _ScriptWriter:
             lines.append(f"\n{ending}")
         return f"{decorator}\n{head}\n{indent(chr(10).join(lines))}"
 
-    def _cells_text(self) -> list[str]:
-        lines = [f"{name} = builtins.{name}  # bound anew below" for name in self._plan.builtins_first]
-        if lines:
-            self._imports.add("import builtins")
-        pending: dict[str, tuple[str, tuple[str, ...]]] = {}
-        was_inline = False
-        for step in self._plan.steps:
-            if step.why_inline:
-                text = self._parts_text(step, with_first_text=True)
-                lines += self._fetched(step, pending)
-                is_set_apart = bool(lines) and ("\n" in text or not was_inline or text.startswith("#"))
-                lines.append(("\n" if is_set_apart else "") + text if text else "")
-            elif step in self._submitted:
-                lines += self._submission(step, pending)
-            else:
-                lines += self._fetched(step, pending)
-                lines.append(self._call(step))
-            was_inline = bool(step.why_inline)
-        for name, (future, names) in list(pending.items()):
-            if name in pending and (not names or future != name):
-                pending.pop(name, None)
-        return [line for line in lines if line]
-
-    def _call(self, step: Step) -> str:
-        if step.copies:
-            self._imports.add("import copy")
-        words = [f"copy.deepcopy({name})" if name in step.copies else name for name in step.takes]
-        call = f"{'await ' if step.is_async else ''}{step.name}({', '.join(words)})"
-        bound = f"{', '.join(step.gives)} = " if step.gives else ""
-        if len(bound + call) + 4 <= _LINE:
-            return bound + call
-        if len(bound) + len(step.name) > _LINE - 12:
-            bound = "(\n    " + ",\n    ".join(step.gives) + ",\n) = "
-        return f"{bound}{'await ' if step.is_async else ''}{step.name}({_arguments(words)})"
-
-    def _fetched(self, step: Step, pending: dict[str, tuple[str, tuple[str, ...]]]) -> list[str]:
-        """Return lines that wait for the values that a step needs."""
-        lines: list[str] = []
-        needed = [*step.takes, *sorted(step.names.reads | step.names.deletes | step.names.defines)]
-        for name in dict.fromkeys(needed):
-            if name in pending:
-                future, names = pending[name]
-                lines.append(f"{', '.join(names)} = {future}.result()")
-                for other in names:
-                    pending.pop(other, None)
-        return lines
-
-    def _submission(self, step: Step, pending: dict[str, tuple[str, tuple[str, ...]]]) -> list[str]:
-        lines: list[str] = []
-        for name in step.takes:
-            if name in pending and len(pending[name][1]) > 1:
-                future, names = pending[name]
-                lines.append(f"{', '.join(names)} = {future}.result()")
-                for other in names:
-                    pending.pop(other, None)
-        for name in step.gives:
-            pending.pop(name, None)
-        call = f"{step.name}.submit({', '.join(step.takes)})"
-        if len(step.gives) == 1:
-            pending[step.gives[0]] = (step.gives[0], step.gives)
-            return [*lines, f"{step.gives[0]} = {call}"]
-        if not step.gives:
-            return [*lines, call]
-        future = self._free_name(f"{step.name}_future")
-        for name in step.gives:
-            pending[name] = (future, step.gives)
-        return [*lines, f"{future} = {call}"]
-
     # The command line
 
     def _main_text(self) -> str:
@@ -384,12 +315,6 @@ class _ScriptWriter:
         return 'if __name__ == "__main__":\n' + indent("\n".join([*lines, call]))
 
 
-def _arguments(words: Sequence[str]) -> str:
-    """Return what stands in the parentheses of a call that does not fit in one line."""
-    line = ", ".join(words)
-    return f"\n    {line}\n" if len(line) + 8 <= _LINE else "\n    " + ",\n    ".join(words) + ",\n"
-
-
 def _global_lines(names: Sequence[str]) -> list[str]:
     return [f"global {line.rstrip(chr(44))}" for line in textwrap.wrap(", ".join(names), _LINE - 12)] if names else []
 
@@ -401,45 +326,3 @@ def _sentence(text: str) -> str:
 
 def _all_of(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _is_standard(chunk: Chunk) -> bool:
-    modules: set[str] = set()
-    for statement in chunk.statements:
-        if isinstance(statement, ast.Import):
-            modules |= {alias.name.partition(".")[0] for alias in statement.names}
-        elif isinstance(statement, ast.ImportFrom):
-            modules.add("." if statement.level else (statement.module or "").partition(".")[0])
-    return bool(modules) and all(module in sys.stdlib_module_names for module in modules)
-
-
-def _imports_block(chunks: Iterable[Chunk], seen: set[str]) -> str:
-    """Return imports in two groups, those of the standard library first, each import once; other statements as they are."""
-    groups: dict[bool, list[str]] = {True: [], False: []}
-    for chunk in chunks:
-        if import_names(chunk) is None:
-            if chunk.text not in seen:
-                groups[False].append(chunk.text)
-            seen.add(chunk.text)
-            continue
-        new = [line for line in _single_imports(chunk) if line not in seen]
-        if not new:
-            continue
-        is_partly_seen = len(new) < len(_single_imports(chunk))
-        seen.update(new)
-        groups[_is_standard(chunk)].append("\n".join(new) if is_partly_seen else chunk.text)
-    return "\n\n".join("\n".join(lines) for lines in groups.values() if lines)
-
-
-def _single_imports(chunk: Chunk) -> list[str]:
-    lines: list[str] = []
-    for statement in chunk.statements:
-        assert isinstance(statement, ast.Import | ast.ImportFrom)
-        for alias in statement.names:
-            one = (
-                ast.Import([alias])
-                if isinstance(statement, ast.Import)
-                else ast.ImportFrom(statement.module, [alias], statement.level)
-            )
-            lines.append(ast.unparse(ast.fix_missing_locations(one)))
-    return lines

@@ -10,11 +10,18 @@ import io
 import re
 import symtable
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 from orchestra_nb.notebooks.names import CellNames, analyse_cell
+
+#: Methods and functions that call what they are given at once, and do not keep it.
+_CALL_AT_ONCE: Final = frozenset(
+    "apply applymap map assign transform agg aggregate pipe filter sort_values sort where mask rename sorted max min "
+    "any all sum list set dict tuple join reduce resample groupby".split()
+)
 
 
 @dataclass(eq=False)
@@ -174,7 +181,7 @@ def comment(text: str) -> str:
 
 
 def free_names(node: ast.stmt | ast.expr) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the outer names of a function, class, lambda or generator: (needed where it stands, needed when it runs)."""
+    """Return the outer names of a function, class or lambda: (needed where it stands, needed when it runs)."""
     own = getattr(node, "name", None)
     table = symtable.symtable(ast.unparse(node), "<cell>", "exec")
     now = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()} - {own}
@@ -219,7 +226,7 @@ def identifiers(tree: ast.AST) -> Iterator[str]:
 
 
 def words_of(text: str, limit: int = 5) -> str:
-    """Return a text as a name in Python (``"load_the_data"`` for ``"1. Load the *data*!"``); empty where none is left."""
+    """Return a text as a name in Python (``"load_the_data"`` for ``"1. Load the *data*!"``), or an empty one."""
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"<[^>]+>|\$[^$]*\$|['’]", "", text)
     words = [word for word in re.findall(r"[^\W_]+", text.lower()) if word.isascii() or word.isidentifier()]
@@ -229,3 +236,26 @@ def words_of(text: str, limit: int = 5) -> str:
         words = words[1:]
     name = "_".join(words[:limit])[:48].rstrip("_")
     return name if name.isidentifier() else ""
+
+
+def kept_scopes(tree: ast.AST) -> Iterator[ast.stmt | ast.expr]:
+    """Yield functions and their like that may be called after the cell has ended."""
+    at_once: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in _CALL_AT_ONCE:
+                at_once.update(node.args)
+                at_once.update(keyword.value for keyword in node.keywords)
+    yield from (scope for scope in lasting_scopes(tree) if scope not in at_once)
+
+
+def names_in_order(tree: ast.AST, names: Collection[str]) -> list[str]:
+    """Return names in the order in which code mentions them."""
+    places: dict[str, tuple[int, int]] = {}
+    for node in ast.walk(tree):
+        name = node.id if isinstance(node, ast.Name) else getattr(node, "name", None)
+        if isinstance(node, ast.expr | ast.stmt | ast.ExceptHandler) and name in names:
+            place = (node.lineno, node.col_offset)
+            places[name] = min(places.get(name, place), place)
+    return [*sorted(places, key=places.__getitem__), *sorted(set(names) - set(places))]

@@ -6,8 +6,8 @@ import ast
 import re
 from typing import Final
 
-from orchestra_nb.notebooks.script_plan import ScriptPlan, Step
 from orchestra_nb.notebooks.script_statements import Figures
+from orchestra_nb.notebooks.script_steps import ScriptPlan, Step
 from orchestra_nb.notebooks.source_text import free_names
 
 #: What code shares with other code beside its names: files, generators of random numbers, settings of the process.
