@@ -99,7 +99,7 @@ class _Translator:
             name, _, rest = line[2:].strip().partition(" ")
             return self._cell_magic(name, rest.strip(), body)
         try:
-            return self._statements(python_source(source))
+            return self._statements(python_source(source)).strip("\n")
         except SyntaxError as error:
             return self._impossible(source, f"it is no Python: {error.msg}")
 

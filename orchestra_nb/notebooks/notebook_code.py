@@ -79,6 +79,10 @@ class NotebookCode:
 
 def read_code(notebook: Mapping[str, Any]) -> NotebookCode:
     """Return the code of a notebook in Python (as :func:`read_notebook` gives it)."""
+    notebook = {
+        **notebook,
+        "cells": [{**cell, "source": cell["source"].replace("\r\n", "\n")} for cell in notebook["cells"]],
+    }
     sources = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
     variables = {name for source in sources for name in _names_in(source)}
     taken = variables | {word for source in sources for word in re.findall(r"[^\W\d]\w*", source)}

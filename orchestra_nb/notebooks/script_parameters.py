@@ -106,6 +106,8 @@ def _flow_parameter(parameter: Parameter, known: Collection[str]) -> FlowParamet
     if annotation is None and parameter.has_literal_default and parameter.default is not None:
         annotation = type(parameter.default).__name__
         annotation = None if annotation in ("NoneType", "ellipsis") else annotation
+    if annotation is None and isinstance(ast.parse(parameter.default_source, mode="eval").body, ast.JoinedStr):
+        annotation = "str"
     default, late = parameter.default_source, None
     if not _is_fixed(ast.parse(default, mode="eval").body, known):
         default, late = "None", parameter.default_source

@@ -188,6 +188,8 @@ class _Planner:
         names = self._bound[part]
         if self._is_one_body:
             return "code of this notebook reaches names by their text"
+        if part.cell.translation.notes:
+            return part.cell.translation.notes[0]
         if part.cell.may_fail:
             return "the notebook goes on when it fails"
         if any(is_star(chunk) for chunk in part.chunks):

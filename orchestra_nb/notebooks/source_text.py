@@ -254,7 +254,7 @@ def names_in_order(tree: ast.AST, names: Collection[str]) -> list[str]:
     """Return names in the order in which code mentions them."""
     places: dict[str, tuple[int, int]] = {}
     for node in ast.walk(tree):
-        name = node.id if isinstance(node, ast.Name) else getattr(node, "name", None)
+        name: str = node.id if isinstance(node, ast.Name) else getattr(node, "name", None) or ""
         if isinstance(node, ast.expr | ast.stmt | ast.ExceptHandler) and name in names:
             place = (node.lineno, node.col_offset)
             places[name] = min(places.get(name, place), place)

@@ -456,6 +456,110 @@ def inner():
 late = "late"
 outer()
 """,
+    "parameters_that_change": """
+--- parameters
+n = 3  # How many
+names: list = []
+label = f"n={n}"
+--- code
+def shown():
+    return f"{n} {names} {label}"
+--- code
+print(shown())
+--- code
+n = n + 1
+names.append(n)
+shown()
+--- code
+label = label.upper()
+print(label, shown())
+""",
+    "awaits_and_globals": """
+--- parameters
+n = 3
+--- code
+import asyncio
+async def wait():
+    global seen
+    await asyncio.sleep(0)
+    seen = n * 2
+    return seen
+--- code
+await wait()
+--- code
+n = 4
+found = [await wait() for _ in range(2)]
+print(found, seen)
+""",
+    "errors_and_scopes": """
+--- code
+try:
+    1 / 0
+except ZeroDivisionError as error:
+    print("caught", error)
+error = "none"
+--- code
+values = {"a": [1, 2]}
+for key, items in values.items():
+    for item in items:
+        pass
+with open("made.txt", "w") as file:
+    file.write("text")
+print(key, item, file.closed)
+--- code
+(x := 5)
+[y := 6, x]
+--- code
+a = b = []
+a.append(1)
+c, *d = b, 2, 3
+print(b, c, d)
+--- code
+total: int = 0
+for part in (1, 2):
+    total += part
+def get():
+    return total
+get()
+--- code
+total: int = 10
+get()
+--- code
+assert total == 10, "wrong"
+class Outer:
+    kept = [v * 2 for v in (1, 2)]
+    def again(self):
+        return [get() for _ in self.kept]
+Outer().again(), Outer.kept
+--- code
+from functools import lru_cache, partial
+
+@lru_cache(maxsize=None)
+def fib(n):
+    return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+twice = partial(pow, 2)
+fib(20), twice(3)
+--- code
+def fresh(x, seen=[]):
+    seen.append(x)
+    return seen
+fresh(1)
+fresh(2)
+--- code
+matrix = [[i * j for j in range(2)] for i in range(2)]
+flat = sorted((v for row in matrix for v in row), key=lambda v: -v)
+flat
+--- code
+numbers = (v for v in range(5))
+next(numbers)
+--- code
+list(numbers)
+--- code
+1 + 1
+--- code
+_ * 2
+""",
 }
 
 #: Name to notebook.
