@@ -120,6 +120,10 @@ class AbstractCalls(AbstractResources):
             if name == "inplace" and value.const is not False:
                 changed = receiver if receiver is not None else any_of(positional)
                 self.mutate(changed.things)
+        for value in positional:
+            self.whole_library_object(value)
+        for _, value in keywords:
+            self.whole_library_object(value)
         return Arguments(positional, keywords, has_stars)
 
     def _call_super(self, name: str, node: ast.Call) -> Value:

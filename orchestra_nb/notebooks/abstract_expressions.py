@@ -132,6 +132,18 @@ class AbstractExpressions:
         """Return the name that ``globals()["name"]`` stands for."""
 
     @abstractmethod
+    def whole_library_object(self, value: Value) -> None:
+        """An object of a library, such as ``os.environ``, is looked at as a whole."""
+
+    @abstractmethod
+    def touches_decimals(self) -> None:
+        """Reckon with decimals."""
+
+    @abstractmethod
+    def shared_thing_changed(self, thing: Thing) -> None:
+        """An object that a library hands out to everybody is changed."""
+
+    @abstractmethod
     def shell_attribute(self, name: str) -> Value:
         """Return an attribute of ``get_ipython()``."""
 
@@ -169,6 +181,8 @@ class AbstractExpressions:
             self.mutated.add(thing)
             if thing.file is not None:
                 self.touch_file_of(thing)
+            elif thing.born < 0:
+                self.shared_thing_changed(thing)
             if elements:
                 pending.extend(base for base in thing.bases if base not in self.mutated)
                 if thing.views:
@@ -363,7 +377,8 @@ class AbstractExpressions:
         value = self.evaluate(node.value)
         index = self.evaluate(node.slice)
         for path in value.paths:
-            self.library_attribute(path if index.exact_text() is None else f"{path}[{index.const}]")
+            key = index.exact_text()
+            self.library_attribute(f"{path}[{WILDCARD if key is None else key}]" if path == "os.environ" else path)
         return any_of([self._item_of(thing, node, index) for thing in value.things]) if value.things else (
             TEXT if value.kind == "str" else NOTHING
         )  # fmt: skip
@@ -479,6 +494,7 @@ class AbstractExpressions:
                 self.run_operators(value, node)
         if any(isinstance(operator, ast.In | ast.NotIn) for operator in node.ops):
             self.consume(values[-1], node)
+            self.whole_library_object(values[-1])
         elif any(value.kinds() & ARRAYS for value in values):
             return thing_value(self.new("mask", node))
         return NUMBER
@@ -502,6 +518,8 @@ class AbstractExpressions:
             return NUMBER if kinds <= {"number"} else NOTHING
         if kinds <= {"mask", "number", ""} and "mask" in kinds:
             return thing_value(self.new("mask", node))
+        if "decimal" in kinds:
+            self.touches_decimals()
         library = kinds & ARRAYS
         if library:
             kind = "pandas" if "pandas" in library else min(library)
