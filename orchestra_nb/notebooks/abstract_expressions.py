@@ -232,7 +232,9 @@ class AbstractExpressions:
             if thing.kind in ITERATORS:
                 self._items_of(thing, node)
 
-    def run_methods(self, instance: Instance, names: Iterable[str], node: object) -> Value | None:
+    def run_methods(
+        self, instance: Instance, names: Iterable[str], node: object, arguments: Sequence[Value] = ()
+    ) -> Value | None:
         """Run those of these methods that the class of the notebook has; return what they give."""
         results: list[Value] = []
         for name in names:
@@ -240,7 +242,7 @@ class AbstractExpressions:
             for thing in found.things if found is not None else ():
                 if isinstance(thing, Function):
                     self.uncertain += 1
-                    result = self.call_function(thing, [thing_value(instance)], thing.node)
+                    result = self.call_function(thing, [thing_value(instance), *arguments], thing.node)
                     self.uncertain -= 1
                     items = [
                         self._items_of(item, node) if item.kind in ITERATORS else thing_value(item)
@@ -249,11 +251,15 @@ class AbstractExpressions:
                     results.append(any_of(items))
         return any_of(results) if results else None
 
-    def run_operators(self, value: Value, node: object, names: Sequence[str] = _OPERATORS) -> None:
+    def run_operators(
+        self, value: Value, node: object, names: Sequence[str] = _OPERATORS, other: Sequence[Value] = ()
+    ) -> Value:
         """An operator works on a value: instances of classes of the notebook have methods for that."""
+        results: list[Value] = []
         for thing in value.things:
-            if isinstance(thing, Instance):
-                self.run_methods(thing, names, node)
+            if isinstance(thing, Instance) and (given := self.run_methods(thing, names, node, other)) is not None:
+                results.append(given)
+        return any_of(results)
 
     def as_text(self, value: Value, node: object) -> None:
         """Turn a value into a text."""
@@ -318,6 +324,8 @@ class AbstractExpressions:
         if name in ("__dict__", "__self__"):
             return thing_value(thing)
         stored = thing.at("." + name)
+        if thing.kind == "tuple" and name not in ("count", "index"):
+            return thing.part() if stored is None else stored  # the fields of a named tuple
         if thing.kind in BUILTIN_CONTAINERS or thing.kind == "function":
             bound = Bound(self.cell, thing_value(thing), name)
             return thing_value(bound) if stored is None else stored
@@ -344,7 +352,7 @@ class AbstractExpressions:
         own = instance.at("." + name)
         if own is not None:
             found.append(own)
-        of_class = instance.of.find(name)
+        of_class = instance.of.find(name) if own is None or not _is_cached(instance, name) else None
         if of_class is not None and any(thing.origin == "dataclasses.field" for thing in of_class.things):
             of_class = None
         if of_class is not None:
@@ -353,7 +361,8 @@ class AbstractExpressions:
         if not found:
             getter = instance.of.find("__getattr__")
             if getter is not None:
-                self.run_methods(instance, ("__getattr__",), node)
+                given = self.run_methods(instance, ("__getattr__",), node, [Value(const=name, kind="str")])
+                found.append(given if given is not None else NOTHING)
             found.append(Value(instance.inside.things, instance.inside.paths))
             if instance.is_open:
                 found.append(thing_value(instance))
@@ -364,6 +373,11 @@ class AbstractExpressions:
             return thing_value(thing)
         if thing.binding == "property":
             return self.call_function(thing, [thing_value(instance)], node)
+        if thing.binding == "cached":
+            value = self.call_function(thing, [thing_value(instance)], node)
+            self.mutate([instance])
+            self.put(instance, "." + name, value)
+            return value
         receiver = thing_value(instance.of if thing.binding == "class" else instance)
         return thing_value(Bound(self.cell, receiver, name, thing))
 
@@ -385,8 +399,8 @@ class AbstractExpressions:
 
     def _item_of(self, thing: Thing, node: ast.Subscript, index: Value) -> Value:
         if isinstance(thing, Instance):
-            given = self.run_methods(thing, ("__getitem__", "__missing__"), node)
-            return given if given is not None else thing.part()
+            given = self.run_methods(thing, ("__getitem__", "__missing__", "__class_getitem__"), node, [index])
+            return any_of([given, thing.inside]) if given is not None else thing.part()
         if isinstance(thing, Class):
             return thing_value(thing)  # Enum["name"], Generic[T]
         kind = thing.kind
@@ -512,8 +526,9 @@ class AbstractExpressions:
             return self._text_of(left, right, operator, node)
         if isinstance(operator, ast.Mod) and left.kind == "str":
             self.as_text(right, node)
-        self.run_operators(left, node)
-        self.run_operators(right, node)
+        given = [self.run_operators(left, node, other=[right]), self.run_operators(right, node, other=[left])]
+        if "instance" in kinds and any(value.things for value in given):
+            return any_of(value for value in given if value.things)
         if not left.things and not right.things:
             return NUMBER if kinds <= {"number"} else NOTHING
         if kinds <= {"mask", "number", ""} and "mask" in kinds:
@@ -690,7 +705,7 @@ class AbstractExpressions:
                 elements = not (index.kind in ("str", "") and not index.things) and index.kinds() != {"list"}
             self.mutate([thing], elements=elements)
             if isinstance(thing, Instance) and index is not None:
-                self.run_methods(thing, ("__setitem__", "__delitem__"), target)
+                self.run_methods(thing, ("__setitem__", "__delitem__"), target, [index, value])
             if isinstance(thing, Instance) and isinstance(target, ast.Attribute):
                 self._run_setter(thing, target.attr, value, target)
             if thing.kind in ARRAYS:
@@ -706,6 +721,12 @@ class AbstractExpressions:
             for thing in candidate.things if candidate is not None else ():
                 if isinstance(thing, Function):
                     self.call_function(thing, [thing_value(instance), value], node)
+
+
+def _is_cached(instance: Instance, name: str) -> bool:
+    of_class = instance.of.find(name)
+    things = of_class.things if of_class is not None else frozenset()
+    return bool(things) and all(isinstance(thing, Function) and thing.binding == "cached" for thing in things)
 
 
 def everything_in(values: Iterable[Value]) -> set[Thing]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -135,7 +136,7 @@ class AbstractResources(AbstractExpressions):
 
     def read_file(self, pattern: str | None) -> None:
         """Read a file or folder; None where nothing is known of its name."""
-        name = ANY_FILE if pattern is None else pattern
+        name = ANY_FILE if pattern is None else re.sub(r"[*?]+|\[[^\]]*\]", WILDCARD, pattern)
         if is_remote(name):
             return
         self._needs_folder(name)
