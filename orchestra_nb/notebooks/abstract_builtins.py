@@ -262,7 +262,7 @@ class AbstractBuiltins(AbstractCalls):
                 else any_of([thing.part() for thing in positional[0].things])
             )
             return any_of([found, *positional[2:]])
-        if name == "vars" and positional:
+        if name in ("vars", "memoryview") and positional:
             return positional[0]
         if name in ("min", "max"):
             parts = [self.iterate(value, node) for value in positional]
@@ -361,6 +361,8 @@ class AbstractBuiltins(AbstractCalls):
 
         def resume(run: AbstractBuiltins) -> Value:
             items = [run.iterate(source, node) for source in sources]
+            if name == "filter" and positional[0].kind == "none":
+                return any_of(items)
             if name == "filter":
                 run.call_value(positional[0], Arguments(tuple(items), (), False), node, None)
                 return any_of(items)

@@ -120,6 +120,10 @@ class AbstractCalls(AbstractResources):
             if name == "inplace" and value.const is not False:
                 changed = receiver if receiver is not None else any_of(positional)
                 self.mutate(changed.things)
+        for value in positional:
+            self.whole_library_object(value)
+        for _, value in keywords:
+            self.whole_library_object(value)
         return Arguments(positional, keywords, has_stars)
 
     def _call_super(self, name: str, node: ast.Call) -> Value:
@@ -367,6 +371,9 @@ class AbstractCalls(AbstractResources):
             results.append(
                 self.call_value(patched, Arguments((receiver, *arguments.positional), *arguments[1:]), node, None)
             )
+        if name == "pipe" and arguments.positional:
+            piped = Arguments((receiver, *arguments.positional[1:]), arguments.keywords, arguments.has_stars)
+            results.append(self.call_value(arguments.positional[0], piped, node, None))
         by_kind: dict[str, list[Thing]] = {}
         for thing in receiver.things:
             if isinstance(thing, Instance):
@@ -503,6 +510,10 @@ class AbstractCalls(AbstractResources):
             if name in ("get", "setdefault", "pop"):
                 parts.extend(values[1:])
             return any_of(parts)
+        if kind == "rng" and name in ("choice", "choices", "sample"):
+            parts = [thing.part() for value in values for thing in value.things if thing.kind in BUILTIN_CONTAINERS]
+            made = self.new("numpy", node, use=name)
+            return any_of([thing_value(made), *parts])
         if gives == "new":
             made = self.new(made_kind, node, is_open=made_kind not in BUILTIN_CONTAINERS, use=name)
             return thing_value(made)
@@ -611,8 +622,12 @@ class AbstractCalls(AbstractResources):
                     self.put(thing, None, value)
         elif effect.changes == "all":
             self.mutate(everything_in(values), elements=True)
+        if path in _DRAWN_INTO:
+            self.mutate(thing for value in values for thing in value.things if thing.kind in ("matplotlib", ""))
         self._mutate_generators(values)
         self.hand_over(values, node)
+        if path in ("random.choice", "random.choices", "random.sample"):
+            return any_of([NOTHING, *(thing.part() for value in values for thing in value.things)])
         return self._library_result(path, effect, arguments, node)
 
     def calls_unknown_module(self, path: str) -> None:
@@ -661,6 +676,10 @@ class AbstractCalls(AbstractResources):
 
 #: Estimators whose parts are fitted themselves, not copies of them.
 _FITTED_IN_PLACE: Final = ("sklearn.pipeline.Pipeline", "sklearn.pipeline.make_pipeline", "imblearn.pipeline")
+#: Functions that make a figure or axes the present one, which later calls of the cell change.
+_DRAWN_INTO: Final = frozenset(
+    f"matplotlib.pyplot.{name}" for name in "sca axes figure setp suptitle colorbar clabel table sci".split()
+)
 _PLOTS: Final = frozenset(
     "plot hist boxplot bar barh line scatter area pie box kde density hexbin violinplot imshow show savefig".split()
 )

@@ -132,6 +132,18 @@ class AbstractExpressions:
         """Return the name that ``globals()["name"]`` stands for."""
 
     @abstractmethod
+    def whole_library_object(self, value: Value) -> None:
+        """An object of a library, such as ``os.environ``, is looked at as a whole."""
+
+    @abstractmethod
+    def touches_decimals(self) -> None:
+        """Reckon with decimals."""
+
+    @abstractmethod
+    def shared_thing_changed(self, thing: Thing) -> None:
+        """An object that a library hands out to everybody is changed."""
+
+    @abstractmethod
     def shell_attribute(self, name: str) -> Value:
         """Return an attribute of ``get_ipython()``."""
 
@@ -169,6 +181,8 @@ class AbstractExpressions:
             self.mutated.add(thing)
             if thing.file is not None:
                 self.touch_file_of(thing)
+            elif thing.born < 0:
+                self.shared_thing_changed(thing)
             if elements:
                 pending.extend(base for base in thing.bases if base not in self.mutated)
                 if thing.views:
@@ -218,7 +232,9 @@ class AbstractExpressions:
             if thing.kind in ITERATORS:
                 self._items_of(thing, node)
 
-    def run_methods(self, instance: Instance, names: Iterable[str], node: object) -> Value | None:
+    def run_methods(
+        self, instance: Instance, names: Iterable[str], node: object, arguments: Sequence[Value] = ()
+    ) -> Value | None:
         """Run those of these methods that the class of the notebook has; return what they give."""
         results: list[Value] = []
         for name in names:
@@ -226,7 +242,7 @@ class AbstractExpressions:
             for thing in found.things if found is not None else ():
                 if isinstance(thing, Function):
                     self.uncertain += 1
-                    result = self.call_function(thing, [thing_value(instance)], thing.node)
+                    result = self.call_function(thing, [thing_value(instance), *arguments], thing.node)
                     self.uncertain -= 1
                     items = [
                         self._items_of(item, node) if item.kind in ITERATORS else thing_value(item)
@@ -235,11 +251,15 @@ class AbstractExpressions:
                     results.append(any_of(items))
         return any_of(results) if results else None
 
-    def run_operators(self, value: Value, node: object, names: Sequence[str] = _OPERATORS) -> None:
+    def run_operators(
+        self, value: Value, node: object, names: Sequence[str] = _OPERATORS, other: Sequence[Value] = ()
+    ) -> Value:
         """An operator works on a value: instances of classes of the notebook have methods for that."""
+        results: list[Value] = []
         for thing in value.things:
-            if isinstance(thing, Instance):
-                self.run_methods(thing, names, node)
+            if isinstance(thing, Instance) and (given := self.run_methods(thing, names, node, other)) is not None:
+                results.append(given)
+        return any_of(results)
 
     def as_text(self, value: Value, node: object) -> None:
         """Turn a value into a text."""
@@ -304,6 +324,8 @@ class AbstractExpressions:
         if name in ("__dict__", "__self__"):
             return thing_value(thing)
         stored = thing.at("." + name)
+        if thing.kind == "tuple" and name not in ("count", "index"):
+            return thing.part() if stored is None else stored  # the fields of a named tuple
         if thing.kind in BUILTIN_CONTAINERS or thing.kind == "function":
             bound = Bound(self.cell, thing_value(thing), name)
             return thing_value(bound) if stored is None else stored
@@ -330,7 +352,7 @@ class AbstractExpressions:
         own = instance.at("." + name)
         if own is not None:
             found.append(own)
-        of_class = instance.of.find(name)
+        of_class = instance.of.find(name) if own is None or not _is_cached(instance, name) else None
         if of_class is not None and any(thing.origin == "dataclasses.field" for thing in of_class.things):
             of_class = None
         if of_class is not None:
@@ -339,7 +361,8 @@ class AbstractExpressions:
         if not found:
             getter = instance.of.find("__getattr__")
             if getter is not None:
-                self.run_methods(instance, ("__getattr__",), node)
+                given = self.run_methods(instance, ("__getattr__",), node, [Value(const=name, kind="str")])
+                found.append(given if given is not None else NOTHING)
             found.append(Value(instance.inside.things, instance.inside.paths))
             if instance.is_open:
                 found.append(thing_value(instance))
@@ -350,6 +373,11 @@ class AbstractExpressions:
             return thing_value(thing)
         if thing.binding == "property":
             return self.call_function(thing, [thing_value(instance)], node)
+        if thing.binding == "cached":
+            value = self.call_function(thing, [thing_value(instance)], node)
+            self.mutate([instance])
+            self.put(instance, "." + name, value)
+            return value
         receiver = thing_value(instance.of if thing.binding == "class" else instance)
         return thing_value(Bound(self.cell, receiver, name, thing))
 
@@ -363,15 +391,16 @@ class AbstractExpressions:
         value = self.evaluate(node.value)
         index = self.evaluate(node.slice)
         for path in value.paths:
-            self.library_attribute(path if index.exact_text() is None else f"{path}[{index.const}]")
+            key = index.exact_text()
+            self.library_attribute(f"{path}[{WILDCARD if key is None else key}]" if path == "os.environ" else path)
         return any_of([self._item_of(thing, node, index) for thing in value.things]) if value.things else (
             TEXT if value.kind == "str" else NOTHING
         )  # fmt: skip
 
     def _item_of(self, thing: Thing, node: ast.Subscript, index: Value) -> Value:
         if isinstance(thing, Instance):
-            given = self.run_methods(thing, ("__getitem__", "__missing__"), node)
-            return given if given is not None else thing.part()
+            given = self.run_methods(thing, ("__getitem__", "__missing__", "__class_getitem__"), node, [index])
+            return any_of([given, thing.inside]) if given is not None else thing.part()
         if isinstance(thing, Class):
             return thing_value(thing)  # Enum["name"], Generic[T]
         kind = thing.kind
@@ -479,6 +508,7 @@ class AbstractExpressions:
                 self.run_operators(value, node)
         if any(isinstance(operator, ast.In | ast.NotIn) for operator in node.ops):
             self.consume(values[-1], node)
+            self.whole_library_object(values[-1])
         elif any(value.kinds() & ARRAYS for value in values):
             return thing_value(self.new("mask", node))
         return NUMBER
@@ -496,12 +526,15 @@ class AbstractExpressions:
             return self._text_of(left, right, operator, node)
         if isinstance(operator, ast.Mod) and left.kind == "str":
             self.as_text(right, node)
-        self.run_operators(left, node)
-        self.run_operators(right, node)
+        given = [self.run_operators(left, node, other=[right]), self.run_operators(right, node, other=[left])]
+        if "instance" in kinds and any(value.things for value in given):
+            return any_of(value for value in given if value.things)
         if not left.things and not right.things:
             return NUMBER if kinds <= {"number"} else NOTHING
         if kinds <= {"mask", "number", ""} and "mask" in kinds:
             return thing_value(self.new("mask", node))
+        if "decimal" in kinds:
+            self.touches_decimals()
         library = kinds & ARRAYS
         if library:
             kind = "pandas" if "pandas" in library else min(library)
@@ -672,7 +705,7 @@ class AbstractExpressions:
                 elements = not (index.kind in ("str", "") and not index.things) and index.kinds() != {"list"}
             self.mutate([thing], elements=elements)
             if isinstance(thing, Instance) and index is not None:
-                self.run_methods(thing, ("__setitem__", "__delitem__"), target)
+                self.run_methods(thing, ("__setitem__", "__delitem__"), target, [index, value])
             if isinstance(thing, Instance) and isinstance(target, ast.Attribute):
                 self._run_setter(thing, target.attr, value, target)
             if thing.kind in ARRAYS:
@@ -688,6 +721,12 @@ class AbstractExpressions:
             for thing in candidate.things if candidate is not None else ():
                 if isinstance(thing, Function):
                     self.call_function(thing, [thing_value(instance), value], node)
+
+
+def _is_cached(instance: Instance, name: str) -> bool:
+    of_class = instance.of.find(name)
+    things = of_class.things if of_class is not None else frozenset()
+    return bool(things) and all(isinstance(thing, Function) and thing.binding == "cached" for thing in things)
 
 
 def everything_in(values: Iterable[Value]) -> set[Thing]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -126,7 +127,8 @@ class AbstractResources(AbstractExpressions):
     def _read_environment(self, name: str | None) -> None:
         for resource in (*self.resources.writers, *self.resource_writes):
             if resource == hidden_state.ENVIRONMENT or (
-                resource.startswith("environment variable ") and (name is None or resource.endswith(" " + name))
+                resource.startswith("environment variable ")
+                and (name in (None, WILDCARD) or resource == f"environment variable {name}")
             ):
                 self.read_resource(resource)
 
@@ -134,7 +136,7 @@ class AbstractResources(AbstractExpressions):
 
     def read_file(self, pattern: str | None) -> None:
         """Read a file or folder; None where nothing is known of its name."""
-        name = ANY_FILE if pattern is None else pattern
+        name = ANY_FILE if pattern is None else re.sub(r"[*?]+|\[[^\]]*\]", WILDCARD, pattern)
         if is_remote(name):
             return
         self._needs_folder(name)
@@ -182,8 +184,8 @@ class AbstractResources(AbstractExpressions):
     def library_attribute(self, path: str) -> None:
         """Look at an attribute or item of a library."""
         if path.startswith("os.environ"):
-            key = path[len("os.environ[") : -1] if path.startswith("os.environ[") else None
-            self._read_environment(key)
+            if path != "os.environ":
+                self._read_environment(path[len("os.environ[") : -1])
             return
         package = path.partition(".")[0]
         if not mutations.is_trusted(path):
@@ -257,6 +259,20 @@ class AbstractResources(AbstractExpressions):
     def _reads_if_written(self, resource: str) -> None:
         if self.is_written(resource):
             self.read_resource(resource)
+
+    def whole_library_object(self, value: Value) -> None:
+        """An object of a library, such as ``os.environ``, is looked at as a whole."""
+        if "os.environ" in value.paths:
+            self._read_environment(None)
+
+    def shared_thing_changed(self, thing: Thing) -> None:
+        """An object that a library hands out to everybody is changed."""
+        if thing.kind == "decimal":
+            self.write_resource(hidden_state.DECIMALS)
+
+    def touches_decimals(self) -> None:
+        """Reckon with decimals."""
+        self._reads_if_written(hidden_state.DECIMALS)
 
     # Modules
 

@@ -37,7 +37,7 @@ _BINDINGS: Final = {
     "staticmethod": "static",
     "classmethod": "class",
     "property": "property",
-    "cached_property": "property",
+    "cached_property": "cached",
 }
 
 
@@ -447,7 +447,7 @@ class AbstractStatements(AbstractBuiltins):
         wrapper = self.evaluate(decorator)
         if is_inert(decorator) and not any(isinstance(thing, Function) for thing in wrapper.things):
             if isinstance(decorator, ast.Attribute) and decorator.attr == "cached_property":
-                next(iter(value.things)).binding = "property"  # type: ignore[attr-defined]
+                next(iter(value.things)).binding = "cached"  # type: ignore[attr-defined]
             return value
         if not wrapper.things and not wrapper.paths:
             return value

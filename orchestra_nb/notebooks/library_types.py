@@ -139,6 +139,8 @@ def method_effect(kind: str, name: str) -> MethodEffect:
     if kind == "file":
         gives: Literal["text", "nothing"] = "text" if name.startswith("read") else "nothing"
         return MethodEffect("nothing" if name in ("close", "fileno", "tell") else "receiver", gives)
+    if kind == "rng" and name == "shuffle":
+        return MethodEffect("all", "nothing")
     if kind == "rng":
         return MethodEffect("receiver", "new", "numpy")
     if kind == "iterator":

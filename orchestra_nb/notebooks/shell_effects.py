@@ -24,14 +24,15 @@ _READING: Final = frozenset(
 _LOOKING: Final = frozenset(
     """
     nvidia-smi nvcc which whereis whoami hostname uname date pwd free lscpu lsb_release uptime ps env printenv id
-    groups sleep true echo printf nproc lsblk lspci ifconfig ping seq cal tput clear type arch
+    groups sleep true export alias umask ulimit set echo printf nproc lsblk lspci ifconfig ping seq cal
+    tput clear type arch
     """.split()
 )
 #: Commands whose arguments (without options) are files that they write.
 _WRITING: Final = frozenset("touch mkdir rm rmdir tee truncate chmod chown ln cp mv rsync".split())
 #: Commands that write files of which the names are not all known.
 _UNPACKING: Final = frozenset(
-    "unzip tar gunzip gzip bzip2 bunzip2 xz unxz zip 7z wget curl gdown kaggle aria2c aws gsutil".split()
+    "unzip tar gunzip gzip bzip2 bunzip2 xz unxz zip 7z gdown kaggle aria2c aws gsutil".split()
 )
 _INSTALLERS: Final = frozenset("pip pip3 conda mamba micromamba uv apt apt-get brew npm".split())
 _VERSIONS: Final = frozenset({"--version", "-V", "--help", "-h"})
@@ -66,6 +67,7 @@ def shell_effect(text: str) -> ShellEffect:
     'make'
     """
     effect = ShellEffect()
+    text = re.sub(r"\{\s*sys\.executable\s*\}", "python", text)
     text = re.sub(r"\{[^{}]*\}|\$\{?\w+\}?", WILDCARD, text)
     for line in text.replace("\\\n", " ").splitlines():
         line = line.strip()
@@ -135,6 +137,8 @@ def _command_effect(command: list[str], effect: ShellEffect) -> None:
         effect.writes.extend(arguments)
     elif name == "sed" and not any(word.startswith("-i") or word == "--in-place" for word in rest):
         effect.reads.extend(arguments[1:])
+    elif name in ("wget", "curl"):
+        effect.writes.extend(_downloaded(name, rest))
     elif name in _UNPACKING:
         effect.reads.extend(arguments)
         effect.writes.append(WILDCARD)
@@ -145,3 +149,17 @@ def _command_effect(command: list[str], effect: ShellEffect) -> None:
         return  # of the subshell alone
     else:
         effect.unknown = effect.unknown or name
+
+
+def _downloaded(name: str, words: list[str]) -> list[str]:
+    """Return the files that ``wget`` or ``curl`` writes."""
+    option = "-O" if name == "wget" else "-o"
+    if option in words[:-1]:
+        target = words[words.index(option) + 1]
+        return [] if target == "-" else [target]
+    if name == "curl" and not any(word in ("-O", "--remote-name") for word in words):
+        return []
+    if "-P" in words or any(word.startswith("--") and "dir" in word for word in words):
+        return [WILDCARD]
+    addresses = [word for word in words if "://" in word]
+    return [word.partition("?")[0].rstrip("/").rpartition("/")[2] or WILDCARD for word in addresses] or [WILDCARD]

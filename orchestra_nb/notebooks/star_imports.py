@@ -11,8 +11,8 @@ from typing import Final
 
 from orchestra_nb.notebooks import mutations
 
-#: Modules whose ``__all__`` is computed, to the modules whose names they pass on.
-_COMPUTED: Final = {"pylab": ("matplotlib.pylab",)}
+#: Modules that only pass on the names of another one.
+_COMPUTED: Final = {"pylab": "matplotlib.pylab", "os.path": "posixpath"}
 #: Compiled modules without a source that are safe to look into: they are loaded in every interpreter of ours.
 _COMPILED: Final = frozenset({"math", "cmath", "itertools", "time", "_operator", "errno", "_functools", "_collections"})
 _DEEPEST: Final = 5
@@ -45,10 +45,12 @@ def _home_of(module: str, name: str) -> str:
     return module
 
 
+@lru_cache(maxsize=512)
 def _exported(module: str, depth: int) -> set[str] | None:
+    """Return the names that ``import *`` binds; never change them, they are shared."""
     if module in _COMPUTED:
-        module = _COMPUTED[module][0]
-    if module in _COMPILED and module in sys.modules:
+        module = _COMPUTED[module]
+    if (module in _COMPILED or module in sys.builtin_module_names) and module in sys.modules:
         return {name for name in vars(sys.modules[module]) if not name.startswith("_")}
     if depth > _DEEPEST:
         return None
@@ -73,9 +75,11 @@ def _source_of(module: str) -> tuple[Path, str] | None:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
         return None
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+    # modules that Python starts with are frozen, and have their source beside the others
+    origin = getattr(spec.loader_state, "filename", None) or spec.origin if spec is not None else None
+    if origin is None or not origin.endswith(".py"):
         return None
-    path = Path(spec.origin)
+    path = Path(origin)
     if rest:
         base = path.parent.joinpath(*rest)
         path = base / "__init__.py" if (base / "__init__.py").is_file() else base.with_suffix(".py")
@@ -88,6 +92,8 @@ def _source_of(module: str) -> tuple[Path, str] | None:
 def _listed(tree: ast.Module) -> set[str] | None:
     """Return ``__all__`` where it is written out."""
     names: set[str] | None = None
+    if _is_extended(tree):
+        return None
     for statement in tree.body:
         target: ast.expr | None = None
         value: ast.expr | None = None
@@ -103,6 +109,14 @@ def _listed(tree: ast.Module) -> set[str] | None:
             return None
         names = (names or set()) | {str(item.value) for item in value.elts if isinstance(item, ast.Constant)}
     return names
+
+
+def _is_extended(tree: ast.Module) -> bool:
+    """Tell whether names are added to ``__all__`` by calls: all public names are taken to be in it."""
+    return any(
+        isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "__all__"
+        for node in ast.walk(tree)
+    )
 
 
 def _bound(tree: ast.Module, module: str, path: Path, depth: int) -> set[str] | None:

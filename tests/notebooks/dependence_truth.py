@@ -15,10 +15,10 @@ import io
 import json
 import os
 import random
-import re
 import sys
 import tempfile
 import types
+from collections.abc import Callable
 from typing import Any
 
 
@@ -278,6 +278,9 @@ def run_notebook(cells: list[str]) -> list[list[int]]:
 
     os._Environ.__getitem__ = watched_environ  # type: ignore[attr-defined]
 
+    states: dict[str, bytes] = {}
+    seeded_first = watched_seeds(lambda: states)
+
     def stop_watching() -> None:
         is_on[0] = False  # what the inline backend does at a cell's end is not the cell's
 
@@ -288,9 +291,10 @@ def run_notebook(cells: list[str]) -> list[list[int]]:
     needs: list[list[int]] = []
     digests: dict[str, bytes] = {}
     values: dict[str, int] = {}
-    states = hidden_states()
+    states.update(hidden_states())
     given = set(namespace)
     for index, source in enumerate(cells):
+        seeded_first.clear()
         for found in (namespace.read, namespace.bound, files_read, files_written, keys_read):
             found.clear()
         namespace.is_on = is_on[0] = True
@@ -313,7 +317,7 @@ def run_notebook(cells: list[str]) -> list[list[int]]:
         for name in namespace.read | mutated:
             found_needs |= contributors.get(name, set())
         for name in changed_states & {"numpy random", "random"}:
-            if not seeds_first(source):
+            if name not in seeded_first:
                 found_needs |= state_writers.get(name, set())
         if "get_state" in source:
             found_needs |= state_writers.get("numpy random", set())
@@ -332,13 +336,13 @@ def run_notebook(cells: list[str]) -> list[list[int]]:
         for name in mutated:
             contributors.setdefault(name, set()).add(index)
         for name in changed_states:
-            seeds = seeds_first(source)
+            seeds = name in seeded_first
             if name in ("numpy random", "random"):
                 if seeds:
                     state_writers[name] = {index}
                 elif name in state_writers:
                     state_writers[name].add(index)
-            else:
+            elif not name.startswith("environ ") or name.removeprefix("environ ") in source:
                 state_writers.setdefault(name, set()).add(index)
         for path in files_written:
             if path in files_read:
@@ -351,10 +355,25 @@ def run_notebook(cells: list[str]) -> list[list[int]]:
     return needs
 
 
-def seeds_first(source: str) -> bool:
-    """Tell whether the first use of a random state in a cell sets it anew."""
-    first = re.search(r"\b(?:random\.|set_state|seed\(|rand|shuffle|choice|sample)\w*\(?", source)
-    return first is not None and ("seed" in first[0] or "set_state" in first[0])
+def watched_seeds(states: Callable[[], dict[str, bytes]]) -> set[str]:
+    """Return a set that gets the random states which a cell sets anew before it has drawn from them."""
+    import numpy
+
+    found: set[str] = set()
+    for module, functions, name in (
+        (numpy.random, ("seed", "set_state"), "numpy random"),
+        (random, ("seed", "setstate"), "random"),
+    ):
+        for function in functions:
+            original = getattr(module, function)
+
+            def watched(*arguments: Any, original: Any = original, name: str = name) -> Any:
+                if hidden_states()[name] == states()[name]:
+                    found.add(name)
+                return original(*arguments)
+
+            setattr(module, function, watched)
+    return found
 
 
 #: Values of before: no new object may get the identity of an old one.
