@@ -36,7 +36,7 @@ _NAMESPACE: Final = re.compile(
 #: Methods and functions of libraries that give generators.
 _GENERATOR_METHODS: Final = frozenset("glob rglob iglob walk iterdir iterrows iter_content iter_lines".split())
 _LONGEST_GROUP: Final = 8
-_HIDDEN_NAMES: Final = frozenset({"__", "___", "_i", "_ii", "In", "Out", "_oh", "_ih"})
+_HIDDEN_NAMES: Final = frozenset({"__", "___", "_i", "_ii", "In", "_oh", "_ih"})
 
 
 def plan_script(code: NotebookCode) -> ScriptPlan:
@@ -92,7 +92,8 @@ class _Planner:
             builtins_first=tuple(sorted(name for name in first - self._shared if hasattr(builtins, name))),
             notes=self._notes,
             is_one_body=self._is_one_body,
-            reads_shown=any("_" in names.reads for names in self._bound.values()) and "_" not in self._flow_names,
+            reads_shown=self._reads_hidden("_"),
+            reads_all_shown=self._reads_hidden("Out"),
         )
 
     # What is left when definitions have moved
@@ -278,6 +279,9 @@ class _Planner:
         assert step.task is not None
         outputs = (bound | changed) if step.task.outputs is None else set(step.task.outputs)
         return outputs & live
+
+    def _reads_hidden(self, name: str) -> bool:
+        return name not in self._flow_names and any(name in names.reads for names in self._bound.values())
 
     def _note_hidden(self) -> None:
         for part in self._parts:

@@ -91,6 +91,8 @@ class StatementWriter:
         What the script's functions are called that show a value, and the figures.
     keeps_shown
         Whether the notebook reads the last shown value as ``_``.
+    keeps_all
+        Whether it reads any of them as ``Out[cell]``.
     """
 
     def __init__(
@@ -102,12 +104,14 @@ class StatementWriter:
         show: str,
         show_figures: str,
         keeps_shown: bool,
+        keeps_all: bool,
     ) -> None:
         self._shared = frozenset(shared)
         self._figures = figures
         self._is_one_body = is_one_body
         self._show = show
-        self._keeps_shown = keeps_shown
+        self._keeps_shown = keeps_shown or keeps_all
+        self._keeps_all = keeps_all
         self._show_figures = show_figures
         #: which of the script's functions are needed
         self.used: set[str] = set()
@@ -139,7 +143,7 @@ class StatementWriter:
             return "\n".join(f"exec({literal(ast.unparse(node))}, globals())" for node in chunk.statements)
         text = chunk.text
         if is_shown:
-            text = self._shown(text, draws=draws)
+            text = self._shown(text, chunk.cell + 1, draws=draws)
         elif text.rstrip().endswith(";") and "#" not in text.split("\n")[-1]:
             text = text.rstrip().rstrip(";")
         if self._shared:
@@ -148,7 +152,7 @@ class StatementWriter:
             text = _in_globals(text)
         return text
 
-    def _shown(self, text: str, *, draws: bool) -> str:
+    def _shown(self, text: str, cell: int, *, draws: bool) -> str:
         statement = ast.parse(text).body[-1]
         assert isinstance(statement, ast.Expr)
         value = statement.value
@@ -169,7 +173,8 @@ class StatementWriter:
             source = source[1:-1]
         if isinstance(value, ast.Tuple) and not source.startswith("("):
             source = f"({source})"
-        return replace_span(text, statement, f"{'print' if printed else self._show}({source})")
+        call = f"print({source})" if printed else f"{self._show}({source}{f', {cell}' if self._keeps_all else ''})"
+        return replace_span(text, statement, call)
 
     def _without_annotations(self, text: str) -> str:
         """Drop the annotations of global names, which Python allows nowhere but at the module's own level."""

@@ -91,8 +91,8 @@ class ScriptPlan:
         What differs from the notebook, for people.
     is_one_body
         Whether code reaches names by their text, so that all of it stays in the flow's body.
-    reads_shown
-        Whether it reads the last shown value as ``_``.
+    reads_shown, reads_all_shown
+        Whether it reads the last shown value as ``_``, and any of them as ``Out[cell]``.
     """
 
     code: NotebookCode
@@ -104,6 +104,7 @@ class ScriptPlan:
     notes: list[str] = field(default_factory=list)
     is_one_body: bool = False
     reads_shown: bool = False
+    reads_all_shown: bool = False
 
 
 def has_await(tree: ast.AST) -> bool:

@@ -62,6 +62,7 @@ class _ScriptWriter:
             show=self._show,
             show_figures=self._show_figures,
             keeps_shown=plan.reads_shown,
+            keeps_all=plan.reads_all_shown,
         )
         self._parameters = flow_parameters(plan.parameters, plan.module.names)
         self._flow_name = self._free_name(words_of(name, limit=12) or "notebook_flow", "_flow")
@@ -166,6 +167,8 @@ class _ScriptWriter:
             if self._plan.reads_shown:
                 self._imports.add("import builtins")
                 text += "\n        builtins._ = value  # so that `_` is the last one everywhere"
+            if self._plan.reads_all_shown:
+                text = f"Out = {{}}\n\n\n{text.replace('(value):', '(value, cell):')}\n        Out[cell] = value"
             helpers.append(text)
         if self._show_figures in self._writer.used:
             pyplot = self._figures.pyplot

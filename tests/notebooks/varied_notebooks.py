@@ -559,6 +559,8 @@ list(numbers)
 1 + 1
 --- code
 _ * 2
+--- code
+Out[13] + 1
 """,
 }
 
