@@ -151,6 +151,9 @@ class CellReasons:
             return f"a function that it calls changes {listed(changed)}"
         if len(analysis.mutates) > 1 and self._are_one(analysis):
             return f"{listed(analysis.mutates)} may be one object, which it changes"
+        tied = self._is_tying(analysis)
+        if tied:
+            return tied
         bound = [name for name in analysis.defines if name not in own.defines]
         if bound:
             return f"a function that it calls binds {listed(bound)}"
@@ -164,6 +167,23 @@ class CellReasons:
         assigned = _assigned_scopes(self.trees[cell.id])
         if kept & needed and assigned & needed:
             return f"{listed(sorted(assigned & needed))} looks up names of the notebook when it is called"
+        return ""
+
+    def _is_tying(self, analysis: CellAnalysis) -> str:
+        """Say whether a cell gives a name to what another name stands for, too, and what some cell then changes.
+
+        The result of a task is an object of its own: a change of the one would no longer be seen in the other.
+        """
+        for changer in self.analysis.values():
+            group = set(changer.mutates)
+            own = group & set(analysis.defines)
+            others = (group & {*analysis.reads, *analysis.mutates}) - own
+            mentioned = {node.id for node in ast.walk(self.trees[changer.id]) if isinstance(node, ast.Name)}
+            if len(own) > 1 and group - mentioned:
+                others = own
+            if own and others:
+                both = listed(sorted(own | others))
+                return f"{both} may be one object, which cell {changer.index + 1} changes"
         return ""
 
     def _are_one(self, analysis: CellAnalysis) -> bool:
