@@ -5,13 +5,35 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.magic_translation import Translation, translate_cell
-from orchestra_nb.notebooks.parameters import PARAMETERS_TAG, Parameter, parameters_in
+from orchestra_nb.notebooks.parameters import PARAMETERS_TAG, declaration_in
 from orchestra_nb.notebooks.source_text import Chunk, identifiers, split_chunks
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredParameter:
+    """A parameter as the text of the notebook has it.
+
+    Parameters
+    ----------
+    annotation
+        None where it has none.
+    default_source
+        The text of its default; ``"None"`` where it has none, and for a secret, which a script does not repeat.
+    default
+        The value of the default, where it is a literal.
+    """
+
+    name: str
+    annotation: str | None
+    default_source: str
+    default: object
+    has_literal_default: bool
+    help: str
 
 
 @dataclass(eq=False)
@@ -70,7 +92,7 @@ class NotebookCode:
     introduction: str
     ending: str
     cells: list[CodeCell]
-    parameters: list[Parameter]
+    parameters: list[DeclaredParameter]
     parameters_cell: int | None
     taken: set[str]
     notes: list[str]
@@ -90,9 +112,9 @@ def read_code(notebook: Mapping[str, Any]) -> NotebookCode:
     title, introduction, section, heading, text = "", "", 0, "", ""
     has_headings = False
     cells: list[CodeCell] = []
-    parameters: list[Parameter] = []
+    parameters: list[DeclaredParameter] = []
     parameters_cell: int | None = None
-    injected: dict[str, Parameter] = {}
+    injected: dict[str, DeclaredParameter] = {}
     notes: list[str] = []
     for cell in notebook["cells"]:
         tags = frozenset(map(str, cell["metadata"].get("tags", ())))
@@ -109,7 +131,7 @@ def read_code(notebook: Mapping[str, Any]) -> NotebookCode:
                     text = "\n\n".join(filter(None, [text, rest]))
             continue
         if "injected-parameters" in tags:
-            injected = {parameter.name: parameter for parameter in parameters_in(cell["source"])}
+            injected = {parameter.name: parameter for parameter in _declared(cell["source"])}
             continue
         code = CodeCell(
             index=len(cells),
@@ -125,7 +147,7 @@ def read_code(notebook: Mapping[str, Any]) -> NotebookCode:
         code.chunks = split_chunks(code.translation.source, code.index)
         notes += [f"cell {code.index + 1}: {note}" for note in code.translation.notes]
         if PARAMETERS_TAG in tags and parameters_cell is None:
-            parameters, parameters_cell = parameters_in(code.translation.source), code.index
+            parameters, parameters_cell = _declared(code.translation.source), code.index
         cells.append(code)
         heading = text = ""
     parameters = [
@@ -155,11 +177,22 @@ def _import_shell_names(translation: Translation) -> None:
         translation.notes.append("outside of IPython get_ipython() is None")
 
 
-def _with_default(parameter: Parameter, injected: Parameter) -> Parameter:
-    return Parameter(
-        name=parameter.name,
-        annotation=parameter.annotation,
-        help=parameter.help,
+def _declared(source: str) -> list[DeclaredParameter]:
+    """Return what a parameters cell declares."""
+    found: list[DeclaredParameter] = []
+    for parameter in declaration_in(source).parameters:
+        text = "None" if parameter.is_required or parameter.is_secret else parameter.default_source
+        try:
+            default, is_literal = ast.literal_eval(text), True
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            default, is_literal = None, False
+        found.append(DeclaredParameter(parameter.name, parameter.annotation, text, default, is_literal, parameter.help))
+    return found
+
+
+def _with_default(parameter: DeclaredParameter, injected: DeclaredParameter) -> DeclaredParameter:
+    return replace(
+        parameter,
         default_source=injected.default_source,
         default=injected.default,
         has_literal_default=injected.has_literal_default,

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from orchestra_nb.errors import InvalidNotebook
+from orchestra_nb.notebooks.dataflow import analyse_notebook
 from orchestra_nb.notebooks.document import language
 from orchestra_nb.notebooks.notebook_code import read_code
 from orchestra_nb.notebooks.script_plan import plan_script
@@ -47,7 +48,7 @@ def notebook_script(notebook: Mapping[str, Any], name: str, *, is_submitting: bo
         )
     plan = plan_script(read_code(notebook))
     return NotebookScript(
-        text=script_text(plan, name, is_submitting=is_submitting),
+        text=script_text(plan, name, submitting=analyse_notebook(notebook) if is_submitting else None),
         tasks=tuple(step.name for step in plan.steps if step.name),
         inline={part.cell.index + 1: step.why_inline for step in plan.steps if step.why_inline for part in step.parts},
         notes=tuple(plan.notes),

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from orchestra_nb.notebooks.parameters import Parameter
+from orchestra_nb.notebooks.notebook_code import DeclaredParameter
 from orchestra_nb.notebooks.source_text import literal
 
 _LINE: Final = 100
@@ -94,12 +94,12 @@ class FlowParameter:
         return []
 
 
-def flow_parameters(parameters: list[Parameter], known: Collection[str]) -> list[FlowParameter]:
+def flow_parameters(parameters: list[DeclaredParameter], known: Collection[str]) -> list[FlowParameter]:
     """Return the parameters of a flow; ``known`` are the names at the head of its module."""
     return [_flow_parameter(parameter, known) for parameter in parameters]
 
 
-def _flow_parameter(parameter: Parameter, known: Collection[str]) -> FlowParameter:
+def _flow_parameter(parameter: DeclaredParameter, known: Collection[str]) -> FlowParameter:
     annotation = parameter.annotation
     if annotation is not None and not _is_known(annotation, known):
         annotation = None

@@ -101,11 +101,9 @@ class _Planner:
     def _declares_parameter(self, chunk: Chunk) -> bool:
         if chunk.cell != self._code.parameters_cell or not chunk.statements:
             return False
-        return all(
-            (isinstance(node, ast.Assign) and all(isinstance(target, ast.Name) for target in node.targets))
-            or (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None)
-            for node in chunk.statements
-        )
+        nodes = [node for node in chunk.statements if isinstance(node, ast.Assign | ast.AnnAssign)]
+        names = {*chunk.names.defines, *(name for node in nodes for name in _annotated_names(node))}
+        return len(nodes) == len(chunk.statements) and names <= self._parameter_names
 
     def _may_fail(self, chunk: Chunk) -> bool:
         return self._code.cells[chunk.cell].may_fail
@@ -290,6 +288,11 @@ class _Planner:
                 self._notes.append(
                     f"cell {part.cell.index + 1}: it reads {', '.join(sorted(hidden))}, which only a notebook has"
                 )
+
+
+def _annotated_names(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        yield node.target.id
 
 
 def _imported_here(part: Part) -> set[str]:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 from orchestra_nb.notebooks.module_level import ModuleLevel
 from orchestra_nb.notebooks.names import CellNames
-from orchestra_nb.notebooks.notebook_code import CodeCell, NotebookCode
-from orchestra_nb.notebooks.parameters import Parameter
+from orchestra_nb.notebooks.notebook_code import CodeCell, DeclaredParameter, NotebookCode
 from orchestra_nb.notebooks.source_text import Chunk
 from orchestra_nb.notebooks.task_line import TaskLine
 
@@ -97,7 +96,7 @@ class ScriptPlan:
 
     code: NotebookCode
     module: ModuleLevel
-    parameters: list[Parameter]
+    parameters: list[DeclaredParameter]
     steps: list[Step]
     shared: tuple[str, ...]
     builtins_first: tuple[str, ...]

@@ -9,6 +9,7 @@ from typing import Final
 
 from orchestra_nb.notebooks.flow_body import FlowBody, wrapped_arguments
 from orchestra_nb.notebooks.module_level import import_names
+from orchestra_nb.notebooks.notebook_analysis import NotebookAnalysis
 from orchestra_nb.notebooks.script_imports import imports_block, is_standard
 from orchestra_nb.notebooks.script_parameters import flow_parameters
 from orchestra_nb.notebooks.script_statements import Figures, StatementWriter, markdown_comment
@@ -34,21 +35,22 @@ def not_in_a_script(magic):
     raise NotImplementedError(f"{magic} has no counterpart in a script")'''
 
 
-def script_text(plan: ScriptPlan, name: str, *, is_submitting: bool = False) -> str:
+def script_text(plan: ScriptPlan, name: str, *, submitting: NotebookAnalysis | None = None) -> str:
     """Return the script of a plan.
 
     Parameters
     ----------
     name
         Of the notebook, without a suffix: the flow is called after it.
-    is_submitting
-        Send tasks that need not wait for each other to the task runner, in place of calling them.
+    submitting
+        What is known of the notebook's cells, where tasks that need not wait for each other are to be sent to the task
+        runner in place of being called.
     """
-    return _ScriptWriter(plan, name, is_submitting).text()
+    return _ScriptWriter(plan, name, submitting).text()
 
 
 class _ScriptWriter:
-    def __init__(self, plan: ScriptPlan, name: str, is_submitting: bool) -> None:
+    def __init__(self, plan: ScriptPlan, name: str, submitting: NotebookAnalysis | None) -> None:
         self._plan = plan
         self._used_names = {*plan.code.taken, *(step.name for step in plan.steps)}
         self._show = self._free_name("show")
@@ -68,7 +70,7 @@ class _ScriptWriter:
         self._flow_name = self._free_name(words_of(name, limit=12) or "notebook_flow", "_flow")
         self._cells_name = self._free_name("run_cells")
         self._is_async = any(step.is_async for step in plan.steps)
-        self._submitted = submitted_steps(plan, self._figures) if is_submitting else frozenset()
+        self._submitted = frozenset() if submitting is None else submitted_steps(plan, self._figures, submitting)
         self._body = FlowBody(plan, self._writer, self._submitted, self._free_name)
         self._imports: set[str] = set().union(*(cell.translation.imports for cell in plan.code.cells))
         self._task, self._flow = self._decorator("task"), self._decorator("flow")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 from typing import Final
 
+from orchestra_nb.notebooks.notebook_analysis import CellAnalysis, NotebookAnalysis
 from orchestra_nb.notebooks.script_statements import Figures
 from orchestra_nb.notebooks.script_steps import ScriptPlan, Step
 from orchestra_nb.notebooks.source_text import free_names
@@ -18,24 +20,42 @@ _HIDDEN_STATE: Final = re.compile(
 )
 
 
-def submitted_steps(plan: ScriptPlan, figures: Figures) -> frozenset[Step]:
+def submitted_steps(plan: ScriptPlan, figures: Figures, analysis: NotebookAnalysis) -> frozenset[Step]:
     """Return the steps that are sent off in place of being called.
 
     A task that prints, draws or shows a value is called, so that what it shows comes in its turn; a ``%%task`` cell is
     sent off wherever its inputs are its own.
     """
     shared_users = _users_of(plan)
+    cells = {cell.id: cell for cell in analysis.cells}
     chosen: set[Step] = set()
     steps = plan.steps
     for position in range(len(steps) - 1, -1, -1):
         step = steps[position]
         if step.why_inline or step.is_async or step.binds_global or not _is_alone(step, plan, figures, shared_users):
             continue
+        if _is_tied(step, cells):
+            continue
         following = steps[position + 1] if position + 1 < len(steps) else None
         needs_it = following is not None and bool(set(step.gives) & (following.names.reads | set(following.takes)))
         if following is not None and (not needs_it or following in chosen):
             chosen.add(step)
     return frozenset(chosen)
+
+
+def _is_tied(step: Step, cells: Mapping[str, CellAnalysis]) -> bool:
+    """Whether a step changes what it takes, or gives what some cell then changes under another name, too.
+
+    A task that is sent off works on copies, and gives new objects.
+    """
+    own = [cells[part.cell.id] for part in step.parts if part.cell.id in cells]
+    mutates = {name for cell in own for name in cell.mutates}
+    defines = {name for cell in own for name in cell.defines}
+    reads = {name for cell in own for name in cell.reads} | mutates
+    if mutates & {*step.takes} or any(cell.resources_read or cell.resources_written or cell.barrier for cell in own):
+        return True
+    groups = [set(changer.mutates) for changer in cells.values()]
+    return any(group & defines and (group & reads) - defines for group in groups)
 
 
 def _is_alone(step: Step, plan: ScriptPlan, figures: Figures, shared_users: set[str]) -> bool:
