@@ -54,6 +54,9 @@ def _is_tied(step: Step, cells: Mapping[str, CellAnalysis]) -> bool:
     reads = {name for cell in own for name in cell.reads} | mutates
     if mutates & {*step.takes} or any(cell.resources_read or cell.resources_written or cell.barrier for cell in own):
         return True
+    last = max((cell.index for cell in own), default=0)
+    if any(cell.index > last and {*cell.mutates} & {*step.takes} for cell in cells.values()):
+        return True  # in a thread it would see a later change
     groups = [set(changer.mutates) for changer in cells.values()]
     return any(group & defines and (group & reads) - defines for group in groups)
 

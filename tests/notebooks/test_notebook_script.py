@@ -206,6 +206,23 @@ def test_a_parameter_becomes_an_argument_and_an_option(declared: str, signature:
     assert option in made.text
 
 
+def test_what_a_later_cell_changes_is_not_submitted() -> None:
+    work = "{0} = [x for x in rows]\n{0}_sum = sum({0})"
+    cells = [
+        ("code", "rows = [1, 2]"),
+        *(("code", work.format(name)) for name in "abc"),
+        ("code", "print(a_sum, b_sum, c_sum)"),
+    ]
+
+    submitted = notebook_script(read_notebook(json.dumps(notebook_of(cells)).encode()), "nb", is_submitting=True)
+    cells.insert(-1, ("code", "rows.append(3)"))
+    called = notebook_script(read_notebook(json.dumps(notebook_of(cells)).encode()), "nb", is_submitting=True)
+
+    assert "a_sum = make_a_sum.submit(rows)" in submitted.text
+    assert "print(a_sum" in submitted.text
+    assert ".submit(" not in called.text
+
+
 def test_lines_within_a_text_are_not_indented() -> None:
     assert indent('a = """x\n  y\n"""\nb = 1') == '    a = """x\n  y\n"""\n    b = 1'
 
