@@ -1,7 +1,7 @@
-"""Runs notebooks' cells as a notebook does, and scripts as a shell does, each in a process of its own with its own folder.
+"""Runs notebooks' cells as a notebook does, each in a process of its own, and scripts one after the other in this one.
 
 The command line names a JSON file: a list of ``{"folder", "cells"}`` and ``{"folder", "script"}``. What each prints goes to
-``printed.txt`` in its folder, what goes wrong to ``errors.txt``. Processes are forked, so that imports are paid once.
+``printed.txt`` in its folder, what goes wrong to ``errors.txt``. Processes are forked, so that imports are paid once, and scripts share one driver.
 """
 
 from __future__ import annotations
@@ -42,16 +42,33 @@ def run_script(path: str, words: list[str]) -> None:
 
 
 def run_one(work: dict[str, Any]) -> None:
-    """Run one of the file's entries in a child."""
-    child = os.fork()
-    if child:
-        os.waitpid(child, 0)
+    """Run one of the file's entries: cells in a child, a script here, with the process as it was before."""
+    if "cells" in work:
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+        else:
+            os._exit(perform(work))
         return
+    path, environ, outputs = [*sys.path], dict(os.environ), [os.dup(number) for number in (1, 2)]
+    perform(work)
+    for number, output in enumerate(outputs, 1):
+        os.dup2(output, number)
+        os.close(output)
+    sys.path[:] = path
+    os.environ.clear()
+    os.environ.update(environ)
+
+
+def perform(work: dict[str, Any]) -> int:
+    """Run an entry in its folder, with its own output; return the exit code."""
     code = 1
     try:
         os.chdir(work["folder"])
         for number, name in ((1, "printed.txt"), (2, "errors.txt")):
-            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            opened = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(opened, number)
+            os.close(opened)
         if "cells" in work:
             run_cells(work["cells"])
         else:
@@ -63,8 +80,9 @@ def run_one(work: dict[str, Any]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         Path(work["folder"], "exit_code.txt").write_text(str(code))
-        os._exit(code)
+    return code
 
 
-for entry in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")):
+entries = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+for entry in sorted(entries, key=lambda entry: "script" in entry):  # no fork after the first flow has started threads
     run_one(entry)
