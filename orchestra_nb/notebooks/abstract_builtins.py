@@ -36,10 +36,12 @@ _READERS: Final = frozenset(
     matplotlib.image.imread PIL.Image.open cv2.imread skimage.io.imread imageio.imread os.listdir os.scandir os.walk
     os.stat os.path.exists
     os.path.getsize os.path.isfile os.path.isdir os.path.getmtime glob.glob glob.iglob torch.load yaml.safe_load
-    tarfile.open zipfile.ZipFile pandas.ExcelFile pandas.HDFStore pyarrow.parquet.read_table xarray.open_dataset
+    pandas.ExcelFile pyarrow.parquet.read_table xarray.open_dataset
     scipy.io.loadmat scipy.io.wavfile.read tensorflow.keras.models.load_model keras.models.load_model shutil.copy
     shutil.copyfile shutil.copy2 shutil.copytree shutil.move shutil.disk_usage shutil.unpack_archive os.rename
-    os.replace dotenv.load_dotenv matplotlib.pyplot.style.use linecache.getline geopandas.read_file h5py.File
+    os.replace dotenv.load_dotenv matplotlib.pyplot.style.use linecache.getline geopandas.read_file
+    IPython.display.Image
+    IPython.display.Audio IPython.display.Video
     """.split()
 )
 #: Functions that write a file, to the place of the argument that names it.
@@ -54,7 +56,7 @@ _WRITERS: Final = {
     "scipy.io.savemat": 0,
     "scipy.io.wavfile.write": 0, "plotly.io.write_html": 1, "pyarrow.parquet.write_table": 1,
     "shutil.unpack_archive": 1,
-    "dill.dump": 1, "tempfile.mkdtemp": 99, "wget.download": 99, "gdown.download": 1,
+    "dill.dump": 1, "pandas.ExcelWriter": 0, "wget.download": 99, "gdown.download": 1,
 }  # fmt: skip
 #: Functions that write into the file object or stream among their arguments.
 _STREAMING: Final = frozenset(
@@ -75,6 +77,11 @@ _CONTAINERS: Final = {
     "Counter": "dict",
     "OrderedDict": "dict", "defaultdict": "dict", "deque": "list", "ChainMap": "dict", "bytearray": "numpy",
 }  # fmt: skip
+_IMAGE_READERS: Final = ("imread", "Image.open", "Image", "listdir", "glob", "iglob", "exists", "walk", "scandir")
+_OPENERS: Final = frozenset(
+    "io.open gzip.open bz2.open lzma.open codecs.open tarfile.open zipfile.ZipFile h5py.File pandas.HDFStore "
+    "os.fdopen".split()
+)
 _EXITS: Final = frozenset({"sys.exit", "os._exit", "os.abort", "os.kill", "pytest.skip"})
 _REVEALING: Final = frozenset(
     "user_ns user_global_ns user_module user_ns_hidden events ast_transformers input_transformers_post "
@@ -183,8 +190,8 @@ class AbstractBuiltins(AbstractCalls):
             return self._joined_path(arguments.positional, "path")
         if path in ("os.path.join", "os.path.abspath", "os.path.expanduser", "os.path.normpath", "os.fspath", "str"):
             return self._joined_path(arguments.positional, "str")
-        if path == "io.open":
-            return self._open(arguments, node)
+        if path in _OPENERS:
+            return self._open(arguments, node, kind="file" if path.endswith("open") else "archive")
         if package == "collections" and name in _CONTAINERS:
             return self._container(name, arguments, node)
         if path in ("collections.namedtuple", "typing.NamedTuple"):
@@ -203,6 +210,13 @@ class AbstractBuiltins(AbstractCalls):
             for value in arguments.values():
                 if (text := value.text()) is not None:
                     self._read_words(text)
+        if path in ("glob.glob", "glob.iglob") and arguments.positional:
+            self._touch_files(path, arguments)
+            made = self.new("list", node, is_open=False)
+            text = arguments.positional[0].text()
+            found = WILDCARD if text is None else re.sub(r"[*?]+|\[[^\]]*\]", WILDCARD, text)
+            self.put(made, None, Value(const=found, kind="str"))
+            return thing_value(made)
         if path == "copy.deepcopy" and arguments.positional:
             return self._copied(arguments.positional[0], node)
         if path == "copy.copy" and arguments.positional:
@@ -408,10 +422,13 @@ class AbstractBuiltins(AbstractCalls):
             return Value(const=".", kind=kind)
         return Value(const="/".join(WILDCARD if text is None else text for text in texts), kind=kind)
 
-    def _open(self, arguments: Arguments, node: ast.AST) -> Value:
-        name = arguments.argument(0, "file", "path")
-        mode_value = arguments.argument(1, "mode")
-        return self._opened(name, mode_value, node)
+    def _open(self, arguments: Arguments, node: ast.AST, kind: str = "file") -> Value:
+        name = arguments.argument(0, "file", "path", "name", "filename")
+        mode_value = arguments.argument(1, "mode", "flag")
+        opened = self._opened(name, mode_value, node)
+        for thing in opened.things:
+            thing.kind = kind if kind != "archive" else ""
+        return opened
 
     def _opened(self, name: Value | None, mode_value: Value | None, node: ast.AST) -> Value:
         mode = "r" if mode_value is None else mode_value.exact_text() or "r+"
@@ -451,11 +468,12 @@ class AbstractBuiltins(AbstractCalls):
 
     def _touch_files(self, path: str, arguments: Arguments) -> None:
         if path in _READERS:
+            images = path.endswith(_IMAGE_READERS)
             source = arguments.argument(0, "path", "file", "fname", "pathname", "src", "name", "filename")
             if source is None or not source.things:
                 text = source.text() if source is not None else "."
                 if text is None or not is_remote(text):
-                    self.read_file(text)
+                    self.read_file(text, images=images)
         if path in _WRITERS:
             target = arguments.argument(_WRITERS[path], "path", "fname", "file", "filename", "f", "dst", "name")
             if target is None or not target.things:
@@ -515,6 +533,7 @@ class AbstractBuiltins(AbstractCalls):
 
     def run_shell_text(self, text: str, what: str) -> None:
         """Run a command line."""
+        self._read_environment(None)
         effect = shell_effect(text)
         if effect.unknown is not None:
             named = effect.unknown.replace(WILDCARD, "…")

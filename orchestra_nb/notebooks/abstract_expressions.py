@@ -136,6 +136,14 @@ class AbstractExpressions:
         """An object of a library, such as ``os.environ``, is looked at as a whole."""
 
     @abstractmethod
+    def reckons_with_arrays(self) -> None:
+        """An operator works on arrays."""
+
+    @abstractmethod
+    def stores_into_table(self) -> None:
+        """Something is stored into a table of pandas."""
+
+    @abstractmethod
     def touches_decimals(self) -> None:
         """Reckon with decimals."""
 
@@ -537,6 +545,7 @@ class AbstractExpressions:
             self.touches_decimals()
         library = kinds & ARRAYS
         if library:
+            self.reckons_with_arrays()
             kind = "pandas" if "pandas" in library else min(library)
             return thing_value(self.new(kind, node))
         parts = [thing.part() for value in (left, right) for thing in value.things]
@@ -708,6 +717,8 @@ class AbstractExpressions:
                 self.run_methods(thing, ("__setitem__", "__delitem__"), target, [index, value])
             if isinstance(thing, Instance) and isinstance(target, ast.Attribute):
                 self._run_setter(thing, target.attr, value, target)
+            if thing.kind == "pandas":
+                self.stores_into_table()
             if thing.kind in ARRAYS:
                 continue  # arrays and tables copy what is stored into them
             if isinstance(target, ast.Attribute):

@@ -404,7 +404,7 @@ class AbstractStatements(AbstractBuiltins):
                 self.say_opaque("`import __main__` gives access to any name")
             self.imports(alias.name)
             name, path = (alias.asname, alias.name) if alias.asname else (alias.name.split(".")[0],) * 2
-            self.bind(name, Value(paths=(path,)))
+            self.bind(name, Value(paths=(_canonical(path),)))
 
     def _import_from(self, node: ast.ImportFrom) -> None:
         module = "." * node.level + (node.module or "")
@@ -413,7 +413,7 @@ class AbstractStatements(AbstractBuiltins):
             if alias.name == "*":
                 self._import_all(module)
             else:
-                self.bind(alias.asname or alias.name, Value(paths=(f"{module}.{alias.name}",)))
+                self.bind(alias.asname or alias.name, Value(paths=(_canonical(f"{module}.{alias.name}"),)))
 
     def _import_all(self, module: str) -> None:
         names = names_of_module(module)
@@ -699,6 +699,14 @@ class AbstractStatements(AbstractBuiltins):
 
 
 _NO_THINGS: Final[frozenset[Thing]] = frozenset()
+
+
+def _canonical(path: str) -> str:
+    """Return a path under which the tables know it: ``pylab`` is ``matplotlib.pyplot`` and more."""
+    for other in ("matplotlib.pylab", "pylab"):
+        if path == other or path.startswith(other + "."):
+            return "matplotlib.pyplot" + path[len(other) :]
+    return path
 
 
 def _is_global(frame: Frame, name: str) -> bool:

@@ -278,6 +278,8 @@ def run_notebook(cells: list[str]) -> list[list[int]]:
 
     os._Environ.__getitem__ = watched_environ  # type: ignore[attr-defined]
 
+    # libraries draw from Python's state for purposes of their own
+    unused = set() if any("import random" in source for source in cells) else {"random"}
     states: dict[str, bytes] = {}
     seeded_first = watched_seeds(lambda: states)
 
@@ -305,7 +307,7 @@ def run_notebook(cells: list[str]) -> list[list[int]]:
             raise RuntimeError(f"cell {index}: {type(error).__name__}: {error}")
         plt.close("all")
         now = hidden_states()
-        changed_states = {name for name in {*now, *states} if now.get(name) != states.get(name)}
+        changed_states = {name for name in {*now, *states} if now.get(name) != states.get(name)} - unused
         after = {name: value for name, value in dict.items(namespace) if name not in given and not name.startswith("_")}
         after_digests = {name: digest(value) for name, value in after.items()}
         bound = {name for name in namespace.bound if name in after or name in digests}
