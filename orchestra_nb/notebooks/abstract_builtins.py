@@ -458,6 +458,8 @@ class AbstractBuiltins(AbstractCalls):
                         self.mutate([thing])
                     if thing.file is not None:
                         self.read_file(thing.file)
+                    elif thing.kind in ("", "unknown"):
+                        self.read_file(None)
             else:
                 self.read_file(source.text())
         is_iterator = arguments.keyword("chunksize") is not None or arguments.keyword("iterator") is not None
@@ -470,13 +472,13 @@ class AbstractBuiltins(AbstractCalls):
         if path in _READERS:
             images = path.endswith(_IMAGE_READERS)
             source = arguments.argument(0, "path", "file", "fname", "pathname", "src", "name", "filename")
-            if source is None or not source.things:
+            if source is None or _may_be_name(source):
                 text = source.text() if source is not None else "."
                 if text is None or not is_remote(text):
                     self.read_file(text, images=images)
         if path in _WRITERS:
             target = arguments.argument(_WRITERS[path], "path", "fname", "file", "filename", "f", "dst", "name")
-            if target is None or not target.things:
+            if target is None or _may_be_name(target):
                 is_new = not path.endswith(("mkdir", "makedirs"))
                 self.write_file(target.text() if target is not None else None, replaces=is_new)
         if path in _STREAMING or path in _STREAM_READERS:
@@ -586,3 +588,8 @@ class AbstractBuiltins(AbstractCalls):
         if effect.opaque:
             self.say_opaque(effect.opaque)
         return thing_value(self.new("list", node)) if effect.shell is not None else NOTHING
+
+
+def _may_be_name(value: Value) -> bool:
+    """Tell whether a value may be the name of a file, not an open one."""
+    return not value.things or any(thing.kind in ("", "unknown") for thing in value.things)

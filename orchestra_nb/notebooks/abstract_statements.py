@@ -348,7 +348,7 @@ class AbstractStatements(AbstractBuiltins):
 
     def _expression(self, node: ast.Expr) -> None:
         value = self.evaluate(node.value)
-        if self.frame.parent is None and not isinstance(node.value, ast.Constant):
+        if self.frame.parent is None:
             self.result_shown(node, value)
 
     def result_shown(self, node: ast.Expr, value: Value) -> None:
