@@ -87,6 +87,13 @@ _REVEALING: Final = frozenset(
     "user_ns user_global_ns user_module user_ns_hidden events ast_transformers input_transformers_post "
     "input_transformers_cleanup".split()
 )
+#: Builtin to the special methods that it calls.
+_SPECIAL_METHODS: Final = {
+    "len": ("__len__",), "abs": ("__abs__",), "bool": ("__bool__", "__len__"), "hash": ("__hash__",),
+    "round": ("__round__",), "int": ("__int__", "__index__"), "float": ("__float__",), "complex": ("__complex__",),
+    "any": ("__iter__",), "all": ("__iter__",), "sum": ("__iter__",), "bytes": ("__bytes__",), "dir": ("__dir__",),
+    "divmod": ("__divmod__",), "pow": ("__pow__",),
+}  # fmt: skip
 _RUNNERS: Final = frozenset({"os.system", "os.popen"})
 
 
@@ -312,8 +319,8 @@ class AbstractBuiltins(AbstractCalls):
     def _plain_builtin(self, name: str, arguments: Arguments, node: ast.AST) -> Value:
         for value in arguments.values():
             self.consume(value, node)
-            if name in ("len", "abs", "bool", "hash", "round", "int", "float", "any", "all", "sum", "iter"):
-                self.run_operators(value, node)
+            if name in _SPECIAL_METHODS:
+                self.run_operators(value, node, _SPECIAL_METHODS[name])
         self.hand_over([value for value in arguments.values() if any(t.kind == "function" for t in value.things)], node)
         effect = mutations.function_effect(f"builtins.{name}")
         if effect.changes != "nothing":
@@ -354,7 +361,7 @@ class AbstractBuiltins(AbstractCalls):
             self.put(made, None, thing_value(self.new("dict", node, is_open=False, use="missing")))
         for value in arguments.positional:
             for thing in value.things:
-                if name in ("dict", "OrderedDict") and thing.kind == "dict":
+                if name in ("dict", "OrderedDict", "ChainMap") and thing.kind == "dict":
                     for key, item in (thing.named or {}).items():
                         self.put(made, key, item)
                     self.put(made, None, thing.inside)

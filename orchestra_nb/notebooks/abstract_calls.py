@@ -731,11 +731,11 @@ def _given(
             ]
         )
         given.update(dict.fromkeys(_parameters(function), anything))
-        for rest, kind in ((signature.vararg, "tuple"), (signature.kwarg, "dict")):
-            if rest is not None:
+        for parameter, kind in ((signature.vararg, "tuple"), (signature.kwarg, "dict")):
+            if parameter is not None:
                 made = run.new(kind, node, is_open=False, use=(function, kind))
                 run.put(made, None, anything)
-                given[rest.arg] = thing_value(made)
+                given[parameter.arg] = thing_value(made)
         if receiver is not None and names:
             given[names[0]] = receiver
         return given

@@ -342,6 +342,7 @@ class AbstractStatements(AbstractBuiltins):
         for statement in statements:
             if not self.alive:
                 return
+            self.fuel -= 1
             _STATEMENTS[type(statement)](self, statement)
             if self._snapshots and self.alive and self.frame.parent is None:
                 self._snapshots[-1].append(Ways(self.local, self.names).copy())
@@ -577,7 +578,8 @@ class AbstractStatements(AbstractBuiltins):
         loop = Loop()
         end: Ways | None = None
         self.uncertain += 0 if runs_once else 1
-        for round_number in range(2):
+        # the second round of a loop around runs this one again
+        for round_number in range(2 if len(self.frame.loops) < 2 else 1):
             before_epoch = self.epoch
             self._go_on(self._join([entry.copy() if entry else None, end.copy() if end else None]))
             begin()

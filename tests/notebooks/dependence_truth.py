@@ -344,7 +344,7 @@ def run_notebook(cells: list[str]) -> list[list[int]]:
                     state_writers[name] = {index}
                 elif name in state_writers:
                     state_writers[name].add(index)
-            elif not name.startswith("environ ") or name.removeprefix("environ ") in source:
+            elif not name.startswith("environ ") or (len(name) > 9 and name.removeprefix("environ ") in source):
                 state_writers.setdefault(name, set()).add(index)
         for path in files_written:
             if path in files_read:
@@ -374,6 +374,7 @@ def watched_seeds(states: Callable[[], dict[str, bytes]]) -> set[str]:
                     found.add(name)
                 return original(*arguments)
 
+            watched.__module__ = module.__name__  # no function of the notebook's
             setattr(module, function, watched)
     return found
 
