@@ -22,8 +22,8 @@ from orchestra_nb.version import __version__
 #: Name of a command to (where it is, what it does), in the order of the help.
 _COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("orchestra_nb.cli.run:run", "Run a notebook with parameters."),
-    "analyse": ("orchestra_nb.cli.analyse:analyse", "Show what the cells of notebooks need of each other."),
     "params": ("orchestra_nb.cli.params:params", "Print what a notebook takes: names, types, defaults, help."),
+    "analyse": ("orchestra_nb.cli.analyse:analyse", "Show what the cells of notebooks need of each other."),
     "adopt": ("orchestra_nb.cli.adopt:adopt", "Propose %%task cells for a notebook, and write a copy."),
     "convert": ("orchestra_nb.cli.convert:convert", "Write a notebook as a Python script with one flow."),
     "runs": ("orchestra_nb.cli.runs:runs", "List runs, show, cancel, answer, resume or retry one."),

@@ -36,10 +36,12 @@ _READERS: Final = frozenset(
     matplotlib.image.imread PIL.Image.open cv2.imread skimage.io.imread imageio.imread os.listdir os.scandir os.walk
     os.stat os.path.exists
     os.path.getsize os.path.isfile os.path.isdir os.path.getmtime glob.glob glob.iglob torch.load yaml.safe_load
-    tarfile.open zipfile.ZipFile pandas.ExcelFile pandas.HDFStore pyarrow.parquet.read_table xarray.open_dataset
+    pandas.ExcelFile pyarrow.parquet.read_table xarray.open_dataset
     scipy.io.loadmat scipy.io.wavfile.read tensorflow.keras.models.load_model keras.models.load_model shutil.copy
     shutil.copyfile shutil.copy2 shutil.copytree shutil.move shutil.disk_usage shutil.unpack_archive os.rename
-    os.replace dotenv.load_dotenv matplotlib.pyplot.style.use linecache.getline geopandas.read_file h5py.File
+    os.replace dotenv.load_dotenv matplotlib.pyplot.style.use linecache.getline geopandas.read_file
+    IPython.display.Image
+    IPython.display.Audio IPython.display.Video
     """.split()
 )
 #: Functions that write a file, to the place of the argument that names it.
@@ -54,7 +56,7 @@ _WRITERS: Final = {
     "scipy.io.savemat": 0,
     "scipy.io.wavfile.write": 0, "plotly.io.write_html": 1, "pyarrow.parquet.write_table": 1,
     "shutil.unpack_archive": 1,
-    "dill.dump": 1, "tempfile.mkdtemp": 99, "wget.download": 99, "gdown.download": 1,
+    "dill.dump": 1, "pandas.ExcelWriter": 0, "wget.download": 99, "gdown.download": 1,
 }  # fmt: skip
 #: Functions that write into the file object or stream among their arguments.
 _STREAMING: Final = frozenset(
@@ -75,11 +77,23 @@ _CONTAINERS: Final = {
     "Counter": "dict",
     "OrderedDict": "dict", "defaultdict": "dict", "deque": "list", "ChainMap": "dict", "bytearray": "numpy",
 }  # fmt: skip
+_IMAGE_READERS: Final = ("imread", "Image.open", "Image", "listdir", "glob", "iglob", "exists", "walk", "scandir")
+_OPENERS: Final = frozenset(
+    "io.open gzip.open bz2.open lzma.open codecs.open tarfile.open zipfile.ZipFile h5py.File pandas.HDFStore "
+    "os.fdopen".split()
+)
 _EXITS: Final = frozenset({"sys.exit", "os._exit", "os.abort", "os.kill", "pytest.skip"})
 _REVEALING: Final = frozenset(
     "user_ns user_global_ns user_module user_ns_hidden events ast_transformers input_transformers_post "
     "input_transformers_cleanup".split()
 )
+#: Builtin to the special methods that it calls.
+_SPECIAL_METHODS: Final = {
+    "len": ("__len__",), "abs": ("__abs__",), "bool": ("__bool__", "__len__"), "hash": ("__hash__",),
+    "round": ("__round__",), "int": ("__int__", "__index__"), "float": ("__float__",), "complex": ("__complex__",),
+    "any": ("__iter__",), "all": ("__iter__",), "sum": ("__iter__",), "bytes": ("__bytes__",), "dir": ("__dir__",),
+    "divmod": ("__divmod__",), "pow": ("__pow__",),
+}  # fmt: skip
 _RUNNERS: Final = frozenset({"os.system", "os.popen"})
 
 
@@ -183,8 +197,8 @@ class AbstractBuiltins(AbstractCalls):
             return self._joined_path(arguments.positional, "path")
         if path in ("os.path.join", "os.path.abspath", "os.path.expanduser", "os.path.normpath", "os.fspath", "str"):
             return self._joined_path(arguments.positional, "str")
-        if path == "io.open":
-            return self._open(arguments, node)
+        if path in _OPENERS:
+            return self._open(arguments, node, kind="file" if path.endswith("open") else "archive")
         if package == "collections" and name in _CONTAINERS:
             return self._container(name, arguments, node)
         if path in ("collections.namedtuple", "typing.NamedTuple"):
@@ -203,6 +217,13 @@ class AbstractBuiltins(AbstractCalls):
             for value in arguments.values():
                 if (text := value.text()) is not None:
                     self._read_words(text)
+        if path in ("glob.glob", "glob.iglob") and arguments.positional:
+            self._touch_files(path, arguments)
+            made = self.new("list", node, is_open=False)
+            text = arguments.positional[0].text()
+            found = WILDCARD if text is None else re.sub(r"[*?]+|\[[^\]]*\]", WILDCARD, text)
+            self.put(made, None, Value(const=found, kind="str"))
+            return thing_value(made)
         if path == "copy.deepcopy" and arguments.positional:
             return self._copied(arguments.positional[0], node)
         if path == "copy.copy" and arguments.positional:
@@ -298,8 +319,8 @@ class AbstractBuiltins(AbstractCalls):
     def _plain_builtin(self, name: str, arguments: Arguments, node: ast.AST) -> Value:
         for value in arguments.values():
             self.consume(value, node)
-            if name in ("len", "abs", "bool", "hash", "round", "int", "float", "any", "all", "sum", "iter"):
-                self.run_operators(value, node)
+            if name in _SPECIAL_METHODS:
+                self.run_operators(value, node, _SPECIAL_METHODS[name])
         self.hand_over([value for value in arguments.values() if any(t.kind == "function" for t in value.things)], node)
         effect = mutations.function_effect(f"builtins.{name}")
         if effect.changes != "nothing":
@@ -340,7 +361,7 @@ class AbstractBuiltins(AbstractCalls):
             self.put(made, None, thing_value(self.new("dict", node, is_open=False, use="missing")))
         for value in arguments.positional:
             for thing in value.things:
-                if name in ("dict", "OrderedDict") and thing.kind == "dict":
+                if name in ("dict", "OrderedDict", "ChainMap") and thing.kind == "dict":
                     for key, item in (thing.named or {}).items():
                         self.put(made, key, item)
                     self.put(made, None, thing.inside)
@@ -408,10 +429,13 @@ class AbstractBuiltins(AbstractCalls):
             return Value(const=".", kind=kind)
         return Value(const="/".join(WILDCARD if text is None else text for text in texts), kind=kind)
 
-    def _open(self, arguments: Arguments, node: ast.AST) -> Value:
-        name = arguments.argument(0, "file", "path")
-        mode_value = arguments.argument(1, "mode")
-        return self._opened(name, mode_value, node)
+    def _open(self, arguments: Arguments, node: ast.AST, kind: str = "file") -> Value:
+        name = arguments.argument(0, "file", "path", "name", "filename")
+        mode_value = arguments.argument(1, "mode", "flag")
+        opened = self._opened(name, mode_value, node)
+        for thing in opened.things:
+            thing.kind = kind if kind != "archive" else ""
+        return opened
 
     def _opened(self, name: Value | None, mode_value: Value | None, node: ast.AST) -> Value:
         mode = "r" if mode_value is None else mode_value.exact_text() or "r+"
@@ -441,6 +465,8 @@ class AbstractBuiltins(AbstractCalls):
                         self.mutate([thing])
                     if thing.file is not None:
                         self.read_file(thing.file)
+                    elif thing.kind in ("", "unknown"):
+                        self.read_file(None)
             else:
                 self.read_file(source.text())
         is_iterator = arguments.keyword("chunksize") is not None or arguments.keyword("iterator") is not None
@@ -451,14 +477,15 @@ class AbstractBuiltins(AbstractCalls):
 
     def _touch_files(self, path: str, arguments: Arguments) -> None:
         if path in _READERS:
+            images = path.endswith(_IMAGE_READERS)
             source = arguments.argument(0, "path", "file", "fname", "pathname", "src", "name", "filename")
-            if source is None or not source.things:
+            if source is None or _may_be_name(source):
                 text = source.text() if source is not None else "."
                 if text is None or not is_remote(text):
-                    self.read_file(text)
+                    self.read_file(text, images=images)
         if path in _WRITERS:
             target = arguments.argument(_WRITERS[path], "path", "fname", "file", "filename", "f", "dst", "name")
-            if target is None or not target.things:
+            if target is None or _may_be_name(target):
                 is_new = not path.endswith(("mkdir", "makedirs"))
                 self.write_file(target.text() if target is not None else None, replaces=is_new)
         if path in _STREAMING or path in _STREAM_READERS:
@@ -515,6 +542,7 @@ class AbstractBuiltins(AbstractCalls):
 
     def run_shell_text(self, text: str, what: str) -> None:
         """Run a command line."""
+        self._read_environment(None)
         effect = shell_effect(text)
         if effect.unknown is not None:
             named = effect.unknown.replace(WILDCARD, "…")
@@ -567,3 +595,8 @@ class AbstractBuiltins(AbstractCalls):
         if effect.opaque:
             self.say_opaque(effect.opaque)
         return thing_value(self.new("list", node)) if effect.shell is not None else NOTHING
+
+
+def _may_be_name(value: Value) -> bool:
+    """Tell whether a value may be the name of a file, not an open one."""
+    return not value.things or any(thing.kind in ("", "unknown") for thing in value.things)

@@ -187,7 +187,7 @@ class AbstractCalls(AbstractResources):
 
     def _call_library_object(self, thing: Thing, arguments: Arguments, node: ast.AST) -> Value:
         """Call an object of a library, such as a model of PyTorch."""
-        self.hand_over(arguments.values(), node)
+        self.hand_over(arguments.values(), node, thing_value(thing))
         if thing.kind in ("torch", "tensorflow", "keras"):
             self.draw(hidden_state.TORCH_RANDOM if thing.kind == "torch" else hidden_state.TENSORFLOW_RANDOM)
         made = self.new(thing.kind, node)
@@ -593,7 +593,8 @@ class AbstractCalls(AbstractResources):
                 self.mutate(connection.things, elements=True)
         elif name in _WRITING_METHODS or (name.startswith(("to_", "write_", "save")) and name not in _NOT_WRITING):
             place = arguments.argument(0, "path_or_buf", "path", "fname", "excel_writer", "buf", "fp", "filename")
-            if place is not None and (place.kind in ("str", "path", "") and not place.things):
+            is_unknown = place is not None and any(thing.kind in ("", "unknown") for thing in place.things)
+            if place is not None and (is_unknown or (place.kind in ("str", "path", "") and not place.things)):
                 mode = arguments.argument(99, "mode")
                 self.write_file(place.text(), replaces=mode is None or mode.const not in ("a", "ab"))
             elif place is not None:
@@ -651,6 +652,9 @@ class AbstractCalls(AbstractResources):
                 self.put(made, place, thing_value(self.new("array", node, use=(path, place))))
             return thing_value(made)
         made = self.new(effect.kind, node, is_open=effect.kind not in BUILTIN_CONTAINERS, use=path)
+        for value in values:
+            if functions := frozenset(thing for thing in value.things if isinstance(thing, Function | Bound)):
+                self.put(made, None, Value(functions))  # it may call them later, as what ``np.vectorize(f)`` gives
         if effect.gives == "view":
             arrays = frozenset(thing for value in values for thing in value.things if thing.kind != "pandas")
             for value in values:
@@ -727,6 +731,11 @@ def _given(
             ]
         )
         given.update(dict.fromkeys(_parameters(function), anything))
+        for parameter, kind in ((signature.vararg, "tuple"), (signature.kwarg, "dict")):
+            if parameter is not None:
+                made = run.new(kind, node, is_open=False, use=(function, kind))
+                run.put(made, None, anything)
+                given[parameter.arg] = thing_value(made)
         if receiver is not None and names:
             given[names[0]] = receiver
         return given

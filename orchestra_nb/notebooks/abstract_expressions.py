@@ -37,12 +37,38 @@ from orchestra_nb.notebooks.library_types import (
 
 #: More evaluations than this in one cell, and it is not followed further.
 FUEL: Final = 60_000
-_OPERATORS: Final = (
-    "__add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __matmul__ __eq__ __lt__ __le__ "
-    "__gt__ __contains__ "
-    "__bool__ __len__ __neg__ __and__ __or__ __mod__ __pow__ __floordiv__ __hash__ __iadd__ __ne__ "
-    "__ge__ __xor__ __invert__"
-).split()
+#: Operator to the name in its special methods: ``__add__``, ``__radd__``, ``__iadd__``.
+_OPERATORS: Final[dict[type[ast.AST], str]] = {
+    ast.Add: "add",
+    ast.Sub: "sub",
+    ast.Mult: "mul",
+    ast.MatMult: "matmul",
+    ast.Div: "truediv",
+    ast.FloorDiv: "floordiv",
+    ast.Mod: "mod",
+    ast.Pow: "pow",
+    ast.LShift: "lshift",
+    ast.RShift: "rshift",
+    ast.BitOr: "or",
+    ast.BitXor: "xor",
+    ast.BitAnd: "and",
+}
+_COMPARISONS: Final[dict[type[ast.AST], tuple[str, ...]]] = {
+    ast.Eq: ("__eq__",),
+    ast.NotEq: ("__ne__", "__eq__"),
+    ast.Lt: ("__lt__", "__gt__"),
+    ast.LtE: ("__le__", "__ge__"),
+    ast.Gt: ("__gt__", "__lt__"),
+    ast.GtE: ("__ge__", "__le__"),
+    ast.In: ("__contains__", "__iter__", "__getitem__"),
+    ast.NotIn: ("__contains__", "__iter__", "__getitem__"),
+}
+_UNARY: Final[dict[type[ast.AST], tuple[str, ...]]] = {
+    ast.USub: ("__neg__",),
+    ast.UAdd: ("__pos__",),
+    ast.Invert: ("__invert__",),
+    ast.Not: ("__bool__", "__len__"),
+}
 _ITERATION: Final = ("__iter__", "__next__", "__getitem__", "__len__")
 _TEXT_METHODS: Final = ("__str__", "__repr__", "__format__", "_repr_html_", "_repr_mimebundle_", "_ipython_display_")
 
@@ -134,6 +160,14 @@ class AbstractExpressions:
     @abstractmethod
     def whole_library_object(self, value: Value) -> None:
         """An object of a library, such as ``os.environ``, is looked at as a whole."""
+
+    @abstractmethod
+    def reckons_with_arrays(self) -> None:
+        """An operator works on arrays."""
+
+    @abstractmethod
+    def stores_into_table(self) -> None:
+        """Something is stored into a table of pandas."""
 
     @abstractmethod
     def touches_decimals(self) -> None:
@@ -251,9 +285,7 @@ class AbstractExpressions:
                     results.append(any_of(items))
         return any_of(results) if results else None
 
-    def run_operators(
-        self, value: Value, node: object, names: Sequence[str] = _OPERATORS, other: Sequence[Value] = ()
-    ) -> Value:
+    def run_operators(self, value: Value, node: object, names: Sequence[str], other: Sequence[Value] = ()) -> Value:
         """An operator works on a value: instances of classes of the notebook have methods for that."""
         results: list[Value] = []
         for thing in value.things:
@@ -503,9 +535,10 @@ class AbstractExpressions:
             self.uncertain -= 1
             return NUMBER
         values = [self.evaluate(left), *(self.evaluate(comparator) for comparator in node.comparators)]
-        for value in values:
-            if not all(isinstance(operator, ast.Is | ast.IsNot) for operator in node.ops):
-                self.run_operators(value, node)
+        for operator, one, other in zip(node.ops, values, values[1:], strict=False):
+            names = _COMPARISONS.get(type(operator), ())
+            self.run_operators(one, node, names, [other])
+            self.run_operators(other, node, names, [one])
         if any(isinstance(operator, ast.In | ast.NotIn) for operator in node.ops):
             self.consume(values[-1], node)
             self.whole_library_object(values[-1])
@@ -526,7 +559,12 @@ class AbstractExpressions:
             return self._text_of(left, right, operator, node)
         if isinstance(operator, ast.Mod) and left.kind == "str":
             self.as_text(right, node)
-        given = [self.run_operators(left, node, other=[right]), self.run_operators(right, node, other=[left])]
+        name = _OPERATORS[type(operator)]
+        names = (f"__{name}__", f"__i{name}__") if isinstance(node, ast.AugAssign) else (f"__{name}__",)
+        given = [
+            self.run_operators(left, node, names, [right]),
+            self.run_operators(right, node, (f"__r{name}__",), [left]),
+        ]
         if "instance" in kinds and any(value.things for value in given):
             return any_of(value for value in given if value.things)
         if not left.things and not right.things:
@@ -537,6 +575,7 @@ class AbstractExpressions:
             self.touches_decimals()
         library = kinds & ARRAYS
         if library:
+            self.reckons_with_arrays()
             kind = "pandas" if "pandas" in library else min(library)
             return thing_value(self.new(kind, node))
         parts = [thing.part() for value in (left, right) for thing in value.things]
@@ -557,7 +596,7 @@ class AbstractExpressions:
 
     def _unary(self, node: ast.UnaryOp) -> Value:
         value = self.evaluate(node.operand)
-        self.run_operators(value, node)
+        self.run_operators(value, node, _UNARY[type(node.op)])
         if isinstance(node.op, ast.Not) or not value.things:
             return NUMBER
         kinds = value.kinds()
@@ -708,6 +747,8 @@ class AbstractExpressions:
                 self.run_methods(thing, ("__setitem__", "__delitem__"), target, [index, value])
             if isinstance(thing, Instance) and isinstance(target, ast.Attribute):
                 self._run_setter(thing, target.attr, value, target)
+            if thing.kind == "pandas":
+                self.stores_into_table()
             if thing.kind in ARRAYS:
                 continue  # arrays and tables copy what is stored into them
             if isinstance(target, ast.Attribute):

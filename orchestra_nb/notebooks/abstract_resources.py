@@ -19,6 +19,8 @@ _PLAINLY_SHOWN: Final = frozenset(
     "seaborn".split()
 )
 
+#: Files that notebooks write to be looked at.
+_SHOWN_FILES: Final = (".png", ".jpg", ".jpeg", ".svg", ".pdf", ".html", ".gif", ".eps")
 _CONTAINERS: Final = frozenset({"list", "dict", "set", "tuple", "instance"})
 
 
@@ -52,6 +54,8 @@ class AbstractResources(AbstractExpressions):
         self.resources_set: set[str] = set()
         self.file_reads: set[str] = set()
         self.file_writes: set[str] = set()
+        #: as ``file_reads``, with images among what an unknown name may be
+        self.any_file_reads: set[str] = set()
         #: folders that must be there
         self.folders_needed: set[str] = set()
         #: files whose content is known to be this cell's
@@ -134,14 +138,14 @@ class AbstractResources(AbstractExpressions):
 
     # Files
 
-    def read_file(self, pattern: str | None) -> None:
-        """Read a file or folder; None where nothing is known of its name."""
+    def read_file(self, pattern: str | None, *, images: bool = False) -> None:
+        """Read a file or folder; None where nothing is known of its name but that it is no image, or is."""
         name = ANY_FILE if pattern is None else re.sub(r"[*?]+|\[[^\]]*\]", WILDCARD, pattern)
         if is_remote(name):
             return
         self._needs_folder(name)
         if normal(name) not in self.files_replaced:
-            self.file_reads.add(normal(name))
+            (self.any_file_reads if images else self.file_reads).add(normal(name))
 
     def write_file(self, pattern: str | None, *, replaces: bool = True) -> None:
         """Write a file."""
@@ -169,8 +173,11 @@ class AbstractResources(AbstractExpressions):
     def file_writers(self) -> dict[int, set[str]]:
         """Return the cells before that wrote what this one reads, with the files."""
         found: dict[int, set[str]] = {}
-        for pattern in self.file_reads:
+        for pattern in (*self.file_reads, *self.any_file_reads):
+            is_data = pattern == WILDCARD and pattern not in self.any_file_reads
             for written, cell in self.resources.files:
+                if is_data and written.lower().endswith(_SHOWN_FILES):
+                    continue
                 if cell != self.cell and may_be_same(pattern, written):
                     found.setdefault(cell, set()).add("file " + written.replace(WILDCARD, "…"))
         for folder in self.folders_needed:
@@ -270,6 +277,15 @@ class AbstractResources(AbstractExpressions):
         if thing.kind == "decimal":
             self.write_resource(hidden_state.DECIMALS)
 
+    def reckons_with_arrays(self) -> None:
+        """An operator works on arrays."""
+        self._reads_if_written(hidden_state.NUMPY_ERRORS)
+
+    def stores_into_table(self) -> None:
+        """Something is stored into a table of pandas."""
+        self._reads_if_written(hidden_state.PANDAS_CHAINED)
+        self._reads_if_written(hidden_state.PANDAS_OPTIONS)
+
     def touches_decimals(self) -> None:
         """Reckon with decimals."""
         self._reads_if_written(hidden_state.DECIMALS)
@@ -304,5 +320,7 @@ def _option_resource(values: list[Value]) -> str:
         return hidden_state.PANDAS_OPTIONS
     if "plotting" in name:
         return hidden_state.PLOT_SETTINGS
+    if "chained_assignment" in name:
+        return hidden_state.PANDAS_CHAINED
     is_display = name.startswith("display") or "." not in name
     return hidden_state.PANDAS_DISPLAY if is_display else hidden_state.PANDAS_OPTIONS

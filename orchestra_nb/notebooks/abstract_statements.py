@@ -342,13 +342,14 @@ class AbstractStatements(AbstractBuiltins):
         for statement in statements:
             if not self.alive:
                 return
+            self.fuel -= 1
             _STATEMENTS[type(statement)](self, statement)
             if self._snapshots and self.alive and self.frame.parent is None:
                 self._snapshots[-1].append(Ways(self.local, self.names).copy())
 
     def _expression(self, node: ast.Expr) -> None:
         value = self.evaluate(node.value)
-        if self.frame.parent is None and not isinstance(node.value, ast.Constant):
+        if self.frame.parent is None:
             self.result_shown(node, value)
 
     def result_shown(self, node: ast.Expr, value: Value) -> None:
@@ -404,7 +405,7 @@ class AbstractStatements(AbstractBuiltins):
                 self.say_opaque("`import __main__` gives access to any name")
             self.imports(alias.name)
             name, path = (alias.asname, alias.name) if alias.asname else (alias.name.split(".")[0],) * 2
-            self.bind(name, Value(paths=(path,)))
+            self.bind(name, Value(paths=(_canonical(path),)))
 
     def _import_from(self, node: ast.ImportFrom) -> None:
         module = "." * node.level + (node.module or "")
@@ -413,7 +414,7 @@ class AbstractStatements(AbstractBuiltins):
             if alias.name == "*":
                 self._import_all(module)
             else:
-                self.bind(alias.asname or alias.name, Value(paths=(f"{module}.{alias.name}",)))
+                self.bind(alias.asname or alias.name, Value(paths=(_canonical(f"{module}.{alias.name}"),)))
 
     def _import_all(self, module: str) -> None:
         names = names_of_module(module)
@@ -577,7 +578,8 @@ class AbstractStatements(AbstractBuiltins):
         loop = Loop()
         end: Ways | None = None
         self.uncertain += 0 if runs_once else 1
-        for round_number in range(2):
+        # the second round of a loop around runs this one again
+        for round_number in range(2 if len(self.frame.loops) < 2 else 1):
             before_epoch = self.epoch
             self._go_on(self._join([entry.copy() if entry else None, end.copy() if end else None]))
             begin()
@@ -699,6 +701,14 @@ class AbstractStatements(AbstractBuiltins):
 
 
 _NO_THINGS: Final[frozenset[Thing]] = frozenset()
+
+
+def _canonical(path: str) -> str:
+    """Return a path under which the tables know it: ``pylab`` is ``matplotlib.pyplot`` and more."""
+    for other in ("matplotlib.pylab", "pylab"):
+        if path == other or path.startswith(other + "."):
+            return "matplotlib.pyplot" + path[len(other) :]
+    return path
 
 
 def _is_global(frame: Frame, name: str) -> bool:

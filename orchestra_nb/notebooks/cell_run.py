@@ -80,6 +80,9 @@ class CellRun(AbstractStatements):
             return binding.value
         if name in _BUILTIN_NAMES or name in _SHELL_FUNCTIONS:
             return Value(paths=(f"builtins.{name}",))
+        result = self._result_named(name)
+        if result is not None:
+            return result[1]
         known = self.notebook.unknown.get(name)
         if known is None:
             if name in mutations.CONVENTIONAL_MODULES:
@@ -111,14 +114,22 @@ class CellRun(AbstractStatements):
     def _read_result(self, name: str) -> None:
         """Read ``_``, ``_3`` or ``Out``: results of cells."""
         results = self.notebook.results
+        if name in ("Out", "_oh"):
+            for number in results:
+                self._needs_result(number, name)
+        for number, shown in results.items():
+            if shown is self._result_named(name):
+                self._needs_result(number, name)
+
+    def _result_named(self, name: str) -> tuple[int, Value] | None:
+        """Return the cell and value of ``_``, ``__`` or ``_3``, None for every other name."""
+        results = self.notebook.results
         if name in _RESULT_NAMES:
             shown = sorted(results)
-            if len(shown) >= len(name):
-                self._needs_result(shown[-len(name)], name)
-        elif name in ("Out", "_oh"):
-            return
-        elif name[:1] == "_" and name[1:].isdigit() and int(name[1:]) in results:
-            self._needs_result(int(name[1:]), name)
+            return results[shown[-len(name)]] if len(shown) >= len(name) else None
+        if name[:1] == "_" and name[1:].isdigit():
+            return results.get(int(name[1:]))
+        return None
 
     def _needs_result(self, number: int, cause: str) -> None:
         cell, value = self.notebook.results[number]

@@ -19,6 +19,7 @@ PLOT_DISPLAY: Final = "how plots are shown"
 CURRENT_FIGURE: Final = "current figure"
 PANDAS_DISPLAY: Final = "display options of pandas"
 PANDAS_OPTIONS: Final = "options of pandas"
+PANDAS_CHAINED: Final = "chained assignment of pandas"
 PANDAS_EXTENSIONS: Final = "extensions of pandas"
 NUMPY_PRINTING: Final = "print options of NumPy"
 NUMPY_ERRORS: Final = "error handling of NumPy"
@@ -37,7 +38,8 @@ STORED: Final = "stored variables"
 #: Resources that only set the process up: cells that write nothing else are configuration.
 CONFIGURATION: Final = frozenset(
     {
-        PLOT_SETTINGS, PLOT_DISPLAY, PANDAS_DISPLAY, PANDAS_OPTIONS, PANDAS_EXTENSIONS, NUMPY_PRINTING, NUMPY_ERRORS,
+        PLOT_SETTINGS, PLOT_DISPLAY, PANDAS_DISPLAY, PANDAS_OPTIONS, PANDAS_CHAINED, PANDAS_EXTENSIONS,
+        NUMPY_PRINTING, NUMPY_ERRORS,
         CELL_DISPLAY, WARNINGS, LOGGING, LOCALE, ENVIRONMENT, FOLDER, IMPORT_PATH, DECIMALS, PACKAGES,
     }
 )  # fmt: skip
@@ -226,6 +228,7 @@ _STORES: Final = {
     "plotly.io.renderers": PLOT_DISPLAY,
     "pandas.options.display": PANDAS_DISPLAY,
     "pandas.options.plotting": PLOT_SETTINGS,
+    "pandas.options.mode.chained_assignment": PANDAS_CHAINED,
     "pandas.options": PANDAS_OPTIONS,
     "os.environ": ENVIRONMENT,
     "sys.path": IMPORT_PATH,

@@ -121,7 +121,9 @@ _HOLDING: Final = (
     "scipy.stats.rv_",
 )
 #: Packages whose functions (not classes) return new objects, unless the tables call the result a view.
-_FRESH: Final = frozenset("numpy pandas scipy sklearn matplotlib seaborn imblearn statsmodels random sympy".split())
+_FRESH: Final = frozenset(
+    "numpy pandas scipy sklearn matplotlib seaborn imblearn statsmodels random sympy networkx plotly altair".split()
+)
 
 
 def _kind(path: str, package: str, last: str) -> str:

@@ -254,6 +254,8 @@ def _method_of_any(kind: str, name: str) -> MethodEffect:
         return MethodEffect("nothing", "text")
     if effect.changes == "all":
         return MethodEffect("all", "part", stores=True)
+    if kind in ("torch", "tensorflow", "keras") and effect.changes == "receiver":
+        return MethodEffect("deep", gives, kind, stores=effect.stores)  # an optimizer steps, a loss goes backward
     return MethodEffect(effect.changes if effect.changes != "first" else "receiver", gives, kind, stores=effect.stores)
 
 

@@ -20,6 +20,8 @@ _READING: Final = frozenset(
     dirname realpath readlink jq yq ffprobe identify awk
     """.split()
 )
+#: Those that look at the working folder when nothing is named.
+_LISTING: Final = frozenset({"ls", "ll", "la", "du", "tree"})
 #: Commands that tell something of the machine, and touch no files.
 _LOOKING: Final = frozenset(
     """
@@ -127,7 +129,7 @@ def _command_effect(command: list[str], effect: ShellEffect) -> None:
     if name in _LOOKING:
         return
     if name in _READING:
-        effect.reads.extend(arguments or ["."])
+        effect.reads.extend(arguments or (["."] if name in _LISTING else []))
     elif name == "find" and not any(word in ("-delete", "-exec", "-execdir", "-ok", "-fprint") for word in rest):
         effect.reads.extend(arguments[:1] or ["."])
     elif name in ("cp", "mv", "rsync") and len(arguments) >= 2:

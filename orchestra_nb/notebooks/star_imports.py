@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import sys
 from functools import lru_cache
@@ -13,7 +14,7 @@ from orchestra_nb.notebooks import mutations
 
 #: Modules that only pass on the names of another one.
 _COMPUTED: Final = {"pylab": "matplotlib.pylab", "os.path": "posixpath"}
-#: Compiled modules without a source that are safe to look into: they are loaded in every interpreter of ours.
+#: Compiled modules without a source that are safe to import: they come with Python and do nothing.
 _COMPILED: Final = frozenset({"math", "cmath", "itertools", "time", "_operator", "errno", "_functools", "_collections"})
 _DEEPEST: Final = 5
 
@@ -50,8 +51,8 @@ def _exported(module: str, depth: int) -> set[str] | None:
     """Return the names that ``import *`` binds; never change them, they are shared."""
     if module in _COMPUTED:
         module = _COMPUTED[module]
-    if (module in _COMPILED or module in sys.builtin_module_names) and module in sys.modules:
-        return {name for name in vars(sys.modules[module]) if not name.startswith("_")}
+    if module in _COMPILED or (module in sys.builtin_module_names and module in sys.modules):
+        return {name for name in vars(importlib.import_module(module)) if not name.startswith("_")}
     if depth > _DEEPEST:
         return None
     source = _source_of(module)

@@ -126,7 +126,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         visible=request.visible_parameters,
     )
     parameters.inject(notebook)
-    if (circle := circle_in_words(notebook)) is not None:
+    if language == "python" and (circle := circle_in_words(notebook)) is not None:
         raise CellsNeedEachOther(f"{source}: {circle}")
     if request.report_mode:
         _hide_code(notebook)

@@ -39,8 +39,8 @@ def test_the_help_names_each_command() -> None:
     assert shown.exit_code == 0
     assert [line.split()[0] for line in shown.output.partition("Commands:")[2].splitlines() if line.strip()] == [
         "run",
-        "analyse",
         "params",
+        "analyse",
         "adopt",
         "convert",
         "runs",
@@ -68,7 +68,7 @@ def test_the_version_is_the_package_s() -> None:
         pytest.param(["clustr", "stop"], "Did you mean 'cluster'?", id="misspelt"),
         pytest.param(
             ["fly"],
-            "The commands are: run, analyse, params, adopt, convert, runs, artifacts, assets, events, variables, secrets, "
+            "The commands are: run, params, analyse, adopt, convert, runs, artifacts, assets, events, variables, secrets, "
             "concurrency, dead-letters, cluster, doctor.",
             id="unknown",
         ),

@@ -278,6 +278,8 @@ def run_notebook(cells: list[str]) -> list[list[int]]:
 
     os._Environ.__getitem__ = watched_environ  # type: ignore[attr-defined]
 
+    # libraries draw from Python's state for purposes of their own
+    unused = set() if any("import random" in source for source in cells) else {"random"}
     states: dict[str, bytes] = {}
     seeded_first = watched_seeds(lambda: states)
 
@@ -305,7 +307,7 @@ def run_notebook(cells: list[str]) -> list[list[int]]:
             raise RuntimeError(f"cell {index}: {type(error).__name__}: {error}")
         plt.close("all")
         now = hidden_states()
-        changed_states = {name for name in {*now, *states} if now.get(name) != states.get(name)}
+        changed_states = {name for name in {*now, *states} if now.get(name) != states.get(name)} - unused
         after = {name: value for name, value in dict.items(namespace) if name not in given and not name.startswith("_")}
         after_digests = {name: digest(value) for name, value in after.items()}
         bound = {name for name in namespace.bound if name in after or name in digests}
@@ -342,7 +344,7 @@ def run_notebook(cells: list[str]) -> list[list[int]]:
                     state_writers[name] = {index}
                 elif name in state_writers:
                     state_writers[name].add(index)
-            elif not name.startswith("environ ") or name.removeprefix("environ ") in source:
+            elif not name.startswith("environ ") or (len(name) > 9 and name.removeprefix("environ ") in source):
                 state_writers.setdefault(name, set()).add(index)
         for path in files_written:
             if path in files_read:
@@ -372,6 +374,7 @@ def watched_seeds(states: Callable[[], dict[str, bytes]]) -> set[str]:
                     found.add(name)
                 return original(*arguments)
 
+            watched.__module__ = module.__name__  # no function of the notebook's
             setattr(module, function, watched)
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestra_nb.notebooks.dataflow import analyse_sources
+from orchestra_nb.notebooks.dataflow import analyse_notebook, analyse_sources
 from orchestra_nb.notebooks.notebook_analysis import CellAnalysis
 
 
@@ -162,6 +162,170 @@ EDGES: list[tuple[str, list[str], list[str]]] = [
     ("pd.eval", ["import pandas as pd\na = pd.Series([1])\nb = 2", "b = 3", "pd.eval('a + b')"], ["", "0 1"]),
     ("a format string", ["x = 1", "f'{x}'"], ["0"]),
     ("import *", ["from math import *", "sqrt(2)", "x = 1"], ["0", ""]),
+    # and more of all kinds
+    ('more: class list', ['class C:\n    items = []\n    def add(self, x): self.items.append(x)', 'a = C()\nb = C()', 'a.add(1)', 'b.items'], ['0', '0 1', '1 2']),
+    ('more: starargs', ["def f(*args, **kw):\n    args[0].append(1)\n    kw['k'].append(2)", 'x=[]\ny=[]', 'f(x, k=y)', 'x', 'y'], ['', '0 1', '1 2', '1 2']),
+    ('more: call stars', ['def f(a, b): b.append(1)', 'x=[]\ny=[]', 'f(*[x, y])', 'y'], ['', '0 1', '1 2']),
+    ('more: list times', ['x=[]', 'l=[x]*2', 'l[0].append(1)', 'x'], ['0', '0 1', '0 2']),
+    ('more: list plus', ['x=[]', 'l=[x]+[1]', 'l[0].append(1)', 'x'], ['0', '0 1', '0 2']),
+    ('more: sorted elems', ['x=[[2],[1]]', 's=sorted(x)', 's[0].append(1)', 'x'], ['0', '0 1', '0 2']),
+    ('more: zip loop', ['x=[[2],[1]]\ny=[1,2]', 'for a, b in zip(x, y):\n    a.append(b)', 'x', 'y'], ['0', '0 1', '0']),
+    ('more: enumerate loop', ['x=[[2],[1]]', 'for i, a in enumerate(x):\n    a.append(i)', 'x'], ['0', '0 1']),
+    ('more: items loop', ["import pandas as pd\nfr={'a': pd.DataFrame()}", "for k, d in fr.items():\n    d['x'] = 1", "fr['a'].head()"], ['0', '0 1']),
+    ('more: df list loop', ['import pandas as pd\na=pd.DataFrame()\nb=pd.DataFrame()', "for d in (a, b):\n    d['x'] = 1", 'a', 'b'], ['0', '0 1', '0 1']),
+    ('more: df list loop rebinding', ['import pandas as pd\na=pd.DataFrame()\nb=pd.DataFrame()', 'for d in (a, b):\n    d = d.dropna()', 'a', 'b'], ['0', '0', '0']),
+    ('more: a=b=[]', ['a = b = []', 'a.append(1)', 'b'], ['0', '0 1']),
+    ('more: asarray', ['import numpy as np\na=np.ones(3)', 'b=np.asarray(a)', 'b[0]=2', 'a'], ['0', '0 1', '0 2']),
+    ('more: np.array copy', ['import numpy as np\na=np.ones(3)', 'b=np.array(a)', 'b[0]=2', 'a'], ['0', '1', '0']),
+    ('more: ravel', ['import numpy as np\na=np.ones((3,3))', 'b=a.ravel()', 'b[0]=2', 'a'], ['0', '0 1', '0 2']),
+    ('more: row', ['import numpy as np\na=np.ones((3,3))', 'for r in a:\n    r[0]=2', 'a'], ['0', '0 1']),
+    ('more: random choice', ['import random\nl=[[1],[2]]', 'c=random.choice(l)', 'c.append(1)', 'l'], ['0', '0 1', '0 2']),
+    ('more: rng shuffle', ['import numpy as np\nr=np.random.default_rng(0)\nx=[1,2]', 'r.shuffle(x)', 'x'], ['0', '0 1']),
+    ('more: sca', ['import matplotlib.pyplot as plt\nfig, ax = plt.subplots()', "plt.sca(ax)\nplt.title('a')", 'fig'], ['0', '0 1']),
+    ('more: setp', ['import matplotlib.pyplot as plt\nfig, ax = plt.subplots()', 'plt.setp(ax.get_xticklabels(), rotation=3)', 'fig'], ['0', '0 1']),
+    ('more: executor', ['from concurrent.futures import ThreadPoolExecutor\nout=[]\ndef f(x): out.append(x)', 'with ThreadPoolExecutor() as ex:\n    list(ex.map(f, [1,2]))', 'out'], ['0', '0 1']),
+    ('more: StringIO', ["import io, pandas as pd\ns=io.StringIO('a\\n1')", 'pd.read_csv(s)', 's.read()'], ['0', '0 1']),
+    ('more: StringIO write', ['import io\ns=io.StringIO()', "s.write('a')", 's.getvalue()'], ['0', '0 1']),
+    ('more: print file', ['import io\ns=io.StringIO()', "print('a', file=s)", 's.getvalue()'], ['0', '0 1']),
+    ('more: csv reader', ["import csv\nf=open('a')\nr=csv.reader(f)", 'next(r)', 'list(r)'], ['0', '0 1']),
+    ('more: cached_property', ['from functools import cached_property\nclass C:\n    @cached_property\n    def p(self): return []', 'c=C()', 'c.p.append(1)', 'c.p'], ['0', '1', '1 2']),
+    ('more: setitem class', ['class D:\n    def __init__(self): self.d={}\n    def __setitem__(self,k,v): self.d[k]=v\n    def __getitem__(self,k): return self.d[k]', 'd=D()', "d['a']=[1]", "d['a'].append(2)", 'd.d'], ['0', '1', '1 2', '1 2 3']),
+    ('more: getattr class', ["class D:\n    def __init__(self): self.d={'x':[]}\n    def __getattr__(self,k): return self.d[k]", 'd=D()', 'd.x.append(1)', 'd.d'], ['0', '1', '1 2']),
+    ('more: dict update', ['x=[]\nd={}', 'd.update(k=x)', "d['k'].append(1)", 'x'], ['0', '0 1', '0 2']),
+    ('more: dict merge', ['x=[]', "d={**{'k': x}}", "d['k'].append(1)", 'x'], ['0', '0 1', '0 2']),
+    ('more: dict or', ['x=[]', "d={'k': x} | {'a': 1}", "d['k'].append(1)", 'x'], ['0', '0 1', '0 2']),
+    ('more: namedtuple', ["from collections import namedtuple\nP=namedtuple('P','a b')\nx=[]", 'p=P(x, 1)', 'p.a.append(1)', 'x'], ['0', '0 1', '0 2']),
+    ('more: NamedTuple class', ['from typing import NamedTuple\nclass P(NamedTuple):\n    a: list\n    b: int\nx=[]', 'p=P(x, 1)', 'p.a.append(1)', 'x'], ['0', '0 1', '0 2']),
+    ('more: enum', ['from enum import Enum\nclass E(Enum):\n    A=1\n    B=2', '[e.name for e in E]', 'E.A'], ['0', '0']),
+    ('more: fstring only', ['a=1', 'b=2', "s=f'{a}'"], ['', '0']),
+    ('more: nested closure', ['def outer():\n    l=[]\n    def mid():\n        def inner(x): l.append(x)\n        return inner\n    return mid(), l', 'add, l = outer()', 'add(1)', 'l'], ['0', '1', '1 2']),
+    ('more: accumulate fn returns global', ['store={}\ndef get(k): return store.setdefault(k, [])', "get('a').append(1)", 'store'], ['0', '0 1']),
+    ('more: swap', ['a=[1]\nb=[2]', 'a, b = b, a', 'a.append(3)', 'b', 'a'], ['0', '1', '1', '1 2']),
+    ('more: or default', ['x=[]', 'y = x or []', 'y.append(1)', 'x'], ['0', '0 1', '0 2']),
+    ('more: ternary', ['x=[]\nz=[]', 'y = x if k else z', 'y.append(1)', 'z'], ['0', '0 1', '0 2']),
+    ('more: while pop', ['q=[1,2]', 'while q:\n    v=q.pop()', 'len(q)'], ['0', '0 1']),
+    ('more: os.system harmless', ['import os', "os.system('ls')"], ['0']),
+    ('more: subprocess list', ['import subprocess', "subprocess.run(['ls','-l'])", 'x=1'], ['0', '']),
+    ('more: plain module attr', ['import my_cfg', 'my_cfg.DEBUG = True', 'my_cfg.run()', 'x=1'], ['0', '0 1', '']),
+    ('more: train loop', ['import numpy as np\nw=np.zeros(3)\nhist=[]', 'for i in range(3):\n    w -= 0.1\n    hist.append(w.copy())', 'w', 'hist'], ['0', '1', '0 1']),
+    ('more: drop not inplace', ['import pandas as pd\ndf=pd.DataFrame()', "df.drop(columns='a')", 'df'], ['0', '0']),
+    ('more: pop col', ["import pandas as pd\ndf=pd.DataFrame({'a':[1]})", "y=df.pop('a')", 'df', 'y'], ['0', '0 1', '1']),
+    ('more: series of df then df change', ["import pandas as pd\ndf=pd.DataFrame({'a':[1]})", "y=df['a']", "df['b']=1", 'y.mean()'], ['0', '0', '1']),
+    ('more: cols then df change', ["import pandas as pd\ndf=pd.DataFrame({'a':[1]})", 'c=df.columns', "df['b']=1", 'list(c)'], ['0', '0', '1']),
+    ('more: groupby held', ["import pandas as pd\ndf=pd.DataFrame({'a':[1]})", "g=df.groupby('a')", 'g.mean()', 'g.size()'], ['0', '1', '1']),
+    ('more: assign lambda', ["import pandas as pd\ndf=pd.DataFrame({'a':[1]})", 'e=df.assign(b=lambda d: d.a*k)', 'k=3', 'df'], ['0', '', '0']),
+    ('more: pipe', ["import pandas as pd\ndf=pd.DataFrame({'a':[1]})", 'def f(d): return d.dropna()', 'df.pipe(f)', 'df'], ['', '0 1', '0']),
+    ('more: pipe mutating', ["import pandas as pd\ndf=pd.DataFrame({'a':[1]})", "def f(d):\n    d['z']=1\n    return d", 'df.pipe(f)', 'df'], ['', '0 1', '0 2']),
+    ('more: apply row lambda', ["import pandas as pd\ndf=pd.DataFrame({'a':[1]})", "df.apply(lambda r: r['a'], axis=1)", 'df'], ['0', '0']),
+    ('more: concat frames', ['import pandas as pd\na=pd.DataFrame()\nb=pd.DataFrame()', 'c=pd.concat([a,b])', "c['x']=1", 'a'], ['0', '1', '0']),
+    ('more: sklearn fit unknown import', ['from xgboost import XGBClassifier\nX=[1]', 'm=XGBClassifier()', 'm.fit(X)', 'X'], ['0', '0 1', '0']),
+    ('more: plot functions', ['import seaborn as sns\nimport pandas as pd\ndf=pd.DataFrame()', 'sns.countplot(data=df)', 'sns.histplot(df)', 'df'], ['0', '0', '0']),
+    ('more: print unknown', ['x=load()', 'print(x)', 'print(x)', 'x'], ['0', '0', '0']),
+    ('more: async', ['import asyncio\nout=[]\nasync def f():\n    out.append(1)', 'await f()', 'out'], ['0', '0 1']),
+    ('more: asyncio gather', ['import asyncio\nout=[]\nasync def f():\n    out.append(1)', 'await asyncio.gather(f(), f())', 'out'], ['0', '0 1']),
+    ('more: tee', ['import itertools\na,b=itertools.tee([1,2])', 'list(a)', 'list(a)'], ['0', '0 1']),
+    ('more: count', ['import itertools\nc=itertools.count()', 'next(c)', 'next(c)'], ['0', '0 1']),
+    ('more: del attr', ['class C: pass\nc=C()\nc.a=1', 'del c.a', 'vars(c)'], ['0', '0 1']),
+    ('more: slot assign slice', ['x=[1,2,3]', 'x[:2]=[9]', 'x'], ['0', '0 1']),
+    ('more: bytearray', ['b=bytearray(3)', 'b[0]=1', 'b'], ['0', '0 1']),
+    ('more: memoryview', ['b=bytearray(3)', 'm=memoryview(b)', 'm[0]=1', 'b'], ['0', '0 1', '0 2']),
+    ('more: global in nested', ['n=0\ndef f():\n    def g():\n        global n\n        n = 5\n    g()', 'f()', 'n'], ['0', '1']),
+    ('more: map unconsumed', ['out=[]', 'm=map(out.append,[1,2])', 'list(m)', 'out'], ['0', '0 1', '0 2']),
+    ('more: filter', ['l=[[1],[]]', 'f=list(filter(None,l))', 'f[0].append(2)', 'l'], ['0', '0 1', '0 2']),
+    ('more: max key', ['l=[[1],[]]', 'm=max(l,key=len)', 'm.append(2)', 'l'], ['0', '0 1', '0 2']),
+    ('more: json file two', ['import json', "with open('a.json','w') as f:\n    json.dump({}, f)", "with open('a.json') as f:\n    d=json.load(f)", 'd'], ['0', '0 1', '2']),
+    ('more: np save', ['import numpy as np', "np.save('a.npy', np.ones(3))", "b=np.load('a.npy')"], ['0', '0 1']),
+    ('more: joblib', ['import joblib\nm=[]', "joblib.dump(m,'m.pkl')", "joblib.load('m.pkl')"], ['0', '0 1']),
+    ('more: savefig', ['import matplotlib.pyplot as plt', "plt.plot([1])\nplt.savefig('a.png')", "plt.imread('a.png')"], ['0', '0 1']),
+    ('more: with open append f', ["f=open('a','w')", "f.write('x')", 'f.close()', "open('a').read()"], ['0', '0 1', '0 1']),
+    ('more: glob', ["open('d/a.csv','w').write('')", "import glob\nglob.glob('d/*.csv')"], ['0']),
+    ('more: defaultdict', ['from collections import defaultdict\nd=defaultdict(list)', "d['a'].append(1)", 'd'], ['0', '0 1']),
+    ('more: defaultdict int', ['from collections import defaultdict\nd=defaultdict(int)', "d['a'] += 1", 'd'], ['0', '0 1']),
+    ('more: Counter update', ['from collections import Counter\nc=Counter()', "c['a'] += 1", 'c.most_common()'], ['0', '0 1']),
+    ('more: deque', ['from collections import deque\nd=deque()', 'd.append(1)', 'd'], ['0', '0 1']),
+    ('more: set ops', ['s={1}', 's |= {2}', 's'], ['0', '1']),
+    ('more: np inplace', ['import numpy as np\na=np.ones(3)\nb=a', 'a += 1', 'b'], ['0', '0 1']),
+    ('more: rebinding sum', ['import numpy as np\na=np.ones(3)\nb=a', 'a = a + 1', 'b'], ['0', '0']),
+    ('more: hidden helper', ['import numpy as np\ndef set_seed(s):\n    np.random.seed(s)', 'set_seed(3)', 'np.random.rand()'], ['0', '0 1']),
+    ('more: kmeans unseeded', ['import numpy as np\nfrom sklearn.cluster import KMeans\nX=[[1]]', 'np.random.seed(0)', 'k=KMeans().fit(X)', 'k2=KMeans(random_state=1).fit(X)'], ['0', '0 1', '0']),
+    ('more: property setter', ['class C:\n    @property\n    def a(self): return self._a\n    @a.setter\n    def a(self,v):\n        self._a=v\n        log.append(v)\nlog=[]', 'c=C()', 'c.a=3', 'log'], ['0', '0 1', '0 2']),
+    ('more: classmethod', ['class C:\n    n=[]\n    @classmethod\n    def add(cls,x): cls.n.append(x)', 'C.add(1)', 'C.n'], ['0', '0 1']),
+    ('more: staticmethod', ['out=[]\nclass C:\n    @staticmethod\n    def add(x): out.append(x)', 'C.add(1)', 'out'], ['0', '0 1']),
+    ('more: inherit lib', ['from sklearn.base import BaseEstimator\nclass M(BaseEstimator):\n    def fit(self,X):\n        self.m_=X\n        return self', 'm=M()', 'm.fit([1])', 'm.m_'], ['0', '1', '1 2']),
+    ('more: dict comp default arg', ['fs={i: (lambda x, i=i: x+i) for i in range(3)}', 'fs[1](2)'], ['0']),
+    ('more: plt.gcf next cell', ['import matplotlib.pyplot as plt', 'plt.plot([1,2])', "plt.gcf().savefig('a.png')"], ['0', '0']),
+    ('more: ax flat', ['import matplotlib.pyplot as plt\nfig, axs = plt.subplots(2,2)', 'for ax in axs.flat:\n    ax.plot([1])', 'fig'], ['0', '0 1']),
+    ('more: exec unknown', ["code='x=1'", 'exec(code)', 'x'], ['0', '1']),
+    ('more: rng arg', ['import numpy as np\nrng=np.random.default_rng(0)\ndef draw(n, rng): return rng.normal(size=n)', 'a=draw(3,rng)', 'b=draw(3,rng)'], ['0', '0 1']),
+    ('more: rng kw', ['import numpy as np\nfrom sklearn.utils import shuffle\nrng=np.random.RandomState(0)', 'a=shuffle([1],random_state=rng)', 'b=shuffle([1],random_state=rng)'], ['0', '0 1']),
+    ('more: rng in estimator', ['import numpy as np\nfrom sklearn.cluster import KMeans\nrng=np.random.RandomState(0)', 'k=KMeans(random_state=rng)', 'k.fit([[1]])', 'rng.rand()'], ['0', '0 1', '0 1 2']),
+    ('more: from random', ['from random import random, seed', 'seed(1)', 'random()', 'random()'], ['0', '0 1', '0 1 2']),
+    ('more: rvs', ['import numpy as np\nfrom scipy import stats', 'np.random.seed(0)', 'x=stats.norm.rvs(size=3)', 'y=stats.norm.rvs(size=3)', 'stats.norm.rvs(size=3, random_state=1)'], ['0', '0 1', '0 1 2', '0']),
+    ('more: rc from', ['from matplotlib import rcParams\nimport matplotlib.pyplot as plt', "rcParams['figure.dpi']=3", 'plt.plot([1])'], ['0', '0 1']),
+    ('more: pylab rc', ['import matplotlib.pylab as pylab\nimport matplotlib.pyplot as plt', "pylab.rcParams.update({'a':1})", 'plt.plot([1])'], ['0', '0 1']),
+    ('more: plt.rc', ['import matplotlib.pyplot as plt', "plt.rc('font',size=3)", 'plt.plot([1])'], ['0', '0 1']),
+    ('more: rc of ax', ['import matplotlib.pyplot as plt\nfig,ax=plt.subplots()', "plt.rcParams['lines.linewidth']=3", 'ax.plot([1])'], ['0', '0 1']),
+    ('more: style context', ['import matplotlib.pyplot as plt', "with plt.style.context('ggplot'):\n    plt.plot([1])", 'plt.plot([1])'], ['0', '0']),
+    ('more: sns palette', ['import seaborn as sns', "sns.set_palette('husl')", 'sns.countplot(x=[1])', 'sns.color_palette()'], ['0', '0 1', '0 1']),
+    ('more: option str', ['import pandas as pd\ndf=pd.DataFrame()', "pd.set_option('display.width',3)", 'str(df)', 'df.mean()'], ['0', '0 1', '0 1']),
+    ('more: option context', ['import pandas as pd\ndf=pd.DataFrame()', "with pd.option_context('display.width',3):\n    print(df)", 'df'], ['0', '0']),
+    ('more: chained opt', ['import pandas as pd\ndf=pd.DataFrame()', 'pd.options.mode.chained_assignment=None', 'df.head(2).sum()', "df['a']=1"], ['0', '0', '0 1']),
+    ('more: seterr', ['import numpy as np\na=np.ones(3)', "np.seterr(all='ignore')", 'a/0', 'a.shape'], ['0', '0 1', '0']),
+    ('more: interactivity', ['from IPython.core.interactiveshell import InteractiveShell', "InteractiveShell.ast_node_interactivity='all'", '1\n2', 'x=1'], ['0', '1', '']),
+    ('more: echo env', ['%env A=1', '!echo $A'], ['0']),
+    ('more: environ update', ['import os', "os.environ.update({'A':'1'})", "os.environ['A']"], ['0', '0 1']),
+    ('more: chdir fn', ["import os\ndef go(): os.chdir('x')", 'go()', "open('a').read()"], ['0', '1']),
+    ('more: cd ls', ['%cd x', '!ls', 'x=1'], ['0', '']),
+    ('more: sys.path insert', ['import sys', "sys.path.insert(0,'..')", 'from mylib import f', 'import numpy'], ['0', '1', '']),
+    ('more: glob loop', ["import pandas as pd\npd.DataFrame().to_csv('d/a.csv')", "import matplotlib.pyplot as plt\nplt.plot([1])\nplt.savefig('d/a.png')", "import glob, pandas as pd\nfs=[pd.read_csv(f) for f in glob.glob('d/*.csv')]", 'frames=[pd.read_csv(f) for f in paths]'], ['', '0', '0 2']),
+    ('more: zipfile', ['import zipfile', "z=zipfile.ZipFile('a.zip','w')\nz.write('x')\nz.close()", "zipfile.ZipFile('a.zip').namelist()"], ['0', '0 1']),
+    ('more: excel writer', ['import pandas as pd\ndf=pd.DataFrame()', "with pd.ExcelWriter('a.xlsx') as w:\n    df.to_excel(w)", "pd.read_excel('a.xlsx')"], ['0', '0 1']),
+    ('more: image', ["import matplotlib.pyplot as plt\nplt.savefig('a.png')", "from IPython.display import Image\nImage('a.png')"], ['0']),
+    ('more: tempfile', ['import tempfile, os\nd=tempfile.mkdtemp()', "open(os.path.join(d,'a'),'w').write('1')", "open(os.path.join(d,'a')).read()"], ['0', '0 1']),
+    ('more: sqlite file', ['import sqlite3', "c=sqlite3.connect('a.db')\nc.execute('create table t (a)')\nc.commit()", "d=sqlite3.connect('a.db')\nd.execute('select 1')"], ['0', '0 1']),
+    ('more: display handle', ["h=display('a', display_id=True)", "h.update('b')", "h.update('c')"], ['0', '0 1']),
+    ('more: client submit', ['from dask.distributed import Client', 'c=Client()', 'f=c.submit(sum,[1])', 'f.result()'], ['0', '1', '1 2']),
+    ('more: dask compute fn', ['import dask\nfrom dask.distributed import Client\nd=dask.delayed(sum)([1])', 'client=Client()', 'dask.compute(d)', 'd.compute()'], ['0', '0 1', '0 1']),
+    ('more: _ chained', ['[1,2]', '_.append(3)', 'x=_1', 'x'], ['0', '0 1', '1 2']),
+    ('more: Out all', ['1', '2', 'list(Out.values())'], ['', '0 1']),
+    ('more: writefile run', ['%%writefile m.py\ndef f(): return 1', 'from m import f', 'f()'], ['0', '1']),
+    ('more: nested functions globals', ['A=1\ndef f():\n    def g():\n        return [A for _ in range(2)]\n    return g', 'h=f()', 'A=2', 'h()'], ['0', '', '1 2']),
+    ('more: lambda default', ['k=3\nf=lambda x, k=k: x+k', 'k=4', 'f(1)'], ['', '0']),
+    ('more: class body reads', ['base=3', 'class C:\n    n=base', 'C.n'], ['0', '1']),
+    ('more: sorted key global', ["w={'a':1}\ndef key(x): return w[x]", "w['b']=2", "sorted(['a'],key=key)"], ['0', '0 1']),
+    ('more: df.apply global', ["import pandas as pd\ndf=pd.DataFrame({'a':[1]})\nk=2\ndef f(v): return v*k", 'k=3', "df['a'].apply(f)"], ['', '0 1']),
+    ('more: groupby apply', ["import pandas as pd\ndf=pd.DataFrame({'a':[1]})\nout=[]", "df.groupby('a').apply(lambda g: out.append(1))", 'out'], ['0', '0 1']),
+    ('more: agg dict of fn', ["import pandas as pd\ndf=pd.DataFrame({'a':[1]})\ndef f(s): return s.sum()*k", 'k=1', "df.agg({'a': f})"], ['', '0 1']),
+    ('more: np.vectorize', ['import numpy as np\ndef f(x): return x*k', 'g=np.vectorize(f)', 'k=3', 'g([1])'], ['0', '', '1 2']),
+    ('more: FunctionTransformer', ['from sklearn.preprocessing import FunctionTransformer\nk=1\ndef f(x): return x*k', 't=FunctionTransformer(f)', 'k=2', 't.transform([1])'], ['0', '', '1 2']),
+    ('more: scipy minimize', ['from scipy.optimize import minimize\nhist=[]\ndef f(x):\n    hist.append(x)\n    return x*x', 'minimize(f,[1])', 'hist'], ['0', '0 1']),
+    ('more: odeint global', ['from scipy.integrate import odeint\nr=1\ndef f(y,t): return r*y', 'r=2', 'odeint(f,1,[1])'], ['', '0 1']),
+    ('more: object in two', ["x=[]\na={'v':x}\nb={'v':x}", "a['v'].append(1)", 'b'], ['0', '0 1']),
+    ('more: matrix rows', ['m=[[0]*2]*2', 'm[0][0]=1', 'm[1]'], ['0', '0 1']),
+    ('more: df in class', ["import pandas as pd\nclass H:\n    def __init__(self,df): self.df=df\n    def add(self): self.df['z']=1", 'df=pd.DataFrame()\nh=H(df)', 'h.add()', 'df'], ['0', '1', '1 2']),
+    ('more: df in class copy', ["import pandas as pd\nclass H:\n    def __init__(self,df): self.df=df.copy()\n    def add(self): self.df['z']=1", 'df=pd.DataFrame()\nh=H(df)', 'h.add()', 'df'], ['0', '1', '1']),
+    ('more: chain methods', ['class B:\n    def __init__(self): self.p=[]\n    def add(self,x):\n        self.p.append(x)\n        return self', 'b=B()', 'b.add(1).add(2)', 'b.p'], ['0', '1', '1 2']),
+    ('more: inner class state', ['class E:\n    log=[]\n    @classmethod\n    def w(cls,x): cls.log.append(x)\nclass F(E): pass', 'F.w(1)', 'E.log'], ['0', '0 1']),
+    ('more: module-level cache fn', ['_cache={}\ndef get(k):\n    if k not in _cache:\n        _cache[k]=k*2\n    return _cache[k]', 'get(1)', 'get(2)'], ['0', '0 1']),
+    ('more: del item loop', ["d={'a':1}", 'for k in list(d):\n    del d[k]', 'd'], ['0', '0 1']),
+    ('more: unpack dict into fn', ["def f(**kw): kw['a'].append(1)", "o={'a':[]}", 'f(**o)', 'o'], ['', '0 1', '1 2']),
+    ('more: tuple of frames', ['import pandas as pd\na,b=pd.DataFrame(),pd.DataFrame()', 'frames=(a,b)', "frames[0]['x']=1", 'a', 'b'], ['0', '0 1', '0 2', '0']),
+    ('more: np.nditer etc', ['import numpy as np\na=np.ones(3)', 'for i in range(3):\n    a[i]=i', 'a'], ['0', '0 1']),
+    ('more: where copy', ['import numpy as np\na=np.ones(3)', 'b=np.where(a>0,a,0)', 'b[0]=1', 'a'], ['0', '1', '0']),
+    ('more: T view', ['import numpy as np\na=np.ones((3,3))', 'b=a.T', 'b[0]=1', 'a'], ['0', '0 1', '0 2']),
+    ('more: diag', ['import numpy as np\na=np.ones((3,3))', 'np.fill_diagonal(a,0)', 'a'], ['0', '0 1']),
+    ('more: df values', ["import pandas as pd\ndf=pd.DataFrame({'a':[1]})", 'X=df.values', "df['b']=2", 'X.sum()'], ['0', '0', '1']),
+    ('more: list of lambdas', ['fs=[]\nfor i in range(3):\n    fs.append(lambda: i)', 'i=7', 'fs[0]()'], ['', '0 1']),
+    ('more: while True gen', ['def g():\n    x=0\n    while True:\n        x+=1\n        yield x', 'it=g()', 'next(it)', 'next(it)'], ['0', '1', '1 2']),
+    ('more: gen send', ['def g():\n    while True:\n        v=yield\n        log.append(v)\nlog=[]', 'it=g()\nnext(it)', 'it.send(3)', 'log'], ['0', '0 1', '0 1 2']),
+    ('more: contextmanager', ["from contextlib import contextmanager\nlog=[]\n@contextmanager\ndef cm():\n    log.append('in')\n    yield\n    log.append('out')", 'with cm():\n    pass', 'log'], ['0', '0 1']),
+    ('more: singledispatch', ['from functools import singledispatch\n@singledispatch\ndef f(x): return k\n@f.register(int)\ndef _(x): return k2', 'k=1\nk2=2', 'f(1)'], ['', '0 1']),
+    ('more: total by reduce', ['from functools import reduce\nx=[[1],[2]]', 'y=reduce(lambda a,b: a+b, x)', 'y.append(1)', 'x'], ['0', '0 1', '0 2']),
+    ('more: exception obj', ['err=None\ntry:\n    1/0\nexcept Exception as e:\n    err=e', 'str(err)'], ['0']),
+    ('more: iter protocol', ['class R:\n    def __init__(self): self.n=0\n    def __iter__(self): return self\n    def __next__(self):\n        self.n+=1\n        if self.n>3: raise StopIteration\n        return self.n', 'r=R()', 'list(r)', 'r.n'], ['0', '1', '1 2']),
+    ('more: bool len', ['class Q:\n    def __init__(self): self.n=[]\n    def __len__(self):\n        self.n.append(1)\n        return 0', 'q=Q()', 'len(q)', 'q.n'], ['0', '1', '1 2']),
+    ('more: str repr', ["class Q:\n    def __init__(self): self.n=[]\n    def __repr__(self):\n        self.n.append(1)\n        return ''", 'q=Q()', 'q', 'q.n'], ['0', '1', '1 2']),
+    ('more: weird unpack swap', ['x=[1]\ny=[2]\np=(x,y)', 'a,b=p', 'a.append(3)', 'x', 'y'], ['0', '0 1', '0 2', '0']),
 ]  # fmt: skip
 
 
@@ -171,3 +335,210 @@ def test_cells_depend_on_what_they_need(sources: list[str], expected: list[str])
 
     assert [set(cell.depends_on) for cell in cells[1:]] == [set(map(int, numbers.split())) for numbers in expected]
     assert not any(cell.barrier for cell in cells)
+
+
+BARRIERS: list[tuple[list[str], list[int]]] = [
+    (['x=1', '%run other.py', 'y=x'], [1]),
+    (['from helpers import *', 'y=1'], [0]),
+    (['exec(code)'], [0]),
+    (['y=eval(text)'], [0]),
+    (['globals().update(d)'], [0]),
+    (["for n in ['a','b']:\n    globals()[n] = 1"], [0]),
+    (["for n in ['a','b']:\n    exec(f'{n} = 1')"], [0]),
+    (['!make all'], [0]),
+    (['!python train.py'], [0]),
+    (["import os\nos.system('make')"], [0]),
+    (['%%bash\nmake'], [0]),
+    (['%%cython\ncdef int x'], [0]),
+    (['%%sql\nselect 1'], [0]),
+    (['%sql select 1'], [0]),
+    (['%%javascript\nalert(1)'], []),
+    (['%%html\n<b>a</b>'], []),
+    (['x = ('], [0]),
+    (['%whatever'], [0]),
+    (['import subprocess\nsubprocess.run(cmd)'], [0]),
+    (['def f(): exec(code)', 'x=1'], []),
+    (['def f(): exec(code)', 'x=1', 'f()'], [2]),
+    (['get_ipython().run_cell(x)'], [0]),
+    (["get_ipython().run_line_magic('matplotlib','inline')"], []),
+    (["get_ipython().system('ls')"], []),
+    (['!git clone https://a/b'], [0]),
+    (['!wget https://a/b.csv'], []),
+    (['!nvidia-smi'], []),
+    (['!pip install -q x'], []),
+    (['%pip install x'], []),
+    (['!apt-get install -y x'], []),
+    (['!python --version'], []),
+    (['!ls -la | grep x'], []),
+    (['%reset -f'], [0]),
+    (['%load_ext autoreload\n%autoreload 2'], []),
+    (['import sys\n!{sys.executable} -m pip install x'], []),
+    (['%%time\n!sleep 1'], []),
+    (['%%script false\nwhatever'], []),
+    (['dir()'], [0]),
+    (["locals()['a']=1"], []),
+    (["input('x')"], []),
+    (['%who'], []),
+    (['# just a comment'], []),
+    ([''], []),
+    (['x?'], []),
+    (['%%latex\n$a$'], []),
+    (['%%R\nx <- 1'], [0]),
+    (["%matplotlib inline\n%config InlineBackend.figure_format = 'retina'"], []),
+    (['await x'], []),
+    (['from numpy import *\nfrom matplotlib.pyplot import *\nfrom os.path import *'], []),
+    (['from tkinter import *'], []),
+    (['from pylab import *\nplot([1])'], []),
+    (['%pylab inline'], []),
+    (['from sklearn.metrics import *'], []),
+    (['from scipy.stats import *'], []),
+    (['from pandas import *'], []),
+    (['from collections import *'], []),
+    (['from random import *'], []),
+    (['from datetime import *'], []),
+    (['from itertools import *'], []),
+    (['from typing import *'], []),
+    (['from seaborn import *'], []),
+    (['from ipywidgets import *'], []),
+    (['from IPython.display import *'], []),
+    (['%debug'], []),
+    (['%history'], []),
+    (['%cd data'], []),
+    (['%ls'], []),
+    (['%pwd'], []),
+    (['%cat a.txt'], []),
+    (['%%writefile a.py\nx=1', '%run a.py'], [1]),
+    (['import this_is_mine as m\nm.a.b = 3'], []),
+    (['%%capture\n!pip install x'], []),
+    (['%%bash\npip install x\nls'], []),
+    (['!cd data && ls'], []),
+    (['!mkdir -p out && cp a.csv out/'], []),
+    (['!unzip -q a.zip -d data'], []),
+    (['!tar xf a.tgz'], []),
+    (['!curl -s https://a/b | head'], []),
+    (['!head -n 3 {path}'], []),
+    (['!jupyter nbconvert x'], [0]),
+    (['%env A=1'], []),
+    (['%timeit sum(range(3))'], []),
+    (['%prun f()'], []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sources", "expected"), BARRIERS)
+def test_barriers_are_where_nothing_can_be_proven(sources: list[str], expected: list[int]) -> None:
+    cells = analyse(*sources)
+
+    assert [cell.index for cell in cells if cell.barrier] == expected
+    assert all(cell.why for cell in cells if cell.barrier)
+
+
+def test_a_barrier_depends_on_all_before_and_all_after_depend_on_it() -> None:
+    cells = analyse("x = 1", "y = 2", "%run other.py", "z = 3", "print(x)")
+
+    assert [cell.depends_on for cell in cells] == [(), (), (0, 1), (2,), (0, 2)]
+    assert cells[2].why == "`%run` can read and bind any name"
+
+
+PLAIN = """
+df.head()|df.info()|df.describe().T|df['a'].value_counts().plot(kind='bar')|sns.heatmap(df.corr()); plt.show()
+df.isnull().sum().sort_values(ascending=False)|df.groupby('a')['b'].mean().reset_index().sort_values('b')
+sns.pairplot(df, hue='a')|fig, ax = plt.subplots(); ax.hist(df['b']); ax.set_xlabel('b')|df.hist(); plt.tight_layout()
+for c in df.columns: print(c, df[c].nunique())|df.plot.scatter('a', 'b')|pd.crosstab(df.a, df.b)|df[df['a'] > 3].shape
+g = sns.FacetGrid(df, col='a'); g.map(plt.hist, 'b')|df.loc[df.a > 3, ['b']].mean()|np.corrcoef(df['a'], df['b'])
+df.sample(5)|plt.scatter(df['a'], df['b'], alpha=.5); plt.xlabel('a')|df.iloc[:5]|df.to_csv('out.csv')|len(df), df.shape
+df.apply(lambda r: r['a'] + 1, axis=1)|df['a'].map({1: 2}).fillna(0)|pd.get_dummies(df, columns=['a'])|df.melt()
+df.style.background_gradient()|ax = df.boxplot(); ax.set_title('x')|display(df.tail())|df.query('a > 2').b.sum()
+df['a'].rolling(3).mean().plot()|[c for c in df if df[c].dtype == 'object']|a, b = df['a'].values, df['b'].to_numpy()
+stats = {c: df[c].mean() for c in df}|sns.violinplot(x='a', y='b', data=df); plt.savefig('v.png')|df.nlargest(3, 'b')
+plt.subplot(1, 2, 1); plt.plot(df.a); plt.subplot(1, 2, 2); plt.plot(df.b)|pd.concat([df, df]).drop_duplicates()
+"""
+
+
+def test_plain_cells_of_pandas_and_plots_need_the_imports_and_the_table_alone() -> None:
+    plain = [source.replace("; ", "\n") for line in PLAIN.strip().splitlines() for source in line.split("|")]
+    imports = "import pandas as pd, numpy as np\nimport matplotlib.pyplot as plt\nimport seaborn as sns"
+
+    cells = analyse(imports, "df = pd.read_csv('a.csv')", *plain)
+
+    for cell in cells[2:]:
+        assert set(cell.depends_on) <= {0, 1}, (plain[cell.index - 2], cell.why)
+        assert cell.mutates == ()
+
+
+def test_names_are_given_for_each_cell() -> None:
+    cells = analyse("x = []\ny = x", "if k: z = 1", "y.append(z)", "del x")
+
+    assert [cell.defines for cell in cells] == [("x", "y"), ("z",), (), ()]
+    assert [cell.conditional for cell in cells] == [(), ("z",), (), ()]
+    assert [cell.reads for cell in cells] == [(), ("k",), ("y", "z"), ("x",)]
+    assert [cell.mutates for cell in cells] == [(), (), ("x", "y"), ()]
+    assert [cell.deletes for cell in cells] == [(), (), (), ("x",)]
+    assert cells[2].names_out == ("x", "y")
+
+
+def test_order_that_only_a_shared_namespace_needs_is_told_apart() -> None:
+    cells = analyse("x = 1", "print(x)", "x = 2")
+
+    assert cells[2].depends_on == ()
+    assert cells[2].follows == (0, 1)
+
+
+def test_configuration_cells_are_known() -> None:
+    cells = analyse(
+        "import numpy as np\n%matplotlib inline",
+        "np.set_printoptions(precision=3)",
+        "x = np.ones(3)",
+        "np.random.seed(0)",
+    )
+
+    assert [cell.is_configuration for cell in cells] == [True, True, False, False]
+    assert cells[1].resources_written == ("print options of NumPy",)
+    assert cells[3].resources_written == ("random state of NumPy",)
+
+
+def test_a_notebook_in_another_language_is_all_barriers() -> None:
+    notebook = {
+        "metadata": {"kernelspec": {"name": "ir", "language": "R", "display_name": "R"}},
+        "cells": [
+            {"cell_type": "code", "id": "a", "source": "x <- 1"},
+            {"cell_type": "code", "id": "b", "source": "x"},
+        ],
+    }
+
+    cells = analyse_notebook(notebook).cells
+
+    assert [(cell.depends_on, cell.barrier) for cell in cells] == [((), True), ((0,), True)]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "(" * 300 + ")" * 300,
+        "x = " + "+".join(["1"] * 3000),
+        "-" * 2000 + "1",
+        "x = 1\0",
+        "def f(): return f()\nf()",
+        "def f(g): return g(g)\nf(f)",
+        "x = []\nx.append(x)\nx",
+        "class C(C): pass",
+        "class A: pass\nclass B(A): pass\nA = B\nB()",
+        "f = lambda: f()\nf()",
+        "return 1",
+        "yield 1",
+        "await x",
+        "break",
+        "nonlocal x",
+        "\n".join(f"def f{i}(x): return f{i + 1}(x) + f{i + 1}([x])" for i in range(40)) + "\nf0([])",
+        "for i in x:\n" + "".join(" " * (n + 1) + "for i in x:\n" for n in range(15)) + " " * 17 + "x.append(i)",
+        "%%timeit\n(",
+        "%",
+        "!",
+        "%%",
+        "?",
+        "\ud800",
+    ],
+)
+def test_nothing_makes_the_analysis_fail(source: str) -> None:
+    cells = analyse("x = 1", source, "x")
+
+    assert len(cells) == 3
