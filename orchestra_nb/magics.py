@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchestra_nb.cell_display import CellDisplays
+    from orchestra_nb.notebook_session import NotebookSession
     from orchestra_nb.operations.interactive import KernelDriver
 
 _FLOW_DISPLAY = "orchestra-flow"
@@ -50,6 +51,8 @@ class TaskMagics(Magics):
         #: the cell that runs now, and how many tasks without a name it has begun: a loop may begin many
         self._unnamed: tuple[CellOrigin, int] | None = None
         self._flows_shown = 0
+        #: made by the first `%flow` with a word
+        self._session: NotebookSession | None = None
 
     @no_var_expand
     @line_cell_magic
@@ -72,9 +75,10 @@ class TaskMagics(Magics):
     @no_var_expand
     @line_magic
     def flow(self, line: str) -> None:
-        """Show the graph of this notebook's tasks, with their states, live."""
-        if line.split("#", 1)[0].strip():
-            raise UsageError(f"%flow takes no arguments, got {line.strip()!r}. Write %flow alone.")
+        """Show the graph of this notebook's tasks, live; with a word: which cells are stale, and run those."""
+        if words := _words_of(line, "%flow"):
+            self._flow_verb(words)
+            return
         self._flows_shown += 1
 
         def bundle() -> tuple[dict[str, object], dict[str, object]]:
@@ -82,6 +86,19 @@ class TaskMagics(Magics):
             return flow_bundle(self._driver.run.newest, session.tasks(), session.edges()), {}
 
         self._displays.open_extra(f"{_FLOW_DISPLAY}-{self._driver.driver_id}-{self._flows_shown}", bundle)
+
+    def _flow_verb(self, words: list[str]) -> None:
+        from orchestra_nb.notebook_session import FLOW_HELP, NotebookSession
+
+        if self._session is None:
+            self._session = NotebookSession(self.shell, lambda: self._origin().cell_id)
+        if words[0] in ("--help", "-h"):
+            print(FLOW_HELP)
+            return
+        try:
+            self._session.perform(words)
+        except OrchestraError as error:
+            raise UsageError(str(error)) from None
 
     @no_var_expand
     @line_magic

@@ -53,6 +53,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         How often a driver renews its lease, how long a lease holds, how often expired leases are looked for.
     logging_level
         The least level of the lines of runs' logs that are shown on the console; the logs themselves have all.
+    cell_cache_bytes
+        How much ``orchestra run --cache`` may keep of cells; what was not used for longest is deleted.
     secret_key_file
         The file with the key that encrypts secrets; empty means ``secret.key`` beside the default store.
     """
@@ -71,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: float = 15.0
     sweep_seconds: float = 5.0
     logging_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    cell_cache_bytes: int = 10_000_000_000
     secret_key_file: str = ""
 
     @property

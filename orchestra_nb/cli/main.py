@@ -22,6 +22,7 @@ from orchestra_nb.version import __version__
 #: Name of a command to (where it is, what it does), in the order of the help.
 _COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("orchestra_nb.cli.run:run", "Run a notebook with parameters."),
+    "plan": ("orchestra_nb.cli.plan:plan", "Tell which cells of a notebook would run, and why."),
     "params": ("orchestra_nb.cli.params:params", "Print what a notebook takes: names, types, defaults, help."),
     "analyse": ("orchestra_nb.cli.analyse:analyse", "Show what the cells of notebooks need of each other."),
     "adopt": ("orchestra_nb.cli.adopt:adopt", "Propose %%task cells for a notebook, and write a copy."),

@@ -19,6 +19,7 @@ from orchestra_nb.cli.execution_options import (
     print_notebook,
     write_prepared,
 )
+from orchestra_nb.cli.late_progress import LateProgress
 from orchestra_nb.cli.secret_parameters import read_secret_parameters
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.jsonable import to_readable
@@ -29,8 +30,7 @@ from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.run_notebook import NotebookDriver, RunResult, new_run_id
 
 if TYPE_CHECKING:
-    from orchestra_nb.cli.run_progress import Progress
-    from orchestra_nb.model.events import Event
+    pass
 
 _INTERRUPTED = 130
 _pair = (str, str)
@@ -76,6 +76,13 @@ _pair = (str, str)
 @click.option("-k", "--kernel", "kernel_name", metavar="NAME", help="The kernel. Default: the one the notebook names.")
 @click.option("--cluster", metavar="CLUSTER", help="Where %%task cells run: local, an address, or {class: …} as YAML.")
 @click.option(
+    "--cache",
+    "is_cached",
+    is_flag=True,
+    help="Replay cells whose code and inputs are as in an earlier run, and keep what the others give.",
+)
+@click.option("--refresh", "is_refreshed", is_flag=True, help="With --cache: run all cells, and keep them anew.")
+@click.option(
     "--wait/--no-wait",
     "is_waiting",
     default=True,
@@ -95,6 +102,8 @@ def run(
     cwd: str | None,
     kernel_name: str | None,
     cluster: str | None,
+    is_cached: bool,
+    is_refreshed: bool,
     is_waiting: bool,
     as_json: bool,
     no_strict: bool,
@@ -124,6 +133,8 @@ def run(
         kernel_name=kernel_name,
         cluster=cluster,
         is_strict=not no_strict,
+        is_cached=is_cached or is_refreshed,
+        is_refreshed=is_refreshed,
     )
     request = execution.apply_to(request)
     if request.output_path == "-" and (as_json or not is_waiting):
@@ -141,7 +152,7 @@ def run(
 
 def _run_here(request: NotebookRequest, as_json: bool, execution: ExecutionOptions) -> int:
     """Drive the run in this process; return the exit code."""
-    shown = _LateProgress(execution.shows_progress)
+    shown = LateProgress(execution.shows_progress)
     driver = NotebookDriver(request, kind="shell", on_event=shown.take, on_shown=execution.show)
     with _signals_stop(driver) as was_interrupted:
         try:
@@ -177,29 +188,6 @@ def _print_end(result: RunResult, as_json: bool) -> None:
         _print_json(_document(result))
 
 
-class _LateProgress:
-    """The progress display, loaded with the run's first event: the kernel is booting by then."""
-
-    def __init__(self, is_shown: bool) -> None:
-        self._is_shown = is_shown
-        self._progress: Progress | None = None
-
-    def take(self, event: Event) -> None:
-        """Show an event."""
-        if not self._is_shown:
-            return
-        if self._progress is None:
-            from orchestra_nb.cli.run_progress import open_progress
-
-            self._progress = open_progress()
-        self._progress.take(event)
-
-    def close(self) -> None:
-        """Leave the last picture standing."""
-        if self._progress is not None:
-            self._progress.close()
-
-
 @contextmanager
 def _signals_stop(driver: NotebookDriver) -> Iterator[Callable[[], bool]]:
     """Have Ctrl-C, SIGTERM and a closed terminal stop the run; yield whether Ctrl-C was pressed."""
@@ -233,6 +221,9 @@ def _document(result: RunResult) -> dict[str, object]:
                 "index": cell.index,
                 "id": cell.cell_id,
                 "state": cell.state,
+                "is_cached": cell.is_cached,
+                "attempts": cell.attempt,
+                "message": cell.message,
                 "started_at": cell.started_at,
                 "ended_at": cell.ended_at,
                 "error": _error_document(cell.error),

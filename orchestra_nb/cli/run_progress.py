@@ -169,7 +169,7 @@ def ending_lines(run: Run, cells: tuple[CellRun, ...], tasks: tuple[TaskRun, ...
     if len(errors) > _MAX_FAILURES:
         yield f"  ✕ and {len(errors) - _MAX_FAILURES} more tasks"
     failed = next((cell for cell in cells if cell.state in FAILURE_STATES), None)
-    if failed is not None and failed.error is not None and failed.state is State.FAILED:
+    if failed is not None and failed.error is not None and failed.state in (State.FAILED, State.TIMED_OUT):
         yield from _failure_lines(f"cell {failed.index + 1}", failed.error)
     elif run.message and not (errors and run.state is State.FAILED):  # then the message repeats the tasks' errors
         yield f"  {one_line(run.message)}"
@@ -198,12 +198,13 @@ def _cells_line(view: RunView, now: datetime, width: int) -> Text:
 
     cells = list(view.cells.values())
     done = sum(cell.state.is_terminal for cell in cells)
-    current = next((cell for cell in cells if cell.state is State.RUNNING), None)
+    current = next((cell for cell in cells if cell.state in (State.RUNNING, State.RETRYING)), None)
     failed = next((cell for cell in cells if cell.state in FAILURE_STATES), None)
     shown = current or failed
     full = _BAR_WIDTH * done // max(len(cells), 1)
     bar = Text("━" * full, style="blue").append("─" * (_BAR_WIDTH - full), style="dim")
-    bar.append(f" {done} of {len(cells)} cells", style="default")
+    cached = sum(cell.is_cached for cell in cells)
+    bar.append(f" {done} of {len(cells)} cells" + (f", {cached} cached" if cached else ""), style="default")
     line = Text("  ")
     if shown is not None:
         name, room = _name(shown), max(width - bar.cell_len - len("  ▶  00:00:00    "), len("cell 1000"))
@@ -244,7 +245,9 @@ def _line(item: CellRun | TaskRun) -> str:
     parts = [f"  {'' if is_cell else '  '}{APPEARANCE[item.state][0]} {one_line(name)}"]
     if item.started_at is not None and item.ended_at is not None:
         parts.append(format_duration((item.ended_at - item.started_at).total_seconds()))
-    if isinstance(item, TaskRun) and item.attempt > 1:
+    if item.is_cached:
+        parts.append("cached")
+    if item.attempt > 1:
         parts.append(f"attempt {item.attempt} of {item.max_attempts}")
     if item.error is not None:
         parts.append(_error_text(item.error))

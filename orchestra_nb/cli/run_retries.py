@@ -1,10 +1,11 @@
-"""``orchestra runs retry``: run a run of a flow or a task again in the same run, here."""
+"""``orchestra runs retry``: run a run again in the same run, here."""
 
 from __future__ import annotations
 
 import click
 
 from orchestra_nb.cli.json_output import print_json
+from orchestra_nb.cli.late_progress import LateProgress
 from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
 from orchestra_nb.cli.run_tables import printable, state_text
 from orchestra_nb.model.runs import Run
@@ -16,14 +17,21 @@ from orchestra_nb.model.states import State
 @click.option("--note", default="", metavar="TEXT", help="Why, for the run's history.")
 @as_json_option
 def retry(run: str, note: str, as_json: bool) -> int:
-    """Run a run of a flow or a task again that failed, crashed, timed out or was cancelled, here, until it has ended.
+    """Run a run again that failed, crashed, timed out or was cancelled, here, until it has ended.
 
-    Tasks whose results were persisted are not run again. Exits with 1 when it does not end well.
+    Tasks whose results were persisted are not run again. A notebook that ran with --cache goes on at the cell that
+    failed, and otherwise starts over, with the source and the parameters that it had.
+
+    Exits with 1 when it does not end well.
     """
-    from orchestra_nb.operations.run_again import retry_run
+    from orchestra_nb.operations.run_again import retry_run, telling
 
-    with opened_store() as store:
-        ended = retry_run(store, run, actor=caller(), note=note)
+    shown = LateProgress()
+    with opened_store() as store, telling(shown.take):
+        try:
+            ended = retry_run(store, run, actor=caller(), note=note)
+        finally:
+            shown.close()
     return tell_end(ended, as_json)
 
 

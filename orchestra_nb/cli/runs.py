@@ -24,7 +24,7 @@ from orchestra_nb.operations import runs as operations
 from orchestra_nb.operations.json_encoding import encode_json
 
 if TYPE_CHECKING:
-    from orchestra_nb.operations.run_views import RunSummary, TaskView
+    from orchestra_nb.operations.run_views import CellView, RunSummary, TaskView
     from orchestra_nb.operations.runs import LogPage, RunDetails
     from orchestra_nb.store.run_store import RunStore
 
@@ -255,14 +255,26 @@ def _print_cells(details: RunDetails, now: datetime) -> None:
     rows: list[list[str | State]] = [
         [
             str(cell.index + 1),
-            cell.state,
+            CACHED if cell.is_cached and cell.state is State.COMPLETED else cell.state,
             took(cell.started_at, cell.ended_at, now),
             cell.title,
+            _attempts_of(cell),
             _error_text(cell.error) if cell.error else "",
         ]
         for cell in details.cells
     ]
-    print_table(("CELL", "STATE", "TOOK", "TITLE", "ERROR"), rows)
+    headings = ["CELL", "STATE", "TOOK", "TITLE", "ATTEMPT", "ERROR"]
+    if not any(row[4] for row in rows):
+        for line in (headings, *rows):
+            del line[4]
+    print_table(headings, rows)
+
+
+def _attempts_of(cell: CellView) -> str:
+    """Return the attempt of a cell that has retries, or has run more than once."""
+    if cell.max_attempts == 1 and cell.attempt == 1:
+        return ""
+    return f"{cell.attempt} of {cell.max_attempts}" if cell.attempt <= cell.max_attempts else str(cell.attempt)
 
 
 def _error_text(error: ErrorInfo) -> str:
@@ -306,6 +318,10 @@ def _details_document(details: RunDetails) -> dict[str, object]:
                 "index": cell.index,
                 "id": cell.cell_id,
                 "state": cell.state,
+                "is_cached": cell.is_cached,
+                "attempts": cell.attempt,
+                "epoch": cell.epoch,
+                "message": cell.message,
                 "title": cell.title,
                 "started_at": cell.started_at,
                 "ended_at": cell.ended_at,

@@ -16,7 +16,9 @@ import inspect
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import PurePath
 from typing import Any
 
@@ -35,6 +37,41 @@ _READS_GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBAL
 _READS_ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 
 _MEMBERS = (types.MemberDescriptorType, types.GetSetDescriptorType, types.WrapperDescriptorType)
+
+
+#: Stands for all names of a notebook among those that a function uses.
+ANY_NAME = "*"
+#: What a function calls to come to any name.
+_LOOKS_AROUND = frozenset(
+    {
+        "globals",
+        "locals",
+        "eval",
+        "exec",
+        "get_ipython",
+        ("sys", "_getframe"),
+        ("inspect", "currentframe"),
+        ("inspect", "stack"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A notebook's namespace whose names count apart from the functions that use them, and what was met of it.
+
+    Parameters
+    ----------
+    names
+        The names of the namespace that functions and methods use which were met on the way.
+    objects
+        Id to each object that can be changed and was met, kept so that no id is used twice. Of a table its own id
+        alone, of an array also that of the array that owns its memory.
+    """
+
+    namespace: Mapping[str, object]
+    names: set[str] = dataclass_field(default_factory=set)
+    objects: dict[int, object] = dataclass_field(default_factory=dict)
 
 
 def is_users(module_name: str | None) -> bool:
@@ -71,10 +108,18 @@ def _version_of(package: str) -> str:
         return ",".join(f"{name} {importlib.metadata.version(name)}" for name in sorted(set(distributions)))
 
 
-def of_code_node(encode: Encode, node: types.FunctionType | type | types.ModuleType) -> bytes:
-    """Return the encoding of a function, class or module of the user, with ``encode`` for all that it uses."""
+def of_code_node(
+    encode: Encode, node: types.FunctionType | type | types.ModuleType, apart: Apart | None = None
+) -> bytes:
+    """Return the encoding of a function, class or module of the user, with ``encode`` for all that it uses.
+
+    Parameters
+    ----------
+    apart
+        The namespace of which only the names that are used are noted.
+    """
     if isinstance(node, types.FunctionType):
-        return _of_function(encode, node)
+        return _of_function(encode, node, apart)
     if isinstance(node, type):
         return _of_class(encode, node)
     return _of_module(encode, node)
@@ -88,7 +133,7 @@ def outline(node: types.FunctionType | type | types.ModuleType) -> bytes:
     return digest(b"outline", map(of_text, (node.__name__, *names)))
 
 
-def _of_function(encode: Encode, function: types.FunctionType) -> bytes:
+def _of_function(encode: Encode, function: types.FunctionType, apart: Apart | None) -> bytes:
     parts = [_of_code(function.__code__)]
     for index, value in enumerate(function.__defaults__ or ()):
         parts.append(_step(encode, value, f" default {index}"))
@@ -101,7 +146,13 @@ def _of_function(encode: Encode, function: types.FunctionType) -> bytes:
             parts.append(b"unset;")  # never assigned
             continue
         parts.append(_step(encode, content, f" enclosed {name}"))
-    if is_users(function.__module__):
+    if apart is not None:
+        used = _names_used(function.__code__)
+        if any(chain[0] in _LOOKS_AROUND or chain[:2] in _LOOKS_AROUND for chain in used):
+            apart.names.add(ANY_NAME)
+    if apart is not None and function.__globals__ is apart.namespace:
+        apart.names.update(chain[0] for chain in used)
+    elif is_users(function.__module__):
         parts += _of_globals(encode, function)
     else:
         # a closure or a lambda of an installed package

@@ -18,6 +18,7 @@ from __future__ import annotations
 import copyreg
 import enum
 import functools
+import logging
 import types
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +29,7 @@ import xxhash
 
 from orchestra_nb.errors import ValueNotHashable
 from orchestra_nb.model import code_encodings, data_encodings
+from orchestra_nb.model.code_encodings import Apart
 from orchestra_nb.model.encodings import SCALARS, NotEncodable, digest, of_buffer, of_text
 
 #: Part of every fingerprint: a change of the encodings must change it.
@@ -61,11 +63,29 @@ def fingerprint(value: object, *, name: str = "value") -> str:
     >>> fingerprint(1) == fingerprint(1.0)
     False
     """
+    return _fingerprint(value, name, None)
+
+
+def fingerprint_apart(value: object, apart: Apart, *, name: str = "value") -> str:
+    """Return the fingerprint of a value alone: of what its functions use of a notebook only the names count.
+
+    What was met goes into ``apart``. Together with the fingerprints of these names, and of those that they use in their
+    turn, it says as much as :func:`fingerprint`; but it stays the same when one of them is bound anew.
+
+    Raises
+    ------
+    ValueNotHashable
+        As :func:`fingerprint`.
+    """
+    return _fingerprint(value, name, apart)
+
+
+def _fingerprint(value: object, name: str, apart: Apart | None) -> str:
     try:
         try:
-            encoding = _Walk().encode(value)
+            encoding = _Walk(apart=apart).encode(value)
         except _CycleFound:
-            encoding = _Walk(counts_objects=True).encode(value)
+            encoding = _Walk(counts_objects=True, apart=apart).encode(value)
     except NotEncodable as error:
         raise ValueNotHashable(
             f"{error.path(name)} (type {error.type_name}) has no fingerprint: {error.reason.rstrip('.')}. "
@@ -91,7 +111,9 @@ class _Walk:
         Whether objects are counted and may be met again; else :class:`_CycleFound` is raised when one is inside itself.
     """
 
-    def __init__(self, *, counts_objects: bool = False) -> None:
+    def __init__(self, *, counts_objects: bool = False, apart: Apart | None = None) -> None:
+        self._apart = apart
+        self._is_in_table = False
         self._handlers: dict[type, _Handler] = {}
         self._cached_names: dict[type, frozenset[str]] = {}
         self._memo: dict[int, tuple[bytes, object]] = {}
@@ -136,13 +158,34 @@ class _Walk:
         self._open.add(key)
         self._kept.append(value)
         code_met = self._code_met
+        was_in_table = self._is_in_table
+        if self._apart is not None and not was_in_table:
+            self._note_object(value, self._apart)
         try:
             encoding = handler(self, value)
         finally:
             self._open.discard(key)
+            self._is_in_table = was_in_table
         if self._numbers is None and (self._code_nodes is None or self._code_met == code_met):
             self._memo[key] = encoding, value
         return encoding
+
+    def _note_object(self, value: Any, apart: Apart) -> None:
+        """Note an object by which two values may share what is changed; what is within a table is the table's own."""
+        kind = type(value)
+        if kind in _UNCHANGEABLE or kind.__module__ in _UNCHANGEABLE_MODULES or issubclass(kind, _UNCHANGEABLE_BASES):
+            return
+        package = kind.__module__.partition(".")[0]
+        if package == "numpy" and not hasattr(value, "setflags"):
+            return  # a scalar, a type
+        apart.objects[id(value)] = value
+        if package == "pandas":
+            self._is_in_table = True
+        elif package == "numpy":
+            root = value
+            while type(getattr(root, "base", None)) is kind:
+                root = root.base
+            apart.objects[id(root)] = root
 
     def code_node(self, node: _CodeNode) -> bytes:
         """Return the encoding of a function, class or module of the user.
@@ -169,7 +212,7 @@ class _Walk:
         try:
             parts = []
             for met in self._code_nodes:  # grows meanwhile
-                parts.append(code_encodings.of_code_node(self.encode, met))
+                parts.append(code_encodings.of_code_node(self.encode, met, self._apart))
             encoding = digest(b"code", parts)
         finally:
             self._open, self._numbers, self._is_unordered = before
@@ -395,6 +438,32 @@ _EXACT: dict[type, _Handler] = {
     classmethod: _of_parts(b"class method", "__func__"),
     staticmethod: _of_parts(b"static method", "__func__"),
 }
+
+#: Types of which two values may share an object, and nobody can change it there.
+_UNCHANGEABLE = frozenset(
+    {
+        tuple,
+        frozenset,
+        range,
+        slice,
+        types.BuiltinFunctionType,
+        types.MethodType,
+        types.MethodDescriptorType,
+        types.WrapperDescriptorType,
+        types.ClassMethodDescriptorType,
+        types.GetSetDescriptorType,
+        types.MemberDescriptorType,
+        functools.partial,
+        property,
+        classmethod,
+        staticmethod,
+    }
+)
+
+_UNCHANGEABLE_MODULES = frozenset(
+    {"datetime", "decimal", "fractions", "uuid", "re", "zoneinfo", "pathlib", "typing", "ipaddress", "numpy.dtypes"}
+)
+_UNCHANGEABLE_BASES = (enum.Enum, type, types.ModuleType, types.FunctionType, logging.Logger)
 
 #: Handlers of what can hold no other value, or sees to that itself.
 _LEAVES = frozenset({_of_function, _of_class, _of_module, _of_path})

@@ -174,7 +174,19 @@ _ERROR_TYPES = {
 
 
 class CellRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One code cell of a notebook run; ``index`` counts code cells from 0."""
+    """One code cell of a notebook run; ``index`` counts code cells from 0.
+
+    Parameters
+    ----------
+    epoch
+        The run's epoch that it belongs to.
+    attempt, max_attempts
+        The attempt that it is in, from 1, and 1 + its retries.
+    is_cached
+        Whether it was replayed from what was kept: its code did not run.
+    message
+        Why it ran, or did not, where that is known: at most 2,000 characters.
+    """
 
     run_id: str
     index: int
@@ -184,6 +196,11 @@ class CellRun(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     error: ErrorInfo | None = None
+    epoch: int = 1
+    attempt: int = 1
+    max_attempts: int = 1
+    is_cached: bool = False
+    message: str = ""
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_errors import asks_to_end, is_good_exit, read_error, storable_text
+from orchestra_nb.notebooks.cell_keeper import CellKeeper, KeeperFailed, KeptCell
+from orchestra_nb.notebooks.cell_options import CellOptions, cell_options
 from orchestra_nb.notebooks.cell_outputs import Output
 from orchestra_nb.notebooks.cell_time_limit import TimeLimit
 from orchestra_nb.notebooks.document import cell_title
@@ -44,6 +47,10 @@ if TYPE_CHECKING:
     from orchestra_nb.notebooks.runner_messages import RunnerSpec
 
 
+#: Says that a cell that failed is to run again.
+_AGAIN = "again"
+#: States that papermill has no word of its own for.
+_SHOWN_AS = {State.RETRYING: State.RUNNING, State.TIMED_OUT: State.FAILED}
 #: More than this is not kept in memory for the next time at which the output notebook is written.
 _MUCH_CHARACTERS = 16_000_000
 
@@ -54,6 +61,10 @@ class CellFailed(Exception):
     def __init__(self, error: ErrorInfo) -> None:
         super().__init__(error)
         self.error = error
+
+
+class _StartOver(Exception):
+    """All cells run again, from the first."""
 
 
 class RunStopped(Exception):
@@ -113,7 +124,18 @@ class NotebookExecution:
         self._cells: dict[int, CellRun] = {}
         self._current: int | None = None
         self._is_prepared = False
-        self.is_stopping = False
+        self._stopping = asyncio.Event()
+        self._keeper: CellKeeper | None = None
+        self._has_gone_on = False
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the run is to end after the cell that runs."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """End the run after the cell that runs, which somebody else interrupts."""
+        self._stopping.set()
 
     @property
     def where(self) -> str:
@@ -143,6 +165,8 @@ class NotebookExecution:
                     cell_id=str(cell.get("id", "")),
                     state=State.PENDING,
                     title=cell_title(cell["source"]),
+                    epoch=spec.epoch,
+                    max_attempts=1 + cell_options(cell["source"]).retry.retries,
                 )
                 self._report(CellRunChanged(cell=self._cells[position]))
 
@@ -163,8 +187,16 @@ class NotebookExecution:
         KernelDied
             The kernel died in a cell, or between two.
         RunStopped
-            ``is_stopping`` was set.
+            It was asked for the end.
         """
+        await self._begin_keeping(client)
+        early_end = await self._run_all(client)
+        if self._keeper is not None and (early_end is None or not early_end.is_kernel_ending):
+            with contextlib.suppress(KernelDied):  # all cells have ended
+                self._note(await self._keeper.finish(client))
+        return early_end
+
+    async def _run_all(self, client: KernelClient) -> EarlyEnd | None:
         for position, cell in enumerate(self.output.cells):
             if cell["cell_type"] != "code":
                 self.output.change_cell(position, State.COMPLETED)
@@ -175,12 +207,21 @@ class NotebookExecution:
             else:
                 if self.is_stopping:
                     raise RunStopped
-                early_end = await self._run_cell(client, position, cell)
+                try:
+                    early_end = await self._run_cell(client, position, cell)
+                except _StartOver:
+                    return await self._run_all(client)
+                except CellFailed as failure:
+                    if not await self._must_start_over(client, failure):
+                        raise
+                    return await self._run_all(client)
                 if early_end is not None:
                     self._skip_after(position)
                     return early_end
                 if self._spec.hidden_source and INJECTED_TAG in tags_of(cell):
+                    await self._note_names(client)  # what this cell gave is kept without the secrets
                     await self._set_secrets(client, position)
+                    await self._note_names(client)
         return None
 
     def write_log(self, message: str, logger: str, level: int = logging.INFO) -> None:
@@ -208,9 +249,40 @@ class NotebookExecution:
 
     async def _run_cell(self, client: KernelClient, position: int, cell: dict[str, Any]) -> EarlyEnd | None:
         self._current = position
+        kept = await self._ask_keeper(client, position)
+        if kept is None or not kept.is_cached:
+            options = cell_options(cell["source"])
+            self._begin_attempt(position, "" if kept is None else kept.why)
+            while (early_end := await self._run_attempt(client, position, cell, options)) == _AGAIN:
+                self._begin_attempt(position, "")
+            self._save_much()
+            self._current = None
+            return early_end if isinstance(early_end, EarlyEnd) else None
+        self._save_much()
+        self._current = None
+        return None
+
+    def _save_much(self) -> None:
+        """Write what was shown now where it is much: it need not be kept then."""
+        if self._outputs.size > _MUCH_CHARACTERS:
+            with contextlib.suppress(OSError):
+                self.output.save()
+
+    def _begin_attempt(self, position: int, message: str) -> None:
+        """Let the cell be RUNNING; of one that has run before, in its next attempt."""
+        cell = self._cells[position]
+        if cell.state is not State.PENDING:
+            cell = msgspec.structs.replace(cell, attempt=cell.attempt + 1, error=None, ended_at=None, is_cached=False)
+        self._cells[position] = msgspec.structs.replace(cell, message=message)
         self._change(position, State.RUNNING, started_at=_now())
+
+    async def _run_attempt(
+        self, client: KernelClient, position: int, cell: dict[str, Any], options: CellOptions
+    ) -> EarlyEnd | str | None:
+        """Run the cell once; ``_AGAIN`` if it failed and is to run again now."""
         may_fail = self._spec.may_cells_fail or "raises-exception" in tags_of(cell)
-        limit = TimeLimit(client.process, self._spec.cell_timeout_seconds)
+        seconds = options.timeout_seconds or self._spec.cell_timeout_seconds
+        limit = TimeLimit(client.process, seconds)
         try:
             async with limit:
                 reply = await client.execute(
@@ -219,20 +291,121 @@ class NotebookExecution:
                 )
         except KernelDied:
             if limit.is_over and not self.is_stopping:
-                raise self._end_late_cell(position, "its kernel was killed, since it did not end") from None
+                raise self._end_late_cell(position, seconds, "its kernel was killed, since it did not end") from None
             raise
         finally:
             self._log.end(self._name(position), _now())
             if self._cells[position].state is State.RUNNING and client.process.death.done():
                 self._end_dead_cell(position, str(client.process.death.result()))
-        if limit.is_over and reply["status"] != "ok" and not self.is_stopping:
-            raise self._end_late_cell(position, "it was interrupted")
-        early_end = self._conclude_cell(position, cell, reply, may_fail)
-        if self._outputs.size > _MUCH_CHARACTERS:  # written now, it need not be kept
-            with contextlib.suppress(OSError):
-                self.output.save()
-        self._current = None
-        return early_end
+        is_late = limit.is_over and reply["status"] != "ok" and not self.is_stopping
+        if reply["status"] != "ok" and not may_fail and not is_good_exit(reply) and not self.is_stopping:
+            what = "it took too long" if is_late else f"{reply.get('ename')}: {reply.get('evalue')}"
+            if await self._waits_for_retry(position, options, storable_text(what)):
+                return _AGAIN
+        if is_late:
+            raise self._end_late_cell(position, seconds, "it was interrupted")
+        return self._conclude_cell(position, cell, reply, may_fail)
+
+    async def _waits_for_retry(self, position: int, options: CellOptions, what: str) -> bool:
+        """Wait before the next attempt of a cell that failed; False where there is none."""
+        cell = self._cells[position]
+        failures = cell.attempt
+        if failures >= cell.max_attempts:
+            return False
+        delay = options.retry.delay_seconds(failures)
+        words = f"attempt {failures + 1} of {cell.max_attempts} " + (f"in {delay:g} s" if delay else "follows")
+        self.write_log(f"{self._name(position)}: {what}; {words}", "orchestra", logging.WARNING)
+        self._cells[position] = msgspec.structs.replace(cell, message=f"{what}; {words}"[:2_000])
+        self._change(position, State.RETRYING)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), delay)
+        if self.is_stopping:
+            self._change(position, State.CANCELLED, ended_at=_now())
+            raise RunStopped
+        return True
+
+    def _end_late_cell(self, position: int, seconds: float | None, how: str) -> CellFailed:
+        """Return the error of a cell that ran too long."""
+        message = f"it ran longer than {seconds or 0:g} s: {how}"
+        error = ErrorInfo(type="TimeoutError", message=message, cell=self._name(position))
+        if not self._outputs.has_error(position):
+            self._outputs.add_error(position, error.type, error.message, [])
+        self._change(position, State.TIMED_OUT, ended_at=_now(), error=error)
+        return CellFailed(error)
+
+    # --- what is kept
+
+    async def _begin_keeping(self, client: KernelClient) -> None:
+        spec = self._spec
+        if not spec.is_cached:
+            if spec.epoch > 1:
+                text = (
+                    "Starts over from the first cell: it ran without --cache, so nothing was kept of the cells before"
+                )
+                self.write_log(text, "orchestra")
+            return
+        sources = [self.output.cells[position]["source"] for position in self._cells]
+        keeper = CellKeeper(sources, is_refreshed=spec.is_refreshed, max_bytes=spec.cache_bytes, run_id=spec.run_id)
+        if (problem := await keeper.begin(client)) is not None:
+            self.write_log(f"Nothing is kept or replayed in this run: {problem}", "orchestra", logging.WARNING)
+            return
+        self._keeper = keeper
+
+    async def _ask_keeper(self, client: KernelClient, position: int) -> KeptCell | None:
+        """Return what becomes of a cell; one that was replayed is COMPLETED by then."""
+        if self._keeper is None:
+            return None
+        cell, began_at = self._cells[position], _now()
+        try:
+            kept = await self._keeper.step(
+                client, cell.index, lambda message_id: self._outputs.open_cell(position, message_id)
+            )
+        except KeeperFailed as problem:
+            self.write_log(f"From here on nothing is kept or replayed: {problem}", "orchestra", logging.ERROR)
+            self._keeper = None
+            return None
+        self._note(kept.note)
+        if kept.is_again:
+            raise _StartOver
+        if kept.is_cached:
+            self._log.end(self._name(position), _now())
+            attempt = cell.attempt if cell.state is State.PENDING else cell.attempt + 1
+            self._cells[position] = msgspec.structs.replace(
+                cell, is_cached=True, attempt=attempt, error=None, message=kept.why
+            )
+            self.output.cells[position]["metadata"].setdefault("orchestra", {})["cached"] = True
+            self._change(position, State.COMPLETED, started_at=began_at, ended_at=_now(), execution_count=kept.count)
+        elif self._spec.epoch > 1 and not self._has_gone_on:
+            self._has_gone_on = True
+            self.write_log(f"Goes on at {self._name(position)}: {kept.why}", "orchestra")
+        return kept
+
+    async def _must_start_over(self, client: KernelClient, failure: CellFailed) -> bool:
+        """Return whether all cells run again because a cell read a name that nobody had seen it read."""
+        if self._keeper is None or self._current is None:
+            return False
+        try:
+            is_again = await self._keeper.failed(client, missing_name(failure.error))
+        except (KeeperFailed, KernelDied):
+            return False
+        if is_again:
+            where = self._name(self._current)
+            self.write_log(
+                f"{where} reads a name that nobody could see it read: all cells run again in order, none is replayed",
+                "orchestra",
+                logging.WARNING,
+            )
+        return is_again
+
+    async def _note_names(self, client: KernelClient) -> None:
+        if self._keeper is not None:
+            await self._keeper.note_names(client)
+
+    def _note(self, note: str | None) -> None:
+        if note:
+            self.write_log(note, "orchestra")
+
+    # --- the end of a cell
 
     async def _set_secrets(self, client: KernelClient, position: int) -> None:
         """Set the parameters that hold secrets: by code that no cell, no history and no message shows."""
@@ -272,15 +445,6 @@ class NotebookExecution:
             return EarlyEnd(f"sys.exit() in {name}", is_kernel_ending=False)
         return None
 
-    def _end_late_cell(self, position: int, how: str) -> CellFailed:
-        """Return the error of a cell that ran too long."""
-        message = f"it ran longer than {self._spec.cell_timeout_seconds:g} s: {how}"
-        error = ErrorInfo(type="TimeoutError", message=message, cell=self._name(position))
-        if not self._outputs.has_error(position):
-            self._outputs.add_error(position, error.type, error.message, [])
-        self._change(position, State.TIMED_OUT, ended_at=_now(), error=error)
-        return CellFailed(error)
-
     def _end_dead_cell(self, position: int, death: str) -> None:
         state = State.CANCELLED if self.is_stopping else State.CRASHED
         error = ErrorInfo(type="KernelDied", message=f"The kernel {death}", cell=self._name(position))
@@ -312,7 +476,11 @@ class NotebookExecution:
             error=error or cell.error,
         )
         self.output.change_cell(
-            position, state, started_at=started_at, ended_at=ended_at, execution_count=execution_count
+            position,
+            _SHOWN_AS.get(state, state),
+            started_at=started_at,
+            ended_at=ended_at,
+            execution_count=execution_count,
         )
         self._report(CellRunChanged(cell=cell))
         self._on_change()
@@ -337,6 +505,14 @@ class NotebookExecution:
     def _tell(self, position: int, stream: str, text: str) -> None:
         if self._spec.is_shown:
             self._show(Shown(self._cells[position].index, stream, storable_text(text)))
+
+
+def missing_name(error: ErrorInfo) -> str | None:
+    """Return the name that a ``NameError`` said is not there."""
+    if error.type != "NameError":
+        return None
+    found = re.search(r"name '(\w+)' is not defined", error.message)
+    return None if found is None else found[1]
 
 
 def _now() -> datetime:

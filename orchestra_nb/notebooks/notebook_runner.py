@@ -135,7 +135,7 @@ class NotebookRunner:
         if self._stop is None or stop is _HOST_GONE:
             self._stop = stop
         self._stop_deadline = asyncio.get_running_loop().time() + stop.grace_seconds
-        self._execution.is_stopping = True
+        self._execution.stop()
         if not self._is_running_cells:
             if self._attempt is not None and self._has_started:
                 self._attempt.cancel()

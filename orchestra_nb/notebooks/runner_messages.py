@@ -41,6 +41,12 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
         The source, for the record, and the file that this attempt writes.
     socket_path
         Where the runner listens for the events of task cells.
+    epoch
+        The epoch of the run that this attempt is in.
+    is_cached, is_refreshed
+        Whether cells are replayed from what was kept, and what they give is kept; whether all run nevertheless.
+    cache_bytes
+        How much may be kept in all.
     cell_timeout_seconds
         How long each cell may take; None for ever.
     may_cells_fail
@@ -65,6 +71,10 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
     output_path: str
     socket_path: str
     start_timeout_seconds: float = 60.0
+    epoch: int = 1
+    is_cached: bool = False
+    is_refreshed: bool = False
+    cache_bytes: int = 0
     cell_timeout_seconds: float | None = None
     may_cells_fail: bool = False
     is_shown: bool = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -173,7 +173,30 @@ def _words(line: str, where: str) -> list[_Word]:
     return words
 
 
-def _options(words: list[_Word], where: str) -> tuple[list[str], dict[str, list[Any]]]:
+def read_directives(source: str, known: Mapping[str, Option]) -> dict[str, Any]:
+    """Return option to value of the ``#:`` lines at the top of a cell that is no task.
+
+    Raises
+    ------
+    InvalidTaskLine
+        The message names the line and the word at fault, and the remedy.
+    """
+    given: dict[str, Any] = {}
+    for number, text in _directives(source):
+        where = f"line {number} of the cell"
+        names, found = _options(_words(text, where), where, known)
+        if names:
+            raise InvalidTaskLine(f"Unexpected {names[0]!r} in {where}: only options stand after `#:`, as --retries 3.")
+        for option, values in found.items():
+            if option in given:
+                raise InvalidTaskLine(f"{option} stands in a line above and in {where}. Remove one of them.")
+            given[option] = values[0]
+    return given
+
+
+def _options(
+    words: list[_Word], where: str, known: Mapping[str, Option] = OPTIONS
+) -> tuple[list[str], dict[str, list[Any]]]:
     """Return the words that belong to no option, and option to its values."""
     names: list[str] = []
     options: dict[str, list[Any]] = {}
@@ -184,9 +207,9 @@ def _options(words: list[_Word], where: str) -> tuple[list[str], dict[str, list[
             names.append(word.text)
             continue
         name, equals, value = word.text.partition("=")
-        option = OPTIONS.get(name)
+        option = known.get(name)
         if option is None:
-            raise InvalidTaskLine(_unknown(name, where))
+            raise InvalidTaskLine(_unknown(name, where, known))
         if name in options and not option.may_repeat:
             raise InvalidTaskLine(f"{name} stands twice in {where}. Remove one of them.")
         options.setdefault(name, []).extend(_values(name, option, value if equals else None, rest))
@@ -215,7 +238,13 @@ def _values(name: str, option: Option, attached: str | None, rest: list[_Word]) 
     return [option.read(name, attached)]
 
 
-def _unknown(name: str, where: str) -> str:
+def _unknown(name: str, where: str, known: Mapping[str, Option]) -> str:
+    if known is not OPTIONS:
+        if name in OPTIONS:
+            return f"{name} in {where} is an option of tasks. Put %%task at the top of the cell, or remove it."
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        return f"Unknown option {name} in {where}.{hint} A cell takes {', '.join(known)}."
     near = difflib.get_close_matches(name, [*OPTIONS, "--help"], n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]}?" if near else ""
     return f"Unknown option {name} in {where}.{hint} `%%task --help` lists all options."

@@ -20,6 +20,7 @@ from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_circles import circle_in_words
+from orchestra_nb.notebooks.cell_options import check_options
 from orchestra_nb.notebooks.document import kernel_name, read_notebook, write_notebook
 from orchestra_nb.notebooks.kernelspecs import check_language, kernel_language
 from orchestra_nb.notebooks.output_notebook import PAPERMILL_VERSION
@@ -51,8 +52,12 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
         None for the one that the notebook names.
     cluster
         Where task cells run; None for the one of the settings.
+    is_cached, is_refreshed
+        Whether cells are replayed from what was kept; whether all run nevertheless, and are kept anew.
     is_strict
         Whether every parameter must be one that the notebook declares.
+    snapshot_path, epoch
+        The notebook as it ran, and the epoch of the run, where a run is run again.
     report_mode
         Whether the code is hidden in the executed notebook.
     start_timeout_seconds, cell_timeout_seconds
@@ -71,6 +76,10 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     kernel_name: str | None = None
     cluster: str | None = None
     is_strict: bool = True
+    is_cached: bool = False
+    is_refreshed: bool = False
+    snapshot_path: str | None = None
+    epoch: int = 1
     report_mode: bool = False
     start_timeout_seconds: float = 60.0
     cell_timeout_seconds: float | None = None
@@ -111,9 +120,12 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         A parameter refers to a secret that is not stored.
     """
     source = Path(request.path).absolute()
-    notebook = read_notebook(source)
+    notebook = read_notebook(source if request.snapshot_path is None else Path(request.snapshot_path))
     kernel = request.kernel_name or kernel_name(notebook)
     language = kernel_language(kernel)
+    check_options(notebook)
+    if request.is_cached and language != "python":
+        raise InvalidInput(f"--cache needs a Python kernel, and {kernel} runs {language}. Leave --cache out.")
     check_language(notebook, kernel, language)
     parameters = prepare_parameters(
         notebook,
@@ -164,8 +176,12 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         hidden_names=parameters.hidden_names,
         secrets=parameters.secrets,
         input_path=str(source),
-        output_path=str(attempts_folder() / f"{request.run_id}.1.ipynb"),
+        output_path=str(attempts_folder() / f"{request.run_id}.{request.epoch}.ipynb"),
         socket_path=str(socket_path),
+        is_cached=request.is_cached,
+        is_refreshed=request.is_refreshed,
+        cache_bytes=settings.cell_cache_bytes,
+        epoch=request.epoch,
         start_timeout_seconds=request.start_timeout_seconds,
         cell_timeout_seconds=request.cell_timeout_seconds,
         is_shown=request.is_shown,
@@ -235,7 +251,7 @@ def _checked_output(chosen: str | None, source: Path, name: str) -> Path:
         raise InvalidInput(f"The output folder {path.parent} does not exist. Make it, or choose another one.")
     if not os.access(path.parent, os.W_OK):
         raise InvalidInput(f"The output folder {path.parent} cannot be written. Choose another one.")
-    if path.exists() and path.samefile(source):
+    if path.exists() and source.exists() and path.samefile(source):
         raise InvalidInput(f"The output would overwrite the notebook {path} itself. Choose another output path.")
     return path
 

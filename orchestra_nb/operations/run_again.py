@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -25,6 +29,8 @@ from orchestra_nb.operations.dead_letter_decisions import close_dead_letter, lis
 from orchestra_nb.operations.runs import find_run, is_suspended
 
 if TYPE_CHECKING:
+    from orchestra_nb.model.events import Event
+    from orchestra_nb.operations.run_notebook import NotebookDriver
     from orchestra_nb.store.run_store import RunStore
 
 #: How long the end of a retry waits for what happened to be durable.
@@ -32,7 +38,7 @@ _FLUSH_SECONDS = 60.0
 
 
 def retry_run(store: RunStore, id_or_name: str, *, actor: str, note: str = "") -> Run:
-    """Run a run of a flow or a task again that ended otherwise than well, and return it as it ended then.
+    """Run a run again that ended otherwise than well, and return it as it ended then.
 
     Parameters
     ----------
@@ -155,7 +161,9 @@ def _run_again(store: RunStore, run: Run, actor: str, message: str, before_start
     from orchestra_nb.operations.script_driver import ScriptDriver
     from orchestra_nb.store.run_code_store import RunCodeStore
 
-    if run.kind in (RunKind.NOTEBOOK, RunKind.INTERACTIVE):
+    if run.kind is RunKind.NOTEBOOK:
+        return _run_notebook_again(store, run, actor, message, before_start)
+    if run.kind is RunKind.INTERACTIVE:
         raise CodeNotFound(f"Run {run.name} cannot be run again in place. {_way_of_notebook(store, run)}")
     code = RunCodeStore(store.database).find(run.run_id)
     if code is None:
@@ -191,6 +199,61 @@ def _run_again(store: RunStore, run: Run, actor: str, message: str, before_start
         set_driver(None)
         driver.close()
     return store.get_run(run.run_id)
+
+
+def _run_notebook_again(store: RunStore, run: Run, actor: str, message: str, before_start: Callable[[], object]) -> Run:
+    """Run the notebook of a run again, as it was, and return the run as it ended then."""
+    from orchestra_nb.operations.run_notebook import NotebookDriver
+    from orchestra_nb.operations.run_snapshot import request_again
+
+    try:
+        request = request_again(run)
+    except CodeNotFound as error:
+        raise CodeNotFound(
+            f"Run {run.name} cannot be run again in place. {error} {_way_of_notebook(store, run)}"
+        ) from error
+    before_start()
+    reopened = RunReopened(
+        run_id=run.run_id, at=datetime.now(UTC), epoch=run.epoch + 1, driver_id="", actor=actor, message=message
+    )
+    driver = NotebookDriver(request, kind="shell", reopened=reopened, on_event=_telling.get())
+    with _stopped_by_signals(driver):
+        driver.execute()
+    _close_letters(store, run, actor)
+    return store.get_run(run.run_id)
+
+
+@contextmanager
+def _stopped_by_signals(driver: NotebookDriver) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM stop the notebook, as they do where it is run for the first time."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _: object) -> None:
+        name = signal.Signals(number).name
+        driver.stop("Interrupted" if name == "SIGINT" else f"Stopped by {name}", name)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+#: What is told of a notebook that runs again, where somebody watches.
+_telling: ContextVar[Callable[[Event], None] | None] = ContextVar("orchestra_telling", default=None)
+
+
+@contextmanager
+def telling(take: Callable[[Event], None]) -> Iterator[None]:
+    """Have the events told of a notebook that is run again meanwhile."""
+    token = _telling.set(take)
+    try:
+        yield
+    finally:
+        _telling.reset(token)
 
 
 def _way_of_notebook(store: RunStore, run: Run) -> str:

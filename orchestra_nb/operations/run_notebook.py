@@ -27,6 +27,7 @@ from orchestra_nb.model.events import (
     Event,
     LogsWritten,
     RunOutputWritten,
+    RunReopened,
     RunStateChanged,
     TaskRunStateChanged,
 )
@@ -54,6 +55,7 @@ from orchestra_nb.notebooks.runner_messages import (
 from orchestra_nb.operations.notebook_request import NotebookRequest, PreparedRun, kernel_environment, prepare
 from orchestra_nb.operations.run_output import RunOutput
 from orchestra_nb.operations.run_record import RunRecord
+from orchestra_nb.operations.run_snapshot import keep_snapshot
 from orchestra_nb.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -105,6 +107,8 @@ def run_notebook(
     kernel_name: str | None = None,
     cluster: str | None = None,
     is_strict: bool = True,
+    is_cached: bool = False,
+    is_refreshed: bool = False,
     on_event: Callable[[Event], None] | None = None,
     settings: Settings | None = None,
 ) -> RunResult:
@@ -112,7 +116,7 @@ def run_notebook(
 
     Parameters
     ----------
-    output_path, cwd, kernel_name, cluster, is_strict
+    output_path, cwd, kernel_name, cluster, is_strict, is_cached, is_refreshed
         As in :class:`~orchestra_nb.operations.notebook_request.NotebookRequest`.
     on_event
         Called in this thread with everything that happens, after it was given to the store.
@@ -133,6 +137,8 @@ def run_notebook(
         kernel_name=kernel_name,
         cluster=cluster,
         is_strict=is_strict,
+        is_cached=is_cached or is_refreshed,
+        is_refreshed=is_refreshed,
     )
     return NotebookDriver(request, on_event=on_event, settings=settings).execute()
 
@@ -146,6 +152,8 @@ class NotebookDriver:
     ----------
     kind
         What the calling process is: ``"shell"`` or ``"script"``.
+    reopened
+        How the run is opened again that the request is of; None for a new one.
     on_shown
         Called in the thread of :meth:`execute` with what cells show, where the request asks for it.
     """
@@ -158,8 +166,10 @@ class NotebookDriver:
         on_event: Callable[[Event], None] | None = None,
         on_shown: Callable[[Shown], None] = lambda shown: None,
         settings: Settings | None = None,
+        reopened: RunReopened | None = None,
     ) -> None:
         self._request = request
+        self._reopened = reopened
         self._on_shown = on_shown
         self._kind = kind
         self._settings = settings or load_settings()
@@ -180,13 +190,37 @@ class NotebookDriver:
             prepared = prepare(self._request, self._settings, datetime.now(UTC))
             stack.callback(_remove, prepared.spec.socket_path)  # left by a runner that was killed
             self._host.prepare(prepared.spec)
-            record = RunRecord(prepared.run, self._settings, self._kind, self._on_event, self._cancel_asked)
+            record = RunRecord(
+                self._run_of(prepared),
+                self._settings,
+                self._kind,
+                self._on_event,
+                self._cancel_asked,
+                self._reopened,
+            )
             stack.callback(record.close)
+            self._keep_snapshot(prepared, record)
             self._host.send(Begin())
             output = RunOutput(Path(prepared.spec.output_path), prepared.copy_path)
             self._end(prepared, record, output, self._follow(record, output))
             cells = tuple(cell for _, cell in sorted(record.cells.items()))
             return RunResult(record.run, cells, tuple(record.tasks.values()))
+
+    def _run_of(self, prepared: PreparedRun) -> Run:
+        if self._reopened is None:
+            return prepared.run
+        return msgspec.structs.replace(prepared.run, epoch=self._reopened.epoch)
+
+    def _keep_snapshot(self, prepared: PreparedRun, record: RunRecord) -> None:
+        spec = prepared.spec
+        try:
+            keep_snapshot(
+                self._request, cwd=spec.cwd, kernel_name=spec.kernel_name, output_path=str(prepared.copy_path)
+            )
+        except OSError as error:
+            text = f"This run cannot be retried: its notebook could not be kept: {error}"
+            line = LogLine(run_id=record.run.run_id, at=datetime.now(UTC), message=text, level=30, logger="orchestra")
+            record.emit(LogsWritten(lines=(line,)))
 
     def _follow(self, record: RunRecord, output: RunOutput) -> Finished | RunnerEnded:
         """Record what the runner tells and pass on what is asked of it, until it has told the end, or is gone."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from orchestra_nb.errors import StoreUnavailable
+from orchestra_nb.errors import Conflict, StoreUnavailable
 from orchestra_nb.model.events import (
     CellRunChanged,
     DriverEnded,
@@ -23,13 +23,15 @@ from orchestra_nb.model.events import (
     Event,
     RunCreated,
     RunOutputWritten,
+    RunReopened,
     RunStateChanged,
     TaskRunCreated,
     TaskRunStateChanged,
     apply_to_run,
     apply_to_task,
 )
-from orchestra_nb.model.runs import CellRun, Run, TaskRun
+from orchestra_nb.model.runs import CellRun, Driver, Run, TaskRun
+from orchestra_nb.model.states import State
 from orchestra_nb.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,11 +59,15 @@ class RunRecord:
         Called with each event, in the order of the store.
     on_cancel
         Called in a thread with each request to cancel this run or one of its tasks.
+    reopened
+        How a run that has ended is opened again; None for a new run.
 
     Raises
     ------
     StoreUnavailable
         The run cannot be recorded.
+    Conflict
+        Somebody else has reopened it.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class RunRecord:
         driver_kind: str,
         on_event: Callable[[Event], None],
         on_cancel: Callable[[CancelRequest], None],
+        reopened: RunReopened | None = None,
     ) -> None:
         from orchestra_nb.operations.opening import open_store
         from orchestra_nb.operations.run_services import RunServices
@@ -91,7 +98,10 @@ class RunRecord:
         self.cells: dict[int, CellRun] = {}
         self.tasks: dict[str, TaskRun] = {}
         created = RunCreated(run=self.run)
-        self._store.apply([DriverStarted(driver=driver), created])
+        if reopened is None:
+            self._store.apply([DriverStarted(driver=driver), created])
+        else:
+            self._reopen(driver, reopened)
         self._sink = StoreSink(self._store)
         self._closing = threading.Event()
         self._guard: DriverGuard | None = None
@@ -99,8 +109,19 @@ class RunRecord:
         self._guarding.start()
         on_event(created)
 
+    def _reopen(self, driver: Driver, reopened: RunReopened) -> None:
+        event = msgspec.structs.replace(reopened, driver_id=driver.driver_id)
+        if not self._store.apply([DriverStarted(driver=driver), event])[1]:
+            self._store.apply([DriverEnded(driver_id=driver.driver_id, at=datetime.now(UTC))])
+            raise Conflict(f"Run {self.run.name} is being run again by somebody else.")
+        pending = RunStateChanged(
+            run_id=self.run.run_id, state=State.PENDING, at=event.at, epoch=event.epoch, message=event.message
+        )
+        self._store.apply([pending])
+
     def emit(self, event: Event) -> None:
         """Give an event to the store, note what it says, and tell it."""
+        event = self._in_epoch(event)
         if isinstance(event, RunCreated):  # a flow that the notebook called: this driver answers for it
             event = RunCreated(run=msgspec.structs.replace(event.run, driver_id=self._driver_id))
         self._sink.emit(event)
@@ -115,6 +136,7 @@ class RunRecord:
         StoreUnavailable
             It could not be committed.
         """
+        event = msgspec.structs.replace(event, epoch=self.run.epoch)
         self._sink.emit(event)
         self._note(event)
         if not self._sink.flush(_COMMIT_SECONDS):
@@ -137,6 +159,18 @@ class RunRecord:
         self._sink.close()
         if self._guard is not None:
             self._guard.close()
+
+    def _in_epoch(self, event: Event) -> Event:
+        """Return an event of this run as one of its present epoch: who tells it may not know of others."""
+        run = self.run
+        if run.epoch == 1:
+            return event
+        match event:
+            case RunStateChanged(run_id=run.run_id) | TaskRunStateChanged(run_id=run.run_id):
+                return msgspec.structs.replace(event, epoch=run.epoch)
+            case TaskRunCreated(task_run=task) if task.run_id == run.run_id:
+                return TaskRunCreated(task_run=msgspec.structs.replace(task, epoch=run.epoch))
+        return event
 
     def _note(self, event: Event) -> None:
         match event:

@@ -57,7 +57,7 @@ class EventWriter:
         self._events = events
         self._runs = TouchedRows(connection, runs, ("run_id",), _RUN_CHANGES)
         self._tasks = TouchedRows(connection, task_runs, ("task_run_id",), _TASK_CHANGES, also_read=("run_id", "epoch"))
-        self._cells = TouchedRows(connection, cell_runs, ("run_id", "cell_index"), _CELL_CHANGES)
+        self._cells = TouchedRows(connection, cell_runs, ("run_id", "cell_index", "epoch"), _CELL_CHANGES)
         self._drivers = TouchedRows(connection, drivers, ("driver_id",), ("ended_at",))
         self._letters = TouchedRows(connection, dead_letters, ("letter_id",), ())
         self._codes = TouchedRows(connection, run_codes, ("run_id",), ("suspended_until",))
@@ -98,7 +98,7 @@ class EventWriter:
                 case TaskRunStateChanged(task_run_id=task_run_id):
                     self._tasks.want(task_run_id)
                 case CellRunChanged(cell=cell):
-                    self._cells.want(cell.run_id, cell.index)
+                    self._cells.want(cell.run_id, cell.index, cell.epoch)
                 case DeadLetterAdded(letter=letter):
                     self._runs.want(letter.run_id)
                     self._letters.want(letter.letter_id)
@@ -276,13 +276,14 @@ class EventWriter:
 
     def _change_cell(self, event: CellRunChanged) -> bool:
         new = cell_run_to_row(event.cell)
-        row = self._cells.get(event.cell.run_id, event.cell.index)
+        row = self._cells.get(event.cell.run_id, event.cell.index, event.cell.epoch)
         if row is None:
             self._cells.insert(new)
         else:
             current = State(row["state"])
             is_same = current is event.cell.state and not current.is_terminal
-            if new == row or not (is_same or may_follow(current, event.cell.state)):
+            is_next_attempt = event.cell.attempt > row["attempt"]
+            if new == row or not (is_same or is_next_attempt or may_follow(current, event.cell.state)):
                 return False
             self._cells.update(row, **new)
         self._record_change("cell", event.cell.run_id, cell_index=event.cell.index)
@@ -326,5 +327,16 @@ def _step(event: RunStateChanged | TaskRunStateChanged) -> dict[str, object]:
 
 _RUN_CHANGES = ("state", "epoch", "driver_id", "message", "started_at", "ended_at", "output_path")
 _TASK_CHANGES = ("state", "message", "attempt", "error", "worker", "started_at", "ended_at", "is_cached")
-_CELL_CHANGES = ("cell_id", "state", "title", "started_at", "ended_at", "error")
+_CELL_CHANGES = (
+    "cell_id",
+    "state",
+    "title",
+    "started_at",
+    "ended_at",
+    "error",
+    "attempt",
+    "max_attempts",
+    "is_cached",
+    "message",
+)
 _CHANGE_COLUMNS = tuple(column.name for column in changes.columns if column.name != "sequence")

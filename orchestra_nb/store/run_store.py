@@ -196,9 +196,13 @@ class RunStore:
                 counts.setdefault(run_id, {})[State(state)] = count
         return counts
 
-    def cell_runs(self, run_id: str) -> list[CellRun]:
-        """Return the cells of a run, in the notebook's order."""
-        query = select(cell_runs).where(cell_runs.c.run_id == run_id).order_by(cell_runs.c.cell_index)
+    def cell_runs(self, run_id: str, *, has_all_epochs: bool = False) -> list[CellRun]:
+        """Return the cells of a run, in the notebook's order: of its newest epoch that has any, or of all."""
+        query = select(cell_runs).where(cell_runs.c.run_id == run_id)
+        if not has_all_epochs:
+            newest = select(func.max(cell_runs.c.epoch)).where(cell_runs.c.run_id == run_id).scalar_subquery()
+            query = query.where(cell_runs.c.epoch == newest)
+        query = query.order_by(cell_runs.c.epoch, cell_runs.c.cell_index)
         with self.database.connect() as connection:
             return [cell_run_of_row(row) for row in connection.execute(query).mappings()]
 

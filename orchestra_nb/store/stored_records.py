@@ -53,7 +53,11 @@ def cell_run_to_row(cell: CellRun) -> dict[str, object]:
     """Return the row of a cell."""
     fields = msgspec.structs.asdict(cell)
     fields["cell_index"] = fields.pop("index")
-    return fields | {"state": cell.state.value, "error": error_to_value(cell.error)}
+    return fields | {
+        "state": cell.state.value,
+        "error": error_to_value(cell.error),
+        "message": short_message(cell.message),
+    }
 
 
 def cell_run_of_row(row: RowMapping) -> CellRun:

@@ -86,12 +86,17 @@ cell_runs = Table(
     metadata,
     Column("run_id", AnyText, primary_key=True),
     Column("cell_index", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
     Column("cell_id", AnyText, nullable=False),
     Column("state", AnyText, nullable=False),
     Column("title", AnyText, nullable=False),
     Column("started_at", UtcTime),
     Column("ended_at", UtcTime),
     Column("error", JsonText),
+    Column("attempt", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("is_cached", Boolean, nullable=False),
+    Column("message", AnyText, nullable=False),
 )
 
 #: One row a log line; ``sequence`` grows in commit order.

@@ -1,0 +1,181 @@
+"""What would become of each cell of a notebook if it ran now, from the records alone: nothing runs, nothing is loaded.
+
+A cell that has to run is taken to give what it gave before wherever a record with the same inputs says so; else what it
+gives is not known, and a cell that reads it may run or be replayed: that is decided when the value is there.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from orchestra_nb.engine.cell_record_store import CellRecordStore
+from orchestra_nb.engine.file_watch import FileDigests
+from orchestra_nb.model.cell_records import (
+    RESOURCE,
+    CellRecord,
+    Known,
+    Mismatch,
+    World,
+    find_record,
+    names_after,
+    why_it_runs,
+)
+from orchestra_nb.notebooks.cell_code import CellCode, cell_code
+
+
+class PlannedCell(msgspec.Struct, frozen=True, kw_only=True):
+    """What would become of a cell.
+
+    Parameters
+    ----------
+    index
+        Counts code cells from 0.
+    is_replayed
+        Whether its record would stand for it.
+    is_certain
+        Whether that is known now, and not only when a cell before it has run.
+    why
+        Why it runs; of a replayed one when it was recorded.
+    seconds
+        How long it is expected to run; None where that is not known.
+    record_id
+        The record that holds, also of a cell that runs nevertheless; "" for none.
+    """
+
+    index: int
+    is_replayed: bool
+    is_certain: bool
+    why: str
+    seconds: float | None = None
+    record_id: str = ""
+
+
+class PlanSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell as it is planned.
+
+    Parameters
+    ----------
+    is_parameters
+        Whether it holds the parameters that were given.
+    has_run
+        Whether a cell of this id has run before, with another source.
+    """
+
+    source: str
+    is_parameters: bool = False
+    has_run: bool = False
+
+
+def plan_cells(
+    cells: Sequence[PlanSource],
+    store: CellRecordStore,
+    known: Mapping[str, Known],
+    now: datetime,
+    *,
+    run_id: str = "",
+    is_refreshed: bool = False,
+) -> list[PlannedCell]:
+    """Return what would become of each cell.
+
+    Parameters
+    ----------
+    known
+        What is known before the first cell.
+    """
+    world = World(FileDigests(), _version)
+    codes = [cell_code(cell.source) for cell in cells]
+    last_history = max((i for i, code in enumerate(codes) if code.reads_history), default=-1)
+    givers: dict[str, int] = {}
+    planned: list[PlannedCell] = []
+    names = dict(known)
+    for index, (cell, code) in enumerate(zip(cells, codes, strict=True)):
+        if not cell.source.strip():
+            planned.append(PlannedCell(index=index, is_replayed=True, is_certain=True, why="empty", seconds=0.0))
+            continue
+        records = store.records(code.code)
+        newest = max(records, key=lambda record: record.recorded_at, default=None)
+        found = find_record(records, names, world, now, run_id)
+
+        def is_needed(name: str, index: int = index) -> bool:
+            return any(later.is_barrier or name in later.names.reads for later in codes[index + 1 :])
+
+        why, is_certain = "", True
+        if is_refreshed:
+            why = "forced: --refresh"
+        elif code.must_run is not None:
+            why = code.must_run
+        elif index < last_history:
+            why = "a later cell reads what the last lines of earlier cells gave"
+        elif isinstance(found, CellRecord):
+            why = why_it_runs(found, run_id, is_needed)
+        elif found is None:
+            why = _why_new(cell)
+        else:
+            why, is_certain = _why_different(found, names, givers, cells)
+        seconds = newest.seconds if newest is not None else None
+        planned.append(
+            PlannedCell(
+                index=index,
+                is_replayed=not why,
+                is_certain=is_certain,
+                why=why or f"cached {found.recorded_at:%Y-%m-%d %H:%M}" if isinstance(found, CellRecord) else why,
+                seconds=seconds,
+                record_id=found.record_id if isinstance(found, CellRecord) else "",
+            )
+        )
+        if isinstance(found, CellRecord):
+            names = names_after(names, found)
+            given = set(found.gives)
+        else:
+            given = _forget(names, code, newest)
+        givers.update(dict.fromkeys(given, index))
+    return planned
+
+
+def _forget(names: dict[str, Known], code: CellCode, newest: CellRecord | None) -> set[str]:
+    """Note that nobody knows what a cell will give; return the names."""
+    given = set(code.names.defines | code.names.mutates)
+    if newest is not None:
+        given |= newest.gives.keys()
+    if code.is_barrier:
+        given |= {name for name in names if not name.startswith(RESOURCE)}
+    given |= {partner for name in given if name in names for partner in names[name].partners}
+    for name in given:
+        names[name] = Known(None, frozenset(), names[name].uses if name in names else ())
+    for name in code.names.deletes - code.names.defines:
+        names.pop(name, None)
+    return given
+
+
+def _why_new(cell: PlanSource) -> str:
+    if cell.is_parameters:
+        return "parameters changed"
+    return "changed: its source is another one" if cell.has_run else "new: it has not run with --cache yet"
+
+
+def _why_different(
+    found: Mismatch, names: Mapping[str, Known], givers: Mapping[str, int], cells: Sequence[PlanSource]
+) -> tuple[str, bool]:
+    """Return (why a cell runs whose records do not hold, whether that is certain)."""
+    if not found.names:
+        return found.reason, True
+    is_open = any(name in names and names[name].content is None for name in found.names)
+    upstream = sorted({givers[name] for name in found.names if name in givers})
+    if not upstream:
+        return found.reason, not is_open
+    if all(cells[index].is_parameters for index in upstream):
+        return f"parameters changed: {found.reason}", not is_open
+    listed = ", ".join(f"cell {index + 1}" for index in upstream)
+    return f"upstream changed ({listed}): {found.reason}", not is_open
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        owners = importlib.metadata.packages_distributions().get(package, [])
+        return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in sorted(set(owners)))

@@ -1,0 +1,86 @@
+"""What the runner of a notebook calls in its kernel to have cells replayed: see ``notebooks/cell_keeper``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orchestra_nb.engine.cell_record_store import CellRecordStore
+from orchestra_nb.engine.cell_replay import CellReplay, Step
+
+#: What a runner reads of a :class:`Shown`.
+MIME_TYPE = "application/vnd.orchestra.step+json"
+
+_replay: CellReplay | None = None
+_max_bytes = 0
+
+
+class Shown:
+    """A value that IPython gives as JSON to whoever asked for it with ``user_expressions``."""
+
+    def __init__(self, content: object) -> None:
+        self._content = content
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
+        return {MIME_TYPE: self._content, "text/plain": ""}
+
+
+def begin(spec: str) -> Shown:
+    """Take over the cells of a notebook; ``spec`` is JSON: sources, run_id, is_refreshed, folder, max_bytes."""
+    global _replay, _max_bytes
+    fields = json.loads(spec)
+    shell: Any = _shell()
+    folder = fields["folder"]
+    store = CellRecordStore.default() if folder is None else CellRecordStore(Path(folder))
+    _max_bytes = fields["max_bytes"]
+    _replay = CellReplay(
+        shell,
+        fields["sources"],
+        store,
+        run_id=fields["run_id"],
+        is_refreshed=fields["is_refreshed"],
+        max_value_bytes=_max_bytes // 2,
+    )
+    return Shown({})
+
+
+def step(index: int) -> Shown:
+    """Replay a cell or make ready for it; what it shows is sent as of the code that calls this."""
+    assert _replay is not None
+    result: Step = _replay.step(index)
+    return Shown(msgspec.to_builtins(result))
+
+
+def failed(missing: str | None) -> Shown:
+    """Say that the cell failed; the answer says whether all cells run again, from the first."""
+    assert _replay is not None
+    return Shown({"is_again": _replay.failed(missing)})
+
+
+def note_names() -> Shown:
+    """Keep what the last cell gave, and take the names as they are now as given by no cell."""
+    assert _replay is not None
+    _replay.note_names()
+    return Shown({})
+
+
+def finish() -> Shown:
+    """Keep what the last cell gave, and keep to the bound of the store."""
+    global _replay
+    if _replay is not None:
+        replay, _replay = _replay, None
+        replay.close()
+        with contextlib.suppress(OSError):
+            replay.store.prune(_max_bytes, datetime.now(UTC))
+    return Shown({})
+
+
+def _shell() -> Any:
+    from IPython.core.getipython import get_ipython
+
+    return get_ipython()

@@ -1,0 +1,127 @@
+"""What ``orchestra run NOTEBOOK --cache`` would do with each cell, and how long that would take; nothing runs."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from orchestra_nb.engine.cell_plan import PlannedCell, PlanSource, plan_cells
+from orchestra_nb.engine.cell_record_store import CellRecordStore
+from orchestra_nb.model.cell_records import RESOURCE, Known
+from orchestra_nb.model.fingerprints import fingerprint
+from orchestra_nb.model.runs import RunKind
+from orchestra_nb.model.states import State
+from orchestra_nb.notebooks.document import cell_title
+from orchestra_nb.notebooks.output_notebook import tags_of
+from orchestra_nb.operations.notebook_request import NotebookRequest, prepare
+from orchestra_nb.settings import Settings
+
+if TYPE_CHECKING:
+    from orchestra_nb.store.run_store import RunStore
+
+#: So many earlier runs of a notebook are asked how long its cells take.
+_RUNS_ASKED = 10
+
+
+class PlanLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One code cell in a plan: ``action`` is ``"run"``, ``"replay"`` or ``"skip"``."""
+
+    index: int
+    id: str
+    title: str
+    action: str
+    is_certain: bool
+    why: str
+    seconds: float | None
+
+
+class NotebookPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The cells, and the expected time of those that run and of those that are replayed, in seconds."""
+
+    path: str
+    cells: tuple[PlanLine, ...]
+    run_seconds: float
+    saved_seconds: float
+
+
+def plan_notebook(
+    store: RunStore, request: NotebookRequest, settings: Settings, now: datetime, *, is_refreshed: bool = False
+) -> NotebookPlan:
+    """Return what would become of each cell.
+
+    Raises
+    ------
+    NotebookNotFound, InvalidInput
+        As :func:`~orchestra_nb.operations.notebook_request.prepare`: what would be refused is refused here.
+    """
+    spec = prepare(request, settings, now).spec
+    cells = [cell for cell in json.loads(spec.notebook_json)["cells"] if cell["cell_type"] == "code"]
+    history = _History(store, Path(request.path).absolute())
+    skipped = [("skip-execution" in tags_of(cell)) for cell in cells]
+    sources = [
+        PlanSource(
+            source="" if is_skipped else cell["source"],
+            is_parameters="injected-parameters" in tags_of(cell),
+            has_run=str(cell.get("id", "")) in history.seconds,
+        )
+        for cell, is_skipped in zip(cells, skipped, strict=True)
+    ]
+    known = {
+        f"{RESOURCE}working folder": Known(fingerprint(spec.cwd)),
+        f"{RESOURCE}environment": Known(fingerprint({})),
+        f"{RESOURCE}random": Known(None),
+    }
+    planned = plan_cells(sources, CellRecordStore.default(), known, now, is_refreshed=is_refreshed)
+    lines = tuple(
+        _line(cell, plan, is_skipped, history) for cell, plan, is_skipped in zip(cells, planned, skipped, strict=True)
+    )
+    return NotebookPlan(
+        path=str(Path(request.path).absolute()),
+        cells=lines,
+        run_seconds=sum(line.seconds or 0.0 for line in lines if line.action == "run"),
+        saved_seconds=sum(line.seconds or 0.0 for line in lines if line.action == "replay"),
+    )
+
+
+def _line(cell: dict[str, Any], plan: PlannedCell, is_skipped: bool, history: _History) -> PlanLine:
+    if is_skipped:
+        action, why = "skip", "its tag skip-execution excludes it"
+    else:
+        action, why = ("replay" if plan.is_replayed else "run"), plan.why
+    cell_id = str(cell.get("id", ""))
+    return PlanLine(
+        index=plan.index,
+        id=cell_id,
+        title=cell_title(cell["source"]),
+        action=action,
+        is_certain=plan.is_certain or is_skipped,
+        why=why,
+        seconds=None if is_skipped else history.seconds_of(cell_id, plan.seconds),
+    )
+
+
+class _History:
+    """How long the cells of a notebook took in its earlier runs, by their ids."""
+
+    def __init__(self, store: RunStore, path: Path) -> None:
+        self.seconds: dict[str, list[float]] = {}
+        runs = store.list_runs(limit=_RUNS_ASKED, kind=RunKind.NOTEBOOK, flow_name=path.stem)
+        for run in runs:
+            if run.notebook_path != str(path):
+                continue
+            for cell in store.cell_runs(run.run_id):
+                took = self.seconds.setdefault(cell.cell_id, [])
+                if cell.state is State.COMPLETED and not cell.is_cached and cell.started_at and cell.ended_at:
+                    took.append((cell.ended_at - cell.started_at).total_seconds())
+
+    def seconds_of(self, cell_id: str, recorded: float | None) -> float | None:
+        """Return how long a cell is expected to run: as its record says, else the median of earlier runs."""
+        if recorded is not None:
+            return recorded
+        took = self.seconds.get(cell_id)
+        return statistics.median(took) if took else None

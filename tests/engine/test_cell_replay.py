@@ -1,0 +1,530 @@
+"""Cells that are replayed from their records give what they give when they run: all that a real kernel can tell apart.
+
+One kernel serves all tests. Each *pass* runs the cells of a notebook in an empty namespace; a second pass may replay
+what the first one kept. What is compared is what a plain pass, without records, shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestra_nb.notebooks.cell_keeper import CellKeeper
+from orchestra_nb.notebooks.kernel_client import KernelClient
+from orchestra_nb.notebooks.kernel_process import KernelProcess
+from orchestra_nb.notebooks.output_collector import OutputCollector
+
+ENVIRON = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+#: Empties the namespace, and makes what a new kernel has anew.
+RESET = """
+get_ipython().reset(new_session=True)
+import os as _os, random as _random, sys as _sys
+_random.seed()
+if "numpy" in _sys.modules: _sys.modules["numpy"].random.seed()
+_os.chdir({folder!r})
+del _os, _random, _sys
+"""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What became of each cell: whether it was replayed, why not, and what it shows."""
+
+    cached: list[bool]
+    why: list[str]
+    shown: list[str]
+    notes: list[str]
+
+
+class Notebook:
+    """Runs the cells of notebooks in one kernel."""
+
+    def __init__(self, loop: asyncio.Runner, client: KernelClient, take: list[Callable[[Any], None]]) -> None:
+        self._loop, self._client, self._take = loop, client, take
+        self.folder = Path()
+
+    def plain(self, *cells: str) -> list[str]:
+        """Run all cells; return what each shows."""
+        return self._loop.run(self._play(cells, None)).shown
+
+    def play(self, *cells: str, is_refreshed: bool = False, max_bytes: int = 1 << 30) -> Pass:
+        """Run or replay the cells."""
+        keeper = CellKeeper(
+            list(cells), is_refreshed=is_refreshed, max_bytes=max_bytes, folder=str(self.folder / "kept")
+        )
+        return self._loop.run(self._play(cells, keeper))
+
+    async def _play(self, cells: Sequence[str], keeper: CellKeeper | None) -> Pass:
+        client = self._client
+        (self.folder / "work").mkdir(exist_ok=True)
+        await client.execute(RESET.format(folder=str(self.folder / "work")), silent=True)
+        outputs = OutputCollector(lambda index: None, lambda index, stream, text: None)
+        self._take[:] = [outputs.take]
+        if keeper is not None:
+            assert await keeper.begin(client) is None
+        cached, why, notes = [False] * len(cells), [""] * len(cells), []
+        index = 0
+        while index < len(cells):
+            opened = lambda message_id, index=index: outputs.open_cell(index, message_id)  # noqa: E731
+            if keeper is not None:
+                kept = await keeper.step(client, index, opened)
+                cached[index], why[index] = kept.is_cached, kept.why
+                notes.append(kept.note)
+                if kept.is_again:
+                    index = 0
+                    continue
+            if not cached[index]:
+                reply = await client.execute(cells[index], on_sent=opened)
+                if reply["status"] != "ok":
+                    missing = str(reply["evalue"]).split("'")[1] if reply["ename"] == "NameError" else None
+                    if keeper is not None and await keeper.failed(client, missing):
+                        index = 0
+                        continue
+                    raise AssertionError(f"{reply['ename']}: {reply['evalue']}")
+            index += 1
+        if keeper is not None:
+            assert await keeper.finish(client) is None
+        return Pass(cached, why, [json.dumps(outputs.outputs(index)) for index in range(len(cells))], notes)
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+    take: list[Callable[[Any], None]] = []
+
+    async def start() -> KernelClient:
+        folder = tmp_path_factory.mktemp("kernel")
+        process = await KernelProcess.launch("python3", cwd=str(folder), environ=ENVIRON)
+        client = KernelClient(process, lambda message: [taker(message) for taker in take] and None)
+        await client.connect(60)
+        return client
+
+    with asyncio.Runner() as loop:
+        client = loop.run(start())
+        try:
+            yield Notebook(loop, client, take)
+        finally:
+            loop.run(client.shutdown(5))
+
+
+@pytest.fixture
+def notebook(kernel: Notebook, tmp_path: Path) -> Notebook:
+    kernel.folder = tmp_path
+    return kernel
+
+
+#: Name of a case to its cells, and to the cells that must have been replayed in the second pass.
+SAME_AGAIN: Mapping[str, tuple[list[str], list[int]]] = {
+    "values, output and the last expression": (["x = 2", "print('made'); y = x + 1", "y * 2"], [0, 1, 2]),
+    "functions see names that are bound later": (
+        ["def area(r): return pi * r * r", "pi = 3", "a = area(2)", "pi = 4", "print(a, area(2))"],
+        [0, 1, 2, 3, 4],
+    ),
+    "imports, also those of a cell that does more": (
+        ["import json, math", "from math import pi; text = json.dumps([pi])", "print(math.floor(pi), text)"],
+        [0, 1, 2],
+    ),
+    "classes and their instances": (
+        [
+            "class Point:\n    def __init__(self, x): self.x = x\n    def double(self): return self.x * factor",
+            "factor = 2; p = Point(21)",
+            "print(p.double(), isinstance(p, Point))",
+        ],
+        [0, 1, 2],
+    ),
+    "deleted names": (["a = 1; b = 2", "del a", "print('a' in dir(), b)"], []),
+    "seeded generators": (
+        [
+            "import random, numpy as np",
+            "random.seed(1); np.random.seed(2)",
+            "x = random.random(), np.random.rand()",
+            "x",
+        ],
+        [0, 1, 2, 3],
+    ),
+    "tables": (
+        ["import pandas as pd", "df = pd.DataFrame({'a': [1, 2], 'b': list('xy')})", "df['c'] = df.a * 2", "df"],
+        [0, 1, 2, 3],
+    ),
+    "rich output and display ids": (
+        [
+            "from IPython.display import display, HTML",
+            "display(HTML('<b>x</b>')); handle = display('first', display_id='d1')",
+            "handle.update('second')",
+            "1",
+        ],
+        [0, 1, 2, 3],
+    ),
+    "magics that run code": (["x = 1", "%time y = x + 1", "%%capture out\nprint(y)", "print(out.stdout)"], [0]),
+    "the last expression with a semicolon shows nothing": (["x = 1", "x;", "x"], [0, 1, 2]),
+    "await": (["import asyncio", "await asyncio.sleep(0); x = 3", "x"], [0, 1, 2]),
+    "numbers of cells go on": (["1 + 1", "2 + 2", "#: --no-cache\n3 + 3"], [0, 1]),
+}
+
+
+@pytest.mark.parametrize("case", SAME_AGAIN, ids=str)
+def test_a_second_pass_shows_what_a_plain_one_shows(notebook: Notebook, case: str) -> None:
+    cells, replayed = SAME_AGAIN[case]
+    plain = notebook.plain(*cells)
+
+    first, second = notebook.play(*cells), notebook.play(*cells)
+
+    without_times = case != "magics that run code"
+    assert not any(first.cached)
+    if without_times:
+        assert first.shown == plain
+        assert second.shown == plain
+    assert {index for index, is_cached in enumerate(second.cached) if is_cached} >= set(replayed), second.why
+
+
+#: Name of a case to the cells, the cells after an edit, and the cells that must have run again for it.
+EDITED: Mapping[str, tuple[list[str], list[str], set[int]]] = {
+    "the last cell": (
+        ["x = 1", "y = x + 1", "print(y)"],
+        ["x = 1", "y = x + 1", "print(y * 2)"],
+        {2},
+    ),
+    "a cell whose result stays": (
+        ["x = 2", "y = x * x", "print(y)"],
+        ["x = 1 + 1", "y = x * x", "print(y)"],
+        {0},
+    ),
+    "only comments and layout": (
+        ["x = 2", "print( x )"],
+        ["# two\nx   =  2", "print(x)  # shows it"],
+        set(),
+    ),
+    "what is upstream of one cell alone": (
+        ["a = 1", "b = 10", "c = a + 1", "d = b + 1", "print(c, d)"],
+        ["a = 2", "b = 10", "c = a + 1", "d = b + 1", "print(c, d)"],
+        {0, 2, 4},
+    ),
+    "a global that a function reads": (
+        ["factor = 2", "def f(x):\n    return x * factor", "def g(x):\n    return f(x)", "print(g(3))"],
+        ["factor = 5", "def f(x):\n    return x * factor", "def g(x):\n    return f(x)", "print(g(3))"],
+        {0, 3},
+    ),
+    "a function that a method calls": (
+        ["def help(x):\n    return x + 1", "class A:\n    def run(self):\n        return help(1)", "print(A().run())"],
+        ["def help(x):\n    return x + 2", "class A:\n    def run(self):\n        return help(1)", "print(A().run())"],
+        {0, 2},
+    ),
+    "two names for one list become two lists": (
+        ["a = [1]", "b = a", "a.append(2)", "print(a, b)"],
+        ["a = [1]", "b = list(a)", "a.append(2)", "print(a, b)"],
+        {1, 2, 3},
+    ),
+    "two lists become two names for one": (
+        ["a = [1]", "b = list(a)", "a.append(2)", "print(a, b)"],
+        ["a = [1]", "b = a", "a.append(2)", "print(a, b)"],
+        {1, 2, 3},
+    ),
+    "a list that a class has": (
+        ["class A:\n    kept = []", "kept = A.kept", "#: --no-cache\nkept.append(1)", "print(A.kept)"],
+        ["class A:\n    kept = []", "kept = A.kept", "#: --no-cache\nkept.append(2)", "print(A.kept)"],
+        {1, 2, 3},
+    ),
+    "a list within a holder": (
+        ["a = [1]", "holder = {'a': a}", "a.append(2)", "print(holder)"],
+        ["a = [1]", "holder = {'a': a[:]}", "a.append(2)", "print(holder)"],
+        {1, 2, 3},
+    ),
+    "a view of an array": (
+        ["import numpy as np; m = np.zeros(3)", "v = m[:2]", "m += 1", "print(v)"],
+        ["import numpy as np; m = np.zeros(3)", "v = m[:2].copy()", "m += 1", "print(v)"],
+        {1, 2, 3},
+    ),
+    "a seed": (
+        ["import random", "random.seed(1)", "x = random.random()", "print(x)"],
+        ["import random", "random.seed(2)", "x = random.random()", "print(x)"],
+        {1, 2, 3},
+    ),
+    "a new draw before another": (
+        ["import random; n = 0", "random.seed(1)", "n = 1", "x = random.random()", "print(x)"],
+        ["import random; n = 0", "random.seed(1)", "n = random.random()", "x = random.random()", "print(x)"],
+        {2, 3, 4},
+    ),
+    "options of a display": (
+        ["import pandas as pd", "pd.set_option('display.precision', 2)", "s = pd.Series([1 / 3])", "print(s)"],
+        ["import pandas as pd", "pd.set_option('display.precision', 4)", "s = pd.Series([1 / 3])", "print(s)"],
+        {1, 3},
+    ),
+    "a name that goes away": (
+        ["a = 1", "b = 2", "del b", "print('b' in dir())"],
+        ["a = 1", "b = 2", "pass", "print('b' in dir())"],
+        {2, 3},
+    ),
+    "a builtin that is covered by a name": (
+        ["x = 1", "print(len('abc'))"],
+        ["len = lambda text: 7", "print(len('abc'))"],
+        {0, 1},
+    ),
+    "an environment variable": (
+        ["import os", "os.environ['ONB_TEST_X'] = 'a'", "print(os.environ['ONB_TEST_X'])"],
+        ["import os", "os.environ['ONB_TEST_X'] = 'b'", "print(os.environ['ONB_TEST_X'])"],
+        {1, 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", EDITED, ids=str)
+def test_after_an_edit_what_it_touches_runs_and_all_is_as_in_a_plain_pass(notebook: Notebook, case: str) -> None:
+    before, after, must_run = EDITED[case]
+    notebook.play(*before)
+
+    edited = notebook.play(*after)
+    back = notebook.play(*before)
+
+    assert edited.shown == notebook.plain(*after)
+    assert back.shown == notebook.plain(*before)
+    ran = {index for index, is_cached in enumerate(edited.cached) if not is_cached}
+    assert ran >= must_run, edited.why
+    assert ran - must_run <= {0} | _configuration(after), edited.why
+
+
+def _configuration(cells: Sequence[str]) -> set[int]:
+    """Cells that may run each time."""
+    return {index for index, cell in enumerate(cells) if cell.startswith(("import os", "print('b' in"))}
+
+
+#: Notebooks made to fool an analysis of their source: name of a case to (cells, edited cells).
+FOOLING: Mapping[str, tuple[list[str], list[str]]] = {
+    "a change through an alias that native code made": (
+        ["import itertools; x = [1]", "box = next(itertools.repeat(x))", "y = 1", "box.__iadd__([2])", "print(x)"],
+        ["import itertools; x = [1]", "box = next(itertools.repeat(x))", "y = 1", "box.__iadd__([3])", "print(x)"],
+    ),
+    "an attribute that is set by its name": (
+        ["class C: v = 1\nc = C(); n = 'v'", "setattr(c, n, 5)", "print(c.v)"],
+        ["class C: v = 1\nc = C(); n = 'v'", "setattr(c, n, 6)", "print(c.v)"],
+    ),
+    "a class that is patched": (
+        ["class C:\n    def f(self): return 1\nc = C()", "C.f = lambda self: 2", "print(c.f())"],
+        ["class C:\n    def f(self): return 1\nc = C()", "C.f = lambda self: 3", "print(c.f())"],
+    ),
+    "a module that is patched": (
+        ["import colorsys", "colorsys.rgb_to_hls = lambda *a: 'one'", "print(colorsys.rgb_to_hls(1, 2, 3))"],
+        ["import colorsys", "colorsys.rgb_to_hls = lambda *a: 'two'", "print(colorsys.rgb_to_hls(1, 2, 3))"],
+    ),
+    "a class of a library that is patched": (
+        ["import fractions", "fractions.Fraction.odd = lambda self: 'one'", "print(fractions.Fraction(1).odd())"],
+        ["import fractions", "fractions.Fraction.odd = lambda self: 'two'", "print(fractions.Fraction(1).odd())"],
+    ),
+    "hidden globals of a function": (
+        ["state = {'n': 0}", "def tick():\n    state['n'] += 1", "f = [tick]", "f[0]()", "print(state)"],
+        ["state = {'n': 5}", "def tick():\n    state['n'] += 1", "f = [tick]", "f[0]()", "print(state)"],
+    ),
+    "the namespace as a dictionary": (
+        ["a = 1", "globals()['a'] = 2", "print(a)"],
+        ["a = 1", "globals()['a'] = 3", "print(a)"],
+    ),
+    "the module of the notebook": (
+        ["import sys; a = 1", "sys.modules['__main__'].a = 2", "print(a)"],
+        ["import sys; a = 1", "sys.modules['__main__'].a = 3", "print(a)"],
+    ),
+    "a function that looks at its caller's names": (
+        ["import sys\ndef peek():\n    return sys._getframe(1).f_globals['hidden']", "hidden = 1", "print(peek())"],
+        ["import sys\ndef peek():\n    return sys._getframe(1).f_globals['hidden']", "hidden = 2", "print(peek())"],
+    ),
+    "code in a string": (
+        ["a = 1", "exec('a = 2')", "print(a)"],
+        ["a = 1", "exec('a = 4')", "print(a)"],
+    ),
+    "a default that is changed in place": (
+        ["def f(x, seen=[]):\n    seen.append(x)\n    return len(seen)", "f(1)", "print(f(2))"],
+        ["def f(x, seen=[]):\n    seen.append(x)\n    return len(seen)", "f(1); f(1)", "print(f(2))"],
+    ),
+    "a closure that counts": (
+        [
+            "def make():\n    n = [0]\n    def f():\n        n[0] += 1\n        return n[0]\n    return f\nf = make()",
+            "f()",
+            "print(f())",
+        ],
+        [
+            "def make():\n    n = [0]\n    def f():\n        n[0] += 1\n        return n[0]\n    return f\nf = make()",
+            "f(); f()",
+            "print(f())",
+        ],
+    ),
+    "the value of an earlier last line": (["40 + 2", "print(_)"], ["50 + 2", "print(_)"]),
+}
+
+
+@pytest.mark.parametrize("case", FOOLING, ids=str)
+def test_what_the_source_hides_is_never_a_wrong_result(notebook: Notebook, case: str) -> None:
+    before, after = FOOLING[case]
+    passes = [notebook.play(*before), notebook.play(*before), notebook.play(*after), notebook.play(*before)]
+    expected = [notebook.plain(*cells) for cells in (before, before, after, before)]
+
+    assert [one.shown[-1] for one in passes] == [shown[-1] for shown in expected]
+
+
+def test_a_cell_that_changes_what_its_code_does_not_say_is_named(notebook: Notebook) -> None:
+    cells = ["def quiet(x):\n    return x", "kept = [1]", "quiet.__globals__['kept'].append(2)", "print(kept)"]
+
+    first = notebook.play(*cells)
+
+    assert (
+        any("changes `kept`, which its code does not say" in note for note in first.notes) or "barrier" in first.why[2]
+    )
+    assert notebook.play(*cells).shown == notebook.plain(*cells)
+
+
+def test_a_file_that_is_read_counts_by_its_content(notebook: Notebook) -> None:
+    cells = [
+        "open_twice = open('data.txt').read()",
+        "from pathlib import Path; name = Path('data.txt')",
+        "print(open_twice)",
+    ]
+    (notebook.folder / "work").mkdir()
+    data = notebook.folder / "work" / "data.txt"
+    data.write_text("one")
+    notebook.play(*cells)
+    data.write_text("one")  # written anew, the same
+
+    same = notebook.play(*cells)
+    data.write_text("two")
+    changed = notebook.play(*cells)
+
+    assert same.cached == [True, True, True]
+    assert changed.cached == [False, False, False]  # a name of a file counts as reading it
+    assert "data.txt has changed" in changed.why[0]
+    assert "two" in changed.shown[2]
+
+
+def test_a_module_beside_the_notebook_counts_by_its_content(notebook: Notebook) -> None:
+    (notebook.folder / "work").mkdir()
+    module = notebook.folder / "work" / "helping_out.py"
+    module.write_text("def f():\n    return 1\n")
+    cells = [
+        f"import sys; sys.path.insert(0, {str(module.parent)!r}); sys.modules.pop('helping_out', None)",
+        "import helping_out",
+        "print(helping_out.f())",
+    ]
+    notebook.play(*cells)
+
+    same = notebook.play(*cells)
+    module.write_text("def f():\n    return 22\n")
+    changed = notebook.play(*cells)
+
+    assert "1" in same.shown[2]
+    assert "22" in changed.shown[2]
+
+
+def test_a_file_that_a_cell_wrote_has_to_be_there_as_it_left_it(notebook: Notebook) -> None:
+    cells = ["open('out.txt', 'w').write('made')", "1"]
+    out = notebook.folder / "work" / "out.txt"
+    notebook.play(*cells)
+
+    there = notebook.play(*cells)
+    out.unlink()
+    gone = notebook.play(*cells)
+
+    assert there.cached == [True, True]
+    assert gone.cached == [False, True]
+    assert out.read_text() == "made"
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("open('log.txt', 'a').write('x')", "goes on writing"),
+        ("import subprocess; subprocess.run(['true'])", "starts a process"),
+        ("import os, tempfile; open('x', 'w').close(); os.remove('x')", "deletes files"),
+        ("import sqlite3; sqlite3.connect('a.db').close()", "opens the database"),
+        (
+            "import threading; threading.Thread(target=lambda: __import__('time').sleep(.3)).start()",
+            "leaves the thread",
+        ),
+    ],
+    ids=["append", "process", "delete", "database", "thread"],
+)
+def test_a_cell_that_does_more_than_give_values_runs_each_time(notebook: Notebook, cell: str, words: str) -> None:
+    notebook.play(cell, "1")
+
+    again = notebook.play(cell, "1")
+
+    assert again.cached == [False, True]
+    assert words in again.why[0]
+
+
+def test_such_a_cell_is_kept_where_it_says_so(notebook: Notebook) -> None:
+    cells = ["#: --cache 1h\nimport subprocess; done = subprocess.run(['true']).returncode", "print(done)"]
+    notebook.play(*cells)
+
+    assert notebook.play(*cells).cached == [True, True]
+
+
+def test_what_cannot_be_kept_is_made_again_only_where_a_later_cell_needs_it(notebook: Notebook) -> None:
+    needed = ["import threading; lock = threading.Lock(); n = 1", "print(n)", "print(lock.locked())"]
+    alone = ["import threading; lock = threading.Lock(); n = 1", "print(n)"]
+
+    notebook.play(*needed)
+    again = notebook.play(*needed)
+
+    assert again.cached == [False, True, False]
+    assert "`lock`" in again.why[0]
+    assert "cannot be compared by content" in again.why[2]
+    assert again.shown == notebook.plain(*needed)
+    notebook.play(*alone)
+    assert notebook.play(*alone).cached == [True, True]
+
+
+def test_values_that_take_longer_to_keep_than_to_make_are_made_again(notebook: Notebook) -> None:
+    cells = ["import numpy as np", "quick = np.zeros(40_000_000)", "print(quick.sum())"]
+    notebook.play(*cells)
+
+    again = notebook.play(*cells)
+
+    assert again.cached[1] is False
+    assert "less than keeping its 320 MB takes" in again.why[1]
+    assert again.shown == notebook.plain(*cells)
+    assert sum(path.stat().st_size for path in notebook.folder.rglob("*") if path.is_file()) < 1_000_000
+
+
+def test_the_store_keeps_to_its_bound(notebook: Notebook) -> None:
+    cells = ["import numpy as np, time", *(f"time.sleep(0.1); a{i} = np.full(100_000, {i})" for i in range(10))]
+
+    notebook.play(*cells, max_bytes=3_000_000)
+
+    kept = [path.stat().st_size for path in (notebook.folder / "kept" / "values").rglob("*") if path.is_file()]
+    assert 0 < sum(kept) <= 3_000_000
+
+
+def test_a_damaged_value_is_made_again(notebook: Notebook) -> None:
+    cells = ["x = {'a': object}", "#: --no-cache\nprint(x)"]
+    notebook.play(*cells)
+    for path in (notebook.folder / "kept" / "values").rglob("*.pickle"):
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+    again = notebook.play(*cells)
+
+    assert again.shown == notebook.plain(*cells)
+    assert any("could not be loaded" in note for note in again.notes)
+
+
+def test_a_name_that_nobody_saw_being_read_has_all_run_again_in_order(notebook: Notebook) -> None:
+    hidden = "big = bytearray(b'ab' * 3_000_000); n = 1"
+    # the name is put together by native code, from outside of what the source says
+    cells = [hidden, "import operator, builtins", "#: --no-cache\nf = (lambda: big)\nprint(f().count(97))"]
+    notebook.play(*cells)
+
+    again = notebook.play(*cells)
+
+    assert again.shown == notebook.plain(*cells)
+
+
+def test_a_refreshed_pass_runs_all_cells_and_keeps_them_anew(notebook: Notebook) -> None:
+    cells = ["x = 1", "print(x)"]
+    notebook.play(*cells)
+
+    refreshed = notebook.play(*cells, is_refreshed=True)
+
+    assert refreshed.cached == [False, False]
+    assert set(refreshed.why) == {"forced: --refresh"}
+    assert notebook.play(*cells).cached == [True, True]

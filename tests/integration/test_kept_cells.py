@@ -1,0 +1,238 @@
+"""``orchestra run --cache``, ``plan``, ``runs retry`` of notebooks, options of cells, and ``%flow run --stale``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from patience import PATIENCE_SECONDS
+
+from orchestra_nb.notebooks.kernel_client import KernelClient
+from orchestra_nb.notebooks.kernel_process import KernelProcess
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A user's shell in a folder, with a store of its own."""
+
+    folder: Path
+
+    def write(self, name: str, *cells: str, kernel: str = "python3") -> None:
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(source, id=f"cell-{number}") for number, source in enumerate(cells)]
+        )
+        if cells[0].startswith("# parameters"):
+            notebook.cells[0].metadata["tags"] = ["parameters"]
+        notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
+        nbformat.write(notebook, self.folder / name)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        environ = {**os.environ, "JUPYTER_DATA_DIR": str(self.folder / "data")}
+        return subprocess.run(
+            [sys.executable, "-m", "orchestra_nb", *words],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            env=environ,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+
+    def json(self, *words: str) -> dict[str, Any]:
+        done = self.run(*words, "--json")
+        assert done.stdout, done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def outputs(self, name: str) -> list[str]:
+        notebook = json.loads((self.folder / name).read_text())
+        return ["".join("".join(o.get("text", "")) for o in cell["outputs"]) for cell in notebook["cells"]]
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def cached(document: Mapping[str, Any]) -> list[bool]:
+    return [cell["is_cached"] for cell in document["cells"]]
+
+
+def test_a_second_run_replays_what_an_edit_does_not_touch_and_the_plan_says_so_before(shell: Shell) -> None:
+    cells = ["# parameters\nn = 2", "x = list(range(n))\nprint('made', x)", "y = sum(x)", "print(y)"]
+    shell.write("a.ipynb", *cells)
+    new = shell.json("plan", "a.ipynb")
+    first = shell.json("run", "a.ipynb", "out.ipynb", "--cache")
+    shell.write("a.ipynb", *cells[:3], "print(y + 1)")
+
+    plan = shell.json("plan", "a.ipynb")
+    second = shell.json("run", "a.ipynb", "out.ipynb", "--cache")
+    shown = shell.run("runs", "show", second["run_id"]).stdout
+    other = shell.json("plan", "a.ipynb", "-p", "n", "3")
+
+    assert [(cell["action"], cell["why"][:3]) for cell in new["cells"]] == [("run", "new")] * 4
+    assert (first["state"], second["state"]) == ("COMPLETED", "COMPLETED")
+    assert (cached(first), cached(second)) == ([False] * 4, [True, True, True, False])
+    assert [cell["action"] for cell in plan["cells"]] == ["replay", "replay", "replay", "run"]
+    assert plan["cells"][3]["why"] == "changed: its source is another one"
+    assert shown.count("✓ Cached") == 3
+    assert shell.outputs("out.ipynb")[1:] == ["made [0, 1]\n", "", "2\n"]
+    executed = json.loads((shell.folder / "out.ipynb").read_text())
+    assert [cell["metadata"].get("orchestra", {}).get("cached", False) for cell in executed["cells"]] == cached(second)
+    assert [cell["execution_count"] for cell in executed["cells"]] == [1, 2, 3, 4]
+    whys = [cell["why"] for cell in other["cells"]]
+    assert whys[1] == "parameters changed"
+    assert whys[2].startswith("parameters changed: `n`")
+    assert whys[3].startswith("upstream changed (cell 3): `x`")
+
+
+def test_a_retry_goes_on_at_the_cell_that_failed_in_the_same_run(shell: Shell) -> None:
+    flag = shell.folder / "flag"
+    shell.write(
+        "a.ipynb",
+        "# parameters\nword = 'default'",
+        "import os\nprint('heavy', word)",
+        "open('log', 'a').write('x')",
+        f"assert os.path.exists({str(flag)!r}), 'no flag'\nprint('went on', word)",
+    )
+    failed = shell.json("run", "a.ipynb", "out.ipynb", "--cache", "-p", "word", "given")
+    flag.touch()
+    (shell.folder / "a.ipynb").unlink()  # it runs as it was
+
+    retried = shell.run("runs", "retry", failed["run_id"])
+    details = shell.json("runs", "show", failed["run_id"])
+    logs = shell.run("runs", "logs", failed["run_id"]).stdout
+
+    assert failed["state"] == "FAILED"
+    assert retried.returncode == 0, retried.stderr
+    assert (details["state"], details["epoch"]) == ("COMPLETED", 2)
+    assert cached(details) == [True, True, True, True, False]
+    assert (shell.folder / "log").read_text() == "x"  # what it did outside has happened in this run
+    assert shell.outputs("out.ipynb")[-1] == "went on given\n"
+    assert "Goes on at cell 5" in logs
+    outputs = sorted(path.name.split(".")[1] for path in (shell.folder / "data/orchestra/outputs").glob("*.ipynb"))
+    assert outputs == ["1", "2", "source"]
+
+
+def test_a_retry_of_a_run_without_a_cache_says_that_it_starts_over(shell: Shell) -> None:
+    shell.write("a.ipynb", "print('first')", "import os\nassert os.path.exists('flag')")
+    failed = shell.json("run", "a.ipynb", "out.ipynb")
+    (shell.folder / "flag").touch()
+
+    retried = shell.run("runs", "retry", failed["run_id"], "--json")
+    logs = shell.run("runs", "logs", failed["run_id"]).stdout
+
+    assert json.loads(retried.stdout)["state"] == "COMPLETED"
+    assert "Starts over from the first cell: it ran without --cache" in logs
+
+
+def test_a_cell_with_retries_runs_again_without_the_earlier_ones_and_one_that_is_late_ends(shell: Shell) -> None:
+    shell.write(
+        "a.ipynb",
+        "open('first', 'a').write('x')",
+        "#: --retries 3 --retry-delay 10ms\nopen('tries', 'a').write('x')\nassert len(open('tries').read()) == 3",
+        "#: --timeout 0.2s --retries 1\nopen('late', 'a').write('x')\nimport time\ntime.sleep(600)",
+        "print('never')",
+    )
+
+    ended = shell.json("run", "a.ipynb", "out.ipynb")
+
+    assert (shell.folder / "first").read_text() == "x"
+    assert (shell.folder / "late").read_text() == "xx"
+    assert [(cell["state"], cell["attempts"]) for cell in ended["cells"]] == [
+        ("COMPLETED", 1),
+        ("COMPLETED", 3),
+        ("TIMED_OUT", 2),
+        ("PENDING", 1),
+    ]
+    assert ended["state"] == "FAILED"
+    assert "ran longer than 0.2 s" in ended["message"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "kernel", "words"),
+    [
+        (
+            ["1", "#: --retires 1\n2"],
+            "python3",
+            "Cell 2: Unknown option --retires in line 1 of the cell. Did you mean --retries?",
+        ),
+        (["#: --after load\n2"], "python3", "--after in line 1 of the cell is an option of tasks"),
+        (["#: --retry-delay 5\n2"], "python3", "--retry-delay has no effect without --retries"),
+        (["echo 1"], "bash", "--cache needs a Python kernel"),
+    ],
+    ids=["unknown", "of-tasks", "without-effect", "bash"],
+)
+def test_what_cannot_be_understood_is_refused_before_anything_runs(
+    shell: Shell, cells: list[str], kernel: str, words: str
+) -> None:
+    shell.write("a.ipynb", *cells, kernel=kernel)
+
+    refused = shell.run("run", "a.ipynb", "--cache")
+
+    assert refused.returncode == 2
+    assert words in refused.stderr
+
+
+def test_stale_cells_run_in_the_open_kernel_and_share_what_runs_have_kept(shell: Shell, tmp_path: Path) -> None:
+    cells = ["x = [1]", "y = len(x)", "x.append(2)", "print('sum', sum(x), y)", "%flow stale"]
+    shell.write("a.ipynb", *cells)
+    shell.json("run", "a.ipynb", "out.ipynb", "--cache")
+    environ = {
+        **os.environ,
+        "JUPYTER_DATA_DIR": str(shell.folder / "data"),
+        "JPY_SESSION_NAME": str(shell.folder / "a.ipynb"),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+    texts: list[str] = []
+
+    def take(message: Any) -> None:
+        texts.append(message["content"].get("text", "") or str(message["content"].get("evalue", "")))
+
+    async def scenario() -> dict[str, str]:
+        process = await KernelProcess.launch("python3", cwd=str(tmp_path), environ=environ)
+        client = KernelClient(process, take)
+
+        async def say(code: str) -> str:
+            texts.clear()
+            await client.execute(code)
+            return "".join(texts)
+
+        try:
+            await client.connect(60)
+            await say("%load_ext orchestra_nb")
+            await say("scratch = 5")
+            said = {"before": await say("%flow stale"), "loaded": await say("%flow run --stale")}
+            said["values"] = await say("print(x, y, scratch)")
+            said["after"] = await say("%flow stale")
+            await say("x.append('by hand')")
+            shell.write("a.ipynb", "x = [1, 1]", *cells[1:])
+            said["edited"] = await say("%flow stale")
+            said["ran"] = await say("%flow run --stale")
+            said["new values"] = await say("print(x, y, scratch)")
+            said["wrong"] = await say("%flow bogus")
+        finally:
+            await client.shutdown(5)
+        return said
+
+    said = asyncio.run(scenario())
+
+    assert said["before"].count("not run here; its result is kept") == 4, said["before"]
+    assert said["loaded"].count("loaded") == 4
+    assert said["values"] == "[1, 2] 1 5\n"
+    assert said["after"] == "No cell is stale.\n"
+    assert "cell 1" in said["edited"]
+    assert "changed: its source is another one" in said["edited"]
+    assert "upstream changed (cell 1): `x`" in said["edited"]
+    assert "sum 4 2" in said["ran"]
+    assert said["new values"] == "[1, 1, 2] 2 5\n"
+    assert "%flow knows no 'bogus'" in said["wrong"]
