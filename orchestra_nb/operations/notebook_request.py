@@ -126,10 +126,10 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         visible=request.visible_parameters,
     )
     parameters.inject(notebook)
-    if request.report_mode:
-        _hide_code(notebook)
     if language == "python" and (circle := circle_in_words(notebook)) is not None:
         raise CellsNeedEachOther(f"{source}: {circle}")
+    if request.report_mode:
+        _hide_code(notebook)
     cluster = _checked_cluster(request.cluster or settings.cluster)
     name = run_name(request.run_id)
     run = Run(
@@ -161,6 +161,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         notebook_json=json.dumps(notebook),
         parameters_json=json.dumps(to_stored(parameters.recorded)),
         hidden_source=parameters.hidden_source,
+        hidden_names=parameters.hidden_names,
         secrets=parameters.secrets,
         input_path=str(source),
         output_path=str(attempts_folder() / f"{request.run_id}.1.ipynb"),
