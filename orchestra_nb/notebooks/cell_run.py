@@ -88,7 +88,7 @@ class CellRun(AbstractStatements):
             if name in mutations.CONVENTIONAL_MODULES:
                 known = Value(paths=(mutations.CONVENTIONAL_MODULES[name],))
             else:
-                known = thing_value(Thing("unknown", self.cell))
+                known = thing_value(Thing("unknown", -1))
             self.notebook.unknown[name] = known
         return known
 
@@ -100,8 +100,7 @@ class CellRun(AbstractStatements):
         binding = self.notebook.names.get(name)
         if binding is None:
             self._read_result(name)
-            return
-        for cell in binding.cells:
+        for cell in binding.cells if binding is not None else ():
             self._needs(cell, name)
         for thing in reachable(value.things):
             for cell in thing.changed_in:
@@ -205,13 +204,20 @@ class CellRun(AbstractStatements):
         self._last = last if not source.rstrip().endswith(";") else None
         try:
             self.run(tree.body)
+            return self.opaque
         except TooLong:
-            return "it is too long to be followed"
+            return self._abandon("it is too long to be followed")
         except RecursionError:
-            return "it is nested too deeply to be followed"
+            return self._abandon("it is nested too deeply to be followed")
         except SyntaxError as error:
-            return f"a magic in it holds no Python: {error.msg}"
-        return self.opaque
+            return self._abandon(f"a magic in it holds no Python: {error.msg}")
+        except Exception as error:  # whatever a notebook holds, it must be possible to run it
+            return self._abandon(f"it could not be followed ({type(error).__name__})")
+
+    def _abandon(self, reason: str) -> str:
+        """End in the middle of the cell."""
+        self.frame, self.local = self.home_frame, None
+        return reason
 
     _last: ast.stmt | None = None
 
@@ -231,8 +237,10 @@ class CellRun(AbstractStatements):
         if not changed:
             return set()
         found: set[str] = set()
-        for name, binding in self.notebook.names.items():
-            things = binding.value.things
+        unbound = {name: value for name, value in self.notebook.unknown.items() if name not in self.notebook.names}
+        bound = {name: binding.value for name, binding in self.notebook.names.items()}
+        for name, value in (unbound | bound).items():
+            things = value.things
             if things and (
                 not changed.isdisjoint(things) or not changed.isdisjoint(reachable(things, with_classes=False))
             ):

@@ -80,8 +80,10 @@ def _analyse_next(state: NotebookState, index: int, cell_id: str, source: str) -
     known_before = set(state.names)
     mutates = run.aliases_of_changed()
     for name in mutates:
-        binding = state.names[name]
-        for cell in (*binding.cells, *(c for thing in reachable(binding.value.things) for c in thing.changed_in)):
+        binding = state.names.get(name)
+        value = state.unknown[name] if binding is None else binding.value
+        cells = () if binding is None else binding.cells
+        for cell in (*cells, *(c for thing in reachable(value.things) for c in thing.changed_in)):
             if cell != index:
                 run.causes.setdefault(cell, set()).add(name)
     for thing in run.mutated:

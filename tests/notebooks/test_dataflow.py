@@ -439,6 +439,13 @@ def test_a_barrier_depends_on_all_before_and_all_after_depend_on_it() -> None:
     assert cells[2].why == "`%run` can read and bind any name"
 
 
+def test_names_that_a_barrier_binds_are_followed_from_there() -> None:
+    cells = analyse("%run setup.py", "df['a'] = 1", "df.head()", "tidy(df)", "df.tail()", "other.head()")
+
+    assert [cell.depends_on for cell in cells] == [(), (0,), (0, 1), (0, 1), (0, 1, 3), (0,)]
+    assert [cell.mutates for cell in cells] == [(), ("df",), (), ("df",), (), ()]
+
+
 PLAIN = """
 df.head()|df.info()|df.describe().T|df['a'].value_counts().plot(kind='bar')|sns.heatmap(df.corr()); plt.show()
 df.isnull().sum().sort_values(ascending=False)|df.groupby('a')['b'].mean().reset_index().sort_values('b')
