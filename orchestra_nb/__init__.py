@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestra_nb.flows import Flow, deploy, flow, serve
     from orchestra_nb.futures import as_completed, wait
     from orchestra_nb.logging import get_run_logger
+    from orchestra_nb.recording import record
     from orchestra_nb.states import State
     from orchestra_nb.tasks import Task, task
     from orchestra_nb.transactions import Transaction
@@ -40,6 +41,7 @@ _PUBLIC = {
     "materialize": "assets",
     "pause_flow_run": "flow_runs",
     "quote": "utilities.annotations",
+    "record": "recording",
     "resume_flow_run": "flow_runs",
     "runtime": "runtime",
     "serve": "flows",
@@ -105,6 +107,7 @@ __all__ = [
     "materialize",
     "pause_flow_run",
     "quote",
+    "record",
     "resume_flow_run",
     "runtime",
     "serve",

@@ -72,9 +72,14 @@ class TaskMagics(Magics):
     @no_var_expand
     @line_magic
     def flow(self, line: str) -> None:
-        """Show the graph of this notebook's tasks, with their states, live."""
+        """Show the graph of this notebook's tasks, with their states, live; ``%flow return NAME`` returns values."""
+        if line.split(maxsplit=1)[:1] == ["return"]:
+            self._return(line.split(maxsplit=1)[1:])
+            return
         if line.split("#", 1)[0].strip():
-            raise UsageError(f"%flow takes no arguments, got {line.strip()!r}. Write %flow alone.")
+            raise UsageError(
+                f"%flow knows no {line.strip()!r}. Write %flow alone, or %flow return NAME or NAME=EXPRESSION."
+            )
         self._flows_shown += 1
 
         def bundle() -> tuple[dict[str, object], dict[str, object]]:
@@ -96,6 +101,34 @@ class TaskMagics(Magics):
             self._status()
         else:
             raise UsageError(f"%orchestra knows no {words[0]!r}. It takes:\n{_ORCHESTRA_HELP}")
+
+    def _return(self, rest: list[str]) -> None:
+        """Record values: ``auc, best=max(scores)``."""
+        from orchestra_nb.recording import record
+
+        usage = "Write %flow return NAME, or %flow return NAME=EXPRESSION; several with commas."
+        try:
+            call = ast.parse(f"_({rest[0] if rest else ''}\n)", mode="eval").body
+        except SyntaxError as error:
+            raise UsageError(f"%flow return {rest[0]}: {error.msg}. {usage}") from None
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or not (call.args or call.keywords):
+            raise UsageError(usage)
+        named: dict[str, ast.expr] = {}
+        for value in call.args:
+            if not isinstance(value, ast.Name):
+                raise UsageError(f"%flow return: {ast.unparse(value)!r} has no name. {usage}")
+            named[value.id] = value
+        for keyword in call.keywords:
+            if keyword.arg is None:
+                raise UsageError(usage)
+            named[keyword.arg] = keyword.value
+        read = {node.id for value in named.values() for node in ast.walk(value) if isinstance(node, ast.Name)}
+        self._driver.session.binder.bind([name for name in sorted(read) if name in self.shell.user_ns])
+        values = {
+            name: eval(compile(ast.Expression(value), "<%flow return>", "eval"), self.shell.user_ns)  # noqa: S307
+            for name, value in named.items()
+        }
+        record(**values)
 
     # --- %%task
 

@@ -13,6 +13,7 @@ import msgspec
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
 from orchestra_nb.cli.run_input import input_
+from orchestra_nb.cli.run_results import results
 from orchestra_nb.cli.run_resumption import resume
 from orchestra_nb.cli.run_retries import retry
 from orchestra_nb.cli.run_tables import CACHED, ago, one_line, print_table, printable, say_if_cut, state_text, took
@@ -40,6 +41,7 @@ def runs() -> None:
 
 
 runs.add_command(input_)
+runs.add_command(results)
 runs.add_command(resume)
 runs.add_command(retry)
 

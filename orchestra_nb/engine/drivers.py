@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Protocol
 
-from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.flow_runner import AttemptServices, FlowRunner
 from orchestra_nb.engine.task_runners import TaskRunner
 from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model.events import EventSink
@@ -27,6 +27,8 @@ class Driver(Protocol):
     #: named in the runs that it drives; None on a worker, whose driver is elsewhere
     driver_id: str | None
     sink: EventSink
+    #: answers what the code of its runs asks
+    services: AttemptServices
     #: the run that tasks outside of flows belong to, opened when needed; None where each is a run of its own
     open_run: Callable[[], str] | None
     #: the notebook run that flows which are called here are subflows of; None where there is none

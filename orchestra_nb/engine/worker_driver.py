@@ -39,13 +39,14 @@ class WorkerDriver:
         self._lock = threading.Lock()
         self._runner: FlowRunner | None = None
         self.sink = _ContextSink(context)
+        self.services = _Services(context)
 
     def flow_runner(self, task_runner: TaskRunner) -> FlowRunner:
         """Return the loop of this attempt's threads, whatever the task runner says."""
         with self._lock:
             if self._runner is None:
                 self._runner = FlowRunner(
-                    ThreadPoolTaskRunner().make_executor, self.sink, _Listener(self._context), _Services(self._context)
+                    ThreadPoolTaskRunner().make_executor, self.sink, _Listener(self._context), self.services
                 )
             return self._runner
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from orchestra_nb.model.events import CellRunChanged, Event, LogsWritten
+from orchestra_nb.model.events import CellRunChanged, Event, LogsWritten, ValueRecorded
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine
 from orchestra_nb.model.states import State
@@ -27,6 +27,7 @@ from orchestra_nb.notebooks.cell_errors import asks_to_end, is_good_exit, read_e
 from orchestra_nb.notebooks.cell_outputs import OutputCollector
 from orchestra_nb.notebooks.document import cell_title
 from orchestra_nb.notebooks.output_notebook import OutputNotebook, tags_of
+from orchestra_nb.notebooks.recorded_outputs import RecordedOutputs
 from orchestra_nb.notebooks.stream_log import StreamLog
 from orchestra_nb.notebooks.widget_states import WidgetStates
 
@@ -76,6 +77,7 @@ class NotebookExecution:
         self._log = StreamLog(spec.run_id, lambda lines: report(LogsWritten(lines=lines)))
         self._widgets = WidgetStates()
         self._outputs = OutputCollector(self._cell_shows, self._on_text)
+        self._values = RecordedOutputs(spec.run_id, lambda value: report(ValueRecorded(value=value)))
         self.output = OutputNotebook(json.loads(spec.notebook_json), Path(spec.output_path), self._outputs.outputs)
         self._cells: dict[int, CellRun] = {}
         self._current: int | None = None
@@ -117,6 +119,8 @@ class NotebookExecution:
             self._widgets.take(message)
         else:
             self._outputs.take(message)
+            current = self._cells.get(self._current) if self._current is not None else None
+            self._values.take(message, None if current is None else current.index)
 
     async def run_cells(self, client: KernelClient) -> EarlyEnd | None:
         """Run all cells in order; None when the last one was reached.

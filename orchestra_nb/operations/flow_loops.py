@@ -61,7 +61,7 @@ class FlowLoops:
         self.sink: EventSink = self._run_sink
         self.open_run = open_run
         self.parent_run_id = parent_run_id
-        self._services = services
+        self.services = services
         self._lock = threading.RLock()
         self._runners: dict[str, FlowRunner] = {}
         self._cancels: dict[str, Callable[[str], None]] = {}
@@ -76,7 +76,7 @@ class FlowLoops:
             runner = self._runners.get(place)
             if runner is None:
                 runner = FlowRunner(
-                    task_runner.make_executor, self.sink, ConsoleListener(self._run_sink, self.say), self._services
+                    task_runner.make_executor, self.sink, ConsoleListener(self._run_sink, self.say), self.services
                 )
                 runner.on_failure = self._keep_code
                 self._runners[place] = runner

@@ -45,6 +45,12 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
         Where task cells run; None for the one of the settings.
     is_strict
         Whether every parameter must be one that the notebook declares.
+    flow_name
+        None for the notebook's stem.
+    timeout_seconds
+        After so long the run is stopped and ends as TIMED_OUT; None for never. Counted from the first cell.
+    tags, parent_run_id, parent_task_run_id
+        As in :class:`~orchestra_nb.model.runs.Run`.
     """
 
     path: str
@@ -55,6 +61,11 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     kernel_name: str | None = None
     cluster: str | None = None
     is_strict: bool = True
+    flow_name: str | None = None
+    timeout_seconds: float | None = None
+    tags: dict[str, str] = {}
+    parent_run_id: str | None = None
+    parent_task_run_id: str | None = None
 
 
 class PreparedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,19 +109,22 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
     run = Run(
         run_id=request.run_id,
         name=name,
-        flow_name=source.stem,
+        flow_name=request.flow_name or source.stem,
         kind=RunKind.NOTEBOOK,
         state=State.PENDING,
         created_at=now,
         notebook_path=str(source),
         parameters=dict(request.parameters),
         cluster=cluster,
+        tags=request.tags,
+        parent_run_id=request.parent_run_id,
+        parent_task_run_id=request.parent_task_run_id,
     )
     socket_path = runtime_folder() / f"{request.run_id[-16:]}.sock"
     spec = RunnerSpec(
         run_id=request.run_id,
         run_name=name,
-        flow_name=source.stem,
+        flow_name=request.flow_name or source.stem,
         kernel_name=kernel,
         cwd=str(_checked_folder(request.cwd, source)),
         environ={
