@@ -125,7 +125,7 @@ class TaskMagics(Magics):
         read = {node.id for value in named.values() for node in ast.walk(value) if isinstance(node, ast.Name)}
         self._driver.session.binder.bind([name for name in sorted(read) if name in self.shell.user_ns])
         values = {
-            name: eval(compile(ast.Expression(value), "<%flow return>", "eval"), self.shell.user_ns)  # noqa: S307
+            name: eval(compile(ast.Expression(value), "<%flow return>", "eval"), self.shell.user_ns)
             for name, value in named.items()
         }
         record(**values)

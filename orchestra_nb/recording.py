@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from orchestra_nb.engine.drivers import worker_driver
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE
@@ -45,8 +45,15 @@ def record(*unnamed: object, **values: object) -> None:
     is_kept = bool(run_id) or worker_driver().get() is not None
     now = datetime.now(UTC)
     records = [
-        encode_value(name, value, now, run_id=run_id, store=result_store if is_kept else None)
-        for name, value in values.items()
+        # a microsecond apart: so they keep their order
+        encode_value(
+            name,
+            value,
+            now + timedelta(microseconds=number),
+            run_id=run_id,
+            store=result_store if is_kept else None,
+        )
+        for number, (name, value) in enumerate(values.items())
     ]
     for one, value in zip(records, values.values(), strict=True):
         _show(one, value)
@@ -61,7 +68,7 @@ def _show(one: RecordedValue, value: object) -> None:
 
             display(value_bundle(one, value), raw=True)  # type: ignore[no-untyped-call]
             return
-    print(value_text(one))
+    sys.stdout.write(f"{value_text(one)}\n")
 
 
 def value_bundle(one: RecordedValue, value: object) -> dict[str, object]:

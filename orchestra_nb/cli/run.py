@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
+from orchestra_nb.cli.stop_signals import signals_stop
+from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, Run, error_of
 from orchestra_nb.model.states import State
@@ -65,6 +63,23 @@ _pair = (str, str)
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("--no-strict", is_flag=True, help="Accept parameters that the notebook does not declare.")
+@click.option(
+    "--sweep",
+    "sweeps",
+    multiple=True,
+    metavar="NAME=VALUES",
+    help="Run once for each of these values: V,V,… or START:STOP:STEP; several are multiplied.",
+)
+@click.option("--sweep-file", metavar="FILE", help="A grid or a list of combinations, as YAML or JSON.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="So many runs of a sweep at once. Default: one a core."
+)
+@click.option(
+    "--on-failure",
+    type=click.Choice(["continue", "stop"]),
+    default=None,
+    help="What a failed run of a sweep does to the others. Default: continue.",
+)
 def run(
     notebook: str,
     output: str | None,
@@ -78,11 +93,18 @@ def run(
     is_waiting: bool,
     as_json: bool,
     no_strict: bool,
+    sweeps: tuple[str, ...],
+    sweep_file: str | None,
+    limit: int | None,
+    on_failure: str | None,
 ) -> int:
     """Run NOTEBOOK from top to bottom, and write the executed notebook to OUTPUT.
 
     Without OUTPUT it goes beside NOTEBOOK, under the run's own name. The flags of papermill mean what they mean there,
     but the kernel's working folder is the notebook's own. NOTEBOOK itself is never changed.
+
+    With --sweep or --sweep-file it runs once for each combination of parameters, several at once, and OUTPUT is a
+    folder; a table tells what each of them returned.
 
     Exit code: 0 completed, 1 ended otherwise, 2 refused (nothing ran), 3 not found, 130 interrupted by Ctrl-C.
     """
@@ -96,6 +118,17 @@ def run(
         cluster=cluster,
         is_strict=not no_strict,
     )
+    if sweeps or sweep_file is not None:
+        from orchestra_nb.cli.run_sweep import run_sweep, sweep_of
+
+        if not is_waiting:
+            raise InvalidInput(
+                "A sweep is driven by its command: leave out --no-wait, or put the command behind nohup."
+            )
+        return run_sweep(sweep_of(request, sweeps, sweep_file, limit, on_failure == "stop"), as_json)
+    for option, value in (("--limit", limit), ("--on-failure", on_failure)):
+        if value is not None:
+            raise InvalidInput(f"{option} is for sweeps: name what to sweep over with --sweep NAME=VALUE,VALUE.")
     if is_waiting:
         return _run_here(request, as_json)
     _leave_to_itself(request, as_json)
@@ -106,7 +139,7 @@ def _run_here(request: NotebookRequest, as_json: bool) -> int:
     """Drive the run in this process; return the exit code."""
     shown = _LateProgress()
     driver = NotebookDriver(request, kind="shell", on_event=shown.take)
-    with _signals_stop(driver) as was_interrupted:
+    with signals_stop(driver.stop) as was_interrupted:
         try:
             result = driver.execute()
         finally:
@@ -156,25 +189,6 @@ class _LateProgress:
         """Leave the last picture standing."""
         if self._progress is not None:
             self._progress.close()
-
-
-@contextmanager
-def _signals_stop(driver: NotebookDriver) -> Iterator[Callable[[], bool]]:
-    """Have Ctrl-C, SIGTERM and a closed terminal stop the run; yield whether Ctrl-C was pressed."""
-    seen: list[int] = []
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
-        name = signal.Signals(number).name
-        driver.stop("Interrupted" if number == signal.SIGINT else f"Stopped by {name}", name)
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, on_signal) for number in numbers}
-    try:
-        yield lambda: signal.SIGINT in seen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _document(result: RunResult) -> dict[str, object]:

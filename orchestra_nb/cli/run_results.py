@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,14 @@ import click
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, opened_store
 from orchestra_nb.cli.run_tables import one_line, print_table, printable
+from orchestra_nb.errors import ResultNotFound
 from orchestra_nb.model.jsonable import to_readable
+from orchestra_nb.model.runs import RunKind
 from orchestra_nb.operations import run_results as operations
 
 if TYPE_CHECKING:
     from orchestra_nb.model.recorded_values import RecordedValue
+    from orchestra_nb.operations.notebook_sweep import SweepResult
 
 
 @click.command()
@@ -36,7 +40,15 @@ def results(run: str, name: str | None, as_json: bool) -> None:
     with opened_store() as store:
         found = find_run(store, run)
         records = operations.returned_by_run(store, found)
-    document = {"run_id": found.run_id, "name": found.name, "state": found.state}
+        sweep = None
+        if found.kind is RunKind.SWEEP:
+            from orchestra_nb.operations.sweep_views import sweep_table
+
+            sweep = sweep_table(store, found)
+    if sweep is not None:
+        _show_sweep(sweep, name, as_json)
+        return
+    document: dict[str, object] = {"run_id": found.run_id, "name": found.name, "state": found.state}
     _show(records, f"Run {found.name}", name, as_json, document)
 
 
@@ -44,9 +56,25 @@ def _is_notebook(text: str) -> bool:
     return text.endswith(".ipynb") or ("/" in text and Path(text).is_file())
 
 
-def _show(
-    records: list[RecordedValue], of: str, name: str | None, as_json: bool, document: dict[str, object]
-) -> None:
+def _show_sweep(sweep: SweepResult, name: str | None, as_json: bool) -> None:
+    """Show the table, or what all runs returned under one name."""
+    from orchestra_nb.cli.sweep_tables import print_sweep, returned_names, sweep_document
+
+    if name is not None:
+        known = returned_names(sweep.rows)
+        if name not in known:
+            listed = ", ".join(known) or "nothing"
+            raise ResultNotFound(f"No run of the sweep {sweep.run.name} returned {name!r}. They returned: {listed}.")
+        keep = [tuple(one for one in row.records if one.name == name) for row in sweep.rows]
+        rows = tuple(replace(row, records=records) for row, records in zip(sweep.rows, keep, strict=True))
+        sweep = replace(sweep, rows=rows)
+    if as_json:
+        print_json(sweep_document(sweep))
+    else:
+        print_sweep(sweep)
+
+
+def _show(records: list[RecordedValue], of: str, name: str | None, as_json: bool, document: dict[str, object]) -> None:
     if name is not None:
         _print_value(operations.find_value(records, name, of), as_json)
     elif as_json:

@@ -7,7 +7,7 @@ import click
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
 from orchestra_nb.cli.run_tables import printable, state_text
-from orchestra_nb.model.runs import Run
+from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
 
 
@@ -18,11 +18,17 @@ from orchestra_nb.model.states import State
 def retry(run: str, note: str, as_json: bool) -> int:
     """Run a run of a flow or a task again that failed, crashed, timed out or was cancelled, here, until it has ended.
 
-    Tasks whose results were persisted are not run again. Exits with 1 when it does not end well.
+    Tasks whose results were persisted are not run again, nor are the runs of a sweep that completed. Exits with 1 when
+    it does not end well.
     """
     from orchestra_nb.operations.run_again import retry_run
+    from orchestra_nb.operations.runs import find_run
 
     with opened_store() as store:
+        if find_run(store, run).kind is RunKind.SWEEP:
+            from orchestra_nb.cli.sweep_retries import retry_sweep_here
+
+            return retry_sweep_here(store, run, note, as_json)
         ended = retry_run(store, run, actor=caller(), note=note)
     return tell_end(ended, as_json)
 

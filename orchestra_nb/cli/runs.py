@@ -19,12 +19,13 @@ from orchestra_nb.cli.run_retries import retry
 from orchestra_nb.cli.run_tables import CACHED, ago, one_line, print_table, printable, say_if_cut, state_text, took
 from orchestra_nb.cli.times import as_time
 from orchestra_nb.model.jsonable import to_readable
-from orchestra_nb.model.runs import ErrorInfo, error_of
+from orchestra_nb.model.runs import ErrorInfo, Run, RunKind, error_of
 from orchestra_nb.model.states import FAILURE_STATES, State
 from orchestra_nb.operations import runs as operations
 from orchestra_nb.operations.json_encoding import encode_json
 
 if TYPE_CHECKING:
+    from orchestra_nb.operations.notebook_sweep import SweepResult
     from orchestra_nb.operations.run_views import RunSummary, TaskView
     from orchestra_nb.operations.runs import LogPage, RunDetails
     from orchestra_nb.store.run_store import RunStore
@@ -84,14 +85,15 @@ def show(run: str, is_all: bool, task: str | None, as_json: bool) -> None:
     """Show a run, its tasks and its cells."""
     with opened_store() as store:
         details = operations.show_run(store, run, has_all_epochs=is_all)
+        children = _children(store, details.run)
         if task is not None:
             wanted = operations.find_task(store, operations.find_run(store, run), task).task_run_id
             only = tuple(one for one in details.tasks if one.task_run_id == wanted)
             details = msgspec.structs.replace(details, tasks=only, cells=())
     if as_json:
-        print_json(_details_document(details))
+        print_json(_details_document(details) | _children_document(children))
     else:
-        _print_details(details, is_all)
+        _print_details(details, is_all, children)
 
 
 @runs.command()
@@ -178,7 +180,41 @@ def _print_runs(found: tuple[RunSummary, ...]) -> None:
     print_table(("RUN", "FLOW", "STATE", "TASKS", "CREATED", "TOOK", "MESSAGE"), rows)
 
 
-def _print_details(details: RunDetails, is_all: bool) -> None:
+def _children(store: RunStore, run: RunSummary) -> tuple[Run, ...] | SweepResult:
+    """Return the runs that a run started; of a sweep with their parameters and what they returned."""
+    if run.kind is not RunKind.SWEEP:
+        return tuple(store.children(run.run_id))
+    from orchestra_nb.operations.sweep_views import sweep_table
+
+    return sweep_table(store, run)
+
+
+def _children_document(children: tuple[Run, ...] | SweepResult) -> dict[str, object]:
+    if not isinstance(children, tuple):
+        from orchestra_nb.cli.sweep_tables import sweep_document
+
+        document = sweep_document(children)
+        return {"swept": document["swept"], "runs": document["runs"]}
+    fields = ("run_id", "name", "flow_name", "kind", "state", "message", "started_at", "ended_at")
+    return {"runs": [{name: getattr(child, name) for name in fields} for child in children]}
+
+
+def _print_children(children: tuple[Run, ...] | SweepResult, now: datetime) -> None:
+    if not isinstance(children, tuple):
+        from orchestra_nb.cli.sweep_tables import print_sweep
+
+        click.echo()
+        print_sweep(children)
+    elif children:
+        click.echo()
+        rows: list[list[str | State]] = [
+            [child.name, child.flow_name, child.state, took(child.started_at, child.ended_at, now), child.message]
+            for child in children
+        ]
+        print_table(("RUN", "FLOW", "STATE", "TOOK", "MESSAGE"), rows)
+
+
+def _print_details(details: RunDetails, is_all: bool, children: tuple[Run, ...] | SweepResult) -> None:
     run, now = details.run, datetime.now(UTC)
     duration = took(run.started_at, run.ended_at, now)
     click.echo(f"{run.name}  {printable(run.flow_name)}  {state_text(run.state)}  {duration}")
@@ -198,6 +234,7 @@ def _print_details(details: RunDetails, is_all: bool) -> None:
         if value:
             click.echo(f"  {name:<12}{one_line(value)}")
     _print_tasks(details, now, is_all and run.epoch > 1)
+    _print_children(children, now)
     _print_cells(details, now)
     _print_traceback(details)
     if details.tasks or details.cells or details.run.state in FAILURE_STATES:

@@ -54,8 +54,8 @@ def encode_value(
         raise InvalidInput(f"{name!r} cannot be the name of a returned value. Write letters, digits and _ only.")
     if isinstance(value, Secret):
         raise InvalidInput(
-            f"record({name}=…) would write a secret into the notebook. Keep it with `orchestra secrets`, and return its "
-            "name."
+            f"record({name}=…) would write a secret into the notebook. Keep it with `orchestra secrets`, and "
+            "return its name."
         )
     kind, value = type(value).__name__, _without_numpy(value)
     serializer, blob = _dumps(name, value)
@@ -101,7 +101,9 @@ def load_value(record: RecordedValue) -> Any:
         value = json.loads(record.data)
         return from_stored(value) if record.serializer == _JSON_WITH_FLOATS else value
     if record.serializer != "arrow":
-        raise ResultNotFound(f"The value {record.name!r} was written by {record.serializer!r}, which is not known here.")
+        raise ResultNotFound(
+            f"The value {record.name!r} was written by {record.serializer!r}, which is not known here."
+        )
     return serializer_of("arrow").loads(base64.b64decode(record.data))
 
 

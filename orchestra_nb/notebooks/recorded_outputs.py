@@ -66,9 +66,7 @@ def values_of_notebook(notebook: Mapping[str, Any]) -> dict[str, RecordedValue]:
     return found
 
 
-def values_in_bundle(
-    data: object, *, run_id: str, cell_index: int | None, now: datetime
-) -> Iterator[RecordedValue]:
+def values_in_bundle(data: object, *, run_id: str, cell_index: int | None, now: datetime) -> Iterator[RecordedValue]:
     """Yield the values in one display's MIME bundle; ``now`` is the time of those that tell none."""
     if not isinstance(data, Mapping):
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import msgspec
 
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
-from orchestra_nb.errors import InvalidInput
+from orchestra_nb.errors import InvalidInput, InvalidParameters
 from orchestra_nb.model.identifiers import run_name
 from orchestra_nb.model.jsonable import from_stored, to_stored
 from orchestra_nb.model.runs import Run, RunKind
@@ -142,6 +142,42 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         socket_path=str(socket_path),
     )
     return PreparedRun(run=run, spec=spec, copy_path=_checked_output(request.output_path, source, name))
+
+
+def check_request(
+    request: NotebookRequest,
+    settings: Settings,
+    combinations: Sequence[Mapping[str, object]],
+    swept: Sequence[str],
+) -> None:
+    """See that a notebook can be run with each of these combinations of parameters; start nothing.
+
+    Parameters
+    ----------
+    swept
+        The names that differ, for messages.
+
+    Raises
+    ------
+    NotebookNotFound, InvalidInput
+        As :func:`prepare`; a message about a combination names it.
+    """
+    source = Path(request.path).absolute()
+    notebook = read_notebook(source)
+    kernel = request.kernel_name or kernel_name(notebook)
+    language = kernel_language(kernel)
+    declared = read_parameters(notebook)
+    for number, values in enumerate(combinations, 1):
+        try:
+            check_parameters(declared, values, strict=request.is_strict, language=language)
+        except InvalidParameters as error:
+            if len(combinations) == 1:
+                raise
+            shown = ", ".join(f"{name}={values[name]!r}" for name in swept if name in values)
+            raise InvalidParameters(f"Combination {number} of {len(combinations)} ({shown[:200]}): {error}") from None
+    inject_parameters(notebook, combinations[0], kernel_name=kernel, language=language)
+    _checked_folder(request.cwd, source)
+    _checked_cluster(request.cluster or settings.cluster)
 
 
 def _checked_folder(cwd: str | None, source: Path) -> Path:

@@ -21,7 +21,7 @@ from orchestra_nb.settings import Settings
 if TYPE_CHECKING:
     from orchestra_nb.engine.drivers import Driver
     from orchestra_nb.services.driver_guard import DriverGuard
-    from orchestra_nb.store.run_store import CancelRequest, RunStore
+    from orchestra_nb.store.run_store import CancelRequest
 
 #: How long a driver lives before a watcher is started beside it.
 _WATCH_AFTER_SECONDS = 1.0
@@ -110,7 +110,7 @@ class StoreHome:
 
     @property
     def driver_id(self) -> str | None:
-        """This process."""
+        """The id of this process."""
         return self._driver.driver_id
 
     def create(self, created: RunCreated) -> None:

@@ -1,0 +1,498 @@
+"""Runs one notebook with many combinations of parameters: one parent run, and a child run for each combination.
+
+The calling process drives all of them, each in a thread that waits for a runner's process; so one process writes the
+store. Everything is checked before anything starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orchestra_nb.errors import InvalidInput, InvalidParameters, NotebookFailed, OrchestraError, StopTask
+from orchestra_nb.model.events import (
+    Event,
+    LogsWritten,
+    RunCodeRecorded,
+    RunCreated,
+    RunOutputWritten,
+    RunReopened,
+    RunStateChanged,
+    apply_to_run,
+)
+from orchestra_nb.model.identifiers import run_name
+from orchestra_nb.model.jsonable import from_stored, to_stored
+from orchestra_nb.model.recorded_values import RecordedValue
+from orchestra_nb.model.run_code import RunCode
+from orchestra_nb.model.runs import LogLine, Run, RunKind
+from orchestra_nb.model.states import State
+from orchestra_nb.model.sweeps import COMBINATION_TAG, SweepRequest
+from orchestra_nb.operations.notebook_request import NotebookRequest, check_request
+from orchestra_nb.operations.run_home import RunHome
+from orchestra_nb.operations.run_notebook import GRACE_SECONDS, NotebookDriver, new_run_id
+from orchestra_nb.settings import Settings, load_settings
+
+#: How the request of a sweep is marked where the code of runs is kept.
+SWEEP_CALL = "sweep"
+_LOOK_UP_SECONDS = 0.2
+_COMMIT_SECONDS = 60.0
+#: So many values of a parameter stand in the parent's record.
+_VALUES_IN_RECORD = 20
+_LABEL_CHARACTERS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """One combination of a sweep and what became of it.
+
+    ``run`` is None for a combination that was not started; ``message`` then says why, if there is a reason of its own.
+    """
+
+    index: int
+    parameters: Mapping[str, object]
+    run: Run | None = None
+    records: tuple[RecordedValue, ...] = ()
+    message: str = ""
+
+    @property
+    def state(self) -> State | None:
+        """The run's; None where there is none."""
+        return None if self.run is None else self.run.state
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether it ended well."""
+        return self.state is State.COMPLETED
+
+    @property
+    def values(self) -> Any:
+        """What it returned: a mapping of name to value, each loaded when it is asked for."""
+        from orchestra_nb.engine.returned_by_notebook import ReturnedValues
+
+        return ReturnedValues(self.records, of=f"run {self.run.name}" if self.run is not None else "a run")
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """A sweep that has ended: its run, and a row for each combination, in their order."""
+
+    run: Run
+    rows: tuple[SweepRow, ...]
+    swept: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[SweepRow]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> SweepRow:
+        return self.rows[index]
+
+    @property
+    def failed(self) -> list[SweepRow]:
+        """The rows that did not end well, or were not started."""
+        return [row for row in self.rows if not row.is_completed]
+
+    @property
+    def values(self) -> list[Any]:
+        """What each run returned, in the order of the combinations."""
+        return [row.values for row in self.rows]
+
+    def to_frame(self) -> Any:
+        """Return a pandas table: the parameters that differ, what was returned, state and duration of each run."""
+        import pandas as pd  # type: ignore[import-untyped]
+
+        return pd.DataFrame(
+            [
+                {
+                    "run": None if row.run is None else row.run.name,
+                    **{name: row.parameters.get(name) for name in self.swept},
+                    **dict(row.values),
+                    "state": None if row.state is None else row.state.value,
+                    "seconds": _seconds(row.run),
+                }
+                for row in self.rows
+            ]
+        )
+
+    def raise_for_failures(self) -> None:
+        """Raise for what did not end well.
+
+        Raises
+        ------
+        NotebookFailed
+            The message names the first cause.
+        """
+        if self.run.state is not State.COMPLETED:
+            where = f"orchestra runs show {self.run.name}"
+            raise NotebookFailed(f"Sweep {self.run.name} of {self.run.flow_name}: {self.run.message} ({where})")
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What the threads of a sweep share; under its lock."""
+
+    waiting: list[int]
+    rows: dict[int, SweepRow]
+    running: dict[int, NotebookDriver] = field(default_factory=dict)
+    stop: tuple[str, str] | None = None
+    is_stopped_by_failure: bool = False
+    first_failure: str = ""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class NotebookSweep:
+    """Drives one sweep. :meth:`execute` belongs to one thread; :meth:`stop` may be called from anywhere.
+
+    Parameters
+    ----------
+    home
+        Where all the records go. Who made it closes it.
+    on_event
+        Called with everything that happens to the parent and its children, from several threads, one at a time.
+    parent_run_id, parent_task_run_id
+        The flow that calls the sweep.
+
+    Raises
+    ------
+    NotebookNotFound, InvalidInput
+        It cannot be run: the notebook, or the first combination that does not fit; nothing ran.
+    """
+
+    def __init__(
+        self,
+        request: SweepRequest,
+        home: RunHome,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+        settings: Settings | None = None,
+        parent_run_id: str | None = None,
+        parent_task_run_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        self._request = request
+        self._home = home
+        self._settings = settings or load_settings()
+        self._tell = on_event or (lambda event: None)
+        self._telling = threading.RLock()
+        self._parents = parent_run_id, parent_task_run_id
+        self._tags = dict(tags or {})
+        check_sweep(request, self._settings)
+
+    def execute(self) -> SweepResult:
+        """Run all combinations and return what became of them. To be called once.
+
+        Raises
+        ------
+        StoreUnavailable
+            The sweep cannot be recorded.
+        """
+        request = self._request
+        now = datetime.now(UTC)
+        run_id = new_run_id()
+        source = Path(request.path).absolute()
+        run = Run(
+            run_id=run_id,
+            name=run_name(run_id),
+            flow_name=request.flow_name or source.stem,
+            kind=RunKind.SWEEP,
+            state=State.PENDING,
+            created_at=now,
+            notebook_path=str(source),
+            parameters=_parameters_in_record(request),
+            cluster=request.cluster or self._settings.cluster,
+            tags=self._tags,
+            driver_id=self._home.driver_id,
+            parent_run_id=self._parents[0],
+            parent_task_run_id=self._parents[1],
+        )
+        created = RunCreated(run=run)
+        self._home.create(created)
+        self._told(created)
+        self._home.emit(RunCodeRecorded(code=sweep_code(run, request)))
+        return self._drive(run, {})
+
+    def execute_again(self, run: Run, done: Mapping[int, SweepRow], reopened: RunReopened) -> SweepResult:
+        """Run those combinations of a sweep that are not among ``done``, in the sweep's own run.
+
+        ``reopened`` has been applied to the store already.
+        """
+        again = msgspec.structs.replace(
+            run,
+            epoch=reopened.epoch,
+            state=State.SCHEDULED,
+            driver_id=reopened.driver_id,
+            started_at=None,
+            ended_at=None,
+        )
+        self._told(RunCreated(run=again))
+        pending = RunStateChanged(run_id=run.run_id, state=State.PENDING, at=datetime.now(UTC), epoch=again.epoch)
+        self._emit(pending)
+        return self._drive(apply_to_run(again, pending), done)
+
+    def stop(self, message: str, actor: str, grace_seconds: float = GRACE_SECONDS) -> None:
+        """Start nothing more and stop all that runs; a second time: at once. Safe in a signal handler."""
+        # in a thread: a signal handler must not wait for the lock that its own thread may hold
+        threading.Thread(target=self._stop, args=(message, actor, grace_seconds), daemon=True).start()
+
+    def _stop(self, message: str, actor: str, grace_seconds: float) -> None:
+        progress = self._progress
+        with progress.lock:
+            progress.stop = progress.stop or (message, actor)
+            drivers = list(progress.running.values())
+        for driver in drivers:
+            driver.stop(message, actor, grace_seconds)
+
+    # --- one execution
+
+    def _drive(self, run: Run, done: Mapping[int, SweepRow]) -> SweepResult:
+        request = self._request
+        self._run = run
+        self._folder = self._make_folder(run)
+        self._progress = _Progress(
+            waiting=[index for index in range(len(request.combinations)) if index not in done], rows=dict(done)
+        )
+        self._home.watch(run.run_id, lambda task_run_id, actor: self.stop(f"Cancelled by {actor}", actor))
+        try:
+            self._change(State.RUNNING)
+            self._home.emit(RunOutputWritten(run_id=run.run_id, output_path=str(self._folder)))
+            self._run = msgspec.structs.replace(self._run, output_path=str(self._folder))
+            count = min(request.limit or available_cores(), len(self._progress.waiting))
+            threads = [
+                threading.Thread(target=self._work, name=f"orchestra-sweep-{n}", daemon=True) for n in range(count)
+            ]
+            for thread in threads:
+                thread.start()
+            interrupt = self._await(threads)
+            self._conclude()
+        finally:
+            self._home.forget(run.run_id)
+        if interrupt is not None:
+            raise interrupt
+        rows = self._progress.rows
+        listed = [
+            rows.get(index) or SweepRow(index, parameters, message="not started")
+            for index, parameters in enumerate(request.combinations)
+        ]
+        return SweepResult(self._run, tuple(listed), request.swept)
+
+    def _await(self, threads: list[threading.Thread]) -> BaseException | None:
+        """Wait for the threads; return what interrupted this one, which stopped the sweep."""
+        interrupt: BaseException | None = None
+        while True:
+            try:
+                for thread in threads:
+                    while thread.is_alive():
+                        thread.join(_LOOK_UP_SECONDS)
+                return interrupt
+            except (KeyboardInterrupt, StopTask) as error:
+                interrupt = error
+                self.stop("Interrupted", "user")
+
+    def _work(self) -> None:
+        """Run one combination after another."""
+        progress = self._progress
+        while True:
+            with progress.lock:
+                if progress.stop is not None or not progress.waiting:
+                    return
+                index = progress.waiting.pop(0)
+            row = self._run_one(index)
+            with progress.lock:
+                progress.rows[index] = row
+                progress.running.pop(index, None)
+                is_first = not row.is_completed and progress.stop is None and not progress.first_failure
+                if is_first:
+                    progress.first_failure = _cause(row)
+                must_stop = is_first and self._request.stops_on_failure
+                progress.is_stopped_by_failure = progress.is_stopped_by_failure or must_stop
+            if must_stop:
+                self._stop("Stopped: another run of the sweep failed", "driver", GRACE_SECONDS)
+
+    def _run_one(self, index: int) -> SweepRow:
+        parameters = self._request.combinations[index]
+        progress = self._progress
+        try:
+            driver = NotebookDriver(self._child(index), on_event=self._told, settings=self._settings, home=self._home)
+            with progress.lock:
+                progress.running[index] = driver
+                stop = progress.stop
+            if stop is not None:
+                driver.stop(*stop)
+            result = driver.execute()
+            return SweepRow(index, parameters, result.run, result.records)
+        except Exception as error:  # it must not take the other runs along
+            if not isinstance(error, OrchestraError):
+                self._log(f"Combination {index + 1} could not be run: {type(error).__name__}: {error}")
+            return SweepRow(index, parameters, message=f"{type(error).__name__}: {error}")
+
+    def _child(self, index: int) -> NotebookRequest:
+        request = self._request
+        parameters = request.combinations[index]
+        name = f"{index + 1:0{len(str(len(request.combinations)))}d}{_label(parameters, request.swept)}.ipynb"
+        return NotebookRequest(
+            path=request.path,
+            run_id=new_run_id(),
+            parameters=dict(parameters),
+            output_path=str(self._folder / name),
+            cwd=request.cwd,
+            kernel_name=request.kernel_name,
+            cluster=request.cluster,
+            is_strict=request.is_strict,
+            flow_name=request.flow_name,
+            timeout_seconds=request.timeout_seconds,
+            tags={**self._tags, COMBINATION_TAG: str(index)},
+            parent_run_id=self._run.run_id,
+        )
+
+    def _conclude(self) -> None:
+        """Say how the sweep ended."""
+        progress = self._progress
+        total, done = len(self._request.combinations), len(progress.rows)
+        failed = [row for row in progress.rows.values() if not row.is_completed]
+        if progress.stop is not None and not progress.is_stopped_by_failure:
+            message = f"{progress.stop[0]}: {done - len(failed)} of {total} runs had completed"
+            self._change(State.CANCELLED, message, progress.stop[1])
+        elif failed:
+            first = progress.first_failure or _cause(failed[0])
+            unstarted = f", {total - done} were not started" if done < total else ""
+            self._change(
+                State.FAILED, f"{len(failed)} of {total} runs did not complete{unstarted}. First: {first}"[:2000]
+            )
+        else:
+            self._change(State.COMPLETED)
+        if not self._home.flush(_COMMIT_SECONDS) and self._home.must_commit:
+            self._log("The end of the sweep is not in the store.")
+
+    def _change(self, state: State, message: str = "", actor: str = "driver") -> None:
+        change = RunStateChanged(
+            run_id=self._run.run_id,
+            state=state,
+            at=datetime.now(UTC),
+            epoch=self._run.epoch,
+            message=message,
+            actor=actor,
+        )
+        self._run = apply_to_run(self._run, change)
+        self._emit(change)
+
+    def _emit(self, event: Event) -> None:
+        self._home.emit(event)
+        self._told(event)
+
+    def _told(self, event: Event) -> None:
+        with self._telling:
+            self._tell(event)
+
+    def _log(self, text: str) -> None:
+        line = LogLine(run_id=self._run.run_id, at=datetime.now(UTC), message=text, level=40, logger="orchestra")
+        self._emit(LogsWritten(lines=(line,)))
+
+    def _make_folder(self, run: Run) -> Path:
+        source = Path(self._request.path).absolute()
+        chosen = self._request.output_folder
+        folder = source.with_name(f"{source.stem}.{run.name}") if chosen is None else Path(chosen).absolute()
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+        return folder
+
+
+def check_sweep(request: SweepRequest, settings: Settings) -> None:
+    """See that all of a sweep can be run.
+
+    Raises
+    ------
+    NotebookNotFound, InvalidInput
+        The notebook or a combination cannot be used; the message names the combination.
+    """
+    if not request.combinations:
+        raise InvalidParameters("The sweep has no combinations of parameters. Give at least one.")
+    if request.limit is not None and request.limit < 1:
+        raise InvalidInput(f"The limit {request.limit} leaves no room for any run. Give a number from 1.")
+    first = NotebookRequest(
+        path=request.path,
+        run_id="0" * 32,
+        cwd=request.cwd,
+        kernel_name=request.kernel_name,
+        cluster=request.cluster,
+        is_strict=request.is_strict,
+    )
+    check_request(first, settings, [dict(combination) for combination in request.combinations], request.swept)
+    if request.output_folder is not None:
+        folder = Path(request.output_folder).absolute()
+        if folder.exists() and not folder.is_dir():
+            raise InvalidInput(f"The executed notebooks are to go into {folder}, which is a file. Name a folder.")
+        if not folder.parent.is_dir():
+            raise InvalidInput(f"The folder {folder.parent} does not exist. Make it, or choose another one.")
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use: so many notebooks run at once."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1
+
+
+def sweep_code(run: Run, request: SweepRequest) -> RunCode:
+    """Return what a sweep executes, to be kept for its retry."""
+    fields = msgspec.structs.asdict(request)
+    fields["combinations"] = [to_stored(combination) for combination in request.combinations]
+    fields["path"] = str(Path(request.path).absolute())
+    for name in ("output_folder", "cwd"):
+        if fields[name] is not None:
+            fields[name] = str(Path(fields[name]).absolute())
+    return RunCode(run_id=run.run_id, parameters_json=json.dumps(fields), call=SWEEP_CALL, working_folder=os.getcwd())
+
+
+def request_of_code(code: RunCode) -> SweepRequest:
+    """Undo :func:`sweep_code`."""
+    fields = json.loads(code.parameters_json or "{}")
+    combinations = tuple(from_stored(combination) for combination in fields["combinations"])
+    return SweepRequest(**fields | {"combinations": combinations, "swept": tuple(fields["swept"])})
+
+
+def _parameters_in_record(request: SweepRequest) -> dict[str, object]:
+    """Return the parent's parameters: those that all runs get, and the values of those that differ."""
+    shown: dict[str, object] = {}
+    names = dict.fromkeys(name for combination in request.combinations for name in combination)
+    for name in names:
+        values = [combination[name] for combination in request.combinations if name in combination]
+        if name not in request.swept:
+            shown[name] = values[0]
+            continue
+        different: list[object] = []
+        for value in values:
+            if value not in different and len(different) <= _VALUES_IN_RECORD:
+                different.append(value)
+        shown[name] = [*different[:_VALUES_IN_RECORD], "…"] if len(different) > _VALUES_IN_RECORD else different
+    return shown
+
+
+def _label(parameters: Mapping[str, object], swept: Collection[str]) -> str:
+    """Return the parameters that differ as a part of a file name: ``"_alpha=0.1_beta=2"``."""
+    text = "".join(f"_{name}={parameters[name]}" for name in swept if name in parameters)
+    return re.sub(r"[^\w.=+-]+", "-", text)[:_LABEL_CHARACTERS].rstrip("-._")
+
+
+def _cause(row: SweepRow) -> str:
+    if row.run is None:
+        return row.message
+    return f"run {row.run.name} {row.run.state}: {row.run.message}" if row.run.message else f"run {row.run.name}"
+
+
+def _seconds(run: Run | None) -> float | None:
+    if run is None or run.started_at is None or run.ended_at is None:
+        return None
+    return (run.ended_at - run.started_at).total_seconds()
