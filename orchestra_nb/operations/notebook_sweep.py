@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from orchestra_nb.engine.notebook_placement import available_cores
 from orchestra_nb.errors import InvalidInput, InvalidParameters, NotebookFailed, OrchestraError, StopTask
 from orchestra_nb.model.events import (
     Event,
@@ -435,14 +436,6 @@ def check_sweep(request: SweepRequest, settings: Settings) -> None:
             raise InvalidInput(f"The executed notebooks are to go into {folder}, which is a file. Name a folder.")
         if not folder.parent.is_dir():
             raise InvalidInput(f"The folder {folder.parent} does not exist. Make it, or choose another one.")
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use: so many notebooks run at once."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        return os.cpu_count() or 1
 
 
 def sweep_code(run: Run, request: SweepRequest) -> RunCode:
