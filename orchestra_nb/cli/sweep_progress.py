@@ -32,10 +32,17 @@ _VALUE_CHARACTERS = 30
 
 
 class SweepView:
-    """What is known of a sweep from its events, which come one at a time."""
+    """What is known of a sweep from its events, which come one at a time.
 
-    def __init__(self, request: SweepRequest) -> None:
+    Parameters
+    ----------
+    done
+        How many of its runs had completed before: in a retry.
+    """
+
+    def __init__(self, request: SweepRequest, done: int = 0) -> None:
         self.request = request
+        self.done_before = done
         self.total = len(request.combinations)
         self.run: Run | None = None
         self.children: dict[str, Run] = {}
@@ -85,7 +92,7 @@ class SweepLines:
 
     def __init__(self, view: SweepView) -> None:
         self._view = view
-        self._ended = 0
+        self._ended = view.done_before
 
     def take(self, event: Event) -> None:
         """Print what has ended."""
@@ -148,9 +155,10 @@ class SweepBlock:
         children = list(view.children.values())
         done = [child for child in children if child.state.is_terminal]
         bad = sum(child.state is not State.COMPLETED for child in done)
-        full = _BAR_WIDTH * len(done) // max(view.total, 1)
+        count = len(done) + view.done_before
+        full = _BAR_WIDTH * count // max(view.total, 1)
         bar = Text("  ").append("━" * full, style="blue").append("─" * (_BAR_WIDTH - full), style="dim")
-        bar.append(f" {len(done)} of {view.total} runs", style="default")
+        bar.append(f" {count} of {view.total} runs", style="default")
         if bad:
             bar.append(f"   ✕ {bad} not completed", style="red")
         lines = [Text(f"  {view.title}", style="bold"), bar]
@@ -171,7 +179,7 @@ class SweepBlock:
         return line.append(f"  {ended} of {len(cells)} cells" if cells else "  starting the kernel", style="dim")
 
 
-def open_sweep_progress(request: SweepRequest) -> SweepLines | SweepBlock:
+def open_sweep_progress(request: SweepRequest, done: int = 0) -> SweepLines | SweepBlock:
     """Return what fits stderr: a block on a terminal, lines elsewhere."""
-    view = SweepView(request)
+    view = SweepView(request, done)
     return SweepBlock(view) if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else SweepLines(view)

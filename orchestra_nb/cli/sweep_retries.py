@@ -13,7 +13,7 @@ from orchestra_nb.model.states import State
 from orchestra_nb.operations.notebook_sweep import NotebookSweep
 from orchestra_nb.operations.run_again import check_retry
 from orchestra_nb.operations.sweep_retry import retry_sweep
-from orchestra_nb.operations.sweep_views import sweep_request
+from orchestra_nb.operations.sweep_views import sweep_request, sweep_table
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -23,7 +23,8 @@ def retry_sweep_here(store: RunStore, id_or_name: str, note: str, as_json: bool)
     """Run it; return the exit code."""
     run = check_retry(store, id_or_name)
     actor = caller()
-    progress = open_sweep_progress(sweep_request(store, run))
+    done = sum(row.is_completed for row in sweep_table(store, run).rows)
+    progress = open_sweep_progress(sweep_request(store, run), done)
     with contextlib.ExitStack() as stack:
         stack.callback(progress.close)
 

@@ -44,6 +44,8 @@ class RecordedOutputs:
         """Take one message; ``cell_index`` is the code cell that runs now."""
         if message["msg_type"] not in _SHOWING:
             return
+        if message["msg_type"] == "update_display_data":  # of a task, whose cell ended before
+            cell_index = None
         for value in values_in_bundle(
             message["content"].get("data"), run_id=self._run_id, cell_index=cell_index, now=datetime.now(UTC)
         ):

@@ -137,7 +137,7 @@ class NotebookFlow:
         raise_on_failure: bool = True,
         **parameters: Any,
     ) -> SweepResult:
-        """Run it once for each item of the lists, several at once, as one sweep; the first items go together, and so on.
+        """Run it once for each item of the lists, several at once, as one sweep; items of the same place go together.
 
         Text, and what is wrapped in ``unmapped``, is passed whole to each run.
 

@@ -7,6 +7,7 @@ store. Everything is checked before anything starts.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import re
@@ -20,7 +21,14 @@ from typing import Any
 import msgspec
 
 from orchestra_nb.engine.notebook_placement import available_cores
-from orchestra_nb.errors import InvalidInput, InvalidParameters, NotebookFailed, OrchestraError, StopTask
+from orchestra_nb.errors import (
+    InvalidInput,
+    InvalidParameters,
+    InvalidSetting,
+    NotebookFailed,
+    OrchestraError,
+    StopTask,
+)
 from orchestra_nb.model.events import (
     Event,
     LogsWritten,
@@ -111,10 +119,18 @@ class SweepResult:
         return [row.values for row in self.rows]
 
     def to_frame(self) -> Any:
-        """Return a pandas table: the parameters that differ, what was returned, state and duration of each run."""
-        import pandas as pd  # type: ignore[import-untyped]
+        """Return a pandas table: the parameters that differ, what was returned, state and duration of each run.
 
-        return pd.DataFrame(
+        Raises
+        ------
+        InvalidSetting
+            pandas is not installed.
+        """
+        try:
+            pandas: Any = importlib.import_module("pandas")
+        except ImportError:
+            raise InvalidSetting("A table of a sweep needs pandas: run `pip install pandas`.") from None
+        return pandas.DataFrame(
             [
                 {
                     "run": None if row.run is None else row.run.name,
