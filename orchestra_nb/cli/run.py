@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from orchestra_nb.cli.secret_parameters import read_secret_parameters
 from orchestra_nb.cli.stop_signals import signals_stop
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, Run, error_of
 from orchestra_nb.model.states import State
-from orchestra_nb.notebooks.parameters import collect_parameters
+from orchestra_nb.notebooks.parameter_flags import collect_parameters
 from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.run_notebook import NotebookDriver, RunResult, new_run_id
 
@@ -52,6 +53,15 @@ _pair = (str, str)
     "-f", "--parameters_file", "files", multiple=True, metavar="FILE", help="Parameters from a YAML or JSON file."
 )
 @click.option("-y", "--parameters_yaml", "yaml_texts", multiple=True, metavar="YAML", help="Parameters as YAML text.")
+@click.option(
+    "--secret",
+    "secrets",
+    nargs=2,
+    type=_pair,
+    multiple=True,
+    metavar="NAME SECRET",
+    help="A parameter whose value is a stored secret; - asks for it, or reads it from a pipe.",
+)
 @click.option("--cwd", metavar="FOLDER", help="The kernel's working folder. Default: the notebook's own.")
 @click.option("-k", "--kernel", "kernel_name", metavar="NAME", help="The kernel. Default: the one the notebook names.")
 @click.option("--cluster", metavar="CLUSTER", help="Where %%task cells run: local, an address, or {class: …} as YAML.")
@@ -87,6 +97,7 @@ def run(
     raw: tuple[tuple[str, str], ...],
     files: tuple[str, ...],
     yaml_texts: tuple[str, ...],
+    secrets: tuple[tuple[str, str], ...],
     cwd: str | None,
     kernel_name: str | None,
     cluster: str | None,
@@ -108,10 +119,14 @@ def run(
 
     Exit code: 0 completed, 1 ended otherwise, 2 refused (nothing ran), 3 not found, 130 interrupted by Ctrl-C.
     """
+    given = collect_parameters(files=files, yaml_texts=yaml_texts, typed=typed, raw=raw)
+    secret_values = read_secret_parameters(secrets)
     request = NotebookRequest(
         path=notebook,
         run_id=new_run_id(),
-        parameters=collect_parameters(files=files, yaml_texts=yaml_texts, typed=typed, raw=raw),
+        parameters=given.values | secret_values,
+        parameter_texts={name: text for name, text in given.texts.items() if name not in secret_values},
+        visible_parameters=tuple(given.visible - secret_values.keys()),
         output_path=output,
         cwd=cwd,
         kernel_name=kernel_name,

@@ -10,7 +10,7 @@ from orchestra_nb.cli.sweep_progress import SweepBlock, SweepLines, open_sweep_p
 from orchestra_nb.cli.sweep_tables import echo_end, print_sweep, sweep_document
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.states import State
-from orchestra_nb.model.sweeps import SweepRequest, product_of
+from orchestra_nb.model.sweeps import SweepRequest, TypedText, product_of
 from orchestra_nb.notebooks.sweep_axes import read_axes, read_sweep_file
 from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.notebook_sweep import NotebookSweep, SweepResult
@@ -21,7 +21,7 @@ _INTERRUPTED = 130
 
 
 def sweep_of(
-    request: NotebookRequest, texts: Sequence[str], file: str | None, limit: int | None, stops_on_failure: bool
+    request: NotebookRequest, words: Sequence[str], file: str | None, limit: int | None, stops_on_failure: bool
 ) -> SweepRequest:
     """Return the sweep that the options ask for.
 
@@ -31,10 +31,11 @@ def sweep_of(
         An option or the file has another form, or a parameter is given twice.
     """
     axes, listed = read_sweep_file(file) if file is not None else ({}, [])
-    for name, values in read_axes(texts).items():
+    for name, values in read_axes(words).items():
         axes.pop(name, None)  # the command line wins over the file, as with -f and -p
         axes[name] = values
-    combinations, swept = product_of(axes, listed, request.parameters)
+    texts = {name: TypedText(text) for name, text in request.parameter_texts.items()}
+    combinations, swept = product_of(axes, listed, {**request.parameters, **texts})
     return SweepRequest(
         path=request.path,
         combinations=combinations,
@@ -47,6 +48,7 @@ def sweep_of(
         limit=limit,
         stops_on_failure=stops_on_failure,
         timeout_seconds=request.timeout_seconds,
+        visible_parameters=(*request.visible_parameters, *read_axes(words)),
     )
 
 
@@ -55,8 +57,9 @@ def run_sweep(request: SweepRequest, as_json: bool) -> int:
     settings = load_settings()
     home = StoreHome(settings, "shell")
     try:
-        shown = _LateProgress(request)
+        shown = _LateProgress()
         sweep = NotebookSweep(request, home, on_event=shown.take, settings=settings)
+        shown.request = sweep.request
         return follow_sweep(sweep, sweep.execute, shown.close, as_json)
     finally:
         home.close()
@@ -89,14 +92,15 @@ def tell_sweep(result: SweepResult, as_json: bool) -> None:
 class _LateProgress:
     """The progress display, opened with the first event: before, there may be an error to print."""
 
-    def __init__(self, request: SweepRequest) -> None:
-        self._request = request
+    def __init__(self) -> None:
+        self.request: SweepRequest | None = None
         self._progress: SweepBlock | SweepLines | None = None
 
     def take(self, event: Event) -> None:
         """Show an event."""
         if self._progress is None:
-            self._progress = open_sweep_progress(self._request)
+            assert self.request is not None
+            self._progress = open_sweep_progress(self.request)
         self._progress.take(event)
 
     def close(self) -> None:

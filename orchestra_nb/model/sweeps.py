@@ -25,6 +25,12 @@ _NUMBER = r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER}):({_NUMBER}):({_NUMBER})")
 
 
+class TypedText(str):
+    """A value from a command line, which the notebook's declaration gives its meaning."""
+
+    __slots__ = ()
+
+
 class SweepRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A sweep as it is asked for, and kept, so that it can be retried.
 
@@ -44,6 +50,8 @@ class SweepRequest(msgspec.Struct, frozen=True, kw_only=True):
         Whether nothing more is started, and what runs is stopped, when one run has failed.
     timeout_seconds
         Of each run.
+    visible_parameters
+        Names whose values others could read where they were given, so that none of them may be a secret.
     """
 
     path: str
@@ -58,6 +66,7 @@ class SweepRequest(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None = None
     stops_on_failure: bool = False
     timeout_seconds: float | None = None
+    visible_parameters: tuple[str, ...] = ()
 
 
 def product_of(

@@ -293,13 +293,18 @@ def _sync_folder(folder: Path) -> None:
 
 def language(notebook: Mapping[str, Any]) -> str:
     """Return the language in lower case (``"python"``, ``"bash"``, ``"r"``); Python where the notebook does not say."""
+    usual = {kernel: name for name, kernel in _USUAL_KERNELS.items()}
+    return stated_language(notebook) or usual.get(_named_kernel(notebook), "python")
+
+
+def stated_language(notebook: Mapping[str, Any]) -> str:
+    """Return the language that the notebook states, in lower case; empty where it states none."""
     metadata = notebook.get("metadata", {})
     for section, key in (("kernelspec", "language"), ("language_info", "name")):
         value = metadata.get(section)
         if isinstance(value, Mapping) and isinstance(value.get(key), str) and value[key]:
             return str(value[key]).lower()
-    usual = {kernel: name for name, kernel in _USUAL_KERNELS.items()}
-    return usual.get(_named_kernel(notebook), "python")
+    return ""
 
 
 def kernel_name(notebook: Mapping[str, Any]) -> str:
@@ -311,6 +316,12 @@ def _named_kernel(notebook: Mapping[str, Any]) -> str:
     spec = notebook.get("metadata", {}).get("kernelspec")
     name = spec.get("name") if isinstance(spec, Mapping) else None
     return name if isinstance(name, str) else ""
+
+
+def tags_of(cell: Mapping[str, Any]) -> list[str]:
+    """Return a cell's tags; what is no list of texts has none."""
+    tags = cell.get("metadata", {}).get("tags")
+    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
 
 
 def cell_title(source: str) -> str:

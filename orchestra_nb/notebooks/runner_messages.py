@@ -26,6 +26,10 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
         standard library's encoder, which keeps lone surrogates and whole numbers of any size.
     parameters_json
         What was injected, in the same way, non-finite floats tagged (:mod:`orchestra_nb.model.jsonable`).
+    hidden_source
+        Code that sets parameters that hold secrets, for the kernel and nothing else, after the cell of the parameters.
+    secrets
+        Texts that are hidden in whatever the run shows and tells.
     cwd
         The kernel's working folder.
     environ
@@ -48,6 +52,8 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
     output_path: str
     socket_path: str
     start_timeout_seconds: float = 60.0
+    hidden_source: str = ""
+    secrets: tuple[str, ...] = ()
 
 
 class Prepare(msgspec.Struct, frozen=True, tag=True):

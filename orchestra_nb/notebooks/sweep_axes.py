@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestra_nb.errors import InvalidParameters
-from orchestra_nb.model.sweeps import range_of
-from orchestra_nb.notebooks.parameters import resolve_type
+from orchestra_nb.model.sweeps import TypedText, range_of
 
 _FORMS = "Write NAME=VALUE,VALUE,… or NAME=START:STOP:STEP."
 
@@ -16,8 +15,8 @@ _FORMS = "Write NAME=VALUE,VALUE,… or NAME=START:STOP:STEP."
 def read_axes(texts: Iterable[str]) -> dict[str, list[object]]:
     """Return name to values of ``--sweep`` options.
 
-    Values are read as those of ``-p``; ``START:STOP:STEP`` is a range with its stop; what begins with ``[`` is a list
-    in YAML, for texts with commas.
+    Values are texts as those of ``-p``, which the notebook gives their meaning; ``START:STOP:STEP`` is a range with its
+    stop; what begins with ``[`` is a list in YAML, for texts with commas.
 
     Raises
     ------
@@ -27,7 +26,7 @@ def read_axes(texts: Iterable[str]) -> dict[str, list[object]]:
     Examples
     --------
     >>> read_axes(["alpha=0.1,0.2", "beta=1:5:2", "name=[a, 'b,c']"])
-    {'alpha': [0.1, 0.2], 'beta': [1, 3, 5], 'name': ['a', 'b,c']}
+    {'alpha': ['0.1', '0.2'], 'beta': [1, 3, 5], 'name': ['a', 'b,c']}
     """
     axes: dict[str, list[object]] = {}
     for text in texts:
@@ -76,7 +75,7 @@ def _values(text: str, where: str) -> list[object]:
     parts = [part.strip() for part in text.split(",")]
     if not all(parts):
         raise InvalidParameters(f"{where}: a value in {text!r} is empty. {_FORMS} A list in YAML may hold '' as well.")
-    return [resolve_type(part) for part in parts]
+    return [TypedText(part) for part in parts]
 
 
 def _name(name: object, path: str | Path) -> str:

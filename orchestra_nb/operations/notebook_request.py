@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -14,14 +14,16 @@ from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
 from orchestra_nb.errors import InvalidInput, InvalidParameters
 from orchestra_nb.model.identifiers import run_name
-from orchestra_nb.model.jsonable import from_stored, to_stored
+from orchestra_nb.model.jsonable import to_stored
 from orchestra_nb.model.runs import Run, RunKind
+from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
+from orchestra_nb.model.sweeps import TypedText
 from orchestra_nb.notebooks.document import kernel_name, read_notebook
-from orchestra_nb.notebooks.kernelspecs import kernel_language
-from orchestra_nb.notebooks.parameter_injection import inject_parameters
-from orchestra_nb.notebooks.parameters import check_parameters, read_parameters
+from orchestra_nb.notebooks.kernelspecs import check_language, kernel_language
+from orchestra_nb.notebooks.parameter_preparation import prepare_parameters
 from orchestra_nb.notebooks.runner_messages import RunnerSpec
+from orchestra_nb.operations.sent_parameters import received_parameters, sent_parameters
 from orchestra_nb.settings import Settings, default_store_path, runtime_folder
 
 #: Set for the kernel of a notebook run: the cluster of its tasks.
@@ -34,7 +36,11 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     Parameters
     ----------
     parameters
-        Parameter name to value.
+        Parameter name to value: of JSON's types, a real object, or ``{"$secret": name}`` for a stored secret.
+    parameter_texts
+        Parameter name to text from a command line: the notebook's declaration says what it means.
+    visible_parameters
+        Names whose values others could read where they were given, so that none of them may be a secret.
     output_path
         Where a copy of the executed notebook goes; None for a name of its own beside the notebook.
     cwd
@@ -56,6 +62,8 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     run_id: str
     parameters: dict[str, object] = {}
+    parameter_texts: dict[str, str] = {}
+    visible_parameters: tuple[str, ...] = ()
     output_path: str | None = None
     cwd: str | None = None
     kernel_name: str | None = None
@@ -77,15 +85,15 @@ class PreparedRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode_request(request: NotebookRequest) -> bytes:
-    """Return a request as JSON, its parameters exact."""
-    fields = msgspec.structs.asdict(request) | {"parameters": to_stored(request.parameters)}
+    """Return a request as JSON, its parameters exact and its secrets readable: for a pipe, never for a file."""
+    fields = msgspec.structs.asdict(request) | {"parameters": sent_parameters(request.parameters)}
     return json.dumps(fields).encode()
 
 
 def decode_request(data: bytes) -> NotebookRequest:
     """Return the request that :func:`encode_request` wrote."""
     fields = json.loads(data)
-    return NotebookRequest(**fields | {"parameters": from_stored(fields["parameters"])})
+    return NotebookRequest(**fields | {"parameters": received_parameters(fields["parameters"])})
 
 
 def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> PreparedRun:
@@ -97,13 +105,25 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         There is no such file.
     InvalidInput
         The file is no notebook, its kernel is not installed, a parameter does not fit, or a folder is not there.
+    SecretNotFound
+        A parameter refers to a secret that is not stored.
     """
     source = Path(request.path).absolute()
     notebook = read_notebook(source)
     kernel = request.kernel_name or kernel_name(notebook)
     language = kernel_language(kernel)
-    check_parameters(read_parameters(notebook), request.parameters, strict=request.is_strict, language=language)
-    inject_parameters(notebook, request.parameters, kernel_name=kernel, language=language)
+    check_language(notebook, kernel, language)
+    parameters = prepare_parameters(
+        notebook,
+        request.parameters,
+        texts=request.parameter_texts,
+        strict=request.is_strict,
+        kernel_name=kernel,
+        language=language,
+        find_secret=_secret_finder(settings),
+        visible=request.visible_parameters,
+    )
+    parameters.inject(notebook)
     cluster = _checked_cluster(request.cluster or settings.cluster)
     name = run_name(request.run_id)
     run = Run(
@@ -114,7 +134,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         state=State.PENDING,
         created_at=now,
         notebook_path=str(source),
-        parameters=dict(request.parameters),
+        parameters=parameters.recorded,
         cluster=cluster,
         tags=request.tags,
         parent_run_id=request.parent_run_id,
@@ -136,7 +156,9 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         },
         notebook_json=json.dumps(notebook),
-        parameters_json=json.dumps(to_stored(request.parameters)),
+        parameters_json=json.dumps(to_stored(parameters.recorded)),
+        hidden_source=parameters.hidden_source,
+        secrets=parameters.secrets,
         input_path=str(source),
         output_path=str(attempts_folder() / f"{request.run_id}.1.ipynb"),
         socket_path=str(socket_path),
@@ -144,18 +166,27 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
     return PreparedRun(run=run, spec=spec, copy_path=_checked_output(request.output_path, source, name))
 
 
-def check_request(
+def check_combinations(
     request: NotebookRequest,
     settings: Settings,
     combinations: Sequence[Mapping[str, object]],
     swept: Sequence[str],
-) -> None:
+) -> tuple[dict[str, object], ...]:
     """See that a notebook can be run with each of these combinations of parameters; start nothing.
 
     Parameters
     ----------
+    request
+        Its parameters are left aside.
+    combinations
+        A value that is a :class:`~orchestra_nb.model.sweeps.TypedText` is given its meaning by the declaration.
     swept
         The names that differ, for messages.
+
+    Returns
+    -------
+    tuple of dict
+        The combinations as they are recorded; given again they mean the same.
 
     Raises
     ------
@@ -166,18 +197,41 @@ def check_request(
     notebook = read_notebook(source)
     kernel = request.kernel_name or kernel_name(notebook)
     language = kernel_language(kernel)
-    declared = read_parameters(notebook)
-    for number, values in enumerate(combinations, 1):
+    check_language(notebook, kernel, language)
+    checked: list[dict[str, object]] = []
+    for number, given in enumerate(combinations, 1):
         try:
-            check_parameters(declared, values, strict=request.is_strict, language=language)
+            prepared = prepare_parameters(
+                notebook,
+                {name: value for name, value in given.items() if not isinstance(value, TypedText)},
+                texts={name: str(value) for name, value in given.items() if isinstance(value, TypedText)},
+                strict=request.is_strict,
+                kernel_name=kernel,
+                language=language,
+                find_secret=_secret_finder(settings),
+                visible=request.visible_parameters,
+            )
         except InvalidParameters as error:
             if len(combinations) == 1:
                 raise
-            shown = ", ".join(f"{name}={values[name]!r}" for name in swept if name in values)
+            shown = ", ".join(f"{name}={str(given[name])!r}" for name in swept if name in given)
             raise InvalidParameters(f"Combination {number} of {len(combinations)} ({shown[:200]}): {error}") from None
-    inject_parameters(notebook, combinations[0], kernel_name=kernel, language=language)
+        checked.append(prepared.recorded)
     _checked_folder(request.cwd, source)
     _checked_cluster(request.cluster or settings.cluster)
+    return tuple(checked)
+
+
+def _secret_finder(settings: Settings) -> Callable[[str], Secret]:
+    """Return what reads a stored secret; the store is opened for the first one."""
+
+    def find(name: str) -> Secret:
+        from orchestra_nb.operations.opening import open_store
+        from orchestra_nb.operations.shared_variables import get_secret
+
+        return get_secret(open_store(settings), name, settings.resolved_secret_key_file)
+
+    return find
 
 
 def _checked_folder(cwd: str | None, source: Path) -> Path:

@@ -44,9 +44,10 @@ from orchestra_nb.model.jsonable import from_stored, to_stored
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.runs import LogLine, Run, RunKind
+from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import COMBINATION_TAG, SweepRequest
-from orchestra_nb.operations.notebook_request import NotebookRequest, check_request
+from orchestra_nb.operations.notebook_request import NotebookRequest, check_combinations
 from orchestra_nb.operations.run_home import RunHome
 from orchestra_nb.operations.run_notebook import GRACE_SECONDS, NotebookDriver, new_run_id
 from orchestra_nb.settings import Settings, load_settings
@@ -198,14 +199,18 @@ class NotebookSweep:
         parent_task_run_id: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        self._request = request
         self._home = home
         self._settings = settings or load_settings()
         self._tell = on_event or (lambda event: None)
         self._telling = threading.RLock()
         self._parents = parent_run_id, parent_task_run_id
         self._tags = dict(tags or {})
-        check_sweep(request, self._settings)
+        self._request = checked_sweep(request, self._settings)
+
+    @property
+    def request(self) -> SweepRequest:
+        """What is run, with all combinations as they are recorded."""
+        return self._request
 
     def execute(self) -> SweepResult:
         """Run all combinations and return what became of them. To be called once.
@@ -425,8 +430,8 @@ class NotebookSweep:
         return folder
 
 
-def check_sweep(request: SweepRequest, settings: Settings) -> None:
-    """See that all of a sweep can be run.
+def checked_sweep(request: SweepRequest, settings: Settings) -> SweepRequest:
+    """See that all of a sweep can be run, and return it with its combinations as they are recorded.
 
     Raises
     ------
@@ -437,21 +442,30 @@ def check_sweep(request: SweepRequest, settings: Settings) -> None:
         raise InvalidParameters("The sweep has no combinations of parameters. Give at least one.")
     if request.limit is not None and request.limit < 1:
         raise InvalidInput(f"The limit {request.limit} leaves no room for any run. Give a number from 1.")
-    first = NotebookRequest(
+    for combination in request.combinations:
+        for name, value in combination.items():
+            if isinstance(value, Secret):
+                raise InvalidParameters(
+                    f"The secret {name!r} of a sweep must be a stored one, so that a retry finds it. Store it with "
+                    f"`orchestra secrets set NAME`, and give --secret {name} NAME."
+                )
+    common = NotebookRequest(
         path=request.path,
-        run_id="0" * 32,
+        run_id="",
         cwd=request.cwd,
         kernel_name=request.kernel_name,
         cluster=request.cluster,
         is_strict=request.is_strict,
+        visible_parameters=request.visible_parameters,
     )
-    check_request(first, settings, [dict(combination) for combination in request.combinations], request.swept)
+    combinations = check_combinations(common, settings, request.combinations, request.swept)
     if request.output_folder is not None:
         folder = Path(request.output_folder).absolute()
         if folder.exists() and not folder.is_dir():
             raise InvalidInput(f"The executed notebooks are to go into {folder}, which is a file. Name a folder.")
         if not folder.parent.is_dir():
             raise InvalidInput(f"The folder {folder.parent} does not exist. Make it, or choose another one.")
+    return msgspec.structs.replace(request, combinations=combinations)
 
 
 def sweep_code(run: Run, request: SweepRequest) -> RunCode:
@@ -469,7 +483,8 @@ def request_of_code(code: RunCode) -> SweepRequest:
     """Undo :func:`sweep_code`."""
     fields = json.loads(code.parameters_json or "{}")
     combinations = tuple(from_stored(combination) for combination in fields["combinations"])
-    return SweepRequest(**fields | {"combinations": combinations, "swept": tuple(fields["swept"])})
+    names = {name: tuple(fields[name]) for name in ("swept", "visible_parameters")}
+    return SweepRequest(**fields | names | {"combinations": combinations})
 
 
 def _parameters_in_record(request: SweepRequest) -> dict[str, object]:

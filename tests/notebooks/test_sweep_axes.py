@@ -14,10 +14,10 @@ from orchestra_nb.notebooks.sweep_axes import read_axes, read_sweep_file
 @pytest.mark.parametrize(
     ("text", "values"),
     [
-        ("a=0.1,0.2", [0.1, 0.2]),
-        ("a=1", [1]),
-        ("a=True,None,x", [True, None, "x"]),
-        ("a= 1 , 2 ", [1, 2]),
+        ("a=0.1,0.2", ["0.1", "0.2"]),
+        ("a=1", ["1"]),
+        ("a=True,None,x", ["True", "None", "x"]),
+        ("a= 1 , 2 ", ["1", "2"]),
         ("a=1:5:2", [1, 3, 5]),
         ("a=[x, 'y,z', [1, 2]]", ["x", "y,z", [1, 2]]),
         ("a=k=v,2026-01-01", ["k=v", "2026-01-01"]),
