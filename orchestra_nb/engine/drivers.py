@@ -12,7 +12,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Protocol
 
-from orchestra_nb.engine.flow_runner import AttemptServices, FlowRunner
+from orchestra_nb.engine.flow_listener import AttemptServices
+from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.task_runners import TaskRunner
 from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model.events import EventSink

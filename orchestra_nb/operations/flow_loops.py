@@ -59,7 +59,7 @@ class FlowLoops:
         parent_run_id: str | None = None,
     ) -> None:
         self.driver_id = driver_id
-        self._run_sink = RunSink(sink)
+        self._run_sink = RunSink(sink, driver_id)
         self.sink: EventSink = self._run_sink
         self.open_run = open_run
         self.parent_run_id = parent_run_id

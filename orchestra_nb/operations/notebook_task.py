@@ -30,8 +30,8 @@ from orchestra_nb.operations.notebook_options import (
 )
 
 if TYPE_CHECKING:
-    from orchestra_nb.engine.flow_runner import Submission
     from orchestra_nb.engine.run_scope import RunScope
+    from orchestra_nb.engine.submissions import Submission
     from orchestra_nb.engine.task_submission import CallFamily
     from orchestra_nb.operations.notebook_request import NotebookRequest
 
