@@ -15,10 +15,21 @@ from typing import Any, Final
 
 from orchestra_nb.model.secret_values import SECRET_KEY, Secret
 from orchestra_nb.notebooks.parameter_scalars import plain_source
-from orchestra_nb.notebooks.parameter_types import Constraints, EnumType, RecordType
+from orchestra_nb.notebooks.parameter_types import (
+    AnyType,
+    Constraints,
+    EnumType,
+    Kind,
+    ListType,
+    ParameterType,
+    RecordType,
+    ScalarType,
+)
 from orchestra_nb.notebooks.static_values import Instance, Member
 
 _MOST_SHOWN: Final = 20
+_PLAIN: Final = {Kind.BOOL: bool, Kind.INT: int, Kind.FLOAT: float, Kind.STR: str}
+_PLAIN_TYPES: Final = frozenset(_PLAIN.values())
 #: Name of a container to its class.
 CONTAINERS: Final[dict[str, type]] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 
@@ -241,6 +252,28 @@ def _matches(pattern: str, value: str) -> bool:
         return re.search(pattern, value) is not None
     except re.error:  # pydantic's expressions are Rust's
         return True
+
+
+def is_exact(kind: ParameterType, value: object, depth: int) -> bool:
+    """Whether a value is of a plain type already, so that there is nothing to convert: a short way for long lists."""
+    if depth < 0:
+        return False
+    match kind:
+        case ScalarType(kind=scalar):
+            return type(value) is _PLAIN.get(scalar)
+        case AnyType(hint=None) if not isinstance(value, list | dict):
+            return value is None or type(value) in _PLAIN_TYPES
+        case AnyType(hint=None) if isinstance(value, dict):
+            return SECRET_KEY not in value and all(
+                type(key) is str and is_exact(kind, item, depth - 1) for key, item in value.items()
+            )
+        case AnyType(hint=None):
+            item_kind: ParameterType = kind
+        case ListType(item=item_kind, container="list"):
+            pass
+        case _:
+            return False
+    return isinstance(value, list) and all(is_exact(item_kind, item, depth - 1) for item in value)
 
 
 def is_json(value: object) -> bool:

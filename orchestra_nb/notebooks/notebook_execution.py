@@ -21,12 +21,14 @@ import msgspec
 
 from orchestra_nb.model.events import CellRunChanged, Event, LogsWritten, ValueRecorded
 from orchestra_nb.model.jsonable import to_readable
+from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_errors import asks_to_end, is_good_exit, read_error, storable_text
 from orchestra_nb.notebooks.cell_outputs import OutputCollector
 from orchestra_nb.notebooks.document import cell_title
 from orchestra_nb.notebooks.output_notebook import OutputNotebook, tags_of
+from orchestra_nb.notebooks.parameter_injection import INJECTED_TAG
 from orchestra_nb.notebooks.recorded_outputs import RecordedOutputs
 from orchestra_nb.notebooks.stream_log import StreamLog
 from orchestra_nb.notebooks.widget_states import WidgetStates
@@ -78,7 +80,8 @@ class NotebookExecution:
         self._widgets = WidgetStates()
         self._outputs = OutputCollector(self._cell_shows, self._on_text)
         self._values = RecordedOutputs(spec.run_id, lambda value: report(ValueRecorded(value=value)))
-        self.output = OutputNotebook(json.loads(spec.notebook_json), Path(spec.output_path), self._outputs.outputs)
+        self._mask = Mask(spec.secrets)
+        self.output = OutputNotebook(json.loads(spec.notebook_json), Path(spec.output_path), self._shown_outputs)
         self._cells: dict[int, CellRun] = {}
         self._current: int | None = None
         self._is_prepared = False
@@ -148,6 +151,8 @@ class NotebookExecution:
                 if early_end is not None:
                     self._skip_after(position)
                     return early_end
+                if self._spec.hidden_source and INJECTED_TAG in tags_of(cell):
+                    await self._set_secrets(client, position)
         return None
 
     def write_log(self, message: str, logger: str, level: int = logging.INFO) -> None:
@@ -168,8 +173,8 @@ class NotebookExecution:
         self._log.flush()
         widgets = self._widgets.metadata()
         if widgets is not None:
-            self.output.set_metadata("widgets", widgets)
-        self.output.finish(at, state, message, error)
+            self.output.set_metadata("widgets", self._mask.value(widgets))
+        self.output.finish(at, state, self._mask.text(message), error)
         self.output.save(durable=True)
 
     async def _run_cell(self, client: KernelClient, position: int, cell: dict[str, Any]) -> EarlyEnd | None:
@@ -188,6 +193,18 @@ class NotebookExecution:
         early_end = self._conclude_cell(position, cell, reply, may_fail)
         self._current = None
         return early_end
+
+    async def _set_secrets(self, client: KernelClient, position: int) -> None:
+        """Set the parameters that hold secrets: by code that no cell, no history and no message shows."""
+        reply = await client.execute(self._spec.hidden_source, silent=True)
+        if reply["status"] != "ok":
+            reason = self._mask.text(storable_text(f"{reply.get('ename')}: {reply.get('evalue')}"))[:500]
+            message = f"The parameters that hold secrets could not be set: {reason}"
+            raise CellFailed(ErrorInfo(type="SecretsNotSet", message=message, cell=self._name(position)))
+
+    def _shown_outputs(self, position: int) -> list[dict[str, Any]]:
+        outputs: list[dict[str, Any]] = self._mask.value(self._outputs.outputs(position))
+        return outputs
 
     def _conclude_cell(self, position: int, cell: dict[str, Any], reply: Message, may_fail: bool) -> EarlyEnd | None:
         count = reply.get("execution_count")

@@ -24,11 +24,13 @@ from datetime import UTC, datetime
 
 from orchestra_nb.model.conclusion import conclude
 from orchestra_nb.model.events import Event
+from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_errors import describe_error
 from orchestra_nb.notebooks.child_events import ChildEvents
 from orchestra_nb.notebooks.kernel_client import KernelClient, KernelDied, KernelSilent
 from orchestra_nb.notebooks.kernel_process import KernelDeath, KernelProcess
+from orchestra_nb.notebooks.masked_messages import masking
 from orchestra_nb.notebooks.notebook_execution import CellFailed, NotebookExecution, RunStopped
 from orchestra_nb.notebooks.runner_messages import (
     Answered,
@@ -85,7 +87,7 @@ class NotebookRunner:
 
     def __init__(self, spec: RunnerSpec, send: Callable[[FromRunner], None]) -> None:
         self._spec = spec
-        self._send = send
+        self._send = send = masking(send, Mask(spec.secrets))
         self._may_begin = asyncio.Event()
         self._stop: Stop | None = None
         self._stop_deadline = 0.0

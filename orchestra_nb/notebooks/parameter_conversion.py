@@ -22,6 +22,7 @@ from orchestra_nb.notebooks.converted_values import (
     broken_constraint,
     container_of,
     fields_of,
+    is_exact,
     is_json,
     items_of,
     listed,
@@ -106,6 +107,8 @@ class Converter:
         if depth > LIMIT_DEPTH:
             raise Misfit(value, f"it is nested more than {LIMIT_DEPTH} deep")
         value = unwrapped(value)
+        if isinstance(value, list) and is_exact(kind, value, LIMIT_DEPTH - depth):
+            return Converted(value, value)
         if secret_in(value) is not None:
             return self._secret(_secret_type_in(kind), value)
         match kind:

@@ -6,6 +6,7 @@ checked as a whole: what is wrong is refused, and everything else arrives exactl
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import keyword
@@ -205,6 +206,9 @@ def _check_size(name: str, value: object) -> None:
     size += sum(len(part) for part, _ in waiting if isinstance(part, str))
     if size > 2 * _LIMIT_BYTES:
         raise InvalidParameters(_too_large(name, size))
+    if size > _LIMIT_BYTES // 8:  # what is large may be too large
+        with contextlib.suppress(TypeError):  # real objects: what becomes of them is measured
+            _check_recorded(name, value)
 
 
 def _check_recorded(name: str, recorded: object) -> None:

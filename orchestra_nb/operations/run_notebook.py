@@ -33,6 +33,7 @@ from orchestra_nb.model.events import (
     TaskRunStateChanged,
 )
 from orchestra_nb.model.identifiers import new_id
+from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine, Run, TaskRun
@@ -310,7 +311,8 @@ class NotebookDriver:
         now = datetime.now(UTC)
         run_id = record.run.run_id
         if end.tail:
-            line = LogLine(run_id=run_id, at=now, message=end.tail[-2_000:], level=40, logger="orchestra")
+            tail = Mask(prepared.spec.secrets).text(end.tail)[-2_000:]
+            line = LogLine(run_id=run_id, at=now, message=tail, level=40, logger="orchestra")
             record.emit(LogsWritten(lines=(line,)))
         if self._stop is not None:
             state, message = self._stop.state, self._stop.message
