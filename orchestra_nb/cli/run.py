@@ -182,6 +182,10 @@ def _print_end(result: RunResult, as_json: bool) -> None:
 
     for line in ending_lines(result.run, result.cells, result.tasks):
         click.echo(line, err=True)
+    if result.records:
+        from orchestra_nb.cli.run_results import returned_text
+
+        click.echo(f"  returned {returned_text(result.records)}", err=True)
     if as_json:
         _print_json(_document(result))
 
@@ -215,6 +219,7 @@ def _document(result: RunResult) -> dict[str, object]:
         "message": run.message,
         "output": run.output_path,
         "parameters": to_readable(run.parameters),
+        "values": {record.name: to_readable(record.readable) for record in result.records},
         "cells": [
             {
                 "index": cell.index,

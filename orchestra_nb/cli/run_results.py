@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,10 @@ from orchestra_nb.operations import run_results as operations
 
 if TYPE_CHECKING:
     from orchestra_nb.model.recorded_values import RecordedValue
-    from orchestra_nb.operations.notebook_sweep import SweepResult
+    from orchestra_nb.operations.sweep_result import SweepResult
+
+#: So many values stand in one line.
+_MOST_SHOWN = 8
 
 
 @click.command()
@@ -89,6 +93,12 @@ def _show(records: list[RecordedValue], of: str, name: str | None, as_json: bool
 def readable_values(records: list[RecordedValue]) -> dict[str, object]:
     """Return name to value as JSON has it, or to what stands for it."""
     return {one.name: to_readable(one.readable) for one in records}
+
+
+def returned_text(records: Sequence[RecordedValue]) -> str:
+    """Return what a run returned in one line: ``"auc=0.93, table=table, 3 rows"``; empty for nothing."""
+    shown = [f"{one.name}={one_line(one.summary)}" for one in records[:_MOST_SHOWN]]
+    return ", ".join([*shown, *(["…"] if len(records) > _MOST_SHOWN else [])])
 
 
 def _facts(one: RecordedValue) -> dict[str, object]:

@@ -13,8 +13,9 @@ from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import SweepRequest, TypedText, product_of
 from orchestra_nb.notebooks.sweep_axes import read_axes, read_sweep_file
 from orchestra_nb.operations.notebook_request import NotebookRequest
-from orchestra_nb.operations.notebook_sweep import NotebookSweep, SweepResult
+from orchestra_nb.operations.notebook_sweep import NotebookSweep
 from orchestra_nb.operations.run_home import StoreHome
+from orchestra_nb.operations.sweep_result import SweepResult
 from orchestra_nb.settings import load_settings
 
 _INTERRUPTED = 130

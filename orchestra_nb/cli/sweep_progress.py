@@ -18,7 +18,7 @@ from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.runs import CellRun, Run
 from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import COMBINATION_TAG, SweepRequest
-from orchestra_nb.operations.notebook_sweep import SweepRow
+from orchestra_nb.operations.sweep_result import SweepRow
 from orchestra_nb.run_display import APPEARANCE
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from orchestra_nb.cli.run_tables import Mark, one_line, print_table, took
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.states import State
-from orchestra_nb.operations.notebook_sweep import SweepResult, SweepRow
+from orchestra_nb.operations.sweep_result import SweepResult, SweepRow
 
 _NOT_STARTED = Mark("· Not started", "bright_black")
 _DIGITS = 6

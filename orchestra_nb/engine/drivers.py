@@ -42,8 +42,13 @@ class Driver(Protocol):
     def default_task_runner(self) -> TaskRunner:
         """Return what flows use that name none."""
 
-    def watch_run(self, run_id: str, cancel: Callable[[str], None]) -> None:
-        """Call ``cancel(reason)``, in any thread, when somebody asks to cancel this run."""
+    def watch_run(
+        self, run_id: str, cancel: Callable[[str], None], cancel_task: Callable[[str, str], None] | None = None
+    ) -> None:
+        """Call ``cancel(reason)``, in any thread, when somebody asks to cancel this run.
+
+        Where its tasks are not this driver's own, ``cancel_task(task run id, actor)`` is for them.
+        """
 
     def forget_run(self, run_id: str) -> None:
         """Undo :meth:`watch_run`."""

@@ -55,7 +55,9 @@ class WorkerDriver:
         """Return threads."""
         return ThreadPoolTaskRunner()
 
-    def watch_run(self, run_id: str, cancel: Callable[[str], None]) -> None:
+    def watch_run(
+        self, run_id: str, cancel: Callable[[str], None], cancel_task: Callable[[str, str], None] | None = None
+    ) -> None:
         """Do nothing: the attempt itself is stopped."""
 
     def forget_run(self, run_id: str) -> None:

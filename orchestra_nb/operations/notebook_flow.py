@@ -27,8 +27,9 @@ from orchestra_nb.operations.notebook_options import (
     request_of,
     with_values,
 )
-from orchestra_nb.operations.notebook_sweep import NotebookSweep, SweepResult
+from orchestra_nb.operations.notebook_sweep import NotebookSweep
 from orchestra_nb.operations.run_home import DriverHome
+from orchestra_nb.operations.sweep_result import SweepResult
 
 T = TypeVar("T")
 

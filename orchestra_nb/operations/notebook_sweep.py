@@ -7,25 +7,17 @@ store. Everything is checked before anything starts.
 from __future__ import annotations
 
 import contextlib
-import importlib
-import json
-import os
 import re
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from orchestra_nb.engine.notebook_placement import available_cores
 from orchestra_nb.errors import (
-    InvalidInput,
-    InvalidParameters,
-    InvalidSetting,
-    NotebookFailed,
     OrchestraError,
     StopTask,
 )
@@ -40,121 +32,19 @@ from orchestra_nb.model.events import (
     apply_to_run,
 )
 from orchestra_nb.model.identifiers import run_name
-from orchestra_nb.model.jsonable import from_stored, to_stored
-from orchestra_nb.model.recorded_values import RecordedValue
-from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.runs import LogLine, Run, RunKind
-from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import COMBINATION_TAG, SweepRequest
-from orchestra_nb.operations.notebook_request import NotebookRequest, check_combinations
+from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.run_home import RunHome
 from orchestra_nb.operations.run_notebook import GRACE_SECONDS, NotebookDriver, new_run_id
+from orchestra_nb.operations.sweep_request import checked_sweep, parameters_in_record, sweep_code
+from orchestra_nb.operations.sweep_result import SweepResult, SweepRow
 from orchestra_nb.settings import Settings, load_settings
 
-#: How the request of a sweep is marked where the code of runs is kept.
-SWEEP_CALL = "sweep"
 _LOOK_UP_SECONDS = 0.2
 _COMMIT_SECONDS = 60.0
-#: So many values of a parameter stand in the parent's record.
-_VALUES_IN_RECORD = 20
 _LABEL_CHARACTERS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class SweepRow:
-    """One combination of a sweep and what became of it.
-
-    ``run`` is None for a combination that was not started; ``message`` then says why, if there is a reason of its own.
-    """
-
-    index: int
-    parameters: Mapping[str, object]
-    run: Run | None = None
-    records: tuple[RecordedValue, ...] = ()
-    message: str = ""
-
-    @property
-    def state(self) -> State | None:
-        """The run's; None where there is none."""
-        return None if self.run is None else self.run.state
-
-    @property
-    def is_completed(self) -> bool:
-        """Whether it ended well."""
-        return self.state is State.COMPLETED
-
-    @property
-    def values(self) -> Any:
-        """What it returned: a mapping of name to value, each loaded when it is asked for."""
-        from orchestra_nb.engine.returned_by_notebook import ReturnedValues
-
-        return ReturnedValues(self.records, of=f"run {self.run.name}" if self.run is not None else "a run")
-
-
-@dataclass(frozen=True, slots=True)
-class SweepResult:
-    """A sweep that has ended: its run, and a row for each combination, in their order."""
-
-    run: Run
-    rows: tuple[SweepRow, ...]
-    swept: tuple[str, ...] = ()
-
-    def __iter__(self) -> Iterator[SweepRow]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> SweepRow:
-        return self.rows[index]
-
-    @property
-    def failed(self) -> list[SweepRow]:
-        """The rows that did not end well, or were not started."""
-        return [row for row in self.rows if not row.is_completed]
-
-    @property
-    def values(self) -> list[Any]:
-        """What each run returned, in the order of the combinations."""
-        return [row.values for row in self.rows]
-
-    def to_frame(self) -> Any:
-        """Return a pandas table: the parameters that differ, what was returned, state and duration of each run.
-
-        Raises
-        ------
-        InvalidSetting
-            pandas is not installed.
-        """
-        try:
-            pandas: Any = importlib.import_module("pandas")
-        except ImportError:
-            raise InvalidSetting("A table of a sweep needs pandas: run `pip install pandas`.") from None
-        return pandas.DataFrame(
-            [
-                {
-                    "run": None if row.run is None else row.run.name,
-                    **{name: row.parameters.get(name) for name in self.swept},
-                    **dict(row.values),
-                    "state": None if row.state is None else row.state.value,
-                    "seconds": _seconds(row.run),
-                }
-                for row in self.rows
-            ]
-        )
-
-    def raise_for_failures(self) -> None:
-        """Raise for what did not end well.
-
-        Raises
-        ------
-        NotebookFailed
-            The message names the first cause.
-        """
-        if self.run.state is not State.COMPLETED:
-            where = f"orchestra runs show {self.run.name}"
-            raise NotebookFailed(f"Sweep {self.run.name} of {self.run.flow_name}: {self.run.message} ({where})")
 
 
 @dataclass(slots=True)
@@ -232,7 +122,7 @@ class NotebookSweep:
             state=State.PENDING,
             created_at=now,
             notebook_path=str(source),
-            parameters=_parameters_in_record(request),
+            parameters=parameters_in_record(request),
             cluster=request.cluster or self._settings.cluster,
             tags=self._tags,
             driver_id=self._home.driver_id,
@@ -430,80 +320,6 @@ class NotebookSweep:
         return folder
 
 
-def checked_sweep(request: SweepRequest, settings: Settings) -> SweepRequest:
-    """See that all of a sweep can be run, and return it with its combinations as they are recorded.
-
-    Raises
-    ------
-    NotebookNotFound, InvalidInput
-        The notebook or a combination cannot be used; the message names the combination.
-    """
-    if not request.combinations:
-        raise InvalidParameters("The sweep has no combinations of parameters. Give at least one.")
-    if request.limit is not None and request.limit < 1:
-        raise InvalidInput(f"The limit {request.limit} leaves no room for any run. Give a number from 1.")
-    for combination in request.combinations:
-        for name, value in combination.items():
-            if isinstance(value, Secret):
-                raise InvalidParameters(
-                    f"The secret {name!r} of a sweep must be a stored one, so that a retry finds it. Store it with "
-                    f"`orchestra secrets set NAME`, and give --secret {name} NAME."
-                )
-    common = NotebookRequest(
-        path=request.path,
-        run_id="",
-        cwd=request.cwd,
-        kernel_name=request.kernel_name,
-        cluster=request.cluster,
-        is_strict=request.is_strict,
-        visible_parameters=request.visible_parameters,
-    )
-    combinations = check_combinations(common, settings, request.combinations, request.swept)
-    if request.output_folder is not None:
-        folder = Path(request.output_folder).absolute()
-        if folder.exists() and not folder.is_dir():
-            raise InvalidInput(f"The executed notebooks are to go into {folder}, which is a file. Name a folder.")
-        if not folder.parent.is_dir():
-            raise InvalidInput(f"The folder {folder.parent} does not exist. Make it, or choose another one.")
-    return msgspec.structs.replace(request, combinations=combinations)
-
-
-def sweep_code(run: Run, request: SweepRequest) -> RunCode:
-    """Return what a sweep executes, to be kept for its retry."""
-    fields = msgspec.structs.asdict(request)
-    fields["combinations"] = [to_stored(combination) for combination in request.combinations]
-    fields["path"] = str(Path(request.path).absolute())
-    for name in ("output_folder", "cwd"):
-        if fields[name] is not None:
-            fields[name] = str(Path(fields[name]).absolute())
-    return RunCode(run_id=run.run_id, parameters_json=json.dumps(fields), call=SWEEP_CALL, working_folder=os.getcwd())
-
-
-def request_of_code(code: RunCode) -> SweepRequest:
-    """Undo :func:`sweep_code`."""
-    fields = json.loads(code.parameters_json or "{}")
-    combinations = tuple(from_stored(combination) for combination in fields["combinations"])
-    names = {name: tuple(fields[name]) for name in ("swept", "visible_parameters")}
-    return SweepRequest(**fields | names | {"combinations": combinations})
-
-
-def _parameters_in_record(request: SweepRequest) -> dict[str, object]:
-    """Return the parent's parameters: those that all runs get, and the values of those that differ."""
-    shown: dict[str, object] = {}
-    names = dict.fromkeys(name for combination in request.combinations for name in combination)
-    for name in names:
-        values = [combination[name] for combination in request.combinations if name in combination]
-        if name not in request.swept:
-            shown[name] = values[0]
-            continue
-        different: list[object] = []
-        for value in values:
-            if value not in different and len(different) <= _VALUES_IN_RECORD:
-                different.append(value)
-        shown[name] = [*different[:_VALUES_IN_RECORD], "…"] if len(different) > _VALUES_IN_RECORD else different
-    return shown
-
-
 def _label(parameters: Mapping[str, object], swept: Collection[str]) -> str:
     """Return the parameters that differ as a part of a file name: ``"_alpha=0.1_beta=2"``."""
     text = "".join(f"_{name}={parameters[name]}" for name in swept if name in parameters)
@@ -514,9 +330,3 @@ def _cause(row: SweepRow) -> str:
     if row.run is None:
         return row.message
     return f"run {row.run.name} {row.run.state}: {row.run.message}" if row.run.message else f"run {row.run.name}"
-
-
-def _seconds(run: Run | None) -> float | None:
-    if run is None or run.started_at is None or run.ended_at is None:
-        return None
-    return (run.ended_at - run.started_at).total_seconds()

@@ -218,7 +218,11 @@ class DriverHome:
 
     def watch(self, run_id: str, on_cancel: OnCancel) -> None:
         """Have the driver pass on requests to cancel the run."""
-        self._driver.watch_run(run_id, lambda reason: on_cancel(None, reason.removeprefix("cancelled by ")))
+        self._driver.watch_run(
+            run_id,
+            cancel=lambda reason: on_cancel(None, reason.removeprefix("cancelled by ")),
+            cancel_task=on_cancel,
+        )
 
     def forget(self, run_id: str) -> None:
         """Undo :meth:`watch`."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from orchestra_nb.model.events import Event, RunReopened
 from orchestra_nb.model.runs import Run
-from orchestra_nb.operations.notebook_sweep import NotebookSweep, SweepResult
+from orchestra_nb.operations.notebook_sweep import NotebookSweep
 from orchestra_nb.operations.run_home import StoreHome
+from orchestra_nb.operations.sweep_result import SweepResult
 from orchestra_nb.operations.sweep_views import sweep_request, sweep_table
 from orchestra_nb.settings import load_settings
 

@@ -8,8 +8,9 @@ from orchestra_nb.errors import CodeNotFound
 from orchestra_nb.model.jsonable import from_stored
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.sweeps import COMBINATION_TAG, SweepRequest, names_of
-from orchestra_nb.operations.notebook_sweep import SWEEP_CALL, SweepResult, SweepRow, request_of_code
 from orchestra_nb.operations.run_results import returned_by_runs
+from orchestra_nb.operations.sweep_request import SWEEP_CALL, request_of_code
+from orchestra_nb.operations.sweep_result import SweepResult, SweepRow
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore

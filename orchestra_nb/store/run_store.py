@@ -147,6 +147,7 @@ class RunStore:
         flow_name: str | None = None,
         tag: str | None = None,
         since: datetime | None = None,
+        has_runs_of_sweeps: bool = True,
     ) -> list[Run]:
         """Return runs, the newest first.
 
@@ -156,9 +157,18 @@ class RunStore:
             Only runs older than the one with this id: the last of the page before.
         states, kind, flow_name, tag, since
             None for all; ``since`` is when the oldest was made.
+        has_runs_of_sweeps
+            Whether the child runs of sweeps are among them.
         """
         query = runs_page(
-            limit=limit, before=before, states=states, kind=kind, flow_name=flow_name, tag=tag, since=since
+            limit=limit,
+            before=before,
+            states=states,
+            kind=kind,
+            flow_name=flow_name,
+            tag=tag,
+            since=since,
+            has_runs_of_sweeps=has_runs_of_sweeps,
         )
         with self.database.connect() as connection:
             return [run_of_row(row) for row in connection.execute(query).mappings()]

@@ -170,3 +170,25 @@ def test_returned_values_are_a_mapping_with_attributes_that_pickles_small(store:
         _ = again.acu
     with pytest.raises(KeyError, match="acu"):
         _ = again["acu"]
+
+
+def test_outside_of_a_notebook_a_value_is_printed_and_nothing_is_kept(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestra_nb import record
+
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    record(auc=0.5, pair=(1, 2))
+
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "auc = 0.5"
+    assert second.startswith("pair = (1, 2)  (it is kept only as a pickle, and was recorded outside of a run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("unnamed", "words"), [((), "Write record"), ((0.5,), "a value without a name")])
+def test_a_value_without_a_name_is_refused(unnamed: tuple[object, ...], words: str) -> None:
+    from orchestra_nb import record
+
+    with pytest.raises(InvalidInput, match=words):
+        record(*unnamed)

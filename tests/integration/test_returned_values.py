@@ -47,6 +47,13 @@ CELLS = (
     import threading
     record(lock=threading.Lock())
     """,
+    """
+    for line in ("return", "return 1 + 1", "return **best", "return (", "returns"):
+        try:
+            get_ipython().run_line_magic("flow", line)
+        except Exception as error:
+            print(type(error).__name__, error)
+    """,
 )
 
 
@@ -121,6 +128,25 @@ def test_a_value_that_cannot_be_kept_says_so_in_its_cell(returned: Returned) -> 
     assert error["ename"] == "ValueNotPortable"
     assert "record(lock=…): a value of type lock cannot be kept" in error["evalue"]
     assert "Record what it is made of" in error["evalue"]
+
+
+def test_a_magic_that_returns_nothing_says_how_to_write_it(returned: Returned) -> None:
+    cell = json.loads(returned.output.read_text())["cells"][8]
+
+    usage = "Write %flow return NAME, or %flow return NAME=EXPRESSION; several with commas."
+    assert "".join(cell["outputs"][0]["text"]).splitlines() == [
+        f"UsageError {usage}",
+        f"UsageError %flow return: '1 + 1' has no name. {usage}",
+        f"UsageError {usage}",
+        f"UsageError %flow return (: '(' was never closed. {usage}",
+        "UsageError %flow knows no 'returns'. Write %flow alone, or %flow return NAME or NAME=EXPRESSION.",
+    ]
+
+
+def test_a_run_and_its_page_tell_what_it_returned(returned: Returned) -> None:
+    shown = returned.scripts.orchestra("runs", "show", returned.run.name, "--json")
+
+    assert json.loads(shown.stdout)["values"]["auc"] == 0.75
 
 
 def test_a_name_that_was_not_returned_is_refused_with_the_nearest(returned: Returned) -> None:

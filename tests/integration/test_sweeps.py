@@ -92,7 +92,9 @@ def test_a_sweep_runs_each_combination_tells_all_in_one_table_and_retries_what_f
     listed = scripts.orchestra("runs", "results", sweep.name).stdout.splitlines()
     assert listed[0].split() == ["RUN", "alpha", "beta", "STATE", "TOOK", "score", "twice", "MESSAGE"]
     assert len(listed) == 5
-    assert "4/4" in scripts.orchestra("runs", "ls", "--flow", "train").stdout
+    (line,) = scripts.orchestra("runs", "ls", "--flow", "train").stdout.splitlines()[1:]
+    assert sweep.name in line
+    assert "4/4" in line
 
     (scripts.folder / "mended").touch()
     retried = scripts.orchestra("runs", "retry", sweep.name, "--json")
@@ -153,6 +155,18 @@ def test_ctrl_c_stops_a_sweep(scripts: FlowScripts) -> None:
 
     assert command.returncode == 130
     assert the_sweep(scripts).state is State.CANCELLED
+
+
+def test_a_sweep_whose_command_is_killed_is_crashed_with_all_its_runs(scripts: FlowScripts) -> None:
+    with scripts.orchestra_started("run", "endless.ipynb", "--sweep", "seconds=1,0", "--limit", "1") as command:
+        sweep = children_in(scripts, State.RUNNING, 1)
+        command.kill()
+        command.communicate(timeout=PATIENCE_SECONDS)
+
+    scripts.orchestra("runs", "ls")  # every process that opens the store ends what dead drivers left
+    assert the_sweep(scripts).state is State.CRASHED
+    assert [child.state for child in scripts.store.children(sweep.run_id)] == [State.CRASHED]
+    assert "killed by SIGKILL" in the_sweep(scripts).message or "died" in the_sweep(scripts).message
 
 
 def test_with_stop_on_failure_one_failed_run_ends_the_others(scripts: FlowScripts) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from stored_examples import created, run_of
+
 from orchestra_nb.model.events import ValueRecorded
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.result_reference import ResultReference
+from orchestra_nb.model.runs import RunKind
+from orchestra_nb.model.states import State
 from orchestra_nb.store.recorded_value_store import RecordedValueStore
 from orchestra_nb.store.run_store import RunStore
 
@@ -58,3 +62,23 @@ def test_a_value_comes_back_with_all_its_fields(store: RunStore) -> None:
     store.apply([ValueRecorded(value=stored)])
 
     assert RecordedValueStore(store.database).of_run("r1") == [stored]
+
+
+def test_the_runs_of_a_sweep_are_listed_as_one_and_counted(store: RunStore) -> None:
+    records = [
+        run_of("a1", kind=RunKind.SWEEP),
+        run_of("a2", kind=RunKind.NOTEBOOK, parent_run_id="a1", state=State.COMPLETED),
+        run_of("a3", kind=RunKind.NOTEBOOK, parent_run_id="a1", state=State.FAILED),
+        run_of("b1", kind=RunKind.FLOW),
+        run_of("b2", kind=RunKind.FLOW, parent_run_id="b1"),
+        run_of("c1", kind=RunKind.NOTEBOOK, parent_run_id="gone"),
+    ]
+    store.apply(created(*records))
+
+    assert [run.run_id for run in store.list_runs(has_runs_of_sweeps=False)] == ["c1", "b2", "b1", "a1"]
+    assert len(store.list_runs()) == 6
+    assert [run.run_id for run in store.children("a1")] == ["a2", "a3"]
+    assert store.child_counts(["a1", "b1"]) == {
+        "a1": {State.COMPLETED: 1, State.FAILED: 1},
+        "b1": {run_of("b2").state: 1},
+    }
