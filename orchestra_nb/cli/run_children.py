@@ -27,6 +27,7 @@ def children_of(store: RunStore, run: RunSummary) -> tuple[Run, ...] | SweepResu
 
 
 def children_document(children: tuple[Run, ...] | SweepResult) -> dict[str, object]:
+    """Return them as ``--json`` prints them."""
     if not isinstance(children, tuple):
         from orchestra_nb.cli.sweep_tables import sweep_document
 
@@ -37,6 +38,7 @@ def children_document(children: tuple[Run, ...] | SweepResult) -> dict[str, obje
 
 
 def print_children(children: tuple[Run, ...] | SweepResult, now: datetime) -> None:
+    """Print a table of them; nothing where there are none."""
     if not isinstance(children, tuple):
         from orchestra_nb.cli.sweep_tables import print_sweep
 

@@ -214,9 +214,9 @@ def check_combinations(
         except InvalidParameters as error:
             if len(combinations) == 1:
                 raise
-            shown = ", ".join(f"{name}={str(given[name])!r}" for name in swept if name in given)
+            shown = ", ".join(f"{name}={given[name]}" for name in swept if name in given)
             raise InvalidParameters(f"Combination {number} of {len(combinations)} ({shown[:200]}): {error}") from None
-        checked.append(prepared.recorded)
+        checked.append({name: prepared.recorded[name] for name in given})
     _checked_folder(request.cwd, source)
     _checked_cluster(request.cluster or settings.cluster)
     return tuple(checked)

@@ -113,7 +113,7 @@ def test_a_sweep_runs_each_combination_tells_all_in_one_table_and_retries_what_f
 @pytest.mark.parametrize(
     ("words", "exit_code", "text"),
     [
-        (["--sweep", "alpha=1,x", "--sweep", "beta=1,no"], 2, "Combination 2 of 4 (alpha=1, beta='no')"),
+        (["--sweep", "alpha=1,x", "--sweep", "beta=1,no"], 2, "Combination 2 of 4 (alpha=1, beta=no)"),
         (["--sweep", "gamma=1,2"], 2, "no parameter 'gamma'"),
         (["--sweep", "alpha=1", "-p", "alpha", "2"], 2, "'alpha' is swept and has one value"),
         (["--sweep-file", "missing.yaml"], 2, "There is no sweep file"),
