@@ -33,7 +33,7 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
     cwd
         The kernel's working folder.
     environ
-        What the kernel's environment has beside the runner's own.
+        What the kernel's environment has beside the one of :class:`Prepare`.
     input_path, output_path
         The source, for the record, and the file that this attempt writes.
     socket_path
@@ -57,9 +57,20 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prepare(msgspec.Struct, frozen=True, tag=True):
-    """Start the kernel and get ready, but run nothing of the user's."""
+    """Start the kernel and get ready, but run nothing of the user's.
+
+    Parameters
+    ----------
+    environ
+        The kernel's environment, but for what the spec adds.
+    connection_file
+        The file for the connection of the kernel that has been asked for on the channel which the runner was started
+        with; empty where the runner starts the kernel itself.
+    """
 
     spec: RunnerSpec
+    environ: dict[str, str]
+    connection_file: str = ""
 
 
 class Begin(msgspec.Struct, frozen=True, tag=True):

@@ -8,6 +8,7 @@ and the first cell runs when both are done and the run is committed.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import queue
 import secrets
@@ -187,7 +188,8 @@ class NotebookDriver:
         self._settings = settings or load_settings()
         self._on_event = on_event or (lambda event: None)
         self._home = home
-        self._host = NotebookHost(kernel_environment(os.environ))
+        # in a home that is another's, more notebooks follow
+        self._host = NotebookHost(kernel_environment(os.environ), is_single=kind == "shell" and home is None)
         self._stop: _StopAsked | None = None
         self._timer: threading.Timer | None = None
         self._deadline: threading.Timer | None = None
@@ -322,7 +324,8 @@ class NotebookDriver:
             if cell.state is State.RUNNING:
                 error = ErrorInfo(type="RunnerDied", message=message, cell=f"cell {cell.index + 1}")
                 record.emit(CellRunChanged(cell=msgspec.structs.replace(cell, state=state, ended_at=now, error=error)))
-        close_abandoned(Path(prepared.spec.output_path), now, state, message)
+        source = json.loads(prepared.spec.notebook_json)
+        close_abandoned(Path(prepared.spec.output_path), now, state, message, source)
         return Finished(state, message, now)
 
     def _flush(self, record: RunRecord, token: int, seconds: float) -> None:
