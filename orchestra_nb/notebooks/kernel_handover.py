@@ -42,6 +42,7 @@ class KernelHandover:
 
         connection_file = os.path.join(jupyter_runtime_dir(), f"kernel-{kernel_id}.json")
         try:
+            os.makedirs(os.path.dirname(connection_file), mode=0o700, exist_ok=True)  # Jupyter may never have run here
             argv, variables = kernel_start(kernel_name, environ)
             command = KernelCommand.parse([*argv, *HEADLESS_ARGS], environ)
             shared_pool().request(
