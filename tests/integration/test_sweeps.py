@@ -48,11 +48,11 @@ def the_sweep(scripts: FlowScripts) -> Run:
 
 
 def children_in(scripts: FlowScripts, state: State, count: int) -> Run:
-    """Wait until so many child runs are in this state; return the sweep."""
+    """Wait until at least so many child runs are in this state; return the sweep."""
 
     def find() -> Run | None:
         for run in scripts.store.list_runs(kind=RunKind.SWEEP):
-            if sum(child.state is state for child in scripts.store.children(run.run_id)) == count:
+            if sum(child.state is state for child in scripts.store.children(run.run_id)) >= count:
                 return run
         return None
 
