@@ -22,6 +22,9 @@ from orchestra_nb.model.secret_values import HIDDEN
 #: Shorter secrets, and lines of secrets, are not looked for.
 SHORTEST: Final = 4
 
+#: Messages, log lines and traces are cut at some thousand characters.
+_LONG_CHARACTERS: Final = 1_000
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -35,15 +38,26 @@ class Mask:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, forms))) if forms else None
+        self._forms = sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, self._forms))) if self._forms else None
 
     def __bool__(self) -> bool:
         return self._pattern is not None
 
     def text(self, text: str) -> str:
         """Return a text without the secrets."""
-        return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
+        if self._pattern is None:
+            return text
+        masked = self._pattern.sub(HIDDEN, text)
+        return self._without_begun(masked) if len(text) >= _LONG_CHARACTERS else masked
+
+    def _without_begun(self, text: str) -> str:
+        """Return a long text without the beginning of a secret at its end: such texts are cut, and anywhere."""
+        for form in self._forms:
+            for length in range(len(form) - 1, SHORTEST - 1, -1):
+                if text.endswith(form[:length]):
+                    return text[:-length] + HIDDEN
+        return text
 
     def value(self, value: Any) -> Any:
         """Return a value of JSON's types without the secrets, those in keys included."""
@@ -53,8 +67,10 @@ class Mask:
             return self.text(value)
         if isinstance(value, Mapping):
             return {self.value(key): self.value(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
+        if isinstance(value, list):
             return [self.value(item) for item in value]
+        if isinstance(value, tuple):
+            return tuple(self.value(item) for item in value)
         return value
 
     def record(self, record: T) -> T:

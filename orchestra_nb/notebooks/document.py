@@ -161,6 +161,7 @@ def _repair_cell(cell: Cell, where: str) -> None:
     if not isinstance(cell.get("metadata"), dict):
         cell["metadata"] = {}
     cell["metadata"].pop("trusted", None)
+    _repair_tags(cell["metadata"])
     if cell["cell_type"] == "code":
         if not isinstance(cell.get("outputs"), list):
             cell["outputs"] = []
@@ -173,6 +174,15 @@ def _repair_cell(cell: Cell, where: str) -> None:
     if isinstance(cell.get("attachments"), dict):
         for bundle in cell["attachments"].values():
             _join_bundle(bundle)
+
+
+def _repair_tags(metadata: dict[str, Any]) -> None:
+    """Make tags a list of texts: one that was written as text is the tag that it says."""
+    if "tags" not in metadata:
+        return
+    tags = metadata["tags"]
+    words = tags.split(",") if isinstance(tags, str) else tags if isinstance(tags, list) else []
+    metadata["tags"] = list(dict.fromkeys(word.strip() for word in words if isinstance(word, str) and word.strip()))
 
 
 def _joined(text: object) -> object:

@@ -289,6 +289,10 @@ class Converter:
         if isinstance(value, Enum):
             return Converted(value, value.name, f"{self._class_name(kind)}[{quoted(value.name)}]")
         fields = fields_of(value)
+        if kind.is_enum and isinstance(value, str | int):
+            name, text = self._class_name(kind), plain_source(value)
+            found = f"{name}[{text}] if {text} in {name}.__members__ else {name}({text})"
+            return Converted(value, value, found if isinstance(value, str) else f"{name}({text})")
         if is_text and isinstance(value, str) and value.lstrip().startswith("{"):
             value = parsed_text(value)
         given = fields if fields is not None else value

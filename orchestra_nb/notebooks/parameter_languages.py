@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import logging
 import math
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -154,8 +155,21 @@ def _code_point(letter: str) -> str:
     return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"
 
 
+def _bash_text(text: str) -> str:
+    """Return a text as bash reads it: its kernel sits at a terminal, for which a tab is a question."""
+    if not any((ord(letter) < 0x20 and letter != "\n") or letter == "\x7f" for letter in text):
+        return shlex.quote(text)
+    marks = {"\\": "\\\\", "'": "\\'", "\n": "\\n"}
+    return "$'" + "".join(marks.get(letter) or _octal(letter) for letter in text) + "'"
+
+
+def _octal(letter: str) -> str:
+    return f"\\{ord(letter):03o}" if ord(letter) < 0x20 or letter == "\x7f" else letter
+
+
 #: Language to what writes its texts, where papermill's would arrive as others.
 _TEXTS: Final[dict[str, Callable[[str], str]]] = {
+    "bash": _bash_text,
     "r": lambda text: _escaped(text, _COMMON, _code_point),
     "julia": lambda text: _escaped(text, {**_COMMON, "$": "\\$"}, _code_point),
     "scala": lambda text: _escaped(text, _COMMON, _utf16),

@@ -244,10 +244,14 @@ class RecordType:
 
 @dataclass(frozen=True, slots=True)
 class ForeignType:
-    """A class whose text is not at hand: a mapping becomes its keywords, anything else is left as it is."""
+    """A class whose text is not at hand: a mapping becomes its keywords, anything else is left as it is.
+
+    ``is_enum`` where the default is a member (``Color.RED``): a text or number is looked up when the notebook runs.
+    """
 
     name: str
     spelled: str
+    is_enum: bool = False
 
     def __str__(self) -> str:
         return self.name

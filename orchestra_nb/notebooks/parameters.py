@@ -26,6 +26,7 @@ from orchestra_nb.notebooks.parameter_types import (
     AnyType,
     ConstrainedType,
     DictType,
+    ForeignType,
     Kind,
     ListType,
     Parameter,
@@ -167,6 +168,8 @@ def _parameter(
     if value is None:
         return Parameter(name=name, annotation=annotation, type=kind, is_required=True, help=comment)
     static = static_value(value, scope)
+    if isinstance(kind, ForeignType) and isinstance(value, ast.Attribute) and ast.unparse(value.value) == kind.spelled:
+        kind, static = replace(kind, is_enum=True), value.attr
     if isinstance(kind, AnyType) and annotation is None:
         kind = AnyType(_type_of_default(static, value, scope))
     parameter = Parameter(

@@ -86,7 +86,7 @@ def test_values_are_the_same_when_bash_reads_the_cell() -> None:
         ("scala", r'val a = "é\\ \"q\" $x\n\u0007"'),
         (".net-csharp", r'var a = "é\\ \"q\" $x\n\u0007";'),
         (".net-powershell", "$a = 'é\\ \"q\" $x\n\a'"),
-        ("bash", "a='é\\ \"q\" $x\n\a'"),
+        ("bash", r"""a=$'é\\ "q" $x\n\007'"""),
     ],
 )
 def test_a_text_is_written_as_its_language_reads_it(language: str, line: str) -> None:

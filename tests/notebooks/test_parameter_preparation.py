@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import json
 import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,9 +16,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
 from orchestra_nb.errors import InvalidParameters, SecretNotFound
+from orchestra_nb.model.jsonable import from_stored, to_stored
 from orchestra_nb.model.secret_values import HIDDEN, Secret
 from orchestra_nb.notebooks.parameter_preparation import PreparedParameters, prepare_parameters
 from orchestra_nb.operations.sent_parameters import received_parameters, sent_parameters
@@ -33,6 +37,7 @@ from typing import Annotated, Literal, NamedTuple, Optional, TypedDict, Union
 from uuid import UUID
 
 from fractions import Fraction
+from http import HTTPMethod
 from pydantic import BaseModel, Field, SecretStr
 
 from orchestra_nb.variables import Secret
@@ -96,6 +101,7 @@ row: Row = None
 pair: Pair = Pair(1)
 settings: Options = {}
 share: Fraction = None
+method: HTTPMethod = HTTPMethod.GET
 region: Literal["EU", "US", 1, None] = "EU"
 between: Annotated[int, Field(ge=1, le=10)] = 1
 days: dict[date, Color] = {}
@@ -244,6 +250,7 @@ class Color(enum.Enum):
             {"id": "a", "start": "2026-01-01"},
         ),
         ("share", {"numerator": 1, "denominator": 3}, "Fraction(1, 3)", {"numerator": 1, "denominator": 3}),
+        ("method", "POST", "<HTTPMethod.POST>", "POST"),
         ("region", "US", "'US'", "US"),
         ("region", 1, "1", 1),
         ("between", 10, "10", 10),
@@ -445,6 +452,26 @@ def test_plain_values_make_papermill_s_own_cell() -> None:
     values = {"label": "a\"b'c\n\\d {x} $y é😀", "beta": -3, "options": {"a b": 1}, "anything": [None, True, 1e-300]}
 
     assert prepared(dict(values)).source == translate_parameters("python3", "python", values)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=3), inside, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, derandomize=True, database=None, max_examples=200)
+@given(JSON_VALUES)
+def test_any_value_of_json_arrives_and_is_recorded_as_it_is(value: object) -> None:
+    names: dict[str, object] = {"float": float}
+    made = prepare_parameters(notebook("x = None", ""), {"x": value})
+
+    exec(made.source, names)
+
+    assert repr(names["x"]) == repr(value)
+    assert repr(received_parameters(sent_parameters({"x": value}))) == repr({"x": value})
+    assert repr(from_stored(json.loads(json.dumps(to_stored(made.recorded))))) == repr({"x": value})
 
 
 def test_a_name_that_a_parameter_hides_is_not_used() -> None:
