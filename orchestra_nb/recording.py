@@ -11,7 +11,6 @@ import os
 import sys
 from datetime import UTC, datetime, timedelta
 
-from orchestra_nb.engine.drivers import worker_driver
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE
 from orchestra_nb.engine.value_recording import encode_value, result_store
 from orchestra_nb.errors import InvalidInput
@@ -42,7 +41,7 @@ def record(*unnamed: object, **values: object) -> None:
             f"record() was given a value without a name. Write {example}." if unnamed else f"Write {example}."
         )
     run_id = os.environ.get(RUN_ID_VARIABLE, "")
-    is_kept = bool(run_id) or worker_driver().get() is not None
+    is_kept = bool(run_id) or _is_on_worker()
     now = datetime.now(UTC)
     records = [
         # a microsecond apart: so they keep their order
@@ -57,6 +56,12 @@ def record(*unnamed: object, **values: object) -> None:
     ]
     for one, value in zip(records, values.values(), strict=True):
         _show(one, value)
+
+
+def _is_on_worker() -> bool:
+    """Tell whether this is code of a task. What tells it is loaded in each process that runs tasks; it costs time."""
+    drivers = sys.modules.get("orchestra_nb.engine.drivers")
+    return drivers is not None and drivers.worker_driver().get() is not None
 
 
 def _show(one: RecordedValue, value: object) -> None:
