@@ -51,13 +51,14 @@ _LABEL_CHARACTERS = 60
 class _Progress:
     """What the threads of a sweep share; under its lock."""
 
-    waiting: list[int]
-    rows: dict[int, SweepRow]
+    waiting: list[int] = field(default_factory=list)
+    rows: dict[int, SweepRow] = field(default_factory=dict)
     running: dict[int, NotebookDriver] = field(default_factory=dict)
     stop: tuple[str, str] | None = None
     is_stopped_by_failure: bool = False
     first_failure: str = ""
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    #: entered again by a signal handler of the thread that has it
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
 
 class NotebookSweep:
@@ -95,6 +96,7 @@ class NotebookSweep:
         self._telling = threading.RLock()
         self._parents = parent_run_id, parent_task_run_id
         self._tags = dict(tags or {})
+        self._progress = _Progress()
         self._request = checked_sweep(request, self._settings)
 
     @property
@@ -155,10 +157,6 @@ class NotebookSweep:
 
     def stop(self, message: str, actor: str, grace_seconds: float = GRACE_SECONDS) -> None:
         """Start nothing more and stop all that runs; a second time: at once. Safe in a signal handler."""
-        # in a thread: a signal handler must not wait for the lock that its own thread may hold
-        threading.Thread(target=self._stop, args=(message, actor, grace_seconds), daemon=True).start()
-
-    def _stop(self, message: str, actor: str, grace_seconds: float) -> None:
         progress = self._progress
         with progress.lock:
             progress.stop = progress.stop or (message, actor)
@@ -172,9 +170,8 @@ class NotebookSweep:
         request = self._request
         self._run = run
         self._folder = self._make_folder(run)
-        self._progress = _Progress(
-            waiting=[index for index in range(len(request.combinations)) if index not in done], rows=dict(done)
-        )
+        self._progress.rows.update(done)
+        self._progress.waiting += (index for index in range(len(request.combinations)) if index not in done)
         self._home.watch(run.run_id, lambda task_run_id, actor: self.stop(f"Cancelled by {actor}", actor))
         try:
             self._change(State.RUNNING)
@@ -230,7 +227,7 @@ class NotebookSweep:
                 must_stop = is_first and self._request.stops_on_failure
                 progress.is_stopped_by_failure = progress.is_stopped_by_failure or must_stop
             if must_stop:
-                self._stop("Stopped: another run of the sweep failed", "driver", GRACE_SECONDS)
+                self.stop("Stopped: another run of the sweep failed", "driver", GRACE_SECONDS)
 
     def _run_one(self, index: int) -> SweepRow:
         parameters = self._request.combinations[index]
