@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from orchestra_nb.cli.execution_options import (
+    ExecutionOptions,
+    execution_options,
+    kept_stdin,
+    print_notebook,
+    write_prepared,
+)
 from orchestra_nb.cli.secret_parameters import read_secret_parameters
 from orchestra_nb.cli.stop_signals import signals_stop
 from orchestra_nb.errors import InvalidInput
@@ -90,6 +97,7 @@ _pair = (str, str)
     default=None,
     help="What a failed run of a sweep does to the others. Default: continue.",
 )
+@execution_options
 def run(
     notebook: str,
     output: str | None,
@@ -108,6 +116,7 @@ def run(
     sweep_file: str | None,
     limit: int | None,
     on_failure: str | None,
+    execution: ExecutionOptions,
 ) -> int:
     """Run NOTEBOOK from top to bottom, and write the executed notebook to OUTPUT.
 
@@ -117,22 +126,27 @@ def run(
     With --sweep or --sweep-file it runs once for each combination of parameters, several at once, and OUTPUT is a
     folder; a table tells what each of them returned.
 
+    - as NOTEBOOK reads it from stdin, and as OUTPUT prints the executed one on stdout.
+
     Exit code: 0 completed, 1 ended otherwise, 2 refused (nothing ran), 3 not found, 130 interrupted by Ctrl-C.
     """
+    run_id = new_run_id()
+    yaml_texts = (*execution.yaml_texts(), *yaml_texts)
     given = collect_parameters(files=files, yaml_texts=yaml_texts, typed=typed, raw=raw)
     secret_values = read_secret_parameters(secrets)
     request = NotebookRequest(
-        path=notebook,
-        run_id=new_run_id(),
-        parameters=given.values | secret_values,
+        path=kept_stdin(run_id) if notebook == "-" else notebook,
+        run_id=run_id,
+        parameters=execution.paths(notebook, output) | given.values | secret_values,
         parameter_texts={name: text for name, text in given.texts.items() if name not in secret_values},
         visible_parameters=tuple(given.visible - secret_values.keys()),
-        output_path=output,
-        cwd=cwd,
+        output_path="-" if notebook == "-" and output is None else output,
+        cwd="." if notebook == "-" and cwd is None else cwd,
         kernel_name=kernel_name,
         cluster=cluster,
         is_strict=not no_strict,
     )
+    request = execution.apply_to(request)
     if sweeps or sweep_file is not None:
         from orchestra_nb.cli.run_sweep import run_sweep, sweep_of
 
@@ -140,26 +154,36 @@ def run(
             raise InvalidInput(
                 "A sweep is driven by its command: leave out --no-wait, or put the command behind nohup."
             )
+        execution.check_sweep()
         return run_sweep(sweep_of(request, sweeps, sweep_file, limit, on_failure == "stop"), as_json)
     for option, value in (("--limit", limit), ("--on-failure", on_failure)):
         if value is not None:
             raise InvalidInput(f"{option} is for sweeps: name what to sweep over with --sweep NAME=VALUE,VALUE.")
+    if request.output_path == "-" and (as_json or not is_waiting):
+        raise InvalidInput("The notebook can be printed on stdout without --json and --no-wait only.")
+    if execution.is_shown and not is_waiting:
+        raise InvalidInput("What the cells show can be told while the command waits: leave out --no-wait.")
+    if execution.is_prepare_only:
+        write_prepared(request)
+        return 0
     if is_waiting:
-        return _run_here(request, as_json)
+        return _run_here(request, as_json, execution)
     _leave_to_itself(request, as_json)
     return 0
 
 
-def _run_here(request: NotebookRequest, as_json: bool) -> int:
+def _run_here(request: NotebookRequest, as_json: bool, execution: ExecutionOptions) -> int:
     """Drive the run in this process; return the exit code."""
-    shown = _LateProgress()
-    driver = NotebookDriver(request, kind="shell", on_event=shown.take)
+    shown = _LateProgress(execution.shows_progress)
+    driver = NotebookDriver(request, kind="shell", on_event=shown.take, on_shown=execution.show)
     with signals_stop(driver.stop) as was_interrupted:
         try:
             result = driver.execute()
         finally:
             shown.close()
     _print_end(result, as_json)
+    if request.output_path == "-" and result.run.output_path:
+        print_notebook(result.run.output_path)
     if result.run.state is State.COMPLETED:
         return 0
     return _INTERRUPTED if was_interrupted() and result.run.state is State.CANCELLED else 1
@@ -193,11 +217,14 @@ def _print_end(result: RunResult, as_json: bool) -> None:
 class _LateProgress:
     """The progress display, loaded with the run's first event: the kernel is booting by then."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_shown: bool) -> None:
+        self._is_shown = is_shown
         self._progress: Progress | None = None
 
     def take(self, event: Event) -> None:
         """Show an event."""
+        if not self._is_shown:
+            return
         if self._progress is None:
             from orchestra_nb.cli.run_progress import open_progress
 

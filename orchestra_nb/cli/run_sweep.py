@@ -8,6 +8,7 @@ from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.stop_signals import signals_stop
 from orchestra_nb.cli.sweep_progress import SweepBlock, SweepLines, open_sweep_progress
 from orchestra_nb.cli.sweep_tables import echo_end, print_sweep, sweep_document
+from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import SweepRequest, TypedText, product_of
@@ -28,9 +29,11 @@ def sweep_of(
 
     Raises
     ------
-    InvalidParameters
-        An option or the file has another form, or a parameter is given twice.
+    InvalidInput
+        An option or the file has another form, a parameter is given twice, or OUTPUT is stdout.
     """
+    if request.output_path == "-":
+        raise InvalidInput("The executed notebooks of a sweep go into a folder. Name it as OUTPUT.")
     axes, listed = read_sweep_file(file) if file is not None else ({}, [])
     for name, values in read_axes(words).items():
         axes.pop(name, None)  # the command line wins over the file, as with -f and -p
@@ -49,6 +52,9 @@ def sweep_of(
         limit=limit,
         stops_on_failure=stops_on_failure,
         timeout_seconds=request.timeout_seconds,
+        start_timeout_seconds=request.start_timeout_seconds,
+        cell_timeout_seconds=request.cell_timeout_seconds,
+        report_mode=request.report_mode,
         visible_parameters=(*request.visible_parameters, *read_axes(words)),
     )
 

@@ -48,8 +48,10 @@ class SweepRequest(msgspec.Struct, frozen=True, kw_only=True):
         How many run at once; None for as many as there are cores.
     stops_on_failure
         Whether nothing more is started, and what runs is stopped, when one run has failed.
-    timeout_seconds
-        Of each run.
+    timeout_seconds, start_timeout_seconds, cell_timeout_seconds
+        Of each run, of its kernel's start, and of each of its cells; None for ever.
+    report_mode
+        Whether the code is hidden in the executed notebooks.
     visible_parameters
         Names whose values others could read where they were given, so that none of them may be a secret.
     """
@@ -66,6 +68,9 @@ class SweepRequest(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None = None
     stops_on_failure: bool = False
     timeout_seconds: float | None = None
+    start_timeout_seconds: float = 60.0
+    cell_timeout_seconds: float | None = None
+    report_mode: bool = False
     visible_parameters: tuple[str, ...] = ()
 
 

@@ -116,7 +116,7 @@ class NotebookRunner:
             lambda task_run_id: self._send(AttemptEnded(task_run_id)),
         )
         self._throttle = Throttle(self._write, _WRITE_SECONDS)
-        self._execution = NotebookExecution(spec, self._report, self._throttle.poke)
+        self._execution = NotebookExecution(spec, self._report, self._throttle.poke, show=self._send)
 
     async def run(self) -> None:
         """Run the attempt and send its end; return when nothing of it is left."""

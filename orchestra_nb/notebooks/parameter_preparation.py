@@ -23,6 +23,8 @@ from orchestra_nb.notebooks.parameter_injection import hidden_source, inject_sou
 from orchestra_nb.notebooks.parameter_types import AnyType, Parameter
 from orchestra_nb.notebooks.parameters import PARAMETERS_TAG, Declaration, read_declaration
 
+#: Parameters that tell a notebook where it is, as papermill names them; it need not declare them.
+_PATH_PARAMETERS: Final = ("PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH")
 _LIMIT_BYTES: Final = 1 << 20
 _SHOWN_CHARACTERS: Final = 60
 
@@ -97,7 +99,7 @@ def prepare_parameters(
         _check_name(name)
     declaration = read_declaration(notebook, language=language, kernel_name=kernel_name)
     if strict:
-        _check_declared(declaration, given, language)
+        _check_declared(declaration, [name for name in given if name not in _PATH_PARAMETERS], language)
     parameters = {} if declaration is None else {each.name: each for each in declaration.parameters}
     converter = Converter(
         scope=Converter().scope if declaration is None else declaration.scope,
@@ -162,7 +164,7 @@ def _check_name(name: object) -> None:
         raise InvalidParameters(f"{name!r} cannot be the name of a parameter: such names belong to Python itself.")
 
 
-def _check_declared(declaration: Declaration | None, given: Mapping[str, object], language: str) -> None:
+def _check_declared(declaration: Declaration | None, given: Collection[str], language: str) -> None:
     if declaration is None:
         if given and language == "python":
             raise InvalidParameters(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -19,8 +20,9 @@ from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import TypedText
-from orchestra_nb.notebooks.document import kernel_name, read_notebook
+from orchestra_nb.notebooks.document import kernel_name, read_notebook, write_notebook
 from orchestra_nb.notebooks.kernelspecs import check_language, kernel_language
+from orchestra_nb.notebooks.output_notebook import PAPERMILL_VERSION
 from orchestra_nb.notebooks.parameter_preparation import prepare_parameters
 from orchestra_nb.notebooks.runner_messages import RunnerSpec
 from orchestra_nb.operations.sent_parameters import received_parameters, sent_parameters
@@ -42,7 +44,7 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     visible_parameters
         Names whose values others could read where they were given, so that none of them may be a secret.
     output_path
-        Where a copy of the executed notebook goes; None for a name of its own beside the notebook.
+        Where a copy of the executed notebook goes; None for a name of its own beside the notebook, ``"-"`` for no copy.
     cwd
         The kernel's working folder; None for the notebook's own.
     kernel_name
@@ -57,6 +59,12 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
         After so long the run is stopped and ends as TIMED_OUT; None for never. Counted from the first cell.
     tags, parent_run_id, parent_task_run_id
         As in :class:`~orchestra_nb.model.runs.Run`.
+    report_mode
+        Whether the code is hidden in the executed notebook.
+    start_timeout_seconds, cell_timeout_seconds
+        How long the kernel may take to start, and each cell to end; None for ever.
+    is_shown
+        Whether the driver is told what cells show.
     """
 
     path: str
@@ -74,6 +82,10 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     parent_run_id: str | None = None
     parent_task_run_id: str | None = None
+    report_mode: bool = False
+    start_timeout_seconds: float = 60.0
+    cell_timeout_seconds: float | None = None
+    is_shown: bool = False
 
 
 class PreparedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +136,8 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         visible=request.visible_parameters,
     )
     parameters.inject(notebook)
+    if request.report_mode:
+        _hide_code(notebook)
     cluster = _checked_cluster(request.cluster or settings.cluster)
     name = run_name(request.run_id)
     run = Run(
@@ -162,8 +176,43 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         input_path=str(source),
         output_path=str(attempts_folder() / f"{request.run_id}.1.ipynb"),
         socket_path=str(socket_path),
+        start_timeout_seconds=request.start_timeout_seconds,
+        cell_timeout_seconds=request.cell_timeout_seconds,
+        is_shown=request.is_shown,
     )
-    return PreparedRun(run=run, spec=spec, copy_path=_checked_output(request.output_path, source, name))
+    copy_path = Path(spec.output_path)
+    if request.output_path != "-":
+        copy_path = _checked_output(request.output_path, source, name)
+    return PreparedRun(run=run, spec=spec, copy_path=copy_path)
+
+
+def prepare_only(request: NotebookRequest, settings: Settings) -> Path:
+    """Write the notebook with its parameters where the executed one would go, and return that path; run nothing.
+
+    Raises
+    ------
+    NotebookNotFound, InvalidInput
+        As :func:`prepare`.
+    """
+    prepared = prepare(request, settings, datetime.now(UTC))
+    notebook = json.loads(prepared.spec.notebook_json)
+    notebook["metadata"]["papermill"] = {
+        "default_parameters": {},
+        "parameters": prepared.run.parameters,
+        "environment_variables": {},
+        "version": PAPERMILL_VERSION,
+        "input_path": prepared.spec.input_path,
+        "output_path": str(prepared.copy_path),
+    }
+    write_notebook(notebook, prepared.copy_path)
+    return prepared.copy_path
+
+
+def _hide_code(notebook: dict[str, Any]) -> None:
+    """Hide what code cells say, as papermill does."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell["metadata"]["jupyter"] = {**cell["metadata"].get("jupyter", {}), "source_hidden": True}
 
 
 def check_combinations(

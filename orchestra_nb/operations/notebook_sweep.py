@@ -261,6 +261,9 @@ class NotebookSweep:
             is_strict=request.is_strict,
             flow_name=request.flow_name,
             timeout_seconds=request.timeout_seconds,
+            start_timeout_seconds=request.start_timeout_seconds,
+            cell_timeout_seconds=request.cell_timeout_seconds,
+            report_mode=request.report_mode,
             tags={**self._tags, COMBINATION_TAG: str(index)},
             parent_run_id=self._run.run_id,
         )

@@ -21,12 +21,13 @@ from tests.benchmarks import (
     hello_cost,
     import_cost,
     mapped_cost,
+    notebook_cost,
     sweep_cost,
     task_round_trip,
 )
 from tests.benchmarks.measurement import Measurement, print_table
 
-NAMES = ("import", "load_ext", "task", "run", "sweep", "hello", "mapped", "engine", "scale")
+NAMES = ("import", "load_ext", "task", "run", "notebook", "sweep", "hello", "mapped", "engine", "scale")
 
 
 def isolated_environ(folder: Path) -> dict[str, str]:
@@ -52,6 +53,7 @@ def run(names: list[str], environ: dict[str, str], repeats: int, folder: Path) -
         "load_ext": lambda: extension_cost.measure(environ, repeats),
         "task": lambda: task_round_trip.measure(environ, repeats),
         "run": lambda: command_cost.measure(environ, repeats, folder),
+        "notebook": lambda: notebook_cost.measure(environ, repeats, folder),
         "sweep": lambda: sweep_cost.measure(environ, folder),
         "hello": lambda: hello_cost.measure(environ, repeats),
         "mapped": lambda: mapped_cost.measure(environ),

@@ -119,9 +119,11 @@ def test_a_sweep_runs_each_combination_tells_all_in_one_table_and_retries_what_f
         (["--sweep-file", "missing.yaml"], 2, "There is no sweep file"),
         (["--sweep", "alpha=1,2", "--no-wait"], 2, "leave out --no-wait"),
         (["--limit", "2"], 2, "--limit is for sweeps"),
+        (["-", "--sweep", "alpha=1,2"], 2, "Name it as OUTPUT"),
+        (["--sweep", "alpha=1,2", "--log-output"], 2, "--log-output is for one run"),
         (["--sweep", "alpha=1,2", "--cwd", "nowhere"], 2, "nowhere does not exist"),
     ],
-    ids=["value", "name", "twice", "file", "no-wait", "limit alone", "cwd"],
+    ids=["value", "name", "twice", "file", "no-wait", "limit alone", "stdout", "one run", "cwd"],
 )
 def test_a_sweep_that_cannot_run_is_refused_before_anything_starts(
     scripts: FlowScripts, words: list[str], exit_code: int, text: str
