@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from orchestra_nb.flows import Flow, deploy, flow, serve
     from orchestra_nb.futures import as_completed, wait
     from orchestra_nb.logging import get_run_logger
+    from orchestra_nb.notebook_flows import notebook_flow, notebook_task
+    from orchestra_nb.recording import record
     from orchestra_nb.states import State
     from orchestra_nb.tasks import Task, task
     from orchestra_nb.transactions import Transaction
@@ -38,8 +40,11 @@ _PUBLIC = {
     "get_run_context": "context",
     "get_run_logger": "logging",
     "materialize": "assets",
+    "notebook_flow": "notebook_flows",
+    "notebook_task": "notebook_flows",
     "pause_flow_run": "flow_runs",
     "quote": "utilities.annotations",
+    "record": "recording",
     "resume_flow_run": "flow_runs",
     "runtime": "runtime",
     "serve": "flows",
@@ -103,8 +108,11 @@ __all__ = [
     "get_run_logger",
     "load_ipython_extension",
     "materialize",
+    "notebook_flow",
+    "notebook_task",
     "pause_flow_run",
     "quote",
+    "record",
     "resume_flow_run",
     "runtime",
     "serve",

@@ -37,6 +37,7 @@
     │   └── StoreTooNew                        written by a newer version of Orchestra
     ├── ResultNotTrusted                       a stored result was altered, or nobody we trust signed it
     ├── TaskFailed                             a task ended otherwise than well
+    │   ├── NotebookFailed                     a notebook that was run as a flow or a task, or a sweep of one
     │   ├── TaskTimedOut (TimeoutError)
     │   ├── TaskCrashed
     │   ├── TaskWasCancelled
@@ -191,6 +192,10 @@ class ResultNotTrusted(OrchestraError):
 
 class TaskFailed(OrchestraError):
     """A task's own code raised, or its result could not be stored."""
+
+
+class NotebookFailed(TaskFailed):
+    """A notebook that was run as a flow or a task raised, or runs of a sweep did not end well."""
 
 
 class TaskTimedOut(TaskFailed, TimeoutError):

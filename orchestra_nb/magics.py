@@ -75,7 +75,10 @@ class TaskMagics(Magics):
     @no_var_expand
     @line_magic
     def flow(self, line: str) -> None:
-        """Show the graph of this notebook's tasks, live; with a word: which cells are stale, and run those."""
+        """Show the graph of this notebook's tasks, live; with a word: return values, or see to cells that are stale."""
+        if line.split(maxsplit=1)[:1] == ["return"]:
+            self._return(line.split(maxsplit=1)[1:])
+            return
         if words := _words_of(line, "%flow"):
             self._flow_verb(words)
             return
@@ -113,6 +116,34 @@ class TaskMagics(Magics):
             self._status()
         else:
             raise UsageError(f"%orchestra knows no {words[0]!r}. It takes:\n{_ORCHESTRA_HELP}")
+
+    def _return(self, rest: list[str]) -> None:
+        """Record values: ``auc, best=max(scores)``."""
+        from orchestra_nb.recording import record
+
+        usage = "Write %flow return NAME, or %flow return NAME=EXPRESSION; several with commas."
+        try:
+            call = ast.parse(f"_({rest[0] if rest else ''}\n)", mode="eval").body
+        except SyntaxError as error:
+            raise UsageError(f"%flow return {rest[0]}: {error.msg}. {usage}") from None
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or not (call.args or call.keywords):
+            raise UsageError(usage)
+        named: dict[str, ast.expr] = {}
+        for value in call.args:
+            if not isinstance(value, ast.Name):
+                raise UsageError(f"%flow return: {ast.unparse(value)!r} has no name. {usage}")
+            named[value.id] = value
+        for keyword in call.keywords:
+            if keyword.arg is None:
+                raise UsageError(usage)
+            named[keyword.arg] = keyword.value
+        read = {node.id for value in named.values() for node in ast.walk(value) if isinstance(node, ast.Name)}
+        self._driver.session.binder.bind([name for name in sorted(read) if name in self.shell.user_ns])
+        values = {
+            name: eval(compile(ast.Expression(value), "<%flow return>", "eval"), self.shell.user_ns)
+            for name, value in named.items()
+        }
+        record(**values)
 
     # --- %%task
 

@@ -74,6 +74,25 @@ class ExecutionOptions:
             is_shown=self.is_shown,
         )
 
+    def check_sweep(self) -> None:
+        """Refuse what a sweep, which runs several notebooks at once, cannot do.
+
+        Raises
+        ------
+        InvalidInput
+            The message names the flag.
+        """
+        flags = {
+            "--prepare-only": self.is_prepare_only,
+            "--log-output": self.is_logging,
+            "--stdout-file": self.stdout_file is not None,
+            "--stderr-file": self.stderr_file is not None,
+            "--inject-output-path": self.injects_output_path,
+        }
+        given = [flag for flag, is_given in flags.items() if is_given]
+        if given:
+            raise InvalidInput(f"{given[0]} is for one run, and a sweep is many. Leave it out, or leave out --sweep.")
+
     def show(self, shown: Shown) -> None:
         """Tell what a cell has shown."""
         if self.is_logging:

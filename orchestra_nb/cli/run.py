@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +17,7 @@ from orchestra_nb.cli.execution_options import (
 )
 from orchestra_nb.cli.late_progress import LateProgress
 from orchestra_nb.cli.secret_parameters import read_secret_parameters
+from orchestra_nb.cli.stop_signals import signals_stop
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, Run, error_of
@@ -90,6 +87,23 @@ _pair = (str, str)
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("--no-strict", is_flag=True, help="Accept parameters that the notebook does not declare.")
+@click.option(
+    "--sweep",
+    "sweeps",
+    multiple=True,
+    metavar="NAME=VALUES",
+    help="Run once for each of these values: V,V,… or START:STOP:STEP; several are multiplied.",
+)
+@click.option("--sweep-file", metavar="FILE", help="A grid or a list of combinations, as YAML or JSON.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="So many runs of a sweep at once. Default: one a core."
+)
+@click.option(
+    "--on-failure",
+    type=click.Choice(["continue", "stop"]),
+    default=None,
+    help="What a failed run of a sweep does to the others. Default: continue.",
+)
 @execution_options
 def run(
     notebook: str,
@@ -107,12 +121,19 @@ def run(
     is_waiting: bool,
     as_json: bool,
     no_strict: bool,
+    sweeps: tuple[str, ...],
+    sweep_file: str | None,
+    limit: int | None,
+    on_failure: str | None,
     execution: ExecutionOptions,
 ) -> int:
     """Run NOTEBOOK from top to bottom, and write the executed notebook to OUTPUT.
 
     Without OUTPUT it goes beside NOTEBOOK, under the run's own name. The flags of papermill mean what they mean there,
     but the kernel's working folder is the notebook's own. NOTEBOOK itself is never changed.
+
+    With --sweep or --sweep-file it runs once for each combination of parameters, several at once, and OUTPUT is a
+    folder; a table tells what each of them returned.
 
     - as NOTEBOOK reads it from stdin, and as OUTPUT prints the executed one on stdout.
 
@@ -137,6 +158,18 @@ def run(
         is_refreshed=is_refreshed,
     )
     request = execution.apply_to(request)
+    if sweeps or sweep_file is not None:
+        from orchestra_nb.cli.run_sweep import run_sweep, sweep_of
+
+        if not is_waiting:
+            raise InvalidInput(
+                "A sweep is driven by its command: leave out --no-wait, or put the command behind nohup."
+            )
+        execution.check_sweep()
+        return run_sweep(sweep_of(request, sweeps, sweep_file, limit, on_failure == "stop"), as_json)
+    for option, value in (("--limit", limit), ("--on-failure", on_failure)):
+        if value is not None:
+            raise InvalidInput(f"{option} is for sweeps: name what to sweep over with --sweep NAME=VALUE,VALUE.")
     if request.output_path == "-" and (as_json or not is_waiting):
         raise InvalidInput("The notebook can be printed on stdout without --json and --no-wait only.")
     if execution.is_shown and not is_waiting:
@@ -154,7 +187,7 @@ def _run_here(request: NotebookRequest, as_json: bool, execution: ExecutionOptio
     """Drive the run in this process; return the exit code."""
     shown = LateProgress(execution.shows_progress)
     driver = NotebookDriver(request, kind="shell", on_event=shown.take, on_shown=execution.show)
-    with _signals_stop(driver) as was_interrupted:
+    with signals_stop(driver.stop) as was_interrupted:
         try:
             result = driver.execute()
         finally:
@@ -184,27 +217,12 @@ def _print_end(result: RunResult, as_json: bool) -> None:
 
     for line in ending_lines(result.run, result.cells, result.tasks):
         click.echo(line, err=True)
+    if result.records:
+        from orchestra_nb.cli.run_results import returned_text
+
+        click.echo(f"  returned {returned_text(result.records)}", err=True)
     if as_json:
         _print_json(_document(result))
-
-
-@contextmanager
-def _signals_stop(driver: NotebookDriver) -> Iterator[Callable[[], bool]]:
-    """Have Ctrl-C, SIGTERM and a closed terminal stop the run; yield whether Ctrl-C was pressed."""
-    seen: list[int] = []
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
-        name = signal.Signals(number).name
-        driver.stop("Interrupted" if number == signal.SIGINT else f"Stopped by {name}", name)
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, on_signal) for number in numbers}
-    try:
-        yield lambda: signal.SIGINT in seen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _document(result: RunResult) -> dict[str, object]:
@@ -216,6 +234,7 @@ def _document(result: RunResult) -> dict[str, object]:
         "message": run.message,
         "output": run.output_path,
         "parameters": to_readable(run.parameters),
+        "values": {record.name: to_readable(record.readable) for record in result.records},
         "cells": [
             {
                 "index": cell.index,

@@ -59,14 +59,14 @@ class RunView:
     def take(self, event: Event) -> CellRun | TaskRun | None:
         """Note an event; return the cell or the task that it changed."""
         match event:
-            case RunCreated(run=run):
+            case RunCreated(run=run) if self.run is None:  # those that follow are of flows that it calls
                 self.run = run
-            case RunStateChanged() if self.run is not None:
+            case RunStateChanged(run_id=run_id) if self.run is not None and run_id == self.run.run_id:
                 self.run = apply_to_run(self.run, event)
-            case CellRunChanged(cell=cell):
+            case CellRunChanged(cell=cell) if self.run is not None and cell.run_id == self.run.run_id:
                 self.cells[cell.index] = cell
                 return cell
-            case TaskRunCreated(task_run=task):
+            case TaskRunCreated(task_run=task) if self.run is not None and task.run_id == self.run.run_id:
                 self.tasks[task.task_run_id] = task
                 return task
             case TaskRunStateChanged(task_run_id=task_run_id) if task_run_id in self.tasks:
@@ -108,10 +108,11 @@ class LineProgress:
 
     def take(self, event: Event) -> None:
         """Print a line for what has ended."""
+        is_first = self._view.run is None
         changed = self._view.take(event)
-        if isinstance(event, RunCreated):
+        if is_first and isinstance(event, RunCreated):
             click.echo(self._view.title, err=True)
-        elif isinstance(event, RunStateChanged) and event.state is State.CANCELLING:
+        elif isinstance(event, RunStateChanged) and event.state is State.CANCELLING and self._is_of_run(event):
             click.echo(
                 f"{printable(event.message)}: waiting for the kernel. Press Ctrl-C again to end it now.", err=True
             )
@@ -120,6 +121,9 @@ class LineProgress:
 
     def close(self) -> None:
         """Nothing is left open."""
+
+    def _is_of_run(self, event: RunStateChanged) -> bool:
+        return self._view.run is not None and event.run_id == self._view.run.run_id
 
 
 class BlockProgress:

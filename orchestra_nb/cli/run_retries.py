@@ -8,7 +8,7 @@ from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.late_progress import LateProgress
 from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
 from orchestra_nb.cli.run_tables import printable, state_text
-from orchestra_nb.model.runs import Run
+from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
 
 
@@ -19,19 +19,26 @@ from orchestra_nb.model.states import State
 def retry(run: str, note: str, as_json: bool) -> int:
     """Run a run again that failed, crashed, timed out or was cancelled, here, until it has ended.
 
-    Tasks whose results were persisted are not run again. A notebook that ran with --cache goes on at the cell that
-    failed, and otherwise starts over, with the source and the parameters that it had.
+    Tasks whose results were persisted are not run again, nor are the runs of a sweep that completed. A notebook that
+    ran with --cache goes on at the cell that failed, and otherwise starts over, with the source and the parameters that
+    it had.
 
     Exits with 1 when it does not end well.
     """
     from orchestra_nb.operations.run_again import retry_run, telling
+    from orchestra_nb.operations.runs import find_run
 
-    shown = LateProgress()
-    with opened_store() as store, telling(shown.take):
-        try:
-            ended = retry_run(store, run, actor=caller(), note=note)
-        finally:
-            shown.close()
+    with opened_store() as store:
+        if find_run(store, run).kind is RunKind.SWEEP:
+            from orchestra_nb.cli.sweep_retries import retry_sweep_here
+
+            return retry_sweep_here(store, run, note, as_json)
+        shown = LateProgress()
+        with telling(shown.take):
+            try:
+                ended = retry_run(store, run, actor=caller(), note=note)
+            finally:
+                shown.close()
     return tell_end(ended, as_json)
 
 

@@ -12,20 +12,25 @@ import msgspec
 
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.run_children import children_document, children_of, print_children
 from orchestra_nb.cli.run_input import input_
+from orchestra_nb.cli.run_results import readable_values, results, returned_text
 from orchestra_nb.cli.run_resumption import resume
 from orchestra_nb.cli.run_retries import retry
 from orchestra_nb.cli.run_tables import CACHED, ago, one_line, print_table, printable, say_if_cut, state_text, took
 from orchestra_nb.cli.times import as_time
 from orchestra_nb.model.jsonable import to_readable
-from orchestra_nb.model.runs import ErrorInfo, error_of
+from orchestra_nb.model.runs import ErrorInfo, Run, error_of
 from orchestra_nb.model.states import FAILURE_STATES, State
 from orchestra_nb.operations import runs as operations
 from orchestra_nb.operations.json_encoding import encode_json
+from orchestra_nb.operations.run_results import returned_by_run
 
 if TYPE_CHECKING:
+    from orchestra_nb.model.recorded_values import RecordedValue
     from orchestra_nb.operations.run_views import CellView, RunSummary, TaskView
     from orchestra_nb.operations.runs import LogPage, RunDetails
+    from orchestra_nb.operations.sweep_result import SweepResult
     from orchestra_nb.store.run_store import RunStore
 
 _run_argument = click.argument("run")
@@ -40,6 +45,7 @@ def runs() -> None:
 
 
 runs.add_command(input_)
+runs.add_command(results)
 runs.add_command(resume)
 runs.add_command(retry)
 
@@ -52,14 +58,29 @@ runs.add_command(retry)
 @click.option(
     "--limit", type=click.IntRange(1, operations.MAX_RUNS), default=20, show_default=True, help="At most so many."
 )
+@click.option("--all", "is_all", is_flag=True, help="Also each run of a sweep, which is listed as one else.")
 @as_json_option
 def ls(
-    states: tuple[str, ...], flow: str | None, tag: str | None, since: datetime | None, limit: int, as_json: bool
+    states: tuple[str, ...],
+    flow: str | None,
+    tag: str | None,
+    since: datetime | None,
+    limit: int,
+    is_all: bool,
+    as_json: bool,
 ) -> None:
     """List runs, the newest first."""
     words = [word for text in states for word in text.split(",") if word.strip()]
     with opened_store() as store:
-        page = operations.list_runs(store, limit=limit, states=words, flow_name=flow, tag=tag, since=since)
+        page = operations.list_runs(
+            store,
+            limit=limit,
+            states=words,
+            flow_name=flow,
+            tag=tag,
+            since=since,
+            has_runs_of_sweeps=is_all,
+        )
     if as_json:
         print_json({"runs": [_summary_document(run) for run in page.runs]})
     elif page.runs:
@@ -82,14 +103,16 @@ def show(run: str, is_all: bool, task: str | None, as_json: bool) -> None:
     """Show a run, its tasks and its cells."""
     with opened_store() as store:
         details = operations.show_run(store, run, has_all_epochs=is_all)
+        children = children_of(store, details.run)
+        records = returned_by_run(store, details.run)
         if task is not None:
             wanted = operations.find_task(store, operations.find_run(store, run), task).task_run_id
             only = tuple(one for one in details.tasks if one.task_run_id == wanted)
             details = msgspec.structs.replace(details, tasks=only, cells=())
     if as_json:
-        print_json(_details_document(details))
+        print_json(_details_document(details) | {"values": readable_values(records)} | children_document(children))
     else:
-        _print_details(details, is_all)
+        _print_details(details, is_all, children, records)
 
 
 @runs.command()
@@ -176,7 +199,9 @@ def _print_runs(found: tuple[RunSummary, ...]) -> None:
     print_table(("RUN", "FLOW", "STATE", "TASKS", "CREATED", "TOOK", "MESSAGE"), rows)
 
 
-def _print_details(details: RunDetails, is_all: bool) -> None:
+def _print_details(
+    details: RunDetails, is_all: bool, children: tuple[Run, ...] | SweepResult, records: list[RecordedValue]
+) -> None:
     run, now = details.run, datetime.now(UTC)
     duration = took(run.started_at, run.ended_at, now)
     click.echo(f"{run.name}  {printable(run.flow_name)}  {state_text(run.state)}  {duration}")
@@ -189,6 +214,7 @@ def _print_details(details: RunDetails, is_all: bool) -> None:
         ("notebook", run.notebook_path),
         ("output", run.output_path),
         ("parameters", parameters),
+        ("returned", returned_text(records)),
         ("cluster", run.cluster),
         ("begun", _begun_text(run, is_all)),
     )
@@ -196,6 +222,7 @@ def _print_details(details: RunDetails, is_all: bool) -> None:
         if value:
             click.echo(f"  {name:<12}{one_line(value)}")
     _print_tasks(details, now, is_all and run.epoch > 1)
+    print_children(children, now)
     _print_cells(details, now)
     _print_traceback(details)
     if details.tasks or details.cells or details.run.state in FAILURE_STATES:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Protocol
 
+from orchestra_nb.engine.flow_listener import AttemptServices
 from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.task_runners import TaskRunner
 from orchestra_nb.errors import OrchestraError
@@ -28,6 +29,8 @@ class Driver(Protocol):
     #: named in the runs that it drives; None on a worker, whose driver is elsewhere
     driver_id: str | None
     sink: EventSink
+    #: answers what the code of its runs asks
+    services: AttemptServices
     #: the run that tasks outside of flows belong to, opened when needed; None where each is a run of its own
     open_run: Callable[[], str] | None
     #: the notebook run that flows which are called here are subflows of; None where there is none
@@ -39,8 +42,13 @@ class Driver(Protocol):
     def default_task_runner(self) -> TaskRunner:
         """Return what flows use that name none."""
 
-    def watch_run(self, run_id: str, cancel: Callable[[str], None]) -> None:
-        """Call ``cancel(reason)``, in any thread, when somebody asks to cancel this run."""
+    def watch_run(
+        self, run_id: str, cancel: Callable[[str], None], cancel_task: Callable[[str, str], None] | None = None
+    ) -> None:
+        """Call ``cancel(reason)``, in any thread, when somebody asks to cancel this run.
+
+        Where its tasks are not this driver's own, ``cancel_task(task run id, actor)`` is for them.
+        """
 
     def forget_run(self, run_id: str) -> None:
         """Undo :meth:`watch_run`."""

@@ -49,6 +49,7 @@ from orchestra_nb.model.runs import ErrorInfo, LogLine, Run, RunKind
 from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:
+    from orchestra_nb.engine.flow_runner import FlowRunner
     from orchestra_nb.engine.flows import Flow
 
 #: The logger of flow runs.
@@ -150,13 +151,17 @@ class FlowCall:
         """Stop the submitted tasks that have not ended."""
         open_tasks = list(self.context.open_tasks)
         if open_tasks:
-            self.driver.flow_runner(self.context.task_runner).cancel(open_tasks, reason)
+            for runner in self._runners():
+                runner.cancel(open_tasks, reason)
+
+    def _runners(self) -> list[FlowRunner]:
+        """Return the loops that run its tasks; each passes over what is another one's."""
+        return [self.driver.flow_runner(self.context.task_runner), *self.context.other_runners.values()]
 
     def wait_for_tasks(self, timeout_seconds: float | None = None) -> None:
         """Wait until all submitted tasks have ended."""
         while open_tasks := list(self.context.open_tasks):
-            runner = self.driver.flow_runner(self.context.task_runner)
-            if not runner.wait(open_tasks, timeout_seconds):
+            if not all(runner.wait(open_tasks, timeout_seconds) for runner in self._runners()):
                 return
             self.context.open_tasks.difference_update(open_tasks)
 

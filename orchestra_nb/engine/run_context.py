@@ -89,6 +89,8 @@ class FlowRunContext:
     cancel: Callable[[str], None] | None = None
     #: ids of the task runs that were submitted and have not ended, and how many of each task there were
     open_tasks: set[str] = field(default_factory=set)
+    #: the loops of places where some of its tasks run although the flow names another place
+    other_runners: dict[str, FlowRunner] = field(default_factory=dict)
     made_assets: MadeAssets = field(default_factory=MadeAssets)
     #: what calls of the same task share, by all that it depends on
     families: dict[object, CallFamily] = field(default_factory=dict)

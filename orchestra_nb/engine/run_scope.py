@@ -50,6 +50,8 @@ class RunScope:
     flow_context: FlowRunContext | None = None
     #: the run, where it exists for this call alone
     own_run: OwnRun | None = None
+    #: whether the task runs at a place of its own, and not where its flow says
+    is_placed: bool = False
     _flow_runner: FlowRunner | None = None
 
     @property
@@ -66,7 +68,7 @@ class RunScope:
     @property
     def flow_runner(self) -> FlowRunner:
         """The loop that runs submitted tasks; looked up once, since that reads the settings."""
-        if self.flow_context is not None:
+        if self.flow_context is not None and not self.is_placed:
             return self.flow_context.flow_runner
         if self._flow_runner is None:
             self._flow_runner = self.driver.flow_runner(self.task_runner)
@@ -75,8 +77,15 @@ class RunScope:
     @property
     def is_on_this_machine(self) -> bool:
         """Whether submitted tasks run in processes of this machine."""
-        where = self.task_runner if self.flow_context is None else self.flow_context
+        where = self.task_runner if self.flow_context is None or self.is_placed else self.flow_context
         return where.is_on_this_machine
+
+    def placed(self, task_runner: TaskRunner) -> RunScope:
+        """Return the scope of a call whose task runs at this place, wherever its flow's other tasks run."""
+        placed = replace(self, task_runner=task_runner, is_placed=True, _flow_runner=None)
+        if self.flow_context is not None:
+            self.flow_context.other_runners[task_runner.place] = placed.flow_runner
+        return placed
 
     def number_of(self, task_name: str) -> int:
         """Return how many runs of this task came before in the run."""

@@ -255,7 +255,8 @@ class Task(Generic[Parameters, Result]):
             self._check(args, kwargs)
         if (recording := current_recording()) is not None:
             return recording.submit(self, args, kwargs, wait_for, return_state)
-        with HIDDEN_FRAMES, enter_scope(self.name) as scope:
+        with HIDDEN_FRAMES, enter_scope(self.name) as entered_scope:
+            scope = self.place(entered_scope)
             record_task_code(scope, self, SUBMITTED, args, kwargs)
             submission, lineage = self._submission(scope, self.family(scope), args, kwargs, wait_for)
             future: TaskFuture[Result] = self._submit(scope, submission, lineage)
@@ -295,7 +296,8 @@ class Task(Generic[Parameters, Result]):
             return recording.map(self, args, kwargs, wait_for, return_state)
         with HIDDEN_FRAMES:
             columns, length = _columns(self, args, kwargs)
-        with HIDDEN_FRAMES, enter_scope(self.name) as scope:
+        with HIDDEN_FRAMES, enter_scope(self.name) as entered_scope:
+            scope = self.place(entered_scope)
             record_task_code(scope, self, MAPPED, args, kwargs)
             family = self.family(scope)
             calls = (
@@ -389,6 +391,10 @@ class Task(Generic[Parameters, Result]):
         return f"<task {self.name}>"
 
     # --- what a call is made of
+
+    def place(self, scope: RunScope) -> RunScope:
+        """Return the scope of a submitted call, for kinds of tasks that run at a place of their own."""
+        return scope
 
     def family(self, scope: RunScope) -> CallFamily:
         """Return what all calls of this task in one run share."""

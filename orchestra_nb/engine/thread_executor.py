@@ -59,11 +59,14 @@ class ThreadExecutor:
     ----------
     max_workers
         How many attempts run at a time; None for five more than there are cores.
+    give_up_seconds
+        How long after the soft stop an attempt is given up, at the least.
     """
 
     name = "threads of this process"
 
-    def __init__(self, max_workers: int | None = None) -> None:
+    def __init__(self, max_workers: int | None = None, *, give_up_seconds: float = GIVE_UP_SECONDS) -> None:
+        self._give_up_seconds = give_up_seconds
         self._max_workers = max_workers or (os.cpu_count() or 1) + 5
         self._report_to: Callable[[ExecutorEvent], None] | None = None
         self._lock = threading.RLock()
@@ -124,7 +127,9 @@ class ThreadExecutor:
             if not attempt.has_begun:
                 self._lose(attempt, begun=False, state=state, reason="stopped before it began")
                 return
-        self._clock.call_later(grace_seconds, lambda: self._give_up(attempt, state, "stopped"))
+        # of the default only the grace counts, which may be shorter
+        seconds = grace_seconds if self._give_up_seconds == GIVE_UP_SECONDS else self._give_up_seconds
+        self._clock.call_later(seconds, lambda: self._give_up(attempt, state, "stopped"))
 
     def answer(self, key: str, number: int, answer: bytes) -> None:
         """Answer a question of an attempt; nothing if it does not wait any more."""
@@ -154,8 +159,8 @@ class ThreadExecutor:
             self._is_closed = True
             attempts = list(self._attempts.values())
         for attempt in attempts:
-            self.stop(attempt.request.key, State.CANCELLED.value, GIVE_UP_SECONDS)
-        deadline = time.monotonic() + 2 * GIVE_UP_SECONDS
+            self.stop(attempt.request.key, State.CANCELLED.value, self._give_up_seconds)
+        deadline = time.monotonic() + 2 * self._give_up_seconds
         for _ in self._threads:
             self._queue.put((1 << 62, next(self._numbers), None))
         for thread in self._threads:
@@ -225,7 +230,7 @@ class ThreadExecutor:
     def _time_out(self, attempt: _Attempt) -> None:
         attempt.switch.stop(State.TIMED_OUT.value)
         self._clock.call_later(
-            GIVE_UP_SECONDS, lambda: self._give_up(attempt, State.TIMED_OUT.value, "ran longer than its timeout")
+            self._give_up_seconds, lambda: self._give_up(attempt, State.TIMED_OUT.value, "ran longer than its timeout")
         )
 
     def _give_up(self, attempt: _Attempt, state: str, why: str) -> None:

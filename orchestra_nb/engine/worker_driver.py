@@ -40,13 +40,14 @@ class WorkerDriver:
         self._lock = threading.Lock()
         self._runner: FlowRunner | None = None
         self.sink = _ContextSink(context)
+        self.services = _Services(context)
 
     def flow_runner(self, task_runner: TaskRunner) -> FlowRunner:
         """Return the loop of this attempt's threads, whatever the task runner says."""
         with self._lock:
             if self._runner is None:
                 self._runner = FlowRunner(
-                    ThreadPoolTaskRunner().make_executor, self.sink, _Listener(self._context), _Services(self._context)
+                    ThreadPoolTaskRunner().make_executor, self.sink, _Listener(self._context), self.services
                 )
             return self._runner
 
@@ -54,7 +55,9 @@ class WorkerDriver:
         """Return threads."""
         return ThreadPoolTaskRunner()
 
-    def watch_run(self, run_id: str, cancel: Callable[[str], None]) -> None:
+    def watch_run(
+        self, run_id: str, cancel: Callable[[str], None], cancel_task: Callable[[str, str], None] | None = None
+    ) -> None:
         """Do nothing: the attempt itself is stopped."""
 
     def forget_run(self, run_id: str) -> None:

@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from orchestra_nb.model.dead_letters import DeadLetter
+from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.runs import CellRun, Driver, ErrorInfo, LogLine, Run, TaskRun
 from orchestra_nb.model.states import State, may_follow
@@ -91,6 +92,12 @@ class RunOutputWritten(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     output_path: str
 
 
+class ValueRecorded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A notebook returned a value; a later one of the same name takes its place."""
+
+    value: RecordedValue
+
+
 class TaskRunCreated(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A task run was accepted."""
 
@@ -140,6 +147,7 @@ Event = (
     | RunSuspended
     | RunReopened
     | RunOutputWritten
+    | ValueRecorded
     | TaskRunCreated
     | TaskRunStateChanged
     | CellRunChanged

@@ -18,6 +18,8 @@ class RunKind(str, Enum):
 
     #: a whole notebook, from top to bottom, in a kernel of its own
     NOTEBOOK = "notebook"
+    #: one notebook with many combinations of parameters: its child runs are the notebook's
+    SWEEP = "sweep"
     #: the task cells that somebody ran in an open notebook, from the first until all have ended
     INTERACTIVE = "interactive"
     #: a function under ``@flow``

@@ -20,14 +20,17 @@ from typing import Any
 import msgspec
 
 from orchestra_nb.model.events import (
+    CellRunChanged,
     DeadLetterAdded,
     Event,
     LogsWritten,
     RunCodeRecorded,
     RunCreated,
+    RunOutputWritten,
     RunStateChanged,
     TaskRunCreated,
     TaskRunStateChanged,
+    ValueRecorded,
     apply_to_task,
     decode_event,
 )
@@ -170,7 +173,11 @@ class ChildEvents:
                 self._runs.add(run.run_id)
             case LogsWritten(lines=lines):
                 return all(line.run_id in self._runs for line in lines)
-            case RunStateChanged(run_id=run_id) | TaskRunStateChanged(run_id=run_id):
+            case CellRunChanged(cell=cell):
+                return cell.run_id != self._run_id and cell.run_id in self._runs
+            case ValueRecorded(value=value):
+                return value.run_id != self._run_id and value.run_id in self._runs
+            case RunStateChanged(run_id=run_id) | TaskRunStateChanged(run_id=run_id) | RunOutputWritten(run_id=run_id):
                 return run_id != self._run_id and run_id in self._runs
             case TaskRunCreated(task_run=task) if task.run_id in self._runs:
                 self._inner_tasks.add(task.task_run_id)

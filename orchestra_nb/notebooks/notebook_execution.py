@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from orchestra_nb.model.events import CellRunChanged, Event, LogsWritten
+from orchestra_nb.model.events import CellRunChanged, Event, LogsWritten, ValueRecorded
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine
@@ -37,6 +37,7 @@ from orchestra_nb.notebooks.kernel_client import KernelDied
 from orchestra_nb.notebooks.output_collector import OutputCollector
 from orchestra_nb.notebooks.output_notebook import OutputNotebook, tags_of
 from orchestra_nb.notebooks.parameter_injection import INJECTED_TAG
+from orchestra_nb.notebooks.recorded_outputs import RecordedOutputs
 from orchestra_nb.notebooks.runner_messages import Shown
 from orchestra_nb.notebooks.stream_log import StreamLog
 from orchestra_nb.notebooks.widget_states import WidgetStates
@@ -108,6 +109,7 @@ class NotebookExecution:
         self._on_change = on_change
         self._log = StreamLog(spec.run_id, lambda lines: report(LogsWritten(lines=lines)))
         self._widgets = WidgetStates()
+        self._values = RecordedOutputs(spec.run_id, lambda value: report(ValueRecorded(value=value)))
         self._mask = Mask(spec.secrets)
         self._outputs = OutputCollector(
             self._cell_shows,
@@ -176,6 +178,8 @@ class NotebookExecution:
             self._widgets.take(message)
         else:
             self._outputs.take(message)
+            current = self._cells.get(self._current) if self._current is not None else None
+            self._values.take(message, None if current is None else current.index)
 
     async def run_cells(self, client: KernelClient) -> EarlyEnd | None:
         """Run all cells in order; None when the last one was reached.

@@ -290,7 +290,7 @@ class NotebookRunner:
         assert self._stop is not None
         if self._stop is _HOST_GONE:
             return State.CRASHED, f"{self._stop.message} {self._execution.where}"
-        return State.CANCELLED, f"{self._stop.message} {self._execution.where}"
+        return self._stop.state, f"{self._stop.message} {self._execution.where}"
 
     def _say_died(self, death: KernelDeath) -> tuple[State, str]:
         if death.tail:

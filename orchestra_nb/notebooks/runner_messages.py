@@ -107,10 +107,11 @@ class Begin(msgspec.Struct, frozen=True, tag=True):
 
 
 class Stop(msgspec.Struct, frozen=True, tag=True):
-    """Interrupt the kernel, kill it after the grace, and end as CANCELLED with this message."""
+    """Interrupt the kernel, kill it after the grace, and end in this state with this message."""
 
     message: str
     grace_seconds: float
+    state: State = State.CANCELLED
 
 
 class CancelTask(msgspec.Struct, frozen=True, tag=True):

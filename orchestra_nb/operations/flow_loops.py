@@ -59,14 +59,16 @@ class FlowLoops:
         parent_run_id: str | None = None,
     ) -> None:
         self.driver_id = driver_id
-        self._run_sink = RunSink(sink)
+        self._run_sink = RunSink(sink, driver_id)
         self.sink: EventSink = self._run_sink
         self.open_run = open_run
         self.parent_run_id = parent_run_id
-        self._services = services
+        self.services = services
         self._lock = threading.RLock()
         self._runners: dict[str, FlowRunner] = {}
         self._cancels: dict[str, Callable[[str], None]] = {}
+        #: run id to what cancels its tasks, where these are another process's: a notebook's
+        self._task_cancels: dict[str, Callable[[str, str], None]] = {}
         self._hooks = HookQueue()
         self._kept_codes = 0
         self._least_level = logging.getLevelNamesMapping()[load_settings().logging_level]
@@ -78,7 +80,7 @@ class FlowLoops:
             runner = self._runners.get(place)
             if runner is None:
                 runner = FlowRunner(
-                    task_runner.make_executor, self.sink, ConsoleListener(self._run_sink, self.say), self._services
+                    task_runner.make_executor, self.sink, ConsoleListener(self._run_sink, self.say), self.services
                 )
                 runner.on_failure = self._keep_code
                 self._runners[place] = runner
@@ -105,13 +107,18 @@ class FlowLoops:
         """Return what the settings say."""
         return task_runner_of_settings()
 
-    def watch_run(self, run_id: str, cancel: Callable[[str], None]) -> None:
-        """Pass on requests to cancel this run."""
+    def watch_run(
+        self, run_id: str, cancel: Callable[[str], None], cancel_task: Callable[[str, str], None] | None = None
+    ) -> None:
+        """Pass on requests to cancel this run, and a task of it that is not of one of the loops."""
         self._cancels[run_id] = cancel
+        if cancel_task is not None:
+            self._task_cancels[run_id] = cancel_task
 
     def forget_run(self, run_id: str) -> None:
         """Undo :meth:`watch_run`."""
         self._cancels.pop(run_id, None)
+        self._task_cancels.pop(run_id, None)
 
     def say(self, line: str, level: int) -> None:
         """Write a line to standard error, as a log line looks, unless the settings ask for graver ones only."""
@@ -132,6 +139,8 @@ class FlowLoops:
         if request.task_run_id is not None:
             for runner in list(self._runners.values()):
                 runner.cancel([request.task_run_id], reason, request.actor)
+            if (cancel_task := self._task_cancels.get(request.run_id)) is not None:
+                cancel_task(request.task_run_id, request.actor)
         elif (cancel := self._cancels.get(request.run_id)) is not None:
             cancel(reason)
 

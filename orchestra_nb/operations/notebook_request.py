@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ import msgspec
 
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
-from orchestra_nb.errors import CellsNeedEachOther, InvalidInput
+from orchestra_nb.errors import CellsNeedEachOther, InvalidInput, InvalidParameters
 from orchestra_nb.model.identifiers import run_name
 from orchestra_nb.model.jsonable import to_stored
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
+from orchestra_nb.model.sweeps import TypedText
 from orchestra_nb.notebooks.cell_circles import circle_in_words
 from orchestra_nb.notebooks.cell_options import check_options
 from orchestra_nb.notebooks.document import kernel_name, read_notebook, write_notebook
@@ -58,6 +59,12 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
         Whether every parameter must be one that the notebook declares.
     snapshot_path, epoch
         The notebook as it ran, and the epoch of the run, where a run is run again.
+    flow_name
+        None for the notebook's stem.
+    timeout_seconds
+        After so long the run is stopped and ends as TIMED_OUT; None for never. Counted from the first cell.
+    tags, parent_run_id, parent_task_run_id
+        As in :class:`~orchestra_nb.model.runs.Run`.
     report_mode
         Whether the code is hidden in the executed notebook.
     start_timeout_seconds, cell_timeout_seconds
@@ -80,6 +87,11 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     is_refreshed: bool = False
     snapshot_path: str | None = None
     epoch: int = 1
+    flow_name: str | None = None
+    timeout_seconds: float | None = None
+    tags: dict[str, str] = {}
+    parent_run_id: str | None = None
+    parent_task_run_id: str | None = None
     report_mode: bool = False
     start_timeout_seconds: float = 60.0
     cell_timeout_seconds: float | None = None
@@ -147,19 +159,22 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
     run = Run(
         run_id=request.run_id,
         name=name,
-        flow_name=source.stem,
+        flow_name=request.flow_name or source.stem,
         kind=RunKind.NOTEBOOK,
         state=State.PENDING,
         created_at=now,
         notebook_path=str(source),
         parameters=parameters.recorded,
         cluster=cluster,
+        tags=request.tags,
+        parent_run_id=request.parent_run_id,
+        parent_task_run_id=request.parent_task_run_id,
     )
     socket_path = runtime_folder() / f"{request.run_id[-16:]}.sock"
     spec = RunnerSpec(
         run_id=request.run_id,
         run_name=name,
-        flow_name=source.stem,
+        flow_name=request.flow_name or source.stem,
         kernel_name=kernel,
         cwd=str(_checked_folder(request.cwd, source)),
         environ={
@@ -219,6 +234,64 @@ def _hide_code(notebook: dict[str, Any]) -> None:
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell["metadata"]["jupyter"] = {**cell["metadata"].get("jupyter", {}), "source_hidden": True}
+
+
+def check_combinations(
+    request: NotebookRequest,
+    settings: Settings,
+    combinations: Sequence[Mapping[str, object]],
+    swept: Sequence[str],
+) -> tuple[dict[str, object], ...]:
+    """See that a notebook can be run with each of these combinations of parameters; start nothing.
+
+    Parameters
+    ----------
+    request
+        Its parameters are left aside.
+    combinations
+        A value that is a :class:`~orchestra_nb.model.sweeps.TypedText` is given its meaning by the declaration.
+    swept
+        The names that differ, for messages.
+
+    Returns
+    -------
+    tuple of dict
+        The combinations as they are recorded; given again they mean the same.
+
+    Raises
+    ------
+    NotebookNotFound, InvalidInput
+        As :func:`prepare`; a message about a combination names it.
+    """
+    source = Path(request.path).absolute()
+    notebook = read_notebook(source)
+    kernel = request.kernel_name or kernel_name(notebook)
+    language = kernel_language(kernel)
+    check_language(notebook, kernel, language)
+    if language == "python" and (circle := circle_in_words(notebook)) is not None:
+        raise CellsNeedEachOther(f"{source}: {circle}")
+    checked: list[dict[str, object]] = []
+    for number, given in enumerate(combinations, 1):
+        try:
+            prepared = prepare_parameters(
+                notebook,
+                {name: value for name, value in given.items() if not isinstance(value, TypedText)},
+                texts={name: str(value) for name, value in given.items() if isinstance(value, TypedText)},
+                strict=request.is_strict,
+                kernel_name=kernel,
+                language=language,
+                find_secret=_secret_finder(settings),
+                visible=request.visible_parameters,
+            )
+        except InvalidParameters as error:
+            if len(combinations) == 1:
+                raise
+            shown = ", ".join(f"{name}={given[name]}" for name in swept if name in given)
+            raise InvalidParameters(f"Combination {number} of {len(combinations)} ({shown[:200]}): {error}") from None
+        checked.append({name: prepared.recorded[name] for name in given})
+    _checked_folder(request.cwd, source)
+    _checked_cluster(request.cluster or settings.cluster)
+    return tuple(checked)
 
 
 def _secret_finder(settings: Settings) -> Callable[[str], Secret]:

@@ -56,10 +56,27 @@ def retry_run(store: RunStore, id_or_name: str, *, actor: str, note: str = "") -
     Conflict
         Somebody else retried it at the same time.
     """
+    run = check_retry(store, id_or_name)
+    if run.kind is RunKind.SWEEP:
+        from orchestra_nb.operations.sweep_retry import retry_sweep
+
+        retried = f"retried by {actor}{f': {note}' if note else ''}"
+        return retry_sweep(store, run, actor=actor, message=retried).run
+    return _run_again(store, run, actor, f"retried by {actor}{f': {note}' if note else ''}", lambda: None)
+
+
+def check_retry(store: RunStore, id_or_name: str) -> Run:
+    """Return a run that may be retried.
+
+    Raises
+    ------
+    RunNotFound, InvalidTransition
+        As :func:`retry_run`.
+    """
     run = find_run(store, id_or_name)
     if run.state not in REOPENABLE_STATES:
         raise InvalidTransition(_why_not(run))
-    return _run_again(store, run, actor, f"retried by {actor}{f': {note}' if note else ''}", lambda: None)
+    return run
 
 
 def resume_suspended(store: RunStore, id_or_name: str, *, actor: str) -> Run:

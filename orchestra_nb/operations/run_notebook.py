@@ -10,17 +10,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import Any, assert_never
 
 import msgspec
 
 from orchestra_nb.engine.notebook_host import NotebookHost, RunnerEnded
+from orchestra_nb.errors import StopTask
 from orchestra_nb.model.conclusion import conclude
 from orchestra_nb.model.events import (
     CellRunChanged,
@@ -34,6 +36,7 @@ from orchestra_nb.model.events import (
 from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.questions import Asker
+from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine, Run, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.output_notebook import close_abandoned
@@ -53,13 +56,11 @@ from orchestra_nb.notebooks.runner_messages import (
     Stop,
 )
 from orchestra_nb.operations.notebook_request import NotebookRequest, PreparedRun, kernel_environment, prepare
+from orchestra_nb.operations.run_home import RunHome, StoreHome
 from orchestra_nb.operations.run_output import RunOutput
 from orchestra_nb.operations.run_record import RunRecord
 from orchestra_nb.operations.run_snapshot import keep_snapshot
 from orchestra_nb.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    from orchestra_nb.store.run_store import CancelRequest
 
 #: What a kernel gets to end its cell after an interrupt.
 GRACE_SECONDS = 5.0
@@ -67,6 +68,8 @@ GRACE_SECONDS = 5.0
 _EXTRA_SECONDS = 10.0
 #: What a kernel gets to end in good order after its last cell.
 _SHUTDOWN_SECONDS = 8.0
+#: How often a driver looks up from its inbox: an exception that another thread raises in it comes only then.
+_LOOK_UP_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,26 @@ class RunResult:
     run: Run
     cells: tuple[CellRun, ...]
     tasks: tuple[TaskRun, ...]
+    records: tuple[RecordedValue, ...] = ()
+
+    @property
+    def values(self) -> Any:
+        """What the notebook returned: a mapping of name to value, each loaded when it is asked for."""
+        from orchestra_nb.engine.returned_by_notebook import ReturnedValues
+
+        return ReturnedValues(self.records, of=f"run {self.run.name}")
+
+    def read_value(self, name: str) -> Any:
+        """Return one value that the notebook returned.
+
+        Raises
+        ------
+        KeyError
+            It returned none of this name.
+        ResultNotFound, ResultNotTrusted
+            What was stored is gone, or was altered.
+        """
+        return self.values[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +106,8 @@ class _StopAsked:
     message: str
     actor: str
     grace_seconds: float
+    #: how the run ends then: CANCELLED, or TIMED_OUT
+    state: State = State.CANCELLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +181,8 @@ class NotebookDriver:
         How the run is opened again that the request is of; None for a new one.
     on_shown
         Called in the thread of :meth:`execute` with what cells show, where the request asks for it.
+    home
+        Where the records go; None for the store, opened for this run alone.
     """
 
     def __init__(
@@ -167,6 +194,7 @@ class NotebookDriver:
         on_shown: Callable[[Shown], None] = lambda shown: None,
         settings: Settings | None = None,
         reopened: RunReopened | None = None,
+        home: RunHome | None = None,
     ) -> None:
         self._request = request
         self._reopened = reopened
@@ -174,37 +202,53 @@ class NotebookDriver:
         self._kind = kind
         self._settings = settings or load_settings()
         self._on_event = on_event or (lambda event: None)
-        self._host = NotebookHost(kernel_environment(os.environ), is_single=kind == "shell")
+        self._home = home
+        # in a home that is another's, more notebooks follow
+        self._host = NotebookHost(kernel_environment(os.environ), is_single=kind == "shell" and home is None)
         self._stop: _StopAsked | None = None
         self._timer: threading.Timer | None = None
+        self._deadline: threading.Timer | None = None
+        #: what interrupted the thread of :meth:`execute`; raised again when the run has ended
+        self._interrupt: BaseException | None = None
 
     def stop(self, message: str, actor: str, grace_seconds: float = GRACE_SECONDS) -> None:
         """Have the run end as CANCELLED; a second time: at once. Safe in a signal handler."""
         self._host.inbox.put(_StopAsked(message, actor, grace_seconds))
 
     def execute(self) -> RunResult:
-        """Run the notebook; raises as :func:`run_notebook`. To be called once."""
+        """Run the notebook; raises as :func:`run_notebook`. To be called once.
+
+        An exception from outside, such as Ctrl-C, stops the run, and is raised when it has ended.
+        """
         with contextlib.ExitStack() as stack:
             stack.callback(self._host.close)
             stack.callback(self._stop_timer)
             prepared = prepare(self._request, self._settings, datetime.now(UTC))
             stack.callback(_remove, prepared.spec.socket_path)  # left by a runner that was killed
             self._host.prepare(prepared.spec)
-            record = RunRecord(
-                self._run_of(prepared),
-                self._settings,
-                self._kind,
-                self._on_event,
-                self._cancel_asked,
-                self._reopened,
-            )
+            if self._home is None:
+                self._home = own = StoreHome(self._settings, self._kind)
+                stack.callback(own.close)
+            record = RunRecord(self._run_of(prepared), self._home, self._on_event, self._cancel_asked, self._reopened)
             stack.callback(record.close)
             self._keep_snapshot(prepared, record)
             self._host.send(Begin())
             output = RunOutput(Path(prepared.spec.output_path), prepared.copy_path)
-            self._end(prepared, record, output, self._follow(record, output))
+            self._end(prepared, record, output, self._follow_to_the_end(record, output))
             cells = tuple(cell for _, cell in sorted(record.cells.items()))
-            return RunResult(record.run, cells, tuple(record.tasks.values()))
+            result = RunResult(record.run, cells, tuple(record.tasks.values()), tuple(record.values.values()))
+        if self._interrupt is not None:
+            raise self._interrupt
+        return result
+
+    def _follow_to_the_end(self, record: RunRecord, output: RunOutput) -> Finished | RunnerEnded:
+        """Follow the run; whatever interrupts this thread stops it, a second time at once."""
+        while True:
+            try:
+                return self._follow(record, output)
+            except (KeyboardInterrupt, StopTask) as error:
+                self._interrupt = error
+                self.stop("Interrupted", "user")
 
     def _run_of(self, prepared: PreparedRun) -> Run:
         if self._reopened is None:
@@ -225,19 +269,23 @@ class NotebookDriver:
     def _follow(self, record: RunRecord, output: RunOutput) -> Finished | RunnerEnded:
         """Record what the runner tells and pass on what is asked of it, until it has told the end, or is gone."""
         while True:
-            message: _Message = self._host.inbox.get()  # type: ignore[assignment]  # whatever was put into it
+            try:
+                message: _Message = self._host.inbox.get(timeout=_LOOK_UP_SECONDS)  # type: ignore[assignment]
+            except queue.Empty:
+                continue
             match message:
                 case Reported(event):
                     output.link()
                     record.emit(event)
                 case Began(at):
                     record.emit(RunStateChanged(run_id=record.run.run_id, state=State.RUNNING, at=at))
+                    self._start_deadline()
                 case FlushWanted(token, seconds):
                     self._flush(record, token, seconds)
                 case QuestionAsked():
                     self._answer(record, message)
                 case AttemptEnded(task_run_id):
-                    self._in_thread("orchestra-slots", lambda: record.services.attempt_ended(task_run_id))
+                    self._in_thread("orchestra-slots", lambda: record.home.attempt_ended(task_run_id))
                 case Shown():
                     self._on_shown(message)
                 case Flushed() | Answered() | CancelTask():
@@ -283,6 +331,7 @@ class NotebookDriver:
         grace = 0.0 if is_second else asked.grace_seconds
         if not is_second:
             self._stop = asked
+        if not is_second and asked.state is State.CANCELLED:
             record.emit(
                 RunStateChanged(
                     run_id=record.run.run_id,
@@ -292,7 +341,7 @@ class NotebookDriver:
                     actor=asked.actor,
                 )
             )
-        self._host.send(Stop(asked.message, grace))
+        self._host.send(Stop(asked.message, grace, asked.state))
         self._start_timer(grace + _EXTRA_SECONDS)
 
     def _take_loss(self, prepared: PreparedRun, record: RunRecord, end: RunnerEnded) -> Finished:
@@ -304,7 +353,7 @@ class NotebookDriver:
             line = LogLine(run_id=run_id, at=now, message=tail, level=40, logger="orchestra")
             record.emit(LogsWritten(lines=(line,)))
         if self._stop is not None:
-            state, message = State.CANCELLED, self._stop.message
+            state, message = self._stop.state, self._stop.message
         else:
             state, message = State.CRASHED, f"The process that ran the notebook ended ({end.reason}). Run it again."
         for cell in list(record.cells.values()):
@@ -324,18 +373,26 @@ class NotebookDriver:
         asker = Asker(run_id=asked.run_id, task_run_id=asked.task_run_id)
 
         def answer() -> None:
-            self._host.inbox.put(Answered(asked.token, record.services.answer_encoded(asked.question, asker)))
+            self._host.inbox.put(Answered(asked.token, record.home.answer_encoded(asked.question, asker)))
 
         self._in_thread("orchestra-answer", answer)
 
     def _in_thread(self, name: str, work: Callable[[], None]) -> None:
         threading.Thread(target=work, name=name, daemon=True).start()
 
-    def _cancel_asked(self, request: CancelRequest) -> None:
-        if request.task_run_id is None:
-            self.stop(f"Cancelled by {request.actor}", request.actor)
+    def _cancel_asked(self, task_run_id: str | None, actor: str) -> None:
+        if task_run_id is None:
+            self.stop(f"Cancelled by {actor}", actor)
         else:
-            self._host.inbox.put(CancelTask(request.task_run_id, request.actor))
+            self._host.inbox.put(CancelTask(task_run_id, actor))
+
+    def _start_deadline(self) -> None:
+        seconds = self._request.timeout_seconds
+        if seconds is not None:
+            asked = _StopAsked(f"Ran longer than {seconds:g} s", "driver", GRACE_SECONDS, State.TIMED_OUT)
+            self._deadline = threading.Timer(seconds, self._host.inbox.put, [asked])
+            self._deadline.daemon = True
+            self._deadline.start()
 
     def _start_timer(self, seconds: float) -> None:
         self._stop_timer()
@@ -344,8 +401,9 @@ class NotebookDriver:
         self._timer.start()
 
     def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._deadline):
+            if timer is not None:
+                timer.cancel()
 
 
 def _end_tasks(record: RunRecord, state: State, at: datetime) -> None:

@@ -26,10 +26,17 @@ _MOST_RUNS = 10_000
 
 
 class RunSink:
-    """An event sink before another one; knows which flow each run of the driver is of. For any thread."""
+    """An event sink before another one; knows which flow each run of the driver is of. For any thread.
 
-    def __init__(self, sink: EventSink) -> None:
+    Parameters
+    ----------
+    driver_id
+        Who answers for runs that were started on a worker: they end with this driver. None where another process does.
+    """
+
+    def __init__(self, sink: EventSink, driver_id: str | None = None) -> None:
         self._sink = sink
+        self._driver_id = driver_id
         self._epochs: dict[str, int] = {}
         self._flow_names: OrderedDict[str, str] = OrderedDict()
         #: runs of tasks outside of flows, by id to name
@@ -53,6 +60,8 @@ class RunSink:
         """Take one event."""
         if isinstance(event, RunCreated):
             self._note(event.run)
+            if event.run.driver_id is None and self._driver_id is not None:
+                event = RunCreated(run=msgspec.structs.replace(event.run, driver_id=self._driver_id))
         self._sink.emit(self._stamped(event) if self._epochs else event)
 
     def flush(self, timeout_seconds: float) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from orchestra_nb.model.runs import CellRun, ErrorInfo, Run, TaskRun
+from orchestra_nb.model.runs import CellRun, ErrorInfo, Run, RunKind, TaskRun
 from orchestra_nb.model.states import FAILURE_STATES, State
 
 if TYPE_CHECKING:
@@ -46,8 +46,9 @@ class CellView(CellRun, frozen=True, kw_only=True):
 
 
 def run_summaries(store: RunStore, runs: Sequence[Run]) -> tuple[RunSummary, ...]:
-    """Return runs with the numbers of their task runs."""
-    counts_of = store.task_counts([run.run_id for run in runs])
+    """Return runs with the numbers of their task runs; of a sweep with those of its child runs."""
+    sweeps = [run.run_id for run in runs if run.kind is RunKind.SWEEP]
+    counts_of = store.task_counts([run.run_id for run in runs]) | (store.child_counts(sweeps) if sweeps else {})
     return tuple(run_summary(run, counts_of.get(run.run_id, {})) for run in runs)
 
 

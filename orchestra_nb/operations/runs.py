@@ -77,6 +77,7 @@ def list_runs(
     flow_name: str | None = None,
     tag: str | None = None,
     since: datetime | None = None,
+    has_runs_of_sweeps: bool = True,
 ) -> RunPage:
     """Return runs, the newest first.
 
@@ -90,6 +91,8 @@ def list_runs(
         A word of :class:`RunKind`; None means all.
     tag, since
         Only runs with this tag, and made then or later; None means all.
+    has_runs_of_sweeps
+        Whether the child runs of sweeps are among them.
 
     Raises
     ------
@@ -112,6 +115,7 @@ def list_runs(
         flow_name=flow_name,
         tag=tag,
         since=since,
+        has_runs_of_sweeps=has_runs_of_sweeps,
     )
     runs = found[:limit]
     return RunPage(runs=run_summaries(store, runs), next=runs[-1].run_id if len(found) > limit else None)

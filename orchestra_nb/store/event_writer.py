@@ -30,10 +30,13 @@ from orchestra_nb.model.events import (
     RunSuspended,
     TaskRunCreated,
     TaskRunStateChanged,
+    ValueRecorded,
 )
+from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.states import REOPENABLE_STATES, State, may_follow
 from orchestra_nb.store.dead_letter_store import letter_to_row
 from orchestra_nb.store.many_rows import insert_many
+from orchestra_nb.store.recorded_value_store import value_to_row
 from orchestra_nb.store.run_code_store import code_to_row
 from orchestra_nb.store.stored_records import (
     cell_run_to_row,
@@ -42,7 +45,17 @@ from orchestra_nb.store.stored_records import (
     short_message,
     task_run_to_row,
 )
-from orchestra_nb.store.tables import cell_runs, changes, dead_letters, drivers, log_lines, run_codes, runs, task_runs
+from orchestra_nb.store.tables import (
+    cell_runs,
+    changes,
+    dead_letters,
+    drivers,
+    log_lines,
+    recorded_values,
+    run_codes,
+    runs,
+    task_runs,
+)
 from orchestra_nb.store.touched_rows import TouchedRows
 
 
@@ -61,15 +74,20 @@ class EventWriter:
         self._drivers = TouchedRows(connection, drivers, ("driver_id",), ("ended_at",))
         self._letters = TouchedRows(connection, dead_letters, ("letter_id",), ())
         self._codes = TouchedRows(connection, run_codes, ("run_id",), ("suspended_until",))
+        self._values = TouchedRows(connection, recorded_values, ("run_id", "name"), _VALUE_CHANGES)
         self._lines: list[dict[str, object]] = []
         self._changes: list[dict[str, object]] = []
         self._runs_with_lines: set[str] = set()
+        self._tables = (
+            *(self._drivers, self._runs, self._tasks, self._cells, self._letters, self._codes),
+            self._values,
+        )
 
     def apply(self) -> list[bool]:
         """Apply and write all events; True where an event changed something."""
         self._read()
         applied = [self._apply_one(event) for event in self._events]
-        for rows in (self._drivers, self._runs, self._tasks, self._cells, self._letters, self._codes):
+        for rows in self._tables:
             rows.write()
         for table, new in ((log_lines, self._lines), (changes, self._changes)):
             if new:
@@ -99,10 +117,12 @@ class EventWriter:
                     self._tasks.want(task_run_id)
                 case CellRunChanged(cell=cell):
                     self._cells.want(cell.run_id, cell.index, cell.epoch)
+                case ValueRecorded(value=value):
+                    self._values.want(value.run_id, value.name)
                 case DeadLetterAdded(letter=letter):
                     self._runs.want(letter.run_id)
                     self._letters.want(letter.letter_id)
-        for rows in (self._drivers, self._runs, self._tasks, self._cells, self._letters, self._codes):
+        for rows in self._tables:
             rows.read()
 
     def _apply_one(self, event: Event) -> bool:
@@ -123,6 +143,8 @@ class EventWriter:
                 return self._reopen(event)
             case RunOutputWritten():
                 return self._set_output(event)
+            case ValueRecorded():
+                return self._record_value(event.value)
             case TaskRunCreated():
                 return self._create_task(event)
             case TaskRunStateChanged():
@@ -226,6 +248,18 @@ class EventWriter:
             return False
         self._runs.update(row, output_path=event.output_path)
         self._record_change("run", event.run_id)
+        return True
+
+    def _record_value(self, value: RecordedValue) -> bool:
+        new = value_to_row(value)
+        row = self._values.get(value.run_id, value.name)
+        if row is None:
+            self._values.insert(new)
+        elif row["recorded_at"] > value.recorded_at:
+            return False  # a task cell's display that came late
+        else:
+            self._values.update(row, **new)
+        self._record_change("run", value.run_id)
         return True
 
     def _create_task(self, event: TaskRunCreated) -> bool:
@@ -339,4 +373,5 @@ _CELL_CHANGES = (
     "is_cached",
     "message",
 )
+_VALUE_CHANGES = tuple(name for name in RecordedValue.__struct_fields__ if name not in ("run_id", "name"))
 _CHANGE_COLUMNS = tuple(column.name for column in changes.columns if column.name != "sequence")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, Text, false, func, select, type_coerce, union_all
+from sqlalchemy import Select, Text, exists, false, func, not_, or_, select, type_coerce, union_all
 
 from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.runs import RunKind
@@ -26,6 +26,7 @@ def runs_page(
     flow_name: str | None = None,
     tag: str | None = None,
     since: datetime | None = None,
+    has_runs_of_sweeps: bool = True,
 ) -> Select[Any]:
     """Return the query of a page of runs, the newest first.
 
@@ -39,8 +40,14 @@ def runs_page(
         Only runs with this tag, found by reading on: there is no index of tags.
     since
         Only runs made then or later.
+    has_runs_of_sweeps
+        Whether the child runs of sweeps are among them.
     """
     query = select(runs)
+    if not has_runs_of_sweeps:
+        sweeps = runs.alias("sweeps")
+        is_of_sweep = exists().where(sweeps.c.run_id == runs.c.parent_run_id, sweeps.c.kind == RunKind.SWEEP.value)
+        query = query.where(or_(runs.c.parent_run_id.is_(None), not_(is_of_sweep)))
     if before is not None:
         query = query.where(runs.c.run_id < before)
     if kind is not None:

@@ -147,6 +147,7 @@ class RunStore:
         flow_name: str | None = None,
         tag: str | None = None,
         since: datetime | None = None,
+        has_runs_of_sweeps: bool = True,
     ) -> list[Run]:
         """Return runs, the newest first.
 
@@ -156,12 +157,40 @@ class RunStore:
             Only runs older than the one with this id: the last of the page before.
         states, kind, flow_name, tag, since
             None for all; ``since`` is when the oldest was made.
+        has_runs_of_sweeps
+            Whether the child runs of sweeps are among them.
         """
         query = runs_page(
-            limit=limit, before=before, states=states, kind=kind, flow_name=flow_name, tag=tag, since=since
+            limit=limit,
+            before=before,
+            states=states,
+            kind=kind,
+            flow_name=flow_name,
+            tag=tag,
+            since=since,
+            has_runs_of_sweeps=has_runs_of_sweeps,
         )
         with self.database.connect() as connection:
             return [run_of_row(row) for row in connection.execute(query).mappings()]
+
+    def children(self, run_id: str) -> list[Run]:
+        """Return the runs that this one started, the oldest first."""
+        query = select(runs).where(runs.c.parent_run_id == run_id).order_by(runs.c.run_id)
+        with self.database.connect() as connection:
+            return [run_of_row(row) for row in connection.execute(query).mappings()]
+
+    def child_counts(self, run_ids: Iterable[str]) -> dict[str, dict[State, int]]:
+        """Return run id to state to the number of runs that it started; nothing for runs without any."""
+        query = (
+            select(runs.c.parent_run_id, runs.c.state, func.count())
+            .where(runs.c.parent_run_id.in_(list(run_ids)))
+            .group_by(runs.c.parent_run_id, runs.c.state)
+        )
+        counts: dict[str, dict[State, int]] = {}
+        with self.database.connect() as connection:
+            for run_id, state, count in connection.execute(query):
+                counts.setdefault(run_id, {})[State(state)] = count
+        return counts
 
     def task_runs(self, run_id: str) -> list[TaskRun]:
         """Return the task runs of a run, in the order of their creation."""

@@ -99,6 +99,24 @@ cell_runs = Table(
     Column("message", AnyText, nullable=False),
 )
 
+#: One row a value that a notebook run returned: the last one of its name.
+recorded_values = Table(
+    "recorded_values",
+    metadata,
+    Column("run_id", AnyText, primary_key=True),
+    Column("name", AnyText, primary_key=True),
+    Column("type", AnyText, nullable=False),
+    Column("recorded_at", UtcTime, nullable=False),
+    Column("serializer", AnyText, nullable=False),
+    Column("data", AnyText),
+    Column("reference", JsonText),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("summary", AnyText, nullable=False),
+    Column("readable_json", AnyText),
+    Column("cell_index", Integer),
+    Column("unreadable", AnyText, nullable=False),
+)
+
 #: One row a log line; ``sequence`` grows in commit order.
 log_lines = Table(
     "log_lines",

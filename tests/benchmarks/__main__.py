@@ -24,11 +24,25 @@ from tests.benchmarks import (
     kept_cells,
     mapped_cost,
     notebook_cost,
+    sweep_cost,
     task_round_trip,
 )
 from tests.benchmarks.measurement import Measurement, print_table
 
-NAMES = ("import", "load_ext", "task", "run", "notebook", "cache", "hello", "analyse", "mapped", "engine", "scale")
+NAMES = (
+    "import",
+    "load_ext",
+    "task",
+    "run",
+    "notebook",
+    "cache",
+    "sweep",
+    "hello",
+    "analyse",
+    "mapped",
+    "engine",
+    "scale",
+)
 
 
 def isolated_environ(folder: Path) -> dict[str, str]:
@@ -56,6 +70,7 @@ def run(names: list[str], environ: dict[str, str], repeats: int, folder: Path) -
         "run": lambda: command_cost.measure(environ, repeats, folder),
         "notebook": lambda: notebook_cost.measure(environ, repeats, folder),
         "cache": lambda: kept_cells.measure(environ, folder),
+        "sweep": lambda: sweep_cost.measure(environ, folder),
         "hello": lambda: hello_cost.measure(environ, repeats),
         "analyse": lambda: analysis_cost.measure(environ, repeats),
         "mapped": lambda: mapped_cost.measure(environ),

@@ -146,7 +146,7 @@ def test_a_completed_run_prints_one_object_and_leaves_the_source_as_it_was(folde
     document = json.loads(done.stdout)
     run = store.get_run(document["run_id"])
     assert done.returncode == 0
-    assert list(document) == ["run_id", "state", "message", "output", "parameters", "cells", "tasks"]
+    assert list(document) == ["run_id", "state", "message", "output", "parameters", "values", "cells", "tasks"]
     assert (document["state"], document["message"]) == ("COMPLETED", "")
     assert (document["output"], document["parameters"]) == (str(folder / "out.ipynb"), {"region": "EU", "n": 3})
     assert [(cell["index"], cell["id"], cell["state"]) for cell in document["cells"]][::2] == [

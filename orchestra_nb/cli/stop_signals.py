@@ -1,0 +1,27 @@
+"""Ctrl-C, SIGTERM and a closed terminal as a stop of what the command runs."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def signals_stop(stop: Callable[[str, str], None]) -> Iterator[Callable[[], bool]]:
+    """Have the signals call ``stop(message, actor)``; yield whether Ctrl-C was pressed."""
+    seen: list[int] = []
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        name = signal.Signals(number).name
+        stop("Interrupted" if number == signal.SIGINT else f"Stopped by {name}", name)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield lambda: signal.SIGINT in seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,228 @@
+"""Turns a value that a notebook returns into its record, and a record back into the value.
+
+Small values that are exact as JSON or Arrow stand in the record itself; all others are stored as results
+(:mod:`orchestra_nb.engine.results`), pickles signed, and the record says where.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from typing import Any, Final
+
+from orchestra_nb.engine.result_serializers import JSONSerializer, NotExact, dumps_automatically, name_of, serializer_of
+from orchestra_nb.engine.results import ResultStore, default_results_url
+from orchestra_nb.errors import InvalidInput, ResultNotFound, ValueNotPortable
+from orchestra_nb.model.jsonable import from_stored, to_stored
+from orchestra_nb.model.recorded_values import RecordedValue
+from orchestra_nb.model.secret_values import Secret
+from orchestra_nb.notebooks.portability import explain_not_portable
+
+#: A value up to this size stands in the notebook itself.
+INLINE_BYTES: Final = 64 * 1024
+_SUMMARY_CHARACTERS: Final = 80
+_READABLE_BYTES: Final = 16 * 1024
+_READABLE_DEPTH: Final = 6
+_READABLE_ELEMENTS: Final = 500
+_JSON_WITH_FLOATS: Final = "json+floats"
+
+
+def encode_value(
+    name: str, value: object, now: datetime, *, run_id: str = "", store: Callable[[], ResultStore] | None
+) -> RecordedValue:
+    """Return the record of a value.
+
+    Parameters
+    ----------
+    store
+        Called for a value that does not stand in the record itself; None where nothing is to be kept elsewhere, as in
+        a notebook that nobody runs: the record then says so.
+
+    Raises
+    ------
+    InvalidInput
+        The name is no identifier, or the value is a secret.
+    ValueNotPortable
+        The value cannot be kept; the message says why and what to do.
+    """
+    if not name.isidentifier():
+        raise InvalidInput(f"{name!r} cannot be the name of a returned value. Write letters, digits and _ only.")
+    if isinstance(value, Secret):
+        raise InvalidInput(
+            f"record({name}=…) would write a secret into the notebook. Keep it with `orchestra secrets`, and "
+            "return its name."
+        )
+    kind, value = type(value).__name__, _without_numpy(value)
+    serializer, blob = _dumps(name, value)
+    is_text = serializer.startswith("json")
+    record = RecordedValue(
+        run_id=run_id,
+        name=name,
+        type=kind,
+        recorded_at=now,
+        serializer=serializer,
+        size_bytes=len(blob),
+        summary=summary_of(value),
+        readable_json=None if is_text and len(blob) <= INLINE_BYTES else _readable_json(value),
+    )
+    if len(blob) <= INLINE_BYTES and serializer != "pickle":
+        return _with(record, data=blob.decode("utf-8") if is_text else base64.b64encode(blob).decode())
+    if store is None:
+        why = "too large for the notebook" if serializer != "pickle" else "kept only as a pickle"
+        return _with(record, unreadable=f"it is {why}, and was recorded outside of a run: `orchestra run` keeps it")
+    if serializer == _JSON_WITH_FLOATS:
+        value = to_stored(value)
+    return _with(record, reference=store().write(value, name=f"record({name}=…)", now=now))
+
+
+def load_value(record: RecordedValue) -> Any:
+    """Return the value of a record.
+
+    Raises
+    ------
+    ResultNotFound
+        It was not kept, or what kept it is gone.
+    ResultNotTrusted
+        What is stored was altered, or signed by nobody that this user trusts.
+    """
+    if record.unreadable:
+        raise ResultNotFound(f"The value {record.name!r} cannot be read: {record.unreadable}.")
+    if record.reference is not None:
+        value = result_store().read(record.reference)
+        return from_stored(value) if record.serializer == _JSON_WITH_FLOATS else value
+    if record.data is None:
+        raise ResultNotFound(f"The value {record.name!r} is not in its record. Run the notebook again.")
+    if record.serializer.startswith("json"):
+        value = json.loads(record.data)
+        return from_stored(value) if record.serializer == _JSON_WITH_FLOATS else value
+    if record.serializer != "arrow":
+        raise ResultNotFound(
+            f"The value {record.name!r} was written by {record.serializer!r}, which is not known here."
+        )
+    return serializer_of("arrow").loads(base64.b64decode(record.data))
+
+
+def result_store() -> ResultStore:
+    """Return where large values stand: with the results of tasks."""
+    from orchestra_nb.engine.signing_key import load_signing_key
+
+    return ResultStore(default_results_url(), load_signing_key())
+
+
+def summary_of(value: object) -> str:
+    """Return a value in one line."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and len(shape) == 2 and hasattr(value, "columns"):
+        return f"table, {shape[0]:,} rows × {shape[1]:,} columns"
+    if isinstance(shape, tuple) and hasattr(value, "dtype"):
+        what = "array" if not hasattr(value, "index") else "column"
+        return f"{what} of {value.dtype}, {' × '.join(f'{length:,}' for length in shape) or '1'}"
+    if isinstance(value, str | list | dict | bytes) and len(value) > 10_000:
+        return f"{type(value).__name__}, {len(value):,} {'characters' if isinstance(value, str) else 'items'}"
+    try:
+        text = " ".join(repr(value).split())
+    except Exception as error:  # the repr of a user's class
+        text = f"{type(value).__name__} (its repr raised {type(error).__name__})"
+    return text if len(text) <= _SUMMARY_CHARACTERS else text[: _SUMMARY_CHARACTERS - 1] + "…"
+
+
+def _with(record: RecordedValue, **fields: Any) -> RecordedValue:
+    import msgspec
+
+    return msgspec.structs.replace(record, **fields)
+
+
+def _without_numpy(value: object) -> object:
+    """Return one of numpy's numbers as Python's: it is what people return most, and what JSON knows."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.generic):
+        plain: object = value.item()
+        if type(plain) in (int, float, bool, str):
+            return plain
+    return value
+
+
+def _dumps(name: str, value: object) -> tuple[str, bytes]:
+    """Return (serializer, bytes)."""
+    try:
+        with_floats = _with_tagged_floats(value)
+        if with_floats is not value:
+            return _JSON_WITH_FLOATS, JSONSerializer().dumps(with_floats)
+    except NotExact:
+        pass
+    try:
+        serializer, blob = dumps_automatically(value)
+    except Exception as error:  # pickling runs code of any class
+        reason = explain_not_portable(name, value, error, serializer_of("pickle").dumps)
+        raise ValueNotPortable(
+            f"record({name}=…): a value of type {type(value).__name__} cannot be kept: {reason} "
+            "Record what it is made of, or write it to a file and record the path."
+        ) from None
+    return name_of(serializer), blob
+
+
+def _with_tagged_floats(value: object, depth: int = 100) -> object:
+    """Return the value with non-finite floats tagged; the same object where there are none, or it is no JSON."""
+    if type(value) is float:
+        return value if math.isfinite(value) else to_stored(value)
+    if depth == 0:
+        raise NotExact("it is nested too deeply, or holds itself")
+    if type(value) is list:
+        items = [_with_tagged_floats(item, depth - 1) for item in value]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    if type(value) is dict:
+        if "$float" in value:
+            raise NotExact("it has a key that tags floats")
+        fields = {key: _with_tagged_floats(item, depth - 1) for key, item in value.items()}
+        return fields if any(fields[key] is not value[key] for key in value) else value
+    return value
+
+
+def _readable_json(value: object) -> str | None:
+    """Return what people read in place of a value that is no JSON, or is large; None where the summary says as much."""
+    try:
+        text = json.dumps(_readable(value, _READABLE_DEPTH), ensure_ascii=False)
+        is_small = len(text.encode()) <= _READABLE_BYTES
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return text if is_small else None
+
+
+def _readable(value: object, depth: int) -> object:
+    value = _without_numpy(value)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return to_stored(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if depth == 0:
+        return summary_of(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _readable(getattr(value, field.name), depth - 1) for field in dataclasses.fields(value)}
+    fields = getattr(type(value), "model_fields", None)  # pydantic's
+    if isinstance(fields, Mapping):
+        return {name: _readable(getattr(value, name), depth - 1) for name in fields}
+    if isinstance(value, Mapping):
+        return {str(key): _readable(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_readable(item, depth - 1) for item in value]
+    return _readable_elements(value)
+
+
+def _readable_elements(value: Any) -> object:
+    """Return the rows of a small table, and the elements of a small array."""
+    size = getattr(value, "size", None)
+    if isinstance(size, int) and size <= _READABLE_ELEMENTS:
+        pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
+        if pandas is not None and isinstance(value, pandas.DataFrame | pandas.Series):
+            orient = "records" if isinstance(value, pandas.DataFrame) else "split"
+            return json.loads(value.to_json(orient=orient, date_format="iso"))
+        if numpy is not None and isinstance(value, numpy.ndarray) and value.dtype.kind in "biufU":
+            return to_stored(value.tolist())
+    return summary_of(value)

@@ -1,0 +1,332 @@
+"""Runs one notebook with many combinations of parameters: one parent run, and a child run for each combination.
+
+The calling process drives all of them, each in a thread that waits for a runner's process; so one process writes the
+store. Everything is checked before anything starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from orchestra_nb.engine.notebook_placement import available_cores
+from orchestra_nb.errors import (
+    OrchestraError,
+    StopTask,
+)
+from orchestra_nb.model.events import (
+    Event,
+    LogsWritten,
+    RunCodeRecorded,
+    RunCreated,
+    RunOutputWritten,
+    RunReopened,
+    RunStateChanged,
+    apply_to_run,
+)
+from orchestra_nb.model.identifiers import run_name
+from orchestra_nb.model.runs import LogLine, Run, RunKind
+from orchestra_nb.model.states import State
+from orchestra_nb.model.sweeps import COMBINATION_TAG, SweepRequest
+from orchestra_nb.operations.notebook_request import NotebookRequest
+from orchestra_nb.operations.run_home import RunHome
+from orchestra_nb.operations.run_notebook import GRACE_SECONDS, NotebookDriver, new_run_id
+from orchestra_nb.operations.sweep_request import checked_sweep, parameters_in_record, sweep_code
+from orchestra_nb.operations.sweep_result import SweepResult, SweepRow
+from orchestra_nb.settings import Settings, load_settings
+
+_LOOK_UP_SECONDS = 0.2
+_COMMIT_SECONDS = 60.0
+_LABEL_CHARACTERS = 60
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What the threads of a sweep share; under its lock."""
+
+    waiting: list[int] = field(default_factory=list)
+    rows: dict[int, SweepRow] = field(default_factory=dict)
+    running: dict[int, NotebookDriver] = field(default_factory=dict)
+    stop: tuple[str, str] | None = None
+    is_stopped_by_failure: bool = False
+    first_failure: str = ""
+    #: entered again by a signal handler of the thread that has it
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+
+class NotebookSweep:
+    """Drives one sweep. :meth:`execute` belongs to one thread; :meth:`stop` may be called from anywhere.
+
+    Parameters
+    ----------
+    home
+        Where all the records go. Who made it closes it.
+    on_event
+        Called with everything that happens to the parent and its children, from several threads, one at a time.
+    parent_run_id, parent_task_run_id
+        The flow that calls the sweep.
+
+    Raises
+    ------
+    NotebookNotFound, InvalidInput
+        It cannot be run: the notebook, or the first combination that does not fit; nothing ran.
+    """
+
+    def __init__(
+        self,
+        request: SweepRequest,
+        home: RunHome,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+        settings: Settings | None = None,
+        parent_run_id: str | None = None,
+        parent_task_run_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        self._home = home
+        self._settings = settings or load_settings()
+        self._tell = on_event or (lambda event: None)
+        self._telling = threading.RLock()
+        self._parents = parent_run_id, parent_task_run_id
+        self._tags = dict(tags or {})
+        self._progress = _Progress()
+        self._request = checked_sweep(request, self._settings)
+
+    @property
+    def request(self) -> SweepRequest:
+        """What is run, with all combinations as they are recorded."""
+        return self._request
+
+    def execute(self) -> SweepResult:
+        """Run all combinations and return what became of them. To be called once.
+
+        Raises
+        ------
+        StoreUnavailable
+            The sweep cannot be recorded.
+        """
+        request = self._request
+        now = datetime.now(UTC)
+        run_id = new_run_id()
+        source = Path(request.path).absolute()
+        run = Run(
+            run_id=run_id,
+            name=run_name(run_id),
+            flow_name=request.flow_name or source.stem,
+            kind=RunKind.SWEEP,
+            state=State.PENDING,
+            created_at=now,
+            notebook_path=str(source),
+            parameters=parameters_in_record(request),
+            cluster=request.cluster or self._settings.cluster,
+            tags=self._tags,
+            driver_id=self._home.driver_id,
+            parent_run_id=self._parents[0],
+            parent_task_run_id=self._parents[1],
+        )
+        created = RunCreated(run=run)
+        self._home.create(created)
+        self._told(created)
+        self._home.emit(RunCodeRecorded(code=sweep_code(run, request)))
+        return self._drive(run, {})
+
+    def execute_again(self, run: Run, done: Mapping[int, SweepRow], reopened: RunReopened) -> SweepResult:
+        """Run those combinations of a sweep that are not among ``done``, in the sweep's own run.
+
+        ``reopened`` has been applied to the store already.
+        """
+        again = msgspec.structs.replace(
+            run,
+            epoch=reopened.epoch,
+            state=State.SCHEDULED,
+            driver_id=reopened.driver_id,
+            started_at=None,
+            ended_at=None,
+        )
+        self._told(RunCreated(run=again))
+        pending = RunStateChanged(run_id=run.run_id, state=State.PENDING, at=datetime.now(UTC), epoch=again.epoch)
+        self._emit(pending)
+        return self._drive(apply_to_run(again, pending), done)
+
+    def stop(self, message: str, actor: str, grace_seconds: float = GRACE_SECONDS) -> None:
+        """Start nothing more and stop all that runs; a second time: at once. Safe in a signal handler."""
+        progress = self._progress
+        with progress.lock:
+            progress.stop = progress.stop or (message, actor)
+            drivers = list(progress.running.values())
+        for driver in drivers:
+            driver.stop(message, actor, grace_seconds)
+
+    # --- one execution
+
+    def _drive(self, run: Run, done: Mapping[int, SweepRow]) -> SweepResult:
+        request = self._request
+        self._run = run
+        self._folder = self._make_folder(run)
+        self._progress.rows.update(done)
+        self._progress.waiting += (index for index in range(len(request.combinations)) if index not in done)
+        self._home.watch(run.run_id, lambda task_run_id, actor: self.stop(f"Cancelled by {actor}", actor))
+        try:
+            self._change(State.RUNNING)
+            self._home.emit(RunOutputWritten(run_id=run.run_id, output_path=str(self._folder)))
+            self._run = msgspec.structs.replace(self._run, output_path=str(self._folder))
+            count = min(request.limit or available_cores(), len(self._progress.waiting))
+            threads = [
+                threading.Thread(target=self._work, name=f"orchestra-sweep-{n}", daemon=True) for n in range(count)
+            ]
+            for thread in threads:
+                thread.start()
+            interrupt = self._await(threads)
+            self._conclude()
+        finally:
+            self._home.forget(run.run_id)
+        if interrupt is not None:
+            raise interrupt
+        rows = self._progress.rows
+        listed = [
+            rows.get(index) or SweepRow(index, parameters, message="not started")
+            for index, parameters in enumerate(request.combinations)
+        ]
+        return SweepResult(self._run, tuple(listed), request.swept)
+
+    def _await(self, threads: list[threading.Thread]) -> BaseException | None:
+        """Wait for the threads; return what interrupted this one, which stopped the sweep."""
+        interrupt: BaseException | None = None
+        while True:
+            try:
+                for thread in threads:
+                    while thread.is_alive():
+                        thread.join(_LOOK_UP_SECONDS)
+                return interrupt
+            except (KeyboardInterrupt, StopTask) as error:
+                interrupt = error
+                self.stop("Interrupted", "user")
+
+    def _work(self) -> None:
+        """Run one combination after another."""
+        progress = self._progress
+        while True:
+            with progress.lock:
+                if progress.stop is not None or not progress.waiting:
+                    return
+                index = progress.waiting.pop(0)
+            row = self._run_one(index)
+            with progress.lock:
+                progress.rows[index] = row
+                progress.running.pop(index, None)
+                is_first = not row.is_completed and progress.stop is None and not progress.first_failure
+                if is_first:
+                    progress.first_failure = _cause(row)
+                must_stop = is_first and self._request.stops_on_failure
+                progress.is_stopped_by_failure = progress.is_stopped_by_failure or must_stop
+            if must_stop:
+                self.stop("Stopped: another run of the sweep failed", "driver", GRACE_SECONDS)
+
+    def _run_one(self, index: int) -> SweepRow:
+        parameters = self._request.combinations[index]
+        progress = self._progress
+        try:
+            driver = NotebookDriver(self._child(index), on_event=self._told, settings=self._settings, home=self._home)
+            with progress.lock:
+                progress.running[index] = driver
+                stop = progress.stop
+            if stop is not None:
+                driver.stop(*stop)
+            result = driver.execute()
+            return SweepRow(index, parameters, result.run, result.records)
+        except Exception as error:  # it must not take the other runs along
+            if not isinstance(error, OrchestraError):
+                self._log(f"Combination {index + 1} could not be run: {type(error).__name__}: {error}")
+            return SweepRow(index, parameters, message=f"{type(error).__name__}: {error}")
+
+    def _child(self, index: int) -> NotebookRequest:
+        request = self._request
+        parameters = request.combinations[index]
+        name = f"{index + 1:0{len(str(len(request.combinations)))}d}{_label(parameters, request.swept)}.ipynb"
+        return NotebookRequest(
+            path=request.path,
+            run_id=new_run_id(),
+            parameters=dict(parameters),
+            output_path=str(self._folder / name),
+            cwd=request.cwd,
+            kernel_name=request.kernel_name,
+            cluster=request.cluster,
+            is_strict=request.is_strict,
+            flow_name=request.flow_name,
+            timeout_seconds=request.timeout_seconds,
+            start_timeout_seconds=request.start_timeout_seconds,
+            cell_timeout_seconds=request.cell_timeout_seconds,
+            report_mode=request.report_mode,
+            tags={**self._tags, COMBINATION_TAG: str(index)},
+            parent_run_id=self._run.run_id,
+        )
+
+    def _conclude(self) -> None:
+        """Say how the sweep ended."""
+        progress = self._progress
+        total, done = len(self._request.combinations), len(progress.rows)
+        failed = [row for row in progress.rows.values() if not row.is_completed]
+        if progress.stop is not None and not progress.is_stopped_by_failure:
+            message = f"{progress.stop[0]}: {done - len(failed)} of {total} runs had completed"
+            self._change(State.CANCELLED, message, progress.stop[1])
+        elif failed:
+            first = progress.first_failure or _cause(failed[0])
+            unstarted = f", {total - done} were not started" if done < total else ""
+            self._change(
+                State.FAILED, f"{len(failed)} of {total} runs did not complete{unstarted}. First: {first}"[:2000]
+            )
+        else:
+            self._change(State.COMPLETED)
+        if not self._home.flush(_COMMIT_SECONDS) and self._home.must_commit:
+            self._log("The end of the sweep is not in the store.")
+
+    def _change(self, state: State, message: str = "", actor: str = "driver") -> None:
+        change = RunStateChanged(
+            run_id=self._run.run_id,
+            state=state,
+            at=datetime.now(UTC),
+            epoch=self._run.epoch,
+            message=message,
+            actor=actor,
+        )
+        self._run = apply_to_run(self._run, change)
+        self._emit(change)
+
+    def _emit(self, event: Event) -> None:
+        self._home.emit(event)
+        self._told(event)
+
+    def _told(self, event: Event) -> None:
+        with self._telling:
+            self._tell(event)
+
+    def _log(self, text: str) -> None:
+        line = LogLine(run_id=self._run.run_id, at=datetime.now(UTC), message=text, level=40, logger="orchestra")
+        self._emit(LogsWritten(lines=(line,)))
+
+    def _make_folder(self, run: Run) -> Path:
+        source = Path(self._request.path).absolute()
+        chosen = self._request.output_folder
+        folder = source.with_name(f"{source.stem}.{run.name}") if chosen is None else Path(chosen).absolute()
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+        return folder
+
+
+def _label(parameters: Mapping[str, object], swept: Collection[str]) -> str:
+    """Return the parameters that differ as a part of a file name: ``"_alpha=0.1_beta=2"``."""
+    text = "".join(f"_{name}={parameters[name]}" for name in swept if name in parameters)
+    return re.sub(r"[^\w.=+-]+", "-", text)[:_LABEL_CHARACTERS].rstrip("-._")
+
+
+def _cause(row: SweepRow) -> str:
+    if row.run is None:
+        return row.message
+    return f"run {row.run.name} {row.run.state}: {row.run.message}" if row.run.message else f"run {row.run.name}"

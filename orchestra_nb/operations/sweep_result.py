@@ -1,0 +1,115 @@
+"""What became of a sweep: a row for each combination of parameters."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestra_nb.errors import InvalidSetting, NotebookFailed
+from orchestra_nb.model.recorded_values import RecordedValue
+from orchestra_nb.model.runs import Run
+from orchestra_nb.model.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """One combination of a sweep and what became of it.
+
+    ``run`` is None for a combination that was not started; ``message`` then says why, if there is a reason of its own.
+    """
+
+    index: int
+    parameters: Mapping[str, object]
+    run: Run | None = None
+    records: tuple[RecordedValue, ...] = ()
+    message: str = ""
+
+    @property
+    def state(self) -> State | None:
+        """The run's; None where there is none."""
+        return None if self.run is None else self.run.state
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether it ended well."""
+        return self.state is State.COMPLETED
+
+    @property
+    def values(self) -> Any:
+        """What it returned: a mapping of name to value, each loaded when it is asked for."""
+        from orchestra_nb.engine.returned_by_notebook import ReturnedValues
+
+        return ReturnedValues(self.records, of=f"run {self.run.name}" if self.run is not None else "a run")
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """A sweep that has ended: its run, and a row for each combination, in their order."""
+
+    run: Run
+    rows: tuple[SweepRow, ...]
+    swept: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[SweepRow]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> SweepRow:
+        return self.rows[index]
+
+    @property
+    def failed(self) -> list[SweepRow]:
+        """The rows that did not end well, or were not started."""
+        return [row for row in self.rows if not row.is_completed]
+
+    @property
+    def values(self) -> list[Any]:
+        """What each run returned, in the order of the combinations."""
+        return [row.values for row in self.rows]
+
+    def to_frame(self) -> Any:
+        """Return a pandas table: the parameters that differ, what was returned, state and duration of each run.
+
+        Raises
+        ------
+        InvalidSetting
+            pandas is not installed.
+        """
+        try:
+            pandas: Any = importlib.import_module("pandas")
+        except ImportError:
+            raise InvalidSetting("A table of a sweep needs pandas: run `pip install pandas`.") from None
+        return pandas.DataFrame(
+            [
+                {
+                    "run": None if row.run is None else row.run.name,
+                    **{name: row.parameters.get(name) for name in self.swept},
+                    **dict(row.values),
+                    "state": None if row.state is None else row.state.value,
+                    "seconds": _seconds(row.run),
+                }
+                for row in self.rows
+            ]
+        )
+
+    def raise_for_failures(self) -> None:
+        """Raise for what did not end well.
+
+        Raises
+        ------
+        NotebookFailed
+            The message names the first cause.
+        """
+        if self.run.state is not State.COMPLETED:
+            where = f"orchestra runs show {self.run.name}"
+            raise NotebookFailed(f"Sweep {self.run.name} of {self.run.flow_name}: {self.run.message} ({where})")
+
+
+def _seconds(run: Run | None) -> float | None:
+    if run is None or run.started_at is None or run.ended_at is None:
+        return None
+    return (run.ended_at - run.started_at).total_seconds()

@@ -1,0 +1,194 @@
+"""Values that a notebook returns, kept exactly: in the record itself, or as stored results."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from orchestra_nb.engine.results import ResultStore
+from orchestra_nb.engine.returned_by_notebook import ReturnedValues
+from orchestra_nb.engine.value_recording import INLINE_BYTES, encode_value, load_value
+from orchestra_nb.errors import InvalidInput, ResultNotFound, ResultNotTrusted, ValueNotPortable
+from orchestra_nb.model.recorded_values import RecordedValue
+from orchestra_nb.model.secret_values import Secret
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    when: date
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ResultStore:
+    from orchestra_nb.engine.value_recording import result_store
+
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    return result_store()
+
+
+def encode(name: str, value: object, store: ResultStore | None) -> RecordedValue:
+    return encode_value(name, value, NOW, store=None if store is None else lambda: store)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0.5, 3, 10**40, True, None, "text", "a" * 10, [1, [2, "x"]], {"a": {"b": 1.5}}, "\x00\u202e"],
+    ids=repr,
+)
+def test_what_json_keeps_stands_in_the_record_and_comes_back_as_it_was(value: object) -> None:
+    record = encode("v", value, None)
+
+    assert record.serializer == "json"
+    assert record.readable == value
+    assert load_value(record) == value
+    assert type(load_value(record)) is type(value)
+
+
+def test_floats_that_json_does_not_know_come_back() -> None:
+    record = encode("v", {"a": [math.nan, math.inf, -math.inf, 1.5]}, None)
+
+    first, *others = load_value(record)["a"]
+    assert math.isnan(first)
+    assert others == [math.inf, -math.inf, 1.5]
+
+
+def test_a_dict_that_looks_like_a_tagged_float_stays_a_dict(store: ResultStore) -> None:
+    value = {"$float": "nan", "b": math.inf}
+
+    assert load_value(encode("v", value, store)) == value
+
+
+def test_numbers_of_numpy_are_pythons(store: ResultStore) -> None:
+    record = encode("v", np.float32(0.5), store)
+
+    assert (record.type, record.serializer, load_value(record)) == ("float32", "json", 0.5)
+    assert type(load_value(encode("v", np.int64(3), store))) is int
+
+
+def test_a_small_table_stands_in_the_record_and_a_large_one_is_stored(store: ResultStore) -> None:
+    small = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    large = pd.DataFrame({"a": range(100_000)})
+
+    kept, stored = encode("small", small, store), encode("large", large, store)
+
+    assert kept.data is not None
+    assert kept.readable == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+    pd.testing.assert_frame_equal(load_value(kept), small)
+    assert stored.data is None
+    assert stored.reference is not None
+    assert stored.reference.serializer == "arrow"
+    assert stored.readable == "table, 100,000 rows × 1 columns"
+    pd.testing.assert_frame_equal(load_value(stored), large)
+
+
+def test_large_json_is_stored(store: ResultStore) -> None:
+    value = ["x" * 100] * 1000
+    assert sum(map(len, value)) > INLINE_BYTES
+
+    record = encode("v", value, store)
+
+    assert record.reference is not None
+    assert record.reference.serializer == "json"
+    assert load_value(record) == value
+
+
+def test_arrays_dataclasses_and_tuples_come_back_and_can_be_read_by_people(store: ResultStore) -> None:
+    array, point = np.arange(6).reshape(2, 3), Point(1, date(2026, 1, 2))
+
+    np.testing.assert_array_equal(load_value(encode("array", array, store)), array)
+    assert encode("array", array, store).readable == [[0, 1, 2], [3, 4, 5]]
+    assert load_value(encode("point", point, store)) == point
+    assert encode("point", point, store).readable == {"x": 1, "when": "2026-01-02"}
+    assert load_value(encode("pair", (1, "x"), store)) == (1, "x")
+
+
+def test_what_is_too_large_outside_of_a_run_is_shown_only() -> None:
+    record = encode("v", "x" * (INLINE_BYTES + 1), None)
+
+    assert record.data is None
+    assert record.reference is None
+    with pytest.raises(ResultNotFound, match="outside of a run: `orchestra run` keeps it"):
+        load_value(record)
+
+
+def test_a_stored_value_that_was_altered_is_not_loaded(store: ResultStore) -> None:
+    record = encode("pair", (1, 2), store)
+    assert record.reference is not None
+    path = Path(record.reference.url)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+    with pytest.raises(ResultNotTrusted, match="altered"):
+        load_value(record)
+
+    path.unlink()
+    with pytest.raises(ResultNotFound, match="not there any more"):
+        load_value(record)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind", "words"),
+    [
+        ("a b", 1, InvalidInput, "'a b' cannot be the name"),
+        ("token", Secret("s3cret"), InvalidInput, "orchestra secrets"),
+        ("lock", [threading.Lock()], ValueNotPortable, "Record what it is made of"),
+    ],
+    ids=["name", "secret", "lock"],
+)
+def test_what_cannot_be_returned_is_refused_with_the_remedy(
+    name: str, value: Any, kind: type[Exception], words: str, store: ResultStore
+) -> None:
+    with pytest.raises(kind) as refused:
+        encode(name, value, store)
+
+    assert words in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_returned_values_are_a_mapping_with_attributes_that_pickles_small(store: ResultStore) -> None:
+    import pickle
+
+    large = pd.DataFrame({"a": range(100_000)})
+    returned = ReturnedValues([encode("auc", 0.5, store), encode("table", large, store)], of="run calm-fox")
+
+    again = pickle.loads(pickle.dumps(returned))
+
+    assert len(pickle.dumps(returned)) < 2_000
+    assert list(again) == ["auc", "table"]
+    assert (again.auc, again["auc"], len(again.table)) == (0.5, 0.5, 100_000)
+    with pytest.raises(AttributeError, match="run calm-fox returned no 'acu': it returned auc, table"):
+        _ = again.acu
+    with pytest.raises(KeyError, match="acu"):
+        _ = again["acu"]
+
+
+def test_outside_of_a_notebook_a_value_is_printed_and_nothing_is_kept(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestra_nb import record
+
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    record(auc=0.5, pair=(1, 2))
+
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "auc = 0.5"
+    assert second.startswith("pair = (1, 2)  (it is kept only as a pickle, and was recorded outside of a run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("unnamed", "words"), [((), "Write record"), ((0.5,), "a value without a name")])
+def test_a_value_without_a_name_is_refused(unnamed: tuple[object, ...], words: str) -> None:
+    from orchestra_nb import record
+
+    with pytest.raises(InvalidInput, match=words):
+        record(*unnamed)
