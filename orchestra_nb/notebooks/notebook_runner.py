@@ -40,6 +40,7 @@ from orchestra_nb.notebooks.runner_messages import (
     Flushed,
     FlushWanted,
     FromRunner,
+    KernelGone,
     Prepare,
     Reported,
     RunnerSpec,
@@ -221,7 +222,9 @@ class NotebookRunner:
         await self._children.listen(spec.socket_path)
         self._execution.prepare()
         if self._handed is not None:
-            process = self._process = await KernelProcess.take(*self._handed)
+            process = self._process = await KernelProcess.take(
+                *self._handed, timeout_seconds=spec.start_timeout_seconds
+            )
         if process is None:
             process = self._process = await self._launch()
         self._client = KernelClient(process, self._execution.take_message)
@@ -308,6 +311,8 @@ class NotebookRunner:
         elif self._process is not None:
             await self._process.kill()
             await self._process.release()
+        if self._process is not None and self._process.is_gone:
+            self._send(KernelGone())
         self._children.close()
 
     def _write(self) -> None:
