@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import socket
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 #: How much of what the kernel's process itself wrote is kept, to be told when it dies.
 _TAIL_BYTES = 4_000
+#: What a pipe holds (Linux).
+_PIPE_BYTES = 65_536
 #: The system's limit for the path of a Unix socket is 107; jupyter_client adds a number to ours.
 _LONGEST_SOCKET_PATH = 95
 
@@ -67,7 +68,8 @@ class KernelProcess:
         #: a forked kernel, and the moment when nothing of it is left
         self._forked: ForkedKernel | None = None
         self._gone = asyncio.Event()
-        self._tail: deque[bytes] = deque()
+        self._tail = b""
+        self._pipe: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -93,7 +95,7 @@ class KernelProcess:
             manager.transport = "ipc"
             manager.ip = os.path.join(ipc_folder, f"k{os.getpid()}")
         read_end, write_end = os.pipe()
-        kernel._tasks.append(asyncio.create_task(kernel._read_tail(read_end)))
+        kernel._read_tail_of(read_end)
         try:
             await manager.start_kernel(
                 cwd=cwd,
@@ -131,7 +133,7 @@ class KernelProcess:
         forked = ForkedKernel(channel)
         kernel = cls(AsyncKernelManager(connection_file=connection_file), is_ipykernel=True)
         kernel._forked = forked
-        kernel._tasks.append(asyncio.create_task(kernel._read_tail(tail)))
+        kernel._read_tail_of(tail)
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_seconds):
@@ -179,6 +181,7 @@ class KernelProcess:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._close_pipe()
         with contextlib.suppress(OSError):
             await self.manager.cleanup_resources()
 
@@ -223,7 +226,8 @@ class KernelProcess:
     def _tell_death(self, return_code: int | None) -> None:
         if self.death.done():
             return
-        tail = b"".join(self._tail)[-_TAIL_BYTES:].decode(errors="replace").strip()
+        self._take_tail()  # its last words are in the pipe, and may not have been read
+        tail = self._tail.decode(errors="replace").strip()
         if return_code is None or return_code >= 0:
             self.death.set_result(KernelDeath(return_code, None, tail))
             return
@@ -233,18 +237,28 @@ class KernelProcess:
             name = f"signal {-return_code}"
         self.death.set_result(KernelDeath(None, name, tail))
 
-    async def _read_tail(self, pipe: int) -> None:
+    def _read_tail_of(self, pipe: int) -> None:
         """Keep the last of what the process writes past its channels, and never let it block on that."""
-        reader = asyncio.StreamReader()
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", 0)
-        )
-        kept = 0
-        try:
-            while chunk := await reader.read(_TAIL_BYTES):
-                self._tail.append(chunk)
-                kept += len(chunk)
-                while kept - len(self._tail[0]) >= _TAIL_BYTES:
-                    kept -= len(self._tail.popleft())
-        finally:
-            transport.close()
+        os.set_blocking(pipe, False)
+        self._pipe = pipe
+        asyncio.get_running_loop().add_reader(pipe, self._take_tail)
+
+    def _take_tail(self) -> None:
+        """Take what is in the pipe; not more at a time than it holds, for whoever writes without end."""
+        for _ in range(_PIPE_BYTES // _TAIL_BYTES + 1):
+            if self._pipe is None:
+                return
+            try:
+                chunk = os.read(self._pipe, _TAIL_BYTES)
+            except BlockingIOError:
+                return
+            if not chunk:
+                self._close_pipe()
+                return
+            self._tail = (self._tail + chunk)[-_TAIL_BYTES:]
+
+    def _close_pipe(self) -> None:
+        if self._pipe is not None:
+            asyncio.get_running_loop().remove_reader(self._pipe)
+            os.close(self._pipe)
+            self._pipe = None

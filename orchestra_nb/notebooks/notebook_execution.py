@@ -9,6 +9,8 @@ Which cells run and which errors end the run is as nbclient and papermill docume
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Callable
@@ -24,15 +26,20 @@ from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_errors import asks_to_end, is_good_exit, read_error, storable_text
-from orchestra_nb.notebooks.cell_outputs import OutputCollector
 from orchestra_nb.notebooks.document import cell_title
+from orchestra_nb.notebooks.output_collector import OutputCollector
 from orchestra_nb.notebooks.output_notebook import OutputNotebook, tags_of
 from orchestra_nb.notebooks.stream_log import StreamLog
 from orchestra_nb.notebooks.widget_states import WidgetStates
 
 if TYPE_CHECKING:
-    from orchestra_nb.notebooks.kernel_client import KernelClient, Message
+    from orchestra_nb.notebooks.kernel_client import KernelClient
+    from orchestra_nb.notebooks.long_messages import Message
     from orchestra_nb.notebooks.runner_messages import RunnerSpec
+
+
+#: More than this is not kept in memory for the next time at which the output notebook is written.
+_MUCH_CHARACTERS = 16_000_000
 
 
 class CellFailed(Exception):
@@ -75,8 +82,15 @@ class NotebookExecution:
         self._on_change = on_change
         self._log = StreamLog(spec.run_id, lambda lines: report(LogsWritten(lines=lines)))
         self._widgets = WidgetStates()
-        self._outputs = OutputCollector(self._cell_shows, self._on_text)
-        self.output = OutputNotebook(json.loads(spec.notebook_json), Path(spec.output_path), self._outputs.outputs)
+        self._outputs = OutputCollector(
+            self._cell_shows, self._on_text, fetch=lambda position: self.output.read_outputs(position)
+        )
+        self.output = OutputNotebook(
+            json.loads(spec.notebook_json),
+            Path(spec.output_path),
+            self._outputs.outputs,
+            on_written=self._outputs.put_away,
+        )
         self._cells: dict[int, CellRun] = {}
         self._current: int | None = None
         self._is_prepared = False
@@ -155,7 +169,8 @@ class NotebookExecution:
     def write(self) -> None:
         """Bring the output notebook up to date on disk, and report the log lines that were collected."""
         self._log.flush()
-        self.output.save()
+        if not self.output.save():
+            asyncio.get_running_loop().call_soon(self._on_change)  # later, then
 
     def finish(self, at: datetime, state: State, message: str, error: ErrorInfo | None) -> None:
         """Write the last and true version of the output notebook."""
@@ -166,7 +181,7 @@ class NotebookExecution:
         if widgets is not None:
             self.output.set_metadata("widgets", widgets)
         self.output.finish(at, state, message, error)
-        self.output.save(durable=True)
+        self.output.save(is_last=True)
 
     async def _run_cell(self, client: KernelClient, position: int, cell: dict[str, Any]) -> EarlyEnd | None:
         self._current = position
@@ -182,6 +197,9 @@ class NotebookExecution:
             if self._cells[position].state is State.RUNNING and client.process.death.done():
                 self._end_dead_cell(position, str(client.process.death.result()))
         early_end = self._conclude_cell(position, cell, reply, may_fail)
+        if self._outputs.size > _MUCH_CHARACTERS:  # written now, it need not be kept
+            with contextlib.suppress(OSError):
+                self.output.save()
         self._current = None
         return early_end
 

@@ -86,9 +86,9 @@ def retry_dead_letter(store: RunStore, id_: str, *, actor: str, now: datetime, n
     letter = show_dead_letter(store, id_)
     if letter.state is not LetterState.OPEN:
         close_dead_letter(store, letter.letter_id, LetterState.RETRIED, actor=actor, now=now)  # says who decided
-    if letter.task_run_id is not None:
-        return _run_task_again(store, letter, actor, note)
     run = find_run(store, letter.run_id)
+    if letter.task_run_id is not None and not _is_of_whole_run(store, run, letter.task_run_id):
+        return _run_task_again(store, letter, actor, note)
     if run.state not in REOPENABLE_STATES or run.epoch != letter.epoch:
         raise InvalidTransition(
             f"Run {run.name} was run again since (epoch {run.epoch}, {run.state}). Discard this dead letter."
@@ -100,6 +100,18 @@ def retry_dead_letter(store: RunStore, id_: str, *, actor: str, now: datetime, n
         f"its dead letter was retried by {actor}{f': {note}' if note else ''}",
         lambda: _close(store, letter, actor, note),
     )
+
+
+def _is_of_whole_run(store: RunStore, run: Run, task_run_id: str) -> bool:
+    """Tell whether a task is what a run outside of flows was made for, so that its dead letter is the run's."""
+    from orchestra_nb.engine.task_codes import CALLED, SUBMITTED
+    from orchestra_nb.store.run_code_store import RunCodeStore
+
+    codes = RunCodeStore(store.database)
+    if run.kind is not RunKind.TASK or (code := codes.find(run.run_id)) is None:
+        return False
+    # a task that one called here calls has code of its own
+    return code.call == SUBMITTED or (code.call == CALLED and codes.find(task_run_id) is None)
 
 
 def _run_task_again(store: RunStore, letter: DeadLetter, actor: str, note: str) -> Run:

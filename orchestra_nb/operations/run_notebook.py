@@ -8,6 +8,7 @@ and the first cell runs when both are done and the run is committed.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -271,7 +272,8 @@ class NotebookDriver:
             if cell.state is State.RUNNING:
                 error = ErrorInfo(type="RunnerDied", message=message, cell=f"cell {cell.index + 1}")
                 record.emit(CellRunChanged(cell=msgspec.structs.replace(cell, state=state, ended_at=now, error=error)))
-        close_abandoned(Path(prepared.spec.output_path), now, state, message)
+        source = json.loads(prepared.spec.notebook_json)
+        close_abandoned(Path(prepared.spec.output_path), now, state, message, source)
         return Finished(state, message, now)
 
     def _flush(self, record: RunRecord, token: int, seconds: float) -> None:
