@@ -139,7 +139,7 @@ class KernelProcess:
                 async with asyncio.timeout(timeout_seconds):
                     await kernel._hear_of_fork()
         finally:
-            if forked.connection is None:
+            if forked.connection is None and not forked.is_gone:
                 asyncio.get_running_loop().remove_reader(forked)
                 forked.close()
         if forked.connection is None:
