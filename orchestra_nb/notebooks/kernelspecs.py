@@ -12,11 +12,17 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from orchestra_nb.errors import InvalidNotebook
+from orchestra_nb.notebooks import document
 
 #: The name that stands for "the Python kernel of this environment" everywhere in Jupyter.
 NATIVE_KERNEL = "python3"
+#: Languages of which no kernel runs another's code.
+_LANGUAGES = frozenset(
+    {"python", "r", "julia", "bash", "scala", "matlab", "octave", "ruby", "javascript", "rust", "go"}
+)
 #: The name of :class:`~orchestra_nb.notebooks.kernel_provisioner.ForkProvisioner`.
 FORKING_PROVISIONER = "orchestra-fork"
 
@@ -43,6 +49,22 @@ def kernel_language(name: str) -> str:
             f"There is no kernel {name!r} here. Installed kernels: {known}. "
             "Choose one with --kernel NAME, or install it (jupyter kernelspec install)."
         ) from None
+
+
+def check_language(notebook: Mapping[str, Any], kernel_name: str, language: str) -> None:
+    """See that a kernel speaks the language of a notebook, where both are well known.
+
+    Raises
+    ------
+    InvalidNotebook
+        It would run code of one language as another's.
+    """
+    written = document.stated_language(notebook)
+    if written in _LANGUAGES and language in _LANGUAGES and written != language:
+        raise InvalidNotebook(
+            f"The notebook is written in {written}, and the kernel {kernel_name!r} runs {language}. "
+            "Choose a kernel of its language with --kernel NAME."
+        )
 
 
 def kernel_start(name: str, environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:

@@ -24,12 +24,14 @@ from datetime import UTC, datetime
 
 from orchestra_nb.model.conclusion import conclude
 from orchestra_nb.model.events import Event
+from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_errors import describe_error
 from orchestra_nb.notebooks.child_events import ChildEvents
 from orchestra_nb.notebooks.kernel_client import KernelClient, KernelDied, KernelSilent
 from orchestra_nb.notebooks.kernel_process import KernelDeath, KernelProcess
 from orchestra_nb.notebooks.long_messages import Message
+from orchestra_nb.notebooks.masked_messages import masking
 from orchestra_nb.notebooks.notebook_execution import CellFailed, NotebookExecution, RunStopped
 from orchestra_nb.notebooks.runner_messages import (
     Answered,
@@ -97,7 +99,7 @@ class NotebookRunner:
     ) -> None:
         self._spec = spec
         self._environ = environ
-        self._send = send
+        self._send = send = masking(send, Mask(spec.secrets))
         self._handed = handed
         self._may_begin = asyncio.Event()
         self._stop: Stop | None = None
@@ -116,7 +118,7 @@ class NotebookRunner:
             lambda task_run_id: self._send(AttemptEnded(task_run_id)),
         )
         self._throttle = Throttle(self._write, _WRITE_SECONDS)
-        self._execution = NotebookExecution(spec, self._report, self._throttle.poke)
+        self._execution = NotebookExecution(spec, self._report, self._throttle.poke, show=self._send)
 
     async def run(self) -> None:
         """Run the attempt and send its end; return when nothing of it is left."""

@@ -34,6 +34,7 @@ _STATUS = {
     State.FAILED: "failed",
     State.CRASHED: "failed",
     State.CANCELLED: "failed",
+    State.TIMED_OUT: "failed",
     State.SKIPPED: "skipped",
 }
 _ENDED = frozenset({"completed", "failed", "skipped"})
@@ -53,7 +54,7 @@ _LOST_AT_THE_END = {
 #: What stands between two cells of a file.
 _NO_VALUE = re.compile(r"[\s,]*")
 #: The version of papermill whose metadata this is.
-_PAPERMILL_VERSION = "2.7.0"
+PAPERMILL_VERSION = "2.7.0"
 
 
 class OutputNotebook:
@@ -95,6 +96,7 @@ class OutputNotebook:
         parameters: object,
         input_path: str,
         run: Mapping[str, object],
+        papermill: Mapping[str, object] | None = None,
     ) -> None:
         """Clear what an earlier run left: all cells are pending.
 
@@ -102,6 +104,8 @@ class OutputNotebook:
         ----------
         run
             What ``metadata.orchestra`` says of the run.
+        papermill
+            What ``metadata.papermill`` says beside the run where papermill itself wrote it.
         """
         metadata = self._notebook.setdefault("metadata", {})
         metadata.pop("widgets", None)
@@ -109,13 +113,14 @@ class OutputNotebook:
             "default_parameters": {},
             "parameters": parameters,
             "environment_variables": {},
-            "version": _PAPERMILL_VERSION,
+            "version": PAPERMILL_VERSION,
             "input_path": input_path,
             "output_path": str(self._path),
             "start_time": at.isoformat(),
             "end_time": None,
             "duration": None,
             "exception": None,
+            **(papermill or {}),
         }
         metadata["orchestra"] = dict(run)
         for cell in self.cells:
@@ -151,6 +156,8 @@ class OutputNotebook:
             record["end_time"] = ended_at.isoformat()
             if record["start_time"] is not None:
                 record["duration"] = (ended_at - datetime.fromisoformat(record["start_time"])).total_seconds()
+                if cell["cell_type"] == "code":
+                    cell["metadata"]["execution"] = _timing(record["start_time"], ended_at)
         if record["status"] == "failed":
             record["exception"] = True
         if execution_count is not None:
@@ -281,7 +288,7 @@ def _mended(text: str, source: Mapping[str, Any]) -> dict[str, Any]:
             begun.update(execution_count=None, outputs=lost)
         cells.append(begun)
         state, lost = State.PENDING, []
-    metadata = {**source["metadata"], "papermill": {"version": _PAPERMILL_VERSION}, "orchestra": {}}
+    metadata = {**source["metadata"], "papermill": {"version": PAPERMILL_VERSION}, "orchestra": {}}
     return {**source, "cells": cells, "metadata": metadata}
 
 
@@ -289,6 +296,17 @@ def tags_of(cell: Mapping[str, Any]) -> list[str]:
     """Return a cell's tags."""
     tags = cell.get("metadata", {}).get("tags", [])
     return tags if isinstance(tags, list) else []
+
+
+def _timing(started_at: str, ended_at: datetime) -> dict[str, str]:
+    """Return what JupyterLab and nbclient record of a cell's times."""
+    end = ended_at.isoformat()
+    return {
+        "iopub.execute_input": started_at,
+        "iopub.status.busy": started_at,
+        "iopub.status.idle": end,
+        "shell.execute_reply": end,
+    }
 
 
 def _new_record(state: State) -> dict[str, object]:

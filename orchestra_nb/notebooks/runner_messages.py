@@ -2,8 +2,8 @@
 
 To the runner: one :class:`Prepare`, then :class:`Begin` once the run is committed to the store, at any time
 :class:`Stop`, and :class:`Flushed` and :class:`Answered` as answers. From the runner: :class:`Began`, any number of
-:class:`Reported`, :class:`FlushWanted` and :class:`QuestionAsked`, then :class:`Finished`, and :class:`KernelGone`
-where the kernel was forked.
+:class:`Reported`, :class:`Shown`, :class:`FlushWanted` and :class:`QuestionAsked`, then :class:`Finished`, and
+:class:`KernelGone` where the kernel was forked.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
         standard library's encoder, which keeps lone surrogates and whole numbers of any size.
     parameters_json
         What was injected, in the same way, non-finite floats tagged (:mod:`orchestra_nb.model.jsonable`).
+    hidden_source
+        Code that sets parameters that hold secrets, for the kernel and nothing else, after the cell of the parameters.
+    secrets
+        Texts that are hidden in whatever the run shows and tells.
     cwd
         The kernel's working folder.
     environ
@@ -35,6 +39,16 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
         The source, for the record, and the file that this attempt writes.
     socket_path
         Where the runner listens for the events of task cells.
+    cell_timeout_seconds
+        How long each cell may take; None for ever.
+    may_cells_fail
+        Whether the run goes on after a cell that failed.
+    is_shown
+        Whether what cells show is told as it comes, by :class:`Shown`.
+    is_saved_within_cells
+        Whether the output notebook is written also while a cell runs.
+    papermill_json
+        What papermill, whose run this is, has said in ``metadata.papermill``; empty for a run of our own.
     """
 
     run_id: str
@@ -49,6 +63,13 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
     output_path: str
     socket_path: str
     start_timeout_seconds: float = 60.0
+    cell_timeout_seconds: float | None = None
+    may_cells_fail: bool = False
+    is_shown: bool = False
+    is_saved_within_cells: bool = True
+    papermill_json: str = ""
+    hidden_source: str = ""
+    secrets: tuple[str, ...] = ()
 
 
 class Prepare(msgspec.Struct, frozen=True, tag=True):
@@ -112,6 +133,22 @@ class Reported(msgspec.Struct, frozen=True, tag=True):
     event: Event
 
 
+class Shown(msgspec.Struct, frozen=True, tag=True):
+    """A cell has shown something.
+
+    Parameters
+    ----------
+    index
+        Which of the code cells.
+    stream
+        ``"stdout"``, ``"stderr"``, or ``"data"`` for the plain text of a rich output.
+    """
+
+    index: int
+    stream: str
+    text: str
+
+
 class FlushWanted(msgspec.Struct, frozen=True, tag=True):
     """Somebody waits until all events before this are durable."""
 
@@ -154,7 +191,7 @@ class KernelGone(msgspec.Struct, frozen=True, tag=True):
 
 
 ToRunner = Prepare | Begin | Stop | CancelTask | Flushed | Answered
-FromRunner = Began | Reported | FlushWanted | QuestionAsked | AttemptEnded | Finished | KernelGone
+FromRunner = Began | Reported | Shown | FlushWanted | QuestionAsked | AttemptEnded | Finished | KernelGone
 
 _ENCODER = msgspec.json.Encoder()
 _TO_RUNNER: msgspec.json.Decoder[ToRunner] = msgspec.json.Decoder(ToRunner)

@@ -6,6 +6,7 @@ missing is looked for before: a run that cannot be run again stays as it is.
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +17,9 @@ import msgspec
 from orchestra_nb.errors import CodeNotFound, Conflict, InvalidTransition
 from orchestra_nb.model.dead_letters import DeadLetter, LetterState
 from orchestra_nb.model.events import RunReopened
+from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import Run, RunKind
+from orchestra_nb.model.secret_values import HIDDEN, SECRET_KEY
 from orchestra_nb.model.states import REOPENABLE_STATES, State
 from orchestra_nb.operations.dead_letter_decisions import close_dead_letter, list_dead_letters, show_dead_letter
 from orchestra_nb.operations.runs import find_run, is_suspended
@@ -196,7 +199,7 @@ def _way_of_notebook(store: RunStore, run: Run) -> str:
 
     notebook = shlex.quote(run.notebook_path or run.flow_name)
     if run.kind is RunKind.NOTEBOOK:
-        words = [f" -p {shlex.quote(name)} {shlex.quote(str(value))}" for name, value in run.parameters.items()]
+        words = [f" {_flag_of(name, value)}" for name, value in run.parameters.items()]
         return f"It ran a whole notebook: run that again with `orchestra run {notebook}{''.join(words)}`."
     driver = Leases(store.database).find_driver(run.driver_id) if run.driver_id is not None else None
     if driver is None or driver.ended_at is not None:
@@ -205,6 +208,17 @@ def _way_of_notebook(store: RunStore, run: Run) -> str:
             "memory. Open the notebook and run its cells from the top."
         )
     return f"Its tasks are cells of {notebook}, whose kernel (pid {driver.pid}) lives: run the cells again there."
+
+
+def _flag_of(name: str, value: object) -> str:
+    """Return what gives a parameter its recorded value on a command line."""
+    if isinstance(value, dict) and set(value) == {SECRET_KEY}:
+        return f"--secret {shlex.quote(name)} {shlex.quote(str(value[SECRET_KEY]))}"
+    if value == HIDDEN:
+        return f"--secret {shlex.quote(name)} -"
+    plain = to_readable(value)
+    text = json.dumps(plain, ensure_ascii=False) if isinstance(plain, dict | list) else str(plain)
+    return f"-p {shlex.quote(name)} {shlex.quote(text)}"
 
 
 def _way_without_code(store: RunStore, run: Run) -> str:

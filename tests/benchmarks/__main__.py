@@ -23,10 +23,11 @@ from tests.benchmarks import (
     mapped_cost,
     notebook_cost,
     task_round_trip,
+    warm_cost,
 )
 from tests.benchmarks.measurement import Measurement, print_table
 
-NAMES = ("import", "load_ext", "task", "run", "notebook", "hello", "mapped", "engine", "scale")
+NAMES = ("import", "load_ext", "task", "run", "notebook", "warm", "hello", "mapped", "engine", "scale")
 
 
 def isolated_environ(folder: Path) -> dict[str, str]:
@@ -53,6 +54,7 @@ def run(names: list[str], environ: dict[str, str], repeats: int, folder: Path) -
         "task": lambda: task_round_trip.measure(environ, repeats),
         "run": lambda: command_cost.measure(environ, repeats, folder),
         "notebook": lambda: notebook_cost.measure(environ, repeats, folder),
+        "warm": lambda: warm_cost.measure(environ, repeats, folder),
         "hello": lambda: hello_cost.measure(environ, repeats),
         "mapped": lambda: mapped_cost.measure(environ),
         "engine": lambda: engine_cost.measure(environ, repeats, folder),

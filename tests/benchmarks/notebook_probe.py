@@ -1,102 +1,83 @@
-"""Runs notebooks in this process, ours and papermill's taking turns: ``… NAME REPEATS FOLDER``; prints the times (ms).
-
-The first turn of each, which fills caches and starts what is kept, is not measured; between turns there is a pause, as
-there is between a user's runs.
-"""
+"""Runs one notebook and prints what that took: ``notebook_probe.py run|engine|papermill NOTEBOOK``."""
 
 from __future__ import annotations
 
-import concurrent.futures
+import contextlib
 import json
-import multiprocessing
+import os
+import re
 import sys
+import threading
 import time
-from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
-from tests.benchmarks.measurement import alternate
-
-_PAUSE_SECONDS = 0.5
-_RUNS = 20
+import psutil
 
 
-def write_notebook(folder: Path) -> str:
-    """Write a notebook with a cell of parameters and one that uses it."""
-    cells = [
-        {"source": "alpha = 0", "metadata": {"tags": ["parameters"]}, "id": "parameters"},
-        {"source": "alpha + 1", "metadata": {}, "id": "one"},
-    ]
-    kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    common = {"cell_type": "code", "execution_count": None, "outputs": []}
-    notebook = {"metadata": {"kernelspec": kernelspec}, "nbformat": 4, "nbformat_minor": 5}
-    path = folder / "parametrised.ipynb"
-    path.write_text(json.dumps({**notebook, "cells": [{**common, **cell} for cell in cells]}), encoding="utf-8")
-    return str(path)
+def main(engine: str, path: str) -> dict[str, float]:
+    """Return milliseconds of the call and of its cells, bytes written in sizes of the file, and the peak memory (MB).
 
-
-def run_ours(path: str, number: int) -> None:
-    """Run the notebook once, as our API does."""
-    from orchestra_nb.operations.run_notebook import run_notebook
-
-    result = run_notebook(path, parameters={"alpha": number}, output_path=f"{path}.ours-{number}.ipynb")
-    assert result.run.state.value == "COMPLETED", result.run.message
-
-
-def run_papermill(path: str, number: int, provisioner: str = "local-provisioner") -> None:
-    """Run the notebook once, as papermill's API does."""
-    import papermill
-    from jupyter_client.provisioning import KernelProvisionerFactory
-
-    KernelProvisionerFactory.instance().default_provisioner_name = provisioner
-    papermill.execute_notebook(path, f"{path}.papermill-{number}.ipynb", {"alpha": number}, progress_bar=False)
-
-
-def _share(path: str, numbers: list[int]) -> None:
-    for number in numbers:
-        run_papermill(path, number)
-
-
-def many_ours(path: str) -> None:
-    """Run twenty of them, two at a time."""
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(run_ours, path, number) for number in range(_RUNS)]:
-            done.result()
-
-
-def many_papermill(path: str) -> None:
-    """Run twenty of them, half in each of two processes."""
-    context = multiprocessing.get_context("spawn")
-    shares = [list(range(_RUNS))[half::2] for half in range(2)]
-    processes = [context.Process(target=_share, args=(path, share)) for share in shares]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-        assert process.exitcode == 0
-
-
-def timed(work: Callable[[], None]) -> float:
-    """Return how long something takes (ms), after a pause."""
-    time.sleep(_PAUSE_SECONDS)
-    before = time.perf_counter()
-    work()
-    return (time.perf_counter() - before) * 1000
-
-
-def main() -> None:
-    """Measure one row."""
-    name, repeats, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    path = write_notebook(folder)
-    pairs: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {
-        "warm": (lambda: run_ours(path, 1), lambda: run_papermill(path, 1)),
-        "provisioner": (lambda: run_papermill(path, 1, "orchestra-fork"), lambda: run_papermill(path, 1)),
-        "many": (lambda: many_ours(path), lambda: many_papermill(path)),
+    Written is what the process and its children wrote to files: a child's are added to its parent's when it ends. The
+    memory is that of the process that holds the outputs: the runner's, or papermill's own.
+    """
+    output = f"out-{engine}-{path}"
+    run = _prepare(engine, path, output)
+    peaks: dict[int, int] = {}
+    done = threading.Event()
+    watch = threading.Thread(target=_watch_runners, args=(peaks, done))
+    watch.start()
+    written, began = _written(), time.perf_counter()
+    run()
+    call_ms = (time.perf_counter() - began) * 1000
+    done.set()
+    watch.join()
+    file = Path(output)
+    cells = [cell["metadata"]["papermill"] for cell in json.loads(file.read_bytes())["cells"]]
+    first, last = (datetime.fromisoformat(at) for at in (cells[0]["start_time"], cells[-1]["end_time"]))
+    return {
+        "call_ms": call_ms,
+        "cells_ms": (last - first).total_seconds() * 1000,
+        "written": (_written() - written) / file.stat().st_size,
+        "peak": max(peaks.values(), default=_peak_mb(os.getpid())),
     }
-    ours, peer = pairs[name]
-    if name == "warm":
-        ours()  # warm from the second call, ready from the third
-    print(json.dumps(alternate(lambda: timed(ours), lambda: timed(peer), repeats)))
+
+
+def _prepare(engine: str, path: str, output: str):  # type: ignore[no-untyped-def]
+    if engine == "run":
+        from orchestra_nb.operations.run_notebook import run_notebook
+
+        return lambda: run_notebook(path, output_path=output)
+    import papermill
+    from papermill.engines import papermill_engines
+
+    from orchestra_nb.papermill_engine import OrchestraEngine
+
+    papermill_engines.register("orchestra", OrchestraEngine)
+    name = "orchestra" if engine == "engine" else None
+    return lambda: papermill.execute_notebook(path, output, engine_name=name, progress_bar=False)
+
+
+def _written() -> int:
+    return int(re.findall(r"wchar: (\d+)", Path("/proc/self/io").read_text())[0])
+
+
+def _watch_runners(peaks: dict[int, int], done: threading.Event) -> None:
+    while not done.wait(0.05):
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error, OSError, IndexError):
+                words = process.cmdline()
+                if (
+                    "orchestra_nb.notebooks.notebook_runner" in words
+                    and words[1] == "-m"
+                    and "sentinel" not in words[2]
+                ):
+                    peaks[process.pid] = _peak_mb(process.pid)
+
+
+def _peak_mb(pid: int) -> int:
+    return int(re.findall(r"VmHWM:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())[0]) // 1024
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(main(sys.argv[1], sys.argv[2])))
