@@ -40,7 +40,9 @@ class KernelHandover:
         """
         from jupyter_core.paths import jupyter_runtime_dir
 
-        connection_file = os.path.join(jupyter_runtime_dir(), f"kernel-{kernel_id}.json")
+        folder = jupyter_runtime_dir()
+        os.makedirs(folder, mode=0o700, exist_ok=True)  # nobody has run Jupyter here yet
+        connection_file = os.path.join(folder, f"kernel-{kernel_id}.json")
         try:
             argv, variables = kernel_start(kernel_name, environ)
             command = KernelCommand.parse([*argv, *HEADLESS_ARGS], environ)

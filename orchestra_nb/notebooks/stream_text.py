@@ -28,8 +28,10 @@ class StreamText:
     def add(self, text: str) -> None:
         """Take more text."""
         if self._returns or "\r" in text or "\b" in text:
-            text = settle_lines(self.take_open_line() + text)
-            self._returns = text.endswith("\r")
+            *lines, rest = (self.take_open_line() + text).split("\n")
+            rest = _reduced(rest)
+            self._returns = "\r" in rest
+            text = "\n".join([*map(_settled, lines), rest])
         self._pieces.append(text)
         self.size += len(text)
         if len(self._pieces) >= _MANY_PIECES:
@@ -59,20 +61,24 @@ class StreamText:
         """Return all of it."""
         joined = "".join(self._pieces)
         self._pieces = [joined] if joined else []
-        return joined.rstrip("\r") if self._returns else joined
+        return as_left_by_terminal(joined) if self._returns else joined
 
 
 def as_left_by_terminal(text: str) -> str:
     """Return a whole text with each line as its carriage returns and backspaces left it."""
-    return settle_lines(text).removesuffix("\r") if "\r" in text or "\b" in text else text
+    if "\r" not in text and "\b" not in text:
+        return text
+    return "\n".join(map(_settled, text.split("\n")))
 
 
-def settle_lines(text: str) -> str:
-    r"""Return the text with each line as it was left; a last line that ends in "\r" keeps it, for more."""
-    *lines, rest = text.split("\n")
-    settled = [_settled(line) for line in lines]
-    settled.append(_settled(rest) + ("\r" if rest.endswith("\r") else ""))
-    return "\n".join(settled)
+def _reduced(line: str) -> str:
+    """Return a line that has not ended yet, without what can no longer be seen.
+
+    What was drawn last may be no more than the beginning of a drawing, so it still stands apart.
+    """
+    before, returned, last = line.rpartition("\r")
+    last = _without_erased(last)
+    return f"{_settled(before)}\r{last}" if returned else last
 
 
 def _settled(line: str) -> str:

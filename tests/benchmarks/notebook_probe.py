@@ -28,10 +28,12 @@ def main(engine: str, path: str) -> dict[str, float]:
     watch = threading.Thread(target=_watch_runners, args=(peaks, done))
     watch.start()
     written, began = _written(), time.perf_counter()
-    run()
-    call_ms = (time.perf_counter() - began) * 1000
-    done.set()
-    watch.join()
+    try:
+        run()
+        call_ms = (time.perf_counter() - began) * 1000
+    finally:
+        done.set()
+        watch.join()
     file = Path(output)
     cells = [cell["metadata"]["papermill"] for cell in json.loads(file.read_bytes())["cells"]]
     first, last = (datetime.fromisoformat(at) for at in (cells[0]["start_time"], cells[-1]["end_time"]))
@@ -45,9 +47,11 @@ def main(engine: str, path: str) -> dict[str, float]:
 
 def _prepare(engine: str, path: str, output: str):  # type: ignore[no-untyped-def]
     if engine == "run":
-        from orchestra_nb.operations.run_notebook import run_notebook
+        from orchestra_nb.operations.notebook_request import NotebookRequest
+        from orchestra_nb.operations.run_notebook import NotebookDriver, new_run_id
 
-        return lambda: run_notebook(path, output_path=output)
+        request = NotebookRequest(path=path, run_id=new_run_id(), output_path=output)
+        return lambda: NotebookDriver(request, kind="shell").execute()
     import papermill
     from papermill.engines import papermill_engines
 
@@ -66,11 +70,9 @@ def _watch_runners(peaks: dict[int, int], done: threading.Event) -> None:
     while not done.wait(0.05):
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error, OSError, IndexError):
-                words = process.cmdline()
-                if (
-                    "orchestra_nb.notebooks.notebook_runner" in words
-                    and words[1] == "-m"
-                    and "sentinel" not in words[2]
+                words = " ".join(process.cmdline())
+                if "sentinel" not in words and re.search(
+                    "a notebook's runner|-m orchestra_nb.notebooks.notebook_runner", words
                 ):
                     peaks[process.pid] = _peak_mb(process.pid)
 

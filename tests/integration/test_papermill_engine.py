@@ -215,6 +215,7 @@ def test_a_file_says_the_truth_whatever_the_end_was_and_no_row_is_stored(tmp_pat
     said = run_script(
         tmp_path,
         f"import os\nos.environ['ORCHESTRA_STORE_URL'] = 'sqlite:///{store}'\n"
+        f"os.environ['JUPYTER_RUNTIME_DIR'] = '{tmp_path}/not there yet'\n"
         "said['dead'] = execute('dead.ipynb', 'print(1)', 'import os; os._exit(3)', '2')\n"
         "said['late'] = execute('late.ipynb', '1', 'import time; time.sleep(600)', '2', execution_timeout=1)\n"
         "said['unknown'] = execute('unknown.ipynb', '1', kernel_name='no such kernel')\n",

@@ -299,6 +299,7 @@ def test_a_long_line_of_dots_is_kept_whole() -> None:
         pytest.param(["1/9", "\b\b\b2/9", "\b\b\b3/9\n"], "3/9\n", id="backspaces"),
         pytest.param(["\b\bx"], "x", id="backspaces-at-the-beginning"),
         pytest.param(["kept\n", "1%\r2%\r", "3%\r"], "kept\n3%", id="last-return-stands"),
+        pytest.param(["\r98 ##", "\r9", "9 #", "#\r1", "00 ##"], "100 ##", id="drawings-in-many-pieces"),
     ],
 )
 def test_text_is_kept_as_a_terminal_leaves_it(pieces: list[str], expected: str) -> None:
