@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestra_nb.engine.runner_process import replace_runner, take_runner
+from orchestra_nb.engine.runner_process import leave_to_end, replace_runner, take_runner
 from orchestra_nb.engine.sentinel import RECORDS_VARIABLE, describe_exit
 from orchestra_nb.notebooks.runner_messages import (
     Finished,
@@ -94,18 +94,23 @@ class NotebookHost:
         """End all of it and wait until it is gone. May be called twice."""
         self.let_go()
         self._reader.join()
-        self._runner.close()
-        replace_runner(self._runner)
+
+    def leave(self) -> None:
+        """Leave the runner, which has done its work and whose kernel is gone, to end by itself."""
+        leave_to_end(self._reader)
 
     def _read(self) -> None:
         is_finished = False
         with self._runner.socket.makefile("rb") as lines, contextlib.suppress(ConnectionError):
             for line in lines:
                 message: FromRunner = decode_from_runner(line)
-                is_finished = isinstance(message, Finished)
+                is_finished = is_finished or isinstance(message, Finished)
                 self.inbox.put(message)
         # the end of the sentinel's reports: no descendant is left
-        self.inbox.put(self._read_reports(is_finished))
+        end = self._read_reports(is_finished)
+        self._runner.close()
+        self.inbox.put(end)
+        replace_runner(self._runner)
 
     def _read_reports(self, is_finished: bool) -> RunnerEnded:
         reason = "its sentinel was killed"

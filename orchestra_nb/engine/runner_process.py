@@ -132,6 +132,8 @@ class RunnerProcess:
 
 _lock = threading.Lock()
 _waiting: RunnerProcess | None = None
+#: of hosts whose runner ends by itself
+_ending: list[threading.Thread] = []
 #: Whether this process has run a notebook, or begun to.
 _has_run = False
 
@@ -178,9 +180,18 @@ def replace_runner(runner: RunnerProcess) -> None:
         replacement.close()
 
 
+def leave_to_end(ending: threading.Thread) -> None:
+    """Have this process wait at its end for a thread that waits for the end of a runner."""
+    with _lock:
+        _ending[:] = [thread for thread in _ending if thread.is_alive()]
+        _ending.append(ending)
+
+
 def end_warm_processes() -> None:
     """End all that this process keeps for a next notebook: runner, zygotes, kernels. The next one makes them anew."""
     global _waiting
+    for thread in list(_ending):
+        thread.join()
     with _lock:
         runner, _waiting = _waiting, None
     if runner is not None:
@@ -193,6 +204,7 @@ def _forget_in_child() -> None:
     global _waiting, _lock, _has_run
     _lock = threading.Lock()
     _has_run = False
+    _ending.clear()
     if _waiting is not None:
         _waiting.forget()
         _waiting = None

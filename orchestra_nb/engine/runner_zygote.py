@@ -76,6 +76,7 @@ class RunnerZygote:
     def close(self) -> None:
         """End the zygote; the runners stay."""
         self._connection.close()
+        self.process.kill()  # it may import for a second more, and has nothing to clean up
         self.process.wait()
 
     def forget(self) -> None:

@@ -40,6 +40,8 @@ class ForkedKernel:
         self.returncode: int | None = None
         self.failure = ""
         self.is_ready = False
+        #: whether there was a process, and it has ended
+        self.has_exited = False
         #: nothing of it, and nothing that it started, is left
         self.is_gone = False
 
@@ -110,5 +112,6 @@ class ForkedKernel:
                 self.failure = message["failed"]
             elif "exited" in message:
                 exited = message["exited"]
+                self.has_exited = True
                 number = exited["signal"]
                 self.returncode = exited["exit_code"] if number is None else -number

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from orchestra_nb.notebooks.forked_application import CHANNELS, Address, ForkedApplication
+from orchestra_nb.notebooks.forked_application import Address, ForkedApplication
 from orchestra_nb.notebooks.process_tree import GoOnAs, adopt_orphans, kill, kill_descendants, leave_parent, set_title
 
 _PACKET_BYTES = 65536
@@ -198,13 +198,16 @@ class KernelKeeper:
         self._streams = []
 
     def _remove_sockets(self) -> None:
-        connection = (self._ready or {}).get("connection") or {}
-        if connection.get("transport") == "ipc":
-            for name in CHANNELS:
-                try:
-                    os.unlink(f"{connection['ip']}-{connection[f'{name}_port']}")
-                except OSError:
-                    pass
+        """Remove the kernel's Unix sockets, also when it did not come as far as to tell of them."""
+        if self._address.get("transport") != "ipc":
+            return
+        folder, prefix = os.path.split(f"{self._address['ip']}{self._pid}-")
+        try:
+            for name in os.listdir(folder):
+                if name.startswith(prefix):
+                    os.unlink(os.path.join(folder, name))
+        except OSError:
+            pass
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         self._is_over = True

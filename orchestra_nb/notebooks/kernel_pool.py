@@ -121,6 +121,7 @@ class _Zygote:
     def close(self) -> None:
         """End it, with the kernels that nobody has asked for. Kernels in use stay."""
         self.connection.close()
+        self.process.kill()  # it may import for a second more, and has nothing to clean up
         self.process.wait()
 
 
@@ -246,8 +247,6 @@ class KernelPool:
         """End the zygotes and their spares, and wait for it. Kernels in use stay. May be called twice."""
         with self._lock:
             zygotes, self._zygotes = list(self._zygotes.values()), OrderedDict()
-        for zygote in zygotes:
-            zygote.connection.close()
         for zygote in zygotes:
             zygote.close()
 

@@ -114,8 +114,10 @@ class KernelProcess:
         return kernel
 
     @classmethod
-    async def take(cls, channel: socket.socket, tail: int, connection_file: str) -> KernelProcess | None:
-        """Take over a kernel that the process pool of another process was asked for, as soon as it listens.
+    async def take(
+        cls, channel: socket.socket, tail: int, connection_file: str, *, timeout_seconds: float
+    ) -> KernelProcess | None:
+        """Take over a kernel that another process has asked its pool for, as soon as it listens.
 
         Parameters
         ----------
@@ -124,7 +126,7 @@ class KernelProcess:
 
         Returns
         -------
-        None when there is none: it could not be forked.
+        None when there is none, or not in time: it could not be forked.
         """
         from jupyter_client.manager import AsyncKernelManager
 
@@ -133,18 +135,25 @@ class KernelProcess:
         kernel._forked = forked
         kernel._read_tail_of(tail)
         try:
-            await kernel._hear_of_fork()
-        except BaseException:
-            forked.close()
-            raise
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_seconds):
+                    await kernel._hear_of_fork()
+        finally:
+            if forked.connection is None and not forked.is_gone:
+                asyncio.get_running_loop().remove_reader(forked)
+                forked.close()
         if forked.connection is None:
             _log.debug("The kernel could not be forked: %s", forked.failure or "it ended while it was started")
-            forked.close()
             await kernel.release()
             return None
         kernel.manager.load_connection_info(forked.connection)
         kernel.manager.write_connection_file()
         return kernel
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing that the kernel started is left either; known only of forked ones."""
+        return self._gone.is_set()
 
     def url(self, port: int) -> str:
         """Return the address of one of the kernel's sockets."""

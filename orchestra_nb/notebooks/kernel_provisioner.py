@@ -101,20 +101,25 @@ class ForkProvisioner(LocalProvisioner):
         is_free = self._may_choose_ports and not any(argument.startswith(_SAYS_WHERE) for argument in command.args)
         if getattr(manager, "curve_publickey", None) is not None:
             is_free = False
-        kernel = shared_pool().launch(
-            command,
-            environ=environ,
-            cwd=str(options.get("cwd") or os.getcwd()),
-            stdout=_descriptor(options.get("stdout"), 1),
-            stderr=_descriptor(options.get("stderr"), 2),
-            connection_file=connection_file,
-            transport=manager.transport if is_free else "",
-        )
-        await self._listens(kernel)
-        return kernel
+        for _ in range(2):
+            kernel = shared_pool().launch(
+                command,
+                environ=environ,
+                cwd=str(options.get("cwd") or os.getcwd()),
+                stdout=_descriptor(options.get("stdout"), 1),
+                stderr=_descriptor(options.get("stderr"), 2),
+                connection_file=connection_file,
+                transport=manager.transport if is_free else "",
+            )
+            await self._listens(kernel)
+            if kernel.is_ready:
+                return kernel
+            if kernel.failure or kernel.has_exited:
+                break  # otherwise the zygote has just ended; another one is started
+        raise CannotFork(kernel.failure or "it ended while it was started")
 
     async def _listens(self, kernel: ForkedKernel) -> None:
-        """Wait until the kernel listens."""
+        """Wait until the kernel listens, or is known to come to nothing."""
         try:
             async with asyncio.timeout(_LISTEN_SECONDS):
                 while not kernel.is_ready and not kernel.is_gone:
@@ -125,7 +130,6 @@ class ForkProvisioner(LocalProvisioner):
             raise
         if not kernel.is_ready:
             kernel.close()
-            raise CannotFork(kernel.failure or "it ended while it was started")
 
     def _return_ports(self) -> None:
         """Give back the ports that were reserved for a kernel that has chosen its own."""

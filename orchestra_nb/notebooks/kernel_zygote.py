@@ -136,6 +136,7 @@ class KernelZygote:
         if not refusal and _state_of_packages() != self._state_of_packages:
             refusal = "packages were installed or removed since it started"
         if refusal:
+            self._connection.close()  # before it is known, so that what is asked for next goes to another zygote
             for descriptor in descriptors[:1]:
                 os.write(descriptor, json.dumps({"failed": refusal}).encode() + b"\n")
         elif "keep" in request:

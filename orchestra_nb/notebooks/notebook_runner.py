@@ -30,6 +30,7 @@ from orchestra_nb.notebooks.cell_errors import describe_error
 from orchestra_nb.notebooks.child_events import ChildEvents
 from orchestra_nb.notebooks.kernel_client import KernelClient, KernelDied, KernelSilent
 from orchestra_nb.notebooks.kernel_process import KernelDeath, KernelProcess
+from orchestra_nb.notebooks.long_messages import Message
 from orchestra_nb.notebooks.masked_messages import masking
 from orchestra_nb.notebooks.notebook_execution import CellFailed, NotebookExecution, RunStopped
 from orchestra_nb.notebooks.runner_messages import (
@@ -42,6 +43,7 @@ from orchestra_nb.notebooks.runner_messages import (
     Flushed,
     FlushWanted,
     FromRunner,
+    KernelGone,
     Prepare,
     Reported,
     RunnerSpec,
@@ -223,12 +225,13 @@ class NotebookRunner:
         await self._children.listen(spec.socket_path)
         self._execution.prepare()
         if self._handed is not None:
-            process = self._process = await KernelProcess.take(*self._handed)
+            process = self._process = await KernelProcess.take(
+                *self._handed, timeout_seconds=spec.start_timeout_seconds
+            )
         if process is None:
             process = self._process = await self._launch()
-        self._client = KernelClient(process, self._execution.take_message)
         try:
-            info = await self._client.connect(spec.start_timeout_seconds)
+            info = await self._connect(process)
         except KernelSilent as problem:
             raise _KernelNotStarted(str(problem)) from problem
         except KernelDied as end:
@@ -238,7 +241,23 @@ class NotebookRunner:
             raise _KernelNotStarted(f"{end.death} when it was started: {last_line}") from end
         if "language_info" in info:
             self._execution.output.set_metadata("language_info", info["language_info"])
+        assert self._client is not None
         return self._client
+
+    async def _connect(self, process: KernelProcess) -> Message:
+        """Wait until the kernel answers; start it once more when it ended instead, where a port may have been taken."""
+        client = self._client = KernelClient(process, self._execution.take_message)
+        try:
+            return await client.connect(self._spec.start_timeout_seconds)
+        except KernelDied:
+            if self._stop is not None or process.manager.transport != "tcp":
+                raise
+        # between the moment when a free port was found and the kernel's start it is anybody's
+        await client.shutdown(0)
+        self._client = None
+        self._process = process = await self._launch()
+        self._client = KernelClient(process, self._execution.take_message)
+        return await self._client.connect(self._spec.start_timeout_seconds)
 
     async def _launch(self) -> KernelProcess:
         spec = self._spec
@@ -310,6 +329,8 @@ class NotebookRunner:
         elif self._process is not None:
             await self._process.kill()
             await self._process.release()
+        if self._process is not None and self._process.is_gone:
+            self._send(KernelGone())
         self._children.close()
 
     def _write(self) -> None:
@@ -343,6 +364,9 @@ async def _serve(host: socket.socket, channel: socket.socket | None, tail: int) 
         return  # the notebook was refused before anything started
     message = decode_to_runner(line)
     assert isinstance(message, Prepare)
+    # a runner may have waited: kernelspecs are looked up where the notebook's driver would look
+    os.environ.clear()
+    os.environ.update(message.environ)
     handed = None
     if channel is not None and message.connection_file:
         handed = (channel, tail, message.connection_file)

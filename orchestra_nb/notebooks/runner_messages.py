@@ -2,8 +2,8 @@
 
 To the runner: one :class:`Prepare`, then :class:`Begin` once the run is committed to the store, at any time
 :class:`Stop`, and :class:`Flushed` and :class:`Answered` as answers. From the runner: :class:`Began`, any number of
-:class:`Reported`, :class:`Shown`, :class:`FlushWanted` and :class:`QuestionAsked`, and :class:`Finished` as its last
-word.
+:class:`Reported`, :class:`Shown`, :class:`FlushWanted` and :class:`QuestionAsked`, then :class:`Finished`, and
+:class:`KernelGone` where the kernel was forked.
 """
 
 from __future__ import annotations
@@ -200,8 +200,12 @@ class Finished(msgspec.Struct, frozen=True, tag=True):
     error: ErrorInfo | None = None
 
 
+class KernelGone(msgspec.Struct, frozen=True, tag=True):
+    """The kernel has ended after :class:`Finished`, and nothing that it started is left. Only of forked ones."""
+
+
 ToRunner = Prepare | Begin | Stop | CancelTask | Flushed | Answered
-FromRunner = Began | Reported | Shown | FlushWanted | QuestionAsked | AttemptEnded | Finished
+FromRunner = Began | Reported | Shown | FlushWanted | QuestionAsked | AttemptEnded | Finished | KernelGone
 
 _ENCODER = msgspec.json.Encoder()
 _TO_RUNNER: msgspec.json.Decoder[ToRunner] = msgspec.json.Decoder(ToRunner)

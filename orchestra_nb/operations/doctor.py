@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import json
+import os
 import platform
 import re
 import shutil
@@ -230,6 +231,25 @@ def _check_kernels() -> Iterator[Check]:
         yield Check("kernels", "ok", ", ".join(sorted(found)))
 
 
+def _check_warm_kernels() -> Iterator[Check]:
+    from orchestra_nb.notebooks.kernel_pool import CannotFork, KernelCommand, refuse_to_fork, shared_pool
+    from orchestra_nb.notebooks.kernelspecs import FORKING_PROVISIONER, NATIVE_KERNEL, kernel_start
+
+    try:
+        shared_pool()
+        refuse_to_fork(os.environ)
+        KernelCommand.parse(kernel_start(NATIVE_KERNEL, os.environ)[0], os.environ)
+    except (CannotFork, OrchestraError) as error:
+        yield Check("warm kernels", "ok", f"not used, kernels are started plainly: {error}")
+        return
+    group = "jupyter_client.kernel_provisioners"
+    if not importlib.metadata.entry_points(group=group, name=FORKING_PROVISIONER):
+        detail = f"Jupyter does not know the kernel provisioner {FORKING_PROVISIONER}"
+        yield Check("warm kernels", "warn", detail, f"pip install --force-reinstall --no-deps {_DISTRIBUTION}")
+    else:
+        yield Check("warm kernels", "ok", f"kernels of {NATIVE_KERNEL} are forked; {FORKING_PROVISIONER} is registered")
+
+
 def _program_exists(command: list[str]) -> bool:
     return bool(command) and shutil.which(command[0]) is not None
 
@@ -246,4 +266,5 @@ _CHECKS: dict[str, Callable[[], Iterator[Check]]] = {
     "JupyterLab extension": _check_labextension,
     "IPython extension": _check_ipython_extension,
     "kernels": _check_kernels,
+    "warm kernels": _check_warm_kernels,
 }

@@ -39,6 +39,7 @@ from orchestra_nb.notebooks.runner_messages import (
     Finished,
     Flushed,
     FlushWanted,
+    KernelGone,
     QuestionAsked,
     Reported,
     RunnerSpec,
@@ -287,6 +288,7 @@ class _PapermillRun:
         interrupt: BaseException | None = None
         end: Finished | RunnerEnded | None = None
         host = NotebookHost(kernel_environment(os.environ), is_single="papermill.cli" in sys.modules)
+        is_kernel_gone = False
         try:
             host.prepare(spec)
             host.send(Begin())
@@ -299,10 +301,13 @@ class _PapermillRun:
             if isinstance(end, RunnerEnded):
                 end = self._take_loss(spec, end)
             else:
-                self._await_end(host)
+                is_kernel_gone = self._await_end(host)
             return interrupt or self._problem(end)
         finally:
-            host.close()
+            if is_kernel_gone:
+                host.leave()
+            else:
+                host.close()
             Path(spec.socket_path).unlink(missing_ok=True)
 
     def _follow(self, host: NotebookHost) -> Finished | RunnerEnded:
@@ -328,12 +333,15 @@ class _PapermillRun:
                     return message
         raise AssertionError("a host ends with RunnerEnded")
 
-    def _await_end(self, host: NotebookHost) -> None:
-        """Wait until the kernel has ended in good order, for no longer than it may take."""
+    def _await_end(self, host: NotebookHost) -> bool:
+        """Wait until the kernel has ended in good order, for no longer than it may take; tell whether it is gone."""
         deadline = time.monotonic() + _SHUTDOWN_SECONDS
         with contextlib.suppress(queue.Empty, KeyboardInterrupt):
-            while not isinstance(host.inbox.get(timeout=max(0.0, deadline - time.monotonic())), RunnerEnded):
-                pass
+            while True:
+                message = host.inbox.get(timeout=max(0.0, deadline - time.monotonic()))
+                if isinstance(message, RunnerEnded | KernelGone):
+                    return isinstance(message, KernelGone)
+        return False
 
     def _answer(self, host: NotebookHost, asked: QuestionAsked) -> None:
         """Answer what the notebook's code asks, such as a variable: from the store, without a row for this run."""

@@ -50,6 +50,7 @@ from orchestra_nb.notebooks.runner_messages import (
     Flushed,
     FlushWanted,
     FromRunner,
+    KernelGone,
     QuestionAsked,
     Reported,
     Shown,
@@ -205,6 +206,7 @@ class NotebookDriver:
         self._home = home
         # in a home that is another's, more notebooks follow
         self._host = NotebookHost(kernel_environment(os.environ), is_single=kind == "shell" and home is None)
+        self._is_kernel_gone = False
         self._stop: _StopAsked | None = None
         self._timer: threading.Timer | None = None
         self._deadline: threading.Timer | None = None
@@ -221,7 +223,7 @@ class NotebookDriver:
         An exception from outside, such as Ctrl-C, stops the run, and is raised when it has ended.
         """
         with contextlib.ExitStack() as stack:
-            stack.callback(self._host.close)
+            stack.callback(lambda: self._host.leave() if self._is_kernel_gone else self._host.close())
             stack.callback(self._stop_timer)
             prepared = prepare(self._request, self._settings, datetime.now(UTC))
             stack.callback(_remove, prepared.spec.socket_path)  # left by a runner that was killed
@@ -296,15 +298,19 @@ class NotebookDriver:
                     self._host.let_go()
                 case Finished() | RunnerEnded():
                     return message
+                case KernelGone():
+                    pass  # comes after the end
                 case _:
                     assert_never(message)
 
-    def _end(self, prepared: PreparedRun, record: RunRecord, output: RunOutput, end: Finished | RunnerEnded) -> None:
-        """Record how the run ended, then wait until nothing of it is left."""
-        if isinstance(end, RunnerEnded):
-            finished = self._take_loss(prepared, record, end)
+    def _end(
+        self, prepared: PreparedRun, record: RunRecord, output: RunOutput, outcome: Finished | RunnerEnded
+    ) -> None:
+        """Record how the run ended, then wait until nothing of its kernel is left."""
+        if isinstance(outcome, RunnerEnded):
+            finished = self._take_loss(prepared, record, outcome)
         else:
-            finished = end
+            finished = outcome
         _end_tasks(record, finished.state, finished.at)
         state, message = finished.state, finished.message
         if state is State.COMPLETED:  # tasks that could not be awaited have ended only now
@@ -316,15 +322,17 @@ class NotebookDriver:
             RunStateChanged(run_id=record.run.run_id, state=state, at=finished.at, message=message, actor=actor)
         )
         self._start_timer(_SHUTDOWN_SECONDS)
-        while not isinstance(end, RunnerEnded):
+        end: Finished | KernelGone | RunnerEnded = outcome
+        while not isinstance(end, RunnerEnded | KernelGone):
             end = self._await_runner(end)
+        self._is_kernel_gone = isinstance(end, KernelGone)
 
-    def _await_runner(self, end: Finished) -> Finished | RunnerEnded:
+    def _await_runner(self, end: Finished) -> Finished | KernelGone | RunnerEnded:
         """Take one message of those that come after the end."""
         message = self._host.inbox.get()
         if isinstance(message, _TimeIsUp | _StopAsked):
             self._host.let_go()
-        return message if isinstance(message, RunnerEnded) else end
+        return message if isinstance(message, RunnerEnded | KernelGone) else end
 
     def _take_stop(self, record: RunRecord, asked: _StopAsked) -> None:
         is_second = self._stop is not None

@@ -26,6 +26,7 @@ from tests.benchmarks import (
     notebook_cost,
     sweep_cost,
     task_round_trip,
+    warm_cost,
 )
 from tests.benchmarks.measurement import Measurement, print_table
 
@@ -35,6 +36,7 @@ NAMES = (
     "task",
     "run",
     "notebook",
+    "warm",
     "cache",
     "sweep",
     "hello",
@@ -69,6 +71,7 @@ def run(names: list[str], environ: dict[str, str], repeats: int, folder: Path) -
         "task": lambda: task_round_trip.measure(environ, repeats),
         "run": lambda: command_cost.measure(environ, repeats, folder),
         "notebook": lambda: notebook_cost.measure(environ, repeats, folder),
+        "warm": lambda: warm_cost.measure(environ, repeats, folder),
         "cache": lambda: kept_cells.measure(environ, folder),
         "sweep": lambda: sweep_cost.measure(environ, folder),
         "hello": lambda: hello_cost.measure(environ, repeats),

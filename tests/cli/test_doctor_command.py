@@ -80,6 +80,7 @@ def test_a_sound_installation_has_no_failed_check(installation: Installation) ->
         "JupyterLab extension",
         "IPython extension",
         "kernels",
+        "warm kernels",
     ]
 
 

@@ -39,6 +39,7 @@ def test_the_help_names_each_command() -> None:
     assert shown.exit_code == 0
     assert [line.split()[0] for line in shown.output.partition("Commands:")[2].splitlines() if line.strip()] == [
         "run",
+        "plan",
         "params",
         "analyse",
         "adopt",
@@ -68,7 +69,7 @@ def test_the_version_is_the_package_s() -> None:
         pytest.param(["clustr", "stop"], "Did you mean 'cluster'?", id="misspelt"),
         pytest.param(
             ["fly"],
-            "The commands are: run, params, analyse, adopt, convert, runs, artifacts, assets, events, variables, secrets, "
+            "The commands are: run, plan, params, analyse, adopt, convert, runs, artifacts, assets, events, variables, secrets, "
             "concurrency, dead-letters, cluster, doctor.",
             id="unknown",
         ),

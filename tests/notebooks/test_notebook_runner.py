@@ -247,6 +247,29 @@ def test_a_kernel_that_cannot_start_is_a_crash_that_says_why(start: Start, tmp_p
     assert attempt.statuses == ["pending"]
 
 
+def test_a_kernel_that_finds_its_port_taken_is_started_once_more(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher = tmp_path / "launch.py"
+    launcher.write_text(
+        "import os, sys\n"
+        "if not os.path.exists('tried'):\n"
+        "    open('tried', 'w').close()\n"
+        "    sys.exit('Address already in use')\n"
+        "os.execv(sys.executable, [sys.executable, '-m', 'ipykernel_launcher', '-f', sys.argv[1]])\n"
+    )
+    folder = tmp_path / "kernels" / "unlucky"
+    folder.mkdir(parents=True)
+    argv = ["python", str(launcher), "{connection_file}"]
+    (folder / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Unlucky", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+
+    attempt = start("print(1)", kernel_name="unlucky").follow()
+
+    assert attempt.end.state is State.COMPLETED, attempt.end.message
+    assert attempt.text(0) == "1\n"
+
+
 def test_a_kernel_that_never_answers_is_a_crash(start: Start, tmp_path: Path) -> None:
     (tmp_path / "ipykernel_launcher.py").write_text("import time\ntime.sleep(600)")
 
