@@ -23,6 +23,9 @@ from orchestra_nb.version import __version__
 _COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("orchestra_nb.cli.run:run", "Run a notebook with parameters."),
     "params": ("orchestra_nb.cli.params:params", "Print what a notebook takes: names, types, defaults, help."),
+    "analyse": ("orchestra_nb.cli.analyse:analyse", "Show what the cells of notebooks need of each other."),
+    "adopt": ("orchestra_nb.cli.adopt:adopt", "Propose %%task cells for a notebook, and write a copy."),
+    "convert": ("orchestra_nb.cli.convert:convert", "Write a notebook as a Python script with one flow."),
     "runs": ("orchestra_nb.cli.runs:runs", "List runs, show, cancel, answer, resume or retry one."),
     "artifacts": ("orchestra_nb.cli.artifact_commands:artifacts", "List and show what runs left for people to see."),
     "assets": ("orchestra_nb.cli.asset_commands:assets", "List what tasks make, show what it is made from."),

@@ -87,6 +87,13 @@ _SECRETS: Final = {
     "pydantic.SecretStr": SecretForm.SECRET_STR,
     "pydantic.types.SecretStr": SecretForm.SECRET_STR,
 }
+#: Well-known classes whose values are made of one text.
+_OF_TEXT: Final = frozenset(
+    """
+    pandas.Timestamp pandas.Timedelta fractions.Fraction zoneinfo.ZoneInfo ipaddress.IPv4Address ipaddress.IPv6Address
+    ipaddress.IPv4Network ipaddress.IPv6Network pathlib.PureWindowsPath
+    """.split()
+)
 _ANNOTATED_TYPES: Final = {
     "annotated_types.Ge": ("ge",),
     "annotated_types.Gt": ("gt",),
@@ -184,7 +191,9 @@ class _Reader:
         while isinstance(root, ast.Attribute):
             root = root.value  # type: ignore[assignment]
         is_imported = isinstance(root, ast.Name) and isinstance(scope.find(root.id), Imported)
-        return ForeignType(dotted.rpartition(".")[2], spelled) if is_imported else AnyType()
+        if not is_imported:
+            return AnyType()
+        return ForeignType(dotted.rpartition(".")[2], spelled, is_of_text=dotted in _OF_TEXT)
 
     def _read_generic(
         self, dotted: str | None, outer: ast.expr, parts: Sequence[ast.expr], scope: Scope

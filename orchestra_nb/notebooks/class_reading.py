@@ -7,6 +7,7 @@ elsewhere cannot be seen: then the class is open to fields that nobody here know
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -22,6 +23,7 @@ from orchestra_nb.notebooks.parameter_types import (
     RecordField,
     RecordType,
     constrained,
+    with_none,
 )
 from orchestra_nb.notebooks.static_values import static_value
 
@@ -159,7 +161,8 @@ def _field(name: str, kind: ParameterType, value: ast.expr | None, scope: Scope)
     if value is None:
         return RecordField(name, kind)
     if not (isinstance(value, ast.Call) and scope.dotted(value.func) in _FIELD_CALLS):
-        return RecordField(name, kind, is_required=False, default=static_value(value, scope))
+        default = static_value(value, scope)
+        return RecordField(name, with_none(kind) if default is None else kind, is_required=False, default=default)
     words = {str(keyword.arg): keyword.value for keyword in value.keywords}
     if "init" in words and _is_false(words["init"]):
         return None
@@ -169,6 +172,7 @@ def _field(name: str, kind: ParameterType, value: ast.expr | None, scope: Scope)
     is_required = not has_default and "default_factory" not in words and "factory" not in words
     alias = static_value(words["alias"], scope) if "alias" in words else ""
     said = constraint_words(value, scope)
+    kind = with_none(kind) if default is None else kind
     return RecordField(
         name,
         constrained(kind, {word: text for word, text in said.items() if word not in ("title", "description")}),
@@ -220,6 +224,10 @@ def _allows_more(node: ast.ClassDef, scope: Scope) -> bool:
         if keyword.arg == "extra" and static_value(keyword.value, scope) == "allow":
             return True
     for statement in node.body:
+        if isinstance(statement, ast.ClassDef) and statement.name == "Config":  # as of pydantic 1
+            said = "".join(map(ast.unparse, statement.body))
+            if re.search(r"\bextra = ('allow'|Extra\.allow)", said):
+                return True
         if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call | ast.Dict):
             names = [target.id for target in statement.targets if isinstance(target, ast.Name)]
             if names == ["model_config"] and "'allow'" in ast.unparse(statement.value):

@@ -171,6 +171,8 @@ def mapping_of(kind: RecordType, value: object) -> Mapping[Any, object] | None:
 def fields_of(value: object) -> dict[str, object] | None:
     """Return the fields of a real object of a class with named fields; None for any other value."""
     kind = type(value)
+    if isinstance(value, Member | Instance):
+        return None
     if dataclasses.is_dataclass(kind):
         names = [each.name for each in dataclasses.fields(kind) if each.init]
     elif isinstance(models := getattr(kind, "model_fields", None), dict):  # pydantic

@@ -95,6 +95,22 @@ def parse_cell(source: str) -> ast.Module:
     return ast.increment_lineno(tree, lost_lines) if lost_lines else tree
 
 
+def python_source(source: str) -> str:
+    """Return a cell as the Python that IPython runs; a cell that is Python already comes back as it is.
+
+    Raises
+    ------
+    SyntaxError
+        ``lineno`` is the line in ``source``, from 1.
+    """
+    try:
+        ast.parse(source)
+    except (SyntaxError, ValueError):
+        parse_cell(source)
+        return _transform(source) or source
+    return source
+
+
 def _transform(source: str) -> str | None:
     """Return the cell as IPython would compile it, or None where it cannot."""
     from IPython.core.inputtransformer2 import TransformerManager  # only for cells that are not plain Python

@@ -107,6 +107,8 @@ class Converter:
         if depth > LIMIT_DEPTH:
             raise Misfit(value, f"it is nested more than {LIMIT_DEPTH} deep")
         value = unwrapped(value)
+        if isinstance(value, str) and value == HIDDEN:
+            raise Misfit(value, "it was hidden where you have it from: give the secret itself", is_secret=True)
         if isinstance(value, list) and is_exact(kind, value, LIMIT_DEPTH - depth):
             return Converted(value, value)
         if secret_in(value) is not None:
@@ -293,6 +295,9 @@ class Converter:
             name, text = self._class_name(kind), plain_source(value)
             found = f"{name}[{text}] if {text} in {name}.__members__ else {name}({text})"
             return Converted(value, value, found if isinstance(value, str) else f"{name}({text})")
+        if kind.is_of_text and not isinstance(value, Mapping) and value is not None:
+            text = str(recorded_scalar(value))
+            return Converted(value, text, f"{self._class_name(kind)}({quoted(text)})")
         if is_text and isinstance(value, str) and value.lstrip().startswith("{"):
             value = parsed_text(value)
         given = fields if fields is not None else value
@@ -320,8 +325,6 @@ class Converter:
             recorded = HIDDEN
         else:
             raise Misfit(value, "a secret is text", is_secret=True)
-        if secret.get() == HIDDEN:
-            raise Misfit(value, "it was hidden where you have it from: give the secret itself", is_secret=True)
         text = quoted(secret.get())
         if kind.form is not SecretForm.TEXT:
             root = kind.spelled.partition(".")[0]

@@ -196,9 +196,12 @@ def _read_text(kind: Kind, text: str) -> object:
         raise NotOfKind("write true or false")
     if kind in (Kind.INT, Kind.FLOAT):
         try:
-            return int(text) if kind is Kind.INT else float(text)
+            number = int(text) if kind is Kind.INT else float(text)
         except ValueError:
             raise NotOfKind from None
+        if isinstance(number, float) and math.isinf(number) and "inf" not in text.lower():
+            raise NotOfKind("it is too large for a float")
+        return number
     if kind is Kind.TIMEDELTA:
         return _timedelta(text)
     return _READERS[kind](text)

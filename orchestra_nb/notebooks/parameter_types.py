@@ -252,6 +252,8 @@ class ForeignType:
     name: str
     spelled: str
     is_enum: bool = False
+    #: its values are made of one text, as those of ``pandas.Timestamp``
+    is_of_text: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -356,6 +358,11 @@ def is_nullable(kind: ParameterType) -> bool:
         case LiteralType(values=values):
             return None in values
     return False
+
+
+def with_none(kind: ParameterType) -> ParameterType:
+    """Return a type that None is a value of: ``x: int = None`` means what its default says, too."""
+    return kind if isinstance(kind, AnyType | ForeignType) or is_nullable(kind) else UnionType((kind, NONE))
 
 
 def constrained(kind: ParameterType, words: Mapping[str, object]) -> ParameterType:

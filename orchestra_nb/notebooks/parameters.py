@@ -32,6 +32,7 @@ from orchestra_nb.notebooks.parameter_types import (
     Parameter,
     ParameterType,
     ScalarType,
+    with_none,
 )
 from orchestra_nb.notebooks.static_values import Instance, Member, static_value
 
@@ -133,9 +134,18 @@ def _parameters_of(
             yield _parameter(name, written, kind, value, segment, comment, scope)
         case ast.Assign(targets=targets, value=value):
             comment_type, comment = _split_comment(statement, comments)
+            if _names_a_type(value, scope):
+                return
             for name, part in _assigned(targets, value):
                 kind = AnyType() if comment_type is None else read_annotation_text(comment_type, scope)
                 yield _parameter(name, comment_type, kind, part, segment, comment, scope)
+
+
+def _names_a_type(value: ast.expr, scope: Scope) -> bool:
+    """Whether an assignment makes a type, such as ``Region = Literal["EU", "US"]``, which is no parameter."""
+    function = value.value if isinstance(value, ast.Subscript) else value.func if isinstance(value, ast.Call) else None
+    dotted = "" if function is None else scope.dotted(function) or ""
+    return dotted.startswith(("typing.", "enum.")) or dotted == "collections.namedtuple"
 
 
 def _assigned(targets: Sequence[ast.expr], value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
@@ -170,6 +180,8 @@ def _parameter(
     static = static_value(value, scope)
     if isinstance(kind, ForeignType) and isinstance(value, ast.Attribute) and ast.unparse(value.value) == kind.spelled:
         kind, static = replace(kind, is_enum=True), value.attr
+    if static is None:
+        kind = with_none(kind)
     if isinstance(kind, AnyType) and annotation is None:
         kind = AnyType(_type_of_default(static, value, scope))
     parameter = Parameter(

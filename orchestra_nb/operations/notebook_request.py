@@ -13,12 +13,13 @@ import msgspec
 
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
-from orchestra_nb.errors import InvalidInput
+from orchestra_nb.errors import CellsNeedEachOther, InvalidInput
 from orchestra_nb.model.identifiers import run_name
 from orchestra_nb.model.jsonable import to_stored
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
+from orchestra_nb.notebooks.cell_circles import circle_in_words
 from orchestra_nb.notebooks.document import kernel_name, read_notebook, write_notebook
 from orchestra_nb.notebooks.kernelspecs import check_language, kernel_language
 from orchestra_nb.notebooks.output_notebook import PAPERMILL_VERSION
@@ -104,7 +105,8 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
     NotebookNotFound
         There is no such file.
     InvalidInput
-        The file is no notebook, its kernel is not installed, a parameter does not fit, or a folder is not there.
+        The file is no notebook, two of its cells need each other, its kernel is not installed, a parameter
+        does not fit, or a folder is not there.
     SecretNotFound
         A parameter refers to a secret that is not stored.
     """
@@ -124,6 +126,8 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         visible=request.visible_parameters,
     )
     parameters.inject(notebook)
+    if language == "python" and (circle := circle_in_words(notebook)) is not None:
+        raise CellsNeedEachOther(f"{source}: {circle}")
     if request.report_mode:
         _hide_code(notebook)
     cluster = _checked_cluster(request.cluster or settings.cluster)
@@ -157,6 +161,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         notebook_json=json.dumps(notebook),
         parameters_json=json.dumps(to_stored(parameters.recorded)),
         hidden_source=parameters.hidden_source,
+        hidden_names=parameters.hidden_names,
         secrets=parameters.secrets,
         input_path=str(source),
         output_path=str(attempts_folder() / f"{request.run_id}.1.ipynb"),

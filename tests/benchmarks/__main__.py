@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks import (
+    analysis_cost,
     command_cost,
     engine_cost,
     extension_cost,
@@ -26,7 +27,7 @@ from tests.benchmarks import (
 )
 from tests.benchmarks.measurement import Measurement, print_table
 
-NAMES = ("import", "load_ext", "task", "run", "notebook", "hello", "mapped", "engine", "scale")
+NAMES = ("import", "load_ext", "task", "run", "notebook", "hello", "analyse", "mapped", "engine", "scale")
 
 
 def isolated_environ(folder: Path) -> dict[str, str]:
@@ -54,6 +55,7 @@ def run(names: list[str], environ: dict[str, str], repeats: int, folder: Path) -
         "run": lambda: command_cost.measure(environ, repeats, folder),
         "notebook": lambda: notebook_cost.measure(environ, repeats, folder),
         "hello": lambda: hello_cost.measure(environ, repeats),
+        "analyse": lambda: analysis_cost.measure(environ, repeats),
         "mapped": lambda: mapped_cost.measure(environ),
         "engine": lambda: engine_cost.measure(environ, repeats, folder),
         "scale": lambda: engine_cost.measure_scale(environ, folder),

@@ -39,6 +39,10 @@ def test_the_help_names_each_command() -> None:
     assert shown.exit_code == 0
     assert [line.split()[0] for line in shown.output.partition("Commands:")[2].splitlines() if line.strip()] == [
         "run",
+        "params",
+        "analyse",
+        "adopt",
+        "convert",
         "runs",
         "artifacts",
         "assets",
@@ -64,7 +68,8 @@ def test_the_version_is_the_package_s() -> None:
         pytest.param(["clustr", "stop"], "Did you mean 'cluster'?", id="misspelt"),
         pytest.param(
             ["fly"],
-            "The commands are: run, runs, artifacts, assets, events, variables, secrets, concurrency, dead-letters, cluster, doctor.",
+            "The commands are: run, params, analyse, adopt, convert, runs, artifacts, assets, events, variables, secrets, "
+            "concurrency, dead-letters, cluster, doctor.",
             id="unknown",
         ),
     ],

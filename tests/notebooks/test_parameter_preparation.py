@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
@@ -38,6 +38,7 @@ from uuid import UUID
 
 from fractions import Fraction
 from http import HTTPMethod
+import pandas as pd
 from pydantic import BaseModel, Field, SecretStr
 
 from orchestra_nb.variables import Secret
@@ -101,6 +102,7 @@ row: Row = None
 pair: Pair = Pair(1)
 settings: Options = {}
 share: Fraction = None
+stamp: pd.Timestamp = pd.Timestamp("2026-01-01")
 method: HTTPMethod = HTTPMethod.GET
 region: Literal["EU", "US", 1, None] = "EU"
 between: Annotated[int, Field(ge=1, le=10)] = 1
@@ -251,6 +253,10 @@ class Color(enum.Enum):
         ),
         ("share", {"numerator": 1, "denominator": 3}, "Fraction(1, 3)", {"numerator": 1, "denominator": 3}),
         ("method", "POST", "<HTTPMethod.POST>", "POST"),
+        ("uid", None, "None", None),
+        ("share", "1/3", "Fraction(1, 3)", "1/3"),
+        ("stamp", "2026-01-02", "Timestamp('2026-01-02 00:00:00')", "2026-01-02"),
+        ("stamp", pd.Timestamp("2026-01-02"), "Timestamp('2026-01-02 00:00:00')", "2026-01-02T00:00:00"),
         ("region", "US", "'US'", "US"),
         ("region", 1, "1", 1),
         ("between", 10, "10", 10),
@@ -289,6 +295,7 @@ def test_a_value_arrives_as_what_is_declared(
         ("alpha", "1", "1.0"),
         ("alpha", "nan", "nan"),
         ("beta", "7", "7"),
+        ("stamp", "2026-01-02", "Timestamp('2026-01-02 00:00:00')"),
         ("label", "None", "None"),
         ("label", "7", "'7'"),
         ("flag", "true", "True"),
@@ -379,6 +386,7 @@ def test_a_text_from_the_command_line_means_what_the_type_says(
         ({"both": [1]}, "it has 1 items, and 2 are needed"),
         ({"token": 5}, "'token' is declared as SecretStr: a secret is text"),
         ({"token": HIDDEN}, "it was hidden where you have it from"),
+        ({"code": HIDDEN}, "'code' is declared as str: it was hidden where you have it from"),
         ({"beta": {"$secret": "prod"}}, "'beta' is declared as int: a secret is text"),
         ({"anything": [1, {"k": b"x"}]}, r"\[1\]\['k'\] a value of type bytes cannot be passed"),
         ({"anything": {1: 2}}, "its key 1 is no text"),
@@ -461,7 +469,13 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=200)
+@settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=200,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(JSON_VALUES)
 def test_any_value_of_json_arrives_and_is_recorded_as_it_is(value: object) -> None:
     names: dict[str, object] = {"float": float}
@@ -472,6 +486,57 @@ def test_any_value_of_json_arrives_and_is_recorded_as_it_is(value: object) -> No
     assert repr(names["x"]) == repr(value)
     assert repr(received_parameters(sent_parameters({"x": value}))) == repr({"x": value})
     assert repr(from_stored(json.loads(json.dumps(to_stored(made.recorded))))) == repr({"x": value})
+
+
+NAMES = st.sampled_from([line.partition(":")[0].partition(" ")[0] for line in CELL.splitlines()])
+NEAR = st.sampled_from(
+    [
+        "2026-03-29",
+        "PT1H",
+        "P1Y",
+        "1e999",
+        "NaN",
+        "RED",
+        "red",
+        "0",
+        "-1",
+        "[1]",
+        "{",
+        "(1,",
+        "null",
+        {"x": 1},
+        {"x": {}},
+        {"id": []},
+    ]
+)
+
+
+@settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=200,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(NAMES, NEAR | JSON_VALUES, st.booleans())
+def test_any_value_is_refused_with_words_or_recorded_so_that_it_can_be_given_again(
+    name: str, value: object, is_text: bool
+) -> None:
+    texts = {name: value} if is_text and isinstance(value, str) else {}
+    try:
+        made = prepared({} if texts else {name: value}, **texts)
+    except InvalidParameters as error:
+        refusal = str(error)
+    else:
+        refusal = ""
+    if refusal:
+        assert name in refusal
+        return
+
+    compile(made.source + made.hidden_source, "cell", "exec")
+    if not made.secrets and name not in ("anything", "other", "since"):
+        again = prepared(made.recorded)
+        assert (repr(again.recorded), again.source) == (repr(made.recorded), made.source)
 
 
 def test_a_name_that_a_parameter_hides_is_not_used() -> None:
@@ -492,7 +557,7 @@ def test_a_secret_is_in_no_record_and_in_no_cell(
     shown = {"$secret": "prod"} if isinstance(value, dict) else HIDDEN
     assert made.recorded == {name: {"id": "a", "token": shown} if name == "row" else shown}
     assert made.source == f"# Parameters\n# {name} holds a secret: the run sets it, and writes it nowhere\n"
-    assert made.secrets == ("hunter2",)
+    assert (made.secrets, made.hidden_names) == (("hunter2",), (name,))
     found = run_in_notebook(made)[name]
     text = {
         "token": lambda: found.get_secret_value(),
@@ -521,6 +586,12 @@ def test_a_secret_may_not_stand_on_a_command_line() -> None:
     with pytest.raises(InvalidParameters, match="'row' is a secret") as caught:
         prepare_parameters(NOTEBOOK, {"row": {"id": "a", "token": "hunter2"}}, visible=["row"])
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_number_that_no_float_holds_is_refused() -> None:
+    with pytest.raises(InvalidParameters, match="'alpha' .* it is too large for a float"):
+        prepared(alpha="1e400")
+    assert prepared(alpha="-inf").recorded == {"alpha": -math.inf}
 
 
 def test_a_secret_in_a_bash_notebook_is_set_by_bash() -> None:

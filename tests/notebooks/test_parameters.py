@@ -253,7 +253,7 @@ Region = Literal["EU", "US"]
         ("x: Decimal = Decimal('1.10')", {"type": "string", "format": "decimal", "default": "1.10"}),
         ("x: Path = Path('a') / 'b'", {"type": "string", "format": "path", "default": "a/b"}),
         ("x: UUID", {"type": "string", "format": "uuid"}),
-        ("x: 'date' = None", {"type": "string", "format": "date", "default": None}),
+        ("x: 'date' = None", {"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}], "default": None}),
         (
             "x: tuple[int, str] = (1, 'a')",
             {
@@ -278,6 +278,7 @@ Region = Literal["EU", "US"]
         ("x: Shop", {"$ref": "Shop"}),
         ("x: Row = {'key': 'a'}", {"$ref": "Row", "default": {"key": "a"}}),
         ("x: Unheard = 1", {"default": 1}),
+        ("Kind = Literal['a']\nx: Kind = 'a'", {"enum": ["a"], "type": "string", "default": "a"}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
