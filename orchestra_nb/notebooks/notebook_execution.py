@@ -508,7 +508,7 @@ class NotebookExecution:
 
     def _tell(self, position: int, stream: str, text: str) -> None:
         if self._spec.is_shown:
-            self._show(Shown(self._cells[position].index, stream, storable_text(text)))
+            self._show(Shown(self._cells[position].index, stream, self._mask.text(storable_text(text))))
 
 
 def missing_name(error: ErrorInfo) -> str | None:
