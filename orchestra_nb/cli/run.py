@@ -58,6 +58,9 @@ _pair = (str, str)
 @click.option("-k", "--kernel", "kernel_name", metavar="NAME", help="The kernel. Default: the one the notebook names.")
 @click.option("--cluster", metavar="CLUSTER", help="Where %%task cells run: local, an address, or {class: …} as YAML.")
 @click.option(
+    "--parallel", "is_parallel", is_flag=True, help="Run cells ahead of their turn on the cluster, where that pays."
+)
+@click.option(
     "--wait/--no-wait",
     "is_waiting",
     default=True,
@@ -75,6 +78,7 @@ def run(
     cwd: str | None,
     kernel_name: str | None,
     cluster: str | None,
+    is_parallel: bool,
     is_waiting: bool,
     as_json: bool,
     no_strict: bool,
@@ -95,6 +99,7 @@ def run(
         kernel_name=kernel_name,
         cluster=cluster,
         is_strict=not no_strict,
+        is_parallel=is_parallel,
     )
     if is_waiting:
         return _run_here(request, as_json)

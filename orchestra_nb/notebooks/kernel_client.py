@@ -112,6 +112,7 @@ class KernelClient:
         *,
         on_sent: Callable[[str], None] | None = None,
         silent: bool = False,
+        expressions: Mapping[str, str] | None = None,
     ) -> Message:
         """Run code and return the content of its reply, after all that it showed was handed on.
 
@@ -119,13 +120,15 @@ class KernelClient:
         ----------
         on_sent
             Called with the id that the messages of this code carry, before the first of them.
+        expressions
+            Name to an expression whose value comes with the reply, under ``user_expressions``.
 
         Raises
         ------
         KernelDied
             The process ended; what it had shown before was handed on.
         """
-        message = self._execute_request(code, silent)
+        message = self._execute_request(code, silent, expressions)
         message_id = message["header"]["msg_id"]
         if on_sent is not None:
             on_sent(message_id)
@@ -171,12 +174,12 @@ class KernelClient:
             self._session.send(self._control, "shutdown_request", {"restart": False})
             await asyncio.wait([death])
 
-    def _execute_request(self, code: str, silent: bool) -> Message:
+    def _execute_request(self, code: str, silent: bool, expressions: Mapping[str, str] | None = None) -> Message:
         content = {
             "code": code,
             "silent": silent,
             "store_history": not silent,
-            "user_expressions": {},
+            "user_expressions": dict(expressions or {}),
             "allow_stdin": False,
             "stop_on_error": False,  # nothing is queued, and what comes right after an error is not to be aborted
         }

@@ -9,6 +9,7 @@ Which cells run and which errors end the run is as nbclient and papermill docume
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Callable
@@ -23,14 +24,17 @@ from orchestra_nb.model.events import CellRunChanged, Event, LogsWritten
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine
 from orchestra_nb.model.states import State
+from orchestra_nb.notebooks.ahead_cells import AheadCells
 from orchestra_nb.notebooks.cell_errors import asks_to_end, is_good_exit, read_error, storable_text
 from orchestra_nb.notebooks.cell_outputs import OutputCollector
 from orchestra_nb.notebooks.document import cell_title
+from orchestra_nb.notebooks.kernel_client import KernelDied
 from orchestra_nb.notebooks.output_notebook import OutputNotebook, tags_of
 from orchestra_nb.notebooks.stream_log import StreamLog
 from orchestra_nb.notebooks.widget_states import WidgetStates
 
 if TYPE_CHECKING:
+    from orchestra_nb.notebooks.ahead_plan import AheadPlan
     from orchestra_nb.notebooks.kernel_client import KernelClient, Message
     from orchestra_nb.notebooks.runner_messages import RunnerSpec
 
@@ -81,6 +85,19 @@ class NotebookExecution:
         self._current: int | None = None
         self._is_prepared = False
         self.is_stopping = False
+        self._ahead: AheadCells | None = None
+        #: positions of the cells that run ahead of their turn
+        self._beside: set[int] = set()
+
+    def go_ahead(self, plan: AheadPlan | None) -> None:
+        """Let cells run ahead of their turn, as a plan says; None: all run in order."""
+        if plan is not None:
+            self._ahead = AheadCells(plan)
+
+    @property
+    def note(self) -> str:
+        """What is worth saying of a run that completed; empty for nothing."""
+        return "" if self._ahead is None else self._ahead.describe()
 
     @property
     def where(self) -> str:
@@ -119,7 +136,7 @@ class NotebookExecution:
             self._outputs.take(message)
 
     async def run_cells(self, client: KernelClient) -> EarlyEnd | None:
-        """Run all cells in order; None when the last one was reached.
+        """Let all cells take effect in order; None when the last one was reached.
 
         Raises
         ------
@@ -130,6 +147,16 @@ class NotebookExecution:
         RunStopped
             ``is_stopping`` was set.
         """
+        try:
+            return await self._run_all(client)
+        finally:
+            for position in sorted(self._beside):
+                self._fall_back(position)
+            if self._ahead is not None and not client.process.death.done():
+                with contextlib.suppress(KernelDied):
+                    await self._ahead.finish(client)
+
+    async def _run_all(self, client: KernelClient) -> EarlyEnd | None:
         for position, cell in enumerate(self.output.cells):
             if cell["cell_type"] != "code":
                 self.output.change_cell(position, State.COMPLETED)
@@ -170,7 +197,8 @@ class NotebookExecution:
 
     async def _run_cell(self, client: KernelClient, position: int, cell: dict[str, Any]) -> EarlyEnd | None:
         self._current = position
-        self._change(position, State.RUNNING, started_at=_now())
+        ran = await self._look_ahead(client, position)
+        self._change(position, State.RUNNING, started_at=_now() if ran is None else ran[0])
         may_fail = "raises-exception" in tags_of(cell)
         try:
             reply = await client.execute(
@@ -181,11 +209,43 @@ class NotebookExecution:
             self._log.end(self._name(position), _now())
             if self._cells[position].state is State.RUNNING and client.process.death.done():
                 self._end_dead_cell(position, str(client.process.death.result()))
-        early_end = self._conclude_cell(position, cell, reply, may_fail)
+        ended_at = _now() if ran is None else ran[1]
+        early_end = self._conclude_cell(position, cell, reply, may_fail, ended_at)
         self._current = None
         return early_end
 
-    def _conclude_cell(self, position: int, cell: dict[str, Any], reply: Message, may_fail: bool) -> EarlyEnd | None:
+    async def _look_ahead(self, client: KernelClient, position: int) -> tuple[datetime, datetime] | None:
+        """Have later cells sent ahead; return when this one ran, if it was and takes effect with its next execution."""
+        if self._ahead is None or not self._ahead.is_on:
+            return None
+        news = await self._ahead.step(client, self._cells[position].index)
+        positions = {cell.index: position for position, cell in self._cells.items()}
+        for index in news.dropped:
+            self._fall_back(positions[index])
+        for index in news.sent:
+            self._beside.add(positions[index])
+            self._change(positions[index], State.RUNNING, started_at=_now())
+        self._beside.discard(position)
+        for text in news.notes:
+            self.write_log(text, "orchestra")
+        if self.is_stopping:
+            self._fall_back(position)
+            raise RunStopped
+        if news.ran is not None:
+            self.write_log(f"{self._name(position)} ran ahead on {news.worker}", "orchestra")
+        return news.ran
+
+    def _fall_back(self, position: int) -> None:
+        """Make a cell pending again that ran ahead in vain."""
+        self._beside.discard(position)
+        cell = self._cells[position]
+        self._cells[position] = msgspec.structs.replace(cell, started_at=None)
+        self.output.cells[position]["metadata"]["papermill"].update(start_time=None, exception=None)
+        self._change(position, State.PENDING)
+
+    def _conclude_cell(
+        self, position: int, cell: dict[str, Any], reply: Message, may_fail: bool, ended_at: datetime
+    ) -> EarlyEnd | None:
         count = reply.get("execution_count")
         name = self._name(position)
         error = None
@@ -199,7 +259,7 @@ class NotebookExecution:
             state = State.COMPLETED
         else:
             state = State.FAILED
-        self._change(position, state, ended_at=_now(), execution_count=count, error=error)
+        self._change(position, state, ended_at=ended_at, execution_count=count, error=error)
         if self.is_stopping:
             raise RunStopped
         if state is State.FAILED:

@@ -45,6 +45,8 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
         Where task cells run; None for the one of the settings.
     is_strict
         Whether every parameter must be one that the notebook declares.
+    is_parallel
+        Whether cells may run ahead of their turn on the cluster, where that pays.
     """
 
     path: str
@@ -55,6 +57,7 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     kernel_name: str | None = None
     cluster: str | None = None
     is_strict: bool = True
+    is_parallel: bool = False
 
 
 class PreparedRun(msgspec.Struct, frozen=True, kw_only=True):

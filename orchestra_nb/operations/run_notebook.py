@@ -54,6 +54,7 @@ from orchestra_nb.operations.run_record import RunRecord
 from orchestra_nb.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from orchestra_nb.notebooks.ahead_plan import AheadPlan
     from orchestra_nb.store.run_store import CancelRequest
 
 #: What a kernel gets to end its cell after an interrupt.
@@ -102,6 +103,7 @@ def run_notebook(
     kernel_name: str | None = None,
     cluster: str | None = None,
     is_strict: bool = True,
+    is_parallel: bool = False,
     on_event: Callable[[Event], None] | None = None,
     settings: Settings | None = None,
 ) -> RunResult:
@@ -109,7 +111,7 @@ def run_notebook(
 
     Parameters
     ----------
-    output_path, cwd, kernel_name, cluster, is_strict
+    output_path, cwd, kernel_name, cluster, is_strict, is_parallel
         As in :class:`~orchestra_nb.operations.notebook_request.NotebookRequest`.
     on_event
         Called in this thread with everything that happens, after it was given to the store.
@@ -130,6 +132,7 @@ def run_notebook(
         kernel_name=kernel_name,
         cluster=cluster,
         is_strict=is_strict,
+        is_parallel=is_parallel,
     )
     return NotebookDriver(request, on_event=on_event, settings=settings).execute()
 
@@ -175,10 +178,18 @@ class NotebookDriver:
             self._host.prepare(prepared.spec)
             record = RunRecord(prepared.run, self._settings, self._kind, self._on_event, self._cancel_asked)
             stack.callback(record.close)
-            self._host.send(Begin())
+            self._host.send(Begin(self._plan_ahead(prepared)))
             self._end(prepared, record, self._follow(record))
             cells = tuple(cell for _, cell in sorted(record.cells.items()))
             return RunResult(record.run, cells, tuple(record.tasks.values()))
+
+    def _plan_ahead(self, prepared: PreparedRun) -> AheadPlan | None:
+        """Return which cells go ahead, where that was asked for; made while the kernel boots."""
+        if not self._request.is_parallel:
+            return None
+        from orchestra_nb.operations.parallel_plan import plan_run
+
+        return plan_run(prepared, self._settings)
 
     def _follow(self, record: RunRecord) -> Finished | RunnerEnded:
         """Record what the runner tells and pass on what is asked of it, until it has told the end, or is gone."""

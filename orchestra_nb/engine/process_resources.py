@@ -1,0 +1,273 @@
+"""State of the process that cells read and change without naming it: generators, options, folder, environment.
+
+Each is a *resource* with a name, that can be looked at, kept and put back. Which cells read one cannot be told from
+their names; each resource says how it is told.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+import random
+import re
+import sys
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: Before the name of a resource, so that it is no name of the notebook.
+RESOURCE = "~"
+#: Environment variables that belong to this process, and to no cell.
+_OWN_VARIABLES = re.compile(r"^(ORCHESTRA_|JPY_|IPY_|PYDEVD_|MPLBACKEND$|_$|COLUMNS$|LINES$)")
+_PLOTS = re.compile(r"\b(plt|sns|mpl|matplotlib|seaborn|plot\w*|hist\w*|fig|figure|ax|axs|axes)\b")
+_ENVIRONMENT = re.compile(r"\b(environ|getenv|putenv|expandvars)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class CellTraits:
+    """What tells which resources a cell may have read.
+
+    Parameters
+    ----------
+    shows
+        Types of what it showed: MIME types, and ``"stream"``.
+    uses_files
+        Whether it opened or listed any.
+    """
+
+    source: str
+    shows: frozenset[str] = frozenset()
+    uses_files: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource.
+
+    Parameters
+    ----------
+    look
+        Returns its state, fit to be packed; None while its package is not loaded.
+    put
+        Puts a state back; the package is imported.
+    is_read_by
+        Whether a cell reads it that did not change it; who changes it reads it too, but for a seeded generator.
+    """
+
+    name: str
+    look: Callable[[], object]
+    put: Callable[[Any], None]
+    is_read_by: Callable[[CellTraits], bool]
+
+    @property
+    def key(self) -> str:
+        """The name among the names of the notebook."""
+        return RESOURCE + self.name
+
+
+def _look_at_numpy_random() -> object:
+    numpy: Any = sys.modules.get("numpy.random")
+    # the state of the generator that exists from the start; nothing is made by looking
+    return None if numpy is None else numpy.get_state(legacy=False)
+
+
+def _put_numpy_random(state: Any) -> None:
+    import numpy
+
+    numpy.random.set_state(state)
+
+
+def _look_at_torch_random() -> object:
+    torch: Any = sys.modules.get("torch")
+    return None if torch is None or not hasattr(torch, "get_rng_state") else torch.get_rng_state().numpy().copy()
+
+
+def _put_torch_random(state: Any) -> None:
+    import torch  # type: ignore[import-not-found]
+
+    torch.set_rng_state(torch.from_numpy(state))
+
+
+def _look_at_rc() -> object:
+    matplotlib: Any = sys.modules.get("matplotlib")
+    params = getattr(matplotlib, "rcParams", None)
+    # the backend is chosen when the first figure is made; its own accessor would choose it
+    return (
+        None
+        if params is None
+        else {name: dict.__getitem__(params, name) for name in sorted(params) if name[:7] != "backend"}
+    )
+
+
+def _put_rc(state: Any) -> None:
+    import matplotlib
+
+    for name, value in state.items():
+        dict.__setitem__(matplotlib.rcParams, name, value)
+
+
+def _look_at_pandas_options() -> object:
+    config: Any = sys.modules.get("pandas._config.config")
+    return None if config is None or "pandas" not in sys.modules else _flat(config._global_config, "")
+
+
+def _flat(tree: Mapping[str, Any], prefix: str) -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in tree.items():
+        flat.update(_flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
+    return flat
+
+
+def _put_pandas_options(state: Any) -> None:
+    import pandas  # type: ignore[import-untyped]
+
+    now = _look_at_pandas_options()
+    assert isinstance(now, dict)
+    for name, value in state.items():
+        if name in now and now[name] != value:
+            pandas.set_option(name, value)
+
+
+def _look_at_numpy_printing() -> object:
+    numpy: Any = sys.modules.get("numpy")
+    return None if numpy is None or not hasattr(numpy, "get_printoptions") else numpy.get_printoptions()
+
+
+def _put_numpy_printing(state: Any) -> None:
+    import numpy
+
+    numpy.set_printoptions(**{name: value for name, value in state.items() if name != "override_repr"})
+
+
+class _Environment:
+    """What was changed in the environment since this object was made."""
+
+    def __init__(self) -> None:
+        self._before = self._all()
+
+    def look(self) -> object:
+        now = self._all()
+        changed: dict[str, str | None] = {name: value for name, value in now.items() if self._before.get(name) != value}
+        changed.update(dict.fromkeys(self._before.keys() - now.keys()))
+        return changed
+
+    def put(self, state: Mapping[str, str | None]) -> None:
+        for name, value in {**self._back(state), **state}.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+    def _back(self, state: Mapping[str, str | None]) -> dict[str, str | None]:
+        changed: Any = self.look()
+        return {name: self._before.get(name) for name in changed if name not in state}
+
+    def _all(self) -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if not _OWN_VARIABLES.match(name)}
+
+
+def _put_path(state: list[str]) -> None:
+    sys.path[:] = state
+
+
+def resources_of_process() -> tuple[Resource, ...]:
+    """Return all resources; what is told relative to a beginning begins now."""
+    environment = _Environment()
+
+    def never(_: CellTraits) -> bool:
+        return False
+
+    def shows(traits: CellTraits) -> bool:
+        return bool(traits.shows)
+
+    def plots(traits: CellTraits) -> bool:
+        return bool(_PLOTS.search(traits.source)) or any(kind.startswith("image/") for kind in traits.shows)
+
+    return (
+        # who draws from a generator changes its state
+        Resource("random", random.getstate, random.setstate, never),
+        Resource("numpy.random", _look_at_numpy_random, _put_numpy_random, never),
+        Resource("torch.random", _look_at_torch_random, _put_torch_random, never),
+        Resource("rcParams", _look_at_rc, _put_rc, plots),
+        Resource("pandas options", _look_at_pandas_options, _put_pandas_options, shows),
+        Resource("numpy print options", _look_at_numpy_printing, _put_numpy_printing, shows),
+        Resource(
+            "environment", environment.look, environment.put, lambda traits: bool(_ENVIRONMENT.search(traits.source))
+        ),
+        Resource("working folder", os.getcwd, os.chdir, lambda traits: traits.uses_files),
+        Resource("sys.path", lambda: list(sys.path), _put_path, never),
+    )
+
+
+#: The generators: a cell that seeds one does not depend on what it was before.
+GENERATORS = ("random", "numpy.random", "torch.random")
+#: What a notebook replaced in modules of others.
+PATCHES = RESOURCE + "patches"
+
+
+class ModuleWatch:
+    """Sees what is replaced in modules of others, and in their classes: a patch is state that no record can give back.
+
+    Looked at are ``builtins`` and the modules that the notebook has names for, each with the classes in it, not what
+    lies deeper. An attribute that was not there before is the package's own (a submodule, something made lazily).
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, dict[str, Any]] = {}
+        #: dotted path to what stands there now
+        self.patches: dict[str, object] = {}
+
+    def look(self, namespace: Mapping[str, object], is_users: Callable[[str], bool]) -> list[str]:
+        """Return the dotted paths that were replaced since the last look."""
+        found: list[str] = []
+        for module in {
+            id(value): value for value in (builtins, *namespace.values()) if type(value) is types.ModuleType
+        }.values():
+            name = module.__name__
+            if name == "__main__" or is_users(name):
+                continue
+            found += self._compare(name, dict(vars(module)))
+            for attribute, value in list(vars(module).items()):
+                if (
+                    isinstance(value, type)
+                    and value.__flags__ & _HEAP_TYPE
+                    and value.__module__.startswith(name.partition(".")[0])
+                ):
+                    found += self._compare(f"{name}.{attribute}", dict(vars(value)))
+        return found
+
+    def _compare(self, path: str, now: dict[str, Any]) -> list[str]:
+        before = self._seen.get(path)
+        self._seen[path] = now
+        if before is None:
+            return []
+        changed = [
+            f"{path}.{name}"
+            for name, value in now.items()
+            if name in before
+            and before[name] is not value
+            and _is_replaced(before[name], value)
+            and name not in _RESTLESS
+        ]
+        changed += [f"{path}.{name}" for name in before.keys() - now.keys() if name not in _RESTLESS]
+        # what a notebook puts into a module or class of others: `DataFrame.summary = summary`
+        changed += [
+            f"{path}.{name}"
+            for name, value in now.items()
+            if name not in before and getattr(value, "__module__", None) == "__main__"
+        ]
+        for place in changed:
+            self.patches[place] = now.get(place.rpartition(".")[2])
+        return changed
+
+
+#: ``Py_TPFLAGS_HEAPTYPE``: a class made by a ``class`` statement.
+_HEAP_TYPE = 1 << 9
+#: What modules and interpreters change by themselves.
+_RESTLESS = frozenset({"_", "__warningregistry__", "__dict__", "__abstractmethods__", "_abc_impl", "__annotations__"})
+
+
+def _is_replaced(before: object, now: object) -> bool:
+    """Tell whether one thing in place of another is a patch: a function or class, not a counter or a cache."""
+    return callable(before) or callable(now)
