@@ -23,6 +23,7 @@ from orchestra_nb.engine.process_resources import ModuleWatch, Resource, resourc
 from orchestra_nb.engine.run_context import entered, flow_run_context, task_run_context
 from orchestra_nb.engine.services import asking_through
 from orchestra_nb.engine.user_modules import state_of_user_modules
+from orchestra_nb.errors import ValueNotHashable
 from orchestra_nb.model.attempts import AttemptContext, AttemptResult
 from orchestra_nb.model.code_encodings import is_users
 from orchestra_nb.model.events import Event
@@ -51,6 +52,8 @@ class AheadReport:
         Why it has to run in order; empty where nothing is known against what it gave.
     replaced
         Names of its inputs whose objects it changed, or that its outputs share something with.
+    along
+        Name to the fingerprint of what the short cells before it have made of it.
     resources
         Key to the new state of the resources that it changed.
     started
@@ -65,6 +68,7 @@ class AheadReport:
 
     problem: str = ""
     replaced: tuple[str, ...] = ()
+    along: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, Any] = field(default_factory=dict)
     started: Mapping[str, str] = field(default_factory=dict)
     modules: Mapping[str, str | None] = field(default_factory=dict)
@@ -80,11 +84,14 @@ class AheadTask(CellTask):
     ----------
     configuration
         Sources of the cells that set the process up, in order: they are run before it, and show nothing.
+    along
+        Sources of short cells that it needs and that run in the kernel, too: they are run before it, and show nothing.
     resources
         Key to the state of each resource in the kernel, pickled.
     """
 
     configuration: tuple[str, ...] = ()
+    along: tuple[str, ...] = ()
     resources: bytes = b""
 
     def attempt(self, upstream: Mapping[str, AttemptResult], context: AttemptContext) -> CellAttempt:
@@ -160,6 +167,7 @@ class _AheadAttempt(CellAttempt):
         self._found: dict[str, object] = {}
         self._kept_prints: dict[str, bytes | None] = {}
         self._modules = ModuleWatch()
+        self._along: dict[str, str] = {}
 
     def _enter(self) -> None:
         self._resources = {
@@ -168,23 +176,51 @@ class _AheadAttempt(CellAttempt):
         self._found = _look(self._resources)
         super()._enter()
         assert self._shell is not None
-        nothing = OutputRecorder(lambda message: None)
-        for number, source in enumerate(self._ahead.configuration):
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                with self._guard.watching():
-                    error = self._shell.run_source(source, f"<configuration {number}>", 0, self._namespace, nothing)
-            if error is not None or self._guard.deed:
-                raise CellFailed("ConfigurationFailed", f"a configuration cell failed here: {error}")
+        self._run_unseen(self._ahead.configuration)
         for key, state in pickle.loads(self._ahead.resources).items():
             if key in self._resources:
                 self._resources[key].put(state)
         self._shell.mark_results(True)
 
+    def _run_unseen(self, sources: Sequence[str]) -> None:
+        """Run cells that show nothing here."""
+        assert self._shell is not None
+        nothing = OutputRecorder(lambda message: None)
+        for number, source in enumerate(sources):
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                with self._guard.watching():
+                    error = self._shell.run_source(source, f"<cell before {number}>", 0, self._namespace, nothing)
+            if error is not None or self._guard.deed:
+                raise CellFailed("CellFailed", f"a cell that it needs failed here: {error or self._guard.deed}")
+
+    def _take_inputs(self) -> dict[str, object]:
+        """Put the inputs into the namespace, run the short cells that come along, and return what is there then."""
+        values = super()._take_inputs()
+        self._modules.look(self._namespace, is_users)
+        if not self._ahead.along:
+            return values
+        namespace = self._namespace
+        before = {name: (id(value), fingerprint(value, namespace)) for name, value in values.items()}
+        known = {name: id(value) for name, value in namespace.items()}
+        self._run_unseen(self._ahead.along)
+        changed = [
+            name for name, value in namespace.items() if known.get(name) != id(value) and not name.startswith("_")
+        ]
+        changed += [
+            name
+            for name, (number, old) in before.items()
+            if id(namespace.get(name)) == number and fingerprint(namespace[name], namespace) != old
+        ]
+        try:
+            self._along = {name: content_of(namespace[name]) for name in changed}
+        except ValueNotHashable as error:
+            raise CellFailed("ValueNotHashable", str(error)) from error
+        return {name: namespace[name] for name in (*values, *changed) if name in namespace}
+
     def _run_cell(self, initial: Mapping[str, object]) -> BaseException | None:
         self._kept_prints = {name: fingerprint(value, self._namespace) for name, value in initial.items()}
         self._set_before = {key: content_of(state) for key, state in _look(self._resources).items()}
         self._environment_before = self._environment()
-        self._modules.look(self._namespace, is_users)
         with self._guard.watching():
             return super()._run_cell(initial)
 
@@ -215,6 +251,7 @@ class _AheadAttempt(CellAttempt):
         report = AheadReport(
             problem=problem,
             replaced=tuple(sorted({*replaced, *shared})),
+            along=self._along,
             resources=self._changed_resources(),
             started=self._set_before,
             modules=state_of_user_modules(),

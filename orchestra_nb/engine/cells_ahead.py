@@ -3,8 +3,8 @@
 The kernel runs the cells in order, as ever. Before each, those later ones are sent to workers whose inputs are known by
 then. When the turn comes to a cell that was sent, its result is taken if what it was given is what the kernel has now:
 the values by their fingerprints, the generators and settings of the process, your own modules, and the files
-that it looked at. Then its values are bound and what it showed is shown, as of that cell. If anything is otherwise, or it did
-what cannot be taken back, or failed, its result is dropped and the cell runs in the kernel. So all takes effect in the
+that it looked at. Then its values are bound and what it showed is shown, as of that cell. If anything is otherwise, or
+it did what cannot be taken back, or failed, its result is dropped and the cell runs in the kernel. So all takes effect in the
 order of the notebook, and an analysis that has missed something costs time and nothing else.
 
 (Processors do this: they execute out of order and retire in order; Smith and Pleszkun 1985.)
@@ -33,8 +33,8 @@ from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.engine.flow_runner import FlowRunner, Submission
 from orchestra_nb.engine.pending import PendingValue
 from orchestra_nb.engine.process_resources import GENERATORS, ModuleWatch, Resource, resources_of_process
-from orchestra_nb.engine.user_modules import state_of_user_modules
-from orchestra_nb.errors import OrchestraError, ValueNotPortable
+from orchestra_nb.engine.user_modules import state_of_user_modules, user_modules, variables_of
+from orchestra_nb.errors import OrchestraError, ValueNotHashable, ValueNotPortable
 from orchestra_nb.model.code_encodings import is_users
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.fingerprints import fingerprint as content_of
@@ -44,7 +44,7 @@ from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import LogLine, TaskRun
 from orchestra_nb.model.states import State
-from orchestra_nb.notebooks.ahead_plan import AheadPlan, may_go_now
+from orchestra_nb.notebooks.ahead_plan import AheadPlan, cells_along, may_go_now
 from orchestra_nb.notebooks.aliases import Aliases, Pickled
 from orchestra_nb.notebooks.cell_values import fingerprint, pack_values, unpack_values
 from orchestra_nb.notebooks.names import analyse_cell
@@ -192,7 +192,7 @@ class CellsAhead:
         dropped: list[int] = self._forget_stranded(index)
         if not self._is_off and (patches := self._modules.look(self.namespace, is_users)):
             notes.append(f"The notebook replaces {patches[0]} in a module: the rest runs in order.")
-            dropped += self._give_up()
+            dropped += self.drop_all()
         sent = [] if self._is_off else self._send_all(index, notes)
         taken = None
         if (own := self._sent.pop(index, None)) is not None:
@@ -204,12 +204,12 @@ class CellsAhead:
                     notes.append(f"Cell {index + 1} ran ahead, but is run again in order: {problem}.")
                 dropped.append(index)
                 if self._is_off:
-                    dropped += self._give_up()
+                    dropped += self.drop_all()
         return AheadStep(sent=tuple(sent), dropped=tuple(dropped), taken=taken, notes=tuple(notes))
 
     def close(self) -> None:
         """Stop what runs on workers."""
-        self._give_up()
+        self.drop_all()
         self.runner.close("the notebook has ended")
 
     def _forget_stranded(self, index: int) -> list[int]:
@@ -222,6 +222,10 @@ class CellsAhead:
         for other in stranded:
             del self._sent[other]
         return stranded
+
+    def waited_for(self) -> list[str]:
+        """Return the ids of the task runs of the cells that were sent and whose turn has not come."""
+        return [sent.task_run_id for sent in self._sent.values()]
 
     # --- sending
 
@@ -257,11 +261,18 @@ class CellsAhead:
         names = analyse_cell(source, self.namespace)
         if names.opaque is not None:
             raise _CannotGo(names.opaque)
+        along = cells_along(self.plan.cells[index], now, self.plan.cells, self._sent) or ()
+        reads, made = set[str](), set[str]()
+        for other in (*along, index):
+            each = names if other == index else analyse_cell(self.plan.cells[other].source, self.namespace)
+            if each.opaque is not None:
+                raise _CannotGo(each.opaque)
+            reads |= (each.reads | each.mutates) - made
+            made |= each.defines - each.conditional
         modules = state_of_user_modules()
         if unknown := [name for name, digest in modules.items() if digest is None]:
             raise _CannotGo(f"nobody can tell what is in the variables of module {unknown[0]}")
-        reads = names.reads | names.mutates
-        upstream = self._upstream(index, now, reads)
+        upstream = self._upstream(index, now, reads, along)
         from_tasks = {name for given in upstream.values() for name in given}
         inputs: dict[str, Any] = {}
         absent: set[str] = set()
@@ -294,6 +305,7 @@ class CellsAhead:
                 cell.source for cell in self.plan.cells[:index] if cell.is_configuration and cell.index < now
             ),
             resources=state[0],
+            along=tuple(self.plan.cells[number].source for number in along),
         )
         created = datetime.now(UTC)
         task_run_id = new_id(created, secrets.randbits(74))
@@ -324,19 +336,27 @@ class CellsAhead:
         prints = {name: fingerprint(value, self.namespace) for name, value in inputs.items()}
         return _Sent(index, task_run_id, prints, upstream, frozenset(absent), state[1], modules)
 
-    def _upstream(self, index: int, now: int, reads: Collection[str]) -> dict[int, tuple[str, ...]]:
+    def _upstream(
+        self, index: int, now: int, reads: Collection[str], along: Collection[int]
+    ) -> dict[int, tuple[str, ...]]:
         """Return the cells that were sent and give names that this one reads: of each name the last one."""
         giver: dict[str, int] = {}
         needs = self.plan.cells[index].needs
+        remade: set[str] = set()
         for cell in self.plan.cells[now:index]:
+            if cell.index in along:  # it runs there, after what is fetched
+                remade |= set(cell.gives)
+                continue
+            if found := remade & set(cell.gives) & set(reads):
+                raise _CannotGo(f"cell {cell.index + 1} may change `{min(found)}`")
             for name in set(cell.gives) & set(reads):
                 if cell.index not in self._sent or cell.index not in needs:
                     raise _CannotGo(f"cell {cell.index + 1} may change `{name}`")
                 giver[name] = cell.index
-        found: dict[int, list[str]] = {}
+        fetched: dict[int, list[str]] = {}
         for name, other in sorted(giver.items()):
-            found.setdefault(other, []).append(name)
-        return {other: tuple(given) for other, given in sorted(found.items())}
+            fetched.setdefault(other, []).append(name)
+        return {other: tuple(given) for other, given in sorted(fetched.items())}
 
     def _refuse_roundabout(self, inputs: Mapping[str, Any]) -> None:
         """Refuse functions that look names up in a way that nobody can see: on a worker they would not find them."""
@@ -399,7 +419,16 @@ class CellsAhead:
 
     def _difference(self, sent: _Sent, report: AheadReport) -> str:
         """Return what is otherwise now than it was for the cell; empty where nothing is."""
+        for name, content in report.along.items():
+            try:
+                is_same = name in self.namespace and content == content_of(self.namespace[name])
+            except ValueNotHashable:
+                is_same = False
+            if not is_same:
+                return f"`{name}` is another one here"
         for name, before in sent.prints.items():
+            if name in report.along:
+                continue
             if (
                 before is None
                 or name not in self.namespace
@@ -411,7 +440,7 @@ class CellsAhead:
                 return f"`{name}` was not there yet"
         for index, given in sent.upstream.items():
             prints = self._taken.get(index, {})
-            for name in given:
+            for name in set(given) - report.along.keys():
                 now = fingerprint(self.namespace[name], self.namespace) if name in self.namespace else None
                 if now is None or prints.get(name) != now:
                     return f"`{name}` of cell {index + 1} has changed meanwhile"
@@ -443,7 +472,12 @@ class CellsAhead:
         if not (inside := [name for name in replaced if name in self.namespace]):
             return ""
         parts: dict[str, Pickled] = {}
-        for name, value in list(self.namespace.items()):
+        holders = {
+            f"{module.__name__}.{name}": value
+            for module in user_modules()
+            for name, value in variables_of(module).items()
+        }
+        for name, value in (*self.namespace.items(), *holders.items()):
             if isinstance(value, types.ModuleType | PendingValue) or is_of_shell(name, value) or name.startswith("__"):
                 continue
             try:
@@ -454,8 +488,6 @@ class CellsAhead:
             others = [name for name in group if name not in given]
             if others and set(group) & set(inside):
                 return f"`{others[0]}` shares an object that it changes"
-        if any(is_users(module) for module in sys.modules if module not in ("__main__", "__mp_main__")):
-            return f"a module of yours may hold `{inside[0]}`"
         return ""
 
     def bind(self) -> AheadReport:
@@ -473,7 +505,7 @@ class CellsAhead:
         }
         return accepted.report
 
-    def _give_up(self) -> list[int]:
+    def drop_all(self) -> list[int]:
         """Stop all that runs ahead; return which cells that were."""
         self._is_off = True
         dropped = [*self._sent]

@@ -6,7 +6,9 @@ variables is not. Modules of Python and of installed packages are taken as they 
 
 from __future__ import annotations
 
+import os
 import sys
+import sysconfig
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -20,16 +22,21 @@ _CODE = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type)
 
 def state_of_user_modules() -> dict[str, str | None]:
     """Return module name to a digest of its variables, equal in every process; None where there is none to be had."""
-    return {name: _digest(module) for name, module in _user_modules()}
+    return {module.__name__: _digest(module) for module in user_modules()}
 
 
-def _user_modules() -> Iterator[tuple[str, types.ModuleType]]:
+def user_modules() -> Iterator[types.ModuleType]:
+    """Return the modules that are neither installed nor Python's."""
+    library = sysconfig.get_paths()["stdlib"] + os.sep
     for name, module in list(sys.modules.items()):
-        if isinstance(module, types.ModuleType) and name not in ("__main__", "__mp_main__") and is_users(name):
-            yield name, module
+        if not isinstance(module, types.ModuleType) or name in ("__main__", "__mp_main__") or not is_users(name):
+            continue
+        if not str(getattr(module, "__file__", "")).startswith(library):
+            yield module
 
 
-def _digest(module: types.ModuleType) -> str | None:
+def variables_of(module: types.ModuleType) -> dict[str, Any]:
+    """Return the variables of a module and of its classes, without functions, classes and modules."""
     variables: dict[str, Any] = {}
     for name, value in vars(module).items():
         if isinstance(value, type) and value.__module__ == module.__name__:
@@ -37,8 +44,12 @@ def _digest(module: types.ModuleType) -> str | None:
             variables.update((f"{name}.{key}", item) for key, item in attributes.items())
         elif _is_data(name, value):
             variables[name] = value
+    return variables
+
+
+def _digest(module: types.ModuleType) -> str | None:
     try:
-        return fingerprint(variables)
+        return fingerprint(variables_of(module))
     except ValueNotHashable:
         return None
     except Exception:  # looking at a value runs code of its class

@@ -9,6 +9,7 @@ source), and says what it gains. It may be wrong about a dependence without harm
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,10 @@ class AheadCell(msgspec.Struct, frozen=True, kw_only=True):
         Whether it may run before its turn.
     is_configuration
         Whether it is run on workers, too, before what comes after it.
+    depends_on
+        Those of ``needs`` that it depends on itself.
+    goes_along
+        Whether it is short, and may be run on a worker, too, before a cell that needs it.
     is_heavy
         Whether another cell is worth running beside it.
     touches
@@ -70,6 +75,8 @@ class AheadCell(msgspec.Struct, frozen=True, kw_only=True):
     gives: tuple[str, ...] = ()
     goes_ahead: bool = False
     is_configuration: bool = False
+    depends_on: tuple[int, ...] = ()
+    goes_along: bool = False
     is_heavy: bool = False
     touches: tuple[str, ...] = ()
 
@@ -159,27 +166,31 @@ class _Drafts:
         self, analysis: NotebookAnalysis, sources: Sequence[str], seconds: Mapping[int, float], runs: Sequence[bool]
     ) -> None:
         functions = defined_functions(sources)
+        imported = _imported_names(sources)
         self.why_in_order = ""
         self.seconds: list[float] = []
         found: list[AheadCell] = []
         closures: list[frozenset[int]] = []
         for cell, source, is_run in zip(analysis.cells, sources, runs, strict=True):
             closures.append(frozenset(cell.depends_on).union(*(closures[other] for other in cell.depends_on)))
-            form = _form_of(source)
+            form = _form_of(source, imported)
             if form.reads_history and is_run:
                 self.why_in_order = f"cell {cell.index + 1} reads what the last lines of earlier cells gave"
             time = seconds.get(cell.index, guess_seconds(source, functions)) if is_run else 0.0
             self.seconds.append(time)
             # the order of random numbers, and whatever else travels, is an edge of the analysis as well
             touches = {name for name in (*cell.resources_read, *cell.resources_written) if _TRAVELLING.match(name)}
-            may_go = is_run and not cell.barrier and not form.why_here and time >= SHORTEST_SECONDS
+            may_travel = is_run and not cell.barrier and not form.why_here and _stays_within(cell)
+            may_travel = may_travel and not cell.is_configuration
             found.append(
                 AheadCell(
                     index=cell.index,
                     source=source,
                     needs=tuple(sorted(closures[-1])),
                     gives=tuple(sorted({*cell.defines, *cell.mutates, *cell.deletes})),
-                    goes_ahead=may_go and not cell.is_configuration and _stays_within(cell),
+                    depends_on=cell.depends_on,
+                    goes_ahead=may_travel and time >= SHORTEST_SECONDS,
+                    goes_along=may_travel and time < SHORTEST_SECONDS and not touches,
                     is_configuration=is_run and cell.is_configuration and not form.runs_programs,
                     is_heavy=is_run and time >= SHORTEST_SECONDS,
                     touches=tuple(sorted(touches)),
@@ -245,7 +256,7 @@ def may_go_now(cell: AheadCell, index: int, cells: Sequence[AheadCell], sent: Ma
     if cell.index <= index:
         return False
     between = cells[index : cell.index]
-    if any(other.index in cell.needs and other.index not in sent for other in between):
+    if cells_along(cell, index, cells, sent) is None:
         return False
     # what travels beside names is taken as it is in the kernel, so cells that share it come one after the other
     if any(other.index in cell.needs and set(other.touches) & set(cell.touches) for other in between):
@@ -253,14 +264,62 @@ def may_go_now(cell: AheadCell, index: int, cells: Sequence[AheadCell], sent: Ma
     return any(other.is_heavy and other.index not in cell.needs for other in between)
 
 
+def cells_along(
+    cell: AheadCell, index: int, cells: Sequence[AheadCell], sent: Mapping[int, object]
+) -> tuple[int, ...] | None:
+    """Return the short cells that have to run on the worker before a cell; None where a long one is missing, too.
+
+    They are those that it needs and that the kernel has not come to, but for what cells that were sent need.
+    """
+    found: set[int] = set()
+    pending = [number for number in cell.depends_on if number >= index]
+    while pending:
+        number = pending.pop()
+        if number in sent or number in found:
+            continue
+        if not cells[number].goes_along:
+            return None
+        found.add(number)
+        pending += [other for other in cells[number].depends_on if other >= index]
+    return tuple(sorted(found))
+
+
 @dataclass(frozen=True, slots=True)
 class _Form:
+    """What the form of a cell says: why it has to run in the kernel (empty: nothing), and what it reaches."""
+
     why_here: str
     reads_history: bool
     runs_programs: bool
 
 
-def _form_of(source: str) -> _Form:
+def _imported_names(sources: Sequence[str]) -> frozenset[str]:
+    """Return the names that cells bind to modules, or to what is in them."""
+    found: set[str] = set()
+    for source in sources:
+        with contextlib.suppress(SyntaxError):
+            for node in ast.walk(parse_cell(source)):
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    found.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
+    return frozenset(found)
+
+
+def _patched(tree: ast.Module, imported: frozenset[str]) -> str:
+    """Return the imported name in which a cell sets an attribute; empty where it does not."""
+    for node in ast.walk(tree):
+        target: ast.AST | None = None
+        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            target = node
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("setattr", "delattr") and node.args:
+            target = node.args[0]
+        while isinstance(target, ast.Attribute):
+            target = target.value
+        if isinstance(target, ast.Name) and target.id in imported:
+            return target.id
+    return ""
+
+
+def _form_of(source: str, imported: frozenset[str]) -> _Form:
     """Return what the form of a cell says: whether it has to run in the kernel."""
     if not source.strip():
         return _Form("it is empty", reads_history=False, runs_programs=False)
@@ -276,6 +335,8 @@ def _form_of(source: str) -> _Form:
     history = any(_HISTORY.match(name) for name in loaded - stored)
     if _MAGIC.search(source):
         return _Form("its magics belong to the kernel", history, runs_programs)
+    if patched := _patched(tree, imported):
+        return _Form(f"it sets an attribute in `{patched}`", history, runs_programs)
     if words & _ROUNDABOUT:
         return _Form(f"it uses `{min(words & _ROUNDABOUT)}`", history, runs_programs)
     if any(isinstance(node, ast.AsyncFor | ast.AsyncWith | ast.Await) for node in ast.walk(tree)):
