@@ -4,8 +4,8 @@ The kernel runs the cells in order, as ever. Before each, those later ones are s
 then. When the turn comes to a cell that was sent, its result is taken if what it was given is what the kernel has now:
 the values by their fingerprints, the generators and settings of the process, your own modules, and the files
 that it looked at. Then its values are bound and what it showed is shown, as of that cell. If anything is otherwise, or
-it did what cannot be taken back, or failed, its result is dropped and the cell runs in the kernel. So all takes effect in the
-order of the notebook, and an analysis that has missed something costs time and nothing else.
+it did what cannot be taken back, or failed, its result is dropped and the cell runs in the kernel. So all takes effect
+in the order of the notebook, and an analysis that has missed something costs time and nothing else.
 
 (Processors do this: they execute out of order and retire in order; Smith and Pleszkun 1985.)
 """

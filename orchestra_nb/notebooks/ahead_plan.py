@@ -256,7 +256,9 @@ def may_go_now(cell: AheadCell, index: int, cells: Sequence[AheadCell], sent: Ma
     if cell.index <= index:
         return False
     between = cells[index : cell.index]
-    if cells_along(cell, index, cells, sent) is None:
+    along = cells_along(cell, index, cells, sent)
+    # before a short cell, what the kernel will have in a moment need not be made anew
+    if along is None or (along and not cells[index].is_heavy):
         return False
     # what travels beside names is taken as it is in the kernel, so cells that share it come one after the other
     if any(other.index in cell.needs and set(other.touches) & set(cell.touches) for other in between):
