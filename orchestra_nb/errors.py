@@ -8,6 +8,7 @@
     │   ├── InvalidTaskLine                    a ``%%task`` line
     │   ├── InvalidParameters                  values for a notebook's parameters
     │   ├── InvalidNotebook                    a file that is no notebook we can run
+    │   │   └── CellsNeedEachOther             no order of its cells can run
     │   ├── ValueNotPortable (TypeError)       a value that cannot travel to a worker
     │   └── ValueNotHashable (TypeError)       a value that has no fingerprint
     ├── NotFound (LookupError)                                                          404, exit 3
@@ -74,6 +75,10 @@ class InvalidParameters(InvalidInput):
 
 class InvalidNotebook(InvalidInput):
     """A file is not a notebook that can be run."""
+
+
+class CellsNeedEachOther(InvalidNotebook):
+    """A cell reads a name that only a later one binds, and that one needs the cell."""
 
 
 class ValueNotPortable(InvalidInput, TypeError):

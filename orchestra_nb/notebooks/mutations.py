@@ -345,3 +345,8 @@ def method_effect(name: str, package: str | None = None) -> CallEffect:
 
 def _is_class_name(name: str) -> bool:
     return name[:1].isupper() and not name.isupper()
+
+
+def is_standard(package: str) -> bool:
+    """Tell whether a top-level module comes with Python."""
+    return package in sys.stdlib_module_names

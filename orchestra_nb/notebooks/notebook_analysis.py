@@ -40,6 +40,8 @@ class CellAnalysis(msgspec.Struct, frozen=True, kw_only=True):
         The cell only sets up the process (imports, styles, options): it can be replayed wherever cells run.
     causes
         Cell that this one depends on to names and resources that are the reason.
+    unbound
+        Names that the cell reads for certain when it runs, and that no cell before has bound.
     """
 
     index: int
@@ -57,19 +59,12 @@ class CellAnalysis(msgspec.Struct, frozen=True, kw_only=True):
     resources_written: tuple[str, ...] = ()
     is_configuration: bool = False
     causes: dict[int, tuple[str, ...]] = {}
+    unbound: tuple[str, ...] = ()
 
     @property
     def names_out(self) -> tuple[str, ...]:
         """Names whose value may be another one after the cell: what has to be kept to leave the cell out."""
         return tuple(sorted({*self.defines, *self.mutates}))
-
-
-class MissingName(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell that reads a name which only later cells bind, and those need the cell."""
-
-    name: str
-    reader: int
-    binder: int
 
 
 class NotebookAnalysis(msgspec.Struct, frozen=True, kw_only=True):

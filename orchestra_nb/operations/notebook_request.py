@@ -12,11 +12,12 @@ import msgspec
 
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
-from orchestra_nb.errors import InvalidInput
+from orchestra_nb.errors import CellsNeedEachOther, InvalidInput
 from orchestra_nb.model.identifiers import run_name
 from orchestra_nb.model.jsonable import from_stored, to_stored
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
+from orchestra_nb.notebooks.cell_circles import circle_in_words
 from orchestra_nb.notebooks.document import kernel_name, read_notebook
 from orchestra_nb.notebooks.kernelspecs import kernel_language
 from orchestra_nb.notebooks.parameter_injection import inject_parameters
@@ -88,7 +89,8 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
     NotebookNotFound
         There is no such file.
     InvalidInput
-        The file is no notebook, its kernel is not installed, a parameter does not fit, or a folder is not there.
+        The file is no notebook, two of its cells need each other, its kernel is not installed, a parameter
+        does not fit, or a folder is not there.
     """
     source = Path(request.path).absolute()
     notebook = read_notebook(source)
@@ -96,6 +98,8 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
     language = kernel_language(kernel)
     check_parameters(read_parameters(notebook), request.parameters, strict=request.is_strict, language=language)
     inject_parameters(notebook, request.parameters, kernel_name=kernel, language=language)
+    if (circle := circle_in_words(notebook)) is not None:
+        raise CellsNeedEachOther(f"{source}: {circle}")
     cluster = _checked_cluster(request.cluster or settings.cluster)
     name = run_name(request.run_id)
     run = Run(
