@@ -24,7 +24,11 @@ from orchestra_nb.notebooks.ahead_plan import AheadPlan, plan_cells_ahead
 from orchestra_nb.notebooks.dataflow import analyse_sources
 from orchestra_nb.notebooks.notebook_analysis import NotebookAnalysis
 
+#: What it does, nobody sees in the cells that call it.
 _OWN_MODULE = """
+import os
+import random
+
 KNOWN = []
 
 def note(item):
@@ -33,6 +37,19 @@ def note(item):
 
 def double(x):
     return 2 * x
+
+def write(path, text):
+    with open(path, "a") as file:
+        file.write(text)
+
+def is_there(path):
+    return os.path.exists(path)
+
+def set_environment(name):
+    os.environ[name] = "set"
+
+def draw():
+    return random.random()
 """
 
 

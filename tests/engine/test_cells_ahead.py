@@ -106,39 +106,34 @@ _NOT_PROVEN: dict[str, tuple[list[str], str]] = {
     ),
     "a file that is written before": (
         [
-            "from pathlib import Path",
+            "import own_module",
             A,
-            "with open('data.txt', 'w') as f: f.write('two')",
-            "# long\nt = Path('data.txt').read_text()",
+            "own_module.write('data.txt', 'two')",
+            "# long\nt = open('data.txt').read()",
             "print(t)",
         ],
         "",
     ),
     "a file that is made before": (
         [
-            "import os\nfrom pathlib import Path",
+            "import own_module",
             A,
-            "Path('flag').touch()",
-            "# long\nthere = os.path.exists('flag')",
+            "own_module.write('flag', '')",
+            "# long\nthere = own_module.is_there('flag')",
             "print(there)",
         ],
-        "flag has changed meanwhile",
+        "",
     ),
     "a file that the cell writes": (
-        [
-            "from pathlib import Path",
-            A,
-            "# long\nwith open('new.txt', 'a') as f: f.write('x')",
-            "print(Path('new.txt').read_text())",
-        ],
+        ["import own_module", A, "# long\nown_module.write('new.txt', 'x')", "print(open('new.txt').read())"],
         "it writes the file new.txt",
     ),
     "a cell that catches everything": (
         [
-            "from pathlib import Path",
+            "import own_module",
             A,
-            "# long\ntry:\n    with open('new.txt', 'a') as f: f.write('x')\nexcept BaseException:\n    print('hm')",
-            "print(Path('new.txt').read_text())",
+            "# long\ntry:\n    own_module.write('new.txt', 'x')\nexcept BaseException:\n    print('hm')",
+            "print(open('new.txt').read())",
         ],
         "it writes the file new.txt",
     ),
@@ -148,16 +143,22 @@ _NOT_PROVEN: dict[str, tuple[list[str], str]] = {
     ),
     "a lock": (["import threading", A, "# long\nlock = threading.Lock()", "print(lock.locked())"], "cannot travel"),
     "a changed environment": (
-        ["import os", A, "# long\nos.environ['NEW'] = 'x'", "print(os.environ.pop('NEW'))"],
-        "the environment",
+        ["import os, own_module", A, "# long\nown_module.set_environment('NEW')", "print(os.environ.get('NEW'))"],
+        "changes the environment",
     ),
     "a log record": (
         ["import logging", A, "# long\nlogging.getLogger('mine').warning('hm')\nx = 1", "print(x)"],
         "it logs",
     ),
     "a generator that is used before": (
-        ["import random\nrandom.seed(3)", A, "x = random.random()", "# long\na = random.random()", "print(x, a)"],
-        "the state of random has changed",
+        [
+            "import random, own_module\nrandom.seed(3)",
+            A,
+            "x = own_module.draw()",
+            "# long\na = own_module.draw()",
+            "print(x, a)",
+        ],
+        "",
     ),
     "a function that looks names up": (
         ["def g(): return globals().get('secret', 0)", A, "secret = 5", "# long\nr = g()", "print(r)"],
