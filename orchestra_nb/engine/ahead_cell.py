@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from orchestra_nb.engine.dask_generator import keep_dask_generator_apart
 from orchestra_nb.engine.drivers import worker_driver
 from orchestra_nb.engine.effect_guard import EffectGuard, EffectStopped
 from orchestra_nb.engine.process_resources import ModuleWatch, Resource, resources_of_process
@@ -173,6 +174,7 @@ class _AheadAttempt(CellAttempt):
         self._resources = {
             resource.key: resource for resource in resources_of_process() if resource.name not in _SENT_OTHERWISE
         }
+        keep_dask_generator_apart()
         self._found = _look(self._resources)
         super()._enter()
         assert self._shell is not None

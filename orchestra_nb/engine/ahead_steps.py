@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 from typing import Any
 
@@ -83,6 +84,7 @@ def begin(plan: str) -> Shown:
     global _kernel
     from IPython.core.getipython import get_ipython
 
+    atexit.register(finish)
     _kernel = _KernelAhead(get_ipython(), msgspec.json.decode(plan, type=AheadPlan))
     return Shown({})
 
@@ -103,6 +105,7 @@ def finish() -> Shown:
     """Stop what runs on workers."""
     global _kernel
     if _kernel is not None:
+        atexit.unregister(finish)
         kernel, _kernel = _kernel, None
         kernel.close()
     return Shown({})

@@ -18,8 +18,7 @@ import pickle
 import re
 import secrets
 import sys
-import types
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -27,14 +26,20 @@ from typing import Any
 import msgspec
 
 from orchestra_nb.engine.ahead_cell import REPORT, AheadBody, AheadReport, AheadTask, report_in
+from orchestra_nb.engine.ahead_checks import (
+    SentCell,
+    difference,
+    has_own_threads,
+    roundabout_way,
+    shared_elsewhere,
+)
 from orchestra_nb.engine.cell_session import is_of_shell
-from orchestra_nb.engine.effect_guard import file_state
 from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.engine.flow_runner import FlowRunner, Submission
 from orchestra_nb.engine.pending import PendingValue
-from orchestra_nb.engine.process_resources import GENERATORS, ModuleWatch, Resource, resources_of_process
-from orchestra_nb.engine.user_modules import state_of_user_modules, user_modules, variables_of
-from orchestra_nb.errors import OrchestraError, ValueNotHashable, ValueNotPortable
+from orchestra_nb.engine.process_resources import ModuleWatch, resources_of_process
+from orchestra_nb.engine.user_modules import state_of_user_modules
+from orchestra_nb.errors import OrchestraError, ValueNotPortable
 from orchestra_nb.model.code_encodings import is_users
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.fingerprints import fingerprint as content_of
@@ -45,15 +50,12 @@ from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import LogLine, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.ahead_plan import AheadPlan, cells_along, may_go_now
-from orchestra_nb.notebooks.aliases import Aliases, Pickled
 from orchestra_nb.notebooks.cell_values import fingerprint, pack_values, unpack_values
 from orchestra_nb.notebooks.names import analyse_cell
 
 #: How long the news that a worker has begun may be on its way.
 _NEWS_SECONDS = 0.1
 _WORD = re.compile(r"\w+")
-#: Functions through which code of the notebook comes to names that nobody can see.
-_ROUNDABOUT = frozenset({"globals", "locals", "vars", "eval", "exec", "dir", "__main__", "_getframe", "currentframe"})
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,29 +124,6 @@ class NoListener:
 
 
 @dataclass(slots=True)
-class _Sent:
-    """A cell that was sent, and what it was given.
-
-    Parameters
-    ----------
-    prints
-        Name to the fingerprint of its value in this kernel.
-    upstream
-        Index of a cell that was sent, too, to the names that are taken of it.
-    absent
-        Names that it might read, and that were not there.
-    """
-
-    index: int
-    task_run_id: str
-    prints: dict[str, bytes | None]
-    upstream: dict[int, tuple[str, ...]]
-    absent: frozenset[str]
-    state: dict[str, str]
-    modules: dict[str, str | None]
-
-
-@dataclass(slots=True)
 class _Accepted:
     """A result that takes effect with the next code."""
 
@@ -153,6 +132,10 @@ class _Accepted:
     report: AheadReport
     values: dict[str, object]
     deleted: tuple[str, ...]
+
+
+class _NotYet(Exception):
+    """A cell has to wait for others that its source did not show."""
 
 
 class _CannotGo(Exception):
@@ -172,7 +155,7 @@ class CellsAhead:
     namespace: dict[str, Any]
     plan: AheadPlan
     runner: FlowRunner
-    _sent: dict[int, _Sent] = field(default_factory=dict)
+    _sent: dict[int, SentCell] = field(default_factory=dict)
     #: cell that took effect from a worker to the fingerprints of what it gave
     _taken: dict[int, dict[str, bytes | None]] = field(default_factory=dict)
     _never: set[int] = field(default_factory=set)
@@ -231,6 +214,8 @@ class CellsAhead:
 
     def _send_all(self, index: int, notes: list[str]) -> list[int]:
         sent: list[int] = []
+        if has_own_threads():
+            return sent  # what they change would not reach a worker
         state: tuple[bytes, dict[str, str]] | None = None
         for cell in self.plan.cells[index:]:
             if not cell.goes_ahead or cell.index in self._sent or cell.index in self._never:
@@ -242,6 +227,8 @@ class CellsAhead:
                     state = self._state()
                 self._sent[cell.index] = self._send(cell.index, index, state)
                 sent.append(cell.index)
+            except _NotYet:
+                continue
             except _CannotGo as reason:
                 self._never.add(cell.index)
                 notes.append(f"Cell {cell.index + 1} cannot run ahead: {reason}.")
@@ -256,7 +243,7 @@ class CellsAhead:
         except Exception as error:  # a setting may be anything
             raise _CannotGo(f"the state of the process cannot travel ({error})") from error
 
-    def _send(self, index: int, now: int, state: tuple[bytes, dict[str, str]]) -> _Sent:
+    def _send(self, index: int, now: int, state: tuple[bytes, dict[str, str]]) -> SentCell:
         source = self.plan.cells[index].source
         names = analyse_cell(source, self.namespace)
         if names.opaque is not None:
@@ -284,7 +271,8 @@ class CellsAhead:
                 raise _CannotGo(f"`{name}` is given by a task")
             elif not is_of_shell(name, self.namespace[name]) and name not in from_tasks:
                 inputs[name] = self.namespace[name]
-        self._refuse_roundabout(inputs)
+        if way := roundabout_way(inputs):
+            raise _CannotGo(way)
         packed = pack_values(inputs, self.namespace, frozenset(_WORD.findall(source)))
         if packed.not_portable:
             raise _CannotGo(next(iter(packed.not_portable.values())))
@@ -334,7 +322,7 @@ class CellsAhead:
         )
         self._held.append(task_run_id)
         prints = {name: fingerprint(value, self.namespace) for name, value in inputs.items()}
-        return _Sent(index, task_run_id, prints, upstream, frozenset(absent), state[1], modules)
+        return SentCell(index, task_run_id, prints, upstream, frozenset(absent), state[1], modules)
 
     def _upstream(
         self, index: int, now: int, reads: Collection[str], along: Collection[int]
@@ -348,22 +336,15 @@ class CellsAhead:
                 remade |= set(cell.gives)
                 continue
             if found := remade & set(cell.gives) & set(reads):
-                raise _CannotGo(f"cell {cell.index + 1} may change `{min(found)}`")
+                raise _NotYet(f"cell {cell.index + 1} may change `{min(found)}`")
             for name in set(cell.gives) & set(reads):
                 if cell.index not in self._sent or cell.index not in needs:
-                    raise _CannotGo(f"cell {cell.index + 1} may change `{name}`")
+                    raise _NotYet(f"cell {cell.index + 1} may change `{name}`")
                 giver[name] = cell.index
         fetched: dict[int, list[str]] = {}
         for name, other in sorted(giver.items()):
             fetched.setdefault(other, []).append(name)
         return {other: tuple(given) for other, given in sorted(fetched.items())}
-
-    def _refuse_roundabout(self, inputs: Mapping[str, Any]) -> None:
-        """Refuse functions that look names up in a way that nobody can see: on a worker they would not find them."""
-        for name, value in inputs.items():
-            for code in _codes_of(value):
-                if found := _ROUNDABOUT & {*code.co_names, *(c for c in code.co_consts if isinstance(c, str))}:
-                    raise _CannotGo(f"`{name}` uses `{min(found)}`")
 
     def _changed_environ(self) -> dict[str, str | None]:
         before, now = self._environ_at_start, os.environ
@@ -373,7 +354,7 @@ class CellsAhead:
 
     # --- taking
 
-    def _take(self, sent: _Sent) -> Taken | str:
+    def _take(self, sent: SentCell) -> Taken | str:
         """Wait for a result and check it; return it, or why it is not taken (empty where that needs no words)."""
         runner = self.runner
         if not self._has_begun(sent):
@@ -395,10 +376,10 @@ class CellsAhead:
         assert report is not None
         if problem := report.problem:
             return problem
-        if problem := self._difference(sent, report):
+        if problem := difference(sent, report, self.namespace, self._resources, self._taken):
             self._is_off = True
             return problem
-        if problem := self._shared_elsewhere(report.replaced, outcome.values):
+        if problem := shared_elsewhere(report.replaced, outcome.values, self.namespace):
             return problem
         try:
             given = [name for name in outcome.values if name != REPORT]
@@ -409,86 +390,13 @@ class CellsAhead:
         self.accepted = _Accepted(sent.index, source, report, values, outcome.deleted)
         return Taken(started_at=outcome.started_at, ended_at=outcome.ended_at, worker=outcome.worker)
 
-    def _has_begun(self, sent: _Sent) -> bool:
+    def _has_begun(self, sent: SentCell) -> bool:
         """Tell whether a worker has begun with a cell, or does so before the news of it would be here."""
         task = self.runner.task(sent.task_run_id)
         if task.started_at is None and not task.state.is_terminal:
             self.runner.wait([sent.task_run_id], _NEWS_SECONDS)
         task = self.runner.task(sent.task_run_id)
         return task.started_at is not None or task.state.is_terminal
-
-    def _difference(self, sent: _Sent, report: AheadReport) -> str:
-        """Return what is otherwise now than it was for the cell; empty where nothing is."""
-        for name, content in report.along.items():
-            try:
-                is_same = name in self.namespace and content == content_of(self.namespace[name])
-            except ValueNotHashable:
-                is_same = False
-            if not is_same:
-                return f"`{name}` is another one here"
-        for name, before in sent.prints.items():
-            if name in report.along:
-                continue
-            if (
-                before is None
-                or name not in self.namespace
-                or fingerprint(self.namespace[name], self.namespace) != before
-            ):
-                return f"`{name}` has changed meanwhile"
-        for name in sent.absent:
-            if name in self.namespace:
-                return f"`{name}` was not there yet"
-        for index, given in sent.upstream.items():
-            prints = self._taken.get(index, {})
-            for name in set(given) - report.along.keys():
-                now = fingerprint(self.namespace[name], self.namespace) if name in self.namespace else None
-                if now is None or prints.get(name) != now:
-                    return f"`{name}` of cell {index + 1} has changed meanwhile"
-        for resource in self._resources:
-            if not self._is_same_state(resource, sent, report):
-                return f"the state of {resource.name} has changed meanwhile"
-        now_modules = state_of_user_modules()
-        for module, digest in report.modules.items():
-            if (module in now_modules and now_modules[module] != digest) or digest is None:
-                return f"what lies in the variables of module {module} differs there"
-        if any(now_modules.get(module) != digest for module, digest in sent.modules.items()):
-            return "a module of yours has changed meanwhile"
-        for path, status in report.files.items():
-            if file_state(path) != status:
-                return f"the file {path} has changed meanwhile"
-        return ""
-
-    def _is_same_state(self, resource: Resource, sent: _Sent, report: AheadReport) -> bool:
-        key, state = resource.key, resource.look()
-        now = None if state is None else content_of(state)
-        if key in sent.state:
-            return now == sent.state[key]
-        if now is None or key in report.resources:  # its package was not loaded here when the cell was sent
-            return now is None
-        return resource.name in GENERATORS or report.started.get(key, now) == now
-
-    def _shared_elsewhere(self, replaced: Collection[str], given: Mapping[str, object]) -> str:
-        """Return which other name shares an object that would be replaced: it would keep the old one."""
-        if not (inside := [name for name in replaced if name in self.namespace]):
-            return ""
-        parts: dict[str, Pickled] = {}
-        holders = {
-            f"{module.__name__}.{name}": value
-            for module in user_modules()
-            for name, value in variables_of(module).items()
-        }
-        for name, value in (*self.namespace.items(), *holders.items()):
-            if isinstance(value, types.ModuleType | PendingValue) or is_of_shell(name, value) or name.startswith("__"):
-                continue
-            try:
-                parts[name] = Pickled.of({name: value}, self.namespace, None)
-            except Exception:  # pickling runs code of any class
-                return f"nobody can tell whether `{name}` shares `{inside[0]}`"
-        for group in Aliases(parts).groups():
-            others = [name for name in group if name not in given]
-            if others and set(group) & set(inside):
-                return f"`{others[0]}` shares an object that it changes"
-        return ""
 
     def bind(self) -> AheadReport:
         """Bind the values of the accepted result; return what it did beside."""
@@ -511,20 +419,3 @@ class CellsAhead:
         dropped = [*self._sent]
         self.runner.cancel([self._sent.pop(index).task_run_id for index in dropped], "the cells run in order")
         return dropped
-
-
-def _codes_of(value: object) -> list[types.CodeType]:
-    """Return the code of the functions of the notebook that a value is, or has as methods."""
-    functions: list[Callable[..., Any]] = []
-    kind = value if isinstance(value, type) else type(value)
-    if isinstance(value, types.FunctionType) and value.__module__ == "__main__":
-        functions.append(value)
-    elif kind.__module__ == "__main__":
-        functions += [item for item in vars(kind).values() if isinstance(item, types.FunctionType)]
-    found: list[types.CodeType] = []
-    pending = [function.__code__ for function in functions]
-    while pending:
-        code = pending.pop()
-        found.append(code)
-        pending += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
-    return found
