@@ -140,7 +140,7 @@ def plan_cells_ahead(
     cells = drafts.cells
     total = sum(drafts.seconds)
     if (why := drafts.why_in_order) or workers < 1:
-        return AheadPlan(cells=cells, why=why or "the cluster has no worker", seconds=total)
+        return AheadPlan(cells=_with_ahead(cells, ()), why=why or "the cluster has no worker", seconds=total)
     ahead = {cell.index for cell in cells if cell.goes_ahead and drafts.heavy_beside(cell)}
     if not ahead:
         return AheadPlan(cells=_with_ahead(cells, ()), why="no two long cells are independent", seconds=total)
