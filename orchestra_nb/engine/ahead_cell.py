@@ -20,7 +20,7 @@ import msgspec
 from orchestra_nb.engine.dask_generator import keep_dask_generator_apart
 from orchestra_nb.engine.drivers import worker_driver
 from orchestra_nb.engine.effect_guard import EffectGuard, EffectStopped
-from orchestra_nb.engine.process_resources import ModuleWatch, Resource, resources_of_process
+from orchestra_nb.engine.process_resources import GENERATORS, ModuleWatch, Resource, resources_of_process
 from orchestra_nb.engine.run_context import entered, flow_run_context, task_run_context
 from orchestra_nb.engine.services import asking_through
 from orchestra_nb.engine.user_modules import state_of_user_modules
@@ -179,9 +179,6 @@ class _AheadAttempt(CellAttempt):
         super()._enter()
         assert self._shell is not None
         self._run_unseen(self._ahead.configuration)
-        for key, state in pickle.loads(self._ahead.resources).items():
-            if key in self._resources:
-                self._resources[key].put(state)
         self._shell.mark_results(True)
 
     def _run_unseen(self, sources: Sequence[str]) -> None:
@@ -221,10 +218,17 @@ class _AheadAttempt(CellAttempt):
 
     def _run_cell(self, initial: Mapping[str, object]) -> BaseException | None:
         self._kept_prints = {name: fingerprint(value, self._namespace) for name, value in initial.items()}
+        # last, since what is imported for the values may draw from a generator, or set options
+        states = pickle.loads(self._ahead.resources)
+        for key in sorted(states.keys() & self._resources.keys(), key=self._is_of_generator):
+            self._resources[key].put(states[key])
         self._set_before = {key: content_of(state) for key, state in _look(self._resources).items()}
         self._environment_before = self._environment()
         with self._guard.watching():
             return super()._run_cell(initial)
+
+    def _is_of_generator(self, key: str) -> bool:
+        return self._resources[key].name in GENERATORS
 
     def _environment(self) -> object:
         return dict(os.environ), os.getcwd(), list(sys.path)

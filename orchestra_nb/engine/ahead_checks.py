@@ -20,7 +20,21 @@ from orchestra_nb.notebooks.aliases import Aliases, Pickled
 from orchestra_nb.notebooks.cell_values import fingerprint
 
 #: Functions through which code of the notebook comes to names that nobody can see.
-_ROUNDABOUT = frozenset({"globals", "locals", "vars", "eval", "exec", "dir", "__main__", "_getframe", "currentframe"})
+_ROUNDABOUT = frozenset(
+    {
+        "globals",
+        "locals",
+        "vars",
+        "eval",
+        "exec",
+        "dir",
+        "__main__",
+        "_getframe",
+        "currentframe",
+        "getstate",
+        "get_state",
+    }
+)
 
 
 @dataclass(slots=True)
@@ -102,12 +116,14 @@ def difference(
 
 def _is_same_state(resource: Resource, sent: SentCell, report: AheadReport) -> bool:
     key, state = resource.key, resource.look()
+    if resource.name in GENERATORS and key not in report.resources:
+        return True  # it has not drawn from it
     now = None if state is None else content_of(state)
     if key in sent.state:
         return bool(now == sent.state[key])
     if now is None or key in report.resources:  # its package was not loaded here when the cell was sent
         return now is None
-    return resource.name in GENERATORS or report.started.get(key, now) == now
+    return report.started.get(key, now) == now
 
 
 def shared_elsewhere(replaced: Collection[str], given: Mapping[str, object], namespace: dict[str, Any]) -> str:

@@ -9,10 +9,11 @@ import sys
 def keep_dask_generator_apart() -> None:
     """Give the loaded modules of Dask a generator of their own in place of the module ``random``; may be called again.
 
-    They draw from it in threads of their own: to choose a worker to fetch from, to wait before they connect anew.
+    They draw from it in threads of their own: to weigh a container by a sample of it, to choose a worker to fetch from,
+    to wait before they connect anew.
     """
     for name, module in list(sys.modules.items()):
-        if name.startswith(("distributed.", "tornado.")) and vars(module).get("random") is random:
+        if name.startswith(("dask.", "distributed.", "tornado.")) and vars(module).get("random") is random:
             vars(module)["random"] = _generator
 
 

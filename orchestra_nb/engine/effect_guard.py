@@ -186,7 +186,9 @@ def _state(path: str, stat: Any) -> tuple[int, ...] | None:
 
 def _is_cache(path: str) -> bool:
     """Tell whether a file is one that Python or a library writes for itself: nobody sees that it was."""
-    return "__pycache__" in path or path == os.devnull or path.startswith(_cache_folders())
+    if "__pycache__" in path or path == os.devnull:
+        return True
+    return any(path.startswith(folder) or folder.startswith(path + os.sep) for folder in _cache_folders())
 
 
 def _is_of_python(path: str) -> bool:

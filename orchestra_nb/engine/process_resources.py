@@ -257,6 +257,8 @@ class ModuleWatch:
             for name, value in now.items()
             if name not in before and getattr(value, "__module__", None) == "__main__"
         ]
+        # a library sets its own private names when it needs them (`pyplot._backend_mod`)
+        changed = [place for place in changed if not _is_private(place) or _is_of_notebook(now, place)]
         for place in changed:
             self.patches[place] = now.get(place.rpartition(".")[2])
         return changed
@@ -265,7 +267,26 @@ class ModuleWatch:
 #: ``Py_TPFLAGS_HEAPTYPE``: a class made by a ``class`` statement.
 _HEAP_TYPE = 1 << 9
 #: What modules and interpreters change by themselves.
-_RESTLESS = frozenset({"_", "__warningregistry__", "__dict__", "__abstractmethods__", "_abc_impl", "__annotations__"})
+_RESTLESS = frozenset(
+    {
+        "_",
+        "__warningregistry__",
+        "__dict__",
+        "__abstractmethods__",
+        "_abc_impl",
+        "__annotations__",
+        "draw_if_interactive",
+    }
+)
+
+
+def _is_private(place: str) -> bool:
+    name = place.rpartition(".")[2]
+    return name.startswith("_") and not name.endswith("__")
+
+
+def _is_of_notebook(now: Mapping[str, object], place: str) -> bool:
+    return getattr(now.get(place.rpartition(".")[2]), "__module__", None) == "__main__"
 
 
 def _is_replaced(before: object, now: object) -> bool:

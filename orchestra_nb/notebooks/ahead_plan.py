@@ -19,7 +19,7 @@ import msgspec
 
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.notebook_analysis import CellAnalysis, NotebookAnalysis
-from orchestra_nb.notebooks.run_time_guess import defined_functions, guess_seconds
+from orchestra_nb.notebooks.run_time_guess import HEAVY_SECONDS, defined_functions, guess_seconds
 
 #: A cell that takes less stays in the kernel: sending it and taking it back costs a good part of that.
 SHORTEST_SECONDS: Final = 0.2
@@ -41,7 +41,7 @@ _HISTORY = re.compile(r"^(_{1,3}|_\d+|Out|_oh|In|_ih|_i{1,3}|_i\d+)$")
 #: Ways to what no analysis of names sees.
 _ROUNDABOUT: Final = frozenset(
     "globals locals vars dir eval exec get_ipython __main__ user_ns user_global_ns f_globals f_locals f_back _getframe "
-    "currentframe stack get_objects get_referrers input getpass breakpoint".split()
+    "currentframe stack get_objects get_referrers getstate get_state get_rng_state input getpass breakpoint".split()
 )
 _MAGIC = re.compile(r"^\s*(%(?!%?time\b|%capture\b)|!|%%(?!time\b|capture\b))", re.MULTILINE)
 
@@ -191,7 +191,10 @@ class _Drafts:
                     depends_on=cell.depends_on,
                     goes_ahead=may_travel and time >= SHORTEST_SECONDS,
                     goes_along=may_travel and time < SHORTEST_SECONDS and not touches,
-                    is_configuration=is_run and cell.is_configuration and not form.runs_programs,
+                    is_configuration=is_run
+                    and cell.is_configuration
+                    and not form.runs_programs
+                    and time < HEAVY_SECONDS,
                     is_heavy=is_run and time >= SHORTEST_SECONDS,
                     touches=tuple(sorted(touches)),
                 )
