@@ -39,6 +39,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         How long the local cluster lives without a client.
     cluster_fork
         Whether workers of the local cluster are forked from a process that has imported Dask, where that is possible.
+    kernel_fork
+        Whether kernels of notebooks are forked from a process that has imported IPython, where that is possible.
+    kernel_spares
+        How many kernels of a kind are kept ready in a process that has run a second notebook.
+    kernel_idle_seconds
+        How long the process that kernels are forked from lives, with its spares, when no kernel is asked for.
+    kernel_preload
+        Modules that are imported before kernels are forked, with commas between them: ``"numpy,pandas"``.
     task_runner
         Where flows that name no task runner run submitted tasks: ``"dask"`` or ``"threads"``.
     heartbeat_seconds, lease_seconds, sweep_seconds
@@ -54,6 +62,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cluster_workers: int = 0
     cluster_idle_seconds: float = 600.0
     cluster_fork: bool = True
+    kernel_fork: bool = True
+    kernel_spares: int = 1
+    kernel_idle_seconds: float = 600.0
+    kernel_preload: str = ""
     task_runner: str = "dask"
     heartbeat_seconds: float = 5.0
     lease_seconds: float = 15.0

@@ -69,6 +69,7 @@ def nothing_left_behind() -> Iterator[None]:
     yield
 
     _stop_local_clusters()
+    _end_warm_processes()
     _, alive = psutil.wait_procs(_marked_processes(), timeout=PATIENCE_SECONDS)
     left = [_describe(process) for process in alive]
     for process in alive:
@@ -86,6 +87,15 @@ def _stop_local_clusters() -> None:
         return
 
     stop_local_cluster()
+
+
+def _end_warm_processes() -> None:
+    try:
+        from orchestra_nb.engine.runner_process import end_warm_processes
+    except ImportError:
+        return
+
+    end_warm_processes()
 
 
 def _marked_processes() -> list[psutil.Process]:

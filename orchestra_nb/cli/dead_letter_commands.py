@@ -11,7 +11,6 @@ from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
 from orchestra_nb.cli.run_tables import ago, name_and_id, one_line, print_table, printable, say_if_cut, state_text
 from orchestra_nb.model.dead_letters import DeadLetter, LetterState
-from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.operations import dead_letter_decisions
 from orchestra_nb.operations.runs import names_of_runs, names_of_tasks
 
@@ -78,8 +77,9 @@ def show(letter: str, as_json: bool) -> None:
         found = dead_letter_decisions.show_dead_letter(store, letter)
         runs = {run.run_id: run for run in store.get_runs([found.run_id])}
         names, tasks = names_of_runs(store, runs), names_of_tasks(store, [found.task_run_id])
+        inputs = dead_letter_decisions.describe_inputs(store, found)
     if as_json:
-        print_json(_document(found))
+        print_json({**_document(found), "inputs": inputs})
         return
     click.echo(
         f"{found.letter_id}  {printable(found.name)} of {printable(found.flow_name)}  {state_text(found.ended_as)}"
@@ -96,11 +96,8 @@ def show(letter: str, as_json: bool) -> None:
     for name, value in facts:
         if value:
             click.echo(f"  {name:<12}{one_line(value)}")
-    for name, reference in found.inputs.items():
-        # what a flow was given stands in the record of its run
-        given = runs[found.run_id].parameters if found.task_run_id is None and found.run_id in runs else {}
-        shown = repr(to_readable(given[name])) if name in given else "not kept"
-        click.echo(f"  {'input':<12}{one_line(name)}: {one_line(reference or shown)}")
+    for name, value in inputs.items():
+        click.echo(f"  {'input':<12}{one_line(name)}: {one_line(value)}")
     if found.error is not None and found.error.traceback:
         click.echo(f"\n{printable(found.error.traceback)}")
 

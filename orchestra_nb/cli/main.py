@@ -23,6 +23,7 @@ from orchestra_nb.version import __version__
 _COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("orchestra_nb.cli.run:run", "Run a notebook with parameters."),
     "analyse": ("orchestra_nb.cli.analyse:analyse", "Show what the cells of notebooks need of each other."),
+    "params": ("orchestra_nb.cli.params:params", "Print what a notebook takes: names, types, defaults, help."),
     "runs": ("orchestra_nb.cli.runs:runs", "List runs, show, cancel, answer, resume or retry one."),
     "artifacts": ("orchestra_nb.cli.artifact_commands:artifacts", "List and show what runs left for people to see."),
     "assets": ("orchestra_nb.cli.asset_commands:assets", "List what tasks make, show what it is made from."),

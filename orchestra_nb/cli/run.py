@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from orchestra_nb.cli.execution_options import (
+    ExecutionOptions,
+    execution_options,
+    kept_stdin,
+    print_notebook,
+    write_prepared,
+)
+from orchestra_nb.cli.secret_parameters import read_secret_parameters
+from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, Run, error_of
 from orchestra_nb.model.states import State
-from orchestra_nb.notebooks.parameters import collect_parameters
+from orchestra_nb.notebooks.parameter_flags import collect_parameters
 from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.run_notebook import NotebookDriver, RunResult, new_run_id
 
@@ -54,6 +63,15 @@ _pair = (str, str)
     "-f", "--parameters_file", "files", multiple=True, metavar="FILE", help="Parameters from a YAML or JSON file."
 )
 @click.option("-y", "--parameters_yaml", "yaml_texts", multiple=True, metavar="YAML", help="Parameters as YAML text.")
+@click.option(
+    "--secret",
+    "secrets",
+    nargs=2,
+    type=_pair,
+    multiple=True,
+    metavar="NAME SECRET",
+    help="A parameter whose value is a stored secret; - asks for it, or reads it from a pipe.",
+)
 @click.option("--cwd", metavar="FOLDER", help="The kernel's working folder. Default: the notebook's own.")
 @click.option("-k", "--kernel", "kernel_name", metavar="NAME", help="The kernel. Default: the one the notebook names.")
 @click.option("--cluster", metavar="CLUSTER", help="Where %%task cells run: local, an address, or {class: …} as YAML.")
@@ -68,6 +86,7 @@ _pair = (str, str)
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("--no-strict", is_flag=True, help="Accept parameters that the notebook does not declare.")
+@execution_options
 def run(
     notebook: str,
     output: str | None,
@@ -75,6 +94,7 @@ def run(
     raw: tuple[tuple[str, str], ...],
     files: tuple[str, ...],
     yaml_texts: tuple[str, ...],
+    secrets: tuple[tuple[str, str], ...],
     cwd: str | None,
     kernel_name: str | None,
     cluster: str | None,
@@ -82,41 +102,60 @@ def run(
     is_waiting: bool,
     as_json: bool,
     no_strict: bool,
+    execution: ExecutionOptions,
 ) -> int:
     """Run NOTEBOOK from top to bottom, and write the executed notebook to OUTPUT.
 
     Without OUTPUT it goes beside NOTEBOOK, under the run's own name. The flags of papermill mean what they mean there,
     but the kernel's working folder is the notebook's own. NOTEBOOK itself is never changed.
 
+    - as NOTEBOOK reads it from stdin, and as OUTPUT prints the executed one on stdout.
+
     Exit code: 0 completed, 1 ended otherwise, 2 refused (nothing ran), 3 not found, 130 interrupted by Ctrl-C.
     """
+    run_id = new_run_id()
+    yaml_texts = (*execution.yaml_texts(), *yaml_texts)
+    given = collect_parameters(files=files, yaml_texts=yaml_texts, typed=typed, raw=raw)
+    secret_values = read_secret_parameters(secrets)
     request = NotebookRequest(
-        path=notebook,
-        run_id=new_run_id(),
-        parameters=collect_parameters(files=files, yaml_texts=yaml_texts, typed=typed, raw=raw),
-        output_path=output,
-        cwd=cwd,
+        path=kept_stdin(run_id) if notebook == "-" else notebook,
+        run_id=run_id,
+        parameters=execution.paths(notebook, output) | given.values | secret_values,
+        parameter_texts={name: text for name, text in given.texts.items() if name not in secret_values},
+        visible_parameters=tuple(given.visible - secret_values.keys()),
+        output_path="-" if notebook == "-" and output is None else output,
+        cwd="." if notebook == "-" and cwd is None else cwd,
         kernel_name=kernel_name,
         cluster=cluster,
         is_strict=not no_strict,
         is_parallel=is_parallel,
     )
+    request = execution.apply_to(request)
+    if request.output_path == "-" and (as_json or not is_waiting):
+        raise InvalidInput("The notebook can be printed on stdout without --json and --no-wait only.")
+    if execution.is_shown and not is_waiting:
+        raise InvalidInput("What the cells show can be told while the command waits: leave out --no-wait.")
+    if execution.is_prepare_only:
+        write_prepared(request)
+        return 0
     if is_waiting:
-        return _run_here(request, as_json)
+        return _run_here(request, as_json, execution)
     _leave_to_itself(request, as_json)
     return 0
 
 
-def _run_here(request: NotebookRequest, as_json: bool) -> int:
+def _run_here(request: NotebookRequest, as_json: bool, execution: ExecutionOptions) -> int:
     """Drive the run in this process; return the exit code."""
-    shown = _LateProgress()
-    driver = NotebookDriver(request, kind="shell", on_event=shown.take)
+    shown = _LateProgress(execution.shows_progress)
+    driver = NotebookDriver(request, kind="shell", on_event=shown.take, on_shown=execution.show)
     with _signals_stop(driver) as was_interrupted:
         try:
             result = driver.execute()
         finally:
             shown.close()
     _print_end(result, as_json)
+    if request.output_path == "-" and result.run.output_path:
+        print_notebook(result.run.output_path)
     if result.run.state is State.COMPLETED:
         return 0
     return _INTERRUPTED if was_interrupted() and result.run.state is State.CANCELLED else 1
@@ -146,11 +185,14 @@ def _print_end(result: RunResult, as_json: bool) -> None:
 class _LateProgress:
     """The progress display, loaded with the run's first event: the kernel is booting by then."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_shown: bool) -> None:
+        self._is_shown = is_shown
         self._progress: Progress | None = None
 
     def take(self, event: Event) -> None:
         """Show an event."""
+        if not self._is_shown:
+            return
         if self._progress is None:
             from orchestra_nb.cli.run_progress import open_progress
 

@@ -20,9 +20,10 @@ from types import ModuleType
 
 from orchestra_nb.engine.cell_body import cell_body
 from orchestra_nb.engine.cell_cache import CellCache
-from orchestra_nb.engine.flow_runner import FlowRunner, Submission
+from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.name_binder import NameBinder
 from orchestra_nb.engine.pending import NOTHING, PendingValue
+from orchestra_nb.engine.submissions import Submission
 from orchestra_nb.errors import (
     InvalidTaskLine,
     TaskNotFound,

@@ -35,9 +35,10 @@ from orchestra_nb.engine.ahead_checks import (
 )
 from orchestra_nb.engine.cell_session import is_of_shell
 from orchestra_nb.engine.executors import ClusterChanged
-from orchestra_nb.engine.flow_runner import FlowRunner, Submission
+from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.pending import PendingValue
 from orchestra_nb.engine.process_resources import ModuleWatch, resources_of_process
+from orchestra_nb.engine.submissions import Submission
 from orchestra_nb.engine.user_modules import state_of_user_modules
 from orchestra_nb.errors import OrchestraError, ValueNotPortable
 from orchestra_nb.model.code_encodings import is_users

@@ -16,6 +16,7 @@ from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.task_runners import TaskRunner
 from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model.events import EventSink
+from orchestra_nb.model.run_code import RunCode
 
 
 class Driver(Protocol):
@@ -49,6 +50,9 @@ class Driver(Protocol):
 
     def call_hook(self, hook: Callable[[], object]) -> None:
         """Call a user's hook soon, in order, outside of any loop of the engine."""
+
+    def keep_dead_code(self, find: Callable[[], RunCode | None]) -> None:
+        """Keep what a task executed that failed for good, soon, for its dead letter; only of the first that fail."""
 
     def finish_hooks(self) -> None:
         """Return when all hooks that were given before have been called."""

@@ -1,4 +1,4 @@
-"""What attempts tell their drivers: collected in any thread, sent by the worker every 50 ms, in order."""
+"""What attempts tell their drivers: collected in any thread, sent by the worker every 30 ms, in order."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-#: What is told is sent so often.
-BATCH_SECONDS = 0.05
+#: What is told is sent so often: seen within 100 ms also where the driver is busy, at no cost that can be measured.
+BATCH_SECONDS = 0.03
 #: Dask lets 2 to 10 ms pass between two sends on one connection; on ours, and on all of the local cluster, it is this.
 SEND_INTERVAL_SECONDS = 0.001
 #: User code that tells more than this in one batch waits until it has been sent.

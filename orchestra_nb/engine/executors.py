@@ -156,7 +156,7 @@ ExecutorEvent = (
 class Executor(Protocol):
     """Runs attempts.
 
-    Contract: no method but ``fetch`` and ``close`` blocks on the network. Events are reported from one thread of the
+    Contract: no method but ``fetch`` and ``close`` blocks on the network. Events are reported from threads of the
     executor's own, in order for each attempt: at most one ``AttemptBegan``, then exactly one ``AttemptEnded`` or
     ``AttemptLost``, whatever happens to workers, scheduler or connection.
     """

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from orchestra_nb.engine.argument_trees import replace_leaves
-from orchestra_nb.engine.dead_flows import bury_flow
+from orchestra_nb.engine.burials import bury_flow
 from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.drivers import Driver, current_driver
 from orchestra_nb.engine.flow_suspension import SuspendFlow, leave_suspended

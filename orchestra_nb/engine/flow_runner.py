@@ -10,23 +10,18 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 
 import msgspec
 
-from orchestra_nb.engine.call_body import CallBody
 from orchestra_nb.engine.executors import (
     AttemptAsked,
     AttemptBegan,
-    AttemptBody,
-    AttemptContext,
     AttemptEmitted,
     AttemptEnded,
     AttemptLost,
@@ -37,6 +32,10 @@ from orchestra_nb.engine.executors import (
     Executor,
     ExecutorEvent,
 )
+from orchestra_nb.engine.flow_listener import AttemptServices, FlowListener
+from orchestra_nb.engine.runner_executors import ExecutorNews, RunnerExecutors
+from orchestra_nb.engine.runner_inbox import RunnerInbox
+from orchestra_nb.engine.submissions import Submission, WithFailures, outcome_of, shared_part
 from orchestra_nb.engine.task_book import TaskBook
 from orchestra_nb.engine.task_log import TaskLog
 from orchestra_nb.errors import OrchestraError, TaskCrashed
@@ -57,13 +56,12 @@ from orchestra_nb.model.machine_messages import (
     RetryDue,
     StartAttempt,
     StopAttempt,
-    TaskPlan,
     TaskSubmitted,
     WakeAt,
 )
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.questions import Asker
-from orchestra_nb.model.runs import ErrorInfo, LogLine, TaskRun, error_of
+from orchestra_nb.model.runs import ErrorInfo, TaskRun
 from orchestra_nb.model.state_machine import StateMachine
 from orchestra_nb.model.states import State
 
@@ -76,94 +74,6 @@ STOP_GRACE_SECONDS = 1.5
 _SLICE_SECONDS = 0.2
 
 _log = logging.getLogger(__name__)
-
-
-class FlowListener(Protocol):
-    """Told of what happens, in the runner's thread; must be quick and must not raise."""
-
-    def task_changed(self, task_run: TaskRun) -> None:
-        """A task run has a new state."""
-
-    def task_showed(self, task_run_id: str, outputs: Sequence[Mapping[str, object]]) -> None:
-        """A task showed something, in pieces (see :meth:`AttemptContext.show`)."""
-
-    def task_logged(self, task_run: TaskRun, lines: Sequence[LogLine]) -> None:
-        """A task logged lines, or printed lines that are logged."""
-
-    def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
-        """A task run ended; the outcome is None when it never gave one."""
-
-    def cluster_changed(self, change: ClusterChanged) -> None:
-        """The cluster is starting, ready or lost."""
-
-    def flush(self, timeout_seconds: float) -> None:
-        """Return when what was told before has had its effect; called by whoever waits, not by the runner."""
-
-
-class AttemptServices(Protocol):
-    """Answers what the code of attempts asks; :class:`orchestra_nb.operations.run_services.RunServices`."""
-
-    def answer_encoded(self, question: bytes, asker: Asker) -> bytes:
-        """Answer a question; called in a thread of its own."""
-
-    def attempt_ended(self, task_run_id: str) -> None:
-        """Take back what an attempt held; called in the runner's thread, and quick where it held nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """A task to run.
-
-    Parameters
-    ----------
-    needs
-        Upstream task run id to the names needed of it; None for all.
-    allowed_failures
-        Ids of upstream task runs (all of them in ``plan.after``) whose values are needed if they complete; where one
-        ends otherwise, the body gets its outcome, or what stands for it, without values.
-    priority, resources, workers
-        As :class:`~orchestra_nb.engine.executors.AttemptRequest` has them.
-    holds
-        Kept until the task has ended: the futures of its upstream tasks, whose values would be let go otherwise.
-    family
-        Whatever knows what is called, for whoever looks into a failure.
-    keeps_outcome
-        Whether somebody may ask for the outcome of the task when it has completed.
-    """
-
-    task_run: TaskRun
-    plan: TaskPlan
-    body: AttemptBody
-    needs: Mapping[str, Sequence[str] | None]
-    timeout_seconds: float | None = None
-    allowed_failures: tuple[str, ...] = ()
-    priority: int = 0
-    resources: Mapping[str, float] = field(default_factory=dict)
-    workers: tuple[str, ...] = ()
-    holds: tuple[object, ...] = ()
-    family: object = None
-    keeps_outcome: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class WithFailures:
-    """A body that is also told how upstream tasks failed whose failure is allowed."""
-
-    body: AttemptBody
-    failures: Mapping[str, Outcome]
-
-    def run(self, upstream: Mapping[str, AttemptResult], context: AttemptContext) -> AttemptResult:
-        """Run the body."""
-        failed = {task_run_id: AttemptResult(outcome) for task_run_id, outcome in self.failures.items()}
-        return self.body.run({**upstream, **failed}, context)
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """An executor event of an executor that may have been replaced meanwhile."""
-
-    executor: Executor
-    event: ExecutorEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +91,7 @@ class _Close:
     pass
 
 
-_Item = Submission | MachineEvent | _Shown | _Forget | _ChangeExecutor | _Close
+_Item = Submission | MachineEvent | ExecutorNews | _Forget | _ChangeExecutor | _Close
 
 
 class FlowRunner:
@@ -198,14 +108,13 @@ class FlowRunner:
         listener: FlowListener,
         services: AttemptServices | None = None,
     ) -> None:
-        self._make_executor = make_executor
         self._services = services
         self._sink = sink
         self._listener = listener
         #: told, in the loop's thread, of a task that failed for good, before the listener is told of its end
         self.on_failure: Callable[[TaskRun, Submission], None] | None = None
         self._machine = StateMachine()
-        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._inbox: RunnerInbox[_Item] = RunnerInbox()
         self._timers: list[tuple[datetime, int, RetryDue]] = []
         self._timer_numbers = itertools.count()
         self._changed = threading.Condition()
@@ -223,12 +132,7 @@ class FlowRunner:
         self._unwanted: set[str] = set()
         #: task run id to the ids of the tasks that wait for it
         self._waiting_on: dict[str, list[str]] = {}
-        self._executor: Executor | None = None
-        #: whether the executor has not reached its cluster yet
-        self._is_connecting = False
-        #: executors that hold values of completed tasks but get no new ones
-        self._retired: list[Executor] = []
-        self._closing: list[threading.Thread] = []
+        self._executors = RunnerExecutors(make_executor, self._inbox.put_news)
         self._keys: dict[str, str] = {}
         self._thread: threading.Thread | None = None
         self._is_closed = False
@@ -245,11 +149,11 @@ class FlowRunner:
                 self._thread = threading.Thread(target=self._run, name="orchestra-flow-runner", daemon=True)
                 self._thread.start()
         self._sink.emit(TaskRunCreated(task_run=submission.task_run))
-        self._queue.put(submission)
+        self._inbox.put(submission)
 
     def cancel(self, task_run_ids: Collection[str] | None, reason: str, actor: str = "user") -> None:
         """Ask to cancel these tasks, or all (None). Returns at once; the tasks end when their code has stopped."""
-        self._queue.put(CancelAsked(task_run_ids, reason, actor))
+        self._inbox.put(CancelAsked(task_run_ids, reason, actor))
 
     def task(self, task_run_id: str) -> TaskRun:
         """Return the newest record of a task run."""
@@ -368,7 +272,7 @@ class FlowRunner:
             self._book.forget(task_run_id)
             self._causes.pop(task_run_id, None)
         if record is not None and record.state is not State.COMPLETED:
-            self._queue.put(_Forget(task_run_id))
+            self._inbox.put(_Forget(task_run_id))
         if holder is not None:
             holder[1].release(holder[0])
             self._close_unneeded()
@@ -380,7 +284,7 @@ class FlowRunner:
 
     def change_executor(self) -> None:
         """Make a new executor for the next task; values that completed tasks left on the old one stay there."""
-        self._queue.put(_ChangeExecutor())
+        self._inbox.put(_ChangeExecutor())
 
     def record(self, task_run: TaskRun) -> None:
         """Note a task that the caller runs itself, in this process, and announces by :meth:`announce`."""
@@ -406,12 +310,9 @@ class FlowRunner:
         if open_ids:
             self.cancel(open_ids, reason, "driver")
             self.wait(open_ids, timeout_seconds)
-        self._queue.put(_Close())
+        self._inbox.put(_Close())
         self._thread.join(timeout_seconds)
-        for executor in (*self._retired, *([self._executor] if self._executor is not None else [])):
-            executor.close()
-        for thread in self._closing:
-            thread.join(timeout_seconds)
+        self._executors.close(timeout_seconds)
 
     # --- the loop
 
@@ -431,10 +332,7 @@ class FlowRunner:
         timeout = None
         if self._timers:
             timeout = max(0.0, (self._timers[0][0] - datetime.now(UTC)).total_seconds())
-        try:
-            return self._queue.get(timeout=timeout)
-        except queue.Empty:
-            return None
+        return self._inbox.get(timeout)
 
     def _fire_timers(self) -> None:
         now = datetime.now(UTC)
@@ -449,15 +347,13 @@ class FlowRunner:
                 for upstream_id in waits_for:
                     self._waiting_on.setdefault(upstream_id, []).append(plan.task_run_id)
                 self._decide(TaskSubmitted(plan, bool(waits_for) and self._may_start_ahead(item, waits_for)))
-            case _Shown(executor, event):
+            case ExecutorNews(executor, event):
                 self._take_report(executor, event)
             case _Forget(task_run_id):
                 self._machine.forget(task_run_id)
             case _ChangeExecutor():
-                if self._executor is not None:
-                    self._retired.append(self._executor)
-                    self._executor = None
-                    self._close_unneeded()
+                self._executors.retire()
+                self._close_unneeded()
             case _Close():
                 raise AssertionError("handled by the loop")
             case _:
@@ -465,12 +361,12 @@ class FlowRunner:
 
     def _may_start_ahead(self, submission: Submission, waits_for: Sequence[str]) -> bool:
         """Tell whether it can run right behind those that it waits for: all are calls of one function."""
-        shared = _shared_part(submission)
+        shared = shared_part(submission)
         return shared is not None and all(
             upstream_id in submission.needs
             and upstream_id not in submission.allowed_failures
             and (upstream := self._submissions.get(upstream_id)) is not None
-            and _shared_part(upstream) == shared
+            and shared_part(upstream) == shared
             for upstream_id in waits_for
         )
 
@@ -515,15 +411,15 @@ class FlowRunner:
                         event.worker,
                         # a cluster that could not be reached is not tried again and again
                         is_final=event.exit_code is not None
-                        or (self._is_connecting and executor is self._executor and not event.begun),
+                        or (self._executors.is_connecting and executor is self._executors.current and not event.begun),
                         exit_code=event.exit_code,
                         has_lost_cluster=event.has_lost_cluster,
                     )
                 )
             case ClusterChanged(status=status):
-                if executor is not self._executor:
+                if executor is not self._executors.current:
                     return  # one that gets no new tasks: where they run has not changed
-                self._is_connecting = status == "starting"
+                self._executors.is_connecting = status == "starting"
                 if status == "lost":
                     # the executor stays: what is run again was handed to it already, and it connects anew by itself
                     self._lose_values(executor)
@@ -563,17 +459,10 @@ class FlowRunner:
                 lost.release(holder[0])
 
     def _close_unneeded(self) -> None:
-        """Close the executors that get no new tasks and hold no values any more; in a thread, since it takes time."""
-        if not self._retired:
-            return
-        with self._changed:
-            holding = self._book.holders()
-            unneeded = [executor for executor in self._retired if id(executor) not in holding]
-            self._retired = [executor for executor in self._retired if id(executor) in holding]
-        for executor in unneeded:
-            thread = threading.Thread(target=executor.close, name="orchestra-close-cluster", daemon=True)
-            self._closing.append(thread)
-            thread.start()
+        if self._executors.has_retired:
+            with self._changed:
+                holding = self._book.holders()
+            self._executors.close_retired_but(holding)
 
     # --- performing
 
@@ -586,8 +475,8 @@ class FlowRunner:
             case StartAttempt():
                 self._start(command)
             case StopAttempt(key, state):
-                if self._executor is not None:
-                    self._executor.stop(key, state.value, STOP_GRACE_SECONDS)
+                if self._executors.current is not None:
+                    self._executors.current.stop(key, state.value, STOP_GRACE_SECONDS)
             case WakeAt(at, event):
                 heapq.heappush(self._timers, (at, next(self._timer_numbers), event))
             case Announce(change):
@@ -623,7 +512,7 @@ class FlowRunner:
         for upstream_id in submission.plan.upstream:
             record = self._book.get(upstream_id)
             if record is not None and record.state.is_terminal and record.state is not State.COMPLETED:
-                outcome = self._book.outcome(upstream_id) or _outcome_of(record)
+                outcome = self._book.outcome(upstream_id) or outcome_of(record)
                 self._causes[submission.plan.task_run_id] = self._causes.get(upstream_id) or (record.name, outcome)
                 return
 
@@ -663,7 +552,7 @@ class FlowRunner:
         task_run_id, key = command.task_run_id, command.key
         submission = self._submissions[task_run_id]
         try:
-            executor = self._open_executor()
+            executor = self._executors.open()
         except OrchestraError as error:  # the setting names no cluster
             self._decide(AttemptVanished(key, False, State.CRASHED, str(error), is_final=True))
             return
@@ -675,7 +564,7 @@ class FlowRunner:
             if upstream.state is State.COMPLETED:
                 needs[upstream_id] = None
             else:
-                failures[upstream_id] = self._book.outcome(upstream_id) or _outcome_of(upstream)
+                failures[upstream_id] = self._book.outcome(upstream_id) or outcome_of(upstream)
         if failures:
             body = WithFailures(body, failures)
         ahead_of = command.ahead_of
@@ -707,36 +596,6 @@ class FlowRunner:
             reason = f"{type(error).__name__}: {error}"
             self._decide(AttemptVanished(key, False, State.CRASHED, reason, is_final=True))
 
-    def _open_executor(self) -> Executor:
-        if self._executor is None:
-            executor = self._make_executor()
-            self._executor = executor
-            executor.open(lambda event: self._queue.put(_Shown(executor, event)))
-        return self._executor
-
 
 def _slice(deadline: float | None) -> float:
     return _SLICE_SECONDS if deadline is None else min(_SLICE_SECONDS, max(0.0, deadline - time.monotonic()))
-
-
-def _shared_part(submission: Submission) -> str | None:
-    return submission.body.shared.digest if isinstance(submission.body, CallBody) else None
-
-
-def _outcome_of(task_run: TaskRun) -> Outcome:
-    """Return what stands for the outcome of a task that gave none: its process died, or it never started."""
-    at = task_run.ended_at or task_run.created_at
-    return Outcome(state=task_run.state, started_at=at, ended_at=at, error=error_of(task_run))
-
-
-def failure_words(task_run: TaskRun) -> str:
-    """Return how a task ended, in people's words: ``"failed: ValueError: … (cell 4, line 3)"``."""
-    word = {
-        State.FAILED: "failed",
-        State.TIMED_OUT: "ran longer than its timeout",
-        State.CRASHED: "crashed",
-        State.CANCELLED: "was cancelled",
-        State.UPSTREAM_FAILED: "did not run",
-    }.get(task_run.state, task_run.state.value.lower())
-    where = f" (line {task_run.error.line})" if task_run.error is not None and task_run.error.line else ""
-    return f"{word}: {task_run.message}{where}" if task_run.message else word

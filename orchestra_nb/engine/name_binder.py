@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestra_nb.engine.flow_runner import FlowRunner, failure_words
+from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.pending import NOTHING, PendingValue
+from orchestra_nb.engine.submissions import failure_words
 from orchestra_nb.errors import (
     TaskCrashed,
     TaskFailed,

@@ -11,15 +11,12 @@ import contextlib
 import json
 import os
 import queue
-import socket
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestra_nb.engine.sentinel import describe_exit, guard_command
+from orchestra_nb.engine.runner_process import replace_runner, take_runner
+from orchestra_nb.engine.sentinel import RECORDS_VARIABLE, describe_exit
 from orchestra_nb.notebooks.runner_messages import (
     Finished,
     FromRunner,
@@ -30,9 +27,6 @@ from orchestra_nb.notebooks.runner_messages import (
     encode_message,
 )
 
-_RUNNER_MODULE = "orchestra_nb.notebooks.notebook_runner"
-#: What the runner may take to write the output notebook when its driver is gone or gave up, before it is killed.
-_GRACE_SECONDS = 15.0
 _TAIL_BYTES = 2_000
 
 
@@ -54,59 +48,58 @@ class NotebookHost:
     The process starts with the object and waits, with its imports done, for :meth:`prepare`: a driver makes one before
     it reads the notebook, and closes it when there is nothing to run.
 
+    Runner and kernel are forked where that is possible, from processes that a first host starts and that stay until
+    this process ends.
+
+    Parameters
+    ----------
+    environ
+        The runner's environment, and its kernel's, beside what the notebook's spec says; None for that of this process.
+    is_single
+        Whether this process is expected to run nothing else: then nothing is kept for a second notebook, until there
+        is one.
+
     Attributes
     ----------
     inbox
         What the runner says, then one :class:`RunnerEnded`; and whatever others put into it.
     """
 
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environ: Mapping[str, str] | None = None, *, is_single: bool = False) -> None:
         self.inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
-        ours, theirs = socket.socketpair()
-        self._socket = ours
-        command = [sys.executable, "-m", _RUNNER_MODULE, str(theirs.fileno())]
-        with theirs:
-            self._sentinel = subprocess.Popen(
-                guard_command(command, grace_seconds=_GRACE_SECONDS, pass_fds=[theirs.fileno()]),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._stderr,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-                env=dict(os.environ if environ is None else environ),
-            )
+        self._environ = dict(os.environ if environ is None else environ)
+        self._environ.pop(RECORDS_VARIABLE, None)
+        self._runner = take_runner(is_single=is_single)
         self._reader = threading.Thread(target=self._read, name="orchestra-runner", daemon=True)
         self._reader.start()
 
     def prepare(self, spec: RunnerSpec) -> None:
         """Have the kernel started; the cells wait for :class:`~orchestra_nb.notebooks.runner_messages.Begin`."""
-        self.send(Prepare(spec))
+        connection_file = ""
+        if self._runner.handover is not None:
+            environ = {**self._environ, **spec.environ}
+            connection_file = self._runner.handover.launch(spec.kernel_name, spec.run_id, environ=environ, cwd=spec.cwd)
+        self.send(Prepare(spec, self._environ, connection_file))
 
     def send(self, message: ToRunner) -> None:
         """Send a message; when the runner is gone, its :class:`RunnerEnded` is in the inbox or about to be."""
         with contextlib.suppress(OSError):
-            self._socket.sendall(encode_message(message))
+            self._runner.socket.sendall(encode_message(message))
 
     def let_go(self) -> None:
         """Have the sentinel end runner, kernel and all that they started; return at once."""
-        assert self._sentinel.stdin is not None
-        with contextlib.suppress(OSError):
-            self._sentinel.stdin.close()
+        self._runner.let_go()
 
     def close(self) -> None:
         """End all of it and wait until it is gone. May be called twice."""
         self.let_go()
         self._reader.join()
-        self._sentinel.wait()
-        assert self._sentinel.stdout is not None
-        self._sentinel.stdout.close()
-        self._socket.close()
-        self._stderr.close()
+        self._runner.close()
+        replace_runner(self._runner)
 
     def _read(self) -> None:
         is_finished = False
-        with self._socket.makefile("rb") as lines, contextlib.suppress(ConnectionError):
+        with self._runner.socket.makefile("rb") as lines, contextlib.suppress(ConnectionError):
             for line in lines:
                 message: FromRunner = decode_from_runner(line)
                 is_finished = isinstance(message, Finished)
@@ -116,8 +109,7 @@ class NotebookHost:
 
     def _read_reports(self, is_finished: bool) -> RunnerEnded:
         reason = "its sentinel was killed"
-        assert self._sentinel.stdout is not None
-        for line in self._sentinel.stdout:
+        for line in self._runner.reports:
             report = json.loads(line)
             if "exited" in report:
                 reason = describe_exit(report["exited"]["exit_code"], report["exited"]["signal"])
@@ -126,6 +118,6 @@ class NotebookHost:
         return RunnerEnded(reason, "" if is_finished else self._tail())
 
     def _tail(self) -> str:
-        size = self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, size - _TAIL_BYTES))
-        return self._stderr.read().decode(errors="replace").strip()
+        size = self._runner.stderr.seek(0, os.SEEK_END)
+        self._runner.stderr.seek(max(0, size - _TAIL_BYTES))
+        return self._runner.stderr.read().decode(errors="replace").strip()

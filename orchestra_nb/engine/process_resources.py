@@ -96,7 +96,11 @@ def _look_at_rc() -> object:
     return (
         None
         if params is None
-        else {name: dict.__getitem__(params, name) for name in sorted(params) if name[:7] != "backend"}
+        else {
+            name: dict.__getitem__(params, name)
+            for name in sorted(params)
+            if name[:7] != "backend" and name != "interactive"
+        }
     )
 
 

@@ -145,7 +145,8 @@ class OwnRun:
         self._lock = threading.Lock()
         self._open = 0
         self._is_ended = False
-        self._tasks: list[TaskRun] = []
+        #: those that did not complete: of the others nothing is asked, and there may be many
+        self._bad_tasks: list[TaskRun] = []
         self._ids: list[tuple[FlowRunner, str]] = []
         self._failure: str | None = None
 
@@ -162,11 +163,12 @@ class OwnRun:
 
     def _note(self, task_run: TaskRun) -> None:
         with self._lock:
-            self._tasks.append(task_run)
+            if task_run.state is not model.State.COMPLETED:
+                self._bad_tasks.append(task_run)
             self._open -= 1
             is_over = not self._open
         if is_over:
-            self.end(self._tasks)
+            self.end(self._bad_tasks)
 
     def end(self, tasks: Sequence[TaskRun]) -> None:
         """End the run as its tasks ended."""

@@ -3,7 +3,7 @@
 It is the command's parent, so it learns the exit code or the signal from ``waitpid``; it is the child-subreaper of
 all that the command starts, so nothing outlives it (children with a session of their own and double forks included);
 and since it has an interpreter of its own, a deadline holds also while the command holds its GIL. It is started as a
-script with ``python -I -S`` and uses the standard library only: it is up in 20 ms. Where a process may be forked that
+script with ``python -I -S`` and uses the standard library only: it is up in 25 ms. Where a process may be forked that
 has imported much, :func:`fork_guarded` stands for the command.
 
 Protocol
@@ -59,12 +59,22 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import FrameType
 
+if __name__ == "__main__":  # started as a script, without site-packages: the package is the one that has this file
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+from orchestra_nb.notebooks.process_tree import (
+    IS_LINUX,
+    adopt_orphans,
+    behave_as_python,
+    descendants,
+    has_in_command,
+    kill,
+    kill_descendants,
+    leave_parent,
+)
+
 #: Environment variable that tells the guarded command where to write its records.
 RECORDS_VARIABLE = "ORCHESTRA_SENTINEL_FD"
-
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
-_IS_LINUX = sys.platform == "linux"
 
 #: Processes left behind are looked for when nothing has run for so long. An attempt that begins earlier makes the
 #: sentinel look at once, but only at processes older than the last attempt's end.
@@ -77,9 +87,6 @@ _PIPE_BYTES = 1024 * 1024
 
 #: The helpers of multiprocessing and loky that serve a process for its whole life and end with it.
 _RESOURCE_TRACKER = b"resource_tracker"
-
-#: The local cluster is shared and outlives whoever started it.
-_DETACHED = b"orchestra_nb.engine.cluster_host"
 
 
 def guard_command(command: Sequence[str], *, grace_seconds: float = 2.0, pass_fds: Sequence[int] = ()) -> list[str]:
@@ -320,8 +327,7 @@ class Sentinel:
         signal.signal(signal.SIGTERM, self._on_terminate)
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        if _IS_LINUX:
-            _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        adopt_orphans()
         records, records_write = os.pipe()
         _widen(records_write)
         self._records, self._orders = _Lines(records), _Lines(0)
@@ -335,7 +341,7 @@ class Sentinel:
             self._enforce(time.monotonic())
         self._take(wake_up)
         _report({"exited": self._exit_report()})
-        _kill_until_none_is_left(self._pid)
+        kill_descendants(self._pid)
 
     def _on_terminate(self, number: int, frame: FrameType | None) -> None:
         self._terminate(self._grace_seconds)
@@ -379,7 +385,7 @@ class Sentinel:
 
     def _signal(self, number: int) -> None:
         if self._pid and self._status is None:  # not reaped, so the number is still the command's
-            _kill(self._pid, number)
+            kill(self._pid, number)
 
     def _enforce(self, now: float) -> None:
         timed_out, stopped = self._attempts.overdue(now)
@@ -400,11 +406,11 @@ class Sentinel:
 
     def _sweep(self, older_than: float | None) -> None:
         """Kill what ended attempts left behind; the command itself stays."""
-        for pid in _descendants(os.getpid()):
-            if pid == self._pid or _has_in_command(pid, _RESOURCE_TRACKER):
+        for pid in descendants(os.getpid()):
+            if pid == self._pid or has_in_command(pid, _RESOURCE_TRACKER):
                 continue
             if older_than is None or _started_at(pid) < older_than:
-                _kill(pid, signal.SIGKILL)
+                kill(pid, signal.SIGKILL)
 
     def _reap(self) -> None:
         while True:
@@ -441,13 +447,13 @@ def watch_beside(pid: int) -> None:
         for message in records.read():
             attempts.record(message, now)
         if attempts.overdue(now)[0] and os.getppid() == pid:
-            _kill(pid, signal.SIGKILL)
+            kill(pid, signal.SIGKILL)
             return
 
 
 def uptime() -> float:
     """Return seconds since the machine started: the clock that tells when a process began."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if _IS_LINUX else time.time()
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if IS_LINUX else time.time()
 
 
 def exec_guarded(command: Sequence[str], records_write: int, pass_fds: Iterable[int]) -> int:
@@ -466,9 +472,7 @@ def fork_guarded(become: Callable[[int], None], records_write: int, pass_fds: It
 
     def go_on(failure: int) -> None:
         os.close(failure)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # as Python has them
-            signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        behave_as_python()
         become(records_write)
 
     return _fork(go_on, "worker", records_write, pass_fds)
@@ -481,21 +485,7 @@ def _fork(become: Callable[[int], None], name: str, records_write: int, pass_fds
     pid = os.fork()
     if pid == 0:
         try:
-            os.setsid()
-            if _IS_LINUX:
-                _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-                if os.getppid() != sentinel:
-                    os._exit(1)
-            signal.set_wakeup_fd(-1)
-            for number in (
-                signal.SIGINT,
-                signal.SIGHUP,
-                signal.SIGTERM,
-                signal.SIGCHLD,
-                signal.SIGPIPE,
-                signal.SIGXFSZ,
-            ):
-                signal.signal(number, signal.SIG_DFL)
+            leave_parent(sentinel)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(2, 1)
             become(failure_write)
@@ -521,7 +511,7 @@ def _wait(descriptors: list[int], until: float | None) -> None:
 
 def _widen(pipe: int) -> None:
     """Let a pipe hold more, as far as the system allows."""
-    if _IS_LINUX:
+    if IS_LINUX:
         try:
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         except OSError:
@@ -539,76 +529,6 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _kill(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except OSError:
-        pass
-
-
-def _kill_until_none_is_left(session: int) -> None:
-    """Kill all descendants: each killed parent hands its children to this subreaper, which kills them in turn."""
-    if not _IS_LINUX:
-        try:
-            os.killpg(session, signal.SIGKILL)
-        except OSError:
-            pass
-    empty_rounds = 0
-    while empty_rounds < 3:  # the kernel's list of children may pass over one while another ends
-        found = _descendants(os.getpid())
-        for pid in found:
-            _kill(pid, signal.SIGKILL)
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return
-        empty_rounds = 0 if found else empty_rounds + 1
-        time.sleep(0.005)
-
-
-def _descendants(pid: int) -> list[int]:
-    """Return all processes below ``pid``, parents before their children; not a local cluster that was started there."""
-    children_of = _children if os.path.exists(f"/proc/self/task/{os.getpid()}/children") else _children_by_listing()
-    found: list[int] = []
-    pending = [pid]
-    while pending:
-        children = [child for child in children_of(pending.pop()) if not _has_in_command(child, _DETACHED)]
-        found += children
-        pending += children
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    """Read the kernel's own list: a few microseconds a thread, where it is compiled in (CONFIG_PROC_CHILDREN)."""
-    children: list[int] = []
-    try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
-                children += map(int, file.read().split())
-    except OSError:
-        pass  # it, or one of its threads, ended while we looked
-    return children
-
-
-def _children_by_listing() -> Callable[[int], list[int]]:
-    """Return a function that answers from one listing of all processes."""
-    children: dict[int, list[int]] = {}
-    with os.popen("ps -A -o pid= -o ppid=") as listing:
-        for line in listing:
-            pid, parent = map(int, line.split())
-            children.setdefault(parent, []).append(pid)
-    return lambda pid: children.get(pid, [])
-
-
-def _has_in_command(pid: int, word: bytes) -> bool:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return word in file.read()
-    except OSError:
-        return False
-
-
 def _started_at(pid: int) -> float:
     """Return the latest moment, by :func:`uptime`, at which the process can have been started; infinity if unknown."""
     try:
@@ -617,12 +537,6 @@ def _started_at(pid: int) -> float:
     except (OSError, ValueError, IndexError):
         return float("inf")
     return (ticks + 1) / os.sysconf("SC_CLK_TCK")
-
-
-def _prctl(option: int, value: int) -> None:
-    import ctypes  # only on Linux, and 5 ms
-
-    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
 def main(arguments: list[str]) -> None:

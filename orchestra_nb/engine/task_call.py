@@ -15,6 +15,7 @@ import msgspec
 
 from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure
 from orchestra_nb.engine.argument_trees import replace_leaves
+from orchestra_nb.engine.burials import bury_direct_task
 from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.function_call import (
     LazyParameters,
@@ -152,6 +153,7 @@ class TaskCall:
         self.record = apply_to_task(self.record, change)
         self.ended.state, self.ended.message = self.record.state, self.record.message
         tell_direct_task(self.scope.driver, self.record)
+        bury_direct_task(self.owner, self.scope, self.record, self.args, self.kwargs)
         if change.state is State.RUNNING:
             self._call_hooks(self.owner.on_running_hooks, state_of(State.RUNNING))
 

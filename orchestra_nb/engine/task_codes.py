@@ -17,9 +17,9 @@ from orchestra_nb.model.events import RunCodeRecorded
 from orchestra_nb.model.run_code import RunCode
 
 if TYPE_CHECKING:
-    from orchestra_nb.engine.flow_runner import Submission
     from orchestra_nb.engine.futures import TaskFuture
     from orchestra_nb.engine.run_scope import RunScope
+    from orchestra_nb.engine.submissions import Submission
     from orchestra_nb.engine.tasks import Task
 
 #: A larger pickle of a task's arguments is not written: a call must not wait until a data set is copied.
@@ -61,7 +61,14 @@ def code_of_submission(submission: Submission) -> RunCode | None:
     else:
         assert isinstance(body, CallBody)
         args, kwargs = unpack_arguments(body.arguments)
-    return msgspec.structs.replace(_code_of_call(task_run_id, family.owner, args, kwargs), call=SUBMITTED)
+    return code_of_called_task(task_run_id, family.owner, args, kwargs)
+
+
+def code_of_called_task(
+    task_run_id: str, owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> RunCode:
+    """Return what one task of a run executes, to be submitted alone, under its task run's id."""
+    return msgspec.structs.replace(_code_of_call(task_run_id, owner, args, kwargs), call=SUBMITTED)
 
 
 def call_task(owner: Task[Any, Any], parameters: Mapping[str, Any], call: str) -> str | None:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure
 from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.call_body import CallBody, SharedPart
-from orchestra_nb.engine.flow_runner import FlowRunner, Submission
+from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.function_call import CallDetails, FunctionCallee, ObjectCall, UpstreamValue
 from orchestra_nb.engine.function_pickling import pickle_value
 from orchestra_nb.engine.futures import TaskFuture, waited_for
 from orchestra_nb.engine.run_states import State as RunState
+from orchestra_nb.engine.submissions import Submission
 from orchestra_nb.engine.submitted_transaction import facts_of_transaction
 from orchestra_nb.errors import ValueNotPortable
 from orchestra_nb.model.attempts import AttemptBody

@@ -49,7 +49,7 @@ from orchestra_nb.engine.task_transactions import join_submitted
 from orchestra_nb.engine.user_frames import HIDDEN_FRAMES, named_as
 
 if TYPE_CHECKING:
-    from orchestra_nb.engine.flow_runner import Submission
+    from orchestra_nb.engine.submissions import Submission
     from orchestra_nb.engine.task_cache import TaskCache
     from orchestra_nb.model.assets import Asset
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestra_nb.engine.attempts import describe_error, groups_of, select_groups
+from orchestra_nb.engine.attempts import groups_of, run_user_code, select_groups
 from orchestra_nb.engine.executors import (
     AttemptAsked,
     AttemptBegan,
@@ -32,14 +32,15 @@ from orchestra_nb.engine.executors import (
     ExecutorEvent,
 )
 from orchestra_nb.engine.stop_switch import StopSwitch
-from orchestra_nb.errors import ClusterUnavailable, Conflict, StopTask, TaskCrashed
+from orchestra_nb.errors import ClusterUnavailable, Conflict, TaskCrashed
 from orchestra_nb.model.events import Event
-from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import LogLine
 from orchestra_nb.model.states import State
 
 #: How long after the soft stop at its deadline an attempt is given up.
 GIVE_UP_SECONDS = 1.0
+#: Of so many attempts it is known that they were started.
+_MOST_KEYS = 100_000
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +69,8 @@ class ThreadExecutor:
         self._lock = threading.RLock()
         self._queue: queue.PriorityQueue[tuple[int, int, _Attempt | None]] = queue.PriorityQueue()
         self._numbers = itertools.count()
-        self._keys: set[str] = set()
+        #: of attempts that were started, the latest
+        self._keys: dict[str, None] = {}
         self._attempts: dict[str, _Attempt] = {}
         self._results: dict[str, AttemptResult] = {}
         self._threads: list[threading.Thread] = []
@@ -102,7 +104,9 @@ class ThreadExecutor:
         with self._lock:
             if request.key in self._keys:
                 raise Conflict(f"The attempt {request.key} was started before; a new attempt needs a new key.")
-            self._keys.add(request.key)
+            self._keys[request.key] = None
+            if len(self._keys) > _MOST_KEYS:
+                del self._keys[next(iter(self._keys))]
             attempt = self._attempts[request.key] = _Attempt(request)
             self._queue.put((-request.priority, next(self._numbers), attempt))
             if self._idle < self._queue.qsize() and len(self._threads) - self._given_up < self._max_workers:
@@ -205,32 +209,9 @@ class ThreadExecutor:
         }
         results = {name: result for name, result in upstream.items() if isinstance(result, AttemptResult)}
         context = _ThreadContext(self, attempt, self._worker)
-        try:
-            result = attempt.switch.run(lambda: request.body.run(results, context))
-        except BaseException as error:
-            is_stop = isinstance(error, StopTask) and attempt.switch.stopped_for is not None
-            info = None if is_stop else describe_error(error)
-            result = AttemptResult(
-                Outcome(
-                    state=State(attempt.switch.stopped_for) if is_stop else State.FAILED,
-                    started_at=started_at,
-                    ended_at=datetime.now(UTC),
-                    worker=self._worker,
-                    pid=os.getpid(),
-                    error=info,
-                )
-            )
-        stopped_for = attempt.switch.stopped_for
-        if stopped_for is not None and result.outcome.state is State.FAILED:
-            outcome = Outcome(
-                state=State(stopped_for),
-                started_at=started_at,
-                ended_at=datetime.now(UTC),
-                worker=self._worker,
-                pid=os.getpid(),
-            )
-            result = AttemptResult(outcome)
-        return result
+        return run_user_code(
+            lambda: request.body.run(results, context), attempt.switch, started_at, self._worker, request.key
+        )
 
     def _end(self, attempt: _Attempt, result: AttemptResult) -> None:
         with self._lock:

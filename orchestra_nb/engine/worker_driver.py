@@ -24,6 +24,7 @@ from orchestra_nb.model.attempts import AttemptContext
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.questions import Asker, encode_inside
+from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.runs import LogLine, TaskRun
 
 
@@ -73,6 +74,9 @@ class WorkerDriver:
             cause = error.__cause__ or error
             words = str(error) if isinstance(error, HookFailed) else "A hook failed"
             self.say(f"{words}: {type(cause).__name__}: {cause}", logging.ERROR)
+
+    def keep_dead_code(self, find: Callable[[], RunCode | None]) -> None:
+        """Do nothing: the task around has a dead letter, and its code."""
 
     def finish_hooks(self) -> None:
         """Do nothing: hooks are called at once."""

@@ -1,6 +1,6 @@
 """The way from an attempt on a Dask worker to the ledger, the sentinel and the driver.
 
-Everything sent leaves the worker's event loop in one ordered stream: what was shown (in batches of 50 ms), then the
+Everything sent leaves the worker's event loop in one ordered stream: what was shown (in batches), then the
 end, then Dask's own word that the task finished. So a driver that hears the last has heard the others.
 """
 

@@ -9,24 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import os
-import signal
 import socket
-import sys
-import types
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from setproctitle import setproctitle
 
-from orchestra_nb.engine.sentinel import Sentinel, fork_guarded
+from orchestra_nb.engine.guarded_forks import fork_request, serve_forks
 from orchestra_nb.engine.worker_process import be_worker
 
-_REQUEST_BYTES = 65536
-#: The sentinel's stdin, stdout and stderr, and the descriptor from which the worker reads its order.
-_DESCRIPTORS = 4
+_READ_BYTES = 65536
 
 
 class ForkedSentinel:
@@ -41,7 +34,7 @@ class ForkedSentinel:
 
     async def wait(self) -> None:
         """Return when it and all that it guarded have ended."""
-        while await self.stdout.read(_REQUEST_BYTES):
+        while await self.stdout.read(_READ_BYTES):
             pass
 
 
@@ -82,8 +75,7 @@ class WorkerZygote:
             for descriptor in foreign:
                 os.close(descriptor)
             setproctitle("orchestra: starts workers")
-            signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps sentinels
-            _serve(theirs)
+            serve_forks(theirs, 1, _become_worker)
         finally:
             os._exit(1)
 
@@ -97,7 +89,7 @@ class WorkerZygote:
         """
         loop = asyncio.get_running_loop()
         (stdin, to_stdin), (from_stdout, stdout), (from_stderr, stderr) = os.pipe(), os.pipe(), os.pipe()
-        request = json.dumps({"name": name, "folder": str(folder), "grace": grace_seconds}).encode()
+        request = fork_request(name, str(folder), grace_seconds)
         try:
             socket.send_fds(self._connection, [request], [stdin, stdout, stderr, order])
         except OSError:
@@ -124,47 +116,6 @@ async def _read(descriptor: int, limit: int) -> asyncio.StreamReader:
     return reader
 
 
-def _serve(connection: socket.socket) -> NoReturn:
-    while True:
-        request, descriptors, _, _ = socket.recv_fds(connection, _REQUEST_BYTES, _DESCRIPTORS)
-        if not request:
-            os._exit(0)
-        if not os.fork():
-            connection.close()
-            _be_sentinel(json.loads(request), descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-
-def _be_sentinel(request: dict[str, object], descriptors: Sequence[int]) -> NoReturn:
-    exit_code = 1
-    try:
-        os.setsid()
-        *streams, order = descriptors
-        for number, descriptor in enumerate(streams):
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-        os.chdir(str(request["folder"]))
-        name = str(request["name"])
-        setproctitle(f"orchestra: sentinel of {name}")
-
-        def become_worker(records: int) -> None:
-            setproctitle(f"orchestra: {name}")
-            _be_fresh()
-            be_worker(order, records)
-
-        grace_seconds = float(str(request["grace"]))
-        Sentinel(grace_seconds).run(lambda records: fork_guarded(become_worker, records, [order]))
-        exit_code = 0
-    finally:
-        os._exit(exit_code)
-
-
-def _be_fresh() -> None:
-    """Undo what a process has of the one that it was forked from, beside what it imported."""
-    gc.unfreeze()
-    sys.argv[1:] = []
-    sys.modules["__main__"] = types.ModuleType("__main__")  # the host's own is of no use to user code
-    random = sys.modules.get("numpy.random")
-    if random is not None:
-        random.seed()  # Python's own generator sees to itself
+def _become_worker(descriptors: Sequence[int], records: int) -> None:
+    (order,) = descriptors
+    be_worker(order, records)

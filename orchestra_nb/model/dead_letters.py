@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from typing import Final
 
 import msgspec
 
 from orchestra_nb.model.runs import ErrorInfo
 from orchestra_nb.model.states import State
+
+#: Ends that are a failure for good: not what somebody asked for, and not what another run is to blame for.
+DEAD_STATES: Final = frozenset({State.FAILED, State.TIMED_OUT, State.CRASHED})
 
 
 class LetterState(str, Enum):

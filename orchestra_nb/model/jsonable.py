@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 
 _TAG = "$float"
+_NON_FINITE = ("nan", "inf", "-inf")
 
 
 def to_stored(value: object) -> object:
@@ -20,7 +21,7 @@ def to_stored(value: object) -> object:
 def from_stored(value: object) -> object:
     """Undo :func:`to_stored`."""
     if isinstance(value, Mapping):
-        if len(value) == 1 and _TAG in value:
+        if len(value) == 1 and value.get(_TAG) in _NON_FINITE:
             return float(str(value[_TAG]))
         return {key: from_stored(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hmac
-from typing import NoReturn
+from typing import Final, NoReturn
+
+#: Stands where a secret was, in outputs, logs and records.
+HIDDEN: Final = "••••"
+#: ``{SECRET_KEY: name}`` stands for the stored secret of this name where a value of JSON's types is written.
+SECRET_KEY: Final = "$secret"
 
 _HIDDEN = "**********"
 

@@ -161,6 +161,7 @@ def _repair_cell(cell: Cell, where: str) -> None:
     if not isinstance(cell.get("metadata"), dict):
         cell["metadata"] = {}
     cell["metadata"].pop("trusted", None)
+    _repair_tags(cell["metadata"])
     if cell["cell_type"] == "code":
         if not isinstance(cell.get("outputs"), list):
             cell["outputs"] = []
@@ -173,6 +174,15 @@ def _repair_cell(cell: Cell, where: str) -> None:
     if isinstance(cell.get("attachments"), dict):
         for bundle in cell["attachments"].values():
             _join_bundle(bundle)
+
+
+def _repair_tags(metadata: dict[str, Any]) -> None:
+    """Make tags a list of texts: one that was written as text is the tag that it says."""
+    if "tags" not in metadata:
+        return
+    tags = metadata["tags"]
+    words = tags.split(",") if isinstance(tags, str) else tags if isinstance(tags, list) else []
+    metadata["tags"] = list(dict.fromkeys(word.strip() for word in words if isinstance(word, str) and word.strip()))
 
 
 def _joined(text: object) -> object:
@@ -293,13 +303,18 @@ def _sync_folder(folder: Path) -> None:
 
 def language(notebook: Mapping[str, Any]) -> str:
     """Return the language in lower case (``"python"``, ``"bash"``, ``"r"``); Python where the notebook does not say."""
+    usual = {kernel: name for name, kernel in _USUAL_KERNELS.items()}
+    return stated_language(notebook) or usual.get(_named_kernel(notebook), "python")
+
+
+def stated_language(notebook: Mapping[str, Any]) -> str:
+    """Return the language that the notebook states, in lower case; empty where it states none."""
     metadata = notebook.get("metadata", {})
     for section, key in (("kernelspec", "language"), ("language_info", "name")):
         value = metadata.get(section)
         if isinstance(value, Mapping) and isinstance(value.get(key), str) and value[key]:
             return str(value[key]).lower()
-    usual = {kernel: name for name, kernel in _USUAL_KERNELS.items()}
-    return usual.get(_named_kernel(notebook), "python")
+    return ""
 
 
 def kernel_name(notebook: Mapping[str, Any]) -> str:
@@ -311,6 +326,12 @@ def _named_kernel(notebook: Mapping[str, Any]) -> str:
     spec = notebook.get("metadata", {}).get("kernelspec")
     name = spec.get("name") if isinstance(spec, Mapping) else None
     return name if isinstance(name, str) else ""
+
+
+def tags_of(cell: Mapping[str, Any]) -> list[str]:
+    """Return a cell's tags; what is no list of texts has none."""
+    tags = cell.get("metadata", {}).get("tags")
+    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
 
 
 def cell_title(source: str) -> str:

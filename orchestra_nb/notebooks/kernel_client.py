@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from orchestra_nb.notebooks.kernel_process import KernelDeath, KernelProcess
+from orchestra_nb.notebooks.long_messages import Message, read_message
 
-Message = Mapping[str, Any]
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ _log = logging.getLogger(__name__)
 _IDLE_TIMEOUT_SECONDS = 10.0
 #: When nothing came for this long from a kernel that is dead, nothing will.
 _DRAIN_SECONDS = 0.3
+#: How many messages of a flood are taken before anything else, a stop for example, has its turn.
+_TURN_MESSAGES = 20
 #: Ends an ipykernel in good order. After a shutdown_request version 7 hangs for ten seconds once in a hundred times:
 #: its control thread flushes streams to an iopub thread that its main thread has ended meanwhile.
 _END_IPYKERNEL = (
@@ -233,13 +236,7 @@ class KernelClient:
 
     async def _receive(self, socket: Any) -> Message | None:
         """Return the next message; None for one that is not signed with our key, or has another form."""
-        parts = await socket.recv_multipart()
-        try:
-            _, signed = self._session.feed_identities(parts)
-            message: Message = self._session.deserialize(signed)
-        except (ValueError, TypeError, KeyError):
-            return None
-        return message
+        return read_message(self._session, await socket.recv_multipart(copy=False))
 
     async def _read_replies(self, socket: Any) -> None:
         while True:
@@ -251,7 +248,9 @@ class KernelClient:
 
     async def _read_iopub(self, socket: Any) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        for number in itertools.count():
+            if number % _TURN_MESSAGES == 0:
+                await asyncio.sleep(0)  # to receive what is there already does not let others have their turn
             message = await self._receive(socket)
             self._heard_at = loop.time()
             self._heard.set()

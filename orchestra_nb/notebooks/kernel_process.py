@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
-from collections import deque
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestra_nb.notebooks.forked_kernel import ForkedKernel
+from orchestra_nb.notebooks.kernel_handover import HEADLESS_ARGS
+
+_log = logging.getLogger(__name__)
+
 #: How much of what the kernel's process itself wrote is kept, to be told when it dies.
 _TAIL_BYTES = 4_000
+#: What a pipe holds (Linux).
+_PIPE_BYTES = 65_536
 #: The system's limit for the path of a Unix socket is 107; jupyter_client adds a number to ours.
 _LONGEST_SOCKET_PATH = 95
 
@@ -52,12 +60,16 @@ class KernelProcess:
         Resolves when the process has ended, however it did.
     """
 
-    def __init__(self, manager: Any) -> None:
+    def __init__(self, manager: Any, *, is_ipykernel: bool) -> None:
         self.manager = manager
-        self.is_ipykernel = manager.kernel_spec is not None and "ipykernel_launcher" in manager.kernel_spec.argv
+        self.is_ipykernel = is_ipykernel
         self.death: asyncio.Future[KernelDeath] = asyncio.get_running_loop().create_future()
         self._process: Any = None
-        self._tail: deque[bytes] = deque()
+        #: a forked kernel, and the moment when nothing of it is left
+        self._forked: ForkedKernel | None = None
+        self._gone = asyncio.Event()
+        self._tail = b""
+        self._pipe: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -77,20 +89,20 @@ class KernelProcess:
         from jupyter_client.manager import AsyncKernelManager
 
         manager = AsyncKernelManager(kernel_name=kernel_name)
-        kernel = cls(manager)
+        spec = manager.kernel_spec
+        kernel = cls(manager, is_ipykernel=spec is not None and "ipykernel_launcher" in spec.argv)
         if kernel.is_ipykernel and ipc_folder is not None and len(ipc_folder) < _LONGEST_SOCKET_PATH:
             manager.transport = "ipc"
             manager.ip = os.path.join(ipc_folder, f"k{os.getpid()}")
         read_end, write_end = os.pipe()
-        kernel._tasks.append(asyncio.create_task(kernel._read_tail(read_end)))
+        kernel._read_tail_of(read_end)
         try:
             await manager.start_kernel(
                 cwd=cwd,
                 env=dict(environ),
                 stdout=write_end,
                 stderr=write_end,
-                # the user's own history is not for headless runs
-                extra_arguments=["--HistoryManager.hist_file=:memory:"] if kernel.is_ipykernel else [],
+                extra_arguments=list(HEADLESS_ARGS) if kernel.is_ipykernel else [],
             )
         except BaseException:
             await kernel.release()
@@ -101,6 +113,39 @@ class KernelProcess:
         kernel._watch()
         return kernel
 
+    @classmethod
+    async def take(cls, channel: socket.socket, tail: int, connection_file: str) -> KernelProcess | None:
+        """Take over a kernel that the process pool of another process was asked for, as soon as it listens.
+
+        Parameters
+        ----------
+        channel, tail
+            The runner's ends of a :class:`~orchestra_nb.notebooks.kernel_handover.KernelHandover`.
+
+        Returns
+        -------
+        None when there is none: it could not be forked.
+        """
+        from jupyter_client.manager import AsyncKernelManager
+
+        forked = ForkedKernel(channel)
+        kernel = cls(AsyncKernelManager(connection_file=connection_file), is_ipykernel=True)
+        kernel._forked = forked
+        kernel._read_tail_of(tail)
+        try:
+            await kernel._hear_of_fork()
+        except BaseException:
+            forked.close()
+            raise
+        if forked.connection is None:
+            _log.debug("The kernel could not be forked: %s", forked.failure or "it ended while it was started")
+            forked.close()
+            await kernel.release()
+            return None
+        kernel.manager.load_connection_info(forked.connection)
+        kernel.manager.write_connection_file()
+        return kernel
+
     def url(self, port: int) -> str:
         """Return the address of one of the kernel's sockets."""
         separator = "-" if self.manager.transport == "ipc" else ":"
@@ -108,12 +153,17 @@ class KernelProcess:
 
     async def interrupt(self) -> None:
         """Interrupt what the kernel is doing, as its kernelspec says: by SIGINT or by a message."""
-        if not self.death.done():
+        if self._forked is not None:
+            self._forked.send_signal(signal.SIGINT)
+        elif not self.death.done():
             await self.manager.interrupt_kernel()
 
     async def kill(self) -> None:
         """Kill the kernel's process group now and wait for its end."""
-        if not self.death.done():
+        if self._forked is not None:
+            self._forked.kill()
+            await self._gone.wait()
+        elif not self.death.done():
             await self.manager.provisioner.kill()
             await self.death
 
@@ -122,8 +172,30 @@ class KernelProcess:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._close_pipe()
         with contextlib.suppress(OSError):
             await self.manager.cleanup_resources()
+
+    async def _hear_of_fork(self) -> None:
+        """Wait until a forked kernel listens or is known to come to nothing; hear of its end from then on."""
+        forked, loop = self._forked, asyncio.get_running_loop()
+        assert forked is not None
+        heard = asyncio.Event()
+        descriptor = forked.fileno()
+
+        def on_news() -> None:
+            forked.poll()
+            if forked.is_gone:
+                loop.remove_reader(descriptor)
+                self._gone.set()
+            if forked.returncode is not None and forked.is_ready:
+                self._tell_death(forked.returncode)
+            heard.set()
+
+        loop.add_reader(descriptor, on_news)
+        while not forked.is_ready and not forked.is_gone:
+            heard.clear()
+            await heard.wait()
 
     def _watch(self) -> None:
         if self._process is None or not hasattr(os, "pidfd_open"):
@@ -145,7 +217,8 @@ class KernelProcess:
     def _tell_death(self, return_code: int | None) -> None:
         if self.death.done():
             return
-        tail = b"".join(self._tail)[-_TAIL_BYTES:].decode(errors="replace").strip()
+        self._take_tail()  # its last words are in the pipe, and may not have been read
+        tail = self._tail.decode(errors="replace").strip()
         if return_code is None or return_code >= 0:
             self.death.set_result(KernelDeath(return_code, None, tail))
             return
@@ -155,18 +228,28 @@ class KernelProcess:
             name = f"signal {-return_code}"
         self.death.set_result(KernelDeath(None, name, tail))
 
-    async def _read_tail(self, pipe: int) -> None:
+    def _read_tail_of(self, pipe: int) -> None:
         """Keep the last of what the process writes past its channels, and never let it block on that."""
-        reader = asyncio.StreamReader()
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", 0)
-        )
-        kept = 0
-        try:
-            while chunk := await reader.read(_TAIL_BYTES):
-                self._tail.append(chunk)
-                kept += len(chunk)
-                while kept - len(self._tail[0]) >= _TAIL_BYTES:
-                    kept -= len(self._tail.popleft())
-        finally:
-            transport.close()
+        os.set_blocking(pipe, False)
+        self._pipe = pipe
+        asyncio.get_running_loop().add_reader(pipe, self._take_tail)
+
+    def _take_tail(self) -> None:
+        """Take what is in the pipe; not more at a time than it holds, for whoever writes without end."""
+        for _ in range(_PIPE_BYTES // _TAIL_BYTES + 1):
+            if self._pipe is None:
+                return
+            try:
+                chunk = os.read(self._pipe, _TAIL_BYTES)
+            except BlockingIOError:
+                return
+            if not chunk:
+                self._close_pipe()
+                return
+            self._tail = (self._tail + chunk)[-_TAIL_BYTES:]
+
+    def _close_pipe(self) -> None:
+        if self._pipe is not None:
+            asyncio.get_running_loop().remove_reader(self._pipe)
+            os.close(self._pipe)
+            self._pipe = None

@@ -9,6 +9,7 @@ Which cells run and which errors end the run is as nbclient and papermill docume
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -22,21 +23,31 @@ import msgspec
 
 from orchestra_nb.model.events import CellRunChanged, Event, LogsWritten
 from orchestra_nb.model.jsonable import to_readable
+from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.ahead_cells import AheadCells
 from orchestra_nb.notebooks.cell_errors import asks_to_end, is_good_exit, read_error, storable_text
-from orchestra_nb.notebooks.cell_outputs import OutputCollector
+from orchestra_nb.notebooks.cell_outputs import Output
+from orchestra_nb.notebooks.cell_time_limit import TimeLimit
 from orchestra_nb.notebooks.document import cell_title
 from orchestra_nb.notebooks.kernel_client import KernelDied
+from orchestra_nb.notebooks.output_collector import OutputCollector
 from orchestra_nb.notebooks.output_notebook import OutputNotebook, tags_of
+from orchestra_nb.notebooks.parameter_injection import INJECTED_TAG
+from orchestra_nb.notebooks.runner_messages import Shown
 from orchestra_nb.notebooks.stream_log import StreamLog
 from orchestra_nb.notebooks.widget_states import WidgetStates
 
 if TYPE_CHECKING:
     from orchestra_nb.notebooks.ahead_plan import AheadPlan
-    from orchestra_nb.notebooks.kernel_client import KernelClient, Message
+    from orchestra_nb.notebooks.kernel_client import KernelClient
+    from orchestra_nb.notebooks.long_messages import Message
     from orchestra_nb.notebooks.runner_messages import RunnerSpec
+
+
+#: More than this is not kept in memory for the next time at which the output notebook is written.
+_MUCH_CHARACTERS = 16_000_000
 
 
 class CellFailed(Exception):
@@ -71,16 +82,36 @@ class NotebookExecution:
         Called with everything that happens.
     on_change
         Called when the output notebook or the log has something new.
+    show
+        Called with what cells show, where it is asked for.
     """
 
-    def __init__(self, spec: RunnerSpec, report: Callable[[Event], None], on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        spec: RunnerSpec,
+        report: Callable[[Event], None],
+        on_change: Callable[[], None],
+        show: Callable[[Shown], None] = lambda shown: None,
+    ) -> None:
         self._spec = spec
+        self._show = show
         self._report = report
         self._on_change = on_change
         self._log = StreamLog(spec.run_id, lambda lines: report(LogsWritten(lines=lines)))
         self._widgets = WidgetStates()
-        self._outputs = OutputCollector(self._cell_shows, self._on_text)
-        self.output = OutputNotebook(json.loads(spec.notebook_json), Path(spec.output_path), self._outputs.outputs)
+        self._mask = Mask(spec.secrets)
+        self._outputs = OutputCollector(
+            self._cell_shows,
+            self._on_text,
+            on_rich=self._on_rich,
+            fetch=lambda position: self.output.read_outputs(position),
+        )
+        self.output = OutputNotebook(
+            json.loads(spec.notebook_json),
+            Path(spec.output_path),
+            self._shown_outputs,
+            on_written=self._outputs.put_away,
+        )
         self._cells: dict[int, CellRun] = {}
         self._current: int | None = None
         self._is_prepared = False
@@ -115,7 +146,9 @@ class NotebookExecution:
             _now(),
             parameters=to_readable(json.loads(spec.parameters_json)),
             input_path=spec.input_path,
-            run={"run_id": spec.run_id, "run_name": spec.run_name, "state": State.RUNNING.value, "message": ""},
+            run=({} if spec.papermill_json else {"run_id": spec.run_id, "run_name": spec.run_name})
+            | {"state": State.RUNNING.value, "message": ""},
+            papermill=json.loads(spec.papermill_json) if spec.papermill_json else None,
         )
         for position, cell in enumerate(self.output.cells):
             if cell["cell_type"] == "code":
@@ -171,6 +204,8 @@ class NotebookExecution:
                 if early_end is not None:
                     self._skip_after(position)
                     return early_end
+                if self._spec.hidden_source and INJECTED_TAG in tags_of(cell):
+                    await self._set_secrets(client, position)
         return None
 
     def write_log(self, message: str, logger: str, level: int = logging.INFO) -> None:
@@ -182,7 +217,8 @@ class NotebookExecution:
     def write(self) -> None:
         """Bring the output notebook up to date on disk, and report the log lines that were collected."""
         self._log.flush()
-        self.output.save()
+        if not self.output.save():
+            asyncio.get_running_loop().call_soon(self._on_change)  # later, then
 
     def finish(self, at: datetime, state: State, message: str, error: ErrorInfo | None) -> None:
         """Write the last and true version of the output notebook."""
@@ -191,26 +227,37 @@ class NotebookExecution:
         self._log.flush()
         widgets = self._widgets.metadata()
         if widgets is not None:
-            self.output.set_metadata("widgets", widgets)
-        self.output.finish(at, state, message, error)
-        self.output.save(durable=True)
+            self.output.set_metadata("widgets", self._mask.value(widgets))
+        self.output.finish(at, state, self._mask.text(message), error)
+        self.output.save(is_last=True)
 
     async def _run_cell(self, client: KernelClient, position: int, cell: dict[str, Any]) -> EarlyEnd | None:
         self._current = position
         ran = await self._look_ahead(client, position)
         self._change(position, State.RUNNING, started_at=_now() if ran is None else ran[0])
-        may_fail = "raises-exception" in tags_of(cell)
+        may_fail = self._spec.may_cells_fail or "raises-exception" in tags_of(cell)
+        limit = TimeLimit(client.process, self._spec.cell_timeout_seconds)
         try:
-            reply = await client.execute(
-                cell["source"],
-                on_sent=lambda message_id: self._outputs.open_cell(position, message_id),
-            )
+            async with limit:
+                reply = await client.execute(
+                    cell["source"],
+                    on_sent=lambda message_id: self._outputs.open_cell(position, message_id),
+                )
+        except KernelDied:
+            if limit.is_over and not self.is_stopping:
+                raise self._end_late_cell(position, "its kernel was killed, since it did not end") from None
+            raise
         finally:
             self._log.end(self._name(position), _now())
             if self._cells[position].state is State.RUNNING and client.process.death.done():
                 self._end_dead_cell(position, str(client.process.death.result()))
+        if limit.is_over and reply["status"] != "ok" and not self.is_stopping:
+            raise self._end_late_cell(position, "it was interrupted")
         ended_at = _now() if ran is None else ran[1]
         early_end = self._conclude_cell(position, cell, reply, may_fail, ended_at)
+        if self._outputs.size > _MUCH_CHARACTERS:  # written now, it need not be kept
+            with contextlib.suppress(OSError):
+                self.output.save()
         self._current = None
         return early_end
 
@@ -243,6 +290,18 @@ class NotebookExecution:
         self.output.cells[position]["metadata"]["papermill"].update(start_time=None, exception=None)
         self._change(position, State.PENDING)
 
+    async def _set_secrets(self, client: KernelClient, position: int) -> None:
+        """Set the parameters that hold secrets: by code that no cell, no history and no message shows."""
+        reply = await client.execute(self._spec.hidden_source, silent=True)
+        if reply["status"] != "ok":
+            reason = self._mask.text(storable_text(f"{reply.get('ename')}: {reply.get('evalue')}"))[:500]
+            message = f"The parameters that hold secrets could not be set: {reason}"
+            raise CellFailed(ErrorInfo(type="SecretsNotSet", message=message, cell=self._name(position)))
+
+    def _shown_outputs(self, position: int) -> list[dict[str, Any]]:
+        outputs: list[dict[str, Any]] = self._mask.value(self._outputs.outputs(position))
+        return outputs
+
     def _conclude_cell(
         self, position: int, cell: dict[str, Any], reply: Message, may_fail: bool, ended_at: datetime
     ) -> EarlyEnd | None:
@@ -270,6 +329,15 @@ class NotebookExecution:
         if is_good_exit(reply) and not may_fail:
             return EarlyEnd(f"sys.exit() in {name}", is_kernel_ending=False)
         return None
+
+    def _end_late_cell(self, position: int, how: str) -> CellFailed:
+        """Return the error of a cell that ran too long."""
+        message = f"it ran longer than {self._spec.cell_timeout_seconds:g} s: {how}"
+        error = ErrorInfo(type="TimeoutError", message=message, cell=self._name(position))
+        if not self._outputs.has_error(position):
+            self._outputs.add_error(position, error.type, error.message, [])
+        self._change(position, State.TIMED_OUT, ended_at=_now(), error=error)
+        return CellFailed(error)
 
     def _end_dead_cell(self, position: int, death: str) -> None:
         state = State.CANCELLED if self.is_stopping else State.CRASHED
@@ -312,10 +380,21 @@ class NotebookExecution:
 
     def _cell_shows(self, position: int) -> None:
         self.output.cell_shows(position)
-        self._on_change()
+        if self._spec.is_saved_within_cells or self._current != position:
+            self._on_change()
 
     def _on_text(self, position: int, stream: str, text: str) -> None:
         self._log.add(self._name(position), stream, text, _now())
+        self._tell(position, stream, text)
+
+    def _on_rich(self, position: int, output: Output) -> None:
+        text = output.get("data", {}).get("text/plain")
+        if isinstance(text, str):
+            self._tell(position, "data", text)
+
+    def _tell(self, position: int, stream: str, text: str) -> None:
+        if self._spec.is_shown:
+            self._show(Shown(self._cells[position].index, stream, storable_text(text)))
 
 
 def _now() -> datetime:

@@ -1,8 +1,8 @@
 """The process that runs one notebook from top to bottom: ``python -m orchestra_nb.notebooks.notebook_runner FD``.
 
-It is started under a sentinel by :mod:`orchestra_nb.engine.notebook_host`, runs no user code itself, and speaks
-:mod:`orchestra_nb.notebooks.runner_messages` over the socket FD. The kernel is started first, and everything else is
-made ready while it boots.
+It is started, or forked, under a sentinel by :mod:`orchestra_nb.engine.notebook_host`, runs no user code itself, and
+speaks :mod:`orchestra_nb.notebooks.runner_messages` over the socket FD. The kernel is started first, unless one has
+been asked for already, and everything else is made ready while it boots.
 
 Task cells that were started are waited for also after a cell has failed: they run on the cluster, and what they did
 is told. When the run is stopped they are cancelled, and within the grace their end is waited for, so that the output
@@ -19,16 +19,18 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from orchestra_nb.model.conclusion import conclude
 from orchestra_nb.model.events import Event
+from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_errors import describe_error
 from orchestra_nb.notebooks.child_events import ChildEvents
 from orchestra_nb.notebooks.kernel_client import KernelClient, KernelDied, KernelSilent
 from orchestra_nb.notebooks.kernel_process import KernelDeath, KernelProcess
+from orchestra_nb.notebooks.masked_messages import masking
 from orchestra_nb.notebooks.notebook_execution import CellFailed, NotebookExecution, RunStopped
 from orchestra_nb.notebooks.runner_messages import (
     Answered,
@@ -68,8 +70,6 @@ _WRITE_SECONDS = 1.0
 _MAX_MESSAGE = 2_000
 #: The longest line from the host: a whole notebook with its attachments.
 _MAX_LINE_BYTES = 1 << 30
-#: The way to the sentinel's records is not for the kernel.
-_RECORDS_VARIABLE = "ORCHESTRA_SENTINEL_FD"
 
 _HOST_GONE = Stop("The command that ran the notebook ended", 0.0)
 
@@ -79,13 +79,26 @@ class NotebookRunner:
 
     Parameters
     ----------
+    environ
+        The kernel's environment, but for what the spec adds.
     send
         Called with each message for the host.
+    handed
+        The ends of a :class:`~orchestra_nb.notebooks.kernel_handover.KernelHandover`, and the file for the connection,
+        where a kernel has been asked for.
     """
 
-    def __init__(self, spec: RunnerSpec, send: Callable[[FromRunner], None]) -> None:
+    def __init__(
+        self,
+        spec: RunnerSpec,
+        environ: Mapping[str, str],
+        send: Callable[[FromRunner], None],
+        handed: tuple[socket.socket, int, str] | None = None,
+    ) -> None:
         self._spec = spec
-        self._send = send
+        self._environ = environ
+        self._send = send = masking(send, Mask(spec.secrets))
+        self._handed = handed
         self._may_begin = asyncio.Event()
         self._stop: Stop | None = None
         self._stop_deadline = 0.0
@@ -103,7 +116,7 @@ class NotebookRunner:
             lambda task_run_id: self._send(AttemptEnded(task_run_id)),
         )
         self._throttle = Throttle(self._write, _WRITE_SECONDS)
-        self._execution = NotebookExecution(spec, self._report, self._throttle.poke)
+        self._execution = NotebookExecution(spec, self._report, self._throttle.poke, show=self._send)
 
     async def run(self) -> None:
         """Run the attempt and send its end; return when nothing of it is left."""
@@ -205,17 +218,16 @@ class NotebookRunner:
     async def _start_kernel(self) -> KernelClient:
         """Start the kernel, make the output ready while it boots, and wait until it answers."""
         spec = self._spec
-        environ = {**os.environ, **spec.environ}
-        environ.pop(_RECORDS_VARIABLE, None)
-        try:
-            self._process = await KernelProcess.launch(
-                spec.kernel_name, cwd=spec.cwd, environ=environ, ipc_folder=os.path.dirname(spec.socket_path)
-            )
-        except Exception as problem:  # a provisioner may raise anything
-            raise _KernelNotStarted(f"could not be started: {problem}") from problem
+        process = None
+        if self._handed is None:
+            process = self._process = await self._launch()
         await self._children.listen(spec.socket_path)
         self._execution.prepare()
-        self._client = KernelClient(self._process, self._execution.take_message)
+        if self._handed is not None:
+            process = self._process = await KernelProcess.take(*self._handed)
+        if process is None:
+            process = self._process = await self._launch()
+        self._client = KernelClient(process, self._execution.take_message)
         try:
             info = await self._client.connect(spec.start_timeout_seconds)
         except KernelSilent as problem:
@@ -228,6 +240,16 @@ class NotebookRunner:
         if "language_info" in info:
             self._execution.output.set_metadata("language_info", info["language_info"])
         return self._client
+
+    async def _launch(self) -> KernelProcess:
+        spec = self._spec
+        environ = {**self._environ, **spec.environ}
+        try:
+            return await KernelProcess.launch(
+                spec.kernel_name, cwd=spec.cwd, environ=environ, ipc_folder=os.path.dirname(spec.socket_path)
+            )
+        except Exception as problem:  # a provisioner may raise anything
+            raise _KernelNotStarted(f"could not be started: {problem}") from problem
 
     async def _wait_for_tasks(self, client: KernelClient) -> None:
         """Wait in the kernel until the tasks that it announced have ended; their outputs come back meanwhile."""
@@ -314,7 +336,7 @@ _DEATH_HINTS = {
 }
 
 
-async def _serve(host: socket.socket) -> None:
+async def _serve(host: socket.socket, channel: socket.socket | None, tail: int) -> None:
     """Speak with the host over its socket until the attempt has ended."""
     reader, writer = await asyncio.open_connection(sock=host, limit=_MAX_LINE_BYTES)
     line = await reader.readline()
@@ -322,7 +344,15 @@ async def _serve(host: socket.socket) -> None:
         return  # the notebook was refused before anything started
     message = decode_to_runner(line)
     assert isinstance(message, Prepare)
-    runner = NotebookRunner(message.spec, lambda message: writer.write(encode_message(message)))
+    handed = None
+    if channel is not None and message.connection_file:
+        handed = (channel, tail, message.connection_file)
+    elif channel is not None:
+        channel.close()
+        os.close(tail)
+    runner = NotebookRunner(
+        message.spec, message.environ, lambda message: writer.write(encode_message(message)), handed
+    )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, runner.lose_host)
     listener = asyncio.create_task(_listen(reader, runner))
     try:
@@ -351,12 +381,24 @@ async def _listen(reader: asyncio.StreamReader, runner: NotebookRunner) -> None:
     runner.lose_host()
 
 
+def run_for_host(host: int, channel: int | None = None, tail: int = -1) -> None:
+    """Run the notebook that the host at this socket sends.
+
+    Parameters
+    ----------
+    channel, tail
+        Descriptors of a :class:`~orchestra_nb.notebooks.kernel_handover.KernelHandover`, where there is one.
+    """
+    kernel = None if channel is None else socket.socket(fileno=channel)
+    asyncio.run(_serve(socket.socket(fileno=host), kernel, tail))
+
+
 def main() -> None:
     """Run the notebook that the host at the socket ``sys.argv[1]`` sends."""
     # loaded while the host still reads the notebook, so that the kernel can be started the moment it is known
     for module in ("jupyter_client.manager", "zmq.asyncio"):
         importlib.import_module(module)
-    asyncio.run(_serve(socket.socket(fileno=int(sys.argv[1]))))
+    run_for_host(int(sys.argv[1]))
 
 
 if __name__ == "__main__":

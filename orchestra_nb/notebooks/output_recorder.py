@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestra_nb.notebooks.stream_text import as_left_by_terminal
+
 Message = dict[str, Any]
 
 #: What one cell may show, in characters; half of it is kept from the beginning and half from the end.
@@ -161,13 +163,5 @@ def as_nbformat(messages: list[Message]) -> list[Message]:
             outputs.append({"output_type": "stream", "name": message["name"], "text": texts})
     for output in outputs:
         if output["output_type"] == "stream":
-            output["text"] = _without_overwritten("".join(output["text"]))
+            output["text"] = as_left_by_terminal("".join(output["text"]))
     return outputs
-
-
-def _without_overwritten(text: str) -> str:
-    """Return the text with each line as its last carriage return left it: one line of a progress bar, not hundreds."""
-    if "\r" not in text:
-        return text
-    text = text.replace("\r\n", "\n")
-    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n"))

@@ -2,7 +2,8 @@
 
 To the runner: one :class:`Prepare`, then :class:`Begin` once the run is committed to the store, at any time
 :class:`Stop`, and :class:`Flushed` and :class:`Answered` as answers. From the runner: :class:`Began`, any number of
-:class:`Reported`, :class:`FlushWanted` and :class:`QuestionAsked`, and :class:`Finished` as its last word.
+:class:`Reported`, :class:`Shown`, :class:`FlushWanted` and :class:`QuestionAsked`, and :class:`Finished` as its last
+word.
 """
 
 from __future__ import annotations
@@ -27,14 +28,28 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
         standard library's encoder, which keeps lone surrogates and whole numbers of any size.
     parameters_json
         What was injected, in the same way, non-finite floats tagged (:mod:`orchestra_nb.model.jsonable`).
+    hidden_source
+        Code that sets parameters that hold secrets, for the kernel and nothing else, after the cell of the parameters.
+    secrets
+        Texts that are hidden in whatever the run shows and tells.
     cwd
         The kernel's working folder.
     environ
-        What the kernel's environment has beside the runner's own.
+        What the kernel's environment has beside the one of :class:`Prepare`.
     input_path, output_path
         The source, for the record, and the file that this attempt writes.
     socket_path
         Where the runner listens for the events of task cells.
+    cell_timeout_seconds
+        How long each cell may take; None for ever.
+    may_cells_fail
+        Whether the run goes on after a cell that failed.
+    is_shown
+        Whether what cells show is told as it comes, by :class:`Shown`.
+    is_saved_within_cells
+        Whether the output notebook is written also while a cell runs.
+    papermill_json
+        What papermill, whose run this is, has said in ``metadata.papermill``; empty for a run of our own.
     """
 
     run_id: str
@@ -49,12 +64,30 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
     output_path: str
     socket_path: str
     start_timeout_seconds: float = 60.0
+    cell_timeout_seconds: float | None = None
+    may_cells_fail: bool = False
+    is_shown: bool = False
+    is_saved_within_cells: bool = True
+    papermill_json: str = ""
+    hidden_source: str = ""
+    secrets: tuple[str, ...] = ()
 
 
 class Prepare(msgspec.Struct, frozen=True, tag=True):
-    """Start the kernel and get ready, but run nothing of the user's."""
+    """Start the kernel and get ready, but run nothing of the user's.
+
+    Parameters
+    ----------
+    environ
+        The kernel's environment, but for what the spec adds.
+    connection_file
+        The file for the connection of the kernel that has been asked for on the channel which the runner was started
+        with; empty where the runner starts the kernel itself.
+    """
 
     spec: RunnerSpec
+    environ: dict[str, str]
+    connection_file: str = ""
 
 
 class Begin(msgspec.Struct, frozen=True, tag=True):
@@ -109,6 +142,22 @@ class Reported(msgspec.Struct, frozen=True, tag=True):
     event: Event
 
 
+class Shown(msgspec.Struct, frozen=True, tag=True):
+    """A cell has shown something.
+
+    Parameters
+    ----------
+    index
+        Which of the code cells.
+    stream
+        ``"stdout"``, ``"stderr"``, or ``"data"`` for the plain text of a rich output.
+    """
+
+    index: int
+    stream: str
+    text: str
+
+
 class FlushWanted(msgspec.Struct, frozen=True, tag=True):
     """Somebody waits until all events before this are durable."""
 
@@ -147,7 +196,7 @@ class Finished(msgspec.Struct, frozen=True, tag=True):
 
 
 ToRunner = Prepare | Begin | Stop | CancelTask | Flushed | Answered
-FromRunner = Began | Reported | FlushWanted | QuestionAsked | AttemptEnded | Finished
+FromRunner = Began | Reported | Shown | FlushWanted | QuestionAsked | AttemptEnded | Finished
 
 _ENCODER = msgspec.json.Encoder()
 _TO_RUNNER: msgspec.json.Decoder[ToRunner] = msgspec.json.Decoder(ToRunner)

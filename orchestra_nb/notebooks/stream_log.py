@@ -36,7 +36,10 @@ class StreamLog:
 
     def add(self, source: str, stream: str, text: str, at: datetime) -> None:
         """Take text of a stream; ``source`` says whose it is (``"cell 4"``)."""
-        *lines, rest = (self._partial.pop((source, stream), "") + text).split("\n")
+        room = MAX_CELL_LINES - self._counts.get(source, 0)
+        if room <= 0:
+            return
+        *lines, rest = (self._partial.pop((source, stream), "") + text).split("\n", room + 1)
         for line in lines:
             self._add_line(source, stream, line, at)
         if rest:

@@ -5,11 +5,13 @@ Every function takes the open store, so importing this module loads no SQLAlchem
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.dead_letters import DeadLetter, LetterState
+from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.operations.runs import find_run
 
 if TYPE_CHECKING:
@@ -55,6 +57,33 @@ def show_dead_letter(store: RunStore, id_: str) -> DeadLetter:
     from orchestra_nb.store.dead_letter_store import DeadLetterStore
 
     return DeadLetterStore(store.database).get(id_)
+
+
+def describe_inputs(store: RunStore, letter: DeadLetter) -> dict[str, str]:
+    """Return name of an input to its value, in people's words, or to the file that has it.
+
+    A task's are named as its call has them: ``args[0]``, or the name of a keyword.
+    """
+    from orchestra_nb.store.run_code_store import RunCodeStore
+
+    if letter.inputs or letter.task_run_id is None:
+        # what a flow was given stands in the record of its run
+        given = store.get_run(letter.run_id).parameters if letter.task_run_id is None else {}
+        return {
+            name: reference or (repr(to_readable(given[name])) if name in given else "not kept")
+            for name, reference in letter.inputs.items()
+        }
+    codes = RunCodeStore(store.database)
+    code = codes.find(letter.task_run_id) or codes.find(letter.run_id)
+    if code is None or not code.call:
+        return {}
+    if code.missing:
+        return {"arguments": f"not kept: {code.missing}"}
+    if code.parameters_json is None:
+        return {} if code.pickle is None else {"arguments": code.pickle.url}
+    parameters = json.loads(code.parameters_json)
+    named = [(f"args[{position}]", value) for position, value in enumerate(parameters["args"])]
+    return {name: repr(value) for name, value in [*named, *parameters["kwargs"].items()]}
 
 
 def discard_dead_letter(store: RunStore, id_: str, *, actor: str, now: datetime, note: str = "") -> DeadLetter:

@@ -10,17 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, TextIO
 
+from orchestra_nb.engine.burials import letter_of_task
 from orchestra_nb.engine.executors import ClusterChanged
-from orchestra_nb.engine.flow_runner import AttemptServices, FlowRunner, Submission
+from orchestra_nb.engine.flow_listener import AttemptServices
+from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.life_lines import TaskLines
 from orchestra_nb.engine.printed_lines import real_stream
 from orchestra_nb.engine.run_hooks import HookFailed
+from orchestra_nb.engine.submissions import Submission
+from orchestra_nb.engine.task_codes import code_of_submission
 from orchestra_nb.engine.task_runners import TaskRunner, task_runner_of_settings
-from orchestra_nb.model.dead_letters import DeadLetter
+from orchestra_nb.model.dead_letters import DEAD_STATES
 from orchestra_nb.model.events import DeadLetterAdded, EventSink, RunCodeRecorded
 from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.runs import LogLine, TaskRun
-from orchestra_nb.model.states import State
 from orchestra_nb.operations.run_sink import RunSink
 from orchestra_nb.settings import load_settings
 
@@ -30,8 +34,6 @@ if TYPE_CHECKING:
 #: How long the end of the process waits for hooks that are being called.
 _HOOK_SECONDS = 60.0
 
-#: Ends of a task that used up its attempts; not what was cancelled, or never started for want of another task.
-_DEAD_STATES = frozenset({State.FAILED, State.TIMED_OUT, State.CRASHED})
 #: Of so many failed tasks of a process the code is kept: where more fail, their run is to be looked at, not each.
 _MOST_KEPT_CODES = 1000
 
@@ -83,15 +85,18 @@ class FlowLoops:
             return runner
 
     def _keep_code(self, task_run: TaskRun, submission: Submission) -> None:
-        """Keep what a task executed that used up its attempts, for its dead letter; only of the first that fail."""
-        if task_run.state not in _DEAD_STATES or self._kept_codes >= _MOST_KEPT_CODES:
+        """Keep what a submitted task executed that used up its attempts."""
+        if task_run.state in DEAD_STATES:
+            self.keep_dead_code(lambda: code_of_submission(submission))
+
+    def keep_dead_code(self, find: Callable[[], RunCode | None]) -> None:
+        """Keep what a task executed that failed for good, soon, for its dead letter; only of the first that fail."""
+        if self._kept_codes >= _MOST_KEPT_CODES:
             return
         self._kept_codes += 1
 
         def keep() -> None:
-            from orchestra_nb.engine.task_codes import code_of_submission
-
-            if (code := code_of_submission(submission)) is not None:
+            if (code := find()) is not None:
                 self.sink.emit(RunCodeRecorded(code=code))
 
         self.call_hook(keep)
@@ -209,20 +214,9 @@ class ConsoleListener:
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
         """Say how it failed, and keep a dead letter of a task that used up its attempts; whoever waits is told."""
         self._lines.tell(task_run)
-        if task_run.state in _DEAD_STATES:
-            letter = DeadLetter(
-                run_id=task_run.run_id,
-                task_run_id=task_run.task_run_id,
-                epoch=task_run.epoch,
-                name=task_run.name,
-                flow_name=self._sink.flow_name(task_run.run_id) or "notebook",
-                ended_as=task_run.state,
-                attempts=task_run.attempt,
-                message=task_run.message,
-                error=task_run.error,
-                created_at=task_run.ended_at or task_run.created_at,
-            )
-            self._sink.emit(DeadLetterAdded(letter=letter))
+        if task_run.state in DEAD_STATES:
+            flow_name = self._sink.flow_name(task_run.run_id) or "notebook"
+            self._sink.emit(DeadLetterAdded(letter=letter_of_task(task_run, flow_name)))
 
     def cluster_changed(self, change: ClusterChanged) -> None:
         """Do nothing: a lost cluster is said by the tasks that it takes along."""

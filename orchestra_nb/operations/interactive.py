@@ -22,7 +22,8 @@ from orchestra_nb.engine.cell_session import CellSession
 from orchestra_nb.engine.drivers import set_driver
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE, SocketSink
 from orchestra_nb.engine.executors import ClusterChanged, Executor
-from orchestra_nb.engine.flow_runner import FlowListener, FlowRunner
+from orchestra_nb.engine.flow_listener import FlowListener
+from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.interactive_run import InteractiveRun
 from orchestra_nb.engine.question_relay import QuestionRelay
 from orchestra_nb.engine.services import set_answerer

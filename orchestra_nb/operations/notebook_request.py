@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,15 +15,17 @@ from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
 from orchestra_nb.errors import CellsNeedEachOther, InvalidInput
 from orchestra_nb.model.identifiers import run_name
-from orchestra_nb.model.jsonable import from_stored, to_stored
+from orchestra_nb.model.jsonable import to_stored
 from orchestra_nb.model.runs import Run, RunKind
+from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_circles import circle_in_words
-from orchestra_nb.notebooks.document import kernel_name, read_notebook
-from orchestra_nb.notebooks.kernelspecs import kernel_language
-from orchestra_nb.notebooks.parameter_injection import inject_parameters
-from orchestra_nb.notebooks.parameters import check_parameters, read_parameters
+from orchestra_nb.notebooks.document import kernel_name, read_notebook, write_notebook
+from orchestra_nb.notebooks.kernelspecs import check_language, kernel_language
+from orchestra_nb.notebooks.output_notebook import PAPERMILL_VERSION
+from orchestra_nb.notebooks.parameter_preparation import prepare_parameters
 from orchestra_nb.notebooks.runner_messages import RunnerSpec
+from orchestra_nb.operations.sent_parameters import received_parameters, sent_parameters
 from orchestra_nb.settings import Settings, default_store_path, runtime_folder
 
 #: Set for the kernel of a notebook run: the cluster of its tasks.
@@ -35,9 +38,13 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     Parameters
     ----------
     parameters
-        Parameter name to value.
+        Parameter name to value: of JSON's types, a real object, or ``{"$secret": name}`` for a stored secret.
+    parameter_texts
+        Parameter name to text from a command line: the notebook's declaration says what it means.
+    visible_parameters
+        Names whose values others could read where they were given, so that none of them may be a secret.
     output_path
-        Where a copy of the executed notebook goes; None for a name of its own beside the notebook.
+        Where a copy of the executed notebook goes; None for a name of its own beside the notebook, ``"-"`` for no copy.
     cwd
         The kernel's working folder; None for the notebook's own.
     kernel_name
@@ -48,17 +55,29 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
         Whether every parameter must be one that the notebook declares.
     is_parallel
         Whether cells may run ahead of their turn on the cluster, where that pays.
+    report_mode
+        Whether the code is hidden in the executed notebook.
+    start_timeout_seconds, cell_timeout_seconds
+        How long the kernel may take to start, and each cell to end; None for ever.
+    is_shown
+        Whether the driver is told what cells show.
     """
 
     path: str
     run_id: str
     parameters: dict[str, object] = {}
+    parameter_texts: dict[str, str] = {}
+    visible_parameters: tuple[str, ...] = ()
     output_path: str | None = None
     cwd: str | None = None
     kernel_name: str | None = None
     cluster: str | None = None
     is_strict: bool = True
     is_parallel: bool = False
+    report_mode: bool = False
+    start_timeout_seconds: float = 60.0
+    cell_timeout_seconds: float | None = None
+    is_shown: bool = False
 
 
 class PreparedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,15 +89,15 @@ class PreparedRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode_request(request: NotebookRequest) -> bytes:
-    """Return a request as JSON, its parameters exact."""
-    fields = msgspec.structs.asdict(request) | {"parameters": to_stored(request.parameters)}
+    """Return a request as JSON, its parameters exact and its secrets readable: for a pipe, never for a file."""
+    fields = msgspec.structs.asdict(request) | {"parameters": sent_parameters(request.parameters)}
     return json.dumps(fields).encode()
 
 
 def decode_request(data: bytes) -> NotebookRequest:
     """Return the request that :func:`encode_request` wrote."""
     fields = json.loads(data)
-    return NotebookRequest(**fields | {"parameters": from_stored(fields["parameters"])})
+    return NotebookRequest(**fields | {"parameters": received_parameters(fields["parameters"])})
 
 
 def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> PreparedRun:
@@ -89,15 +108,29 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
     NotebookNotFound
         There is no such file.
     InvalidInput
-        The file is no notebook, two of its cells need each other, its kernel is not installed, a parameter
-        does not fit, or a folder is not there.
+        The file is no notebook, two of its cells need each other, its kernel is not installed, a parameter does not
+        fit, or a folder is not there.
+    SecretNotFound
+        A parameter refers to a secret that is not stored.
     """
     source = Path(request.path).absolute()
     notebook = read_notebook(source)
     kernel = request.kernel_name or kernel_name(notebook)
     language = kernel_language(kernel)
-    check_parameters(read_parameters(notebook), request.parameters, strict=request.is_strict, language=language)
-    inject_parameters(notebook, request.parameters, kernel_name=kernel, language=language)
+    check_language(notebook, kernel, language)
+    parameters = prepare_parameters(
+        notebook,
+        request.parameters,
+        texts=request.parameter_texts,
+        strict=request.is_strict,
+        kernel_name=kernel,
+        language=language,
+        find_secret=_secret_finder(settings),
+        visible=request.visible_parameters,
+    )
+    parameters.inject(notebook)
+    if request.report_mode:
+        _hide_code(notebook)
     if (circle := circle_in_words(notebook)) is not None:
         raise CellsNeedEachOther(f"{source}: {circle}")
     cluster = _checked_cluster(request.cluster or settings.cluster)
@@ -110,7 +143,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         state=State.PENDING,
         created_at=now,
         notebook_path=str(source),
-        parameters=dict(request.parameters),
+        parameters=parameters.recorded,
         cluster=cluster,
     )
     socket_path = runtime_folder() / f"{request.run_id[-16:]}.sock"
@@ -129,12 +162,61 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         },
         notebook_json=json.dumps(notebook),
-        parameters_json=json.dumps(to_stored(request.parameters)),
+        parameters_json=json.dumps(to_stored(parameters.recorded)),
+        hidden_source=parameters.hidden_source,
+        secrets=parameters.secrets,
         input_path=str(source),
         output_path=str(attempts_folder() / f"{request.run_id}.1.ipynb"),
         socket_path=str(socket_path),
+        start_timeout_seconds=request.start_timeout_seconds,
+        cell_timeout_seconds=request.cell_timeout_seconds,
+        is_shown=request.is_shown,
     )
-    return PreparedRun(run=run, spec=spec, copy_path=_checked_output(request.output_path, source, name))
+    copy_path = Path(spec.output_path)
+    if request.output_path != "-":
+        copy_path = _checked_output(request.output_path, source, name)
+    return PreparedRun(run=run, spec=spec, copy_path=copy_path)
+
+
+def prepare_only(request: NotebookRequest, settings: Settings) -> Path:
+    """Write the notebook with its parameters where the executed one would go, and return that path; run nothing.
+
+    Raises
+    ------
+    NotebookNotFound, InvalidInput
+        As :func:`prepare`.
+    """
+    prepared = prepare(request, settings, datetime.now(UTC))
+    notebook = json.loads(prepared.spec.notebook_json)
+    notebook["metadata"]["papermill"] = {
+        "default_parameters": {},
+        "parameters": prepared.run.parameters,
+        "environment_variables": {},
+        "version": PAPERMILL_VERSION,
+        "input_path": prepared.spec.input_path,
+        "output_path": str(prepared.copy_path),
+    }
+    write_notebook(notebook, prepared.copy_path)
+    return prepared.copy_path
+
+
+def _hide_code(notebook: dict[str, Any]) -> None:
+    """Hide what code cells say, as papermill does."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell["metadata"]["jupyter"] = {**cell["metadata"].get("jupyter", {}), "source_hidden": True}
+
+
+def _secret_finder(settings: Settings) -> Callable[[str], Secret]:
+    """Return what reads a stored secret; the store is opened for the first one."""
+
+    def find(name: str) -> Secret:
+        from orchestra_nb.operations.opening import open_store
+        from orchestra_nb.operations.shared_variables import get_secret
+
+        return get_secret(open_store(settings), name, settings.resolved_secret_key_file)
+
+    return find
 
 
 def _checked_folder(cwd: str | None, source: Path) -> Path:

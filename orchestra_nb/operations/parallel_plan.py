@@ -30,6 +30,8 @@ def plan_run(prepared: PreparedRun, settings: Settings) -> AheadPlan:
     notebook = json.loads(prepared.spec.notebook_json)
     if (language := kernel_language(prepared.spec.kernel_name)) != "python":
         return AheadPlan(cells=_cells_of(notebook), why=f"the kernel runs {language}, and not Python")
+    if prepared.spec.cell_timeout_seconds is not None:
+        return AheadPlan(cells=_cells_of(notebook), why="each cell has a time limit, which the kernel keeps")
     cluster = prepared.run.cluster or settings.cluster
     return plan_parallel(notebook, prepared.spec.input_path, settings, cluster=cluster)
 

@@ -6,6 +6,7 @@ missing is looked for before: a run that cannot be run again stays as it is.
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +17,9 @@ import msgspec
 from orchestra_nb.errors import CodeNotFound, Conflict, InvalidTransition
 from orchestra_nb.model.dead_letters import DeadLetter, LetterState
 from orchestra_nb.model.events import RunReopened
+from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import Run, RunKind
+from orchestra_nb.model.secret_values import HIDDEN, SECRET_KEY
 from orchestra_nb.model.states import REOPENABLE_STATES, State
 from orchestra_nb.operations.dead_letter_decisions import close_dead_letter, list_dead_letters, show_dead_letter
 from orchestra_nb.operations.runs import find_run, is_suspended
@@ -86,9 +89,9 @@ def retry_dead_letter(store: RunStore, id_: str, *, actor: str, now: datetime, n
     letter = show_dead_letter(store, id_)
     if letter.state is not LetterState.OPEN:
         close_dead_letter(store, letter.letter_id, LetterState.RETRIED, actor=actor, now=now)  # says who decided
-    if letter.task_run_id is not None:
-        return _run_task_again(store, letter, actor, note)
     run = find_run(store, letter.run_id)
+    if letter.task_run_id is not None and not _is_of_whole_run(store, run, letter.task_run_id):
+        return _run_task_again(store, letter, actor, note)
     if run.state not in REOPENABLE_STATES or run.epoch != letter.epoch:
         raise InvalidTransition(
             f"Run {run.name} was run again since (epoch {run.epoch}, {run.state}). Discard this dead letter."
@@ -100,6 +103,18 @@ def retry_dead_letter(store: RunStore, id_: str, *, actor: str, now: datetime, n
         f"its dead letter was retried by {actor}{f': {note}' if note else ''}",
         lambda: _close(store, letter, actor, note),
     )
+
+
+def _is_of_whole_run(store: RunStore, run: Run, task_run_id: str) -> bool:
+    """Tell whether a task is what a run outside of flows was made for, so that its dead letter is the run's."""
+    from orchestra_nb.engine.task_codes import CALLED, SUBMITTED
+    from orchestra_nb.store.run_code_store import RunCodeStore
+
+    codes = RunCodeStore(store.database)
+    if run.kind is not RunKind.TASK or (code := codes.find(run.run_id)) is None:
+        return False
+    # a task that one called here calls has code of its own
+    return code.call == SUBMITTED or (code.call == CALLED and codes.find(task_run_id) is None)
 
 
 def _run_task_again(store: RunStore, letter: DeadLetter, actor: str, note: str) -> Run:
@@ -184,7 +199,7 @@ def _way_of_notebook(store: RunStore, run: Run) -> str:
 
     notebook = shlex.quote(run.notebook_path or run.flow_name)
     if run.kind is RunKind.NOTEBOOK:
-        words = [f" -p {shlex.quote(name)} {shlex.quote(str(value))}" for name, value in run.parameters.items()]
+        words = [f" {_flag_of(name, value)}" for name, value in run.parameters.items()]
         return f"It ran a whole notebook: run that again with `orchestra run {notebook}{''.join(words)}`."
     driver = Leases(store.database).find_driver(run.driver_id) if run.driver_id is not None else None
     if driver is None or driver.ended_at is not None:
@@ -193,6 +208,17 @@ def _way_of_notebook(store: RunStore, run: Run) -> str:
             "memory. Open the notebook and run its cells from the top."
         )
     return f"Its tasks are cells of {notebook}, whose kernel (pid {driver.pid}) lives: run the cells again there."
+
+
+def _flag_of(name: str, value: object) -> str:
+    """Return what gives a parameter its recorded value on a command line."""
+    if isinstance(value, dict) and set(value) == {SECRET_KEY}:
+        return f"--secret {shlex.quote(name)} {shlex.quote(str(value[SECRET_KEY]))}"
+    if value == HIDDEN:
+        return f"--secret {shlex.quote(name)} -"
+    plain = to_readable(value)
+    text = json.dumps(plain, ensure_ascii=False) if isinstance(plain, dict | list) else str(plain)
+    return f"-p {shlex.quote(name)} {shlex.quote(text)}"
 
 
 def _way_without_code(store: RunStore, run: Run) -> str:

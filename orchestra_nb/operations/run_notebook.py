@@ -8,9 +8,9 @@ and the first cell runs when both are done and the run is committed.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
-import shutil
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ from orchestra_nb.model.events import (
     TaskRunStateChanged,
 )
 from orchestra_nb.model.identifiers import new_id
+from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine, Run, TaskRun
 from orchestra_nb.model.states import State
@@ -47,9 +48,11 @@ from orchestra_nb.notebooks.runner_messages import (
     FromRunner,
     QuestionAsked,
     Reported,
+    Shown,
     Stop,
 )
 from orchestra_nb.operations.notebook_request import NotebookRequest, PreparedRun, kernel_environment, prepare
+from orchestra_nb.operations.run_output import RunOutput
 from orchestra_nb.operations.run_record import RunRecord
 from orchestra_nb.settings import Settings, load_settings
 
@@ -146,6 +149,8 @@ class NotebookDriver:
     ----------
     kind
         What the calling process is: ``"shell"`` or ``"script"``.
+    on_shown
+        Called in the thread of :meth:`execute` with what cells show, where the request asks for it.
     """
 
     def __init__(
@@ -154,13 +159,15 @@ class NotebookDriver:
         *,
         kind: str = "script",
         on_event: Callable[[Event], None] | None = None,
+        on_shown: Callable[[Shown], None] = lambda shown: None,
         settings: Settings | None = None,
     ) -> None:
         self._request = request
+        self._on_shown = on_shown
         self._kind = kind
         self._settings = settings or load_settings()
         self._on_event = on_event or (lambda event: None)
-        self._host = NotebookHost(kernel_environment(os.environ))
+        self._host = NotebookHost(kernel_environment(os.environ), is_single=kind == "shell")
         self._stop: _StopAsked | None = None
         self._timer: threading.Timer | None = None
 
@@ -179,7 +186,8 @@ class NotebookDriver:
             record = RunRecord(prepared.run, self._settings, self._kind, self._on_event, self._cancel_asked)
             stack.callback(record.close)
             self._host.send(Begin(self._plan_ahead(prepared)))
-            self._end(prepared, record, self._follow(record))
+            output = RunOutput(Path(prepared.spec.output_path), prepared.copy_path)
+            self._end(prepared, record, output, self._follow(record, output))
             cells = tuple(cell for _, cell in sorted(record.cells.items()))
             return RunResult(record.run, cells, tuple(record.tasks.values()))
 
@@ -191,12 +199,13 @@ class NotebookDriver:
 
         return plan_run(prepared, self._settings)
 
-    def _follow(self, record: RunRecord) -> Finished | RunnerEnded:
+    def _follow(self, record: RunRecord, output: RunOutput) -> Finished | RunnerEnded:
         """Record what the runner tells and pass on what is asked of it, until it has told the end, or is gone."""
         while True:
             message: _Message = self._host.inbox.get()  # type: ignore[assignment]  # whatever was put into it
             match message:
                 case Reported(event):
+                    output.link()
                     record.emit(event)
                 case Began(at):
                     record.emit(RunStateChanged(run_id=record.run.run_id, state=State.RUNNING, at=at))
@@ -206,6 +215,8 @@ class NotebookDriver:
                     self._answer(record, message)
                 case AttemptEnded(task_run_id):
                     self._in_thread("orchestra-slots", lambda: record.services.attempt_ended(task_run_id))
+                case Shown():
+                    self._on_shown(message)
                 case Flushed() | Answered() | CancelTask():
                     self._host.send(message)
                 case _StopAsked():
@@ -217,7 +228,7 @@ class NotebookDriver:
                 case _:
                     assert_never(message)
 
-    def _end(self, prepared: PreparedRun, record: RunRecord, end: Finished | RunnerEnded) -> None:
+    def _end(self, prepared: PreparedRun, record: RunRecord, output: RunOutput, end: Finished | RunnerEnded) -> None:
         """Record how the run ended, then wait until nothing of it is left."""
         if isinstance(end, RunnerEnded):
             finished = self._take_loss(prepared, record, end)
@@ -228,7 +239,7 @@ class NotebookDriver:
         if state is State.COMPLETED:  # tasks that could not be awaited have ended only now
             state, message = conclude(list(record.tasks.values()))
             message = message or finished.message
-        _copy_output(prepared, record)
+        _keep_output(output, record)
         actor = self._stop.actor if self._stop is not None and state is State.CANCELLED else "driver"
         record.conclude(
             RunStateChanged(run_id=record.run.run_id, state=state, at=finished.at, message=message, actor=actor)
@@ -266,7 +277,8 @@ class NotebookDriver:
         now = datetime.now(UTC)
         run_id = record.run.run_id
         if end.tail:
-            line = LogLine(run_id=run_id, at=now, message=end.tail[-2_000:], level=40, logger="orchestra")
+            tail = Mask(prepared.spec.secrets).text(end.tail)[-2_000:]
+            line = LogLine(run_id=run_id, at=now, message=tail, level=40, logger="orchestra")
             record.emit(LogsWritten(lines=(line,)))
         if self._stop is not None:
             state, message = State.CANCELLED, self._stop.message
@@ -276,7 +288,8 @@ class NotebookDriver:
             if cell.state is State.RUNNING:
                 error = ErrorInfo(type="RunnerDied", message=message, cell=f"cell {cell.index + 1}")
                 record.emit(CellRunChanged(cell=msgspec.structs.replace(cell, state=state, ended_at=now, error=error)))
-        close_abandoned(Path(prepared.spec.output_path), now, state, message)
+        source = json.loads(prepared.spec.notebook_json)
+        close_abandoned(Path(prepared.spec.output_path), now, state, message, source)
         return Finished(state, message, now)
 
     def _flush(self, record: RunRecord, token: int, seconds: float) -> None:
@@ -332,22 +345,17 @@ def _end_tasks(record: RunRecord, state: State, at: datetime) -> None:
         )
 
 
-def _copy_output(prepared: PreparedRun, record: RunRecord) -> None:
-    """Put a copy of the attempt's notebook where it was asked for; where that fails the attempt's own is the output."""
-    source, target = Path(prepared.spec.output_path), prepared.copy_path
-    if not source.exists():
+def _keep_output(output: RunOutput, record: RunRecord) -> None:
+    """Put the executed notebook where it was asked for; where that fails the attempt's own file is the output."""
+    if not output.path.exists():
         return
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        shutil.copyfile(source, temporary)
-        os.replace(temporary, target)
+        output.keep()
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        text = f"The output could not be copied to {target}: {error.strerror}. It is {source}."
+        text = f"The output could not be copied: {error}. It is {output.path}."
         line = LogLine(run_id=record.run.run_id, at=datetime.now(UTC), message=text, level=40, logger="orchestra")
         record.emit(LogsWritten(lines=(line,)))
-        target = source
-    record.emit(RunOutputWritten(run_id=record.run.run_id, output_path=str(target)))
+    record.emit(RunOutputWritten(run_id=record.run.run_id, output_path=str(output.path)))
 
 
 def _remove(path: str) -> None:

@@ -21,12 +21,13 @@ from tests.benchmarks import (
     hello_cost,
     import_cost,
     mapped_cost,
+    notebook_cost,
     parallel_cost,
     task_round_trip,
 )
 from tests.benchmarks.measurement import Measurement, print_table
 
-NAMES = ("import", "load_ext", "task", "run", "parallel", "hello", "mapped", "engine", "scale")
+NAMES = ("import", "load_ext", "task", "run", "notebook", "parallel", "hello", "mapped", "engine", "scale")
 
 
 def isolated_environ(folder: Path) -> dict[str, str]:
@@ -53,6 +54,7 @@ def run(names: list[str], environ: dict[str, str], repeats: int, folder: Path) -
         "task": lambda: task_round_trip.measure(environ, repeats),
         "run": lambda: command_cost.measure(environ, repeats, folder),
         "parallel": lambda: parallel_cost.measure(environ, min(repeats, 3), folder),
+        "notebook": lambda: notebook_cost.measure(environ, repeats, folder),
         "hello": lambda: hello_cost.measure(environ, repeats),
         "mapped": lambda: mapped_cost.measure(environ),
         "engine": lambda: engine_cost.measure(environ, repeats, folder),

@@ -22,6 +22,7 @@ _FIGURES = {
     "cached": ("", "<= 5 ms", "ms"),
     "subflow": ("", "<= 20 ms", "ms"),
     "logs": ("", "<= 0.06 ms", "ms"),
+    "running": ("", "<= 100 ms", "ms"),
     "stored": ("", "<= 1,024 bytes", "bytes"),
     "memory": ("", "<= 1,024 bytes", "bytes"),
 }

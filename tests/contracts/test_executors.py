@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import dask
+import distributed  # noqa: F401  # its configuration goes with whatever was set before it was there
 import pytest
 
 from orchestra_nb.engine.dask_executor import DaskExecutor

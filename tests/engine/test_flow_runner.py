@@ -17,9 +17,10 @@ from orchestra_nb.engine.executors import (
     ClusterChanged,
     ExecutorEvent,
 )
-from orchestra_nb.engine.flow_runner import FlowRunner, Submission
+from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.interactive_run import InteractiveRun
 from orchestra_nb.engine.pending import PendingValue
+from orchestra_nb.engine.submissions import Submission
 from orchestra_nb.errors import InvalidSetting, TaskCrashed, ValuePending
 from orchestra_nb.model.events import Event, RunCreated, RunStateChanged, TaskRunStateChanged
 from orchestra_nb.model.machine_messages import TaskPlan

@@ -440,6 +440,75 @@ def test_arguments_that_are_no_json_are_kept_signed(scripts: FlowScripts, task_r
     assert (scripts.folder / "log").read_text() == "('a', 'b'){1, 2}\n"
 
 
+CALLED_TASKS = """
+    from pathlib import Path
+    from orchestra_nb import flow, task
+
+    @task(retries=1)
+    def fit(n, *, name="x"):
+        with open("log", "a") as log:
+            log.write(f"{name}{n}\\n")
+        if not Path("mended").exists():
+            raise ValueError(n)
+        return n
+
+    @task
+    def train(n):
+        return fit(n)
+
+    @flow
+    def tolerant():
+        try:
+            CALL
+        except ValueError:
+            pass
+
+    tolerant()
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "tasks", "logged"),
+    [("fit(3, name='y')", ["fit-0"], "y3\n"), ("train(4)", ["fit-0", "train-0"], "x4\n")],
+    ids=["in a flow", "in a task of a flow"],
+)
+def test_a_task_that_was_called_and_failed_for_good_is_run_again_alone(
+    scripts: FlowScripts, call: str, tasks: list[str], logged: str
+) -> None:
+    scripts.run(CALLED_TASKS.replace("CALL", call))
+    run = scripts.store.list_runs()[0]
+    letters = sorted(list_dead_letters(scripts.store), key=lambda letter: letter.name)
+    (scripts.folder / "mended").touch()
+    (scripts.folder / "log").unlink()
+    shown = scripts.orchestra("dead-letters", "show", letters[0].letter_id)
+    retried = scripts.orchestra("dead-letters", "retry", letters[0].letter_id, "--json")
+
+    assert run.state is State.COMPLETED
+    assert [letter.name for letter in letters] == tasks
+    assert (letters[0].flow_name, letters[0].attempts, letters[0].ended_as) == ("tolerant", 2, State.FAILED)
+    assert f"args[0]: {logged.strip()[-1]}" in shown.stdout
+    assert retried.returncode == 0, retried.stderr
+    assert (scripts.folder / "log").read_text() == logged
+    assert json.loads(retried.stdout)["run_id"] != run.run_id
+
+
+@pytest.mark.parametrize("call", ["fit(3)", "fit.submit(3).wait()"], ids=["called", "submitted"])
+def test_the_dead_letter_of_a_task_outside_of_flows_is_retried_in_the_same_run(scripts: FlowScripts, call: str) -> None:
+    scripts.run(FAILING_TASKS.replace("\n    tolerant()", f"\n    {call}").replace("CALL", "3"))
+    run = scripts.store.list_runs()[0]
+    (letter,) = list_dead_letters(scripts.store)
+    (scripts.folder / "mended").touch()
+    (scripts.folder / "log").unlink()
+    retried = scripts.orchestra("dead-letters", "retry", letter.letter_id)
+
+    assert (letter.name, letter.flow_name, letter.attempts) == ("fit-0", "fit", 2)
+    assert retried.returncode == 0, retried.stderr
+    assert (scripts.folder / "log").read_text() == "x3\n"
+    assert [(found.run_id, found.epoch, found.state) for found in scripts.store.list_runs()] == [
+        (run.run_id, 2, State.COMPLETED)
+    ]
+
+
 # --- runs of other kinds
 
 

@@ -1,24 +1,16 @@
-"""Parameters of a notebook, and the values that may be given."""
+"""What a parameters cell declares: names, types, defaults and help, from its text alone."""
 
 from __future__ import annotations
 
-import json
-import math
-from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from orchestra_nb.errors import InvalidParameters
-from orchestra_nb.notebooks.parameters import (
-    Parameter,
-    check_parameters,
-    collect_parameters,
-    read_parameters,
-    resolve_type,
-)
+from orchestra_nb.model.form_fields import FieldKind, form_fields
+from orchestra_nb.notebooks.parameter_schemas import parameters_schema
+from orchestra_nb.notebooks.parameter_types import UNKNOWN, Parameter
+from orchestra_nb.notebooks.parameters import Declaration, declaration_in, read_declaration, read_parameters
 
 SOURCE = """\
 # Parameters
@@ -29,52 +21,80 @@ items: list[int] = [1, 2]
 options = {"k": None}
 today = datetime.now()
 typed = 5  # type: float  # a number
+commented = 5  # type: Dict[str, int] by region
+ignored = 5  # type: ignore
 negative = -1
 many = (
     1,
     2,
 )  # several
-no_value: str
+opened = [  # at the first line
+    1,
+]
+no_value: str  # needed
 print(alpha)
 if alpha: hidden = 1
 alpha_text = f"{alpha}"
 first = second = 2
+left, right = 1, "x"
 größe = 1  # Größe in m
+one = 1; two = "#2"  # both
+megabyte = 1 << 20
+kilobyte = 2**10
 """
 
 
-def notebook(*sources: str, tag: int | None = 0, language: str = "python") -> dict[str, Any]:
+def notebook(*sources: str, tag: int | None = -1, language: str = "python") -> dict[str, Any]:
     cells: list[dict[str, Any]] = [{"cell_type": "markdown", "source": "# t", "metadata": {"tags": ["parameters"]}}]
     for index, source in enumerate(sources):
-        metadata = {"tags": ["parameters"]} if index == tag else {}
+        metadata = {"tags": ["parameters"]} if tag is not None and index == tag % len(sources) else {}
         cells.append({"cell_type": "code", "source": source, "metadata": metadata})
     return {"cells": cells, "metadata": {"kernelspec": {"language": language}}}
 
 
-def test_parameters_are_read_with_annotation_default_and_help() -> None:
-    parameters = read_parameters(notebook(SOURCE))
+def declared(*sources: str) -> Declaration:
+    declaration = read_declaration(notebook(*sources))
+    assert declaration is not None
+    return declaration
 
-    assert parameters == [
-        literal("alpha", "0.1", 0.1, help="learning rate"),
-        literal("beta", "3", 3, annotation="int", help="how many  # times"),
-        literal("name", '"a # b"', "a # b"),
-        literal("items", "[1, 2]", [1, 2], annotation="list[int]"),
-        literal("options", '{"k": None}', {"k": None}),
-        Parameter(name="today", default_source="datetime.now()"),
-        literal("typed", "5", 5, annotation="float", help="a number"),
-        literal("negative", "-1", -1),
-        literal("many", "(\n    1,\n    2,\n)", (1, 2), help="several"),
-        Parameter(name="alpha_text", default_source='f"{alpha}"'),
-        literal("first", "2", 2),
-        literal("second", "2", 2),
-        literal("größe", "1", 1, help="Größe in m"),
+
+def test_parameters_are_read_with_annotation_default_and_help() -> None:
+    rows = [
+        (each.name, each.annotation, str(each.type), each.default_source, each.default, each.help)
+        for each in declared(SOURCE).parameters
+    ]
+
+    assert rows == [
+        ("alpha", None, "float", "0.1", 0.1, "learning rate"),
+        ("beta", "int", "int", "3", 3, "how many  # times"),
+        ("name", None, "str", '"a # b"', "a # b", ""),
+        ("items", "list[int]", "list[int]", "[1, 2]", [1, 2], ""),
+        ("options", None, "dict", '{"k": None}', {"k": None}, ""),
+        ("today", None, "", "datetime.now()", UNKNOWN, ""),
+        ("typed", "float", "float", "5", 5.0, "a number"),
+        ("commented", "Dict[str, int]", "dict[str, int]", "5", 5, "by region"),
+        ("ignored", None, "int", "5", 5, ""),
+        ("negative", None, "int", "-1", -1, ""),
+        ("many", None, "tuple[int, ...]", "(\n    1,\n    2,\n)", [1, 2], "several"),
+        ("opened", None, "list[int]", "[  # at the first line\n    1,\n]", [1], "at the first line"),
+        ("no_value", "str", "str", "", UNKNOWN, "needed"),
+        ("alpha_text", None, "", 'f"{alpha}"', UNKNOWN, ""),
+        ("first", None, "int", "2", 2, ""),
+        ("second", None, "int", "2", 2, ""),
+        ("left", None, "int", "1", 1, ""),
+        ("right", None, "str", '"x"', "x", ""),
+        ("größe", None, "int", "1", 1, "Größe in m"),
+        ("one", None, "int", "1", 1, "both"),
+        ("two", None, "str", '"#2"', "#2", "both"),
+        ("megabyte", None, "int", "1 << 20", 1 << 20, ""),
+        ("kilobyte", None, "int", "2**10", 1024, ""),
     ]
 
 
-def literal(name: str, source: str, value: object, *, annotation: str | None = None, help: str = "") -> Parameter:
-    return Parameter(
-        name=name, annotation=annotation, default_source=source, default=value, has_literal_default=True, help=help
-    )
+def test_a_declared_name_without_a_default_is_needed() -> None:
+    rows = [(each.name, each.is_required) for each in declared("x: int\ny: int\ny = 5\nz: int = 1\nz: int").parameters]
+
+    assert rows == [("x", True), ("y", False), ("z", False)]
 
 
 def test_a_notebook_without_the_tag_declares_nothing() -> None:
@@ -82,234 +102,249 @@ def test_a_notebook_without_the_tag_declares_nothing() -> None:
 
 
 def test_the_first_tagged_code_cell_counts() -> None:
-    parameters = read_parameters(notebook("a = 1", "b = 2", tag=1))
+    parameters = read_parameters(notebook("a = 1", "b = 2"))
 
     assert parameters is not None
     assert [parameter.name for parameter in parameters] == ["b"]
 
 
-@pytest.mark.parametrize("source", ["", "%matplotlib inline\nx = 1", "x = ("])
-def test_a_cell_that_is_no_plain_python_declares_no_names(source: str) -> None:
-    assert read_parameters(notebook(source)) == []
+def test_magics_in_a_parameters_cell_are_no_obstacle() -> None:
+    names = [each.name for each in declared("%matplotlib inline\n!ls\nx = 1\nif x:\n    %time y = 2\n").parameters]
+
+    assert names == ["x"]
 
 
-def test_cells_of_other_languages_are_not_read_as_python() -> None:
-    assert read_parameters(notebook("x=1", language="bash")) == []
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [("", ""), ("%%bash\nx=1", ""), ("a = 1\nx = (", "line 2: '(' was never closed"), ("x = '\0'", "null bytes")],
+)
+def test_a_cell_that_is_no_python_declares_no_names_and_says_why(source: str, problem: str) -> None:
+    declaration = declared(source)
+
+    assert declaration.parameters == ()
+    assert problem in declaration.problem
 
 
 def test_a_name_that_is_assigned_twice_has_its_last_default() -> None:
-    assert read_parameters(notebook("a = 1\na = 2")) == [literal("a", "2", 2)]
+    (parameter,) = declared("a: int = 1  # first\na = 2").parameters
+
+    assert (parameter.default, parameter.annotation, parameter.help) == (2, "int", "first")
 
 
-PARAMETERS = [
-    Parameter(name="alpha", annotation="float"),
-    Parameter(name="beta", annotation="int"),
-    Parameter(name="label", annotation="str | None"),
-    Parameter(name="flag", annotation="bool"),
-    Parameter(name="rows", annotation="list[dict[str, int]]"),
-    Parameter(name="options", annotation="typing.Dict[str, int]"),
-    Parameter(name="maybe", annotation="Optional[int]"),
-    Parameter(name="either", annotation="Union[int, str]"),
-    Parameter(name="quoted", annotation="'int'"),
-    Parameter(name="other", annotation="MyType"),
-    Parameter(name="mixed", annotation="int | MyType"),
-    Parameter(name="anything"),
-]
+def test_other_languages_have_what_papermill_infers_of_them() -> None:
+    of_bash, of_spark = (
+        read_declaration(notebook("x=1  # count", language=language), kernel_name=kernel)
+        for language, kernel in (("bash", "bash"), ("spark", "pysparkkernel"))
+    )
+
+    assert (of_bash, of_spark) == (
+        Declaration((), of_bash.scope, is_complete=False) if of_bash else None,
+        Declaration((Parameter(name="x", default_source="1", help="count"),), of_spark.scope, is_complete=False)
+        if of_spark
+        else None,
+    )
+
+
+ABOVE = """\
+%load_ext autoreload
+import datetime as dt
+import enum
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, Optional, TypedDict, Union
+from uuid import UUID
+
+import annotated_types as at
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SecretStr, conint
+
+from orchestra_nb.variables import Secret
+
+try:
+    from enum import StrEnum
+except ImportError:
+    from strenum import StrEnum
+
+class Color(enum.Enum):
+    RED = "red"
+    GREEN = "green"
+
+class Level(enum.IntEnum):
+    LOW = enum.auto()
+    HIGH = enum.auto()
+
+class Shape(enum.Enum):
+    ROUND = object()
+    FLAT = (1, 2)
+
+Mood = enum.Enum("Mood", "GOOD BAD")
+
+@dataclass
+class Point:
+    "A place."
+    x: int
+    y: float = 0.0
+    day: date = date(2026, 1, 1)
+    tags: list[str] = field(default_factory=list)
+    made: int = field(default=0, init=False)
+
+@dataclass
+class Point3(Point):
+    z: int = 0
+
+class Shop(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    name: str
+    rows: int = Field(3, ge=1, description="how many")
+    parent: Optional["Shop"] = None
+
+class Row(TypedDict):
+    key: str
+
+class Pair(NamedTuple):
+    left: int
+    right: int = 0
+
+class Plain:
+    def __init__(self, width: int, *, height=2):
+        self.width = width
+
+Region = Literal["EU", "US"]
+"""
 
 
 @pytest.mark.parametrize(
-    "values",
+    ("line", "schema"),
     [
-        {},
-        {"alpha": 0.5},
-        {"alpha": 1},
-        {"alpha": math.nan},
-        {"alpha": -math.inf},
-        {"beta": 3},
-        {"label": "x"},
-        {"label": None},
-        {"flag": True},
-        {"rows": [{"a": 1}]},
-        {"options": {}},
-        {"maybe": None},
-        {"either": "a"},
-        {"quoted": 3},
-        {"other": "a"},
-        {"mixed": "a"},
-        {"anything": [None, True, 1, 1.5, "ä\n", {"k": [math.inf]}]},
-        {"anything": "a" * 1_000_000},
-    ],
-)
-def test_values_that_fit_are_accepted(values: dict[str, object]) -> None:
-    check_parameters(PARAMETERS, values)
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"alhpa": 1}, r"no parameter 'alhpa'\. Did you mean 'alpha'\? Its parameters are: alpha, beta,"),
-        ({"zzz": 1}, "no parameter 'zzz'. Its parameters are: alpha"),
-        ({"a.b": 1}, "'a.b' cannot be the name of a parameter"),
-        ({"a\nb": 1}, r"'a\\nb' cannot be the name"),
-        ({"": 1}, "'' cannot be the name"),
-        ({"1a": 1}, "'1a' cannot be the name"),
-        ({"a = 1; b": 1}, "cannot be the name"),
-        ({"class": 1}, "'class' cannot be the name of a parameter: it is a keyword"),
-        ({"None": 1}, "it is a keyword"),
-        ({"__builtins__": 1}, "'__builtins__' cannot be the name of a parameter: such names belong to Python"),
-        ({"__import__": 1}, "such names belong to Python"),
-        ({"alpha": "0.5"}, r"'alpha' is declared as float, and was given '0.5' \(str\)"),
-        ({"alpha": True}, r"'alpha' is declared as float, and was given True \(bool\)"),
-        ({"beta": 1.0}, "'beta' is declared as int"),
-        ({"beta": True}, "'beta' is declared as int"),
-        ({"label": 1}, "declared as str | None"),
-        ({"flag": 1}, "declared as bool"),
-        ({"flag": "true"}, "declared as bool"),
-        ({"rows": {}}, "declared as list"),
-        ({"options": []}, "declared as typing.Dict"),
-        ({"maybe": "a"}, "declared as Optional"),
-        ({"either": 1.5}, "declared as Union"),
-        ({"quoted": "a"}, "declared as 'int'"),
-        ({"anything": (1, 2)}, "'anything': a value of type tuple cannot be passed"),
-        ({"anything": {1, 2}}, "a value of type set"),
-        ({"anything": [1, {"k": b"x"}]}, r"anything\[1\]\['k'\].*type bytes"),
-        ({"anything": {1: 2}}, "its key 1 is no text"),
-        ({"anything": {None: 2}}, "its key None is no text"),
-        ({"anything": object()}, "a value of type object"),
-        ({"anything": "a" * 1_100_000}, "'anything' takes 1.0 MB, and the limit is 1 MB. Write it to a file"),
-        ({"anything": list(range(500_000))}, "takes 3.7 MB"),
-        ({"anything": "\ud800"}, "no Unicode text"),
-        ({"anything": 10**5000}, "cannot be written down"),
-    ],
-)
-def test_values_that_do_not_fit_are_refused(values: dict[str, object], words: str) -> None:
-    with pytest.raises(InvalidParameters, match=words):
-        check_parameters(PARAMETERS, values)
-
-
-def test_a_value_that_contains_itself_is_refused() -> None:
-    value: list[object] = []
-    value.append(value)
-
-    with pytest.raises(InvalidParameters, match="nested more than 100 deep"):
-        check_parameters(PARAMETERS, {"anything": value})
-
-
-def test_a_notebook_without_a_parameters_cell_says_how_to_make_one() -> None:
-    with pytest.raises(
-        InvalidParameters, match=r"takes no parameters, and was given a, b\. Put the defaults into a cell"
-    ):
-        check_parameters(None, {"a": 1, "b": 2})
-
-
-def test_a_notebook_without_a_parameters_cell_takes_no_values() -> None:
-    check_parameters(None, {})
-
-
-def test_an_empty_parameters_cell_says_so() -> None:
-    with pytest.raises(InvalidParameters, match="Its parameters cell declares none"):
-        check_parameters([], {"a": 1})
-
-
-def test_unknown_names_pass_when_not_strict_but_names_and_values_are_checked() -> None:
-    check_parameters(PARAMETERS, {"new": 1}, strict=False)
-    check_parameters(None, {"new": 1}, strict=False)
-    with pytest.raises(InvalidParameters):
-        check_parameters(None, {"a.b": 1}, strict=False)
-    with pytest.raises(InvalidParameters):
-        check_parameters(None, {"a": object()}, strict=False)
-
-
-def test_other_languages_take_any_name() -> None:
-    check_parameters([], {"x": 1}, language="bash")
-    check_parameters(None, {"x": 1}, language="r")
-    with pytest.raises(InvalidParameters):
-        check_parameters(None, {"x; rm -rf": 1}, language="bash")
-
-
-@settings(deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    st.one_of(
-        st.text(max_size=8),
-        st.sampled_from(
-            [
-                "True",
-                "False",
-                "None",
-                "true",
-                "1",
-                "-1",
-                "1_000",
-                "1.5",
-                "1e3",
-                "nan",
-                "inf",
-                "-inf",
-                " 1",
-                "0x1",
-                "01",
-                "",
-                "٣",
-            ]
+        ("x: int = 1", {"type": "integer", "default": 1}),
+        ("x: float = float('nan')", {"type": "number", "default": "NaN"}),
+        ("x: Optional[int] = None", {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None}),
+        ("x: Union[int, str] = 1", {"anyOf": [{"type": "integer"}, {"type": "string"}], "default": 1}),
+        ("x: Literal['a', 'b'] = 'a'", {"enum": ["a", "b"], "type": "string", "default": "a"}),
+        ("x: Literal['a', 1, None] = 1", {"enum": ["a", 1, None], "default": 1}),
+        ("x: Region = 'EU'", {"enum": ["EU", "US"], "type": "string", "default": "EU"}),
+        (
+            "x: Annotated[int, Field(ge=1, le=10, description='rows')] = 5",
+            {"type": "integer", "minimum": 1, "maximum": 10, "description": "rows", "default": 5},
         ),
-        st.integers().map(str),
-        st.floats().map(str),
-    )
-)
-def test_typed_values_mean_what_they_mean_to_papermill(text: str) -> None:
-    from papermill.cli import _resolve_type
-
-    expected = _resolve_type(text)
-
-    assert repr(resolve_type(text)) == repr(expected)
-
-
-def test_flags_win_in_papermills_order(tmp_path: Path) -> None:
-    first = tmp_path / "a.yaml"
-    first.write_text("a: 1\nb: 1\nc: 1\nd: 1\n# comment\n")
-    second = tmp_path / "b.json"
-    second.write_text(json.dumps({"b": [2, {"k": None}], "e": True}))
-
-    values = collect_parameters(
-        files=[first, second],
-        yaml_texts=["{c: 3, f: 2020-01-01}", "g: 1.5"],
-        typed=[("d", "4"), ("d", "5")],
-        raw=[("g", "7")],
-    )
-
-    assert values == {"a": 1, "b": [2, {"k": None}], "c": 3, "d": 5, "e": True, "f": "2020-01-01", "g": "7"}
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"a: 1\nb: [1,\n", r"p.yaml, line 3: not YAML"),
-        (b"a: 1\n b: 2\n", r"p.yaml, line 2: not YAML"),
-        (b"- 1\n- 2\n", "p.yaml: not a mapping of names to values"),
-        (b"just text", "not a mapping"),
-        (b"\xff\xfe", "not UTF-8"),
-        (b"a: !!python/object/apply:os.system [id]\n", "p.yaml, line 1: not YAML"),
-        (b"a: *b\n", "p.yaml, line 1: not YAML"),
-        (b"a: \x01\n", "p.yaml: not YAML"),
+        (
+            "x: Annotated[float, at.Gt(0), at.Lt(1)] = .5",
+            {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.5},
+        ),
+        (
+            "x: Annotated[str, Field(min_length=2, max_length=3, pattern='^a')] = 'ab'",
+            {"type": "string", "minLength": 2, "maxLength": 3, "pattern": "^a", "default": "ab"},
+        ),
+        (
+            "x: Annotated[list[int], at.MinLen(1)] = [1]",
+            {"type": "array", "items": {"type": "integer"}, "minItems": 1, "default": [1]},
+        ),
+        ("x: PositiveInt = 1", {"type": "integer", "exclusiveMinimum": 0, "default": 1}),
+        ("x: conint(ge=2) = 2", {"type": "integer", "minimum": 2, "default": 2}),
+        ("x: date = date(2026, 1, 2)", {"type": "string", "format": "date", "default": "2026-01-02"}),
+        ("x = dt.date(2026, 1, 2)", {"type": "string", "format": "date", "default": "2026-01-02"}),
+        ("x: dt.datetime = dt.datetime.now()", {"type": "string", "format": "date-time"}),
+        ("x: dt.time = dt.time(8)", {"type": "string", "format": "time", "default": "08:00:00"}),
+        (
+            "x: timedelta = timedelta(days=1, seconds=90)",
+            {"type": "string", "format": "duration", "default": "P1DT1M30S"},
+        ),
+        ("x: Decimal = Decimal('1.10')", {"type": "string", "format": "decimal", "default": "1.10"}),
+        ("x: Path = Path('a') / 'b'", {"type": "string", "format": "path", "default": "a/b"}),
+        ("x: UUID", {"type": "string", "format": "uuid"}),
+        ("x: 'date' = None", {"type": "string", "format": "date", "default": None}),
+        (
+            "x: tuple[int, str] = (1, 'a')",
+            {
+                "type": "array",
+                "prefixItems": [{"type": "integer"}, {"type": "string"}],
+                "minItems": 2,
+                "maxItems": 2,
+                "default": [1, "a"],
+            },
+        ),
+        ("x: set[str] = {'a'}", {"type": "array", "items": {"type": "string"}, "uniqueItems": True, "default": ["a"]}),
+        ("x: dict[str, int] = {}", {"type": "object", "additionalProperties": {"type": "integer"}, "default": {}}),
+        ("x: SecretStr = SecretStr('hunter2')", {"type": "string", "format": "password", "writeOnly": True}),
+        ("x: Secret = Secret('hunter2')", {"type": "string", "format": "password", "writeOnly": True}),
+        ("x: Annotated[str, Secret] = 'hunter2'", {"type": "string", "format": "password", "writeOnly": True}),
+        ("x: Color = Color.RED", {"$ref": "Color", "default": "red"}),
+        ("x = Color.RED", {"$ref": "Color", "default": "red"}),
+        ("x: Level = Level.HIGH", {"$ref": "Level", "default": 2}),
+        ("x: Shape = Shape.FLAT", {"$ref": "Shape", "default": "FLAT"}),
+        ("x: Mood = Mood.GOOD", {"$ref": "Mood"}),
+        ("x: Point = Point(1, y=2)", {"$ref": "Point", "default": {"x": 1, "y": 2.0}}),
+        ("x: Shop", {"$ref": "Shop"}),
+        ("x: Row = {'key': 'a'}", {"$ref": "Row", "default": {"key": "a"}}),
+        ("x: Unheard = 1", {"default": 1}),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_bad_parameter_file_is_refused_with_its_line(tmp_path: Path, content: bytes, words: str) -> None:
-    path = tmp_path / "p.yaml"
-    path.write_bytes(content)
+def test_the_schema_says_what_the_text_tells(line: str, schema: dict[str, Any]) -> None:
+    written = parameters_schema(declared(ABOVE, line).parameters, "report")
 
-    with pytest.raises(InvalidParameters, match=words):
-        collect_parameters(files=[path])
-
-
-def test_a_missing_parameter_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidParameters, match=r"There is no parameter file .*none\.yaml"):
-        collect_parameters(files=[tmp_path / "none.yaml"])
-    with pytest.raises(InvalidParameters, match="cannot be read: Is a directory"):
-        collect_parameters(files=[tmp_path])
+    jsonschema.Draft202012Validator.check_schema(written)
+    if "$ref" in schema:
+        schema = schema | {"$ref": f"#/$defs/{schema['$ref']}"}
+    assert written["properties"] == {"x": {"title": "X", **schema}}
+    assert "hunter2" not in repr(written)
 
 
-def test_an_empty_parameter_file_gives_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "p.yaml"
-    path.write_text("\ufeff# nothing\n")
+def test_the_whole_schema_can_be_a_form() -> None:
+    lines = "day: date  # the first\nrate = 0.1\nplace: Point = Point(1)\ncolor: Color = Color.RED\ntoken: Secret"
 
-    assert collect_parameters(files=[path], yaml_texts=[""]) == {}
+    schema = parameters_schema(declared(ABOVE, lines).parameters, "report")
+
+    assert {key: schema[key] for key in ("$schema", "title", "type", "required", "additionalProperties")} == {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "report",
+        "type": "object",
+        "required": ["day", "token"],
+        "additionalProperties": False,
+    }
+    assert [(each.name, each.kind, each.description, each.is_required) for each in form_fields(schema)] == [
+        ("day", FieldKind.DATE, "the first", True),
+        ("rate", FieldKind.NUMBER, "", False),
+        ("place", FieldKind.JSON, "", False),
+        ("color", FieldKind.CHOICE, "", False),
+        ("token", FieldKind.SECRET, "", True),
+    ]
+
+
+def test_the_fields_of_classes_are_among_the_definitions() -> None:
+    schema = parameters_schema(declared(ABOVE, "x: Point3\ny: Shop\nz: Plain\np: Pair").parameters, "report")
+
+    definitions: Any = schema["$defs"]
+    assert {
+        name: (list(each["properties"]), each["required"], each["additionalProperties"])
+        for name, each in definitions.items()
+    } == {
+        "Point3": (["x", "y", "day", "tags", "z"], ["x"], False),
+        "Shop": (["name", "rows", "parent"], ["name"], True),
+        "Plain": (["width", "height"], ["width"], False),
+        "Pair": (["left", "right"], ["left"], False),
+    }
+    assert definitions["Shop"]["properties"]["rows"] == {
+        "type": "integer",
+        "minimum": 1,
+        "title": "Rows",
+        "description": "how many",
+        "default": 3,
+    }
+
+
+def test_reading_runs_nothing_of_the_notebook(tmp_path: Any) -> None:
+    trap = f"open({str(tmp_path / 'ran')!r}, 'w')"
+
+    declared(f"{trap}\nclass A:\n    x: int = {trap}\n", f"a: A = A({trap})\nb: {trap} = {trap}  # type: {trap}")
+
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_hostile_default_costs_nothing() -> None:
+    hard = ["9**9**9", "'a' * 10**9", "[0] * 10**9", "(" * 500 + "1" + ")" * 500, "-" * 5_000 + "1", "1 << 10**9"]
+
+    found = [declaration_in(f"x = {each}").parameters for each in hard]
+
+    assert [each[0].default if each else "" for each in found] == [UNKNOWN, UNKNOWN, UNKNOWN, "", "", UNKNOWN]

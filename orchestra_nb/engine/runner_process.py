@@ -1,0 +1,203 @@
+"""The process of a notebook's runner, under its sentinel: forked or started, and one ready for the next notebook.
+
+What is kept for a next notebook belongs to this process and ends with it: the zygotes of runners and kernels, and a
+runner that waits.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from typing import IO, Protocol
+
+from orchestra_nb.engine.runner_zygote import close_runner_zygote, fork_runner
+from orchestra_nb.engine.sentinel import guard_command
+from orchestra_nb.notebooks.kernel_handover import KernelHandover
+from orchestra_nb.notebooks.kernel_pool import close_shared_pool
+from orchestra_nb.settings import load_settings
+
+_RUNNER_MODULE = "orchestra_nb.notebooks.notebook_runner"
+#: What the runner may take to write the output notebook when its driver is gone or gave up, before it is killed.
+_GRACE_SECONDS = 15.0
+
+_log = logging.getLogger(__name__)
+
+
+class _Guard(Protocol):
+    """A sentinel: where its orders go, where its reports come from, and its end."""
+
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+
+    def wait(self) -> object: ...
+
+
+class RunnerProcess:
+    """One runner, which waits with its imports done for its first message.
+
+    Parameters
+    ----------
+    is_forked
+        Whether to fork it.
+
+    Raises
+    ------
+    OSError
+        It cannot be forked.
+
+    Attributes
+    ----------
+    socket
+        To the runner.
+    reports
+        What its sentinel says; its end means that nothing of it is left.
+    stderr
+        A file with what the runner itself has written.
+    handover
+        The way of a kernel to it; None where it starts its kernel itself.
+    """
+
+    def __init__(self, *, is_forked: bool) -> None:
+        self.socket, theirs = socket.socketpair()
+        self.stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
+        self.handover = KernelHandover() if is_forked else None
+        self._guard: _Guard
+        try:
+            with theirs:
+                self._guard = self._fork(theirs) if is_forked else self._start(theirs)
+        except BaseException:
+            self._close_files()
+            raise
+        assert self._guard.stdout is not None
+        self.reports: IO[bytes] = self._guard.stdout
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it lives: one that waits says nothing."""
+        return not select.select([self.socket], [], [], 0)[0]
+
+    def let_go(self) -> None:
+        """Have the sentinel end the runner and all that it started; return at once."""
+        assert self._guard.stdin is not None
+        with contextlib.suppress(OSError):
+            self._guard.stdin.close()
+
+    def close(self) -> None:
+        """End all of it and wait until it is gone. May be called twice."""
+        self.let_go()
+        if not self.reports.closed:
+            self._guard.wait()
+        self.reports.close()
+        self._close_files()
+
+    def forget(self) -> None:
+        """Let go of it in a child process, where it belongs to the parent."""
+        self.let_go()
+        self.reports.close()
+        self._close_files()
+
+    def _fork(self, theirs: socket.socket) -> _Guard:
+        assert self.handover is not None
+        descriptors = [theirs.fileno(), *self.handover.descriptors]
+        return fork_runner(descriptors, self.stderr.fileno(), grace_seconds=_GRACE_SECONDS)
+
+    def _start(self, theirs: socket.socket) -> _Guard:
+        command = [sys.executable, "-m", _RUNNER_MODULE, str(theirs.fileno())]
+        return subprocess.Popen(
+            guard_command(command, grace_seconds=_GRACE_SECONDS, pass_fds=[theirs.fileno()]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.stderr,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+
+    def _close_files(self) -> None:
+        self.socket.close()
+        self.stderr.close()
+        if self.handover is not None:
+            self.handover.close()
+
+
+_lock = threading.Lock()
+_waiting: RunnerProcess | None = None
+#: Whether this process has run a notebook, or begun to.
+_has_run = False
+
+
+def take_runner(*, is_single: bool) -> RunnerProcess:
+    """Return a runner for one notebook: the one that waits, a forked one, or one that is started.
+
+    Parameters
+    ----------
+    is_single
+        Whether this process is expected to run nothing else: then nothing is kept for a second notebook, until there
+        is one.
+    """
+    global _waiting, _has_run
+    with _lock:
+        runner, _waiting = _waiting, None
+        is_warm = _has_run or not is_single
+        _has_run = True
+    if runner is not None:
+        if runner.is_waiting:
+            return runner
+        runner.close()
+    if is_warm and load_settings().kernel_fork:
+        try:
+            return RunnerProcess(is_forked=True)
+        except OSError as error:
+            _log.debug("A notebook's runner could not be forked: %s", error)
+    return RunnerProcess(is_forked=False)
+
+
+def replace_runner(runner: RunnerProcess) -> None:
+    """Have a runner ready in place of one that was forked and has done its work."""
+    global _waiting
+    if runner.handover is None or _waiting is not None:
+        return
+    try:
+        replacement = RunnerProcess(is_forked=True)
+    except OSError:
+        return
+    with _lock:
+        if _waiting is None:
+            _waiting, replacement = replacement, None  # type: ignore[assignment]
+    if replacement is not None:
+        replacement.close()
+
+
+def end_warm_processes() -> None:
+    """End all that this process keeps for a next notebook: runner, zygotes, kernels. The next one makes them anew."""
+    global _waiting
+    with _lock:
+        runner, _waiting = _waiting, None
+    if runner is not None:
+        runner.close()
+    close_runner_zygote()
+    close_shared_pool()
+
+
+def _forget_in_child() -> None:
+    global _waiting, _lock, _has_run
+    _lock = threading.Lock()
+    _has_run = False
+    if _waiting is not None:
+        _waiting.forget()
+        _waiting = None
+
+
+atexit.register(end_warm_processes)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)

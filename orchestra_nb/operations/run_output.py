@@ -1,0 +1,72 @@
+"""Where the executed notebook of a run is seen: during the run through a link, afterwards as a file of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from pathlib import Path
+
+#: ioctl of Linux: let a file have the blocks of another one until either is changed.
+_FICLONE = 0x40049409
+
+
+class RunOutput:
+    """The file that one attempt writes, and the place where its user wants it. Belongs to one thread.
+
+    Attributes
+    ----------
+    path
+        Where the executed notebook stands: the user's place, or the attempt's file where that cannot be had.
+    """
+
+    def __init__(self, attempt_path: Path, user_path: Path) -> None:
+        self._attempt_path = attempt_path
+        self._user_path = user_path
+        self._is_linked = attempt_path == user_path
+        self.path = attempt_path
+
+    def link(self) -> None:
+        """Let the user's place show the attempt's file as it grows, as soon as there is one; cheap to call often."""
+        if self._is_linked or not self._attempt_path.exists():
+            return
+        self._is_linked = True
+        temporary = self._temporary()
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+            temporary.symlink_to(self._attempt_path)
+            os.replace(temporary, self._user_path)
+
+    def keep(self) -> None:
+        """Put a copy at the user's place, and see that nobody changes the attempt's own file any more.
+
+        Raises
+        ------
+        OSError
+            The copy could not be made.
+        """
+        with contextlib.suppress(OSError):
+            self._attempt_path.chmod(0o400)
+        if self._attempt_path == self._user_path:
+            return
+        temporary = self._temporary()
+        try:
+            _copy(self._attempt_path, temporary)
+            os.replace(temporary, self._user_path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        self.path = self._user_path
+
+    def _temporary(self) -> Path:
+        return self._user_path.with_name(f".{self._user_path.name}.{os.getpid()}.tmp")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file; where the file system can do that, without writing it again."""
+    with source.open("rb") as read, target.open("wb") as written:
+        try:
+            fcntl.ioctl(written, _FICLONE, read.fileno())
+        except OSError:
+            shutil.copyfileobj(read, written, 1 << 20)
