@@ -254,14 +254,14 @@ class _Simulation:
 def may_go_now(cell: AheadCell, index: int, cells: Sequence[AheadCell], sent: Mapping[int, object]) -> bool:
     """Tell whether a cell can be sent when the cell at ``index`` is the next in order.
 
-    All that it needs has run, or was sent itself; and a long cell that it does not need runs meanwhile.
+    A long cell is the next; all that it needs has run, or was sent itself; and a long cell that it does not need runs
+    meanwhile.
     """
-    if cell.index <= index:
+    # before a short cell, it can wait for what the kernel will have in a moment
+    if cell.index <= index or not cells[index].is_heavy:
         return False
     between = cells[index : cell.index]
-    along = cells_along(cell, index, cells, sent)
-    # before a short cell, what the kernel will have in a moment need not be made anew
-    if along is None or (along and not cells[index].is_heavy):
+    if cells_along(cell, index, cells, sent) is None:
         return False
     # what travels beside names is taken as it is in the kernel, so cells that share it come one after the other
     if any(other.index in cell.needs and set(other.touches) & set(cell.touches) for other in between):
