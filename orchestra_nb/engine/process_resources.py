@@ -7,6 +7,7 @@ their names; each resource says how it is told.
 from __future__ import annotations
 
 import builtins
+import importlib
 import os
 import random
 import re
@@ -84,7 +85,7 @@ def _look_at_torch_random() -> object:
 
 
 def _put_torch_random(state: Any) -> None:
-    import torch  # type: ignore[import-not-found]
+    torch: Any = importlib.import_module("torch")
 
     torch.set_rng_state(torch.from_numpy(state))
 
@@ -105,7 +106,7 @@ def _look_at_rc() -> object:
 
 
 def _put_rc(state: Any) -> None:
-    import matplotlib
+    matplotlib: Any = importlib.import_module("matplotlib")
 
     for name, value in state.items():
         dict.__setitem__(matplotlib.rcParams, name, value)
@@ -124,7 +125,7 @@ def _flat(tree: Mapping[str, Any], prefix: str) -> dict[str, object]:
 
 
 def _put_pandas_options(state: Any) -> None:
-    import pandas  # type: ignore[import-untyped]
+    pandas: Any = importlib.import_module("pandas")
 
     now = _look_at_pandas_options()
     assert isinstance(now, dict)
