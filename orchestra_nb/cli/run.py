@@ -80,6 +80,9 @@ _pair = (str, str)
 )
 @click.option("--refresh", "is_refreshed", is_flag=True, help="With --cache: run all cells, and keep them anew.")
 @click.option(
+    "--parallel", "is_parallel", is_flag=True, help="Run cells ahead of their turn on the cluster, where that pays."
+)
+@click.option(
     "--wait/--no-wait",
     "is_waiting",
     default=True,
@@ -118,6 +121,7 @@ def run(
     cluster: str | None,
     is_cached: bool,
     is_refreshed: bool,
+    is_parallel: bool,
     is_waiting: bool,
     as_json: bool,
     no_strict: bool,
@@ -156,6 +160,7 @@ def run(
         is_strict=not no_strict,
         is_cached=is_cached or is_refreshed,
         is_refreshed=is_refreshed,
+        is_parallel=is_parallel,
     )
     request = execution.apply_to(request)
     if sweeps or sweep_file is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from orchestra_nb.engine.dask_generator import keep_dask_generator_apart
 from orchestra_nb.engine.drivers import worker_driver
 from orchestra_nb.engine.run_context import (
     FlowFacts,
@@ -37,6 +38,7 @@ class CellBody:
 
     def run(self, upstream: Mapping[str, AttemptResult], context: AttemptContext) -> AttemptResult:
         """Run the cell in this thread and return how it ended; raises as :meth:`CellTask.run`."""
+        keep_dask_generator_apart()
         driver = WorkerDriver(context)
         run_context = cell_context(self.run_id, self.task_run_id, self.cell.name, self.tags, context)
         with (

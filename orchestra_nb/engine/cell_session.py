@@ -225,7 +225,7 @@ class CellSession:
             # what it reads cannot be known: it gets all that there is and that can travel
             extras = {key for key in self._namespace if not key.startswith("_")} - set(reads)
         for read in sorted({*reads, *extras}):
-            if read not in self._namespace or _is_of_shell(read, self._namespace[read]):
+            if read not in self._namespace or is_of_shell(read, self._namespace[read]):
                 continue
             value = self._before_failure(self._namespace[read], name, origin)
             if isinstance(value, PendingValue) and read in extras and self.binder.has_ended_badly(value):
@@ -383,7 +383,7 @@ def _chain(value: object) -> Iterator[PendingValue]:
             values += [value.before, value.earlier]
 
 
-def _is_of_shell(name: str, value: object) -> bool:
+def is_of_shell(name: str, value: object) -> bool:
     """Whether this is what IPython itself put under the name; a user may have another thing there (``open``)."""
     if name not in ("display", "open"):
         return name in _SHELL_NAMES

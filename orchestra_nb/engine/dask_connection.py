@@ -30,6 +30,7 @@ from orchestra_nb.engine.attempts import (
 from orchestra_nb.engine.call_body import SharedPart
 from orchestra_nb.engine.call_chunk import ChunkTicket, result_key, run_chunk
 from orchestra_nb.engine.clusters import THREAD_NAME, ClusterSpec
+from orchestra_nb.engine.dask_generator import keep_dask_generator_apart
 from orchestra_nb.engine.event_batch import SEND_INTERVAL_SECONDS
 from orchestra_nb.engine.executors import AttemptRequest, AttemptResult
 from orchestra_nb.engine.local_certificates import security_of
@@ -112,6 +113,7 @@ class DaskConnection:
             The message names the cluster and what to do.
         """
         _silence_our_thread()
+        keep_dask_generator_apart()
         loop = asyncio.get_running_loop()
         if spec.kind == "local":
             return await cls._open_local(workers, idle_seconds, on_message)

@@ -33,6 +33,9 @@ from orchestra_nb.model.machine_messages import (
 from orchestra_nb.model.state_machine import StateMachine
 from orchestra_nb.model.states import State
 
+#: Its own, since the code of users may have seeded that of the process.
+_chance = random.Random()
+
 _SLICE_SECONDS = 0.2
 
 #: Runs one attempt (its number from 1) and returns how it ended; raises nothing.
@@ -161,7 +164,7 @@ class DirectCall:
             asked = self._machine.handle(CancelAsked(None, self._cancel_reason), datetime.now(UTC))
             # what is to be stopped has ended already
             self._commands.extend(command for command in asked if isinstance(command, Announce))
-        self._handle(AttemptFinished(started.key, result.outcome, random.random()))
+        self._handle(AttemptFinished(started.key, result.outcome, _chance.random()))
 
     def _wake(self, wake: WakeAt) -> None:
         if self._is_cancelled.is_set():

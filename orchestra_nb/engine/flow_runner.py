@@ -65,6 +65,9 @@ from orchestra_nb.model.runs import ErrorInfo, TaskRun
 from orchestra_nb.model.state_machine import StateMachine
 from orchestra_nb.model.states import State
 
+#: Its own, since the code of users may have seeded that of the process.
+_chance = random.Random()
+
 #: How long a stopped attempt may take to end by itself before its process is killed.
 STOP_GRACE_SECONDS = 1.5
 
@@ -389,7 +392,7 @@ class FlowRunner:
                         is_held = outcome.state is State.COMPLETED and self._book.hold(task_run_id, key, executor)
                     if not is_held:
                         executor.release(key)
-                self._decide(AttemptFinished(key, outcome, random.random()))
+                self._decide(AttemptFinished(key, outcome, _chance.random()))
             case AttemptEmitted(events=events):
                 for emitted in events:
                     self._sink.emit(emitted)

@@ -7,6 +7,7 @@ their names; each resource says how it is told.
 from __future__ import annotations
 
 import builtins
+import importlib
 import os
 import random
 import re
@@ -84,7 +85,7 @@ def _look_at_torch_random() -> object:
 
 
 def _put_torch_random(state: Any) -> None:
-    import torch  # type: ignore[import-not-found]
+    torch: Any = importlib.import_module("torch")
 
     torch.set_rng_state(torch.from_numpy(state))
 
@@ -96,12 +97,16 @@ def _look_at_rc() -> object:
     return (
         None
         if params is None
-        else {name: dict.__getitem__(params, name) for name in sorted(params) if name[:7] != "backend"}
+        else {
+            name: dict.__getitem__(params, name)
+            for name in sorted(params)
+            if name[:7] != "backend" and name != "interactive"
+        }
     )
 
 
 def _put_rc(state: Any) -> None:
-    import matplotlib
+    matplotlib: Any = importlib.import_module("matplotlib")
 
     for name, value in state.items():
         dict.__setitem__(matplotlib.rcParams, name, value)
@@ -120,7 +125,7 @@ def _flat(tree: Mapping[str, Any], prefix: str) -> dict[str, object]:
 
 
 def _put_pandas_options(state: Any) -> None:
-    import pandas  # type: ignore[import-untyped]
+    pandas: Any = importlib.import_module("pandas")
 
     now = _look_at_pandas_options()
     assert isinstance(now, dict)
@@ -257,6 +262,8 @@ class ModuleWatch:
             for name, value in now.items()
             if name not in before and getattr(value, "__module__", None) == "__main__"
         ]
+        # a library sets its own private names when it needs them (`pyplot._backend_mod`)
+        changed = [place for place in changed if not _is_private(place) or _is_of_notebook(now, place)]
         for place in changed:
             self.patches[place] = now.get(place.rpartition(".")[2])
         return changed
@@ -266,9 +273,25 @@ class ModuleWatch:
 _HEAP_TYPE = 1 << 9
 #: What modules and interpreters change by themselves.
 _RESTLESS = frozenset(
-    "_ input getpass display get_ipython exit quit __warningregistry__ __dict__ __abstractmethods__ _abc_impl "
-    "__annotations__".split()
+    {
+        "_",
+        "__warningregistry__",
+        "__dict__",
+        "__abstractmethods__",
+        "_abc_impl",
+        "__annotations__",
+        "draw_if_interactive",
+    }
 )
+
+
+def _is_private(place: str) -> bool:
+    name = place.rpartition(".")[2]
+    return name.startswith("_") and not name.endswith("__")
+
+
+def _is_of_notebook(now: Mapping[str, object], place: str) -> bool:
+    return getattr(now.get(place.rpartition(".")[2]), "__module__", None) == "__main__"
 
 
 def _is_replaced(before: object, now: object) -> bool:

@@ -27,6 +27,9 @@ from orchestra_nb.model.questions import (
 )
 from orchestra_nb.model.variables import check_name
 
+#: Its own, since the code of users may have seeded that of the process.
+_chance = random.Random()
+
 _log = logging.getLogger(__name__)
 
 #: Of a lease's time, when it is renewed: two renewals may fail before it runs out.
@@ -191,7 +194,7 @@ class _Waiting:
             )
         pause = max(refused.retry_after_seconds, waited / 10)
         pause = min(max(pause, _SHORTEST_WAIT_SECONDS), max(_LONGEST_WAIT_SECONDS, refused.retry_after_seconds))
-        pause *= random.uniform(0.9, 1.1)  # so that those who began together do not all ask together
+        pause *= _chance.uniform(0.9, 1.1)  # so that those who began together do not all ask together
         return pause if left is None else min(pause, left)
 
 

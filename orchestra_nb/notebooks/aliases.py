@@ -164,7 +164,7 @@ def _overlapping(arrays: Sequence[tuple[str, Any]]) -> list[tuple[tuple[str, Any
     import numpy  # loaded, or there would be no arrays
 
     root = arrays[0][1]
-    while root.base is not None:
+    while isinstance(root.base, numpy.ndarray):
         root = root.base
     if not root.flags.forc or root.dtype.hasobject:
         return []

@@ -100,6 +100,10 @@ class CellTask:
         """The cell in people's words."""
         return self.label or self.name
 
+    def attempt(self, upstream: Mapping[str, AttemptResult], context: AttemptContext) -> CellAttempt:
+        """Return a new attempt to run the cell."""
+        return CellAttempt(self, upstream, context)
+
     def run(self, upstream: Mapping[str, AttemptResult], context: AttemptContext) -> AttemptResult:
         """Run the cell in this thread and return how it ended.
 
@@ -112,7 +116,7 @@ class CellTask:
         """
         # with, since an exception from another thread cannot come between it and the release
         with _turn:
-            attempt = _CellAttempt(self, upstream, context)
+            attempt = self.attempt(upstream, context)
             # twice, since such an exception may end the first before it has begun
             try:
                 try:
@@ -123,7 +127,7 @@ class CellTask:
                 attempt.leave()
 
 
-class _CellFailed(Exception):
+class CellFailed(Exception):
     """Ends an attempt as FAILED for a reason that is not an exception of the cell."""
 
     def __init__(self, kind: str, message: str) -> None:
@@ -131,7 +135,7 @@ class _CellFailed(Exception):
         self.kind = kind
 
 
-class _CellAttempt:
+class CellAttempt:
     """One run of a cell, with all that has to be undone after it."""
 
     def __init__(self, task: CellTask, upstream: Mapping[str, AttemptResult], context: AttemptContext) -> None:
@@ -151,6 +155,7 @@ class _CellAttempt:
         self._used_names = frozenset(_IDENTIFIER.findall(task.source))
 
     def run(self) -> AttemptResult:
+        """Run the cell and return how it ended."""
         error: ErrorInfo | None = None
         try:
             self._enter()
@@ -164,7 +169,7 @@ class _CellAttempt:
                 return self._give_kept(kept)
             with entry.computing():
                 return self._keep(entry, self._compute(initial))
-        except _CellFailed as failure:
+        except CellFailed as failure:
             error = ErrorInfo(type=failure.kind, message=str(failure), cell=self._task.cell)
         except (ValueNotPortable, TaskFailed, OSError) as failure:
             error = ErrorInfo(type=type(failure).__name__, message=str(failure)[:2000], cell=self._task.cell)
@@ -294,7 +299,7 @@ class _CellAttempt:
         missing = [name for name in task.outputs if name not in namespace]
         if missing and task.is_explicit:
             bound = ", ".join(sorted(self._bound_names())) or "nothing"
-            raise _CellFailed(
+            raise CellFailed(
                 "NameError",
                 f"--out names `{missing[0]}`, but the cell did not bind it. It bound: {bound}. "
                 f"Bind it in the cell, or take it out of --out.",
@@ -306,7 +311,7 @@ class _CellAttempt:
         if task.is_explicit and packed.not_portable:
             name, reason = next(iter(packed.not_portable.items()))
             kind = type(namespace[name]).__name__
-            raise _CellFailed(
+            raise CellFailed(
                 "ValueNotPortable", f"The result of {task.name}, `{name}` (type {kind}), cannot be stored: {reason}"
             )
         return packed

@@ -27,6 +27,7 @@ from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine
 from orchestra_nb.model.states import State
+from orchestra_nb.notebooks.ahead_cells import AheadCells
 from orchestra_nb.notebooks.cell_errors import asks_to_end, is_good_exit, read_error, storable_text
 from orchestra_nb.notebooks.cell_keeper import CellKeeper, KeeperFailed, KeptCell
 from orchestra_nb.notebooks.cell_options import CellOptions, cell_options
@@ -43,6 +44,7 @@ from orchestra_nb.notebooks.stream_log import StreamLog
 from orchestra_nb.notebooks.widget_states import WidgetStates
 
 if TYPE_CHECKING:
+    from orchestra_nb.notebooks.ahead_plan import AheadPlan
     from orchestra_nb.notebooks.kernel_client import KernelClient
     from orchestra_nb.notebooks.long_messages import Message
     from orchestra_nb.notebooks.runner_messages import RunnerSpec
@@ -54,6 +56,10 @@ _AGAIN = "again"
 _SHOWN_AS = {State.RETRYING: State.RUNNING, State.TIMED_OUT: State.FAILED}
 #: More than this is not kept in memory for the next time at which the output notebook is written.
 _MUCH_CHARACTERS = 16_000_000
+
+
+#: When a cell began and ended that ran ahead of its turn.
+_Times = tuple[datetime, datetime]
 
 
 class CellFailed(Exception):
@@ -130,6 +136,10 @@ class NotebookExecution:
         self._keeper: CellKeeper | None = None
         self._has_gone_on = False
 
+        self._ahead: AheadCells | None = None
+        #: positions of the cells that run ahead of their turn
+        self._beside: set[int] = set()
+
     @property
     def is_stopping(self) -> bool:
         """Whether the run is to end after the cell that runs."""
@@ -138,6 +148,16 @@ class NotebookExecution:
     def stop(self) -> None:
         """End the run after the cell that runs, which somebody else interrupts."""
         self._stopping.set()
+
+    def go_ahead(self, plan: AheadPlan | None) -> None:
+        """Let cells run ahead of their turn, as a plan says; None: all run in order."""
+        if plan is not None:
+            self._ahead = AheadCells(plan)
+
+    @property
+    def note(self) -> str:
+        """What is worth saying of a run that completed; empty for nothing."""
+        return "" if self._ahead is None else self._ahead.describe()
 
     @property
     def where(self) -> str:
@@ -182,7 +202,7 @@ class NotebookExecution:
             self._values.take(message, None if current is None else current.index)
 
     async def run_cells(self, client: KernelClient) -> EarlyEnd | None:
-        """Run all cells in order; None when the last one was reached.
+        """Let all cells take effect in order; None when the last one was reached.
 
         Raises
         ------
@@ -194,7 +214,14 @@ class NotebookExecution:
             It was asked for the end.
         """
         await self._begin_keeping(client)
-        early_end = await self._run_all(client)
+        try:
+            early_end = await self._run_all(client)
+        finally:
+            for position in sorted(self._beside):
+                self._fall_back(position)
+            if self._ahead is not None and not client.process.death.done():
+                with contextlib.suppress(KernelDied):
+                    await self._ahead.finish(client)
         if self._keeper is not None and (early_end is None or not early_end.is_kernel_ending):
             with contextlib.suppress(KernelDied):  # all cells have ended
                 self._note(await self._keeper.finish(client))
@@ -256,8 +283,11 @@ class NotebookExecution:
         kept = await self._ask_keeper(client, position)
         if kept is None or not kept.is_cached:
             options = cell_options(cell["source"])
-            self._begin_attempt(position, "" if kept is None else kept.why)
-            while (early_end := await self._run_attempt(client, position, cell, options)) == _AGAIN:
+            is_ahead = position in self._beside
+            ran = await self._look_ahead(client, position)
+            self._begin_attempt(position, "" if kept is None else kept.why, ran, is_ahead)
+            while (early_end := await self._run_attempt(client, position, cell, options, ran)) == _AGAIN:
+                ran = None
                 self._begin_attempt(position, "")
             self._save_much()
             self._current = None
@@ -272,16 +302,16 @@ class NotebookExecution:
             with contextlib.suppress(OSError):
                 self.output.save()
 
-    def _begin_attempt(self, position: int, message: str) -> None:
+    def _begin_attempt(self, position: int, message: str, ran: _Times | None = None, is_ahead: bool = False) -> None:
         """Let the cell be RUNNING; of one that has run before, in its next attempt."""
         cell = self._cells[position]
-        if cell.state is not State.PENDING:
+        if cell.state is not State.PENDING and not is_ahead:
             cell = msgspec.structs.replace(cell, attempt=cell.attempt + 1, error=None, ended_at=None, is_cached=False)
         self._cells[position] = msgspec.structs.replace(cell, message=message)
-        self._change(position, State.RUNNING, started_at=_now())
+        self._change(position, State.RUNNING, started_at=_now() if ran is None else ran[0])
 
     async def _run_attempt(
-        self, client: KernelClient, position: int, cell: dict[str, Any], options: CellOptions
+        self, client: KernelClient, position: int, cell: dict[str, Any], options: CellOptions, ran: _Times | None
     ) -> EarlyEnd | str | None:
         """Run the cell once; ``_AGAIN`` if it failed and is to run again now."""
         may_fail = self._spec.may_cells_fail or "raises-exception" in tags_of(cell)
@@ -308,7 +338,7 @@ class NotebookExecution:
                 return _AGAIN
         if is_late:
             raise self._end_late_cell(position, seconds, "it was interrupted")
-        return self._conclude_cell(position, cell, reply, may_fail)
+        return self._conclude_cell(position, cell, reply, may_fail, _now() if ran is None else ran[1])
 
     async def _waits_for_retry(self, position: int, options: CellOptions, what: str) -> bool:
         """Wait before the next attempt of a cell that failed; False where there is none."""
@@ -336,6 +366,37 @@ class NotebookExecution:
             self._outputs.add_error(position, error.type, error.message, [])
         self._change(position, State.TIMED_OUT, ended_at=_now(), error=error)
         return CellFailed(error)
+
+    # --- what runs ahead
+
+    async def _look_ahead(self, client: KernelClient, position: int) -> _Times | None:
+        """Have later cells sent ahead; return when this one ran, if it was and takes effect with its next execution."""
+        if self._ahead is None or not self._ahead.is_on:
+            return None
+        news = await self._ahead.step(client, self._cells[position].index)
+        positions = {cell.index: position for position, cell in self._cells.items()}
+        for index in news.dropped:
+            self._fall_back(positions[index])
+        for index in news.sent:
+            self._beside.add(positions[index])
+            self._change(positions[index], State.RUNNING, started_at=_now())
+        self._beside.discard(position)
+        for text in news.notes:
+            self.write_log(text, "orchestra")
+        if self.is_stopping:
+            self._fall_back(position)
+            raise RunStopped
+        if news.ran is not None:
+            self.write_log(f"{self._name(position)} ran ahead on {news.worker}", "orchestra")
+        return news.ran
+
+    def _fall_back(self, position: int) -> None:
+        """Make a cell pending again that ran ahead in vain."""
+        self._beside.discard(position)
+        cell = self._cells[position]
+        self._cells[position] = msgspec.structs.replace(cell, started_at=None)
+        self.output.cells[position]["metadata"]["papermill"].update(start_time=None, exception=None)
+        self._change(position, State.PENDING)
 
     # --- what is kept
 
@@ -423,7 +484,9 @@ class NotebookExecution:
         outputs: list[dict[str, Any]] = self._mask.value(self._outputs.outputs(position))
         return outputs
 
-    def _conclude_cell(self, position: int, cell: dict[str, Any], reply: Message, may_fail: bool) -> EarlyEnd | None:
+    def _conclude_cell(
+        self, position: int, cell: dict[str, Any], reply: Message, may_fail: bool, ended_at: datetime
+    ) -> EarlyEnd | None:
         count = reply.get("execution_count")
         name = self._name(position)
         error = None
@@ -437,7 +500,7 @@ class NotebookExecution:
             state = State.COMPLETED
         else:
             state = State.FAILED
-        self._change(position, state, ended_at=_now(), execution_count=count, error=error)
+        self._change(position, state, ended_at=ended_at, execution_count=count, error=error)
         if self.is_stopping:
             raise RunStopped
         if state is State.FAILED:

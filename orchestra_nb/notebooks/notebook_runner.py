@@ -128,8 +128,9 @@ class NotebookRunner:
         finally:
             await self._clean_up()
 
-    def begin(self) -> None:
+    def begin(self, begin: Begin) -> None:
         """Let the first cell run."""
+        self._execution.go_ahead(begin.ahead)
         self._may_begin.set()
 
     def stop(self, stop: Stop) -> None:
@@ -172,7 +173,7 @@ class NotebookRunner:
                 raise RunStopped
             note = await self._run_notebook()
             state, message = conclude(self._children.tasks)
-            message = message or note
+            message = message or note or self._execution.note
         except asyncio.CancelledError:
             if self._stop is None:
                 raise
@@ -391,8 +392,8 @@ async def _listen(reader: asyncio.StreamReader, runner: NotebookRunner) -> None:
     with contextlib.suppress(ConnectionError):
         async for line in reader:
             match decode_to_runner(line):
-                case Begin():
-                    runner.begin()
+                case Begin() as begin:
+                    runner.begin(begin)
                 case Stop() as stop:
                     runner.stop(stop)
                 case CancelTask() as request:

@@ -15,6 +15,7 @@ import msgspec
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.runs import ErrorInfo
 from orchestra_nb.model.states import State
+from orchestra_nb.notebooks.ahead_plan import AheadPlan
 
 
 class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +104,15 @@ class Prepare(msgspec.Struct, frozen=True, tag=True):
 
 
 class Begin(msgspec.Struct, frozen=True, tag=True):
-    """The run is in the store: run the cells."""
+    """The run is in the store: run the cells.
+
+    Parameters
+    ----------
+    ahead
+        Which of them may run ahead of their turn; None where that was not asked for.
+    """
+
+    ahead: AheadPlan | None = None
 
 
 class Stop(msgspec.Struct, frozen=True, tag=True):

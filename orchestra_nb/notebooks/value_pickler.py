@@ -174,7 +174,8 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type
         root = array
         while type(root.base) is type(array):
             root = root.base
-        if root.base is None:
+        # what was rebuilt from a pickle lies in a buffer, which only this array and its views have
+        if root.base is None or isinstance(root.base, memoryview):
             self.views.append((array, root))
             if root is not array and id(root) in self._shared_roots:
                 start = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]

@@ -40,6 +40,8 @@ from orchestra_nb.notebooks.value_unpickler import remember_source
 _T = TypeVar("_T")
 #: A widget lives by messages with its kernel, which a worker cannot exchange: the other forms are shown.
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+#: Key in the metadata of a result.
+RESULT_MARK = "orchestra_result"
 _DRIVER_MAGICS = ("task", "flow", "orchestra")
 
 
@@ -80,7 +82,9 @@ class CellDisplayHook(DisplayHook):
     def write_format_data(self, format_dict: dict[str, Any], md_dict: dict[str, Any] | None = None) -> None:
         """Show a value in all its forms."""
         shell: Any = self.shell
-        shell.display_pub.publish(format_dict, md_dict)
+        publisher = shell.display_pub
+        marks = {RESULT_MARK: True} if publisher.marks_results else {}
+        publisher.publish(format_dict, {**(md_dict or {}), **marks})
 
     def update_user_ns(self, result: object) -> None:
         """Keep nothing: the namespace ends with the cell."""
@@ -97,6 +101,8 @@ class CellDisplayPublisher(DisplayPublisher):
     """Hands what is displayed to the recorder of the cell that runs."""
 
     recorder: OutputRecorder | None = None
+    #: whether the value of the last line is to be told from what is displayed, by :data:`RESULT_MARK` in its metadata
+    marks_results = False
 
     def publish(
         self,
@@ -202,7 +208,13 @@ class WorkerShell(InteractiveShell):
         self.user_module, self.user_ns = module, module.__dict__
         self.ns_table.update(user_global=module.__dict__, user_local=module.__dict__)
         self.user_ns_hidden.clear()
+        self.mark_results(False)
         self._recorded_by(None)
+
+    def mark_results(self, is_marked: bool) -> None:
+        """Tell the value of the last line from what is displayed, until :meth:`leave`."""
+        publisher: Any = self.display_pub
+        publisher.marks_results = is_marked
 
     def _recorded_by(self, recorder: OutputRecorder | None) -> None:
         publisher: Any = self.display_pub

@@ -65,6 +65,8 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
         After so long the run is stopped and ends as TIMED_OUT; None for never. Counted from the first cell.
     tags, parent_run_id, parent_task_run_id
         As in :class:`~orchestra_nb.model.runs.Run`.
+    is_parallel
+        Whether cells may run ahead of their turn on the cluster, where that pays.
     report_mode
         Whether the code is hidden in the executed notebook.
     start_timeout_seconds, cell_timeout_seconds
@@ -92,6 +94,7 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     parent_run_id: str | None = None
     parent_task_run_id: str | None = None
+    is_parallel: bool = False
     report_mode: bool = False
     start_timeout_seconds: float = 60.0
     cell_timeout_seconds: float | None = None
@@ -126,8 +129,8 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
     NotebookNotFound
         There is no such file.
     InvalidInput
-        The file is no notebook, two of its cells need each other, its kernel is not installed, a parameter
-        does not fit, or a folder is not there.
+        The file is no notebook, two of its cells need each other, its kernel is not installed, a parameter does not
+        fit, or a folder is not there.
     SecretNotFound
         A parameter refers to a secret that is not stored.
     """
@@ -136,6 +139,8 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
     kernel = request.kernel_name or kernel_name(notebook)
     language = kernel_language(kernel)
     check_options(notebook)
+    if request.is_cached and request.is_parallel:
+        raise InvalidInput("--cache replays cells in order, --parallel runs them ahead: choose one of them.")
     if request.is_cached and language != "python":
         raise InvalidInput(f"--cache needs a Python kernel, and {kernel} runs {language}. Leave --cache out.")
     check_language(notebook, kernel, language)

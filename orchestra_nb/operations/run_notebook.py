@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import queue
 import secrets
@@ -17,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import msgspec
 
@@ -62,6 +63,9 @@ from orchestra_nb.operations.run_output import RunOutput
 from orchestra_nb.operations.run_record import RunRecord
 from orchestra_nb.operations.run_snapshot import keep_snapshot
 from orchestra_nb.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from orchestra_nb.notebooks.ahead_plan import AheadPlan
 
 #: What a kernel gets to end its cell after an interrupt.
 GRACE_SECONDS = 5.0
@@ -135,6 +139,7 @@ def run_notebook(
     is_strict: bool = True,
     is_cached: bool = False,
     is_refreshed: bool = False,
+    is_parallel: bool = False,
     on_event: Callable[[Event], None] | None = None,
     settings: Settings | None = None,
 ) -> RunResult:
@@ -142,7 +147,7 @@ def run_notebook(
 
     Parameters
     ----------
-    output_path, cwd, kernel_name, cluster, is_strict, is_cached, is_refreshed
+    output_path, cwd, kernel_name, cluster, is_strict, is_cached, is_refreshed, is_parallel
         As in :class:`~orchestra_nb.operations.notebook_request.NotebookRequest`.
     on_event
         Called in this thread with everything that happens, after it was given to the store.
@@ -165,6 +170,7 @@ def run_notebook(
         is_strict=is_strict,
         is_cached=is_cached or is_refreshed,
         is_refreshed=is_refreshed,
+        is_parallel=is_parallel,
     )
     return NotebookDriver(request, on_event=on_event, settings=settings).execute()
 
@@ -234,7 +240,7 @@ class NotebookDriver:
             record = RunRecord(self._run_of(prepared), self._home, self._on_event, self._cancel_asked, self._reopened)
             stack.callback(record.close)
             self._keep_snapshot(prepared, record)
-            self._host.send(Begin())
+            self._host.send(Begin(self._plan_ahead(prepared, record)))
             output = RunOutput(Path(prepared.spec.output_path), prepared.copy_path)
             self._end(prepared, record, output, self._follow_to_the_end(record, output))
             cells = tuple(cell for _, cell in sorted(record.cells.items()))
@@ -264,9 +270,22 @@ class NotebookDriver:
                 self._request, cwd=spec.cwd, kernel_name=spec.kernel_name, output_path=str(prepared.copy_path)
             )
         except OSError as error:
-            text = f"This run cannot be retried: its notebook could not be kept: {error}"
-            line = LogLine(run_id=record.run.run_id, at=datetime.now(UTC), message=text, level=30, logger="orchestra")
-            record.emit(LogsWritten(lines=(line,)))
+            self._log(record, f"This run cannot be retried: its notebook could not be kept: {error}", logging.WARNING)
+
+    def _log(self, record: RunRecord, text: str, level: int = logging.INFO) -> None:
+        line = LogLine(run_id=record.run.run_id, at=datetime.now(UTC), message=text, level=level, logger="orchestra")
+        record.emit(LogsWritten(lines=(line,)))
+
+    def _plan_ahead(self, prepared: PreparedRun, record: RunRecord) -> AheadPlan | None:
+        """Return which cells go ahead, where that was asked for; made while the kernel boots."""
+        if not self._request.is_parallel:
+            return None
+        if prepared.spec.secrets:
+            self._log(record, "--parallel: ran in order: what holds a secret is not sent to workers")
+            return None
+        from orchestra_nb.operations.parallel_plan import plan_run
+
+        return plan_run(prepared, self._settings)
 
     def _follow(self, record: RunRecord, output: RunOutput) -> Finished | RunnerEnded:
         """Record what the runner tells and pass on what is asked of it, until it has told the end, or is gone."""

@@ -1,0 +1,97 @@
+"""The runner's end of ``--parallel``: has the kernel send cells ahead, and asks before each whether it was one of them.
+
+The work is done in the kernel (:mod:`orchestra_nb.engine.ahead_steps`), where the values are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from orchestra_nb.notebooks.ahead_plan import AheadPlan
+    from orchestra_nb.notebooks.kernel_client import KernelClient
+
+_MODULE = "__import__('orchestra_nb.engine.ahead_steps', fromlist=['_'])"
+_MIME_TYPE = "application/vnd.orchestra.step+json"
+
+
+@dataclass(frozen=True, slots=True)
+class AheadNews:
+    """What happened before a cell: cells sent and dropped, and when the cell itself ran, if it was run ahead."""
+
+    sent: tuple[int, ...] = ()
+    dropped: tuple[int, ...] = ()
+    ran: tuple[datetime, datetime] | None = None
+    worker: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class AheadCells:
+    """Speaks with the kernel of one run. Belongs to one event loop."""
+
+    def __init__(self, plan: AheadPlan) -> None:
+        self._plan = plan
+        #: whether the kernel was told the plan, and cells may go ahead
+        self.is_on = bool(plan.ahead)
+        self._has_begun = False
+        self.taken: list[int] = []
+        self._problem = ""
+
+    async def step(self, client: KernelClient, index: int) -> AheadNews:
+        """Return what happened before a cell (code cells count from 0).
+
+        Returns when the result of the cell itself is there, if it was sent before. Where the kernel cannot do what it
+        is asked, all cells run in order from now on, and a note says why.
+        """
+        if not self.is_on:
+            return AheadNews()
+        try:
+            if not self._has_begun:
+                self._has_begun = True
+                plan = msgspec.json.encode(self._plan).decode()
+                await self._ask(client, f"begin({plan!r})")
+            answer = await self._ask(client, f"step({index})")
+        except _KernelCannot as problem:
+            self.is_on = False
+            self._problem = f"the kernel cannot run cells ahead ({problem})"
+            return AheadNews(notes=(f"{self._problem[0].upper()}{self._problem[1:]}: the cells run in order.",))
+        ran, worker = None, ""
+        if (taken := answer.get("taken")) is not None:
+            self.taken.append(index)
+            ran = datetime.fromisoformat(taken["started_at"]), datetime.fromisoformat(taken["ended_at"])
+            worker = taken["worker"]
+        return AheadNews(
+            tuple(answer.get("sent", ())), tuple(answer.get("dropped", ())), ran, worker, tuple(answer.get("notes", ()))
+        )
+
+    async def finish(self, client: KernelClient) -> None:
+        """Stop what runs on workers; the kernel itself does so when it ends in another way."""
+        if self._has_begun and self.is_on:
+            self.is_on = False
+            with contextlib.suppress(_KernelCannot):
+                await self._ask(client, "finish()")
+
+    def describe(self) -> str:
+        """Return in one line what came of it."""
+        if self._plan.why:
+            return f"--parallel: ran in order: {self._plan.why}"
+        if not self.taken:
+            return f"--parallel: ran in order: {self._problem or 'nothing that ran ahead could be used'}"
+        return f"--parallel: {len(self.taken)} of {len(self._plan.cells)} cells ran ahead on workers"
+
+    async def _ask(self, client: KernelClient, call: str) -> dict[str, Any]:
+        reply = await client.execute("", silent=True, expressions={"orchestra": f"{_MODULE}.{call}"})
+        found = reply.get("user_expressions", {}).get("orchestra", {"status": "error", "ename": reply.get("status")})
+        if found["status"] != "ok":
+            raise _KernelCannot(f"{found.get('ename')}: {found.get('evalue', '')}")
+        content: dict[str, Any] = found["data"][_MIME_TYPE]
+        return content
+
+
+class _KernelCannot(Exception):
+    """The kernel could not do what it was asked: it has no Orchestra NB, or a defect shows itself."""
