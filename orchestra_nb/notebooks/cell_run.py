@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from orchestra_nb.notebooks import hidden_state, mutations
-from orchestra_nb.notebooks.abstract_calls import Arguments
 from orchestra_nb.notebooks.abstract_expressions import TooLong
+from orchestra_nb.notebooks.abstract_methods import Arguments
 from orchestra_nb.notebooks.abstract_resources import Resources
 from orchestra_nb.notebooks.abstract_state import BOUND, DELETED, INCOMING, Frame
 from orchestra_nb.notebooks.abstract_statements import AbstractStatements
