@@ -111,11 +111,11 @@ def retry(letter: str, note: str, as_json: bool) -> int:
 
     A run is run again in the same run, a task of a flow alone in a run of its own.
     """
-    from orchestra_nb.cli.run_retries import tell_end
+    from orchestra_nb.cli.run_retries import tell_end, watching
     from orchestra_nb.operations.run_again import retry_dead_letter
 
-    with opened_store() as store:
-        ended = retry_dead_letter(store, letter, actor=caller(), now=datetime.now(UTC), note=note)
+    with opened_store() as store, watching() as watcher:
+        ended = retry_dead_letter(store, letter, actor=caller(), now=datetime.now(UTC), note=note, watcher=watcher)
     return tell_end(ended, as_json)
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 import click
 
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.late_progress import LateProgress
 from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
 from orchestra_nb.cli.run_tables import printable, state_text
+from orchestra_nb.cli.stop_signals import signals_stop
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
+
+if TYPE_CHECKING:
+    from orchestra_nb.operations.run_again import Watcher
 
 
 @click.command()
@@ -25,7 +33,7 @@ def retry(run: str, note: str, as_json: bool) -> int:
 
     Exits with 1 when it does not end well.
     """
-    from orchestra_nb.operations.run_again import retry_run, telling
+    from orchestra_nb.operations.run_again import retry_run
     from orchestra_nb.operations.runs import find_run
 
     with opened_store() as store:
@@ -33,13 +41,21 @@ def retry(run: str, note: str, as_json: bool) -> int:
             from orchestra_nb.cli.sweep_retries import retry_sweep_here
 
             return retry_sweep_here(store, run, note, as_json)
-        shown = LateProgress()
-        with telling(shown.take):
-            try:
-                ended = retry_run(store, run, actor=caller(), note=note)
-            finally:
-                shown.close()
+        with watching() as watcher:
+            ended = retry_run(store, run, actor=caller(), note=note, watcher=watcher)
     return tell_end(ended, as_json)
+
+
+@contextmanager
+def watching() -> Iterator[Watcher]:
+    """Show how a notebook goes that runs again, and have Ctrl-C stop it."""
+    from orchestra_nb.operations.run_again import Watcher
+
+    shown = LateProgress()
+    try:
+        yield Watcher(shown.take, signals_stop)
+    finally:
+        shown.close()
 
 
 def tell_end(run: Run, as_json: bool) -> int:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import shlex
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -30,20 +28,40 @@ from orchestra_nb.operations.runs import find_run, is_suspended
 
 if TYPE_CHECKING:
     from orchestra_nb.model.events import Event
-    from orchestra_nb.operations.run_notebook import NotebookDriver
     from orchestra_nb.store.run_store import RunStore
 
 #: How long the end of a retry waits for what happened to be durable.
 _FLUSH_SECONDS = 60.0
 
 
-def retry_run(store: RunStore, id_or_name: str, *, actor: str, note: str = "") -> Run:
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Who looks on while a notebook runs again.
+
+    Parameters
+    ----------
+    on_event
+        Called with everything that happens.
+    stopped_by
+        Given ``stop(message, actor)``, returns what has it called as long as it is entered, such as by Ctrl-C.
+    """
+
+    on_event: Callable[[Event], None] | None = None
+    stopped_by: Callable[[Callable[[str, str], None]], AbstractContextManager[object]] = nullcontext
+
+
+UNWATCHED: Final = Watcher()
+
+
+def retry_run(store: RunStore, id_or_name: str, *, actor: str, note: str = "", watcher: Watcher = UNWATCHED) -> Run:
     """Run a run again that ended otherwise than well, and return it as it ended then.
 
     Parameters
     ----------
     actor, note
         Who retries it, and why, for the run's history.
+    watcher
+        Who looks on, if it is a notebook.
 
     Raises
     ------
@@ -62,7 +80,7 @@ def retry_run(store: RunStore, id_or_name: str, *, actor: str, note: str = "") -
 
         retried = f"retried by {actor}{f': {note}' if note else ''}"
         return retry_sweep(store, run, actor=actor, message=retried).run
-    return _run_again(store, run, actor, f"retried by {actor}{f': {note}' if note else ''}", lambda: None)
+    return _run_again(store, run, actor, f"retried by {actor}{f': {note}' if note else ''}", lambda: None, watcher)
 
 
 def check_retry(store: RunStore, id_or_name: str) -> Run:
@@ -95,7 +113,9 @@ def resume_suspended(store: RunStore, id_or_name: str, *, actor: str) -> Run:
     return _run_again(store, run, actor, f"resumed by {actor}", lambda: None)
 
 
-def retry_dead_letter(store: RunStore, id_: str, *, actor: str, now: datetime, note: str = "") -> Run:
+def retry_dead_letter(
+    store: RunStore, id_: str, *, actor: str, now: datetime, note: str = "", watcher: Watcher = UNWATCHED
+) -> Run:
     """Run what a dead letter tells of again, once, and return the run as it ended then.
 
     A run is run again in the same run. A task is run alone, with its arguments, in a run of its own.
@@ -125,6 +145,7 @@ def retry_dead_letter(store: RunStore, id_: str, *, actor: str, now: datetime, n
         actor,
         f"its dead letter was retried by {actor}{f': {note}' if note else ''}",
         lambda: _close(store, letter, actor, note),
+        watcher,
     )
 
 
@@ -170,7 +191,14 @@ def _run_task_again(store: RunStore, letter: DeadLetter, actor: str, note: str) 
     return store.get_run(run_id)
 
 
-def _run_again(store: RunStore, run: Run, actor: str, message: str, before_start: Callable[[], object]) -> Run:
+def _run_again(
+    store: RunStore,
+    run: Run,
+    actor: str,
+    message: str,
+    before_start: Callable[[], object],
+    watcher: Watcher = UNWATCHED,
+) -> Run:
     from orchestra_nb.engine.drivers import set_driver
     from orchestra_nb.engine.reruns import continuing
     from orchestra_nb.engine.run_codes import call_flow, load_code
@@ -179,7 +207,7 @@ def _run_again(store: RunStore, run: Run, actor: str, message: str, before_start
     from orchestra_nb.store.run_code_store import RunCodeStore
 
     if run.kind is RunKind.NOTEBOOK:
-        return _run_notebook_again(store, run, actor, message, before_start)
+        return _run_notebook_again(store, run, actor, message, before_start, watcher)
     if run.kind is RunKind.INTERACTIVE:
         raise CodeNotFound(f"Run {run.name} cannot be run again in place. {_way_of_notebook(store, run)}")
     code = RunCodeStore(store.database).find(run.run_id)
@@ -218,7 +246,9 @@ def _run_again(store: RunStore, run: Run, actor: str, message: str, before_start
     return store.get_run(run.run_id)
 
 
-def _run_notebook_again(store: RunStore, run: Run, actor: str, message: str, before_start: Callable[[], object]) -> Run:
+def _run_notebook_again(
+    store: RunStore, run: Run, actor: str, message: str, before_start: Callable[[], object], watcher: Watcher
+) -> Run:
     """Run the notebook of a run again, as it was, and return the run as it ended then."""
     from orchestra_nb.operations.run_notebook import NotebookDriver
     from orchestra_nb.operations.run_snapshot import request_again
@@ -233,44 +263,11 @@ def _run_notebook_again(store: RunStore, run: Run, actor: str, message: str, bef
     reopened = RunReopened(
         run_id=run.run_id, at=datetime.now(UTC), epoch=run.epoch + 1, driver_id="", actor=actor, message=message
     )
-    driver = NotebookDriver(request, kind="shell", reopened=reopened, on_event=_telling.get())
-    with _stopped_by_signals(driver):
+    driver = NotebookDriver(request, kind="shell", reopened=reopened, on_event=watcher.on_event)
+    with watcher.stopped_by(driver.stop):
         driver.execute()
     _close_letters(store, run, actor)
     return store.get_run(run.run_id)
-
-
-@contextmanager
-def _stopped_by_signals(driver: NotebookDriver) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM stop the notebook, as they do where it is run for the first time."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _: object) -> None:
-        name = signal.Signals(number).name
-        driver.stop("Interrupted" if name == "SIGINT" else f"Stopped by {name}", name)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-#: What is told of a notebook that runs again, where somebody watches.
-_telling: ContextVar[Callable[[Event], None] | None] = ContextVar("orchestra_telling", default=None)
-
-
-@contextmanager
-def telling(take: Callable[[Event], None]) -> Iterator[None]:
-    """Have the events told of a notebook that is run again meanwhile."""
-    token = _telling.set(take)
-    try:
-        yield
-    finally:
-        _telling.reset(token)
 
 
 def _way_of_notebook(store: RunStore, run: Run) -> str:
