@@ -13,6 +13,7 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 suppress_warnings = ["image.not_readable"]
 nitpicky = True
+highlight_language = "none"  # blocks without a language are shell sessions and plain text
 
 html_theme = "pydata_sphinx_theme"
 html_title = "Orchestra NB"
