@@ -335,7 +335,7 @@ class Sentinel:
         _report({"started": {"pid": self._pid}})
         while self._status is None:
             # in a chunk records come thousands a second: they are taken now and then, which costs nobody a wake-up
-            news = [] if self._attempts.is_in_chunk else [records]
+            news = [] if self._attempts.is_in_chunk or self._records.at_end else [records]
             _wait([*news, wake_up, *([] if self._orders.at_end else [0])], self._next_wake_up())
             self._take(wake_up)
             self._enforce(time.monotonic())

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from orchestra_nb.engine.sentinel import describe_exit, guard_command
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, eventually
 
 #: Defines say(record), which writes to the sentinel.
 _PREAMBLE = """
@@ -105,6 +105,17 @@ def has_ended(pid: int) -> bool:
             return True
         time.sleep(0.01)
     return False
+
+
+def test_a_sentinel_sleeps_while_a_command_runs_that_will_tell_of_no_attempts(guard: Guard) -> None:
+    guarded = guard('os.close(int(os.environ["ORCHESTRA_SENTINEL_FD"])); ready(); time.sleep(600)')
+    guarded.wait_until_ready()
+    sentinel = psutil.Process(guarded.process.pid)
+
+    def has_slept() -> bool | None:
+        return all(sentinel.status() == psutil.STATUS_SLEEPING for _ in range(200)) or None
+
+    assert eventually(has_slept)
 
 
 @pytest.mark.parametrize(
