@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from orchestra_nb.notebooks.cell_options import cell_options
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.notebook_analysis import CellAnalysis, NotebookAnalysis
 from orchestra_nb.notebooks.run_time_guess import HEAVY_SECONDS, defined_functions, guess_seconds
@@ -338,6 +339,8 @@ def _form_of(source: str, imported: frozenset[str]) -> _Form:
     words = loaded | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     words |= {str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value == "__main__"}
     history = any(_HISTORY.match(name) for name in loaded - stored)
+    if cell_options(source).timeout_seconds is not None:
+        return _Form("its time limit is kept in the kernel", history, runs_programs)
     if _MAGIC.search(source):
         return _Form("its magics belong to the kernel", history, runs_programs)
     if patched := _patched(tree, imported):

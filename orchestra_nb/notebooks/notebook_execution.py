@@ -199,7 +199,8 @@ class NotebookExecution:
         else:
             self._outputs.take(message)
             current = self._cells.get(self._current) if self._current is not None else None
-            self._values.take(message, None if current is None else current.index)
+            is_replayed = current is not None and current.state is not State.RUNNING
+            self._values.take(message, None if current is None else current.index, is_replayed=is_replayed)
 
     async def run_cells(self, client: KernelClient) -> EarlyEnd | None:
         """Let all cells take effect in order; None when the last one was reached.
@@ -283,9 +284,8 @@ class NotebookExecution:
         kept = await self._ask_keeper(client, position)
         if kept is None or not kept.is_cached:
             options = cell_options(cell["source"])
-            is_ahead = position in self._beside
             ran = await self._look_ahead(client, position)
-            self._begin_attempt(position, "" if kept is None else kept.why, ran, is_ahead)
+            self._begin_attempt(position, "" if kept is None else kept.why, ran)
             while (early_end := await self._run_attempt(client, position, cell, options, ran)) == _AGAIN:
                 ran = None
                 self._begin_attempt(position, "")
@@ -302,10 +302,10 @@ class NotebookExecution:
             with contextlib.suppress(OSError):
                 self.output.save()
 
-    def _begin_attempt(self, position: int, message: str, ran: _Times | None = None, is_ahead: bool = False) -> None:
+    def _begin_attempt(self, position: int, message: str, ran: _Times | None = None) -> None:
         """Let the cell be RUNNING; of one that has run before, in its next attempt."""
         cell = self._cells[position]
-        if cell.state is not State.PENDING and not is_ahead:
+        if cell.state is not State.PENDING:
             cell = msgspec.structs.replace(cell, attempt=cell.attempt + 1, error=None, ended_at=None, is_cached=False)
         self._cells[position] = msgspec.structs.replace(cell, message=message)
         self._change(position, State.RUNNING, started_at=_now() if ran is None else ran[0])
@@ -379,7 +379,7 @@ class NotebookExecution:
             self._fall_back(positions[index])
         for index in news.sent:
             self._beside.add(positions[index])
-            self._change(positions[index], State.RUNNING, started_at=_now())
+            self._say_pending(positions[index], "runs ahead of its turn on a worker")
         self._beside.discard(position)
         for text in news.notes:
             self.write_log(text, "orchestra")
@@ -391,11 +391,13 @@ class NotebookExecution:
         return news.ran
 
     def _fall_back(self, position: int) -> None:
-        """Make a cell pending again that ran ahead in vain."""
+        """Let a cell that ran ahead in vain wait for its turn."""
         self._beside.discard(position)
-        cell = self._cells[position]
-        self._cells[position] = msgspec.structs.replace(cell, started_at=None)
-        self.output.cells[position]["metadata"]["papermill"].update(start_time=None, exception=None)
+        self._say_pending(position, "")
+
+    def _say_pending(self, position: int, message: str) -> None:
+        """Say of a cell what it does before its turn, when it takes effect: until then it has no other state."""
+        self._cells[position] = msgspec.structs.replace(self._cells[position], message=message)
         self._change(position, State.PENDING)
 
     # --- what is kept
@@ -408,6 +410,9 @@ class NotebookExecution:
                     "Starts over from the first cell: it ran without --cache, so nothing was kept of the cells before"
                 )
                 self.write_log(text, "orchestra")
+            return
+        if spec.secrets:
+            self.write_log("Nothing is kept or replayed in this run: it could hold what its secrets say", "orchestra")
             return
         sources = [self.output.cells[position]["source"] for position in self._cells]
         keeper = CellKeeper(sources, is_refreshed=spec.is_refreshed, max_bytes=spec.cache_bytes, run_id=spec.run_id)
@@ -426,8 +431,7 @@ class NotebookExecution:
                 client, cell.index, lambda message_id: self._outputs.open_cell(position, message_id)
             )
         except KeeperFailed as problem:
-            self.write_log(f"From here on nothing is kept or replayed: {problem}", "orchestra", logging.ERROR)
-            self._keeper = None
+            self._give_keeper_up(problem)
             return None
         self._note(kept.note)
         if kept.is_again:
@@ -463,8 +467,16 @@ class NotebookExecution:
         return is_again
 
     async def _note_names(self, client: KernelClient) -> None:
-        if self._keeper is not None:
+        if self._keeper is None:
+            return
+        try:
             await self._keeper.note_names(client)
+        except KeeperFailed as problem:
+            self._give_keeper_up(problem)
+
+    def _give_keeper_up(self, problem: KeeperFailed) -> None:
+        self.write_log(f"From here on nothing is kept or replayed: {problem}", "orchestra", logging.ERROR)
+        self._keeper = None
 
     def _note(self, note: str | None) -> None:
         if note:

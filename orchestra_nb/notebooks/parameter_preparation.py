@@ -42,8 +42,6 @@ class PreparedParameters:
         The text of the cell that sets them; empty without values.
     hidden_source
         Code that sets what holds secrets. It goes to the kernel and nowhere else.
-    hidden_names
-        The parameters that it sets: their values are to be kept in no cache either.
     secrets
         Texts that must not be seen.
     """
@@ -51,7 +49,6 @@ class PreparedParameters:
     recorded: dict[str, object]
     source: str
     hidden_source: str = ""
-    hidden_names: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
 
     def inject(self, notebook: dict[str, Any]) -> None:
@@ -124,7 +121,6 @@ def prepare_parameters(
         recorded={name: value.recorded for name, value in converted.items()},
         source=parameters_source(converted, **of_kernel),
         hidden_source=hidden_source(converted, **of_kernel),
-        hidden_names=tuple(name for name, value in converted.items() if value.secrets),
         secrets=tuple(dict.fromkeys(text for value in converted.values() for text in value.secrets if text)),
     )
 

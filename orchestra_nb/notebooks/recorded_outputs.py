@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
+
 from orchestra_nb.model.recorded_values import VALUE_MIME, RecordedValue, from_output
 
 #: What scrapbook glues, and what papermill's first versions recorded.
@@ -40,8 +42,16 @@ class RecordedOutputs:
         #: a task's display is sent again and again with all that it showed
         self._told: set[tuple[str, datetime]] = set()
 
-    def take(self, message: Mapping[str, Any], cell_index: int | None) -> None:
-        """Take one message; ``cell_index`` is the code cell that runs now."""
+    def take(self, message: Mapping[str, Any], cell_index: int | None, *, is_replayed: bool = False) -> None:
+        """Take one message.
+
+        Parameters
+        ----------
+        cell_index
+            The code cell that runs now.
+        is_replayed
+            Whether it shows what it showed in an earlier run: its values are returned now, after those of cells before.
+        """
         if message["msg_type"] not in _SHOWING:
             return
         if message["msg_type"] == "update_display_data":  # of a task, whose cell ended before
@@ -49,6 +59,8 @@ class RecordedOutputs:
         for value in values_in_bundle(
             message["content"].get("data"), run_id=self._run_id, cell_index=cell_index, now=datetime.now(UTC)
         ):
+            if is_replayed:
+                value = msgspec.structs.replace(value, recorded_at=datetime.now(UTC))
             key = value.name, value.recorded_at
             if key not in self._told:
                 self._told.add(key)

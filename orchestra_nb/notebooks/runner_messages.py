@@ -30,8 +30,6 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
         What was injected, in the same way, non-finite floats tagged (:mod:`orchestra_nb.model.jsonable`).
     hidden_source
         Code that sets parameters that hold secrets, for the kernel and nothing else, after the cell of the parameters.
-    hidden_names
-        The names that it sets: their values are for no file.
     secrets
         Texts that are hidden in whatever the run shows and tells.
     cwd
@@ -82,7 +80,6 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
     is_saved_within_cells: bool = True
     papermill_json: str = ""
     hidden_source: str = ""
-    hidden_names: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
 
 

@@ -193,7 +193,6 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         notebook_json=json.dumps(notebook),
         parameters_json=json.dumps(to_stored(parameters.recorded)),
         hidden_source=parameters.hidden_source,
-        hidden_names=parameters.hidden_names,
         secrets=parameters.secrets,
         input_path=str(source),
         output_path=str(attempts_folder() / f"{request.run_id}.{request.epoch}.ipynb"),

@@ -285,7 +285,13 @@ class NotebookDriver:
             return None
         from orchestra_nb.operations.parallel_plan import plan_run
 
-        return plan_run(prepared, self._settings)
+        try:
+            return plan_run(prepared, self._settings)
+        except Exception as error:  # a notebook of a form that nobody expected runs in order
+            self._log(
+                record, f"--parallel: ran in order: the plan failed: {type(error).__name__}: {error}", logging.ERROR
+            )
+            return None
 
     def _follow(self, record: RunRecord, output: RunOutput) -> Finished | RunnerEnded:
         """Record what the runner tells and pass on what is asked of it, until it has told the end, or is gone."""

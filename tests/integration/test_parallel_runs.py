@@ -30,6 +30,14 @@ def run(folder: Path, notebook: Path, *words: str) -> tuple[dict[str, Any], dict
     return json.loads((folder / "out.ipynb").read_text()), json.loads(done.stdout), done.stderr
 
 
+def stored_states(folder: Path, run_id: str) -> list[str]:
+    """The states of the cells as they stand in the store of the parallel run."""
+    command = [sys.executable, "-m", "orchestra_nb", "runs", "show", run_id, "--json"]
+    environ = {**os.environ, "JUPYTER_DATA_DIR": str(folder / "data1")}
+    shown = subprocess.run(command, capture_output=True, check=True, env=environ, timeout=PATIENCE_SECONDS)
+    return [cell["state"] for cell in json.loads(shown.stdout)["cells"]]
+
+
 def write_notebook(path: Path, *sources: str) -> Path:
     cells: list[dict[str, Any]] = [
         {"cell_type": "code", "id": f"c{n}", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
@@ -90,6 +98,8 @@ def test_a_parallel_run_that_fails_ends_as_it_does_in_order(tmp_path: Path) -> N
     assert document["message"] == expected["message"]
     assert shown(parallel)[:3] == shown(in_order)[:3]
     assert parallel["cells"][4]["outputs"] == []
+    # what ran ahead in vain has not begun, for the store either
+    assert stored_states(tmp_path, document["run_id"])[3:] in (["FAILED", "PENDING"], ["FAILED", "CANCELLED"])
 
 
 def test_a_run_with_nothing_to_gain_says_why_it_stays_in_order(tmp_path: Path) -> None:

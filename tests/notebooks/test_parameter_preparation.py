@@ -557,7 +557,7 @@ def test_a_secret_is_in_no_record_and_in_no_cell(
     shown = {"$secret": "prod"} if isinstance(value, dict) else HIDDEN
     assert made.recorded == {name: {"id": "a", "token": shown} if name == "row" else shown}
     assert made.source == f"# Parameters\n# {name} holds a secret: the run sets it, and writes it nowhere\n"
-    assert (made.secrets, made.hidden_names) == (("hunter2",), (name,))
+    assert made.secrets == ("hunter2",)
     found = run_in_notebook(made)[name]
     text = {
         "token": lambda: found.get_secret_value(),

@@ -83,7 +83,7 @@ async def test_a_secret_parameter_is_nowhere(jp_fetch, store, store_url, tmp_pat
     write_notebook(folder / "report.ipynb")
     orchestra = [sys.executable, "-m", "orchestra_nb"]
     subprocess.run([*orchestra, "secrets", "set", "prod"], input=SECRET.encode(), check=True, capture_output=True)
-    command = [*orchestra, "run", "report.ipynb", "out.ipynb", "--json"]
+    command = [*orchestra, "run", "report.ipynb", "out.ipynb", "--json", "--cache"]
     command += ["--secret", "token", "prod", "--secret", "key", "prod", "--secret", "said", "-"]
     running = subprocess.Popen(
         command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -117,6 +117,7 @@ async def test_a_secret_parameter_is_nowhere(jp_fetch, store, store_url, tmp_pat
     assert traces_in_processes() == []
     # and what was hidden was there: every way out has its dots
     lines = [line["message"] for line in json.loads(answers[3])["lines"]]
+    assert any(line.startswith("Nothing is kept or replayed in this run") for line in lines)
     assert {"the secret is ••••", "in a task ••••", "on a worker ••••", "with ••••", '{"key": "••••"}'} <= set(lines)
     outputs = json.dumps(json.loads((folder / "out.ipynb").read_text()), ensure_ascii=False)
     assert outputs.count("••••") >= 8
