@@ -88,7 +88,10 @@ def end_driver(store: RunStore, driver: Driver, cause: str, now: datetime) -> li
     for run in unfinished:
         tasks, cells = store.task_runs(run.run_id), store.cell_runs(run.run_id)
         events += [_task_ended(task, message, now) for task in tasks if not task.state.is_terminal]
-        events += [_cell_ended(cell, message, now) for cell in cells if not cell.state.is_terminal]
+        open_cells = [cell for cell in cells if not cell.state.is_terminal]
+        if run.state.is_terminal:  # what was not reached when it ended stays as it was
+            open_cells = [cell for cell in open_cells if cell.state is not State.PENDING]
+        events += [_cell_ended(cell, message, now) for cell in open_cells]
         events.append(
             RunStateChanged(
                 run_id=run.run_id, state=State.CRASHED, at=now, epoch=run.epoch, message=message, actor=ACTOR

@@ -13,6 +13,8 @@ from orchestra_nb.store.stored_records import driver_of_row, run_of_row
 from orchestra_nb.store.tables import cell_runs, drivers, runs, task_runs
 
 _UNFINISHED = [state.value for state in State if state not in TERMINAL_STATES]
+#: Cells that were not reached stay PENDING when their run ends.
+_BEGUN = [value for value in _UNFINISHED if value != State.PENDING.value]
 
 
 class Leases:
@@ -59,7 +61,7 @@ class Leases:
                 or_(
                     runs.c.state.in_(_UNFINISHED),
                     exists().where(task_runs.c.run_id == runs.c.run_id, task_runs.c.state.in_(_UNFINISHED)),
-                    exists().where(cell_runs.c.run_id == runs.c.run_id, cell_runs.c.state.in_(_UNFINISHED)),
+                    exists().where(cell_runs.c.run_id == runs.c.run_id, cell_runs.c.state.in_(_BEGUN)),
                 ),
             )
             .order_by(runs.c.run_id)

@@ -252,6 +252,21 @@ def test_what_had_ended_keeps_its_state(store: RunStore) -> None:
     assert store.task_runs("done")[0].state is State.CRASHED
 
 
+def test_cells_that_a_run_had_not_reached_when_it_ended_stay_pending(store: RunStore) -> None:
+    cells = [
+        CellRun(run_id="run", index=index, cell_id=f"c{index}", state=state)
+        for index, state in enumerate([State.FAILED, State.PENDING])
+    ]
+    store.apply([DriverStarted(driver=elsewhere()), RunCreated(run=run_of("driver"))])
+    store.apply([*(CellRunChanged(cell=cell) for cell in cells)])
+    store.apply([RunStateChanged(run_id="run", state=State.FAILED, at=NOW)])
+
+    sweep(store, NOW + timedelta(minutes=1))
+
+    assert [cell.state for cell in store.cell_runs("run")] == [State.FAILED, State.PENDING]
+    assert store.get_run("run").state is State.FAILED
+
+
 def test_a_run_that_its_driver_left_unfinished_when_it_ended_is_ended(store: RunStore) -> None:
     cell = CellRun(run_id="run", index=0, cell_id="c", state=State.PENDING)
     store.apply([DriverStarted(driver=elsewhere(kind="shell")), RunCreated(run=run_of("driver"))])
