@@ -30,7 +30,7 @@ def convert(notebook: str, output: str | None, to: str, is_submitting: bool, for
     target = Path(output) if output is not None else Path(notebook).with_suffix(".py")
     is_printed = output == "-"
     if not is_printed:
-        write_new_file(target, script.text, is_forced=force)
+        write_new_file(target, script.text, source=Path(notebook), is_forced=force)
     if as_json:
         path = None if is_printed else str(target)
         print_json({"path": path, **msgspec.structs.asdict(script)})

@@ -30,8 +30,10 @@ def sweep_of(
     Raises
     ------
     InvalidInput
-        An option or the file has another form, a parameter is given twice, or OUTPUT is stdout.
+        An option or the file has another form, a parameter is given twice, OUTPUT is stdout, or an option is for one
+        run.
     """
+    _check_runs(request)
     if request.output_path == "-":
         raise InvalidInput("The executed notebooks of a sweep go into a folder. Name it as OUTPUT.")
     axes, listed = read_sweep_file(file) if file is not None else ({}, [])
@@ -57,6 +59,21 @@ def sweep_of(
         report_mode=request.report_mode,
         visible_parameters=(*request.visible_parameters, *read_axes(words)),
     )
+
+
+def _check_runs(request: NotebookRequest) -> None:
+    """Refuse how the runs of a sweep cannot go: several run at once, each of its cells in order."""
+    if request.is_cached:
+        flag = "--refresh" if request.is_refreshed else "--cache"
+        raise InvalidInput(
+            f"{flag} is for one run: those of a sweep replay nothing and keep nothing. Leave it out, or leave out "
+            "--sweep; `orchestra runs retry` runs only what did not complete of a sweep."
+        )
+    if request.is_parallel:
+        raise InvalidInput(
+            "--parallel is for one run: a sweep has several notebooks run at once instead. Leave it out, or leave out "
+            "--sweep."
+        )
 
 
 def run_sweep(request: SweepRequest, as_json: bool) -> int:

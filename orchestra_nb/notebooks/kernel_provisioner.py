@@ -119,12 +119,21 @@ class ForkProvisioner(LocalProvisioner):
         raise CannotFork(kernel.failure or "it ended while it was started")
 
     async def _listens(self, kernel: ForkedKernel) -> None:
-        """Wait until the kernel listens, or is known to come to nothing."""
+        """Wait until the kernel listens, or is known to come to nothing.
+
+        Raises
+        ------
+        CannotFork
+            It has not said anything for too long.
+        """
         try:
             async with asyncio.timeout(_LISTEN_SECONDS):
                 while not kernel.is_ready and not kernel.is_gone:
                     await _readable(kernel)
                     kernel.poll()
+        except TimeoutError:
+            kernel.close()
+            raise CannotFork(f"it did not listen within {_LISTEN_SECONDS:g} s") from None
         except BaseException:
             kernel.close()
             raise

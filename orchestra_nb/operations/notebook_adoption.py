@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.runs import RunKind
 from orchestra_nb.notebooks.adopted_notebook import AdoptedNotebook, adopt_notebook
 from orchestra_nb.notebooks.document import notebook_text, read_notebook
@@ -70,7 +69,5 @@ def write_adoption(adopted: AdoptedNotebook, source: str | Path, output: str | P
     """
     source = Path(source)
     target = Path(output) if output is not None else source.with_name(f"{source.stem}-tasks.ipynb")
-    if target.exists() and target.samefile(source):
-        raise InvalidInput(f"{target} is the notebook itself, which stays as it is. Give the copy another name.")
-    write_new_file(target, notebook_text(adopted.notebook), is_forced=is_forced)
+    write_new_file(target, notebook_text(adopted.notebook), source=source, is_forced=is_forced)
     return target

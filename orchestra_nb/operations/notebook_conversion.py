@@ -20,16 +20,18 @@ def convert_notebook(path: str | Path, *, is_submitting: bool = False) -> Notebo
     return notebook_script(read_notebook(Path(path)), Path(path).stem, is_submitting=is_submitting)
 
 
-def write_new_file(path: Path, text: str, *, is_forced: bool) -> None:
-    """Write a file that is not there yet, or replace it where that is asked for.
+def write_new_file(path: Path, text: str, *, source: Path, is_forced: bool) -> None:
+    """Write what was made of a notebook to a file that is not there yet, or replace it where that is asked for.
 
     Raises
     ------
     NameTaken
         There is such a file.
     InvalidInput
-        It cannot be written.
+        It cannot be written, or it is the notebook itself.
     """
+    if path.exists() and path.samefile(source):
+        raise InvalidInput(f"{path} is the notebook itself, which stays as it is. Give another name.")
     if path.is_dir():
         raise InvalidInput(f"{path} is a folder. Name a file in it.")
     if not path.parent.is_dir():

@@ -6,7 +6,6 @@ store. Everything is checked before anything starts.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -20,6 +19,7 @@ from orchestra_nb.engine.notebook_placement import available_cores
 from orchestra_nb.errors import (
     OrchestraError,
     StopTask,
+    StoreUnavailable,
 )
 from orchestra_nb.model.events import (
     Event,
@@ -38,7 +38,13 @@ from orchestra_nb.model.sweeps import COMBINATION_TAG, SweepRequest
 from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.run_home import RunHome
 from orchestra_nb.operations.run_notebook import GRACE_SECONDS, NotebookDriver, new_run_id
-from orchestra_nb.operations.sweep_request import checked_sweep, parameters_in_record, sweep_code
+from orchestra_nb.operations.sweep_request import (
+    checked_sweep,
+    make_sweep_folder,
+    parameters_in_record,
+    sweep_code,
+    sweep_folder,
+)
 from orchestra_nb.operations.sweep_result import SweepResult, SweepRow
 from orchestra_nb.settings import Settings, load_settings
 
@@ -109,8 +115,10 @@ class NotebookSweep:
 
         Raises
         ------
+        InvalidInput
+            The folder for its notebooks cannot be made; nothing ran, and nothing is recorded.
         StoreUnavailable
-            The sweep cannot be recorded.
+            The sweep cannot be recorded, or its end.
         """
         request = self._request
         now = datetime.now(UTC)
@@ -131,8 +139,15 @@ class NotebookSweep:
             parent_run_id=self._parents[0],
             parent_task_run_id=self._parents[1],
         )
+        self._folder = sweep_folder(request, run.name)
+        is_new = make_sweep_folder(self._folder)
         created = RunCreated(run=run)
-        self._home.create(created)
+        try:
+            self._home.create(created)
+        except BaseException:
+            if is_new:
+                self._folder.rmdir()
+            raise
         self._told(created)
         self._home.emit(RunCodeRecorded(code=sweep_code(run, request)))
         return self._drive(run, {})
@@ -140,8 +155,18 @@ class NotebookSweep:
     def execute_again(self, run: Run, done: Mapping[int, SweepRow], reopened: RunReopened) -> SweepResult:
         """Run those combinations of a sweep that are not among ``done``, in the sweep's own run.
 
-        ``reopened`` has been applied to the store already.
+        Raises
+        ------
+        InvalidInput
+            The folder for its notebooks cannot be made; the sweep stays as it is.
+        Conflict
+            Somebody else has reopened it.
+        StoreUnavailable
+            Its end cannot be recorded.
         """
+        self._folder = sweep_folder(self._request, run.name)
+        make_sweep_folder(self._folder)
+        self._home.reopen(reopened)
         again = msgspec.structs.replace(
             run,
             epoch=reopened.epoch,
@@ -169,12 +194,11 @@ class NotebookSweep:
     def _drive(self, run: Run, done: Mapping[int, SweepRow]) -> SweepResult:
         request = self._request
         self._run = run
-        self._folder = self._make_folder(run)
         self._progress.rows.update(done)
         self._progress.waiting += (index for index in range(len(request.combinations)) if index not in done)
         self._home.watch(run.run_id, lambda task_run_id, actor: self.stop(f"Cancelled by {actor}", actor))
         try:
-            self._change(State.RUNNING)
+            self._emit(self._changed(State.RUNNING))
             self._home.emit(RunOutputWritten(run_id=run.run_id, output_path=str(self._folder)))
             self._run = msgspec.structs.replace(self._run, output_path=str(self._folder))
             count = min(request.limit or available_cores(), len(self._progress.waiting))
@@ -269,25 +293,31 @@ class NotebookSweep:
         )
 
     def _conclude(self) -> None:
-        """Say how the sweep ended."""
+        """Say how the sweep ended, once that is committed."""
         progress = self._progress
         total, done = len(self._request.combinations), len(progress.rows)
         failed = [row for row in progress.rows.values() if not row.is_completed]
-        if progress.stop is not None and not progress.is_stopped_by_failure:
+        if done == total and not failed:  # a stop may have come when there was nothing to stop any more
+            change = self._changed(State.COMPLETED)
+        elif progress.stop is not None and not progress.is_stopped_by_failure:
             message = f"{progress.stop[0]}: {done - len(failed)} of {total} runs had completed"
-            self._change(State.CANCELLED, message, progress.stop[1])
-        elif failed:
-            first = progress.first_failure or _cause(failed[0])
+            change = self._changed(State.CANCELLED, message, progress.stop[1])
+        else:
+            first = progress.first_failure or (_cause(failed[0]) if failed else "what drove the others ended")
             unstarted = f", {total - done} were not started" if done < total else ""
-            self._change(
+            change = self._changed(
                 State.FAILED, f"{len(failed)} of {total} runs did not complete{unstarted}. First: {first}"[:2000]
             )
-        else:
-            self._change(State.COMPLETED)
+        self._home.emit(change)
         if not self._home.flush(_COMMIT_SECONDS) and self._home.must_commit:
-            self._log("The end of the sweep is not in the store.")
+            raise StoreUnavailable(
+                f"The sweep {self._run.name} ended as {change.state}, but the store could not be written. "
+                "Run `orchestra doctor` to see why."
+            )
+        self._told(change)
 
-    def _change(self, state: State, message: str = "", actor: str = "driver") -> None:
+    def _changed(self, state: State, message: str = "", actor: str = "driver") -> RunStateChanged:
+        """Note a change of the sweep's state; return it to be told."""
         change = RunStateChanged(
             run_id=self._run.run_id,
             state=state,
@@ -297,7 +327,7 @@ class NotebookSweep:
             actor=actor,
         )
         self._run = apply_to_run(self._run, change)
-        self._emit(change)
+        return change
 
     def _emit(self, event: Event) -> None:
         self._home.emit(event)
@@ -310,14 +340,6 @@ class NotebookSweep:
     def _log(self, text: str) -> None:
         line = LogLine(run_id=self._run.run_id, at=datetime.now(UTC), message=text, level=40, logger="orchestra")
         self._emit(LogsWritten(lines=(line,)))
-
-    def _make_folder(self, run: Run) -> Path:
-        source = Path(self._request.path).absolute()
-        chosen = self._request.output_folder
-        folder = source.with_name(f"{source.stem}.{run.name}") if chosen is None else Path(chosen).absolute()
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir()
-        return folder
 
 
 def _label(parameters: Mapping[str, object], swept: Collection[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -18,18 +19,13 @@ from orchestra_nb.model.runs import Run
 from orchestra_nb.operations.notebook_request import NotebookRequest, attempts_folder
 
 
-class _Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a request is in no record of the run."""
-
-    output_path: str
-    cwd: str
-    kernel_name: str
-    is_strict: bool = True
-    is_cached: bool = False
-
-
 def keep_snapshot(request: NotebookRequest, *, cwd: str, kernel_name: str, output_path: str) -> None:
     """Keep what a run executes; where that is kept already (it is a retry) nothing changes.
+
+    Parameters
+    ----------
+    cwd, kernel_name, output_path
+        What the request's own were found to mean.
 
     Raises
     ------
@@ -38,12 +34,15 @@ def keep_snapshot(request: NotebookRequest, *, cwd: str, kernel_name: str, outpu
     """
     if request.snapshot_path is not None:
         return
-    asked = _Asked(
-        output_path=output_path,
+    asked = msgspec.structs.replace(
+        request,
+        parameters={},
+        parameter_texts={},
+        visible_parameters=(),
+        output_path=_wanted_output(request.run_id, output_path),
         cwd=cwd,
         kernel_name=kernel_name,
-        is_strict=request.is_strict,
-        is_cached=request.is_cached,
+        is_shown=False,  # who retries it looks on in another way
     )
     write_file(str(_notebook_path(request.run_id)), Path(request.path).read_bytes())
     write_file(str(_asked_path(request.run_id)), msgspec.json.encode(asked))
@@ -58,30 +57,35 @@ def request_again(run: Run) -> NotebookRequest:
         What it executed was not kept, or is gone.
     """
     path = _notebook_path(run.run_id)
+    known = {
+        "path": run.notebook_path or str(path),
+        "run_id": run.run_id,
+        "cluster": run.cluster,
+        "flow_name": run.flow_name,
+        "tags": run.tags,
+        "parent_run_id": run.parent_run_id,
+        "parent_task_run_id": run.parent_task_run_id,
+        "snapshot_path": str(path),
+        "epoch": run.epoch + 1,
+    }
     try:
-        asked = msgspec.json.decode(_asked_path(run.run_id).read_bytes(), type=_Asked)
+        kept = msgspec.json.decode(_asked_path(run.run_id).read_bytes(), type=dict[str, Any])
+        asked = msgspec.convert(kept | known, NotebookRequest)  # an earlier version kept fewer fields
         os.stat(path)
     except (OSError, msgspec.DecodeError) as error:
         raise CodeNotFound(f"The notebook of run {run.name} as it ran is not at {path} any more.") from error
-    return NotebookRequest(
-        path=run.notebook_path or str(path),
-        run_id=run.run_id,
+    return msgspec.structs.replace(
+        asked,
         parameters={name: from_stored(value) for name, value in run.parameters.items()},
-        output_path=asked.output_path,
-        cwd=asked.cwd,
-        kernel_name=asked.kernel_name,
-        cluster=run.cluster,
-        is_strict=asked.is_strict,
-        is_cached=asked.is_cached,
-        snapshot_path=str(path),
-        epoch=run.epoch + 1,
+        output_path=None if asked.output_path is None else _wanted_output(run.run_id, asked.output_path),
     )
 
 
-def delete_snapshot(run_id: str) -> None:
-    """Delete what was kept of a run; nothing happens when there is nothing."""
-    for path in (_notebook_path(run_id), _asked_path(run_id)):
-        path.unlink(missing_ok=True)
+def _wanted_output(run_id: str, output_path: str) -> str:
+    """Return where a copy goes: nowhere, ``"-"``, where the path is an attempt's own file, which only that writes."""
+    path = Path(output_path)
+    is_of_attempt = path.parent == attempts_folder() and path.name.startswith(f"{run_id}.")
+    return "-" if is_of_attempt else output_path
 
 
 def _notebook_path(run_id: str) -> Path:

@@ -52,13 +52,43 @@ def checked_sweep(request: SweepRequest, settings: Settings) -> SweepRequest:
         visible_parameters=request.visible_parameters,
     )
     combinations = check_combinations(common, settings, request.combinations, request.swept)
-    if request.output_folder is not None:
-        folder = Path(request.output_folder).absolute()
-        if folder.exists() and not folder.is_dir():
-            raise InvalidInput(f"The executed notebooks are to go into {folder}, which is a file. Name a folder.")
-        if not folder.parent.is_dir():
-            raise InvalidInput(f"The folder {folder.parent} does not exist. Make it, or choose another one.")
     return msgspec.structs.replace(request, combinations=combinations)
+
+
+def sweep_folder(request: SweepRequest, name: str) -> Path:
+    """Return the folder of a sweep of this name for its executed notebooks."""
+    if request.output_folder is not None:
+        return Path(request.output_folder).absolute()
+    source = Path(request.path).absolute()
+    return source.with_name(f"{source.stem}.{name}")
+
+
+def make_sweep_folder(folder: Path) -> bool:
+    """Make a folder for executed notebooks where there is none, and see that they can go into it; tell if it is new.
+
+    Raises
+    ------
+    InvalidInput
+        They cannot.
+    """
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        if not folder.is_dir():
+            raise InvalidInput(
+                f"The executed notebooks are to go into {folder}, which is a file. Name a folder."
+            ) from None
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InvalidInput(f"The folder {folder} cannot be written. Choose another one as OUTPUT.") from None
+        return False
+    except FileNotFoundError:
+        raise InvalidInput(f"The folder {folder.parent} does not exist. Make it, or choose another one.") from None
+    except OSError as error:
+        raise InvalidInput(
+            f"The folder {folder} for the executed notebooks cannot be made: {error.strerror}. "
+            "Choose another one as OUTPUT."
+        ) from error
+    return True
 
 
 def sweep_code(run: Run, request: SweepRequest) -> RunCode:

@@ -41,7 +41,7 @@ def retry_sweep(
     CodeNotFound
         What it was asked to do is not in the store.
     NotebookNotFound, InvalidInput
-        The notebook is gone, or does not take the parameters any more.
+        The notebook is gone, or does not take the parameters any more, or the folder cannot be made.
     Conflict
         Somebody else retried it at the same time.
     """
@@ -62,7 +62,6 @@ def retry_sweep(
             actor=actor,
             message=message,
         )
-        home.reopen(reopened)
         return sweep.execute_again(run, done, reopened)
     finally:
         home.close()

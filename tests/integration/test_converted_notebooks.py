@@ -163,6 +163,21 @@ def test_a_file_is_replaced_only_on_request(pandas_script: Path) -> None:
     assert pandas_script.read_text() == before
 
 
+@pytest.mark.parametrize("output", ["pandas.ipynb", "link.py"])
+def test_the_notebook_itself_is_never_replaced(pandas_script: Path, output: str) -> None:
+    notebook = pandas_script.with_name("pandas.ipynb")
+    before = notebook.read_bytes()
+    link = pandas_script.with_name("link.py")
+    link.symlink_to(notebook)
+
+    refused = _orchestra(pandas_script.parent, "convert", "pandas.ipynb", output, "--force", "--json")
+    link.unlink()
+
+    assert refused.returncode == 2
+    assert json.loads(refused.stdout)["error"]["code"] == "invalid_input"
+    assert notebook.read_bytes() == before
+
+
 def test_a_dash_prints_the_script(pandas_script: Path) -> None:
     printed = _orchestra(pandas_script.parent, "convert", "pandas.ipynb", "-")
 

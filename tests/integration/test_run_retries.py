@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from flow_scripts import FlowScripts, flow_scripts
+from notebook_files import write_notebook
 from patience import PATIENCE_SECONDS
 
 from orchestra_nb.model.dead_letters import LetterState
@@ -852,3 +853,21 @@ def test_a_flow_that_could_not_be_started_again_says_so_instead_of_suspending(sc
     assert first.startswith("CodeNotFound")
     assert "cannot be suspended, since it could not be started again: its parameters" in first
     assert second.startswith("MissingContext A subflow cannot be suspended")
+
+
+def test_a_retry_of_a_printed_notebook_leaves_the_file_of_its_first_attempt(scripts: FlowScripts) -> None:
+    write_notebook(scripts.folder / "report.ipynb", "open('mended')")
+    scripts.orchestra("run", "report.ipynb", "-", "--report-mode")
+    run = scripts.store.list_runs()[0]
+    first = scripts.folder / "data" / "orchestra" / "outputs" / f"{run.run_id}.1.ipynb"
+    before = first.read_bytes()
+    (scripts.folder / "mended").touch()
+
+    retried = scripts.orchestra("runs", "retry", run.name)
+
+    assert retried.returncode == 0, retried.stderr
+    assert first.read_bytes() == before
+    second = scripts.store.get_run(run.run_id).output_path
+    assert second == str(first.with_name(f"{run.run_id}.2.ipynb"))
+    [cell] = json.loads(Path(second).read_bytes())["cells"]
+    assert cell["metadata"]["jupyter"] == {"source_hidden": True}

@@ -122,8 +122,12 @@ def test_a_sweep_runs_each_combination_tells_all_in_one_table_and_retries_what_f
         (["-", "--sweep", "alpha=1,2"], 2, "Name it as OUTPUT"),
         (["--sweep", "alpha=1,2", "--log-output"], 2, "--log-output is for one run"),
         (["--sweep", "alpha=1,2", "--cwd", "nowhere"], 2, "nowhere does not exist"),
+        (["--sweep", "alpha=1,2", "--cache"], 2, "--cache is for one run"),
+        (["--sweep", "alpha=1,2", "--refresh"], 2, "--refresh is for one run"),
+        (["--sweep", "alpha=1,2", "--parallel"], 2, "--parallel is for one run"),
+        (["nowhere/out", "--sweep", "alpha=1,2"], 2, "nowhere does not exist"),
     ],
-    ids=["value", "name", "twice", "file", "no-wait", "limit alone", "stdout", "one run", "cwd"],
+    ids="value name twice file no-wait limit stdout one-run cwd cache refresh parallel folder".split(),
 )
 def test_a_sweep_that_cannot_run_is_refused_before_anything_starts(
     scripts: FlowScripts, words: list[str], exit_code: int, text: str

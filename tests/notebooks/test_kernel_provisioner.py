@@ -18,6 +18,7 @@ from jupyter_client.manager import AsyncKernelManager, KernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory
 from patience import PATIENCE_SECONDS, eventually
 
+from orchestra_nb.notebooks import kernel_provisioner
 from orchestra_nb.notebooks.forked_kernel import ForkedKernel
 from orchestra_nb.notebooks.kernel_pool import close_shared_pool
 
@@ -278,6 +279,19 @@ def test_a_kernel_that_cannot_be_forked_is_started_plainly_and_the_log_says_why(
 
     assert not is_forked
     assert any("started plainly; it cannot be forked" in line and reason in line for line in caplog.messages)
+
+
+def test_a_kernel_that_does_not_listen_in_time_is_started_plainly(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kernels: list[Kernel]
+) -> None:
+    monkeypatch.setattr(kernel_provisioner, "_LISTEN_SECONDS", 0.0)
+    caplog.set_level("DEBUG")
+
+    kernels.append(Kernel())
+
+    assert not kernels[0].is_forked
+    assert kernels[0].value("1 + 1") == 2
+    assert any("started plainly; it cannot be forked: it did not listen" in line for line in caplog.messages)
 
 
 def test_a_zygote_that_was_killed_is_replaced_and_its_kernels_live_on(kernels: list[Kernel]) -> None:

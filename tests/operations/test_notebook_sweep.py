@@ -1,19 +1,23 @@
-"""What a sweep does without any kernel: it is checked, and stopped before it begins."""
+"""What a sweep does without any kernel: it is checked, stopped before it begins, and concluded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from orchestra_nb.errors import InvalidParameters
+from orchestra_nb.errors import InvalidInput, InvalidParameters, StoreUnavailable
+from orchestra_nb.model.events import Event, RunReopened, RunStateChanged
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import SweepRequest, TypedText
 from orchestra_nb.operations.notebook_sweep import NotebookSweep
 from orchestra_nb.operations.run_home import StoreHome
 from orchestra_nb.operations.sweep_request import checked_sweep, request_of_code, sweep_code
+from orchestra_nb.operations.sweep_result import SweepRow
 from orchestra_nb.operations.sweep_views import sweep_table
 from orchestra_nb.settings import load_settings
 
@@ -75,3 +79,87 @@ def test_a_secret_that_is_not_stored_is_refused_because_a_retry_would_not_have_i
         checked_sweep(request, load_settings())
 
     assert "s3cret" not in str(refused.value)
+
+
+def stopped_sweep(notebook: Path, home: StoreHome, **options: str) -> NotebookSweep:
+    """Return a sweep that starts nothing."""
+    request = SweepRequest(path=str(notebook), combinations=({"alpha": 1.0},), swept=("alpha",), **options)
+    sweep = NotebookSweep(request, home)
+    sweep.stop("Interrupted", "SIGINT")
+    return sweep
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (None, "cannot be made: File name too long"),
+        ("dangling", "dangling, which is a file"),
+        ("train.ipynb", "train.ipynb, which is a file"),
+        ("missing/folder", "missing does not exist"),
+    ],
+    ids=["name", "link", "file", "parent"],
+)
+def test_a_sweep_whose_folder_cannot_be_made_is_refused_and_leaves_no_run(
+    notebook: Path, home: StoreHome, place: str | None, text: str
+) -> None:
+    notebook.with_name("dangling").symlink_to("nowhere")
+    options = {} if place is None else {"output_folder": str(notebook.parent / place)}
+    if place is None:  # there is room for the notebook's name, and none for its folder's
+        notebook = notebook.rename(notebook.with_name(f"{'n' * 249}.ipynb"))
+
+    with pytest.raises(InvalidInput, match=text):
+        stopped_sweep(notebook, home, **options).execute()
+
+    assert home.store.list_runs() == []
+
+
+def test_a_sweep_whose_folder_is_gone_for_good_stays_as_it_is_when_it_is_retried(
+    notebook: Path, home: StoreHome
+) -> None:
+    place = notebook.with_name("place")
+    place.mkdir()
+    run = stopped_sweep(notebook, home, output_folder=str(place / "folder")).execute().run
+    (place / "folder").rmdir()
+    place.rmdir()
+    again = stopped_sweep(notebook, home, output_folder=str(place / "folder"))
+
+    with pytest.raises(InvalidInput, match="place does not exist"):
+        again.execute_again(run, {}, reopening(run.run_id))
+
+    assert home.store.get_run(run.run_id).epoch == 1
+
+
+def reopening(run_id: str) -> RunReopened:
+    return RunReopened(run_id=run_id, at=datetime.now(UTC), epoch=2, driver_id="", actor="test", message="")
+
+
+def test_a_stop_that_comes_when_all_runs_have_completed_stops_nothing(notebook: Path, home: StoreHome) -> None:
+    run = stopped_sweep(notebook, home).execute().run
+    row = SweepRow(0, {"alpha": 1.0}, msgspec.structs.replace(run, state=State.COMPLETED))
+
+    result = stopped_sweep(notebook, home).execute_again(run, {0: row}, reopening(run.run_id))
+
+    stored = home.store.get_run(run.run_id)
+    assert (result.run.state, stored.state, stored.epoch) == (State.COMPLETED, State.COMPLETED, 2)
+
+
+class FullHome(StoreHome):
+    """A home whose store takes nothing more after the beginning."""
+
+    def flush(self, timeout_seconds: float) -> bool:
+        return False
+
+
+def test_a_sweep_whose_end_cannot_be_recorded_says_so_and_tells_no_end(notebook: Path) -> None:
+    told: list[Event] = []
+    home = FullHome(load_settings(), "shell")
+    try:
+        request = SweepRequest(path=str(notebook), combinations=({"alpha": 1.0},), swept=("alpha",))
+        sweep = NotebookSweep(request, home, on_event=told.append)
+        sweep.stop("Interrupted", "SIGINT")
+        with pytest.raises(StoreUnavailable, match="ended as CANCELLED, but the store could not be written"):
+            sweep.execute()
+    finally:
+        home.close()
+
+    assert [event.state for event in told if isinstance(event, RunStateChanged)] == [State.RUNNING]
