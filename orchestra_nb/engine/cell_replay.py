@@ -412,8 +412,8 @@ class CellReplay:
         files = running.files
         named = files_named(running.source, (self._namespace.get(name) for name in names.reads))
         own_modules = _files_of_modules(set(sys.modules) - running.modules)
-        read_files = (files.read | files.listed | named | own_modules) - files.written
-        traits = CellTraits(running.source, kinds, bool(files.read or files.listed or files.written))
+        read_files = (files.read | files.listed | files.looked_at | named | own_modules) - files.written
+        traits = CellTraits(running.source, kinds, files.reads_environment)
         reads = self._reads(running, undeclared, gone, changed, traits)
         resources = {
             key for key in changed if key in self._resources and (key in running.live or key[1:] not in GENERATORS)
