@@ -47,6 +47,7 @@ from orchestra_nb.model.cell_records import (
     Mismatch,
     World,
     find_record,
+    is_left_by,
     names_after,
     why_it_runs,
     with_uses,
@@ -145,7 +146,7 @@ class CellReplay:
         self._states = ResourceContents(self._resources.values())
         self._modules = ModuleWatch()
         self._digests = FileDigests()
-        self._world = World(self._digests, _version)
+        self._world = World(self._digests, _version, self._is_left_by_run)
         self._tap = OutputTap(shell.kernel)
         self._values = KeptValues(store, self._namespace)
         self._pending_imports: list[str] = []
@@ -249,6 +250,12 @@ class CellReplay:
         record = found
         why = why_it_runs(record, self._run_id, lambda name: self._is_needed_after(index, name, record))
         return Mismatch(why) if why else record
+
+    def _is_left_by_run(self, path: str, digest: str) -> bool:
+        """Tell whether cells of this run have left a file as it is: asked only where it is not as a record says."""
+        codes = {cell_code(source).code for source in self._sources}
+        records = (record for code in codes for record in self._store.records(code))
+        return is_left_by((record for record in records if record.run_id == self._run_id), path, digest)
 
     # --- replaying
 
@@ -412,7 +419,9 @@ class CellReplay:
         files = running.files
         named = files_named(running.source, (self._namespace.get(name) for name in names.reads))
         own_modules = _files_of_modules(set(sys.modules) - running.modules)
-        read_files = (files.read | files.listed | files.looked_at | named | own_modules) - files.written
+        read_files = (
+            (files.read | files.listed | files.looked_at | named | own_modules) - files.written - files.made_or_gone
+        )
         traits = CellTraits(running.source, kinds, files.reads_environment)
         reads = self._reads(running, undeclared, gone, changed, traits)
         resources = {
@@ -460,7 +469,7 @@ class CellReplay:
                 if name in before and name not in names.defines - names.mutates
             },
             files={path: self._digests(path) for path in sorted(read_files)},
-            written={path: self._digests(path) for path in sorted(files.written)},
+            written={path: self._digests(path) for path in sorted(files.written | files.made_or_gone)},
             packages={name: _version(name) for name in running.code.packages if _version(name)},
             imports=running.code.imports,
             gives=gives,

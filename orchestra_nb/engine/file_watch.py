@@ -42,6 +42,7 @@ _FILE_CHANGES = {
 _PROCESSES = frozenset(
     {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "pty.spawn"}
 )
+_WITH_TARGET = frozenset({"os.rename", "os.link", "os.symlink", "shutil.move"})
 _LISTINGS = frozenset({"os.listdir", "os.scandir"})
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 _PIECE_BYTES = 1 << 20
@@ -58,6 +59,8 @@ class FileUse:
         Absolute paths, as they were opened.
     effects
         What else it did that no record can repeat, in people's words ("starts a process").
+    made_or_gone
+        Absolute paths of those changes; of what is a folder it ends in "/".
     looked_at
         Absolute paths that were asked for, also where there is nothing; a folder that only had to be there ends in "/".
     reads_environment
@@ -71,6 +74,7 @@ class FileUse:
     listed: set[str] = field(default_factory=set)
     effects: set[str] = field(default_factory=set)
     changes: set[tuple[str, str]] = field(default_factory=set)
+    made_or_gone: set[str] = field(default_factory=set)
     looked_at: set[str] = field(default_factory=set)
     reads_environment: bool = False
 
@@ -111,9 +115,11 @@ def end_watching() -> FileUse:
         paths = {path for path in getattr(use, name) if not path.startswith(ignored)}
         setattr(use, name, paths)
     use.effects |= {what for what, path in use.changes if not _is_temporary(path) and not path.startswith(ignored)}
+    changed = {path for _, path in use.changes if not _is_temporary(path) and not path.startswith(ignored)}
+    use.made_or_gone = {path + os.sep if os.path.isdir(path) else path for path in changed}
     use.written = {path for path in use.written if os.path.exists(path)}  # what has gone was temporary
     use.read = {path for path in use.read - use.written if not _is_temporary(path) or os.path.exists(path)}
-    looked_at = use.looked_at - use.read - use.written - use.listed
+    looked_at = use.looked_at - use.read - use.written - use.listed - changed
     use.looked_at = {
         path + os.sep if os.path.isdir(path) else path
         for path in looked_at
@@ -194,7 +200,10 @@ def _take(event: str, arguments: tuple[Any, ...]) -> None:
         if isinstance(database, str) and database not in (":memory:", ""):
             use.effects.add(f"opens the database {database}")
     elif event in _FILE_CHANGES and isinstance(arguments[0], str | os.PathLike):
-        use.changes.add((_FILE_CHANGES[event], os.path.abspath(os.fspath(arguments[0]))))
+        what = _FILE_CHANGES[event]
+        use.changes.add((what, os.path.abspath(os.fspath(arguments[0]))))
+        if event in _WITH_TARGET and isinstance(arguments[1], str | os.PathLike):
+            use.changes.add((what, os.path.abspath(os.fspath(arguments[1]))))
 
 
 def _remote_host(arguments: tuple[Any, ...]) -> str | None:

@@ -488,6 +488,30 @@ def test_a_file_that_a_cell_wrote_has_to_be_there_as_it_left_it(notebook: Notebo
     assert out.read_text() == "made"
 
 
+def test_a_retry_sees_a_mended_file_and_forgives_what_its_own_cells_changed(notebook: Notebook) -> None:
+    (notebook.folder / "work").mkdir()
+    data = notebook.folder / "work" / "data.txt"
+    data.write_text("broken")
+    cells = [
+        "import os; names = os.listdir('.')",
+        "old = open('state.txt').read() if os.path.exists('state.txt') else 'none'",
+        "text = open('data' + '.txt').read()",
+        "open('state.txt', 'w').write('new')",
+        "os.mkdir('made')",
+        "print(old, text)",
+    ]
+    notebook.play(*cells, run_id="run-1")
+
+    retried = notebook.play(*cells, run_id="run-1")
+    data.write_text("mended")
+    mended = notebook.play(*cells, run_id="run-1")
+
+    assert all(retried.cached), retried.why
+    assert mended.cached == [True, True, False, True, True, False], mended.why
+    assert "data.txt has changed" in mended.why[2]
+    assert "none mended" in mended.shown[5]
+
+
 @pytest.mark.parametrize(
     ("cell", "words"),
     [
