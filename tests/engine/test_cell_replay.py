@@ -589,17 +589,31 @@ def test_a_damaged_value_is_made_again(notebook: Notebook) -> None:
 
     assert again.shown == notebook.plain(*cells)
     assert any("could not be loaded" in note for note in again.notes)
+    assert again.why == ["forced: a kept value is missing or damaged"] * 2
 
 
 def test_a_name_that_nobody_saw_being_read_has_all_run_again_in_order(notebook: Notebook) -> None:
-    hidden = "big = bytearray(b'ab' * 3_000_000); n = 1"
-    # the name is put together by native code, from outside of what the source says
-    cells = [hidden, "import operator, builtins", "#: --no-cache\nf = (lambda: big)\nprint(f().count(97))"]
-    notebook.play(*cells)
+    (notebook.folder / "work" / "sub").mkdir(parents=True)
+    cells = [
+        "import os; os.chdir('sub'); os.environ['ONB_TEST_TWICE'] = os.environ.get('ONB_TEST_TWICE', '') + 'x'",
+        "import random; random.seed(3)",
+        # large enough not to be loaded unasked, and slow enough to be kept
+        "import time; time.sleep(0.3); big = bytearray(random.randbytes(6_000_000)); n = random.random()",
+        "import operator, timeit\ndef f(): pass",
+        # the name is in a text, and native code gives the namespace that it is looked up in
+        "#: --no-cache\nspace = operator.attrgetter('__globals__')(f)\n"
+        "done = timeit.timeit('print(big.count(97))', globals=space, number=1)\n"
+        "print(n, os.environ['ONB_TEST_TWICE'], os.path.basename(os.getcwd()))",
+    ]
+    forget = "import os; os.environ.pop('ONB_TEST_TWICE', None)"
+    first = notebook.play(*cells, before=forget)
 
-    again = notebook.play(*cells)
+    again = notebook.play(*cells, before=forget)
 
-    assert again.shown == notebook.plain(*cells)
+    assert again.cached == [False] * 5
+    assert set(again.why) == {"forced: `big` was read, and nobody had seen that it would be"}
+    assert again.shown[4] == first.shown[4]
+    assert " x sub" in again.shown[4]
 
 
 def test_a_refreshed_pass_runs_all_cells_and_keeps_them_anew(notebook: Notebook) -> None:
