@@ -34,7 +34,9 @@ from orchestra_nb.engine.process_resources import (
     CellTraits,
     ModuleWatch,
     Resource,
+    put_back,
     resources_of_process,
+    states_of,
 )
 from orchestra_nb.errors import OrchestraError, ValueNotHashable
 from orchestra_nb.model.cell_records import (
@@ -47,6 +49,7 @@ from orchestra_nb.model.cell_records import (
     Mismatch,
     World,
     find_record,
+    is_left_by,
     names_after,
     why_it_runs,
     with_uses,
@@ -137,15 +140,17 @@ class CellReplay:
         self.store = self._store = store
         self._run_id = run_id
         self._is_refreshed = is_refreshed
-        self._is_starting_over = False
+        #: why all run again, in order and without records; "" while that is not so
+        self._start_over_because = ""
         self._max_value_bytes = max_value_bytes
         self._namespace: dict[str, Any] = shell.user_ns
         self._contents = NameContents(self._namespace)
         self._resources: dict[str, Resource] = {resource.key: resource for resource in resources_of_process()}
+        self._at_start = states_of(self._resources.values())
         self._states = ResourceContents(self._resources.values())
         self._modules = ModuleWatch()
         self._digests = FileDigests()
-        self._world = World(self._digests, _version)
+        self._world = World(self._digests, _version, self._is_left_by_run)
         self._tap = OutputTap(shell.kernel)
         self._values = KeptValues(store, self._namespace)
         self._pending_imports: list[str] = []
@@ -194,7 +199,7 @@ class CellReplay:
             self._prepare(index, source)
         except OrchestraError as error:
             # what a record promised cannot be had: nothing of it was lost but time
-            self._start_over()
+            self._start_over("a kept value is missing or damaged")
             return Step(is_cached=False, is_again=True, note=f"Kept values could not be loaded: {error}")
         return Step(is_cached=False, why=why, note=note)
 
@@ -225,14 +230,14 @@ class CellReplay:
         self._running = None
         if missing is None or missing not in self.known or missing in self._namespace:
             return False
-        self._start_over()
+        self._start_over(f"`{missing}` was read, and nobody had seen that it would be")
         return True
 
     def decide(self, index: int) -> CellRecord | Mismatch:
         """Return the record that may stand for a cell now, or why there is none."""
         code = cell_code(self._sources[index])
-        if self._is_starting_over:
-            return Mismatch("forced: a name was read that nobody had seen")
+        if self._start_over_because:
+            return Mismatch(f"forced: {self._start_over_because}")
         if self._is_refreshed:
             return Mismatch("forced: --refresh")
         if code.must_run is not None:
@@ -249,6 +254,12 @@ class CellReplay:
         record = found
         why = why_it_runs(record, self._run_id, lambda name: self._is_needed_after(index, name, record))
         return Mismatch(why) if why else record
+
+    def _is_left_by_run(self, path: str, digest: str) -> bool:
+        """Tell whether cells of this run have left a file as it is: asked only where it is not as a record says."""
+        codes = {cell_code(source).code for source in self._sources}
+        records = (record for code in codes for record in self._store.records(code))
+        return is_left_by((record for record in records if record.run_id == self._run_id), path, digest)
 
     # --- replaying
 
@@ -412,8 +423,10 @@ class CellReplay:
         files = running.files
         named = files_named(running.source, (self._namespace.get(name) for name in names.reads))
         own_modules = _files_of_modules(set(sys.modules) - running.modules)
-        read_files = (files.read | files.listed | named | own_modules) - files.written
-        traits = CellTraits(running.source, kinds, bool(files.read or files.listed or files.written))
+        read_files = (
+            (files.read | files.listed | files.looked_at | named | own_modules) - files.written - files.made_or_gone
+        )
+        traits = CellTraits(running.source, kinds, files.reads_environment)
         reads = self._reads(running, undeclared, gone, changed, traits)
         resources = {
             key for key in changed if key in self._resources and (key in running.live or key[1:] not in GENERATORS)
@@ -460,7 +473,7 @@ class CellReplay:
                 if name in before and name not in names.defines - names.mutates
             },
             files={path: self._digests(path) for path in sorted(read_files)},
-            written={path: self._digests(path) for path in sorted(files.written)},
+            written={path: self._digests(path) for path in sorted(files.written | files.made_or_gone)},
             packages={name: _version(name) for name in running.code.packages if _version(name)},
             imports=running.code.imports,
             gives=gives,
@@ -527,9 +540,9 @@ class CellReplay:
             )
         return ""
 
-    def _start_over(self) -> None:
-        """Forget all that the notebook made: its cells run again in order, and no record is used."""
-        self._is_starting_over = True
+    def _start_over(self, why: str) -> None:
+        """Forget all that the notebook made and put the process back: its cells run again, and no record is used."""
+        self._start_over_because = why
         self._running = None
         for name in self._contents.names():
             self._namespace.pop(name, None)
@@ -537,6 +550,7 @@ class CellReplay:
         self._pending_imports.clear()
         self.known.clear()
         self._live.clear()
+        put_back(self._resources.values(), self._at_start)
         self._look_around()
 
 

@@ -94,7 +94,7 @@ class ResourceContents:
         found: dict[str, str] = {}
         for resource in self._resources:
             try:
-                state = resource.look()
+                state = (resource.whole or resource.look)()
                 if state is not None:
                     found[resource.key] = self._content(resource.key, state)
             except Exception:  # a package of a version that is looked at in another way

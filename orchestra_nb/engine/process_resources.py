@@ -7,20 +7,26 @@ their names; each resource says how it is told.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import importlib
 import os
 import random
 import re
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from orchestra_nb.model.cell_records import RESOURCE
 
 #: Environment variables that belong to this process, and to no cell.
-_OWN_VARIABLES = re.compile(r"^(ORCHESTRA_|JPY_|IPY_|PYDEVD_|MPLBACKEND$|_$|COLUMNS$|LINES$)")
+_OWN_VARIABLES = re.compile(
+    r"^(ORCHESTRA_|JPY_|IPY_|PYDEVD_|JUPYTERHUB_|XDG_SESSION_|SSH_|DBUS_|TERM_|VTE_|VSCODE_|KITTY_|SPT_)"
+    r"|^(MPLBACKEND|_|PWD|OLDPWD|SHLVL|TERM|COLUMNS|LINES|WINDOWID|INVOCATION_ID|JOURNAL_STREAM|DISPLAY|TTY|STY|TMUX"
+    # what ipykernel sets for what runs in a kernel
+    r"|TMUX_PANE|PAGER|GIT_PAGER|CLICOLOR|CLICOLOR_FORCE|FORCE_COLOR|NO_COLOR|COLORTERM|PYTEST_CURRENT_TEST)$"
+)
 _PLOTS = re.compile(r"\b(plt|sns|mpl|matplotlib|seaborn|plot\w*|hist\w*|fig|figure|ax|axs|axes)\b")
 _ENVIRONMENT = re.compile(r"\b(environ|getenv|putenv|expandvars)\b")
 
@@ -33,13 +39,13 @@ class CellTraits:
     ----------
     shows
         Types of what it showed: MIME types, and ``"stream"``.
-    uses_files
-        Whether it opened or listed any.
+    reads_environment
+        Whether its code, or a function or module of the user's, looked up an environment variable.
     """
 
     source: str
     shows: frozenset[str] = frozenset()
-    uses_files: bool = False
+    reads_environment: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +60,15 @@ class Resource:
         Puts a state back; the package is imported.
     is_read_by
         Whether a cell reads it that did not change it; who changes it reads it too, but for a seeded generator.
+    whole
+        Returns all that is compared, where ``look`` tells only what changed since a beginning; None if ``look`` does.
     """
 
     name: str
     look: Callable[[], object]
     put: Callable[[Any], None]
     is_read_by: Callable[[CellTraits], bool]
+    whole: Callable[[], object] | None = None
 
     @property
     def key(self) -> str:
@@ -149,10 +158,10 @@ class _Environment:
     """What was changed in the environment since this object was made."""
 
     def __init__(self) -> None:
-        self._before = self._all()
+        self._before = environment_that_counts(os.environ)
 
     def look(self) -> object:
-        now = self._all()
+        now = environment_that_counts(os.environ)
         changed: dict[str, str | None] = {name: value for name, value in now.items() if self._before.get(name) != value}
         changed.update(dict.fromkeys(self._before.keys() - now.keys()))
         return changed
@@ -168,8 +177,15 @@ class _Environment:
         changed: Any = self.look()
         return {name: self._before.get(name) for name in changed if name not in state}
 
-    def _all(self) -> dict[str, str]:
-        return {name: value for name, value in os.environ.items() if not _OWN_VARIABLES.match(name)}
+
+def is_variable_that_counts(name: str) -> bool:
+    """Tell whether a variable of the environment is one that a cell may depend on."""
+    return _OWN_VARIABLES.match(name) is None
+
+
+def environment_that_counts(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that a cell may depend on, without those that belong to one process or terminal."""
+    return {name: environ[name] for name in sorted(environ) if is_variable_that_counts(name)}
 
 
 def _put_path(state: list[str]) -> None:
@@ -186,6 +202,9 @@ def resources_of_process() -> tuple[Resource, ...]:
     def shows(traits: CellTraits) -> bool:
         return bool(traits.shows)
 
+    def reads_environment(traits: CellTraits) -> bool:
+        return traits.reads_environment or bool(_ENVIRONMENT.search(traits.source))
+
     def plots(traits: CellTraits) -> bool:
         return bool(_PLOTS.search(traits.source)) or any(kind.startswith("image/") for kind in traits.shows)
 
@@ -198,11 +217,37 @@ def resources_of_process() -> tuple[Resource, ...]:
         Resource("pandas options", _look_at_pandas_options, _put_pandas_options, shows),
         Resource("numpy print options", _look_at_numpy_printing, _put_numpy_printing, shows),
         Resource(
-            "environment", environment.look, environment.put, lambda traits: bool(_ENVIRONMENT.search(traits.source))
+            "environment",
+            environment.look,
+            environment.put,
+            reads_environment,
+            whole=lambda: environment_that_counts(os.environ),
         ),
-        Resource("working folder", os.getcwd, os.chdir, lambda traits: traits.uses_files),
+        # a run works in its notebook's folder: that it always counts costs nothing
+        Resource("working folder", os.getcwd, os.chdir, lambda _: True),
         Resource("sys.path", lambda: list(sys.path), _put_path, never),
     )
+
+
+def states_of(resources: Iterable[Resource]) -> dict[str, object]:
+    """Return key to state of the resources that are there."""
+    states: dict[str, object] = {}
+    for resource in resources:
+        try:
+            state = resource.look()
+        except Exception:  # a package of a version that is looked at in another way
+            continue
+        if state is not None:
+            states[resource.key] = state
+    return states
+
+
+def put_back(resources: Iterable[Resource], states: Mapping[str, object]) -> None:
+    """Put states back; what was not there when they were looked at stays as it is."""
+    for resource in resources:
+        if resource.key in states:
+            with contextlib.suppress(Exception):  # a folder that has gone
+                resource.put(states[resource.key])
 
 
 #: The generators: a cell that seeds one does not depend on what it was before.

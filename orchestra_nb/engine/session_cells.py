@@ -20,9 +20,9 @@ from orchestra_nb.engine.cell_plan import PlannedCell, PlanSource, plan_cells
 from orchestra_nb.engine.cell_record_store import CellRecordStore
 from orchestra_nb.engine.cell_replay import CellReplay
 from orchestra_nb.engine.name_contents import NameContents
-from orchestra_nb.engine.process_resources import resources_of_process
+from orchestra_nb.engine.process_resources import Resource, put_back, resources_of_process, states_of
 from orchestra_nb.errors import InvalidInput
-from orchestra_nb.model.cell_records import RESOURCE, Known
+from orchestra_nb.model.cell_records import Known
 from orchestra_nb.model.fingerprints import fingerprint
 from orchestra_nb.notebooks.cell_code import cell_code
 
@@ -71,8 +71,17 @@ class SessionCells:
     _recorder: CellReplay | None = None
     _undo: Callable[[], None] | None = None
     _is_running: bool = False
-    #: key to the state of the process when the session began
-    _at_start: dict[str, object] = field(default_factory=lambda: _states_of_process())
+    #: what is relative to a beginning began with the session
+    _resources: tuple[Resource, ...] = field(default_factory=resources_of_process)
+    #: key to the state of the process when the session began, and what is compared where that is more
+    _at_start: dict[str, object] = field(init=False)
+    _whole_at_start: dict[str, object] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._at_start = states_of(self._resources)
+        self._whole_at_start = {
+            resource.key: resource.whole() for resource in self._resources if resource.whole is not None
+        }
 
     @property
     def is_keeping(self) -> bool:
@@ -127,9 +136,7 @@ class SessionCells:
         contents = NameContents(self.shell.user_ns)
         fresh = {cell.cell_id for cell, plan in self._planned(cells) if not self._why_stale(cell, plan)}
         before = {name: self.shell.user_ns.pop(name) for name in contents.names()}
-        for resource in resources_of_process():
-            if resource.key in self._at_start:
-                resource.put(self._at_start[resource.key])
+        put_back(self._resources, self._at_start)
         recorder, self._is_running = self._recorder, True
         if recorder is not None:
             recorder.records_all = False
@@ -194,8 +201,7 @@ class SessionCells:
 
     def _plan(self, cells: Sequence[SessionCell]) -> list[PlannedCell]:
         sources = [PlanSource(source=cell.source, has_run=cell.cell_id in self._have) for cell in cells]
-        known = {key: Known(fingerprint(state)) for key, state in self._at_start.items()}
-        known[f"{RESOURCE}environment"] = Known(fingerprint({}))
+        known = {key: Known(fingerprint(state)) for key, state in {**self._at_start, **self._whole_at_start}.items()}
         return plan_cells(sources, self.store, known, datetime.now(UTC))
 
     def _why_stale(self, cell: SessionCell, plan: PlannedCell) -> str:
@@ -233,16 +239,3 @@ def cells_of(notebook: Mapping[str, Any], until_id: str | None, title: Callable[
     if not any(cell.source.strip() for cell in found):
         raise InvalidInput("There is no code cell above this one in the notebook as it was saved. Save it first.")
     return found
-
-
-def _states_of_process() -> dict[str, object]:
-    """Return key to state of what no cell of the notebook has made yet; what is relative to a beginning is left out."""
-    states: dict[str, object] = {}
-    for resource in resources_of_process():
-        try:
-            state = resource.look()
-        except Exception:  # a package of a version that is looked at in another way
-            continue
-        if state:
-            states[resource.key] = state
-    return states

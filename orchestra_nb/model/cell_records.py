@@ -70,7 +70,7 @@ class CellRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     partners
         Name that was changed in place to the names that shared something with it before.
     files, written
-        Path to the digest of what was read, or of what was written, "" where there was nothing.
+        Path to the digest of what was read, or of what was written or made, "" where there was nothing, or is no more.
     packages
         Package that the cell imports to its version.
     imports
@@ -135,10 +135,19 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the contents of files and the versions of packages are asked of. ``digest`` takes a path."""
+    """What the contents of files and the versions of packages are asked of.
+
+    Parameters
+    ----------
+    digest
+        Takes a path.
+    is_left_by_run
+        Takes a path and the digest that it has: whether the run that goes on has itself left the file so.
+    """
 
     digest: Callable[[str], str]
     version: Callable[[str], str]
+    is_left_by_run: Callable[[str, str], bool] = lambda path, digest: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +166,7 @@ def compare(
     Parameters
     ----------
     run_id
-        The run that goes on: of a cell that has run in it the files are as that run has left them since.
+        The run that goes on: a cell that has run in it holds although that run has changed its files since.
     """
     if record.expires_at is not None and record.expires_at <= now:
         return Mismatch("what was kept has expired")
@@ -173,15 +182,31 @@ def compare(
     for package, version in record.packages.items():
         if (found := world.version(package)) != version:
             return Mismatch(f"{package} is {found or 'not installed'} now, not {version}")
-    if record.run_id and record.run_id == run_id:
-        return None
+    is_of_run = bool(record.run_id) and record.run_id == run_id
+
+    def is_another(path: str, digest: str) -> bool:
+        found = world.digest(path)
+        return found != digest and not (is_of_run and world.is_left_by_run(path, found))
+
     for path, digest in record.files.items():
-        if world.digest(path) != digest:
+        if is_another(path, digest):
             return Mismatch(f"the file {path} has changed")
     for path, digest in record.written.items():
-        if world.digest(path) != digest:
+        if is_another(path, digest):
             return Mismatch(f"the file {path}, which the cell writes, is not as it left it")
     return None
+
+
+def is_left_by(records: Iterable[CellRecord], path: str, digest: str) -> bool:
+    """Return whether the cells that these records are of have left a file or folder as it is now."""
+    for record in records:
+        if record.written.get(path) == digest:
+            return True
+        if digest.startswith("folder") and any(
+            written.rstrip("/") == path or written.rstrip("/").rpartition("/")[0] == path for written in record.written
+        ):
+            return True
+    return False
 
 
 def find_record(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 
 from orchestra_nb.engine.cell_plan import PlannedCell, PlanSource, plan_cells
 from orchestra_nb.engine.cell_record_store import CellRecordStore
+from orchestra_nb.engine.process_resources import environment_that_counts
 from orchestra_nb.model.cell_records import RESOURCE, Known
 from orchestra_nb.model.fingerprints import fingerprint
 from orchestra_nb.model.runs import RunKind
@@ -73,7 +75,7 @@ def plan_notebook(
     ]
     known = {
         f"{RESOURCE}working folder": Known(fingerprint(spec.cwd)),
-        f"{RESOURCE}environment": Known(fingerprint({})),
+        f"{RESOURCE}environment": Known(fingerprint(environment_that_counts({**os.environ, **spec.environ}))),
         f"{RESOURCE}random": Known(None),
     }
     planned = plan_cells(sources, CellRecordStore.default(), known, now, is_refreshed=is_refreshed)

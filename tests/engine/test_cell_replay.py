@@ -54,17 +54,24 @@ class Notebook:
         """Run all cells; return what each shows."""
         return self._loop.run(self._play(cells, None)).shown
 
-    def play(self, *cells: str, is_refreshed: bool = False, max_bytes: int = 1 << 30) -> Pass:
-        """Run or replay the cells."""
+    def play(
+        self, *cells: str, is_refreshed: bool = False, max_bytes: int = 1 << 30, run_id: str = "", before: str = ""
+    ) -> Pass:
+        """Run or replay the cells, after code that belongs to no cell."""
         keeper = CellKeeper(
-            list(cells), is_refreshed=is_refreshed, max_bytes=max_bytes, folder=str(self.folder / "kept")
+            list(cells),
+            is_refreshed=is_refreshed,
+            max_bytes=max_bytes,
+            run_id=run_id,
+            folder=str(self.folder / "kept"),
         )
-        return self._loop.run(self._play(cells, keeper))
+        return self._loop.run(self._play(cells, keeper, before))
 
-    async def _play(self, cells: Sequence[str], keeper: CellKeeper | None) -> Pass:
+    async def _play(self, cells: Sequence[str], keeper: CellKeeper | None, before: str = "") -> Pass:
         client = self._client
         (self.folder / "work").mkdir(exist_ok=True)
         await client.execute(RESET.format(folder=str(self.folder / "work")), silent=True)
+        await client.execute(before, silent=True)
         outputs = OutputCollector(lambda index: None, lambda index, stream, text: None)
         self._take[:] = [outputs.take]
         if keeper is not None:
@@ -416,6 +423,57 @@ def test_a_module_beside_the_notebook_counts_by_its_content(notebook: Notebook) 
     assert "22" in changed.shown[2]
 
 
+def test_another_environment_than_the_one_that_the_cell_read_is_seen(notebook: Notebook) -> None:
+    (notebook.folder / "work").mkdir()
+    (notebook.folder / "work" / "stage_of_run.py").write_text(
+        "import os\n\n\ndef stage():\n    return os.getenv('STAGE')\n"
+    )
+    cells = [
+        "import os, sys; sys.path.insert(0, '.'); import stage_of_run",
+        "print(os.environ['STAGE'])",
+        "print(stage_of_run.stage())",
+        "print('none of it')",
+    ]
+    begin = "import os; os.environ['STAGE'] = {!r}; os.environ['OLDPWD'] = {!r}"
+
+    notebook.play(*cells, before=begin.format("test", "/a"))
+    same = notebook.play(*cells, before=begin.format("test", "/b"))
+    other = notebook.play(*cells, before=begin.format("live", "/b"))
+
+    assert same.cached[1:] == [True, True, True], same.why
+    assert other.cached[1:] == [False, False, True], other.why
+    assert "the environment is not as before" in other.why[1]
+    assert "live" in other.shown[1]
+    assert "live" in other.shown[2]
+
+
+def test_another_working_folder_is_seen(notebook: Notebook) -> None:
+    cells = ["import os", "print(os.getcwd())"]
+    (notebook.folder / "other").mkdir()
+    notebook.play(*cells)
+
+    other = notebook.play(*cells, before=f"import os; os.chdir({str(notebook.folder / 'other')!r})")
+
+    assert "/other" in other.shown[1], other.why
+
+
+def test_looking_whether_a_file_is_there_counts(notebook: Notebook) -> None:
+    cells = ["from pathlib import Path; name = 'fl' + 'ag'", "print(Path(name).exists())", "print(Path('.').is_dir())"]
+    notebook.play(*cells)
+
+    same = notebook.play(*cells)
+    (notebook.folder / "work" / "flag").write_text("")
+    there = notebook.play(*cells)
+    (notebook.folder / "work" / "flag").unlink()
+    gone = notebook.play(*cells)
+
+    assert same.cached == [True, True, True]
+    assert there.cached == [True, False, True]
+    assert "True" in there.shown[1]
+    assert "flag has changed" in there.why[1]
+    assert "False" in gone.shown[1]
+
+
 def test_a_file_that_a_cell_wrote_has_to_be_there_as_it_left_it(notebook: Notebook) -> None:
     cells = ["open('out.txt', 'w').write('made')", "1"]
     out = notebook.folder / "work" / "out.txt"
@@ -430,11 +488,36 @@ def test_a_file_that_a_cell_wrote_has_to_be_there_as_it_left_it(notebook: Notebo
     assert out.read_text() == "made"
 
 
+def test_a_retry_sees_a_mended_file_and_forgives_what_its_own_cells_changed(notebook: Notebook) -> None:
+    (notebook.folder / "work").mkdir()
+    data = notebook.folder / "work" / "data.txt"
+    data.write_text("broken")
+    cells = [
+        "import os; names = os.listdir('.')",
+        "old = open('state.txt').read() if os.path.exists('state.txt') else 'none'",
+        "text = open('data' + '.txt').read()",
+        "open('state.txt', 'w').write('new')",
+        "os.mkdir('made')",
+        "print(old, text)",
+    ]
+    notebook.play(*cells, run_id="run-1")
+
+    retried = notebook.play(*cells, run_id="run-1")
+    data.write_text("mended")
+    mended = notebook.play(*cells, run_id="run-1")
+
+    assert all(retried.cached), retried.why
+    assert mended.cached == [True, True, False, True, True, False], mended.why
+    assert "data.txt has changed" in mended.why[2]
+    assert "none mended" in mended.shown[5]
+
+
 @pytest.mark.parametrize(
     ("cell", "words"),
     [
         ("open('log.txt', 'a').write('x')", "goes on writing"),
         ("import subprocess; subprocess.run(['true'])", "starts a process"),
+        ("import os; os._exit(0) if (child := os.fork()) == 0 else os.waitpid(child, 0)", "starts a process"),
         ("import os, tempfile; open('x', 'w').close(); os.remove('x')", "deletes files"),
         ("import sqlite3; sqlite3.connect('a.db').close()", "opens the database"),
         (
@@ -442,7 +525,7 @@ def test_a_file_that_a_cell_wrote_has_to_be_there_as_it_left_it(notebook: Notebo
             "leaves the thread",
         ),
     ],
-    ids=["append", "process", "delete", "database", "thread"],
+    ids=["append", "process", "fork", "delete", "database", "thread"],
 )
 def test_a_cell_that_does_more_than_give_values_runs_each_time(notebook: Notebook, cell: str, words: str) -> None:
     notebook.play(cell, "1")
@@ -506,17 +589,31 @@ def test_a_damaged_value_is_made_again(notebook: Notebook) -> None:
 
     assert again.shown == notebook.plain(*cells)
     assert any("could not be loaded" in note for note in again.notes)
+    assert again.why == ["forced: a kept value is missing or damaged"] * 2
 
 
 def test_a_name_that_nobody_saw_being_read_has_all_run_again_in_order(notebook: Notebook) -> None:
-    hidden = "big = bytearray(b'ab' * 3_000_000); n = 1"
-    # the name is put together by native code, from outside of what the source says
-    cells = [hidden, "import operator, builtins", "#: --no-cache\nf = (lambda: big)\nprint(f().count(97))"]
-    notebook.play(*cells)
+    (notebook.folder / "work" / "sub").mkdir(parents=True)
+    cells = [
+        "import os; os.chdir('sub'); os.environ['ONB_TEST_TWICE'] = os.environ.get('ONB_TEST_TWICE', '') + 'x'",
+        "import random; random.seed(3)",
+        # large enough not to be loaded unasked, and slow enough to be kept
+        "import time; time.sleep(0.3); big = bytearray(random.randbytes(6_000_000)); n = random.random()",
+        "import operator, timeit\ndef f(): pass",
+        # the name is in a text, and native code gives the namespace that it is looked up in
+        "#: --no-cache\nspace = operator.attrgetter('__globals__')(f)\n"
+        "done = timeit.timeit('print(big.count(97))', globals=space, number=1)\n"
+        "print(n, os.environ['ONB_TEST_TWICE'], os.path.basename(os.getcwd()))",
+    ]
+    forget = "import os; os.environ.pop('ONB_TEST_TWICE', None)"
+    first = notebook.play(*cells, before=forget)
 
-    again = notebook.play(*cells)
+    again = notebook.play(*cells, before=forget)
 
-    assert again.shown == notebook.plain(*cells)
+    assert again.cached == [False] * 5
+    assert set(again.why) == {"forced: `big` was read, and nobody had seen that it would be"}
+    assert again.shown[4] == first.shown[4]
+    assert " x sub" in again.shown[4]
 
 
 def test_a_refreshed_pass_runs_all_cells_and_keeps_them_anew(notebook: Notebook) -> None:
