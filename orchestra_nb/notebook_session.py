@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FLOW_HELP = """\
 %flow                       show the graph of this notebook's tasks, live
+%flow return NAME[=EXPRESSION]  return a value from this notebook; several with commas
 %flow keep [on|off]         keep what each cell gives that you run from now on
 %flow stale [NOTEBOOK]      which cells above this one have results that no longer match, and why
 %flow plan [NOTEBOOK]       what %flow run --stale would do with each cell

@@ -7,7 +7,7 @@ if [ $# -gt 0 ]; then
   exec pytest "$@"
 fi
 
-engine=(tests/cli tests/contracts tests/engine tests/faults tests/model)
+engine=(tests/cli tests/contracts tests/engine tests/faults tests/model tests/notebooks tests/operations tests/services)
 others=()
 for folder in "${engine[@]}"; do
   others+=("--ignore=$folder")

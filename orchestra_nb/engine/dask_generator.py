@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+import types
 
 
 def keep_dask_generator_apart() -> None:
@@ -14,7 +15,18 @@ def keep_dask_generator_apart() -> None:
     """
     for name, module in list(sys.modules.items()):
         if name.startswith(("dask.", "distributed.", "tornado.")) and vars(module).get("random") is random:
-            vars(module)["random"] = _generator
+            vars(module)["random"] = _module
 
 
-_generator = random.Random()
+def _own_module() -> types.ModuleType:
+    """Return a module like ``random``, whose functions draw from another generator."""
+    generator = random.Random()
+    own = types.ModuleType("random", random.__doc__)
+    own.__dict__.update(vars(random))
+    for name, function in vars(random).items():
+        if isinstance(getattr(function, "__self__", None), random.Random):
+            setattr(own, name, getattr(generator, name))
+    return own
+
+
+_module = _own_module()

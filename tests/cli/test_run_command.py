@@ -153,7 +153,17 @@ def test_a_completed_run_prints_one_object_and_leaves_the_source_as_it_was(folde
         (0, "c0", "COMPLETED"),
         (2, "c1", "COMPLETED"),
     ]
-    assert list(document["cells"][0]) == ["index", "id", "state", "started_at", "ended_at", "error"]
+    assert list(document["cells"][0]) == [
+        "index",
+        "id",
+        "state",
+        "is_cached",
+        "attempts",
+        "message",
+        "started_at",
+        "ended_at",
+        "error",
+    ]
     assert document["cells"][0]["started_at"].endswith("Z")
     assert document["tasks"] == []
     assert json.loads((folder / "out.ipynb").read_text())["cells"][2]["outputs"][0]["text"] == ["EU 3\n"]

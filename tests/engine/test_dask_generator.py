@@ -17,4 +17,5 @@ def test_dask_does_not_draw_from_the_generator_of_the_process() -> None:
     dask.sizeof.sizeof([str(number) for number in range(1000)])
 
     assert random.getstate() == before
+    assert isinstance(dask.sizeof.random.Random(7), random.Random)  # all else of the module is there
     assert random.choice([1]) == 1  # the module itself is as it was
