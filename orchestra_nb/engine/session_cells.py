@@ -74,11 +74,6 @@ class SessionCells:
     #: key to the state of the process when the session began
     _at_start: dict[str, object] = field(default_factory=lambda: _states_of_process())
 
-    @property
-    def is_keeping(self) -> bool:
-        """Whether cells that the user runs are recorded."""
-        return self._recorder is not None
-
     def keep(self, is_on: bool, cell_id: Callable[[], str | None]) -> None:
         """Record each cell that runs from now on, or no more.
 
