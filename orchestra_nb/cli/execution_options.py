@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import functools
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import click
 
-from orchestra_nb.errors import InvalidInput
+from orchestra_nb.errors import InvalidInput, NotFound
 from orchestra_nb.notebooks.runner_messages import Shown
 from orchestra_nb.operations.notebook_request import NotebookRequest, attempts_folder, prepare_only
 from orchestra_nb.settings import load_settings
@@ -178,20 +179,39 @@ def execution_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_options
 
 
-def kept_stdin(run_id: str) -> str:
-    """Return the path of a file with the notebook that comes from stdin: it is kept, as its run may be looked into."""
+@contextlib.contextmanager
+def notebook_path(notebook: str, run_id: str, *, is_run: bool) -> Iterator[str]:
+    """Give the path of a notebook that may come from stdin.
+
+    It is kept then, as its run may be looked into; where it is not to be run, or is refused, it is deleted afterwards.
+    """
+    if notebook != "-":
+        yield notebook
+        return
     path = attempts_folder() / run_id / "stdin.ipynb"
     path.parent.mkdir(mode=0o700)
-    with path.open("wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
-    return str(path)
+    is_kept = False
+    try:
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        is_kept = is_run
+        yield str(path)
+    except (InvalidInput, NotFound):  # nothing ran
+        is_kept = False
+        raise
+    finally:
+        if not is_kept:
+            shutil.rmtree(path.parent)
 
 
 def write_prepared(request: NotebookRequest) -> None:
     """Write the notebook with its parameters where the run's output would go, and say where."""
     path = prepare_only(request, load_settings())
     if request.output_path == "-":
-        print_notebook(str(path))
+        try:
+            print_notebook(str(path))
+        finally:
+            path.unlink()
     else:
         click.echo(f"Not run. With its parameters it is {path}", err=True)
 

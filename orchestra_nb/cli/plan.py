@@ -10,6 +10,7 @@ import msgspec
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, opened_store
 from orchestra_nb.cli.run_tables import Mark, print_table
+from orchestra_nb.cli.secret_parameters import read_secret_parameters
 from orchestra_nb.model.durations import format_duration
 from orchestra_nb.notebooks.parameter_flags import collect_parameters
 from orchestra_nb.operations.notebook_request import NotebookRequest
@@ -34,6 +35,7 @@ _pair = (str, str)
 )
 @click.option("-f", "--parameters_file", "files", multiple=True, metavar="FILE", help="As for run.")
 @click.option("-y", "--parameters_yaml", "yaml_texts", multiple=True, metavar="YAML", help="As for run.")
+@click.option("--secret", "secrets", nargs=2, type=_pair, multiple=True, metavar="NAME SECRET", help="As for run.")
 @click.option("--cwd", metavar="FOLDER", help="The kernel's working folder. Default: the notebook's own.")
 @click.option("-k", "--kernel", "kernel_name", metavar="NAME", help="The kernel. Default: the one the notebook names.")
 @click.option("--refresh", "is_refreshed", is_flag=True, help="As for run: all cells run.")
@@ -45,6 +47,7 @@ def plan(
     raw: tuple[tuple[str, str], ...],
     files: tuple[str, ...],
     yaml_texts: tuple[str, ...],
+    secrets: tuple[tuple[str, str], ...],
     cwd: str | None,
     kernel_name: str | None,
     is_refreshed: bool,
@@ -55,12 +58,13 @@ def plan(
     from orchestra_nb.operations.notebook_plan import plan_notebook
 
     given = collect_parameters(files=files, yaml_texts=yaml_texts, typed=typed, raw=raw)
+    secret_values = read_secret_parameters(secrets)
     request = NotebookRequest(
         path=notebook,
         run_id=new_run_id(),
-        parameters=given.values,
-        parameter_texts=given.texts,
-        visible_parameters=tuple(given.visible),
+        parameters=given.values | secret_values,
+        parameter_texts={name: text for name, text in given.texts.items() if name not in secret_values},
+        visible_parameters=tuple(given.visible - secret_values.keys()),
         cwd=cwd,
         kernel_name=kernel_name,
         is_strict=not no_strict,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from orchestra_nb.cli.execution_options import (
     ExecutionOptions,
     execution_options,
-    kept_stdin,
+    notebook_path,
     print_notebook,
     write_prepared,
 )
@@ -25,9 +24,6 @@ from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.parameter_flags import collect_parameters
 from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.run_notebook import NotebookDriver, RunResult, new_run_id
-
-if TYPE_CHECKING:
-    pass
 
 _INTERRUPTED = 130
 _pair = (str, str)
@@ -147,45 +143,46 @@ def run(
     yaml_texts = (*execution.yaml_texts(), *yaml_texts)
     given = collect_parameters(files=files, yaml_texts=yaml_texts, typed=typed, raw=raw)
     secret_values = read_secret_parameters(secrets)
-    request = NotebookRequest(
-        path=kept_stdin(run_id) if notebook == "-" else notebook,
-        run_id=run_id,
-        parameters=execution.paths(notebook, output) | given.values | secret_values,
-        parameter_texts={name: text for name, text in given.texts.items() if name not in secret_values},
-        visible_parameters=tuple(given.visible - secret_values.keys()),
-        output_path="-" if notebook == "-" and output is None else output,
-        cwd="." if notebook == "-" and cwd is None else cwd,
-        kernel_name=kernel_name,
-        cluster=cluster,
-        is_strict=not no_strict,
-        is_cached=is_cached or is_refreshed,
-        is_refreshed=is_refreshed,
-        is_parallel=is_parallel,
-    )
-    request = execution.apply_to(request)
-    if sweeps or sweep_file is not None:
-        from orchestra_nb.cli.run_sweep import run_sweep, sweep_of
+    with notebook_path(notebook, run_id, is_run=not execution.is_prepare_only) as path:
+        request = NotebookRequest(
+            path=path,
+            run_id=run_id,
+            parameters=execution.paths(notebook, output) | given.values | secret_values,
+            parameter_texts={name: text for name, text in given.texts.items() if name not in secret_values},
+            visible_parameters=tuple(given.visible - secret_values.keys()),
+            output_path="-" if notebook == "-" and output is None else output,
+            cwd="." if notebook == "-" and cwd is None else cwd,
+            kernel_name=kernel_name,
+            cluster=cluster,
+            is_strict=not no_strict,
+            is_cached=is_cached or is_refreshed,
+            is_refreshed=is_refreshed,
+            is_parallel=is_parallel,
+        )
+        request = execution.apply_to(request)
+        if sweeps or sweep_file is not None:
+            from orchestra_nb.cli.run_sweep import run_sweep, sweep_of
 
-        if not is_waiting:
-            raise InvalidInput(
-                "A sweep is driven by its command: leave out --no-wait, or put the command behind nohup."
-            )
-        execution.check_sweep()
-        return run_sweep(sweep_of(request, sweeps, sweep_file, limit, on_failure == "stop"), as_json)
-    for option, value in (("--limit", limit), ("--on-failure", on_failure)):
-        if value is not None:
-            raise InvalidInput(f"{option} is for sweeps: name what to sweep over with --sweep NAME=VALUE,VALUE.")
-    if request.output_path == "-" and (as_json or not is_waiting):
-        raise InvalidInput("The notebook can be printed on stdout without --json and --no-wait only.")
-    if execution.is_shown and not is_waiting:
-        raise InvalidInput("What the cells show can be told while the command waits: leave out --no-wait.")
-    if execution.is_prepare_only:
-        write_prepared(request)
+            if not is_waiting:
+                raise InvalidInput(
+                    "A sweep is driven by its command: leave out --no-wait, or put the command behind nohup."
+                )
+            execution.check_sweep()
+            return run_sweep(sweep_of(request, sweeps, sweep_file, limit, on_failure == "stop"), as_json)
+        for option, value in (("--limit", limit), ("--on-failure", on_failure)):
+            if value is not None:
+                raise InvalidInput(f"{option} is for sweeps: name what to sweep over with --sweep NAME=VALUE,VALUE.")
+        if request.output_path == "-" and (as_json or not is_waiting):
+            raise InvalidInput("The notebook can be printed on stdout without --json and --no-wait only.")
+        if execution.is_shown and not is_waiting:
+            raise InvalidInput("What the cells show can be told while the command waits: leave out --no-wait.")
+        if execution.is_prepare_only:
+            write_prepared(request)
+            return 0
+        if is_waiting:
+            return _run_here(request, as_json, execution)
+        _leave_to_itself(request, as_json)
         return 0
-    if is_waiting:
-        return _run_here(request, as_json, execution)
-    _leave_to_itself(request, as_json)
-    return 0
 
 
 def _run_here(request: NotebookRequest, as_json: bool, execution: ExecutionOptions) -> int:

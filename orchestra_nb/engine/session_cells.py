@@ -83,11 +83,6 @@ class SessionCells:
             resource.key: resource.whole() for resource in self._resources if resource.whole is not None
         }
 
-    @property
-    def is_keeping(self) -> bool:
-        """Whether cells that the user runs are recorded."""
-        return self._recorder is not None
-
     def keep(self, is_on: bool, cell_id: Callable[[], str | None]) -> None:
         """Record each cell that runs from now on, or no more.
 

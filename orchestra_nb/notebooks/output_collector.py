@@ -70,12 +70,6 @@ class OutputCollector:
             del self._cells[index]
             self._put_away.add(index)
 
-    def show_again(self, index: int, outputs: list[Output]) -> None:
-        """Show what the cell has shown in another run."""
-        cell = self._cells[index] = CellOutputs(self._max_characters, self._displays)
-        cell.load(outputs)
-        self._on_change(index)
-
     def add_error(self, index: int, name: str, value: str, traceback: list[str]) -> None:
         """Add an error that the kernel told only in its reply."""
         self._cell(index).append_error(name, value, traceback)

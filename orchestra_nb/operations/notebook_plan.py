@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import statistics
@@ -20,6 +21,7 @@ from orchestra_nb.model.runs import RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.document import cell_title
 from orchestra_nb.notebooks.output_notebook import tags_of
+from orchestra_nb.notebooks.parameter_injection import INJECTED_TAG
 from orchestra_nb.operations.notebook_request import NotebookRequest, prepare
 from orchestra_nb.settings import Settings
 
@@ -68,8 +70,9 @@ def plan_notebook(
     sources = [
         PlanSource(
             source="" if is_skipped else cell["source"],
-            is_parameters="injected-parameters" in tags_of(cell),
+            is_parameters=INJECTED_TAG in tags_of(cell),
             has_run=str(cell.get("id", "")) in history.seconds,
+            sets=_hidden(spec.hidden_source) if INJECTED_TAG in tags_of(cell) else {},
         )
         for cell, is_skipped in zip(cells, skipped, strict=True)
     ]
@@ -88,6 +91,20 @@ def plan_notebook(
         run_seconds=sum(line.seconds or 0.0 for line in lines if line.action == "run"),
         saved_seconds=sum(line.seconds or 0.0 for line in lines if line.action == "replay"),
     )
+
+
+def _hidden(source: str) -> dict[str, Known]:
+    """Return what the parameters that hold secrets are set to; what is no literal is not known."""
+    found: dict[str, Known] = {}
+    for statement in ast.parse(source).body:
+        assert isinstance(statement, ast.Assign)
+        assert isinstance(statement.targets[0], ast.Name)
+        try:
+            known = Known(fingerprint(ast.literal_eval(statement.value)))
+        except ValueError:
+            known = Known(None)
+        found[statement.targets[0].id] = known
+    return found
 
 
 def _line(cell: dict[str, Any], plan: PlannedCell, is_skipped: bool, history: _History) -> PlanLine:

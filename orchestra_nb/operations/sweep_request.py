@@ -81,9 +81,9 @@ def make_sweep_folder(folder: Path) -> bool:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise InvalidInput(f"The folder {folder} cannot be written. Choose another one as OUTPUT.") from None
         return False
-    except FileNotFoundError:
-        raise InvalidInput(f"The folder {folder.parent} does not exist. Make it, or choose another one.") from None
     except OSError as error:
+        if not folder.parent.is_dir():
+            raise InvalidInput(f"The folder {folder.parent} does not exist. Make it, or choose another one.") from None
         raise InvalidInput(
             f"The folder {folder} for the executed notebooks cannot be made: {error.strerror}. "
             "Choose another one as OUTPUT."

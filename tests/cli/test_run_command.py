@@ -261,6 +261,30 @@ def test_what_cannot_run_is_refused_before_anything_starts(
     assert not list(folder.glob("data/orchestra/outputs/*"))
 
 
+@pytest.mark.parametrize(
+    ("words", "exit_code"),
+    [
+        pytest.param(["-", "-p", "regoin", "EU"], 2, id="refused by its notebook"),
+        pytest.param(["-", "--limit", "2"], 2, id="refused by an option"),
+        pytest.param(["-", "out.ipynb", "--sweep", "regoin=1,2"], 2, id="refused as a sweep"),
+        pytest.param(["-", "out.ipynb", "--secret", "region", "nope"], 3, id="no such secret"),
+        pytest.param(["-", "--prepare-only"], 0, id="prepared and printed"),
+        pytest.param(["report.ipynb", "-", "--prepare-only"], 0, id="prepared from a file"),
+    ],
+)
+def test_a_notebook_of_stdin_that_does_not_run_leaves_no_file(folder: Path, words: list[str], exit_code: int) -> None:
+    source = write_notebook(folder / "report.ipynb", "1", parameters="region: str = 'US'").read_text()
+    command = [sys.executable, "-m", "orchestra_nb", "run", *words]
+
+    done = subprocess.run(
+        command, cwd=folder, input=source, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
+
+    assert done.returncode == exit_code, done.stderr
+    assert bool(done.stdout) is (exit_code == 0)
+    assert not list(folder.glob("data/orchestra/outputs/*"))
+
+
 def test_an_unknown_kernel_is_answered_with_those_that_are_installed(folder: Path) -> None:
     write_notebook(folder / "report.ipynb", "1", kernel="py310")
 

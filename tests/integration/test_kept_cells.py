@@ -35,11 +35,12 @@ class Shell:
         notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
         nbformat.write(notebook, self.folder / name)
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, piped: str | None = None) -> subprocess.CompletedProcess[str]:
         environ = {**os.environ, "JUPYTER_DATA_DIR": str(self.folder / "data")}
         return subprocess.run(
             [sys.executable, "-m", "orchestra_nb", *words],
             cwd=self.folder,
+            input=piped,
             capture_output=True,
             text=True,
             env=environ,
@@ -65,6 +66,23 @@ def shell(tmp_path: Path) -> Shell:
 
 def cached(document: Mapping[str, Any]) -> list[bool]:
     return [cell["is_cached"] for cell in document["cells"]]
+
+
+def test_a_plan_with_a_secret_says_what_the_run_does(shell: Shell) -> None:
+    shell.write("a.ipynb", "# parameters\ntoken: str = ''", "made = list(range(3))", "size = len(token)\nprint(size)")
+    assert shell.run("secrets", "set", "api", piped="hunter22").returncode == 0
+    secret = ("--secret", "token", "api")
+    shell.json("run", "a.ipynb", "out.ipynb", "--cache", *secret)
+
+    plan = shell.json("plan", "a.ipynb", *secret)
+    again = shell.json("run", "a.ipynb", "out.ipynb", "--cache", *secret)
+    shell.run("secrets", "set", "api", piped="another one")
+    other = shell.json("plan", "a.ipynb", *secret)
+
+    assert [cell["action"] for cell in plan["cells"]] == ["replay"] * 4
+    assert cached(again) == [True] * 4
+    assert [cell["action"] for cell in other["cells"]] == ["replay", "replay", "replay", "run"]
+    assert "hunter22" not in json.dumps([plan, other])
 
 
 def test_a_second_run_replays_what_an_edit_does_not_touch_and_the_plan_says_so_before(shell: Shell) -> None:

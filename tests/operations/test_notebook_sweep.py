@@ -96,8 +96,9 @@ def stopped_sweep(notebook: Path, home: StoreHome, **options: str) -> NotebookSw
         ("dangling", "dangling, which is a file"),
         ("train.ipynb", "train.ipynb, which is a file"),
         ("missing/folder", "missing does not exist"),
+        ("/proc/folder", "/proc/folder for the executed notebooks cannot be made"),
     ],
-    ids=["name", "link", "file", "parent"],
+    ids=["name", "link", "file", "parent", "system"],
 )
 def test_a_sweep_whose_folder_cannot_be_made_is_refused_and_leaves_no_run(
     notebook: Path, home: StoreHome, place: str | None, text: str
