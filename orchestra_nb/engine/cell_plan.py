@@ -63,14 +63,11 @@ class PlanSource(msgspec.Struct, frozen=True, kw_only=True):
         Whether it holds the parameters that were given.
     has_run
         Whether a cell of this id has run before, with another source.
-    sets
-        What a run sets after this cell by code of no cell: the parameters that hold secrets.
     """
 
     source: str
     is_parameters: bool = False
     has_run: bool = False
-    sets: dict[str, Known] = {}
 
 
 def plan_cells(
@@ -135,8 +132,7 @@ def plan_cells(
             given = set(found.gives)
         else:
             given = _forget(names, code, newest)
-        names.update(cell.sets)
-        givers.update(dict.fromkeys(given | cell.sets.keys(), index))
+        givers.update(dict.fromkeys(given, index))
     return planned
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import os
 import secrets
 import sys
 import threading
@@ -27,6 +28,7 @@ from orchestra_nb.engine.cell_record_store import CellRecordStore
 from orchestra_nb.engine.file_watch import FileDigests, FileUse, begin_watching, end_watching, files_named
 from orchestra_nb.engine.kept_values import KeptValues, pack_for_record
 from orchestra_nb.engine.name_contents import NameContent, NameContents, ResourceContents, is_pending, partners_among
+from orchestra_nb.engine.native_access import native_effects
 from orchestra_nb.engine.output_tap import OutputTap
 from orchestra_nb.engine.process_resources import (
     GENERATORS,
@@ -425,6 +427,11 @@ class CellReplay:
         own_modules = _files_of_modules(set(sys.modules) - running.modules)
         read_files = (
             (files.read | files.listed | files.looked_at | named | own_modules) - files.written - files.made_or_gone
+        )
+        files.effects |= native_effects(
+            running.source,
+            self._namespace,
+            (path for path in read_files if os.path.isfile(path)),
         )
         traits = CellTraits(running.source, kinds, files.reads_environment)
         reads = self._reads(running, undeclared, gone, changed, traits)

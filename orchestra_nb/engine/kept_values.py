@@ -146,9 +146,10 @@ class KeptValues:
         OrchestraError
             One cannot be loaded; the message names it.
         """
-        groups: dict[str, tuple[KeptGroup, list[str]]] = {}
+        # two groups of equal content have one file, and each is loaded for itself: their values are no aliases
+        groups: dict[tuple[str, tuple[str, ...]], tuple[KeptGroup, list[str]]] = {}
         for name, group in self._unloaded.items():
-            groups.setdefault(group.reference.url, (group, []))[1].append(name)
+            groups.setdefault((group.reference.url, group.names), (group, []))[1].append(name)
         loaded: dict[str, object] = {}
         for group, members in groups.values():
             is_needed = names is None or any(name in names or name.startswith(RESOURCE) for name in members)

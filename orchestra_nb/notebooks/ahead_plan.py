@@ -42,7 +42,9 @@ _HISTORY = re.compile(r"^(_{1,3}|_\d+|Out|_oh|In|_ih|_i{1,3}|_i\d+)$")
 #: Ways to what no analysis of names sees.
 _ROUNDABOUT: Final = frozenset(
     "globals locals vars dir eval exec get_ipython __main__ user_ns user_global_ns f_globals f_locals f_back _getframe "
-    "currentframe stack get_objects get_referrers getstate get_state get_rng_state input getpass breakpoint".split()
+    "currentframe stack get_objects get_referrers getstate get_state get_rng_state input getpass breakpoint "
+    # the environment of a worker is that of whoever started the cluster, but for what the notebook changed
+    "environ environb getenv getenvb expandvars".split()
 )
 _MAGIC = re.compile(r"^\s*(%(?!%?time\b|%capture\b)|!|%%(?!time\b|capture\b))", re.MULTILINE)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import statistics
@@ -72,7 +71,6 @@ def plan_notebook(
             source="" if is_skipped else cell["source"],
             is_parameters=INJECTED_TAG in tags_of(cell),
             has_run=str(cell.get("id", "")) in history.seconds,
-            sets=_hidden(spec.hidden_source) if INJECTED_TAG in tags_of(cell) else {},
         )
         for cell, is_skipped in zip(cells, skipped, strict=True)
     ]
@@ -81,7 +79,11 @@ def plan_notebook(
         f"{RESOURCE}environment": Known(fingerprint(environment_that_counts({**os.environ, **spec.environ}))),
         f"{RESOURCE}random": Known(None),
     }
-    planned = plan_cells(sources, CellRecordStore.default(), known, now, is_refreshed=is_refreshed)
+    if spec.secrets:
+        why = "a run with secret parameters keeps nothing"
+        planned = [PlannedCell(index=index, is_replayed=False, is_certain=True, why=why) for index in range(len(cells))]
+    else:
+        planned = plan_cells(sources, CellRecordStore.default(), known, now, is_refreshed=is_refreshed)
     lines = tuple(
         _line(cell, plan, is_skipped, history) for cell, plan, is_skipped in zip(cells, planned, skipped, strict=True)
     )
@@ -91,20 +93,6 @@ def plan_notebook(
         run_seconds=sum(line.seconds or 0.0 for line in lines if line.action == "run"),
         saved_seconds=sum(line.seconds or 0.0 for line in lines if line.action == "replay"),
     )
-
-
-def _hidden(source: str) -> dict[str, Known]:
-    """Return what the parameters that hold secrets are set to; what is no literal is not known."""
-    found: dict[str, Known] = {}
-    for statement in ast.parse(source).body:
-        assert isinstance(statement, ast.Assign)
-        assert isinstance(statement.targets[0], ast.Name)
-        try:
-            known = Known(fingerprint(ast.literal_eval(statement.value)))
-        except ValueError:
-            known = Known(None)
-        found[statement.targets[0].id] = known
-    return found
 
 
 def _line(cell: dict[str, Any], plan: PlannedCell, is_skipped: bool, history: _History) -> PlanLine:

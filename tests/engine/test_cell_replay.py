@@ -474,6 +474,16 @@ def test_looking_whether_a_file_is_there_counts(notebook: Notebook) -> None:
     assert "False" in gone.shown[1]
 
 
+def test_tables_of_equal_content_are_each_loaded_and_are_no_aliases(notebook: Notebook) -> None:
+    cells = ["import pandas as pd\nraw = pd.DataFrame({'a': range(3)})", "clean = raw.dropna()"]
+    notebook.play(*cells, "clean.a.sum()")
+
+    edited = notebook.play(*cells, "clean.loc[0, 'a'] = 9\nprint(clean.a.sum(), raw.a.sum())")
+
+    assert edited.cached == [True, True, False]
+    assert "12 3" in edited.shown[2]
+
+
 def test_a_file_that_a_cell_wrote_has_to_be_there_as_it_left_it(notebook: Notebook) -> None:
     cells = ["open('out.txt', 'w').write('made')", "1"]
     out = notebook.folder / "work" / "out.txt"
@@ -534,6 +544,36 @@ def test_a_cell_that_does_more_than_give_values_runs_each_time(notebook: Noteboo
 
     assert again.cached == [False, True]
     assert words in again.why[0]
+
+
+def test_what_native_code_reads_is_known_by_who_reads_it(notebook: Notebook) -> None:
+    (notebook.folder / "work").mkdir()
+    packages = notebook.folder / "site-packages"
+    for name in ("h5py", "duckdb"):  # what a cell uses is told by its name alone
+        (packages / name).mkdir(parents=True)
+        (packages / name / "__init__.py").write_text("class File:\n    size = 1\n\n\ndef sql(text):\n    return 1\n")
+    cells = [
+        "import h5py, duckdb",
+        "print(h5py.File.size)",
+        "def query():\n    return duckdb.sql('select 1')",
+        "print(query())",
+        "import pyarrow as pa, pyarrow.parquet as pq; pq.write_table(pa.table({'a': [1]}), 'named.parquet')",
+        "print(pq.read_table('named.parquet').num_rows)",
+        "print(pq.read_table('named.' + 'parquet').num_rows)",
+        "#: --cache 1d\nprint(h5py.File.size + 1)",
+    ]
+    # loaded at first, so that the options of libraries are the same in both passes
+    before = f"import sys; sys.path[:0] = {{{str(packages)!r}}} - {{*sys.path}}; import pandas, pyarrow.parquet"
+    notebook.play(*cells, before=before)
+
+    again = notebook.play(*cells, before=before)
+
+    notebook.plain(f"import sys; sys.path.remove({str(packages)!r}); del sys.modules['h5py'], sys.modules['duckdb']")
+    ran = {index: why for index, why in enumerate(again.why) if not again.cached[index]}
+    assert ran.keys() == {1, 3, 6}, ran
+    assert "uses h5py, which reads files unseen" in ran[1]
+    assert "uses duckdb" in ran[3]
+    assert "calls read_table, and the file that it reads was not seen" in ran[6]
 
 
 def test_such_a_cell_is_kept_where_it_says_so(notebook: Notebook) -> None:
