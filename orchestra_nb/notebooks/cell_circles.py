@@ -77,7 +77,7 @@ def circle_in_words(notebook: Mapping[str, Any]) -> str | None:
 
 def _named(cells: list[Mapping[str, Any]], index: int) -> str:
     given = sum("injected-parameters" in _tags(cell) for cell in cells[:index])
-    return f"code cell {index - given} ({cell_title(str(cells[index].get('source', '')))})"
+    return f"cell {index - given + 1} ({cell_title(str(cells[index].get('source', '')))})"
 
 
 def _tags(cell: Mapping[str, Any]) -> list[str]:

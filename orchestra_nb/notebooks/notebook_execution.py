@@ -306,7 +306,14 @@ class NotebookExecution:
         """Let the cell be RUNNING; of one that has run before, in its next attempt."""
         cell = self._cells[position]
         if cell.state is not State.PENDING:
-            cell = msgspec.structs.replace(cell, attempt=cell.attempt + 1, error=None, ended_at=None, is_cached=False)
+            cell = msgspec.structs.replace(
+                cell,
+                attempt=cell.attempt + 1,
+                max_attempts=max(cell.max_attempts, cell.attempt + 1),  # starting over is no attempt of its own
+                error=None,
+                ended_at=None,
+                is_cached=False,
+            )
         self._cells[position] = msgspec.structs.replace(cell, message=message)
         self._change(position, State.RUNNING, started_at=_now() if ran is None else ran[0])
 
