@@ -58,7 +58,7 @@ _PROVEN: dict[str, tuple[list[str], list[int]]] = {
     ),
     "the environment": (
         ["import os\nos.environ['WHERE'] = 'here'", A, "# long\nw = os.environ['WHERE']", "print(w)"],
-        [2],
+        [],  # a worker may have another environment than the kernel
     ),
     "a module of the user's": (["import own_module", A, "# long\nw = own_module.double(4)", "print(w)"], [2]),
     "a file that is read": (

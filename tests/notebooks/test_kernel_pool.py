@@ -14,6 +14,7 @@ import pytest
 from jupyter_client.blocking import BlockingKernelClient
 from patience import PATIENCE_SECONDS, eventually
 
+from orchestra_nb.engine.runner_process import end_warm_processes
 from orchestra_nb.notebooks.forked_kernel import ForkedKernel
 from orchestra_nb.notebooks.kernel_pool import CannotFork, KernelCommand, KernelPool, refuse_to_fork
 
@@ -115,6 +116,12 @@ def value(client: BlockingKernelClient, expression: str) -> str:
 
     client.execute_interactive(expression, output_hook=take, timeout=PATIENCE_SECONDS)
     return "".join(texts)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_other_zygotes() -> None:
+    """End what tests of other modules have kept warm in this process."""
+    end_warm_processes()
 
 
 @pytest.fixture
