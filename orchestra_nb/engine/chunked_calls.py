@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from orchestra_nb.engine.dask_connection import DaskConnection
 
 STOPPED = "stopped before it began"
+#: So often, and with so long between, it is asked how a worker died before nobody is taken to know.
+_LOSS_LOOKS = 20
+_LOSS_LOOK_SECONDS = 0.1
 _LOST_RESULT = "its result was lost"
 #: A call that did not begin is sent again so often.
 _MOST_SENDS = 4
@@ -359,6 +362,11 @@ class ChunkedCalls:
     async def _settle(self, chunk: Chunk, future: Future[Any], status: str, inputs: Sequence[Future[Any]]) -> None:
         """Find out what became of the calls of a chunk whose task is done, though not all of them have ended."""
         known = await chunk.connection.chunk(chunk.name)
+        for _ in range(_LOSS_LOOKS):  # Dask may know of a worker's death before its sentinel has told how it died
+            if known["loss"] is not None or not known["begun"] or status != "error":
+                break
+            await asyncio.sleep(_LOSS_LOOK_SECONDS)
+            known = await chunk.connection.chunk(chunk.name)
         if known["loss"] is not None:
             self._take_loss(chunk, pickle.loads(known["loss"]))
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -86,8 +87,11 @@ class FlowScript:
         """Wait until a watcher stands beside the script."""
 
         def find() -> int | None:
-            children = psutil.Process(self.process.pid).children()
-            return next((child.pid for child in children if "driver_watch" in " ".join(child.cmdline())), None)
+            for child in psutil.Process(self.process.pid).children():
+                with contextlib.suppress(psutil.NoSuchProcess):  # one that ends while we look
+                    if "driver_watch" in " ".join(child.cmdline()):
+                        return child.pid
+            return None
 
         return eventually(find)
 
