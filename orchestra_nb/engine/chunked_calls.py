@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from orchestra_nb.engine.dask_connection import DaskConnection
 
 STOPPED = "stopped before it began"
+_ENDED_BY_FORCE = "stopped; it did not give way, so its process was ended"
 #: So often, and with so long between, it is asked how a worker died before nobody is taken to know.
 _LOSS_LOOKS = 20
 _LOSS_LOOK_SECONDS = 0.1
@@ -64,6 +65,8 @@ class Call:
     number: int = 0
     sends: int = 0
     began_at: float | None = None
+    #: where it began
+    worker: str = ""
     #: survives being sent again: its first worker may have died between the ledger's word and its first line
     is_begin_told: bool = False
     stopped_for: str | None = None
@@ -412,7 +415,7 @@ class ChunkedCalls:
         self._end_chunk(chunk)
 
     def _begin(self, call: Call, worker: str, at: float) -> None:
-        call.began_at = at
+        call.began_at, call.worker = at, worker
         if not call.is_begin_told:
             call.is_begin_told = True
             self._owner.call_began(call.request.key, worker, at)
@@ -427,7 +430,7 @@ class ChunkedCalls:
         )
         ended_for = loss.ended_for or call.stopped_for or (State.TIMED_OUT.value if is_overdue else None)
         if ended_for is not None and ended_for == call.stopped_for:
-            state, reason = ended_for, f"stopped; it did not give way, so its process was ended ({reason})"
+            state, reason = ended_for, f"{_ENDED_BY_FORCE} ({reason})"
         elif ended_for is not None and timeout_seconds is not None:
             state, reason = ended_for, f"ran longer than {timeout_seconds:g} s; its process was ended ({reason})"
         self._lose(call, begun=True, state=state, reason=reason, worker=loss.worker, exit_code=loss.exit_code)
@@ -460,7 +463,9 @@ class ChunkedCalls:
 
     def _lose_all(self, chunk: Chunk, *, begun: bool, reason: str) -> None:
         for call in self._calls_of(chunk):
-            self._lose(call, begun=begun, state=call.stopped_for or State.CRASHED.value, reason=reason)
+            is_ended_by_force = call.stopped_for is not None and call.began_at is not None
+            why = f"{_ENDED_BY_FORCE} ({reason})" if is_ended_by_force else reason
+            self._lose(call, begun=begun, state=call.stopped_for or State.CRASHED.value, reason=why)
 
     def _lose(
         self,
@@ -480,7 +485,7 @@ class ChunkedCalls:
             begun=begun,
             state=state,
             reason=reason,
-            worker=worker,
+            worker=worker or call.worker,
             exit_code=exit_code,
             missing=missing,
             has_lost_cluster=has_lost_cluster,
