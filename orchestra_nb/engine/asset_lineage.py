@@ -46,6 +46,8 @@ def lineage_of(named: tuple[str, ...], arguments: Any, made: MadeAssets | None) 
 
 
 def _collect(value: Any, made: MadeAssets | None, found: dict[str, None], depth: int) -> None:
+    if isinstance(value, _SHARED):
+        return
     from orchestra_nb.engine.annotations import BaseAnnotation
     from orchestra_nb.engine.futures import TaskFuture
 

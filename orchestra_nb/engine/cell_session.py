@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -21,6 +20,7 @@ from types import ModuleType
 from orchestra_nb.engine.cell_body import cell_body
 from orchestra_nb.engine.cell_cache import CellCache
 from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.name_binder import NameBinder
 from orchestra_nb.engine.pending import NOTHING, PendingValue
 from orchestra_nb.engine.submissions import Submission
@@ -30,7 +30,6 @@ from orchestra_nb.errors import (
     ValueNotPortable,
 )
 from orchestra_nb.model.events import TaskRunStateChanged
-from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.machine_messages import TaskPlan
 from orchestra_nb.model.runs import TaskRun
 from orchestra_nb.model.states import State
@@ -191,7 +190,7 @@ class CellSession:
     ) -> TaskRun:
         now = datetime.now(UTC)
         return TaskRun(
-            task_run_id=new_id(now, secrets.randbits(74)),
+            task_run_id=fresh_id(now),
             run_id=self._open_run(),
             name=name,
             state=State.PENDING,

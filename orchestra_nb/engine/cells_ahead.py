@@ -16,7 +16,6 @@ import builtins
 import os
 import pickle
 import re
-import secrets
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +35,7 @@ from orchestra_nb.engine.ahead_checks import (
 from orchestra_nb.engine.cell_session import is_of_shell
 from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.pending import PendingValue
 from orchestra_nb.engine.process_resources import ModuleWatch, resources_of_process
 from orchestra_nb.engine.submissions import Submission
@@ -44,7 +44,6 @@ from orchestra_nb.errors import OrchestraError, ValueNotPortable
 from orchestra_nb.model.code_encodings import is_users
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.fingerprints import fingerprint as content_of
-from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.machine_messages import TaskPlan
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.retries import RetryPolicy
@@ -297,8 +296,8 @@ class CellsAhead:
             along=tuple(self.plan.cells[number].source for number in along),
         )
         created = datetime.now(UTC)
-        task_run_id = new_id(created, secrets.randbits(74))
-        run_id = os.environ.get("ORCHESTRA_RUN_ID", "") or new_id(created, secrets.randbits(74))
+        task_run_id = fresh_id(created)
+        run_id = os.environ.get("ORCHESTRA_RUN_ID", "") or fresh_id(created)
         name = f"cell-{index + 1}"
         self.runner.submit(
             Submission(

@@ -123,6 +123,9 @@ class DaskExecutor:
         self._keys: set[str] = set()
         self._inbox: deque[_Attempt] = deque()
         self._is_inbox_told = False
+        #: what other threads want done in the loop
+        self._to_do: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
+        self._is_to_do_told = False
         # what follows belongs to the loop
         self._attempts: dict[str, _Attempt] = {}
         self._calls = ChunkedCalls(self)
@@ -223,8 +226,22 @@ class DaskExecutor:
             loop.run_until_complete(asyncio.wait(left, timeout=1))
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(function, *arguments)
+        loop = self._loop
+        if loop is None:
+            return
+        self._to_do.append((function, arguments))
+        if not self._is_to_do_told:  # one wake-up of the loop for many calls: each is a word to the system
+            self._is_to_do_told = True
+            loop.call_soon_threadsafe(self._do_what_is_to_do)
+
+    def _do_what_is_to_do(self) -> None:
+        self._is_to_do_told = False
+        for _ in range(len(self._to_do)):
+            function, arguments = self._to_do.popleft()
+            try:
+                function(*arguments)
+            except Exception:  # one that fails must not take the others along
+                _log.exception("The connection to %s could not do %s", self.name, function.__name__)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something beside, until it ends or this closes."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
+from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.services import ask_for, in_thread
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.custom_events import CustomEvent, resource_of
-from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.json_values import to_json_text
 from orchestra_nb.model.questions import EmitEvent, IdAnswer
 
@@ -88,5 +87,5 @@ async def aemit_event(
 
 def _id_of(id_: UUID | str | None, at: datetime) -> str:
     if id_ is None:
-        return new_id(at, secrets.randbits(74))
+        return fresh_id(at)
     return id_.hex if isinstance(id_, UUID) else id_

@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -70,9 +70,8 @@ class UpstreamValue:
     is_failure_allowed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallDetails:
-    """What one call knows of itself beside its arguments."""
+class CallDetails(NamedTuple):
+    """What one call knows of itself beside its arguments. A tuple is pickled in half the time of other records."""
 
     task_run_id: str
     name: str

@@ -7,14 +7,14 @@ kernel of a notebook run there is nothing to open or to end: the tasks are child
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.model.conclusion import conclude
 from orchestra_nb.model.events import EventSink, RunCreated, RunStateChanged, apply_to_run
-from orchestra_nb.model.identifiers import new_id, run_name
+from orchestra_nb.model.identifiers import run_name
 from orchestra_nb.model.runs import Run, TaskRun
 from orchestra_nb.model.states import State
 
@@ -64,7 +64,7 @@ class InteractiveRun:
             self._stop_timer()
             if self._run is None or self._run.state.is_terminal:
                 now = datetime.now(UTC)
-                run_id = new_id(now, secrets.randbits(74))
+                run_id = fresh_id(now)
                 self._run = self._describe(run_id, run_name(run_id), now)
                 self._sink.emit(RunCreated(run=self._run))
                 self._enter(self._run, State.RUNNING, now)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.model.events import RunCreated, RunStateChanged
-from orchestra_nb.model.identifiers import new_id, run_name
+from orchestra_nb.model.identifiers import run_name
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
 
@@ -31,7 +31,7 @@ def new_run(
 ) -> Run:
     """Return the record of a new run, of which nobody knows yet."""
     now = datetime.now(UTC)
-    run_id = new_id(now, secrets.randbits(74))
+    run_id = fresh_id(now)
     return Run(
         run_id=run_id,
         name=run_name(run_id),

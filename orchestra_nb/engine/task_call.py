@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure
 from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.burials import bury_direct_task
 from orchestra_nb.engine.direct_call import DirectCall
+from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.function_call import (
     LazyParameters,
     error_info,
@@ -39,7 +39,6 @@ from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.errors import TaskTimedOut, UpstreamFailed
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, TaskRunCreated, TaskRunStateChanged, apply_to_task
-from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.machine_messages import TaskPlan
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.questions import Asker
@@ -327,7 +326,7 @@ def begin_call(
     with enter_scope(owner.name) as scope:
         now = datetime.now(UTC)
         record = TaskRun(
-            task_run_id=new_id(now, secrets.randbits(74)),
+            task_run_id=fresh_id(now),
             run_id=scope.run_id,
             name=owner.run_name(scope, args, kwargs),
             state=State.PENDING,

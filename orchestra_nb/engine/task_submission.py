@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import pickle
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure
 from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.call_body import CallBody, SharedPart
 from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.function_call import CallDetails, FunctionCallee, ObjectCall, UpstreamValue
 from orchestra_nb.engine.function_pickling import pickle_value
 from orchestra_nb.engine.futures import TaskFuture, waited_for
@@ -23,7 +23,6 @@ from orchestra_nb.engine.submissions import Submission
 from orchestra_nb.engine.submitted_transaction import facts_of_transaction
 from orchestra_nb.errors import ValueNotPortable
 from orchestra_nb.model.attempts import AttemptBody
-from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.machine_messages import TaskPlan
 from orchestra_nb.model.runs import TaskRun
 from orchestra_nb.model.states import State
@@ -216,7 +215,7 @@ def make_submission(
     upstream = Upstream()
     args, kwargs = upstream.take_arguments((args, kwargs), runner)
     upstream.take_wait_for(wait_for, runner)
-    task_run_id = new_id(now, secrets.randbits(74))
+    task_run_id = fresh_id(now)
     required = tuple(dict.fromkeys((*upstream.needs, *upstream.needs_only_end)))
     after = tuple(dict.fromkeys((*upstream.waits, *upstream.allowed_failures)))
     record = TaskRun(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,11 +23,11 @@ from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.executors import ClusterChanged, Executor
 from orchestra_nb.engine.flow_listener import FlowListener
 from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.interactive_run import InteractiveRun
 from orchestra_nb.engine.question_relay import QuestionRelay
 from orchestra_nb.engine.services import set_answerer
 from orchestra_nb.model.events import Event, EventSink
-from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
@@ -86,7 +85,7 @@ class KernelDriver:
         self.cluster = self.settings.cluster
         self._cluster_state = "not needed yet"
         self._listener = listener
-        self.driver_id = new_id(datetime.now(UTC), secrets.randbits(74))
+        self.driver_id = fresh_id(datetime.now(UTC))
         self._parent_run_id = os.environ.get(RUN_ID_VARIABLE)
         self._closers: list[Callable[[], None]] = []
         self._sink = FirstUseSink(self._make_sink)

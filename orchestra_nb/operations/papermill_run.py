@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import queue
-import secrets
 import sys
 import tempfile
 import threading
@@ -24,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
+from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.notebook_host import NotebookHost, RunnerEnded
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
 from orchestra_nb.model.events import CellRunChanged
-from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import CellRun
 from orchestra_nb.model.states import State
@@ -225,7 +224,7 @@ class _PapermillRun:
             return self._take_result(Path(spec.output_path))
 
     def _spec(self, path: Path, **options: Any) -> RunnerSpec:
-        run_id = new_id(datetime.now(UTC), secrets.randbits(74))
+        run_id = fresh_id(datetime.now(UTC))
         socket_path = str(runtime_folder() / f"{run_id[-16:]}.sock")
         metadata = self._nb.metadata.papermill
         name = Path(str(metadata.get("input_path") or "notebook")).stem

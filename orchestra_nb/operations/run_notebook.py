@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import queue
-import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import msgspec
 
+from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.notebook_host import NotebookHost, RunnerEnded
 from orchestra_nb.errors import StopTask
 from orchestra_nb.model.conclusion import conclude
@@ -34,7 +34,6 @@ from orchestra_nb.model.events import (
     RunStateChanged,
     TaskRunStateChanged,
 )
-from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.recorded_values import RecordedValue
@@ -125,7 +124,7 @@ _Message = FromRunner | RunnerEnded | _StopAsked | _TimeIsUp | Flushed | Answere
 
 def new_run_id() -> str:
     """Return an id for a new run."""
-    return new_id(datetime.now(UTC), secrets.randbits(74))
+    return fresh_id(datetime.now(UTC))
 
 
 def run_notebook(

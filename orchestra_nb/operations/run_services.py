@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -19,13 +18,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
+from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.question_relay import QuestionRelay
 from orchestra_nb.engine.services import set_default_answerer
 from orchestra_nb.errors import InvalidInput, OrchestraError, RunNotFound
 from orchestra_nb.model.artifacts import StoredArtifact, check_artifact_key
 from orchestra_nb.model.assets import AssetProperties, Materialization, asset_of, keys_of
 from orchestra_nb.model.custom_events import CustomEvent
-from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.json_values import from_json_text, to_json_text
 from orchestra_nb.model.questions import (
     AcquireSlots,
@@ -297,7 +296,7 @@ class RunServices:
 
         now = self._now()
         artifact = StoredArtifact(
-            artifact_id=new_id(now, secrets.randbits(74)),
+            artifact_id=fresh_id(now),
             type=question.type,
             data=from_json_text(question.data_json),
             created_at=now,

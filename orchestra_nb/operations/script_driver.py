@@ -9,12 +9,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
-import secrets
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.services import set_answerer
 from orchestra_nb.model.events import (
     DriverEnded,
@@ -25,7 +25,6 @@ from orchestra_nb.model.events import (
     RunReopened,
     RunStateChanged,
 )
-from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.flow_loops import FlowLoops
@@ -56,7 +55,7 @@ class ScriptDriver(FlowLoops):
 
         self.settings = load_settings()
         self._kind = kind
-        driver_id = self.known_driver_id = new_id(datetime.now(UTC), secrets.randbits(74))
+        driver_id = self.known_driver_id = fresh_id(datetime.now(UTC))
         services = RunServices(self._open_store, driver_id=driver_id)
         self._first_run = _FirstRunSink(StoreSink(self._open_store), self._announce)
         super().__init__(driver_id, self._first_run, services)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import socket
 import subprocess
 import sys
@@ -15,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.errors import StoreUnavailable
 from orchestra_nb.model.events import DriverStarted
-from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.runs import Driver
 from orchestra_nb.services.process_watch import boot_id, process_started_at
 from orchestra_nb.services.recovery import describe_driver, end_driver
@@ -148,7 +147,7 @@ def describe_this_process(kind: str, lease_seconds: float, driver_id: str | None
     started_at = process_started_at(os.getpid())
     assert started_at is not None
     return Driver(
-        driver_id=driver_id or new_id(now, secrets.randbits(74)),
+        driver_id=driver_id or fresh_id(now),
         kind=kind,
         host=socket.gethostname(),
         boot_id=boot_id(),

@@ -177,9 +177,12 @@ def _runners() -> list[psutil.Process]:
 def test_a_process_that_has_run_notebooks_ends_with_nothing_left(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "short.ipynb", "", "print(1)")
     script = (
-        "import psutil\nfrom orchestra_nb.operations.run_notebook import run_notebook\n"
+        "import psutil, time\nfrom orchestra_nb.operations.run_notebook import run_notebook\n"
         f"for _ in range(3):\n    print(run_notebook({str(notebook)!r}).run.state.value)\n"
-        "print([child.pid for child in psutil.Process().children(recursive=True)])"
+        "def kept():\n    return [child.pid for child in psutil.Process().children(recursive=True)]\n"
+        "until = time.monotonic() + 60\n"  # the next runner is made beside
+        "while len(kept()) < 4 and time.monotonic() < until:\n    time.sleep(0.05)\n"
+        "print(kept())"
     )
 
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
