@@ -11,6 +11,7 @@ import asyncio
 import os
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner  # noqa: TID253
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: How long a kernel may take from its request until it listens, before it is started plainly.
 _LISTEN_SECONDS = 60.0
+#: How long a kernel that was asked to end is waited for before its manager begins to look and to count.
+_END_SECONDS = 1.0
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "hb_port", "control_port")
 #: Arguments of :meth:`ForkProvisioner.launch_kernel` that a forked kernel can have.
 _KNOWN = frozenset({"cwd", "env", "stdout", "stderr", "stdin", "extra_arguments", "kernel_id", "independent"})
@@ -77,6 +80,16 @@ class ForkProvisioner(LocalProvisioner):
             connection: Any = {**kernel.connection, "key": kernel.connection["key"].encode()}
             self.connection_info = connection
         return self.connection_info
+
+    async def shutdown_requested(self, restart: bool = False) -> None:
+        """Wait a moment for the kernel that was asked to end: who asked would look again only every 100 ms."""
+        await super().shutdown_requested(restart)
+        kernel: Any = self.process
+        if isinstance(kernel, ForkedKernel):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_END_SECONDS):
+                    while kernel.poll() is None:
+                        await _readable(kernel)
 
     async def wait(self) -> int | None:
         """Wait until nothing of the kernel is left; for a forked one by event."""

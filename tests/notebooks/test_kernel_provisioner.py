@@ -217,6 +217,36 @@ def test_whatever_the_ending_it_is_told_and_nothing_is_left(ending: str, code: i
     kernel.manager.cleanup_resources()
 
 
+def test_a_kernel_that_is_asked_to_end_has_ended_when_the_request_returns() -> None:
+    kernel = Kernel()
+
+    kernel.manager.request_shutdown()
+
+    provisioner: Any = kernel.manager.provisioner
+    assert provisioner.process.returncode == 0
+    assert kernel.manager.is_alive() is False
+    kernel.close()
+
+
+def test_the_thread_that_sends_outlives_those_that_have_something_to_say(tmp_path: Path) -> None:
+    kernel = Kernel()
+    kernel.run(
+        "import time\nfrom pathlib import Path\n"
+        "app = get_ipython().kernel.parent\npublish, stop = app.kernel._publish_status, app.iopub_thread.stop\n"
+        "def publish_slowly(status, channel, *arguments, publish=publish, time=time, **options):\n"
+        "    if status == 'idle' and channel == 'control':\n        time.sleep(0.3)\n"  # as on a busy machine
+        "    publish(status, channel, *arguments, **options)\n"
+        f"def stop_and_tell(app=app, stop=stop, file=Path({str(tmp_path / 'alive')!r})):\n"
+        "    file.write_text(str(app.control_thread.is_alive()))\n"
+        "    stop()\n"
+        "app.kernel._publish_status, app.iopub_thread.stop = publish_slowly, stop_and_tell"
+    )
+
+    kernel.close()
+
+    assert (tmp_path / "alive").read_text() == "False"
+
+
 def test_an_async_manager_starts_interrupts_restarts_and_ends_a_kernel() -> None:
     async def use() -> list[object]:
         manager = AsyncKernelManager(transport="ipc")
