@@ -1,6 +1,6 @@
 """``python -m orchestra_nb`` is the command ``orchestra``."""
 
-from orchestra_nb.cli.main import main
+from orchestra_nb.cli.entry import main
 
 if __name__ == "__main__":
     main()

@@ -69,6 +69,7 @@ class NotebookHost:
         self.inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._environ = dict(os.environ if environ is None else environ)
         self._environ.pop(RECORDS_VARIABLE, None)
+        self._is_single = is_single
         self._runner = take_runner(is_single=is_single)
         self._reader = threading.Thread(target=self._read, name="orchestra-runner", daemon=True)
         self._reader.start()
@@ -110,7 +111,8 @@ class NotebookHost:
         end = self._read_reports(is_finished)
         self._runner.close()
         self.inbox.put(end)
-        replace_runner(self._runner)
+        if not self._is_single:
+            replace_runner(self._runner)
 
     def _read_reports(self, is_finished: bool) -> RunnerEnded:
         reason = "its sentinel was killed"

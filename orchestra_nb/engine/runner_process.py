@@ -16,12 +16,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from typing import IO, Protocol
 
-from orchestra_nb.engine.runner_zygote import close_runner_zygote, fork_runner
+from orchestra_nb.engine.runner_zygote import close_runner_zygote, fork_runner, lend_runner_zygote
 from orchestra_nb.engine.sentinel import guard_command
 from orchestra_nb.notebooks.kernel_handover import KernelHandover
-from orchestra_nb.notebooks.kernel_pool import close_shared_pool
+from orchestra_nb.notebooks.kernel_pool import close_shared_pool, lend_shared_pool
 from orchestra_nb.settings import load_settings
 
 _RUNNER_MODULE = "orchestra_nb.notebooks.notebook_runner"
@@ -136,6 +137,8 @@ _waiting: RunnerProcess | None = None
 _ending: list[threading.Thread] = []
 #: Whether this process has run a notebook, or begun to.
 _has_run = False
+#: Whether a process that is forked now gets the runner that waits.
+_is_lent_to_forks = False
 
 
 def take_runner(*, is_single: bool) -> RunnerProcess:
@@ -180,6 +183,39 @@ def replace_runner(runner: RunnerProcess) -> None:
         replacement.close()
 
 
+def keep_runner() -> None:
+    """Have a forked runner ready for the next notebook, where that is possible and wanted."""
+    global _waiting
+    if not load_settings().kernel_fork:
+        return
+    with _lock:
+        if _waiting is not None and not _waiting.is_waiting:
+            _waiting.close()
+            _waiting = None
+        if _waiting is None:
+            with contextlib.suppress(OSError):
+                _waiting = RunnerProcess(is_forked=True)
+
+
+@contextlib.contextmanager
+def lent_to_fork() -> Iterator[None]:
+    """Give what is kept to a process that is forked inside: the runner that waits for good, the zygotes to use."""
+    global _waiting, _is_lent_to_forks
+    parent = os.getpid()
+    _is_lent_to_forks = True
+    lend_runner_zygote(True)
+    lend_shared_pool(True)
+    try:
+        yield
+    finally:
+        _is_lent_to_forks = False
+        lend_runner_zygote(False)
+        lend_shared_pool(False)
+        if os.getpid() == parent and _waiting is not None:
+            _waiting.forget()
+            _waiting = None
+
+
 def leave_to_end(ending: threading.Thread) -> None:
     """Have this process wait at its end for a thread that waits for the end of a runner."""
     with _lock:
@@ -205,7 +241,7 @@ def _forget_in_child() -> None:
     _lock = threading.Lock()
     _has_run = False
     _ending.clear()
-    if _waiting is not None:
+    if _waiting is not None and not _is_lent_to_forks:
         _waiting.forget()
         _waiting = None
 

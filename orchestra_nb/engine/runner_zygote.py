@@ -42,6 +42,7 @@ class RunnerZygote:
     """The zygote as the process sees it that runs notebooks. Thread-safe."""
 
     def __init__(self) -> None:
+        self._is_lent = False
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
@@ -76,17 +77,25 @@ class RunnerZygote:
     def close(self) -> None:
         """End the zygote; the runners stay."""
         self._connection.close()
-        self.process.kill()  # it may import for a second more, and has nothing to clean up
-        self.process.wait()
+        if not self._is_lent:
+            self.process.kill()  # it may import for a second more, and has nothing to clean up
+            self.process.wait()
 
     def forget(self) -> None:
         """Let go of it in a child process, where it belongs to the parent."""
         self._connection.close()
         self.process.returncode = 0
 
+    def borrow(self) -> None:
+        """Go on using it in a child process, without ending it."""
+        self._is_lent = True
+        self.process.returncode = 0
+
 
 _shared: RunnerZygote | None = None
 _shared_lock = threading.Lock()
+#: Whether a fork may go on using the zygote of this process: requests are single packets, whoever sends them.
+_is_lent_to_forks = False
 
 
 def fork_runner(descriptors: Sequence[int], stderr: int, *, grace_seconds: float) -> ForkedRunner:
@@ -119,10 +128,18 @@ def close_runner_zygote() -> None:
         zygote.close()
 
 
+def lend_runner_zygote(is_lent: bool) -> None:
+    """Say whether the processes that are forked from now on may use this one's zygote."""
+    global _is_lent_to_forks
+    _is_lent_to_forks = is_lent
+
+
 def _forget_runner_zygote() -> None:
     global _shared, _shared_lock
     _shared_lock = threading.Lock()
-    if _shared is not None:
+    if _shared is not None and _is_lent_to_forks:
+        _shared.borrow()
+    elif _shared is not None:
         _shared.forget()
         _shared = None
 

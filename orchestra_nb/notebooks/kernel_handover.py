@@ -21,6 +21,16 @@ _log = logging.getLogger(__name__)
 HEADLESS_ARGS = ("--HistoryManager.hist_file=:memory:",)
 
 
+def keep_kernel(environ: Mapping[str, str], kernel_name: str = "python3") -> None:
+    """Have a kernel ready for the next notebook, where that is possible."""
+    try:
+        argv, variables = kernel_start(kernel_name, environ)
+        command = KernelCommand.parse([*argv, *HEADLESS_ARGS], environ)
+        shared_pool().keep(command, {**environ, **variables}, 1)
+    except (CannotFork, OrchestraError, OSError) as error:
+        _log.debug("No kernel of %s is kept ready: %s", kernel_name, error)
+
+
 class KernelHandover:
     """The channel and the pipe, between the start of a runner and the request for its kernel. For one thread."""
 

@@ -97,6 +97,8 @@ class _Zygote:
 
     def __init__(self, command: KernelCommand, environ: Mapping[str, str], options: Sequence[str]) -> None:
         self.connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        #: whether it is another process's, which this one was forked from
+        self.is_lent = False
         start = [command.interpreter, *command.options, "-c", _START_ZYGOTE, _PACKAGE_FOLDER]
         with theirs:
             self.process = subprocess.Popen(
@@ -121,8 +123,9 @@ class _Zygote:
     def close(self) -> None:
         """End it, with the kernels that nobody has asked for. Kernels in use stay."""
         self.connection.close()
-        self.process.kill()  # it may import for a second more, and has nothing to clean up
-        self.process.wait()
+        if not self.is_lent:
+            self.process.kill()  # it may import for a second more, and has nothing to clean up
+            self.process.wait()
 
 
 class KernelPool:
@@ -256,6 +259,13 @@ class KernelPool:
             zygote.connection.close()
             zygote.process.returncode = 0  # not ours to wait for
 
+    def borrow(self) -> None:
+        """Go on using the zygotes of the parent in a child process, without ending them."""
+        self._lock = threading.Lock()
+        for zygote in self._zygotes.values():
+            zygote.is_lent = True
+            zygote.process.returncode = 0  # not ours to wait for
+
     def _address(self, transport: str) -> dict[str, str]:
         if not transport:
             return {}
@@ -303,6 +313,8 @@ def refuse_to_fork(environ: Mapping[str, str]) -> None:
 
 _shared: KernelPool | None = None
 _shared_lock = threading.Lock()
+#: Whether a fork may go on using the zygotes of this process: requests are single packets, whoever sends them.
+_is_lent_to_forks = False
 
 
 def shared_pool() -> KernelPool:
@@ -341,11 +353,19 @@ def close_shared_pool() -> None:
         pool.close()
 
 
+def lend_shared_pool(is_lent: bool) -> None:
+    """Say whether the processes that are forked from now on may use this one's zygotes."""
+    global _is_lent_to_forks
+    _is_lent_to_forks = is_lent
+
+
 def _forget_shared_pool() -> None:
     """Leave the pool to the process that this one was forked from."""
     global _shared, _shared_lock
     _shared_lock = threading.Lock()
-    if _shared is not None:
+    if _shared is not None and _is_lent_to_forks:
+        _shared.borrow()
+    elif _shared is not None:
         _shared.forget()
         _shared = None
 

@@ -187,8 +187,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
             RUN_SOCKET_VARIABLE: str(socket_path),
             CLUSTER_VARIABLE: cluster,
             NOTEBOOK_VARIABLE: source.stem,
-            # as papermill does: no warning of the debugger about frozen modules
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            **KERNEL_VARIABLES,
         },
         notebook_json=json.dumps(notebook),
         parameters_json=json.dumps(to_stored(parameters.recorded)),
@@ -346,6 +345,10 @@ def attempts_folder() -> Path:
     folder = default_store_path().parent / "outputs"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+#: What every kernel gets; as papermill does: no warning of the debugger about frozen modules.
+KERNEL_VARIABLES = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
 def kernel_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A one-cell notebook from the shell, cold: `orchestra run` beside papermill's command line."""
+"""A one-cell notebook from the shell, `orchestra run` beside papermill's command line: cold, and with a service up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.benchmarks.measurement import Measurement, alternate, summarise
 
 
 def measure(environ: dict[str, str], repeats: int, folder: Path) -> list[Measurement]:
-    """Return one row: wall time of both commands on the same notebook."""
+    """Return two rows: wall time of both commands on the same notebook."""
     notebook = folder / "one_cell.ipynb"
     notebook.write_text(json.dumps(_one_cell()), encoding="utf-8")
     commands = Path(sys.executable).parent
@@ -27,7 +27,25 @@ def measure(environ: dict[str, str], repeats: int, folder: Path) -> list[Measure
         lambda: timed(str(commands / "papermill"), notebook.name, "papermill_out.ipynb", "--no-progress-bar"),
         repeats,
     )
-    return [summarise("orchestra run, one cell, cold", "papermill (command)", ours, peer, bound="at most 0.5 x")]
+    cold = summarise("orchestra run, one cell, cold", "papermill (command)", ours, peer, bound="at most 0.5 x")
+    service = subprocess.Popen(
+        [str(commands / "orchestra"), "serve"], cwd=folder, env=environ, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert service.stderr is not None
+        assert "Ready" in service.stderr.readline()
+
+        def served() -> float:
+            time.sleep(2)  # as between a user's commands
+            return timed(str(commands / "orchestra"), "run", notebook.name, "orchestra_out.ipynb")
+
+        served()
+        ours = [served() for _ in range(repeats)]
+    finally:
+        service.terminate()
+        service.communicate()
+    warm = summarise("the same with a service up", "papermill (command)", ours, peer, bound="at most 0.15 x")
+    return [cold, warm]
 
 
 def _one_cell() -> dict[str, object]:

@@ -1,0 +1,178 @@
+"""``orchestra run`` while ``orchestra serve`` is up: the service's process is the user's command in all that is seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+from notebook_files import write_notebook
+from patience import PATIENCE_SECONDS, eventually
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="commands are kept warm on Linux only")
+
+_ORCHESTRA = [sys.executable, "-m", "orchestra_nb"]
+_SLEEP = "import time\nopen('began', 'w').close()\ntime.sleep(600)"
+
+
+class Shell:
+    """A folder with a service, in which commands are typed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environ = {**os.environ, "JUPYTER_DATA_DIR": str(folder / "data")}
+        self.service = self.start_service()
+
+    def start_service(self) -> subprocess.Popen[str]:
+        service = subprocess.Popen(
+            [*_ORCHESTRA, "serve"], cwd=self.folder, env=self.environ, stderr=subprocess.PIPE, text=True
+        )
+        assert service.stderr is not None
+        assert "Ready" in service.stderr.readline()
+        return service
+
+    def start(self, *words: str, environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*_ORCHESTRA, *words],
+            cwd=self.folder,
+            env={**self.environ, **(environ or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str, environ: Mapping[str, str] | None = None, stdin: str = "") -> tuple[int, str, str]:
+        """Return exit code, stdout and stderr of a command."""
+        command = self.start(*words, environ=environ)
+        stdout, stderr = command.communicate(stdin, timeout=PATIENCE_SECONDS)
+        return command.returncode, stdout, stderr
+
+    def served(self) -> list[psutil.Process]:
+        """Return the processes of commands that the service runs now."""
+        children = psutil.Process(self.service.pid).children()
+        return [child for child in children if child.cmdline()[0].startswith("orchestra run")]
+
+    def state_of(self, name: str) -> str:
+        code, shown, stderr = self.run("runs", "show", name, "--json")
+        assert code == 0, stderr
+        state: str = json.loads(shown)["state"]
+        return state
+
+    def close(self) -> None:
+        self.service.terminate()
+        self.service.communicate(timeout=PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    shell = Shell(tmp_path)
+    yield shell
+    shell.close()
+
+
+def test_the_service_runs_it_with_the_callers_folder_environment_streams_and_exit_code(shell: Shell) -> None:
+    source = "import os\nprint(os.getcwd(), os.environ.get('COLOUR'), oct(os.umask(0o022)))"
+    write_notebook(shell.folder / "look.ipynb", source)
+    write_notebook(shell.folder / "fails.ipynb", "1 / 0")
+    piped = (shell.folder / "look.ipynb").read_text()
+
+    for colour in ("red", "blue"):
+        code, stdout, _ = shell.run("run", "look.ipynb", "out.ipynb", "--json", environ={"COLOUR": colour})
+        assert (code, json.loads(stdout)["state"]) == (0, "COMPLETED")
+        assert f"{shell.folder} {colour} 0o22" in (shell.folder / "out.ipynb").read_text()
+    code, _, stderr = shell.run("run", "fails.ipynb", "out.ipynb")
+    assert code == 1
+    assert "ZeroDivisionError" in stderr
+    code, _, stderr = shell.run("run", "missing.ipynb")
+    assert code == 3
+    assert "missing.ipynb" in stderr
+    code, _, stderr = shell.run("run", "--no-such-flag", "look.ipynb")
+    assert code == 2
+    assert "--no-such-flag" in stderr
+    code, stdout, _ = shell.run("run", "-", "-", stdin=piped)
+    assert code == 0
+    assert json.loads(stdout)["cells"][0]["outputs"]
+
+
+def test_ctrl_c_reaches_the_run_and_a_killed_command_takes_its_run_along(shell: Shell) -> None:
+    write_notebook(shell.folder / "sleeps.ipynb", _SLEEP)
+    began = shell.folder / "began"
+
+    command = shell.start("run", "sleeps.ipynb", "out.ipynb", "--json")
+    eventually(lambda: began.exists() or None)
+    assert len(shell.served()) == 1
+    command.send_signal(signal.SIGINT)
+    stdout, stderr = command.communicate(timeout=PATIENCE_SECONDS)
+    assert command.returncode == 130, stderr
+    assert json.loads(stdout)["state"] == "CANCELLED"
+
+    began.unlink()
+    command = shell.start("run", "sleeps.ipynb", "out.ipynb")
+    eventually(lambda: began.exists() or None)
+    (served,) = shell.served()
+    processes = [served, *served.children(recursive=True)]
+    command.kill()
+    _, stderr = command.communicate(timeout=PATIENCE_SECONDS)
+    name = stderr.split("run ")[1].split()[0]
+    eventually(lambda: shell.state_of(name) == "CRASHED" or None)
+    eventually(lambda: not any(process.is_running() and process.status() != "zombie" for process in processes) or None)
+
+
+def test_a_service_that_ends_leaves_running_commands_alone_and_nothing_behind(shell: Shell) -> None:
+    write_notebook(
+        shell.folder / "waits.ipynb",
+        "import pathlib, time\nopen('began', 'w').close()\n"
+        "while not pathlib.Path('go').exists():\n    time.sleep(0.02)\nprint('done')",
+    )
+    command = shell.start("run", "waits.ipynb", "out.ipynb", "--json")
+    eventually(lambda: (shell.folder / "began").exists() or None)
+    kept = [child for child in psutil.Process(shell.service.pid).children() if child not in shell.served()]
+    assert kept
+
+    shell.close()
+    eventually(lambda: not any(child.is_running() for child in kept) or None)
+    (shell.folder / "go").touch()
+    stdout, stderr = command.communicate(timeout=PATIENCE_SECONDS)
+
+    assert command.returncode == 0, stderr
+    assert json.loads(stdout)["state"] == "COMPLETED"
+    assert not list(Path(os.environ["ORCHESTRA_RUNTIME_DIR"]).glob("commands-*.sock"))
+    code, _, stderr = shell.run("run", "waits.ipynb", "out.ipynb")  # by itself
+    assert code == 0, stderr
+
+
+def test_whoever_differs_in_what_a_fork_cannot_take_over_runs_by_itself(shell: Shell) -> None:
+    write_notebook(shell.folder / "sleeps.ipynb", _SLEEP)
+
+    command = shell.start("run", "sleeps.ipynb", "out.ipynb", environ={"PYTHONHASHSEED": "7"})
+    try:
+        eventually(lambda: (shell.folder / "began").exists() or None)
+        assert shell.served() == []
+    finally:
+        command.send_signal(signal.SIGINT)
+        command.communicate(timeout=PATIENCE_SECONDS)
+
+
+def test_a_second_service_is_refused_and_a_killed_one_is_replaced(shell: Shell) -> None:
+    write_notebook(shell.folder / "short.ipynb", "print(1)")
+
+    code, _, stderr = shell.run("serve")
+    assert code == 1
+    assert "is up already" in stderr
+
+    family = psutil.Process(shell.service.pid).children(recursive=True)
+    shell.service.kill()
+    shell.service.communicate()
+    eventually(lambda: not any(process.is_running() and process.status() != "zombie" for process in family) or None)
+    code, _, stderr = shell.run("run", "short.ipynb", "out.ipynb")  # by itself: nobody listens
+    assert code == 0, stderr
+    shell.service = shell.start_service()
+    code, _, stderr = shell.run("run", "short.ipynb", "out.ipynb")
+    assert code == 0, stderr
