@@ -199,7 +199,7 @@ class NotebookSweep:
         self._home.watch(run.run_id, lambda task_run_id, actor: self.stop(f"Cancelled by {actor}", actor))
         try:
             self._emit(self._changed(State.RUNNING))
-            self._home.emit(RunOutputWritten(run_id=run.run_id, output_path=str(self._folder)))
+            self._home.emit(RunOutputWritten(run_id=run.run_id, output_path=str(self._folder), epoch=run.epoch))
             self._run = msgspec.structs.replace(self._run, output_path=str(self._folder))
             count = min(request.limit or available_cores(), len(self._progress.waiting))
             threads = [

@@ -122,7 +122,13 @@ class RunRecord:
         if run.epoch == 1:
             return event
         match event:
-            case RunStateChanged(run_id=run.run_id) | TaskRunStateChanged(run_id=run.run_id):
+            case (
+                RunStateChanged(run_id=run.run_id)
+                | RunOutputWritten(run_id=run.run_id)
+                | TaskRunStateChanged(run_id=run.run_id)
+            ):
+                return msgspec.structs.replace(event, epoch=run.epoch)
+            case ValueRecorded(value=value) if value.run_id == run.run_id:
                 return msgspec.structs.replace(event, epoch=run.epoch)
             case TaskRunCreated(task_run=task) if task.run_id == run.run_id:
                 return TaskRunCreated(task_run=msgspec.structs.replace(task, epoch=run.epoch))
