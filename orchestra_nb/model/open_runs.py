@@ -24,8 +24,6 @@ from orchestra_nb.model.events import (
 from orchestra_nb.model.runs import CellRun, ErrorInfo, Run, TaskRun
 from orchestra_nb.model.states import State
 
-_STARTED = (State.RUNNING, State.CANCELLING)
-
 
 class OpenRuns:
     """Runs, tasks and cells that were told of and have not ended. Belongs to one thread; keeps nothing that has ended.
@@ -68,7 +66,7 @@ class OpenRuns:
             What runs end in that had not ended: CRASHED, TIMED_OUT or CANCELLED.
         """
         events: list[Event] = [
-            *(task_ended(task, message, at) for task in self._tasks.values()),
+            *(task_ended(task, state, message, at) for task in self._tasks.values()),
             *(cell_ended(cell, state, message, at) for cell in self._cells.values()),
             *(
                 RunStateChanged(run_id=run.run_id, state=state, at=at, epoch=run.epoch, message=message)
@@ -93,28 +91,34 @@ class OpenRuns:
             del self._tasks[task.task_run_id]
 
 
-def task_ended(task: TaskRun, message: str, at: datetime, *, actor: str = "driver") -> TaskRunStateChanged:
-    """Return how a task ends that nobody drives any more; ``message`` is the cause, as a sentence."""
-    has_begun = task.state in _STARTED
-    if has_begun:
-        what = f"was running (attempt {task.attempt})"
-    else:
-        what = "was not running" if task.attempt else "never ran"
+def task_ended(
+    task: TaskRun, state: State, message: str, at: datetime, *, actor: str = "driver"
+) -> TaskRunStateChanged:
+    """Return how a task ends that nobody drives any more; ``state`` is how its run ends.
+
+    What had begun is CRASHED, unless somebody asked for its end.
+    """
+    is_lost = has_begun(task.state) and state is not State.CANCELLED
     return TaskRunStateChanged(
         run_id=task.run_id,
         task_run_id=task.task_run_id,
-        state=State.CRASHED if has_begun else State.CANCELLED,
+        state=State.CRASHED if is_lost else State.CANCELLED,
         at=at,
         epoch=task.epoch,
         attempt=task.attempt,
-        message=f"Task {task.name!r} {what}: {message}",
+        message=message,
         actor=actor,
     )
 
 
 def cell_ended(cell: CellRun, state: State, message: str, at: datetime) -> CellRunChanged:
-    """Return how a cell ends whose kernel nobody drives any more; ``state`` is for one that ran."""
-    if cell.state not in _STARTED:
+    """Return how a cell ends that nobody runs any more; ``state`` is for one that ran."""
+    if not has_begun(cell.state):
         return CellRunChanged(cell=msgspec.structs.replace(cell, state=State.CANCELLED, ended_at=at))
     error = ErrorInfo(type="KernelDied", message=message, cell=f"cell {cell.index + 1}")
     return CellRunChanged(cell=msgspec.structs.replace(cell, state=state, ended_at=at, error=error))
+
+
+def has_begun(state: State) -> bool:
+    """Tell whether code is being run in this state."""
+    return state in (State.RUNNING, State.CANCELLING)

@@ -35,9 +35,10 @@ from orchestra_nb.model.identifiers import run_name
 from orchestra_nb.model.runs import LogLine, Run, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import COMBINATION_TAG, SweepRequest
+from orchestra_nb.operations.notebook_attempt import GRACE_SECONDS
 from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.run_home import RunHome
-from orchestra_nb.operations.run_notebook import GRACE_SECONDS, NotebookDriver, new_run_id
+from orchestra_nb.operations.run_notebook import NotebookDriver, new_run_id
 from orchestra_nb.operations.sweep_request import (
     checked_sweep,
     make_sweep_folder,

@@ -12,8 +12,8 @@ from datetime import datetime
 
 from orchestra_nb.model.dead_letters import DeadLetter
 from orchestra_nb.model.events import DeadLetterAdded, DriverEnded, Event, RunStateChanged
-from orchestra_nb.model.open_runs import cell_ended, task_ended
-from orchestra_nb.model.runs import Driver, Run, RunKind
+from orchestra_nb.model.open_runs import cell_ended, has_begun, task_ended
+from orchestra_nb.model.runs import Driver, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.services.process_watch import ProcessEnd, boot_id, is_alive
 from orchestra_nb.store.leases import Leases
@@ -77,7 +77,11 @@ def end_driver(store: RunStore, driver: Driver, cause: str, now: datetime) -> li
     events: list[Event] = []
     for run in unfinished:
         tasks, cells = store.task_runs(run.run_id), store.cell_runs(run.run_id)
-        events += [task_ended(task, message, now, actor=ACTOR) for task in tasks if not task.state.is_terminal]
+        events += [
+            task_ended(task, State.CRASHED, _words_of(task, message), now, actor=ACTOR)
+            for task in tasks
+            if not task.state.is_terminal
+        ]
         open_cells = [cell for cell in cells if not cell.state.is_terminal]
         if run.state.is_terminal:  # what was not reached when it ended stays as it was
             open_cells = [cell for cell in open_cells if cell.state is not State.PENDING]
@@ -129,6 +133,14 @@ def _cause_of_death(driver: Driver, here: str, now: datetime) -> str | None:
     if now <= driver.lease_until:
         return None
     return f"{name} died: no sign of life since {driver.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC."
+
+
+def _words_of(task: TaskRun, message: str) -> str:
+    if has_begun(task.state):
+        what = f"was running (attempt {task.attempt})"
+    else:
+        what = "was not running" if task.attempt else "never ran"
+    return f"Task {task.name!r} {what}: {message}"
 
 
 def _letter_of(store: RunStore, run: Run, message: str, now: datetime) -> DeadLetter:
