@@ -53,18 +53,6 @@ class RunResult:
 
         return ReturnedValues(self.records, of=f"run {self.run.name}")
 
-    def read_value(self, name: str) -> Any:
-        """Return one value that the notebook returned.
-
-        Raises
-        ------
-        KeyError
-            It returned none of this name.
-        ResultNotFound, ResultNotTrusted
-            What was stored is gone, or was altered.
-        """
-        return self.values[name]
-
 
 def new_run_id() -> str:
     """Return an id for a new run."""
