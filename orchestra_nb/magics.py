@@ -17,6 +17,7 @@ from orchestra_nb.engine.cell_session import CellOrigin
 from orchestra_nb.engine.local_cell import run_in_kernel
 from orchestra_nb.engine.name_binder import error_of
 from orchestra_nb.errors import InvalidInput, OrchestraError, TaskNotFound
+from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.task_line import HELP, TaskLine, parse_task_line
@@ -205,7 +206,7 @@ class TaskMagics(Magics):
             task = self._driver.session.task(words[0])
         except OrchestraError as error:
             raise UsageError(str(error)) from None
-        if words[1:] == ["--cancel"] and not self._driver.session.cancel([task.task_run_id], "cancelled by the user"):
+        if words[1:] == ["--cancel"] and not self._driver.session.cancel([task.task_run_id], cancelled_by("the user")):
             print(f"{task.name} has ended already: {task.state.value}")
         self._displays.show_again(task, self._driver.runner.outcome(task.task_run_id))
 

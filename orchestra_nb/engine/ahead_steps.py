@@ -95,12 +95,6 @@ def step(index: int) -> Shown:
     return Shown(msgspec.to_builtins(_kernel.cells.step(index)))
 
 
-def wait_for_cells() -> None:
-    """Return when all cells that were sent to workers and whose turn has not come have ended."""
-    if _kernel is not None:
-        _kernel.cells.runner.wait(_kernel.cells.waited_for())
-
-
 def take_effect() -> None:
     """Have the accepted result take effect in the code that calls this."""
     assert _kernel is not None

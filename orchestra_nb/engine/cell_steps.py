@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,11 @@ def step(index: int) -> Shown:
     return Shown(msgspec.to_builtins(result))
 
 
-def failed(missing: str | None) -> Shown:
+def failed() -> Shown:
     """Say that the cell failed; the answer says whether all cells run again, from the first."""
     assert _replay is not None
-    return Shown({"is_again": _replay.failed(missing)})
+    error = getattr(sys, "last_value", None)  # IPython puts there what it shows
+    return Shown({"is_again": _replay.failed(error.name if type(error) is NameError else None)})
 
 
 def note_names() -> Shown:

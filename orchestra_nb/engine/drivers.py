@@ -45,7 +45,7 @@ class Driver(Protocol):
     def watch_run(
         self, run_id: str, cancel: Callable[[str], None], cancel_task: Callable[[str, str], None] | None = None
     ) -> None:
-        """Call ``cancel(reason)``, in any thread, when somebody asks to cancel this run.
+        """Call ``cancel(actor)``, in any thread, when somebody asks to cancel this run.
 
         Where its tasks are not this driver's own, ``cancel_task(task run id, actor)`` is for them.
         """

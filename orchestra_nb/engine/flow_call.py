@@ -42,7 +42,7 @@ from orchestra_nb.engine.stop_switch import StopSwitch
 from orchestra_nb.errors import InvalidParameters, StopTask, TaskTimedOut
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, RunStateChanged, TaskRunStateChanged, apply_to_run
-from orchestra_nb.model.machine_messages import TaskPlan
+from orchestra_nb.model.machine_messages import TaskPlan, cancelled_by
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import ErrorInfo, LogLine, Run, RunKind
@@ -337,7 +337,7 @@ def begin_call(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: A
     plan = TaskPlan(task_run_id=run.run_id, run_id=run.run_id, name=owner.name, retry=owner.retry)
     call = FlowCall(owner, bound, driver, context, DirectCall(plan, lambda change: call.announce(change)))
     context.cancel = call.cancel
-    driver.watch_run(run.run_id, call.cancel)
+    driver.watch_run(run.run_id, lambda actor: call.cancel(cancelled_by(actor)))
     try:
         yield call
     finally:

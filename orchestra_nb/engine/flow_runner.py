@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from orchestra_nb.engine.attempt_children import AttemptChildren
 from orchestra_nb.engine.executors import (
     AttemptAsked,
     AttemptBegan,
@@ -134,6 +135,7 @@ class FlowRunner:
         self._waiting_on: dict[str, list[str]] = {}
         self._executors = RunnerExecutors(make_executor, self._inbox.put_news)
         self._keys: dict[str, str] = {}
+        self._children = AttemptChildren(sink.emit)
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
@@ -386,6 +388,7 @@ class FlowRunner:
                 task_run_id = self._keys.pop(key, None)
                 self._give_back(task_run_id)
                 if task_run_id is not None:
+                    self._end_children(key, task_run_id, outcome.state)
                     outcome = self._with_timeout_words(task_run_id, outcome)
                     with self._changed:
                         self._book.set_outcome(task_run_id, outcome)
@@ -393,15 +396,20 @@ class FlowRunner:
                     if not is_held:
                         executor.release(key)
                 self._decide(AttemptFinished(key, outcome, _chance.random()))
-            case AttemptEmitted(events=events):
+            case AttemptEmitted(key=key, events=events):
                 for emitted in events:
                     self._sink.emit(emitted)
+                if key in self._keys:
+                    self._children.note(key, events)
             case AttemptAsked():
                 threading.Thread(
                     target=self._answer_question, args=(executor, event), name="orchestra-answer", daemon=True
                 ).start()
             case AttemptLost():
-                self._give_back(self._keys.pop(event.key, None))
+                task_run_id = self._keys.pop(event.key, None)
+                self._give_back(task_run_id)
+                if task_run_id is not None:
+                    self._end_children(event.key, task_run_id, State(event.state), event.reason)
                 self._decide(
                     AttemptVanished(
                         event.key,
@@ -424,6 +432,10 @@ class FlowRunner:
                     # the executor stays: what is run again was handed to it already, and it connects anew by itself
                     self._lose_values(executor)
                 self._listener.cluster_changed(event)
+
+    def _end_children(self, key: str, task_run_id: str, state: State, reason: str = "") -> None:
+        if key in self._children:
+            self._children.attempt_ended(key, self._book[task_run_id].name, state, reason, datetime.now(UTC))
 
     def _give_back(self, task_run_id: str | None) -> None:
         if self._services is not None and task_run_id is not None:

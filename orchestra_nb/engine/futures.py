@@ -14,6 +14,7 @@ from orchestra_nb.engine.run_states import State, state_of
 from orchestra_nb.engine.user_frames import HIDDEN_FRAMES, without_own_frames
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model import states as model
+from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.runs import TaskRun
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class TaskFuture(Generic[Result]):
 
     def cancel(self) -> None:
         """Ask to stop it; it ends when its code has stopped."""
-        self._runner.cancel([self.task_run_id], "cancelled by its flow", "flow")
+        self._runner.cancel([self.task_run_id], cancelled_by("its flow"), "flow")
 
     def _not_ended(self, timeout: float | None) -> TimeoutError:
         record = self.task_run

@@ -17,6 +17,7 @@ from orchestra_nb.engine.run_context import FlowRunContext
 from orchestra_nb.engine.services import ask_for
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.json_values import to_json_text
+from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.questions import DoneAnswer, ResumeRun
 
 _log = logging.getLogger(__name__)
@@ -133,4 +134,4 @@ def answer_command(context: FlowRunContext, asked: InputType) -> str:
 
 def _cancel(context: FlowRunContext) -> None:
     assert context.cancel is not None
-    context.cancel(f"cancelled by {FORM_ACTOR}")
+    context.cancel(cancelled_by(FORM_ACTOR))

@@ -22,6 +22,7 @@ from orchestra_nb.engine.run_states import State, state_of
 from orchestra_nb.engine.task_runners import TaskRunner
 from orchestra_nb.model import states as model
 from orchestra_nb.model.conclusion import conclude
+from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.runs import Run, RunKind, TaskRun
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class OwnRun:
         with self._lock:
             self._open += len(futures)
         self._ids = [(future.runner, future.task_run_id) for future in futures]
-        self._driver.watch_run(self.run.run_id, lambda reason: _cancel_all(self._ids, reason))
+        self._driver.watch_run(self.run.run_id, lambda actor: _cancel_all(self._ids, cancelled_by(actor)))
         for future in futures:
             future.add_done_callback(lambda ended: self._note(ended.task_run))
         if not futures:

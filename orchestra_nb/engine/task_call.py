@@ -39,7 +39,7 @@ from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.errors import TaskTimedOut, UpstreamFailed
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, TaskRunCreated, TaskRunStateChanged, apply_to_task
-from orchestra_nb.model.machine_messages import TaskPlan
+from orchestra_nb.model.machine_messages import TaskPlan, cancelled_by
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import ErrorInfo, LogLine, TaskRun
@@ -122,7 +122,7 @@ class TaskCall:
         )
         direct = DirectCall(plan, self.announce, CallerContext.worker)
         if self.scope.own_run is not None:
-            self.scope.driver.watch_run(self.scope.run_id, lambda reason: self._cancel(direct, reason))
+            self.scope.driver.watch_run(self.scope.run_id, lambda actor: self._cancel(direct, cancelled_by(actor)))
         return direct
 
     def _cancel(self, direct: DirectCall, reason: str) -> None:

@@ -90,12 +90,14 @@ class RunOutputWritten(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     run_id: str
     output_path: str
+    epoch: int = 1
 
 
 class ValueRecorded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A notebook returned a value; a later one of the same name takes its place."""
 
     value: RecordedValue
+    epoch: int = 1
 
 
 class TaskRunCreated(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -102,6 +102,11 @@ class CancelAsked:
     actor: str = "user"
 
 
+def cancelled_by(actor: str) -> str:
+    """Return the reason of what somebody has cancelled, in people's words."""
+    return f"cancelled by {actor}"
+
+
 MachineEvent = TaskSubmitted | AttemptSeenRunning | AttemptFinished | AttemptVanished | RetryDue | CancelAsked
 
 

@@ -88,8 +88,3 @@ TRANSITIONS: Final[dict[State, frozenset[State]]] = {
 def may_follow(current: State, new: State) -> bool:
     """Tell whether ``new`` may follow ``current`` within one epoch."""
     return new in TRANSITIONS[current]
-
-
-def sources_of(new: State) -> frozenset[State]:
-    """Return the states from which ``new`` may be entered: the left side of a compare-and-set."""
-    return frozenset(state for state, targets in TRANSITIONS.items() if new in targets)

@@ -82,9 +82,9 @@ class CellKeeper:
             answer.get("is_again", False),
         )
 
-    async def failed(self, client: KernelClient, missing: str | None) -> bool:
+    async def failed(self, client: KernelClient) -> bool:
         """Say that a cell failed; return whether all cells have to run again, from the first."""
-        answer = await self._ask(client, f"failed({missing!r})")
+        answer = await self._ask(client, "failed()")
         return bool(answer["is_again"])
 
     async def note_names(self, client: KernelClient) -> None:

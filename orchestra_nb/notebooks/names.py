@@ -10,8 +10,7 @@ A known limit: what is put into a new container that has two names in one cell i
 from __future__ import annotations
 
 import ast
-import builtins
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -111,22 +110,6 @@ def analyse_tree(tree: ast.Module, namespace: Mapping[str, object] | None = None
         deletes=frozenset(name for name, slot in state.items() if slot.mask & DELETED),
         opaque=scope.opaque,
     )
-
-
-def reads_through_functions(names: Iterable[str], namespace: Mapping[str, object]) -> frozenset[str]:
-    """Return the globals that the notebook's own functions reachable from ``names`` read or change, transitively.
-
-    Followed are functions, classes, instances, bound methods and partials, also within small containers and attributes;
-    of the notebook is what has ``__globals__ is namespace``. Builtins are left out.
-    """
-    scope = _cell_scope(namespace)
-    for name in names:
-        value = scope.peek(name)
-        scope.use(value.routines)
-        if value.instance_of is not None:
-            scope.use((value.instance_of,))
-    used = (scope.reads | scope.mutates) - SHELL_NAMES
-    return frozenset(name for name in used if name in namespace or not hasattr(builtins, name))
 
 
 def _cell_scope(namespace: Mapping[str, object] | None) -> Scope:

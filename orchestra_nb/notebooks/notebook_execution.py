@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -243,8 +242,8 @@ class NotebookExecution:
                     early_end = await self._run_cell(client, position, cell)
                 except _StartOver:
                     return await self._run_all(client)
-                except CellFailed as failure:
-                    if not await self._must_start_over(client, failure):
+                except CellFailed:
+                    if not await self._must_start_over(client):
                         raise
                     return await self._run_all(client)
                 if early_end is not None:
@@ -456,12 +455,12 @@ class NotebookExecution:
             self.write_log(f"Goes on at {self._name(position)}: {kept.why}", "orchestra")
         return kept
 
-    async def _must_start_over(self, client: KernelClient, failure: CellFailed) -> bool:
+    async def _must_start_over(self, client: KernelClient) -> bool:
         """Return whether all cells run again because a cell read a name that nobody had seen it read."""
         if self._keeper is None or self._current is None:
             return False
         try:
-            is_again = await self._keeper.failed(client, missing_name(failure.error))
+            is_again = await self._keeper.failed(client)
         except (KeeperFailed, KernelDied):
             return False
         if is_again:
@@ -591,14 +590,6 @@ class NotebookExecution:
     def _tell(self, position: int, stream: str, text: str) -> None:
         if self._spec.is_shown:
             self._show(Shown(self._cells[position].index, stream, self._mask.text(storable_text(text))))
-
-
-def missing_name(error: ErrorInfo) -> str | None:
-    """Return the name that a ``NameError`` said is not there."""
-    if error.type != "NameError":
-        return None
-    found = re.search(r"name '(\w+)' is not defined", error.message)
-    return None if found is None else found[1]
 
 
 def _now() -> datetime:

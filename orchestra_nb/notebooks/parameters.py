@@ -83,12 +83,6 @@ def read_declaration(
     return Declaration(tuple(inferred), is_complete=False)
 
 
-def read_parameters(notebook: Mapping[str, Any]) -> list[Parameter] | None:
-    """Return the parameters that a notebook declares, in order; None when no cell has the tag."""
-    declaration = read_declaration(notebook)
-    return None if declaration is None else list(declaration.parameters)
-
-
 def parameters_cell(notebook: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the first code cell with the tag ``parameters``."""
     for cell in notebook["cells"]:

@@ -22,6 +22,7 @@ from orchestra_nb.engine.task_codes import code_of_submission
 from orchestra_nb.engine.task_runners import TaskRunner, task_runner_of_settings
 from orchestra_nb.model.dead_letters import DEAD_STATES
 from orchestra_nb.model.events import DeadLetterAdded, EventSink, RunCodeRecorded
+from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.runs import LogLine, TaskRun
@@ -135,14 +136,13 @@ class FlowLoops:
 
     def cancel_asked(self, request: CancelRequest) -> None:
         """Follow a request to cancel a run or a task of this driver; nothing if it is none of these."""
-        reason = f"cancelled by {request.actor}"
         if request.task_run_id is not None:
             for runner in list(self._runners.values()):
-                runner.cancel([request.task_run_id], reason, request.actor)
+                runner.cancel([request.task_run_id], cancelled_by(request.actor), request.actor)
             if (cancel_task := self._task_cancels.get(request.run_id)) is not None:
                 cancel_task(request.task_run_id, request.actor)
         elif (cancel := self._cancels.get(request.run_id)) is not None:
-            cancel(reason)
+            cancel(request.actor)
 
     def stop(self, reason: str) -> None:
         """Cancel what has not ended, call the last hooks, and let go of all clusters."""

@@ -28,6 +28,7 @@ from orchestra_nb.engine.interactive_run import InteractiveRun
 from orchestra_nb.engine.question_relay import QuestionRelay
 from orchestra_nb.engine.services import set_answerer
 from orchestra_nb.model.events import Event, EventSink
+from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
@@ -245,10 +246,10 @@ class KernelDriver:
             if request.task_run_id is not None
             else [task.task_run_id for task in self._tasks_of(request.run_id)]
         )
-        self.session.cancel(ids, f"cancelled by {request.actor}", request.actor)
+        self.session.cancel(ids, cancelled_by(request.actor), request.actor)
 
     def _cancel_task_asked(self, task_run_id: str, actor: str) -> None:
-        self.session.cancel([task_run_id], f"cancelled by {actor}", actor)
+        self.session.cancel([task_run_id], cancelled_by(actor), actor)
 
     def _tasks_of(self, run_id: str) -> list[TaskRun]:
         return self.runner.tasks_of(run_id)

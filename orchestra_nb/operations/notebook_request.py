@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from orchestra_nb.notebooks.cell_options import check_options
 from orchestra_nb.notebooks.document import kernel_name, read_notebook, write_notebook
 from orchestra_nb.notebooks.kernelspecs import check_language, kernel_language
 from orchestra_nb.notebooks.output_notebook import PAPERMILL_VERSION
-from orchestra_nb.notebooks.parameter_preparation import prepare_parameters
+from orchestra_nb.notebooks.parameter_preparation import PreparedParameters, prepare_parameters
 from orchestra_nb.notebooks.runner_messages import RunnerSpec
 from orchestra_nb.operations.sent_parameters import received_parameters, sent_parameters
 from orchestra_nb.settings import Settings, default_store_path, runtime_folder
@@ -134,68 +135,64 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
     SecretNotFound
         A parameter refers to a secret that is not stored.
     """
-    source = Path(request.path).absolute()
-    notebook = read_notebook(source if request.snapshot_path is None else Path(request.snapshot_path))
-    kernel = request.kernel_name or kernel_name(notebook)
-    language = kernel_language(kernel)
-    check_options(notebook)
+    source = _read(request)
     if request.is_cached and request.is_parallel:
         raise InvalidInput("--cache replays cells in order, --parallel runs them ahead: choose one of them.")
-    if request.is_cached and language != "python":
-        raise InvalidInput(f"--cache needs a Python kernel, and {kernel} runs {language}. Leave --cache out.")
-    check_language(notebook, kernel, language)
-    parameters = prepare_parameters(
-        notebook,
-        request.parameters,
-        texts=request.parameter_texts,
-        strict=request.is_strict,
-        kernel_name=kernel,
-        language=language,
-        find_secret=_secret_finder(settings),
-        visible=request.visible_parameters,
-    )
-    parameters.inject(notebook)
-    if language == "python" and (circle := circle_in_words(notebook)) is not None:
-        raise CellsNeedEachOther(f"{source}: {circle}")
+    if request.is_cached and source.language != "python":
+        raise InvalidInput(
+            f"--cache needs a Python kernel, and {source.kernel} runs {source.language}. Leave --cache out."
+        )
+    parameters = _parameters_of(source, request, request.parameters, request.parameter_texts, settings)
+    parameters.inject(source.notebook)
+    source.refuse_circles()
     if request.report_mode:
-        _hide_code(notebook)
-    cluster = _checked_cluster(request.cluster or settings.cluster)
-    name = run_name(request.run_id)
+        _hide_code(source.notebook)
     run = Run(
         run_id=request.run_id,
-        name=name,
-        flow_name=request.flow_name or source.stem,
+        name=run_name(request.run_id),
+        flow_name=request.flow_name or source.path.stem,
         kind=RunKind.NOTEBOOK,
         state=State.PENDING,
         created_at=now,
-        notebook_path=str(source),
+        notebook_path=str(source.path),
         parameters=parameters.recorded,
-        cluster=cluster,
+        cluster=_checked_cluster(request.cluster or settings.cluster),
         tags=request.tags,
         parent_run_id=request.parent_run_id,
         parent_task_run_id=request.parent_task_run_id,
     )
-    socket_path = runtime_folder() / f"{request.run_id[-16:]}.sock"
-    spec = RunnerSpec(
-        run_id=request.run_id,
-        run_name=name,
-        flow_name=request.flow_name or source.stem,
-        kernel_name=kernel,
-        cwd=str(_checked_folder(request.cwd, source)),
+    spec = _spec_of(request, source, run, parameters, settings)
+    copy_path = Path(spec.output_path)
+    if request.output_path != "-":
+        copy_path = _checked_output(request.output_path, source.path, run.name)
+    return PreparedRun(run=run, spec=spec, copy_path=copy_path)
+
+
+def _spec_of(
+    request: NotebookRequest, source: _Source, run: Run, parameters: PreparedParameters, settings: Settings
+) -> RunnerSpec:
+    """Return what the runner needs."""
+    socket_path = str(runtime_folder() / f"{run.run_id[-16:]}.sock")
+    return RunnerSpec(
+        run_id=run.run_id,
+        run_name=run.name,
+        flow_name=run.flow_name,
+        kernel_name=source.kernel,
+        cwd=str(_checked_folder(request.cwd, source.path)),
         environ={
-            RUN_ID_VARIABLE: request.run_id,
-            RUN_SOCKET_VARIABLE: str(socket_path),
-            CLUSTER_VARIABLE: cluster,
-            NOTEBOOK_VARIABLE: source.stem,
+            RUN_ID_VARIABLE: run.run_id,
+            RUN_SOCKET_VARIABLE: socket_path,
+            CLUSTER_VARIABLE: run.cluster or settings.cluster,
+            NOTEBOOK_VARIABLE: source.path.stem,
             **KERNEL_VARIABLES,
         },
-        notebook_json=json.dumps(notebook),
+        notebook_json=json.dumps(source.notebook),
         parameters_json=json.dumps(to_stored(parameters.recorded)),
         hidden_source=parameters.hidden_source,
         secrets=parameters.secrets,
-        input_path=str(source),
-        output_path=str(attempts_folder() / f"{request.run_id}.{request.epoch}.ipynb"),
-        socket_path=str(socket_path),
+        input_path=str(source.path),
+        output_path=str(attempts_folder() / f"{run.run_id}.{request.epoch}.ipynb"),
+        socket_path=socket_path,
         is_cached=request.is_cached,
         is_refreshed=request.is_refreshed,
         cache_bytes=settings.cell_cache_bytes,
@@ -204,10 +201,6 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         cell_timeout_seconds=request.cell_timeout_seconds,
         is_shown=request.is_shown,
     )
-    copy_path = Path(spec.output_path)
-    if request.output_path != "-":
-        copy_path = _checked_output(request.output_path, source, name)
-    return PreparedRun(run=run, spec=spec, copy_path=copy_path)
 
 
 def prepare_only(request: NotebookRequest, settings: Settings) -> Path:
@@ -266,25 +259,17 @@ def check_combinations(
     NotebookNotFound, InvalidInput
         As :func:`prepare`; a message about a combination names it.
     """
-    source = Path(request.path).absolute()
-    notebook = read_notebook(source)
-    kernel = request.kernel_name or kernel_name(notebook)
-    language = kernel_language(kernel)
-    check_language(notebook, kernel, language)
-    if language == "python" and (circle := circle_in_words(notebook)) is not None:
-        raise CellsNeedEachOther(f"{source}: {circle}")
+    source = _read(request)
+    source.refuse_circles()
     checked: list[dict[str, object]] = []
     for number, given in enumerate(combinations, 1):
         try:
-            prepared = prepare_parameters(
-                notebook,
+            prepared = _parameters_of(
+                source,
+                request,
                 {name: value for name, value in given.items() if not isinstance(value, TypedText)},
-                texts={name: str(value) for name, value in given.items() if isinstance(value, TypedText)},
-                strict=request.is_strict,
-                kernel_name=kernel,
-                language=language,
-                find_secret=_secret_finder(settings),
-                visible=request.visible_parameters,
+                {name: str(value) for name, value in given.items() if isinstance(value, TypedText)},
+                settings,
             )
         except InvalidParameters as error:
             if len(combinations) == 1:
@@ -292,9 +277,53 @@ def check_combinations(
             shown = ", ".join(f"{name}={given[name]}" for name in swept if name in given)
             raise InvalidParameters(f"Combination {number} of {len(combinations)} ({shown[:200]}): {error}") from None
         checked.append({name: prepared.recorded[name] for name in given})
-    _checked_folder(request.cwd, source)
+    _checked_folder(request.cwd, source.path)
     _checked_cluster(request.cluster or settings.cluster)
     return tuple(checked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A notebook as it was read, and what is to run it."""
+
+    path: Path
+    notebook: dict[str, Any]
+    kernel: str
+    language: str
+
+    def refuse_circles(self) -> None:
+        if self.language == "python" and (circle := circle_in_words(self.notebook)) is not None:
+            raise CellsNeedEachOther(f"{self.path}: {circle}")
+
+
+def _read(request: NotebookRequest) -> _Source:
+    """Read the notebook, and see that its options are good and its kernel is there."""
+    path = Path(request.path).absolute()
+    notebook = read_notebook(path if request.snapshot_path is None else Path(request.snapshot_path))
+    kernel = request.kernel_name or kernel_name(notebook)
+    language = kernel_language(kernel)
+    check_options(notebook)
+    check_language(notebook, kernel, language)
+    return _Source(path, notebook, kernel, language)
+
+
+def _parameters_of(
+    source: _Source,
+    request: NotebookRequest,
+    values: Mapping[str, object],
+    texts: Mapping[str, str],
+    settings: Settings,
+) -> PreparedParameters:
+    return prepare_parameters(
+        source.notebook,
+        values,
+        texts=texts,
+        strict=request.is_strict,
+        kernel_name=source.kernel,
+        language=source.language,
+        find_secret=_secret_finder(settings),
+        visible=request.visible_parameters,
+    )
 
 
 def _secret_finder(settings: Settings) -> Callable[[str], Secret]:

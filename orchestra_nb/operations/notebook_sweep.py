@@ -35,9 +35,10 @@ from orchestra_nb.model.identifiers import run_name
 from orchestra_nb.model.runs import LogLine, Run, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import COMBINATION_TAG, SweepRequest
+from orchestra_nb.operations.notebook_attempt import GRACE_SECONDS
 from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.run_home import RunHome
-from orchestra_nb.operations.run_notebook import GRACE_SECONDS, NotebookDriver, new_run_id
+from orchestra_nb.operations.run_notebook import NotebookDriver, new_run_id
 from orchestra_nb.operations.sweep_request import (
     checked_sweep,
     make_sweep_folder,
@@ -199,7 +200,7 @@ class NotebookSweep:
         self._home.watch(run.run_id, lambda task_run_id, actor: self.stop(f"Cancelled by {actor}", actor))
         try:
             self._emit(self._changed(State.RUNNING))
-            self._home.emit(RunOutputWritten(run_id=run.run_id, output_path=str(self._folder)))
+            self._home.emit(RunOutputWritten(run_id=run.run_id, output_path=str(self._folder), epoch=run.epoch))
             self._run = msgspec.structs.replace(self._run, output_path=str(self._folder))
             count = min(request.limit or available_cores(), len(self._progress.waiting))
             threads = [

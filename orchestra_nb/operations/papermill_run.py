@@ -10,50 +10,30 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import queue
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.fresh_ids import fresh_id
-from orchestra_nb.engine.notebook_host import NotebookHost, RunnerEnded
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
-from orchestra_nb.model.events import CellRunChanged
+from orchestra_nb.model.events import CellRunChanged, Event
 from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import CellRun
 from orchestra_nb.model.states import State
-from orchestra_nb.notebooks.output_notebook import OutputNotebook, close_abandoned
-from orchestra_nb.notebooks.runner_messages import (
-    Answered,
-    Began,
-    Begin,
-    Finished,
-    Flushed,
-    FlushWanted,
-    KernelGone,
-    QuestionAsked,
-    Reported,
-    RunnerSpec,
-    Shown,
-    Stop,
-)
-from orchestra_nb.operations.notebook_request import CLUSTER_VARIABLE, kernel_environment
+from orchestra_nb.notebooks.output_notebook import OutputNotebook
+from orchestra_nb.notebooks.runner_messages import RunnerSpec, Shown
+from orchestra_nb.operations.notebook_attempt import AttemptOutcome, NotebookAttempt, StopAsked
+from orchestra_nb.operations.notebook_request import CLUSTER_VARIABLE
 from orchestra_nb.settings import Settings, load_settings, runtime_folder
 
 if TYPE_CHECKING:
     from orchestra_nb.operations.run_services import RunServices
 
-#: What a kernel gets to end its cell after an interrupt, and to end itself after the last one.
-_GRACE_SECONDS = 5.0
-_SHUTDOWN_SECONDS = 8.0
 #: How often a file that only papermill can write is written while the notebook runs: a fifth of the time at most.
 _UPLOAD_SECONDS = 1.0
 _UPLOAD_SHARE = 4
@@ -186,7 +166,7 @@ class _Narrator:
 
 
 class _PapermillRun:
-    """One run. Belongs to one thread."""
+    """One run, and where its attempt tells what becomes of it. Belongs to one thread."""
 
     def __init__(
         self, nb: Any, kernel_name: str, output_path: str | None, narrator: _Narrator, settings: Settings
@@ -198,6 +178,7 @@ class _PapermillRun:
         self._settings = settings
         self._cells: dict[int, CellRun] = {}
         self._has_begun = False
+        self._asked = threading.Lock()
         self._services: RunServices | None = None
         #: the file that papermill is to write to where we cannot
         self._uploaded: Path | None = None
@@ -284,98 +265,69 @@ class _PapermillRun:
 
     def _run(self, spec: RunnerSpec) -> BaseException | None:
         """Run the cells; return what is to be raised."""
-        interrupt: BaseException | None = None
-        end: Finished | RunnerEnded | None = None
-        host = NotebookHost(kernel_environment(os.environ), is_single="papermill.cli" in sys.modules)
-        is_kernel_gone = False
-        try:
-            host.prepare(spec)
-            host.send(Begin())
-            while end is None:
-                try:
-                    end = self._follow(host)
-                except KeyboardInterrupt as stop:
-                    host.send(Stop("Interrupted", 0.0 if interrupt else _GRACE_SECONDS))
-                    interrupt = stop
-            if isinstance(end, RunnerEnded):
-                end = self._take_loss(spec, end)
-            else:
-                is_kernel_gone = self._await_end(host)
-            return interrupt or self._problem(end)
-        finally:
-            if is_kernel_gone:
-                host.leave()
-            else:
-                host.close()
-            Path(spec.socket_path).unlink(missing_ok=True)
+        attempt = NotebookAttempt(is_single="papermill.cli" in sys.modules)
+        with contextlib.closing(attempt):
+            attempt.prepare(spec)
+            attempt.begin()
+            outcome = attempt.follow(self)
+            if outcome.lost is None:
+                attempt.await_kernel()
+        return attempt.interrupt or self._problem(outcome)
 
-    def _follow(self, host: NotebookHost) -> Finished | RunnerEnded:
-        for message in _messages(host):
-            match message:
-                case Reported(CellRunChanged(cell=cell)):
-                    self._cells[cell.index] = cell
-                    self._narrator.cell_changed(cell)
-                    if cell.state.is_terminal:
-                        self._upload_now_and_then()
-                case Shown():
-                    self._narrator.shown(message)
-                case Began():
-                    self._has_begun = True
-                    self._narrator.begun(self._kernel_name)
-                case FlushWanted(token, _):
-                    host.send(Flushed(token, True))
-                case QuestionAsked():
-                    self._answer(host, message)
-                case Answered():
-                    host.send(message)
-                case Finished() | RunnerEnded():
-                    return message
-        raise AssertionError("a host ends with RunnerEnded")
+    # --- what the attempt tells
 
-    def _await_end(self, host: NotebookHost) -> bool:
-        """Wait until the kernel has ended in good order, for no longer than it may take; tell whether it is gone."""
-        deadline = time.monotonic() + _SHUTDOWN_SECONDS
-        with contextlib.suppress(queue.Empty, KeyboardInterrupt):
-            while True:
-                message = host.inbox.get(timeout=max(0.0, deadline - time.monotonic()))
-                if isinstance(message, RunnerEnded | KernelGone):
-                    return isinstance(message, KernelGone)
-        return False
+    def began(self, at: datetime) -> None:
+        self._has_begun = True
+        self._narrator.begun(self._kernel_name)
 
-    def _answer(self, host: NotebookHost, asked: QuestionAsked) -> None:
+    def take(self, event: Event) -> None:
+        if isinstance(event, CellRunChanged):
+            cell = event.cell
+            self._cells[cell.index] = cell
+            self._narrator.cell_changed(cell)
+            if cell.state.is_terminal:
+                self._upload_now_and_then()
+
+    def show(self, shown: Shown) -> None:
+        self._narrator.shown(shown)
+
+    def stopping(self, asked: StopAsked) -> None:
+        """Do nothing: papermill's user is told by the exception."""
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Return True: nothing is stored."""
+        return True
+
+    def answer_encoded(self, question: bytes, asker: Asker) -> bytes:
         """Answer what the notebook's code asks, such as a variable: from the store, without a row for this run."""
         from orchestra_nb.operations.opening import open_store
         from orchestra_nb.operations.run_services import RunServices
 
-        if self._services is None:
-            self._services = RunServices(lambda: open_store(self._settings), settings=self._settings)
-        services, asker = self._services, Asker(run_id=asked.run_id, task_run_id=asked.task_run_id)
+        with self._asked:
+            if self._services is None:
+                self._services = RunServices(lambda: open_store(self._settings), settings=self._settings)
+        return self._services.answer_encoded(question, asker)
 
-        def answer() -> None:
-            host.inbox.put(Answered(asked.token, services.answer_encoded(asked.question, asker)))
+    def attempt_ended(self, task_run_id: str) -> None:
+        """Give back the slots of a task."""
+        with self._asked:
+            services = self._services
+        if services is not None:
+            services.attempt_ended(task_run_id)
 
-        threading.Thread(target=answer, name="orchestra-answer", daemon=True).start()
-
-    def _take_loss(self, spec: RunnerSpec, end: RunnerEnded) -> Finished:
-        """Say what the runner could not say any more: it was killed."""
-        message = f"The process that ran the notebook ended ({end.reason}). {end.tail}".rstrip()
-        now = datetime.now(UTC)
-        close_abandoned(Path(spec.output_path), now, State.CRASHED, message, json.loads(spec.notebook_json))
-        for index, cell in self._cells.items():
-            if cell.state is State.RUNNING:
-                self._cells[index] = msgspec.structs.replace(cell, state=State.FAILED)
-        return Finished(State.CANCELLED, message, now)
-
-    def _problem(self, finished: Finished) -> BaseException | None:
+    def _problem(self, outcome: AttemptOutcome) -> BaseException | None:
         """Return the exception that papermill's own engine would raise; None where the notebook itself tells it."""
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
         from papermill.exceptions import PapermillException
 
         problem: BaseException
+        finished = outcome.finished
         if finished.state is State.COMPLETED:
             return None
         if any(cell.state is State.TIMED_OUT for cell in self._cells.values()):
             problem = CellTimeoutError(finished.message)
+        elif outcome.lost is not None:
+            problem = PapermillException(f"{finished.message} {outcome.lost.tail}".rstrip())
         elif finished.state is State.FAILED and finished.error is not None:
             return None
         elif finished.state is State.CRASHED:
@@ -406,8 +358,3 @@ class _PapermillRun:
 
         if self._uploaded is not None and self._output_path is not None and self._uploaded.exists():
             papermill_io.write(self._uploaded.read_text(encoding="utf-8"), self._output_path)
-
-
-def _messages(host: NotebookHost) -> Iterator[object]:
-    while True:
-        yield host.inbox.get()

@@ -227,7 +227,7 @@ class DriverHome:
         """Have the driver pass on requests to cancel the run."""
         self._driver.watch_run(
             run_id,
-            cancel=lambda reason: on_cancel(None, reason.removeprefix("cancelled by ")),
+            cancel=lambda actor: on_cancel(None, actor),
             cancel_task=on_cancel,
         )
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Self
 
 import msgspec
 
-from orchestra_nb.errors import StoreUnavailable
+from orchestra_nb.errors import StopTask, StoreUnavailable
 from orchestra_nb.model.events import (
     CellRunChanged,
     Event,
+    LogsWritten,
     RunCreated,
     RunOutputWritten,
     RunReopened,
@@ -20,8 +24,9 @@ from orchestra_nb.model.events import (
     apply_to_run,
     apply_to_task,
 )
+from orchestra_nb.model.open_runs import OpenRuns
 from orchestra_nb.model.recorded_values import RecordedValue
-from orchestra_nb.model.runs import CellRun, Run, TaskRun
+from orchestra_nb.model.runs import CellRun, LogLine, Run, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.run_home import OnCancel, RunHome
 
@@ -32,10 +37,11 @@ _COMMIT_SECONDS = 60.0
 class RunRecord:
     """One run as its driver knows it. Belongs to one thread, but for :meth:`flush`.
 
+    Left as a context manager, it ends what has not ended, whatever happened: in a home that has other runs nobody else
+    would.
+
     Parameters
     ----------
-    run
-        Is given to its home before the constructor returns.
     on_event
         Called with each event, in the order of the store.
     on_cancel
@@ -43,12 +49,10 @@ class RunRecord:
     reopened
         How a run that has ended is opened again; None for a new run.
 
-    Raises
-    ------
-    StoreUnavailable
-        The run cannot be recorded.
-    Conflict
-        Somebody else has reopened it.
+    Attributes
+    ----------
+    is_announced
+        Whether the home knows the run.
     """
 
     def __init__(
@@ -60,19 +64,54 @@ class RunRecord:
         reopened: RunReopened | None = None,
     ) -> None:
         self._on_event = on_event
+        self._on_cancel = on_cancel
+        self._reopened = reopened
+        self._open = OpenRuns()
+        self.is_announced = False
         #: answers what the run's code asks, too; in any thread
         self.home = home
         self.run = msgspec.structs.replace(run, driver_id=home.driver_id)
         self.cells: dict[int, CellRun] = {}
         self.tasks: dict[str, TaskRun] = {}
         self.values: dict[str, RecordedValue] = {}
-        created = RunCreated(run=self.run)
-        if reopened is None:
-            home.create(created)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Hear of no requests any more, and end what was left open."""
+        self.home.forget(self.run.run_id)
+        is_interrupted = isinstance(error, KeyboardInterrupt | StopTask)
+        # an interrupt may have come when the home knew the run, and before we knew that
+        if self.run.state.is_terminal or not (self.is_announced or is_interrupted):
+            return
+        self._on_event = lambda event: None
+        if is_interrupted:
+            state, message = State.CANCELLED, "Interrupted"
         else:
-            self._reopen(reopened)
-        home.watch(run.run_id, on_cancel)
-        on_event(created)
+            state, message = State.CRASHED, f"What drove the run failed: {type(error).__name__}: {error}"
+        now = datetime.now(UTC)
+        self.end_open(state, message, now)
+        self.emit(RunStateChanged(run_id=self.run.run_id, state=state, at=now, message=message))
+
+    def announce(self) -> None:
+        """Give the run to its home.
+
+        Raises
+        ------
+        StoreUnavailable
+            The run cannot be recorded.
+        Conflict
+            Somebody else has reopened it.
+        """
+        created = RunCreated(run=self.run)
+        if self._reopened is None:
+            self.home.create(created)
+        else:
+            self._reopen(self._reopened)
+        self.is_announced = True
+        self.home.watch(self.run.run_id, self._on_cancel)
+        self._on_event(created)
 
     def _reopen(self, reopened: RunReopened) -> None:
         self.home.reopen(msgspec.structs.replace(reopened, driver_id=self.home.driver_id or ""))
@@ -89,6 +128,11 @@ class RunRecord:
         self.home.emit(event)
         self._note(event)
         self._on_event(event)
+
+    def log(self, text: str, level: int = logging.INFO) -> None:
+        """Write a line of ours to the log of the run."""
+        line = LogLine(run_id=self.run.run_id, at=datetime.now(UTC), message=text, level=level, logger="orchestra")
+        self.emit(LogsWritten(lines=(line,)))
 
     def conclude(self, event: RunStateChanged) -> None:
         """Take the run's last event, and tell it once it is committed.
@@ -108,13 +152,14 @@ class RunRecord:
             )
         self._on_event(event)
 
+    def end_open(self, state: State, message: str, at: datetime) -> None:
+        """End the tasks, the runs that it started and the cell that ran, which have not ended; not the run itself."""
+        for event in self._open.end(state, message, at):
+            self.emit(event)
+
     def flush(self, timeout_seconds: float) -> bool:
         """Wait until all that was emitted is committed; False when the time was not enough. From any thread."""
         return self.home.flush(timeout_seconds)
-
-    def close(self) -> None:
-        """Hear of no requests any more."""
-        self.home.forget(self.run.run_id)
 
     def _in_epoch(self, event: Event) -> Event:
         """Return an event of this run as one of its present epoch: who tells it may not know of others."""
@@ -122,13 +167,20 @@ class RunRecord:
         if run.epoch == 1:
             return event
         match event:
-            case RunStateChanged(run_id=run.run_id) | TaskRunStateChanged(run_id=run.run_id):
+            case (
+                RunStateChanged(run_id=run.run_id)
+                | RunOutputWritten(run_id=run.run_id)
+                | TaskRunStateChanged(run_id=run.run_id)
+            ):
+                return msgspec.structs.replace(event, epoch=run.epoch)
+            case ValueRecorded(value=value) if value.run_id == run.run_id:
                 return msgspec.structs.replace(event, epoch=run.epoch)
             case TaskRunCreated(task_run=task) if task.run_id == run.run_id:
                 return TaskRunCreated(task_run=msgspec.structs.replace(task, epoch=run.epoch))
         return event
 
     def _note(self, event: Event) -> None:
+        self._note_open(event)
         match event:
             case RunStateChanged(run_id=self.run.run_id):
                 self.run = apply_to_run(self.run, event)
@@ -143,3 +195,10 @@ class RunRecord:
                 self.tasks[task.task_run_id] = task
             case TaskRunStateChanged(task_run_id=task_run_id) if task_run_id in self.tasks:
                 self.tasks[task_run_id] = apply_to_task(self.tasks[task_run_id], event)
+
+    def _note_open(self, event: Event) -> None:
+        match event:
+            case CellRunChanged(cell=cell) if cell.run_id == self.run.run_id and cell.state is State.PENDING:
+                pass  # what was not reached stays as it was
+            case _:
+                self._open.note(event)

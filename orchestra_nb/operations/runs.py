@@ -16,6 +16,7 @@ import msgspec
 
 from orchestra_nb.errors import Conflict, InvalidInput, RunNotFound, TaskNotFound
 from orchestra_nb.model.events import RunStateChanged
+from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.run_views import (
@@ -276,7 +277,7 @@ def is_suspended(run: Run) -> bool:
 def _cancel_suspended(store: RunStore, run: Run, actor: str, now: datetime) -> bool:
     """End a run that no process drives; False when somebody has resumed it meanwhile."""
     end = RunStateChanged(
-        run_id=run.run_id, state=State.CANCELLED, at=now, epoch=run.epoch, message=f"cancelled by {actor}", actor=actor
+        run_id=run.run_id, state=State.CANCELLED, at=now, epoch=run.epoch, message=cancelled_by(actor), actor=actor
     )
     return store.apply([end])[0]
 

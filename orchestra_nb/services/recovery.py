@@ -10,18 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
-
 from orchestra_nb.model.dead_letters import DeadLetter
-from orchestra_nb.model.events import (
-    CellRunChanged,
-    DeadLetterAdded,
-    DriverEnded,
-    Event,
-    RunStateChanged,
-    TaskRunStateChanged,
-)
-from orchestra_nb.model.runs import CellRun, Driver, ErrorInfo, Run, RunKind, TaskRun
+from orchestra_nb.model.events import DeadLetterAdded, DriverEnded, Event, RunStateChanged
+from orchestra_nb.model.open_runs import cell_ended, has_begun, task_ended
+from orchestra_nb.model.runs import Driver, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.services.process_watch import ProcessEnd, boot_id, is_alive
 from orchestra_nb.store.leases import Leases
@@ -36,8 +28,6 @@ _KINDS = {
     "shell": ("shell command", "Run the command again."),
     "script": ("script", "Run the script again."),
 }
-
-_STARTED = (State.RUNNING, State.CANCELLING)
 
 
 def sweep(store: RunStore, now: datetime) -> list[Run]:
@@ -87,11 +77,15 @@ def end_driver(store: RunStore, driver: Driver, cause: str, now: datetime) -> li
     events: list[Event] = []
     for run in unfinished:
         tasks, cells = store.task_runs(run.run_id), store.cell_runs(run.run_id)
-        events += [_task_ended(task, message, now) for task in tasks if not task.state.is_terminal]
+        events += [
+            task_ended(task, State.CRASHED, _words_of(task, message), now, actor=ACTOR)
+            for task in tasks
+            if not task.state.is_terminal
+        ]
         open_cells = [cell for cell in cells if not cell.state.is_terminal]
         if run.state.is_terminal:  # what was not reached when it ended stays as it was
             open_cells = [cell for cell in open_cells if cell.state is not State.PENDING]
-        events += [_cell_ended(cell, message, now) for cell in open_cells]
+        events += [cell_ended(cell, State.CRASHED, message, now) for cell in open_cells]
         events.append(
             RunStateChanged(
                 run_id=run.run_id, state=State.CRASHED, at=now, epoch=run.epoch, message=message, actor=ACTOR
@@ -141,22 +135,12 @@ def _cause_of_death(driver: Driver, here: str, now: datetime) -> str | None:
     return f"{name} died: no sign of life since {driver.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC."
 
 
-def _task_ended(task: TaskRun, message: str, now: datetime) -> TaskRunStateChanged:
-    has_begun = task.state in _STARTED
-    if has_begun:
+def _words_of(task: TaskRun, message: str) -> str:
+    if has_begun(task.state):
         what = f"was running (attempt {task.attempt})"
     else:
         what = "was not running" if task.attempt else "never ran"
-    return TaskRunStateChanged(
-        run_id=task.run_id,
-        task_run_id=task.task_run_id,
-        state=State.CRASHED if has_begun else State.CANCELLED,
-        at=now,
-        epoch=task.epoch,
-        attempt=task.attempt,
-        message=f"Task {task.name!r} {what}: {message}",
-        actor=ACTOR,
-    )
+    return f"Task {task.name!r} {what}: {message}"
 
 
 def _letter_of(store: RunStore, run: Run, message: str, now: datetime) -> DeadLetter:
@@ -173,13 +157,6 @@ def _letter_of(store: RunStore, run: Run, message: str, now: datetime) -> DeadLe
         code=None if code is None else code.entrypoint,
         created_at=now,
     )
-
-
-def _cell_ended(cell: CellRun, message: str, now: datetime) -> CellRunChanged:
-    if cell.state not in _STARTED:
-        return CellRunChanged(cell=msgspec.structs.replace(cell, state=State.CANCELLED, ended_at=now))
-    error = ErrorInfo(type="KernelDied", message=message, cell=f"cell {cell.index + 1}")
-    return CellRunChanged(cell=msgspec.structs.replace(cell, state=State.CRASHED, ended_at=now, error=error))
 
 
 def _run_ids_ended(events: Sequence[Event], applied: Sequence[bool]) -> list[str]:

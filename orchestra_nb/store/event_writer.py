@@ -118,6 +118,7 @@ class EventWriter:
                 case CellRunChanged(cell=cell):
                     self._cells.want(cell.run_id, cell.index, cell.epoch)
                 case ValueRecorded(value=value):
+                    self._runs.want(value.run_id)
                     self._values.want(value.run_id, value.name)
                 case DeadLetterAdded(letter=letter):
                     self._runs.want(letter.run_id)
@@ -144,7 +145,7 @@ class EventWriter:
             case RunOutputWritten():
                 return self._set_output(event)
             case ValueRecorded():
-                return self._record_value(event.value)
+                return self._record_value(event)
             case TaskRunCreated():
                 return self._create_task(event)
             case TaskRunStateChanged():
@@ -244,13 +245,17 @@ class EventWriter:
 
     def _set_output(self, event: RunOutputWritten) -> bool:
         row = self._runs.get(event.run_id)
-        if row is None or row["output_path"] == event.output_path:
+        if row is None or row["epoch"] != event.epoch or row["output_path"] == event.output_path:
             return False
         self._runs.update(row, output_path=event.output_path)
         self._record_change("run", event.run_id)
         return True
 
-    def _record_value(self, value: RecordedValue) -> bool:
+    def _record_value(self, event: ValueRecorded) -> bool:
+        value = event.value
+        run = self._runs.get(value.run_id)
+        if run is not None and run["epoch"] != event.epoch:
+            return False  # a driver that was taken for dead goes on: the run has been opened again since
         new = value_to_row(value)
         row = self._values.get(value.run_id, value.name)
         if row is None:

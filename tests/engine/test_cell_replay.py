@@ -90,8 +90,7 @@ class Notebook:
             if not cached[index]:
                 reply = await client.execute(cells[index], on_sent=opened)
                 if reply["status"] != "ok":
-                    missing = str(reply["evalue"]).split("'")[1] if reply["ename"] == "NameError" else None
-                    if keeper is not None and await keeper.failed(client, missing):
+                    if keeper is not None and await keeper.failed(client):
                         index = 0
                         continue
                     raise AssertionError(f"{reply['ename']}: {reply['evalue']}")
@@ -654,6 +653,19 @@ def test_a_name_that_nobody_saw_being_read_has_all_run_again_in_order(notebook: 
     assert set(again.why) == {"forced: `big` was read, and nobody had seen that it would be"}
     assert again.shown[4] == first.shown[4]
     assert " x sub" in again.shown[4]
+
+
+def test_an_error_that_only_speaks_of_a_name_does_not_have_all_run_again(notebook: Notebook) -> None:
+    before = "runs = []"
+    made = "import time; time.sleep(0.3); big = bytearray(6_000_000)"
+    notebook.play(made, before=before)
+
+    with pytest.raises(AssertionError, match="NameError: name 'big' is not defined"):
+        notebook.play(
+            made,
+            "#: --no-cache\nruns.append(1)\nassert len(runs) == 1\nraise NameError(\"name 'big' is not defined\")",
+            before=before,
+        )
 
 
 def test_a_refreshed_pass_runs_all_cells_and_keeps_them_anew(notebook: Notebook) -> None:

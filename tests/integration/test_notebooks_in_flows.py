@@ -165,6 +165,62 @@ def test_a_flow_that_is_cancelled_stops_its_notebooks(scripts: FlowScripts) -> N
     assert [child.state for child in scripts.store.children(run.run_id)] == [State.CANCELLED] * 2
 
 
+def test_what_a_task_had_started_ends_with_its_worker(scripts: FlowScripts) -> None:
+    write_notebook(
+        scripts.folder / "slow.ipynb",
+        """
+        import time
+        from pathlib import Path
+        Path("begun").touch()
+        while not Path("go on").exists(): time.sleep(0.05)
+        """,
+        "print('never reached on the first worker')",
+    )
+    scripts.environment["ORCHESTRA_TASK_RUNNER"] = "dask"
+
+    done = scripts.run(
+        """
+        import os, signal, time
+        from pathlib import Path
+        from orchestra_nb import flow, notebook_flow, task
+        from orchestra_nb.operations.opening import open_store
+        from orchestra_nb.settings import load_settings
+
+        @flow
+        def middle(folder):
+            return notebook_flow(f"{folder}/slow.ipynb")(return_state=True).name
+
+        @task
+        def inner(folder):
+            with open(f"{folder}/workers", "a") as workers:
+                print(os.getpid(), file=workers)
+            return middle(folder)
+
+        @flow
+        def outer():
+            future = inner.submit(os.getcwd())
+            while not Path("begun").exists(): time.sleep(0.05)
+            os.kill(int(Path("workers").read_text()), signal.SIGKILL)
+            store = open_store(load_settings())
+            while len(store.list_runs(flow_name="slow")) < 2: time.sleep(0.05)
+            print(*sorted((run.flow_name, run.state.value, run.message) for run in store.list_runs() if run.ended_at))
+            Path("go on").touch()
+            return future.result()
+
+        if __name__ == "__main__":
+            print(outer())
+        """
+    )
+
+    why = "The task 'inner-0' that ran it was lost: killed by SIGKILL."
+    crashed = [run for run in scripts.store.list_runs(flow_name="slow") if run.state is State.CRASHED]
+    assert done.stdout.splitlines() == [
+        f"('middle', 'CRASHED', {why!r}) ('slow', 'CRASHED', {why!r})",
+        "Completed",
+    ], done.stderr
+    assert [cell.state for cell in scripts.store.cell_runs(crashed[0].run_id)] == [State.CRASHED, State.CANCELLED]
+
+
 def test_a_notebook_that_runs_too_long_is_timed_out_and_its_outputs_are_kept(scripts: FlowScripts) -> None:
     write_notebook(scripts.folder / "endless.ipynb", "print('begun')", "import time\nwhile True: time.sleep(0.05)")
 

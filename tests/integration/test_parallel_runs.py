@@ -15,7 +15,8 @@ from patience import PATIENCE_SECONDS
 
 #: A cell that looks as if it took long, and ends when all that was sent ahead of its turn has ended.
 LONG_FIRST = """from orchestra_nb.engine import ahead_steps
-ahead_steps.wait_for_cells()
+ahead = ahead_steps._kernel
+if ahead: ahead.cells.runner.wait(ahead.cells.waited_for())
 if later: time.sleep(9)"""
 #: What makes a cell look as if it took long.
 LONG = "if later: time.sleep(9)\n"

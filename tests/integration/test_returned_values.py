@@ -162,7 +162,7 @@ def test_python_reads_the_values_of_a_run(returned: Returned) -> None:
         """
         from orchestra_nb.operations.run_notebook import run_notebook
         result = run_notebook("report.ipynb", parameters={"region_share": 1.0})
-        print(result.run.state, result.values.auc, result.read_value("model").name, len(result.values["big"]))
+        print(result.run.state, result.values.auc, result.values["model"].name, len(result.values["big"]))
         """
     )
 

@@ -8,19 +8,23 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 from flow_scripts import FlowScripts, flow_scripts
 from notebook_files import write_notebook
 from patience import PATIENCE_SECONDS
 
 from orchestra_nb.model.dead_letters import LetterState
+from orchestra_nb.model.events import ValueRecorded
 from orchestra_nb.model.runs import RunKind
 from orchestra_nb.model.states import REOPENABLE_STATES, State, may_follow
 from orchestra_nb.operations.dead_letter_decisions import list_dead_letters
 from orchestra_nb.operations.run_questions import answer_input
+from orchestra_nb.store.recorded_value_store import RecordedValueStore
 
 
 @pytest.fixture
@@ -853,6 +857,36 @@ def test_a_flow_that_could_not_be_started_again_says_so_instead_of_suspending(sc
     assert first.startswith("CodeNotFound")
     assert "cannot be suspended, since it could not be started again: its parameters" in first
     assert second.startswith("MissingContext A subflow cannot be suspended")
+
+
+def test_a_retried_notebook_returns_the_values_of_its_last_attempt_whatever_the_one_before_still_says(
+    scripts: FlowScripts,
+) -> None:
+    write_notebook(
+        scripts.folder / "train.ipynb",
+        """
+        from pathlib import Path
+        from orchestra_nb import record
+        has_failed = Path("failed").exists()
+        record(score=2 if has_failed else 1)
+        """,
+        """
+        Path("failed").touch()
+        assert has_failed
+        """,
+    )
+    scripts.orchestra("run", "train.ipynb", "out.ipynb")
+    run = scripts.store.list_runs()[0]
+    values = RecordedValueStore(scripts.store.database)
+    [first] = values.of_run(run.run_id)
+    retried = scripts.orchestra("runs", "retry", run.name)
+
+    late = msgspec.structs.replace(first, recorded_at=datetime.now(UTC))
+    applied = scripts.store.apply([ValueRecorded(value=late)])
+
+    assert retried.returncode == 0, retried.stderr
+    assert applied == [False]
+    assert [(value.name, value.data) for value in values.of_run(run.run_id)] == [("score", "2")]
 
 
 def test_a_retry_of_a_printed_notebook_leaves_the_file_of_its_first_attempt(scripts: FlowScripts) -> None:

@@ -17,10 +17,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, MetaData, Table, insert, inspect, select, text
 
 import orchestra_nb.store
 from orchestra_nb.errors import StoreTooNew, StoreUnavailable
+from orchestra_nb.model.runs import CellRun
+from orchestra_nb.model.states import State
 from orchestra_nb.store.database import Database, open_database, parse_store_url
 from orchestra_nb.store.leases import Leases
 from orchestra_nb.store.run_store import RunStore
@@ -71,6 +73,91 @@ def make_store_of_revision(url: str, revision: str) -> None:
         )
 
 
+_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def fill_with_runs(connection: Connection) -> None:
+    """Add two notebook runs with tasks, cells, log lines and changes to a store of any revision."""
+    add_rows(
+        connection,
+        "runs",
+        {"run_id": "run-1", "name": "old-owl", "state": "COMPLETED", "started_at": _AT, "ended_at": _AT},
+        {"run_id": "run-2", "name": "odd-elk", "state": "FAILED", "message": "ZeroDivisionError", "cluster": "local"},
+        flow_name="train",
+        kind="notebook",
+        epoch=1,
+        created_at=_AT,
+        parameters='{"alpha": 0.1}',
+        tags='{"team": "a"}',
+    )
+    add_rows(
+        connection,
+        "task_runs",
+        *(
+            {"task_run_id": f"{run_id}-{number}", "run_id": run_id, "name": f"load_{number}", "started_at": _AT}
+            for run_id in ("run-1", "run-2")
+            for number in range(2)
+        ),
+        state="COMPLETED",
+        epoch=1,
+        attempt=2,
+        max_attempts=3,
+        created_at=_AT,
+        upstream='["x"]',
+        tags="[]",
+        is_cached=True,
+    )
+    add_rows(
+        connection,
+        "cell_runs",
+        *(
+            {"run_id": run_id, "cell_index": index, "cell_id": f"cell-{index}", "title": f"step {index}"}
+            for run_id in ("run-1", "run-2")
+            for index in range(3)
+        ),
+        state="COMPLETED",
+        started_at=_AT,
+        ended_at=_AT,
+    )
+    add_rows(
+        connection,
+        "log_lines",
+        *({"run_id": run_id, "message": text} for run_id in ("run-1", "run-2") for text in ("one", "zwei – 二")),
+        at=_AT,
+        level=20,
+        logger="train",
+    )
+    add_rows(
+        connection,
+        "changes",
+        {"run_id": "run-1", "to_state": "PENDING"},
+        {"run_id": "run-1", "from_state": "PENDING", "to_state": "COMPLETED"},
+        subject="run",
+        epoch=1,
+        at=_AT,
+        actor="driver",
+        message="",
+    )
+
+
+def add_rows(connection: Connection, table: str, *rows: dict[str, object], **shared: object) -> None:
+    """Insert rows; a text that must be there and is not given is empty."""
+    reflected = Table(table, MetaData(), autoload_with=connection)
+    texts = {column.name: "" for column in reflected.columns if not column.nullable and not column.primary_key}
+    for row in rows:
+        connection.execute(insert(reflected), texts | shared | row)
+
+
+def all_rows(connection: Connection) -> dict[str, list[dict[str, object]]]:
+    """Return table to its rows, in the order of its key."""
+    tables = MetaData()
+    tables.reflect(connection)
+    return {
+        name: [dict(row) for row in connection.execute(select(table).order_by(*table.primary_key.columns)).mappings()]
+        for name, table in tables.tables.items()
+    }
+
+
 def test_the_list_of_revisions_is_that_of_the_files() -> None:
     scripts = ScriptDirectory.from_config(alembic_config())
 
@@ -106,6 +193,58 @@ def test_an_older_store_is_upgraded_with_its_runs(any_store_url: str, revision: 
     assert RunStore(database).get_run("calm-fox").created_at == datetime(2026, 3, 1, 12, tzinfo=UTC)
     assert Leases(database).drivers_without_end() == []
     database.close()
+
+
+def test_no_row_is_lost_on_the_way_from_before_cells_had_attempts(any_store_url: str) -> None:
+    make_store_of_revision(any_store_url, "0006")
+    with written(any_store_url) as connection:
+        fill_with_runs(connection)
+        before = all_rows(connection)
+
+    open_database(any_store_url).close()
+
+    with written(any_store_url) as connection:
+        after = all_rows(connection)
+    kept = {
+        name: [{column: new[column] for column in old} for old, new in zip(rows, after[name], strict=True)]
+        for name, rows in before.items()
+        if name not in ("store_facts", VERSION_TABLE)
+    }
+    assert kept == {name: rows for name, rows in before.items() if name in kept}
+    filled = {name: len(rows) for name, rows in kept.items() if rows}
+    assert filled == {"runs": 3, "task_runs": 4, "cell_runs": 6, "log_lines": 4, "changes": 2}
+
+
+def test_cells_from_before_attempts_were_the_first_of_their_run(any_store_url: str) -> None:
+    make_store_of_revision(any_store_url, "0006")
+    with written(any_store_url) as connection:
+        fill_with_runs(connection)
+
+    database = open_database(any_store_url)
+    cells = RunStore(database).cell_runs("run-1")
+    database.close()
+
+    assert cells == [
+        CellRun(
+            run_id="run-1",
+            index=index,
+            cell_id=f"cell-{index}",
+            state=State.COMPLETED,
+            title=f"step {index}",
+            started_at=_AT,
+            ended_at=_AT,
+        )
+        for index in range(3)
+    ]
+
+
+def test_no_name_in_postgresql_tells_of_a_table_that_is_gone(postgres_url: str) -> None:
+    database = open_database(postgres_url)
+    with database.connect() as connection:
+        keys = {name: inspect(connection).get_pk_constraint(name)["name"] for name in metadata.tables}
+    database.close()
+
+    assert keys == {name: f"pk_{name}" for name in metadata.tables}
 
 
 def test_a_file_is_copied_before_it_is_upgraded(tmp_path: Path) -> None:

@@ -373,10 +373,10 @@ def test_nbformat_is_not_imported_for_a_notebook_of_today(tmp_path: Path) -> Non
     program = (
         "import sys\n"
         "from orchestra_nb.notebooks.document import *\n"
-        "from orchestra_nb.notebooks.parameters import read_parameters\n"
+        "from orchestra_nb.notebooks.parameters import read_declaration\n"
         "from orchestra_nb.notebooks.names import analyse_cell\n"
         "from orchestra_nb.notebooks.task_line import parse_task_line\n"
-        "read_parameters(read_notebook(sys.argv[1])); analyse_cell('x = 1'); parse_task_line('a --wait', '')\n"
+        "read_declaration(read_notebook(sys.argv[1])); analyse_cell('x = 1'); parse_task_line('a --wait', '')\n"
         "heavy = {'nbformat', 'IPython', 'yaml', 'papermill', 'jupyter_core', 'argparse', 'dask'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from orchestra_nb.engine.pending import PendingValue
-from orchestra_nb.notebooks.names import CellNames, analyse_cell, analyse_tree, reads_through_functions
+from orchestra_nb.notebooks.names import CellNames, analyse_cell, analyse_tree
 
 # (id, source, what is expected: "d" defines, "c" conditional, "r" reads without builtins, "m" mutates, "x" deletes)
 # Left out means: nothing.
@@ -541,7 +541,7 @@ def test_globals_of_reachable_functions_are_found(source: str, name: str, has_so
     if not has_source:
         notebook.forget_sources()
 
-    found = reads_through_functions([name], notebook.namespace)
+    found = analyse_cell(f"{name}()", notebook.namespace).reads
 
     assert "g1" in found
     assert "g2" not in found
@@ -550,7 +550,9 @@ def test_globals_of_reachable_functions_are_found(source: str, name: str, has_so
 def test_functions_of_libraries_are_not_followed() -> None:
     notebook = Notebook(deepcopy=copy.deepcopy, reduce=functools.reduce, d=4, memo=5, cls=6)
 
-    assert reads_through_functions(["deepcopy", "reduce"], notebook.namespace) == frozenset()
+    found = analyse_cell("deepcopy(d)\nreduce(d, [])", notebook.namespace)
+
+    assert found.reads == {"deepcopy", "reduce", "d"}
 
 
 def test_nothing_of_the_users_is_called() -> None:

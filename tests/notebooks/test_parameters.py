@@ -10,7 +10,7 @@ import pytest
 from orchestra_nb.model.form_fields import FieldKind, form_fields
 from orchestra_nb.notebooks.parameter_schemas import parameters_schema
 from orchestra_nb.notebooks.parameter_types import UNKNOWN, Parameter
-from orchestra_nb.notebooks.parameters import Declaration, declaration_in, read_declaration, read_parameters
+from orchestra_nb.notebooks.parameters import Declaration, declaration_in, read_declaration
 
 SOURCE = """\
 # Parameters
@@ -98,14 +98,14 @@ def test_a_declared_name_without_a_default_is_needed() -> None:
 
 
 def test_a_notebook_without_the_tag_declares_nothing() -> None:
-    assert read_parameters(notebook("x = 1", tag=None)) is None
+    assert read_declaration(notebook("x = 1", tag=None)) is None
 
 
 def test_the_first_tagged_code_cell_counts() -> None:
-    parameters = read_parameters(notebook("a = 1", "b = 2"))
+    declaration = read_declaration(notebook("a = 1", "b = 2"))
 
-    assert parameters is not None
-    assert [parameter.name for parameter in parameters] == ["b"]
+    assert declaration is not None
+    assert [parameter.name for parameter in declaration.parameters] == ["b"]
 
 
 def test_magics_in_a_parameters_cell_are_no_obstacle() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from orchestra_nb.model.events import RunCreated, RunStateChanged, TaskRunCreated, TaskRunStateChanged
+from orchestra_nb.model.events import RunCreated, RunReopened, RunStateChanged, TaskRunCreated, TaskRunStateChanged
 from orchestra_nb.model.runs import Driver, ErrorInfo, LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 
@@ -72,6 +72,12 @@ def full_task(task_run_id: str, run_id: str = "run") -> TaskRun:
 def run_became(state: State, run_id: str = "run", seconds: float = 1, **fields: object) -> RunStateChanged:
     """Return the event that a run entered a state."""
     return RunStateChanged(run_id=run_id, state=state, at=later(seconds), **fields)  # type: ignore[arg-type]
+
+
+def reopened(run_id: str, epoch: int, **fields: object) -> RunReopened:
+    """Return the event that a run is opened again in this epoch."""
+    defaults: dict[str, object] = {"driver_id": "driver-2", "actor": "ana", "message": "again"}
+    return RunReopened(run_id=run_id, at=later(2), epoch=epoch, **{**defaults, **fields})  # type: ignore[arg-type]
 
 
 def task_became(

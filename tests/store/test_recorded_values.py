@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from stored_examples import created, run_of
+from stored_examples import created, reopened, run_became, run_of
 
-from orchestra_nb.model.events import ValueRecorded
+from orchestra_nb.model.events import RunOutputWritten, ValueRecorded
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.result_reference import ResultReference
 from orchestra_nb.model.runs import RunKind
@@ -41,6 +41,32 @@ def test_the_last_value_of_a_name_counts_whatever_the_order_of_arrival(store: Ru
         "r1": [("b", "9"), ("a", "3")],
         "r2": [("a", "7")],
     }
+
+
+def test_a_driver_that_was_taken_for_dead_changes_no_value_and_no_output_of_the_run_that_went_on(
+    store: RunStore,
+) -> None:
+    store.apply([*created(run_of("r1", state=State.RUNNING)), ValueRecorded(value=value("a", "1"))])
+    store.apply([run_became(State.CRASHED, "r1"), reopened("r1", epoch=2)])
+    store.apply(
+        [
+            ValueRecorded(value=value("a", "2", seconds=1), epoch=2),
+            RunOutputWritten(run_id="r1", output_path="/2.ipynb", epoch=2),
+        ]
+    )
+
+    applied = store.apply(
+        [
+            ValueRecorded(value=value("a", "3", seconds=9)),
+            ValueRecorded(value=value("b", "4", seconds=9)),
+            RunOutputWritten(run_id="r1", output_path="/1.ipynb"),
+        ]
+    )
+
+    found = RecordedValueStore(store.database).of_run("r1")
+    assert applied == [False, False, False]
+    assert [(one.name, one.data) for one in found] == [("a", "2")]
+    assert store.get_run("r1").output_path == "/2.ipynb"
 
 
 def test_a_value_comes_back_with_all_its_fields(store: RunStore) -> None:
