@@ -434,11 +434,12 @@ class CellReplay:
         read_files = (
             (files.read | files.listed | files.looked_at | named | own_modules) - files.written - files.made_or_gone
         )
-        files.effects |= native_effects(
+        unseen = native_effects(
             running.source,
             self._namespace,
             (path for path in read_files if os.path.isfile(path)),
         )
+        effects = (*files.effects, *sorted(unseen))
         traits = CellTraits(running.source, kinds, files.reads_environment)
         reads = self._reads(running, undeclared, gone, changed, traits)
         resources = {
@@ -494,7 +495,7 @@ class CellReplay:
             groups=() if packed is None else packed.groups,
             outputs=self._store.keep_outputs(self._tap.messages, now) if self._tap.messages and not must_run else None,
             must_run=must_run,
-            effect=f"it {min(files.effects)}" if files.effects and options.cache is None else "",
+            effect=f"it {effects[0]}" if effects and options.cache is None else "",
             run_id=self._run_id,
             undeclared=tuple(sorted(undeclared)),
             size_bytes=0 if packed is None else packed.size_bytes,

@@ -27,7 +27,7 @@ class FileUse:
     read, written, listed
         Absolute paths, as they were opened.
     effects
-        What else it did that no record can repeat, in people's words ("starts a process").
+        What else it did that no record can repeat, in people's words ("starts a process"), in the order of the deeds.
     made_or_gone
         Absolute paths of those changes; of what is a folder it ends in "/".
     looked_at
@@ -39,7 +39,7 @@ class FileUse:
     read: set[str] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
     listed: set[str] = field(default_factory=set)
-    effects: set[str] = field(default_factory=set)
+    effects: tuple[str, ...] = ()
     made_or_gone: set[str] = field(default_factory=set)
     looked_at: set[str] = field(default_factory=set)
     reads_environment: bool = False
@@ -51,9 +51,8 @@ class UseNotes:
     def __init__(self) -> None:
         tempfile.gettempdir()  # the first call tries whether files can be made there
         self._paths: dict[FactKind, set[str]] = {kind: set() for kind in FactKind}
-        #: (what, path) of changes that are an effect where the file is no temporary one
-        self._changes: set[tuple[str, str]] = set()
-        self._effects: set[str] = set()
+        #: (what, path) of each deed, in order; of one that is about no file the path is ""
+        self._deeds: dict[tuple[str, str], None] = {}
 
     def begin(self) -> None:
         """Note what is used from now on."""
@@ -66,15 +65,18 @@ class UseNotes:
             {path for path in self._paths[kind] if not _is_ignored(path)}
             for kind in (FactKind.READ, FactKind.WRITTEN, FactKind.LISTED, FactKind.LOOKED_AT)
         )
-        changes = {
+        deeds = [
             (what, path)
-            for what, path in self._changes
-            if not _is_ignored(path)
-            and not _is_temporary(path)
-            # `shutil.copy` sets the mode of what it has written
-            and not (what == CHANGES_A_FILE and path in written)
-        }
-        changed = {path for _, path in changes if path}
+            for what, path in self._deeds
+            if not path
+            or not (
+                _is_ignored(path)
+                or _is_temporary(path)
+                # `shutil.copy` sets the mode of what it has written
+                or (what == CHANGES_A_FILE and path in written)
+            )
+        ]
+        changed = {path for _, path in deeds if path}
         written = {path for path in written if os.path.exists(path)}  # what has gone was temporary
         read = {path for path in read - written if not _is_temporary(path) or os.path.exists(path)}
         looked_at -= read | written | listed | changed
@@ -82,7 +84,7 @@ class UseNotes:
             read=read,
             written=written,
             listed=listed,
-            effects=self._effects | {what for what, _ in changes},
+            effects=tuple(dict.fromkeys(what for what, _ in deeds)),
             made_or_gone=set(map(_marked, changed)),
             looked_at={_marked(path) for path in looked_at if not _is_temporary(path) or os.path.exists(path)},
             reads_environment=any(map(is_variable_that_counts, self._paths[FactKind.LOOKED_UP])),
@@ -95,12 +97,10 @@ class UseNotes:
     def take(self, fact: Fact) -> None:
         """Note a fact."""
         match fact.kind:
-            case FactKind.DONE:
-                self._effects.add(fact.deed)
-            case FactKind.CHANGED:
-                self._changes.add((fact.deed, fact.path))
+            case FactKind.DONE | FactKind.CHANGED:
+                self._deeds[fact.deed, fact.path] = None
             case FactKind.LOOKED_AT if len(self._paths[FactKind.LOOKED_AT]) >= _MAX_LOOKS:
-                self._effects.add(f"looks at more than {_MAX_LOOKS:,} files")
+                self._deeds[f"looks at more than {_MAX_LOOKS:,} files", ""] = None
             case _:
                 self._paths[fact.kind].add(fact.path)
 

@@ -104,7 +104,7 @@ def _starts_children() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("code", [pytest.param(code, id=name) for name, code in _starts_children()])
 def test_each_way_to_start_a_process_is_told(folder: Path, code: str) -> None:
-    assert _used(lambda: exec(code, {"os": os})).effects == {"starts a process"}
+    assert _used(lambda: exec(code, {"os": os})).effects == ("starts a process",)
     assert _stopped(lambda: exec(code, {"os": os})) == "starts a process"
 
 
@@ -149,22 +149,22 @@ def _ask_machine(asker: str) -> None:
 
 
 #: What code does, what is noted of it, and what stops it before its turn.
-DEEDS: dict[str, tuple[Callable[[], object], set[str], str]] = {
-    "a folder that is there already": (lambda: os.makedirs("there", exist_ok=True), set(), ""),
-    "a new folder": (lambda: os.makedirs("new", exist_ok=True), {"makes a folder"}, "makes a folder"),
-    "a copy of a file": (lambda: shutil.copy("data.txt", "copy.txt"), set(), "writes the file copy.txt"),
-    "a file that is written anew": (lambda: open("new.txt", "w+").close(), set(), "writes the file new.txt"),
+DEEDS: dict[str, tuple[Callable[[], object], tuple[str, ...], str]] = {
+    "a folder that is there already": (lambda: os.makedirs("there", exist_ok=True), (), ""),
+    "a new folder": (lambda: os.makedirs("new", exist_ok=True), ("makes a folder",), "makes a folder"),
+    "a copy of a file": (lambda: shutil.copy("data.txt", "copy.txt"), (), "writes the file copy.txt"),
+    "a file that is written anew": (lambda: open("new.txt", "w+").close(), (), "writes the file new.txt"),
     "a file that is written on": (
         lambda: open("data.txt", "a").close(),
-        {"goes on writing data.txt"},
+        ("goes on writing data.txt",),
         "writes the file data.txt",
     ),
-    "a mode": (lambda: os.chmod("data.txt", 0o600), {"changes a file"}, "changes a file"),
-    "a signal": (lambda: os.kill(os.getpid(), 0), {"sends a signal"}, "sends a signal"),
-    "a question of a library about the machine": (lambda: _ask_machine(os.__file__), set(), ""),
+    "a mode": (lambda: os.chmod("data.txt", 0o600), ("changes a file",), "changes a file"),
+    "a signal": (lambda: os.kill(os.getpid(), 0), ("sends a signal",), "sends a signal"),
+    "a question of a library about the machine": (lambda: _ask_machine(os.__file__), (), ""),
     "a question of the notebook about it": (
         lambda: _ask_machine("<cell>"),
-        {"starts a process"},
+        ("starts a process",),
         "starts a process",
     ),
 }
@@ -186,7 +186,7 @@ def test_what_is_done_in_a_temporary_folder_is_no_effect(folder: Path) -> None:
 
     use = _used(code)
 
-    assert (use.effects, use.made_or_gone, use.written) == (set(), set(), set())
+    assert (use.effects, use.made_or_gone, use.written) == ((), set(), set())
 
 
 def test_importing_tells_of_the_source_and_not_of_the_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +202,7 @@ def test_importing_tells_of_the_source_and_not_of_the_folder(folder: Path, monke
 
     for use in (first, from_bytecode):
         assert use.read == {str(folder / "watched_module.py")}
-        assert (use.listed, use.written, use.made_or_gone, use.effects) == (set(), set(), set(), set())
+        assert (use.listed, use.written, use.made_or_gone, use.effects) == (set(), set(), set(), ())
     del sys.modules["watched_module"]
 
 
