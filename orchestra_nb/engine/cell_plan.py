@@ -13,7 +13,7 @@ from datetime import datetime
 import msgspec
 
 from orchestra_nb.engine.cell_record_store import CellRecordStore
-from orchestra_nb.engine.file_watch import FileDigests
+from orchestra_nb.engine.file_digests import FileDigests
 from orchestra_nb.model.cell_records import (
     RESOURCE,
     CellRecord,

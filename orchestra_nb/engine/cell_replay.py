@@ -25,9 +25,12 @@ from typing import Any
 import msgspec
 
 from orchestra_nb.engine.cell_record_store import CellRecordStore
-from orchestra_nb.engine.file_watch import FileDigests, FileUse, begin_watching, end_watching, files_named
+from orchestra_nb.engine.cell_watch import hook_in
+from orchestra_nb.engine.file_digests import FileDigests
+from orchestra_nb.engine.file_use import FileUse, UseNotes
 from orchestra_nb.engine.kept_values import KeptValues, pack_for_record
 from orchestra_nb.engine.name_contents import NameContent, NameContents, ResourceContents, is_pending, partners_among
+from orchestra_nb.engine.named_files import files_named
 from orchestra_nb.engine.native_access import native_effects
 from orchestra_nb.engine.output_tap import OutputTap
 from orchestra_nb.engine.process_resources import (
@@ -157,6 +160,7 @@ class CellReplay:
         self._values = KeptValues(store, self._namespace)
         self._pending_imports: list[str] = []
         self._running: _Running | None = None
+        self._notes = UseNotes()
         codes = [cell_code(source) for source in sources]
         self._last_history = max((i for i, code in enumerate(codes) if code.reads_history), default=-1)
         #: content of what is loaded, as it was last looked at
@@ -169,6 +173,7 @@ class CellReplay:
         #: of the cell that was replayed or ended last, and of the one that ran last; None if it failed
         self.last_record: CellRecord | None = None
         self.last_run_record: CellRecord | None = None
+        hook_in()  # before what is in modules is looked at
         self._modules.look(self._namespace, is_users)
         self._look_around()
         shell.events.register("pre_run_cell", self._cell_begins)
@@ -352,13 +357,14 @@ class CellReplay:
             self._prepare(-1, info.raw_cell)
         if self._running is not None:
             self._tap.begin()
-            begin_watching()
+            self._notes = UseNotes()
+            self._notes.begin()
             self._running.started_at = time.perf_counter()
 
     def _cell_ended(self, result: Any) -> None:
         if (running := self._running) is not None and running.started_at:
             running.seconds = time.perf_counter() - running.started_at
-            running.files = end_watching()
+            running.files = self._notes.end()
             running.ended_well = bool(result.success)
             if self.records_all:
                 self.last_record = None
@@ -428,11 +434,12 @@ class CellReplay:
         read_files = (
             (files.read | files.listed | files.looked_at | named | own_modules) - files.written - files.made_or_gone
         )
-        files.effects |= native_effects(
+        unseen = native_effects(
             running.source,
             self._namespace,
             (path for path in read_files if os.path.isfile(path)),
         )
+        effects = (*files.effects, *sorted(unseen))
         traits = CellTraits(running.source, kinds, files.reads_environment)
         reads = self._reads(running, undeclared, gone, changed, traits)
         resources = {
@@ -488,7 +495,7 @@ class CellReplay:
             groups=() if packed is None else packed.groups,
             outputs=self._store.keep_outputs(self._tap.messages, now) if self._tap.messages and not must_run else None,
             must_run=must_run,
-            effect=f"it {min(files.effects)}" if files.effects and options.cache is None else "",
+            effect=f"it {effects[0]}" if effects and options.cache is None else "",
             run_id=self._run_id,
             undeclared=tuple(sorted(undeclared)),
             size_bytes=0 if packed is None else packed.size_bytes,

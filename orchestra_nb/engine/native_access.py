@@ -1,6 +1,6 @@
 """What a cell may have read unseen: through libraries that open files and connections in native code.
 
-Such code raises no audit event (:mod:`orchestra_nb.engine.file_watch`). So what counts is whether a cell uses one of
+Such code raises no audit event (:mod:`orchestra_nb.engine.cell_watch`). So what counts is whether a cell uses one of
 these libraries at all, and of functions that many libraries have, whether any file was seen that they may have read.
 """
 

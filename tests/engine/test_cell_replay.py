@@ -527,7 +527,7 @@ def test_a_retry_sees_a_mended_file_and_forgives_what_its_own_cells_changed(note
         ("open('log.txt', 'a').write('x')", "goes on writing"),
         ("import subprocess; subprocess.run(['true'])", "starts a process"),
         ("import os; os._exit(0) if (child := os.fork()) == 0 else os.waitpid(child, 0)", "starts a process"),
-        ("import os, tempfile; open('x', 'w').close(); os.remove('x')", "deletes files"),
+        ("import os, tempfile; open('x', 'w').close(); os.remove('x')", "deletes a file"),
         ("import sqlite3; sqlite3.connect('a.db').close()", "opens the database"),
         (
             "import threading; threading.Thread(target=lambda: __import__('time').sleep(.3)).start()",
