@@ -266,7 +266,7 @@ class NotebookSweep:
             if stop is not None:
                 driver.stop(*stop)
             result = driver.execute()
-            return SweepRow(index, parameters, result.run, result.records)
+            return SweepRow(index, parameters, result.run, result.records, result.run.message)
         except Exception as error:  # it must not take the other runs along
             if not isinstance(error, OrchestraError):
                 self._log(f"Combination {index + 1} could not be run: {type(error).__name__}: {error}")

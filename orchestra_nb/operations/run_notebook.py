@@ -58,6 +58,7 @@ from orchestra_nb.notebooks.runner_messages import (
 )
 from orchestra_nb.operations.notebook_request import NotebookRequest, PreparedRun, kernel_environment, prepare
 from orchestra_nb.operations.run_home import RunHome, StoreHome
+from orchestra_nb.operations.run_lines import run_line
 from orchestra_nb.operations.run_output import RunOutput
 from orchestra_nb.operations.run_record import RunRecord
 from orchestra_nb.operations.run_snapshot import keep_snapshot
@@ -76,7 +77,7 @@ _SHUTDOWN_SECONDS = 8.0
 _LOOK_UP_SECONDS = 0.2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RunResult:
     """A run that has ended: its records as the store has them. ``run.output_path`` is the executed notebook."""
 
@@ -84,6 +85,9 @@ class RunResult:
     cells: tuple[CellRun, ...]
     tasks: tuple[TaskRun, ...]
     records: tuple[RecordedValue, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{run_line(self.run, self.records)}>"
 
     @property
     def values(self) -> Any:
