@@ -26,9 +26,9 @@ from orchestra_nb.notebooks.document import kernel_name, read_notebook, write_no
 from orchestra_nb.notebooks.kernelspecs import check_language, kernel_language
 from orchestra_nb.notebooks.output_notebook import PAPERMILL_VERSION
 from orchestra_nb.notebooks.parameter_preparation import prepare_parameters
-from orchestra_nb.notebooks.runner_messages import RunnerSpec
+from orchestra_nb.notebooks.runner_messages import RunnerSpec, runner_socket
 from orchestra_nb.operations.sent_parameters import received_parameters, sent_parameters
-from orchestra_nb.settings import Settings, default_store_path, runtime_folder
+from orchestra_nb.settings import Settings, default_store_path
 
 #: Set for the kernel of a notebook run: the cluster of its tasks.
 CLUSTER_VARIABLE = "ORCHESTRA_CLUSTER"
@@ -175,7 +175,9 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         parent_run_id=request.parent_run_id,
         parent_task_run_id=request.parent_task_run_id,
     )
-    socket_path = runtime_folder() / f"{request.run_id[-16:]}.sock"
+    socket_path = runner_socket(request.run_id)
+    output_path = attempts_folder() / f"{request.run_id}.{request.epoch}.ipynb"
+    copy_path = output_path if request.output_path == "-" else _checked_output(request.output_path, source, name)
     spec = RunnerSpec(
         run_id=request.run_id,
         run_name=name,
@@ -195,7 +197,8 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         hidden_source=parameters.hidden_source,
         secrets=parameters.secrets,
         input_path=str(source),
-        output_path=str(attempts_folder() / f"{request.run_id}.{request.epoch}.ipynb"),
+        output_path=str(output_path),
+        copy_path=str(copy_path),
         socket_path=str(socket_path),
         is_cached=request.is_cached,
         is_refreshed=request.is_refreshed,
@@ -205,9 +208,6 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         cell_timeout_seconds=request.cell_timeout_seconds,
         is_shown=request.is_shown,
     )
-    copy_path = Path(spec.output_path)
-    if request.output_path != "-":
-        copy_path = _checked_output(request.output_path, source, name)
     return PreparedRun(run=run, spec=spec, copy_path=copy_path)
 
 

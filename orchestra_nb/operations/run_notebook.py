@@ -40,6 +40,7 @@ from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine, Run, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.output_notebook import close_abandoned
+from orchestra_nb.notebooks.run_output import RunOutput
 from orchestra_nb.notebooks.runner_messages import (
     Answered,
     AttemptEnded,
@@ -59,7 +60,6 @@ from orchestra_nb.notebooks.runner_messages import (
 from orchestra_nb.operations.notebook_request import NotebookRequest, PreparedRun, kernel_environment, prepare
 from orchestra_nb.operations.run_home import RunHome, StoreHome
 from orchestra_nb.operations.run_lines import run_line
-from orchestra_nb.operations.run_output import RunOutput
 from orchestra_nb.operations.run_record import RunRecord
 from orchestra_nb.operations.run_snapshot import keep_snapshot
 from orchestra_nb.settings import Settings, load_settings
@@ -305,7 +305,8 @@ class NotebookDriver:
                 continue
             match message:
                 case Reported(event):
-                    output.link()
+                    if output.link():  # noted at once: when this process is killed, who clears up must find it
+                        record.emit(RunOutputWritten(run_id=record.run.run_id, output_path=str(output.user_path)))
                     record.emit(event)
                 case Began(at):
                     record.emit(RunStateChanged(run_id=record.run.run_id, state=State.RUNNING, at=at))
