@@ -13,7 +13,7 @@ import msgspec
 
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
-from orchestra_nb.errors import CellsNeedEachOther, InvalidInput, InvalidParameters
+from orchestra_nb.errors import CellNotPython, CellsNeedEachOther, InvalidInput, InvalidParameters
 from orchestra_nb.model.identifiers import run_name
 from orchestra_nb.model.jsonable import to_stored
 from orchestra_nb.model.runs import Run, RunKind
@@ -22,8 +22,9 @@ from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import TypedText
 from orchestra_nb.notebooks.cell_circles import circle_in_words
 from orchestra_nb.notebooks.cell_options import check_options
+from orchestra_nb.notebooks.cell_syntax import first_broken_cell
 from orchestra_nb.notebooks.document import kernel_name, read_notebook, write_notebook
-from orchestra_nb.notebooks.kernelspecs import check_language, kernel_language
+from orchestra_nb.notebooks.kernelspecs import check_language, kernel_language, runs_this_python
 from orchestra_nb.notebooks.output_notebook import PAPERMILL_VERSION
 from orchestra_nb.notebooks.parameter_preparation import prepare_parameters
 from orchestra_nb.notebooks.runner_messages import RunnerSpec, runner_socket
@@ -56,7 +57,7 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     is_cached, is_refreshed
         Whether cells are replayed from what was kept; whether all run nevertheless, and are kept anew.
     is_strict
-        Whether every parameter must be one that the notebook declares.
+        Whether every parameter must be one that the notebook declares, and every cell Python.
     snapshot_path, epoch
         The notebook as it ran, and the epoch of the run, where a run is run again.
     flow_name
@@ -129,8 +130,8 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
     NotebookNotFound
         There is no such file.
     InvalidInput
-        The file is no notebook, two of its cells need each other, its kernel is not installed, a parameter does not
-        fit, or a folder is not there.
+        The file is no notebook, a cell is no Python, two cells need each other, its kernel is not installed, a
+        parameter does not fit, or a folder is not there.
     SecretNotFound
         A parameter refers to a secret that is not stored.
     """
@@ -155,8 +156,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         visible=request.visible_parameters,
     )
     parameters.inject(notebook)
-    if language == "python" and (circle := circle_in_words(notebook)) is not None:
-        raise CellsNeedEachOther(f"{source}: {circle}")
+    _check_cells(notebook, source, kernel, language, is_strict=request.is_strict)
     if request.report_mode:
         _hide_code(notebook)
     cluster = _checked_cluster(request.cluster or settings.cluster)
@@ -272,8 +272,7 @@ def check_combinations(
     kernel = request.kernel_name or kernel_name(notebook)
     language = kernel_language(kernel)
     check_language(notebook, kernel, language)
-    if language == "python" and (circle := circle_in_words(notebook)) is not None:
-        raise CellsNeedEachOther(f"{source}: {circle}")
+    _check_cells(notebook, source, kernel, language, is_strict=request.is_strict)
     checked: list[dict[str, object]] = []
     for number, given in enumerate(combinations, 1):
         try:
@@ -296,6 +295,16 @@ def check_combinations(
     _checked_folder(request.cwd, source)
     _checked_cluster(request.cluster or settings.cluster)
     return tuple(checked)
+
+
+def _check_cells(notebook: Mapping[str, Any], source: Path, kernel: str, language: str, *, is_strict: bool) -> None:
+    """Refuse a notebook in Python that is certain not to reach its end."""
+    if language != "python":
+        return
+    if is_strict and runs_this_python(kernel) and (broken := first_broken_cell(notebook)) is not None:
+        raise CellNotPython(f"{source}: {broken}. Mend it, or run the cells before it with --no-strict.")
+    if (circle := circle_in_words(notebook)) is not None:
+        raise CellsNeedEachOther(f"{source}: {circle}")
 
 
 def _secret_finder(settings: Settings) -> Callable[[str], Secret]:
