@@ -8,6 +8,7 @@
     │   ├── InvalidTaskLine                    a ``%%task`` line
     │   ├── InvalidParameters                  values for a notebook's parameters
     │   ├── InvalidNotebook                    a file that is no notebook we can run
+    │   │   ├── CellNotPython                  a cell would fail as it is compiled
     │   │   └── CellsNeedEachOther             no order of its cells can run
     │   ├── ValueNotPortable (TypeError)       a value that cannot travel to a worker
     │   └── ValueNotHashable (TypeError)       a value that has no fingerprint
@@ -80,6 +81,10 @@ class InvalidNotebook(InvalidInput):
 
 class CellsNeedEachOther(InvalidNotebook):
     """A cell reads a name that only a later one binds, and that one needs the cell."""
+
+
+class CellNotPython(InvalidNotebook):
+    """A cell would fail as it is compiled."""
 
 
 class ValueNotPortable(InvalidInput, TypeError):

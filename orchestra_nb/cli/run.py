@@ -40,7 +40,7 @@ _pair = (str, str)
     type=_pair,
     multiple=True,
     metavar="NAME VALUE",
-    help="A parameter; True, False, None and numbers are read as such.",
+    help="A parameter, read as the type that the notebook declares, or that its default has.",
 )
 @click.option(
     "-r",

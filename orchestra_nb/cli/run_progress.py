@@ -5,20 +5,24 @@ Both write to stderr: stdout is for data.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import click
+import msgspec
 
 from orchestra_nb.cli.run_tables import one_line, printable
 from orchestra_nb.model.durations import format_duration
 from orchestra_nb.model.events import (
     CellRunChanged,
     Event,
+    LogsWritten,
     RunCreated,
     RunStateChanged,
     TaskRunCreated,
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _BAR_WIDTH = 20
+_NOTE = "↻"
+#: So many of the newest notes stand in the block.
+_NOTES_SHOWN = 3
 _REDRAWS_A_SECOND = 8
 
 #: So many failed tasks are told with their error at the end of a run.
@@ -55,6 +62,7 @@ class RunView:
         self.run: Run | None = None
         self.cells: dict[int, CellRun] = {}
         self.tasks: dict[str, TaskRun] = {}
+        self._has_run = False
 
     def take(self, event: Event) -> CellRun | TaskRun | None:
         """Note an event; return the cell or the task that it changed."""
@@ -65,6 +73,10 @@ class RunView:
                 self.run = apply_to_run(self.run, event)
             case CellRunChanged(cell=cell) if self.run is not None and cell.run_id == self.run.run_id:
                 self.cells[cell.index] = cell
+                if cell.state is State.RUNNING:
+                    self._has_run = True
+                if cell.state is State.RUNNING or cell.is_cached:
+                    self._forget_after(cell.index)
                 return cell
             case TaskRunCreated(task_run=task) if self.run is not None and task.run_id == self.run.run_id:
                 self.tasks[task.task_run_id] = task
@@ -73,6 +85,29 @@ class RunView:
                 task = self.tasks[task_run_id] = apply_to_task(self.tasks[task_run_id], event)
                 return task
         return None
+
+    def notes_in(self, event: Event) -> list[str]:
+        """Return what Orchestra itself says of this run: why something runs again, what could not be done.
+
+        Of a run that is begun again that is all that it says before its first cell runs.
+        """
+        if not isinstance(event, LogsWritten) or self.run is None:
+            return []
+        least = logging.INFO if self.run.epoch > 1 and not self._has_run else logging.WARNING
+        return [
+            one_line(line.message)
+            for line in event.lines
+            if line.run_id == self.run.run_id and line.logger == "orchestra" and line.level >= least
+        ]
+
+    def _forget_after(self, index: int) -> None:
+        """Let the cells below one that begins wait again: they had run, and all starts over."""
+        for cell in self.cells.values():
+            if cell.index > index and cell.state.is_terminal and cell.started_at is not None:
+                waiting = msgspec.structs.replace(
+                    cell, state=State.PENDING, started_at=None, ended_at=None, error=None, is_cached=False
+                )
+                self.cells[cell.index] = waiting
 
     @property
     def title(self) -> str:
@@ -110,6 +145,8 @@ class LineProgress:
         """Print a line for what has ended."""
         is_first = self._view.run is None
         changed = self._view.take(event)
+        for note in self._view.notes_in(event):
+            click.echo(f"  {_NOTE} {note}", err=True)
         if is_first and isinstance(event, RunCreated):
             click.echo(self._view.title, err=True)
         elif isinstance(event, RunStateChanged) and event.state is State.CANCELLING and self._is_of_run(event):
@@ -134,6 +171,7 @@ class BlockProgress:
         from rich.live import Live
 
         self._view = RunView()
+        self._notes: deque[str] = deque(maxlen=_NOTES_SHOWN)
         self._live = Live(
             get_renderable=self._draw,
             console=Console(stderr=True, highlight=False),
@@ -146,6 +184,7 @@ class BlockProgress:
     def take(self, event: Event) -> None:
         """Note an event; the next picture shows it."""
         self._view.take(event)
+        self._notes.extend(self._view.notes_in(event))
 
     def close(self) -> None:
         """Draw the last picture and let the terminal go."""
@@ -159,6 +198,9 @@ class BlockProgress:
             return Text("  starting")
         width = self._live.console.width
         lines = [Text(f"  {view.title}", style="bold"), _cells_line(view, now, width)]
+        lines += [
+            Text(f"  {_NOTE} {note}", style="yellow", no_wrap=True, overflow="ellipsis") for note in list(self._notes)
+        ]
         lines += _task_lines([_chip(task, task.name, now) for task in view.tasks.values()], width)
         if view.run.state is State.CANCELLING:
             lines.append(Text(f"  {one_line(view.run.message)}. Press Ctrl-C again to end it now.", style="magenta"))

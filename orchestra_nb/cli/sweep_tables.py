@@ -22,7 +22,7 @@ def print_sweep(sweep: SweepResult) -> None:
     """Print a line for each combination."""
     now = datetime.now(UTC)
     returned = returned_names(sweep.rows)
-    has_messages = any(_message(row) for row in sweep.rows)
+    has_messages = any(row.message for row in sweep.rows)
     headings = ["RUN", *sweep.swept, "STATE", "TOOK", *returned, *(["MESSAGE"] if has_messages else [])]
     rows: list[list[str | State]] = []
     for row in sweep.rows:
@@ -34,7 +34,7 @@ def print_sweep(sweep: SweepResult) -> None:
                 row.state or _NOT_STARTED,
                 "-" if row.run is None else took(row.run.started_at, row.run.ended_at, now),
                 *(_value_text(values[name]) if name in values else "-" for name in returned),
-                *([_message(row)] if has_messages else []),
+                *([row.message] if has_messages else []),
             ]
         )
     print_table(headings, rows)
@@ -75,7 +75,7 @@ def _row_document(row: SweepRow) -> dict[str, object]:
         "run_id": None if run is None else run.run_id,
         "name": None if run is None else run.name,
         "state": row.state,
-        "message": _message(row),
+        "message": row.message,
         "seconds": seconds,
         "output": None if run is None else run.output_path,
         "values": readable_values(list(row.records)),
@@ -98,10 +98,6 @@ def end_of_sweep(sweep: SweepResult) -> str:
         f"  {run.state}: {done} of {len(sweep)} runs completed in {duration}{output}   "
         f"(orchestra runs show {run.name}{again})"
     )
-
-
-def _message(row: SweepRow) -> str:
-    return row.message if row.run is None else row.run.message
 
 
 def _value_text(record: RecordedValue) -> str:

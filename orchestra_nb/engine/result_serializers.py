@@ -171,17 +171,18 @@ def runs_code(serializer: Serializer) -> bool:
     return True
 
 
-def dumps_automatically(value: object, prefix: str = "") -> tuple[Serializer, bytes]:
+def dumps_automatically(value: object, prefix: str = "", last: Serializer | None = None) -> tuple[Serializer, bytes]:
     """Return (serializer, bytes) of the first that takes a value: Arrow for a table, JSON, a pickle.
 
     Parameters
     ----------
     prefix
         ``"compressed/"`` or nothing.
+    last
+        What is used in place of a pickle.
     """
     first = "arrow" if is_tabular(value) and _has_pyarrow() else "json"
-    for name in (first, "pickle"):
-        serializer = serializer_of(prefix + name)
+    for serializer in (serializer_of(prefix + first), last or serializer_of(f"{prefix}pickle")):
         try:
             return serializer, serializer.dumps(value)
         except NotExact:

@@ -8,20 +8,30 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import io
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping
+import types
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from orchestra_nb.engine.result_serializers import JSONSerializer, NotExact, dumps_automatically, name_of, serializer_of
+from orchestra_nb.engine.function_pickling import pickle_value
+from orchestra_nb.engine.result_serializers import (
+    JSONSerializer,
+    NotExact,
+    PickleSerializer,
+    dumps_automatically,
+    name_of,
+    serializer_of,
+)
 from orchestra_nb.engine.results import ResultStore, default_results_url
 from orchestra_nb.errors import InvalidInput, ResultNotFound, ValueNotPortable
 from orchestra_nb.model.jsonable import from_stored, to_stored
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.secret_values import Secret
-from orchestra_nb.notebooks.portability import explain_not_portable
+from orchestra_nb.notebooks.portability import find_culprit
 
 #: A value up to this size stands in the notebook itself.
 INLINE_BYTES: Final = 64 * 1024
@@ -30,6 +40,17 @@ _READABLE_BYTES: Final = 16 * 1024
 _READABLE_DEPTH: Final = 6
 _READABLE_ELEMENTS: Final = 500
 _JSON_WITH_FLOATS: Final = "json+floats"
+#: Parts of a class's name to what is recorded in place of its objects.
+_REMEDIES: Final = (
+    (
+        ("connection", "cursor", "engine", "session", "client", "socket"),
+        "Record what you read through it, or the address that it is connected to.",
+    ),
+    (
+        ("lock", "condition", "semaphore", "thread", "executor", "pool", "event"),
+        "Record the values that it guards or makes.",
+    ),
+)
 
 
 def encode_value(
@@ -155,15 +176,63 @@ def _dumps(name: str, value: object) -> tuple[str, bytes]:
             return _JSON_WITH_FLOATS, JSONSerializer().dumps(with_floats)
     except NotExact:
         pass
+    pickled = _StrictPickle()
     try:
-        serializer, blob = dumps_automatically(value)
+        serializer, blob = dumps_automatically(value, last=pickled)
     except Exception as error:  # pickling runs code of any class
-        reason = explain_not_portable(name, value, error, serializer_of("pickle").dumps)
-        raise ValueNotPortable(
-            f"record({name}=…): a value of type {type(value).__name__} cannot be kept: {reason} "
-            "Record what it is made of, or write it to a file and record the path."
-        ) from None
+        raise ValueNotPortable(_refusal(name, value, error, pickled.dumps)) from None
     return name_of(serializer), blob
+
+
+class _StrictPickle(PickleSerializer):
+    """A pickle of what is a value: no module, which is only a name, and no open file, of which a copy would be kept."""
+
+    def dumps(self, obj: Any) -> bytes:
+        """Return the value as a pickle."""
+        if _holds_module(obj):
+            raise TypeError("a module is no value")
+        return pickle_value(obj)
+
+
+def _holds_module(value: object, depth: int = 20) -> bool:
+    """Whether a value is a module, or a list, dict and so on with one in it; what objects hold is their own affair."""
+    if isinstance(value, types.ModuleType):
+        return True
+    if depth == 0 or type(value) not in (list, tuple, set, dict):
+        return False
+    parts = value.values() if isinstance(value, dict) else cast("Iterable[object]", value)
+    return any(_holds_module(part, depth - 1) for part in parts)
+
+
+def _refusal(name: str, value: object, error: BaseException, try_pickle: Callable[[object], object]) -> str:
+    """Say why a value cannot be recorded, where in it the cause is, and what to record in its place."""
+    path, culprit, error = find_culprit(value, error, try_pickle)
+    refused = f"record({name}=…): a value of type {type(value).__name__} cannot be kept"
+    if isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError):
+        return f"{refused}: it is nested too deeply. Record what you need of it."
+    kind = "file" if isinstance(culprit, io.IOBase) else type(culprit).__name__
+    place = f"{name}{''.join(path)} is a {kind}: " if path else ""
+    reason = " ".join(str(error).split())[:200].rstrip(".")
+    return f"{refused}: {place}{reason}. {_remedy_for(culprit, '' if path else name)}"
+
+
+def _remedy_for(culprit: object, name: str) -> str:
+    """Return what to record in place of something; ``name`` is empty where it is only a part of the value."""
+    if isinstance(culprit, types.ModuleType):
+        top = culprit.__name__.partition(".")[0]
+        return f"Record its name, or its version: record({top}_version={top}.__version__)."
+    if isinstance(culprit, types.GeneratorType):
+        return f"Record a list of what it gives: record({name}=list({name}))." if name else "Put a list in its place."
+    if isinstance(culprit, types.CoroutineType | types.AsyncGeneratorType):
+        return "Await it, and record what it gives."
+    word = type(culprit).__name__.lower()
+    if isinstance(culprit, io.IOBase):
+        path = getattr(culprit, "name", None)
+        return "Record its path" + (f" ({path!r})" if isinstance(path, str) else "") + ", or what it holds."
+    for words, remedy in _REMEDIES:
+        if any(part in word for part in words):
+            return remedy
+    return "Record what it is made of, or write it to a file and record the path."
 
 
 def _with_tagged_floats(value: object, depth: int = 100) -> object:

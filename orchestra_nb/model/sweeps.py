@@ -23,6 +23,7 @@ COMBINATION_TAG: Final = "sweep-combination"
 
 _NUMBER = r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER}):({_NUMBER}):({_NUMBER})")
+_RANGE_WITHOUT_STEP = re.compile(rf"{_NUMBER}:{_NUMBER}")
 
 
 class TypedText(str):
@@ -143,6 +144,11 @@ def range_of(text: str) -> list[int | float] | None:
         raise InvalidParameters(f"The range {text} has more than {MAX_COMBINATIONS:,} values.")
     numbers = [start + number * step for number in range(steps + 1)]
     return [int(number) for number in numbers] if is_whole else [float(f"{number:.12g}") for number in numbers]
+
+
+def lacks_step(text: str) -> bool:
+    """Whether a text is a range but for its step: ``START:STOP``."""
+    return _RANGE_WITHOUT_STEP.fullmatch(text) is not None
 
 
 def names_of(combinations: Iterable[Mapping[str, object]]) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def _needs(notebook: NotebookAnalysis, index: int, other: int) -> bool:
 def circle_in_words(notebook: Mapping[str, Any]) -> str | None:
     """Return why the cells of a notebook can run in no order, None where nothing says so.
 
-    Code cells are counted from 0, without one that was put in for parameters.
+    Code cells are counted from 1, without one that was put in for parameters.
     """
     if language(notebook) not in ("", "python"):
         return None

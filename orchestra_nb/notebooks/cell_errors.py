@@ -11,9 +11,12 @@ from orchestra_nb.model.runs import ErrorInfo
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 #: IPython's name for a line of a cell in a trace, by the cell's execution count.
 _CELL_LINE = re.compile(r"Cell In\[(\d+)\], line (\d+)")
+#: What Python adds to the message of a syntax error: the name that ipykernel gave the cell's code, and the line.
+_CELL_FILE = re.compile(r" \((?:\d+\.py|<ipython-input-[^>]*>), line (\d+)\)$")
 _MAX_MESSAGE = 2_000
 _MAX_TRACE = 20_000
 
+_SYNTAX_ERRORS = frozenset({"SyntaxError", "IndentationError", "TabError"})
 #: What ``sys.exit()``, ``sys.exit(0)`` and ``sys.exit(None)`` leave as an error's value.
 _GOOD_EXITS = frozenset({"", "0", "None"})
 
@@ -35,6 +38,8 @@ def read_error(content: Mapping[str, Any], *, cell: str, source: str, execution_
     lines = source.splitlines()
     value = storable_text(_COLOURS.sub("", str(content.get("evalue", ""))))
     name = str(content.get("ename", ""))
+    if name in _SYNTAX_ERRORS and (file := _CELL_FILE.search(value)) is not None:
+        value, line = value[: file.start()], line or int(file[1])
     if not name:  # kernels of shells tell an exit code only
         name, value = "Error", f"exited with {value}" if value.isdigit() else value
     return ErrorInfo(

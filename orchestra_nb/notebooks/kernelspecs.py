@@ -19,6 +19,8 @@ from orchestra_nb.notebooks import document
 
 #: The name that stands for "the Python kernel of this environment" everywhere in Jupyter.
 NATIVE_KERNEL = "python3"
+#: Commands that jupyter_client takes for this interpreter.
+_PYTHONS = ("python", f"python{sys.version_info[0]}", "python{}.{}".format(*sys.version_info[:2]))
 #: Languages of which no kernel runs another's code.
 _LANGUAGES = frozenset(
     {"python", "r", "julia", "bash", "scala", "matlab", "octave", "ruby", "javascript", "rust", "go"}
@@ -67,6 +69,17 @@ def check_language(notebook: Mapping[str, Any], kernel_name: str, language: str)
         )
 
 
+def runs_this_python(name: str) -> bool:
+    """Whether a kernel is IPython's on this very interpreter, so that its syntax is the one known here."""
+    spec = _read_spec(name)
+    if spec is None:
+        return name == NATIVE_KERNEL
+    argv = spec.get("argv")
+    if not isinstance(argv, list) or not any(str(part).startswith("ipykernel") for part in argv):
+        return False
+    return str(argv[0]) in _PYTHONS or os.path.realpath(str(argv[0])) == os.path.realpath(sys.executable)
+
+
 def kernel_start(name: str, environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """Return the command of an installed kernel, with ``{connection_file}`` in it, and the variables of its kernelspec.
 
@@ -88,7 +101,7 @@ def kernel_start(name: str, environ: Mapping[str, str]) -> tuple[list[str], dict
     if spec.get("interrupt_mode", "signal") != "signal" or not isinstance(argv, list) or not argv:
         raise InvalidNotebook(f"The kernel {name!r} is interrupted by messages.")
     command = [str(argument) for argument in argv]
-    if command[0] in ("python", f"python{sys.version_info[0]}", "python{}.{}".format(*sys.version_info[:2])):
+    if command[0] in _PYTHONS:
         command[0] = sys.executable  # as jupyter_client does
     if not isinstance(variables, Mapping):
         variables = {}

@@ -439,9 +439,11 @@ class NotebookExecution:
         except KeeperFailed as problem:
             self._give_keeper_up(problem)
             return None
-        self._note(kept.note)
         if kept.is_again:
+            text = f"{kept.note}: all cells run again in order, none is replayed"
+            self.write_log(text, "orchestra", logging.WARNING)
             raise _StartOver
+        self._note(kept.note)
         if kept.is_cached:
             self._log.end(self._name(position), _now())
             attempt = cell.attempt if cell.state is State.PENDING else cell.attempt + 1

@@ -21,6 +21,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from orchestra_nb.model.conclusion import conclude
 from orchestra_nb.model.events import Event
@@ -33,6 +34,7 @@ from orchestra_nb.notebooks.kernel_process import KernelDeath, KernelProcess
 from orchestra_nb.notebooks.long_messages import Message
 from orchestra_nb.notebooks.masked_messages import masking
 from orchestra_nb.notebooks.notebook_execution import CellFailed, NotebookExecution, RunStopped
+from orchestra_nb.notebooks.run_output import RunOutput
 from orchestra_nb.notebooks.runner_messages import (
     Answered,
     AttemptEnded,
@@ -127,6 +129,8 @@ class NotebookRunner:
             self._send(await self._attempt)
         finally:
             await self._clean_up()
+            if self._stop is _HOST_GONE:
+                self._leave_output()
 
     def begin(self, begin: Begin) -> None:
         """Let the first cell run."""
@@ -195,7 +199,14 @@ class NotebookRunner:
             text = f"The output notebook could not be written: {problem}. {message}".rstrip()
             worst = State.CRASHED if state is State.COMPLETED else state
             finished = Finished(worst, text[:_MAX_MESSAGE], finished.at, error)
+        if self._stop is _HOST_GONE:
+            self._leave_output()
         return finished
+
+    def _leave_output(self) -> None:
+        """Make the user's link to the output notebook a file: whoever would have done it is not there any more."""
+        if self._spec.copy_path:
+            RunOutput(Path(self._spec.output_path), Path(self._spec.copy_path)).keep_if_linked()
 
     async def _run_notebook(self) -> str:
         """Start the kernel, run the cells and wait for their tasks; return a note on how it went."""

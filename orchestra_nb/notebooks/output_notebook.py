@@ -38,6 +38,7 @@ _STATUS = {
     State.SKIPPED: "skipped",
 }
 _ENDED = frozenset({"completed", "failed", "skipped"})
+_INJECTED = "injected-parameters"
 #: Stands for what nobody knows any more.
 _LOST = {
     "output_type": "stream",
@@ -228,7 +229,13 @@ class OutputNotebook:
 
 
 def close_abandoned(
-    path: Path, at: datetime, state: State, message: str, source: Mapping[str, Any] | None = None
+    path: Path,
+    at: datetime,
+    state: State,
+    message: str,
+    source: Mapping[str, Any] | None = None,
+    *,
+    may_have_ended: bool = False,
 ) -> None:
     """Say the truth in a file whose writer was killed: the cell that ran has failed, and the run ended so.
 
@@ -239,12 +246,16 @@ def close_abandoned(
     source
         The notebook as it was given to the writer: a file that it was killed in the middle of changing ends within the
         cell that ran, and what comes after that is taken from here.
+    may_have_ended
+        Whether a file that tells its end already is left as it is.
     """
     try:
         content = path.read_bytes()
         notebook = _load(content, source)
         cells = notebook["cells"]
         metadata = notebook["metadata"]
+        if may_have_ended and metadata["papermill"].get("end_time") is not None:
+            return
         metadata["papermill"].update(end_time=at.isoformat(), exception=True)
         metadata["orchestra"].update(state=state.value, message=message)
         for cell in cells:
@@ -277,6 +288,8 @@ def _mended(text: str, source: Mapping[str, Any]) -> dict[str, Any]:
         while len(cells) < len(given):
             place = _NO_VALUE.match(text, place).end()  # type: ignore[union-attr]
             cell, place = decoder.raw_decode(text, place)
+            if _INJECTED in tags_of(cell) and _INJECTED not in tags_of(given[len(cells)]):
+                given.insert(len(cells), cell)  # the source is the notebook as it was before
             cells.append(cell)
     state, lost = State.RUNNING, [_LOST_AT_THE_END]
     if any(cell["metadata"]["papermill"]["status"] == _STATUS[state] for cell in cells):

@@ -8,7 +8,7 @@ that the notebook evaluates: no class of the notebook is needed here.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -34,6 +34,7 @@ from orchestra_nb.notebooks.converted_values import (
 )
 from orchestra_nb.notebooks.notebook_scope import Scope
 from orchestra_nb.notebooks.parameter_scalars import (
+    CONSTANTS,
     NotOfKind,
     kind_of,
     plain_source,
@@ -181,11 +182,13 @@ class Converter:
 
     def _any(self, kind: AnyType, value: object, is_text: bool, depth: int) -> Converted:
         hint = kind.hint
-        if hint is not None and not _is_plain(hint):
+        if hint is not None and is_text and isinstance(value, str) and value not in CONSTANTS:
+            return self._like_default(hint, value, depth)
+        if hint is not None and not is_text and not _is_plain(hint):
             try:
-                return self.convert(hint, value, is_text=is_text, depth=depth + 1)
+                return self.convert(hint, value, depth=depth + 1)
             except Misfit:
-                if not is_text and not is_json(value):
+                if not is_json(value):
                     raise
         if is_text and isinstance(value, str):
             value = resolve_type(value)
@@ -206,6 +209,18 @@ class Converter:
             ]
             return container_of(container, items)
         raise Misfit(value, _NO_JSON)
+
+    def _like_default(self, hint: ParameterType, text: str, depth: int) -> Converted:
+        """Return a text of a command line as the type of a default, where nothing else is declared."""
+        misfits: list[Misfit] = []
+        for kind in _near(hint):
+            try:
+                return self.convert(kind, text, is_text=True, depth=depth + 1)
+            except Misfit as misfit:
+                misfits.append(misfit)
+        if self.is_strict:
+            raise misfits[0]
+        return self._any(AnyType(), text, True, depth)
 
     def _dict(self, key_kind: ParameterType, value_kind: ParameterType, value: object, depth: int) -> Converted:
         if not isinstance(value, Mapping):
@@ -355,6 +370,18 @@ def _takes_any_text(kind: ParameterType) -> int:
         case ScalarType(kind=Kind.PATH):
             return 1
     return 0
+
+
+def _near(hint: ParameterType) -> Iterator[ParameterType]:
+    """Yield what a default of this type lets expect, the nearest first: a number may be whole or not."""
+    yield hint
+    match hint:
+        case ScalarType(kind=Kind.BOOL):
+            yield from (ScalarType(Kind.INT), ScalarType(Kind.FLOAT))
+        case ScalarType(kind=Kind.INT):
+            yield ScalarType(Kind.FLOAT)
+        case ListType(container=container):
+            yield ListType(AnyType(), container)
 
 
 def _is_plain(kind: ParameterType) -> bool:

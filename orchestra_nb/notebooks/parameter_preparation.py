@@ -129,7 +129,7 @@ def _converted(converter: Converter, parameter: Parameter, value: object, *, is_
     try:
         converted = converter.convert(parameter.type, value, is_text=is_text)
     except Misfit as misfit:
-        raise InvalidParameters(_describe(parameter, misfit)) from None
+        raise InvalidParameters(_describe(parameter, misfit, is_text=is_text)) from None
     except RecursionError:
         raise InvalidParameters(f"Parameter {parameter.name!r} is nested too deeply.") from None
     _check_recorded(parameter.name, converted.recorded)
@@ -138,20 +138,32 @@ def _converted(converter: Converter, parameter: Parameter, value: object, *, is_
     return converted
 
 
-def _describe(parameter: Parameter, misfit: Misfit) -> str:
+def _describe(parameter: Parameter, misfit: Misfit, *, is_text: bool) -> str:
     where = f"Parameter {parameter.name!r}"
     if misfit.is_secret:
         return f"{where} is declared as {parameter.annotation or 'a secret'}: {misfit.reason}."
     value = misfit.value
-    shown = repr(value) if len(repr(value)) <= _SHOWN_CHARACTERS else repr(value)[: _SHOWN_CHARACTERS - 1] + "…"
+    shown = _shown(repr(value))
     reason = f": {misfit.reason}" if misfit.reason else ""
     if isinstance(parameter.type, AnyType) and parameter.type.hint is None and parameter.annotation is None:
         return f"{where}: {misfit.place} a value of type {type(value).__name__} cannot be passed{reason}.".replace(
             "  ", " "
         )
+    if isinstance(parameter.type, AnyType) and is_text:
+        place = f", its {misfit.place.lstrip('.')}" if misfit.place else ""
+        return (
+            f"{where} is read as {parameter.type}, the type of its default {_shown(parameter.default_source)}, and was "
+            f"given {shown}{place}{reason}. With -r {parameter.name} TEXT it gets a text as it is."
+        )
     declared = parameter.annotation or str(parameter.type)
     place = f", and its {misfit.place.lstrip('.')}" if misfit.place else ", and"
     return f"{where} is declared as {declared}{place} was given {shown} ({type(value).__name__}){reason}."
+
+
+def _shown(source: str) -> str:
+    """Return the text of a value in one line that is not too long."""
+    line = " ".join(source.split())
+    return line if len(line) <= _SHOWN_CHARACTERS else line[: _SHOWN_CHARACTERS - 1] + "…"
 
 
 def _check_name(name: object) -> None:

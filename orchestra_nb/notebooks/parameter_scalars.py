@@ -19,6 +19,8 @@ from typing import Any, Final, cast
 from orchestra_nb.model.durations import parse_duration
 from orchestra_nb.notebooks.parameter_types import Kind
 
+#: Texts that mean these values, as in papermill, wherever nothing is declared.
+CONSTANTS: Final[dict[str, bool | None]] = {"True": True, "False": False, "None": None}
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
 _NONES: Final = frozenset({"None", "null"})
@@ -55,9 +57,8 @@ def resolve_type(text: str) -> object:
     >>> resolve_type("3"), resolve_type("1e3"), resolve_type("true"), resolve_type("None")
     (3, 1000.0, 'true', None)
     """
-    constants = {"True": True, "False": False, "None": None}
-    if text in constants:
-        return constants[text]
+    if text in CONSTANTS:
+        return CONSTANTS[text]
     for kind in (int, float):
         try:
             return kind(text)

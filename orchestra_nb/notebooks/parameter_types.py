@@ -54,9 +54,10 @@ class SecretForm(Enum):
 
 @dataclass(frozen=True, slots=True)
 class AnyType:
-    """Nothing is known, so any value of JSON's types goes.
+    """Nothing is declared, so any value of JSON's types goes.
 
-    ``hint`` is the type of the default where the parameter has no annotation: forms show it, nobody is held to it.
+    ``hint`` is the type of the default where the parameter has no annotation: forms show it, and a text from a command
+    line is read as it.
     """
 
     hint: ParameterType | None = None

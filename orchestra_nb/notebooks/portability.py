@@ -39,7 +39,7 @@ def explain_not_portable(name: str, value: object, error: BaseException, try_pic
     try_pickle
         Pickles an object in the same way and raises where it cannot.
     """
-    path, culprit, error = _find_culprit(value, error, try_pickle)
+    path, culprit, error = find_culprit(value, error, try_pickle)
     where = f"`{name}`" + (f" → {''.join(path)}" if path else "")
     reason = " ".join(str(error).split())[:300] or type(error).__name__
     if isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError):
@@ -57,7 +57,7 @@ def _remedy_for(culprit: object) -> str:
     return next((remedy for words, remedy in _REMEDIES_BY_WORD if any(part in word for part in words)), _DEFAULT_REMEDY)
 
 
-def _find_culprit(
+def find_culprit(
     value: object, error: BaseException, try_pickle: Callable[[object], object]
 ) -> tuple[list[str], object, BaseException]:
     """Return (path, innermost object that cannot be pickled, its error), following the first failing part each time."""

@@ -9,6 +9,7 @@ To the runner: one :class:`Prepare`, then :class:`Begin` once the run is committ
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
@@ -16,6 +17,7 @@ from orchestra_nb.model.events import Event
 from orchestra_nb.model.runs import ErrorInfo
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.ahead_plan import AheadPlan
+from orchestra_nb.settings import runtime_folder
 
 
 class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +40,8 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
         What the kernel's environment has beside the one of :class:`Prepare`.
     input_path, output_path
         The source, for the record, and the file that this attempt writes.
+    copy_path
+        Where the user sees that file, through a link while the run goes on; empty where that is nobody's to care for.
     socket_path
         Where the runner listens for the events of task cells.
     epoch
@@ -81,6 +85,7 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
     papermill_json: str = ""
     hidden_source: str = ""
     secrets: tuple[str, ...] = ()
+    copy_path: str = ""
 
 
 class Prepare(msgspec.Struct, frozen=True, tag=True):
@@ -231,3 +236,8 @@ def decode_to_runner(line: bytes) -> ToRunner:
 def decode_from_runner(line: bytes) -> FromRunner:
     """Return the message that a runner sent."""
     return _FROM_RUNNER.decode(line)
+
+
+def runner_socket(run_id: str) -> Path:
+    """Return where the runner of a run listens as long as it lives."""
+    return runtime_folder() / f"{run_id[-16:]}.sock"

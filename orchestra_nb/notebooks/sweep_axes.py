@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestra_nb.errors import InvalidParameters
-from orchestra_nb.model.sweeps import TypedText, range_of
+from orchestra_nb.model.sweeps import TypedText, lacks_step, range_of
 
 _FORMS = "Write NAME=VALUE,VALUE,… or NAME=START:STOP:STEP."
 
@@ -36,7 +36,7 @@ def read_axes(texts: Iterable[str]) -> dict[str, list[object]]:
             raise InvalidParameters(f"--sweep {text!r} names no values. {_FORMS}")
         if name in axes:
             raise InvalidParameters(f"--sweep {name} is there twice. {_FORMS}")
-        axes[name] = _values(values.strip(), f"--sweep {name}")
+        axes[name] = _values(values.strip(), name)
     return axes
 
 
@@ -63,7 +63,8 @@ def read_sweep_file(path: str | Path) -> tuple[dict[str, list[object]], list[dic
     )
 
 
-def _values(text: str, where: str) -> list[object]:
+def _values(text: str, name: str) -> list[object]:
+    where = f"--sweep {name}"
     if text.startswith("["):
         content = _parse(text, where)
         if isinstance(content, list) and content:
@@ -72,10 +73,22 @@ def _values(text: str, where: str) -> list[object]:
     numbers = range_of(text)
     if numbers is not None:
         return list(numbers)
+    if lacks_step(text):
+        longer = f"{name}={text}:{_step(text)}"
+        raise InvalidParameters(
+            f"{where}: the range {text} has no step. Write {name}=START:STOP:STEP, such as {longer}; for "
+            f"the text itself {name}=\"['{text}']\"."
+        )
     parts = [part.strip() for part in text.split(",")]
     if not all(parts):
         raise InvalidParameters(f"{where}: a value in {text!r} is empty. {_FORMS} A list in YAML may hold '' as well.")
     return [TypedText(part) for part in parts]
+
+
+def _step(text: str) -> str:
+    """Return a step that fits a range without one."""
+    start, stop = (float(part) for part in text.split(":"))
+    return ("-" if stop < start else "") + ("1" if start.is_integer() and stop.is_integer() else "0.1")
 
 
 def _name(name: object, path: str | Path) -> str:

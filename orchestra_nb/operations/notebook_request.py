@@ -14,7 +14,7 @@ import msgspec
 
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
-from orchestra_nb.errors import CellsNeedEachOther, InvalidInput, InvalidParameters
+from orchestra_nb.errors import CellNotPython, CellsNeedEachOther, InvalidInput, InvalidParameters
 from orchestra_nb.model.identifiers import run_name
 from orchestra_nb.model.jsonable import to_stored
 from orchestra_nb.model.runs import Run, RunKind
@@ -23,13 +23,14 @@ from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import TypedText
 from orchestra_nb.notebooks.cell_circles import circle_in_words
 from orchestra_nb.notebooks.cell_options import check_options
+from orchestra_nb.notebooks.cell_syntax import first_broken_cell
 from orchestra_nb.notebooks.document import kernel_name, read_notebook, write_notebook
-from orchestra_nb.notebooks.kernelspecs import check_language, kernel_language
+from orchestra_nb.notebooks.kernelspecs import check_language, kernel_language, runs_this_python
 from orchestra_nb.notebooks.output_notebook import PAPERMILL_VERSION
 from orchestra_nb.notebooks.parameter_preparation import PreparedParameters, prepare_parameters
-from orchestra_nb.notebooks.runner_messages import RunnerSpec
+from orchestra_nb.notebooks.runner_messages import RunnerSpec, runner_socket
 from orchestra_nb.operations.sent_parameters import received_parameters, sent_parameters
-from orchestra_nb.settings import Settings, default_store_path, runtime_folder
+from orchestra_nb.settings import Settings, default_store_path
 
 #: Set for the kernel of a notebook run: the cluster of its tasks.
 CLUSTER_VARIABLE = "ORCHESTRA_CLUSTER"
@@ -57,7 +58,7 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     is_cached, is_refreshed
         Whether cells are replayed from what was kept; whether all run nevertheless, and are kept anew.
     is_strict
-        Whether every parameter must be one that the notebook declares.
+        Whether every parameter must be one that the notebook declares, and every cell Python.
     snapshot_path, epoch
         The notebook as it ran, and the epoch of the run, where a run is run again.
     flow_name
@@ -130,8 +131,8 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
     NotebookNotFound
         There is no such file.
     InvalidInput
-        The file is no notebook, two of its cells need each other, its kernel is not installed, a parameter does not
-        fit, or a folder is not there.
+        The file is no notebook, a cell is no Python, two cells need each other, its kernel is not installed, a
+        parameter does not fit, or a folder is not there.
     SecretNotFound
         A parameter refers to a secret that is not stored.
     """
@@ -144,7 +145,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         )
     parameters = _parameters_of(source, request, request.parameters, request.parameter_texts, settings)
     parameters.inject(source.notebook)
-    source.refuse_circles()
+    source.check_cells(is_strict=request.is_strict)
     if request.report_mode:
         _hide_code(source.notebook)
     run = Run(
@@ -161,18 +162,25 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         parent_run_id=request.parent_run_id,
         parent_task_run_id=request.parent_task_run_id,
     )
-    spec = _spec_of(request, source, run, parameters, settings)
-    copy_path = Path(spec.output_path)
+    output_path = attempts_folder() / f"{run.run_id}.{request.epoch}.ipynb"
+    copy_path = output_path
     if request.output_path != "-":
         copy_path = _checked_output(request.output_path, source.path, run.name)
+    spec = _spec_of(request, source, run, parameters, settings, (output_path, copy_path))
     return PreparedRun(run=run, spec=spec, copy_path=copy_path)
 
 
 def _spec_of(
-    request: NotebookRequest, source: _Source, run: Run, parameters: PreparedParameters, settings: Settings
+    request: NotebookRequest,
+    source: _Source,
+    run: Run,
+    parameters: PreparedParameters,
+    settings: Settings,
+    outputs: tuple[Path, Path],
 ) -> RunnerSpec:
-    """Return what the runner needs."""
-    socket_path = str(runtime_folder() / f"{run.run_id[-16:]}.sock")
+    """Return what the runner needs; ``outputs`` are the attempt's own file and the user's."""
+    output_path, copy_path = outputs
+    socket_path = str(runner_socket(run.run_id))
     return RunnerSpec(
         run_id=run.run_id,
         run_name=run.name,
@@ -191,7 +199,8 @@ def _spec_of(
         hidden_source=parameters.hidden_source,
         secrets=parameters.secrets,
         input_path=str(source.path),
-        output_path=str(attempts_folder() / f"{run.run_id}.{request.epoch}.ipynb"),
+        output_path=str(output_path),
+        copy_path=str(copy_path),
         socket_path=socket_path,
         is_cached=request.is_cached,
         is_refreshed=request.is_refreshed,
@@ -260,7 +269,7 @@ def check_combinations(
         As :func:`prepare`; a message about a combination names it.
     """
     source = _read(request)
-    source.refuse_circles()
+    source.check_cells(is_strict=request.is_strict)
     checked: list[dict[str, object]] = []
     for number, given in enumerate(combinations, 1):
         try:
@@ -291,8 +300,13 @@ class _Source:
     kernel: str
     language: str
 
-    def refuse_circles(self) -> None:
-        if self.language == "python" and (circle := circle_in_words(self.notebook)) is not None:
+    def check_cells(self, *, is_strict: bool) -> None:
+        """Refuse a notebook in Python that is certain not to reach its end."""
+        if self.language != "python":
+            return
+        if is_strict and runs_this_python(self.kernel) and (broken := first_broken_cell(self.notebook)) is not None:
+            raise CellNotPython(f"{self.path}: {broken}. Mend it, or run the cells before it with --no-strict.")
+        if (circle := circle_in_words(self.notebook)) is not None:
             raise CellsNeedEachOther(f"{self.path}: {circle}")
 
 

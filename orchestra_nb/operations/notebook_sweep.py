@@ -52,6 +52,8 @@ from orchestra_nb.settings import Settings, load_settings
 _LOOK_UP_SECONDS = 0.2
 _COMMIT_SECONDS = 60.0
 _LABEL_CHARACTERS = 60
+#: So many digits of a number stand in the name of a file.
+_DIGITS = 6
 
 
 @dataclass(slots=True)
@@ -265,7 +267,7 @@ class NotebookSweep:
             if stop is not None:
                 driver.stop(*stop)
             result = driver.execute()
-            return SweepRow(index, parameters, result.run, result.records)
+            return SweepRow(index, parameters, result.run, result.records, result.run.message)
         except Exception as error:  # it must not take the other runs along
             if not isinstance(error, OrchestraError):
                 self._log(f"Combination {index + 1} could not be run: {type(error).__name__}: {error}")
@@ -345,8 +347,12 @@ class NotebookSweep:
 
 def _label(parameters: Mapping[str, object], swept: Collection[str]) -> str:
     """Return the parameters that differ as a part of a file name: ``"_alpha=0.1_beta=2"``."""
-    text = "".join(f"_{name}={parameters[name]}" for name in swept if name in parameters)
+    text = "".join(f"_{name}={_shown(parameters[name])}" for name in swept if name in parameters)
     return re.sub(r"[^\w.=+-]+", "-", text)[:_LABEL_CHARACTERS].rstrip("-._")
+
+
+def _shown(value: object) -> str:
+    return f"{value:.{_DIGITS}g}" if isinstance(value, float) else str(value)
 
 
 def _cause(row: SweepRow) -> str:

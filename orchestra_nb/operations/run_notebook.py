@@ -24,11 +24,12 @@ from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.runs import CellRun, Run, TaskRun
 from orchestra_nb.model.states import State
+from orchestra_nb.notebooks.run_output import RunOutput
 from orchestra_nb.notebooks.runner_messages import Shown
 from orchestra_nb.operations.notebook_attempt import GRACE_SECONDS, AttemptOutcome, NotebookAttempt, StopAsked
 from orchestra_nb.operations.notebook_request import NotebookRequest, PreparedRun, prepare
 from orchestra_nb.operations.run_home import RunHome, StoreHome
-from orchestra_nb.operations.run_output import RunOutput
+from orchestra_nb.operations.run_lines import run_line
 from orchestra_nb.operations.run_record import RunRecord
 from orchestra_nb.operations.run_snapshot import keep_snapshot
 from orchestra_nb.settings import Settings, load_settings
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from orchestra_nb.notebooks.ahead_plan import AheadPlan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RunResult:
     """A run that has ended: its records as the store has them. ``run.output_path`` is the executed notebook."""
 
@@ -45,6 +46,9 @@ class RunResult:
     cells: tuple[CellRun, ...]
     tasks: tuple[TaskRun, ...]
     records: tuple[RecordedValue, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{run_line(self.run, self.records)}>"
 
     @property
     def values(self) -> Any:
@@ -254,7 +258,9 @@ class _RecordedAttempt:
         self._record.emit(RunStateChanged(run_id=self._record.run.run_id, state=State.RUNNING, at=at))
 
     def take(self, event: Event) -> None:
-        self._output.link()
+        if self._output.link():  # noted at once: when this process is killed, who clears up must find it
+            run_id, path = self._record.run.run_id, str(self._output.user_path)
+            self._record.emit(RunOutputWritten(run_id=run_id, output_path=path))
         self._record.emit(event)
 
     def stopping(self, asked: StopAsked) -> None:

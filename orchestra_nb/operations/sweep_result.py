@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +12,18 @@ from orchestra_nb.errors import InvalidSetting, NotebookFailed
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
+from orchestra_nb.operations.run_lines import run_line, short_value
+
+#: So many rows of a sweep stand in a notebook; a data frame shows as many.
+_ROWS_SHOWN = 60
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SweepRow:
     """One combination of a sweep and what became of it.
 
-    ``run`` is None for a combination that was not started; ``message`` then says why, if there is a reason of its own.
+    ``run`` is None for a combination that was not started. ``message`` says why it has not run, or how its run went
+    wrong: ``"ValueError: alpha is too large (cell 3, line 5)"``; it is empty where there is nothing to say.
     """
 
     index: int
@@ -25,6 +31,17 @@ class SweepRow:
     run: Run | None = None
     records: tuple[RecordedValue, ...] = ()
     message: str = ""
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={short_value(value)}" for name, value in self.parameters.items())
+        return f"<{given or 'no parameters'}: {self.text}>"
+
+    @property
+    def text(self) -> str:
+        """What became of it in one line: ``"run calm-fox COMPLETED auc=0.93"``."""
+        if self.run is None:
+            return self.message
+        return run_line(self.run, self.records)
 
     @property
     def state(self) -> State | None:
@@ -44,13 +61,38 @@ class SweepRow:
         return ReturnedValues(self.records, of=f"run {self.run.name}" if self.run is not None else "a run")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SweepResult:
     """A sweep that has ended: its run, and a row for each combination, in their order."""
 
     run: Run
     rows: tuple[SweepRow, ...]
     swept: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        done = sum(row.is_completed for row in self.rows)
+        return f"<sweep {self.run.name} of {self.run.flow_name} {self.run.state}: {done} of {len(self)} runs completed>"
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows: the parameters that differ against states and returned values."""
+        returned = list(dict.fromkeys(record.name for row in self.rows for record in row.records))
+        lines = [_html_row("th", ["run", *self.swept, "state", *returned, "message"])]
+        for row in self.rows[:_ROWS_SHOWN]:
+            values = {record.name: record.summary for record in row.records}
+            lines.append(
+                _html_row(
+                    "td",
+                    [
+                        "" if row.run is None else row.run.name,
+                        *(short_value(row.parameters[name]) if name in row.parameters else "" for name in self.swept),
+                        "not started" if row.state is None else row.state.value,
+                        *(values.get(name, "") for name in returned),
+                        row.message,
+                    ],
+                )
+            )
+        more = f"<div>and {len(self) - _ROWS_SHOWN:,} more</div>" if len(self) > _ROWS_SHOWN else ""
+        return f"<div>{html.escape(repr(self)[1:-1])}</div><table>{''.join(lines)}</table>{more}"
 
     def __iter__(self) -> Iterator[SweepRow]:
         return iter(self.rows)
@@ -107,6 +149,10 @@ class SweepResult:
         if self.run.state is not State.COMPLETED:
             where = f"orchestra runs show {self.run.name}"
             raise NotebookFailed(f"Sweep {self.run.name} of {self.run.flow_name}: {self.run.message} ({where})")
+
+
+def _html_row(tag: str, cells: Iterable[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
 
 def _seconds(run: Run | None) -> float | None:

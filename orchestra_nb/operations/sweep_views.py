@@ -56,7 +56,7 @@ def sweep_table(store: RunStore, run: Run) -> SweepResult:
             values,
             newest.get(index),
             tuple(records.get(newest[index].run_id, ())) if index in newest else (),
-            "" if index in newest else "not started",
+            newest[index].message if index in newest else "not started",
         )
         for index, values in sorted(parameters.items())
     ]

@@ -15,6 +15,7 @@ from orchestra_nb.model.events import DeadLetterAdded, DriverEnded, Event, RunSt
 from orchestra_nb.model.open_runs import cell_ended, has_begun, task_ended
 from orchestra_nb.model.runs import Driver, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
+from orchestra_nb.services.abandoned_outputs import settle_outputs
 from orchestra_nb.services.process_watch import ProcessEnd, boot_id, is_alive
 from orchestra_nb.store.leases import Leases
 from orchestra_nb.store.run_code_store import RunCodeStore
@@ -28,6 +29,9 @@ _KINDS = {
     "shell": ("shell command", "Run the command again."),
     "script": ("script", "Run the script again."),
 }
+
+#: What the runner of a notebook whose driver died gets to end its kernel and write its file.
+_RUNNER_SECONDS = 20.0
 
 
 def sweep(store: RunStore, now: datetime) -> list[Run]:
@@ -55,21 +59,24 @@ def sweep(store: RunStore, now: datetime) -> list[Run]:
 def record_death(store: RunStore, driver_id: str, end: ProcessEnd, now: datetime) -> list[Run]:
     """End what a driver left that somebody saw die, and return the runs that this ended.
 
-    Nothing happens when the driver had said before that it ends.
+    Nothing happens when the driver had said before that it ends. The runners of its notebooks, which end by themselves
+    when it is gone, are waited for.
     """
     driver = Leases(store.database).find_driver(driver_id)
     if driver is None or driver.ended_at is not None:
         return []
-    return end_driver(store, driver, f"{describe_driver(driver)} died: {end}.", now)
+    return end_driver(store, driver, f"{describe_driver(driver)} died: {end}.", now, wait_seconds=_RUNNER_SECONDS)
 
 
-def end_driver(store: RunStore, driver: Driver, cause: str, now: datetime) -> list[Run]:
+def end_driver(store: RunStore, driver: Driver, cause: str, now: datetime, *, wait_seconds: float = 0.0) -> list[Run]:
     """Write in one transaction that a driver has ended, and all that it had not; return the runs that this ended.
 
     Parameters
     ----------
     cause
         A sentence; what to do about it is added.
+    wait_seconds
+        How long to wait for the runners of its notebooks to leave these as they should be.
     """
     remedy = _KINDS.get(driver.kind, ("", "Run it again."))[1]
     message = f"{cause} {remedy}"
@@ -96,6 +103,7 @@ def end_driver(store: RunStore, driver: Driver, cause: str, now: datetime) -> li
     events.append(DriverEnded(driver_id=driver.driver_id, at=now))
     applied = store.apply(events)
     ended = _run_ids_ended(events, applied)
+    settle_outputs(unfinished, message, now, wait_seconds)
     return store.get_runs(ended) if ended else []
 
 

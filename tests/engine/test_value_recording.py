@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
+import sqlite3
 import threading
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -141,9 +144,13 @@ def test_a_stored_value_that_was_altered_is_not_loaded(store: ResultStore) -> No
     [
         ("a b", 1, InvalidInput, "'a b' cannot be the name"),
         ("token", Secret("s3cret"), InvalidInput, "orchestra secrets"),
-        ("lock", [threading.Lock()], ValueNotPortable, "Record what it is made of"),
+        ("lock", [threading.Lock()], ValueNotPortable, "lock[0] is a lock: cannot pickle"),
+        ("lock", threading.Lock(), ValueNotPortable, "Record the values that it guards"),
+        ("rows", (row for row in "ab"), ValueNotPortable, "Record a list of what it gives: record(rows=list(rows))"),
+        ("library", math, ValueNotPortable, "a module is no value. Record its name, or its version"),
+        ("library", {"used": [math]}, ValueNotPortable, "library['used'][0] is a module"),
     ],
-    ids=["name", "secret", "lock"],
+    ids=["name", "secret", *"lock-inside lock generator module module-inside".split()],
 )
 def test_what_cannot_be_returned_is_refused_with_the_remedy(
     name: str, value: Any, kind: type[Exception], words: str, store: ResultStore
@@ -153,6 +160,30 @@ def test_what_cannot_be_returned_is_refused_with_the_remedy(
 
     assert words in str(refused.value)
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("holding", "words"),
+    [
+        (lambda it: it, f"open file. Record its path ({__file__!r}), or what it holds"),
+        (lambda it: {"a": [it]}, "data['a'][0] is a file: cannot pickle an open file"),
+        (lambda it: Point(1, it), "data.when is a file"),
+    ],
+    ids=["alone", "inside", "held"],
+)
+def test_an_open_file_is_refused_of_which_a_copy_would_be_kept(
+    holding: Callable[[object], object], words: str, store: ResultStore
+) -> None:
+    with open(__file__) as file, pytest.raises(ValueNotPortable) as refused:
+        encode("data", holding(file), store)
+
+    assert words in str(refused.value)
+
+
+def test_a_connection_is_refused_with_what_to_record_in_its_place(store: ResultStore) -> None:
+    with contextlib.closing(sqlite3.connect(":memory:")) as base:
+        with pytest.raises(ValueNotPortable, match="Record what you read through it"):
+            encode("base", base, store)
 
 
 def test_returned_values_are_a_mapping_with_attributes_that_pickles_small(store: ResultStore) -> None:

@@ -58,6 +58,40 @@ def test_a_notebook_is_called_like_a_flow(scripts: FlowScripts) -> None:
     assert names.count(("train", RunKind.SWEEP, State.COMPLETED)) == 1
 
 
+def test_results_of_runs_and_sweeps_are_short_in_a_cell_and_say_what_went_wrong(scripts: FlowScripts) -> None:
+    done = scripts.run(
+        """
+        from orchestra_nb import notebook_flow
+        from orchestra_nb.operations.run_notebook import run_notebook
+
+        sweep = notebook_flow("train.ipynb").map(alpha=[2, 9], raise_on_failure=False)
+        print(sweep)
+        print(*sweep, sep="\\n")
+        print([row.message for row in sweep])
+        print(sweep._repr_html_())
+        print(run_notebook("train.ipynb", parameters={"alpha": 3}))
+        """
+    )
+
+    runs = scripts.store.list_runs()
+    sweep = next(run for run in runs if run.kind is RunKind.SWEEP)
+    good, bad = scripts.store.children(sweep.run_id)
+    error = "ValueError: alpha is too large (cell 3, line 3)"
+    if good.state is State.FAILED:
+        good, bad = bad, good
+    assert done.stdout.splitlines() == [
+        f"<sweep {sweep.name} of train FAILED: 1 of 2 runs completed>",
+        f"<alpha=2: run {good.name} COMPLETED score=2>",
+        f"<alpha=9: run {bad.name} FAILED {error}>",
+        f"['', '{error}']",
+        f"<div>sweep {sweep.name} of train FAILED: 1 of 2 runs completed</div><table>"
+        "<tr><th>run</th><th>alpha</th><th>state</th><th>score</th><th>message</th></tr>"
+        f"<tr><td>{good.name}</td><td>2</td><td>COMPLETED</td><td>2</td><td></td></tr>"
+        f"<tr><td>{bad.name}</td><td>9</td><td>FAILED</td><td></td><td>{error}</td></tr></table>",
+        f"<run {runs[0].name} COMPLETED score=3>",
+    ]
+
+
 def test_notebooks_are_tasks_of_a_flow_whose_values_go_on(scripts: FlowScripts) -> None:
     done = scripts.run(
         """

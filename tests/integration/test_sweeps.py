@@ -87,7 +87,7 @@ def test_a_sweep_runs_each_combination_tells_all_in_one_table_and_retries_what_f
     assert {child.driver_id for child in children} == {sweep.driver_id}  # one process wrote them all
 
     shown = scripts.orchestra("runs", "show", sweep.name).stdout
-    assert "alpha=[0.5, 2], beta=[1, 2]" in shown
+    assert "alpha=[0.5, 2.0], beta=[1, 2]" in shown
     assert "ValueError: alpha is too large" in shown
     listed = scripts.orchestra("runs", "results", sweep.name).stdout.splitlines()
     assert listed[0].split() == ["RUN", "alpha", "beta", "STATE", "TOOK", "score", "twice", "MESSAGE"]
@@ -115,6 +115,8 @@ def test_a_sweep_runs_each_combination_tells_all_in_one_table_and_retries_what_f
     [
         (["--sweep", "alpha=1,x", "--sweep", "beta=1,no"], 2, "Combination 2 of 4 (alpha=1, beta=no)"),
         (["--sweep", "gamma=1,2"], 2, "no parameter 'gamma'"),
+        (["--sweep", "beta=1:3"], 2, "beta=START:STOP:STEP, such as beta=1:3:1"),
+        (["--sweep", "alpha=1,x"], 2, "'alpha' is read as float, the type of its default 0.5"),
         (["--sweep", "alpha=1", "-p", "alpha", "2"], 2, "'alpha' is swept and has one value"),
         (["--sweep-file", "missing.yaml"], 2, "There is no sweep file"),
         (["--sweep", "alpha=1,2", "--no-wait"], 2, "leave out --no-wait"),
@@ -127,7 +129,7 @@ def test_a_sweep_runs_each_combination_tells_all_in_one_table_and_retries_what_f
         (["--sweep", "alpha=1,2", "--parallel"], 2, "--parallel is for one run"),
         (["nowhere/out", "--sweep", "alpha=1,2"], 2, "nowhere does not exist"),
     ],
-    ids="value name twice file no-wait limit stdout one-run cwd cache refresh parallel folder".split(),
+    ids="value name no-step inferred twice file no-wait limit stdout one-run cwd cache refresh parallel folder".split(),
 )
 def test_a_sweep_that_cannot_run_is_refused_before_anything_starts(
     scripts: FlowScripts, words: list[str], exit_code: int, text: str

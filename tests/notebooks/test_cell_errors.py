@@ -20,6 +20,20 @@ TRACE = [
 ]
 
 
+@pytest.mark.parametrize("name", ["SyntaxError", "IndentationError"])
+def test_a_syntax_error_is_told_without_the_name_that_the_kernel_gave_the_cell(name: str) -> None:
+    content = {"ename": name, "evalue": "unexpected indent (2942934890.py, line 2)", "traceback": []}
+
+    error = read_error(content, cell="cell 3", source="x = 1\n  y = 2", execution_count=4)
+
+    assert describe_error(error) == f"{name}: unexpected indent (cell 3, line 2)"
+    assert error.source_line == "y = 2"
+    of_module = content | {"evalue": "unexpected indent (module.py, line 2)"}
+    assert (
+        "module.py, line 2" in read_error(of_module, cell="cell 3", source="import module", execution_count=4).message
+    )
+
+
 def test_the_line_is_the_deepest_one_in_the_failing_cell() -> None:
     source = "def f():\n    g()\n\nf()"
 

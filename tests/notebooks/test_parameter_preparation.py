@@ -118,6 +118,12 @@ password: Secret = Secret("")
 key: Annotated[str, Secret] = ""
 anything = None
 since = date(2026, 1, 1)
+count = 1
+ratio = 0.5
+is_on = False
+title = "x"
+columns = ["a"]
+mode = Color.RED
 """
 
 
@@ -326,12 +332,51 @@ def test_a_value_arrives_as_what_is_declared(
         ("anything", "true", "'true'"),
         ("since", "2026-02-02", "datetime.date(2026, 2, 2)"),
         ("other", "5", "5"),
+        ("count", "3", "3"),
+        ("count", "0.5", "0.5"),
+        ("count", "None", "None"),
+        ("ratio", "3", "3.0"),
+        ("ratio", "nan", "nan"),
+        ("is_on", "yes", "True"),
+        ("is_on", "false", "False"),
+        ("is_on", "2", "2"),
+        ("title", "007", "'007'"),
+        ("title", "True", "True"),
+        ("columns", "[b, 1]", "['b', 1]"),
+        ("columns", "None", "None"),
+        ("mode", "green", "<Color.GREEN: 'green'>"),
     ],
 )
 def test_a_text_from_the_command_line_means_what_the_type_says(
     run_in_notebook: Callable[[PreparedParameters], dict[str, Any]], name: str, text: str, arrives: str
 ) -> None:
     assert repr(run_in_notebook(prepared(**{name: text}))[name]) == arrives
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        (
+            "count",
+            "many",
+            "'count' is read as int, the type of its default 1, and was given 'many'. With -r count TEXT",
+        ),
+        ("ratio", "x", "read as float, the type of its default 0.5"),
+        ("ratio", "1e999", "too large for a float"),
+        ("is_on", "maybe", "read as bool, the type of its default False, and was given 'maybe': write true or false"),
+        ("since", "soon", "read as date, .* write it as 2026-03-29"),
+        ("columns", "b", r"read as list\[str\], the type of its default \[\"a\"\], .* write it as JSON"),
+        ("mode", "blue", 'write one of "red", "green"'),
+    ],
+)
+def test_a_text_is_refused_that_is_none_of_the_default_s_type_where_nothing_is_declared(
+    name: str, text: str, words: str
+) -> None:
+    with pytest.raises(InvalidParameters, match=words):
+        prepared(**{name: text})
+
+    assert prepared({name: text}).recorded[name] == text
+    assert prepare_parameters(NOTEBOOK, {}, texts={"count": "many"}, strict=False).recorded == {"count": "many"}
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ from orchestra_nb.notebooks.sweep_axes import read_axes, read_sweep_file
         ("a=1:5:2", [1, 3, 5]),
         ("a=[x, 'y,z', [1, 2]]", ["x", "y,z", [1, 2]]),
         ("a=k=v,2026-01-01", ["k=v", "2026-01-01"]),
+        ("a=08:30", ["08:30"]),
+        ("a=1:2,1:3", ["1:2", "1:3"]),
+        ("a=['1:3']", ["1:3"]),
     ],
 )
 def test_an_axis_is_read(text: str, values: list[Any]) -> None:
@@ -38,6 +41,9 @@ def test_an_axis_is_read(text: str, values: list[Any]) -> None:
         (["a=[1"], "not YAML"),
         (["a=[]"], "no list of values"),
         (["a=1:5:-1"], "its step must lead"),
+        (["a=1:3"], "a: the range 1:3 has no step. Write a=START:STOP:STEP, such as a=1:3:1; for the text itself"),
+        (["a=0.1:0.5"], "such as a=0.1:0.5:0.1"),
+        (["a=3:1"], "such as a=3:1:-1"),
     ],
 )
 def test_an_axis_that_is_none_is_refused(texts: list[str], words: str) -> None:
