@@ -44,6 +44,10 @@ _PROCESSES = frozenset(
 )
 _WITH_TARGET = frozenset({"os.rename", "os.link", "os.symlink", "shutil.move"})
 _LISTINGS = frozenset({"os.listdir", "os.scandir"})
+#: What lists the folders in which modules and packages may be found: those that it finds count by themselves.
+_FINDERS = frozenset(
+    {"importlib._bootstrap_external", "_frozen_importlib_external", "importlib.metadata", "importlib_metadata"}
+)
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 _PIECE_BYTES = 1 << 20
 _LONGEST_PATH = 1_000
@@ -184,7 +188,7 @@ def _take(event: str, arguments: tuple[Any, ...]) -> None:
             (use.written if writes else use.read).add(os.path.abspath(path))
             if isinstance(mode, str) and ("a" in mode or "+" in mode):
                 use.changes.add((f"goes on writing {path}", os.path.abspath(path)))
-    elif event in _LISTINGS:
+    elif event in _LISTINGS and sys._getframe(1).f_globals.get("__name__") not in _FINDERS:
         path = arguments[0]
         if path is None:
             path = "."
