@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
+from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_NAME_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
 from orchestra_nb.errors import CellsNeedEachOther, InvalidInput, InvalidParameters
 from orchestra_nb.model.identifiers import run_name
@@ -184,6 +184,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         cwd=str(_checked_folder(request.cwd, source)),
         environ={
             RUN_ID_VARIABLE: request.run_id,
+            RUN_NAME_VARIABLE: name,
             RUN_SOCKET_VARIABLE: str(socket_path),
             CLUSTER_VARIABLE: cluster,
             NOTEBOOK_VARIABLE: source.stem,
@@ -353,5 +354,5 @@ def kernel_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if name not in (RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE, NOTEBOOK_VARIABLE)
+        if name not in (RUN_ID_VARIABLE, RUN_NAME_VARIABLE, RUN_SOCKET_VARIABLE, NOTEBOOK_VARIABLE)
     }

@@ -199,6 +199,20 @@ def test_the_executed_notebook_and_the_log_have_the_last_word_of_each_task(tmp_p
     assert "Pending" not in ran.stderr
 
 
+def test_who_reads_the_name_of_a_failed_task_is_told_what_to_do_about_the_run(tmp_path: Path) -> None:
+    source = write_notebook(
+        tmp_path / "report.ipynb", "%load_ext orchestra_nb", "%%task load\nrows = 1 / 0", "print(rows)"
+    )
+
+    ran = run(tmp_path, source)
+
+    error = ran.document["cells"][2]["error"]["message"]
+    assert error.startswith("`rows` has no value: task 'load' failed: ZeroDivisionError: division by zero")
+    name = ran.notebook["metadata"]["orchestra"]["run_name"]
+    assert error.endswith(f"Mend the notebook and run it anew. To run it again as it was: orchestra runs retry {name}")
+    assert "its cell" not in error
+
+
 def test_flows_and_tasks_of_functions_belong_to_the_run_without_the_extension_being_loaded(tmp_path: Path) -> None:
     source = write_notebook(
         tmp_path / "report.ipynb",
