@@ -188,10 +188,10 @@ class CellDisplays:
                 self._dirty_outputs -= self._open
                 self._dirty_extra.clear()
                 cluster = self._cluster
+            for key, shown in outputs.items():  # before the line that says that the task has ended
+                self._publish(outputs_bundle(shown), _outputs_id(key), update=True)
             for task in lines:
                 self._publish(self._line_bundle(task, cluster), _line_id(task.task_run_id), update=True)
-            for key, shown in outputs.items():
-                self._publish(outputs_bundle(shown), _outputs_id(key), update=True)
             for key, bundle in extra:
                 self._publish(bundle(), key, update=True)
             with self._lock:

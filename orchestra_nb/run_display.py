@@ -41,6 +41,9 @@ APPEARANCE: Final[dict[State, tuple[str, str, str]]] = {
     State.MISSED: ("◌", "Missed", "#757575"),
 }
 
+#: JupyterLab and nbconvert give a ``pre`` within HTML the font of the text around it.
+_CODE_FONT: Final = "font-family:var(--jp-code-font-family,monospace);"
+
 #: What a completed task shows whose result was kept: the code did not run.
 _CACHED: Final = ("⟲", "Cached", "#00838f")
 
@@ -113,7 +116,7 @@ def task_html(task: TaskRun, cluster: str = "") -> str:
     trace = html.escape(task.error.traceback)
     return (
         f"{line}<details><summary>Traceback</summary>"
-        f'<pre style="overflow-x:auto;font-size:.9em">{trace}</pre></details>'
+        f'<pre style="{_CODE_FONT}overflow-x:auto;font-size:.9em">{trace}</pre></details>'
     )
 
 
@@ -177,7 +180,7 @@ def plan_bundle(graph: FlowGraph) -> dict[str, object]:
 def plan_html(graph: FlowGraph) -> str:
     """Return the graph of a flow that was not run as HTML that needs nothing else."""
     drawing = html.escape(graph.text())
-    return f'<pre style="line-height:1.2;overflow-x:auto">{drawing}</pre>'
+    return f'<pre style="{_CODE_FONT}line-height:1.2;overflow-x:auto">{drawing}</pre>'
 
 
 def show_plan(graph: FlowGraph) -> None:
@@ -265,7 +268,7 @@ def _output_text(output: Mapping[str, object]) -> str:
 def _output_html(output: Mapping[str, object]) -> str:
     if output.get("output_type") == "stream":
         shade = "background:rgba(221,60,60,.15);" if output.get("name") == "stderr" else ""
-        return f'<pre style="{shade}margin:0">{html.escape(str(output.get("text", "")))}</pre>'
+        return f'<pre style="{_CODE_FONT}{shade}margin:0">{html.escape(str(output.get("text", "")))}</pre>'
     data = output.get("data", {})
     assert isinstance(data, Mapping)
     if "text/html" in data:
@@ -275,4 +278,4 @@ def _output_html(output: Mapping[str, object]) -> str:
     for kind in ("image/png", "image/jpeg"):
         if kind in data:
             return f'<img src="data:{kind};base64,{str(data[kind]).strip()}">'
-    return f'<pre style="margin:0">{html.escape(str(data.get("text/plain", "")))}</pre>'
+    return f'<pre style="{_CODE_FONT}margin:0">{html.escape(str(data.get("text/plain", "")))}</pre>'

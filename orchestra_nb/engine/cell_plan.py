@@ -59,6 +59,8 @@ class PlanSource(msgspec.Struct, frozen=True, kw_only=True):
 
     Parameters
     ----------
+    number
+        What people call it: its place among the code cells of the notebook, counted from 1.
     is_parameters
         Whether it holds the parameters that were given.
     has_run
@@ -66,6 +68,7 @@ class PlanSource(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     source: str
+    number: int
     is_parameters: bool = False
     has_run: bool = False
 
@@ -169,7 +172,7 @@ def _why_different(
         return found.reason, not is_open
     if all(cells[index].is_parameters for index in upstream):
         return f"parameters changed: {found.reason}", not is_open
-    listed = ", ".join(f"cell {index + 1}" for index in upstream)
+    listed = ", ".join(f"cell {cells[index].number}" for index in upstream)
     return f"upstream changed ({listed}): {found.reason}", not is_open
 
 

@@ -124,8 +124,8 @@ class CellReplay:
         The sources of all code cells, in order.
     run_id
         The run that this pass is of; "" for none.
-    is_refreshed
-        Run every cell, and record it anew.
+    forced_by
+        What has every cell run, and recorded anew, in people's words; "" where records may stand for cells.
     max_value_bytes
         What one cell may keep.
     """
@@ -137,14 +137,14 @@ class CellReplay:
         store: CellRecordStore,
         *,
         run_id: str = "",
-        is_refreshed: bool = False,
+        forced_by: str = "",
         max_value_bytes: int = 1 << 32,
     ) -> None:
         self._shell = shell
         self._sources = sources
         self.store = self._store = store
         self._run_id = run_id
-        self._is_refreshed = is_refreshed
+        self._forced_by = forced_by
         #: why all run again, in order and without records; "" while that is not so
         self._start_over_because = ""
         self._max_value_bytes = max_value_bytes
@@ -245,8 +245,8 @@ class CellReplay:
         code = cell_code(self._sources[index])
         if self._start_over_because:
             return Mismatch(f"forced: {self._start_over_because}")
-        if self._is_refreshed:
-            return Mismatch("forced: --refresh")
+        if self._forced_by:
+            return Mismatch(f"forced: {self._forced_by}")
         if code.must_run is not None:
             return Mismatch(code.must_run)
         if index < self._last_history:
@@ -354,6 +354,8 @@ class CellReplay:
     def _cell_begins(self, info: Any) -> None:
         if self.records_all and self._running is None and info.raw_cell is not None:
             self._look_around()  # what happened between two cells is nobody's
+            self._modules.begin(self._namespace, is_users)
+            self._note_patches()
             self._prepare(-1, info.raw_cell)
         if self._running is not None:
             self._tap.begin()
@@ -391,9 +393,8 @@ class CellReplay:
         before = dict(self._live)
         self._take_contents(contents)
         patches = self._modules.look(self._namespace, is_users)
-        if self._modules.patches:
-            self.known[PATCHES] = Known(_content_of(self._modules.patches))
-        changed = {name for name, content in self._live.items() if before.get(name) != content}
+        self._note_patches()
+        changed = {name for name, content in self._live.items() if before.get(name, ABSENT) != content}
         if not running.ended_well:
             return ""
         return self._record(running, contents, changed, gone, patches)
@@ -410,6 +411,11 @@ class CellReplay:
             if self._live.get(key) != content_of_resource or key not in self.known:
                 self.known[key] = Known(content_of_resource)
             self._live[key] = content_of_resource
+
+    def _note_patches(self) -> None:
+        self.known.pop(PATCHES, None)
+        if self._modules.patches:
+            self.known[PATCHES] = Known(_content_of(self._modules.patches))
 
     def _record(
         self,
@@ -449,8 +455,7 @@ class CellReplay:
             resources |= {RESOURCE + name for name in GENERATORS} & changed
         must_run = self._must_run(running, patches, changed)
         values = {name: self._namespace[name] for name in given}
-        if not must_run:
-            values |= {key: self._resources[key].look() for key in resources}
+        values |= {key: self._resources[key].look() for key in resources}
         packed = (
             pack_for_record(
                 self._store, values, self._namespace, seconds=running.seconds, max_bytes=self._max_value_bytes, now=now

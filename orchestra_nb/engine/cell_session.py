@@ -84,15 +84,19 @@ class CellSession:
         The kernel's user namespace; pending names are put into it.
     open_run
         Returns the id of the run that a new task belongs to, opening one if none is open.
+    remedy
+        What somebody can do where a name has no value (:class:`~orchestra_nb.engine.name_binder.NameBinder`).
 
     Thread safety: all methods are for the kernel's main thread, but ``cancel``, ``tasks`` and ``edges``.
     """
 
-    def __init__(self, namespace: dict[str, object], runner: FlowRunner, open_run: Callable[[], str]) -> None:
+    def __init__(
+        self, namespace: dict[str, object], runner: FlowRunner, open_run: Callable[[], str], remedy: str
+    ) -> None:
         self.namespace = self._namespace = namespace
         self._runner = runner
         self._open_run = open_run
-        self.binder = NameBinder(namespace, runner)
+        self.binder = NameBinder(namespace, runner, remedy)
         self._lock = threading.Lock()
         #: task name to the id of its newest run, in order of first submission
         self._newest: dict[str, str] = {}

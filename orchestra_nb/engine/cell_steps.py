@@ -44,7 +44,7 @@ def begin(spec: str) -> Shown:
         fields["sources"],
         store,
         run_id=fields["run_id"],
-        is_refreshed=fields["is_refreshed"],
+        forced_by="--refresh" if fields["is_refreshed"] else "",
         max_value_bytes=_max_bytes // 2,
     )
     return Shown({})

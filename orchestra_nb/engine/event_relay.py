@@ -21,6 +21,8 @@ from orchestra_nb.model.events import Event, LogsWritten, encode_event
 #: Set for the kernel of a notebook run: the run that it belongs to, and where its runner listens.
 RUN_ID_VARIABLE = "ORCHESTRA_RUN_ID"
 RUN_SOCKET_VARIABLE = "ORCHESTRA_RUN_SOCKET"
+#: What people call that run, where it is recorded and can be looked up and retried.
+RUN_NAME_VARIABLE = "ORCHESTRA_RUN_NAME"
 
 #: Log events that may wait to be sent; later ones are dropped until there is room, and the drop is said.
 MAX_WAITING_LOGS = 10_000

@@ -246,7 +246,7 @@ class FlowRunner:
         """
         holder = self._book.holder(task_run_id)
         if holder is None:
-            raise TaskCrashed(f"The values of task {self._book[task_run_id].name!r} are gone. Run its cell again.")
+            raise TaskCrashed(f"The values of task {self._book[task_run_id].name!r} are gone. Run it again.")
         key, executor = holder
         return executor.fetch(key, names)
 

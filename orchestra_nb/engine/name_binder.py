@@ -29,11 +29,18 @@ _ERRORS: dict[State, type[TaskFailed]] = {
 
 
 class NameBinder:
-    """Binds names of one namespace; for the kernel's main thread."""
+    """Binds names of one namespace; for the kernel's main thread.
 
-    def __init__(self, namespace: dict[str, object], runner: FlowRunner) -> None:
+    Parameters
+    ----------
+    remedy
+        What somebody can do who reads a name that has no value: one or more sentences.
+    """
+
+    def __init__(self, namespace: dict[str, object], runner: FlowRunner, remedy: str) -> None:
         self._namespace = namespace
         self._runner = runner
+        self._remedy = remedy
 
     def pending_names(self, names: CellNames) -> tuple[list[str], list[str]]:
         """Return the pending names that a cell reads, and those that it might read where that cannot be told."""
@@ -72,8 +79,7 @@ class NameBinder:
         task = self._runner.task(task_run_id)
         if task.state is not State.COMPLETED:
             raise _ERRORS.get(task.state, TaskFailed)(
-                f"`{names[0]}` has no value: task {task.name!r} {failure_words(task).rstrip('.')}. "
-                f"Mend its cell and run it again, then this one."
+                f"`{names[0]}` has no value: task {task.name!r} {failure_words(task).rstrip('.')}. {self._remedy}"
             )
         outcome = self._runner.outcome(task_run_id)
         assert outcome is not None
@@ -90,7 +96,10 @@ class NameBinder:
         here = [name for name in names if name in outcome.values]
         if not here:
             return
-        result = self._runner.fetch(task_run_id, here)
+        try:
+            result = self._runner.fetch(task_run_id, here)
+        except TaskCrashed as error:
+            raise TaskCrashed(f"`{here[0]}` has no value: {error}") from None
         groups = [group for group in result.groups if isinstance(group, PackedGroup)]
         # names that share objects with the ones asked for come along, so that they go on sharing them
         companions = [

@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestra_nb.engine.process_resources import Resource
 from orchestra_nb.errors import ValueNotHashable
-from orchestra_nb.model.cell_records import LIVE
+from orchestra_nb.model.cell_records import ABSENT, LIVE
 from orchestra_nb.model.code_encodings import Apart
 from orchestra_nb.model.fingerprints import fingerprint, fingerprint_apart
 
@@ -83,7 +83,10 @@ class NameContents:
 
 
 class ResourceContents:
-    """Looks at the resources of the process; one that equals what it was costs no fingerprint."""
+    """Looks at the resources of the process; one that equals what it was costs no fingerprint.
+
+    One that is as its package made it has the content of one that is not there.
+    """
 
     def __init__(self, resources: Iterable[Resource]) -> None:
         self._resources = tuple(resources)
@@ -96,21 +99,28 @@ class ResourceContents:
             try:
                 state = (resource.whole or resource.look)()
                 if state is not None:
-                    found[resource.key] = self._content(resource.key, state)
+                    found[resource.key] = self._content(resource, state)
             except Exception:  # a package of a version that is looked at in another way
                 continue
         return found
 
-    def _content(self, key: str, state: object) -> str:
-        last = self._last.get(key)
-        if last is not None and isinstance(state, dict | tuple | list | str):
-            try:
-                if last[0] == state:
-                    return last[1]
-            except ValueError:  # arrays within do not tell
-                pass
-        self._last[key] = state, fingerprint(state)
-        return self._last[key][1]
+    def _content(self, resource: Resource, state: object) -> str:
+        last = self._last.get(resource.key)
+        if last is not None and _are_equal(last[0], state):
+            return last[1]
+        is_pristine = resource.pristine is not None and _are_equal(resource.pristine(), state)
+        self._last[resource.key] = state, ABSENT if is_pristine else fingerprint(state)
+        return self._last[resource.key][1]
+
+
+def _are_equal(one: object, other: object) -> bool:
+    """Tell whether two states are equal, where comparing them tells."""
+    if not isinstance(other, dict | tuple | list | str):
+        return False
+    try:
+        return bool(one == other)
+    except ValueError:  # arrays within do not tell
+        return False
 
 
 def is_of_shell(name: str, value: object) -> bool:

@@ -14,7 +14,7 @@ import random
 import re
 import sys
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,21 @@ _OWN_VARIABLES = re.compile(
     r"|TMUX_PANE|PAGER|GIT_PAGER|CLICOLOR|CLICOLOR_FORCE|FORCE_COLOR|NO_COLOR|COLORTERM|PYTEST_CURRENT_TEST)$"
 )
 _PLOTS = re.compile(r"\b(plt|sns|mpl|matplotlib|seaborn|plot\w*|hist\w*|fig|figure|ax|axs|axes)\b")
+#: What numpy prints with when it has just been imported; it keeps no copy of that itself.
+_NUMPY_PRINTING = {
+    "edgeitems": 3,
+    "threshold": 1000,
+    "floatmode": "maxprec",
+    "precision": 8,
+    "suppress": False,
+    "linewidth": 75,
+    "nanstr": "nan",
+    "infstr": "inf",
+    "sign": "-",
+    "formatter": None,
+    "legacy": False,
+    "override_repr": None,
+}
 _ENVIRONMENT = re.compile(r"\b(environ|getenv|putenv|expandvars)\b")
 
 
@@ -62,6 +77,9 @@ class Resource:
         Whether a cell reads it that did not change it; who changes it reads it too, but for a seeded generator.
     whole
         Returns all that is compared, where ``look`` tells only what changed since a beginning; None if ``look`` does.
+    pristine
+        Returns the state as its package makes it when it is imported, which counts as if the package were not loaded:
+        who loads it, the kernel or a cell, makes no difference. None where there is no such state.
     """
 
     name: str
@@ -69,6 +87,7 @@ class Resource:
     put: Callable[[Any], None]
     is_read_by: Callable[[CellTraits], bool]
     whole: Callable[[], object] | None = None
+    pristine: Callable[[], object] | None = None
 
     @property
     def key(self) -> str:
@@ -102,16 +121,20 @@ def _put_torch_random(state: Any) -> None:
 def _look_at_rc() -> object:
     matplotlib: Any = sys.modules.get("matplotlib")
     params = getattr(matplotlib, "rcParams", None)
+    return None if params is None else _rc(params)
+
+
+def _rc(params: Any) -> dict[str, object]:
     # the backend is chosen when the first figure is made; its own accessor would choose it
-    return (
-        None
-        if params is None
-        else {
-            name: dict.__getitem__(params, name)
-            for name in sorted(params)
-            if name[:7] != "backend" and name != "interactive"
-        }
-    )
+    return {
+        name: dict.__getitem__(params, name)
+        for name in sorted(params)
+        if name[:7] != "backend" and name != "interactive"
+    }
+
+
+def _pristine_rc() -> object:
+    return _rc(sys.modules["matplotlib"].rcParamsOrig)
 
 
 def _put_rc(state: Any) -> None:
@@ -133,6 +156,11 @@ def _flat(tree: Mapping[str, Any], prefix: str) -> dict[str, object]:
     return flat
 
 
+def _pristine_pandas_options() -> object:
+    config: Any = sys.modules["pandas._config.config"]
+    return {name: option.defval for name, option in config._registered_options.items()}
+
+
 def _put_pandas_options(state: Any) -> None:
     pandas: Any = importlib.import_module("pandas")
 
@@ -146,6 +174,12 @@ def _put_pandas_options(state: Any) -> None:
 def _look_at_numpy_printing() -> object:
     numpy: Any = sys.modules.get("numpy")
     return None if numpy is None or not hasattr(numpy, "get_printoptions") else numpy.get_printoptions()
+
+
+def _pristine_numpy_printing() -> object:
+    now = _look_at_numpy_printing()
+    assert isinstance(now, dict)
+    return {name: _NUMPY_PRINTING.get(name, value) for name, value in now.items()}
 
 
 def _put_numpy_printing(state: Any) -> None:
@@ -213,9 +247,17 @@ def resources_of_process() -> tuple[Resource, ...]:
         Resource("random", random.getstate, random.setstate, never),
         Resource("numpy.random", _look_at_numpy_random, _put_numpy_random, never),
         Resource("torch.random", _look_at_torch_random, _put_torch_random, never),
-        Resource("rcParams", _look_at_rc, _put_rc, plots),
-        Resource("pandas options", _look_at_pandas_options, _put_pandas_options, shows),
-        Resource("numpy print options", _look_at_numpy_printing, _put_numpy_printing, shows),
+        Resource("rcParams", _look_at_rc, _put_rc, plots, pristine=_pristine_rc),
+        Resource(
+            "pandas options", _look_at_pandas_options, _put_pandas_options, shows, pristine=_pristine_pandas_options
+        ),
+        Resource(
+            "numpy print options",
+            _look_at_numpy_printing,
+            _put_numpy_printing,
+            shows,
+            pristine=_pristine_numpy_printing,
+        ),
         Resource(
             "environment",
             environment.look,
@@ -243,11 +285,13 @@ def states_of(resources: Iterable[Resource]) -> dict[str, object]:
 
 
 def put_back(resources: Iterable[Resource], states: Mapping[str, object]) -> None:
-    """Put states back; what was not there when they were looked at stays as it is."""
+    """Put states back; what was not there when they were looked at, to how its package made it, if that is known."""
     for resource in resources:
-        if resource.key in states:
-            with contextlib.suppress(Exception):  # a folder that has gone
+        with contextlib.suppress(Exception):  # a folder that has gone, a package of another version
+            if resource.key in states:
                 resource.put(states[resource.key])
+            elif resource.pristine is not None and resource.look() is not None:
+                resource.put(resource.pristine())
 
 
 #: The generators: a cell that seeds one does not depend on what it was before.
@@ -261,6 +305,9 @@ class ModuleWatch:
 
     Looked at are ``builtins`` and the modules that the notebook has names for, each with the classes in it, not what
     lies deeper. An attribute that was not there before is the package's own (a submodule, something made lazily).
+
+    A kernel replaces a few functions itself while a cell runs. So two looks are compared that are both taken within a
+    cell, or both between cells; :meth:`begin` is the look for who goes from one to the other.
     """
 
     def __init__(self) -> None:
@@ -268,24 +315,17 @@ class ModuleWatch:
         #: dotted path to what stands there now
         self.patches: dict[str, object] = {}
 
+    def begin(self, namespace: Mapping[str, object], is_users: Callable[[str], bool]) -> None:
+        """Take all that stands there now as replaced by nobody; a patch that is gone is one no more."""
+        self._seen = dict(_places(namespace, is_users))
+        for place, value in list(self.patches.items()):
+            path, _, name = place.rpartition(".")
+            if path in self._seen and self._seen[path].get(name) is not value:
+                del self.patches[place]
+
     def look(self, namespace: Mapping[str, object], is_users: Callable[[str], bool]) -> list[str]:
         """Return the dotted paths that were replaced since the last look."""
-        found: list[str] = []
-        for module in {
-            id(value): value for value in (builtins, *namespace.values()) if type(value) is types.ModuleType
-        }.values():
-            name = module.__name__
-            if name == "__main__" or is_users(name):
-                continue
-            found += self._compare(name, dict(vars(module)))
-            for attribute, value in list(vars(module).items()):
-                if (
-                    isinstance(value, type)
-                    and value.__flags__ & _HEAP_TYPE
-                    and value.__module__.startswith(name.partition(".")[0])
-                ):
-                    found += self._compare(f"{name}.{attribute}", dict(vars(value)))
-        return found
+        return [place for path, now in _places(namespace, is_users) for place in self._compare(path, now)]
 
     def _compare(self, path: str, now: dict[str, Any]) -> list[str]:
         before = self._seen.get(path)
@@ -309,6 +349,7 @@ class ModuleWatch:
         ]
         # a library sets its own private names when it needs them (`pyplot._backend_mod`)
         changed = [place for place in changed if not _is_private(place) or _is_of_notebook(now, place)]
+        changed = [place for place in changed if place not in _OF_KERNEL]
         for place in changed:
             self.patches[place] = now.get(place.rpartition(".")[2])
         return changed
@@ -328,6 +369,38 @@ _RESTLESS = frozenset(
         "draw_if_interactive",
     }
 )
+#: What the kernel sets for each cell and takes back after it, whatever the cell put there, and what it sets when a
+#: cell fails.
+_OF_KERNEL = frozenset(
+    {
+        "builtins.input",
+        "getpass.getpass",
+        "sys.displayhook",
+        "sys.excepthook",
+        "sys.last_exc",
+        "sys.last_traceback",
+        "sys.last_type",
+        "sys.last_value",
+    }
+)
+
+
+def _places(namespace: Mapping[str, object], is_users: Callable[[str], bool]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the dotted path of each module and class that is looked at, and what is in it now."""
+    for module in {
+        id(value): value for value in (builtins, *namespace.values()) if type(value) is types.ModuleType
+    }.values():
+        name = module.__name__
+        if name == "__main__" or is_users(name):
+            continue
+        yield name, dict(vars(module))
+        for attribute, value in list(vars(module).items()):
+            if (
+                isinstance(value, type)
+                and value.__flags__ & _HEAP_TYPE
+                and value.__module__.startswith(name.partition(".")[0])
+            ):
+                yield f"{name}.{attribute}", dict(vars(value))
 
 
 def _is_private(place: str) -> bool:

@@ -9,6 +9,7 @@ To be used in the kernel's main thread.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,15 +20,16 @@ import msgspec
 from orchestra_nb.engine.cell_plan import PlannedCell, PlanSource, plan_cells
 from orchestra_nb.engine.cell_record_store import CellRecordStore
 from orchestra_nb.engine.cell_replay import CellReplay
-from orchestra_nb.engine.name_contents import NameContents
+from orchestra_nb.engine.name_contents import NameContents, ResourceContents
 from orchestra_nb.engine.process_resources import Resource, put_back, resources_of_process, states_of
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.cell_records import Known
-from orchestra_nb.model.fingerprints import fingerprint
 from orchestra_nb.notebooks.cell_code import cell_code
 
-#: A cell with one of these speaks of the others: it is not one of them.
-_OWN_LINE = "%flow"
+#: A cell with one of these lines speaks of the others: it is not one of them.
+_OWN_LINE = re.compile(r"^\s*%flow\b", re.MULTILINE)
+#: The only line of a cell without which there would be no ``%flow``: it has run.
+_LOADING = re.compile(r"(\s*(#.*)?\n)*\s*%(re)?load_ext orchestra_nb\s*(#.*)?\s*")
 _NOT_HERE = "not run here; its result is kept"
 _ANOTHER = "its result here is an earlier one; the one that it has now is kept"
 
@@ -73,15 +75,13 @@ class SessionCells:
     _is_running: bool = False
     #: what is relative to a beginning began with the session
     _resources: tuple[Resource, ...] = field(default_factory=resources_of_process)
-    #: key to the state of the process when the session began, and what is compared where that is more
+    #: key to the state of the process when the session began, and to what is compared of it
     _at_start: dict[str, object] = field(init=False)
-    _whole_at_start: dict[str, object] = field(init=False)
+    _contents_at_start: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         self._at_start = states_of(self._resources)
-        self._whole_at_start = {
-            resource.key: resource.whole() for resource in self._resources if resource.whole is not None
-        }
+        self._contents_at_start = ResourceContents(self._resources).look()
 
     def keep(self, is_on: bool, cell_id: Callable[[], str | None]) -> None:
         """Record each cell that runs from now on, or no more.
@@ -135,7 +135,8 @@ class SessionCells:
         recorder, self._is_running = self._recorder, True
         if recorder is not None:
             recorder.records_all = False
-        replay = CellReplay(self.shell, [cell.source for cell in cells], self.store, is_refreshed=not is_stale_only)
+        forced_by = "" if is_stale_only else "%flow run runs every cell"
+        replay = CellReplay(self.shell, [cell.source for cell in cells], self.store, forced_by=forced_by)
         replay.shows_replayed = False
         try:
             yield from self._run_all(replay, cells, fresh)
@@ -195,8 +196,10 @@ class SessionCells:
         yield from zip(cells, self._plan(cells), strict=True)
 
     def _plan(self, cells: Sequence[SessionCell]) -> list[PlannedCell]:
-        sources = [PlanSource(source=cell.source, has_run=cell.cell_id in self._have) for cell in cells]
-        known = {key: Known(fingerprint(state)) for key, state in {**self._at_start, **self._whole_at_start}.items()}
+        sources = [
+            PlanSource(source=cell.source, number=cell.number, has_run=cell.cell_id in self._have) for cell in cells
+        ]
+        known = {key: Known(content) for key, content in self._contents_at_start.items()}
         return plan_cells(sources, self.store, known, datetime.now(UTC))
 
     def _why_stale(self, cell: SessionCell, plan: PlannedCell) -> str:
@@ -209,7 +212,9 @@ class SessionCells:
 
 
 def cells_of(notebook: Mapping[str, Any], until_id: str | None, title: Callable[[str], str]) -> list[SessionCell]:
-    """Return the code cells of a notebook above the one with this id, without those that say ``%flow``.
+    """Return the code cells of a notebook above the one with this id, without those that only serve this package.
+
+    These are the ones that say ``%flow``, and the one that loads the extension.
 
     Raises
     ------
@@ -224,7 +229,7 @@ def cells_of(notebook: Mapping[str, Any], until_id: str | None, title: Callable[
         number += 1
         if until_id is not None and cell.get("id") == until_id:
             break
-        if any(line.lstrip().startswith(_OWN_LINE) for line in cell["source"].splitlines()):
+        if _OWN_LINE.search(cell["source"]) or _LOADING.fullmatch(cell["source"]):
             continue
         tags = cell.get("metadata", {}).get("tags", [])
         source = "" if "skip-execution" in tags else cell["source"]

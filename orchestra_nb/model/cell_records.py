@@ -272,7 +272,8 @@ def _words_of(names: Sequence[str], known: Mapping[str, Known]) -> str:
     shown = ", ".join(_word(name) for name in names[:3]) + (", …" if len(names) > 3 else "")
     if all(name in known and known[name].content is None for name in names):
         return f"{shown} may change: what gives {'it' if len(names) == 1 else 'them'} runs again"
-    return f"{shown} {'is' if len(names) == 1 else 'are'} not as before"
+    is_one = len(names) == 1 and not (names[0].startswith(RESOURCE) and names[0].endswith("s"))
+    return f"{shown} {'is' if is_one else 'are'} not as before"
 
 
 def _word(name: str) -> str:

@@ -162,8 +162,8 @@ class CellOutputs:
         return True
 
     def as_list(self) -> list[Output]:
-        """Return the outputs."""
-        return list(self._merged())
+        """Return the outputs, without places that were kept for what never came."""
+        return [output for output in self._merged() if output.get("data") != {}]
 
     def load(self, outputs: list[Output]) -> None:
         """Take these as what was shown so far; they were bounded already."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from orchestra_nb.notebooks.cell_size import is_trivial
+from orchestra_nb.notebooks.cell_size import is_cheap, is_trivial, only_sets_up, only_shows
 from orchestra_nb.notebooks.dataflow import analyse_notebook
 from orchestra_nb.notebooks.module_level import import_names
 from orchestra_nb.notebooks.names import analyse_cell
@@ -15,6 +16,7 @@ from orchestra_nb.notebooks.notebook_code import CodeCell, read_code
 from orchestra_nb.notebooks.parameters import PARAMETERS_TAG
 from orchestra_nb.notebooks.script_statements import Figures
 from orchestra_nb.notebooks.script_steps import has_await
+from orchestra_nb.notebooks.shell_lines import only_prints, shell_commands, started_process, without_shell
 from orchestra_nb.notebooks.source_text import free_names, lasting_scopes
 
 #: A cell that takes less than this is not worth a task.
@@ -27,7 +29,12 @@ _STAYS: Final = frozenset(
     "SummaryWriter".split()
 )
 _KERNEL_NAMES: Final = frozenset({"get_ipython", "input", "getpass", "In", "Out", "exit", "quit"})
-_CHEAP: Final = frozenset("print len range str int float bool list dict tuple set type isinstance repr display".split())
+#: Magics that say how long code takes, or how much memory, in the process that runs it.
+_MEASURING: Final = re.compile(
+    r"^\s*(\w+\s*=\s*)?%(timeit|prun|memit|mprun|lprun|snakeviz|pyinstrument)\b", re.MULTILINE
+)
+#: Packages whose objects are shown by one kernel and answer there.
+_WIDGETS: Final = frozenset({"ipywidgets", "anywidget", "ipyleaflet", "ipympl", "panel"})
 #: Hidden state that a worker does not share with the kernel, by the first words of its name.
 _RANDOM: Final = "random state"
 _FILE: Final = "file "
@@ -56,6 +63,8 @@ class CellReasons:
         #: ids, in the order of the notebook
         self.order = [cell.id for cell in analysis.cells if cell.id in self.cells]
         self.trees = {cell.id: ast.parse(cell.translation.source) for cell in code.cells}
+        self._widget_names = {name for tree in self.trees.values() for name in _names_from(tree, _WIDGETS)}
+        self._mentions_exit_code = any("_exit_code" in cell.source for cell in code.cells)
         self._figures = Figures([chunk for cell in code.cells for chunk in cell.chunks])
 
     def why_not(self, cell_id: str) -> str:
@@ -93,6 +102,8 @@ class CellReasons:
         """Say what binds a cell to the kernel's process."""
         if analysis.barrier:
             return analysis.why
+        if shell := self._needs_shell(cell, tree):
+            return shell
         if analysis.is_configuration:
             return (
                 f"it sets up {listed(analysis.resources_written)}"
@@ -100,6 +111,8 @@ class CellReasons:
                 else ("it only sets up the notebook")
             )
         used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        if used & self._widget_names:
+            return "it makes widgets, which answer in the kernel that shows them"
         if used & _KERNEL_NAMES:
             return f"it needs the kernel itself ({listed(sorted(used & _KERNEL_NAMES))})"
         if analysis.deletes:
@@ -119,6 +132,24 @@ class CellReasons:
         if has_await(tree):
             return "it awaits something in the kernel's own loop"
         return _kept_in_process(tree)
+
+    def _needs_shell(self, cell: CodeCell, tree: ast.Module) -> str:
+        """Say which of its commands a worker would not run with the same meaning."""
+        commands = shell_commands(cell.source)
+        bound = [command for command in commands if not only_prints(command)]
+        if bound:
+            return f"it runs a shell command where the kernel is (`{_short(bound[0])}`)"
+        if commands:
+            if self._mentions_exit_code:
+                return "it runs a shell command, and `_exit_code` is that of the kernel's last one"
+            rest = without_shell(cell.source)
+            if is_trivial(rest) or all(map(is_cheap, ast.walk(rest))):
+                return "it only runs shell commands"
+        elif process := started_process(tree):
+            return f"it starts a process where the kernel is ({process})"
+        if _MEASURING.search(cell.source):
+            return "it measures code in the kernel"
+        return ""
 
     def _is_wanted(self, cell: CodeCell, resource: str) -> bool:
         return any(
@@ -208,11 +239,15 @@ class CellReasons:
             return "it only draws"
         if draws:
             return f"it draws, and later cells go on with {listed(sorted(needed & set(analysis.names_out)))}"
+        if not (needed & set(analysis.names_out)) and not analysis.mutates and only_shows(tree):
+            return "it only shows values"
+        if only_sets_up(tree):
+            return "it only sets up names and options"
         if took is not None:
             return ""
         if is_trivial(tree):
             return "it is too short"
-        if all(map(_is_cheap, ast.walk(tree))):
+        if all(map(is_cheap, ast.walk(tree))):
             return "it only assigns values"
         if not (needed & set(analysis.names_out)) and all(isinstance(node, ast.Expr) for node in tree.body):
             return "it only shows values"
@@ -264,11 +299,22 @@ def _is_definition(node: ast.stmt) -> bool:
     return isinstance(node, _DEFINITION | ast.Import | ast.ImportFrom)
 
 
-def _is_cheap(node: ast.AST) -> bool:
-    """Whether a node of a tree takes no time: no loop, and no call but of small built-in functions."""
-    if isinstance(node, ast.For | ast.While | ast.With | ast.comprehension):
-        return False
-    return not isinstance(node, ast.Call) or (isinstance(node.func, ast.Name) and node.func.id in _CHEAP)
+def _names_from(tree: ast.Module, packages: Collection[str]) -> Iterator[str]:
+    """Yield the names that a cell binds to what it imports from packages."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (
+                (alias.asname or alias.name).partition(".")[0]
+                for alias in node.names
+                if alias.name.partition(".")[0] in packages
+            )
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in packages:
+            yield from (alias.asname or alias.name for alias in node.names)
+
+
+def _short(command: str) -> str:
+    line = command.strip().split("\n", 1)[0]
+    return line if len(line) <= 30 else f"{line[:29]}…"
 
 
 def _assigned_scopes(tree: ast.Module) -> set[str]:

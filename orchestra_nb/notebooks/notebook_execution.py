@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +40,7 @@ from orchestra_nb.notebooks.parameter_injection import INJECTED_TAG
 from orchestra_nb.notebooks.recorded_outputs import RecordedOutputs
 from orchestra_nb.notebooks.runner_messages import Shown
 from orchestra_nb.notebooks.stream_log import StreamLog
+from orchestra_nb.notebooks.told_displays import ToldDisplays
 from orchestra_nb.notebooks.widget_states import WidgetStates
 
 if TYPE_CHECKING:
@@ -116,10 +117,12 @@ class NotebookExecution:
         self._widgets = WidgetStates()
         self._values = RecordedOutputs(spec.run_id, lambda value: report(ValueRecorded(value=value)))
         self._mask = Mask(spec.secrets)
+        self._told = ToldDisplays()
         self._outputs = OutputCollector(
             self._cell_shows,
             self._on_text,
             on_rich=self._on_rich,
+            on_update=self._on_update,
             fetch=lambda position: self.output.read_outputs(position),
         )
         self.output = OutputNotebook(
@@ -584,9 +587,12 @@ class NotebookExecution:
         self._log.add(self._name(position), stream, text, _now())
         self._tell(position, stream, text)
 
-    def _on_rich(self, position: int, output: Output) -> None:
-        text = output.get("data", {}).get("text/plain")
-        if isinstance(text, str):
+    def _on_rich(self, position: int, output: Output, display_id: str | None) -> None:
+        if text := self._told.shown(display_id, output.get("data", {})):
+            self._tell(position, "data", text)
+
+    def _on_update(self, position: int, display_id: str, data: Mapping[str, Any]) -> None:
+        if text := self._told.changed(display_id, data):
             self._tell(position, "data", text)
 
     def _tell(self, position: int, stream: str, text: str) -> None:

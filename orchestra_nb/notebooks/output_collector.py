@@ -23,7 +23,9 @@ class OutputCollector:
     on_text
         Called with (index, stream name, text) for what streams say.
     on_rich
-        Called with (index, output) for what else is shown, as it came.
+        Called with (index, output, display id or None) for what else is shown, as it came.
+    on_update
+        Called with (index, display id, data) for a display that has other content now; index is the first cell with it.
     fetch
         Returns the outputs of a cell that were put away by :meth:`put_away`.
     """
@@ -33,13 +35,15 @@ class OutputCollector:
         on_change: Callable[[int], None],
         on_text: Callable[[int, str, str], None],
         *,
-        on_rich: Callable[[int, Output], None] = lambda index, output: None,
+        on_rich: Callable[[int, Output, str | None], None] = lambda index, output, display_id: None,
+        on_update: Callable[[int, str, Mapping[str, Any]], None] = lambda index, display_id, data: None,
         fetch: Callable[[int], list[Output]] = lambda index: [],
         max_characters: int = MAX_CELL_CHARACTERS,
     ) -> None:
         self._on_change = on_change
         self._on_text = on_text
         self._on_rich = on_rich
+        self._on_update = on_update
         self._fetch = fetch
         self._max_characters = max_characters
         self._cells: dict[int, CellOutputs] = {}
@@ -83,7 +87,9 @@ class OutputCollector:
         """Take one message; those that belong to no cell, or show nothing, are passed over."""
         kind, content = message["msg_type"], message["content"]
         if kind == "update_display_data":
-            self._update(_display_id(content), content)
+            self._update(display_id := _display_id(content), content)
+            if display_id is not None and (display := self._displays.get(display_id)) is not None:
+                self._on_update(min(display.cells), display_id, content["data"])
             return
         index = self._cell_of.get(message["parent_header"].get("msg_id", ""))
         if index is None:
@@ -108,7 +114,7 @@ class OutputCollector:
         if kind == "error":
             traceback = [str(line) for line in content.get("traceback") or ()]
             cell.append_error(str(content["ename"]), str(content["evalue"]), traceback)
-            self._on_rich(index, {"output_type": kind, **content})
+            self._on_rich(index, {"output_type": kind, **content}, None)
             return
         output: Output = {"output_type": kind, "data": content["data"], "metadata": content.get("metadata") or {}}
         if kind == "execute_result":
@@ -123,7 +129,7 @@ class OutputCollector:
                 display = self._displays[display_id] = Display(display_id, *self._fitting(content))
             display.cells.add(index)
             cell.append_display(output, display)
-        self._on_rich(index, output)
+        self._on_rich(index, output, display_id)
 
     def _cell(self, index: int) -> CellOutputs:
         if index in self._put_away:

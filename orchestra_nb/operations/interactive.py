@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from orchestra_nb.engine.cell_session import CellSession
 from orchestra_nb.engine.drivers import set_driver
-from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE, SocketSink
+from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_NAME_VARIABLE, RUN_SOCKET_VARIABLE, SocketSink
 from orchestra_nb.engine.executors import ClusterChanged, Executor
 from orchestra_nb.engine.flow_listener import FlowListener
 from orchestra_nb.engine.flow_runner import FlowRunner
@@ -94,7 +94,7 @@ class KernelDriver:
         self.runner = FlowRunner(self._make_executor, self._sink, self, self._services)
         self.run = InteractiveRun(self._sink, self._describe_run, self._tasks_of, on_run_end)
         open_run = self.run.open if self._parent_run_id is None else lambda: str(self._parent_run_id)
-        self.session = CellSession(namespace, self.runner, open_run)
+        self.session = CellSession(namespace, self.runner, open_run, self._remedy())
         self.loops = FlowLoops(
             None if self.is_inside_run else self.driver_id, self._sink, self._services, open_run, self._parent_run_id
         )
@@ -107,6 +107,14 @@ class KernelDriver:
     def is_inside_run(self) -> bool:
         """Whether this kernel executes a notebook run."""
         return self._parent_run_id is not None
+
+    def _remedy(self) -> str:
+        """Return what to do about a task that failed, for who reads of it: in the notebook, or below a command."""
+        if not self.is_inside_run:
+            return "Mend its cell and run it again, then this one."
+        name = os.environ.get(RUN_NAME_VARIABLE)
+        again = f" To run it again as it was: orchestra runs retry {name}" if name else ""
+        return f"Mend the notebook and run it anew.{again}"
 
     def describe_cluster(self) -> str:
         """Return where task cells run and how that place is, in people's words."""

@@ -69,10 +69,11 @@ def plan_notebook(
     sources = [
         PlanSource(
             source="" if is_skipped else cell["source"],
+            number=number,
             is_parameters=INJECTED_TAG in tags_of(cell),
             has_run=str(cell.get("id", "")) in history.seconds,
         )
-        for cell, is_skipped in zip(cells, skipped, strict=True)
+        for number, (cell, is_skipped) in enumerate(zip(cells, skipped, strict=True), start=1)
     ]
     known = {
         f"{RESOURCE}working folder": Known(fingerprint(spec.cwd)),

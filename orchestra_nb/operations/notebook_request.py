@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
+from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_NAME_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
 from orchestra_nb.errors import CellNotPython, CellsNeedEachOther, InvalidInput, InvalidParameters
 from orchestra_nb.model.identifiers import run_name
@@ -189,6 +189,7 @@ def _spec_of(
         cwd=str(_checked_folder(request.cwd, source.path)),
         environ={
             RUN_ID_VARIABLE: run.run_id,
+            RUN_NAME_VARIABLE: run.name,
             RUN_SOCKET_VARIABLE: socket_path,
             CLUSTER_VARIABLE: run.cluster or settings.cluster,
             NOTEBOOK_VARIABLE: source.path.stem,
@@ -399,5 +400,5 @@ def kernel_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if name not in (RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE, NOTEBOOK_VARIABLE)
+        if name not in (RUN_ID_VARIABLE, RUN_NAME_VARIABLE, RUN_SOCKET_VARIABLE, NOTEBOOK_VARIABLE)
     }

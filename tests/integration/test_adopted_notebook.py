@@ -21,7 +21,11 @@ CELLS = [
     ("code", "def price(day):\n    return factor * day % 7"),
     ("code", "prices = {day: price(day) for day in range(days)}\nlen(prices)"),
     ("md", "## Rome"),
-    ("code", "rome = sorted(prices.values())\nrome_sum = sum(math.sqrt(value) for value in rome)"),
+    ("code", "!echo the shell says {days}"),
+    (
+        "code",
+        "!echo Rome of {days} days\nrome = sorted(prices.values())\nrome_sum = sum(math.sqrt(value) for value in rome)",
+    ),
     ("md", "## Oslo"),
     ("code", "prices[0] = sum(prices.values())\noslo = [prices[day] for day in range(3)]\noslo"),
     ("md", "## Tell"),
@@ -64,14 +68,24 @@ def test_the_copy_gives_what_the_notebook_gives(tmp_path: Path) -> None:
     assert adopted.returncode == 0, adopted.stderr
     document = json.loads(adopted.stdout)
     assert document["tasks"] == ["load", "rome", "oslo"]
-    assert [cell["cell"] for cell in document["cells"] if cell["is_changed"]] == [1, 2, 4, 5, 6]
+    assert [cell["cell"] for cell in document["cells"] if cell["is_changed"]] == [1, 2, 4, 6, 7]
     assert (again.returncode, "is there already" in again.stderr) == (1, True)
     assert source.read_bytes() == before
     plain = run(tmp_path, source)
     with_tasks = run(tmp_path, tmp_path / "shop-tasks.ipynb", "-p", "days", "30")
     assert with_tasks.document["state"] == "COMPLETED", with_tasks.document["message"]
     assert [task["state"] for task in with_tasks.document["tasks"]] == ["COMPLETED"] * 3
-    assert _shown(with_tasks.notebook) == _shown(plain.notebook) == ["30", "[86, 2, 4]", "44.742 [86, 2, 4] 86"]
+    assert (
+        _shown(with_tasks.notebook)
+        == _shown(plain.notebook)
+        == [
+            "30",
+            "the shell says 30",
+            "Rome of 30 days",
+            "[86, 2, 4]",
+            "44.742 [86, 2, 4] 86",
+        ]
+    )
     later = json.loads(_orchestra(tmp_path, "adopt", "shop.ipynb", "--dry-run", "--json").stdout)
     assert later["times_from_run"] is not None
-    assert later["tasks"] == []
+    assert set(later["tasks"]) <= {"rome"}  # a shell takes its time

@@ -14,6 +14,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from notebook_kernel import NotebookKernel
 from patience import PATIENCE_SECONDS
 
 from orchestra_nb.notebooks.kernel_client import KernelClient
@@ -267,3 +268,82 @@ def test_stale_cells_run_in_the_open_kernel_and_share_what_runs_have_kept(shell:
     assert "sum 4 2" in said["ran"]
     assert said["new values"] == "[1, 1, 2] 2 5\n"
     assert "%flow knows no 'bogus'" in said["wrong"]
+
+
+def ask(shell: Shell, cells: list[str], *questions: str, edited: Mapping[int, str] | None = None) -> list[str]:
+    """Run cells in a kernel after ``%flow keep``, save them with some edited, and return what it says to each line."""
+    sources = ["%load_ext orchestra_nb", "%flow keep", *cells]
+    (shell.folder / "kernel").mkdir()
+    environ = {"JUPYTER_DATA_DIR": str(shell.folder / "data")}
+    with NotebookKernel(shell.folder / "kernel", environ) as kernel:
+        for number, source in enumerate(sources):
+            kernel.run(source, f"cell-{number}")
+        saved = [(edited or {}).get(number, source) for number, source in enumerate(sources)]
+        shell.write("kernel/work.ipynb", *saved, *questions)
+        return [kernel.run(line, f"cell-{len(saved) + number}").output for number, line in enumerate(questions)]
+
+
+#: Cells around which the kernel, or a package that it loads, replaces functions or sets options itself.
+UNTOUCHED: Mapping[str, list[str]] = {
+    "input and getpass": ["import builtins, getpass", "x = 1", "y = x + 1", "builtins.input\ny"],
+    "hooks of sys": ["import sys", "1 / 0", "{}['no']", "x = 1\nx", "y = x\nsys.stdout.write('a')"],
+    "inline figures": [
+        "%matplotlib inline",
+        "import matplotlib.pyplot as plt\nplt.plot([1])",
+        "fig, ax = plt.subplots()",
+        "plt.figure()\nplt.show()",
+        "x = 1\nx",
+    ],
+    "tables": ["import numpy as np, pandas as pd", "df = pd.DataFrame({'a': [1]})\ndf", "df.plot()", "display(df)"],
+    "displays": ["handle = display('a', display_id=True)", "handle.update('b')", "x = 1", "x;", "%time y = x"],
+    "a patch that ends with its cell": ["import builtins", "builtins.input = lambda *a: 'x'\nx = input()", "y = x"],
+}
+
+
+@pytest.mark.parametrize("cells", UNTOUCHED.values(), ids=UNTOUCHED)
+def test_no_cell_is_stale_because_of_what_the_kernel_does_itself(shell: Shell, cells: list[str]) -> None:
+    failing = ("1 / 0", "{}['no']")
+
+    stale, again, after = ask(shell, cells, "%flow stale", "%flow run --stale", "%flow stale")
+
+    kept = [cell for cell in cells if not cell.startswith(failing)]
+    if len(kept) == len(cells):
+        assert stale == after == "No cell is stale.\n"
+        assert "forced" not in again
+    else:  # a failed cell has no result
+        assert stale.count("●") == len(cells) - len(kept), stale
+
+
+def test_a_cell_below_a_patch_of_the_users_is_stale(shell: Shell) -> None:
+    cells = ["import textwrap", "x = 1", "textwrap.dedent = lambda text: 'patched'", "y = textwrap.dedent('')"]
+
+    (stale,) = ask(shell, cells, "%flow stale")
+
+    assert stale.startswith("● cell 6  y = textwrap.dedent('')")
+    assert "the patches are not as before\n1 of 4 cells is stale." in stale
+
+
+def test_options_that_a_cell_sets_are_put_back_for_the_cells_above_it(shell: Shell) -> None:
+    cells = [
+        "import numpy as np, pandas as pd\nimport matplotlib as mpl",
+        "print(np.array([1 / 3]), pd.get_option('display.precision'), mpl.rcParams['font.size'])",
+        "np.set_printoptions(precision=2)\npd.set_option('display.precision', 2)\nmpl.rcParams['font.size'] = 3.0",
+    ]
+
+    (said,) = ask(shell, cells, "%flow run --stale", edited={3: f"z = 1\n{cells[1]}"})
+
+    assert "[0.33333333] 6 10.0\n" in said
+
+
+def test_flow_run_says_why_each_cell_runs_and_counts_cells_as_the_notebook_does(shell: Shell) -> None:
+    ran, stale = ask(shell, ["x = 1", "y = x"], "%flow run", "%flow stale", edited={2: "x = 2"})
+    assert ran.count("forced: %flow run runs every cell") == 2
+    assert "--refresh" not in ran
+    assert stale == "No cell is stale.\n"
+
+
+def test_an_edited_cell_makes_the_ones_that_read_it_stale_under_its_own_number(shell: Shell) -> None:
+    (stale,) = ask(shell, ["x = 1", "y = x"], "%flow stale", edited={2: "x = 2"})
+
+    assert "● cell 3  x = 2   stale: changed: its source is another one" in stale
+    assert "upstream changed (cell 3): `x`" in stale

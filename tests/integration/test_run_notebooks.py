@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from notebook_kernel import RUN_MIME
 from patience import PATIENCE_SECONDS
 
 FOREIGN = Path(__file__).parent / "foreign_notebooks"
@@ -165,6 +166,51 @@ def test_task_cells_are_child_tasks_and_the_run_ends_when_the_last_one_has(tmp_p
     assert tasks(ran) == {"load": "COMPLETED", "total": "COMPLETED", "last": "COMPLETED"}
     assert ran.code_cells[3]["outputs"][0]["text"] == ["total 6\n"]
     assert "late" in json.dumps(ran.code_cells[4]["outputs"])
+
+
+def test_the_executed_notebook_and_the_log_have_the_last_word_of_each_task(tmp_path: Path) -> None:
+    source = write_notebook(
+        tmp_path / "report.ipynb",
+        "%load_ext orchestra_nb",
+        "%%task quiet\nx = 1",
+        "%%task load\nprint('one')\nprint('two')\n[x]",
+        "%%task broken\nraise ValueError('no rows')",
+    )
+
+    ran = run(tmp_path, source, "--log-output")
+
+    shown = [cell["outputs"] for cell in ran.code_cells]
+    assert all(output.get("data") != {} for outputs in shown for output in outputs)
+    lines = [outputs[0]["data"] for outputs in shown[1:]]
+    assert all(line.keys() == {RUN_MIME, "text/html", "text/plain"} for line in lines)
+    assert [line[RUN_MIME]["task"]["state"] for line in lines] == ["COMPLETED", "COMPLETED", "FAILED"]
+    assert ["".join(line["text/plain"]).split("  ")[:2] for line in lines] == [
+        ["✓ quiet", "Completed"],
+        ["✓ load", "Completed"],
+        ["✕ broken", "Failed"],
+    ]
+    assert "ValueError: no rows" in "".join(lines[2]["text/html"])
+    assert [len(outputs) for outputs in shown] == [0, 1, 2, 1]
+    assert "".join(shown[2][1]["data"]["text/plain"]) == "one\ntwo\n[1]"
+    told = ran.stderr.splitlines()
+    assert [text for text in told if text.startswith("load: ")] == ["load: one", "load: two", "load: [1]"]
+    for name, word in (("✓ quiet", "Completed"), ("✓ load", "Completed"), ("✕ broken", "Failed")):
+        assert len([text for text in told if text.startswith(f"{name}  {word}")]) == 1, told
+    assert "Pending" not in ran.stderr
+
+
+def test_who_reads_the_name_of_a_failed_task_is_told_what_to_do_about_the_run(tmp_path: Path) -> None:
+    source = write_notebook(
+        tmp_path / "report.ipynb", "%load_ext orchestra_nb", "%%task load\nrows = 1 / 0", "print(rows)"
+    )
+
+    ran = run(tmp_path, source)
+
+    error = ran.document["cells"][2]["error"]["message"]
+    assert error.startswith("`rows` has no value: task 'load' failed: ZeroDivisionError: division by zero")
+    name = ran.notebook["metadata"]["orchestra"]["run_name"]
+    assert error.endswith(f"Mend the notebook and run it anew. To run it again as it was: orchestra runs retry {name}")
+    assert "its cell" not in error
 
 
 def test_flows_and_tasks_of_functions_belong_to_the_run_without_the_extension_being_loaded(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from orchestra_nb.notebooks.document import read_notebook
 from orchestra_nb.notebooks.task_line import parse_task_line
 from tests.notebooks.varied_notebooks import VARIED, Cells, notebook_of
 
+MORE = "more = [x * 2 for x in rows]\nmore_sum = sum(more)"
 WORK = "rows = [x * x for x in range(1000)]\ntotal = sum(rows)"
 
 
@@ -36,7 +37,7 @@ def sources(adopted: AdoptedNotebook) -> list[str]:
         ([("code", "import matplotlib.pyplot as plt\nplt.rcParams['font.size'] = 3")], "plot settings"),
         ([("code", "import warnings\nwarnings.filterwarnings('ignore')")], "warning filters"),
         ([("code", "x = 1")], "too short"),
-        ([("code", WORK), ("code", "total")], "too short"),
+        ([("code", WORK), ("code", "total")], "it only shows values"),
         ([("parameters", "x = [1 for _ in range(9)]")], "it holds the parameters"),
         ([("code", "%%time\n" + WORK)], "it begins with %%time"),
         ([("code", "%%task a\n" + WORK)], "it is a task already"),
@@ -75,6 +76,60 @@ def test_a_cell_that_is_no_task_stays_and_says_why(cells: Cells, why: str) -> No
     reasons = [(verdict.task, verdict.why) for verdict in adopted.verdicts[: len(cells)]]
     assert any(task is None and why in reason for task, reason in reasons), reasons
     assert all(reason for _, reason in reasons)
+
+
+@pytest.mark.parametrize("seconds", [None, 3.0], ids=["never ran", "took long"])
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("!pip list", "where the kernel is (`pip list`)"),
+        ("files = !ls\nprint(len(files))", "where the kernel is (`ls`)"),
+        ("%sx ls", "where the kernel is (`ls`)"),
+        ("%time !make", "(`make`)"),
+        ("!echo {total} > out.txt", "where the kernel is"),
+        ("!pip install -q there\n" + MORE, "(`pip install -q there`)"),
+        ("found = !nvidia-smi\n" + MORE, "(`nvidia-smi`)"),
+        ("for x in rows[:3]:\n    !echo {x}", "it only runs shell commands"),
+        ("!echo {total}\n!echo done", "it only runs shell commands"),
+        ("%%bash\nls", "it begins with %%bash"),
+        ("%%script bash\nls", "it begins with %%script"),
+        ("import subprocess\nsubprocess.run(['ls'])\n" + MORE, "it starts a process"),
+        ("%timeit sum(rows)\n" + MORE, "it measures code"),
+        ("print(total)", "it only shows values"),
+        ("for x in rows[:3]:\n    display(x)", "it only shows values"),
+        (
+            "display(Markdown(f'# {total}'))\nrows.count(1)",
+            "it only shows values",
+        ),
+        ("import ipywidgets as w\nslider = w.IntSlider()\nslider", "it makes widgets"),
+        ("import logging\nlogging.basicConfig(level=20)\nlog = logging.getLogger('x')", "it only sets up"),
+        ("import sklearn\nsklearn.set_config(display='diagram')", "it only sets up"),
+        ("from pathlib import Path\nDATA = Path('data')\nN = 3", "it only sets up"),
+        ("import sys\nIN_COLAB = 'google.colab' in sys.modules", "it only sets up"),
+    ],
+)
+def test_what_only_the_kernel_can_run_and_what_only_shows_or_sets_up_is_no_task_however_long_it_took(
+    source: str, why: str, seconds: float | None
+) -> None:
+    times = None if seconds is None else dict.fromkeys(("c0", "c1", "c2"), seconds)
+
+    adopted = adopt([("code", WORK), ("code", source), ("code", MORE)], seconds=times, has_parameters=False)
+
+    assert [verdict.task is None for verdict in adopted.verdicts] == [False, True, False]
+    assert why in adopted.verdicts[1].why
+
+
+@pytest.mark.parametrize("line", ["!echo {total}", "!printf x", "%time shown = sum(rows)"])
+def test_a_cell_with_more_to_do_than_to_print_from_the_shell_is_a_task(line: str) -> None:
+    adopted = adopt([("code", WORK), ("code", f"{line}\n{MORE}")], has_parameters=False)
+
+    assert adopted.verdicts[1].task == "more_sum"
+
+
+def test_a_cell_whose_exit_code_a_later_one_reads_is_no_task() -> None:
+    adopted = adopt([("code", WORK), ("code", f"!echo 1\n{MORE}"), ("code", "print(_exit_code)")])
+
+    assert "_exit_code" in adopted.verdicts[1].why
 
 
 def test_names_come_from_headings_and_from_what_cells_make() -> None:
