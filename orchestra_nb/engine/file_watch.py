@@ -24,7 +24,7 @@ from typing import Any
 
 import xxhash
 
-from orchestra_nb.engine.process_resources import is_variable_that_counts
+from orchestra_nb.model.environment_variables import is_variable_that_counts
 
 #: Audit events that change files in other ways than by writing into one, and how people say it.
 _FILE_CHANGES = {
