@@ -45,6 +45,8 @@ class AttemptTicket:
         (task run id, attempt key) of each upstream, in the order of the results that are passed.
     attempt
         Its number, from 1.
+    environment
+        The digest of its driver's environment; None for that of the worker.
     """
 
     key: str
@@ -52,6 +54,7 @@ class AttemptTicket:
     timeout_seconds: float | None
     upstream: tuple[tuple[str, str], ...] = ()
     attempt: int = 1
+    environment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +119,16 @@ class AttemptHost(Protocol):
     worker_name: str
 
     def may_begin(self, ticket: AttemptTicket, at: datetime) -> str | None:
-        """Ask the ledger; return None if user code may run, else why not."""
+        """Ask the ledger, and for an environment that lacks; return None if user code may run, else why not."""
 
     def enter(self, ticket: AttemptTicket, switch: StopSwitch) -> None:
         """Pass on stop orders to this switch from now on."""
 
     def begin(self, ticket: AttemptTicket, switch: StopSwitch) -> None:
-        """Tell the sentinel, and start the clock."""
+        """Be in the driver's environment, tell the sentinel, and start the clock."""
 
     def end(self, ticket: AttemptTicket) -> None:
-        """Tell the sentinel that user code ended, and stop the clock."""
+        """Undo :meth:`begin`."""
 
     def leave(self, ticket: AttemptTicket) -> None:
         """Undo :meth:`enter`."""

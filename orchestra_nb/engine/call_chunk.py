@@ -28,10 +28,17 @@ HAND_BACK_SECONDS = 2 * TARGET_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class ChunkTicket:
-    """What a worker must know of a chunk beside its calls."""
+    """What a worker must know of a chunk beside its calls.
+
+    Parameters
+    ----------
+    environments
+        The digests of all that its calls name.
+    """
 
     chunk: str
     client: str
+    environments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,8 @@ class ChunkCall:
         the call before that gives it.
     attempt
         Its number, from 1.
+    environment
+        The digest of its driver's environment; None for that of the worker.
     """
 
     key: str
@@ -59,6 +68,7 @@ class ChunkCall:
     upstream: Mapping[str, PackedResult | int | Earlier]
     timeout_seconds: float | None
     attempt: int = 1
+    environment: str | None = None
 
 
 class ChunkHost(Protocol):
@@ -73,16 +83,16 @@ class ChunkHost(Protocol):
         """Undo :meth:`enter_chunk`."""
 
     def may_begin_chunk(self, ticket: ChunkTicket, length: int) -> tuple[str | None, Sequence[int]]:
-        """Ask the ledger; return None and what shall not begin, or why the chunk may not run."""
+        """Ask the ledger, and for environments that lack; return None and what shall not begin, or why none may run."""
 
     def begin_chunk(self, ticket: ChunkTicket) -> None:
         """Tell the sentinel."""
 
     def end_chunk(self, ticket: ChunkTicket) -> None:
-        """Tell the sentinel that all calls have ended."""
+        """Tell the sentinel that all calls have ended, and leave the environments that they were in."""
 
     def begin_call(self, run: ChunkRun, number: int, at: float, outcome: tuple[int, bytes] | None) -> None:
-        """Tell the sentinel that a call is about to begin, and the outcome of the one before; tell the driver."""
+        """Be in the environment of a call that is about to begin; tell the sentinel, with the last outcome."""
 
     def end_call(self, run: ChunkRun, number: int) -> None:
         """Tell the sentinel that the user code of a call ended."""

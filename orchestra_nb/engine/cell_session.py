@@ -19,6 +19,7 @@ from types import ModuleType
 
 from orchestra_nb.engine.cell_body import cell_body
 from orchestra_nb.engine.cell_cache import CellCache
+from orchestra_nb.engine.driver_environment import EnvironmentChanges, environment_of_driver
 from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.name_binder import NameBinder
@@ -106,7 +107,7 @@ class CellSession:
         self._holding: set[str] = set()
         #: task run id to why nobody can tell beforehand what it gives
         self._opaque: dict[str, str] = {}
-        self._environ_at_start = dict(os.environ)
+        self._environment_changes = EnvironmentChanges()
 
     # --- submitting
 
@@ -138,7 +139,7 @@ class CellSession:
             upstream_names={upstream: tuple(names) for upstream, names in plan.upstream.items()},
             cwd=os.getcwd(),
             sys_path=tuple(sys.path),
-            environ=self._changed_environ(),
+            environ=self._environment_changes.now(),
             keeper=CellCache.of(line, name, plan.names.opaque),
         )
         earlier = self._earlier_run(name, origin)
@@ -160,6 +161,7 @@ class CellSession:
                 body=cell_body(body, task),
                 needs=plan.upstream,
                 timeout_seconds=line.timeout_seconds,
+                environment=environment_of_driver(),
             )
         )
         self._register(name, task.task_run_id, origin)
@@ -253,13 +255,6 @@ class CellSession:
                 f"Or run the cell in this kernel with --local."
             )
         return packed.groups
-
-    def _changed_environ(self) -> dict[str, str | None]:
-        """Return what the notebook changed in the environment since it began; None for what it removed."""
-        before, now = self._environ_at_start, os.environ
-        changes: dict[str, str | None] = {key: value for key, value in now.items() if before.get(key) != value}
-        changes.update(dict.fromkeys(before.keys() - now.keys()))
-        return changes
 
     def _register(self, name: str, task_run_id: str, origin: CellOrigin) -> None:
         """Note a task's run; a cell that was renamed gives up its earlier name."""

@@ -33,6 +33,7 @@ from orchestra_nb.engine.ahead_checks import (
     shared_elsewhere,
 )
 from orchestra_nb.engine.cell_session import is_of_shell
+from orchestra_nb.engine.driver_environment import EnvironmentChanges, environment_of_driver
 from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.fresh_ids import fresh_id
@@ -166,7 +167,7 @@ class CellsAhead:
 
     def __post_init__(self) -> None:
         self._resources = resources_of_process()
-        self._environ_at_start = dict(os.environ)
+        self._environment_changes = EnvironmentChanges()
         self._modules.look(self.namespace, is_users)
 
     def step(self, index: int) -> AheadStep:
@@ -288,7 +289,7 @@ class CellsAhead:
             upstream_names={task_ids[other]: given for other, given in upstream.items()},
             cwd=os.getcwd(),
             sys_path=tuple(sys.path),
-            environ=self._changed_environ(),
+            environ=self._environment_changes.now(),
             configuration=tuple(
                 cell.source for cell in self.plan.cells[:index] if cell.is_configuration and cell.index < now
             ),
@@ -318,6 +319,7 @@ class CellsAhead:
                 ),
                 body=AheadBody(body),
                 needs={task_ids[other]: given for other, given in upstream.items()},
+                environment=environment_of_driver(),
             )
         )
         self._held.append(task_run_id)
@@ -345,12 +347,6 @@ class CellsAhead:
         for name, other in sorted(giver.items()):
             fetched.setdefault(other, []).append(name)
         return {other: tuple(given) for other, given in sorted(fetched.items())}
-
-    def _changed_environ(self) -> dict[str, str | None]:
-        before, now = self._environ_at_start, os.environ
-        changes: dict[str, str | None] = {key: value for key, value in now.items() if before.get(key) != value}
-        changes.update(dict.fromkeys(before.keys() - now.keys()))
-        return changes
 
     # --- taking
 

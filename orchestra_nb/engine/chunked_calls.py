@@ -315,10 +315,10 @@ class ChunkedCalls:
             if problem is not None:
                 self._lose_all(chunk, begun=False, reason=problem)
                 return
-            calls, inputs = self._pack(chunk)
+            calls, inputs, environments = self._pack(chunk)
             if not chunk.left:
                 return
-            ticket = ChunkTicket(chunk.name, connection.client_id)
+            ticket = ChunkTicket(chunk.name, connection.client_id, environments)
             future = await connection.submit_chunk(ticket, request, _first_body(request).shared, calls, inputs)
             status = await connection.wait_while_possible(future, request)
             if not connection.is_alive:
@@ -333,8 +333,9 @@ class ChunkedCalls:
         finally:
             self._end_chunk(chunk)
 
-    def _pack(self, chunk: Chunk) -> tuple[bytes, list[Future[Any]]]:
-        """Return what the worker needs of the calls, and the inputs that the cluster has."""
+    def _pack(self, chunk: Chunk) -> tuple[bytes, list[Future[Any]], tuple[str, ...]]:
+        """Return what the worker needs of the calls, the inputs that the cluster has, and the environments."""
+        environments: dict[str, None] = {}
         inputs: list[Future[Any]] = []
         packed: list[ChunkCall | None] = [None] * len(chunk.calls)
         places: dict[str, int] = {}
@@ -355,10 +356,13 @@ class ChunkedCalls:
                     upstream[task_run_id] = len(inputs)
                     inputs.append(result)
             places[request.key] = call.number
+            environment = chunk.connection.tell_environment(request.environment)
+            if environment is not None:
+                environments[environment] = None
             packed[call.number] = ChunkCall(
-                request.key, call.body.arguments, upstream, request.timeout_seconds, request.attempt
+                request.key, call.body.arguments, upstream, request.timeout_seconds, request.attempt, environment
             )
-        return pickle.dumps(packed, protocol=5), inputs
+        return pickle.dumps(packed, protocol=5), inputs, tuple(environments)
 
     # --- ends
 

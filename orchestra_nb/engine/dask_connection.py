@@ -11,6 +11,7 @@ import importlib
 import logging
 import re
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from orchestra_nb.engine.call_body import SharedPart
 from orchestra_nb.engine.call_chunk import ChunkTicket, result_key, run_chunk
 from orchestra_nb.engine.clusters import THREAD_NAME, ClusterSpec
 from orchestra_nb.engine.dask_generator import keep_dask_generator_apart
+from orchestra_nb.engine.driver_environment import DriverEnvironment
 from orchestra_nb.engine.event_batch import SEND_INTERVAL_SECONDS
 from orchestra_nb.engine.executors import AttemptRequest, AttemptResult
 from orchestra_nb.engine.local_certificates import security_of
@@ -97,6 +99,8 @@ class DaskConnection:
         self._workers: dict[str, KnownWorker] = {}
         self._looking: asyncio.Task[None] | None = None
         self._shared: dict[str, Future[Any]] = {}
+        #: the environments that the cluster was told, as long as something may name them
+        self._told: dict[str, weakref.ref[DriverEnvironment]] = {}
         self._slots: dict[str, int] = {}
         self._addresses: dict[str, str] = {}
         self._looked_at = float("-inf")
@@ -205,6 +209,28 @@ class DaskConnection:
             **self._place_for(request, None),
         )
         return future
+
+    def tell_environment(self, environment: DriverEnvironment | None) -> str | None:
+        """Return the digest under which workers find an environment, from now until nothing has it here any more.
+
+        The cluster is told each one once, before what is submitted next. None on a cluster that others started: there
+        its workers' own counts, and nothing is told.
+        """
+        if environment is None or not self._is_local:
+            return None
+        digest = environment.digest
+        known = self._told.get(digest)
+        if known is None or known() is not environment:
+            self._told[digest] = weakref.ref(environment)
+        if known is None:
+            for old in [old for old, reference in self._told.items() if reference() is None]:
+                del self._told[old]
+                self._send_environment(old, None)
+            self._send_environment(digest, environment.data)
+        return digest
+
+    def _send_environment(self, digest: str, data: bytes | None) -> None:
+        self._client._send_to_scheduler({"op": "orchestra-environment", "digest": digest, "data": data})
 
     async def stop_calls(self, stops: Sequence[StopCalls]) -> list[str]:
         """Order the stop of calls in chunks; return the chunks that did not begin: these calls never will."""

@@ -352,6 +352,7 @@ class DaskExecutor:
                 request.timeout_seconds,
                 tuple((task_run_id, key) for task_run_id, (key, _) in request.upstream.items()),
                 request.attempt,
+                connection.tell_environment(request.environment),
             )
             problem = await connection.why_impossible(request)
             if problem is not None:
@@ -494,7 +495,8 @@ class DaskExecutor:
         if attempt is None:
             return
         self._placement.end(event.key)
-        follower = attempt.follower
+        # what it held, such as its driver's environment, is let go of at once and not by the garbage collector
+        follower, attempt.follower = attempt.follower, None
         if follower is not None and follower is not asyncio.current_task():
             follower.cancel()
         self._report_end(event)

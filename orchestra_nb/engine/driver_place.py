@@ -98,7 +98,7 @@ class ShippedCallee:
     def _load(self) -> Callee:
         if self._place.folder is not None:
             modules = modules_of_process()
-            modules.take_place(self._place)
+            modules.take_place()
             modules.forget_edited()
             callee: Callee = pickle.loads(self._data)
             modules.note()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from orchestra_nb.engine.driver_environment import DriverEnvironment
 from orchestra_nb.model.attempts import AttemptBody, AttemptContext, AttemptResult
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.outcomes import Outcome
@@ -52,6 +53,9 @@ class AttemptRequest:
         What it takes of its worker while it runs, by the cluster's own names (``{"GPU": 1}``).
     workers
         Names or addresses of the workers that may run it; empty for all.
+    environment
+        The variables that its code is to see where they may travel: on a cluster that we started on this machine. None
+        for those of wherever it runs.
     """
 
     key: str
@@ -65,6 +69,7 @@ class AttemptRequest:
     priority: int = 0
     resources: Mapping[str, float] = field(default_factory=dict)
     workers: tuple[str, ...] = ()
+    environment: DriverEnvironment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ import tempfile
 from dataclasses import dataclass, field
 
 from orchestra_nb.engine.cell_watch import CHANGES_A_FILE, Fact, FactKind, begin_watching, end_watching
-from orchestra_nb.engine.process_resources import is_variable_that_counts
 from orchestra_nb.engine.python_folders import is_of_caches, is_of_packages, is_of_settings
+from orchestra_nb.model.environment_variables import is_variable_that_counts
 
 #: A cell that looks at more is not kept: its record would cost more than it.
 _MAX_LOOKS = 20_000

@@ -600,6 +600,7 @@ class FlowRunner:
             priority=submission.priority,
             resources=submission.resources,
             workers=submission.workers,
+            environment=submission.environment,
         )
         try:
             executor.start(request)

@@ -18,15 +18,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestra_nb.engine.driver_environment import changes_between
 from orchestra_nb.model.cell_records import RESOURCE
+from orchestra_nb.model.environment_variables import environment_that_counts
 
-#: Environment variables that belong to this process, and to no cell.
-_OWN_VARIABLES = re.compile(
-    r"^(ORCHESTRA_|JPY_|IPY_|PYDEVD_|JUPYTERHUB_|XDG_SESSION_|SSH_|DBUS_|TERM_|VTE_|VSCODE_|KITTY_|SPT_)"
-    r"|^(MPLBACKEND|_|PWD|OLDPWD|SHLVL|TERM|COLUMNS|LINES|WINDOWID|INVOCATION_ID|JOURNAL_STREAM|DISPLAY|TTY|STY|TMUX"
-    # what ipykernel sets for what runs in a kernel
-    r"|TMUX_PANE|PAGER|GIT_PAGER|CLICOLOR|CLICOLOR_FORCE|FORCE_COLOR|NO_COLOR|COLORTERM|PYTEST_CURRENT_TEST)$"
-)
 _PLOTS = re.compile(r"\b(plt|sns|mpl|matplotlib|seaborn|plot\w*|hist\w*|fig|figure|ax|axs|axes)\b")
 #: What numpy prints with when it has just been imported; it keeps no copy of that itself.
 _NUMPY_PRINTING = {
@@ -195,10 +190,7 @@ class _Environment:
         self._before = environment_that_counts(os.environ)
 
     def look(self) -> object:
-        now = environment_that_counts(os.environ)
-        changed: dict[str, str | None] = {name: value for name, value in now.items() if self._before.get(name) != value}
-        changed.update(dict.fromkeys(self._before.keys() - now.keys()))
-        return changed
+        return changes_between(self._before, environment_that_counts(os.environ))
 
     def put(self, state: Mapping[str, str | None]) -> None:
         for name, value in {**self._back(state), **state}.items():
@@ -210,16 +202,6 @@ class _Environment:
     def _back(self, state: Mapping[str, str | None]) -> dict[str, str | None]:
         changed: Any = self.look()
         return {name: self._before.get(name) for name in changed if name not in state}
-
-
-def is_variable_that_counts(name: str) -> bool:
-    """Tell whether a variable of the environment is one that a cell may depend on."""
-    return _OWN_VARIABLES.match(name) is None
-
-
-def environment_that_counts(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that a cell may depend on, without those that belong to one process or terminal."""
-    return {name: environ[name] for name in sorted(environ) if is_variable_that_counts(name)}
 
 
 def _put_path(state: list[str]) -> None:

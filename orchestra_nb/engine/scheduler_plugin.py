@@ -69,6 +69,8 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
         self._exits: dict[str, tuple[str, int | None, ChunkReport | None]] = {}
         self._half_lost_workers: dict[str, asyncio.Event] = {}
         self._worker_names: dict[str, str] = {}
+        #: client to the environments that its attempts name, by digest: never in a log, never on disk
+        self._environments: dict[str, dict[str, bytes]] = {}
         self._saved: set[str] = set()
         self._holds = 0
         self._had_manager = False
@@ -87,6 +89,7 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
         scheduler.stream_handlers["orchestra-save"] = self._on_save
         scheduler.stream_handlers["orchestra-tell"] = self._on_tell
         scheduler.stream_handlers["orchestra-answer"] = self._on_answer
+        scheduler.stream_handlers["orchestra-environment"] = self._on_environment
         for worker in scheduler.workers:
             self.add_worker(scheduler, worker)
 
@@ -133,6 +136,7 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
             numbers = range(MOST_CALLS)
             self._stop_calls(client, [(chunk, numbers, State.CANCELLED.value, _ORPHAN_GRACE_SECONDS)])
         self._forget_client(client)
+        self._environments.pop(client, None)
 
     def worker_exited(
         self, name: str, reason: str, exit_code: int | None, chunk: Mapping[str, Any] | None = None
@@ -185,32 +189,64 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
         self._ledger.forget_client(client)
         self._chunks.forget_client(client)
 
-    def _on_begin(
-        self, key: str, client: str, worker: str, worker_name: str, timeout_seconds: float | None, at: float
-    ) -> dict[str, object]:
+    def _on_environment(self, client: str, digest: str, data: bytes | None) -> None:
+        """Keep an environment of a driver for workers that ask for it; None: no attempt names it any more."""
+        told = self._environments.setdefault(client, {})
+        if data is not None:
+            told[digest] = data
+        else:
+            told.pop(digest, None)
+
+    def _why_not(self, client: str, worker: str, environments: Sequence[str]) -> str | None:
         if client not in self._scheduler.clients:
-            return {"refusal": "its driver has gone"}
+            return "its driver has gone"
         if worker not in self._worker_names:
-            return {"refusal": "its worker is no member of the cluster any more"}
+            return "its worker is no member of the cluster any more"
+        if not self._environments.get(client, {}).keys() >= set(environments):
+            return "the environment of its driver is not known on the cluster"
+        return None
+
+    def _environments_of(self, client: str, digests: Sequence[str]) -> dict[str, bytes]:
+        return {digest: self._environments[client][digest] for digest in digests}
+
+    def _on_begin(
+        self,
+        key: str,
+        client: str,
+        worker: str,
+        worker_name: str,
+        timeout_seconds: float | None,
+        at: float,
+        environments: Sequence[str],
+    ) -> dict[str, object]:
+        refusal = self._why_not(client, worker, environments)
+        if refusal is not None:
+            return {"refusal": refusal, "environments": {}}
         refusal = self._ledger.begin(key, client, worker_name, timeout_seconds, time.time())
         if refusal is None:
             self._tell(client, {"kind": "began", "key": key, "worker": worker_name, "at": at})
             if timeout_seconds is not None:
                 self._spawn(self._save_attempt(worker, key, timeout_seconds + _SAVE_AFTER_SECONDS))
-        return {"refusal": refusal}
+        return {"refusal": refusal, "environments": self._environments_of(client, environments)}
 
     def _on_begin_chunk(
-        self, chunk: str, client: str, worker: str, worker_name: str, length: int, at: float
+        self,
+        chunk: str,
+        client: str,
+        worker: str,
+        worker_name: str,
+        length: int,
+        at: float,
+        environments: Sequence[str],
     ) -> dict[str, object]:
-        if client not in self._scheduler.clients:
-            return {"refusal": "its driver has gone", "stopped": []}
-        if worker not in self._worker_names:
-            return {"refusal": "its worker is no member of the cluster any more", "stopped": []}
+        refusal = self._why_not(client, worker, environments)
+        if refusal is not None:
+            return {"refusal": refusal, "stopped": [], "environments": {}}
         refusal, stopped = self._chunks.begin(chunk, client, worker_name)
         first = next((number for number in range(length) if number not in stopped), None)
         if refusal is None and first is not None:  # told here, in case that it never gives the interpreter back
             self._tell_began(client, chunk, first, worker_name, at)
-        return {"refusal": refusal, "stopped": stopped}
+        return {"refusal": refusal, "stopped": stopped, "environments": self._environments_of(client, environments)}
 
     def _on_stop_calls(self, client: str, stops: Sequence[StopCalls]) -> dict[str, object]:
         """Stop calls in chunks; the chunks named in the answer did not begin, and these calls in them never will."""

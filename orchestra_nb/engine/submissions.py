@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestra_nb.engine.call_body import CallBody
+from orchestra_nb.engine.driver_environment import DriverEnvironment
 from orchestra_nb.engine.executors import AttemptBody, AttemptContext, AttemptResult
 from orchestra_nb.model.machine_messages import TaskPlan
 from orchestra_nb.model.outcomes import Outcome
@@ -32,6 +33,8 @@ class Submission:
         Whatever knows what is called, for whoever looks into a failure.
     keeps_outcome
         Whether somebody may ask for the outcome of the task when it has completed.
+    environment
+        As :class:`~orchestra_nb.engine.executors.AttemptRequest` has it.
     """
 
     task_run: TaskRun
@@ -46,6 +49,7 @@ class Submission:
     holds: tuple[object, ...] = ()
     family: object = None
     keeps_outcome: bool = True
+    environment: DriverEnvironment | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure
 from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.call_body import CallBody, SharedPart
+from orchestra_nb.engine.driver_environment import DriverEnvironment
 from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.function_call import CallDetails, FunctionCallee, ObjectCall, UpstreamValue
@@ -102,11 +103,14 @@ class CallFamily:
     ----------
     shared
         The pickled callee; None where tasks run in this process.
+    environment
+        What its next calls find where they run; None where that is this process.
     """
 
     owner: Task[Any, Any]
     callee: FunctionCallee
     shared: SharedPart | None
+    environment: DriverEnvironment | None = None
 
     def body(self, details: CallDetails, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AttemptBody:
         """Return the body of one call.
@@ -254,4 +258,5 @@ def make_submission(
         holds=tuple(upstream.futures),
         family=family,
         keeps_outcome=False,
+        environment=family.environment,
     )

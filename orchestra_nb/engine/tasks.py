@@ -12,6 +12,7 @@ import inspect
 import io
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
@@ -21,6 +22,7 @@ from orchestra_nb.engine.asset_lineage import asset_keys_of, lineage_of
 from orchestra_nb.engine.cache_settings import CacheSettings, warn_of_memory
 from orchestra_nb.engine.call_body import SharedPart
 from orchestra_nb.engine.direct_task import call_async, call_async_generator, call_generator, call_sync
+from orchestra_nb.engine.driver_environment import environment_of_driver
 from orchestra_nb.engine.driver_place import DriverPlace, ShippedCallee
 from orchestra_nb.engine.flow_recording import current_recording
 from orchestra_nb.engine.function_call import FunctionCallee, LazyParameters
@@ -414,10 +416,14 @@ class Task(Generic[Parameters, Result]):
         place = DriverPlace.here(is_shared=scope.is_on_this_machine)
         key = self._family_key(scope, callee, place)
         context = scope.flow_context
+        environment = environment_of_driver()
         if context is not None and key is not None and (known := context.families.get(key)) is not None:
+            if known.environment is not environment:
+                known = context.families[key] = replace(known, environment=environment)
             return known
         data = pickle.dumps(ShippedCallee(place, self.name, pickle_function(callee, self.name)), protocol=5)
-        family = CallFamily(self, callee, SharedPart(hashlib.blake2b(data, digest_size=16).hexdigest(), data))
+        shared = SharedPart(hashlib.blake2b(data, digest_size=16).hexdigest(), data)
+        family = CallFamily(self, callee, shared, environment)
         if context is not None and key is not None:
             context.families[key] = family
         return family

@@ -21,6 +21,7 @@ from orchestra_nb.engine.executors import AttemptContext, AttemptResult
 from orchestra_nb.engine.sentinel_records import SentinelRecords
 from orchestra_nb.engine.stop_switch import StopSwitch
 from orchestra_nb.engine.worker_context import OpenQuestions, WorkerContext
+from orchestra_nb.engine.worker_environment import WorkerEnvironment
 from orchestra_nb.model.states import State
 
 #: How long after the soft stop at its deadline an attempt's process is killed by the sentinel.
@@ -48,12 +49,14 @@ class WorkerHost:
         self._ended_until = self._flushed_until = ("", -1)
         self._clocks: dict[str, asyncio.TimerHandle] = {}
         self._batch = EventBatch(self._loop, self._send, self._on_flushed)
+        self._environment = WorkerEnvironment()
         self.records = records
         self.questions = OpenQuestions(self._batch, lambda: str(worker.address), self._is_connected)
         self.worker_name = label_of_worker(worker.name)
 
     def may_begin(self, ticket: AttemptTicket, at: datetime) -> str | None:
-        """Ask the ledger on the scheduler: one round trip."""
+        """Ask the ledger on the scheduler, and for the environment where it is new here: one round trip."""
+        needed = (ticket.environment,) if ticket.environment is not None else ()
         asking = self._ask(
             "orchestra_begin",
             key=ticket.key,
@@ -62,11 +65,13 @@ class WorkerHost:
             worker_name=self.worker_name,
             timeout_seconds=ticket.timeout_seconds,
             at=at.timestamp(),
+            environments=self._environment.lacking(needed),
         )
         try:
             answer = asyncio.run_coroutine_threadsafe(asking, self._loop).result()
         except OSError as error:
             return f"the scheduler could not be asked ({error})"
+        self._environment.learn(answer["environments"], needed)
         refusal: str | None = answer["refusal"]
         return refusal
 
@@ -82,17 +87,19 @@ class WorkerHost:
         self._switches[ticket.key] = switch
 
     def begin(self, ticket: AttemptTicket, switch: StopSwitch) -> None:
-        """Tell the sentinel, and start the clock of the soft stop."""
+        """Be in the driver's environment, tell the sentinel, and start the clock of the soft stop."""
+        self._environment.enter(ticket.key, ticket.environment)
         seconds = ticket.timeout_seconds
         self.records.begin(ticket.key, None if seconds is None else seconds + HARD_STOP_SECONDS)
         if seconds is not None:
             self._loop.call_soon_threadsafe(self._start_clock, ticket.key, seconds, switch)
 
     def end(self, ticket: AttemptTicket) -> None:
-        """Tell the sentinel that user code ended, and stop the clock."""
+        """Undo :meth:`begin`."""
         self.records.end(ticket.key)
         if ticket.timeout_seconds is not None:
             self._loop.call_soon_threadsafe(self._stop_clock, ticket.key)
+        self._environment.leave(ticket.key)
 
     def leave(self, ticket: AttemptTicket) -> None:
         """Undo :meth:`enter`."""
@@ -124,7 +131,7 @@ class WorkerHost:
         self._chunks.pop(run.ticket.chunk, None)
 
     def may_begin_chunk(self, ticket: ChunkTicket, length: int) -> tuple[str | None, Sequence[int]]:
-        """Ask the ledger on the scheduler: one round trip for the whole chunk."""
+        """Ask the ledger on the scheduler, and for new environments: one round trip for the whole chunk."""
         asking = self._ask(
             "orchestra_begin_chunk",
             chunk=ticket.chunk,
@@ -133,11 +140,13 @@ class WorkerHost:
             worker_name=self.worker_name,
             length=length,
             at=time.time(),
+            environments=self._environment.lacking(ticket.environments),
         )
         try:
             answer = asyncio.run_coroutine_threadsafe(asking, self._loop).result()
         except OSError as error:
             return f"the scheduler could not be asked ({error})", ()
+        self._environment.learn(answer["environments"], ticket.environments)
         return answer["refusal"], answer["stopped"]
 
     def begin_chunk(self, ticket: ChunkTicket) -> None:
@@ -146,12 +155,15 @@ class WorkerHost:
         self.records.begin_chunk(ticket.chunk)
 
     def end_chunk(self, ticket: ChunkTicket) -> None:
-        """Tell the sentinel that all calls have ended."""
+        """Tell the sentinel that all calls have ended, and leave the environments that they were in."""
         self.records.end_chunk(ticket.chunk)
+        self._environment.leave(ticket.chunk)
 
     def begin_call(self, run: ChunkRun, number: int, at: float, outcome: tuple[int, bytes] | None) -> None:
-        """Tell the sentinel that a call is about to begin, and the outcome of the one before; tell the driver."""
-        seconds = run.call(number).timeout_seconds
+        """Be in the environment of a call that is about to begin; tell the sentinel, and the driver."""
+        call = run.call(number)
+        self._environment.enter(run.ticket.chunk, call.environment)
+        seconds = call.timeout_seconds
         until_kill = None if seconds is None else seconds + HARD_STOP_SECONDS
         if self.records.is_guarded:
             self.records.begin_call(number, at, until_kill, outcome)

@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from orchestra_nb.model.environment_variables import belongs_to_process
 from orchestra_nb.notebooks.cell_options import cell_options
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.notebook_analysis import CellAnalysis, NotebookAnalysis
@@ -42,10 +43,10 @@ _HISTORY = re.compile(r"^(_{1,3}|_\d+|Out|_oh|In|_ih|_i{1,3}|_i\d+)$")
 #: Ways to what no analysis of names sees.
 _ROUNDABOUT: Final = frozenset(
     "globals locals vars dir eval exec get_ipython __main__ user_ns user_global_ns f_globals f_locals f_back _getframe "
-    "currentframe stack get_objects get_referrers getstate get_state get_rng_state input getpass breakpoint "
-    # the environment of a worker is that of whoever started the cluster, but for what the notebook changed
-    "environ environb getenv getenvb expandvars".split()
+    "currentframe stack get_objects get_referrers getstate get_state get_rng_state input getpass breakpoint".split()
 )
+#: Ways to the environment. That of a worker is the kernel's on our own cluster only.
+_ENVIRONMENT: Final = frozenset("environ environb getenv getenvb expandvars".split())
 _MAGIC = re.compile(r"^\s*(%(?!%?time\b|%capture\b)|!|%%(?!time\b|capture\b))", re.MULTILINE)
 
 
@@ -123,6 +124,7 @@ def plan_cells_ahead(
     workers: int,
     cluster_start_seconds: float = 0.0,
     runs: Sequence[bool] | None = None,
+    has_environment: bool = True,
 ) -> AheadPlan:
     """Return which cells go ahead, and what that gains. O(cells² + edges).
 
@@ -138,8 +140,10 @@ def plan_cells_ahead(
         How long it takes until the workers are there.
     runs
         For each cell whether it runs at all (it is not empty, and its tags do not exclude it); None: all do.
+    has_environment
+        Whether cells find the kernel's environment on workers.
     """
-    drafts = _Drafts(analysis, sources, seconds, runs or [True] * len(sources))
+    drafts = _Drafts(analysis, sources, seconds, runs or [True] * len(sources), has_environment)
     cells = drafts.cells
     total = sum(drafts.seconds)
     if (why := drafts.why_in_order) or workers < 1:
@@ -166,7 +170,12 @@ class _Drafts:
     """The cells, with all that one may tell of each alone: which could go ahead, which are heavy."""
 
     def __init__(
-        self, analysis: NotebookAnalysis, sources: Sequence[str], seconds: Mapping[int, float], runs: Sequence[bool]
+        self,
+        analysis: NotebookAnalysis,
+        sources: Sequence[str],
+        seconds: Mapping[int, float],
+        runs: Sequence[bool],
+        has_environment: bool,
     ) -> None:
         functions = defined_functions(sources)
         imported = _imported_names(sources)
@@ -176,7 +185,7 @@ class _Drafts:
         closures: list[frozenset[int]] = []
         for cell, source, is_run in zip(analysis.cells, sources, runs, strict=True):
             closures.append(frozenset(cell.depends_on).union(*(closures[other] for other in cell.depends_on)))
-            form = _form_of(source, imported)
+            form = _form_of(source, imported, has_environment)
             if form.reads_history and is_run:
                 self.why_in_order = f"cell {cell.index + 1} reads what the last lines of earlier cells gave"
             time = seconds.get(cell.index, guess_seconds(source, functions)) if is_run else 0.0
@@ -327,7 +336,25 @@ def _patched(tree: ast.Module, imported: frozenset[str]) -> str:
     return ""
 
 
-def _form_of(source: str, imported: frozenset[str]) -> _Form:
+def _needs_environment_of_kernel(tree: ast.Module) -> bool:
+    """Tell whether a cell looks at the environment as a whole, or at what belongs to the kernel's process."""
+    by_name = set[ast.AST]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and belongs_to_process(node.value):
+            return True
+        if isinstance(node, ast.Subscript) or (isinstance(node, ast.Attribute) and node.attr == "get"):
+            by_name.add(node.value)
+        elif isinstance(node, ast.Compare) and all(isinstance(operator, ast.In | ast.NotIn) for operator in node.ops):
+            by_name.update(node.comparators)
+    ways = [node for node in ast.walk(tree) if _name_of(node) in ("environ", "environb")]
+    return any(node not in by_name for node in ways)
+
+
+def _name_of(node: ast.AST) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _form_of(source: str, imported: frozenset[str], has_environment: bool) -> _Form:
     """Return what the form of a cell says: whether it has to run in the kernel."""
     if not source.strip():
         return _Form("it is empty", reads_history=False, runs_programs=False)
@@ -349,6 +376,8 @@ def _form_of(source: str, imported: frozenset[str]) -> _Form:
         return _Form(f"it sets an attribute in `{patched}`", history, runs_programs)
     if words & _ROUNDABOUT:
         return _Form(f"it uses `{min(words & _ROUNDABOUT)}`", history, runs_programs)
+    if words & _ENVIRONMENT and (not has_environment or _needs_environment_of_kernel(tree)):
+        return _Form(f"it uses `{min(words & _ENVIRONMENT)}`", history, runs_programs)
     if any(isinstance(node, ast.AsyncFor | ast.AsyncWith | ast.Await) for node in ast.walk(tree)):
         return _Form("it awaits, and the kernel's loop may have its tasks", history, runs_programs)
     return _Form("", history, runs_programs)

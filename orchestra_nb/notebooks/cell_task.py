@@ -87,7 +87,7 @@ class CellTask:
     upstream_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cwd: str | None = None
     sys_path: tuple[str, ...] = ()
-    environ: Mapping[str, str | None] = field(default_factory=dict)
+    environ: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     keeper: ResultKeeper | None = None
 
     @property
@@ -247,7 +247,9 @@ class CellAttempt:
                 os.environ[name] = value
         sys.path[:] = dict.fromkeys((*task.sys_path, *sys.path))
         self._change_folder()
-        modules_of_process().forget_edited()
+        modules = modules_of_process()
+        modules.take_place()
+        modules.forget_edited()
         self._figures.prepare()
         run_shielded(self._streams.start)  # broken off, it would leave open pipes
         self._logs.start()

@@ -1,15 +1,20 @@
-"""Modules of the user's own that were edited after this process had imported them: they are imported anew.
+"""Modules of the user's own that are no longer as this process imported them: they are imported anew.
 
-A worker outlives many cells. A module beside the notebook, edited and reloaded in the kernel, would go on as it was in
-each worker that had imported it, and the same cell would give one value on one worker and another on the next.
+A worker outlives many cells, and many drivers. A module beside the notebook, edited and reloaded in the kernel, would
+go on as it was in each worker that had imported it, and the same cell would give one value on one worker and another on
+the next. So would a module of another folder with the same name, and one that has looked at the environment.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
+import pickle
 import sys
 from typing import Final
+
+from orchestra_nb.model.environment_variables import environment_that_counts
 
 #: The standard library and what is installed: not looked at, it is not edited.
 _INSTALLED: Final = tuple(
@@ -30,7 +35,7 @@ class EditedModules:
         self._seen = set(sys.modules)
         #: module name to its file, and the file's (time in ns, size) when it was noted
         self._noted: dict[str, tuple[str, _Stamp]] = {}
-        self._place: object = None
+        self._place: tuple[object, ...] | None = None
 
     def note(self) -> None:
         """Note the modules that were imported since the last time."""
@@ -48,8 +53,9 @@ class EditedModules:
         if any(_stamp(path) != stamp for path, stamp in self._noted.values()):
             self._forget_all()
 
-    def take_place(self, place: object) -> None:
-        """Forget the user's modules if they were imported in another place: there may be others of the same names."""
+    def take_place(self) -> None:
+        """Forget the user's modules if they were imported elsewhere: from another folder or path, or environment."""
+        place = _place_of_process()
         if place != self._place and self._place is not None:
             self.note()
             self._forget_all()
@@ -72,6 +78,17 @@ def modules_of_process() -> EditedModules:
     if _of_process is None:
         _of_process = EditedModules()
     return _of_process
+
+
+def _place_of_process() -> tuple[object, ...]:
+    """Return what decides which module a name means, and what its code finds; of the environment only a digest."""
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:
+        folder = ""
+    path = dict.fromkeys(os.path.join(folder, entry) if entry else folder for entry in sys.path)
+    environment = pickle.dumps(environment_that_counts(os.environ.copy()))
+    return folder, tuple(path), hashlib.blake2b(environment).digest()
 
 
 def _stamp(path: str) -> _Stamp | None:

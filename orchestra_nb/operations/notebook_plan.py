@@ -13,8 +13,8 @@ import msgspec
 
 from orchestra_nb.engine.cell_plan import PlannedCell, PlanSource, plan_cells
 from orchestra_nb.engine.cell_record_store import CellRecordStore
-from orchestra_nb.engine.process_resources import environment_that_counts
 from orchestra_nb.model.cell_records import RESOURCE, Known
+from orchestra_nb.model.environment_variables import environment_that_counts
 from orchestra_nb.model.fingerprints import fingerprint
 from orchestra_nb.model.runs import RunKind
 from orchestra_nb.model.states import State

@@ -60,6 +60,7 @@ def plan_parallel(notebook: Mapping[str, Any], path: str, settings: Settings, *,
         workers=workers,
         cluster_start_seconds=start_seconds,
         runs=[bool(cell["source"].strip()) and "skip-execution" not in tags_of(cell) for cell in cells],
+        has_environment=cluster == "local",
     )
 
 

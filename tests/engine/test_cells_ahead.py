@@ -58,7 +58,15 @@ _PROVEN: dict[str, tuple[list[str], list[int]]] = {
     ),
     "the environment": (
         ["import os\nos.environ['WHERE'] = 'here'", A, "# long\nw = os.environ['WHERE']", "print(w)"],
-        [],  # a worker may have another environment than the kernel
+        [2],
+    ),
+    "a variable that the notebook was started with": (
+        ["import os", A, "# long\nw = os.getenv('ONLY_HERE'), 'NOT_HERE' in os.environ", "print(w)"],
+        [2],
+    ),
+    "the whole environment": (
+        ["import os", A, "# long\nw = dict(os.environ)", "print(w == dict(os.environ))"],
+        [],  # some variables belong to the kernel's process
     ),
     "a module of the user's": (["import own_module", A, "# long\nw = own_module.double(4)", "print(w)"], [2]),
     "a file that is read": (
@@ -190,7 +198,7 @@ def runs() -> dict[str, list[dict[str, Any]]]:
         input=json.dumps([sources for sources, _ in notebooks.values()]),
         capture_output=True,
         text=True,
-        env=dict(os.environ),
+        env={**os.environ, "ONLY_HERE": "1"},
         timeout=PATIENCE_SECONDS * 2,
     )
     assert done.returncode == 0, done.stderr

@@ -101,3 +101,30 @@ def test_long_cells_are_told_from_short_ones_by_their_source(source: str, second
     functions = defined_functions(["def slow():\n    time.sleep(3)\n    slow()", "def simulation(n):\n    return n"])
 
     assert guess_seconds(source, functions) == pytest.approx(seconds, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("second", "is_ahead"),
+    [
+        ("url = os.environ['API_URL']", True),
+        ("url = os.environ.get('API_URL')", True),
+        ("from os import environ, getenv\nurl = environ['API_URL'], getenv('HOME'), 'X' not in environ", True),
+        ("path = os.path.expandvars('$HOME/data')", True),
+        ("found = {**os.environ}", False),
+        ("for name in os.environ: print(name)", False),
+        ("run = os.environ.get('ORCHESTRA_RUN_ID')", False),
+        ("parent = os.getenv('JPY_PARENT_PID')", False),
+    ],
+)
+def test_a_cell_that_asks_for_single_variables_goes_ahead_where_workers_have_the_environment(
+    second: str, is_ahead: bool
+) -> None:
+    sources = ["import os, time", "time.sleep(9)\na = 1", f"time.sleep(9)\n{second}"]
+    analysis = NotebookAnalysis(path="", cells=analyse_sources([("", source) for source in sources]))
+
+    planned, elsewhere = (
+        plan_cells_ahead(analysis, sources, {}, workers=2, has_environment=it) for it in (True, False)
+    )
+
+    assert planned.ahead == ((2,) if is_ahead else ())
+    assert elsewhere.ahead == ()
