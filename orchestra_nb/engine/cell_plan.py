@@ -6,7 +6,6 @@ gives is not known, and a cell that reads it may run or be replayed: that is dec
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -14,6 +13,7 @@ import msgspec
 
 from orchestra_nb.engine.cell_record_store import CellRecordStore
 from orchestra_nb.engine.file_digests import FileDigests
+from orchestra_nb.engine.package_versions import PackageVersions
 from orchestra_nb.model.cell_records import (
     RESOURCE,
     CellRecord,
@@ -89,7 +89,7 @@ def plan_cells(
     known
         What is known before the first cell.
     """
-    world = World(FileDigests(), _version)
+    world = World(FileDigests(), PackageVersions())
     codes = [cell_code(cell.source) for cell in cells]
     last_history = max((i for i, code in enumerate(codes) if code.reads_history), default=-1)
     givers: dict[str, int] = {}
@@ -174,11 +174,3 @@ def _why_different(
         return f"parameters changed: {found.reason}", not is_open
     listed = ", ".join(f"cell {cells[index].number}" for index in upstream)
     return f"upstream changed ({listed}): {found.reason}", not is_open
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        owners = importlib.metadata.packages_distributions().get(package, [])
-        return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in sorted(set(owners)))

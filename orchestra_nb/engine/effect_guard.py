@@ -10,16 +10,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from orchestra_nb.engine.cell_watch import (
-    MAKES_A_FOLDER,
-    Fact,
-    FactKind,
-    begin_watching,
-    end_watching,
-    hook_in,
-    real_status,
-)
+from orchestra_nb.engine.cell_watch import begin_watching, end_watching, hook_in
 from orchestra_nb.engine.python_folders import is_of_caches, is_of_packages, leads_to_cache
+from orchestra_nb.engine.watch_callers import real_status
+from orchestra_nb.engine.watch_facts import MAKES_A_FOLDER, Fact, FactKind
 
 #: Threads of the machinery that runs the cell.
 _OWN_THREADS = ("Dask", "IO loop", "Profile", "orchestra", "Event loop", "TCP-Executor", "Nanny", "asyncio", "offload")
@@ -32,7 +26,7 @@ class EffectStopped(BaseException):
 
 
 class EffectGuard:
-    """A :class:`~orchestra_nb.engine.cell_watch.WatchPolicy` that stops the code of one cell before a deed.
+    """A :class:`~orchestra_nb.engine.watch_facts.WatchPolicy` that stops the code of one cell before a deed.
 
     Attributes
     ----------

@@ -10,8 +10,9 @@ import os
 import tempfile
 from dataclasses import dataclass, field
 
-from orchestra_nb.engine.cell_watch import CHANGES_A_FILE, Fact, FactKind, begin_watching, end_watching
+from orchestra_nb.engine.cell_watch import begin_watching, end_watching
 from orchestra_nb.engine.python_folders import is_of_caches, is_of_packages, is_of_settings
+from orchestra_nb.engine.watch_facts import CHANGES_A_FILE, Fact, FactKind
 from orchestra_nb.model.environment_variables import is_variable_that_counts
 
 #: A cell that looks at more is not kept: its record would cost more than it.
@@ -46,7 +47,7 @@ class FileUse:
 
 
 class UseNotes:
-    """A :class:`~orchestra_nb.engine.cell_watch.WatchPolicy` that notes what all threads of the process use."""
+    """A :class:`~orchestra_nb.engine.watch_facts.WatchPolicy` that notes what all threads of the process use."""
 
     def __init__(self) -> None:
         tempfile.gettempdir()  # the first call tries whether files can be made there

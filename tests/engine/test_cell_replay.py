@@ -422,6 +422,109 @@ def test_a_module_beside_the_notebook_counts_by_its_content(notebook: Notebook) 
     assert "22" in changed.shown[2]
 
 
+#: Forgets the user's modules of these tests, as a new kernel has them not.
+AS_NEW = """
+import importlib, sys
+for name in [name for name in sys.modules if name.partition(".")[0] in ("top_of_all", "lying_deep", "coming_later")]:
+    del sys.modules[name]
+importlib.invalidate_caches()
+del importlib, sys
+"""
+TOP = "import top_of_all"
+#: Name of a case to the cells, code that ran in the first kernel before them, and the cells that an edit has run again.
+IMPORTS: Mapping[str, tuple[list[str], str, list[int]]] = {
+    "an import": ([TOP, "print(top_of_all.number())", "print('none of it')"], "", [0, 1]),
+    "an import by its name": (
+        ["import importlib; top = importlib.import_module('top_of_all')", "print(top.number())", "print('none of it')"],
+        "",
+        [0, 1],
+    ),
+    "a module that was loaded before": ([TOP, "print(top_of_all.number())", "print('none of it')"], TOP, [0, 1]),
+    "an import in a function": (
+        ["def late():\n    import top_of_all\n    return top_of_all.number()", "print(late())", "print(late() + 0)"],
+        "",
+        [1, 2],
+    ),
+    "an import in a function of a module": (
+        ["import top_of_all", "print(top_of_all.late())", "print(top_of_all.late() + 0)"],
+        "",
+        [1, 2],
+    ),
+    "a file that is run as a module": (
+        [
+            "from importlib.util import module_from_spec, spec_from_file_location as at\n"
+            "spec = at('settings', 'lying_' + 'deep.py'); settings = module_from_spec(spec)\n"
+            "spec.loader.exec_module(settings); number = settings.number()",
+            "print(number)",
+            "print('none of it')",
+        ],
+        "",
+        [0, 1],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", IMPORTS, ids=str)
+def test_an_import_counts_by_the_source_wherever_it_stands(notebook: Notebook, case: str) -> None:
+    cells, loaded_before, runs_again = IMPORTS[case]
+    (notebook.folder / "work").mkdir()
+    (notebook.folder / "work" / "top_of_all.py").write_text(
+        "from lying_deep import number\n\n\ndef late():\n    import lying_deep\n\n    return lying_deep.number()\n"
+        if case != "an import in a function of a module"
+        else "def late():\n    import lying_deep\n\n    return lying_deep.number()\n"
+    )
+    deep = notebook.folder / "work" / "lying_deep.py"
+    deep.write_text("def number():\n    return 1\n")
+    notebook.play(*cells, before=AS_NEW + loaded_before)
+
+    same = notebook.play(*cells, before=AS_NEW)
+    deep.write_text("def number():\n    return 222\n")
+    edited = notebook.play(*cells, before=AS_NEW)
+
+    assert all(same.cached), same.why
+    assert [index for index in range(3) if not edited.cached[index]] == runs_again, edited.why
+    assert "222" in edited.shown[1]
+
+
+def test_a_file_beside_the_notebook_is_no_cause_to_import_again_but_a_missing_module_that_comes_is(
+    notebook: Notebook,
+) -> None:
+    (notebook.folder / "work").mkdir()
+    (notebook.folder / "work" / "lying_deep.py").write_text("def number():\n    return 1\n")
+    cells = [
+        "import lying_deep",
+        # it looks for its packages' versions in all folders of the module path
+        "import importlib.metadata; version = importlib.metadata.version('pip')",
+        "try:\n    import coming_later\nexcept ImportError:\n    coming_later = None",
+        "print(lying_deep.number(), coming_later is None)",
+        "print(open('out.txt', 'w').write('made'))",
+    ]
+    notebook.play(*cells, before=AS_NEW)
+
+    same = notebook.play(*cells, before=AS_NEW)
+    (notebook.folder / "work" / "coming_later.py").write_text("")
+    later = notebook.play(*cells, before=AS_NEW)
+
+    assert all(same.cached), same.why
+    assert later.cached == [True, True, False, False, True], later.why
+    assert "1 False" in later.shown[3]
+
+
+def test_a_module_that_was_edited_after_its_import_gives_no_record(notebook: Notebook) -> None:
+    (notebook.folder / "work").mkdir()
+    deep = notebook.folder / "work" / "lying_deep.py"
+    deep.write_text("def number():\n    return 1\n")
+    edit = f"#: --no-cache\nopen({str(deep)!r}, 'w').write('def number():\\n    return 222\\n')"
+    cells = ["import lying_deep", edit, "import lying_deep as again", "print(again.number())"]
+    notebook.play(*cells, before=AS_NEW)
+
+    in_new_kernel = notebook.play(cells[2], cells[3], before=AS_NEW)
+
+    assert in_new_kernel.cached == [False, False]
+    assert "edited after this kernel had imported it" in in_new_kernel.why[0]
+    assert "222" in in_new_kernel.shown[1]
+
+
 def test_another_environment_than_the_one_that_the_cell_read_is_seen(notebook: Notebook) -> None:
     (notebook.folder / "work").mkdir()
     (notebook.folder / "work" / "stage_of_run.py").write_text(
@@ -543,6 +646,39 @@ def test_a_cell_that_does_more_than_give_values_runs_each_time(notebook: Noteboo
 
     assert again.cached == [False, True]
     assert words in again.why[0]
+
+
+def test_what_runs_in_other_processes_runs_each_time_also_where_they_were_there_before(notebook: Notebook) -> None:
+    (notebook.folder / "work").mkdir()
+    (notebook.folder / "work" / "lying_deep.py").write_text(
+        "def length(times):\n    with open('data.txt') as file:\n        return times * len(file.read())\n"
+    )
+    (notebook.folder / "work" / "data.txt").write_text("one")
+    pools = {
+        "spawn": "multiprocessing.get_context('spawn').Pool(1)",
+        "forkserver": "multiprocessing.get_context('forkserver').Pool(1)",
+        "the same server again": "multiprocessing.get_context('forkserver').Pool(1)",
+        "futures": "ProcessPoolExecutor(1, mp_context=multiprocessing.get_context('spawn'))",
+    }
+    joblib = "print(*joblib.Parallel(n_jobs=2)(joblib.delayed(lying_deep.length)(n) for n in {}))"
+    cells = [
+        "import multiprocessing, joblib, lying_deep; from concurrent.futures import ProcessPoolExecutor",
+        *(f"with {pool} as pool:\n    print(*pool.map(lying_deep.length, [1]))" for pool in pools.values()),
+        joblib.format("[1, 2]"),
+        # by the same workers
+        joblib.format("[1, 3]"),
+    ]
+    before = AS_NEW + "__spec__ = None"  # which the emptied namespace of a kernel lacks
+    notebook.play(*cells, before=before)
+    (notebook.folder / "work" / "data.txt").write_text("eleven")
+
+    again = notebook.play(*cells, before=before)
+
+    notebook.plain("from joblib.externals.loky import get_reusable_executor as of; of().shutdown(wait=True)")
+    assert again.cached[1:] == [False] * 6, again.why
+    assert set(again.why[1:6]) == {"it starts a process"}
+    assert again.why[6] == "it runs code in another process"
+    assert ["6" in shown for shown in again.shown[1:]] == [True] * 6
 
 
 def test_what_native_code_reads_is_known_by_who_reads_it(notebook: Notebook) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -148,6 +151,11 @@ def _ask_machine(asker: str) -> None:
     exec(compile("subprocess.run(['uname', '-p'], capture_output=True)", asker, "exec"), {"subprocess": subprocess})
 
 
+def _connect() -> None:
+    with socket.socket(socket.AF_UNIX) as one, contextlib.suppress(OSError):
+        one.connect("service")
+
+
 #: What code does, what is noted of it, and what stops it before its turn.
 DEEDS: dict[str, tuple[Callable[[], object], tuple[str, ...], str]] = {
     "a folder that is there already": (lambda: os.makedirs("there", exist_ok=True), (), ""),
@@ -160,7 +168,9 @@ DEEDS: dict[str, tuple[Callable[[], object], tuple[str, ...], str]] = {
         "writes the file data.txt",
     ),
     "a mode": (lambda: os.chmod("data.txt", 0o600), ("changes a file",), "changes a file"),
-    "a signal": (lambda: os.kill(os.getpid(), 0), ("sends a signal",), "sends a signal"),
+    "a signal": (lambda: os.kill(os.getpid(), signal.SIGCHLD), ("sends a signal",), "sends a signal"),
+    "whether a process is alive": (lambda: os.kill(os.getpid(), 0), (), ""),
+    "a service of the machine": (_connect, ("connects to service",), "connects to service"),
     "a question of a library about the machine": (lambda: _ask_machine(os.__file__), (), ""),
     "a question of the notebook about it": (
         lambda: _ask_machine("<cell>"),

@@ -149,6 +149,16 @@ _NOT_PROVEN: dict[str, tuple[list[str], str]] = {
         ["import subprocess", A, "# long\nout = subprocess.run(['echo', 'hi'], capture_output=True)", "print(out)"],
         "it starts a process",
     ),
+    "a child of multiprocessing": (
+        [
+            "import multiprocessing, own_module",
+            A,
+            "# long\nwith multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+            "    out = pool.map(own_module.double, [1])",
+            "print(out)",
+        ],
+        "it starts a process",
+    ),
     "a lock": (["import threading", A, "# long\nlock = threading.Lock()", "print(lock.locked())"], "cannot travel"),
     "a changed environment": (
         ["import os, own_module", A, "# long\nown_module.set_environment('NEW')", "print(os.environ.get('NEW'))"],

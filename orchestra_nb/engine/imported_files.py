@@ -1,0 +1,201 @@
+"""Which files of the user's own modules a cell imports, also where they are loaded and nobody opens them any more.
+
+A name that holds a module or a function of one counts by content. But an import gives what the file says, in another
+process too: one in the cell itself, and one within a function that the cell comes to.
+"""
+
+from __future__ import annotations
+
+import ast
+import dis
+import importlib.util
+import os
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+from orchestra_nb.model.code_encodings import is_users
+from orchestra_nb.notebooks.ipython_syntax import parse_cell
+
+_Stamp = tuple[int, int]
+
+
+class ImportedFiles:
+    """The user's modules that this process has loaded, and their files as they were then.
+
+    Not thread-safe. Cost: a look at each module that is new, and at the functions that a cell comes to.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        #: module name to its file, and what that was like when it was imported; None for one that cannot be looked at
+        self._files: dict[str, tuple[str, _Stamp | None]] = {}
+        self.note(())
+
+    def note(self, read: Collection[str]) -> set[str]:
+        """Return the files of modules that are new or were loaded anew.
+
+        Parameters
+        ----------
+        read
+            Files that were read since the last time.
+        """
+        fresh: set[str] = set()
+        for name in list(sys.modules.keys() - self._seen):
+            self._seen.add(name)
+            file = getattr(sys.modules[name], "__file__", None)
+            if isinstance(file, str) and name not in ("__main__", "__mp_main__") and is_users(name):
+                self._files[name] = file, _stamp(file)
+                fresh.add(file)
+        for name, (file, _) in self._files.items():
+            if file in read:
+                self._files[name] = file, _stamp(file)
+                fresh.add(file)
+        return fresh
+
+    def of_cell(self, source: str, namespace: Mapping[str, Any]) -> set[str]:
+        """Return the files that a cell imports of modules that are loaded.
+
+        Parameters
+        ----------
+        namespace
+            The names of the notebook after the cell, with their values.
+        """
+        if not self._files:
+            return set()
+        try:
+            tree: ast.AST = parse_cell(source)
+        except (SyntaxError, ValueError):
+            return set()
+        walk = _Walk(self._files.keys())
+        walk.imports(_imported_in(tree))
+        walk.values(namespace.get(node.id) for node in ast.walk(tree) if isinstance(node, ast.Name))
+        return {self._files[name][0] for name in walk.found}
+
+    def edited(self, files: Collection[str]) -> str:
+        """Return one of these that is not as it was when its module was imported; "" if all are."""
+        return next(
+            (file for file, stamp in self._files.values() if file in files and _stamp(file) != stamp),
+            "",
+        )
+
+
+class _Walk:
+    """Comes from values to the functions that they lead to, and to what these import."""
+
+    def __init__(self, modules: Collection[str]) -> None:
+        self._modules = modules
+        self.found: set[str] = set()
+        self._met: set[int] = set()
+
+    def imports(self, names: Iterable[str]) -> None:
+        """Take modules that are imported, and those that they have."""
+        for name in names:
+            if name not in self._modules or name in self.found or name not in sys.modules:
+                continue
+            self.found.add(name)
+            inside = list(vars(sys.modules[name]).values())
+            self.imports(value.__name__ if type(value) is ModuleType else _home(value) for value in inside)
+            self.values(inside)
+
+    def values(self, values: Iterable[object]) -> None:
+        """Take values that are looked up: functions, classes, their instances and modules."""
+        pending = list(values)
+        while pending:
+            value = pending.pop()
+            if id(value) in self._met:
+                continue
+            self._met.add(id(value))
+            if type(value) is FunctionType:
+                if is_users(value.__module__):
+                    pending += self._of_function(value)
+            elif type(value) is ModuleType:
+                if value.__name__ in self._modules:
+                    pending += [item for item in vars(value).values() if _home(item) == value.__name__]
+            else:
+                kind = value if isinstance(value, type) else type(value)
+                if kind.__flags__ & _HEAP_TYPE and is_users(kind.__module__):
+                    pending += [*kind.__bases__, *(_function_in(item) for item in vars(kind).values())]
+
+    def _of_function(self, function: FunctionType) -> Iterator[object]:
+        yield getattr(function, "__wrapped__", None)
+        yield from (cell.cell_contents for cell in function.__closure__ or () if _is_set(cell))
+        for code in _codes(function.__code__):
+            self.imports(_imported_by(code, str(function.__globals__.get("__package__") or "")))
+            yield from (function.__globals__.get(name) for name in code.co_names)
+
+
+#: ``Py_TPFLAGS_HEAPTYPE``: a class made by a ``class`` statement.
+_HEAP_TYPE = 1 << 9
+
+
+def _home(value: object) -> str:
+    """Return the module that a function or class is of; "" for other values."""
+    return str(value.__module__) if isinstance(value, FunctionType | type) else ""
+
+
+def _is_set(cell: CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
+
+
+def _function_in(item: Any) -> object:
+    return getattr(item, "__func__", getattr(item, "fget", item))
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _imported_in(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _with_parents(alias.name)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from _with_parents(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _imported_by(code: CodeType, package: str) -> Iterator[str]:
+    """Return the modules that code imports where it runs, with those that may be meant by ``from … import``."""
+    module, level = "", 0
+    for instruction in dis.get_instructions(code):
+        match instruction.opname:
+            case "LOAD_CONST" | "LOAD_SMALL_INT" if isinstance(instruction.argval, int):
+                level = instruction.argval
+            case "IMPORT_NAME":
+                module = str(instruction.argval)
+                if level:
+                    module = _resolved("." * level + module, package)
+                yield from _with_parents(module)
+            case "IMPORT_FROM" if module:
+                yield f"{module}.{instruction.argval}"
+
+
+def _resolved(relative: str, package: str) -> str:
+    try:
+        return importlib.util.resolve_name(relative, package)
+    except ImportError:  # no package, or one that is not so deep
+        return ""
+
+
+def _with_parents(name: str) -> Iterator[str]:
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
+
+
+def _stamp(path: str) -> _Stamp | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
