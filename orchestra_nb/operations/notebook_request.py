@@ -28,6 +28,7 @@ from orchestra_nb.notebooks.kernelspecs import check_language, kernel_language, 
 from orchestra_nb.notebooks.output_notebook import PAPERMILL_VERSION
 from orchestra_nb.notebooks.parameter_preparation import prepare_parameters
 from orchestra_nb.notebooks.runner_messages import RunnerSpec, runner_socket
+from orchestra_nb.operations.absolute_paths import absolute_path
 from orchestra_nb.operations.sent_parameters import received_parameters, sent_parameters
 from orchestra_nb.settings import Settings, default_store_path
 
@@ -135,7 +136,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
     SecretNotFound
         A parameter refers to a secret that is not stored.
     """
-    source = Path(request.path).absolute()
+    source = absolute_path(request.path)
     notebook = read_notebook(source if request.snapshot_path is None else Path(request.snapshot_path))
     kernel = request.kernel_name or kernel_name(notebook)
     language = kernel_language(kernel)
@@ -267,7 +268,7 @@ def check_combinations(
     NotebookNotFound, InvalidInput
         As :func:`prepare`; a message about a combination names it.
     """
-    source = Path(request.path).absolute()
+    source = absolute_path(request.path)
     notebook = read_notebook(source)
     kernel = request.kernel_name or kernel_name(notebook)
     language = kernel_language(kernel)
@@ -320,7 +321,7 @@ def _secret_finder(settings: Settings) -> Callable[[str], Secret]:
 
 
 def _checked_folder(cwd: str | None, source: Path) -> Path:
-    folder = source.parent if cwd is None else Path(cwd).absolute()
+    folder = source.parent if cwd is None else absolute_path(cwd)
     if not folder.is_dir():
         raise InvalidInput(f"The working folder {folder} does not exist. Make it, or choose another one with --cwd.")
     return folder
@@ -330,7 +331,7 @@ def _checked_output(chosen: str | None, source: Path, name: str) -> Path:
     """Return where the copy goes; refuse what would fail at the end of a long run."""
     if chosen is None:
         return source.with_name(f"{source.stem}.{name}.ipynb")
-    path = Path(chosen).absolute()
+    path = absolute_path(chosen)
     if path.is_dir():
         raise InvalidInput(f"The output path {path} is a folder. Name a file in it.")
     if not path.parent.is_dir():
