@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _BAR_WIDTH = 20
-_NOTE = "↻"
+_NOTE = "·"
 #: So many of the newest notes stand in the block.
 _NOTES_SHOWN = 3
 _REDRAWS_A_SECOND = 8

@@ -182,7 +182,7 @@ def test_a_retry_of_a_run_without_a_cache_says_that_it_starts_over(shell: Shell)
 
     assert json.loads(retried.stdout)["state"] == "COMPLETED"
     assert "Starts over from the first cell: it ran without --cache" in logs
-    assert "↻ Starts over from the first cell: it ran without --cache" in retried.stderr
+    assert "· Starts over from the first cell: it ran without --cache" in retried.stderr
 
 
 def test_a_cell_with_retries_runs_again_without_the_earlier_ones_and_one_that_is_late_ends(shell: Shell) -> None:
