@@ -123,8 +123,13 @@ def decode_request(data: bytes) -> NotebookRequest:
     return NotebookRequest(**fields | {"parameters": received_parameters(fields["parameters"])})
 
 
-def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> PreparedRun:
+def prepare(request: NotebookRequest, settings: Settings, now: datetime, *, is_run: bool = True) -> PreparedRun:
     """Read the notebook and check everything; start nothing.
+
+    Parameters
+    ----------
+    is_run
+        Whether it is to be run, so that its cells must be such that they can.
 
     Raises
     ------
@@ -157,7 +162,8 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         visible=request.visible_parameters,
     )
     parameters.inject(notebook)
-    _check_cells(notebook, source, kernel, language, is_strict=request.is_strict)
+    if is_run:
+        _check_cells(notebook, source, kernel, language, is_strict=request.is_strict)
     if request.report_mode:
         _hide_code(notebook)
     cluster = _checked_cluster(request.cluster or settings.cluster)
@@ -220,7 +226,7 @@ def prepare_only(request: NotebookRequest, settings: Settings) -> Path:
     NotebookNotFound, InvalidInput
         As :func:`prepare`.
     """
-    prepared = prepare(request, settings, datetime.now(UTC))
+    prepared = prepare(request, settings, datetime.now(UTC), is_run=False)
     notebook = json.loads(prepared.spec.notebook_json)
     notebook["metadata"]["papermill"] = {
         "default_parameters": {},
