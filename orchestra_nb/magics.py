@@ -19,6 +19,7 @@ from orchestra_nb.engine.name_binder import error_of
 from orchestra_nb.errors import InvalidInput, OrchestraError, TaskNotFound
 from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.states import State
+from orchestra_nb.notebooks.cell_numbers import CELL_NUMBER
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.task_line import HELP, TaskLine, parse_task_line
 from orchestra_nb.run_display import flow_bundle
@@ -175,7 +176,9 @@ class TaskMagics(Magics):
         parent = kernel.get_parent("shell") if kernel is not None else {}
         metadata = parent.get("metadata", {}) if isinstance(parent, dict) else {}
         cell_id = metadata.get("cellId") or metadata.get("cell_id")
-        return CellOrigin(label=f"cell [{count}]", cell_id=str(cell_id) if cell_id else None)
+        number = metadata.get(CELL_NUMBER)  # in a run; who works in a notebook sees the number of the execution
+        label = f"cell [{count}]" if number is None else f"cell {number}"
+        return CellOrigin(label=label, cell_id=str(cell_id) if cell_id else None)
 
     def _given_name(self, body: str, origin: CellOrigin) -> str:
         """Return a name for a cell that has none: what it binds first, else a number that it keeps."""

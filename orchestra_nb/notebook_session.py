@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestra_nb.engine.session_cells import SessionCell, SessionCells, Staleness, cells_of
 from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.counted import counted
 from orchestra_nb.model.durations import format_duration
 from orchestra_nb.notebooks.document import cell_title, read_notebook
 
@@ -80,7 +81,11 @@ class NotebookSession:
         for one in stale:
             print(_line(one))
         count = len(stale)
-        print(f"{count} of {len(found)} cells {'is' if count == 1 else 'are'} stale." if count else "No cell is stale.")
+        print(
+            f"{count} of {counted(len(found), 'cell')} {'is' if count == 1 else 'are'} stale."
+            if count
+            else "No cell is stale."
+        )
 
     def _show_plan(self, cells: list[SessionCell]) -> None:
         for one in self._cells.staleness(cells):

@@ -11,6 +11,7 @@ from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, opened_store
 from orchestra_nb.cli.run_tables import one_line, printable
 from orchestra_nb.errors import StoreUnavailable
+from orchestra_nb.model.counted import counted
 from orchestra_nb.notebooks.adopted_notebook import AdoptedNotebook, CellChange
 from orchestra_nb.operations.notebook_adoption import propose_adoption, write_adoption
 
@@ -83,9 +84,9 @@ def _print_change(change: CellChange) -> None:
 
 
 def _counted(adopted: AdoptedNotebook) -> str:
-    tasks = len(adopted.tasks)
-    words = f"{tasks} task" if tasks == 1 else f"{tasks} tasks"
-    return f"{words} proposed" + (f", and parameters: {', '.join(adopted.parameters)}" if adopted.parameters else "")
+    return f"{counted(len(adopted.tasks), 'task')} proposed" + (
+        f", and parameters: {', '.join(adopted.parameters)}" if adopted.parameters else ""
+    )
 
 
 def _document(adopted: AdoptedNotebook, written: str | None, run_name: str | None) -> dict[str, object]:

@@ -19,8 +19,8 @@ from orchestra_nb.operations.problems import problem_of
 def analyse(paths: tuple[str, ...], as_json: bool) -> int:
     """Show which names each code cell defines, reads and changes, and which cells it depends on.
 
-    Nothing of the notebooks is run or imported. Code cells are counted from 0. A barrier depends on all cells
-    before it, and all after it depend on it.
+    Nothing of the notebooks is run or imported. Code cells are counted from 1, with --json from 0. A barrier depends on
+    all cells before it, and all after it depend on it.
     """
     exit_code = 0
     for number, path in enumerate(paths):
@@ -69,12 +69,12 @@ def _print(notebook: NotebookAnalysis) -> None:
         ("CELL", "DEFINES", "READS", "CHANGES", "DEPENDS ON", "WHY"),
         [
             [
-                str(cell.index),
+                str(cell.index + 1),
                 printable(" ".join(cell.defines) or "-"),
                 printable(" ".join(cell.reads) or "-"),
                 printable(" ".join(cell.mutates) or "-"),
                 _numbers(cell),
-                printable(cell.why or "-"),
+                printable(cell.why_for_people or "-"),
             ]
             for cell in notebook.cells
         ],
@@ -84,4 +84,4 @@ def _print(notebook: NotebookAnalysis) -> None:
 def _numbers(cell: CellAnalysis) -> str:
     if cell.barrier:
         return "all (barrier)"
-    return " ".join(map(str, cell.depends_on)) or "-"
+    return " ".join(str(index + 1) for index in cell.depends_on) or "-"

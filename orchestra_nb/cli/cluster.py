@@ -13,6 +13,7 @@ from orchestra_nb.engine.local_cluster import (
     local_cluster_status,
     stop_local_cluster,
 )
+from orchestra_nb.model.counted import counted
 from orchestra_nb.settings import load_settings
 
 _as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
@@ -42,7 +43,7 @@ def start(workers: int | None, as_json: bool) -> None:
     running = local_cluster_status()
     if running is not None and workers not in (None, len(running.workers)):
         click.echo(
-            f"The local cluster runs already, with {_words(len(running.workers))}. To change that: "
+            f"The local cluster runs already, with {counted(len(running.workers), 'worker')}. To change that: "
             "`orchestra cluster stop`, then start it again.",
             err=True,
         )
@@ -68,8 +69,9 @@ def _print(found: LocalCluster | None, as_json: bool) -> None:
         click.echo("The local cluster is not running. The first task starts it, or `orchestra cluster start`.")
     else:
         click.echo(
-            f"The local cluster runs at {found.address} with {_words(len(found.workers))}, process {found.pid}.\n"
-            f"It ends when it has been idle for {found.idle_seconds:g} s. Its log is {found.log_path}."
+            f"The local cluster runs at {found.address} with {counted(len(found.workers), 'worker')}, "
+            f"process {found.pid}.\nIt ends when it has been idle for {found.idle_seconds:g} s. "
+            f"Its log is {found.log_path}."
         )
 
 
@@ -88,7 +90,3 @@ def _document(found: LocalCluster | None) -> dict[str, object]:
         "workers": [{"name": worker.name, "pid": worker.pid} for worker in found.workers],
         "log": found.log_path,
     }
-
-
-def _words(number: int) -> str:
-    return f"{number} worker{'' if number == 1 else 's'}"

@@ -11,6 +11,7 @@ from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, opened_store
 from orchestra_nb.cli.run_tables import Mark, print_table
 from orchestra_nb.cli.secret_parameters import read_secret_parameters
+from orchestra_nb.model.counted import counted
 from orchestra_nb.model.durations import format_duration
 from orchestra_nb.notebooks.parameter_flags import collect_parameters
 from orchestra_nb.operations.notebook_request import NotebookRequest
@@ -88,6 +89,6 @@ def plan(
     print_table(("CELL", "ACTION", "TIME", "TITLE", "WHY"), rows)
     runs = sum(cell.action == "run" for cell in found.cells)
     click.echo(
-        f"\n{runs} of {len(found.cells)} cells run, about {format_duration(found.run_seconds)}; what is cached saves "
-        f"{format_duration(found.saved_seconds)}"
+        f"\n{runs} of {counted(len(found.cells), 'cell runs', 'cells run')}, about "
+        f"{format_duration(found.run_seconds)}; what is cached saves {format_duration(found.saved_seconds)}"
     )

@@ -18,6 +18,7 @@ import click
 import msgspec
 
 from orchestra_nb.cli.run_tables import one_line, printable
+from orchestra_nb.model.counted import counted
 from orchestra_nb.model.durations import format_duration
 from orchestra_nb.model.events import (
     CellRunChanged,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _BAR_WIDTH = 20
-_NOTE = "↻"
+_NOTE = "·"
 #: So many of the newest notes stand in the block.
 _NOTES_SHOWN = 3
 _REDRAWS_A_SECOND = 8
@@ -213,7 +214,7 @@ def ending_lines(run: Run, cells: tuple[CellRun, ...], tasks: tuple[TaskRun, ...
     for name, task_error in errors[:_MAX_FAILURES]:
         yield from _failure_lines(f"task {name}", task_error)
     if len(errors) > _MAX_FAILURES:
-        yield f"  ✕ and {len(errors) - _MAX_FAILURES} more tasks"
+        yield f"  ✕ and {counted(len(errors) - _MAX_FAILURES, 'more task')}"
     failed = next((cell for cell in cells if cell.state in FAILURE_STATES), None)
     if failed is not None and failed.error is not None and failed.state in (State.FAILED, State.TIMED_OUT):
         yield from _failure_lines(f"cell {failed.index + 1}", failed.error)
@@ -250,7 +251,7 @@ def _cells_line(view: RunView, now: datetime, width: int) -> Text:
     full = _BAR_WIDTH * done // max(len(cells), 1)
     bar = Text("━" * full, style="blue").append("─" * (_BAR_WIDTH - full), style="dim")
     cached = sum(cell.is_cached for cell in cells)
-    bar.append(f" {done} of {len(cells)} cells" + (f", {cached} cached" if cached else ""), style="default")
+    bar.append(f" {done} of {counted(len(cells), 'cell')}" + (f", {cached} cached" if cached else ""), style="default")
     line = Text("  ")
     if shown is not None:
         name, room = _name(shown), max(width - bar.cell_len - len("  ▶  00:00:00    "), len("cell 1000"))

@@ -12,6 +12,7 @@ import click
 
 from orchestra_nb.cli.run_tables import one_line, printable
 from orchestra_nb.cli.sweep_tables import combination_text
+from orchestra_nb.model.counted import counted
 from orchestra_nb.model.durations import format_duration
 from orchestra_nb.model.events import CellRunChanged, Event, RunCreated, RunStateChanged, ValueRecorded, apply_to_run
 from orchestra_nb.model.recorded_values import RecordedValue
@@ -73,8 +74,8 @@ class SweepView:
     def title(self) -> str:
         """The sweep, and how much there is to do."""
         if self.run is None:
-            return f"sweep of {self.total} runs"
-        return printable(f"{self.run.flow_name} · sweep {self.run.name} · {self.total} runs")
+            return f"sweep of {counted(self.total, 'run')}"
+        return printable(f"{self.run.flow_name} · sweep {self.run.name} · {counted(self.total, 'run')}")
 
     def counts(self) -> Counter[State]:
         """Return how many runs are in each state."""
@@ -158,7 +159,7 @@ class SweepBlock:
         count = len(done) + view.done_before
         full = _BAR_WIDTH * count // max(view.total, 1)
         bar = Text("  ").append("━" * full, style="blue").append("─" * (_BAR_WIDTH - full), style="dim")
-        bar.append(f" {count} of {view.total} runs", style="default")
+        bar.append(f" {count} of {counted(view.total, 'run')}", style="default")
         if bad:
             bar.append(f"   ✕ {bad} not completed", style="red")
         lines = [Text(f"  {view.title}", style="bold"), bar]
@@ -176,7 +177,9 @@ class SweepBlock:
         line = Text(f"  ▶ {self._view.name_of(child)}", style="blue", no_wrap=True, overflow="ellipsis")
         if child.started_at is not None:
             line.append(f"  {format_duration((datetime.now(UTC) - child.started_at).total_seconds())}", style="default")
-        return line.append(f"  {ended} of {len(cells)} cells" if cells else "  starting the kernel", style="dim")
+        return line.append(
+            f"  {ended} of {counted(len(cells), 'cell')}" if cells else "  starting the kernel", style="dim"
+        )
 
 
 def open_sweep_progress(request: SweepRequest, done: int = 0) -> SweepLines | SweepBlock:

@@ -9,6 +9,7 @@ import click
 
 from orchestra_nb.cli.run_results import readable_values
 from orchestra_nb.cli.run_tables import Mark, one_line, print_table, took
+from orchestra_nb.model.counted import counted
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.states import State
@@ -95,7 +96,7 @@ def end_of_sweep(sweep: SweepResult) -> str:
     output = "" if run.output_path is None else f"   →  {one_line(run.output_path)}"
     again = "" if run.state is State.COMPLETED else f"; again those that did not: orchestra runs retry {run.name}"
     return (
-        f"  {run.state}: {done} of {len(sweep)} runs completed in {duration}{output}   "
+        f"  {run.state}: {done} of {counted(len(sweep), 'run')} completed in {duration}{output}   "
         f"(orchestra runs show {run.name}{again})"
     )
 

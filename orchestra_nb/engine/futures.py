@@ -14,6 +14,7 @@ from orchestra_nb.engine.run_states import State, state_of
 from orchestra_nb.engine.user_frames import HIDDEN_FRAMES, without_own_frames
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model import states as model
+from orchestra_nb.model.counted import counted
 from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.runs import TaskRun
 
@@ -213,7 +214,8 @@ class FutureList(list[TaskFuture[Result]]):
         with HIDDEN_FRAMES:
             _wait_for_all(self, timeout)
             if open_futures := [future for future in self if not future.runner.has_ended(future.task_run_id)]:
-                raise TimeoutError(f"{len(open_futures)} of {len(self)} tasks have not ended after {timeout} s.")
+                of = counted(len(self), "task has", "tasks have")
+                raise TimeoutError(f"{len(open_futures)} of {of} not ended after {timeout} s.")
             return [future.result(raise_on_failure=raise_on_failure) for future in self]
 
     def __await__(self) -> Generator[Any, None, list[Result]]:
@@ -264,7 +266,9 @@ def as_completed(futures: Iterable[TaskFuture[Any]], timeout: float | None = Non
             while len(ended) <= number:
                 if deadline is not None and time.monotonic() >= deadline:
                     left = len(futures) - number
-                    raise TimeoutError(f"{left} of {len(futures)} tasks have not ended after {timeout} s.")
+                    raise TimeoutError(
+                        f"{left} of {counted(len(futures), 'task has', 'tasks have')} not ended after {timeout} s."
+                    )
                 # in slices, since an exception from another thread comes only between them
                 changed.wait(_SLICE_SECONDS if deadline is None else min(_SLICE_SECONDS, deadline - time.monotonic()))
         yield ended[number]

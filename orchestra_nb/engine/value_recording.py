@@ -28,6 +28,7 @@ from orchestra_nb.engine.result_serializers import (
 )
 from orchestra_nb.engine.results import ResultStore, default_results_url
 from orchestra_nb.errors import InvalidInput, ResultNotFound, ValueNotPortable
+from orchestra_nb.model.counted import counted
 from orchestra_nb.model.jsonable import from_stored, to_stored
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.secret_values import Secret
@@ -139,7 +140,7 @@ def summary_of(value: object) -> str:
     """Return a value in one line."""
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and len(shape) == 2 and hasattr(value, "columns"):
-        return f"table, {shape[0]:,} rows × {shape[1]:,} columns"
+        return f"table, {counted(shape[0], 'row')} × {counted(shape[1], 'column')}"
     if isinstance(shape, tuple) and hasattr(value, "dtype"):
         what = "array" if not hasattr(value, "index") else "column"
         return f"{what} of {value.dtype}, {' × '.join(f'{length:,}' for length in shape) or '1'}"

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from orchestra_nb.model.counted import counted
+
 if TYPE_CHECKING:
     from orchestra_nb.notebooks.ahead_plan import AheadPlan
     from orchestra_nb.notebooks.kernel_client import KernelClient
@@ -82,7 +84,7 @@ class AheadCells:
             return f"--parallel: ran in order: {self._plan.why}"
         if not self.taken:
             return f"--parallel: ran in order: {self._problem or 'nothing that ran ahead could be used'}"
-        return f"--parallel: {len(self.taken)} of {len(self._plan.cells)} cells ran ahead on workers"
+        return f"--parallel: {len(self.taken)} of {counted(len(self._plan.cells), 'cell')} ran ahead on workers"
 
     async def _ask(self, client: KernelClient, call: str) -> dict[str, Any]:
         reply = await client.execute("", silent=True, expressions={"orchestra": f"{_MODULE}.{call}"})

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from orchestra_nb.model.counted import counted
 from orchestra_nb.notebooks.stream_text import StreamText
 
 Output = dict[str, Any]
@@ -128,7 +129,8 @@ class CellOutputs:
         longest = max(self._piece, 1_000)
         if len(traceback) > _MAX_TRACEBACK_LINES:
             half = _MAX_TRACEBACK_LINES // 2
-            cut = f"[{len(traceback) - 2 * half} lines of this traceback were cut here]"
+            count = len(traceback) - 2 * half
+            cut = f"[{counted(count, 'line')} of this traceback {'was' if count == 1 else 'were'} cut here]"
             traceback = [*traceback[:half], cut, *traceback[-half:]]
         traceback = [_shortened(line, longest) for line in traceback]
         output = {"output_type": "error", "ename": name, "evalue": _shortened(value, longest), "traceback": traceback}

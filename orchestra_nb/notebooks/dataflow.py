@@ -26,7 +26,7 @@ from orchestra_nb.notebooks.cell_run import (
 )
 from orchestra_nb.notebooks.document import language
 from orchestra_nb.notebooks.hidden_state import CONFIGURATION
-from orchestra_nb.notebooks.notebook_analysis import CellAnalysis, NotebookAnalysis
+from orchestra_nb.notebooks.notebook_analysis import CellAnalysis, NotebookAnalysis, needs_in_words
 
 _RESULT_NAMES: Final = frozenset("_ __ ___ In Out _i _ii _iii _ih _oh _dh".split())
 
@@ -124,7 +124,8 @@ def _analyse_next(state: NotebookState, index: int, cell_id: str, source: str) -
         depends_on=tuple(sorted(depends_on)),
         follows=tuple(range(index)) if why is not None else tuple(sorted(follows)),
         barrier=why is not None,
-        why=why if why is not None else _in_words(run.causes, state.barrier),
+        why=why if why is not None else needs_in_words(run.causes, state.barrier),
+        last_barrier=state.barrier,
         resources_read=tuple(sorted(_named(run.resource_reads | run.unseeded, run.file_reads))),
         resources_written=tuple(sorted(_named(run.resource_writes, run.file_writes))),
         is_configuration=why is None and _is_configuration(run, ended, mutates),
@@ -189,11 +190,3 @@ def _is_configuration(run: CellRun, ended: Mapping[str, tuple[int, Any]], mutate
     if not all(value.paths and not value.things for mask, value in ended.values() if mask & BOUND):
         return False
     return bool(ended or run.resource_writes)
-
-
-def _in_words(causes: Mapping[int, set[str]], barrier: int) -> str:
-    """Return what a cell needs of which cells."""
-    parts = [f"{', '.join(sorted(names))} of cell {cell}" for cell, names in sorted(causes.items())]
-    if barrier >= 0 and barrier not in causes:
-        parts.append(f"cell {barrier} is a barrier")
-    return "needs " + "; ".join(parts) if parts else ""

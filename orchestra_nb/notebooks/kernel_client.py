@@ -116,6 +116,7 @@ class KernelClient:
         on_sent: Callable[[str], None] | None = None,
         silent: bool = False,
         expressions: Mapping[str, str] | None = None,
+        metadata: Mapping[str, object] | None = None,
     ) -> Message:
         """Run code and return the content of its reply, after all that it showed was handed on.
 
@@ -125,13 +126,15 @@ class KernelClient:
             Called with the id that the messages of this code carry, before the first of them.
         expressions
             Name to an expression whose value comes with the reply, under ``user_expressions``.
+        metadata
+            What the message says of the code; the kernel's own code can ask for it.
 
         Raises
         ------
         KernelDied
             The process ended; what it had shown before was handed on.
         """
-        message = self._execute_request(code, silent, expressions)
+        message = self._execute_request(code, silent, expressions, metadata)
         message_id = message["header"]["msg_id"]
         if on_sent is not None:
             on_sent(message_id)
@@ -177,7 +180,13 @@ class KernelClient:
             self._session.send(self._control, "shutdown_request", {"restart": False})
             await asyncio.wait([death])
 
-    def _execute_request(self, code: str, silent: bool, expressions: Mapping[str, str] | None = None) -> Message:
+    def _execute_request(
+        self,
+        code: str,
+        silent: bool,
+        expressions: Mapping[str, str] | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> Message:
         content = {
             "code": code,
             "silent": silent,
@@ -186,7 +195,7 @@ class KernelClient:
             "allow_stdin": False,
             "stop_on_error": False,  # nothing is queued, and what comes right after an error is not to be aborted
         }
-        message: Message = self._session.msg("execute_request", content)
+        message: Message = self._session.msg("execute_request", content, metadata=dict(metadata or {}))
         return message
 
     def _open_socket(self, kind: int, port: int) -> Any:

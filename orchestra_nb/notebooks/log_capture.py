@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestra_nb.model.counted import counted
 from orchestra_nb.model.runs import LogLine
 
 _LEVEL = logging.INFO
@@ -63,7 +64,8 @@ class LogCapture:
         cut = self._held - len(self._tail)
         if cut > 0:
             first = self._tail[0]
-            self._log(LogLine(run_id="", at=first.at, level=logging.WARNING, message=f"… {cut} log lines were cut …"))
+            note = f"… {counted(cut, 'log line was', 'log lines were')} cut …"
+            self._log(LogLine(run_id="", at=first.at, level=logging.WARNING, message=note))
         while self._tail:
             self._log(self._tail.popleft())
         self._held = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import msgspec
 
 
@@ -33,7 +35,7 @@ class CellAnalysis(msgspec.Struct, frozen=True, kw_only=True):
     barrier
         The cell depends on all before, and all after depend on it.
     why
-        The reason of a barrier; else what each dependence is for.
+        The reason of a barrier; else what each dependence is for, cells counted from 0 as in ``index``.
     resources_read, resources_written
         Hidden state by its name in words: ``"random state of numpy"``, ``"file data/raw.csv"``.
     is_configuration
@@ -42,6 +44,8 @@ class CellAnalysis(msgspec.Struct, frozen=True, kw_only=True):
         Cell that this one depends on to names and resources that are the reason.
     unbound
         Names that the cell reads for certain when it runs, and that no cell before has bound.
+    last_barrier
+        The last barrier before the cell; -1 for none.
     """
 
     index: int
@@ -60,6 +64,12 @@ class CellAnalysis(msgspec.Struct, frozen=True, kw_only=True):
     is_configuration: bool = False
     causes: dict[int, tuple[str, ...]] = {}
     unbound: tuple[str, ...] = ()
+    last_barrier: int = -1
+
+    @property
+    def why_for_people(self) -> str:
+        """What :attr:`why` says, cells counted from 1."""
+        return self.why if self.barrier else needs_in_words(self.causes, self.last_barrier, first=1)
 
     @property
     def names_out(self) -> tuple[str, ...]:
@@ -89,3 +99,19 @@ class NotebookAnalysis(msgspec.Struct, frozen=True, kw_only=True):
                 found.add(cell)
                 pending.extend(self.cells[cell].depends_on)
         return frozenset(found)
+
+
+def needs_in_words(causes: Mapping[int, Collection[str]], barrier: int, first: int = 0) -> str:
+    """Return what a cell needs of which cells.
+
+    Parameters
+    ----------
+    barrier
+        The last barrier before the cell; -1 for none.
+    first
+        The number that the first cell is called by.
+    """
+    parts = [f"{', '.join(sorted(names))} of cell {cell + first}" for cell, names in sorted(causes.items())]
+    if barrier >= 0 and barrier not in causes:
+        parts.append(f"cell {barrier + first} is a barrier")
+    return "needs " + "; ".join(parts) if parts else ""

@@ -29,6 +29,7 @@ from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.ahead_cells import AheadCells
 from orchestra_nb.notebooks.cell_errors import asks_to_end, is_good_exit, read_error, storable_text
 from orchestra_nb.notebooks.cell_keeper import CellKeeper, KeeperFailed, KeptCell
+from orchestra_nb.notebooks.cell_numbers import CELL_NUMBER
 from orchestra_nb.notebooks.cell_options import CellOptions, cell_options
 from orchestra_nb.notebooks.cell_outputs import Output
 from orchestra_nb.notebooks.cell_time_limit import TimeLimit
@@ -331,6 +332,7 @@ class NotebookExecution:
                 reply = await client.execute(
                     cell["source"],
                     on_sent=lambda message_id: self._outputs.open_cell(position, message_id),
+                    metadata={CELL_NUMBER: self._cells[position].index + 1},
                 )
         except KernelDied:
             if limit.is_over and not self.is_stopping:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from orchestra_nb.model.counted import counted
 from orchestra_nb.model.secret_values import HIDDEN, SECRET_KEY, Secret
 from orchestra_nb.notebooks.annotation_reading import read_annotation_text
 from orchestra_nb.notebooks.converted_values import (
@@ -146,7 +147,7 @@ class Converter:
             case TupleType(items=kinds):
                 given = items_of(value, "tuple")
                 if len(given) != len(kinds):
-                    raise Misfit(value, f"it has {len(given)} items, and {len(kinds)} are needed")
+                    raise Misfit(value, f"it has {counted(len(given), 'item')}, and {len(kinds)} are needed")
                 pairs = zip(kinds, given, strict=True)
                 parts = [self._inside(f"[{number}]", *pair, depth) for number, pair in enumerate(pairs)]
                 return container_of("tuple", parts)

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from orchestra_nb.model.counted import counted
 from orchestra_nb.model.runs import ErrorInfo
 
 #: Bounds of what is kept of one error.
@@ -95,7 +96,7 @@ class _Trace:
         text = plain_text("\n".join(self._chain(error, set())))
         if len(text) > _MAX_TRACE_CHARACTERS:
             half = _MAX_TRACE_CHARACTERS // 2
-            text = f"{text[:half]}\n… {len(text) - 2 * half} characters cut …\n{text[-half:]}"
+            text = f"{text[:half]}\n… {counted(len(text) - 2 * half, 'character')} cut …\n{text[-half:]}"
         return text
 
     def _chain(self, error: BaseException, seen: set[int]) -> Iterator[str]:
@@ -167,7 +168,7 @@ def _shortened(lines: list[str], limit: int) -> list[str]:
     if len(lines) <= limit:
         return lines
     half = limit // 2
-    return [*lines[:half], f"    … {len(lines) - 2 * half} lines more", *lines[-half:]]
+    return [*lines[:half], f"    … {counted(len(lines) - 2 * half, 'line')} more", *lines[-half:]]
 
 
 def _is_library(file_name: str) -> bool:

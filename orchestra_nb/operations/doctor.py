@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from orchestra_nb.errors import OrchestraError
+from orchestra_nb.model.counted import counted
 from orchestra_nb.settings import load_settings, load_settings_with_origins, runtime_folder
 from orchestra_nb.version import __version__
 
@@ -164,7 +165,7 @@ def _check_cluster() -> Iterator[Check]:
         yield Check("cluster", "ok", f"task cells go to {settings.cluster if is_address else 'a class of your own'}")
     cluster = local_cluster_status()
     if cluster is not None:
-        running = f"the local cluster runs at {cluster.address} with {len(cluster.workers)} workers"
+        running = f"the local cluster runs at {cluster.address} with {counted(len(cluster.workers), 'worker')}"
         if cluster.version != __version__:
             detail = f"{running}, but of version {cluster.version}"
             yield Check("local cluster", "warn", detail, "orchestra cluster stop; the next task starts a new one.")

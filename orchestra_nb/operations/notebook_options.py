@@ -13,6 +13,7 @@ from orchestra_nb.engine.argument_trees import replace_leaves
 from orchestra_nb.engine.futures import TaskFuture
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.task_settings import InvalidOption
+from orchestra_nb.operations.absolute_paths import absolute_path
 from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.run_notebook import RunResult
 
@@ -50,13 +51,13 @@ def request_of(
     if timeout_seconds is not None and not timeout_seconds > 0:
         raise InvalidOption(f"timeout_seconds is {timeout_seconds!r}. Write a number of seconds that is above 0.")
     return NotebookRequest(
-        path=os.path.abspath(path),
+        path=str(absolute_path(path)),
         run_id="",
         flow_name=name,
         kernel_name=kernel_name,
-        cwd=None if cwd is None else os.path.abspath(cwd),
+        cwd=None if cwd is None else str(absolute_path(cwd)),
         cluster=cluster,
-        output_path=None if output_path is None else os.path.abspath(output_path),
+        output_path=None if output_path is None else str(absolute_path(output_path)),
         is_strict=strict,
         timeout_seconds=timeout_seconds,
         tags=dict.fromkeys(sorted(tags), ""),

@@ -10,6 +10,7 @@ from orchestra_nb.notebooks import document
 from orchestra_nb.notebooks.parameter_schemas import parameters_schema
 from orchestra_nb.notebooks.parameter_types import UNKNOWN, Parameter
 from orchestra_nb.notebooks.parameters import PARAMETERS_TAG, read_declaration
+from orchestra_nb.operations.absolute_paths import absolute_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def notebook_parameters(path: str | Path) -> NotebookParameters:
     parameters = () if declaration is None else declaration.parameters
     is_complete = declaration is None or declaration.is_complete
     return NotebookParameters(
-        path=str(Path(path).absolute()),
+        path=str(absolute_path(path)),
         language=language,
         is_declared=declaration is not None,
         parameters=parameters,

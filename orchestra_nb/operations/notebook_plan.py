@@ -19,8 +19,10 @@ from orchestra_nb.model.fingerprints import fingerprint
 from orchestra_nb.model.runs import RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.document import cell_title
+from orchestra_nb.notebooks.kernelspecs import kernel_language
 from orchestra_nb.notebooks.output_notebook import tags_of
 from orchestra_nb.notebooks.parameter_injection import INJECTED_TAG
+from orchestra_nb.operations.absolute_paths import absolute_path
 from orchestra_nb.operations.notebook_request import NotebookRequest, prepare
 from orchestra_nb.settings import Settings
 
@@ -62,16 +64,18 @@ def plan_notebook(
     NotebookNotFound, InvalidInput
         As :func:`~orchestra_nb.operations.notebook_request.prepare`: what would be refused is refused here.
     """
-    spec = prepare(request, settings, now).spec
+    # of a notebook in another language, too, it can be told what a run would do
+    spec = prepare(msgspec.structs.replace(request, is_cached=False, is_refreshed=False), settings, now).spec
+    language = kernel_language(spec.kernel_name)
     cells = [cell for cell in json.loads(spec.notebook_json)["cells"] if cell["cell_type"] == "code"]
-    history = _History(store, Path(request.path).absolute())
+    history = _History(store, absolute_path(request.path))
     skipped = [("skip-execution" in tags_of(cell)) for cell in cells]
     sources = [
         PlanSource(
             source="" if is_skipped else cell["source"],
             number=number,
             is_parameters=INJECTED_TAG in tags_of(cell),
-            has_run=str(cell.get("id", "")) in history.seconds,
+            has_run=str(cell.get("id", "")) in history.kept,
         )
         for number, (cell, is_skipped) in enumerate(zip(cells, skipped, strict=True), start=1)
     ]
@@ -80,8 +84,12 @@ def plan_notebook(
         f"{RESOURCE}environment": Known(fingerprint(environment_that_counts({**os.environ, **spec.environ}))),
         f"{RESOURCE}random": Known(None),
     }
-    if spec.secrets:
+    why = ""
+    if language != "python":
+        why = f"cells are kept in Python only, and the kernel {spec.kernel_name} runs {language}"
+    elif spec.secrets:
         why = "a run with secret parameters keeps nothing"
+    if why:
         planned = [PlannedCell(index=index, is_replayed=False, is_certain=True, why=why) for index in range(len(cells))]
     else:
         planned = plan_cells(sources, CellRecordStore.default(), known, now, is_refreshed=is_refreshed)
@@ -89,7 +97,7 @@ def plan_notebook(
         _line(cell, plan, is_skipped, history) for cell, plan, is_skipped in zip(cells, planned, skipped, strict=True)
     )
     return NotebookPlan(
-        path=str(Path(request.path).absolute()),
+        path=str(absolute_path(request.path)),
         cells=lines,
         run_seconds=sum(line.seconds or 0.0 for line in lines if line.action == "run"),
         saved_seconds=sum(line.seconds or 0.0 for line in lines if line.action == "replay"),
@@ -114,16 +122,19 @@ def _line(cell: dict[str, Any], plan: PlannedCell, is_skipped: bool, history: _H
 
 
 class _History:
-    """How long the cells of a notebook took in its earlier runs, by their ids."""
+    """How long the cells of a notebook took in its earlier runs, by their ids, and which ran with ``--cache``."""
 
     def __init__(self, store: RunStore, path: Path) -> None:
         self.seconds: dict[str, list[float]] = {}
+        self.kept: set[str] = set()
         runs = store.list_runs(limit=_RUNS_ASKED, kind=RunKind.NOTEBOOK, flow_name=path.stem)
         for run in runs:
             if run.notebook_path != str(path):
                 continue
             for cell in store.cell_runs(run.run_id):
                 took = self.seconds.setdefault(cell.cell_id, [])
+                if cell.is_cached or cell.message:  # the message says why it was not replayed
+                    self.kept.add(cell.cell_id)
                 if cell.state is State.COMPLETED and not cell.is_cached and cell.started_at and cell.ended_at:
                     took.append((cell.ended_at - cell.started_at).total_seconds())
 

@@ -29,6 +29,7 @@ from orchestra_nb.notebooks.kernelspecs import check_language, kernel_language, 
 from orchestra_nb.notebooks.output_notebook import PAPERMILL_VERSION
 from orchestra_nb.notebooks.parameter_preparation import PreparedParameters, prepare_parameters
 from orchestra_nb.notebooks.runner_messages import RunnerSpec, runner_socket
+from orchestra_nb.operations.absolute_paths import absolute_path
 from orchestra_nb.operations.sent_parameters import received_parameters, sent_parameters
 from orchestra_nb.settings import Settings, default_store_path
 
@@ -123,8 +124,13 @@ def decode_request(data: bytes) -> NotebookRequest:
     return NotebookRequest(**fields | {"parameters": received_parameters(fields["parameters"])})
 
 
-def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> PreparedRun:
+def prepare(request: NotebookRequest, settings: Settings, now: datetime, *, is_run: bool = True) -> PreparedRun:
     """Read the notebook and check everything; start nothing.
+
+    Parameters
+    ----------
+    is_run
+        Whether it is to be run, so that its cells must be such that they can.
 
     Raises
     ------
@@ -145,7 +151,8 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
         )
     parameters = _parameters_of(source, request, request.parameters, request.parameter_texts, settings)
     parameters.inject(source.notebook)
-    source.check_cells(is_strict=request.is_strict)
+    if is_run:
+        source.check_cells(is_strict=request.is_strict)
     if request.report_mode:
         _hide_code(source.notebook)
     run = Run(
@@ -221,7 +228,7 @@ def prepare_only(request: NotebookRequest, settings: Settings) -> Path:
     NotebookNotFound, InvalidInput
         As :func:`prepare`.
     """
-    prepared = prepare(request, settings, datetime.now(UTC))
+    prepared = prepare(request, settings, datetime.now(UTC), is_run=False)
     notebook = json.loads(prepared.spec.notebook_json)
     notebook["metadata"]["papermill"] = {
         "default_parameters": {},
@@ -313,7 +320,7 @@ class _Source:
 
 def _read(request: NotebookRequest) -> _Source:
     """Read the notebook, and see that its options are good and its kernel is there."""
-    path = Path(request.path).absolute()
+    path = absolute_path(request.path)
     notebook = read_notebook(path if request.snapshot_path is None else Path(request.snapshot_path))
     kernel = request.kernel_name or kernel_name(notebook)
     language = kernel_language(kernel)
@@ -354,7 +361,7 @@ def _secret_finder(settings: Settings) -> Callable[[str], Secret]:
 
 
 def _checked_folder(cwd: str | None, source: Path) -> Path:
-    folder = source.parent if cwd is None else Path(cwd).absolute()
+    folder = source.parent if cwd is None else absolute_path(cwd)
     if not folder.is_dir():
         raise InvalidInput(f"The working folder {folder} does not exist. Make it, or choose another one with --cwd.")
     return folder
@@ -364,7 +371,7 @@ def _checked_output(chosen: str | None, source: Path, name: str) -> Path:
     """Return where the copy goes; refuse what would fail at the end of a long run."""
     if chosen is None:
         return source.with_name(f"{source.stem}.{name}.ipynb")
-    path = Path(chosen).absolute()
+    path = absolute_path(chosen)
     if path.is_dir():
         raise InvalidInput(f"The output path {path} is a folder. Name a file in it.")
     if not path.parent.is_dir():

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 
@@ -21,6 +20,7 @@ from orchestra_nb.errors import (
     StopTask,
     StoreUnavailable,
 )
+from orchestra_nb.model.counted import counted
 from orchestra_nb.model.events import (
     Event,
     LogsWritten,
@@ -35,6 +35,7 @@ from orchestra_nb.model.identifiers import run_name
 from orchestra_nb.model.runs import LogLine, Run, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import COMBINATION_TAG, SweepRequest
+from orchestra_nb.operations.absolute_paths import absolute_path
 from orchestra_nb.operations.notebook_attempt import GRACE_SECONDS
 from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.run_home import RunHome
@@ -126,7 +127,7 @@ class NotebookSweep:
         request = self._request
         now = datetime.now(UTC)
         run_id = new_run_id()
-        source = Path(request.path).absolute()
+        source = absolute_path(request.path)
         run = Run(
             run_id=run_id,
             name=run_name(run_id),
@@ -299,17 +300,18 @@ class NotebookSweep:
         """Say how the sweep ended, once that is committed."""
         progress = self._progress
         total, done = len(self._request.combinations), len(progress.rows)
+        runs = counted(total, "run")
         failed = [row for row in progress.rows.values() if not row.is_completed]
         if done == total and not failed:  # a stop may have come when there was nothing to stop any more
             change = self._changed(State.COMPLETED)
         elif progress.stop is not None and not progress.is_stopped_by_failure:
-            message = f"{progress.stop[0]}: {done - len(failed)} of {total} runs had completed"
+            message = f"{progress.stop[0]}: {done - len(failed)} of {runs} had completed"
             change = self._changed(State.CANCELLED, message, progress.stop[1])
         else:
             first = progress.first_failure or (_cause(failed[0]) if failed else "what drove the others ended")
-            unstarted = f", {total - done} were not started" if done < total else ""
+            unstarted = f", {total - done} {'was' if total - done == 1 else 'were'} not started" if done < total else ""
             change = self._changed(
-                State.FAILED, f"{len(failed)} of {total} runs did not complete{unstarted}. First: {first}"[:2000]
+                State.FAILED, f"{len(failed)} of {runs} did not complete{unstarted}. First: {first}"[:2000]
             )
         self._home.emit(change)
         if not self._home.flush(_COMMIT_SECONDS) and self._home.must_commit:

@@ -14,6 +14,7 @@ from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.sweeps import SweepRequest
+from orchestra_nb.operations.absolute_paths import absolute_path
 from orchestra_nb.operations.notebook_request import NotebookRequest, check_combinations
 from orchestra_nb.settings import Settings
 
@@ -58,8 +59,8 @@ def checked_sweep(request: SweepRequest, settings: Settings) -> SweepRequest:
 def sweep_folder(request: SweepRequest, name: str) -> Path:
     """Return the folder of a sweep of this name for its executed notebooks."""
     if request.output_folder is not None:
-        return Path(request.output_folder).absolute()
-    source = Path(request.path).absolute()
+        return absolute_path(request.output_folder)
+    source = absolute_path(request.path)
     return source.with_name(f"{source.stem}.{name}")
 
 
@@ -95,10 +96,10 @@ def sweep_code(run: Run, request: SweepRequest) -> RunCode:
     """Return what a sweep executes, to be kept for its retry."""
     fields = msgspec.structs.asdict(request)
     fields["combinations"] = [to_stored(combination) for combination in request.combinations]
-    fields["path"] = str(Path(request.path).absolute())
+    fields["path"] = str(absolute_path(request.path))
     for name in ("output_folder", "cwd"):
         if fields[name] is not None:
-            fields[name] = str(Path(fields[name]).absolute())
+            fields[name] = str(absolute_path(fields[name]))
     return RunCode(run_id=run.run_id, parameters_json=json.dumps(fields), call=SWEEP_CALL, working_folder=os.getcwd())
 
 

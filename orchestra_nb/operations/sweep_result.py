@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestra_nb.errors import InvalidSetting, NotebookFailed
+from orchestra_nb.model.counted import counted
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
@@ -71,7 +72,8 @@ class SweepResult:
 
     def __repr__(self) -> str:
         done = sum(row.is_completed for row in self.rows)
-        return f"<sweep {self.run.name} of {self.run.flow_name} {self.run.state}: {done} of {len(self)} runs completed>"
+        of = counted(len(self), "run")
+        return f"<sweep {self.run.name} of {self.run.flow_name} {self.run.state}: {done} of {of} completed>"
 
     def _repr_html_(self) -> str:
         """Return the table that a notebook shows: the parameters that differ against states and returned values."""

@@ -7,6 +7,7 @@ All of it may be done by several processes at once: the store's compare-and-set 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -103,7 +104,8 @@ def end_driver(store: RunStore, driver: Driver, cause: str, now: datetime, *, wa
     events.append(DriverEnded(driver_id=driver.driver_id, at=now))
     applied = store.apply(events)
     ended = _run_ids_ended(events, applied)
-    settle_outputs(unfinished, message, now, wait_seconds)
+    if driver.host == socket.gethostname():  # its runners would not be seen from elsewhere
+        settle_outputs(unfinished, message, now, wait_seconds)
     return store.get_runs(ended) if ended else []
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, func, insert, or_, select, update
 
 from orchestra_nb.errors import InvalidInput, LimitNotFound, NameTaken
+from orchestra_nb.model.counted import counted
 from orchestra_nb.model.limits import ConcurrencyLimit, HeldSlots, LimitState, decayed
 from orchestra_nb.model.questions import Asker, SlotsAcquired, SlotsRefused
 from orchestra_nb.model.states import TERMINAL_STATES
@@ -262,7 +263,8 @@ def _refusal(connection: Connection, limit: RowMapping, occupy: int, at: datetim
     if slots and missing <= _TINY:
         return None
     wait = missing / rate if rate > 0 and held + occupy <= slots else _ASK_AGAIN_SECONDS
-    detail = f"{held + math.ceil(decaying - _TINY)} of {slots} slots of {name!r} are taken"
+    verb = "is" if slots == 1 else "are"
+    detail = f"{held + math.ceil(decaying - _TINY)} of {counted(slots, 'slot')} of {name!r} {verb} taken"
     return SlotsRefused(name=name, detail=detail, retry_after_seconds=wait)
 
 

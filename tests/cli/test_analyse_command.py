@@ -60,7 +60,8 @@ def test_the_table_has_a_line_for_each_cell(notebook: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == str(notebook)
     assert lines[1].split() == ["CELL", "DEFINES", "READS", "CHANGES", "DEPENDS", "ON", "WHY"]
-    assert lines[4].split()[:5] == ["2", "-", "df", "df", "1"]
+    assert lines[2].split()[0] == "1"  # people count from 1
+    assert lines[4].split() == ["3", "-", "df", "df", "2", "needs", "df", "of", "cell", "2"]
     assert "all (barrier)" in lines[5]
 
 

@@ -44,7 +44,7 @@ def test_cells_below_one_that_begins_wait_again_when_all_starts_over(first: Cell
 
 @pytest.mark.parametrize(
     ("epoch", "lines"),
-    [(1, ["  ↻ cell 2: RuntimeError: no; attempt 2 of 3 follows"]), (2, ["  ↻ Starts over", "  ↻ cell 2: "])],
+    [(1, ["  · cell 2: RuntimeError: no; attempt 2 of 3 follows"]), (2, ["  · Starts over", "  · cell 2: "])],
     ids=["first time", "again"],
 )
 def test_lines_say_why_something_runs_again(epoch: int, lines: list[str], capsys: pytest.CaptureFixture[str]) -> None:

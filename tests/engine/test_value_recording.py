@@ -91,7 +91,7 @@ def test_a_small_table_stands_in_the_record_and_a_large_one_is_stored(store: Res
     assert stored.data is None
     assert stored.reference is not None
     assert stored.reference.serializer == "arrow"
-    assert stored.readable == "table, 100,000 rows × 1 columns"
+    assert stored.readable == "table, 100,000 rows × 1 column"
     pd.testing.assert_frame_equal(load_value(stored), large)
 
 

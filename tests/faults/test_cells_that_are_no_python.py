@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,15 @@ def test_no_strict_runs_up_to_the_broken_cell_whose_error_names_no_file_of_the_k
     code, message = run(tmp_path, code_cell("open('ran', 'w')"), code_cell(_BROKEN), words=("--no-strict",))
 
     assert (code, (tmp_path / "ran").exists(), message) == (1, True, "'(' was never closed")
+
+
+def test_a_notebook_that_is_only_prepared_may_have_broken_cells(tmp_path: Path) -> None:
+    (tmp_path / "n.ipynb").write_text(json.dumps(notebook_of(code_cell(_BROKEN))))
+    command = [sys.executable, "-m", "orchestra_nb", "run", "n.ipynb", "out.ipynb", "--prepare-only"]
+
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+    assert (tmp_path / "out.ipynb").exists()
 
 
 def test_what_ipython_runs_is_run(tmp_path: Path) -> None:

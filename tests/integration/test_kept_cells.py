@@ -33,7 +33,8 @@ class Shell:
         )
         if cells[0].startswith("# parameters"):
             notebook.cells[0].metadata["tags"] = ["parameters"]
-        notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
+        language = kernel if kernel == "bash" else "python"
+        notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": language}
         nbformat.write(notebook, self.folder / name)
 
     def run(self, *words: str, piped: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -82,6 +83,30 @@ def test_a_run_with_a_secret_keeps_nothing_and_the_plan_says_so(shell: Shell) ->
         ("run", "a run with secret parameters keeps nothing")
     }
     assert cached(again) == [False] * 4
+
+
+def test_the_plan_of_a_notebook_in_another_language_says_that_all_cells_run(shell: Shell) -> None:
+    shell.write("a.ipynb", "echo 1", "echo 2", kernel="bash")
+
+    plan = shell.json("plan", "a.ipynb")
+
+    why = "cells are kept in Python only, and the kernel bash runs bash"
+    assert [(cell["action"], cell["why"]) for cell in plan["cells"]] == [("run", why)] * 2
+
+
+def test_the_plan_tells_a_run_without_the_cache_from_another_source(shell: Shell) -> None:
+    (shell.folder / "sub").mkdir()
+    shell.write("a.ipynb", "x = 1")
+    path = str(shell.folder / "sub" / ".." / "a.ipynb")
+    ran = shell.json("run", path, str(shell.folder / "sub" / ".." / "out.ipynb"))
+
+    plan = shell.json("plan", "a.ipynb")
+    (run,) = shell.json("runs", "ls")["runs"]
+
+    assert plan["cells"][0]["why"] == "new: it has not run with --cache yet"
+    assert plan["cells"][0]["seconds"] is not None
+    assert run["notebook_path"] == str(shell.folder / "a.ipynb")
+    assert ran["output"] == run["output_path"] == str(shell.folder / "out.ipynb")
 
 
 def test_a_second_run_replays_what_an_edit_does_not_touch_and_the_plan_says_so_before(
@@ -158,7 +183,7 @@ def test_a_retry_of_a_run_without_a_cache_says_that_it_starts_over(shell: Shell)
 
     assert json.loads(retried.stdout)["state"] == "COMPLETED"
     assert "Starts over from the first cell: it ran without --cache" in logs
-    assert "↻ Starts over from the first cell: it ran without --cache" in retried.stderr
+    assert "· Starts over from the first cell: it ran without --cache" in retried.stderr
 
 
 def test_a_cell_with_retries_runs_again_without_the_earlier_ones_and_one_that_is_late_ends(shell: Shell) -> None:

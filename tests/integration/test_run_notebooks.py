@@ -213,6 +213,16 @@ def test_who_reads_the_name_of_a_failed_task_is_told_what_to_do_about_the_run(tm
     assert "its cell" not in error
 
 
+def test_the_error_of_a_task_names_its_cell_as_the_run_counts_them(tmp_path: Path) -> None:
+    write_notebook(tmp_path / "report.ipynb", "%load_ext orchestra_nb", "", "%%task bad\nx = 1\nraise ValueError(x)")
+
+    ran = run(tmp_path, tmp_path / "report.ipynb")
+
+    (bad,) = ran.document["tasks"]
+    assert (bad["error"]["cell"], bad["error"]["line"]) == ("cell 3", 3)
+    assert "cell 3, line 3" in json.dumps(ran.code_cells[2]["outputs"])
+
+
 def test_flows_and_tasks_of_functions_belong_to_the_run_without_the_extension_being_loaded(tmp_path: Path) -> None:
     source = write_notebook(
         tmp_path / "report.ipynb",

@@ -376,7 +376,7 @@ def test_an_error_of_many_megabytes_is_shortened() -> None:
     (error,) = outputs.as_list()
     assert len(error["evalue"]) < 20_000
     assert len(error["traceback"]) == 1_001
-    assert "999000 lines of this traceback were cut here" in error["traceback"][500]
+    assert "999,000 lines of this traceback were cut here" in error["traceback"][500]
 
 
 def test_what_is_written_is_not_kept_in_memory_and_a_late_word_still_finds_its_place(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from orchestra_nb.cli.sweep_tables import end_of_sweep
 from orchestra_nb.errors import InvalidInput, InvalidParameters, StoreUnavailable
 from orchestra_nb.model.events import Event, RunReopened, RunStateChanged
 from orchestra_nb.model.secret_values import Secret
@@ -128,6 +129,14 @@ def test_a_sweep_whose_folder_is_gone_for_good_stays_as_it_is_when_it_is_retried
         again.execute_again(run, {}, reopening(run.run_id))
 
     assert home.store.get_run(run.run_id).epoch == 1
+
+
+def test_one_run_is_told_as_one(notebook: Path, home: StoreHome) -> None:
+    result = stopped_sweep(notebook, home).execute()
+
+    assert result.run.message == "Interrupted: 0 of 1 run had completed"
+    assert repr(result).endswith("CANCELLED: 0 of 1 run completed>")
+    assert end_of_sweep(result).startswith("  CANCELLED: 0 of 1 run completed in ")
 
 
 def reopening(run_id: str) -> RunReopened:

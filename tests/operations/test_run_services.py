@@ -458,7 +458,7 @@ def test_who_waits_too_long_is_told_why(store: RunStore) -> None:
     limit(store)
 
     with concurrency("db"):
-        with pytest.raises(SlotsNotAcquired, match="1 of 1 slots of 'db' are taken.*orchestra concurrency update db"):
+        with pytest.raises(SlotsNotAcquired, match="1 of 1 slot of 'db' is taken.*orchestra concurrency update db"):
             with concurrency("db", timeout_seconds=0):
                 raise AssertionError("the block must not run")
         with pytest.raises(TimeoutError, match="No slot of 'db'"):
@@ -565,7 +565,7 @@ def test_a_rate_limit_that_stays_full_is_told(store: RunStore) -> None:
     limit(store, number=1, rate=0.001)
     rate_limit("db")
 
-    with pytest.raises(SlotsNotAcquired, match="1 of 1 slots of 'db' are taken"):
+    with pytest.raises(SlotsNotAcquired, match="1 of 1 slot of 'db' is taken"):
         rate_limit("db", timeout_seconds=0)
 
 
