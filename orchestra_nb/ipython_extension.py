@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import ast
 import logging
+import re
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.cell_display import Bundle, CellDisplays
 from orchestra_nb.magics import TaskMagics
+from orchestra_nb.notebooks.flow_line import complete_flow_line
 from orchestra_nb.notebooks.names import CellNames, analyse_tree
 from orchestra_nb.notebooks.task_line import complete_task_line
 from orchestra_nb.operations.interactive import KernelDriver, set_current_driver
@@ -140,7 +143,7 @@ class KernelExtension:
         self._undo.append(remove)
 
     def _complete(self, context: CompletionContext) -> dict[str, object]:
-        """Complete options, task names and variables on a ``%%task`` line."""
+        """Complete options, task names and variables on a ``%%task`` line, and verbs on a ``%flow`` line."""
         from IPython.core.completer import SimpleCompletion
 
         lines = context.full_text.split("\n")[: context.cursor_line + 1]
@@ -156,6 +159,16 @@ class KernelExtension:
                     "matched_fragment": line.rsplit(" ", 1)[-1].rsplit(",", 1)[-1],
                     "suppress": bool(words),
                 }
+        if line.lstrip().startswith("%flow "):
+            text = line.lstrip().removeprefix("%flow ").lstrip()
+            names = [name for name in self._shell.user_ns if not name.startswith("_")]
+            words = complete_flow_line(text, names, [path.name for path in Path().glob("*.ipynb")])
+            fragment = re.split(r"[ ,=]", text)[-1]
+            return {
+                "completions": [SimpleCompletion(text=word, type="param") for word in words],
+                "matched_fragment": fragment,
+                "suppress": bool(words),
+            }
         return {"completions": [], "suppress": False}
 
     # --- displays

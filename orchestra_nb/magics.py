@@ -6,8 +6,10 @@ This module is loaded by ``%load_ext`` in a kernel, where IPython is there alrea
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
@@ -20,6 +22,8 @@ from orchestra_nb.errors import InvalidInput, OrchestraError, TaskNotFound
 from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_numbers import CELL_NUMBER
+from orchestra_nb.notebooks.flow_line import HELP as FLOW_HELP
+from orchestra_nb.notebooks.flow_line import HINT, RETURN_USAGE, parse_flow_line
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.task_line import HELP, TaskLine, parse_task_line
 from orchestra_nb.run_display import flow_bundle
@@ -78,12 +82,20 @@ class TaskMagics(Magics):
     @line_magic
     def flow(self, line: str) -> None:
         """Show the graph of this notebook's tasks, live; with a word: return values, or see to cells that are stale."""
-        if line.split(maxsplit=1)[:1] == ["return"]:
-            self._return(line.split(maxsplit=1)[1:])
-            return
-        if words := _words_of(line, "%flow"):
-            self._flow_verb(words)
-            return
+        try:
+            said = parse_flow_line(line)
+            if said.verb and said.returned is None and not said.help:
+                self._notebook_session().perform(said)
+        except OrchestraError as error:
+            raise UsageError(str(error)) from None
+        if said.help:
+            print(said.help)
+        elif said.returned is not None:
+            self._return(said.returned)
+        elif not said.verb:
+            self._show_flow()
+
+    def _show_flow(self) -> None:
         self._flows_shown += 1
 
         def bundle() -> tuple[dict[str, object], dict[str, object]]:
@@ -92,18 +104,15 @@ class TaskMagics(Magics):
 
         self._displays.open_extra(f"{_FLOW_DISPLAY}-{self._driver.driver_id}-{self._flows_shown}", bundle)
 
-    def _flow_verb(self, words: list[str]) -> None:
-        from orchestra_nb.notebook_session import FLOW_HELP, NotebookSession
+        if not self._driver.session.tasks():
+            print(HINT)
+
+    def _notebook_session(self) -> NotebookSession:
+        from orchestra_nb.notebook_session import NotebookSession
 
         if self._session is None:
             self._session = NotebookSession(self.shell, lambda: self._origin().cell_id)
-        if words[0] in ("--help", "-h"):
-            print(FLOW_HELP)
-            return
-        try:
-            self._session.perform(words)
-        except OrchestraError as error:
-            raise UsageError(str(error)) from None
+        return self._session
 
     @no_var_expand
     @line_magic
@@ -119,27 +128,15 @@ class TaskMagics(Magics):
         else:
             raise UsageError(f"%orchestra knows no {words[0]!r}. It takes:\n{_ORCHESTRA_HELP}")
 
-    def _return(self, rest: list[str]) -> None:
-        """Record values: ``auc, best=max(scores)``."""
+    def _return(self, named: Mapping[str, ast.expr]) -> None:
+        """Record values, each given by an expression."""
         from orchestra_nb.recording import record
 
-        usage = "Write %flow return NAME, or %flow return NAME=EXPRESSION; several with commas."
-        try:
-            call = ast.parse(f"_({rest[0] if rest else ''}\n)", mode="eval").body
-        except SyntaxError as error:
-            raise UsageError(f"%flow return {rest[0]}: {error.msg}. {usage}") from None
-        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or not (call.args or call.keywords):
-            raise UsageError(usage)
-        named: dict[str, ast.expr] = {}
-        for value in call.args:
-            if not isinstance(value, ast.Name):
-                raise UsageError(f"%flow return: {ast.unparse(value)!r} has no name. {usage}")
-            named[value.id] = value
-        for keyword in call.keywords:
-            if keyword.arg is None:
-                raise UsageError(usage)
-            named[keyword.arg] = keyword.value
         read = {node.id for value in named.values() for node in ast.walk(value) if isinstance(node, ast.Name)}
+        for name, value in named.items():
+            if isinstance(value, ast.Name) and value.id not in self.shell.user_ns and not hasattr(builtins, value.id):
+                why = f"there is no variable {value.id!r}. Run the cell that makes it first."
+                raise UsageError(f"%flow return {name}: {why} {RETURN_USAGE}")
         self._driver.session.binder.bind([name for name in sorted(read) if name in self.shell.user_ns])
         values = {
             name: eval(compile(ast.Expression(value), "<%flow return>", "eval"), self.shell.user_ns)
@@ -233,6 +230,7 @@ class TaskMagics(Magics):
 
 
 TaskMagics.task.__doc__ = HELP
+TaskMagics.flow.__doc__ = FLOW_HELP
 
 
 def _words_of(line: str, magic: str) -> list[str]:

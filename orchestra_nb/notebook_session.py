@@ -12,21 +12,12 @@ from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.counted import counted
 from orchestra_nb.model.durations import format_duration
 from orchestra_nb.notebooks.document import cell_title, read_notebook
+from orchestra_nb.notebooks.flow_line import FlowLine
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-FLOW_HELP = """\
-%flow                       show the graph of this notebook's tasks, live
-%flow return NAME[=EXPRESSION]  return a value from this notebook; several with commas
-%flow keep [on|off]         keep what each cell gives that you run from now on
-%flow stale [NOTEBOOK]      which cells above this one have results that no longer match, and why
-%flow plan [NOTEBOOK]       what %flow run --stale would do with each cell
-%flow run --stale [NOTEBOOK]  run the stale cells above this one; take what was kept, also by orchestra run --cache
-%flow run [NOTEBOOK]        run all cells above this one, and keep what they give
-
-The notebook is read as it was saved: save it first. NOTEBOOK is needed only where its name is not known."""
-
+_KEPT = "What each cell gives is kept from now on. %flow stale tells which results no longer match."
 _ICONS = {"run": "▶", "loaded": "✓", "failed": "✕"}
 
 
@@ -43,36 +34,35 @@ class NotebookSession:
         self._cells = SessionCells(shell)
         self._cell_id = cell_id
 
-    def perform(self, words: list[str]) -> None:
+    def perform(self, line: FlowLine) -> None:
         """Perform a verb.
 
         Raises
         ------
         InvalidInput
-            There is no such verb, or the notebook is not known.
+            The notebook is not known, or has no cells.
+        NotebookNotFound
+            There is none at that path.
         """
-        match words:
-            case ["keep"] | ["keep", "on"]:
-                self._cells.keep(True, self._cell_id)
-                print("What each cell gives is kept from now on. %flow stale tells which results no longer match.")
-            case ["keep", "off"]:
-                self._cells.keep(False, self._cell_id)
-                print("Nothing is kept any more.")
-            case ["stale", *rest] if len(rest) <= 1:
-                self._show_stale(self._read(rest))
-            case ["plan", *rest] if len(rest) <= 1:
-                self._show_plan(self._read(rest))
-            case ["run", *rest] if len([word for word in rest if word != "--stale"]) <= 1:
-                self._run(self._read([word for word in rest if word != "--stale"]), "--stale" in rest)
-            case _:
-                raise InvalidInput(f"%flow knows no {' '.join(words)!r}. It takes:\n{FLOW_HELP}")
+        match line.verb:
+            case "keep":
+                self._cells.keep(line.is_on, self._cell_id)
+                print(_KEPT if line.is_on else "Nothing is kept any more.")
+            case "stale":
+                self._show_stale(self._read(line))
+            case "plan":
+                self._show_plan(self._read(line))
+            case "run":
+                self._run(self._read(line), line.is_stale_only)
 
-    def _read(self, words: list[str]) -> list[SessionCell]:
-        name = words[0] if words else os.environ.get("JPY_SESSION_NAME")
-        if not name:
-            raise InvalidInput("The front end does not tell this notebook's name. Add it: %flow stale NOTEBOOK.ipynb")
+    def _read(self, line: FlowLine) -> list[SessionCell]:
         own = os.environ.get("JPY_SESSION_NAME")
-        is_own = not words or (own is not None and Path(own).name == Path(name).name)
+        name = line.notebook or own
+        if not name:
+            raise InvalidInput(
+                f"The front end does not tell this notebook's name. Add it: %flow {line.verb} NOTEBOOK.ipynb"
+            )
+        is_own = line.notebook is None or (own is not None and Path(own).name == Path(name).name)
         return cells_of(read_notebook(Path(name)), self._cell_id() if is_own or own is None else None, cell_title)
 
     def _show_stale(self, cells: list[SessionCell]) -> None:

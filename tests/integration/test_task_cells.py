@@ -351,6 +351,31 @@ def test_star_import_binds_names_that_nobody_foresaw(kernel: NotebookKernel) -> 
     assert kernel.value("root, floor(2.5)") == "(7.0, 2)"
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("%flow stale a b", "UsageError: %flow stale takes one notebook, not 2 (a, b). Write %flow stale [NOTEBOOK]."),
+        ("%flow run --refresh", "UsageError: %flow run knows no --refresh. Write %flow run [--stale] [NOTEBOOK]."),
+        ("%flow return nowhere", "UsageError: %flow return nowhere: there is no variable 'nowhere'. Run the cell that"),
+    ],
+)
+def test_a_wrong_flow_line_is_a_usage_error_that_says_how_it_is_written(
+    kernel: NotebookKernel, line: str, message: str
+) -> None:
+    assert (kernel.run(line).error or "").startswith(message)
+
+
+def test_the_help_of_flow_tells_its_verbs_and_so_does_a_graph_without_tasks(tmp_path: Path) -> None:
+    with NotebookKernel(tmp_path) as kernel:
+        alone, told, of_verb = (kernel.run(line).output for line in ("%flow", "%flow --help", "%flow run --help"))
+
+    for verb in ("keep", "stale", "plan", "run", "return"):
+        assert verb in alone
+        assert f"%flow {verb}" in told
+    assert of_verb.startswith("%flow run")
+    assert "%flow keep" not in of_verb
+
+
 def test_flow_shows_the_graph_and_follows_it(kernel: NotebookKernel) -> None:
     kernel.run("%%task graph_a\nga = 1", "cell-ga")
     kernel.run("%%task graph_b\ngb = ga + 1", "cell-gb")
@@ -548,6 +573,9 @@ def test_open_quote_is_a_usage_error(kernel: NotebookKernel, line: str) -> None:
         pytest.param("%%task cl --re", "--retries", id="option"),
         pytest.param("# prices\n%%task cl --re", "--retries", id="below-a-comment"),
         pytest.param("%%task cl --in pri", "prices", id="variable"),
+        pytest.param("x = 1\n%flow st", "stale", id="verb"),
+        pytest.param("%flow run --st", "--stale", id="option-of-a-verb"),
+        pytest.param("%flow return pri", "prices", id="returned-variable"),
     ],
 )
 def test_task_line_is_completed(kernel: NotebookKernel, code: str, expected: str) -> None:
