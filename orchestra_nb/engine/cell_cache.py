@@ -1,5 +1,7 @@
 """The cache of a task cell: by its code, wherever it stands, and by the values that it reads, as for ``@task``.
 
+Variables of the environment that the code itself looks up are values that it reads, too.
+
 The key is made on the worker, where the values are; they may come from tasks that had not ended when the cell was
 submitted. What is kept is what a run would give: packed values, deleted names, and what was shown.
 """
@@ -7,6 +9,7 @@ submitted. What is kept is what a run would give: packed values, deleted names, 
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +20,9 @@ from orchestra_nb.engine.services import asking_through
 from orchestra_nb.engine.task_cache import CacheEntry, TaskCache
 from orchestra_nb.errors import InvalidTaskLine, OrchestraError, ValueNotHashable
 from orchestra_nb.model.attempts import AttemptContext
+from orchestra_nb.model.environment_variables import environment_that_counts
 from orchestra_nb.model.fingerprints import fingerprint
+from orchestra_nb.notebooks.environment_reads import EnvironmentReads, environment_reads
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.kept_results import KeptResult
 from orchestra_nb.notebooks.task_line import TaskLine
@@ -30,11 +35,14 @@ class CellCache:
     Parameters
     ----------
     code
-        The fingerprint of all of the key but the inputs.
+        The fingerprint of all of the key but the inputs and the environment.
+    environment
+        What its own code looks up there.
     """
 
     cache: TaskCache
     code: str
+    environment: EnvironmentReads
 
     @classmethod
     def of(cls, line: TaskLine, name: str, opaque: str | None) -> CellCache | None:
@@ -70,7 +78,8 @@ class CellCache:
             task_source=None,
             expires_after=None if seconds is None else timedelta(seconds=seconds),
         )
-        return cls(cache, code_fingerprint(line.body, line.outputs))
+        reads = environment_reads(parse_cell(line.body))
+        return cls(cache, code_fingerprint(line.body, line.outputs), reads)
 
     def entry(self, inputs: Mapping[str, object], context: AttemptContext) -> CellCacheEntry | None:
         """Return where the result with these inputs is kept; None, with a word under the cell, where one has no key."""
@@ -80,8 +89,15 @@ class CellCache:
             text = f"Task {self.cache.task_name!r} is run without its cache: {error}\n"
             context.show({"output_type": "stream", "name": "stderr", "text": text})
             return None
-        key = "cell/" + fingerprint((self.code, values))
-        return CellCacheEntry(CacheEntry(self.cache, key, None), context)
+        parts = (self.code, values, *self._variables())
+        return CellCacheEntry(CacheEntry(self.cache, "cell/" + fingerprint(parts), None), context)
+
+    def _variables(self) -> tuple[dict[str, str | None], ...]:
+        """Return what the cell finds of the environment; nothing where it does not look."""
+        if self.environment.is_whole:
+            return (dict(environment_that_counts(os.environ)),)
+        names = self.environment.names
+        return ({name: os.environ.get(name) for name in sorted(names)},) if names else ()
 
 
 class CellCacheEntry:

@@ -19,6 +19,7 @@ import msgspec
 
 from orchestra_nb.model.environment_variables import belongs_to_process
 from orchestra_nb.notebooks.cell_options import cell_options
+from orchestra_nb.notebooks.environment_reads import environment_reads
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.notebook_analysis import CellAnalysis, NotebookAnalysis
 from orchestra_nb.notebooks.run_time_guess import HEAVY_SECONDS, defined_functions, guess_seconds
@@ -45,8 +46,6 @@ _ROUNDABOUT: Final = frozenset(
     "globals locals vars dir eval exec get_ipython __main__ user_ns user_global_ns f_globals f_locals f_back _getframe "
     "currentframe stack get_objects get_referrers getstate get_state get_rng_state input getpass breakpoint".split()
 )
-#: Ways to the environment. That of a worker is the kernel's on our own cluster only.
-_ENVIRONMENT: Final = frozenset("environ environb getenv getenvb expandvars".split())
 _MAGIC = re.compile(r"^\s*(%(?!%?time\b|%capture\b)|!|%%(?!time\b|capture\b))", re.MULTILINE)
 
 
@@ -336,22 +335,13 @@ def _patched(tree: ast.Module, imported: frozenset[str]) -> str:
     return ""
 
 
-def _needs_environment_of_kernel(tree: ast.Module) -> bool:
-    """Tell whether a cell looks at the environment as a whole, or at what belongs to the kernel's process."""
-    by_name = set[ast.AST]()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and belongs_to_process(node.value):
-            return True
-        if isinstance(node, ast.Subscript) or (isinstance(node, ast.Attribute) and node.attr == "get"):
-            by_name.add(node.value)
-        elif isinstance(node, ast.Compare) and all(isinstance(operator, ast.In | ast.NotIn) for operator in node.ops):
-            by_name.update(node.comparators)
-    ways = [node for node in ast.walk(tree) if _name_of(node) in ("environ", "environb")]
-    return any(node not in by_name for node in ways)
-
-
-def _name_of(node: ast.AST) -> str:
-    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+def _why_environment(tree: ast.Module, has_environment: bool) -> str:
+    """Return why a cell has to run where the kernel's own environment is; empty where it does not."""
+    reads = environment_reads(tree)
+    if reads.is_whole:
+        return "it looks at the environment as a whole"
+    there = {name for name in reads.names if has_environment and not belongs_to_process(name)}
+    return f"it looks up the environment variable {min(reads.names - there)}" if reads.names - there else ""
 
 
 def _form_of(source: str, imported: frozenset[str], has_environment: bool) -> _Form:
@@ -376,8 +366,8 @@ def _form_of(source: str, imported: frozenset[str], has_environment: bool) -> _F
         return _Form(f"it sets an attribute in `{patched}`", history, runs_programs)
     if words & _ROUNDABOUT:
         return _Form(f"it uses `{min(words & _ROUNDABOUT)}`", history, runs_programs)
-    if words & _ENVIRONMENT and (not has_environment or _needs_environment_of_kernel(tree)):
-        return _Form(f"it uses `{min(words & _ENVIRONMENT)}`", history, runs_programs)
+    if why := _why_environment(tree, has_environment):
+        return _Form(why, history, runs_programs)
     if any(isinstance(node, ast.AsyncFor | ast.AsyncWith | ast.Await) for node in ast.walk(tree)):
         return _Form("it awaits, and the kernel's loop may have its tasks", history, runs_programs)
     return _Form("", history, runs_programs)

@@ -201,6 +201,22 @@ def test_a_task_cell_has_the_environment_of_its_kernel_but_for_what_belongs_to_t
     ]
 
 
+def test_a_kept_result_is_that_of_the_variables_that_the_cell_looks_up(world: World) -> None:
+    cells = [
+        "%load_ext orchestra_nb",
+        "%%task look --cache\nimport os, time\nseen = os.environ['API_URL'], time.time_ns()",
+        "print(*seen)",
+    ]
+
+    one, two, again = (
+        world.run_notebook(*cells, API_URL=f"http://{word}", OTHER=other)[-1]
+        for word, other in (("one", "a"), ("two", "a"), ("one", "b"))
+    )
+
+    assert (one.split()[0], two.split()[0]) == ("http://one", "http://two")
+    assert again == one
+
+
 def test_cells_that_run_ahead_see_it(world: World) -> None:
     cells = [
         "import os, time\nlater = False",

@@ -107,11 +107,7 @@ def test_long_cells_are_told_from_short_ones_by_their_source(source: str, second
     ("second", "is_ahead"),
     [
         ("url = os.environ['API_URL']", True),
-        ("url = os.environ.get('API_URL')", True),
-        ("from os import environ, getenv\nurl = environ['API_URL'], getenv('HOME'), 'X' not in environ", True),
-        ("path = os.path.expandvars('$HOME/data')", True),
         ("found = {**os.environ}", False),
-        ("for name in os.environ: print(name)", False),
         ("run = os.environ.get('ORCHESTRA_RUN_ID')", False),
         ("parent = os.getenv('JPY_PARENT_PID')", False),
     ],
