@@ -28,14 +28,15 @@ from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.ahead_cells import AheadCells
 from orchestra_nb.notebooks.cell_errors import asks_to_end, is_good_exit, read_error, storable_text
-from orchestra_nb.notebooks.cell_keeper import CellKeeper, KeeperFailed, KeptCell
+from orchestra_nb.notebooks.cell_keeper import CellKeeper, KeptCell
 from orchestra_nb.notebooks.cell_options import CellOptions, cell_options
 from orchestra_nb.notebooks.cell_outputs import Output
 from orchestra_nb.notebooks.cell_time_limit import TimeLimit
-from orchestra_nb.notebooks.document import cell_title
+from orchestra_nb.notebooks.document import cell_title, tags_of
 from orchestra_nb.notebooks.kernel_client import KernelDied
+from orchestra_nb.notebooks.kernel_questions import KernelCannot
 from orchestra_nb.notebooks.output_collector import OutputCollector
-from orchestra_nb.notebooks.output_notebook import OutputNotebook, tags_of
+from orchestra_nb.notebooks.output_notebook import OutputNotebook
 from orchestra_nb.notebooks.parameter_injection import INJECTED_TAG
 from orchestra_nb.notebooks.recorded_outputs import RecordedOutputs
 from orchestra_nb.notebooks.runner_messages import Shown
@@ -436,7 +437,7 @@ class NotebookExecution:
             kept = await self._keeper.step(
                 client, cell.index, lambda message_id: self._outputs.open_cell(position, message_id)
             )
-        except KeeperFailed as problem:
+        except KernelCannot as problem:
             self._give_keeper_up(problem)
             return None
         self._note(kept.note)
@@ -461,7 +462,7 @@ class NotebookExecution:
             return False
         try:
             is_again = await self._keeper.failed(client)
-        except (KeeperFailed, KernelDied):
+        except (KernelCannot, KernelDied):
             return False
         if is_again:
             where = self._name(self._current)
@@ -477,10 +478,10 @@ class NotebookExecution:
             return
         try:
             await self._keeper.note_names(client)
-        except KeeperFailed as problem:
+        except KernelCannot as problem:
             self._give_keeper_up(problem)
 
-    def _give_keeper_up(self, problem: KeeperFailed) -> None:
+    def _give_keeper_up(self, problem: KernelCannot) -> None:
         self.write_log(f"From here on nothing is kept or replayed: {problem}", "orchestra", logging.ERROR)
         self._keeper = None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from orchestra_nb.engine.fresh_ids import fresh_id
+from orchestra_nb.engine.notebook_host import NotebookHost
 from orchestra_nb.model.conclusion import conclude
 from orchestra_nb.model.events import Event, RunOutputWritten, RunReopened, RunStateChanged
 from orchestra_nb.model.masking import Mask
@@ -26,7 +28,7 @@ from orchestra_nb.model.runs import CellRun, Run, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.runner_messages import Shown
 from orchestra_nb.operations.notebook_attempt import GRACE_SECONDS, AttemptOutcome, NotebookAttempt, StopAsked
-from orchestra_nb.operations.notebook_request import NotebookRequest, PreparedRun, prepare
+from orchestra_nb.operations.notebook_request import NotebookRequest, PreparedRun, kernel_environment, prepare
 from orchestra_nb.operations.run_home import RunHome, StoreHome
 from orchestra_nb.operations.run_output import RunOutput
 from orchestra_nb.operations.run_record import RunRecord
@@ -142,7 +144,8 @@ class NotebookDriver:
         self._on_event = on_event or (lambda event: None)
         self._home = home
         # in a home that is another's, more notebooks follow
-        self._attempt = NotebookAttempt(is_single=kind == "shell" and home is None)
+        host = NotebookHost(kernel_environment(os.environ), is_single=kind == "shell" and home is None)
+        self._attempt = NotebookAttempt(host)
 
     def stop(self, message: str, actor: str, grace_seconds: float = GRACE_SECONDS) -> None:
         """Have the run end as CANCELLED; a second time: at once. Safe in a signal handler."""
