@@ -186,7 +186,7 @@ def run(
 
 def _run_here(request: NotebookRequest, as_json: bool, execution: ExecutionOptions) -> int:
     """Drive the run in this process; return the exit code."""
-    shown = LateProgress(execution.shows_progress)
+    shown = LateProgress(is_shown=execution.shows_progress)
     driver = NotebookDriver(request, kind="shell", on_event=shown.take, on_shown=execution.show)
     with signals_stop(driver.stop) as was_interrupted:
         try:
