@@ -178,6 +178,7 @@ class NotebookDriver:
             while not record.run.state.is_terminal:
                 with attempt.stopped_by_interrupts():
                     self._conclude(prepared, record, output, outcome)
+                    break
             if outcome.lost is None:
                 attempt.await_kernel()
             cells = tuple(cell for _, cell in sorted(record.cells.items()))
