@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from orchestra_nb.cli.run_progress import Progress
     from orchestra_nb.model.events import Event
 
 
-class LateProgress:
-    """The progress display, loaded with the run's first event: the kernel is booting by then."""
+class ProgressDisplay(Protocol):
+    """What shows events of a run."""
 
-    def __init__(self, is_shown: bool = True) -> None:
+    def take(self, event: Event) -> None:
+        """Show an event."""
+
+    def close(self) -> None:
+        """Leave the terminal, with the last picture standing."""
+
+
+def _open_run_progress() -> ProgressDisplay:
+    from orchestra_nb.cli.run_progress import open_progress
+
+    return open_progress()
+
+
+class LateProgress:
+    """A progress display that is opened with the first event: the kernel is booting by then, and nothing was refused.
+
+    Parameters
+    ----------
+    open_display
+        Called once; by default it loads what shows one run.
+    is_shown
+        False for no display at all.
+    """
+
+    def __init__(
+        self, open_display: Callable[[], ProgressDisplay] = _open_run_progress, *, is_shown: bool = True
+    ) -> None:
+        self._open_display = open_display
         self._is_shown = is_shown
-        self._progress: Progress | None = None
+        self._display: ProgressDisplay | None = None
 
     def take(self, event: Event) -> None:
         """Show an event."""
         if not self._is_shown:
             return
-        if self._progress is None:
-            from orchestra_nb.cli.run_progress import open_progress
-
-            self._progress = open_progress()
-        self._progress.take(event)
+        if self._display is None:
+            self._display = self._open_display()
+        self._display.take(event)
 
     def close(self) -> None:
         """Leave the last picture standing."""
-        if self._progress is not None:
-            self._progress.close()
+        if self._display is not None:
+            self._display.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 import msgspec
 
@@ -14,6 +12,7 @@ from orchestra_nb.cli.execution_options import (
     print_notebook,
     write_prepared,
 )
+from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.late_progress import LateProgress
 from orchestra_nb.cli.secret_parameters import read_secret_parameters
 from orchestra_nb.cli.stop_signals import signals_stop
@@ -187,7 +186,7 @@ def run(
 
 def _run_here(request: NotebookRequest, as_json: bool, execution: ExecutionOptions) -> int:
     """Drive the run in this process; return the exit code."""
-    shown = LateProgress(execution.shows_progress)
+    shown = LateProgress(is_shown=execution.shows_progress)
     driver = NotebookDriver(request, kind="shell", on_event=shown.take, on_shown=execution.show)
     with signals_stop(driver.stop) as was_interrupted:
         try:
@@ -207,7 +206,7 @@ def _leave_to_itself(request: NotebookRequest, as_json: bool) -> None:
 
     started = start_detached(request)
     if as_json:
-        _print_json(_document(RunResult(started.run, (), ())))
+        print_json(_document(RunResult(started.run, (), ())))
     else:
         click.echo(started.run.run_id)
     name = started.run.name
@@ -224,7 +223,7 @@ def _print_end(result: RunResult, as_json: bool) -> None:
 
         click.echo(f"  returned {returned_text(result.records)}", err=True)
     if as_json:
-        _print_json(_document(result))
+        print_json(_document(result))
 
 
 def _document(result: RunResult) -> dict[str, object]:
@@ -268,8 +267,3 @@ def _document(result: RunResult) -> dict[str, object]:
 
 def _error_document(error: ErrorInfo | None) -> dict[str, object] | None:
     return None if error is None else msgspec.structs.asdict(error)
-
-
-def _print_json(document: dict[str, object]) -> None:
-    # the standard library's encoder: a parameter may be a whole number of any size
-    click.echo(json.dumps(msgspec.to_builtins(document), indent=2, ensure_ascii=False))

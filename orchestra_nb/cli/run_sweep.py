@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from orchestra_nb.cli.json_output import print_json
+from orchestra_nb.cli.late_progress import LateProgress
 from orchestra_nb.cli.stop_signals import signals_stop
-from orchestra_nb.cli.sweep_progress import SweepBlock, SweepLines, open_sweep_progress
+from orchestra_nb.cli.sweep_progress import open_sweep_progress
 from orchestra_nb.cli.sweep_tables import echo_end, print_sweep, sweep_document
 from orchestra_nb.errors import InvalidInput
-from orchestra_nb.model.events import Event
 from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import SweepRequest, TypedText, product_of
 from orchestra_nb.notebooks.sweep_axes import read_axes, read_sweep_file
@@ -81,9 +81,9 @@ def run_sweep(request: SweepRequest, as_json: bool) -> int:
     settings = load_settings()
     home = StoreHome(settings, "shell")
     try:
-        shown = _LateProgress()
+        # of the request as it was checked
+        shown = LateProgress(lambda: open_sweep_progress(sweep.request))
         sweep = NotebookSweep(request, home, on_event=shown.take, settings=settings)
-        shown.request = sweep.request
         return follow_sweep(sweep, sweep.execute, shown.close, as_json)
     finally:
         home.close()
@@ -111,23 +111,3 @@ def tell_sweep(result: SweepResult, as_json: bool) -> None:
     else:
         print_sweep(result)
     echo_end(result)
-
-
-class _LateProgress:
-    """The progress display, opened with the first event: before, there may be an error to print."""
-
-    def __init__(self) -> None:
-        self.request: SweepRequest | None = None
-        self._progress: SweepBlock | SweepLines | None = None
-
-    def take(self, event: Event) -> None:
-        """Show an event."""
-        if self._progress is None:
-            assert self.request is not None
-            self._progress = open_sweep_progress(self.request)
-        self._progress.take(event)
-
-    def close(self) -> None:
-        """Leave the terminal."""
-        if self._progress is not None:
-            self._progress.close()

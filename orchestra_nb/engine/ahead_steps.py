@@ -12,25 +12,14 @@ from orchestra_nb.engine.cells_ahead import CellsAhead, NoListener, NoSink
 from orchestra_nb.engine.dask_executor import DaskExecutor
 from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.notebooks.ahead_plan import AheadPlan
+from orchestra_nb.notebooks.kernel_questions import Answer
 from orchestra_nb.notebooks.worker_shell import RESULT_MARK
 from orchestra_nb.settings import load_settings
 
-#: What a runner reads of a :class:`Shown`.
-MIME_TYPE = "application/vnd.orchestra.step+json"
 #: The code that stands for a cell that was run ahead.
 _TAKE = "__import__('orchestra_nb.engine.ahead_steps', fromlist=['_']).take_effect()\n"
 
 _kernel: _KernelAhead | None = None
-
-
-class Shown:
-    """A value that IPython gives as JSON to whoever asked for it with ``user_expressions``."""
-
-    def __init__(self, content: object) -> None:
-        self._content = content
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
-        return {MIME_TYPE: self._content, "text/plain": ""}
 
 
 class _KernelAhead:
@@ -79,20 +68,20 @@ class _KernelAhead:
                 )
 
 
-def begin(plan: str) -> Shown:
+def begin(plan: str) -> Answer:
     """Take over the cells of a notebook; ``plan`` is an :class:`AheadPlan` as JSON."""
     global _kernel
     from IPython.core.getipython import get_ipython
 
     atexit.register(finish)
     _kernel = _KernelAhead(get_ipython(), msgspec.json.decode(plan, type=AheadPlan))
-    return Shown({})
+    return Answer({})
 
 
-def step(index: int) -> Shown:
+def step(index: int) -> Answer:
     """Send what can go ahead beside a cell, and wait for its own result if it was sent."""
     assert _kernel is not None
-    return Shown(msgspec.to_builtins(_kernel.cells.step(index)))
+    return Answer(msgspec.to_builtins(_kernel.cells.step(index)))
 
 
 def take_effect() -> None:
@@ -101,11 +90,11 @@ def take_effect() -> None:
     _kernel.take_effect()
 
 
-def finish() -> Shown:
+def finish() -> Answer:
     """Stop what runs on workers."""
     global _kernel
     if _kernel is not None:
         atexit.unregister(finish)
         kernel, _kernel = _kernel, None
         kernel.close()
-    return Shown({})
+    return Answer({})

@@ -13,25 +13,13 @@ import msgspec
 
 from orchestra_nb.engine.cell_record_store import CellRecordStore
 from orchestra_nb.engine.cell_replay import CellReplay, Step
-
-#: What a runner reads of a :class:`Shown`.
-MIME_TYPE = "application/vnd.orchestra.step+json"
+from orchestra_nb.notebooks.kernel_questions import Answer
 
 _replay: CellReplay | None = None
 _max_bytes = 0
 
 
-class Shown:
-    """A value that IPython gives as JSON to whoever asked for it with ``user_expressions``."""
-
-    def __init__(self, content: object) -> None:
-        self._content = content
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
-        return {MIME_TYPE: self._content, "text/plain": ""}
-
-
-def begin(spec: str) -> Shown:
+def begin(spec: str) -> Answer:
     """Take over the cells of a notebook; ``spec`` is JSON: sources, run_id, is_refreshed, folder, max_bytes."""
     global _replay, _max_bytes
     fields = json.loads(spec)
@@ -47,31 +35,31 @@ def begin(spec: str) -> Shown:
         forced_by="--refresh" if fields["is_refreshed"] else "",
         max_value_bytes=_max_bytes // 2,
     )
-    return Shown({})
+    return Answer({})
 
 
-def step(index: int) -> Shown:
+def step(index: int) -> Answer:
     """Replay a cell or make ready for it; what it shows is sent as of the code that calls this."""
     assert _replay is not None
     result: Step = _replay.step(index)
-    return Shown(msgspec.to_builtins(result))
+    return Answer(msgspec.to_builtins(result))
 
 
-def failed() -> Shown:
+def failed() -> Answer:
     """Say that the cell failed; the answer says whether all cells run again, from the first."""
     assert _replay is not None
     error = getattr(sys, "last_value", None)  # IPython puts there what it shows
-    return Shown({"is_again": _replay.failed(error.name if type(error) is NameError else None)})
+    return Answer({"is_again": _replay.failed(error.name if type(error) is NameError else None)})
 
 
-def note_names() -> Shown:
+def note_names() -> Answer:
     """Keep what the last cell gave, and take the names as they are now as given by no cell."""
     assert _replay is not None
     _replay.note_names()
-    return Shown({})
+    return Answer({})
 
 
-def finish() -> Shown:
+def finish() -> Answer:
     """Keep what the last cell gave, and keep to the bound of the store."""
     global _replay
     if _replay is not None:
@@ -79,7 +67,7 @@ def finish() -> Shown:
         replay.close()
         with contextlib.suppress(OSError):
             replay.store.prune(_max_bytes, datetime.now(UTC))
-    return Shown({})
+    return Answer({})
 
 
 def _shell() -> Any:

@@ -25,6 +25,7 @@ from orchestra_nb.engine.process_resources import Resource, put_back, resources_
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.cell_records import Known
 from orchestra_nb.notebooks.cell_code import cell_code
+from orchestra_nb.notebooks.document import tags_of
 
 #: A cell with one of these lines speaks of the others: it is not one of them.
 _OWN_LINE = re.compile(r"^\s*%flow\b", re.MULTILINE)
@@ -231,8 +232,7 @@ def cells_of(notebook: Mapping[str, Any], until_id: str | None, title: Callable[
             break
         if _OWN_LINE.search(cell["source"]) or _LOADING.fullmatch(cell["source"]):
             continue
-        tags = cell.get("metadata", {}).get("tags", [])
-        source = "" if "skip-execution" in tags else cell["source"]
+        source = "" if "skip-execution" in tags_of(cell) else cell["source"]
         found.append(
             SessionCell(number=number, cell_id=str(cell.get("id", number)), title=title(cell["source"]), source=source)
         )

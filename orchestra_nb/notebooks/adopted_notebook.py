@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestra_nb.notebooks.document import Cell, Notebook
+from orchestra_nb.notebooks.document import Cell, Notebook, tags_of
 from orchestra_nb.notebooks.parameters import PARAMETERS_TAG
 from orchestra_nb.notebooks.parameters_proposal import constants_cell
 from orchestra_nb.notebooks.source_text import literal
@@ -151,8 +151,7 @@ def _quoted(name: str) -> str:
 
 
 def _tag(cell: Cell) -> None:
-    tags = cell["metadata"].get("tags")
-    cell["metadata"]["tags"] = [*(tags if isinstance(tags, list) else []), PARAMETERS_TAG]
+    cell["metadata"]["tags"] = [*tags_of(cell), PARAMETERS_TAG]
 
 
 def _load_extension(
@@ -170,7 +169,7 @@ def _load_extension(
         if cell["source"].startswith("%%task"):
             break
     for cell in code:
-        is_parameters = cell["id"] == parameters_id or PARAMETERS_TAG in cell["metadata"].get("tags", ())
+        is_parameters = cell["id"] == parameters_id or PARAMETERS_TAG in tags_of(cell)
         if is_parameters:
             continue
         if cell["source"].lstrip().startswith("%%") or "from __future__" in cell["source"]:

@@ -8,18 +8,18 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from orchestra_nb.model.counted import counted
+from orchestra_nb.notebooks.kernel_questions import KernelCannot, ask_kernel
 
 if TYPE_CHECKING:
     from orchestra_nb.notebooks.ahead_plan import AheadPlan
     from orchestra_nb.notebooks.kernel_client import KernelClient
 
-_MODULE = "__import__('orchestra_nb.engine.ahead_steps', fromlist=['_'])"
-_MIME_TYPE = "application/vnd.orchestra.step+json"
+_MODULE = "orchestra_nb.engine.ahead_steps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ class AheadCells:
             if not self._has_begun:
                 self._has_begun = True
                 plan = msgspec.json.encode(self._plan).decode()
-                await self._ask(client, f"begin({plan!r})")
-            answer = await self._ask(client, f"step({index})")
-        except _KernelCannot as problem:
+                await ask_kernel(client, _MODULE, f"begin({plan!r})")
+            answer = await ask_kernel(client, _MODULE, f"step({index})")
+        except KernelCannot as problem:
             self.is_on = False
             self._problem = f"the kernel cannot run cells ahead ({problem})"
             return AheadNews(notes=(f"{self._problem[0].upper()}{self._problem[1:]}: the cells run in order.",))
@@ -75,8 +75,8 @@ class AheadCells:
         """Stop what runs on workers; the kernel itself does so when it ends in another way."""
         if self._has_begun and self.is_on:
             self.is_on = False
-            with contextlib.suppress(_KernelCannot):
-                await self._ask(client, "finish()")
+            with contextlib.suppress(KernelCannot):
+                await ask_kernel(client, _MODULE, "finish()")
 
     def describe(self) -> str:
         """Return in one line what came of it."""
@@ -85,15 +85,3 @@ class AheadCells:
         if not self.taken:
             return f"--parallel: ran in order: {self._problem or 'nothing that ran ahead could be used'}"
         return f"--parallel: {len(self.taken)} of {counted(len(self._plan.cells), 'cell')} ran ahead on workers"
-
-    async def _ask(self, client: KernelClient, call: str) -> dict[str, Any]:
-        reply = await client.execute("", silent=True, expressions={"orchestra": f"{_MODULE}.{call}"})
-        found = reply.get("user_expressions", {}).get("orchestra", {"status": "error", "ename": reply.get("status")})
-        if found["status"] != "ok":
-            raise _KernelCannot(f"{found.get('ename')}: {found.get('evalue', '')}")
-        content: dict[str, Any] = found["data"][_MIME_TYPE]
-        return content
-
-
-class _KernelCannot(Exception):
-    """The kernel could not do what it was asked: it has no Orchestra NB, or a defect shows itself."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from orchestra_nb.notebooks import mutations
 from orchestra_nb.notebooks.dataflow import analyse_notebook
-from orchestra_nb.notebooks.document import cell_title, language
+from orchestra_nb.notebooks.document import cell_title, language, tags_of
 from orchestra_nb.notebooks.notebook_analysis import NotebookAnalysis
 
 
@@ -66,7 +66,7 @@ def circle_in_words(notebook: Mapping[str, Any]) -> str | None:
         return None
     cells = [cell for cell in notebook["cells"] if cell.get("cell_type") == "code"]
     circle = find_circle(analyse_notebook(notebook))
-    if circle is None or "raises-exception" in _tags(cells[circle.reader]):
+    if circle is None or "raises-exception" in tags_of(cells[circle.reader]):
         return None
     reader, binder = (_named(cells, index) for index in (circle.reader, circle.binder))
     return (
@@ -76,10 +76,5 @@ def circle_in_words(notebook: Mapping[str, Any]) -> str | None:
 
 
 def _named(cells: list[Mapping[str, Any]], index: int) -> str:
-    given = sum("injected-parameters" in _tags(cell) for cell in cells[:index])
+    given = sum("injected-parameters" in tags_of(cell) for cell in cells[:index])
     return f"cell {index - given + 1} ({cell_title(str(cells[index].get('source', '')))})"
-
-
-def _tags(cell: Mapping[str, Any]) -> list[str]:
-    tags = cell.get("metadata", {}).get("tags", [])
-    return tags if isinstance(tags, list) else []

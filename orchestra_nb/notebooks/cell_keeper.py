@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from orchestra_nb.notebooks.kernel_questions import KernelCannot, ask_kernel
 
 if TYPE_CHECKING:
     from orchestra_nb.notebooks.kernel_client import KernelClient
 
-_MODULE = "__import__('orchestra_nb.engine.cell_steps', fromlist=['_'])"
-_MIME_TYPE = "application/vnd.orchestra.step+json"
+_MODULE = "orchestra_nb.engine.cell_steps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ class CellKeeper:
     async def begin(self, client: KernelClient) -> str | None:
         """Make the kernel ready; return why it cannot be."""
         try:
-            await self._ask(client, f"begin({self._spec!r})")
-        except KeeperFailed as problem:
+            await ask_kernel(client, _MODULE, f"begin({self._spec!r})")
+        except KernelCannot as problem:
             return str(problem)
         self.is_on = True
         return None
@@ -72,7 +73,7 @@ class CellKeeper:
         """Return what becomes of a cell (code cells count from 0); what a replayed one shows belongs to the message
         whose id ``on_sent`` was told.
         """
-        answer = await self._ask(client, f"step({number})", on_sent)
+        answer = await ask_kernel(client, _MODULE, f"step({number})", on_sent)
         return KeptCell(
             answer["is_cached"],
             answer.get("why", ""),
@@ -84,32 +85,18 @@ class CellKeeper:
 
     async def failed(self, client: KernelClient) -> bool:
         """Say that a cell failed; return whether all cells have to run again, from the first."""
-        answer = await self._ask(client, "failed()")
+        answer = await ask_kernel(client, _MODULE, "failed()")
         return bool(answer["is_again"])
 
     async def note_names(self, client: KernelClient) -> None:
         """Say that code of ours has set names, or is about to: no cell gave them."""
-        await self._ask(client, "note_names()")
+        await ask_kernel(client, _MODULE, "note_names()")
 
     async def finish(self, client: KernelClient) -> str | None:
         """Have the last cell kept; return why it was not."""
         self.is_on = False
         try:
-            await self._ask(client, "finish()")
-        except KeeperFailed as problem:
+            await ask_kernel(client, _MODULE, "finish()")
+        except KernelCannot as problem:
             return str(problem)
         return None
-
-    async def _ask(
-        self, client: KernelClient, call: str, on_sent: Callable[[str], None] | None = None
-    ) -> dict[str, Any]:
-        reply = await client.execute("", silent=True, expressions={"orchestra": f"{_MODULE}.{call}"}, on_sent=on_sent)
-        found = reply.get("user_expressions", {}).get("orchestra", {"status": "error", "ename": reply.get("status")})
-        if found["status"] != "ok":
-            raise KeeperFailed(f"{found.get('ename')}: {found.get('evalue', '')}")
-        content: dict[str, Any] = found["data"][_MIME_TYPE]
-        return content
-
-
-class KeeperFailed(Exception):
-    """The kernel could not do what it was asked: it has no Orchestra NB, or a defect shows itself."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from orchestra_nb.notebooks.document import tags_of
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.magic_translation import Translation, translate_cell
 from orchestra_nb.notebooks.parameters import PARAMETERS_TAG, declaration_in
@@ -117,7 +118,7 @@ def read_code(notebook: Mapping[str, Any]) -> NotebookCode:
     injected: dict[str, DeclaredParameter] = {}
     notes: list[str] = []
     for cell in notebook["cells"]:
-        tags = frozenset(map(str, cell["metadata"].get("tags", ())))
+        tags = frozenset(tags_of(cell))
         if cell["cell_type"] != "code":
             if cell["cell_type"] == "markdown":
                 found, rest = _heading_of(cell["source"])

@@ -29,6 +29,7 @@ from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_errors import describe_error
 from orchestra_nb.notebooks.child_events import ChildEvents
+from orchestra_nb.notebooks.execution_record import ExecutionRecord
 from orchestra_nb.notebooks.kernel_client import KernelClient, KernelDied, KernelSilent
 from orchestra_nb.notebooks.kernel_process import KernelDeath, KernelProcess
 from orchestra_nb.notebooks.long_messages import Message
@@ -120,7 +121,8 @@ class NotebookRunner:
             lambda task_run_id: self._send(AttemptEnded(task_run_id)),
         )
         self._throttle = Throttle(self._write, _WRITE_SECONDS)
-        self._execution = NotebookExecution(spec, self._report, self._throttle.poke, show=self._send)
+        self._record = ExecutionRecord(spec, self._report, self._throttle.poke, show=self._send)
+        self._execution = NotebookExecution(spec, self._record)
 
     async def run(self) -> None:
         """Run the attempt and send its end; return when nothing of it is left."""
@@ -194,7 +196,7 @@ class NotebookRunner:
         self._throttle.close()
         finished = Finished(state, message[:_MAX_MESSAGE], datetime.now(UTC), error)
         try:
-            self._execution.finish(finished.at, state, finished.message, error)
+            self._record.finish(finished.at, state, finished.message, error)
         except OSError as problem:
             text = f"The output notebook could not be written: {problem}. {message}".rstrip()
             worst = State.CRASHED if state is State.COMPLETED else state
@@ -235,7 +237,7 @@ class NotebookRunner:
         if self._handed is None:
             process = self._process = await self._launch()
         await self._children.listen(spec.socket_path)
-        self._execution.prepare()
+        self._record.prepare()
         if self._handed is not None:
             process = self._process = await KernelProcess.take(
                 *self._handed, timeout_seconds=spec.start_timeout_seconds
@@ -252,13 +254,13 @@ class NotebookRunner:
             last_line = end.death.tail.rpartition("\n")[2]
             raise _KernelNotStarted(f"{end.death} when it was started: {last_line}") from end
         if "language_info" in info:
-            self._execution.output.set_metadata("language_info", info["language_info"])
+            self._record.output.set_metadata("language_info", info["language_info"])
         assert self._client is not None
         return self._client
 
     async def _connect(self, process: KernelProcess) -> Message:
         """Wait until the kernel answers; start it once more when it ended instead, where a port may have been taken."""
-        client = self._client = KernelClient(process, self._execution.take_message)
+        client = self._client = KernelClient(process, self._record.take_message)
         try:
             return await client.connect(self._spec.start_timeout_seconds)
         except KernelDied:
@@ -268,7 +270,7 @@ class NotebookRunner:
         await client.shutdown(0)
         self._client = None
         self._process = process = await self._launch()
-        self._client = KernelClient(process, self._execution.take_message)
+        self._client = KernelClient(process, self._record.take_message)
         return await self._client.connect(self._spec.start_timeout_seconds)
 
     async def _launch(self) -> KernelProcess:
@@ -291,7 +293,7 @@ class NotebookRunner:
             raise RunStopped
         if reply["status"] != "ok":
             what = f"{reply.get('ename')}: {reply.get('evalue')}"
-            self._execution.write_log(f"The end of the tasks was not awaited: {what}", "orchestra", logging.ERROR)
+            self._record.write_log(f"The end of the tasks was not awaited: {what}", "orchestra", logging.ERROR)
 
     async def _stop_tasks(self, client: KernelClient) -> None:
         """Cancel the tasks that were announced and wait for their last displays, for no longer than the grace."""
@@ -320,14 +322,14 @@ class NotebookRunner:
     def _say_stopped(self) -> tuple[State, str]:
         assert self._stop is not None
         if self._stop is _HOST_GONE:
-            return State.CRASHED, f"{self._stop.message} {self._execution.where}"
-        return self._stop.state, f"{self._stop.message} {self._execution.where}"
+            return State.CRASHED, f"{self._stop.message} {self._record.where}"
+        return self._stop.state, f"{self._stop.message} {self._record.where}"
 
     def _say_died(self, death: KernelDeath) -> tuple[State, str]:
         if death.tail:
-            self._execution.write_log(death.tail, "kernel", logging.ERROR)
+            self._record.write_log(death.tail, "kernel", logging.ERROR)
         hint = _DEATH_HINTS.get(death.signal_name or "", "Its last words are in the log." if death.tail else "")
-        text = f"The kernel {death} {self._execution.where} of {self._spec.flow_name}. {hint}"
+        text = f"The kernel {death} {self._record.where} of {self._spec.flow_name}. {hint}"
         return State.CRASHED, text.rstrip()
 
     async def _clean_up(self) -> None:
@@ -347,7 +349,7 @@ class NotebookRunner:
 
     def _write(self) -> None:
         try:
-            self._execution.write()
+            self._record.write()
         except OSError as problem:  # the last write decides
             logging.getLogger(__name__).warning("The output notebook could not be written: %s", problem)
 

@@ -23,7 +23,7 @@ from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model.runs import ErrorInfo
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_encoding import decode_outputs, encode_cell, encode_json
-from orchestra_nb.notebooks.document import read_notebook
+from orchestra_nb.notebooks.document import read_notebook, tags_of
 from orchestra_nb.notebooks.notebook_journal import NotebookJournal
 
 #: State of a cell to papermill's word for it (``skipped`` is ours).
@@ -303,12 +303,6 @@ def _mended(text: str, source: Mapping[str, Any]) -> dict[str, Any]:
         state, lost = State.PENDING, []
     metadata = {**source["metadata"], "papermill": {"version": PAPERMILL_VERSION}, "orchestra": {}}
     return {**source, "cells": cells, "metadata": metadata}
-
-
-def tags_of(cell: Mapping[str, Any]) -> list[str]:
-    """Return a cell's tags."""
-    tags = cell.get("metadata", {}).get("tags", [])
-    return tags if isinstance(tags, list) else []
 
 
 def _timing(started_at: str, ended_at: datetime) -> dict[str, str]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestra_nb.model.runs import RunKind
 from orchestra_nb.notebooks.adopted_notebook import AdoptedNotebook, adopt_notebook
 from orchestra_nb.notebooks.document import notebook_text, read_notebook
+from orchestra_nb.operations.cell_history import runs_of_notebook, seconds_of
 from orchestra_nb.operations.notebook_conversion import write_new_file
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
-
-_NEWEST_RUNS = 20
 
 
 def propose_adoption(
@@ -42,18 +40,10 @@ def propose_adoption(
 
 def times_of_cells(path: Path, store: RunStore) -> tuple[dict[str, float], str | None]:
     """Return cell id to the seconds that it took in the newest run of a notebook that timed any, and the run's name."""
-    place = str(path.resolve())
-    runs = store.list_runs(limit=_NEWEST_RUNS, kind=RunKind.NOTEBOOK, flow_name=path.stem)
-    for run in runs:
-        if run.notebook_path is None or str(Path(run.notebook_path).resolve()) != place:
-            continue
-        seconds = {
-            cell.cell_id: (cell.ended_at - cell.started_at).total_seconds()
-            for cell in store.cell_runs(run.run_id)
-            if cell.started_at is not None and cell.ended_at is not None and cell.error is None
-        }
-        if seconds:
-            return seconds, run.name
+    for run, cells in runs_of_notebook(store, path):
+        timed = {cell.cell_id: seconds for cell in cells if (seconds := seconds_of(cell)) is not None}
+        if timed:
+            return timed, run.name
     return {}, None
 
 

@@ -40,7 +40,6 @@ from orchestra_nb.notebooks.runner_messages import (
     Shown,
     Stop,
 )
-from orchestra_nb.operations.notebook_request import kernel_environment
 
 #: What a kernel gets to end its cell after an interrupt.
 GRACE_SECONDS = 5.0
@@ -114,13 +113,13 @@ _Message = FromRunner | RunnerEnded | StopAsked | _TimeIsUp | Flushed | Answered
 class NotebookAttempt:
     """Follows one runner. Belongs to one thread, but for :meth:`stop` and :meth:`cancel_task`.
 
-    The process starts with the object, so that it is ready when the notebook has been read. An exception from outside,
-    such as Ctrl-C, stops the attempt; it is kept in :attr:`interrupt` until the attempt has ended.
+    An exception from outside, such as Ctrl-C, stops the attempt; it is kept in :attr:`interrupt` until the attempt has
+    ended.
 
     Parameters
     ----------
-    is_single
-        Whether this process is expected to run no other notebook.
+    host
+        The runner's process. It has started, so that it is ready when the notebook has been read.
 
     Attributes
     ----------
@@ -130,8 +129,8 @@ class NotebookAttempt:
         The exception that stopped it, to be raised when all is over.
     """
 
-    def __init__(self, *, is_single: bool) -> None:
-        self._host = NotebookHost(kernel_environment(os.environ), is_single=is_single)
+    def __init__(self, host: NotebookHost) -> None:
+        self._host = host
         self._spec: RunnerSpec | None = None
         self._timers: dict[str, threading.Timer] = {}
         self._is_kernel_gone = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import statistics
@@ -16,13 +17,11 @@ from orchestra_nb.engine.cell_record_store import CellRecordStore
 from orchestra_nb.model.cell_records import RESOURCE, Known
 from orchestra_nb.model.environment_variables import environment_that_counts
 from orchestra_nb.model.fingerprints import fingerprint
-from orchestra_nb.model.runs import RunKind
-from orchestra_nb.model.states import State
-from orchestra_nb.notebooks.document import cell_title
+from orchestra_nb.notebooks.document import cell_title, tags_of
 from orchestra_nb.notebooks.kernelspecs import kernel_language
-from orchestra_nb.notebooks.output_notebook import tags_of
 from orchestra_nb.notebooks.parameter_injection import INJECTED_TAG
 from orchestra_nb.operations.absolute_paths import absolute_path
+from orchestra_nb.operations.cell_history import runs_of_notebook, seconds_of
 from orchestra_nb.operations.notebook_request import NotebookRequest, prepare
 from orchestra_nb.settings import Settings
 
@@ -127,16 +126,13 @@ class _History:
     def __init__(self, store: RunStore, path: Path) -> None:
         self.seconds: dict[str, list[float]] = {}
         self.kept: set[str] = set()
-        runs = store.list_runs(limit=_RUNS_ASKED, kind=RunKind.NOTEBOOK, flow_name=path.stem)
-        for run in runs:
-            if run.notebook_path != str(path):
-                continue
-            for cell in store.cell_runs(run.run_id):
+        for _, cells in itertools.islice(runs_of_notebook(store, path), _RUNS_ASKED):
+            for cell in cells:
                 took = self.seconds.setdefault(cell.cell_id, [])
                 if cell.is_cached or cell.message:  # the message says why it was not replayed
                     self.kept.add(cell.cell_id)
-                if cell.state is State.COMPLETED and not cell.is_cached and cell.started_at and cell.ended_at:
-                    took.append((cell.ended_at - cell.started_at).total_seconds())
+                if (seconds := seconds_of(cell)) is not None:
+                    took.append(seconds)
 
     def seconds_of(self, cell_id: str, recorded: float | None) -> float | None:
         """Return how long a cell is expected to run: as its record says, else the median of earlier runs."""

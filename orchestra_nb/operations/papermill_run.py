@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.fresh_ids import fresh_id
+from orchestra_nb.engine.notebook_host import NotebookHost
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
 from orchestra_nb.model.events import CellRunChanged, Event
 from orchestra_nb.model.questions import Asker
@@ -28,7 +29,7 @@ from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.output_notebook import OutputNotebook
 from orchestra_nb.notebooks.runner_messages import RunnerSpec, Shown
 from orchestra_nb.operations.notebook_attempt import AttemptOutcome, NotebookAttempt, StopAsked
-from orchestra_nb.operations.notebook_request import CLUSTER_VARIABLE
+from orchestra_nb.operations.notebook_request import CLUSTER_VARIABLE, kernel_environment
 from orchestra_nb.settings import Settings, load_settings, runtime_folder
 
 if TYPE_CHECKING:
@@ -265,7 +266,8 @@ class _PapermillRun:
 
     def _run(self, spec: RunnerSpec) -> BaseException | None:
         """Run the cells; return what is to be raised."""
-        attempt = NotebookAttempt(is_single="papermill.cli" in sys.modules)
+        is_single = "papermill.cli" in sys.modules
+        attempt = NotebookAttempt(NotebookHost(kernel_environment(os.environ), is_single=is_single))
         with contextlib.closing(attempt):
             attempt.prepare(spec)
             attempt.begin()

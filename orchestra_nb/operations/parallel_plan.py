@@ -8,21 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestra_nb.model.runs import RunKind
-from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.ahead_plan import CLUSTER_START_SECONDS, AheadCell, AheadPlan, plan_cells_ahead
 from orchestra_nb.notebooks.dataflow import analyse_notebook
-from orchestra_nb.notebooks.document import read_notebook
+from orchestra_nb.notebooks.document import read_notebook, tags_of
 from orchestra_nb.notebooks.kernelspecs import kernel_language
-from orchestra_nb.notebooks.output_notebook import tags_of
+from orchestra_nb.operations.cell_history import runs_of_notebook, seconds_of
 
 if TYPE_CHECKING:
     from orchestra_nb.operations.notebook_request import PreparedRun
     from orchestra_nb.settings import Settings
     from orchestra_nb.store.run_store import RunStore
-
-#: So many runs of a notebook are looked through for the times of its cells.
-_RUNS_LOOKED_AT = 20
 
 
 def plan_run(prepared: PreparedRun, settings: Settings) -> AheadPlan:
@@ -85,18 +80,17 @@ def cell_seconds(cells: list[Mapping[str, Any]], path: str, settings: Settings) 
 
 def _from_history(store: RunStore, cells: list[Mapping[str, Any]], path: str) -> dict[int, float]:
     found: dict[int, float] = {}
-    runs = store.list_runs(limit=_RUNS_LOOKED_AT, kind=RunKind.NOTEBOOK, flow_name=Path(path).stem)
-    for run in runs:
-        if run.notebook_path != path or run.output_path is None or len(found) == len(cells):
-            continue
-        sources = _sources_of(run.output_path)
-        for cell_run in store.cell_runs(run.run_id):
-            if cell_run.state is not State.COMPLETED or cell_run.started_at is None or cell_run.ended_at is None:
+    for run, cell_runs in runs_of_notebook(store, Path(path)):
+        if len(found) == len(cells):
+            break
+        sources = {} if run.output_path is None else _sources_of(run.output_path)
+        for cell_run in cell_runs:
+            if (seconds := seconds_of(cell_run)) is None:
                 continue
             source = sources.get(cell_run.index)
             for index, cell in enumerate(cells):
-                if index not in found and cell["source"] == source:
-                    found[index] = (cell_run.ended_at - cell_run.started_at).total_seconds()
+                if cell["source"] == source:
+                    found.setdefault(index, seconds)
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from orchestra_nb.engine.fresh_ids import fresh_id
+from orchestra_nb.engine.notebook_host import NotebookHost
 from orchestra_nb.model.conclusion import conclude
 from orchestra_nb.model.events import Event, RunOutputWritten, RunReopened, RunStateChanged
 from orchestra_nb.model.masking import Mask
@@ -27,7 +29,7 @@ from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.run_output import RunOutput
 from orchestra_nb.notebooks.runner_messages import Shown
 from orchestra_nb.operations.notebook_attempt import GRACE_SECONDS, AttemptOutcome, NotebookAttempt, StopAsked
-from orchestra_nb.operations.notebook_request import NotebookRequest, PreparedRun, prepare
+from orchestra_nb.operations.notebook_request import NotebookRequest, PreparedRun, kernel_environment, prepare
 from orchestra_nb.operations.run_home import RunHome, StoreHome
 from orchestra_nb.operations.run_lines import run_line
 from orchestra_nb.operations.run_record import RunRecord
@@ -146,7 +148,8 @@ class NotebookDriver:
         self._on_event = on_event or (lambda event: None)
         self._home = home
         # in a home that is another's, more notebooks follow
-        self._attempt = NotebookAttempt(is_single=kind == "shell" and home is None)
+        host = NotebookHost(kernel_environment(os.environ), is_single=kind == "shell" and home is None)
+        self._attempt = NotebookAttempt(host)
 
     def stop(self, message: str, actor: str, grace_seconds: float = GRACE_SECONDS) -> None:
         """Have the run end as CANCELLED; a second time: at once. Safe in a signal handler."""
@@ -179,6 +182,7 @@ class NotebookDriver:
             while not record.run.state.is_terminal:
                 with attempt.stopped_by_interrupts():
                     self._conclude(prepared, record, output, outcome)
+                    break
             if outcome.lost is None:
                 attempt.await_kernel()
             cells = tuple(cell for _, cell in sorted(record.cells.items()))

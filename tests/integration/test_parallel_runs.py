@@ -14,9 +14,8 @@ import pytest
 from patience import PATIENCE_SECONDS
 
 #: A cell that looks as if it took long, and ends when all that was sent ahead of its turn has ended.
-LONG_FIRST = """from orchestra_nb.engine import ahead_steps
-ahead = ahead_steps._kernel
-if ahead: ahead.cells.runner.wait(ahead.cells.waited_for())
+LONG_FIRST = """import orchestra_nb.engine.ahead_steps as steps
+steps._kernel and steps._kernel.cells.runner.wait(steps._kernel.cells.waited_for())
 if later: time.sleep(9)"""
 #: What makes a cell look as if it took long.
 LONG = "if later: time.sleep(9)\n"
