@@ -127,7 +127,7 @@ def test_a_value_that_cannot_be_kept_says_so_in_its_cell(returned: Returned) -> 
 
     assert error["ename"] == "ValueNotPortable"
     assert "record(lock=…): a value of type lock cannot be kept" in error["evalue"]
-    assert "Record what it is made of" in error["evalue"]
+    assert "Record the values that it guards" in error["evalue"]
 
 
 def test_a_magic_that_returns_nothing_says_how_to_write_it(returned: Returned) -> None:
