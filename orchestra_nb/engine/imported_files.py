@@ -12,6 +12,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -164,8 +165,13 @@ def _imported_in(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _imported_by(code: CodeType, package: str) -> Iterator[str]:
+@lru_cache(maxsize=4096)
+def _imported_by(code: CodeType, package: str) -> tuple[str, ...]:
     """Return the modules that code imports where it runs, with those that may be meant by ``from … import``."""
+    return tuple(_imports_of(code, package))
+
+
+def _imports_of(code: CodeType, package: str) -> Iterator[str]:
     module, level = "", 0
     for instruction in dis.get_instructions(code):
         match instruction.opname:
