@@ -7,6 +7,7 @@
     │   ├── InvalidSetting
     │   ├── InvalidTaskLine                    a ``%%task`` line
     │   ├── InvalidParameters                  values for a notebook's parameters
+    │   ├── InvalidSchedule                    when something is to run
     │   ├── InvalidNotebook                    a file that is no notebook we can run
     │   │   └── CellsNeedEachOther             no order of its cells can run
     │   ├── ValueNotPortable (TypeError)       a value that cannot travel to a worker
@@ -72,6 +73,10 @@ class InvalidTaskLine(InvalidInput):
 
 class InvalidParameters(InvalidInput):
     """Values for a notebook's parameters are unknown, of the wrong form, or do not round-trip."""
+
+
+class InvalidSchedule(InvalidInput):
+    """A schedule, its time zone or its days off cannot be read, or it never falls due."""
 
 
 class InvalidNotebook(InvalidInput):

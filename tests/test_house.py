@@ -17,13 +17,13 @@ ROOT = Path(__file__).parent.parent
 
 #: What `import orchestra_nb` must not load: measured at 20 ms to two seconds each.
 HEAVY = [
-    "IPython", "alembic", "anywidget", "asyncio", "click", "cloudpickle", "cryptography", "dask", "distributed",
-    "fsspec", "ipykernel", "ipywidgets", "jinja2", "jupyter_client", "jupyter_server", "matplotlib", "nbclient", "nbformat",
+    "IPython", "alembic", "anywidget", "asyncio", "click", "cloudpickle", "cron_descriptor", "cronsim", "cryptography", "dask",
+    "dateutil", "distributed", "fsspec", "icalendar", "ipykernel", "ipywidgets", "jinja2", "jupyter_client", "jupyter_server", "matplotlib", "nbclient", "nbformat",
     "numpy", "pandas", "papermill", "psutil", "pyarrow", "pydantic", "rich", "sklearn", "sqlalchemy", "tornado", "yaml", "zmq",
 ]  # fmt: skip
 
 #: Distributions that a user needs although no module imports them: front ends and what is started by name.
-USED_BY_NAME = {"ipykernel", "papermill"}
+USED_BY_NAME = {"ipykernel", "papermill", "tzdata"}
 
 #: Imported only where the user's own code has loaded them already.
 USED_WHERE_LOADED = {"numpy"}

@@ -1,0 +1,222 @@
+"""Schedules and their occurrences in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime, tzinfo
+from typing import Final
+
+from orchestra_nb.errors import InvalidSchedule
+from orchestra_nb.model.cron import CronTimes, parse_cron
+from orchestra_nb.model.recurrence import Recurrence, RecurrenceTimes, parse_recurrence
+from orchestra_nb.model.schedules import AnySchedule, CronSchedule, IntervalSchedule, RecurrenceSchedule
+
+_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+_PERIODS: Final = {
+    "YEARLY": "year",
+    "MONTHLY": "month",
+    "WEEKLY": "week",
+    "DAILY": "day",
+    "HOURLY": "hour",
+    "MINUTELY": "minute",
+    "SECONDLY": "second",
+}
+_UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+_ORDINALS: Final = {1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth", -1: "last", -2: "last but one"}
+#: More times of the day than this are not listed.
+_MAX_TIMES: Final = 6
+
+
+def describe_schedule(schedule: AnySchedule, zone: tzinfo) -> str:
+    """Return when a schedule is due, with its zone, its bounds and its days off.
+
+    Raises
+    ------
+    InvalidSchedule
+        It cannot be read.
+
+    Examples
+    --------
+    >>> from zoneinfo import ZoneInfo
+    >>> zone = ZoneInfo("Europe/Berlin")
+    >>> describe_schedule(CronSchedule(expression="0 9 * * 1-5", timezone="Europe/Berlin"), zone)
+    'at 09:00, Monday through Friday, Europe/Berlin'
+    >>> describe_schedule(IntervalSchedule(every_seconds=900), zone)
+    'every 15 minutes'
+    >>> describe_schedule(RecurrenceSchedule(rule="FREQ=WEEKLY;BYDAY=MO;BYHOUR=9", timezone="Europe/Berlin"), zone)
+    'every Monday at 09:00 Europe/Berlin'
+    """
+    match schedule:
+        case CronSchedule():
+            words = f"{_cron_words(parse_cron(schedule.expression))}, {schedule.timezone}"
+        case IntervalSchedule():
+            words = _interval_words(schedule.every_seconds)
+        case RecurrenceSchedule():
+            rule = parse_recurrence(schedule.rule)
+            anchor = RecurrenceTimes(rule, zone, schedule.start_at).anchor
+            words = _recurrence_words(rule, anchor, schedule.timezone)
+    if schedule.start_at is not None:
+        words += f", from {_iso(schedule.start_at.astimezone(zone))}"
+    if schedule.end_at is not None:
+        words += f", until {_iso(schedule.end_at.astimezone(zone))}"
+    if schedule.excluded_days:
+        words += f", but on {_count(len(schedule.excluded_days), 'day')} off"
+    return words
+
+
+def describe_time(local: datetime) -> str:
+    """Return a day and a time for people, in English whatever the machine's language.
+
+    Examples
+    --------
+    >>> describe_time(datetime(2026, 3, 29, 3, 0))
+    'Sunday, 29 March 2026, 03:00'
+    """
+    return f"{_DAYS[local.weekday()]}, {local.day} {_month_of(local)} {local.year}, {clock(local)}"
+
+
+def clock(local: datetime) -> str:
+    """Return what a clock shows: hours and minutes, and seconds where there are some."""
+    return f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
+
+
+def _cron_words(times: CronTimes) -> str:
+    from cron_descriptor import ExpressionDescriptor, Options
+    from cron_descriptor.Exception import FormatError
+
+    options = Options()
+    options.use_24hour_time_format = True
+    options.locale_code = "en"
+    expression = " ".join(times.fields)
+    try:
+        words = str(ExpressionDescriptor(expression, options).get_description())
+    except FormatError:  # what cronsim reads and cron-descriptor does not
+        return f"by the cron expression {expression}"
+    if times.needs_both_days:  # cron-descriptor does not know that a field such as */2 does not widen the other one
+        words = words.replace(", or on ", ", only on ")
+    if times.fields[2:] == ("*", "*", "*") and words.startswith("At "):
+        words += ", every day"
+    return words[:1].lower() + words[1:]
+
+
+def _interval_words(seconds: int) -> str:
+    for size, unit in _UNITS:
+        if seconds % size == 0:
+            count = seconds // size
+            return f"every {unit}" if count == 1 else f"every {count} {unit}s"
+    raise InvalidSchedule(f"An interval is a whole number of seconds, not {seconds}.")
+
+
+def _recurrence_words(rule: Recurrence, anchor: datetime, timezone: str) -> str:
+    period = _PERIODS[rule.frequency]
+    words = f"every {period}" if rule.interval == 1 else f"every {rule.interval} {period}s"
+    days = _days_words(rule, anchor)
+    if days.startswith("on ") and rule.interval == 1 and rule.frequency in ("DAILY", "WEEKLY"):
+        words = f"every {days.removeprefix('on ')}"
+    elif days:
+        words += f" {days}"
+    if "BYMONTH" in rule.numbers:
+        words += f" in {_listed(_MONTHS[month - 1] for month in rule.numbers['BYMONTH'])}"
+    for name, start, unit in (("BYYEARDAY", "on the", "day"), ("BYWEEKNO", "in the", "week")):
+        if name in rule.numbers:
+            words += f" {start} {_listed(_nth(number) for number in rule.numbers[name])} {unit} of the year"
+    words += f"{_period_times(rule, anchor)}," if rule.is_sub_daily else _day_times(rule, anchor)
+    words += f" {timezone}"
+    if "BYSETPOS" in rule.numbers:
+        words += f", the {_listed(_nth(number) for number in rule.numbers['BYSETPOS'])} of these"
+    if rule.count is not None:
+        words += f", {_count(rule.count, 'time')}"
+    if rule.until is not None:
+        words += f", until {_iso(rule.until)}"
+    return words
+
+
+def _days_words(rule: Recurrence, anchor: datetime) -> str:
+    """Return the days of the period that a rule names, or takes from its anchor."""
+    if not rule.names_days:
+        match rule.frequency:
+            case "WEEKLY":
+                return f"on {_DAYS[anchor.weekday()]}"
+            case "MONTHLY":
+                return f"on day {anchor.day}"
+            case "YEARLY":
+                return f"on day {anchor.day}" if "BYMONTH" in rule.numbers else f"on {anchor.day} {_month_of(anchor)}"
+            case _:
+                return ""
+    parts: list[str] = []
+    if rule.days:
+        within = "" if rule.frequency == "MONTHLY" else " of the month" if "BYMONTH" in rule.numbers else " of the year"
+        plain = sorted(day for day, number in rule.days if not number)
+        named = ["Monday to Friday"] if plain == [0, 1, 2, 3, 4] else [_DAYS[day] for day in plain]
+        numbered = [f"the {_nth(number)} {_DAYS[day]}{within}" for day, number in rule.days if number]
+        parts.append(f"on {_listed([*named, *numbered])}")
+    if "BYMONTHDAY" in rule.numbers:
+        numbers = rule.numbers["BYMONTHDAY"]
+        counted = [str(number) for number in numbers if number > 0]
+        backwards = [f"the {_nth(number)} day" for number in numbers if number < 0]
+        days = [*([f"day {_listed(counted)}"] if counted else []), *backwards]
+        parts.append(
+            ("if it is " if rule.days else "on ")
+            + _listed(days)
+            + ("" if rule.frequency == "MONTHLY" else " of the month")
+        )
+    return " ".join(parts)
+
+
+def _day_times(rule: Recurrence, anchor: datetime) -> str:
+    """Return the times of the day."""
+    at = [
+        datetime(2000, 1, 1, hour, minute, second)  # noqa: DTZ001 - only its time is of interest
+        for hour in rule.numbers.get("BYHOUR", (anchor.hour,))
+        for minute in rule.numbers.get("BYMINUTE", (anchor.minute,))
+        for second in rule.numbers.get("BYSECOND", (anchor.second,))
+    ]
+    if len(at) > _MAX_TIMES:
+        return f" at {len(at)} times from {clock(at[0])} to {clock(at[-1])}"
+    return f" at {_listed(clock(time) for time in at)}"
+
+
+def _period_times(rule: Recurrence, anchor: datetime) -> str:
+    """Return the minutes of an hourly rule, the seconds of one of minutes, and the hours to which they are held."""
+    implied = {"BYMINUTE": anchor.minute} if rule.frequency == "HOURLY" else {}
+    if rule.frequency != "SECONDLY":
+        implied["BYSECOND"] = anchor.second
+    parts = [
+        f"{unit} {_listed(map(str, numbers))}"
+        for name, unit in (("BYHOUR", "hour"), ("BYMINUTE", "minute"), ("BYSECOND", "second"))
+        for numbers in [rule.numbers.get(name) or ((implied[name],) if implied.get(name) else None)]
+        if numbers is not None
+    ]
+    return f" at {', '.join(parts)}" if parts else ""
+
+
+def _month_of(day: datetime) -> str:
+    return _MONTHS[day.month - 1]
+
+
+def _nth(number: int) -> str:
+    """Return an ordinal number: ``"first"``, ``"13th"``, ``"last"``, ``"7th last"``."""
+    if number in _ORDINALS:
+        return _ORDINALS[number]
+    size = abs(number)
+    ending = "th" if 10 < size % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(size % 10, "th")
+    return f"{size}{ending}" + (" last" if number < 0 else "")
+
+
+def _listed(words: Iterable[str]) -> str:
+    """Return ``"a"``, ``"a and b"``, ``"a, b and c"``."""
+    found: Sequence[str] = list(words)
+    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number} {unit}{'' if number == 1 else 's'}"
+
+
+def _iso(time: datetime) -> str:
+    return re.sub(r"\+00:00$", "Z", time.isoformat())
