@@ -38,6 +38,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "orchestra_nb.cli.dead_letter_commands:dead_letters",
         "List, show, retry and discard what failed for good.",
     ),
+    "schedule": ("orchestra_nb.cli.schedule_commands:schedule", "Show when a schedule would be due."),
     "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),
     "doctor": ("orchestra_nb.cli.doctor:doctor", "Check this installation and say how to mend it."),
 }

@@ -1,0 +1,123 @@
+"""Schedules as people write them: one of three forms, and options in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Any, Final
+
+from orchestra_nb.errors import InvalidSchedule
+from orchestra_nb.model.durations import parse_duration
+from orchestra_nb.model.local_times import LAST_INSTANT, check_known, first_instant
+from orchestra_nb.model.schedules import (
+    AnySchedule,
+    CronSchedule,
+    IntervalSchedule,
+    RecurrenceSchedule,
+    check_schedule,
+)
+from orchestra_nb.operations.excluded_days import read_excluded_days
+from orchestra_nb.time_zones import zone_of
+
+#: Events of a calendar that recur for ever are taken for so long.
+_CALENDAR_YEARS: Final = 10
+
+
+def read_schedule(
+    *,
+    timezone: str,
+    today: date,
+    cron: str | None = None,
+    every: str | None = None,
+    rrule: str | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    exclude: Sequence[str] = (),
+    **options: Any,
+) -> AnySchedule:
+    """Return the schedule that the texts say, checked.
+
+    Parameters
+    ----------
+    every
+        A duration: ``"15m"``, ``"1h30m"``.
+    start, end
+        Times in ISO form, in the schedule's zone where they name none. A day as ``end`` is the whole day.
+    exclude
+        Files of days off.
+    options
+        Further fields of the schedule.
+
+    Raises
+    ------
+    InvalidSchedule
+        There is not exactly one of ``cron``, ``every`` and ``rrule``, or something cannot be read.
+    """
+    zone = zone_of(timezone)
+    days = {day for path in exclude for day in read_excluded_days(path, zone, _years_later(today, _CALENDAR_YEARS))}
+    common: dict[str, Any] = {
+        **options,
+        "timezone": timezone,
+        "start_at": None if start is None else read_time(start, zone, "start"),
+        "end_at": None if end is None else read_time(end, zone, "end", is_end=True),
+        "excluded_days": tuple(sorted(days)),
+    }
+    schedule: AnySchedule
+    match cron, every, rrule:
+        case str(), None, None:
+            schedule = CronSchedule(expression=cron, **common)
+        case None, str(), None:
+            schedule = IntervalSchedule(every_seconds=_whole_seconds(every), **common)
+        case None, None, str():
+            schedule = RecurrenceSchedule(rule=rrule, **common)
+        case _:
+            raise InvalidSchedule("A schedule is one of a cron expression, an interval and a recurrence rule.")
+    check_schedule(schedule, zone)
+    return schedule
+
+
+def read_time(text: str, zone: tzinfo, name: str, is_end: bool = False) -> datetime:
+    """Return a time that somebody wrote, in the zone where it names none.
+
+    Parameters
+    ----------
+    name
+        What it is, for the message.
+    is_end
+        Whether a day means its last moment rather than its first.
+
+    Raises
+    ------
+    InvalidSchedule
+        It is no time.
+    """
+    written = text.strip()
+    try:
+        time = datetime.fromisoformat(written)
+    except ValueError:
+        raise InvalidSchedule(
+            f"{text!r} cannot be the {name}: it is no time. Write 2026-03-29, 2026-03-29T09:00 or "
+            "2026-03-29T09:00+02:00."
+        ) from None
+    if is_end and time.year > LAST_INSTANT.year:
+        return LAST_INSTANT  # a far year stands for ever
+    check_known(time)
+    if time.tzinfo is not None:
+        return time
+    if is_end and "T" not in written and ":" not in written:
+        time += timedelta(days=1) - timedelta(seconds=1)
+    return first_instant(time, zone)
+
+
+def _whole_seconds(text: str) -> int:
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise InvalidSchedule(str(error)) from None
+    if seconds != int(seconds) or seconds < 1:
+        raise InvalidSchedule(f"An interval is 1 or more whole seconds, not {text!r}. Write 30s, 15m or 1d.")
+    return int(seconds)
+
+
+def _years_later(day: date, years: int) -> date:
+    return day.replace(year=day.year + years, day=min(day.day, 28))
