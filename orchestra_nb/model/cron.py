@@ -47,7 +47,7 @@ _LONE_RANGE: Final = re.compile(r"(?<![^\s,])(\w+)-\1/0*[1-9]\d*(?![^\s,])", re.
 #: As much of an expression is repeated in a message.
 _MAX_SHOWN: Final = 60
 
-#: Fits each field, and lies in the middle of nowhere: the fields are tried one by one.
+#: Fits: in its place each field is tried alone.
 _ANY: Final = ("0", "0", "1", "1", "*")
 _SOME_TIME: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - a local time
 

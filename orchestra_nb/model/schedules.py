@@ -84,12 +84,12 @@ AnySchedule = CronSchedule | IntervalSchedule | RecurrenceSchedule
 
 
 def occurrences_after(schedule: AnySchedule, zone: tzinfo, after: datetime) -> Iterator[datetime]:
-    """Return the occurrences after an instant, in order.
+    """Return the occurrences after an instant, in order; each is found when it is asked for.
 
     Raises
     ------
     InvalidSchedule
-        The schedule cannot be read, or ``after`` is not in the years 1900 to 9899.
+        The schedule cannot be read, or ``after`` is not in the years 1900 to 9899; raised with the first occurrence.
     """
     for time in (after, schedule.start_at):
         if time is not None:

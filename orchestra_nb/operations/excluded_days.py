@@ -72,7 +72,7 @@ def _days_of_calendar(path: str | Path, content: bytes, zone: tzinfo, until: dat
 
     try:
         events = [event for calendar in Calendar.from_ical(content, multiple=True) for event in calendar.walk("VEVENT")]
-        moved = [(event.get("UID"), event.decoded("RECURRENCE-ID")) for event in events if "RECURRENCE-ID" in event]
+        moved = [(event.get("UID"), _moment(event, "RECURRENCE-ID")) for event in events if "RECURRENCE-ID" in event]
     except (ValueError, KeyError, IndexError) as error:
         raise InvalidSchedule(f"{path} is no calendar that can be read: {error}.") from None
     for event in events:
@@ -88,7 +88,7 @@ def _days_of_calendar(path: str | Path, content: bytes, zone: tzinfo, until: dat
 
 def _days_of_event(event: Component, zone: tzinfo, until: date, moved: Iterable[date]) -> Iterator[date]:
     """Return the days that an event and its repetitions cover whole."""
-    start = event.decoded("DTSTART")
+    start = _moment(event, "DTSTART")
     first, end = _covered(start, _end_of(event, start), zone)
     if "RECURRENCE-ID" in event:
         moved = ()
@@ -101,12 +101,23 @@ def _days_of_event(event: Component, zone: tzinfo, until: date, moved: Iterable[
 
 def _end_of(event: Component, start: date) -> date:
     if "DTEND" in event:
-        end: date = event.decoded("DTEND")
-        return end
+        return _moment(event, "DTEND")
     if "DURATION" in event:
-        length: timedelta = event.decoded("DURATION")
+        length = event.decoded("DURATION")
+        if not isinstance(length, timedelta):
+            raise ValueError("its DURATION is no length of time.")
         return start + length
     return start if isinstance(start, datetime) else start + _DAY
+
+
+def _moment(event: Component, name: str) -> date:
+    """Return a day or a time of an event."""
+    if name not in event:
+        raise ValueError(f"it has no {name}.")
+    moment = event.decoded(name)
+    if not isinstance(moment, date):  # what cannot be read comes as text
+        raise ValueError(f"its {name} is no day and no time.")
+    return moment
 
 
 def _covered(start: date, end: date, zone: tzinfo) -> tuple[date, date]:

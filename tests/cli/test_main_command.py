@@ -52,6 +52,7 @@ def test_the_help_names_each_command() -> None:
         "secrets",
         "concurrency",
         "dead-letters",
+        "schedule",
         "cluster",
         "serve",
         "doctor",
@@ -71,7 +72,7 @@ def test_the_version_is_the_package_s() -> None:
         pytest.param(
             ["fly"],
             "The commands are: run, plan, params, analyse, adopt, convert, runs, artifacts, assets, events, variables, secrets, "
-            "concurrency, dead-letters, cluster, serve, doctor.",
+            "concurrency, dead-letters, schedule, cluster, doctor.",
             id="unknown",
         ),
     ],

@@ -110,11 +110,16 @@ def test_a_list_has_one_date_a_line_and_comments(tmp_path: Path) -> None:
         pytest.param("# nothing\n", "has no date, so there is nothing to leave out.", id="an empty list"),
         pytest.param(calendar(), "has no event that covers a whole day, so", id="an empty calendar"),
         pytest.param("BEGIN:VCALENDAR\nBEGIN:VEVENT\n", "days", id="a broken calendar"),
-        pytest.param(calendar(event("UID:1", "SUMMARY:Feast")), "'Feast' cannot be read: ", id="an event without a start"),
+        pytest.param(calendar(event("UID:1", "SUMMARY:Feast")), "'Feast' cannot be read: it has no DTSTART.", id="an event without a start"),
         pytest.param(
             calendar(event("UID:1", "SUMMARY:Feast", "DTSTART;VALUE=DATE:20260101", "RRULE:FREQ=HOURLY;BYHOUR=99")),
             "'Feast' cannot be read: ",
             id="a wrong rule",
+        ),
+        pytest.param(
+            calendar(event("UID:1", "SUMMARY:Feast", "DTSTART;VALUE=DATE:20261345")),
+            "'Feast' cannot be read: it",
+            id="a wrong start",
         ),
         pytest.param(
             calendar(event("UID:1", "DTSTART;VALUE=DATE:10000101", "DTEND;VALUE=DATE:99990101")),
