@@ -72,7 +72,7 @@ def test_the_version_is_the_package_s() -> None:
         pytest.param(
             ["fly"],
             "The commands are: run, plan, params, analyse, adopt, convert, runs, artifacts, assets, events, variables, secrets, "
-            "concurrency, dead-letters, schedule, cluster, doctor.",
+            "concurrency, dead-letters, schedule, cluster, serve, doctor.",
             id="unknown",
         ),
     ],
