@@ -566,7 +566,7 @@ class CellReplay:
         self._look_around()
 
 
-def _binder(shell: Any) -> Callable[[list[str], list[str]], None] | None:
+def _binder(shell: Any) -> Callable[[list[str], list[str]], object] | None:
     found: Any = shell.user_ns_hidden.get("__orchestra_bind__")
     return found if callable(found) else None
 
