@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.cell_display import Bundle, CellDisplays
+from orchestra_nb.errors import TaskFailed, ValueNotPortable
 from orchestra_nb.magics import TaskMagics
 from orchestra_nb.notebooks.flow_line import complete_flow_line
 from orchestra_nb.notebooks.names import CellNames, analyse_tree
@@ -33,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 #: The name under which a cell finds the function that binds its pending names.
 _BIND_NAME = "__orchestra_bind__"
+#: What it returns and the cell raises.
+_ERROR_NAME = "__orchestra_error__"
 
 
 class KernelExtension:
@@ -73,6 +76,7 @@ class KernelExtension:
         if put_task_line_first in shell.input_transformers_cleanup:
             shell.input_transformers_cleanup.remove(put_task_line_first)
         shell.user_ns.pop(_BIND_NAME, None)
+        shell.user_ns.pop(_ERROR_NAME, None)
         shell.user_ns_hidden.pop(_BIND_NAME, None)
         shell.events.unregister("pre_run_cell", self._cell_begins)
         shell.events.unregister("post_run_cell", self._cell_ended)
@@ -85,9 +89,16 @@ class KernelExtension:
         """Put the function into the namespace: a ``%reset`` takes it out."""
         self._shell.user_ns_hidden[_BIND_NAME] = self._shell.user_ns[_BIND_NAME] = self._bind
 
-    def _bind(self, names: list[str], perhaps: list[str]) -> None:
-        """Bind pending names; called at the head of a cell that reads them."""
-        self.driver.session.binder.bind(names, perhaps)
+    def _bind(self, names: list[str], perhaps: list[str]) -> tuple[Exception, ...]:
+        """Bind pending names; called at the head of a cell that reads them.
+
+        Returns the error of a task, if there is one, for the cell to raise: its traceback is the user's line then.
+        """
+        try:
+            self.driver.session.binder.bind(names, perhaps)
+        except (TaskFailed, ValueNotPortable) as error:
+            return (error.with_traceback(None),)
+        return ()
 
     # --- hooks of the shell
 
@@ -188,7 +199,7 @@ class KernelExtension:
 
 
 class PendingNameBinder(ast.NodeTransformer):
-    """Puts one call at the head of a cell that reads pending names: it waits for them and binds them.
+    """Puts one statement at the head of a cell that reads pending names: it waits for them and binds them.
 
     The wait is so a part of the user's cell: an interrupt ends it, an error is the cell's error, and every front end
     and headless runner sees it as such.
@@ -214,7 +225,7 @@ class PendingNameBinder(ast.NodeTransformer):
         if not certain and not perhaps:
             return node
         self._prepare()
-        call = ast.parse(f"{_BIND_NAME}({certain!r}, {perhaps!r})").body[0]
+        call = ast.parse(f"for {_ERROR_NAME} in {_BIND_NAME}({certain!r}, {perhaps!r}): raise {_ERROR_NAME}").body[0]
         for part in ast.walk(call):
             ast.copy_location(part, node.body[0])
         node.body.insert(_after_docstring_and_futures(node), call)

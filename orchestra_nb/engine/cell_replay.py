@@ -293,6 +293,6 @@ class CellReplay:
         return note_of(running, record)
 
 
-def _binder(shell: Any) -> Callable[[list[str], list[str]], None] | None:
+def _binder(shell: Any) -> Callable[[list[str], list[str]], object] | None:
     found: Any = shell.user_ns_hidden.get("__orchestra_bind__")
     return found if callable(found) else None

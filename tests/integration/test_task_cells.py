@@ -167,6 +167,9 @@ def test_task_downstream_of_a_failure_says_so(kernel: NotebookKernel) -> None:
     reader = kernel.run("y")
     assert reader.error is not None
     assert reader.error.startswith("UpstreamFailed: `y` has no value: task 'second' did not run: first failed")
+    assert "----> 1 y\n" in reader.traceback
+    assert "name_binder" not in reader.traceback
+    assert "ipython_extension" not in reader.traceback
 
 
 def test_what_a_task_prints_and_shows_comes_back_under_its_cell(kernel: NotebookKernel) -> None:
