@@ -149,6 +149,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime, *, is_r
         raise InvalidInput(
             f"--cache needs a Python kernel, and {source.kernel} runs {source.language}. Leave --cache out."
         )
+    check_language(source.notebook, source.kernel, source.language)
     parameters = _parameters_of(source, request, request.parameters, request.parameter_texts, settings)
     parameters.inject(source.notebook)
     if is_run:
@@ -277,6 +278,7 @@ def check_combinations(
         As :func:`prepare`; a message about a combination names it.
     """
     source = _read(request)
+    check_language(source.notebook, source.kernel, source.language)
     source.check_cells(is_strict=request.is_strict)
     checked: list[dict[str, object]] = []
     for number, given in enumerate(combinations, 1):
@@ -319,13 +321,12 @@ class _Source:
 
 
 def _read(request: NotebookRequest) -> _Source:
-    """Read the notebook, and see that its options are good and its kernel is there."""
+    """Read the notebook, and see that its kernel is there and the options of its cells are good."""
     path = absolute_path(request.path)
     notebook = read_notebook(path if request.snapshot_path is None else Path(request.snapshot_path))
     kernel = request.kernel_name or kernel_name(notebook)
     language = kernel_language(kernel)
     check_options(notebook)
-    check_language(notebook, kernel, language)
     return _Source(path, notebook, kernel, language)
 
 
