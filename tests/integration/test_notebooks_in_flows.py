@@ -205,7 +205,6 @@ def test_what_a_task_had_started_ends_with_its_worker(scripts: FlowScripts) -> N
         """
         import time
         from pathlib import Path
-        Path("begun").touch()
         while not Path("go on").exists(): time.sleep(0.05)
         """,
         "print('never reached on the first worker')",
@@ -230,12 +229,16 @@ def test_what_a_task_had_started_ends_with_its_worker(scripts: FlowScripts) -> N
                 print(os.getpid(), file=workers)
             return middle(folder)
 
+        def runs_a_cell(store):
+            cells = [cell for run in store.list_runs(flow_name="slow") for cell in store.cell_runs(run.run_id)]
+            return any(cell.state == "RUNNING" for cell in cells)
+
         @flow
         def outer():
             future = inner.submit(os.getcwd())
-            while not Path("begun").exists(): time.sleep(0.05)
-            os.kill(int(Path("workers").read_text()), signal.SIGKILL)
             store = open_store(load_settings())
+            while not runs_a_cell(store): time.sleep(0.05)
+            os.kill(int(Path("workers").read_text()), signal.SIGKILL)
             while len(store.list_runs(flow_name="slow")) < 2: time.sleep(0.05)
             print(*sorted((run.flow_name, run.state.value, run.message) for run in store.list_runs() if run.ended_at))
             Path("go on").touch()
