@@ -45,7 +45,7 @@ class SweepRequest(msgspec.Struct, frozen=True, kw_only=True):
     output_folder
         Where the executed notebooks go; None for a folder of the sweep's name beside the notebook.
     limit
-        How many run at once; None for as many as there are cores.
+        How many run at once; None for as many as there are cores, or slots of the cluster.
     stops_on_failure
         Whether nothing more is started, and what runs is stopped, when one run has failed.
     timeout_seconds, start_timeout_seconds, cell_timeout_seconds

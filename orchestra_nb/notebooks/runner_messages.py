@@ -38,6 +38,8 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
         What the kernel's environment has beside the one of :class:`Prepare`.
     input_path, output_path
         The source, for the record, and the file that this attempt writes.
+    recorded_output_path
+        Where the executed notebook says that it is; empty where that is ``output_path``.
     socket_path
         Where the runner listens for the events of task cells.
     epoch
@@ -69,6 +71,7 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
     input_path: str
     output_path: str
     socket_path: str
+    recorded_output_path: str = ""
     start_timeout_seconds: float = 60.0
     epoch: int = 1
     is_cached: bool = False

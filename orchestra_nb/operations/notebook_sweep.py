@@ -1,17 +1,20 @@
 """Runs one notebook with many combinations of parameters: one parent run, and a child run for each combination.
 
 The calling process drives all of them, each in a thread that waits for a runner's process; so one process writes the
-store. Everything is checked before anything starts.
+store. The runners stand beside it, one a core, or, where a cluster is named that is not the local one, on its workers,
+one a slot (:mod:`orchestra_nb.engine.notebook_cluster`). Everything is checked before anything starts.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -47,6 +50,9 @@ from orchestra_nb.operations.sweep_request import (
 )
 from orchestra_nb.operations.sweep_result import SweepResult, SweepRow
 from orchestra_nb.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from orchestra_nb.engine.notebook_cluster import NotebookCluster
 
 _LOOK_UP_SECONDS = 0.2
 _COMMIT_SECONDS = 60.0
@@ -104,6 +110,7 @@ class NotebookSweep:
         self._tags = dict(tags or {})
         self._progress = _Progress()
         self._request = checked_sweep(request, self._settings)
+        self._cluster: NotebookCluster | None = None
 
     @property
     def request(self) -> SweepRequest:
@@ -117,9 +124,15 @@ class NotebookSweep:
         ------
         InvalidInput
             The folder for its notebooks cannot be made; nothing ran, and nothing is recorded.
+        ClusterUnavailable
+            The cluster that is named cannot be reached; so, too.
         StoreUnavailable
             The sweep cannot be recorded, or its end.
         """
+        with self._connected():
+            return self._execute()
+
+    def _execute(self) -> SweepResult:
         request = self._request
         now = datetime.now(UTC)
         run_id = new_run_id()
@@ -159,11 +172,17 @@ class NotebookSweep:
         ------
         InvalidInput
             The folder for its notebooks cannot be made; the sweep stays as it is.
+        ClusterUnavailable
+            The cluster that is named cannot be reached; so, too.
         Conflict
             Somebody else has reopened it.
         StoreUnavailable
             Its end cannot be recorded.
         """
+        with self._connected():
+            return self._execute_again(run, done, reopened)
+
+    def _execute_again(self, run: Run, done: Mapping[int, SweepRow], reopened: RunReopened) -> SweepResult:
         self._folder = sweep_folder(self._request, run.name)
         make_sweep_folder(self._folder)
         self._home.reopen(reopened)
@@ -191,6 +210,26 @@ class NotebookSweep:
 
     # --- one execution
 
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[None]:
+        """Hold the connection to the cluster that is named, where it is not the local one."""
+        name = self._request.cluster or self._settings.cluster
+        if name == "local":
+            yield
+            return
+        from orchestra_nb.engine.notebook_cluster import NotebookCluster, is_elsewhere
+
+        if not is_elsewhere(name):
+            yield
+            return
+        with contextlib.closing(NotebookCluster(name)) as self._cluster:
+            self._cluster.slots()
+            yield
+
+    def _slots(self) -> int:
+        """Return how many notebooks may run at once."""
+        return available_cores() if self._cluster is None else self._cluster.slots()
+
     def _drive(self, run: Run, done: Mapping[int, SweepRow]) -> SweepResult:
         request = self._request
         self._run = run
@@ -201,7 +240,7 @@ class NotebookSweep:
             self._emit(self._changed(State.RUNNING))
             self._home.emit(RunOutputWritten(run_id=run.run_id, output_path=str(self._folder)))
             self._run = msgspec.structs.replace(self._run, output_path=str(self._folder))
-            count = min(request.limit or available_cores(), len(self._progress.waiting))
+            count = min(request.limit or self._slots(), len(self._progress.waiting))
             threads = [
                 threading.Thread(target=self._work, name=f"orchestra-sweep-{n}", daemon=True) for n in range(count)
             ]
@@ -257,7 +296,13 @@ class NotebookSweep:
         parameters = self._request.combinations[index]
         progress = self._progress
         try:
-            driver = NotebookDriver(self._child(index), on_event=self._told, settings=self._settings, home=self._home)
+            driver = NotebookDriver(
+                self._child(index),
+                on_event=self._told,
+                settings=self._settings,
+                home=self._home,
+                cluster=self._cluster,
+            )
             with progress.lock:
                 progress.running[index] = driver
                 stop = progress.stop
