@@ -28,6 +28,7 @@ from orchestra_nb.engine.mirrored_files import FileCopy
 from orchestra_nb.engine.notebook_host import RunnerEnded
 from orchestra_nb.engine.results import default_results_url
 from orchestra_nb.engine.signing_key import load_signing_key
+from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.runner_messages import Prepare, RunnerSpec, Stop, ToRunner
 
@@ -133,9 +134,7 @@ class RemoteNotebookHost:
                     self._end(self._gone or RunnerEnded(reason))
                     return
                 case AttemptEnded(outcome=outcome):
-                    error = outcome.error
-                    reason = "its host was stopped" if error is None else f"{error.type}: {error.message}"
-                    self._end(self._gone or RunnerEnded(reason))
+                    self._end(self._gone or RunnerEnded(_why(outcome)))
                     return
 
     def _may_start_again(self, lost: AttemptLost) -> bool:
@@ -173,3 +172,11 @@ class RemoteNotebookHost:
         for file in self._files.values():
             file.discard()
         self.inbox.put(end)
+
+
+def _why(outcome: Outcome) -> str:
+    """Say why a host ended that did not tell of its runner's end."""
+    if outcome.error is not None:
+        return f"{outcome.error.type}: {outcome.error.message}"
+    # Dask gives a second start of the same key what the first one gave
+    return "it ran before, for another driver" if outcome.state is State.COMPLETED else "its host was stopped"
