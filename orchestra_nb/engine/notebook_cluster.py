@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 
-from orchestra_nb.engine.clusters import parse_cluster
 from orchestra_nb.engine.dask_executor import DaskExecutor
 from orchestra_nb.engine.executors import (
     AttemptEnded,
@@ -26,11 +25,6 @@ from orchestra_nb.model.states import State
 _GRACE_SECONDS = 20.0
 
 
-def is_elsewhere(cluster: str) -> bool:
-    """Tell whether a cluster's workers are to run notebooks, because it is not the local one."""
-    return parse_cluster(cluster).kind != "local"
-
-
 class NotebookCluster:
     """Connects in the background from the start. All methods may be called from any thread.
 
@@ -42,7 +36,8 @@ class NotebookCluster:
 
     def __init__(self, cluster: str) -> None:
         self._executor = DaskExecutor(cluster)
-        self.name = self._executor.name
+        #: as it was given
+        self.spec = cluster
         self._hosts: dict[str, RemoteNotebookHost] = {}
         self._changed = threading.Condition()
         self._status = ClusterChanged(status="starting")

@@ -265,7 +265,7 @@ class NotebookFlow:
                 output_folder=request.output_path,
                 cwd=request.cwd,
                 kernel_name=request.kernel_name,
-                cluster=request.cluster,
+                cluster=request.cluster or place.cluster,
                 is_strict=request.is_strict,
                 flow_name=request.flow_name,
                 limit=limit,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from orchestra_nb.engine.clusters import parse_cluster
 from orchestra_nb.engine.notebook_placement import available_cores
 from orchestra_nb.errors import (
     OrchestraError,
@@ -214,14 +215,11 @@ class NotebookSweep:
     def _connected(self) -> Iterator[None]:
         """Hold the connection to the cluster that is named, where it is not the local one."""
         name = self._request.cluster or self._settings.cluster
-        if name == "local":
+        if parse_cluster(name).kind == "local":
             yield
             return
-        from orchestra_nb.engine.notebook_cluster import NotebookCluster, is_elsewhere
+        from orchestra_nb.engine.notebook_cluster import NotebookCluster
 
-        if not is_elsewhere(name):
-            yield
-            return
         with contextlib.closing(NotebookCluster(name)) as self._cluster:
             self._cluster.slots()
             yield

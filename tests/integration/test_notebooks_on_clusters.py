@@ -1,4 +1,4 @@
-"""Sweeps whose notebooks run on the workers of a Dask cluster that somebody else runs."""
+"""Sweeps, and tasks of flows, whose notebooks run on the workers of a Dask cluster that somebody else runs."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def wait_for_kernels(scripts: FlowScripts, *numbers: int) -> list[int]:
 
     def find() -> Run | None:
         files = [scripts.folder / f"kernel-{number}" for number in numbers]
-        return the_sweep(scripts) if all(file.exists() and file.read_text() for file in files) else None
+        return scripts.store.list_runs()[0] if all(file.exists() and file.read_text() for file in files) else None
 
     scripts.wait_for(find, f"the kernels {numbers}")
     return [int((scripts.folder / f"kernel-{number}").read_text()) for number in numbers]
@@ -112,6 +112,72 @@ def test_a_mapped_notebook_flow_gives_its_values_from_the_cluster(
 
     # the sets are pickles, signed with the key of who asked for them
     assert done.stdout == "[('on a worker', [2, 1000], 100001), ('on a worker', [3, 1000], 100001)]\n", done.stderr
+
+
+def test_a_notebook_task_goes_where_the_other_tasks_of_its_flow_go(
+    scripts: FlowScripts, cluster: ForeignCluster
+) -> None:
+    done = scripts.run(
+        f"""
+        import os
+        from orchestra_nb import flow, notebook_flow, notebook_task, task
+        from orchestra_nb.task_runners import DaskTaskRunner
+
+        train = notebook_task("train.ipynb", returns=["square", "where"])
+        here = notebook_task("train.ipynb", returns="where", cluster="local")
+
+        @task
+        def place(found):
+            return found, os.environ["WHERE"]
+
+        @flow(task_runner=DaskTaskRunner(address={cluster.address!r}))
+        def pipeline():
+            squares = train.map(alpha=[2, 3, 4])
+            places = [place.submit(square).result() for square in squares]
+            swept = notebook_flow("train.ipynb").map(alpha=[5, 6])
+            return places, [values.where for values in swept.values], here.submit(alpha=1).result()
+
+        if __name__ == "__main__":
+            os.environ["WHERE"] = "here"
+            print(pipeline())
+        """
+    )
+
+    far = "on a worker"
+    expected = ([((square, far), far) for square in (4, 9, 16)], [far, far], "here")
+    assert done.stdout == f"{expected}\n", done.stderr
+    (flow_run,) = scripts.store.list_runs(kind=RunKind.FLOW)
+    tasks = scripts.store.task_runs(flow_run.run_id)
+    children = scripts.store.children(flow_run.run_id)
+    assert {child.driver_id for child in children} == {flow_run.driver_id}
+    notebooks = {child.parent_task_run_id: child for child in children if child.kind is RunKind.NOTEBOOK}
+    clusters = {task.name: notebooks[task.task_run_id].cluster for task in tasks if task.task_run_id in notebooks}
+    assert clusters == {**{f"train-{n}": cluster.address for n in range(3)}, "train-3": "local"}
+
+
+def test_a_flow_that_is_cancelled_ends_its_notebooks_on_the_cluster(
+    scripts: FlowScripts, cluster: ForeignCluster
+) -> None:
+    source = f"""
+        from orchestra_nb import flow, notebook_task
+        from orchestra_nb.task_runners import DaskTaskRunner
+
+        @flow(task_runner=DaskTaskRunner(address={cluster.address!r}))
+        def pipeline():
+            return notebook_task("endless.ipynb").map(number=[0, 1])
+
+        if __name__ == "__main__":
+            pipeline()
+        """
+    with scripts.started(source) as script:
+        kernels = wait_for_kernels(scripts, 0, 1)
+        (flow_run,) = scripts.store.list_runs(kind=RunKind.FLOW)
+        assert scripts.orchestra("runs", "cancel", flow_run.name).returncode == 0
+        script.communicate(timeout=PATIENCE_SECONDS)
+
+    assert scripts.store.get_run(flow_run.run_id).state is State.CANCELLED
+    assert {child.state for child in scripts.store.children(flow_run.run_id)} == {State.CANCELLED}
+    nothing_is_left(kernels)
 
 
 def test_more_notebooks_than_slots_whose_task_cells_need_the_same_slots_all_end(
