@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -23,7 +24,6 @@ class ForeignCluster:
     def __init__(self, folder: Path, workers: int) -> None:
         self.folder = folder
         self._record = folder / "scheduler.json"
-        self._count = workers
         self.environment: Mapping[str, str] = {
             **os.environ,
             "PYTHONPATH": str(_ROOT),
@@ -31,12 +31,17 @@ class ForeignCluster:
             "WHERE": "on a worker",
         }
         self.scheduler = self._start("scheduler", "--scheduler-file", str(self._record), "--port", "0")
-        self.nannies = [
-            self._start("worker", "--scheduler-file", str(self._record), "--nthreads", "1", "--name", f"far-{number}")
-            for number in range(workers)
-        ]
+        self.nannies: list[subprocess.Popen[bytes]] = []
+        for _ in range(workers):
+            self.add_worker()
         self.address: str = eventually(self._address)
         eventually(lambda: True if len(self.worker_pids()) == workers else None)
+
+    def add_worker(self) -> None:
+        """Start one more, of one thread."""
+        name = f"far-{len(self.nannies)}"
+        words = ("--scheduler-file", str(self._record), "--nthreads", "1", "--name", name)
+        self.nannies.append(self._start("worker", *words))
 
     def worker_pids(self) -> list[int]:
         """Return the process of each worker."""
@@ -64,8 +69,6 @@ class ForeignCluster:
             )
 
     def _address(self) -> str | None:
-        import json
-
         try:
             address: str = json.loads(self._record.read_text())["address"]
         except (FileNotFoundError, ValueError):

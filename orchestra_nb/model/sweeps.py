@@ -50,6 +50,8 @@ class SweepRequest(msgspec.Struct, frozen=True, kw_only=True):
         Whether nothing more is started, and what runs is stopped, when one run has failed.
     timeout_seconds, start_timeout_seconds, cell_timeout_seconds
         Of each run, of its kernel's start, and of each of its cells; None for ever.
+    is_cached, is_refreshed
+        Whether cells are replayed from what was kept, of other runs of the sweep, too; whether all run nevertheless.
     report_mode
         Whether the code is hidden in the executed notebooks.
     visible_parameters
@@ -71,6 +73,8 @@ class SweepRequest(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout_seconds: float = 60.0
     cell_timeout_seconds: float | None = None
     report_mode: bool = False
+    is_cached: bool = False
+    is_refreshed: bool = False
     visible_parameters: tuple[str, ...] = ()
 
 

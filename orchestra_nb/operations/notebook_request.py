@@ -141,8 +141,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime) -> Prep
     check_options(notebook)
     if request.is_cached and request.is_parallel:
         raise InvalidInput("--cache replays cells in order, --parallel runs them ahead: choose one of them.")
-    if request.is_cached and language != "python":
-        raise InvalidInput(f"--cache needs a Python kernel, and {kernel} runs {language}. Leave --cache out.")
+    _check_cache(request, kernel, language)
     check_language(notebook, kernel, language)
     parameters = prepare_parameters(
         notebook,
@@ -271,6 +270,7 @@ def check_combinations(
     notebook = read_notebook(source)
     kernel = request.kernel_name or kernel_name(notebook)
     language = kernel_language(kernel)
+    _check_cache(request, kernel, language)
     check_language(notebook, kernel, language)
     if language == "python" and (circle := circle_in_words(notebook)) is not None:
         raise CellsNeedEachOther(f"{source}: {circle}")
@@ -296,6 +296,11 @@ def check_combinations(
     _checked_folder(request.cwd, source)
     _checked_cluster(request.cluster or settings.cluster)
     return tuple(checked)
+
+
+def _check_cache(request: NotebookRequest, kernel: str, language: str) -> None:
+    if request.is_cached and language != "python":
+        raise InvalidInput(f"--cache needs a Python kernel, and {kernel} runs {language}. Leave --cache out.")
 
 
 def _secret_finder(settings: Settings) -> Callable[[str], Secret]:

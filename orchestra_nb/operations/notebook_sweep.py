@@ -21,6 +21,7 @@ import msgspec
 from orchestra_nb.engine.clusters import parse_cluster
 from orchestra_nb.engine.notebook_placement import available_cores
 from orchestra_nb.errors import (
+    ClusterUnavailable,
     OrchestraError,
     StopTask,
     StoreUnavailable,
@@ -224,9 +225,21 @@ class NotebookSweep:
             self._cluster.slots()
             yield
 
-    def _slots(self) -> int:
-        """Return how many notebooks may run at once."""
-        return available_cores() if self._cluster is None else self._cluster.slots()
+    def _room(self, running: int) -> int:
+        """Return how many notebooks may run at once; when the cluster is lost, start nothing more."""
+        if self._cluster is None:
+            return self._request.limit or available_cores()
+        try:
+            slots = self._cluster.slots()
+        except ClusterUnavailable as error:
+            if self._cluster.is_connected:  # it is busy
+                return running
+            with self._progress.lock:
+                self._progress.is_stopped_by_failure = True
+                self._progress.first_failure = self._progress.first_failure or str(error)
+            self.stop(f"Stopped: {error}", "driver")
+            return 0
+        return self._request.limit or slots
 
     def _drive(self, run: Run, done: Mapping[int, SweepRow]) -> SweepResult:
         request = self._request
@@ -238,13 +251,7 @@ class NotebookSweep:
             self._emit(self._changed(State.RUNNING))
             self._home.emit(RunOutputWritten(run_id=run.run_id, output_path=str(self._folder)))
             self._run = msgspec.structs.replace(self._run, output_path=str(self._folder))
-            count = min(request.limit or self._slots(), len(self._progress.waiting))
-            threads = [
-                threading.Thread(target=self._work, name=f"orchestra-sweep-{n}", daemon=True) for n in range(count)
-            ]
-            for thread in threads:
-                thread.start()
-            interrupt = self._await(threads)
+            interrupt = self._run_all()
             self._conclude()
         finally:
             self._home.forget(run.run_id)
@@ -257,18 +264,32 @@ class NotebookSweep:
         ]
         return SweepResult(self._run, tuple(listed), request.swept)
 
-    def _await(self, threads: list[threading.Thread]) -> BaseException | None:
-        """Wait for the threads; return what interrupted this one, which stopped the sweep."""
+    def _run_all(self) -> BaseException | None:
+        """Run what waits in threads; return what interrupted this one, which stopped the sweep."""
         interrupt: BaseException | None = None
+        threads: list[threading.Thread] = []
         while True:
             try:
-                for thread in threads:
-                    while thread.is_alive():
-                        thread.join(_LOOK_UP_SECONDS)
-                return interrupt
+                while True:
+                    threads[:] = [thread for thread in threads if thread.is_alive()]
+                    self._add_threads(threads)
+                    if not threads:
+                        return interrupt
+                    threads[0].join(_LOOK_UP_SECONDS)
             except (KeyboardInterrupt, StopTask) as error:
                 interrupt = error
                 self.stop("Interrupted", "user")
+
+    def _add_threads(self, threads: list[threading.Thread]) -> None:
+        """Have so many threads as notebooks may run at once: a cluster may grow."""
+        progress = self._progress
+        if progress.stop is not None or not progress.waiting:
+            return
+        room = self._room(len(threads))
+        while len(threads) < min(room, len(progress.running) + len(progress.waiting)):
+            thread = threading.Thread(target=self._work, name=f"orchestra-sweep-{len(threads)}", daemon=True)
+            threads.append(thread)
+            thread.start()
 
     def _work(self) -> None:
         """Run one combination after another."""
@@ -331,6 +352,8 @@ class NotebookSweep:
             start_timeout_seconds=request.start_timeout_seconds,
             cell_timeout_seconds=request.cell_timeout_seconds,
             report_mode=request.report_mode,
+            is_cached=request.is_cached,
+            is_refreshed=request.is_refreshed,
             tags={**self._tags, COMBINATION_TAG: str(index)},
             parent_run_id=self._run.run_id,
         )

@@ -285,8 +285,9 @@ def test_a_worker_that_dies_takes_its_run_along_and_no_other(scripts: FlowScript
     )
     with scripts.orchestra_started(*words) as command:
         kernels = wait_for_kernels(scripts, 0)
-        (executed,) = scripts.folder.glob("endless.*/1_number=0.ipynb")
-        eventually(lambda: True if "begun" in executed.read_text() else None)  # it is seen while it runs
+        executed = scripts.folder / f"endless.{the_sweep(scripts).name}" / "1_number=0.ipynb"
+        # it is seen while it runs
+        eventually(lambda: True if executed.exists() and "begun" in executed.read_text() else None)
         worker_of(kernels[0], cluster).kill()
         output, _ = command.communicate(timeout=PATIENCE_SECONDS)
 
@@ -302,16 +303,33 @@ def test_a_cluster_whose_scheduler_dies_crashes_its_runs_and_keeps_no_kernel(
     scripts: FlowScripts, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with foreign_cluster(tmp_path_factory.mktemp("dying"), 1) as dying:
-        words = ("run", "endless.ipynb", "--sweep", "number=0", "--cluster", dying.address, "--json")
+        words = ("run", "endless.ipynb", "--sweep", "number=0,1,2", "--cluster", dying.address, "--json")
         with scripts.orchestra_started(*words) as command:
             kernels = wait_for_kernels(scripts, 0)
             dying.scheduler.kill()
             output, _ = command.communicate(timeout=PATIENCE_SECONDS)
         nothing_is_left(kernels)
 
-    (row,) = json.loads(output)["runs"]
-    assert row["state"] == "CRASHED"
-    assert "lost the Dask scheduler" in row["message"]
+    rows = json.loads(output)["runs"]
+    assert rows[0]["state"] == "CRASHED"
+    assert "lost the Dask scheduler" in rows[0]["message"]
+    assert rows[2]["state"] is None  # what is left is not tried one by one
+    assert the_sweep(scripts).state is State.FAILED
+
+
+def test_a_sweep_takes_what_a_cluster_gains_while_it_runs(
+    scripts: FlowScripts, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with foreign_cluster(tmp_path_factory.mktemp("growing"), 1) as growing:
+        words = ("run", "endless.ipynb", "--sweep", "number=0,1", "--cluster", growing.address)
+        with scripts.orchestra_started(*words) as command:
+            wait_for_kernels(scripts, 0)
+            assert not (scripts.folder / "kernel-1").exists()
+            growing.add_worker()
+            kernels = wait_for_kernels(scripts, 0, 1)
+            command.send_signal(signal.SIGINT)
+            command.communicate(timeout=PATIENCE_SECONDS)
+        nothing_is_left(kernels)
 
 
 def test_a_sweep_on_a_cluster_that_is_not_there_is_refused(scripts: FlowScripts) -> None:
