@@ -198,7 +198,7 @@ class _Hosting:
             case Finished():
                 self._send_notebook()
             case Reported(event=ValueRecorded(value=value)) if value.reference is not None and self._results:
-                path = self._results.path_of(value.reference)
+                path = self._results.path_of(value.reference.url)
                 if path is not None and path.exists() and value.reference.url not in self._shipped:
                     self._shipped.add(value.reference.url)
                     for change in FileSource(path, value.reference.url).changes():

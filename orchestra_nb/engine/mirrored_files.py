@@ -88,7 +88,7 @@ class FileCopy:
     def discard(self) -> None:
         """Drop what was written since the last time that it was put in place."""
         self._close()
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             self._next.unlink()
 
     def _open(self) -> None:

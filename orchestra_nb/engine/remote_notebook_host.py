@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from orchestra_nb.engine.executors import AttemptEnded, AttemptLost, AttemptSent
 from orchestra_nb.engine.hosting_words import (
@@ -27,6 +27,7 @@ from orchestra_nb.engine.hosting_words import (
 from orchestra_nb.engine.mirrored_files import FileCopy
 from orchestra_nb.engine.notebook_host import RunnerEnded
 from orchestra_nb.engine.results import default_results_url
+from orchestra_nb.engine.shipped_results import ShippedResults
 from orchestra_nb.engine.signing_key import load_signing_key
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.states import State
@@ -74,13 +75,14 @@ class RemoteNotebookHost:
         self._is_heard = False
         self._is_let_go = False
         self._gone: RunnerEnded | None = None
-        self._results = Path(default_results_url())
+        #: whether what the worker says cannot be taken any more
+        self._is_broken = False
         self._files: dict[str, FileCopy] = {}
 
     def prepare(self, spec: RunnerSpec) -> None:
         """Have a worker start the runner and its kernel; the cells wait for ``Begin``."""
         self._files[EXECUTED_NOTEBOOK] = FileCopy(Path(spec.output_path))
-        self._say(ResultsPlace(str(self._results), load_signing_key()))
+        self._say(_place_of_results())
         self._say(Prepare(spec, {}))
         self._reader.start()
         self._start()
@@ -126,8 +128,13 @@ class RemoteNotebookHost:
         while True:
             match self._news.get():
                 case AttemptSent(words=words):
-                    for word in words:
-                        self._take(word)
+                    try:
+                        for word in words if not self._is_broken else ():
+                            self._take(word)
+                    except (OSError, ValueError) as error:  # as where a disk is full
+                        self._is_broken = True
+                        self._gone = RunnerEnded(f"what came from its worker could not be kept here: {error}")
+                        self.let_go()
                 case AttemptLost() as lost if self._may_start_again(lost):
                     self._start()
                 case AttemptLost(reason=reason):
@@ -162,16 +169,35 @@ class RemoteNotebookHost:
     def _file(self, name: str) -> FileCopy:
         """Return the copy of a file; results go into our folder for them and nowhere else."""
         if name not in self._files:
-            path = Path(name)
-            if not path.is_relative_to(self._results) or ".." in path.parts:
-                raise ValueError(f"{name} is no file of results")
-            self._files[name] = FileCopy(path, is_private=True)
+            self._files[name] = FileCopy(_path_of_result(name), is_private=True)
         return self._files[name]
 
     def _end(self, end: RunnerEnded) -> None:
         for file in self._files.values():
             file.discard()
         self.inbox.put(end)
+
+
+def _place_of_results() -> ResultsPlace:
+    """Return where large values shall stand: here, or where this process's own are shipped to, which is far, too."""
+    shipped = ShippedResults.of_process()
+    if shipped is not None:
+        return ResultsPlace(shipped.url, shipped.signing_key)
+    return ResultsPlace(default_results_url(), load_signing_key())
+
+
+def _path_of_result(url: str) -> Path:
+    """Return the file that a result gets here, in the folder of results and nowhere else."""
+    shipped = ShippedResults.of_process()
+    if shipped is None:
+        path = Path(url)
+        is_ours = path.is_relative_to(default_results_url()) and ".." not in path.parts
+        return path if is_ours else _refuse(url)
+    return shipped.path_of(url) or _refuse(url)
+
+
+def _refuse(url: str) -> NoReturn:
+    raise ValueError(f"{url} is no file of results")
 
 
 def _why(outcome: Outcome) -> str:

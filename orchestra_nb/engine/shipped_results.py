@@ -66,19 +66,24 @@ class ShippedResults:
 
     def read(self, reference: ResultReference) -> Any:
         """Do what :meth:`ResultStore.read` does; what is not here is looked for where it should be."""
-        path = self.path_of(reference)
+        path = self.path_of(reference.url)
         if path is not None and path.exists():
             reference = msgspec.structs.replace(reference, url=str(path))
         return self._store().read(reference)
 
-    def path_of(self, reference: ResultReference) -> Path | None:
+    def path_of(self, url: str) -> Path | None:
         """Return where the file of a result stands here; None for one of another place."""
-        name = reference.url.removeprefix(f"{self.url}/")
-        return None if name == reference.url else self._files / name
+        name = url.removeprefix(f"{self.url}/")
+        return None if name == url or ".." in Path(name).parts else self._files / name
+
+    @property
+    def signing_key(self) -> bytes:
+        """What signs pickles."""
+        return load_signing_key(self.folder)
 
     @property
     def _files(self) -> Path:
         return self.folder / "files"
 
     def _store(self) -> ResultStore:
-        return ResultStore(str(self._files), load_signing_key(self.folder))
+        return ResultStore(str(self._files), self.signing_key)

@@ -148,6 +148,18 @@ def test_a_notebook_that_is_closed_before_it_begins_is_gone(cluster: NotebookClu
     assert not any(isinstance(message, Began | Finished) for message in messages[:-1])
 
 
+def test_a_run_whose_notebook_cannot_be_kept_here_ends_with_the_cause(cluster: NotebookCluster, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    spec = spec_of(uuid.uuid4().hex, tmp_path, tmp_path / "file" / "out.ipynb", "while True: pass")
+
+    messages = run(cluster, spec)
+
+    end = messages[-1]
+    assert isinstance(end, RunnerEnded)
+    assert "what came from its worker could not be kept here" in end.reason
+    assert str(tmp_path / "file") in end.reason
+
+
 def test_a_cluster_that_is_not_there_says_so() -> None:
     with contextlib.closing(NotebookCluster("tcp://127.0.0.1:1")) as nowhere:
         with pytest.raises(ClusterUnavailable, match="No Dask scheduler answered at tcp://127.0.0.1:1"):
