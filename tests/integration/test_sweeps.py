@@ -169,6 +169,23 @@ def test_with_cache_the_runs_of_a_sweep_share_the_cells_that_no_parameter_touche
     assert replayed == {"values": [True] * 4, "score": [True, True, True, False]}
 
 
+def test_a_run_of_a_sweep_may_sweep_itself(scripts: FlowScripts) -> None:
+    write_notebook(
+        scripts.folder / "outer.ipynb",
+        "from orchestra_nb import notebook_flow, record",
+        "record(scores=[found.score for found in notebook_flow('train.ipynb').map(alpha=[0.5, 1], beta=[beta, beta])"
+        ".values])",
+        parameters="beta = 1",
+    )
+
+    done = scripts.orchestra("run", "outer.ipynb", "--sweep", "beta=2")
+
+    assert done.returncode == 0, done.stderr
+    assert "beta=2" in done.stderr
+    assert "alpha=" not in done.stderr  # the inner one is none of the rows
+    assert "[1.0, 2]" in done.stdout
+
+
 def test_a_sweep_that_is_cancelled_stops_all_its_runs_and_starts_no_more(scripts: FlowScripts) -> None:
     with scripts.orchestra_started("run", "endless.ipynb", "--sweep", "seconds=1,2,3", "--limit", "2") as command:
         sweep = children_in(scripts, State.RUNNING, 2)
