@@ -66,7 +66,11 @@ _pair = (str, str)
 )
 @click.option("--cwd", metavar="FOLDER", help="The kernel's working folder. Default: the notebook's own.")
 @click.option("-k", "--kernel", "kernel_name", metavar="NAME", help="The kernel. Default: the one the notebook names.")
-@click.option("--cluster", metavar="CLUSTER", help="Where %%task cells run: local, an address, or {class: …} as YAML.")
+@click.option(
+    "--cluster",
+    metavar="CLUSTER",
+    help="Where %%task cells run, and the notebooks of a sweep: local, an address, or {class: …} as YAML.",
+)
 @click.option(
     "--cache",
     "is_cached",
@@ -94,7 +98,10 @@ _pair = (str, str)
 )
 @click.option("--sweep-file", metavar="FILE", help="A grid or a list of combinations, as YAML or JSON.")
 @click.option(
-    "--limit", type=click.IntRange(1), metavar="N", help="So many runs of a sweep at once. Default: one a core."
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="So many runs of a sweep at once. Default: one a core, or a slot of the cluster.",
 )
 @click.option(
     "--on-failure",

@@ -57,18 +57,14 @@ def sweep_of(
         start_timeout_seconds=request.start_timeout_seconds,
         cell_timeout_seconds=request.cell_timeout_seconds,
         report_mode=request.report_mode,
+        is_cached=request.is_cached,
+        is_refreshed=request.is_refreshed,
         visible_parameters=(*request.visible_parameters, *read_axes(words)),
     )
 
 
 def _check_runs(request: NotebookRequest) -> None:
     """Refuse how the runs of a sweep cannot go: several run at once, each of its cells in order."""
-    if request.is_cached:
-        flag = "--refresh" if request.is_refreshed else "--cache"
-        raise InvalidInput(
-            f"{flag} is for one run: those of a sweep replay nothing and keep nothing. Leave it out, or leave out "
-            "--sweep; `orchestra runs retry` runs only what did not complete of a sweep."
-        )
     if request.is_parallel:
         raise InvalidInput(
             "--parallel is for one run: a sweep has several notebooks run at once instead. Leave it out, or leave out "

@@ -53,10 +53,12 @@ class SweepView:
     def take(self, event: Event) -> Run | None:
         """Note an event; return a child run that has ended with it."""
         match event:
-            case RunCreated(run=run) if COMBINATION_TAG in run.tags:
-                self.children[run.run_id] = run
             case RunCreated(run=run) if self.run is None:
                 self.run = run
+            case RunCreated(run=run):
+                assert self.run is not None
+                if run.parent_run_id == self.run.run_id:  # a run of it may sweep, too
+                    self.children[run.run_id] = run
             case RunStateChanged(run_id=run_id) if run_id in self.children:
                 child = self.children[run_id] = apply_to_run(self.children[run_id], event)
                 if child.state.is_terminal:

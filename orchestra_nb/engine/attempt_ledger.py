@@ -83,6 +83,11 @@ class AttemptLedger:
         entry = self._entries.get(key)
         return entry is not None and entry.is_running
 
+    def worker_of(self, key: str) -> str | None:
+        """Return the worker that runs this attempt, None if none does."""
+        entry = self._entries.get(key)
+        return entry.worker if entry is not None and entry.is_running else None
+
     def loss_of(self, key: str) -> Loss | None:
         """Return how this attempt was lost, None if it was not."""
         entry = self._entries.get(key)

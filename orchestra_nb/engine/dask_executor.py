@@ -33,6 +33,7 @@ from orchestra_nb.engine.executors import (
     AttemptLost,
     AttemptRequest,
     AttemptResult,
+    AttemptSent,
     AttemptShowed,
     ClusterChanged,
     ExecutorEvent,
@@ -79,13 +80,14 @@ class _Sort(Enum):
     SHOWN = 0
     EMITTED = 1
     CALL = 2
+    SENT = 3
 
 
 def _sort_and_key(entry: Entry) -> tuple[_Sort, str]:
     kind = entry[0]
     if kind == "call-began" or kind == "call-ended":
         return _Sort.CALL, ""
-    return _Sort.EMITTED if kind == "emitted" else _Sort.SHOWN, entry[1]
+    return {"emitted": _Sort.EMITTED, "sent": _Sort.SENT}.get(kind, _Sort.SHOWN), entry[1]
 
 
 class DaskExecutor:
@@ -179,6 +181,22 @@ class DaskExecutor:
     def answer(self, key: str, number: int, answer: bytes) -> None:
         """Answer a question of an attempt; nothing if it has ended."""
         self._call(self._answer, key, number, answer)
+
+    def say(self, key: str, word: bytes) -> None:
+        """Say something to an attempt that has opened a channel, in order; nothing if it has ended."""
+        self._call(self._say, key, word)
+
+    def slots(self) -> int:
+        """Return how many tasks the cluster runs at a time, about a second old; at least 1.
+
+        Raises
+        ------
+        ClusterUnavailable
+            There is no connection to it.
+        """
+        if self._loop is None:
+            raise ClusterUnavailable(f"The connection to {self.name} is closed.")
+        return asyncio.run_coroutine_threadsafe(self._count_slots(), self._loop).result()
 
     def fetch(self, key: str, names: Sequence[str], timeout_seconds: float | None = None) -> AttemptResult:
         """Return the result of an ended attempt with the groups that hold these names.
@@ -574,6 +592,8 @@ class DaskExecutor:
                     self._calls.take_entry(entry)
             elif key not in self._attempts and key not in self._calls:
                 continue
+            elif sort is _Sort.SENT:
+                self._report(AttemptSent(key=key, words=tuple(word for _, _, word in group)))
             elif sort is _Sort.EMITTED:
                 self._report(AttemptEmitted(key=key, events=tuple(decode_event(data) for _, _, data in group)))
             else:
@@ -588,6 +608,20 @@ class DaskExecutor:
         worker = self._asked.get(key, {}).pop(number, None)
         if worker is not None and self._connection is not None:
             self._connection.answer(worker, key, number, answer)
+
+    def _say(self, key: str, word: bytes) -> None:
+        if key in self._attempts and self._connection is not None:
+            self._connection.say(key, word)
+
+    async def _count_slots(self) -> int:
+        connection = self._connection
+        if connection is None:
+            raise ClusterUnavailable(f"There is no connection to {self.name}.")
+        try:
+            await connection.look()
+        except (OSError, TimeoutError) as error:
+            raise ClusterUnavailable(f"{self.name} does not answer: {error}") from error
+        return connection.threads
 
     def _stop(self, key: str, state: str, grace_seconds: float) -> None:
         if key in self._calls:

@@ -26,6 +26,7 @@ __all__ = [
     "AttemptLost",
     "AttemptRequest",
     "AttemptResult",
+    "AttemptSent",
     "AttemptShowed",
     "ClusterChanged",
     "Executor",
@@ -116,6 +117,14 @@ class AttemptAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSent:
+    """The attempt said something to its driver over a channel (:mod:`orchestra_nb.engine.worker_channels`)."""
+
+    key: str
+    words: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptEnded:
     """The attempt ended; its values can be fetched with :meth:`Executor.fetch`."""
 
@@ -154,7 +163,14 @@ class AttemptLost:
 
 
 ExecutorEvent = (
-    ClusterChanged | AttemptBegan | AttemptShowed | AttemptEmitted | AttemptAsked | AttemptEnded | AttemptLost
+    ClusterChanged
+    | AttemptBegan
+    | AttemptShowed
+    | AttemptEmitted
+    | AttemptAsked
+    | AttemptSent
+    | AttemptEnded
+    | AttemptLost
 )
 
 

@@ -90,6 +90,7 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
         scheduler.stream_handlers["orchestra-tell"] = self._on_tell
         scheduler.stream_handlers["orchestra-answer"] = self._on_answer
         scheduler.stream_handlers["orchestra-environment"] = self._on_environment
+        scheduler.stream_handlers["orchestra-say"] = self._on_say
         for worker in scheduler.workers:
             self.add_worker(scheduler, worker)
 
@@ -340,6 +341,13 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
         if worker in self._scheduler.workers:
             message = {"op": "orchestra-answer", "key": key, "number": number, "answer": answer}
             self._scheduler.worker_send(worker, message)
+
+    def _on_say(self, client: str, key: str, word: bytes) -> None:
+        """Pass on what a driver says to one of its attempts; nothing if that does not run."""
+        name = self._ledger.worker_of(key)
+        address = None if name is None else self._address_of(name)
+        if address is not None:
+            self._scheduler.worker_send(address, {"op": "orchestra-say", "key": key, "word": word})
 
     def _tell(self, client: str, message: Mapping[str, object]) -> None:
         event = {"op": "event", "topic": TOPIC, "event": (time.time(), message)}

@@ -27,6 +27,7 @@ from orchestra_nb.engine.result_serializers import (
     serializer_of,
 )
 from orchestra_nb.engine.results import ResultStore, default_results_url
+from orchestra_nb.engine.shipped_results import ShippedResults
 from orchestra_nb.errors import InvalidInput, ResultNotFound, ValueNotPortable
 from orchestra_nb.model.counted import counted
 from orchestra_nb.model.jsonable import from_stored, to_stored
@@ -55,7 +56,12 @@ _REMEDIES: Final = (
 
 
 def encode_value(
-    name: str, value: object, now: datetime, *, run_id: str = "", store: Callable[[], ResultStore] | None
+    name: str,
+    value: object,
+    now: datetime,
+    *,
+    run_id: str = "",
+    store: Callable[[], ResultStore | ShippedResults] | None,
 ) -> RecordedValue:
     """Return the record of a value.
 
@@ -129,10 +135,12 @@ def load_value(record: RecordedValue) -> Any:
     return serializer_of("arrow").loads(base64.b64decode(record.data))
 
 
-def result_store() -> ResultStore:
-    """Return where large values stand: with the results of tasks."""
+def result_store() -> ResultStore | ShippedResults:
+    """Return where large values stand: with the results of tasks, those of the driver where the run is far from it."""
     from orchestra_nb.engine.signing_key import load_signing_key
 
+    if (shipped := ShippedResults.of_process()) is not None:
+        return shipped
     return ResultStore(default_results_url(), load_signing_key())
 
 

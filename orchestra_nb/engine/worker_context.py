@@ -77,34 +77,40 @@ class OpenQuestions:
 
 
 class WorkerContext:
-    """Implements :class:`~orchestra_nb.model.attempts.AttemptContext`."""
+    """Implements :class:`~orchestra_nb.model.attempts.AttemptContext`.
+
+    Attributes
+    ----------
+    client, key
+        The driver's client, and the attempt.
+    """
 
     def __init__(
         self, worker: str, client: str, key: str, attempt: int, batch: EventBatch, questions: OpenQuestions
     ) -> None:
         self.worker = worker
         self.attempt = attempt
-        self._client = client
-        self._key = key
+        self.client = client
+        self.key = key
         self._batch = batch
         self._questions = questions
 
     def show(self, message: Mapping[str, object]) -> None:
         """Send something shown."""
-        self._batch.add(self._client, ("shown", self._key, dict(message)), _text_size(message))
+        self._batch.add(self.client, ("shown", self.key, dict(message)), _text_size(message))
 
     def log(self, line: LogLine) -> None:
         """Send a log line."""
-        self._batch.add(self._client, ("line", self._key, line), len(line.message))
+        self._batch.add(self.client, ("line", self.key, line), len(line.message))
 
     def emit(self, event: Event) -> None:
         """Pass on what happened to a child run or a child task."""
         data = encode_event(event)
-        self._batch.add(self._client, ("emitted", self._key, data), len(data))
+        self._batch.add(self.client, ("emitted", self.key, data), len(data))
 
     def ask(self, question: bytes, timeout_seconds: float) -> bytes:
         """Ask the driver something and return its answer."""
-        return self._questions.ask(self._client, self._key, question, timeout_seconds)
+        return self._questions.ask(self.client, self.key, question, timeout_seconds)
 
 
 def _text_size(value: object) -> int:

@@ -20,6 +20,7 @@ from orchestra_nb.engine.event_batch import EventBatch
 from orchestra_nb.engine.executors import AttemptContext, AttemptResult
 from orchestra_nb.engine.sentinel_records import SentinelRecords
 from orchestra_nb.engine.stop_switch import StopSwitch
+from orchestra_nb.engine.worker_channels import WorkerChannels
 from orchestra_nb.engine.worker_context import OpenQuestions, WorkerContext
 from orchestra_nb.engine.worker_environment import WorkerEnvironment
 from orchestra_nb.model.states import State
@@ -52,7 +53,18 @@ class WorkerHost:
         self._environment = WorkerEnvironment()
         self.records = records
         self.questions = OpenQuestions(self._batch, lambda: str(worker.address), self._is_connected)
+        self.channels = WorkerChannels(self._batch, self._is_connected)
         self.worker_name = label_of_worker(worker.name)
+
+    @property
+    def folder(self) -> str:
+        """Where Dask lets this worker put its files."""
+        return str(self._worker.local_directory)
+
+    @property
+    def scheduler_address(self) -> str:
+        """The cluster as it is reached from this machine."""
+        return str(self._worker.scheduler.address)
 
     def may_begin(self, ticket: AttemptTicket, at: datetime) -> str | None:
         """Ask the ledger on the scheduler, and for the environment where it is new here: one round trip."""

@@ -43,6 +43,7 @@ class OrchestraWorkerPlugin(WorkerPlugin):
         self.host = WorkerHost(worker, SentinelRecords(self._records_descriptor))
         worker.stream_handlers["orchestra-stop"] = self.host.on_stop
         worker.stream_handlers["orchestra-answer"] = self.host.questions.answer
+        worker.stream_handlers["orchestra-say"] = self.host.channels.take
         worker.stream_handlers["orchestra-client-gone"] = self.host.questions.lose_client
         worker.stream_handlers["orchestra-stop-calls"] = self.host.on_stop_calls
         worker.handlers["orchestra_running"] = self.host.on_running

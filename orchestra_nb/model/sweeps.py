@@ -46,11 +46,13 @@ class SweepRequest(msgspec.Struct, frozen=True, kw_only=True):
     output_folder
         Where the executed notebooks go; None for a folder of the sweep's name beside the notebook.
     limit
-        How many run at once; None for as many as there are cores.
+        How many run at once; None for as many as there are cores, or slots of the cluster.
     stops_on_failure
         Whether nothing more is started, and what runs is stopped, when one run has failed.
     timeout_seconds, start_timeout_seconds, cell_timeout_seconds
         Of each run, of its kernel's start, and of each of its cells; None for ever.
+    is_cached, is_refreshed
+        Whether cells are replayed from what was kept, of other runs of the sweep, too; whether all run nevertheless.
     report_mode
         Whether the code is hidden in the executed notebooks.
     visible_parameters
@@ -72,6 +74,8 @@ class SweepRequest(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout_seconds: float = 60.0
     cell_timeout_seconds: float | None = None
     report_mode: bool = False
+    is_cached: bool = False
+    is_refreshed: bool = False
     visible_parameters: tuple[str, ...] = ()
 
 

@@ -112,13 +112,16 @@ class ExecutionRecord:
         """Make all cells pending and say so."""
         self._is_prepared = True
         spec = self._spec
+        papermill = json.loads(spec.papermill_json) if spec.papermill_json else {}
+        if spec.recorded_output_path:
+            papermill["output_path"] = spec.recorded_output_path
         self.output.begin(
             now(),
             parameters=to_readable(json.loads(spec.parameters_json)),
             input_path=spec.input_path,
             run=({} if spec.papermill_json else {"run_id": spec.run_id, "run_name": spec.run_name})
             | {"state": State.RUNNING.value, "message": ""},
-            papermill=json.loads(spec.papermill_json) if spec.papermill_json else None,
+            papermill=papermill,
         )
         for position, cell in enumerate(self.output.cells):
             if cell["cell_type"] == "code":

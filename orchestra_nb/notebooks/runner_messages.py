@@ -42,6 +42,8 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
         The source, for the record, and the file that this attempt writes.
     copy_path
         Where the user sees that file, through a link while the run goes on; empty where that is nobody's to care for.
+    recorded_output_path
+        Where the executed notebook says that it is; empty where that is ``output_path``.
     socket_path
         Where the runner listens for the events of task cells.
     epoch
@@ -73,6 +75,7 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
     input_path: str
     output_path: str
     socket_path: str
+    recorded_output_path: str = ""
     start_timeout_seconds: float = 60.0
     epoch: int = 1
     is_cached: bool = False

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from orchestra_nb.engine.notebook_host import NotebookHost, RunnerEnded
 from orchestra_nb.errors import StopTask
@@ -40,6 +40,9 @@ from orchestra_nb.notebooks.runner_messages import (
     Shown,
     Stop,
 )
+
+if TYPE_CHECKING:
+    from orchestra_nb.engine.remote_notebook_host import RemoteNotebookHost
 
 #: What a kernel gets to end its cell after an interrupt.
 GRACE_SECONDS = 5.0
@@ -129,7 +132,7 @@ class NotebookAttempt:
         The exception that stopped it, to be raised when all is over.
     """
 
-    def __init__(self, host: NotebookHost) -> None:
+    def __init__(self, host: NotebookHost | RemoteNotebookHost) -> None:
         self._host = host
         self._spec: RunnerSpec | None = None
         self._timers: dict[str, threading.Timer] = {}

@@ -1,7 +1,8 @@
 """A notebook that is run as a part of what calls it: of a flow, a task, a script or another notebook.
 
 The run is a child of the flow run or the task run around it. Its records go the way of the driver that is there, also
-from a worker; the runner is a process of its own, wherever it is called.
+from a worker; the runner is a process of its own, wherever it is called, or on the cluster of the flow whose task the
+notebook is.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from orchestra_nb.engine.drivers import current_driver, driver_of_process
+from orchestra_nb.engine.notebook_placement import cluster_of_notebook, cluster_of_tasks
 from orchestra_nb.engine.run_context import flow_run_context, task_run_context
 from orchestra_nb.errors import NotebookFailed, TaskCrashed, TaskFailed, TaskTimedOut, TaskWasCancelled
 from orchestra_nb.model.events import Event, RunCreated
@@ -36,11 +38,19 @@ _SLICE_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class CallingPlace:
-    """Who drives what is called here, and what it is a child of."""
+    """Who drives what is called here, and what it is a child of.
+
+    Parameters
+    ----------
+    cluster
+        The address of the cluster to which the tasks of the flow around it go; None where that is not known, or it is
+        the local one.
+    """
 
     driver: Driver
     parent_run_id: str | None
     parent_task_run_id: str | None
+    cluster: str | None = None
 
     @classmethod
     def here(cls) -> CallingPlace:
@@ -48,7 +58,7 @@ class CallingPlace:
         around, task_around = flow_run_context.get(), task_run_context.get()
         if around is not None:
             task_run_id = None if task_around is None else task_around.task_run_id
-            return cls(around.driver, around.run.run_id, task_run_id)
+            return cls(around.driver, around.run.run_id, task_run_id, cluster_of_tasks(around.task_runner))
         # a task in a thread of the driver's process is driven by it; on a worker there is only the attempt
         driver = driver_of_process() or current_driver()
         if task_around is not None:
@@ -71,6 +81,7 @@ class NotebookCall:
         self._request = request
         self._retry = retry
         self._place = CallingPlace.here()
+        self._cluster = cluster_of_notebook()
         self._driver: NotebookDriver | None = None
         self._is_stopped = False
 
@@ -108,8 +119,11 @@ class NotebookCall:
             run_id=new_run_id(),
             parent_run_id=place.parent_run_id,
             parent_task_run_id=place.parent_task_run_id,
+            cluster=self._request.cluster if self._cluster is None else self._cluster.spec,
         )
-        driver = self._driver = NotebookDriver(request, on_event=self._note(), home=DriverHome(place.driver))
+        driver = self._driver = NotebookDriver(
+            request, on_event=self._note(), home=DriverHome(place.driver), cluster=self._cluster
+        )
         if self._is_stopped:
             driver.stop("Interrupted", "user")
         result = driver.execute()

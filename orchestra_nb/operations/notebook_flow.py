@@ -47,8 +47,9 @@ class NotebookFlow:
         What a call gives: None for all that the notebook recorded (a mapping whose names are attributes, too), the
         name of one value for that value, a list of names for a tuple.
     kernel_name, cwd, cluster, output_path
-        As ``orchestra run`` takes them: the kernel, its working folder, where its task cells run, and where the
-        executed notebook goes. None for the notebook's own kernel and folder, the settings, and a name beside it.
+        As ``orchestra run`` takes them: the kernel, its working folder, where its task cells run (and it itself, in a
+        sweep), and where the executed notebook goes. None for the notebook's own kernel and folder, the settings, and
+        a name beside it.
     strict
         Whether parameters that the notebook does not declare are refused.
     retries, retry_delay_seconds, retry_jitter_factor
@@ -145,7 +146,7 @@ class NotebookFlow:
         Parameters
         ----------
         limit
-            How many run at once; None for as many as there are cores.
+            How many run at once; None for as many as there are cores, or slots of the cluster.
         on_failure
             ``"continue"``, or ``"stop"`` to stop the others when one has failed.
         raise_on_failure
@@ -264,7 +265,7 @@ class NotebookFlow:
                 output_folder=request.output_path,
                 cwd=request.cwd,
                 kernel_name=request.kernel_name,
-                cluster=request.cluster,
+                cluster=request.cluster or place.cluster,
                 is_strict=request.is_strict,
                 flow_name=request.flow_name,
                 limit=limit,

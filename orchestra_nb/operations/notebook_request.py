@@ -145,10 +145,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime, *, is_r
     source = _read(request)
     if request.is_cached and request.is_parallel:
         raise InvalidInput("--cache replays cells in order, --parallel runs them ahead: choose one of them.")
-    if request.is_cached and source.language != "python":
-        raise InvalidInput(
-            f"--cache needs a Python kernel, and {source.kernel} runs {source.language}. Leave --cache out."
-        )
+    source.check_cache(request)
     check_language(source.notebook, source.kernel, source.language)
     parameters = _parameters_of(source, request, request.parameters, request.parameter_texts, settings)
     parameters.inject(source.notebook)
@@ -278,6 +275,7 @@ def check_combinations(
         As :func:`prepare`; a message about a combination names it.
     """
     source = _read(request)
+    source.check_cache(request)
     check_language(source.notebook, source.kernel, source.language)
     source.check_cells(is_strict=request.is_strict)
     checked: list[dict[str, object]] = []
@@ -309,6 +307,13 @@ class _Source:
     notebook: dict[str, Any]
     kernel: str
     language: str
+
+    def check_cache(self, request: NotebookRequest) -> None:
+        """Refuse what cannot be kept."""
+        if request.is_cached and self.language != "python":
+            raise InvalidInput(
+                f"--cache needs a Python kernel, and {self.kernel} runs {self.language}. Leave --cache out."
+            )
 
     def check_cells(self, *, is_strict: bool) -> None:
         """Refuse a notebook in Python that is certain not to reach its end."""

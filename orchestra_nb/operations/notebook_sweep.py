@@ -1,21 +1,26 @@
 """Runs one notebook with many combinations of parameters: one parent run, and a child run for each combination.
 
 The calling process drives all of them, each in a thread that waits for a runner's process; so one process writes the
-store. Everything is checked before anything starts.
+store. The runners stand beside it, one a core, or, where a cluster is named that is not the local one, on its workers,
+one a slot (:mod:`orchestra_nb.engine.notebook_cluster`). Everything is checked before anything starts.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from orchestra_nb.engine.clusters import parse_cluster
 from orchestra_nb.engine.notebook_placement import available_cores
 from orchestra_nb.errors import (
+    ClusterUnavailable,
     OrchestraError,
     StopTask,
     StoreUnavailable,
@@ -49,6 +54,9 @@ from orchestra_nb.operations.sweep_request import (
 )
 from orchestra_nb.operations.sweep_result import SweepResult, SweepRow
 from orchestra_nb.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from orchestra_nb.engine.notebook_cluster import NotebookCluster
 
 _LOOK_UP_SECONDS = 0.2
 _COMMIT_SECONDS = 60.0
@@ -108,6 +116,7 @@ class NotebookSweep:
         self._tags = dict(tags or {})
         self._progress = _Progress()
         self._request = checked_sweep(request, self._settings)
+        self._cluster: NotebookCluster | None = None
 
     @property
     def request(self) -> SweepRequest:
@@ -121,9 +130,15 @@ class NotebookSweep:
         ------
         InvalidInput
             The folder for its notebooks cannot be made; nothing ran, and nothing is recorded.
+        ClusterUnavailable
+            The cluster that is named cannot be reached; so, too.
         StoreUnavailable
             The sweep cannot be recorded, or its end.
         """
+        with self._connected():
+            return self._execute()
+
+    def _execute(self) -> SweepResult:
         request = self._request
         now = datetime.now(UTC)
         run_id = new_run_id()
@@ -163,11 +178,17 @@ class NotebookSweep:
         ------
         InvalidInput
             The folder for its notebooks cannot be made; the sweep stays as it is.
+        ClusterUnavailable
+            The cluster that is named cannot be reached; so, too.
         Conflict
             Somebody else has reopened it.
         StoreUnavailable
             Its end cannot be recorded.
         """
+        with self._connected():
+            return self._execute_again(run, done, reopened)
+
+    def _execute_again(self, run: Run, done: Mapping[int, SweepRow], reopened: RunReopened) -> SweepResult:
         self._folder = sweep_folder(self._request, run.name)
         make_sweep_folder(self._folder)
         self._home.reopen(reopened)
@@ -195,6 +216,35 @@ class NotebookSweep:
 
     # --- one execution
 
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[None]:
+        """Hold the connection to the cluster that is named, where it is not the local one."""
+        name = self._request.cluster or self._settings.cluster
+        if parse_cluster(name).kind == "local":
+            yield
+            return
+        from orchestra_nb.engine.notebook_cluster import NotebookCluster
+
+        with contextlib.closing(NotebookCluster(name)) as self._cluster:
+            self._cluster.slots()
+            yield
+
+    def _room(self, running: int) -> int:
+        """Return how many notebooks may run at once; when the cluster is lost, start nothing more."""
+        if self._cluster is None:
+            return self._request.limit or available_cores()
+        try:
+            slots = self._cluster.slots()
+        except ClusterUnavailable as error:
+            if self._cluster.is_connected:  # it is busy
+                return running
+            with self._progress.lock:
+                self._progress.is_stopped_by_failure = True
+                self._progress.first_failure = self._progress.first_failure or str(error)
+            self.stop(f"Stopped: {error}", "driver")
+            return 0
+        return self._request.limit or slots
+
     def _drive(self, run: Run, done: Mapping[int, SweepRow]) -> SweepResult:
         request = self._request
         self._run = run
@@ -205,13 +255,7 @@ class NotebookSweep:
             self._emit(self._changed(State.RUNNING))
             self._home.emit(RunOutputWritten(run_id=run.run_id, output_path=str(self._folder), epoch=run.epoch))
             self._run = msgspec.structs.replace(self._run, output_path=str(self._folder))
-            count = min(request.limit or available_cores(), len(self._progress.waiting))
-            threads = [
-                threading.Thread(target=self._work, name=f"orchestra-sweep-{n}", daemon=True) for n in range(count)
-            ]
-            for thread in threads:
-                thread.start()
-            interrupt = self._await(threads)
+            interrupt = self._run_all()
             self._conclude()
         finally:
             self._home.forget(run.run_id)
@@ -224,18 +268,32 @@ class NotebookSweep:
         ]
         return SweepResult(self._run, tuple(listed), request.swept)
 
-    def _await(self, threads: list[threading.Thread]) -> BaseException | None:
-        """Wait for the threads; return what interrupted this one, which stopped the sweep."""
+    def _run_all(self) -> BaseException | None:
+        """Run what waits in threads; return what interrupted this one, which stopped the sweep."""
         interrupt: BaseException | None = None
+        threads: list[threading.Thread] = []
         while True:
             try:
-                for thread in threads:
-                    while thread.is_alive():
-                        thread.join(_LOOK_UP_SECONDS)
-                return interrupt
+                while True:
+                    threads[:] = [thread for thread in threads if thread.is_alive()]
+                    self._add_threads(threads)
+                    if not threads:
+                        return interrupt
+                    threads[0].join(_LOOK_UP_SECONDS)
             except (KeyboardInterrupt, StopTask) as error:
                 interrupt = error
                 self.stop("Interrupted", "user")
+
+    def _add_threads(self, threads: list[threading.Thread]) -> None:
+        """Have so many threads as notebooks may run at once: a cluster may grow."""
+        progress = self._progress
+        if progress.stop is not None or not progress.waiting:
+            return
+        room = self._room(len(threads))
+        while len(threads) < min(room, len(progress.running) + len(progress.waiting)):
+            thread = threading.Thread(target=self._work, name=f"orchestra-sweep-{len(threads)}", daemon=True)
+            threads.append(thread)
+            thread.start()
 
     def _work(self) -> None:
         """Run one combination after another."""
@@ -261,7 +319,13 @@ class NotebookSweep:
         parameters = self._request.combinations[index]
         progress = self._progress
         try:
-            driver = NotebookDriver(self._child(index), on_event=self._told, settings=self._settings, home=self._home)
+            driver = NotebookDriver(
+                self._child(index),
+                on_event=self._told,
+                settings=self._settings,
+                home=self._home,
+                cluster=self._cluster,
+            )
             with progress.lock:
                 progress.running[index] = driver
                 stop = progress.stop
@@ -292,6 +356,8 @@ class NotebookSweep:
             start_timeout_seconds=request.start_timeout_seconds,
             cell_timeout_seconds=request.cell_timeout_seconds,
             report_mode=request.report_mode,
+            is_cached=request.is_cached,
+            is_refreshed=request.is_refreshed,
             tags={**self._tags, COMBINATION_TAG: str(index)},
             parent_run_id=self._run.run_id,
         )

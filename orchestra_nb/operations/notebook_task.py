@@ -1,7 +1,8 @@
 """A notebook as a task: the work of a task run is a run of the notebook, its child.
 
 The notebook is driven in a thread of the driver's process, whatever the flow's task runner is
-(:mod:`orchestra_nb.engine.notebook_placement`), so notebooks never take the slots that their own task cells need.
+(:mod:`orchestra_nb.engine.notebook_placement`), so notebooks never take the slots that their own task cells need. Its
+runner goes to the cluster that it names, or else to that of the flow's tasks, where that is not the local one.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from orchestra_nb.engine.argument_trees import replace_leaves
+from orchestra_nb.engine.clusters import parse_cluster
 from orchestra_nb.engine.futures import TaskFuture
-from orchestra_nb.engine.notebook_placement import NotebookTaskRunner
+from orchestra_nb.engine.notebook_placement import NotebookTaskRunner, cluster_of_tasks
 from orchestra_nb.engine.tasks import Task
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.states import State
@@ -70,6 +72,7 @@ class NotebookTask(Task[..., Any]):
         name = options.get("name") or name_of(request)
         request = msgspec.structs.replace(request, flow_name=None if options.get("name") is None else name)
         self.path = request.path
+        self._cluster = request.cluster
         self.all_options = dict(options)
         of_task = {key: value for key, value in options.items() if key in _OF_TASK}
         super().__init__(_body_of(request, options.get("returns")), **of_task | {"name": name})
@@ -80,7 +83,10 @@ class NotebookTask(Task[..., Any]):
 
     def place(self, scope: RunScope) -> RunScope:
         """Drive the notebook in the driver's process."""
-        return scope.placed(NotebookTaskRunner())
+        if self._cluster is None:
+            return scope.placed(NotebookTaskRunner(cluster_of_tasks(scope.task_runner)))
+        is_local = parse_cluster(self._cluster).kind == "local"
+        return scope.placed(NotebookTaskRunner(None if is_local else self._cluster))
 
     def _submission(
         self, scope: RunScope, family: CallFamily, args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any

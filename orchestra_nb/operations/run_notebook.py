@@ -1,8 +1,9 @@
 """Runs a notebook from top to bottom in a kernel of its own, and writes what becomes of it to the store.
 
-The calling process is the run's driver: it alone writes the store. The order of the start hides one thing behind the
-other: the runner's process loads while the notebook is read and checked, the kernel boots while the store is opened,
-and the first cell runs when both are done and the run is committed.
+The calling process is the run's driver: it alone writes the store. The runner stands beside it, or on a worker of a
+cluster (:mod:`orchestra_nb.engine.hosted_notebook`): it says the same in both places. The order of the start hides one
+thing behind the other: the runner's process loads while the notebook is read and checked, the kernel boots while the
+store is opened, and the first cell runs when both are done and the run is committed.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ from orchestra_nb.operations.run_snapshot import keep_snapshot
 from orchestra_nb.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from orchestra_nb.engine.notebook_cluster import NotebookCluster
+    from orchestra_nb.engine.remote_notebook_host import RemoteNotebookHost
     from orchestra_nb.notebooks.ahead_plan import AheadPlan
 
 
@@ -127,6 +130,8 @@ class NotebookDriver:
         Called in the thread of :meth:`execute` with what cells show, where the request asks for it.
     home
         Where the records go; None for the store, opened for this run alone.
+    cluster
+        Whose workers run the notebook; None for a runner beside this process.
     """
 
     def __init__(
@@ -139,6 +144,7 @@ class NotebookDriver:
         settings: Settings | None = None,
         reopened: RunReopened | None = None,
         home: RunHome | None = None,
+        cluster: NotebookCluster | None = None,
     ) -> None:
         self._request = request
         self._reopened = reopened
@@ -147,8 +153,12 @@ class NotebookDriver:
         self._settings = settings or load_settings()
         self._on_event = on_event or (lambda event: None)
         self._home = home
-        # in a home that is another's, more notebooks follow
-        host = NotebookHost(kernel_environment(os.environ), is_single=kind == "shell" and home is None)
+        host: NotebookHost | RemoteNotebookHost
+        if cluster is not None:
+            name, is_chosen = request.flow_name or Path(request.path).stem, request.cwd is not None
+            host = cluster.host(request.run_id, request.epoch, name, is_folder_chosen=is_chosen)
+        else:  # in a home that is another's, more notebooks follow
+            host = NotebookHost(kernel_environment(os.environ), is_single=kind == "shell" and home is None)
         self._attempt = NotebookAttempt(host)
 
     def stop(self, message: str, actor: str, grace_seconds: float = GRACE_SECONDS) -> None:

@@ -50,6 +50,7 @@ def checked_sweep(request: SweepRequest, settings: Settings) -> SweepRequest:
         kernel_name=request.kernel_name,
         cluster=request.cluster,
         is_strict=request.is_strict,
+        is_cached=request.is_cached,
         visible_parameters=request.visible_parameters,
     )
     combinations = check_combinations(common, settings, request.combinations, request.swept)

@@ -124,12 +124,11 @@ def test_a_sweep_runs_each_combination_tells_all_in_one_table_and_retries_what_f
         (["-", "--sweep", "alpha=1,2"], 2, "Name it as OUTPUT"),
         (["--sweep", "alpha=1,2", "--log-output"], 2, "--log-output is for one run"),
         (["--sweep", "alpha=1,2", "--cwd", "nowhere"], 2, "nowhere does not exist"),
-        (["--sweep", "alpha=1,2", "--cache"], 2, "--cache is for one run"),
-        (["--sweep", "alpha=1,2", "--refresh"], 2, "--refresh is for one run"),
+        (["--sweep", "alpha=1,2", "--cache", "-k", "bash"], 2, "--cache needs a Python kernel"),
         (["--sweep", "alpha=1,2", "--parallel"], 2, "--parallel is for one run"),
         (["nowhere/out", "--sweep", "alpha=1,2"], 2, "nowhere does not exist"),
     ],
-    ids="value name no-step inferred twice file no-wait limit stdout one-run cwd cache refresh parallel folder".split(),
+    ids="value name no-step inferred twice file no-wait limit stdout one-run cwd cache parallel folder".split(),
 )
 def test_a_sweep_that_cannot_run_is_refused_before_anything_starts(
     scripts: FlowScripts, words: list[str], exit_code: int, text: str
@@ -140,6 +139,53 @@ def test_a_sweep_that_cannot_run_is_refused_before_anything_starts(
     assert text.lower() in done.stderr.lower()
     assert scripts.store.list_runs() == []
     assert sorted(path.name for path in scripts.folder.glob("*.ipynb")) == ["endless.ipynb", "train.ipynb"]
+
+
+def test_with_cache_the_runs_of_a_sweep_share_the_cells_that_no_parameter_touches(scripts: FlowScripts) -> None:
+    write_notebook(
+        scripts.folder / "shared.ipynb",
+        "values = [number * number for number in range(1000)]",
+        "from orchestra_nb import record\nscore = alpha * sum(values)\nrecord(score=score)",
+        parameters="alpha = 1",
+    )
+    scores = [alpha * 332833500 for alpha in (1, 2, 3, 4)]
+
+    def swept(values: str) -> tuple[list[object], dict[str, list[bool]]]:
+        """Run a sweep; return the scores, and for the last two cells whether each run replayed it."""
+        done = scripts.orchestra(
+            "run", "shared.ipynb", "--sweep", f"alpha={values}", "--cache", "--limit", "2", "--json"
+        )
+        assert done.returncode == 0, done.stderr
+        rows = json.loads(done.stdout)["runs"]
+        cells = [scripts.store.cell_runs(row["run_id"])[-2:] for row in rows]
+        replayed = {"values": [one.is_cached for one, _ in cells], "score": [two.is_cached for _, two in cells]}
+        return [row["values"]["score"] for row in rows], replayed
+
+    first, replayed = swept("1:3:1")
+    assert first == scores[:3]
+    assert sum(replayed["values"]) >= 1  # two began at once, and the third found what they had kept
+    assert replayed["score"] == [False] * 3
+
+    second, replayed = swept("1:4:1")
+    assert second == scores
+    assert replayed == {"values": [True] * 4, "score": [True, True, True, False]}
+
+
+def test_a_run_of_a_sweep_may_sweep_itself(scripts: FlowScripts) -> None:
+    write_notebook(
+        scripts.folder / "outer.ipynb",
+        "from orchestra_nb import notebook_flow, record",
+        "record(scores=[found.score for found in notebook_flow('train.ipynb').map(alpha=[0.5, 1], beta=[beta, beta])"
+        ".values])",
+        parameters="beta = 1",
+    )
+
+    done = scripts.orchestra("run", "outer.ipynb", "--sweep", "beta=2")
+
+    assert done.returncode == 0, done.stderr
+    assert "beta=2" in done.stderr
+    assert "alpha=" not in done.stderr  # the inner one is none of the rows
+    assert "[1.0, 2]" in done.stdout
 
 
 def test_a_sweep_that_is_cancelled_stops_all_its_runs_and_starts_no_more(scripts: FlowScripts) -> None:
