@@ -196,6 +196,7 @@ def test_a_task_cell_has_the_environment_of_its_kernel_but_for_what_belongs_to_t
     assert shown[-1].split() == [
         "JPY_PARENT_PID",
         "ORCHESTRA_RUN_ID",
+        "ORCHESTRA_RUN_NAME",
         "ORCHESTRA_RUN_NOTEBOOK",
         "ORCHESTRA_RUN_SOCKET",
     ]
@@ -220,7 +221,9 @@ def test_a_kept_result_is_that_of_the_variables_that_the_cell_looks_up(world: Wo
 def test_cells_that_run_ahead_see_it(world: World) -> None:
     cells = [
         "import os, time\nlater = False",
-        "from orchestra_nb.engine import ahead_steps\nahead_steps.wait_for_cells()\nif later: time.sleep(9)",
+        "import orchestra_nb.engine.ahead_steps as steps\n"
+        "steps._kernel and steps._kernel.cells.runner.wait(steps._kernel.cells.waited_for())\n"
+        "if later: time.sleep(9)",
         "if later: time.sleep(9)\nurl = os.environ['API_URL']\npid = os.getpid()",
         "print(url, pid == os.getpid())",
     ]
