@@ -428,7 +428,7 @@ def test_a_text_is_refused_that_is_none_of_the_default_s_type_where_nothing_is_d
         ({"word": "abcd"}, "its length must be at most 3"),
         ({"step": 0.25}, "it must be a multiple of 0.1"),
         ({"late": "2025-12-31"}, "it must be at least 2026-01-01"),
-        ({"both": [1]}, "it has 1 items, and 2 are needed"),
+        ({"both": [1]}, "it has 1 item, and 2 are needed"),
         ({"token": 5}, "'token' is declared as SecretStr: a secret is text"),
         ({"token": HIDDEN}, "it was hidden where you have it from"),
         ({"code": HIDDEN}, "'code' is declared as str: it was hidden where you have it from"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -82,11 +84,8 @@ class Kernel:
 
     async def run(self, code: str, *, interrupt_at: str | None = None) -> str:
         """Run code; return what it printed, the error's name, or ``"restarting"`` when the kernel died of it."""
-        message_id = secrets.token_hex(8)
-        header = {"msg_id": message_id, "msg_type": "execute_request", "username": "", "session": "s", "version": "5.4"}
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
-        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
-        await self._socket.write_message(json.dumps(message))
+        message_id = await self._send("execute_request", content)
         said, has_reply, is_idle = "", False, False
         while not (has_reply and is_idle):
             text = await asyncio.wait_for(self._socket.read_message(), PATIENCE_SECONDS)
@@ -106,6 +105,26 @@ class Kernel:
             if found["msg_type"] == "execute_reply" and found["content"]["status"] == "error":
                 said += found["content"]["ename"]
         return said
+
+    async def come_back(self) -> None:
+        """Wait until a kernel that is being restarted answers; what is sent to the dead one gets no answer."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
+            asked = await self._send("kernel_info_request", {})
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    while text := await self._socket.read_message():
+                        found = json.loads(text)
+                        if found["msg_type"] == "kernel_info_reply" and found["parent_header"].get("msg_id") == asked:
+                            return
+        raise AssertionError("the kernel did not come back")
+
+    async def _send(self, kind: str, content: dict[str, Any]) -> str:
+        message_id = secrets.token_hex(8)
+        header = {"msg_id": message_id, "msg_type": kind, "username": "", "session": "s", "version": "5.4"}
+        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+        await self._socket.write_message(json.dumps(message))
+        return message_id
 
     async def ask(self, what: str) -> None:
         await self._server.ask("POST", f"api/kernels/{self.kernel_id}/{what}", {})
@@ -155,6 +174,7 @@ def test_a_kernel_is_interrupted_restarted_and_shut_down_and_comes_back_after_it
             for deadly in ("import os\nos._exit(3)", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"):
                 left = [psutil.Process(int(await kernel.run(child)))]
                 assert await kernel.run(deadly) == "restarting"
+                await kernel.come_back()
                 assert await kernel.run("print('x' in globals())") == "False\n"
                 assert all_gone(left)
 
