@@ -1,6 +1,7 @@
 """The cache of a task cell: by its code, wherever it stands, and by the values that it reads, as for ``@task``.
 
-Variables of the environment that the code itself looks up are values that it reads, too.
+Variables of the environment that the code itself looks up are values that it reads, too. What the code imports, and the
+functions among the values, counts as the files of the user's modules say it.
 
 The key is made on the worker, where the values are; they may come from tasks that had not ended when the cell was
 submitted. What is kept is what a run would give: packed values, deleted names, and what was shown.
@@ -11,11 +12,14 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from types import FunctionType
 
+from orchestra_nb.engine.import_names import imported_by_function, imported_in
+from orchestra_nb.engine.module_sources import module_sources
 from orchestra_nb.engine.services import asking_through
 from orchestra_nb.engine.task_cache import CacheEntry, TaskCache
 from orchestra_nb.errors import InvalidTaskLine, OrchestraError, ValueNotHashable
@@ -38,11 +42,14 @@ class CellCache:
         The fingerprint of all of the key but the inputs and the environment.
     environment
         What its own code looks up there.
+    imports
+        The names of modules that its own code imports.
     """
 
     cache: TaskCache
     code: str
     environment: EnvironmentReads
+    imports: tuple[str, ...]
 
     @classmethod
     def of(cls, line: TaskLine, name: str, opaque: str | None) -> CellCache | None:
@@ -78,18 +85,20 @@ class CellCache:
             task_source=None,
             expires_after=None if seconds is None else timedelta(seconds=seconds),
         )
-        reads = environment_reads(parse_cell(line.body))
-        return cls(cache, code_fingerprint(line.body, line.outputs), reads)
+        tree = parse_cell(line.body)
+        imports = tuple(dict.fromkeys(imported_in(tree)))
+        return cls(cache, code_fingerprint(line.body, line.outputs), environment_reads(tree), imports)
 
     def entry(self, inputs: Mapping[str, object], context: AttemptContext) -> CellCacheEntry | None:
         """Return where the result with these inputs is kept; None, with a word under the cell, where one has no key."""
+        functions: list[FunctionType] = []
         try:
-            values = {name: fingerprint(value, name=name) for name, value in inputs.items()}
+            values = {name: fingerprint(value, name=name, functions=functions) for name, value in inputs.items()}
         except ValueNotHashable as error:
             text = f"Task {self.cache.task_name!r} is run without its cache: {error}\n"
             context.show({"output_type": "stream", "name": "stderr", "text": text})
             return None
-        parts = (self.code, values, *self._variables())
+        parts = (self.code, values, *self._variables(), *self._modules(functions))
         return CellCacheEntry(CacheEntry(self.cache, "cell/" + fingerprint(parts), None), context)
 
     def _variables(self) -> tuple[dict[str, str | None], ...]:
@@ -98,6 +107,15 @@ class CellCache:
             return (dict(environment_that_counts(os.environ)),)
         names = self.environment.names
         return ({name: os.environ.get(name) for name in sorted(names)},) if names else ()
+
+    def _modules(self, functions: Iterable[FunctionType]) -> tuple[tuple[str, dict[str, str]], ...]:
+        """Return what the user's modules say that the cell imports, or one of the functions; nothing where none does.
+
+        Those are looked for where the cell runs, after its folder and its path have been taken.
+        """
+        imported = (name for function in functions for name in imported_by_function(function))
+        sources = module_sources((*self.imports, *imported))
+        return (("modules", sources),) if sources else ()
 
 
 class CellCacheEntry:

@@ -7,15 +7,13 @@ process too: one in the cell itself, and one within a function that the cell com
 from __future__ import annotations
 
 import ast
-import dis
-import importlib.util
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import lru_cache
-from types import CellType, CodeType, FunctionType, ModuleType
+from types import CellType, FunctionType, ModuleType
 from typing import Any
 
+from orchestra_nb.engine.import_names import codes_of, imported_by_function, imported_in
 from orchestra_nb.model.code_encodings import is_users
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 
@@ -70,7 +68,7 @@ class ImportedFiles:
         except (SyntaxError, ValueError):
             return set()
         walk = _Walk(self._files.keys())
-        walk.imports(_imported_in(tree))
+        walk.imports(imported_in(tree))
         walk.values(namespace.get(node.id) for node in ast.walk(tree) if isinstance(node, ast.Name))
         return {self._files[name][0] for name in walk.found}
 
@@ -122,8 +120,8 @@ class _Walk:
     def _of_function(self, function: FunctionType) -> Iterator[object]:
         yield getattr(function, "__wrapped__", None)
         yield from (cell.cell_contents for cell in function.__closure__ or () if _is_set(cell))
-        for code in _codes(function.__code__):
-            self.imports(_imported_by(code, str(function.__globals__.get("__package__") or "")))
+        self.imports(imported_by_function(function))
+        for code in codes_of(function.__code__):
             yield from (function.__globals__.get(name) for name in code.co_names)
 
 
@@ -146,57 +144,6 @@ def _is_set(cell: CellType) -> bool:
 
 def _function_in(item: Any) -> object:
     return getattr(item, "__func__", getattr(item, "fget", item))
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _codes(constant)
-
-
-def _imported_in(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from _with_parents(alias.name)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from _with_parents(node.module)
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-@lru_cache(maxsize=4096)
-def _imported_by(code: CodeType, package: str) -> tuple[str, ...]:
-    """Return the modules that code imports where it runs, with those that may be meant by ``from … import``."""
-    return tuple(_imports_of(code, package))
-
-
-def _imports_of(code: CodeType, package: str) -> Iterator[str]:
-    module, level = "", 0
-    for instruction in dis.get_instructions(code):
-        match instruction.opname:
-            case "LOAD_CONST" | "LOAD_SMALL_INT" if isinstance(instruction.argval, int):
-                level = instruction.argval
-            case "IMPORT_NAME":
-                module = str(instruction.argval)
-                if level:
-                    module = _resolved("." * level + module, package)
-                yield from _with_parents(module)
-            case "IMPORT_FROM" if module:
-                yield f"{module}.{instruction.argval}"
-
-
-def _resolved(relative: str, package: str) -> str:
-    try:
-        return importlib.util.resolve_name(relative, package)
-    except ImportError:  # no package, or one that is not so deep
-        return ""
-
-
-def _with_parents(name: str) -> Iterator[str]:
-    while name:
-        yield name
-        name = name.rpartition(".")[0]
 
 
 def _stamp(path: str) -> _Stamp | None:

@@ -41,7 +41,7 @@ _CodeNode = types.FunctionType | type | types.ModuleType
 _Handler = Callable[["_Walk", Any], bytes]
 
 
-def fingerprint(value: object, *, name: str = "value") -> str:
+def fingerprint(value: object, *, name: str = "value", functions: list[types.FunctionType] | None = None) -> str:
     """Return the fingerprint of a value, 32 hexadecimal digits. O(size of the value).
 
     Functions and classes of the user keep their fingerprint within one minor version of Python, all else across them.
@@ -50,6 +50,8 @@ def fingerprint(value: object, *, name: str = "value") -> str:
     ----------
     name
         What messages call the value.
+    functions
+        Gets the user's functions whose code counts, so that the caller can look at what they import.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def fingerprint(value: object, *, name: str = "value") -> str:
     >>> fingerprint(1) == fingerprint(1.0)
     False
     """
-    return _fingerprint(value, name, None)
+    return _fingerprint(value, name, None, functions)
 
 
 def fingerprint_apart(value: object, apart: Apart, *, name: str = "value") -> str:
@@ -80,12 +82,14 @@ def fingerprint_apart(value: object, apart: Apart, *, name: str = "value") -> st
     return _fingerprint(value, name, apart)
 
 
-def _fingerprint(value: object, name: str, apart: Apart | None) -> str:
+def _fingerprint(
+    value: object, name: str, apart: Apart | None, functions: list[types.FunctionType] | None = None
+) -> str:
     try:
         try:
-            encoding = _Walk(apart=apart).encode(value)
+            encoding = _Walk(apart=apart, functions=functions).encode(value)
         except _CycleFound:
-            encoding = _Walk(counts_objects=True, apart=apart).encode(value)
+            encoding = _Walk(counts_objects=True, apart=apart, functions=functions).encode(value)
     except NotEncodable as error:
         raise ValueNotHashable(
             f"{error.path(name)} (type {error.type_name}) has no fingerprint: {error.reason.rstrip('.')}. "
@@ -111,8 +115,15 @@ class _Walk:
         Whether objects are counted and may be met again; else :class:`_CycleFound` is raised when one is inside itself.
     """
 
-    def __init__(self, *, counts_objects: bool = False, apart: Apart | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        counts_objects: bool = False,
+        apart: Apart | None = None,
+        functions: list[types.FunctionType] | None = None,
+    ) -> None:
         self._apart = apart
+        self._functions = functions
         self._is_in_table = False
         self._handlers: dict[type, _Handler] = {}
         self._cached_names: dict[type, frozenset[str]] = {}
@@ -212,6 +223,8 @@ class _Walk:
         try:
             parts = []
             for met in self._code_nodes:  # grows meanwhile
+                if self._functions is not None and isinstance(met, types.FunctionType):
+                    self._functions.append(met)
                 parts.append(code_encodings.of_code_node(self.encode, met, self._apart))
             encoding = digest(b"code", parts)
         finally:

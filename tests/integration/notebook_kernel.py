@@ -88,7 +88,7 @@ class NotebookKernel:
     """A kernel with a notebook's manners, as a context manager."""
 
     def __init__(self, folder: Path, environ: dict[str, str] | None = None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._environ = {**os.environ, "JPY_SESSION_NAME": str(folder / "work.ipynb"), **(environ or {})}
         self._environ.setdefault("ORCHESTRA_LABEXTENSION", "1")
         self.displays: dict[str, dict[str, Any]] = {}
@@ -100,7 +100,7 @@ class NotebookKernel:
 
     def __enter__(self) -> NotebookKernel:
         self.manager = KernelManager(kernel_name="python3")
-        self.manager.start_kernel(env=self._environ, cwd=str(self._folder))
+        self.manager.start_kernel(env=self._environ, cwd=str(self.folder))
         self.client = self.manager.blocking_client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=PATIENCE_SECONDS)

@@ -92,6 +92,78 @@ def test_a_change_is_computed_anew(kernel: NotebookKernel, noting: str, runs: An
     assert (state_of(kernel.run(cell)), kernel.value("made"), runs()) == ("COMPLETED", "22", 2)
 
 
+def write(kernel: NotebookKernel, files: dict[str, str]) -> None:
+    """Write files beside the notebook, as an editor would."""
+    for name, text in files.items():
+        path = kernel.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+
+#: What stands beside the notebook, what it has run, the cell, the file that is edited.
+MODULES: dict[str, tuple[dict[str, str], str, str, str]] = {
+    "an import in the cell": (
+        {"direct.py": "def factor(x): return 10 * x\n"},
+        "",
+        "from direct import factor\nprint(factor(4))\nmade = factor(4)",
+        "direct.py",
+    ),
+    "what that imports": (
+        {"outer.py": "from inmost import TEN\ndef factor(x): return TEN * x\n", "inmost.py": "TEN = 10\n"},
+        "",
+        "import outer\nmade = outer.factor(4)",
+        "inmost.py",
+    ),
+    "an import within a function of the cell": (
+        {"within.py": "def factor(x): return 10 * x\n"},
+        "",
+        "def f(x):\n    from within import factor\n    return factor(x)\nmade = f(4)",
+        "within.py",
+    ),
+    "an import within a function that it reads": (
+        {"called.py": "def factor(x): return 10 * x\n"},
+        "def f(x):\n    from called import factor\n    return factor(x)",
+        "made = [*map(f, [4])][0]",
+        "called.py",
+    ),
+    "an import within a function of a module that it reads": (
+        {
+            "shop/__init__.py": "",
+            "shop/calc.py": "def rate():\n    from . import rates\n    return rates.RATE\n",
+            "shop/rates.py": "RATE = 10 * 4\n",
+        },
+        "from shop import calc",
+        "made = calc.rate()",
+        "shop/rates.py",
+    ),
+    "an import under %%time": (
+        {"timed.py": "def factor(x): return 10 * x\n"},
+        "",
+        "%%time\nfrom timed import factor\nmade = factor(4)",
+        "timed.py",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "setup", "code", "edited"), MODULES.values(), ids=MODULES)
+def test_an_edit_of_a_module_that_it_comes_to_is_computed_anew(
+    kernel: NotebookKernel, files: dict[str, str], setup: str, code: str, edited: str
+) -> None:
+    cell = f"%%task imported --cache\n{code}"
+    write(kernel, {**files, "apart.py": "N = 1\n"})
+    kernel.run(setup)
+    assert (state_of(kernel.run(cell)), kernel.value("made")) == ("COMPLETED", "40")
+
+    write(kernel, {"apart.py": "N = 200\n", edited: "# a comment\n" + files[edited]})
+    assert (state_of(kernel.run(cell)), kernel.value("made")) == ("CACHED", "40")
+
+    write(kernel, {edited: files[edited].replace("10", "1000")})
+    assert (state_of(kernel.run(cell)), kernel.value("made")) == ("COMPLETED", "4000")
+
+    write(kernel, files)
+    assert (state_of(kernel.run(cell)), kernel.value("made")) == ("CACHED", "40")
+
+
 def test_inputs_from_another_task_count_by_value(kernel: NotebookKernel, noting: str, runs: Any) -> None:
     cell = f"%%task total --cache\n{noting}\ntotal = sum(numbers)"
     for numbers, state in (("[1, 2]", "COMPLETED"), ("list((1, 2))", "CACHED"), ("[1, 3]", "COMPLETED")):
