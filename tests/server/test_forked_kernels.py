@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -64,9 +65,11 @@ def server(tmp_path: Path) -> Iterator[Server]:
         def address() -> str | None:
             assert process.poll() is None, (tmp_path / "log").read_text()
             try:
-                return str(json.loads(file.read_text())["url"])
+                found = json.loads(file.read_text())
+                socket.create_connection(("127.0.0.1", found["port"]), PATIENCE_SECONDS).close()  # the file comes first
             except (OSError, ValueError):
                 return None
+            return str(found["url"])
 
         try:
             yield Server(process, eventually(address), {"Authorization": f"token {token}"})
@@ -79,8 +82,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
 class Kernel:
     """A kernel of the server, through its websocket."""
 
-    def __init__(self, server: Server, kernel_id: str, socket: WebSocketClientConnection) -> None:
-        self._server, self.kernel_id, self._socket = server, kernel_id, socket
+    def __init__(self, server: Server, kernel_id: str, channels: WebSocketClientConnection) -> None:
+        self._server, self.kernel_id, self._socket = server, kernel_id, channels
 
     async def run(self, code: str, *, interrupt_at: str | None = None) -> str:
         """Run code; return what it printed, the error's name, or ``"restarting"`` when the kernel died of it."""
@@ -107,15 +110,19 @@ class Kernel:
         return said
 
     async def come_back(self) -> None:
-        """Wait until a kernel that is being restarted answers; what is sent to the dead one gets no answer."""
+        """Wait until a kernel that was restarted answers on all channels; what goes to the dead one gets no answer."""
         until = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < until:
             asked = await self._send("kernel_info_request", {})
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1):
+                    has_reply, is_idle = False, False
                     while text := await self._socket.read_message():
                         found = json.loads(text)
-                        if found["msg_type"] == "kernel_info_reply" and found["parent_header"].get("msg_id") == asked:
+                        if found["parent_header"].get("msg_id") == asked:
+                            has_reply |= found["msg_type"] == "kernel_info_reply"
+                            is_idle |= found["content"].get("execution_state") == "idle"
+                        if has_reply and is_idle:
                             return
         raise AssertionError("the kernel did not come back")
 
@@ -134,11 +141,11 @@ class Kernel:
 async def open_kernel(server: Server) -> AsyncIterator[Kernel]:
     kernel_id = (await server.ask("POST", "api/kernels", {"name": "python3"}))["id"]
     address = f"{server.url.replace('http', 'ws', 1)}api/kernels/{kernel_id}/channels?session_id=s"
-    socket = await websocket_connect(HTTPRequest(address, headers=server.headers))
+    channels = await websocket_connect(HTTPRequest(address, headers=server.headers))
     try:
-        yield Kernel(server, kernel_id, socket)
+        yield Kernel(server, kernel_id, channels)
     finally:
-        socket.close()
+        channels.close()
 
 
 def is_alive(process: psutil.Process) -> bool:
