@@ -32,6 +32,8 @@ _ORDINALS: Final = {1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth"
 _DAY_SECONDS: Final = 86_400
 #: Part of a cron field that steps to its end: ``*/45``, ``0/45``.
 _STEPS: Final = re.compile(r"(?:\*|\d+)/(\d+)")
+#: Where cron-descriptor says the hours to which several minutes are held as if they were times.
+_HOURS_OF_MINUTES: Final = re.compile(r", at (?=\d\d:00, |\d\d:00 and )")
 #: How many values each field of a cron expression has; None where a step never fits, as months differ.
 _FIELD_SIZES: Final = (60, 24, None, 12, 7)
 _DAY_OF_MONTH: Final = 2
@@ -115,6 +117,7 @@ def _cron_words(times: CronTimes) -> str:
     if step := re.fullmatch(r"\*/(\d+)", times.fields[_DAY_OF_MONTH]):  # the count begins anew with each month
         days = f"on every {_nth(int(step[1]))} day from day 1 of the month"
         words = re.sub(rf"every {int(step[1])} days(?! of)", days, words)
+    words = _HOURS_OF_MINUTES.sub(", in the hours of ", words)
     if times.fields[2:] == ("*", "*", "*") and words.startswith("At "):
         words += ", every day"
     return words[:1].lower() + words[1:]

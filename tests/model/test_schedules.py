@@ -356,6 +356,7 @@ def test_schedules_end_with_the_known_years(schedule: AnySchedule, zone: str) ->
         (CronSchedule(expression="*/45 * * * *"), "at 0 and 45 minutes past the hour, every day, UTC"),
         (CronSchedule(expression="*/45,5 * * * *"), "at 0, 5, and 45 minutes past the hour, every day, UTC"),
         (CronSchedule(expression="0 */5 * * *"), "at 00:00, 05:00, 10:00, 15:00 and 20:00, every day, UTC"),
+        (CronSchedule(expression="*/15 */9 * * *"), "every 15 minutes, in the hours of 00:00, 09:00, and 18:00, UTC"),
         (CronSchedule(expression="0 */6 * * *"), "every 6 hours, UTC"),
         (CronSchedule(expression="0 0 1 */5 *"), "at 00:00, on day 1 of the month, only in January, June, and November, UTC"),
         (CronSchedule(expression="0 0 * * */2"), "at 00:00, only on Sunday, Tuesday, Thursday, and Saturday, UTC"),
