@@ -188,7 +188,7 @@ def notebook_path(notebook: str, run_id: str, *, is_run: bool) -> Iterator[str]:
     if notebook != "-":
         yield notebook
         return
-    path = attempts_folder() / run_id / "stdin.ipynb"
+    path = (attempts_folder() / run_id / "stdin.ipynb").absolute()
     path.parent.mkdir(mode=0o700)
     is_kept = False
     try:
@@ -196,8 +196,9 @@ def notebook_path(notebook: str, run_id: str, *, is_run: bool) -> Iterator[str]:
             shutil.copyfileobj(sys.stdin.buffer, file)
         is_kept = is_run
         yield str(path)
-    except (InvalidInput, NotFound):  # nothing ran
+    except (InvalidInput, NotFound) as error:  # nothing ran
         is_kept = False
+        error.args = (str(error).replace(str(path), "stdin"),)  # nobody who reads the message knows the file
         raise
     finally:
         if not is_kept:

@@ -9,6 +9,7 @@ import msgspec
 
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, opened_store
+from orchestra_nb.cli.parameter_hints import ParametersCommand, check_pairs
 from orchestra_nb.cli.run_tables import Mark, print_table
 from orchestra_nb.cli.secret_parameters import read_secret_parameters
 from orchestra_nb.model.counted import counted
@@ -26,7 +27,7 @@ _MARKS = {
 _pair = (str, str)
 
 
-@click.command()
+@click.command(cls=ParametersCommand)
 @click.argument("notebook", type=click.Path(path_type=str))
 @click.option(
     "-p", "--parameters", "typed", nargs=2, type=_pair, multiple=True, metavar="NAME VALUE", help="As for run."
@@ -58,6 +59,8 @@ def plan(
     """Tell which cells of NOTEBOOK would run with `orchestra run NOTEBOOK --cache`, and why. Nothing is run."""
     from orchestra_nb.operations.notebook_plan import plan_notebook
 
+    check_pairs("-p", typed)
+    check_pairs("-r", raw)
     given = collect_parameters(files=files, yaml_texts=yaml_texts, typed=typed, raw=raw)
     secret_values = read_secret_parameters(secrets)
     request = NotebookRequest(

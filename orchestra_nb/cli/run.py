@@ -14,6 +14,7 @@ from orchestra_nb.cli.execution_options import (
 )
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.late_progress import LateProgress
+from orchestra_nb.cli.parameter_hints import ParametersCommand, check_pairs
 from orchestra_nb.cli.secret_parameters import read_secret_parameters
 from orchestra_nb.cli.stop_signals import signals_stop
 from orchestra_nb.errors import InvalidInput
@@ -28,7 +29,7 @@ _INTERRUPTED = 130
 _pair = (str, str)
 
 
-@click.command()
+@click.command(cls=ParametersCommand)
 @click.argument("notebook", type=click.Path(path_type=str))
 @click.argument("output", required=False, type=click.Path(path_type=str))
 @click.option(
@@ -147,6 +148,8 @@ def run(
     """
     run_id = new_run_id()
     yaml_texts = (*execution.yaml_texts(), *yaml_texts)
+    check_pairs("-p", typed)
+    check_pairs("-r", raw)
     given = collect_parameters(files=files, yaml_texts=yaml_texts, typed=typed, raw=raw)
     secret_values = read_secret_parameters(secrets)
     with notebook_path(notebook, run_id, is_run=not execution.is_prepare_only) as path:

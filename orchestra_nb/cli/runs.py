@@ -215,7 +215,7 @@ def _print_details(
         ("output", run.output_path),
         ("parameters", parameters),
         ("returned", returned_text(records)),
-        ("cluster", run.cluster),
+        ("cluster", run.cluster if _has_used_cluster(details) else ""),
         ("begun", _begun_text(run, is_all)),
     )
     for name, value in facts:
@@ -227,6 +227,11 @@ def _print_details(
     _print_traceback(details)
     if details.tasks or details.cells or details.run.state in FAILURE_STATES:
         click.echo(f"\nIts logs: orchestra runs logs {run.name}")
+
+
+def _has_used_cluster(details: RunDetails) -> bool:
+    """Return whether a run was given a cluster, or has tasks that ran on the local one, which every run might use."""
+    return details.run.cluster != "local" or any(not task.is_cached for task in details.tasks)
 
 
 def _begun_text(run: RunSummary, is_all: bool) -> str:

@@ -49,8 +49,10 @@ def preview(
 
     Give one of --cron, --every and --rrule. With --json: a list of instants with their offset.
     """
-    if sum(form is not None for form in (cron, every, rrule)) != 1:
-        raise click.UsageError("Give one of --cron, --every and --rrule.")
+    given = [name for name, form in (("--cron", cron), ("--every", every), ("--rrule", rrule)) if form is not None]
+    if len(given) != 1:
+        both = f"{' and '.join(given)} were given. " if given else ""
+        raise click.UsageError(f"{both}Give one of --cron, --every and --rrule.")
     found = preview_schedule(
         now=datetime.now(UTC),
         count=count,

@@ -18,6 +18,7 @@ from datetime import date, datetime, time
 from typing import Any, Final, cast
 
 from orchestra_nb.engine.function_pickling import pickle_value
+from orchestra_nb.engine.readable_tables import is_pandas, readable_pandas
 from orchestra_nb.engine.result_serializers import (
     JSONSerializer,
     NotExact,
@@ -290,17 +291,16 @@ def _readable(value: object, depth: int) -> object:
         return {str(key): _readable(item, depth - 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_readable(item, depth - 1) for item in value]
-    return _readable_elements(value)
+    return _readable_elements(value, depth)
 
 
-def _readable_elements(value: Any) -> object:
+def _readable_elements(value: Any, depth: int) -> object:
     """Return the rows of a small table, and the elements of a small array."""
     size = getattr(value, "size", None)
     if isinstance(size, int) and size <= _READABLE_ELEMENTS:
-        pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
-        if pandas is not None and isinstance(value, pandas.DataFrame | pandas.Series):
-            orient = "records" if isinstance(value, pandas.DataFrame) else "split"
-            return json.loads(value.to_json(orient=orient, date_format="iso"))
+        numpy = sys.modules.get("numpy")
+        if is_pandas(value):
+            return readable_pandas(value, lambda cell: _readable(cell, depth - 1))
         if numpy is not None and isinstance(value, numpy.ndarray) and value.dtype.kind in "biufU":
             return to_stored(value.tolist())
     return summary_of(value)

@@ -31,6 +31,16 @@ _FIELDS: Final = {
 _FORM: Final = "minute, hour, day of month, month, day of week"
 _LISTS: Final = "Lists (1,15), ranges (1-5) and steps (*/10) are possible."
 
+#: The first and the last value of each field, for a range that goes over its end.
+_ENDS: Final = {
+    "minute": ("0", "59"),
+    "hour": ("0", "23"),
+    "day of month": ("1", "31"),
+    "month": ("1", "12"),
+    "day of week": ("0", "6"),
+}
+_NAMED_ENDS: Final = {"month": ("JAN", "DEC"), "day of week": ("SUN", "SAT")}
+
 _NICKNAMES: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -43,6 +53,8 @@ _NICKNAMES: Final = {
 
 #: A range of one number, with a step that has nowhere to go: cronsim would go to the end of the field.
 _LONE_RANGE: Final = re.compile(r"(?<![^\s,])(\w+)-\1/0*[1-9]\d*(?![^\s,])", re.IGNORECASE)
+
+_RANGE: Final = re.compile(r"(\w+)-(\w+)((?:/\d+)?)")
 
 #: As much of an expression is repeated in a message.
 _MAX_SHOWN: Final = 60
@@ -64,6 +76,15 @@ class CronTimes:
     def __init__(self, fields: tuple[str, ...], parsed: CronSim) -> None:
         self.fields = fields
         self._parsed = parsed
+
+    @property
+    def numbers(self) -> tuple[tuple[int, ...], ...]:
+        """The minutes, hours, days of the month, months and weekdays (0 is Sunday); not those such as the last one."""
+        found = self._parsed
+        fields = (found.minutes, found.hours, found.days, found.months, found.weekdays)
+        return tuple(
+            tuple(sorted(number for number in field if isinstance(number, int) and number >= 0)) for field in fields
+        )
 
     @property
     def follows_real_time(self) -> bool:
@@ -107,7 +128,7 @@ def parse_cron(expression: str) -> CronTimes:
         if _simulation(alone) is None:
             raise InvalidSchedule(
                 f"The {name} {_short(fields[number])} of the cron expression {_short(expression)} cannot be read: "
-                f"{allowed}. {_LISTS}"
+                f"{_backwards(fields[number], number, name) or f'{allowed}. {_LISTS}'}"
             )
     parsed = _simulation(fields)
     if parsed is None or next(copy.copy(parsed), None) is None:
@@ -142,6 +163,24 @@ def _simulation(fields: tuple[str, ...]) -> CronSim | None:
         return CronSim(_LONE_RANGE.sub(r"\1", " ".join(fields)), _SOME_TIME)
     except (CronSimError, ValueError):  # ValueError: a number of thousands of digits
         return None
+
+
+def _backwards(field: str, number: int, name: str) -> str:
+    """Say that a range of a field runs backwards, and what to write; empty where none does."""
+    for part in field.split(","):
+        found = _RANGE.fullmatch(part)
+        if found is None:
+            continue
+        begin, end, step = found.groups()
+        lowest, highest = _NAMED_ENDS.get(name, _ENDS[name]) if begin.isalpha() else _ENDS[name]
+        sides = ",".join(
+            side if first == last else f"{first}-{last}"
+            for first, last, side in ((begin, highest, begin), (lowest, end, end))
+        )
+        alone = (*_ANY[:number], sides, *_ANY[number + 1 :])
+        if _simulation((*_ANY[:number], f"{begin},{end}", *_ANY[number + 1 :])) and _simulation(alone):
+            return f"the range {_short(part)} runs backwards. " + (_LISTS if step else f"Write {sides}.")
+    return ""
 
 
 def _hint(fields: int) -> str:

@@ -28,6 +28,18 @@ _PERIODS: Final = {
 }
 _UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 _ORDINALS: Final = {1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth", -1: "last", -2: "last but one"}
+#: A day in seconds: an interval of that and more is due at a time of day, which needs to be said.
+_DAY_SECONDS: Final = 86_400
+#: Part of a cron field that steps to its end: ``*/45``, ``0/45``.
+_STEPS: Final = re.compile(r"(?:\*|\d+)/(\d+)")
+#: Where cron-descriptor says the hours to which several minutes are held as if they were times.
+_HOURS_OF_MINUTES: Final = re.compile(r", at (?=\d\d:00, |\d\d:00 and )")
+#: How many values each field of a cron expression has; None where a step never fits, as months differ.
+_FIELD_SIZES: Final = (60, 24, None, 12, 7)
+_DAY_OF_MONTH: Final = 2
+_WEEKDAY: Final = 4
+#: More days of the month than this are not listed.
+_MAX_DAYS: Final = 7
 #: More times of the day than this are not listed.
 _MAX_TIMES: Final = 6
 
@@ -56,6 +68,9 @@ def describe_schedule(schedule: AnySchedule, zone: tzinfo) -> str:
             words = f"{_cron_words(parse_cron(schedule.expression))}, {schedule.timezone}"
         case IntervalSchedule():
             words = _interval_words(schedule.every_seconds)
+            if schedule.every_seconds >= _DAY_SECONDS and schedule.start_at is None:
+                words += ", counted from midnight UTC"
+                words += "" if schedule.every_seconds == _DAY_SECONDS else " on 1 January 1970"
         case RecurrenceSchedule():
             rule = parse_recurrence(schedule.rule)
             anchor = RecurrenceTimes(rule, zone, schedule.start_at).anchor
@@ -92,16 +107,33 @@ def _cron_words(times: CronTimes) -> str:
     options = Options()
     options.use_24hour_time_format = True
     options.locale_code = "en"
-    expression = " ".join(times.fields)
+    expression = " ".join(_listed_steps(times))
     try:
         words = str(ExpressionDescriptor(expression, options).get_description())
     except FormatError:  # what cronsim reads and cron-descriptor does not
         return f"by the cron expression {expression}"
     if times.needs_both_days:  # cron-descriptor does not know that a field such as */2 does not widen the other one
         words = words.replace(", or on ", ", only on ")
+    if step := re.fullmatch(r"\*/(\d+)", times.fields[_DAY_OF_MONTH]):  # the count begins anew with each month
+        days = f"on every {_nth(int(step[1]))} day from day 1 of the month"
+        words = re.sub(rf"every {int(step[1])} days(?! of)", days, words)
+    words = _HOURS_OF_MINUTES.sub(", in the hours of ", words)
     if times.fields[2:] == ("*", "*", "*") and words.startswith("At "):
         words += ", every day"
     return words[:1].lower() + words[1:]
+
+
+def _listed_steps(times: CronTimes) -> list[str]:
+    """Return the fields, with the values of those whose step does not come out even: ``*/45`` is ``0,45``."""
+    fields = list(times.fields)
+    for place, (field, numbers, size) in enumerate(zip(times.fields, times.numbers, _FIELD_SIZES, strict=True)):
+        steps = [int(found[1]) for part in field.split(",") if (found := _STEPS.fullmatch(part)) and int(found[1]) > 1]
+        is_even = all(size is not None and size % step == 0 for step in steps)
+        is_told = place == _DAY_OF_MONTH and field.startswith("*/") and "," not in field and len(numbers) > _MAX_DAYS
+        is_plain = "#" not in field and not (place in (_DAY_OF_MONTH, _WEEKDAY) and "L" in field.upper())
+        if is_plain and not is_even and not is_told:
+            fields[place] = ",".join(map(str, numbers))
+    return fields
 
 
 def _interval_words(seconds: int) -> str:

@@ -33,6 +33,8 @@ _DURATION: Final = re.compile(
 _CLOCK: Final = re.compile(
     r"(?P<sign>-?)(?:(?P<days>\d+) days?,? )?(?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d(?:\.\d+)?)"
 )
+#: A day as it should be written, whether or not the calendar has it.
+_WRITTEN_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d(?!\d)", re.ASCII)
 #: How a class is written where the notebook has no name for it.
 _CLASSES: Final = {
     Kind.DATE: '__import__("datetime").date',
@@ -46,7 +48,7 @@ _CLASSES: Final = {
 
 
 class NotOfKind(Exception):
-    """A value is none of this kind; the text says how one is written, and is empty where that is plain."""
+    """A value is none of this kind; the text says what is wrong or how one is written, and may be empty."""
 
 
 def resolve_type(text: str) -> object:
@@ -261,7 +263,20 @@ def _from_iso(parse: Callable[[str], object], value: object, form: str) -> objec
     try:
         return parse(value.strip()) if isinstance(value, str) else parse(None)  # type: ignore[arg-type]
     except (ValueError, TypeError):
-        raise NotOfKind(form) from None
+        is_no_day = isinstance(value, str) and _is_on_no_calendar(value.strip())
+        raise NotOfKind("there is no such day" if is_no_day else form) from None
+
+
+def _is_on_no_calendar(text: str) -> bool:
+    """Return whether a day, with or without a time, is written as it should be and does not exist."""
+    day = _WRITTEN_DAY.match(text)
+    if day is None:
+        return False
+    try:
+        date.fromisoformat(day[0])
+    except ValueError:
+        return True
+    return False
 
 
 def _timedelta(value: object) -> object:

@@ -285,6 +285,38 @@ def test_a_notebook_of_stdin_that_does_not_run_leaves_no_file(folder: Path, word
     assert not list(folder.glob("data/orchestra/outputs/*"))
 
 
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("{", "stdin, line 1, column 2: not JSON, so it is no notebook: "),
+        ("", "stdin is empty. "),
+        ("[]", "stdin, line 1: JSON, but no notebook: it has no cells."),
+    ],
+    ids=["no JSON", "empty", "no notebook"],
+)
+def test_what_is_wrong_with_a_notebook_of_stdin_is_said_of_stdin(folder: Path, source: str, message: str) -> None:
+    command = [sys.executable, "-m", "orchestra_nb", "run", "-", "out.ipynb"]
+
+    done = subprocess.run(
+        command, cwd=folder, input=source, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(message)
+
+
+def test_a_broken_cell_of_a_notebook_of_stdin_is_said_of_stdin(folder: Path) -> None:
+    source = write_notebook(folder / "report.ipynb", "1 +").read_text()
+    command = [sys.executable, "-m", "orchestra_nb", "run", "-", "out.ipynb"]
+
+    done = subprocess.run(
+        command, cwd=folder, input=source, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("stdin: ")
+
+
 def test_an_unknown_kernel_is_answered_with_those_that_are_installed(folder: Path) -> None:
     write_notebook(folder / "report.ipynb", "1", kernel="py310")
 

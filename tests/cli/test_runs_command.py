@@ -225,6 +225,23 @@ def test_a_run_is_shown_with_its_tasks_and_cells(failed_run: Run) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("cluster", "has_task", "is_shown"),
+    [("local", False, False), ("local", True, True), ("tcp://host:8786", False, True)],
+    ids=["local, unused", "local, used", "named"],
+)
+def test_the_cluster_of_a_run_is_shown_where_it_was_named_or_used(
+    store: RunStore, cluster: str, has_task: bool, is_shown: bool
+) -> None:
+    store.apply([RunCreated(run=msgspec.structs.replace(RUN, cluster=cluster))])
+    if has_task:
+        store.apply([TaskRunCreated(task_run=LOAD)])
+
+    lines = [_squeeze(line) for line in orchestra("runs", "show", "calm-fox").stdout.splitlines()]
+
+    assert (f"  cluster  {cluster}" in lines) is is_shown
+
+
 def test_a_run_that_was_begun_again_is_shown_with_the_tasks_of_now(store: RunStore, failed_run: Run) -> None:
     again, lost = (
         msgspec.structs.replace(task, task_run_id=letter * 32, epoch=2) for task, letter in ((LOAD, "c"), (PLOT, "d"))

@@ -73,6 +73,9 @@ def test_days_off_and_bounds_are_left_out(tmp_path: Path) -> None:
     ("words", "message"),
     [
         ("--cron|0 25 * * *", "The hour '25' of the cron expression '0 25 * * *' cannot be read: hours are 0 to 23."),
+        ("--cron|0 17-9 * * *", "cannot be read: the range '17-9' runs backwards. Write 17-23,0-9."),
+        ("--cron|0 9 * * FRI-MON", "cannot be read: the range 'FRI-MON' runs backwards. Write FRI-SAT,SUN-MON."),
+        ("--cron|0 0 1 DEC-MAR *", "cannot be read: the range 'DEC-MAR' runs backwards. Write DEC,JAN-MAR."),
         ("--cron|0 0 30 2 *", "The cron expression '0 0 30 2 *' never falls due: there is no such day."),
         ("--every|0", "An interval is 1 or more whole seconds, not '0'. Write 30s, 15m or 1d."),
         ("--every|1.5s", "An interval is 1 or more whole seconds, not '1.5s'. Write 30s, 15m or 1d."),
@@ -89,7 +92,7 @@ def test_days_off_and_bounds_are_left_out(tmp_path: Path) -> None:
         ),
         ("--rrule|FREQ=DAILY;UNTIL=20260101|--after|2026-02-01", "the schedule has ended."),
         ("--cron|@daily|--exclude|nowhere.ics", "The days off cannot be read from nowhere.ics: No such file"),
-        ("--cron|@daily|--every|1h", "Give one of --cron, --every and --rrule."),
+        ("--cron|@daily|--every|1h", "--cron and --every were given. Give one of --cron, --every and --rrule."),
         ("", "Give one of --cron, --every and --rrule."),
     ],
 )

@@ -20,6 +20,7 @@ from orchestra_nb.engine.results import ResultStore
 from orchestra_nb.engine.returned_by_notebook import ReturnedValues
 from orchestra_nb.engine.value_recording import INLINE_BYTES, encode_value, load_value
 from orchestra_nb.errors import InvalidInput, ResultNotFound, ResultNotTrusted, ValueNotPortable
+from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.secret_values import Secret
 
@@ -93,6 +94,51 @@ def test_a_small_table_stands_in_the_record_and_a_large_one_is_stored(store: Res
     assert stored.reference.serializer == "arrow"
     assert stored.readable == "table, 100,000 rows × 1 column"
     pd.testing.assert_frame_equal(load_value(stored), large)
+
+
+def test_the_readable_rows_of_a_table_have_its_index() -> None:
+    sums = pd.DataFrame({"product": ["a", "b", "a"], "sum": [1, 2, 3]}).groupby("product").agg({"sum": "sum"})
+    days = pd.DataFrame({"n": [1, 2]}, index=pd.to_datetime(["2026-03-01", "2026-03-02"]))
+    levels = pd.DataFrame({"n": [1]}, index=pd.MultiIndex.from_tuples([("x", 1)], names=["kind", None]))
+    same_name = pd.DataFrame({"n": [1]}, index=pd.Index(["x"], name="n"))
+
+    assert encode("v", sums, None).readable == [{"product": "a", "sum": 4}, {"product": "b", "sum": 2}]
+    assert encode("v", days, None).readable == [
+        {"index": "2026-03-01T00:00:00", "n": 1},
+        {"index": "2026-03-02T00:00:00", "n": 2},
+    ]
+    assert encode("v", levels, None).readable == [{"kind": "x", "level_1": 1, "n": 1}]
+    assert encode("v", same_name, None).readable == [{"index": "x", "n": 1}]
+    assert encode("v", days.reset_index(drop=True).tail(1), None).readable == [{"index": 1, "n": 2}]
+
+
+def test_the_floats_of_tables_and_columns_are_read_in_full() -> None:
+    column = pd.Series([1 / 3, math.nan, math.inf], index=["a", "b", "c"], name="n")
+
+    record = encode("v", {"column": column, "table": column.to_frame()}, None)
+
+    assert to_readable(record.readable) == {
+        "column": {"name": "n", "index": ["a", "b", "c"], "data": [1 / 3, None, "Infinity"]},
+        "table": [{"index": "a", "n": 1 / 3}, {"index": "b", "n": None}, {"index": "c", "n": "Infinity"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("column", "cells"),
+    [
+        (pd.Series(pd.to_datetime(["2026-03-01 12:30", None])), ["2026-03-01T12:30:00", None]),
+        (pd.Series(pd.to_timedelta(["1 day", None])), ["P1DT0H0M0S", None]),
+        (pd.Series(pd.period_range("2026-03", periods=1, freq="M")), ["2026-03"]),
+        (pd.Series(pd.Categorical(["a", None])), ["a", None]),
+        (pd.Series([1, None], dtype="Int64"), [1, None]),
+        (pd.Series([True, False]), [True, False]),
+        (pd.Series([{"a": 1}, [1, 2]]), [{"a": 1}, [1, 2]]),
+        (pd.Series(["x", None]), ["x", None]),
+    ],
+    ids=["times", "durations", "periods", "categories", "nullable", "truths", "objects", "texts"],
+)
+def test_cells_of_every_kind_are_read(column: pd.Series, cells: list[object]) -> None:
+    assert encode("v", column.to_frame("n"), None).readable == [{"n": cell} for cell in cells]
 
 
 def test_large_json_is_stored(store: ResultStore) -> None:
