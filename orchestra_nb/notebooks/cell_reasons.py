@@ -7,8 +7,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
+from orchestra_nb.notebooks.abstract_values import WILDCARD
 from orchestra_nb.notebooks.cell_size import is_cheap, is_trivial, only_sets_up, only_shows
 from orchestra_nb.notebooks.dataflow import analyse_notebook
+from orchestra_nb.notebooks.file_patterns import may_be_same
 from orchestra_nb.notebooks.module_level import import_names
 from orchestra_nb.notebooks.names import analyse_cell
 from orchestra_nb.notebooks.notebook_analysis import CellAnalysis
@@ -38,6 +40,11 @@ _WIDGETS: Final = frozenset({"ipywidgets", "anywidget", "ipyleaflet", "ipympl", 
 #: Hidden state that a worker does not share with the kernel, by the first words of its name.
 _RANDOM: Final = "random state"
 _FILE: Final = "file "
+
+
+def _pattern(resource: str) -> str:
+    """Return the pattern of a file's name in words."""
+    return resource.removeprefix(_FILE).replace("…", WILDCARD)
 
 
 class CellReasons:
@@ -159,15 +166,11 @@ class CellReasons:
         )
 
     def _is_made(self, cell: CodeCell, resource: str) -> bool:
-        return any(resource in other.resources_written for other in self.analysis.values() if other.id != cell.id) or (
-            resource.startswith(_FILE)
-            and any(
-                name.startswith(_FILE)
-                for other in self.analysis.values()
-                if other.id != cell.id
-                for name in other.resources_written
-            )
-        )
+        """Tell whether another cell may write what this one reads."""
+        written = {name for other in self.analysis.values() if other.id != cell.id for name in other.resources_written}
+        if not resource.startswith(_FILE):
+            return resource in written
+        return any(name.startswith(_FILE) and may_be_same(_pattern(name), _pattern(resource)) for name in written)
 
     def _is_entangled(self, cell: CodeCell, analysis: CellAnalysis) -> str:
         """Say what would be another thing when it works on copies."""

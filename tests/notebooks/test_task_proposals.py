@@ -28,6 +28,17 @@ def sources(adopted: AdoptedNotebook) -> list[str]:
     return [cell["source"] for cell in adopted.notebook["cells"] if cell["cell_type"] == "code"]
 
 
+def test_a_plot_that_is_saved_keeps_no_cell_that_reads_another_file_from_being_a_task() -> None:
+    load = "import pandas as pd\ndata = pd.read_csv('sales.csv')\n" + WORK
+    save = "import matplotlib.pyplot as plt\nplt.plot(rows)\nplt.savefig('fig.png')"
+
+    apart = adopt([("code", load), ("code", save)])
+    bound = adopt([("code", load), ("code", save), ("code", "data.to_csv('sales.csv')")])
+
+    assert sources(apart)[1].startswith("%%task")
+    assert not any(source.startswith("%%task") and "read_csv" in source for source in sources(bound))
+
+
 @pytest.mark.parametrize(
     ("cells", "why"),
     [
