@@ -288,7 +288,10 @@ class AbstractCalls(AbstractMethods):
             anything = thing_value(self.new("array", node, use="handed over"))
         self.uncertain += 1
         for thing in dict.fromkeys(callables):
-            self._may_be_called(thing, anything, node)
+            if thing not in self.handed_over:
+                self.handed_over.add(thing)
+                self._may_be_called(thing, anything, node)
+                self.handed_over.discard(thing)
         self.uncertain -= 1
 
     def _may_be_called(self, thing: Thing, anything: Value, node: ast.AST) -> None:

@@ -47,6 +47,8 @@ class AbstractObjects:
         self.opaque: str | None = None
         #: above 0 where the code may not run
         self.uncertain = 0
+        #: what a library may be calling at this moment: it may hold itself
+        self.handed_over: set[Thing] = set()
         self.fuel = FUEL
         #: what was made at (expression, calls around it, what for)
         self._made: dict[tuple[object, ...], Thing] = {}

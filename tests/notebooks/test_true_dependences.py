@@ -91,8 +91,22 @@ def corpus(step: int) -> dict[str, list[str]]:
     return {file.stem: file.read_text().rstrip("\n").split("\n# %%\n") for file in files}
 
 
+def enumerate_ids(sources: Sequence[str]) -> Iterable[tuple[str, str]]:
+    return ((str(index), source) for index, source in enumerate(sources))
+
+
 def test_no_dependence_of_a_notebook_that_runs_is_missed() -> None:
     check(corpus(6))
+
+
+def test_no_cell_of_the_notebooks_is_a_barrier() -> None:
+    found = {
+        name: whys
+        for name, sources in corpus(1).items()
+        if (whys := [cell.why for cell in analyse_sources(list(enumerate_ids(sources))) if cell.barrier])
+    }
+
+    assert found == {}
 
 
 @pytest.mark.soak
