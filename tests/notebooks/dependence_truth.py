@@ -337,7 +337,7 @@ def run_notebook(cells: list[str]) -> list[list[int]]:
             contributors[name] = {index}
         for name in mutated:
             contributors.setdefault(name, set()).add(index)
-        for name in changed_states:
+        for name in changed_states | (seeded_first - unused):  # seeding anew may end in the state of before
             seeds = name in seeded_first
             if name in ("numpy random", "random"):
                 if seeds:
