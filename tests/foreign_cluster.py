@@ -15,6 +15,8 @@ from typing import Any
 import orchestra_nb
 from tests.patience import eventually
 
+#: Dask's own choice, 8787, may be taken by another test's.
+_ANY_PORT = ("--dashboard-address", ":0")
 _ROOT = Path(orchestra_nb.__file__).parents[1]
 
 
@@ -30,7 +32,7 @@ class ForeignCluster:
             "JUPYTER_DATA_DIR": str(folder / "data of the workers"),
             "WHERE": "on a worker",
         }
-        self.scheduler = self._start("scheduler", "--scheduler-file", str(self._record), "--port", "0")
+        self.scheduler = self._start("scheduler", "--scheduler-file", str(self._record), "--port", "0", *_ANY_PORT)
         self.nannies: list[subprocess.Popen[bytes]] = []
         for _ in range(workers):
             self.add_worker()

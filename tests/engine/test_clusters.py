@@ -64,7 +64,10 @@ def unused_address() -> str:
         (unused_address().replace("tcp", "tls"), ["No Dask scheduler answered at tls://", "distributed.comm.tls"]),
         ({"class": "dask_nowhere.SLURMCluster"}, ["cannot be imported", "pip install dask-nowhere"]),
         ({"class": "distributed.NoCluster"}, ["distributed.NoCluster cannot be imported"]),
-        ({"class": "distributed.LocalCluster", "colour": "red"}, ["could not be started", "colour"]),
+        (
+            {"class": "distributed.LocalCluster", "dashboard_address": ":0", "colour": "red"},
+            ["could not be started", "colour"],
+        ),
     ],
     ids=["no scheduler", "no certificates", "no package", "no class", "wrong argument"],
 )
@@ -85,7 +88,7 @@ def test_a_cluster_that_cannot_be_had_loses_its_attempts_with_the_remedy(
 def test_two_drivers_share_a_cluster_at_an_address() -> None:
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster:
         probes = [ExecutorProbe(DaskExecutor(cluster.scheduler_address)).open() for _ in range(2)]
 
         keys = [[probe.start(Body(bodies.add, (1,))) for _ in range(3)] for probe in probes]
@@ -99,7 +102,7 @@ def test_two_drivers_share_a_cluster_at_an_address() -> None:
 
 
 def test_a_cluster_made_of_a_class_ends_with_its_executor() -> None:
-    arguments = {"class": "distributed.LocalCluster", "n_workers": 1, "processes": False, "dashboard_address": None}
+    arguments = {"class": "distributed.LocalCluster", "n_workers": 1, "processes": False, "dashboard_address": ":0"}
     probe = ExecutorProbe(DaskExecutor(arguments)).open()
     probe.run(Body(bodies.add))
 

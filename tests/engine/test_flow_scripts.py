@@ -136,7 +136,7 @@ def test_an_unguarded_script_may_have_a_dask_cluster_of_its_own(scripts: Scripts
     def add(x):
         return x + OFFSET
 
-    @flow(task_runner=DaskTaskRunner(cluster_kwargs={"n_workers": 1, "dashboard_address": None}))
+    @flow(task_runner=DaskTaskRunner(cluster_kwargs={"n_workers": 1, "dashboard_address": ":0"}))
     def own():
         return add.map(range(3)).result()
 
