@@ -78,6 +78,8 @@ class ThreadExecutor:
         self._results: dict[str, AttemptResult] = {}
         self._threads: list[threading.Thread] = []
         self._idle = 0
+        #: attempts that no thread has taken; the queue itself forgets one before its thread has stopped being idle
+        self._untaken = 0
         #: attempts that were given up: each keeps a thread, and another one takes its place
         self._given_up = 0
         self._clock = _Clock()
@@ -112,7 +114,8 @@ class ThreadExecutor:
                 del self._keys[next(iter(self._keys))]
             attempt = self._attempts[request.key] = _Attempt(request)
             self._queue.put((-request.priority, next(self._numbers), attempt))
-            if self._idle < self._queue.qsize() and len(self._threads) - self._given_up < self._max_workers:
+            self._untaken += 1
+            if self._idle < self._untaken and len(self._threads) - self._given_up < self._max_workers:
                 thread = threading.Thread(target=self._work, name="orchestra-task", daemon=True)
                 self._threads.append(thread)
                 thread.start()
@@ -179,6 +182,8 @@ class ThreadExecutor:
             _, _, attempt = self._queue.get()
             with self._lock:
                 self._idle -= 1
+                if attempt is not None:
+                    self._untaken -= 1
             if attempt is None:
                 return
             if self._begin(attempt):

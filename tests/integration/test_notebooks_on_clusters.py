@@ -164,13 +164,13 @@ def test_a_flow_that_is_cancelled_ends_its_notebooks_on_the_cluster(
 
         @flow(task_runner=DaskTaskRunner(address={cluster.address!r}))
         def pipeline():
-            return notebook_task("endless.ipynb").submit(number=0)
+            return notebook_task("endless.ipynb").map(number=[0, 1])
 
         if __name__ == "__main__":
             pipeline()
         """
     with scripts.started(source) as script:
-        kernels = wait_for_kernels(scripts, 0)
+        kernels = wait_for_kernels(scripts, 0, 1)
         (flow_run,) = scripts.store.list_runs(kind=RunKind.FLOW)
         assert scripts.orchestra("runs", "cancel", flow_run.name).returncode == 0
         script.communicate(timeout=PATIENCE_SECONDS)
