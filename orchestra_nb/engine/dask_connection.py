@@ -60,6 +60,8 @@ _COMING_SECONDS = 10.0
 _COMING_POLL_SECONDS = 0.05
 _LOOK_SECONDS = 1.0
 _MOST_PLACED = 64
+#: What Dask calls a result that no worker has any more.
+_GONE = ("lost", "cancelled", "error")
 #: How often it is looked whether a worker that something is bound to still lives.
 _RECHECK_SECONDS = 1.0
 
@@ -426,9 +428,22 @@ class DaskConnection:
             if answer["result"] is not None:
                 result: AttemptResult | NotRun = answer["result"]
                 return result
+        return await self._gather(future)
+
+    async def _gather(self, future: Future[Any]) -> AttemptResult | NotRun | None:
+        """Bring a result by way of the scheduler; None as soon as it is known that no worker has it.
+
+        The scheduler may have begun to look for a worker just after it heard of its death, which takes it 30 s.
+        """
+        gathering = asyncio.ensure_future(self._client.gather(future, direct=False))
+        deadline = time.monotonic() + _CALL_SECONDS
+        while not gathering.done() and time.monotonic() < deadline and future.status not in _GONE:
+            await asyncio.wait({gathering}, timeout=_COMING_POLL_SECONDS)
+        if not gathering.done():
+            gathering.cancel()
         try:
-            result = await asyncio.wait_for(self._client.gather(future, direct=False), _CALL_SECONDS)
-        except Exception:
+            result: AttemptResult | NotRun = await gathering
+        except (Exception, asyncio.CancelledError):
             return None
         return result
 

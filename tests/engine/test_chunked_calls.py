@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cloudpickle
@@ -380,6 +381,21 @@ def test_a_large_result_is_gone_with_its_worker_and_is_not_made_again(probe: Exe
     assert isinstance(downstream, AttemptLost)
     assert (downstream.begun, downstream.missing) == (False, (key,))
     assert ran(log) == Counter([0])
+
+
+def test_a_large_result_whose_worker_dies_while_it_is_fetched_is_gone_at_once(probe: ExecutorProbe, log: Path) -> None:
+    key = probe.start(call(share(lambda path: act(path, 0) or b"x" * 1_000_000), log))
+    end = probe.end_of(key)
+    assert isinstance(end, AttemptEnded)
+    os.kill(end.outcome.pid, signal.SIGSTOP)
+
+    with ThreadPoolExecutor(1) as pool:
+        fetching = pool.submit(probe.executor.fetch, key, ["value"], 25)  # Dask would look for 30 s
+        time.sleep(3)  # it is asked for by way of the scheduler, since its worker does not answer
+        assert not fetching.done()
+        os.kill(end.outcome.pid, signal.SIGKILL)
+        with pytest.raises(TaskCrashed, match="the worker that held them died"):
+            fetching.result()
 
 
 def test_a_large_shared_part_goes_to_the_cluster_once_for_all(probe: ExecutorProbe, log: Path) -> None:
