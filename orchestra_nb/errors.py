@@ -25,6 +25,7 @@
     │   ├── AssetNotFound
     │   ├── InputNotFound                      a question that a run asks
     │   ├── DeadLetterNotFound
+    │   ├── DeploymentNotFound
     │   └── CodeNotFound                       what a run executed cannot be found again
     ├── Conflict                               the thing is in another state            409
     │   ├── InvalidTransition
@@ -142,6 +143,10 @@ class AssetNotFound(NotFound):
 
 class InputNotFound(NotFound):
     """The run asks for no input of this name."""
+
+
+class DeploymentNotFound(NotFound):
+    """There is no deployment of this name, or no such version of it."""
 
 
 class DeadLetterNotFound(NotFound):

@@ -71,16 +71,26 @@ class RunSuspended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     actor: str = "driver"
 
 
+class RunClaimed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A run that waited is PENDING now, and this driver answers for it. Of several who claim it one succeeds."""
+
+    run_id: str
+    at: datetime
+    driver_id: str
+    epoch: int = 1
+
+
 class RunReopened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A run that ended otherwise than well, or is suspended, is SCHEDULED again in this epoch: one more than it had.
 
-    The explicit way out of a terminal state. Of several who do it at once one succeeds, and drives it from then on.
+    The explicit way out of a terminal state. Of several who do it at once one succeeds, and drives it from then on;
+    without a driver it waits to be claimed.
     """
 
     run_id: str
     at: datetime
     epoch: int
-    driver_id: str
+    driver_id: str | None
     actor: str
     message: str
 
@@ -147,6 +157,7 @@ Event = (
     | RunStateChanged
     | RunCodeRecorded
     | RunSuspended
+    | RunClaimed
     | RunReopened
     | RunOutputWritten
     | ValueRecorded

@@ -76,6 +76,13 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         The process that writes this run's states and holds its lease; None before one has claimed it.
     parent_run_id, parent_task_run_id
         The run, and the task in it, that started this one as a subflow.
+    deployment, deployment_version
+        The deployment that it is of, and which version of it.
+    occurrence
+        Which occurrence of the deployment it is, by :func:`~orchestra_nb.model.deployments.occurrence_key`; None for
+        one that was asked for by hand.
+    due_at
+        When it is to start; None for one that nobody let wait.
     """
 
     run_id: str
@@ -96,6 +103,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     driver_id: str | None = None
     parent_run_id: str | None = None
     parent_task_run_id: str | None = None
+    deployment: str | None = None
+    deployment_version: int | None = None
+    occurrence: str | None = None
+    due_at: datetime | None = None
 
     @property
     def id(self) -> str:

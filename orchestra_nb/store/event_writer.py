@@ -22,6 +22,7 @@ from orchestra_nb.model.events import (
     DriverStarted,
     Event,
     LogsWritten,
+    RunClaimed,
     RunCodeRecorded,
     RunCreated,
     RunOutputWritten,
@@ -103,7 +104,7 @@ class EventWriter:
                     self._drivers.want(driver_id)
                 case RunCreated(run=run):
                     self._runs.want(run.run_id)
-                case RunStateChanged(run_id=run_id) | RunOutputWritten(run_id=run_id):
+                case RunStateChanged(run_id=run_id) | RunOutputWritten(run_id=run_id) | RunClaimed(run_id=run_id):
                     self._runs.want(run_id)
                 case RunCodeRecorded(code=code):
                     self._codes.want(code.run_id)
@@ -140,6 +141,8 @@ class EventWriter:
                 return self._codes.insert(code_to_row(event.code))
             case RunSuspended():
                 return self._suspend(event)
+            case RunClaimed():
+                return self._claim(event)
             case RunReopened():
                 return self._reopen(event)
             case RunOutputWritten():
@@ -209,6 +212,24 @@ class EventWriter:
             at=event.at,
             actor=event.actor,
             message=event.message,
+        )
+        return True
+
+    def _claim(self, event: RunClaimed) -> bool:
+        row = self._runs.get(event.run_id)
+        if row is None or row["epoch"] != event.epoch or row["driver_id"] is not None:
+            return False
+        if row["state"] != State.SCHEDULED.value:
+            return False
+        self._runs.update(row, state=State.PENDING.value, driver_id=event.driver_id, message="")
+        self._record_change(
+            "run",
+            event.run_id,
+            from_state=State.SCHEDULED.value,
+            to_state=State.PENDING.value,
+            epoch=event.epoch,
+            at=event.at,
+            message="",
         )
         return True
 

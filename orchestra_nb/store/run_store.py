@@ -17,6 +17,7 @@ from orchestra_nb.model.events import (
     DeadLetterAdded,
     DriverStarted,
     Event,
+    RunClaimed,
     RunCreated,
     RunReopened,
     RunStateChanged,
@@ -330,7 +331,7 @@ def _state_change_of_row(row: RowMapping) -> StateChange:
 def _must_survive_power_loss(event: Event) -> bool:
     """Tell whether an event is a promise: a run was accepted, or something has ended."""
     match event:
-        case DriverStarted() | RunCreated() | RunSuspended() | RunReopened() | DeadLetterAdded():
+        case DriverStarted() | RunCreated() | RunSuspended() | RunClaimed() | RunReopened() | DeadLetterAdded():
             return True
         case RunStateChanged(state=state) | TaskRunStateChanged(state=state):
             return state.is_terminal

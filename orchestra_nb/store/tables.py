@@ -44,12 +44,18 @@ runs = Table(
     Column("driver_id", AnyText),
     Column("parent_run_id", AnyText),
     Column("parent_task_run_id", AnyText),
+    Column("deployment", AnyText),
+    Column("deployment_version", Integer),
+    Column("occurrence", AnyText),
+    Column("due_at", UtcTime),
     Index(None, "name", "run_id"),
     Index(None, "state", "run_id"),
     Index(None, "flow_name", "run_id"),
     Index(None, "kind", "run_id"),
     Index(None, "driver_id"),
     Index(None, "parent_run_id"),
+    Index(None, "deployment", "run_id"),
+    Index(None, "deployment", "occurrence", unique=True),
 )
 
 #: One row a task run; ``number`` keeps the order of creation.
@@ -411,4 +417,68 @@ dead_letters = Table(
     Index(None, "state", "number"),
     Index(None, "run_id", "number"),
     sqlite_autoincrement=True,
+)
+
+# --- what runs by itself
+
+#: One row a deployment; what it says stands in its version, and here again what decides which runs may start.
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("name", AnyText, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("is_paused", Boolean, nullable=False),
+    Column("concurrency", Integer),
+    Column("on_conflict", AnyText, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+)
+
+#: Each specification that a deployment has had, with the notebook that its runs execute.
+deployment_versions = Table(
+    "deployment_versions",
+    metadata,
+    Column("deployment", AnyText, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("spec", ExactJson, nullable=False),
+    Column("notebook", AnyText),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", AnyText, nullable=False),
+    Column("note", AnyText, nullable=False),
+)
+
+#: The schedules of each deployment. All occurrences up to ``done_until`` have their run; ``next_at`` is the one after
+#: that, None where there is no more or the schedule rests.
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("deployment", AnyText, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("schedule", ExactJson, nullable=False),
+    Column("done_until", UtcTime, nullable=False),
+    Column("next_at", UtcTime),
+    Column("problem", AnyText, nullable=False),
+    Index(None, "next_at"),
+)
+
+#: Up to which change of the store each service has worked off what happened.
+service_marks = Table(
+    "service_marks",
+    metadata,
+    Column("name", AnyText, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+)
+
+#: Runs that wait to be started by whoever serves their pool.
+queued_runs = Table(
+    "queued_runs",
+    metadata,
+    Column("run_id", AnyText, primary_key=True),
+    Column("deployment", AnyText),
+    Column("pool", AnyText, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    Index(None, "pool", "priority", "due_at"),
+    Index(None, "due_at"),
+    Index(None, "deployment"),
 )

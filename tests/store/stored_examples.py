@@ -42,6 +42,12 @@ def full_run(run_id: str) -> Run:
         parameters={"rate": 0.1, "names": ["a", None], "big": 2**70, "nested": {"on": True}},
         cluster="tcp://10.0.0.1:8786",
         tags={"team": "blå"},
+        parent_run_id="parent",
+        parent_task_run_id="task",
+        deployment="daily",
+        deployment_version=3,
+        occurrence="2026-03-01T12:00:00Z",
+        due_at=later(0.5),
     )
 
 

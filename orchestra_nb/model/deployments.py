@@ -1,0 +1,217 @@
+"""Deployments: what runs by itself, when, and how often at once.
+
+A deployment has a name for ever; what it says may change, and each change is a version of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Final, Literal
+
+import msgspec
+
+from orchestra_nb.model.retries import RetryPolicy
+from orchestra_nb.model.runs import RunKind
+from orchestra_nb.model.schedules import AnySchedule
+from orchestra_nb.model.states import State
+
+#: What becomes of a run that is due while as many run as may: it waits, it does not run, or the oldest one is stopped.
+OnConflict = Literal["queue", "skip", "cancel-running"]
+
+#: The pool of whatever names none.
+DEFAULT_POOL: Final = "default"
+
+#: What a retry of a whole run may follow: the user's code or a limit of time; a dead process has a budget of its own.
+_RETRIED_STATES: Final = frozenset({State.FAILED, State.TIMED_OUT})
+
+
+class DeploymentSchedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of the schedules of a deployment.
+
+    Parameters
+    ----------
+    parameters
+        What its runs get in place of the deployment's own, by name.
+    is_active
+        Whether it is looked at.
+    """
+
+    schedule: AnySchedule
+    parameters: dict[str, object] = {}
+    is_active: bool = True
+
+
+class NotebookTarget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="notebook"):
+    """A whole notebook, as it was when it was deployed.
+
+    Parameters
+    ----------
+    path
+        Where it stood; its runs name it, and run in its folder.
+    cwd, kernel_name, output_path, is_cached, cell_timeout_seconds, start_timeout_seconds
+        As in :class:`~orchestra_nb.operations.notebook_request.NotebookRequest`.
+    """
+
+    path: str
+    cwd: str | None = None
+    kernel_name: str | None = None
+    output_path: str | None = None
+    is_cached: bool = False
+    start_timeout_seconds: float = 60.0
+    cell_timeout_seconds: float | None = None
+
+    @property
+    def kind(self) -> RunKind:
+        """What its runs are."""
+        return RunKind.NOTEBOOK
+
+
+class FlowTarget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flow"):
+    """A flow in Python.
+
+    Parameters
+    ----------
+    entrypoint
+        ``"module:flow"`` or ``"/folder/file.py:flow"``.
+    working_folder, import_folder
+        Where it runs, and the first folder where modules are looked for (None: only where Python looks anyway).
+    """
+
+    entrypoint: str
+    working_folder: str
+    import_folder: str | None = None
+
+    @property
+    def kind(self) -> RunKind:
+        """What its runs are."""
+        return RunKind.FLOW
+
+
+class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a deployment says in one version.
+
+    Parameters
+    ----------
+    flow_name
+        The notebook's stem, or the flow's name.
+    parameters
+        Parameter name to value: of JSON's types, or ``{"$secret": name}`` for a stored secret.
+    cluster
+        Where tasks run; None for the one of the settings.
+    pool, priority
+        Where its runs wait to be started, and which go first: those of the higher number.
+    concurrency
+        How many of its runs go on at once; None for any number.
+    retry
+        What follows a run that failed.
+    timeout_seconds
+        How long a run may take.
+    """
+
+    name: str
+    flow_name: str
+    target: NotebookTarget | FlowTarget
+    description: str = ""
+    parameters: dict[str, object] = {}
+    schedules: tuple[DeploymentSchedule, ...] = ()
+    cluster: str | None = None
+    pool: str = DEFAULT_POOL
+    priority: int = 0
+    concurrency: int | None = None
+    on_conflict: OnConflict = "queue"
+    retry: RetryPolicy = RetryPolicy()
+    timeout_seconds: float | None = None
+    tags: dict[str, str] = {}
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment as it stands.
+
+    Parameters
+    ----------
+    version
+        Of its specification, from 1.
+    is_paused
+        Whether its schedules rest; it can be run by hand nevertheless.
+    """
+
+    spec: DeploymentSpec
+    version: int
+    is_paused: bool
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def name(self) -> str:
+        """Its name, which never changes."""
+        return self.spec.name
+
+
+class DeploymentVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a deployment.
+
+    Parameters
+    ----------
+    notebook
+        The text of the notebook file that its runs execute; None for a flow.
+    note
+        Why it was made.
+    """
+
+    spec: DeploymentSpec
+    version: int
+    created_at: datetime
+    created_by: str
+    note: str = ""
+    notebook: str | None = None
+
+
+class AfterRun(Enum):
+    """What follows a run of a deployment that has ended."""
+
+    NOTHING = "nothing"
+    #: the user's code failed, and a retry is left
+    RETRY = "retry"
+    #: its process died, and its infrastructure budget is not used up
+    RERUN = "rerun"
+
+
+def after_run(policy: RetryPolicy, state: State, failures: int, losses: int) -> AfterRun:
+    """Return what follows a run that ended in this state.
+
+    Parameters
+    ----------
+    failures, losses
+        How often it failed, and how often its process died, this time included.
+    """
+    if state in _RETRIED_STATES and failures <= policy.retries:
+        return AfterRun.RETRY
+    if state is State.CRASHED and losses <= policy.infrastructure_retries:
+        return AfterRun.RERUN
+    return AfterRun.NOTHING
+
+
+def occurrence_key(occurrence: datetime, parameters: dict[str, object]) -> str:
+    """Return what an occurrence of a deployment is known by: its instant, and what its schedule gives its run.
+
+    So two schedules of a deployment that are due at once make two runs where they ask for different things, and one
+    where they do not; and an occurrence stays the same when schedules are numbered anew.
+
+    Examples
+    --------
+    >>> occurrence_key(datetime(2026, 3, 29, 7, tzinfo=UTC), {})
+    '2026-03-29T07:00:00Z'
+    """
+    instant = occurrence.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if not parameters:
+        return instant
+    text = json.dumps(parameters, sort_keys=True, separators=(",", ":"), default=str)
+    return f"{instant}/{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+
+
+def retry_at(policy: RetryPolicy, failures: int, now: datetime, chance: float) -> datetime:
+    """Return when a run that has failed so often is to start again."""
+    return now + timedelta(seconds=policy.delay_seconds(failures, chance))
