@@ -51,6 +51,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Where flows that name no task runner run submitted tasks: ``"dask"`` or ``"threads"``.
     heartbeat_seconds, lease_seconds, sweep_seconds
         How often a driver renews its lease, how long a lease holds, how often expired leases are looked for.
+    service_pools
+        The pools whose runs a service starts, with commas between them.
+    service_runs
+        How many runs of deployments a service has going on at a time; 0 means two for each core.
     logging_level
         The least level of the lines of runs' logs that are shown on the console; the logs themselves have all.
     cell_cache_bytes
@@ -72,6 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_seconds: float = 5.0
     lease_seconds: float = 15.0
     sweep_seconds: float = 5.0
+    service_pools: str = "default"
+    service_runs: int = 0
     logging_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     cell_cache_bytes: int = 10_000_000_000
     secret_key_file: str = ""

@@ -67,4 +67,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def letter_id(self) -> str:
         """Names it for ever: the same failure is one letter, however often it is told."""
-        return f"{self.task_run_id or self.run_id}.{self.epoch}"
+        return self.id_of(self.run_id, self.task_run_id, self.epoch)
+
+    @staticmethod
+    def id_of(run_id: str, task_run_id: str | None, epoch: int) -> str:
+        """Return the id of the letter of a run, or of a task in it."""
+        return f"{task_run_id or run_id}.{epoch}"

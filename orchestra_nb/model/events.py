@@ -72,12 +72,19 @@ class RunSuspended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class RunClaimed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A run that waited is PENDING now, and this driver answers for it. Of several who claim it one succeeds."""
+    """A run that waited is PENDING now, and this driver answers for it. Of several who claim it one succeeds.
+
+    Parameters
+    ----------
+    from_driver_id
+        Who has claimed it and hands it over before it begins; None where it waits.
+    """
 
     run_id: str
     at: datetime
     driver_id: str
     epoch: int = 1
+    from_driver_id: str | None = None
 
 
 class RunReopened(msgspec.Struct, frozen=True, kw_only=True, tag=True):

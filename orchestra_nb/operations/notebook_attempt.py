@@ -56,7 +56,8 @@ _LOOK_UP_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class StopAsked:
-    """Somebody, or a deadline, wants the attempt to end; ``state`` is CANCELLED or TIMED_OUT."""
+    """Somebody, or a deadline, wants the attempt to end; ``state`` is CANCELLED, TIMED_OUT, or CRASHED where it is
+    what drives it that must end."""
 
     message: str
     actor: str

@@ -122,6 +122,10 @@ class StoreHome:
         """The id of this process."""
         return self._driver.driver_id
 
+    def announce(self) -> None:
+        """Commit the driver, before it claims its first run."""
+        self._commit()
+
     def create(self, created: RunCreated) -> None:
         """Commit a run; with the first one the driver."""
         self._commit(created)
@@ -131,10 +135,10 @@ class StoreHome:
         if not self._commit(reopened):
             raise Conflict("The run is being run again by somebody else.")
 
-    def _commit(self, event: RunCreated | RunReopened) -> bool:
+    def _commit(self, *events: Event) -> bool:
         with self._lock:
-            events: list[Event] = [event] if self._is_announced else [DriverStarted(driver=self._driver), event]
-            applied = self.store.apply(events)
+            known: tuple[Event, ...] = () if self._is_announced else (DriverStarted(driver=self._driver),)
+            applied = self.store.apply([*known, *events])
             if not self._is_announced:
                 self._is_announced = True
                 self._guarding = threading.Thread(target=self._guard_later, name="orchestra-guard-start", daemon=True)

@@ -126,6 +126,8 @@ class NotebookDriver:
         What the calling process is: ``"shell"`` or ``"script"``.
     reopened
         How the run is opened again that the request is of; None for a new one.
+    claimed
+        The run that the request is of, which the home has claimed; None for a new one.
     on_shown
         Called in the thread of :meth:`execute` with what cells show, where the request asks for it.
     home
@@ -143,11 +145,13 @@ class NotebookDriver:
         on_shown: Callable[[Shown], None] = lambda shown: None,
         settings: Settings | None = None,
         reopened: RunReopened | None = None,
+        claimed: Run | None = None,
         home: RunHome | None = None,
         cluster: NotebookCluster | None = None,
     ) -> None:
         self._request = request
         self._reopened = reopened
+        self._claimed = claimed
         self._on_shown = on_shown
         self._kind = kind
         self._settings = settings or load_settings()
@@ -161,9 +165,11 @@ class NotebookDriver:
             host = NotebookHost(kernel_environment(os.environ), is_single=kind == "shell" and home is None)
         self._attempt = NotebookAttempt(host)
 
-    def stop(self, message: str, actor: str, grace_seconds: float = GRACE_SECONDS) -> None:
-        """Have the run end as CANCELLED; a second time: at once. Safe in a signal handler."""
-        self._attempt.stop(StopAsked(message, actor, grace_seconds))
+    def stop(
+        self, message: str, actor: str, grace_seconds: float = GRACE_SECONDS, state: State = State.CANCELLED
+    ) -> None:
+        """Have the run end in this state; a second time: at once. Safe in a signal handler."""
+        self._attempt.stop(StopAsked(message, actor, grace_seconds, state))
 
     def execute(self) -> RunResult:
         """Run the notebook; raises as :func:`run_notebook`. To be called once.
@@ -178,7 +184,14 @@ class NotebookDriver:
             if self._home is None:
                 self._home = own = StoreHome(self._settings, self._kind)
                 stack.callback(own.close)
-            record = RunRecord(self._run_of(prepared), self._home, self._on_event, self._cancel_asked, self._reopened)
+            record = RunRecord(
+                self._run_of(prepared),
+                self._home,
+                self._on_event,
+                self._cancel_asked,
+                self._reopened,
+                is_claimed=self._claimed is not None,
+            )
             stack.push(record)
             with attempt.stopped_by_interrupts():
                 record.announce()
@@ -202,6 +215,8 @@ class NotebookDriver:
         return result
 
     def _run_of(self, prepared: PreparedRun) -> Run:
+        if self._claimed is not None:
+            return self._claimed
         if self._reopened is None:
             return prepared.run
         return msgspec.structs.replace(prepared.run, epoch=self._reopened.epoch)

@@ -48,6 +48,8 @@ class RunRecord:
         Called in a thread with each request to cancel this run or one of its tasks.
     reopened
         How a run that has ended is opened again; None for a new run.
+    is_claimed
+        Whether the home has taken the run from those that wait, so that it knows it.
 
     Attributes
     ----------
@@ -62,12 +64,15 @@ class RunRecord:
         on_event: Callable[[Event], None],
         on_cancel: OnCancel,
         reopened: RunReopened | None = None,
+        *,
+        is_claimed: bool = False,
     ) -> None:
         self._on_event = on_event
         self._on_cancel = on_cancel
         self._reopened = reopened
+        self._is_claimed = is_claimed
         self._open = OpenRuns()
-        self.is_announced = False
+        self.is_announced = is_claimed
         #: answers what the run's code asks, too; in any thread
         self.home = home
         self.run = msgspec.structs.replace(run, driver_id=home.driver_id)
@@ -105,10 +110,10 @@ class RunRecord:
             Somebody else has reopened it.
         """
         created = RunCreated(run=self.run)
-        if self._reopened is None:
-            self.home.create(created)
-        else:
+        if self._reopened is not None:
             self._reopen(self._reopened)
+        elif not self._is_claimed:
+            self.home.create(created)
         self.is_announced = True
         self.home.watch(self.run.run_id, self._on_cancel)
         self._on_event(created)

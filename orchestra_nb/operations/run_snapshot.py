@@ -48,6 +48,20 @@ def keep_snapshot(request: NotebookRequest, *, cwd: str, kernel_name: str, outpu
     write_file(str(_asked_path(request.run_id)), msgspec.json.encode(asked))
 
 
+def keep_deployed(run: Run, notebook: str, request: NotebookRequest) -> None:
+    """Keep what a run of a deployment executes, where that is not kept already.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
+    if _asked_path(run.run_id).exists():
+        return
+    write_file(str(_notebook_path(run.run_id)), notebook.encode())
+    write_file(str(_asked_path(run.run_id)), msgspec.json.encode(request))
+
+
 def request_again(run: Run) -> NotebookRequest:
     """Return the request that runs a run's notebook again in the same run.
 

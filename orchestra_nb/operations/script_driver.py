@@ -21,6 +21,7 @@ from orchestra_nb.model.events import (
     DriverStarted,
     Event,
     EventSink,
+    RunClaimed,
     RunCreated,
     RunReopened,
     RunStateChanged,
@@ -46,7 +47,7 @@ class ScriptDriver(FlowLoops):
     Parameters
     ----------
     kind
-        What people call the process: ``"script"`` or ``"shell"``.
+        What people call the process: ``"script"``, ``"shell"`` or ``"deployment"``.
     """
 
     def __init__(self, kind: str = "script") -> None:
@@ -98,6 +99,26 @@ class ScriptDriver(FlowLoops):
         if is_ours:
             self._run_sink.continue_run(run.run_id, reopened.epoch, run.flow_name)
             self.sink.emit(RunStateChanged(run_id=run.run_id, state=State.PENDING, at=datetime.now(UTC)))
+            self._start_guard()
+        return is_ours
+
+    def take_over(self, store: RunStore, run: Run, claimant: str) -> bool:
+        """Become a driver of the store, and that of a run which another one has claimed; False when it is not its."""
+        from orchestra_nb.services.driver_guard import describe_this_process
+
+        driver = describe_this_process(self._kind, self.settings.lease_seconds, self.driver_id)
+        self._has_runs = True
+        self._first_run.is_announced = True
+        claimed = RunClaimed(
+            run_id=run.run_id,
+            at=datetime.now(UTC),
+            driver_id=self.known_driver_id,
+            epoch=run.epoch,
+            from_driver_id=claimant,
+        )
+        is_ours = store.apply([DriverStarted(driver=driver), claimed])[1]
+        if is_ours:
+            self._run_sink.continue_run(run.run_id, run.epoch, run.flow_name)
             self._start_guard()
         return is_ours
 

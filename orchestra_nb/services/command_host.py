@@ -54,6 +54,8 @@ class CommandHost:
         Called now and then while a process waits, so that what it will need does not end for want of use.
     refresh_seconds
         How often.
+    lifeline
+        A descriptor: when it can be read, or has ended, the host ends; None for a host that nobody keeps.
 
     Raises
     ------
@@ -72,7 +74,9 @@ class CommandHost:
         prepare: Callable[[], None],
         refresh: Callable[[], None],
         refresh_seconds: float,
+        lifeline: int | None = None,
     ) -> None:
+        self._keeper = () if lifeline is None else (lifeline,)
         self._run = run
         self._prepare = prepare
         self._refresh = refresh
@@ -126,7 +130,11 @@ class CommandHost:
     def _is_taken(self) -> bool:
         """Wait until a caller has come; False when the process that waited has ended."""
         while True:
-            readable = multiprocessing.connection.wait([self._taken, *self._children], self._refresh_seconds)
+            readable = multiprocessing.connection.wait(
+                [self._taken, *self._children, *self._keeper], self._refresh_seconds
+            )
+            if set(readable) & set(self._keeper):
+                raise SystemExit(0)
             if not readable:
                 self._refresh()
             for ended in self._children.keys() & set(readable):

@@ -29,6 +29,8 @@ _KINDS = {
     "kernel": ("kernel", "Restart the kernel and run the cells again."),
     "shell": ("shell command", "Run the command again."),
     "script": ("script", "Run the script again."),
+    "service": ("service", "Where its deployment says so it is run again by the next service: `orchestra serve`."),
+    "deployment": ("process of the flow", "Where its deployment says so it is run again."),
 }
 
 #: What the runner of a notebook whose driver died gets to end its kernel and write its file.

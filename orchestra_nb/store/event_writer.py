@@ -166,6 +166,8 @@ class EventWriter:
             state = State(run["state"])
             if state.is_terminal and state is not letter.ended_as:
                 return False  # somebody took its driver for dead, and it ended otherwise before
+        if letter.task_run_id is None and run is not None and run["epoch"] > letter.epoch:
+            return False  # it runs again already
         return self._letters.insert(letter_to_row(letter))
 
     def _end_driver(self, event: DriverEnded) -> bool:
@@ -217,20 +219,22 @@ class EventWriter:
 
     def _claim(self, event: RunClaimed) -> bool:
         row = self._runs.get(event.run_id)
-        if row is None or row["epoch"] != event.epoch or row["driver_id"] is not None:
+        if row is None or row["epoch"] != event.epoch or row["driver_id"] != event.from_driver_id:
             return False
-        if row["state"] != State.SCHEDULED.value:
+        from_state = row["state"]
+        if from_state != (State.SCHEDULED if event.from_driver_id is None else State.PENDING).value:
             return False
         self._runs.update(row, state=State.PENDING.value, driver_id=event.driver_id, message="")
-        self._record_change(
-            "run",
-            event.run_id,
-            from_state=State.SCHEDULED.value,
-            to_state=State.PENDING.value,
-            epoch=event.epoch,
-            at=event.at,
-            message="",
-        )
+        if event.from_driver_id is None:
+            self._record_change(
+                "run",
+                event.run_id,
+                from_state=from_state,
+                to_state=State.PENDING.value,
+                epoch=event.epoch,
+                at=event.at,
+                message="",
+            )
         return True
 
     def _reopen(self, event: RunReopened) -> bool:

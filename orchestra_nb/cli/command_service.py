@@ -1,0 +1,58 @@
+"""The process that ``orchestra serve`` keeps beside it for commands: ``python -m orchestra_nb.cli.command_service``.
+
+It has one thread, since it forks the processes of commands.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from orchestra_nb.errors import Conflict
+from orchestra_nb.operations.warm_start import keep_kernel_ready, keep_ready
+from orchestra_nb.services.command_host import CommandHost
+from orchestra_nb.settings import load_settings
+
+#: What `orchestra run` imports until its notebook has ended.
+_IMPORTS = (
+    "orchestra_nb.cli.late_progress",
+    "orchestra_nb.cli.run",
+    "orchestra_nb.cli.run_progress",
+    "orchestra_nb.cli.run_results",
+    "orchestra_nb.operations.run_notebook",
+    "orchestra_nb.operations.run_services",
+    "orchestra_nb.operations.opening",
+    "orchestra_nb.services.driver_guard",
+    "orchestra_nb.store.run_store",
+    "orchestra_nb.store.store_sink",
+    "sqlalchemy.dialects.sqlite",
+    "rich.live",
+)
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    for name in _IMPORTS:
+        importlib.import_module(name)
+    try:
+        host = CommandHost(_run, keep_ready, keep_kernel_ready, load_settings().kernel_idle_seconds / 2, lifeline=0)
+    except Conflict as error:
+        sys.exit(str(error))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    host.serve()
+
+
+def _run(argv: Sequence[str]) -> int:
+    from orchestra_nb.cli.main import main
+
+    try:
+        main(list(argv[1:]))
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    return 0
+
+
+if __name__ == "__main__":
+    main()

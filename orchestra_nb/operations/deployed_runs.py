@@ -1,0 +1,147 @@
+"""Drives the claimed runs of deployments: notebooks in this process's name, flows in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from orchestra_nb.errors import InvalidInput, NotFound
+from orchestra_nb.model.deployments import DeploymentVersion, FlowTarget, NotebookTarget
+from orchestra_nb.model.events import RunStateChanged
+from orchestra_nb.model.runs import Run
+from orchestra_nb.model.states import State
+from orchestra_nb.operations.notebook_request import NotebookRequest, attempts_folder
+from orchestra_nb.operations.run_home import StoreHome
+from orchestra_nb.operations.run_notebook import NotebookDriver
+from orchestra_nb.operations.run_snapshot import keep_deployed, request_again
+from orchestra_nb.settings import Settings
+from orchestra_nb.store.deployment_store import DeploymentStore
+
+#: Why runs end that go on when their service does.
+SHUT_DOWN: Final = "The service that ran it was shut down"
+#: What a run gets to end by itself then.
+_GRACE_SECONDS: Final = 2.0
+_FLUSH_SECONDS: Final = 60.0
+#: How long the process of a flow may go on past the time limit of its deployment: it ends by itself at the limit.
+_EXTRA_SECONDS: Final = 10.0
+_LAST_CHARACTERS: Final = 1_000
+
+
+class DeployedRuns:
+    """Implements :class:`~orchestra_nb.services.run_dispatcher.RunStarter`.
+
+    Parameters
+    ----------
+    home
+        Of the process that claims runs.
+    """
+
+    def __init__(self, home: StoreHome, settings: Settings) -> None:
+        self._home = home
+        self._settings = settings
+        self._deployments = DeploymentStore(home.store.database)
+        self._lock = threading.Lock()
+        self._notebooks: dict[str, NotebookDriver] = {}
+        self._flows: dict[str, subprocess.Popen[bytes]] = {}
+
+    def drive(self, run: Run) -> None:
+        """Run it from its begin to its end.
+
+        Raises
+        ------
+        OrchestraError
+            It cannot be run, and nothing of it ran.
+        """
+        assert run.deployment is not None
+        assert run.deployment_version is not None
+        version = self._deployments.version(run.deployment, run.deployment_version)
+        if isinstance(version.spec.target, NotebookTarget):
+            self._drive_notebook(run, version, version.spec.target)
+        else:
+            self._drive_flow(run, version, version.spec.target)
+
+    def stop(self, run_id: str) -> None:
+        """Have a run end as CRASHED, since its service ends: the next one runs it again, where it may."""
+        with self._lock:
+            notebook, flow = self._notebooks.get(run_id), self._flows.get(run_id)
+        if notebook is not None:
+            notebook.stop(SHUT_DOWN, "shutdown", _GRACE_SECONDS, State.CRASHED)
+        if flow is not None:
+            flow.terminate()
+
+    def fail(self, run: Run, reason: str) -> None:
+        """Record that a claimed run could not be driven: FAILED where what was deployed cannot be run."""
+        self._end(run, State.CRASHED, reason)
+
+    def _end(self, run: Run, state: State, message: str) -> None:
+        now = datetime.now(UTC)
+        self._home.emit(
+            RunStateChanged(run_id=run.run_id, state=state, at=now, epoch=run.epoch, message=message, actor="service")
+        )
+        self._home.flush(_FLUSH_SECONDS)
+
+    def _drive_notebook(self, run: Run, version: DeploymentVersion, target: NotebookTarget) -> None:
+        assert version.notebook is not None
+        asked = NotebookRequest(
+            path=target.path,
+            run_id=run.run_id,
+            cwd=target.cwd,
+            kernel_name=target.kernel_name,
+            output_path=target.output_path or "-",
+            is_cached=target.is_cached,
+            timeout_seconds=version.spec.timeout_seconds,
+            start_timeout_seconds=target.start_timeout_seconds,
+            cell_timeout_seconds=target.cell_timeout_seconds,
+        )
+        keep_deployed(run, version.notebook, asked)
+        request = msgspec.structs.replace(request_again(run), epoch=run.epoch)
+        driver = NotebookDriver(request, kind="service", home=self._home, claimed=run, settings=self._settings)
+        with self._lock:
+            self._notebooks[run.run_id] = driver
+        try:
+            driver.execute()
+        except (InvalidInput, NotFound) as error:  # a kernel that was removed, a folder that is gone
+            self._end(run, State.FAILED, str(error))
+        finally:
+            with self._lock:
+                del self._notebooks[run.run_id]
+
+    def _drive_flow(self, run: Run, version: DeploymentVersion, target: FlowTarget) -> None:
+        log_path = attempts_folder() / f"{run.run_id}.{run.epoch}.log"
+        environ = {**os.environ, "ORCHESTRA_STORE_URL": self._settings.resolved_store_url}
+        if run.cluster:
+            environ["ORCHESTRA_CLUSTER"] = run.cluster
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-P", "-m", "orchestra_nb.operations.deployed_flow"),
+                    *(run.run_id, self._home.driver_id or ""),
+                ],
+                cwd=target.working_folder if os.path.isdir(target.working_folder) else None,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        with self._lock:
+            self._flows[run.run_id] = process
+        try:
+            process.wait()
+        finally:
+            with self._lock:
+                del self._flows[run.run_id]
+        now = self._home.store.get_run(run.run_id)
+        if now.epoch == run.epoch and now.driver_id == self._home.driver_id and not now.state.is_terminal:
+            text = log_path.read_text(encoding="utf-8", errors="replace").strip()[-_LAST_CHARACTERS:]
+            how = signal.Signals(-process.returncode).name if process.returncode < 0 else f"exit {process.returncode}"
+            self._end(run, State.CRASHED, f"The process of the flow ended before it began ({how}). {text}".rstrip())
+        elif log_path.stat().st_size == 0:
+            log_path.unlink()

@@ -1,0 +1,79 @@
+"""A process that is kept up: started again when it ends, each time a little later, and ended with its keeper."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final
+
+_FIRST_PAUSE_SECONDS: Final = 0.5
+_LONGEST_PAUSE_SECONDS: Final = 60.0
+#: What was up for so long did not fail at its start.
+_STEADY_SECONDS: Final = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+class KeptProcess:
+    """Keeps a command up in a thread, until it is closed.
+
+    The command's stdin is its lifeline: at its end, which comes also when the keeper is killed, it has to end. It says
+    that it is ready by a line on stdout.
+
+    Parameters
+    ----------
+    name
+        What people call it.
+    """
+
+    def __init__(self, name: str, command: Sequence[str]) -> None:
+        self._name = name
+        self._command = list(command)
+        self._closing = threading.Event()
+        self._ready = threading.Event()
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._keep, name=f"orchestra-keep-{name}", daemon=True)
+        self._thread.start()
+
+    def wait_until_ready(self, timeout_seconds: float) -> bool:
+        """Return whether it is ready, after the time at the latest."""
+        return self._ready.wait(timeout_seconds)
+
+    def close(self) -> None:
+        """End it, and wait until it has ended. May be called twice."""
+        with self._lock:
+            self._closing.set()
+            if self._process is not None and self._process.poll() is None:
+                self._process.terminate()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        while not self._closing.is_set():
+            began = time.monotonic()
+            code = self._run()
+            if self._closing.is_set():
+                return
+            if time.monotonic() - began > _STEADY_SECONDS:
+                pause = _FIRST_PAUSE_SECONDS
+            _log.warning("The %s ended (exit %d) and is started again.", self._name, code)
+            self._closing.wait(pause)
+            pause = min(_LONGEST_PAUSE_SECONDS, 2 * pause)
+
+    def _run(self) -> int:
+        with self._lock:
+            if self._closing.is_set():
+                return 0
+            process = self._process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with process.stdin, process.stdout:
+            if process.stdout.readline():
+                self._ready.set()
+            return process.wait()

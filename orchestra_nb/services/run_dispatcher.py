@@ -1,0 +1,115 @@
+"""Starts the runs that wait, as many at a time as this process has room for."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from orchestra_nb.model.runs import Run
+from orchestra_nb.store.work_queue import WorkQueue
+
+_log = logging.getLogger(__name__)
+
+
+class RunStarter(Protocol):
+    """Runs one claimed run, and records how it ends."""
+
+    def drive(self, run: Run) -> None:
+        """Run it from its begin to its end, in the calling thread."""
+
+    def stop(self, run_id: str) -> None:
+        """Have a run that is driven end soon, since its service does; from any thread. Nothing where it has ended."""
+
+    def fail(self, run: Run, reason: str) -> None:
+        """Record that a claimed run could not be driven."""
+
+
+class RunDispatcher:
+    """Claims runs and has each driven in a thread of its own. For one thread, but for what is said otherwise.
+
+    Parameters
+    ----------
+    driver_id
+        Who answers for the runs.
+    room
+        How many run at a time.
+    wake
+        Called, from any thread, when there is room again.
+    """
+
+    def __init__(
+        self,
+        queue: WorkQueue,
+        starter: RunStarter,
+        *,
+        driver_id: str,
+        pools: Sequence[str],
+        room: int,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._queue = queue
+        self._starter = starter
+        self._driver_id = driver_id
+        self._pools = tuple(pools)
+        self._room = room
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._threads: dict[str, threading.Thread] = {}
+
+    def step(self, now: datetime) -> datetime | None:
+        """Start what is due, as far as there is room; return when more will be due.
+
+        Raises
+        ------
+        StoreUnavailable
+            The store cannot be read or written; nothing was claimed.
+        """
+        with self._lock:
+            room = self._room - len(self._threads)
+        if room > 0:
+            for run in self._queue.claim(self._driver_id, self._pools, room, now):
+                thread = threading.Thread(target=self._drive, args=(run,), name=f"orchestra-run-{run.name}")
+                with self._lock:
+                    self._threads[run.run_id] = thread
+                thread.start()
+        return self._queue.next_look(self._pools, now)
+
+    @property
+    def active(self) -> int:
+        """How many runs go on. From any thread."""
+        with self._lock:
+            return len(self._threads)
+
+    def close(self, grace_seconds: float, hurry: threading.Event) -> None:
+        """Wait for the runs that go on, so long or until ``hurry`` is set; then have them end, and wait for that."""
+        deadline = time.monotonic() + grace_seconds
+        while (threads := self._going_on()) and not hurry.is_set() and time.monotonic() < deadline:
+            threads[0].join(0.1)
+        with self._lock:
+            left = list(self._threads)
+        for run_id in left:
+            self._starter.stop(run_id)
+        for thread in self._going_on():
+            thread.join()
+
+    def _going_on(self) -> list[threading.Thread]:
+        with self._lock:
+            return list(self._threads.values())
+
+    def _drive(self, run: Run) -> None:
+        try:
+            self._starter.drive(run)
+        except Exception as error:
+            _log.warning("Run %s of %s could not be driven: %s", run.name, run.flow_name, error)
+            try:
+                self._starter.fail(run, f"{type(error).__name__}: {error}")
+            except Exception:
+                _log.exception("The end of run %s is not recorded", run.name)
+        finally:
+            with self._lock:
+                del self._threads[run.run_id]
+            self._wake()

@@ -1,0 +1,135 @@
+"""Decides what follows a run of a deployment that ended: a retry, another try after a lost process, or a dead letter.
+
+It reads the ends of runs in the order of the store. Each decision is a compare-and-set on the run's epoch, so services
+that share a store may all make it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from orchestra_nb.errors import Conflict, DeadLetterNotFound, DeploymentNotFound, RunNotFound
+from orchestra_nb.model.dead_letters import DeadLetter, LetterState
+from orchestra_nb.model.deployments import AfterRun, DeploymentSpec, after_run, retry_at
+from orchestra_nb.model.events import DeadLetterAdded, RunReopened
+from orchestra_nb.model.runs import Run
+from orchestra_nb.model.states import FAILURE_STATES, State
+from orchestra_nb.store.dead_letter_store import DeadLetterStore
+from orchestra_nb.store.deployment_store import DeploymentStore
+from orchestra_nb.store.run_store import RunStore, StateChange
+from orchestra_nb.store.service_marks import ServiceMarks
+from orchestra_nb.store.work_queue import WorkQueue
+
+#: Who reopens runs here, in their history.
+RETRY_ACTOR: Final = "retry policy"
+_MARK: Final = "run follower"
+#: How many changes of no end may lie behind the mark before it is moved nevertheless.
+_MOST_BEHIND: Final = 1_000
+#: So often a run that was claimed and did not begin is claimed again at no cost.
+_MOST_FREE: Final = 3
+
+_log = logging.getLogger(__name__)
+
+
+class RunFollower:
+    """Follows the runs of a store to what comes after them. For one thread."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._marks = ServiceMarks(store.database)
+        self._queue = WorkQueue(store.database)
+        self._deployments = DeploymentStore(store.database)
+        self._letters = DeadLetterStore(store.database)
+
+    def step(self, now: datetime) -> None:
+        """Decide about all runs that have ended since the last time.
+
+        Raises
+        ------
+        StoreUnavailable
+            The store cannot be read or written; the rest follows at the next call.
+        """
+        mark = begun = self._marks.begin(_MARK)
+        has_followed = False
+        while True:
+            ends, until = self._marks.ends_since(mark)
+            for end in ends:
+                has_followed = True
+                self._follow(end.run_id, end.epoch, now)
+            if until == mark:
+                break
+            mark = until
+        if has_followed or mark - begun > _MOST_BEHIND:  # most changes are no ends: no write for each of them
+            self._marks.move(_MARK, mark)
+
+    def _follow(self, run_id: str, epoch: int, now: datetime) -> None:
+        try:
+            run = self._store.get_run(run_id)
+        except RunNotFound:
+            return
+        if run.deployment is None or run.deployment_version is None or run.epoch != epoch:
+            return
+        if run.state not in FAILURE_STATES:
+            return
+        try:
+            spec = self._deployments.version(run.deployment, run.deployment_version).spec
+        except DeploymentNotFound:
+            return
+        failures, losses = count_ends(self._store.state_changes(run_id))
+        match after_run(spec.retry, run.state, failures, losses):
+            case AfterRun.RETRY:
+                due_at = retry_at(spec.retry, failures, now, random.random())
+                self._again(run, spec, due_at, now, f"retry {failures} of {spec.retry.retries}: {run.message}")
+            case AfterRun.RERUN:
+                self._again(run, spec, now, now, f"run again, since its process was lost: {run.message}")
+            case AfterRun.NOTHING:
+                self._bury(run, failures + losses, now)
+
+    def _again(self, run: Run, spec: DeploymentSpec, due_at: datetime, now: datetime, message: str) -> None:
+        reopened = RunReopened(
+            run_id=run.run_id, at=now, epoch=run.epoch + 1, driver_id=None, actor=RETRY_ACTOR, message=message
+        )
+        if self._queue.add_again(reopened, due_at, spec.pool, spec.priority):
+            _log.info("Run %s of %s: %s", run.name, run.deployment, message)
+            with contextlib.suppress(DeadLetterNotFound, Conflict):
+                letter_id = DeadLetter.id_of(run.run_id, None, run.epoch)
+                self._letters.close(letter_id, LetterState.RETRIED, RETRY_ACTOR, now)
+
+    def _bury(self, run: Run, attempts: int, now: datetime) -> None:
+        letter = DeadLetter(
+            run_id=run.run_id,
+            task_run_id=None,
+            epoch=run.epoch,
+            name=run.name,
+            flow_name=run.flow_name,
+            ended_as=run.state,
+            attempts=attempts,
+            message=run.message,
+            created_at=now,
+        )
+        self._store.apply([DeadLetterAdded(letter=letter)])
+
+
+def count_ends(history: Sequence[StateChange]) -> tuple[int, int]:
+    """Return how often a run failed, and how often its process was lost, since somebody opened it by hand.
+
+    A process that was lost before it began counts only when that happens again and again.
+    """
+    failures = losses = free = 0
+    for change in history:
+        if change.task_run_id is not None:
+            continue
+        if change.to_state is State.CRASHED and change.from_state is State.PENDING and free < _MOST_FREE:
+            free += 1
+        elif change.to_state is State.CRASHED:
+            losses += 1
+        elif change.to_state in FAILURE_STATES:
+            failures += 1
+        elif change.to_state is State.SCHEDULED and change.from_state is not None and change.actor != RETRY_ACTOR:
+            failures = losses = free = 0
+    return failures, losses
