@@ -7,8 +7,7 @@ if [ $# -gt 0 ]; then
   exec pytest "$@"
 fi
 
-engine=(tests/cli tests/contracts tests/engine tests/faults tests/migrations tests/model tests/notebooks tests/operations tests/server
-  tests/services tests/store)
+engine=(tests/cli tests/contracts tests/engine tests/faults tests/model tests/notebooks tests/operations tests/services tests/store)
 others=()
 for folder in "${engine[@]}"; do
   others+=("--ignore=$folder")

@@ -57,9 +57,11 @@ def act(log: Path, number: int, deed: str = "", argument: object = None) -> int:
     elif deed == "kill":
         os.kill(os.getpid(), int(str(argument)))
         time.sleep(60)
-    elif deed == "wait":
+    elif deed in ("wait", "wait and exit"):
         while not Path(str(argument)).exists():
             time.sleep(0.005)
+        if deed == "wait and exit":
+            os._exit(1)
     elif deed == "block":
         time.sleep(600)
     elif deed == "raise":
@@ -125,23 +127,25 @@ def test_a_call_that_ends_its_process_takes_no_other_along(
     assert ran(log) == Counter(range(20))
 
 
-def test_calls_bound_to_a_worker_that_dies_are_not_left_waiting(probe: ExecutorProbe, log: Path) -> None:
+def test_calls_bound_to_a_worker_that_dies_are_not_left_waiting(
+    probe: ExecutorProbe, log: Path, tmp_path: Path
+) -> None:
     shared = measured(probe)
     ended = probe.run(call(shared, Path(os.devnull), 0))
     assert isinstance(ended, AttemptEnded)
 
-    keys = probe.start_many(
-        [call(shared, log, number, *(("", None), ("exit", 1))[number == 0]) for number in range(5)],
-        workers=(ended.outcome.worker,),
-    )
+    workers = (ended.outcome.worker,)
+    gate = tmp_path / "gate"
+    deadly = probe.start(call(shared, log, 0, "wait and exit", gate), workers=workers)
+    probe.wait_until_begun(deadly)
+    keys = probe.start_many([call(shared, log, number, "", None) for number in range(1, 5)], workers=workers)
+    gate.touch()
 
-    ends = [probe.end_of(key) for key in keys]
-    # those of another chunk may have run before: Dask chooses the order of chunks
+    ends = [probe.end_of(key) for key in (deadly, *keys)]
     lost = [end for end in ends if isinstance(end, AttemptLost)]
-    assert lost[0].begun
-    assert {end.begun for end in lost[1:]} == {False}
-    assert f"has no worker named {ended.outcome.worker!r}" in lost[1].reason
-    assert ran(log) == Counter([0, *(number for number, end in enumerate(ends) if isinstance(end, AttemptEnded))])
+    assert [end.begun for end in lost] == [True, False, False, False, False]
+    assert {f"has no worker named {ended.outcome.worker!r}" in end.reason for end in lost[1:]} == {True}
+    assert ran(log) == Counter([0])
 
 
 def test_a_failing_call_is_its_own_failure(probe: ExecutorProbe, log: Path) -> None:
