@@ -1,7 +1,4 @@
-"""The process that ``orchestra serve`` keeps beside it for commands: ``python -m orchestra_nb.cli.command_service``.
-
-It has one thread, since it forks the processes of commands.
-"""
+"""What ``orchestra serve`` keeps ready for commands, in a process with one thread, since it forks theirs."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from orchestra_nb.errors import Conflict
 from orchestra_nb.operations.warm_start import keep_kernel_ready, keep_ready
 from orchestra_nb.services.command_host import CommandHost
 from orchestra_nb.settings import load_settings
@@ -31,14 +27,17 @@ _IMPORTS = (
 )
 
 
-def main() -> None:
-    """Serve until stdin ends."""
+def serve_commands() -> None:
+    """Serve until stdin ends, or SIGTERM; say that all is ready by a line on stdout.
+
+    Raises
+    ------
+    Conflict
+        There is one for callers like this process.
+    """
     for name in _IMPORTS:
         importlib.import_module(name)
-    try:
-        host = CommandHost(_run, keep_ready, keep_kernel_ready, load_settings().kernel_idle_seconds / 2, lifeline=0)
-    except Conflict as error:
-        sys.exit(str(error))
+    host = CommandHost(_run, keep_ready, keep_kernel_ready, load_settings().kernel_idle_seconds / 2, lifeline=0)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     host.serve()
@@ -52,7 +51,3 @@ def _run(argv: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     return 0
-
-
-if __name__ == "__main__":
-    main()

@@ -1,56 +1,101 @@
-"""``orchestra serve``: keep ready what commands need."""
+"""``orchestra serve``: run deployments, and keep ready what commands need."""
 
 from __future__ import annotations
 
-import importlib
+import contextlib
+import logging
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator
 
 import click
 
-from orchestra_nb.errors import InvalidInput
-from orchestra_nb.operations.warm_start import keep_kernel_ready, keep_ready
-from orchestra_nb.services.command_host import CommandHost
-from orchestra_nb.settings import load_settings
+from orchestra_nb.settings import Settings, load_settings
 
-#: What `orchestra run` imports until its notebook has ended.
-_IMPORTS = (
-    "orchestra_nb.cli.late_progress",
-    "orchestra_nb.cli.run",
-    "orchestra_nb.cli.run_progress",
-    "orchestra_nb.cli.run_results",
-    "orchestra_nb.operations.run_notebook",
-    "orchestra_nb.operations.run_services",
-    "orchestra_nb.operations.opening",
-    "orchestra_nb.services.driver_guard",
-    "orchestra_nb.store.run_store",
-    "orchestra_nb.store.store_sink",
-    "sqlalchemy.dialects.sqlite",
-    "rich.live",
-)
+_READY_SECONDS = 30.0
 
 
 @click.command()
-def serve() -> None:
-    """Keep ready what commands need, until Ctrl-C or SIGTERM.
+@click.option("--pool", "pools", multiple=True, help="A pool whose runs are started here; may be given several times.")
+@click.option("--runs", type=click.IntRange(min=1), help="How many runs go on here at a time.")
+@click.option("--commands", "is_for_commands", is_flag=True, hidden=True)
+def serve(pools: tuple[str, ...], runs: int | None, is_for_commands: bool) -> None:
+    """Run deployments when they are due, until Ctrl-C or SIGTERM.
 
-    While it runs, `orchestra run` in the same Python environment starts in a tenth of the time: its process, its
-    notebook's runner and a kernel are there already. Start it again when packages have changed.
+    It starts the runs of schedules and those that wait, retries what failed as its deployment says, and finds what
+    died. Any number of services may share a store.
+
+    While it runs on Linux, `orchestra run` in the same Python environment starts in a tenth of the time, too. Start it
+    again when packages have changed.
     """
-    if sys.platform != "linux":
-        raise InvalidInput("orchestra serve keeps forked processes ready, which works on Linux only.")
-    for name in _IMPORTS:
-        importlib.import_module(name)
-    host = CommandHost(_run, keep_ready, keep_kernel_ready, load_settings().kernel_idle_seconds / 2)
-    click.echo("Ready: `orchestra run` starts at once now. Ctrl-C ends this.", err=True)
-    host.serve()
+    if is_for_commands:  # the process that it keeps beside it
+        from orchestra_nb.cli.command_service import serve_commands
+
+        serve_commands()
+        return
+    overrides: dict[str, object] = {}
+    if pools:
+        overrides["service_pools"] = ",".join(pools)
+    if runs is not None:
+        overrides["service_runs"] = runs
+    settings = load_settings(overrides)
+    _show_warnings()
+    with contextlib.ExitStack() as stack:
+        stop, hurry = threading.Event(), threading.Event()
+        stack.enter_context(_stopped_by_signals(stop, hurry))
+        is_quick = sys.platform == "linux" and _keep_commands_ready(stack)
+        _serve(settings, stop, hurry, is_quick)
 
 
-def _run(argv: Sequence[str]) -> int:
-    from orchestra_nb.cli.main import main
+def _serve(settings: Settings, stop: threading.Event, hurry: threading.Event, is_quick: bool) -> None:
+    from orchestra_nb.operations.opening import open_store
+    from orchestra_nb.operations.service_process import pools_of, serve_deployments
 
+    def ready() -> None:
+        location = open_store(settings).database.location
+        what = f"deployments in pool {', '.join(pools_of(settings))} of {location} run when they are due"
+        more = ", and `orchestra run` starts at once" if is_quick else ""
+        click.echo(f"Ready: {what}{more}. Ctrl-C ends this.", err=True)
+
+    serve_deployments(settings, stop, hurry, ready)
+
+
+def _keep_commands_ready(stack: contextlib.ExitStack) -> bool:
+    """Keep the process beside this one that commands find; False where there is one already."""
+    from orchestra_nb.services.command_socket import is_served
+    from orchestra_nb.services.kept_process import KeptProcess
+
+    if is_served():
+        return False
+    # started as this one was, so that it is what callers of this form look for
+    own_words = len(sys.argv) - 1
+    command = [*sys.orig_argv[: len(sys.orig_argv) - own_words], "serve", "--commands"]
+    kept = KeptProcess("service for commands", command)
+    stack.callback(kept.close)
+    return kept.wait_until_ready(_READY_SECONDS)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(stop: threading.Event, hurry: threading.Event) -> Iterator[None]:
+    def take(number: int, frame: object) -> None:
+        if stop.is_set():
+            hurry.set()
+        stop.set()
+
+    before = {number: signal.signal(number, take) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        main(list(argv[1:]))
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    return 0
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _show_warnings() -> None:
+    """Show what services say, with the time."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("orchestra_nb")
+    logger.addHandler(handler)
+    if logger.getEffectiveLevel() > logging.INFO:
+        logger.setLevel(logging.INFO)

@@ -48,8 +48,8 @@ class DeployedRuns:
         self._settings = settings
         self._deployments = DeploymentStore(home.store.database)
         self._lock = threading.Lock()
-        self._notebooks: dict[str, NotebookDriver] = {}
-        self._flows: dict[str, subprocess.Popen[bytes]] = {}
+        self._notebooks: dict[tuple[str, int], NotebookDriver] = {}
+        self._flows: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
 
     def drive(self, run: Run) -> None:
         """Run it from its begin to its end.
@@ -67,10 +67,11 @@ class DeployedRuns:
         else:
             self._drive_flow(run, version, version.spec.target)
 
-    def stop(self, run_id: str) -> None:
+    def stop(self, run: Run) -> None:
         """Have a run end as CRASHED, since its service ends: the next one runs it again, where it may."""
         with self._lock:
-            notebook, flow = self._notebooks.get(run_id), self._flows.get(run_id)
+            key = (run.run_id, run.epoch)
+            notebook, flow = self._notebooks.get(key), self._flows.get(key)
         if notebook is not None:
             notebook.stop(SHUT_DOWN, "shutdown", _GRACE_SECONDS, State.CRASHED)
         if flow is not None:
@@ -104,14 +105,14 @@ class DeployedRuns:
         request = msgspec.structs.replace(request_again(run), epoch=run.epoch)
         driver = NotebookDriver(request, kind="service", home=self._home, claimed=run, settings=self._settings)
         with self._lock:
-            self._notebooks[run.run_id] = driver
+            self._notebooks[run.run_id, run.epoch] = driver
         try:
             driver.execute()
         except (InvalidInput, NotFound) as error:  # a kernel that was removed, a folder that is gone
             self._end(run, State.FAILED, str(error))
         finally:
             with self._lock:
-                del self._notebooks[run.run_id]
+                del self._notebooks[run.run_id, run.epoch]
 
     def _drive_flow(self, run: Run, version: DeploymentVersion, target: FlowTarget) -> None:
         log_path = attempts_folder() / f"{run.run_id}.{run.epoch}.log"
@@ -132,12 +133,12 @@ class DeployedRuns:
                 start_new_session=True,
             )
         with self._lock:
-            self._flows[run.run_id] = process
+            self._flows[run.run_id, run.epoch] = process
         try:
             process.wait()
         finally:
             with self._lock:
-                del self._flows[run.run_id]
+                del self._flows[run.run_id, run.epoch]
         now = self._home.store.get_run(run.run_id)
         if now.epoch == run.epoch and now.driver_id == self._home.driver_id and not now.state.is_terminal:
             text = log_path.read_text(encoding="utf-8", errors="replace").strip()[-_LAST_CHARACTERS:]

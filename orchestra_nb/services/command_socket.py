@@ -7,6 +7,7 @@ the command itself. All else travels with the request.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import resource
@@ -55,6 +56,18 @@ def command_socket(environ: Mapping[str, str] = os.environ) -> Path:
         sorted(os.sched_getaffinity(0)),
     )
     return runtime_folder() / f"commands-{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}.sock"
+
+
+def is_served() -> bool:
+    """Tell whether a host serves callers like this process."""
+    try:
+        with command_socket().with_suffix(".lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def _limits() -> dict[str, int]:

@@ -21,7 +21,7 @@ class RunStarter(Protocol):
     def drive(self, run: Run) -> None:
         """Run it from its begin to its end, in the calling thread."""
 
-    def stop(self, run_id: str) -> None:
+    def stop(self, run: Run) -> None:
         """Have a run that is driven end soon, since its service does; from any thread. Nothing where it has ended."""
 
     def fail(self, run: Run, reason: str) -> None:
@@ -58,7 +58,8 @@ class RunDispatcher:
         self._room = room
         self._wake = wake
         self._lock = threading.Lock()
-        self._threads: dict[str, threading.Thread] = {}
+        #: the process of an epoch may take a moment to end, while the next one begins
+        self._threads: dict[tuple[str, int], tuple[Run, threading.Thread]] = {}
 
     def step(self, now: datetime) -> datetime | None:
         """Start what is due, as far as there is room; return when more will be due.
@@ -74,7 +75,7 @@ class RunDispatcher:
             for run in self._queue.claim(self._driver_id, self._pools, room, now):
                 thread = threading.Thread(target=self._drive, args=(run,), name=f"orchestra-run-{run.name}")
                 with self._lock:
-                    self._threads[run.run_id] = thread
+                    self._threads[run.run_id, run.epoch] = (run, thread)
                 thread.start()
         return self._queue.next_look(self._pools, now)
 
@@ -90,15 +91,15 @@ class RunDispatcher:
         while (threads := self._going_on()) and not hurry.is_set() and time.monotonic() < deadline:
             threads[0].join(0.1)
         with self._lock:
-            left = list(self._threads)
-        for run_id in left:
-            self._starter.stop(run_id)
+            left = [run for run, _ in self._threads.values()]
+        for run in left:
+            self._starter.stop(run)
         for thread in self._going_on():
             thread.join()
 
     def _going_on(self) -> list[threading.Thread]:
         with self._lock:
-            return list(self._threads.values())
+            return [thread for _, thread in self._threads.values()]
 
     def _drive(self, run: Run) -> None:
         try:
@@ -111,5 +112,5 @@ class RunDispatcher:
                 _log.exception("The end of run %s is not recorded", run.name)
         finally:
             with self._lock:
-                del self._threads[run.run_id]
+                del self._threads[run.run_id, run.epoch]
             self._wake()

@@ -1,0 +1,151 @@
+"""What follows the runs of deployments: retries, another try, dead letters, and nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from orchestra_nb.model.dead_letters import LetterState
+from orchestra_nb.model.deployments import deployed_run
+from orchestra_nb.model.events import RunReopened, RunStateChanged
+from orchestra_nb.model.retries import RetryPolicy
+from orchestra_nb.model.states import State
+from orchestra_nb.services.run_follower import RETRY_ACTOR, RunFollower
+from orchestra_nb.store.database import Database, open_database
+from orchestra_nb.store.dead_letter_store import DeadLetterStore
+from orchestra_nb.store.deployment_store import DeploymentStore
+from orchestra_nb.store.run_store import RunStore
+from orchestra_nb.store.work_queue import WorkQueue
+from tests.store.deployment_examples import spec_of, waiting_run
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+RUN = f"{7:032x}"
+
+
+@pytest.fixture
+def database(any_store_url: str) -> Iterator[Database]:
+    database = open_database(any_store_url)
+    yield database
+    database.close()
+
+
+class Deployed:
+    """A store with one deployment and one run of it."""
+
+    def __init__(self, database: Database, policy: RetryPolicy) -> None:
+        self.store = RunStore(database)
+        self.queue = WorkQueue(database)
+        self.letters = DeadLetterStore(database)
+        self.follower = RunFollower(self.store)
+        self.follower.step(NOON)
+        spec = spec_of(retry=policy, pool="gpu", priority=4)
+        saved = DeploymentStore(database).save(spec, notebook="{}", actor="ana", at=NOON)
+        self.queue.add(deployed_run(spec, saved.version, run_id=RUN, now=NOON, due_at=NOON, cluster="local"), "gpu", 4)
+
+    def end(self, *states: State, follow: bool = True) -> None:
+        """Have the run claimed and end so."""
+        (run,) = self.queue.claim("service", ("gpu",), 1, NOON + timedelta(days=1))
+        events = [
+            RunStateChanged(run_id=RUN, state=state, at=NOON, epoch=run.epoch, message=f"{state.value.lower()} here")
+            for state in states
+        ]
+        assert all(self.store.apply(events))
+        if follow:
+            self.follower.step(NOON)
+
+    def where(self) -> tuple[State, int]:
+        run = self.store.get_run(RUN)
+        return run.state, run.epoch
+
+    def letter_states(self) -> list[LetterState]:
+        return [letter.state for letter in self.letters.list_letters(state=None)]
+
+
+def test_a_run_that_fails_waits_for_its_retry_and_is_a_dead_letter_when_none_is_left(database: Database) -> None:
+    deployed = Deployed(database, RetryPolicy(retries=2, delays_seconds=(10.0, 60.0)))
+
+    deployed.end(State.RUNNING, State.FAILED)
+
+    assert deployed.where() == (State.SCHEDULED, 2)
+    (queued,) = deployed.queue.waiting()
+    assert (queued.pool, queued.priority, queued.due_at) == ("gpu", 4, NOON + timedelta(seconds=10))
+    last = deployed.store.state_changes(RUN)[-1]
+    assert (last.actor, last.message) == (RETRY_ACTOR, "retry 1 of 2: failed here")
+
+    deployed.end(State.RUNNING, State.TIMED_OUT)
+    assert deployed.queue.waiting()[0].due_at == NOON + timedelta(seconds=60)
+    assert deployed.letter_states() == []
+
+    deployed.end(State.RUNNING, State.FAILED)
+    assert deployed.where() == (State.FAILED, 3)
+    (letter,) = deployed.letters.list_letters()
+    assert (letter.run_id, letter.epoch, letter.attempts, letter.message) == (RUN, 3, 3, "failed here")
+
+
+def test_a_lost_process_costs_no_retry_and_one_that_never_began_costs_nothing(database: Database) -> None:
+    deployed = Deployed(database, RetryPolicy(retries=1, infrastructure_retries=1))
+
+    deployed.end(State.CRASHED)
+    deployed.end(State.RUNNING, State.CRASHED)
+    deployed.end(State.RUNNING, State.FAILED)
+    assert deployed.where() == (State.SCHEDULED, 4)
+    deployed.end(State.RUNNING, State.CRASHED)
+
+    assert deployed.where() == (State.CRASHED, 4)
+    assert deployed.letter_states() == [LetterState.OPEN]
+
+
+def test_a_run_that_is_lost_again_and_again_before_it_begins_does_not_go_on_for_ever(database: Database) -> None:
+    deployed = Deployed(database, RetryPolicy(infrastructure_retries=0))
+
+    for _ in range(4):
+        deployed.end(State.CRASHED)
+
+    assert deployed.where() == (State.CRASHED, 4)
+
+
+@pytest.mark.parametrize("ends", [(State.RUNNING, State.COMPLETED), (State.CANCELLED,), (State.SKIPPED,)])
+def test_nothing_follows_what_is_no_failure(database: Database, ends: tuple[State, ...]) -> None:
+    deployed = Deployed(database, RetryPolicy(retries=2))
+
+    deployed.end(*ends)
+
+    assert deployed.where() == (ends[-1], 1)
+    assert deployed.letter_states() == []
+
+
+def test_a_run_that_somebody_opens_again_has_all_its_retries(database: Database) -> None:
+    deployed = Deployed(database, RetryPolicy(retries=1))
+    for _ in range(2):
+        deployed.end(State.RUNNING, State.FAILED)
+    by_hand = RunReopened(run_id=RUN, at=NOON, epoch=3, driver_id=None, actor="ana", message="")
+    assert deployed.queue.add_again(by_hand, NOON, "gpu")
+
+    deployed.end(State.RUNNING, State.FAILED)
+
+    assert deployed.where() == (State.SCHEDULED, 4)
+
+
+def test_an_end_while_no_service_was_up_is_followed_later_and_only_once(database: Database) -> None:
+    deployed = Deployed(database, RetryPolicy(retries=1))
+    deployed.end(State.RUNNING, State.FAILED, follow=False)
+
+    for _ in range(2):
+        RunFollower(deployed.store).step(NOON)
+
+    assert deployed.where() == (State.SCHEDULED, 2)
+    assert len(deployed.queue.waiting()) == 1
+
+
+def test_runs_of_no_deployment_are_left_alone(database: Database) -> None:
+    store = RunStore(database)
+    follower = RunFollower(store)
+    follower.step(NOON)
+    WorkQueue(database).add(waiting_run(RUN, deployment=None))
+    store.apply([RunStateChanged(run_id=RUN, state=State.FAILED, at=NOON)])
+
+    follower.step(NOON)
+
+    assert store.get_run(RUN).epoch == 1
