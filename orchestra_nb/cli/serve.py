@@ -19,8 +19,11 @@ _READY_SECONDS = 30.0
 @click.command()
 @click.option("--pool", "pools", multiple=True, help="A pool whose runs are started here; may be given several times.")
 @click.option("--runs", type=click.IntRange(min=1), help="How many runs go on here at a time.")
-@click.option("--commands", "is_for_commands", is_flag=True, hidden=True)
-def serve(pools: tuple[str, ...], runs: int | None, is_for_commands: bool) -> None:
+@click.option(
+    "--commands/--no-commands", "has_commands", default=True, help="Whether `orchestra run` is kept warm (on Linux)."
+)
+@click.option("--only-commands", "is_for_commands", is_flag=True, hidden=True)
+def serve(pools: tuple[str, ...], runs: int | None, has_commands: bool, is_for_commands: bool) -> None:
     """Run deployments when they are due, until Ctrl-C or SIGTERM.
 
     It starts the runs of schedules and those that wait, retries what failed as its deployment says, and finds what
@@ -44,7 +47,7 @@ def serve(pools: tuple[str, ...], runs: int | None, is_for_commands: bool) -> No
     with contextlib.ExitStack() as stack:
         stop, hurry = threading.Event(), threading.Event()
         stack.enter_context(_stopped_by_signals(stop, hurry))
-        is_quick = sys.platform == "linux" and _keep_commands_ready(stack)
+        is_quick = has_commands and sys.platform == "linux" and _keep_commands_ready(stack)
         _serve(settings, stop, hurry, is_quick)
 
 
@@ -70,7 +73,7 @@ def _keep_commands_ready(stack: contextlib.ExitStack) -> bool:
         return False
     # started as this one was, so that it is what callers of this form look for
     own_words = len(sys.argv) - 1
-    command = [*sys.orig_argv[: len(sys.orig_argv) - own_words], "serve", "--commands"]
+    command = [*sys.orig_argv[: len(sys.orig_argv) - own_words], "serve", "--only-commands"]
     kept = KeptProcess("service for commands", command)
     stack.callback(kept.close)
     return kept.wait_until_ready(_READY_SECONDS)

@@ -82,7 +82,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         Which occurrence of the deployment it is, by :func:`~orchestra_nb.model.deployments.occurrence_key`; None for
         one that was asked for by hand.
     due_at
-        When it is to start; None for one that nobody let wait.
+        When it is to start the first time; None for one that nobody let wait.
     """
 
     run_id: str

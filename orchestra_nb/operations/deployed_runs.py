@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from typing import Final
 
@@ -29,8 +30,7 @@ SHUT_DOWN: Final = "The service that ran it was shut down"
 #: What a run gets to end by itself then.
 _GRACE_SECONDS: Final = 2.0
 _FLUSH_SECONDS: Final = 60.0
-#: How long the process of a flow may go on past the time limit of its deployment: it ends by itself at the limit.
-_EXTRA_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 0.1
 _LAST_CHARACTERS: Final = 1_000
 
 
@@ -114,6 +114,18 @@ class DeployedRuns:
             with self._lock:
                 del self._notebooks[run.run_id, run.epoch]
 
+    def _pass_on(self, run: Run, process: subprocess.Popen[bytes], actor: str) -> None:
+        """Ask the process of a flow to cancel it, as soon as it has taken the run over."""
+
+        def wait_and_ask() -> None:
+            while process.poll() is None:
+                if self._home.store.get_run(run.run_id).driver_id != self._home.driver_id:
+                    self._home.store.request_cancel(run.run_id, None, actor, datetime.now(UTC))
+                    return
+                time.sleep(_LOOK_SECONDS)
+
+        threading.Thread(target=wait_and_ask, name="orchestra-cancel", daemon=True).start()
+
     def _drive_flow(self, run: Run, version: DeploymentVersion, target: FlowTarget) -> None:
         log_path = attempts_folder() / f"{run.run_id}.{run.epoch}.log"
         environ = {**os.environ, "ORCHESTRA_STORE_URL": self._settings.resolved_store_url}
@@ -134,9 +146,11 @@ class DeployedRuns:
             )
         with self._lock:
             self._flows[run.run_id, run.epoch] = process
+        self._home.watch(run.run_id, lambda task_run_id, actor: self._pass_on(run, process, actor))
         try:
             process.wait()
         finally:
+            self._home.forget(run.run_id)
             with self._lock:
                 del self._flows[run.run_id, run.epoch]
         now = self._home.store.get_run(run.run_id)

@@ -112,6 +112,8 @@ class StoreHome:
         self._sink = StoreSink(store)
         self._lock = threading.Lock()
         self._watched: dict[str, OnCancel] = {}
+        #: requests that came before somebody wanted to hear of them
+        self._early: dict[str, list[CancelRequest]] = {}
         self._is_announced = False
         self._closing = threading.Event()
         self._guard: DriverGuard | None = None
@@ -123,8 +125,14 @@ class StoreHome:
         return self._driver.driver_id
 
     def announce(self) -> None:
-        """Commit the driver, before it claims its first run."""
-        self._commit()
+        """Commit the driver, before it claims its first run; for a process that lives on, so it is watched at once."""
+        from orchestra_nb.services.driver_guard import DriverGuard
+
+        with self._lock:
+            self._guard = DriverGuard(
+                self.store, self._kind, self._cancel_asked, driver_id=self.driver_id, settings=self._settings
+            )
+            self._is_announced = True
 
     def create(self, created: RunCreated) -> None:
         """Commit a run; with the first one the driver."""
@@ -155,11 +163,16 @@ class StoreHome:
 
     def watch(self, run_id: str, on_cancel: OnCancel) -> None:
         """Pass on requests to cancel this run."""
-        self._watched[run_id] = on_cancel
+        with self._lock:
+            self._watched[run_id] = on_cancel
+            early = self._early.pop(run_id, ())
+        for request in early:
+            on_cancel(request.task_run_id, request.actor)
 
     def forget(self, run_id: str) -> None:
         """Undo :meth:`watch`."""
-        self._watched.pop(run_id, None)
+        with self._lock:
+            self._watched.pop(run_id, None)
 
     def answer_encoded(self, question: bytes, asker: Asker) -> bytes:
         """Answer from the store."""
@@ -181,8 +194,12 @@ class StoreHome:
             self._guard.close()
 
     def _cancel_asked(self, request: CancelRequest) -> None:
-        if (on_cancel := self._watched.get(request.run_id)) is not None:
-            on_cancel(request.task_run_id, request.actor)
+        with self._lock:
+            on_cancel = self._watched.get(request.run_id)
+            if on_cancel is None:  # a run that was claimed a moment ago
+                self._early.setdefault(request.run_id, []).append(request)
+                return
+        on_cancel(request.task_run_id, request.actor)
 
     def _guard_later(self) -> None:
         from orchestra_nb.services.driver_guard import DriverGuard

@@ -263,6 +263,8 @@ def cancel_run(store: RunStore, id_or_name: str, *, actor: str, now: datetime, t
     task_run_id = wanted.task_run_id if isinstance(wanted, TaskRun) else None
     if task_run_id is None and is_suspended(run) and _cancel_suspended(store, run, actor, now):
         return run
+    if task_run_id is None and waits_in_queue(run) and _cancel_waiting(store, run, actor, now):
+        return run
     if wanted.state.is_terminal or not store.request_cancel(run.run_id, task_run_id, actor, now):
         what = f"Run {run.name}" if task_run_id is None else f"Task {wanted.name} of run {run.name}"
         raise Conflict(f"{what} has ended already ({_newest_state(store, run, task_run_id)}): nothing to cancel.")
@@ -272,6 +274,18 @@ def cancel_run(store: RunStore, id_or_name: str, *, actor: str, now: datetime, t
 def is_suspended(run: Run) -> bool:
     """Tell whether a run has suspended itself: no process drives it."""
     return run.state is State.PAUSED and run.driver_id is None
+
+
+def waits_in_queue(run: Run) -> bool:
+    """Tell whether a run waits for its time, or for room: no process drives it yet."""
+    return run.state is State.SCHEDULED and run.driver_id is None
+
+
+def _cancel_waiting(store: RunStore, run: Run, actor: str, now: datetime) -> bool:
+    """End a run that has not been claimed; False when somebody has claimed it meanwhile."""
+    from orchestra_nb.store.work_queue import WorkQueue
+
+    return WorkQueue(store.database).cancel(run.run_id, actor, now)
 
 
 def _cancel_suspended(store: RunStore, run: Run, actor: str, now: datetime) -> bool:

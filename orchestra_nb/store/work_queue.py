@@ -92,10 +92,9 @@ class WorkQueue:
             if not EventWriter(connection, [reopened]).apply()[0]:
                 return False
             row = connection.execute(select(runs).where(runs.c.run_id == reopened.run_id)).mappings().one()
-            run = msgspec.structs.replace(run_of_row(row), due_at=due_at)
-            connection.execute(runs.update().where(runs.c.run_id == run.run_id).values(due_at=due_at))
-            connection.execute(delete(queued_runs).where(queued_runs.c.run_id == run.run_id))
-            enqueue(connection, [QueuedRun.of(run, pool, priority)])
+            again = msgspec.structs.replace(run_of_row(row), due_at=due_at)  # the run's own stays: how late it was
+            connection.execute(delete(queued_runs).where(queued_runs.c.run_id == again.run_id))
+            enqueue(connection, [QueuedRun.of(again, pool, priority)])
         return True
 
     def next_look(self, pools: Sequence[str], now: datetime) -> datetime | None:

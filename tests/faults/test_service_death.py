@@ -1,0 +1,157 @@
+"""The service that runs deployments is killed, or told to end: no run is lost, doubled or stuck."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+
+from orchestra_nb.model.deployments import DeploymentSchedule
+from orchestra_nb.model.retries import RetryPolicy
+from orchestra_nb.model.runs import Run
+from orchestra_nb.model.schedules import IntervalSchedule
+from orchestra_nb.model.states import State
+from tests.faults.invariants import assert_invariants, nothing_is_left
+from tests.patience import eventually
+from tests.services.deployed import Deployed
+
+_FIRST_TIME_ENDLESS = """
+import time
+from pathlib import Path
+with Path("ran").open("a") as file:
+    file.write("x")
+while len(Path("ran").read_text()) < 2 and not Path("go").exists():
+    time.sleep(0.02)
+"""
+
+_FLOW = "from orchestra_nb import flow\n\n\n@flow\ndef waits():\n" + _FIRST_TIME_ENDLESS.replace("\n", "\n    ") + "\n"
+
+
+@pytest.fixture
+def deployed(tmp_path: Path) -> Iterator[Deployed]:
+    deployed = Deployed(tmp_path, f"sqlite:///{tmp_path / 'store.db'}")
+    yield deployed
+    deployed.close()
+
+
+def begun(deployed: Deployed, run_id: str) -> None:
+    deployed.wait(run_id, lambda run: run.state is State.RUNNING)
+    eventually(lambda: (deployed.folder / "ran").exists() or None)
+
+
+def test_a_notebook_whose_service_is_killed_runs_once_more_in_the_next_one(deployed: Deployed) -> None:
+    deployment = deployed.deploy_notebook("waits", _FIRST_TIME_ENDLESS)
+    service = deployed.serve()
+    run_id = deployed.ask(deployment)
+    begun(deployed, run_id)
+    left = psutil.Process(service.pid).children(recursive=True)
+
+    deployed.end(service, signal.SIGKILL)
+
+    lost = deployed.wait(run_id)
+    assert (lost.state, lost.epoch) == (State.CRASHED, 1)
+    assert "service" in lost.message
+    nothing_is_left([child.pid for child in left])
+    deployed.serve()
+    run = deployed.wait(run_id, lambda run: run.state is State.COMPLETED)
+    assert run.epoch == 2
+    assert (deployed.folder / "ran").read_text() == "xx"
+    assert_invariants(deployed.store, run_id)
+
+
+def test_without_an_infrastructure_budget_it_stays_as_it_is(deployed: Deployed) -> None:
+    policy = RetryPolicy(retries=3, infrastructure_retries=0)
+    deployment = deployed.deploy_notebook("waits", _FIRST_TIME_ENDLESS, retry=policy)
+    service = deployed.serve()
+    run_id = deployed.ask(deployment)
+    begun(deployed, run_id)
+
+    deployed.end(service, signal.SIGKILL)
+    deployed.wait(run_id)
+    deployed.serve()
+    other = deployed.ask(deployment)
+
+    assert deployed.wait(other).state is State.COMPLETED
+    assert (deployed.store.get_run(run_id).state, deployed.store.get_run(run_id).epoch) == (State.CRASHED, 1)
+
+
+def test_a_flow_goes_on_when_its_service_is_killed(deployed: Deployed) -> None:
+    deployment = deployed.deploy_flow("waits", _FLOW)
+    service = deployed.serve()
+    run_id = deployed.ask(deployment)
+    begun(deployed, run_id)
+
+    deployed.end(service, signal.SIGKILL)
+    deployed.serve()
+    (deployed.folder / "go").touch()
+
+    run = deployed.wait(run_id)
+    assert (run.state, run.epoch) == (State.COMPLETED, 1)
+    assert (deployed.folder / "ran").read_text() == "x"
+    assert_invariants(deployed.store, run_id)
+
+
+def test_a_service_that_is_told_to_end_lets_runs_end_and_claims_no_more(deployed: Deployed) -> None:
+    deployment = deployed.deploy_notebook("waits", _FIRST_TIME_ENDLESS)
+    service = deployed.serve("--runs", "1")
+    first = deployed.ask(deployment)
+    begun(deployed, first)
+    service.send_signal(signal.SIGTERM)
+    second = deployed.ask(deployment)
+    (deployed.folder / "go").touch()
+
+    code, _ = deployed.end(service, signal.SIGCONT)
+
+    assert code == 0
+    assert deployed.store.get_run(first).state is State.COMPLETED
+    assert deployed.store.get_run(second).state is State.SCHEDULED
+
+
+def test_a_second_signal_ends_it_at_once_and_the_next_service_runs_the_run_again(deployed: Deployed) -> None:
+    deployment = deployed.deploy_notebook("waits", _FIRST_TIME_ENDLESS)
+    service = deployed.serve()
+    run_id = deployed.ask(deployment)
+    begun(deployed, run_id)
+    left = psutil.Process(service.pid).children(recursive=True)
+
+    service.send_signal(signal.SIGTERM)
+    assert service.stderr is not None
+    assert any("have 10 s" in line for line in service.stderr)
+    code, _ = deployed.end(service, signal.SIGTERM)
+
+    assert code == 0
+    ended = deployed.store.get_run(run_id)
+    assert (ended.state, ended.message) == (State.CRASHED, "The service that ran it was shut down in cell 1")
+    nothing_is_left([child.pid for child in left])
+    deployed.serve()
+    assert deployed.wait(run_id, lambda run: run.state is State.COMPLETED).epoch == 2
+    assert_invariants(deployed.store, run_id)
+
+
+def test_what_passed_while_no_service_was_up_is_recorded_without_a_gap(deployed: Deployed) -> None:
+    schedule = IntervalSchedule(every_seconds=1, max_late_seconds=2)
+    deployed.deploy_notebook("often", "1", schedules=(DeploymentSchedule(schedule=schedule),))
+    service = deployed.serve()
+    eventually(lambda: len(deployed.store.list_runs(limit=1_000)) >= 2 or None)
+    deployed.end(service, signal.SIGKILL)
+    killed_at = datetime.now(UTC)
+    eventually(lambda: datetime.now(UTC) - killed_at > timedelta(seconds=5) or None)
+
+    deployed.serve()
+    eventually(lambda: any(run.created_at > killed_at + timedelta(seconds=6) for run in _runs(deployed)) or None)
+
+    runs = _runs(deployed)
+    due = [run.due_at for run in runs if run.due_at is not None]
+    assert due == [due[0] + timedelta(seconds=number) for number in range(len(runs))]
+    assert len({run.occurrence for run in runs}) == len(runs)
+    missed = [run for run in runs if run.state is State.MISSED]
+    assert missed
+    assert all("late" in run.message for run in missed)
+
+
+def _runs(deployed: Deployed) -> list[Run]:
+    return sorted(deployed.store.list_runs(limit=1_000), key=lambda run: str(run.occurrence))
