@@ -40,7 +40,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "schedule": ("orchestra_nb.cli.schedule_commands:schedule", "Show when a schedule would be due."),
     "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),
-    "serve": ("orchestra_nb.cli.serve:serve", "Run deployments when they are due, and keep ready what commands need."),
+    "serve": ("orchestra_nb.cli.serve:serve", "Run deployments when they are due; keep commands warm."),
     "doctor": ("orchestra_nb.cli.doctor:doctor", "Check this installation and say how to mend it."),
 }
 
