@@ -374,8 +374,8 @@ async def _serve(host: socket.socket, channel: socket.socket | None, tail: int) 
     """Speak with the host over its socket until the attempt has ended."""
     reader, writer = await asyncio.open_connection(sock=host, limit=_MAX_LINE_BYTES)
     line = await reader.readline()
-    if not line:
-        return  # the notebook was refused before anything started
+    if not line.endswith(b"\n"):
+        return  # the notebook was refused before anything started, or its host was killed
     message = decode_to_runner(line)
     assert isinstance(message, Prepare)
     # a runner may have waited: kernelspecs are looked up where the notebook's driver would look
@@ -404,6 +404,8 @@ async def _serve(host: socket.socket, channel: socket.socket | None, tail: int) 
 async def _listen(reader: asyncio.StreamReader, runner: NotebookRunner) -> None:
     with contextlib.suppress(ConnectionError):
         async for line in reader:
+            if not line.endswith(b"\n"):
+                break  # the host was killed while it wrote
             match decode_to_runner(line):
                 case Begin() as begin:
                     runner.begin(begin)
