@@ -86,7 +86,7 @@ class NotebookHost:
         if self._runner.handover is not None:
             environ = {**self._environ, **spec.environ}
             connection_file = self._runner.handover.launch(spec.kernel_name, spec.run_id, environ=environ, cwd=spec.cwd)
-        self.send(Prepare(spec, self._environ, connection_file))
+        self.send(Prepare(spec, json.dumps(self._environ), connection_file))
 
     def send(self, message: ToRunner) -> None:
         """Send a message; when the runner is gone, its :class:`RunnerEnded` is in the inbox or about to be."""

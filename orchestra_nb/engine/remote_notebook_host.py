@@ -84,7 +84,7 @@ class RemoteNotebookHost:
         """Have a worker start the runner and its kernel; the cells wait for ``Begin``."""
         self._files[EXECUTED_NOTEBOOK] = FileCopy(Path(spec.output_path))
         self._say(_place_of_results())
-        self._say(Prepare(spec, {}))
+        self._say(Prepare(spec, "{}"))
         self._start()
         self._reader.start()  # what the cluster tells before that waits for it
 

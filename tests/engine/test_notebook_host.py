@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import threading
 import uuid
@@ -85,3 +86,17 @@ def test_ctrl_c_cuts_no_message_off_that_the_runner_is_slow_to_read(host: Notebo
     end = end_of(host)
     assert isinstance(end, Finished)
     assert end.state is State.COMPLETED
+
+
+@pytest.mark.parametrize("is_single", [True, False], ids=["started", "forked"])
+def test_a_variable_that_is_no_text_reaches_the_kernel(tmp_path: Path, is_single: bool) -> None:
+    spec = spec_of(tmp_path, "import os; open('found', 'wb').write(os.environb[b'ODD'])")
+    environ = {**os.environ, "ODD": os.fsdecode(b"caf\xe9")}
+
+    with contextlib.closing(NotebookHost(environ, is_single=is_single)) as host:
+        host.prepare(spec)
+        host.send(Begin())
+        end = end_of(host)
+
+    assert isinstance(end, Finished)
+    assert (end.state, (tmp_path / "found").read_bytes()) == (State.COMPLETED, b"caf\xe9")
