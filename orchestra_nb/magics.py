@@ -21,7 +21,7 @@ from orchestra_nb.engine.name_binder import error_of
 from orchestra_nb.errors import InvalidInput, OrchestraError, TaskNotFound
 from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.states import State
-from orchestra_nb.notebooks.cell_numbers import CELL_NUMBER
+from orchestra_nb.notebooks.cell_numbers import CELL_ID, CELL_NUMBER
 from orchestra_nb.notebooks.flow_line import HELP as FLOW_HELP
 from orchestra_nb.notebooks.flow_line import HINT, RETURN_USAGE, parse_flow_line
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
@@ -172,7 +172,7 @@ class TaskMagics(Magics):
         kernel = getattr(self.shell, "kernel", None)
         parent = kernel.get_parent("shell") if kernel is not None else {}
         metadata = parent.get("metadata", {}) if isinstance(parent, dict) else {}
-        cell_id = metadata.get("cellId") or metadata.get("cell_id")
+        cell_id = metadata.get(CELL_ID) or metadata.get("cell_id")
         number = metadata.get(CELL_NUMBER)  # in a run; who works in a notebook sees the number of the execution
         label = f"cell [{count}]" if number is None else f"cell {number}"
         return CellOrigin(label=label, cell_id=str(cell_id) if cell_id else None)

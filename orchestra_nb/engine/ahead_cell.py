@@ -11,7 +11,7 @@ import io
 import os
 import pickle
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
@@ -156,6 +156,9 @@ class _Silent:
         """Refuse."""
         self.problem = self.problem or "it uses Orchestra's services"
         raise ConnectionError("This cell runs before its turn.")
+
+    def hear(self, take: Callable[[bytes], None] | None) -> None:
+        """Do nothing: what may be told to stop is not run here."""
 
 
 class _AheadAttempt(CellAttempt):

@@ -31,6 +31,10 @@ class AttemptChildren:
     def __contains__(self, key: str) -> bool:
         return key in self._open
 
+    def attempt_of(self, run_id: str) -> str | None:
+        """Return the attempt that has started a run which has not ended; None where none has."""
+        return next((key for key, found in self._open.items() if run_id in found), None)
+
     def note(self, key: str, events: Iterable[Event]) -> None:
         """Take what an attempt told of its children."""
         found = self._open.setdefault(key, OpenRuns())

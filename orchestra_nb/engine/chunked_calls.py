@@ -144,6 +144,11 @@ class ChunkedCalls:
     def __len__(self) -> int:
         return len(self._calls)
 
+    def worker_of(self, key: str) -> str:
+        """Return where a call began; empty for one that has not, or has ended."""
+        call = self._calls.get(key)
+        return call.worker if call is not None else ""
+
     def keys(self) -> list[str]:
         """Return the keys of all calls that have not ended."""
         return list(self._calls)

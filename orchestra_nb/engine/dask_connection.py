@@ -275,9 +275,10 @@ class DaskConnection:
         message = {"op": "orchestra-answer", "worker": worker, "key": key, "number": number, "answer": answer}
         self._client._send_to_scheduler(message)
 
-    def say(self, key: str, word: bytes) -> None:
-        """Say something to an attempt that has opened a channel."""
-        self._client._send_to_scheduler({"op": "orchestra-say", "key": key, "word": word})
+    def say(self, key: str, word: bytes, worker: str | None = None) -> None:
+        """Say something to an attempt that hears it; of a call also where it runs is to be told."""
+        message = {"op": "orchestra-say", "key": key, "word": word, "worker_name": worker}
+        self._client._send_to_scheduler(message)
 
     async def why_impossible(self, request: AttemptRequest) -> str | None:
         """Return why no worker can ever run this, and what to do; None if one can, or may come to a foreign cluster."""

@@ -183,7 +183,7 @@ class DaskExecutor:
         self._call(self._answer, key, number, answer)
 
     def say(self, key: str, word: bytes) -> None:
-        """Say something to an attempt that has opened a channel, in order; nothing if it has ended."""
+        """Say something to an attempt that hears it, in order; nothing if it has ended."""
         self._call(self._say, key, word)
 
     def slots(self) -> int:
@@ -610,8 +610,12 @@ class DaskExecutor:
             self._connection.answer(worker, key, number, answer)
 
     def _say(self, key: str, word: bytes) -> None:
-        if key in self._attempts and self._connection is not None:
+        if self._connection is None:
+            return
+        if key in self._attempts:
             self._connection.say(key, word)
+        elif worker := self._calls.worker_of(key):
+            self._connection.say(key, word, worker)
 
     async def _count_slots(self) -> int:
         connection = self._connection

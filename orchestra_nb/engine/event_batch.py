@@ -46,17 +46,20 @@ class EventBatch:
         self._changed = threading.Condition()
         self._items: list[tuple[str, Entry]] = []
         self._bytes = 0
+        #: whether what is added now will be sent by a flush that has been asked for
+        self._is_due = False
 
     def add(self, client: str, entry: Entry, size_bytes: int = 0) -> None:
         """Add one entry; waits while a whole batch of the greatest size has not been sent."""
         with self._changed:
             while self._bytes > _BATCH_BYTES:
                 self._changed.wait(1.0)
-            is_first = not self._items
+            if not self._is_due:
+                # before anything else: an exception that another thread raises here leaves nothing that is never sent
+                self._loop.call_soon_threadsafe(self._loop.call_later, BATCH_SECONDS, self.flush)
+                self._is_due = True
             self._items.append((client, entry))
             self._bytes += _ENTRY_BYTES + size_bytes
-        if is_first:
-            self._loop.call_soon_threadsafe(self._loop.call_later, BATCH_SECONDS, self.flush)
 
     def send_after(self, client: str, message: Mapping[str, object]) -> None:
         """Send a message at once, after all that has been added before. For any thread."""
@@ -65,7 +68,7 @@ class EventBatch:
     def flush(self) -> None:
         """Send what has been added; in the event loop."""
         with self._changed:
-            items, self._items, self._bytes = self._items, [], 0
+            items, self._items, self._bytes, self._is_due = self._items, [], 0, False
             self._changed.notify_all()
         entries_of: dict[str, list[Entry]] = {}
         for client, entry in items:

@@ -200,6 +200,9 @@ class Executor(Protocol):
     def answer(self, key: str, number: int, answer: bytes) -> None:
         """Answer an :class:`AttemptAsked`; nothing if the attempt has ended."""
 
+    def say(self, key: str, word: bytes) -> None:
+        """Say something to an attempt that hears it (:meth:`AttemptContext.hear`); nothing if it does not, or ended."""
+
     def fetch(self, key: str, names: Sequence[str], timeout_seconds: float | None = None) -> AttemptResult:
         """Return the result of an ended attempt with the groups that hold these names (the others are None).
 

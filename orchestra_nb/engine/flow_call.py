@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -88,6 +88,9 @@ class FlowContextOfPrints:
         from orchestra_nb.engine.services import answer_here
 
         return answer_here(question)
+
+    def hear(self, take: Callable[[bytes], None] | None) -> None:
+        """Do nothing: nothing is said here, where the driver calls what it wants."""
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ from orchestra_nb.engine.executors import (
     ExecutorEvent,
 )
 from orchestra_nb.engine.flow_listener import AttemptServices, FlowListener
+from orchestra_nb.engine.inner_cancels import CancelInside, encode_cancel
 from orchestra_nb.engine.runner_executors import ExecutorNews, RunnerExecutors
 from orchestra_nb.engine.runner_inbox import RunnerInbox
 from orchestra_nb.engine.submissions import Submission, WithFailures, outcome_of, shared_part
@@ -92,7 +93,7 @@ class _Close:
     pass
 
 
-_Item = Submission | MachineEvent | ExecutorNews | _Forget | _ChangeExecutor | _Close
+_Item = Submission | MachineEvent | ExecutorNews | CancelInside | _Forget | _ChangeExecutor | _Close
 
 
 class FlowRunner:
@@ -156,6 +157,10 @@ class FlowRunner:
     def cancel(self, task_run_ids: Collection[str] | None, reason: str, actor: str = "user") -> None:
         """Ask to cancel these tasks, or all (None). Returns at once; the tasks end when their code has stopped."""
         self._inbox.put(CancelAsked(task_run_ids, reason, actor))
+
+    def cancel_inside(self, asked: CancelInside) -> None:
+        """Ask for the end of a run that a task has started, or of a task of it. Returns at once."""
+        self._inbox.put(asked)
 
     def task(self, task_run_id: str) -> TaskRun:
         """Return the newest record of a task run."""
@@ -353,6 +358,10 @@ class FlowRunner:
                 self._take_report(executor, event)
             case _Forget(task_run_id):
                 self._machine.forget(task_run_id)
+            case CancelInside(run_id=run_id):
+                key, current = self._children.attempt_of(run_id), self._executors.current
+                if key is not None and current is not None:
+                    current.say(key, encode_cancel(item))
             case _ChangeExecutor():
                 self._executors.retire()
                 self._close_unneeded()

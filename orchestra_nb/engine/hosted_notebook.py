@@ -14,6 +14,7 @@ deleted with it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import shutil
@@ -26,7 +27,7 @@ from pathlib import Path
 
 import msgspec
 
-from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
+from orchestra_nb.engine.event_relay import RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.hosting_words import (
     EXECUTED_NOTEBOOK,
     HostReady,
@@ -35,20 +36,25 @@ from orchestra_nb.engine.hosting_words import (
     decode_to_host,
     encode_word,
 )
+from orchestra_nb.engine.kernel_environment import CLUSTER_VARIABLE, kernel_environment
 from orchestra_nb.engine.mirrored_files import FileSource
 from orchestra_nb.engine.notebook_host import NotebookHost, RunnerEnded
 from orchestra_nb.engine.shipped_results import RESULTS_VARIABLE, ShippedResults
-from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
 from orchestra_nb.engine.worker_context import WorkerContext
 from orchestra_nb.errors import StopTask
 from orchestra_nb.model.attempts import AttemptContext, AttemptResult
 from orchestra_nb.model.events import ValueRecorded
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.states import State
-from orchestra_nb.notebooks.runner_messages import Finished, FromRunner, Prepare, Reported, RunnerSpec
-from orchestra_nb.settings import runtime_folder
+from orchestra_nb.notebooks.runner_messages import (
+    Finished,
+    FromRunner,
+    Prepare,
+    Reported,
+    RunnerSpec,
+    runner_socket,
+)
 
-CLUSTER_VARIABLE = "ORCHESTRA_CLUSTER"
 #: How often the host looks up from its inbox, for an exception that another thread raises in it, and at the notebook.
 _LOOK_UP_SECONDS = 0.2
 #: How often the executed notebook is sent, and how much of it a second on the average where it is large.
@@ -76,12 +82,12 @@ class HostedNotebook:
 
         assert isinstance(context, WorkerContext)
         started_at = datetime.now(UTC)
-        make_room: object = secede()  # type: ignore[no-untyped-call]
-        assert make_room is None
-        runner = NotebookHost(_environment())
+        secede()  # type: ignore[no-untyped-call]
+        runner = NotebookHost(kernel_environment(os.environ))
         try:
             _Hosting(runner, context, self.is_folder_chosen).run()
         finally:
+            context.hear(None)
             runner.let_go()
         outcome = Outcome(
             state=State.COMPLETED,
@@ -103,7 +109,8 @@ class _Hosting:
         self._worker_name = context.worker
         self._is_folder_chosen = is_folder_chosen
         self._runner = runner
-        self._channel = self._worker.channels.open(context.client, context.key, runner.inbox.put)
+        self._channel = context.open_channel(runner.inbox.put)
+        self._socket_path = ""
         self._folder = Path(tempfile.mkdtemp(prefix="orchestra-notebook-", dir=self._worker.folder))
         self._executed = self._folder / "executed.ipynb"
         self._source = FileSource(self._executed, EXECUTED_NOTEBOOK)
@@ -125,7 +132,8 @@ class _Hosting:
             self._send_notebook()
             self._say(RunnerGone(end.reason, end.tail))
         finally:
-            self._channel.close()
+            with contextlib.suppress(OSError):
+                os.unlink(self._socket_path)  # left by a runner that was killed
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _relay(self) -> RunnerEnded:
@@ -174,10 +182,10 @@ class _Hosting:
             return
         else:
             folder.mkdir()
-        socket_path = str(runtime_folder() / f"{spec.run_id[-16:]}.sock")
+        self._socket_path = str(runner_socket(spec.run_id))
         environ = {
             **spec.environ,
-            RUN_SOCKET_VARIABLE: socket_path,
+            RUN_SOCKET_VARIABLE: self._socket_path,
             # as it is reached from here
             CLUSTER_VARIABLE: self._worker.scheduler_address,
         }
@@ -190,7 +198,7 @@ class _Hosting:
             output_path=str(self._executed),
             recorded_output_path=spec.output_path,
             copy_path="",  # the link to it is on the driver's machine
-            socket_path=socket_path,
+            socket_path=self._socket_path,
         )
         self._runner.prepare(here)
 
@@ -218,9 +226,3 @@ class _Hosting:
 
     def _say(self, word: object) -> None:
         self._channel.say(encode_word(word))  # type: ignore[arg-type]
-
-
-def _environment() -> dict[str, str]:
-    """Return this worker's environment without what belongs to a run around it."""
-    mine = (RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE, NOTEBOOK_VARIABLE)
-    return {name: value for name, value in os.environ.items() if name not in mine}

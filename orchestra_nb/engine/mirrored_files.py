@@ -50,8 +50,8 @@ class FileSource:
             while block := file.read(_BLOCK_BYTES):
                 digest = hashlib.blake2b(block, digest_size=16).digest()
                 if number == len(self._digests) or self._digests[number] != digest:
-                    self._digests[number : number + 1] = [digest]
                     yield FileWritten(self._file, size, block)
+                    self._digests[number : number + 1] = [digest]  # now: who takes it may have been interrupted
                 number, size = number + 1, size + len(block)
             del self._digests[number:]
             yield FileWhole(self._file, size)
@@ -76,7 +76,10 @@ class FileCopy:
     def write(self, change: FileWritten) -> None:
         """Take a block; nobody sees it yet."""
         self._open()
-        os.pwrite(self._file, change.data, change.offset)
+        data, offset = memoryview(change.data), change.offset
+        while data:
+            count = os.pwrite(self._file, data, offset)
+            data, offset = data[count:], offset + count
 
     def complete(self, size_bytes: int) -> None:
         """Put all that was written in place."""

@@ -45,6 +45,9 @@ class RunnerEnded:
 class NotebookHost:
     """One runner's process. Only :attr:`inbox` may be used from other threads and from signal handlers.
 
+    Messages to the runner are sent by a thread: an exception that comes into the driver's own thread, such as Ctrl-C,
+    would leave a large one cut off, and the runner could read nothing any more.
+
     The process starts with the object and waits, with its imports done, for :meth:`prepare`: a driver makes one before
     it reads the notebook, and closes it when there is nothing to run.
 
@@ -71,8 +74,11 @@ class NotebookHost:
         self._environ.pop(RECORDS_VARIABLE, None)
         self._is_single = is_single
         self._runner = take_runner(is_single=is_single)
+        self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, name="orchestra-runner", daemon=True)
+        self._writer = threading.Thread(target=self._write, name="orchestra-to-runner", daemon=True)
         self._reader.start()
+        self._writer.start()
 
     def prepare(self, spec: RunnerSpec) -> None:
         """Have the kernel started; the cells wait for :class:`~orchestra_nb.notebooks.runner_messages.Begin`."""
@@ -80,12 +86,11 @@ class NotebookHost:
         if self._runner.handover is not None:
             environ = {**self._environ, **spec.environ}
             connection_file = self._runner.handover.launch(spec.kernel_name, spec.run_id, environ=environ, cwd=spec.cwd)
-        self.send(Prepare(spec, self._environ, connection_file))
+        self.send(Prepare(spec, json.dumps(self._environ), connection_file))
 
     def send(self, message: ToRunner) -> None:
         """Send a message; when the runner is gone, its :class:`RunnerEnded` is in the inbox or about to be."""
-        with contextlib.suppress(OSError):
-            self._runner.socket.sendall(encode_message(message))
+        self._outbox.put(encode_message(message))
 
     def let_go(self) -> None:
         """Have the sentinel end runner, kernel and all that they started; return at once."""
@@ -100,15 +105,24 @@ class NotebookHost:
         """Leave the runner, which has done its work and whose kernel is gone, to end by itself."""
         leave_to_end(self._reader)
 
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):
+            while (line := self._outbox.get()) is not None:
+                self._runner.socket.sendall(line)
+
     def _read(self) -> None:
         is_finished = False
         with self._runner.socket.makefile("rb") as lines, contextlib.suppress(ConnectionError):
             for line in lines:
+                if not line.endswith(b"\n"):
+                    break  # it was killed while it wrote
                 message: FromRunner = decode_from_runner(line)
                 is_finished = is_finished or isinstance(message, Finished)
                 self.inbox.put(message)
         # the end of the sentinel's reports: no descendant is left
         end = self._read_reports(is_finished)
+        self._outbox.put(None)
+        self._writer.join()
         self._runner.close()
         self.inbox.put(end)
         if not self._is_single:

@@ -29,6 +29,7 @@ from orchestra_nb.engine.notebook_host import RunnerEnded
 from orchestra_nb.engine.results import default_results_url
 from orchestra_nb.engine.shipped_results import ShippedResults
 from orchestra_nb.engine.signing_key import load_signing_key
+from orchestra_nb.errors import ClusterUnavailable
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.runner_messages import Prepare, RunnerSpec, Stop, ToRunner
@@ -69,7 +70,7 @@ class RemoteNotebookHost:
         self._starts = 0
         self._news: queue.SimpleQueue[AttemptSent | AttemptEnded | AttemptLost] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, name="orchestra-remote-runner", daemon=True)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         #: what was said before the host could hear it
         self._early: list[bytes] = []
         self._is_heard = False
@@ -83,9 +84,9 @@ class RemoteNotebookHost:
         """Have a worker start the runner and its kernel; the cells wait for ``Begin``."""
         self._files[EXECUTED_NOTEBOOK] = FileCopy(Path(spec.output_path))
         self._say(_place_of_results())
-        self._say(Prepare(spec, {}))
-        self._reader.start()
+        self._say(Prepare(spec, "{}"))
         self._start()
+        self._reader.start()  # what the cluster tells before that waits for it
 
     def send(self, message: ToRunner) -> None:
         """Send a message; when the runner is gone, its :class:`RunnerEnded` is in the inbox or about to be."""
@@ -95,13 +96,15 @@ class RemoteNotebookHost:
 
     def let_go(self) -> None:
         """Have the worker end runner, kernel and all that they started; return at once."""
-        self._is_let_go = True
-        self._cluster.stop(self._key)
+        with self._lock:
+            self._is_let_go = True
+            if self._starts:
+                self._cluster.stop(self._key)
 
     def close(self) -> None:
         """End all of it and wait until it is gone. May be called twice."""
-        if self._starts:
-            self.let_go()
+        self.let_go()
+        if self._reader.ident is not None:
             self._reader.join()
 
     def leave(self) -> None:
@@ -112,9 +115,10 @@ class RemoteNotebookHost:
         self._news.put(event)
 
     def _start(self) -> None:
-        self._starts += 1
-        self._key = self._base_key if self._starts == 1 else f"{self._base_key}.{self._starts}"
-        self._cluster.start(self._key, self)
+        with self._lock:
+            self._starts += 1
+            self._key = self._base_key if self._starts == 1 else f"{self._base_key}.{self._starts}"
+            self._cluster.start(self._key, self)
 
     def _say(self, word: ToHost) -> None:
         data = encode_word(word)
@@ -135,19 +139,26 @@ class RemoteNotebookHost:
                         self._is_broken = True
                         self._gone = RunnerEnded(f"what came from its worker could not be kept here: {error}")
                         self.let_go()
-                case AttemptLost() as lost if self._may_start_again(lost):
-                    self._start()
-                case AttemptLost(reason=reason):
+                case AttemptLost(reason=reason) as lost:
+                    if self._starts_again(lost):
+                        continue
                     self._end(self._gone or RunnerEnded(reason))
                     return
                 case AttemptEnded(outcome=outcome):
                     self._end(self._gone or RunnerEnded(_why(outcome)))
                     return
 
-    def _may_start_again(self, lost: AttemptLost) -> bool:
-        """Tell whether a run that did not begin, because its worker died, goes to another one."""
-        is_over = self._is_let_go or lost.begun or lost.state != State.CRASHED or lost.has_lost_cluster
-        return not is_over and self._starts < _MOST_STARTS and self._cluster.is_connected
+    def _starts_again(self, lost: AttemptLost) -> bool:
+        """Give a run that did not begin, because its worker died, to another one; False where that is over."""
+        with self._lock:
+            is_over = self._is_let_go or lost.begun or lost.state != State.CRASHED or lost.has_lost_cluster
+            if is_over or self._starts == _MOST_STARTS or not self._cluster.is_connected:
+                return False
+            try:
+                self._start()
+            except ClusterUnavailable:  # it is being closed
+                return False
+            return True
 
     def _take(self, word: bytes) -> None:
         match decode_from_host(word):

@@ -342,9 +342,12 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
             message = {"op": "orchestra-answer", "key": key, "number": number, "answer": answer}
             self._scheduler.worker_send(worker, message)
 
-    def _on_say(self, client: str, key: str, word: bytes) -> None:
-        """Pass on what a driver says to one of its attempts; nothing if that does not run."""
-        name = self._ledger.worker_of(key)
+    def _on_say(self, client: str, key: str, word: bytes, worker_name: str | None = None) -> None:
+        """Pass on what a driver says to one of its attempts; nothing if that does not run.
+
+        Where a call runs, which is a part of a chunk, its driver says.
+        """
+        name = worker_name or self._ledger.worker_of(key)
         address = None if name is None else self._address_of(name)
         if address is not None:
             self._scheduler.worker_send(address, {"op": "orchestra-say", "key": key, "word": word})

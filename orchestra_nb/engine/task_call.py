@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -82,6 +82,9 @@ class CallerContext:
         from orchestra_nb.engine.services import answer_here
 
         return answer_here(question)
+
+    def hear(self, take: Callable[[bytes], None] | None) -> None:
+        """Do nothing: nothing is said here, where the driver calls what it wants."""
 
 
 @dataclass(slots=True)

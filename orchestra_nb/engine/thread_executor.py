@@ -50,6 +50,8 @@ class _Attempt:
     request: AttemptRequest
     switch: StopSwitch = field(default_factory=StopSwitch)
     has_begun: bool = False
+    #: takes what the driver says to it
+    hear: Callable[[bytes], None] | None = None
 
 
 class ThreadExecutor:
@@ -140,6 +142,12 @@ class ThreadExecutor:
         if waiting is not None:
             waiting[1].append(answer)
             waiting[0].set()
+
+    def say(self, key: str, word: bytes) -> None:
+        """Say something to an attempt that hears it, in the caller's thread."""
+        attempt = self._attempts.get(key)
+        if attempt is not None and (hear := attempt.hear) is not None:
+            hear(word)
 
     def fetch(self, key: str, names: Sequence[str], timeout_seconds: float | None = None) -> AttemptResult:
         """Return the result of an ended attempt; it is here."""
@@ -276,6 +284,7 @@ class _ThreadContext:
         self.worker = worker
         self.attempt = attempt.request.attempt
         self._executor = executor
+        self._attempt = attempt
         self._request = attempt.request
 
     def show(self, message: Mapping[str, object]) -> None:
@@ -293,6 +302,10 @@ class _ThreadContext:
     def ask(self, question: bytes, timeout_seconds: float) -> bytes:
         """Ask the driver."""
         return self._executor.ask(self._request, question, timeout_seconds)
+
+    def hear(self, take: Callable[[bytes], None] | None) -> None:
+        """Have what the driver says taken, in its own thread."""
+        self._attempt.hear = take
 
 
 class _Clock:

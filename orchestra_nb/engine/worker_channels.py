@@ -28,10 +28,6 @@ class Channel:
         """Send something to the driver; waits while very much has not been sent."""
         self._channels.batch.add(self._client, ("sent", self._key, word), len(word))
 
-    def close(self) -> None:
-        """Hear nothing any more."""
-        self._channels.forget(self._key)
-
 
 class WorkerChannels:
     """The open channels of a worker. For any thread."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 
 from orchestra_nb.engine.event_batch import EventBatch
+from orchestra_nb.engine.worker_channels import Channel, WorkerChannels
 from orchestra_nb.model.events import Event, encode_event
 from orchestra_nb.model.runs import LogLine
 
@@ -86,7 +87,14 @@ class WorkerContext:
     """
 
     def __init__(
-        self, worker: str, client: str, key: str, attempt: int, batch: EventBatch, questions: OpenQuestions
+        self,
+        worker: str,
+        client: str,
+        key: str,
+        attempt: int,
+        batch: EventBatch,
+        questions: OpenQuestions,
+        channels: WorkerChannels,
     ) -> None:
         self.worker = worker
         self.attempt = attempt
@@ -94,6 +102,7 @@ class WorkerContext:
         self.key = key
         self._batch = batch
         self._questions = questions
+        self._channels = channels
 
     def show(self, message: Mapping[str, object]) -> None:
         """Send something shown."""
@@ -111,6 +120,17 @@ class WorkerContext:
     def ask(self, question: bytes, timeout_seconds: float) -> bytes:
         """Ask the driver something and return its answer."""
         return self._questions.ask(self.client, self.key, question, timeout_seconds)
+
+    def hear(self, take: Callable[[bytes], None] | None) -> None:
+        """Have what the driver says taken, in the worker's event loop."""
+        if take is None:
+            self._channels.forget(self.key)
+        else:
+            self.open_channel(take)
+
+    def open_channel(self, hear: Callable[[bytes], None]) -> Channel:
+        """Do what :meth:`hear` does, and return the way back."""
+        return self._channels.open(self.client, self.key, hear)
 
 
 def _text_size(value: object) -> int:

@@ -15,6 +15,7 @@ import msgspec
 
 from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.inner_cancels import decode_cancel
 from orchestra_nb.engine.life_lines import ENGINE, line_of_task
 from orchestra_nb.engine.run_hooks import HookFailed
 from orchestra_nb.engine.services import ANSWER_SECONDS
@@ -22,6 +23,7 @@ from orchestra_nb.engine.task_runners import TaskRunner, ThreadPoolTaskRunner
 from orchestra_nb.errors import StopTask
 from orchestra_nb.model.attempts import AttemptContext
 from orchestra_nb.model.events import Event
+from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.questions import Asker, encode_inside
 from orchestra_nb.model.run_code import RunCode
@@ -39,12 +41,16 @@ class WorkerDriver:
         self._context = context
         self._lock = threading.Lock()
         self._runner: FlowRunner | None = None
+        #: run id to what cancels the run, and a task of it
+        self._watched: dict[str, tuple[Callable[[str], None], Callable[[str, str], None] | None]] = {}
+        self._is_hearing = False
         self.sink = _ContextSink(context)
         self.services = _Services(context)
 
     def flow_runner(self, task_runner: TaskRunner) -> FlowRunner:
         """Return the loop of this attempt's threads, whatever the task runner says."""
         with self._lock:
+            self._hear()
             if self._runner is None:
                 self._runner = FlowRunner(
                     ThreadPoolTaskRunner().make_executor, self.sink, _Listener(self._context), self.services
@@ -58,10 +64,14 @@ class WorkerDriver:
     def watch_run(
         self, run_id: str, cancel: Callable[[str], None], cancel_task: Callable[[str, str], None] | None = None
     ) -> None:
-        """Do nothing: the attempt itself is stopped."""
+        """Pass on requests to cancel this run; the attempt itself is stopped in another way."""
+        self._watched[run_id] = (cancel, cancel_task)
+        with self._lock:
+            self._hear()
 
     def forget_run(self, run_id: str) -> None:
-        """Do nothing."""
+        """Undo :meth:`watch_run`."""
+        self._watched.pop(run_id, None)
 
     def say(self, line: str, level: int) -> None:
         """Send a line to the driver's log."""
@@ -88,6 +98,27 @@ class WorkerDriver:
         """Stop what the attempt has left running."""
         if self._runner is not None:
             self._runner.close("the task that started it has ended")
+        if self._is_hearing:
+            self._context.hear(None)
+
+    def _hear(self) -> None:
+        """Hear what the driver says, from the first run on that may be cancelled alone: most tasks start none."""
+        if not self._is_hearing:
+            self._is_hearing = True
+            self._context.hear(self._take)
+
+    def _take(self, word: bytes) -> None:
+        asked = decode_cancel(word)
+        cancel, cancel_task = self._watched.get(asked.run_id, (None, None))
+        if cancel is not None and asked.task_run_id is None:
+            cancel(asked.actor)
+            return
+        if cancel_task is not None and asked.task_run_id is not None:
+            cancel_task(asked.task_run_id, asked.actor)
+        if (runner := self._runner) is not None:
+            if asked.task_run_id is not None:
+                runner.cancel([asked.task_run_id], cancelled_by(asked.actor), asked.actor)
+            runner.cancel_inside(asked)
 
 
 class _Services:

@@ -59,9 +59,8 @@ class WorkerEnvironment:
 
         Costs about a microsecond where nothing differs.
         """
-        if digest is None or (
-            self._entered and self._entered[-1] == (key, digest) and self._stored == stored_variables()
-        ):
+        latest = self._entered[-1:]
+        if digest is None or (latest == [(key, digest)] and self._stored == stored_variables()):
             return
         with self._lock:
             self._entered = [entry for entry in self._entered if entry[0] != key]

@@ -119,7 +119,7 @@ class WorkerHost:
 
     def context(self, ticket: AttemptTicket) -> AttemptContext:
         """Return what the body may use."""
-        return WorkerContext(self.worker_name, ticket.client, ticket.key, ticket.attempt, self._batch, self.questions)
+        return self._context(ticket.client, ticket.key, ticket.attempt)
 
     def tell_end(self, ticket: AttemptTicket, packed: bytes | None, is_whole: bool) -> None:
         """Send the end to the ledger and to the driver, after all that was shown."""
@@ -192,7 +192,7 @@ class WorkerHost:
 
     def call_context(self, ticket: ChunkTicket, call: ChunkCall) -> AttemptContext:
         """Return what the call may use."""
-        return WorkerContext(self.worker_name, ticket.client, call.key, call.attempt, self._batch, self.questions)
+        return self._context(ticket.client, call.key, call.attempt)
 
     def tell_call_end(
         self, ticket: ChunkTicket, number: int, packed: bytes | None, stored: tuple[str, AttemptResult] | None
@@ -261,6 +261,9 @@ class WorkerHost:
             return {"result": None}
         make_serializable: Any = Serialize
         return {"result": make_serializable(select_groups(self._worker.data[key], numbers))}
+
+    def _context(self, client: str, key: str, attempt: int) -> AttemptContext:
+        return WorkerContext(self.worker_name, client, key, attempt, self._batch, self.questions, self.channels)
 
     def _is_connected(self) -> bool:
         return self._worker.batched_stream.comm is not None and not self._worker.batched_stream.closed()

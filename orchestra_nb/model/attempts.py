@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,6 +55,12 @@ class AttemptContext(Protocol):
             No answer came in time.
         ConnectionError
             The driver is gone.
+        """
+
+    def hear(self, take: Callable[[bytes], None] | None) -> None:
+        """Have each word that the driver says to this attempt taken by a function; None: by nobody any more.
+
+        It is called in a thread that others need, so it must be quick.
         """
 
 

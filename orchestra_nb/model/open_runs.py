@@ -39,6 +39,9 @@ class OpenRuns:
     def __bool__(self) -> bool:
         return bool(self._runs or self._tasks or self._cells)
 
+    def __contains__(self, run_id: str) -> bool:
+        return run_id in self._runs
+
     def note(self, event: Event) -> None:
         """Take what happened."""
         match event:

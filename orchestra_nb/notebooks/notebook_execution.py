@@ -22,7 +22,7 @@ from orchestra_nb.model.runs import ErrorInfo
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.ahead_cells import AheadCells
 from orchestra_nb.notebooks.cell_errors import asks_to_end, is_good_exit, read_error, storable_text
-from orchestra_nb.notebooks.cell_numbers import CELL_NUMBER
+from orchestra_nb.notebooks.cell_numbers import CELL_ID, CELL_NUMBER
 from orchestra_nb.notebooks.cell_options import CellOptions, cell_options
 from orchestra_nb.notebooks.cell_replays import CellReplays, StartOver
 from orchestra_nb.notebooks.cell_time_limit import TimeLimit
@@ -178,7 +178,7 @@ class NotebookExecution:
                 reply = await client.execute(
                     cell["source"],
                     on_sent=lambda message_id: self._record.outputs.open_cell(position, message_id),
-                    metadata={CELL_NUMBER: self._record.cells[position].index + 1},
+                    metadata=self._names_of(position),
                 )
         except KernelDied:
             if limit.is_over and not self.is_stopping:
@@ -196,6 +196,11 @@ class NotebookExecution:
         if is_late:
             raise self._end_late_cell(position, seconds, "it was interrupted")
         return self._conclude_cell(position, cell, reply, may_fail, now() if ran is None else ran[1])
+
+    def _names_of(self, position: int) -> dict[str, object]:
+        """Return what tells the kernel which cell it is given: its number, and its id as a front end says it."""
+        cell = self._record.cells[position]
+        return {CELL_NUMBER: cell.index + 1} | ({CELL_ID: cell.cell_id} if cell.cell_id else {})
 
     async def _waits_for_retry(self, position: int, options: CellOptions, what: str) -> bool:
         """Wait before the next attempt of a cell that failed; False where there is none."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import json
 import logging
 import os
 import signal
@@ -374,22 +375,21 @@ async def _serve(host: socket.socket, channel: socket.socket | None, tail: int) 
     """Speak with the host over its socket until the attempt has ended."""
     reader, writer = await asyncio.open_connection(sock=host, limit=_MAX_LINE_BYTES)
     line = await reader.readline()
-    if not line:
-        return  # the notebook was refused before anything started
+    if not line.endswith(b"\n"):
+        return  # the notebook was refused before anything started, or its host was killed
     message = decode_to_runner(line)
     assert isinstance(message, Prepare)
     # a runner may have waited: kernelspecs are looked up where the notebook's driver would look
+    environ: dict[str, str] = json.loads(message.environ_json)
     os.environ.clear()
-    os.environ.update(message.environ)
+    os.environ.update(environ)
     handed = None
     if channel is not None and message.connection_file:
         handed = (channel, tail, message.connection_file)
     elif channel is not None:
         channel.close()
         os.close(tail)
-    runner = NotebookRunner(
-        message.spec, message.environ, lambda message: writer.write(encode_message(message)), handed
-    )
+    runner = NotebookRunner(message.spec, environ, lambda message: writer.write(encode_message(message)), handed)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, runner.lose_host)
     listener = asyncio.create_task(_listen(reader, runner))
     try:
@@ -404,6 +404,8 @@ async def _serve(host: socket.socket, channel: socket.socket | None, tail: int) 
 async def _listen(reader: asyncio.StreamReader, runner: NotebookRunner) -> None:
     with contextlib.suppress(ConnectionError):
         async for line in reader:
+            if not line.endswith(b"\n"):
+                break  # the host was killed while it wrote
             match decode_to_runner(line):
                 case Begin() as begin:
                     runner.begin(begin)

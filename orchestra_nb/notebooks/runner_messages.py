@@ -96,15 +96,16 @@ class Prepare(msgspec.Struct, frozen=True, tag=True):
 
     Parameters
     ----------
-    environ
-        The kernel's environment, but for what the spec adds.
+    environ_json
+        The kernel's environment, but for what the spec adds: text of the standard library's encoder, which keeps values
+        that are no UTF-8.
     connection_file
         The file for the connection of the kernel that has been asked for on the channel which the runner was started
         with; empty where the runner starts the kernel itself.
     """
 
     spec: RunnerSpec
-    environ: dict[str, str]
+    environ_json: str
     connection_file: str = ""
 
 

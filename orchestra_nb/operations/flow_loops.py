@@ -14,6 +14,7 @@ from orchestra_nb.engine.burials import letter_of_task
 from orchestra_nb.engine.executors import ClusterChanged
 from orchestra_nb.engine.flow_listener import AttemptServices
 from orchestra_nb.engine.flow_runner import FlowRunner
+from orchestra_nb.engine.inner_cancels import CancelInside
 from orchestra_nb.engine.life_lines import TaskLines
 from orchestra_nb.engine.printed_lines import real_stream
 from orchestra_nb.engine.run_hooks import HookFailed
@@ -143,12 +144,20 @@ class FlowLoops:
                 cancel_task(request.task_run_id, request.actor)
         elif (cancel := self._cancels.get(request.run_id)) is not None:
             cancel(request.actor)
+            return
+        for runner in list(self._runners.values()):
+            runner.cancel_inside(inside(request))
 
     def stop(self, reason: str) -> None:
         """Cancel what has not ended, call the last hooks, and let go of all clusters."""
         for runner in list(self._runners.values()):
             runner.close(reason)
         self._hooks.close()
+
+
+def inside(request: CancelRequest) -> CancelInside:
+    """Return a request as one for whatever task has started the run."""
+    return CancelInside(run_id=request.run_id, task_run_id=request.task_run_id, actor=request.actor)
 
 
 class HookQueue:

@@ -32,7 +32,7 @@ from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
-from orchestra_nb.operations.flow_loops import FlowLoops
+from orchestra_nb.operations.flow_loops import FlowLoops, inside
 from orchestra_nb.operations.opening import open_store
 from orchestra_nb.settings import load_settings
 
@@ -249,6 +249,7 @@ class KernelDriver:
 
     def _cancel_asked(self, request: CancelRequest) -> None:
         self.loops.cancel_asked(request)
+        self.runner.cancel_inside(inside(request))
         ids = (
             [request.task_run_id]
             if request.task_run_id is not None

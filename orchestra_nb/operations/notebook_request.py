@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_NAME_VARIABLE, RUN_SOCKET_VARIABLE
+from orchestra_nb.engine.kernel_environment import CLUSTER_VARIABLE, KERNEL_VARIABLES
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
 from orchestra_nb.errors import CellNotPython, CellsNeedEachOther, InvalidInput, InvalidParameters
 from orchestra_nb.model.identifiers import run_name
@@ -32,9 +33,6 @@ from orchestra_nb.notebooks.runner_messages import RunnerSpec, runner_socket
 from orchestra_nb.operations.absolute_paths import absolute_path
 from orchestra_nb.operations.sent_parameters import received_parameters, sent_parameters
 from orchestra_nb.settings import Settings, default_store_path
-
-#: Set for the kernel of a notebook run: the cluster of its tasks.
-CLUSTER_VARIABLE = "ORCHESTRA_CLUSTER"
 
 
 class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +100,12 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout_seconds: float = 60.0
     cell_timeout_seconds: float | None = None
     is_shown: bool = False
+
+    @property
+    def is_folder_chosen(self) -> bool:
+        """Whether the kernel's folder was asked for; of a run that is run again its folder is known in any case."""
+        own = None if self.snapshot_path is None else str(absolute_path(self.path).parent)
+        return self.cwd not in (None, own)
 
 
 class PreparedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -402,16 +406,3 @@ def attempts_folder() -> Path:
     folder = default_store_path().parent / "outputs"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
-
-
-#: What every kernel gets; as papermill does: no warning of the debugger about frozen modules.
-KERNEL_VARIABLES = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-
-
-def kernel_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without what belongs to a run around this process: a run inside a run is its own."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if name not in (RUN_ID_VARIABLE, RUN_NAME_VARIABLE, RUN_SOCKET_VARIABLE, NOTEBOOK_VARIABLE)
-    }

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.fresh_ids import fresh_id
+from orchestra_nb.engine.kernel_environment import CLUSTER_VARIABLE, kernel_environment
 from orchestra_nb.engine.notebook_host import NotebookHost
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
 from orchestra_nb.model.events import CellRunChanged, Event
@@ -27,10 +28,9 @@ from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import CellRun
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.output_notebook import OutputNotebook
-from orchestra_nb.notebooks.runner_messages import RunnerSpec, Shown
+from orchestra_nb.notebooks.runner_messages import RunnerSpec, Shown, runner_socket
 from orchestra_nb.operations.notebook_attempt import AttemptOutcome, NotebookAttempt, StopAsked
-from orchestra_nb.operations.notebook_request import CLUSTER_VARIABLE, kernel_environment
-from orchestra_nb.settings import Settings, load_settings, runtime_folder
+from orchestra_nb.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from orchestra_nb.operations.run_services import RunServices
@@ -207,7 +207,7 @@ class _PapermillRun:
 
     def _spec(self, path: Path, **options: Any) -> RunnerSpec:
         run_id = fresh_id(datetime.now(UTC))
-        socket_path = str(runtime_folder() / f"{run_id[-16:]}.sock")
+        socket_path = str(runner_socket(run_id))
         metadata = self._nb.metadata.papermill
         name = Path(str(metadata.get("input_path") or "notebook")).stem
         return RunnerSpec(

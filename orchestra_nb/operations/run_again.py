@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -23,10 +23,12 @@ from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.secret_values import HIDDEN, SECRET_KEY
 from orchestra_nb.model.states import REOPENABLE_STATES, State
+from orchestra_nb.model.sweeps import COMBINATION_TAG
 from orchestra_nb.operations.dead_letter_decisions import close_dead_letter, list_dead_letters, show_dead_letter
 from orchestra_nb.operations.runs import find_run, is_suspended
 
 if TYPE_CHECKING:
+    from orchestra_nb.engine.notebook_cluster import NotebookCluster
     from orchestra_nb.model.events import Event
     from orchestra_nb.store.run_store import RunStore
 
@@ -259,15 +261,37 @@ def _run_notebook_again(
         raise CodeNotFound(
             f"Run {run.name} cannot be run again in place. {error} {_way_of_notebook(store, run)}"
         ) from error
-    before_start()
-    reopened = RunReopened(
-        run_id=run.run_id, at=datetime.now(UTC), epoch=run.epoch + 1, driver_id="", actor=actor, message=message
-    )
-    driver = NotebookDriver(request, kind="shell", reopened=reopened, on_event=watcher.on_event)
-    with watcher.stopped_by(driver.stop):
-        driver.execute()
+    with _cluster_of_sweep(run) as cluster:
+        before_start()
+        reopened = RunReopened(
+            run_id=run.run_id, at=datetime.now(UTC), epoch=run.epoch + 1, driver_id="", actor=actor, message=message
+        )
+        driver = NotebookDriver(request, kind="shell", reopened=reopened, on_event=watcher.on_event, cluster=cluster)
+        with watcher.stopped_by(driver.stop):
+            driver.execute()
     _close_letters(store, run, actor)
     return store.get_run(run.run_id)
+
+
+@contextmanager
+def _cluster_of_sweep(run: Run) -> Iterator[NotebookCluster | None]:
+    """Give the cluster whose workers ran the notebook, as one of a sweep; None where that was here.
+
+    Raises
+    ------
+    ClusterUnavailable
+        It cannot be reached.
+    """
+    from orchestra_nb.engine.clusters import parse_cluster
+
+    if COMBINATION_TAG not in run.tags or parse_cluster(run.cluster or "local").kind == "local":
+        yield None
+        return
+    from orchestra_nb.engine.notebook_cluster import NotebookCluster
+
+    with closing(NotebookCluster(str(run.cluster))) as cluster:
+        cluster.slots()
+        yield cluster
 
 
 def _way_of_notebook(store: RunStore, run: Run) -> str:

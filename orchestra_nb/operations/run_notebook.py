@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from orchestra_nb.engine.fresh_ids import fresh_id
+from orchestra_nb.engine.kernel_environment import kernel_environment
 from orchestra_nb.engine.notebook_host import NotebookHost
 from orchestra_nb.model.conclusion import conclude
 from orchestra_nb.model.events import Event, RunOutputWritten, RunReopened, RunStateChanged
@@ -30,7 +31,7 @@ from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.run_output import RunOutput
 from orchestra_nb.notebooks.runner_messages import Shown
 from orchestra_nb.operations.notebook_attempt import GRACE_SECONDS, AttemptOutcome, NotebookAttempt, StopAsked
-from orchestra_nb.operations.notebook_request import NotebookRequest, PreparedRun, kernel_environment, prepare
+from orchestra_nb.operations.notebook_request import NotebookRequest, PreparedRun, prepare
 from orchestra_nb.operations.run_home import RunHome, StoreHome
 from orchestra_nb.operations.run_lines import run_line
 from orchestra_nb.operations.run_record import RunRecord
@@ -159,8 +160,8 @@ class NotebookDriver:
         self._home = home
         host: NotebookHost | RemoteNotebookHost
         if cluster is not None:
-            name, is_chosen = request.flow_name or Path(request.path).stem, request.cwd is not None
-            host = cluster.host(request.run_id, request.epoch, name, is_folder_chosen=is_chosen)
+            name = request.flow_name or Path(request.path).stem
+            host = cluster.host(request.run_id, request.epoch, name, is_folder_chosen=request.is_folder_chosen)
         else:  # in a home that is another's, more notebooks follow
             host = NotebookHost(kernel_environment(os.environ), is_single=kind == "shell" and home is None)
         self._attempt = NotebookAttempt(host)

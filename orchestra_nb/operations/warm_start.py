@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
+from orchestra_nb.engine.kernel_environment import KERNEL_VARIABLES, kernel_environment
 from orchestra_nb.engine.runner_process import keep_runner
 from orchestra_nb.notebooks.kernel_handover import keep_kernel
-from orchestra_nb.operations.notebook_request import KERNEL_VARIABLES, kernel_environment
 
 
 def keep_ready() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from orchestra_nb.engine.notebook_cluster import NotebookCluster
@@ -16,9 +18,9 @@ from orchestra_nb.engine.notebook_host import RunnerEnded
 from orchestra_nb.engine.remote_notebook_host import RemoteNotebookHost
 from orchestra_nb.errors import ClusterUnavailable
 from orchestra_nb.model.states import State
-from orchestra_nb.notebooks.runner_messages import Began, Begin, Finished, KernelGone, RunnerSpec
+from orchestra_nb.notebooks.runner_messages import Began, Begin, Finished, KernelGone, RunnerSpec, runner_socket
 from tests.foreign_cluster import ForeignCluster, foreign_cluster
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, eventually
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +160,39 @@ def test_a_run_whose_notebook_cannot_be_kept_here_ends_with_the_cause(cluster: N
     assert isinstance(end, RunnerEnded)
     assert "what came from its worker could not be kept here" in end.reason
     assert str(tmp_path / "file") in end.reason
+
+
+def test_a_runner_that_is_killed_leaves_no_socket_where_it_ran(cluster: NotebookCluster, tmp_path: Path) -> None:
+    spec = spec_of(uuid.uuid4().hex, tmp_path, tmp_path / "out.ipynb", "open('begun', 'w').close()\nwhile True: pass")
+    host = cluster.host(spec.run_id, 1, "report", is_folder_chosen=False)
+    host.prepare(spec)
+    host.send(Begin())
+    eventually(lambda: True if (tmp_path / "begun").exists() else None)
+    path = runner_socket(spec.run_id)
+    (runner,) = {one.pid for one in psutil.net_connections("unix") if one.laddr == str(path) and one.pid}
+
+    psutil.Process(runner).kill()
+
+    end = messages_of(host)[-1]
+    host.close()
+    assert isinstance(end, RunnerEnded)
+    assert end.reason == "killed by SIGKILL"
+    assert not path.exists()
+
+
+def test_a_notebook_that_cannot_be_started_is_closed_all_the_same(foreign: ForeignCluster, tmp_path: Path) -> None:
+    cluster = NotebookCluster(foreign.address)
+    cluster.close()
+    spec = spec_of(uuid.uuid4().hex, tmp_path, tmp_path / "out.ipynb", "print(1)")
+    host = cluster.host(spec.run_id, 1, "report", is_folder_chosen=False)
+
+    with pytest.raises(ClusterUnavailable):
+        host.prepare(spec)
+    closing = threading.Thread(target=host.close, daemon=True)
+    closing.start()
+    closing.join(PATIENCE_SECONDS)
+
+    assert not closing.is_alive()
 
 
 def test_a_cluster_that_is_not_there_says_so() -> None:

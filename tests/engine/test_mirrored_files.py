@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,32 @@ def test_only_what_changed_travels(tmp_path: Path) -> None:
     assert [change.offset for change in changes if isinstance(change, FileWritten)] == [3 * BLOCK, 5 * BLOCK]
     assert (tmp_path / "copy").read_bytes() == path.read_bytes()
     assert list(source.changes()) == []  # and nothing where nothing has changed
+
+
+def test_what_could_not_be_sent_is_sent_the_next_time(tmp_path: Path) -> None:
+    path = tmp_path / "source"
+    source, copy = FileSource(path, "file"), FileCopy(tmp_path / "copy")
+    path.write_bytes(random_bytes(3 * BLOCK))
+    interrupted = source.changes()
+    assert next(interrupted) == FileWritten("file", 0, random_bytes(3 * BLOCK)[:BLOCK])  # and got nowhere
+
+    interrupted.close()
+    carry(source, copy)
+
+    assert (tmp_path / "copy").read_bytes() == path.read_bytes()
+
+
+def test_a_block_that_the_disk_does_not_take_whole_is_an_error(tmp_path: Path) -> None:
+    copy = FileCopy(tmp_path / "copy")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (BLOCK + 5, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            for number in range(2):
+                copy.write(FileWritten("file", number * BLOCK, random_bytes(BLOCK)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        copy.discard()
 
 
 def test_what_did_not_become_whole_is_seen_by_nobody(tmp_path: Path) -> None:

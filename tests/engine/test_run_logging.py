@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -177,6 +177,8 @@ class Shown:
 
     def ask(self, question: bytes, timeout_seconds: float) -> bytes:
         raise AssertionError("nothing is asked here")
+
+    def hear(self, take: Callable[[bytes], None] | None) -> None: ...
 
 
 def test_a_line_without_an_end_is_logged_too(world: FlowWorld) -> None:

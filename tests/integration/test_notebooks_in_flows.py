@@ -199,6 +199,52 @@ def test_a_flow_that_is_cancelled_stops_its_notebooks(scripts: FlowScripts) -> N
     assert [child.state for child in scripts.store.children(run.run_id)] == [State.CANCELLED] * 2
 
 
+@pytest.mark.parametrize("runner", ["dask", "threads"])
+def test_a_run_that_a_task_has_started_is_cancelled_alone(scripts: FlowScripts, runner: str) -> None:
+    write_notebook(scripts.folder / "endless.ipynb", "import time\nwhile True: time.sleep(0.05)")
+    scripts.environment["ORCHESTRA_TASK_RUNNER"] = runner
+    source = """
+        import os, time
+        from orchestra_nb import flow, notebook_flow, task
+
+        @flow
+        def sleepy():
+            while True: time.sleep(0.05)
+
+        @task
+        def inner(folder):
+            first = notebook_flow(f"{folder}/endless.ipynb")(return_state=True)
+            second = sleepy(return_state=True)
+            return [first.name, second.name]
+
+        @task
+        def between(folder):
+            return inner.submit(folder).result()
+
+        @flow
+        def outer():
+            return between.submit(os.getcwd()).result()
+
+        if __name__ == "__main__":
+            print(outer())
+        """
+    with scripts.started(source) as script:
+        for name in ("endless", "sleepy"):
+
+            def find(name: str = name) -> Run | None:
+                return next(
+                    (run for run in scripts.store.list_runs(flow_name=name) if run.state is State.RUNNING), None
+                )
+
+            run = scripts.wait_for(find, f"a run of {name}")
+            assert scripts.orchestra("runs", "cancel", run.name).returncode == 0
+        output, errors = script.communicate(timeout=PATIENCE_SECONDS)
+
+    assert output.strip() == "['Cancelled', 'Cancelled']", errors
+    ends = {run.flow_name: run.state for run in scripts.store.list_runs()}
+    assert ends == {"outer": State.COMPLETED, "endless": State.CANCELLED, "sleepy": State.CANCELLED}
+
+
 def test_what_a_task_had_started_ends_with_its_worker(scripts: FlowScripts) -> None:
     write_notebook(
         scripts.folder / "slow.ipynb",

@@ -299,6 +299,36 @@ def test_a_worker_that_dies_takes_its_run_along_and_no_other(scripts: FlowScript
     nothing_is_left(kernels)
 
 
+def test_a_notebook_of_a_sweep_that_is_retried_alone_goes_to_the_cluster_again(
+    scripts: FlowScripts, cluster: ForeignCluster
+) -> None:
+    write_notebook(
+        scripts.folder / "once.ipynb",
+        """
+        import os
+        from pathlib import Path
+        from orchestra_nb import record
+
+        record(where=os.environ["WHERE"], folder=os.getcwd())
+        Path("tried").touch(exist_ok=False)
+        """,
+        parameters="number = 1",
+    )
+    (scripts.folder / "tried").touch()
+    scripts.environment["WHERE"] = "here"
+    scripts.orchestra("run", "once.ipynb", "--sweep", "number=1", "--cluster", cluster.address)
+    (child,) = children_of(scripts)
+    assert child.state is State.FAILED
+    (scripts.folder / "tried").unlink()
+
+    again = scripts.orchestra("runs", "retry", child.name)
+
+    assert again.returncode == 0, again.stderr
+    assert scripts.store.get_run(child.run_id).state is State.COMPLETED
+    results = scripts.orchestra("runs", "results", child.name, "where")
+    assert results.stdout.strip().strip('"') == "on a worker", results.stderr
+
+
 def test_a_cluster_whose_scheduler_dies_crashes_its_runs_and_keeps_no_kernel(
     scripts: FlowScripts, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -184,6 +184,7 @@ def test_the_executed_notebook_and_the_log_have_the_last_word_of_each_task(tmp_p
     lines = [outputs[0]["data"] for outputs in shown[1:]]
     assert all(line.keys() == {RUN_MIME, "text/html", "text/plain"} for line in lines)
     assert [line[RUN_MIME]["task"]["state"] for line in lines] == ["COMPLETED", "COMPLETED", "FAILED"]
+    assert [line[RUN_MIME]["task"]["cell_id"] for line in lines] == ["c1", "c2", "c3"]
     assert ["".join(line["text/plain"]).split("  ")[:2] for line in lines] == [
         ["✓ quiet", "Completed"],
         ["✓ load", "Completed"],

@@ -40,6 +40,9 @@ class PipeContext:
             except EOFError as error:
                 raise ConnectionResetError("the pipe was closed") from error
 
+    def hear(self, take: Callable[[bytes], None] | None) -> None:
+        """Do nothing: nothing is said here."""
+
 
 @contextmanager
 def driver_answers(answer: Callable[[bytes], bytes]) -> Iterator[PipeContext]:
