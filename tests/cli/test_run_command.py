@@ -59,9 +59,9 @@ def write_notebook(path: Path, *sources: str, parameters: str | None = None, ker
     return path
 
 
-def orchestra(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "orchestra_nb", "run", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+def orchestra(folder: Path, *words: str, command: str = "run") -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "orchestra_nb", command, *words]
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -72,8 +72,8 @@ def start(folder: Path) -> Iterator[Start]:
     """Starts the command without waiting for it; what runs after the test is killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def start_command(*words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "orchestra_nb", "run", *words]
+    def start_command(*words: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        command = [*before, sys.executable, "-m", "orchestra_nb", "run", *words]
         running = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started.append(running)
         return running
@@ -209,12 +209,17 @@ def test_a_failing_cell_is_shown_with_the_user_s_line(folder: Path) -> None:
         ["COMPLETED", "FAILED", "PENDING"],
     )
     assert document["cells"][1]["error"]["source_line"] == "float(x)"
+    assert done.stderr.count("ValueError") == 1
     assert lines[-3:-1] == [
         "  ✕ cell 2, line 2   ValueError: could not convert string to float: 'n/a'",
         "      float(x)",
     ]
     assert lines[-1].startswith("  FAILED in ")
     assert statuses(folder / "out.ipynb") == ["completed", "failed", "pending"]
+    logs = orchestra(folder, "logs", document["run_id"], command="runs").stdout
+    assert "ERROR cell 2 failed:" in logs
+    assert "----> 2 float(x)" in logs
+    assert "· Not run" in orchestra(folder, "show", document["run_id"], command="runs").stdout
 
 
 def test_a_dead_kernel_is_a_crash_that_names_its_end(folder: Path) -> None:
@@ -420,6 +425,18 @@ def test_a_run_that_others_stop_is_cancelled_and_exits_with_1(
 
     document = json.loads(stdout)
     assert (running.returncode, document["state"], document["message"]) == (1, "CANCELLED", message)
+
+
+def test_behind_nohup_a_run_outlives_its_terminal(folder: Path, store: RunStore, start: Start) -> None:
+    write_notebook(folder / "report.ipynb", ENDLESS.replace("while True", "while not os.path.exists('go')"))
+    running = start("report.ipynb", "--json", before=("nohup",))
+    kernel_of(store)
+
+    running.send_signal(signal.SIGHUP)
+    (folder / "go").touch()
+    stdout, _ = running.communicate(timeout=PATIENCE_SECONDS)
+
+    assert (running.returncode, json.loads(stdout)["state"]) == (0, "COMPLETED")
 
 
 def test_when_the_command_is_killed_its_run_is_a_crash_and_nothing_of_it_is_left(
