@@ -87,11 +87,17 @@ def _umask() -> int:
 def _state_of_code() -> list[tuple[str, int]]:
     """Return what changes when a package comes or goes, or this one does where it is a checkout."""
     package = Path(__file__).parents[1]
-    paths = [path for path in sys.path if os.path.basename(path) in _PACKAGES]
-    if package.parent.name not in _PACKAGES:
-        for folder, _, names in os.walk(package):
-            paths += [os.path.join(folder, name) for name in names if name.endswith(".py")]
-    return [(path, os.stat(path).st_mtime_ns) for path in sorted(paths) if os.path.exists(path)]
+    paths = [path for path in sys.path if os.path.basename(path) in _PACKAGES and os.path.exists(path)]
+    state = [(path, os.stat(path).st_mtime_ns) for path in paths]
+    folders = [] if package.parent.name in _PACKAGES else [str(package)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    state.append((entry.path, entry.stat().st_mtime_ns))
+                elif "." not in entry.name and entry.name != "__pycache__" and entry.is_dir():
+                    folders.append(entry.path)
+    return sorted(state)
 
 
 def _group_limits() -> list[tuple[str, str]]:
