@@ -40,6 +40,7 @@ _LONGEST_REQUEST_BYTES = 4 * 1024 * 1024
 #: The system's limit for the path of a Unix socket.
 _LONGEST_PATH = 107
 _ENDS = (signal.SIGINT, signal.SIGTERM)
+_INTERRUPTED = 130
 
 _log = logging.getLogger(__name__)
 
@@ -217,6 +218,7 @@ class _Command:
         request = _received(caller)
         if request is None:
             return 1
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)  # until somebody is there to be interrupted
         caller.sendall(json.dumps({"pid": os.getpid()}).encode())
         if caller.recv(1) != GO:
             return 1
@@ -224,9 +226,13 @@ class _Command:
         has_ended = threading.Event()
         watch = threading.Thread(target=_end_with, args=(caller, has_ended), name="orchestra-caller", daemon=True)
         watch.start()
+        exit_code = _INTERRUPTED
         try:
             _become(request)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
             exit_code = self._run(request["argv"])
+        except KeyboardInterrupt:
+            pass
         except BaseException as error:  # nobody is above this: told as the interpreter would tell it
             sys.excepthook(type(error), error, error.__traceback__)
             exit_code = 1

@@ -53,12 +53,33 @@ def test_a_host_that_could_not_fork_tries_again(tmp_path: Path) -> None:
     assert host.returncode == 0
 
 
+def test_ctrl_c_before_the_command_began_ends_it_without_a_word(tmp_path: Path) -> None:
+    python = [sys.executable, "-P"]
+    where = "from orchestra_nb.services.command_socket import command_socket; print(command_socket())"
+    path = subprocess.run([*python, "-c", where], capture_output=True, text=True, timeout=PATIENCE_SECONDS).stdout
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(path.strip())
+        listener.listen()
+        listener.settimeout(PATIENCE_SECONDS)
+        command = subprocess.Popen([*python, "-m", "orchestra_nb", "run", "x"], stderr=subprocess.PIPE, text=True)
+        try:
+            caller, _ = listener.accept()
+            with caller:
+                command.send_signal(signal.SIGINT)
+                _, stderr = command.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            os.unlink(path.strip())
+
+    assert (command.returncode, stderr) == (130, "")
+
+
 def test_a_caller_whose_service_ends_before_the_command_began_runs_it_itself() -> None:
     before = signal.getsignal(signal.SIGINT)
     path = command_socket()
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener:
         listener.bind(str(path))
         listener.listen()
+        listener.settimeout(PATIENCE_SECONDS)
 
         def end_at_once() -> None:
             caller, _ = listener.accept()
