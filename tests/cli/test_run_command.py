@@ -19,7 +19,9 @@ from patience import PATIENCE_SECONDS
 
 from orchestra_nb.model.runs import Driver, Run
 from orchestra_nb.model.states import State
+from orchestra_nb.operations.notebook_request import NotebookRequest, prepare
 from orchestra_nb.operations.opening import close_store, open_store
+from orchestra_nb.operations.run_notebook import new_run_id
 from orchestra_nb.operations.runs import cancel_run
 from orchestra_nb.settings import load_settings
 from orchestra_nb.store.event_log import ChangeWatcher
@@ -196,6 +198,15 @@ def test_each_attempt_has_an_output_of_its_own_beside_the_copy(folder: Path) -> 
     assert attempt.read_bytes() == (folder / "out.ipynb").read_bytes()
 
 
+def test_the_null_device_stands_for_no_copy(folder: Path) -> None:
+    write_notebook(folder / "report.ipynb", "1")
+    request = NotebookRequest(path=str(folder / "report.ipynb"), run_id=new_run_id(), output_path=os.devnull)
+
+    prepared = prepare(request, load_settings(), datetime.now(UTC))
+
+    assert str(prepared.copy_path) == prepared.spec.output_path == prepared.spec.copy_path
+
+
 def test_a_failing_cell_is_shown_with_the_user_s_line(folder: Path) -> None:
     write_notebook(folder / "report.ipynb", "x = 'n/a'", "y = 1\nfloat(x)", "never")
 
@@ -244,6 +255,8 @@ def test_a_dead_kernel_is_a_crash_that_names_its_end(folder: Path) -> None:
         pytest.param(["report.ipynb", "--cwd", "missing"], "invalid_input", 2, id="no-folder"),
         pytest.param(["report.ipynb", "missing/out.ipynb"], "invalid_input", 2, id="no-output-folder"),
         pytest.param(["report.ipynb", "report.ipynb"], "invalid_input", 2, id="over-the-source"),
+        pytest.param(["report.ipynb", "pipe"], "invalid_input", 2, id="over-a-pipe"),
+        pytest.param(["report.ipynb", "/dev/onb-test"], "invalid_input", 2, id="among-devices"),
         pytest.param(["report.ipynb", "--cluster", "ftp://x"], "invalid_setting", 2, id="no-cluster"),
         pytest.param(["report.ipynb", "--frobnicate"], "usage", 2, id="unknown-flag"),
         pytest.param(["report.ipynb", "-p", "regoin", "EU", "--no-wait"], "invalid_parameters", 2, id="left-alone"),
@@ -254,14 +267,15 @@ def test_what_cannot_run_is_refused_before_anything_starts(
 ) -> None:
     write_notebook(folder / "report.ipynb", "open('ran', 'w')", parameters="region = 'US'")
     (folder / "broken.ipynb").write_text('{"cells": [')
+    os.mkfifo(folder / "pipe")
 
     done = orchestra(folder, *words, "--json")
 
     assert done.returncode == exit_code
     assert json.loads(done.stdout)["error"]["code"] == code
     assert sorted(path.name for path in folder.glob("*")) in (
-        ["broken.ipynb", "report.ipynb"],
-        ["broken.ipynb", "data", "report.ipynb"],
+        ["broken.ipynb", "pipe", "report.ipynb"],
+        ["broken.ipynb", "data", "pipe", "report.ipynb"],
     )
     assert not list(folder.glob("data/orchestra/outputs/*"))
 
