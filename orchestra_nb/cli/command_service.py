@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from functools import partial
 
-from orchestra_nb.operations.warm_start import keep_kernel_ready, keep_ready
+from orchestra_nb.operations.warm_start import keep_kernel_ready, keep_ready, let_go_unless_fit
 from orchestra_nb.services.command_host import CommandHost
-from orchestra_nb.settings import load_settings
+from orchestra_nb.settings import Settings, load_settings
 
 #: What `orchestra run` imports until its notebook has ended.
 _IMPORTS = (
@@ -27,8 +28,13 @@ _IMPORTS = (
 )
 
 
-def serve_commands() -> None:
+def serve_commands() -> int:
     """Serve until stdin ends, or SIGTERM; say that all is ready by a line on stdout.
+
+    Returns
+    -------
+    int
+        The exit code: 1 when packages have changed, so that it has to be started again.
 
     Raises
     ------
@@ -37,15 +43,18 @@ def serve_commands() -> None:
     """
     for name in _IMPORTS:
         importlib.import_module(name)
-    host = CommandHost(_run, keep_ready, keep_kernel_ready, load_settings().kernel_idle_seconds / 2, lifeline=0)
+    settings = load_settings()
+    refresh_seconds = settings.kernel_idle_seconds / 2
+    host = CommandHost(partial(_run, settings), keep_ready, keep_kernel_ready, refresh_seconds, lifeline=0)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    host.serve()
+    return int(host.serve())
 
 
-def _run(argv: Sequence[str]) -> int:
+def _run(settings: Settings, argv: Sequence[str]) -> int:
     from orchestra_nb.cli.main import main
 
+    let_go_unless_fit(settings)
     try:
         main(list(argv[1:]))
     except SystemExit as end:

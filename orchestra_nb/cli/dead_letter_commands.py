@@ -114,9 +114,10 @@ def retry(letter: str, note: str, as_json: bool) -> int:
     from orchestra_nb.cli.run_retries import tell_end, watching
     from orchestra_nb.operations.run_again import retry_dead_letter
 
-    with opened_store() as store, watching() as watcher:
-        ended = retry_dead_letter(store, letter, actor=caller(), now=datetime.now(UTC), note=note, watcher=watcher)
-    return tell_end(ended, as_json)
+    with opened_store() as store:
+        with watching() as watcher:
+            ended = retry_dead_letter(store, letter, actor=caller(), now=datetime.now(UTC), note=note, watcher=watcher)
+        return tell_end(store, ended, as_json)
 
 
 @dead_letters.command()

@@ -18,6 +18,7 @@ import click
 import msgspec
 
 from orchestra_nb.cli.run_tables import one_line, printable
+from orchestra_nb.model.conclusion import NOTHING_GIVEN
 from orchestra_nb.model.counted import counted
 from orchestra_nb.model.durations import format_duration
 from orchestra_nb.model.events import (
@@ -141,6 +142,7 @@ class LineProgress:
 
     def __init__(self) -> None:
         self._view = RunView()
+        self._failures = 0
 
     def take(self, event: Event) -> None:
         """Print a line for what has ended."""
@@ -155,10 +157,17 @@ class LineProgress:
                 f"{printable(event.message)}: waiting for the kernel. Press Ctrl-C again to end it now.", err=True
             )
         elif changed is not None and changed.state.is_terminal and _says_something(changed):
-            click.echo(_line(changed), err=True)
+            click.echo(_line(changed, has_error=not self._is_told_at_end(changed)), err=True)
 
     def close(self) -> None:
         """Nothing is left open."""
+
+    def _is_told_at_end(self, changed: CellRun | TaskRun) -> bool:
+        """Whether :func:`ending_lines` tells its error."""
+        if isinstance(changed, TaskRun):
+            self._failures += changed.state is State.FAILED
+            return changed.state is State.FAILED and self._failures <= _MAX_FAILURES
+        return changed.state in FAILURE_STATES  # the run ends with it
 
     def _is_of_run(self, event: RunStateChanged) -> bool:
         return self._view.run is not None and event.run_id == self._view.run.run_id
@@ -210,14 +219,18 @@ class BlockProgress:
 
 def ending_lines(run: Run, cells: tuple[CellRun, ...], tasks: tuple[TaskRun, ...] = ()) -> Iterator[str]:
     """Return what stands under a run that has ended: its failures first, then the state and where the notebook is."""
-    errors = [(task.name, task.error) for task in tasks if task.state is State.FAILED and task.error is not None]
+    by_end = sorted(tasks, key=lambda task: task.ended_at or task.created_at)
+    errors = [(task.name, task.error) for task in by_end if task.state is State.FAILED and task.error is not None]
     for name, task_error in errors[:_MAX_FAILURES]:
         yield from _failure_lines(f"task {name}", task_error)
     if len(errors) > _MAX_FAILURES:
         yield f"  ✕ and {counted(len(errors) - _MAX_FAILURES, 'more task')}"
     failed = next((cell for cell in cells if cell.state in FAILURE_STATES), None)
     if failed is not None and failed.error is not None and failed.state in (State.FAILED, State.TIMED_OUT):
-        yield from _failure_lines(f"cell {failed.index + 1}", failed.error)
+        error = failed.error
+        if errors and error.type in NOTHING_GIVEN:  # what follows is the task's error, which stands above
+            error = msgspec.structs.replace(error, message=error.message.partition(": ")[0])
+        yield from _failure_lines(f"cell {failed.index + 1}", error)
     elif run.message and not (errors and run.state is State.FAILED):  # then the message repeats the tasks' errors
         yield f"  {one_line(run.message)}"
     ended_at = run.ended_at or run.created_at
@@ -285,8 +298,8 @@ def _chip(item: CellRun | TaskRun, name: str, now: datetime) -> Text:
     return chip
 
 
-def _line(item: CellRun | TaskRun) -> str:
-    """Return a cell or task that has ended as one plain line."""
+def _line(item: CellRun | TaskRun, *, has_error: bool) -> str:
+    """Return a cell or task that has ended as one plain line, with the error that it ended with or without it."""
     is_cell = isinstance(item, CellRun)
     name = _name(item) if isinstance(item, CellRun) else f"task {item.name}"
     parts = [f"  {'' if is_cell else '  '}{APPEARANCE[item.state][0]} {one_line(name)}"]
@@ -297,7 +310,7 @@ def _line(item: CellRun | TaskRun) -> str:
     if item.attempt > 1:
         parts.append(f"attempt {item.attempt} of {item.max_attempts}")
     if item.error is not None:
-        parts.append(_error_text(item.error))
+        parts += [_error_text(item.error)] if has_error else []
     elif isinstance(item, TaskRun) and item.message:
         parts.append(one_line(item.message))
     return "   ".join(parts)

@@ -33,7 +33,7 @@ def resume(run: str, input_json: str | None, key: str | None, as_json: bool) -> 
         if not (suspended and input_json is None and run_resumption.is_answered(store, found)):
             run_resumption.give_answer(store, found.run_id, value, actor=caller(), now=datetime.now(UTC), key=key)
         if suspended:
-            return tell_end(resume_suspended(store, found.run_id, actor=caller()), as_json)
+            return tell_end(store, resume_suspended(store, found.run_id, actor=caller()), as_json)
     if as_json:
         print_json({"resumed": found.run_id})
     else:

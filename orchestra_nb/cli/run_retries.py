@@ -18,6 +18,7 @@ from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:
     from orchestra_nb.operations.run_again import Watcher
+    from orchestra_nb.store.run_store import RunStore
 
 
 @click.command()
@@ -43,7 +44,7 @@ def retry(run: str, note: str, as_json: bool) -> int:
             return retry_sweep_here(store, run, note, as_json)
         with watching() as watcher:
             ended = retry_run(store, run, actor=caller(), note=note, watcher=watcher)
-    return tell_end(ended, as_json)
+        return tell_end(store, ended, as_json)
 
 
 @contextmanager
@@ -58,11 +59,27 @@ def watching() -> Iterator[Watcher]:
         shown.close()
 
 
-def tell_end(run: Run, as_json: bool) -> int:
+def tell_end(store: RunStore, run: Run, as_json: bool) -> int:
     """Print how a run ended that was run again, and return the exit code."""
     if as_json:
         print_json({"run_id": run.run_id, "name": run.name, "state": run.state, "epoch": run.epoch})
+    elif run.kind is RunKind.NOTEBOOK:
+        _tell_notebook(store, run)
     else:
         message = f"  {printable(run.message)}" if run.message else ""
         click.echo(f"{run.name}  {printable(run.flow_name)}  {state_text(run.state)}{message}", err=True)
     return 0 if run.state in (State.COMPLETED, State.PAUSED) else 1
+
+
+def _tell_notebook(store: RunStore, run: Run) -> None:
+    """Print what ``orchestra run`` prints at its end."""
+    from orchestra_nb.cli.run_progress import ending_lines
+    from orchestra_nb.cli.run_results import returned_text
+    from orchestra_nb.operations.run_results import returned_by_run
+    from orchestra_nb.operations.runs import show_run
+
+    details = show_run(store, run.run_id)
+    for line in ending_lines(details.run, details.cells, details.tasks):
+        click.echo(line, err=True)
+    if records := returned_by_run(store, details.run):
+        click.echo(f"  returned {returned_text(records)}", err=True)

@@ -17,7 +17,17 @@ from orchestra_nb.cli.run_input import input_
 from orchestra_nb.cli.run_results import readable_values, results, returned_text
 from orchestra_nb.cli.run_resumption import resume
 from orchestra_nb.cli.run_retries import retry
-from orchestra_nb.cli.run_tables import CACHED, ago, one_line, print_table, printable, say_if_cut, state_text, took
+from orchestra_nb.cli.run_tables import (
+    CACHED,
+    Mark,
+    ago,
+    one_line,
+    print_table,
+    printable,
+    say_if_cut,
+    state_text,
+    took,
+)
 from orchestra_nb.cli.times import as_time
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, Run, error_of
@@ -34,6 +44,8 @@ if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
 
 _run_argument = click.argument("run")
+#: Of a cell that was waiting when its run ended.
+_NOT_RUN = Mark("· Not run", "bright_black")
 
 
 @click.group()
@@ -287,7 +299,7 @@ def _print_cells(details: RunDetails, now: datetime) -> None:
     rows: list[list[str | State]] = [
         [
             str(cell.index + 1),
-            CACHED if cell.is_cached and cell.state is State.COMPLETED else cell.state,
+            _state_of_cell(cell, details.run),
             took(cell.started_at, cell.ended_at, now),
             cell.title,
             _attempts_of(cell),
@@ -302,6 +314,12 @@ def _print_cells(details: RunDetails, now: datetime) -> None:
     print_table(headings, rows)
 
 
+def _state_of_cell(cell: CellView, run: Run) -> str | State:
+    if cell.state is State.PENDING and run.state.is_terminal:
+        return _NOT_RUN
+    return CACHED if cell.is_cached and cell.state is State.COMPLETED else cell.state
+
+
 def _attempts_of(cell: CellView) -> str:
     """Return the attempt of a cell that has retries, or has run more than once."""
     if cell.max_attempts == 1 and cell.attempt == 1:
@@ -313,7 +331,8 @@ def _error_text(error: ErrorInfo) -> str:
     where = [error.cell] if error.cell else []
     if error.line is not None:
         where.append(f"line {error.line}")
-    return f"{error.type}: {one_line(error.message)}" + (f" ({', '.join(where)})" if where else "")
+    what = f"{error.type}: {one_line(error.message)}" if error.message else error.type
+    return what + (f" ({', '.join(where)})" if where else "")
 
 
 def _log_text(line: operations.NumberedLine, task: str | None) -> str:

@@ -29,14 +29,12 @@ def serve(pools: tuple[str, ...], runs: int | None, has_commands: bool, is_for_c
     It starts the runs of schedules and those that wait, retries what failed as its deployment says, and finds what
     died. Any number of services may share a store.
 
-    While it runs on Linux, `orchestra run` in the same Python environment starts in a tenth of the time, too. Start it
-    again when packages have changed.
+    While it runs on Linux, `orchestra run` in the same Python environment starts in a tenth of the time, too.
     """
     if is_for_commands:  # the process that it keeps beside it
         from orchestra_nb.cli.command_service import serve_commands
 
-        serve_commands()
-        return
+        sys.exit(serve_commands())
     overrides: dict[str, object] = {}
     if pools:
         overrides["service_pools"] = ",".join(pools)

@@ -18,7 +18,9 @@ def signals_stop(stop: Callable[[str, str], None]) -> Iterator[Callable[[], bool
         name = signal.Signals(number).name
         stop("Interrupted" if number == signal.SIGINT else f"Stopped by {name}", name)
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield lambda: signal.SIGINT in seen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
@@ -116,5 +117,16 @@ def _text(value: object) -> str:
 
 
 def echo_end(sweep: SweepResult) -> None:
-    """Print the last line on stderr."""
+    """Print the last line on stderr, and before it what else is in the sweep's folder."""
+    if others := _others_in_folder(sweep):
+        what = counted(others, "notebook that is", "notebooks that are")
+        click.echo(f"  · {one_line(str(sweep.run.output_path))} holds {what} not of this sweep", err=True)
     click.echo(end_of_sweep(sweep), err=True)
+
+
+def _others_in_folder(sweep: SweepResult) -> int:
+    """Return how many notebooks are in a sweep's folder that it did not write."""
+    if sweep.run.output_path is None:
+        return 0
+    written = {row.run.output_path for row in sweep.rows if row.run is not None}
+    return sum(str(path) not in written for path in Path(sweep.run.output_path).glob("*.ipynb"))

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Iterator
 from typing import IO, Protocol
 
+from orchestra_nb.engine.import_path import importing_environment
 from orchestra_nb.engine.runner_zygote import close_runner_zygote, fork_runner, lend_runner_zygote
 from orchestra_nb.engine.sentinel import guard_command
 from orchestra_nb.notebooks.kernel_handover import KernelHandover
@@ -114,12 +115,13 @@ class RunnerProcess:
         return fork_runner(descriptors, self.stderr.fileno(), grace_seconds=_GRACE_SECONDS)
 
     def _start(self, theirs: socket.socket) -> _Guard:
-        command = [sys.executable, "-m", _RUNNER_MODULE, str(theirs.fileno())]
+        command = [sys.executable, "-P", "-m", _RUNNER_MODULE, str(theirs.fileno())]
         return subprocess.Popen(
             guard_command(command, grace_seconds=_GRACE_SECONDS, pass_fds=[theirs.fileno()]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.stderr,
+            env=importing_environment(),
             pass_fds=[theirs.fileno()],
             start_new_session=True,
         )

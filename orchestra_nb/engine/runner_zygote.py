@@ -20,6 +20,7 @@ from typing import IO
 from setproctitle import setproctitle
 
 from orchestra_nb.engine.guarded_forks import fork_request, serve_forks
+from orchestra_nb.engine.import_path import importing_environment
 
 #: What a runner imports until its notebook has ended, beside its own modules.
 _IMPORTS = ("IPython.display", "jupyter_client.manager", "zmq.asyncio")
@@ -46,7 +47,8 @@ class RunnerZygote:
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(theirs.fileno())],
+                [sys.executable, "-P", "-m", __name__, str(theirs.fileno())],
+                env=importing_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 from orchestra_nb.model.runs import TaskRun
 from orchestra_nb.model.states import FAILURE_STATES, State
+
+#: Classes of :mod:`orchestra_nb.errors` that are raised where somebody needs what a task did not give.
+NOTHING_GIVEN: Final = frozenset({"TaskFailed", "TaskTimedOut", "TaskCrashed", "UpstreamFailed"})
 
 
 def conclude(tasks: Sequence[TaskRun]) -> tuple[State, str]:

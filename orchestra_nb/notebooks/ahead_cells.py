@@ -62,14 +62,14 @@ class AheadCells:
             self.is_on = False
             self._problem = f"the kernel cannot run cells ahead ({problem})"
             return AheadNews(notes=(f"{self._problem[0].upper()}{self._problem[1:]}: the cells run in order.",))
+        notes = tuple(answer.get("notes", ()))
+        self._problem = self._problem or next(iter(notes), "").rstrip(".")
         ran, worker = None, ""
         if (taken := answer.get("taken")) is not None:
             self.taken.append(index)
             ran = datetime.fromisoformat(taken["started_at"]), datetime.fromisoformat(taken["ended_at"])
             worker = taken["worker"]
-        return AheadNews(
-            tuple(answer.get("sent", ())), tuple(answer.get("dropped", ())), ran, worker, tuple(answer.get("notes", ()))
-        )
+        return AheadNews(tuple(answer.get("sent", ())), tuple(answer.get("dropped", ())), ran, worker, notes)
 
     async def finish(self, client: KernelClient) -> None:
         """Stop what runs on workers; the kernel itself does so when it ends in another way."""

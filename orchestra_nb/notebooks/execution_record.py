@@ -21,7 +21,7 @@ from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine
 from orchestra_nb.model.states import State
-from orchestra_nb.notebooks.cell_errors import storable_text
+from orchestra_nb.notebooks.cell_errors import describe_error, storable_text
 from orchestra_nb.notebooks.cell_options import cell_options
 from orchestra_nb.notebooks.cell_outputs import Output
 from orchestra_nb.notebooks.document import cell_title
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 _SHOWN_AS = {State.RETRYING: State.RUNNING, State.TIMED_OUT: State.FAILED}
 #: More than this is not kept in memory for the next time at which the output notebook is written.
 _MUCH_CHARACTERS = 16_000_000
+
+#: The logger of what is said of a cell's end.
+_CELLS = "orchestra.cells"
 
 #: When a cell began and ended that ran ahead of its turn.
 Times = tuple[datetime, datetime]
@@ -150,6 +153,15 @@ class ExecutionRecord:
         """Add a line to the run's log."""
         text = storable_text(message)[:2_000]
         line = LogLine(run_id=self._spec.run_id, at=now(), message=text, level=level, logger=logger)
+        self._report(LogsWritten(lines=(line,)))
+
+    def log_failure(self, error: ErrorInfo) -> None:
+        """Add a cell's error to the run's log, with the whole trace where there is one."""
+        self._log.flush()
+        text = f"{error.cell} failed:\n{error.traceback}" if error.traceback else describe_error(error)
+        line = LogLine(
+            run_id=self._spec.run_id, at=now(), message=storable_text(text), level=logging.ERROR, logger=_CELLS
+        )
         self._report(LogsWritten(lines=(line,)))
 
     def write(self) -> None:

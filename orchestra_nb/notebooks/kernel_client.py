@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 
 #: How long a kernel may take from its answer on the shell channel to its last word on iopub.
 _IDLE_TIMEOUT_SECONDS = 10.0
+#: How long a reply, which is sent before the last word on iopub, may come after it.
+_REPLY_SECONDS = 1.0
+_INTERRUPTED = {"status": "error", "ename": "KeyboardInterrupt", "evalue": "", "traceback": []}
 #: When nothing came for this long from a kernel that is dead, nothing will.
 _DRAIN_SECONDS = 0.3
 #: How many messages of a flood are taken before anything else, a stop for example, has its turn.
@@ -140,13 +143,26 @@ class KernelClient:
             on_sent(message_id)
         idle = self._idle[message_id] = asyncio.get_running_loop().create_future()
         try:
-            reply = await self._or_death(self._send(self._shell, message))
+            reply = await self._or_death(self._reply_or_idle(self._send(self._shell, message), idle))
             with contextlib.suppress(TimeoutError):
                 await self._or_death(asyncio.wait_for(idle, _IDLE_TIMEOUT_SECONDS))
         finally:
             del self._idle[message_id]
         reply_content: Message = reply["content"]
         return reply_content
+
+    async def _reply_or_idle(self, reply: asyncio.Future[Message], idle: asyncio.Future[None]) -> Message:
+        """Return the reply, or what stands for it when the kernel has done with the request and sent none.
+
+        So ipykernel does when an interrupt meets its own code before or after the user's.
+        """
+        try:
+            await asyncio.wait([reply, idle], return_when=asyncio.FIRST_COMPLETED)
+            if not reply.done():
+                await asyncio.wait([reply], timeout=_REPLY_SECONDS)
+            return reply.result() if reply.done() else {"content": dict(_INTERRUPTED)}
+        finally:
+            reply.cancel()
 
     async def shutdown(self, grace_seconds: float) -> None:
         """Ask the kernel to end, kill it after the grace, and let go of everything.

@@ -226,6 +226,7 @@ class NotebookExecution:
         error = ErrorInfo(type="TimeoutError", message=message, cell=self._record.name(position))
         self._record.add_error(position, error)
         self._record.change(position, State.TIMED_OUT, ended_at=now(), error=error)
+        self._record.log_failure(error)
         return CellFailed(error)
 
     # --- what runs ahead
@@ -286,6 +287,7 @@ class NotebookExecution:
             raise RunStopped
         if state is State.FAILED:
             assert error is not None
+            self._record.log_failure(error)
             raise CellFailed(error)
         if asks_to_end(reply):
             return EarlyEnd(f"exit in {name}", is_kernel_ending=True)

@@ -24,9 +24,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestra_nb.model.conclusion import conclude
+from orchestra_nb.model.conclusion import NOTHING_GIVEN, conclude
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.masking import Mask
+from orchestra_nb.model.runs import ErrorInfo
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_errors import describe_error
 from orchestra_nb.notebooks.child_events import ChildEvents
@@ -188,7 +189,7 @@ class NotebookRunner:
         except RunStopped:
             state, message = self._say_stopped()
         except CellFailed as failure:
-            state, message, error = State.FAILED, describe_error(failure.error), failure.error
+            state, message, error = State.FAILED, self._say_failed(failure.error), failure.error
         except KernelDied as end:
             state, message = self._say_stopped() if self._stop is not None else self._say_died(end.death)
         except _KernelNotStarted as problem:
@@ -325,6 +326,14 @@ class NotebookRunner:
         if self._stop is _HOST_GONE:
             return State.CRASHED, f"{self._stop.message} {self._record.where}"
         return self._stop.state, f"{self._stop.message} {self._record.where}"
+
+    def _say_failed(self, error: ErrorInfo) -> str:
+        """Return why a cell failed; where it needed what a task did not give, the task's error leads."""
+        if error.type in NOTHING_GIVEN:
+            _, cause = conclude(self._children.tasks)
+            if cause:
+                return f"{cause}: {error.cell} needs what it gives"
+        return describe_error(error)
 
     def _say_died(self, death: KernelDeath) -> tuple[State, str]:
         if death.tail:

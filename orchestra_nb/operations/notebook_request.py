@@ -34,6 +34,10 @@ from orchestra_nb.operations.absolute_paths import absolute_path
 from orchestra_nb.operations.sent_parameters import received_parameters, sent_parameters
 from orchestra_nb.settings import Settings, default_store_path
 
+#: Output paths that stand for none.
+_NO_COPY = ("-", os.devnull)
+_DEVICES = Path("/dev")
+
 
 class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to run.
@@ -47,7 +51,8 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     visible_parameters
         Names whose values others could read where they were given, so that none of them may be a secret.
     output_path
-        Where a copy of the executed notebook goes; None for a name of its own beside the notebook, ``"-"`` for no copy.
+        Where a copy of the executed notebook goes; None for a name of its own beside the notebook, ``"-"`` and
+        ``"/dev/null"`` for no copy.
     cwd
         The kernel's working folder; None for the notebook's own.
     kernel_name
@@ -173,7 +178,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime, *, is_r
     )
     output_path = attempts_folder() / f"{run.run_id}.{request.epoch}.ipynb"
     copy_path = output_path
-    if request.output_path != "-":
+    if request.output_path not in _NO_COPY:
         copy_path = _checked_output(request.output_path, source.path, run.name)
     spec = _spec_of(request, source, run, parameters, settings, (output_path, copy_path))
     return PreparedRun(run=run, spec=spec, copy_path=copy_path)
@@ -384,6 +389,11 @@ def _checked_output(chosen: str | None, source: Path, name: str) -> Path:
     path = absolute_path(chosen)
     if path.is_dir():
         raise InvalidInput(f"The output path {path} is a folder. Name a file in it.")
+    if path.parent == _DEVICES or (path.exists() and not path.is_file()):
+        raise InvalidInput(
+            f"The output path {path} is a device or a pipe, and would be replaced by a file. Name a file, or - for "
+            f"stdout, or {os.devnull} for no copy."
+        )
     if not path.parent.is_dir():
         raise InvalidInput(f"The output folder {path.parent} does not exist. Make it, or choose another one.")
     if not os.access(path.parent, os.W_OK):

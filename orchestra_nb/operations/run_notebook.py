@@ -197,7 +197,7 @@ class NotebookDriver:
             with attempt.stopped_by_interrupts():
                 record.announce()
                 self._keep_snapshot(prepared, record)
-                attempt.begin(self._plan_ahead(prepared, record))
+                attempt.begin(self._plan_ahead(prepared))
             if attempt.interrupt is not None and not record.is_announced:
                 raise attempt.interrupt
             output = RunOutput(Path(prepared.spec.output_path), prepared.copy_path)
@@ -231,20 +231,19 @@ class NotebookDriver:
         except OSError as error:
             record.log(f"This run cannot be retried: its notebook could not be kept: {error}", logging.WARNING)
 
-    def _plan_ahead(self, prepared: PreparedRun, record: RunRecord) -> AheadPlan | None:
-        """Return which cells go ahead, where that was asked for; made while the kernel boots."""
+    def _plan_ahead(self, prepared: PreparedRun) -> AheadPlan | None:
+        """Return which cells go ahead, or why none does, where that was asked for; made while the kernel boots."""
         if not self._request.is_parallel:
             return None
-        if prepared.spec.secrets:
-            record.log("--parallel: ran in order: what holds a secret is not sent to workers")
-            return None
+        from orchestra_nb.notebooks.ahead_plan import AheadPlan
         from orchestra_nb.operations.parallel_plan import plan_run
 
+        if prepared.spec.secrets:
+            return AheadPlan(cells=(), why="what holds a secret is not sent to workers")
         try:
             return plan_run(prepared, self._settings)
         except Exception as error:  # a notebook of a form that nobody expected runs in order
-            record.log(f"--parallel: ran in order: the plan failed: {type(error).__name__}: {error}", logging.ERROR)
-            return None
+            return AheadPlan(cells=(), why=f"the plan failed: {type(error).__name__}: {error}")
 
     def _conclude(self, prepared: PreparedRun, record: RunRecord, output: RunOutput, outcome: AttemptOutcome) -> None:
         """Record how the run ended."""

@@ -13,12 +13,11 @@ import fcntl
 import gc
 import io
 import json
+import logging
 import multiprocessing.connection
 import os
-import random
 import signal
 import socket
-import struct
 import sys
 import tempfile
 import threading
@@ -30,15 +29,20 @@ from typing import IO, Any, NoReturn
 from setproctitle import setproctitle
 
 from orchestra_nb.engine import runner_process
-from orchestra_nb.errors import Conflict
-from orchestra_nb.services.command_socket import GO, LENGTH, command_socket
+from orchestra_nb.errors import Conflict, InvalidSetting
+from orchestra_nb.services.command_socket import GO, LENGTH, command_socket, peer_user
 
 #: A process that waits for a caller and ends without one is not replaced sooner.
 _PAUSE_SECONDS = 1.0
 #: How long a caller may take to send its request.
 _REQUEST_SECONDS = 5.0
 _LONGEST_REQUEST_BYTES = 4 * 1024 * 1024
-_PEER = struct.Struct("3i")
+#: The system's limit for the path of a Unix socket.
+_LONGEST_PATH = 107
+_ENDS = (signal.SIGINT, signal.SIGTERM)
+_INTERRUPTED = 130
+
+_log = logging.getLogger(__name__)
 
 
 class CommandHost:
@@ -53,7 +57,7 @@ class CommandHost:
     refresh
         Called now and then while a process waits, so that what it will need does not end for want of use.
     refresh_seconds
-        How often.
+        How often, but not more often than once a second.
     lifeline
         A descriptor: when it can be read, or has ended, the host ends; None for a host that nobody keeps.
 
@@ -61,6 +65,8 @@ class CommandHost:
     ------
     Conflict
         There is a host for callers like this process.
+    InvalidSetting
+        There is no folder for sockets, or its path is too long.
 
     Attributes
     ----------
@@ -80,8 +86,13 @@ class CommandHost:
         self._run = run
         self._prepare = prepare
         self._refresh = refresh
-        self._refresh_seconds = refresh_seconds
+        self._refresh_seconds = max(refresh_seconds, _PAUSE_SECONDS)
+        _open_missing_streams()
         self.path = command_socket()
+        if len(os.fsencode(self.path)) > _LONGEST_PATH:
+            raise InvalidSetting(
+                f"{self.path} is too long for a socket. Set ORCHESTRA_RUNTIME_DIR to a folder with a shorter path."
+            )
         self._lock = _lock_file(self.path)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.path.unlink(missing_ok=True)  # of a host that was killed
@@ -94,41 +105,64 @@ class CommandHost:
         self._children: dict[int, int] = {}
         self._taken = -1
 
-    def serve(self) -> None:
-        """Serve until SIGTERM or Ctrl-C. The commands that run then go on to their end."""
+    def serve(self) -> bool:
+        """Serve until SIGTERM or Ctrl-C. The commands that run then go on to their end.
+
+        Returns
+        -------
+        bool
+            True when nobody can come any more: packages have changed since the host began, or its limits have.
+        """
         gc.collect()
         gc.freeze()  # a collection would write to the memory that is shared
         signal.signal(signal.SIGTERM, _end)
         try:
-            while True:
-                self._prepare()
-                self._fork()
+            while not self._is_outdated:
                 began = time.monotonic()
-                if not self._is_taken():
+                if not self._serve_one():
                     time.sleep(max(0.0, _PAUSE_SECONDS - (time.monotonic() - began)))
+            return True
         except (KeyboardInterrupt, SystemExit):
-            pass
+            return False
         finally:
             self._close()
+
+    @property
+    def _is_outdated(self) -> bool:
+        return command_socket() != self.path
+
+    def _serve_one(self) -> bool:
+        """Have a process wait for a caller; return when one has come, or when none can. False: to be tried later."""
+        try:
+            self._prepare()
+            self._fork()
+        except OSError as error:  # a limit is reached for now
+            _log.warning("No process can be kept ready for a command: %s", error)
+            return False
+        return self._is_taken()
 
     def _fork(self) -> None:
         """Fork the next process that waits, and lend it the runner and the ways to the zygotes."""
         if self._taken >= 0:
             os.close(self._taken)
-        taken, tell = os.pipe()
-        with runner_process.lent_to_fork():
-            pid = os.fork()
-        if pid == 0:
-            for descriptor in (taken, self._life, *self._children):
-                os.close(descriptor)
-            self._lock.close()
-            _Command(self._run, self._listener, tell, self._lifeline).wait()
-        os.close(tell)
-        self._taken = taken
-        self._children[os.pidfd_open(pid)] = pid
+            self._taken = -1
+        self._taken, tell = os.pipe()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)  # else the child might end as if it were the host
+        try:
+            with runner_process.lent_to_fork():
+                pid = os.fork()
+            if pid == 0:
+                for descriptor in (self._taken, self._life, *self._children):
+                    os.close(descriptor)
+                self._lock.close()
+                _Command(self._run, self._listener, tell, self._lifeline).wait()
+            self._children[os.pidfd_open(pid)] = pid
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+            os.close(tell)
 
     def _is_taken(self) -> bool:
-        """Wait until a caller has come; False when the process that waited has ended."""
+        """Wait until a caller has come, or none can; False when the process that waited has ended."""
         while True:
             readable = multiprocessing.connection.wait(
                 [self._taken, *self._children, *self._keeper], self._refresh_seconds
@@ -136,6 +170,8 @@ class CommandHost:
             if set(readable) & set(self._keeper):
                 raise SystemExit(0)
             if not readable:
+                if self._is_outdated:
+                    return True
                 self._refresh()
             for ended in self._children.keys() & set(readable):
                 os.waitpid(self._children.pop(ended), 0)
@@ -168,6 +204,7 @@ class _Command:
             os.setsid()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
             setproctitle("orchestra: waits for a command")
             readable = multiprocessing.connection.wait([self._listener.fileno(), self._lifeline])
             if self._listener.fileno() not in readable:
@@ -189,15 +226,24 @@ class _Command:
         request = _received(caller)
         if request is None:
             return 1
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)  # until somebody is there to be interrupted
         caller.sendall(json.dumps({"pid": os.getpid()}).encode())
         if caller.recv(1) != GO:
             return 1
-        _become(request)
         caller.settimeout(None)
         has_ended = threading.Event()
         watch = threading.Thread(target=_end_with, args=(caller, has_ended), name="orchestra-caller", daemon=True)
         watch.start()
-        exit_code = self._run(request["argv"])
+        exit_code = _INTERRUPTED
+        try:
+            _become(request)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+            exit_code = self._run(request["argv"])
+        except KeyboardInterrupt:
+            pass
+        except BaseException as error:  # nobody is above this: told as the interpreter would tell it
+            sys.excepthook(type(error), error, error.__traceback__)
+            exit_code = 1
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
@@ -210,8 +256,7 @@ class _Command:
 
 def _received(caller: socket.socket) -> dict[str, Any] | None:
     """Return what a caller asks for, with its streams in place of ours; None when it is no caller of ours."""
-    _, uid, _ = _PEER.unpack(caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-    if uid != os.getuid():
+    if peer_user(caller) != os.getuid():
         return None
     caller.settimeout(_REQUEST_SECONDS)
     head, streams, _, _ = socket.recv_fds(caller, LENGTH.size, 3)
@@ -235,21 +280,24 @@ def _received(caller: socket.socket) -> dict[str, Any] | None:
 
 
 def _become(request: dict[str, Any]) -> None:
-    """Have what the caller has: folder, environment, umask, streams; and nothing of the host's own randomness."""
-    os.umask(request["umask"])
+    """Have what the caller has: streams, folder, environment."""
+    sys.stdin = sys.__stdin__ = _input(sys.stdin)  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _stream(1, sys.stdout)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _stream(2, sys.stderr)  # type: ignore[misc]
     os.chdir(request["cwd"])
     environ = request["environ"]
     for name in [name for name in os.environ if name not in environ]:
         del os.environ[name]
     os.environ.update(environ)
     tempfile.tempdir = None
-    time.tzset()
-    random.seed()
     sys.argv[:] = request["argv"]
-    sys.stdin = sys.__stdin__ = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), _encoding(sys.stdin))  # type: ignore[misc]
-    sys.stdout = sys.__stdout__ = _stream(1, sys.stdout)  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = _stream(2, sys.stderr)  # type: ignore[misc]
-    setproctitle(" ".join(["orchestra", *request["argv"][1:]]))
+    title = " ".join(["orchestra", *request["argv"][1:]])
+    setproctitle(title.encode(errors="replace").decode())  # a file's name may be no text
+
+
+def _input(like: Any) -> io.TextIOWrapper:
+    buffer = io.BufferedReader(io.FileIO(0, closefd=False))
+    return io.TextIOWrapper(buffer, _encoding(like), getattr(like, "errors", None))
 
 
 def _stream(number: int, like: Any) -> io.TextIOWrapper:
@@ -271,6 +319,15 @@ def _end_with(caller: socket.socket, has_ended: threading.Event) -> None:
             pass
     if not has_ended.is_set():
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _open_missing_streams() -> None:
+    """Open what this process was started without, or else descriptors of ours would stand in for the streams."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, this one
 
 
 def _end(number: int, frame: object) -> NoReturn:

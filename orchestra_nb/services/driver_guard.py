@@ -11,10 +11,10 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestra_nb.engine.fresh_ids import fresh_id
+from orchestra_nb.engine.import_path import importing_environment
 from orchestra_nb.errors import StoreUnavailable
 from orchestra_nb.model.events import DriverStarted
 from orchestra_nb.model.runs import Driver
@@ -104,7 +104,6 @@ class DriverGuard:
     def _start_watcher(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [
-                # -P: a random.py in the user's folder must not stand in for Python's own
                 *(sys.executable, "-P", "-m", "orchestra_nb.services.driver_watch"),
                 *("--driver", self.driver_id),
                 *("--pid", str(self.driver.pid)),
@@ -160,9 +159,4 @@ def describe_this_process(kind: str, lease_seconds: float, driver_id: str | None
 
 def _watcher_environment(store_url: str) -> dict[str, str]:
     """Return the watcher's environment: the URL is here and not on its command line, which everybody can read."""
-    environment = {**os.environ, "ORCHESTRA_STORE_URL": store_url}
-    root = Path(__file__).parents[2]
-    if root.name not in ("site-packages", "dist-packages"):  # a checkout that may be found by the current folder only
-        known = os.environ.get("PYTHONPATH")
-        environment["PYTHONPATH"] = os.pathsep.join([str(root), known] if known else [str(root)])
-    return environment
+    return {**importing_environment(), "ORCHESTRA_STORE_URL": store_url}

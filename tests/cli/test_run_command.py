@@ -19,7 +19,9 @@ from patience import PATIENCE_SECONDS
 
 from orchestra_nb.model.runs import Driver, Run
 from orchestra_nb.model.states import State
+from orchestra_nb.operations.notebook_request import NotebookRequest, prepare
 from orchestra_nb.operations.opening import close_store, open_store
+from orchestra_nb.operations.run_notebook import new_run_id
 from orchestra_nb.operations.runs import cancel_run
 from orchestra_nb.settings import load_settings
 from orchestra_nb.store.event_log import ChangeWatcher
@@ -59,9 +61,9 @@ def write_notebook(path: Path, *sources: str, parameters: str | None = None, ker
     return path
 
 
-def orchestra(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "orchestra_nb", "run", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+def orchestra(folder: Path, *words: str, command: str = "run") -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "orchestra_nb", command, *words]
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -72,8 +74,8 @@ def start(folder: Path) -> Iterator[Start]:
     """Starts the command without waiting for it; what runs after the test is killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def start_command(*words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "orchestra_nb", "run", *words]
+    def start_command(*words: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        command = [*before, sys.executable, "-m", "orchestra_nb", "run", *words]
         running = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started.append(running)
         return running
@@ -196,6 +198,15 @@ def test_each_attempt_has_an_output_of_its_own_beside_the_copy(folder: Path) -> 
     assert attempt.read_bytes() == (folder / "out.ipynb").read_bytes()
 
 
+def test_the_null_device_stands_for_no_copy(folder: Path) -> None:
+    write_notebook(folder / "report.ipynb", "1")
+    request = NotebookRequest(path=str(folder / "report.ipynb"), run_id=new_run_id(), output_path=os.devnull)
+
+    prepared = prepare(request, load_settings(), datetime.now(UTC))
+
+    assert str(prepared.copy_path) == prepared.spec.output_path == prepared.spec.copy_path
+
+
 def test_a_failing_cell_is_shown_with_the_user_s_line(folder: Path) -> None:
     write_notebook(folder / "report.ipynb", "x = 'n/a'", "y = 1\nfloat(x)", "never")
 
@@ -209,12 +220,17 @@ def test_a_failing_cell_is_shown_with_the_user_s_line(folder: Path) -> None:
         ["COMPLETED", "FAILED", "PENDING"],
     )
     assert document["cells"][1]["error"]["source_line"] == "float(x)"
+    assert done.stderr.count("ValueError") == 1
     assert lines[-3:-1] == [
         "  ✕ cell 2, line 2   ValueError: could not convert string to float: 'n/a'",
         "      float(x)",
     ]
     assert lines[-1].startswith("  FAILED in ")
     assert statuses(folder / "out.ipynb") == ["completed", "failed", "pending"]
+    logs = orchestra(folder, "logs", document["run_id"], command="runs").stdout
+    assert "ERROR cell 2 failed:" in logs
+    assert "----> 2 float(x)" in logs
+    assert "· Not run" in orchestra(folder, "show", document["run_id"], command="runs").stdout
 
 
 def test_a_dead_kernel_is_a_crash_that_names_its_end(folder: Path) -> None:
@@ -239,6 +255,8 @@ def test_a_dead_kernel_is_a_crash_that_names_its_end(folder: Path) -> None:
         pytest.param(["report.ipynb", "--cwd", "missing"], "invalid_input", 2, id="no-folder"),
         pytest.param(["report.ipynb", "missing/out.ipynb"], "invalid_input", 2, id="no-output-folder"),
         pytest.param(["report.ipynb", "report.ipynb"], "invalid_input", 2, id="over-the-source"),
+        pytest.param(["report.ipynb", "pipe"], "invalid_input", 2, id="over-a-pipe"),
+        pytest.param(["report.ipynb", "/dev/onb-test"], "invalid_input", 2, id="among-devices"),
         pytest.param(["report.ipynb", "--cluster", "ftp://x"], "invalid_setting", 2, id="no-cluster"),
         pytest.param(["report.ipynb", "--frobnicate"], "usage", 2, id="unknown-flag"),
         pytest.param(["report.ipynb", "-p", "regoin", "EU", "--no-wait"], "invalid_parameters", 2, id="left-alone"),
@@ -249,14 +267,15 @@ def test_what_cannot_run_is_refused_before_anything_starts(
 ) -> None:
     write_notebook(folder / "report.ipynb", "open('ran', 'w')", parameters="region = 'US'")
     (folder / "broken.ipynb").write_text('{"cells": [')
+    os.mkfifo(folder / "pipe")
 
     done = orchestra(folder, *words, "--json")
 
     assert done.returncode == exit_code
     assert json.loads(done.stdout)["error"]["code"] == code
     assert sorted(path.name for path in folder.glob("*")) in (
-        ["broken.ipynb", "report.ipynb"],
-        ["broken.ipynb", "data", "report.ipynb"],
+        ["broken.ipynb", "pipe", "report.ipynb"],
+        ["broken.ipynb", "data", "pipe", "report.ipynb"],
     )
     assert not list(folder.glob("data/orchestra/outputs/*"))
 
@@ -420,6 +439,18 @@ def test_a_run_that_others_stop_is_cancelled_and_exits_with_1(
 
     document = json.loads(stdout)
     assert (running.returncode, document["state"], document["message"]) == (1, "CANCELLED", message)
+
+
+def test_behind_nohup_a_run_outlives_its_terminal(folder: Path, store: RunStore, start: Start) -> None:
+    write_notebook(folder / "report.ipynb", ENDLESS.replace("while True", "while not os.path.exists('go')"))
+    running = start("report.ipynb", "--json", before=("nohup",))
+    kernel_of(store)
+
+    running.send_signal(signal.SIGHUP)
+    (folder / "go").touch()
+    stdout, _ = running.communicate(timeout=PATIENCE_SECONDS)
+
+    assert (running.returncode, json.loads(stdout)["state"]) == (0, "COMPLETED")
 
 
 def test_when_the_command_is_killed_its_run_is_a_crash_and_nothing_of_it_is_left(

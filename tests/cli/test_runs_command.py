@@ -242,6 +242,22 @@ def test_the_cluster_of_a_run_is_shown_where_it_was_named_or_used(
     assert (f"  cluster  {cluster}" in lines) is is_shown
 
 
+def test_a_cell_that_was_never_reached_and_an_error_without_words_are_shown_as_such(
+    store: RunStore, failed_run: Run
+) -> None:
+    error = ErrorInfo(type="KeyboardInterrupt", message="", cell="cell 3", line=2)
+    cells = (
+        CellRun(run_id=RUN.run_id, index=2, cell_id="c2", state=State.CANCELLED, title="x", error=error),
+        CellRun(run_id=RUN.run_id, index=3, cell_id="c3", state=State.PENDING, title="x"),
+    )
+    store.apply([CellRunChanged(cell=cell) for cell in cells])
+
+    lines = [_squeeze(line) for line in orchestra("runs", "show", "calm-fox").stdout.splitlines()]
+
+    assert "3  ⊘ Cancelled  -  x  KeyboardInterrupt (cell 3, line 2)" in lines
+    assert "4  · Not run  -  x" in lines
+
+
 def test_a_run_that_was_begun_again_is_shown_with_the_tasks_of_now(store: RunStore, failed_run: Run) -> None:
     again, lost = (
         msgspec.structs.replace(task, task_run_id=letter * 32, epoch=2) for task, letter in ((LOAD, "c"), (PLOT, "d"))

@@ -164,6 +164,8 @@ def test_a_retry_goes_on_at_the_cell_that_failed_in_the_same_run(shell: Shell) -
 
     assert failed["state"] == "FAILED"
     assert retried.returncode == 0, retried.stderr
+    assert retried.stderr.splitlines()[-1].startswith("  COMPLETED in ")
+    assert f"→  out.ipynb   (orchestra runs show {details['name']})" in retried.stderr
     assert (details["state"], details["epoch"]) == ("COMPLETED", 2)
     assert cached(details) == [True, True, True, True, False]
     assert (shell.folder / "log").read_text() == "x"  # what it did outside has happened in this run

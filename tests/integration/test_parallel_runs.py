@@ -21,11 +21,13 @@ if later: time.sleep(9)"""
 LONG = "if later: time.sleep(9)\n"
 
 
-def run(folder: Path, notebook: Path, *words: str) -> tuple[dict[str, Any], dict[str, Any], str]:
+def run(folder: Path, notebook: Path, *words: str, stdin: str = "") -> tuple[dict[str, Any], dict[str, Any], str]:
     """Run a notebook with a store of its own; return the executed notebook, what was printed, and the last words."""
     command = [sys.executable, "-m", "orchestra_nb", "run", str(notebook), "out.ipynb", "--json", *words]
     environ = {**os.environ, "JUPYTER_DATA_DIR": str(folder / f"data{len(words)}")}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environ, timeout=PATIENCE_SECONDS)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env=environ, input=stdin, timeout=PATIENCE_SECONDS
+    )
     assert done.returncode in (0, 1), done.stderr
     return json.loads((folder / "out.ipynb").read_text()), json.loads(done.stdout), done.stderr
 
@@ -107,4 +109,9 @@ def test_a_run_with_nothing_to_gain_says_why_it_stays_in_order(tmp_path: Path) -
     _, document, words = run(tmp_path, notebook, "--parallel")
 
     assert document["message"] == "--parallel: ran in order: no two long cells are independent"
+    assert document["message"] in words
+
+    _, document, words = run(tmp_path, notebook, "--parallel", "--no-strict", "--secret", "word", "-", stdin="open")
+
+    assert document["message"] == "--parallel: ran in order: what holds a secret is not sent to workers"
     assert document["message"] in words

@@ -212,6 +212,12 @@ def test_who_reads_the_name_of_a_failed_task_is_told_what_to_do_about_the_run(tm
     name = ran.notebook["metadata"]["orchestra"]["run_name"]
     assert error.endswith(f"Mend the notebook and run it anew. To run it again as it was: orchestra runs retry {name}")
     assert "its cell" not in error
+    cause = "Task load failed: ZeroDivisionError: division by zero"
+    assert ran.document["message"] == f"{cause} (1 failed): cell 3 needs what it gives"
+    assert [line for line in ran.stderr.splitlines() if line.startswith("  ✕ ")][-2:] == [
+        "  ✕ task load, line 2   ZeroDivisionError: division by zero",
+        "  ✕ cell 3, line 1   TaskFailed: `rows` has no value",
+    ]
 
 
 def test_the_error_of_a_task_names_its_cell_as_the_run_counts_them(tmp_path: Path) -> None:

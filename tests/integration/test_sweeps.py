@@ -110,6 +110,17 @@ def test_a_sweep_runs_each_combination_tells_all_in_one_table_and_retries_what_f
     assert "there is nothing to retry" in refused.stderr
 
 
+def test_a_sweep_says_what_else_is_in_its_folder(scripts: FlowScripts) -> None:
+    words = ("run", "train.ipynb", "out", "--sweep", "beta=1,2")
+
+    first = scripts.orchestra(*words, "--sweep", "alpha=0.5")
+    same = scripts.orchestra(*words, "--sweep", "alpha=0.5")
+    other = scripts.orchestra(*words, "--sweep", "alpha=0.25")
+
+    assert "not of this sweep" not in first.stderr + same.stderr
+    assert "out holds 2 notebooks that are not of this sweep" in other.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "exit_code", "text"),
     [

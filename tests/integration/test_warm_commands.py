@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -17,40 +18,39 @@ from patience import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="commands are kept warm on Linux only")
 
-_ORCHESTRA = [sys.executable, "-m", "orchestra_nb"]
+_ORCHESTRA = [sys.executable, "-P", "-m", "orchestra_nb"]
 _SLEEP = "import time\nopen('began', 'w').close()\ntime.sleep(600)"
 
 
 class Shell:
     """A folder with a service, in which commands are typed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **variables: str) -> None:
         self.folder = folder
-        self.environ = {**os.environ, "JUPYTER_DATA_DIR": str(folder / "data")}
+        self.environ = {**os.environ, "JUPYTER_DATA_DIR": str(folder / "data"), **variables}
         self.service = self.start_service()
 
-    def start_service(self) -> subprocess.Popen[str]:
+    def start_service(self, *before: str) -> subprocess.Popen[str]:
         service = subprocess.Popen(
-            [*_ORCHESTRA, "serve"], cwd=self.folder, env=self.environ, stderr=subprocess.PIPE, text=True
+            [*before, *_ORCHESTRA, "serve"], cwd=self.folder, env=self.environ, stderr=subprocess.PIPE, text=True
         )
         assert service.stderr is not None
         assert "Ready" in service.stderr.readline()
         return service
 
-    def start(self, *words: str, environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    def start(self, *words: str, shell: str = '"$@"', **options: Any) -> subprocess.Popen[str]:
+        """Start a command by what is typed in a shell; "$@" stands for it."""
         return subprocess.Popen(
-            [*_ORCHESTRA, *words],
+            ["bash", "-c", f"exec {shell}", "bash", *_ORCHESTRA, *words],
             cwd=self.folder,
-            env={**self.environ, **(environ or {})},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            env={**self.environ, **options.pop("environ", {})},
             text=True,
+            **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | options,
         )
 
-    def run(self, *words: str, environ: Mapping[str, str] | None = None, stdin: str = "") -> tuple[int, str, str]:
+    def run(self, *words: str, stdin: str = "", **options: Any) -> tuple[int, str, str]:
         """Return exit code, stdout and stderr of a command."""
-        command = self.start(*words, environ=environ)
+        command = self.start(*words, **options)
         stdout, stderr = command.communicate(stdin, timeout=PATIENCE_SECONDS)
         return command.returncode, stdout, stderr
 
@@ -99,6 +99,38 @@ def test_the_service_runs_it_with_the_callers_folder_environment_streams_and_exi
     code, stdout, _ = shell.run("run", "-", "-", stdin=piped)
     assert code == 0
     assert json.loads(stdout)["cells"][0]["outputs"]
+
+
+def test_a_command_that_breaks_or_has_an_odd_name_ends_as_it_does_by_itself(shell: Shell) -> None:
+    write_notebook(shell.folder / "short.ipynb", "print(1)")
+
+    with open("/dev/full", "w") as full:
+        code, _, stderr = shell.run("run", "short.ipynb", "out.ipynb", "--json", stdout=full)
+    assert (code, "Traceback" in stderr, "No space left" in stderr) == (1, True, True)
+    code, _, stderr = shell.run("run", os.fsdecode(b"caf\xe9.ipynb"))
+    assert (code, "caf" in stderr) == (3, True), stderr
+
+
+def test_what_is_made_ready_by_other_settings_is_not_used(shell: Shell) -> None:
+    parents = "import psutil\nprint([parent.cmdline() for parent in psutil.Process().parents()[:2]])"
+    write_notebook(shell.folder / "look.ipynb", parents)
+
+    for is_forked in ("true", "false"):
+        code, _, stderr = shell.run("run", "look.ipynb", "out.ipynb", environ={"ORCHESTRA_KERNEL_FORK": is_forked})
+        assert code == 0, stderr
+        assert ("orchestra: keeps" in (shell.folder / "out.ipynb").read_text()) is (is_forked == "true")
+
+
+def test_a_module_of_the_user_does_not_stand_in_for_one_that_the_runner_needs(shell: Shell) -> None:
+    (shell.folder / "random.py").write_text("raise SystemExit('mine')")
+    shell.close()
+    write_notebook(shell.folder / "short.ipynb", "print(1)")
+
+    code, _, stderr = shell.run("run", "short.ipynb", "out.ipynb")
+    assert code == 0, stderr
+    shell.service = shell.start_service()
+    code, _, stderr = shell.run("run", "short.ipynb", "out.ipynb")
+    assert code == 0, stderr
 
 
 def test_ctrl_c_reaches_the_run_and_a_killed_command_takes_its_run_along(shell: Shell) -> None:
@@ -150,16 +182,75 @@ def test_a_service_that_ends_leaves_running_commands_alone_and_nothing_behind(sh
     assert code == 0, stderr
 
 
-def test_whoever_differs_in_what_a_fork_cannot_take_over_runs_by_itself(shell: Shell) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"environ": {"PYTHONHASHSEED": "7"}}, id="hash seed"),
+        pytest.param({"umask": 0o077}, id="umask"),
+        pytest.param({"shell": '"$@" <&-'}, id="no stdin"),
+        pytest.param({"shell": """"$@" -f <(echo '{"n": 1}')"""}, id="a file of the shell"),
+    ],
+)
+def test_whoever_differs_in_what_a_fork_cannot_take_over_runs_by_itself(shell: Shell, options: dict[str, Any]) -> None:
     write_notebook(shell.folder / "sleeps.ipynb", _SLEEP)
 
-    command = shell.start("run", "sleeps.ipynb", "out.ipynb", environ={"PYTHONHASHSEED": "7"})
+    command = shell.start("run", "sleeps.ipynb", "out.ipynb", "--no-strict", **options)
     try:
         eventually(lambda: (shell.folder / "began").exists() or None)
         assert shell.served() == []
     finally:
         command.send_signal(signal.SIGINT)
         command.communicate(timeout=PATIENCE_SECONDS)
+
+
+def test_commands_are_served_by_a_new_process_when_packages_have_changed(tmp_path: Path) -> None:
+    packages = tmp_path / "site-packages"
+    packages.mkdir()
+    path = os.pathsep.join(filter(None, [str(packages), os.environ.get("PYTHONPATH", "")]))
+    shell = Shell(tmp_path, PYTHONPATH=path, ORCHESTRA_KERNEL_IDLE_SECONDS="2")
+    write_notebook(tmp_path / "sleeps.ipynb", _SLEEP)
+
+    (packages / "new.py").touch()
+    command = shell.start("run", "sleeps.ipynb", "out.ipynb")
+    eventually(lambda: (tmp_path / "began").exists() or None)
+    assert shell.served() == []  # by itself
+    assert shell.service.stderr is not None
+    assert "is started again" in shell.service.stderr.readline()
+    command.send_signal(signal.SIGINT)
+    command.communicate(timeout=PATIENCE_SECONDS)
+    assert command.returncode == 130
+
+    def is_served() -> bool | None:
+        code, _, stderr = shell.run("run", "-p", "x", "1", "--help")
+        assert code == 0, stderr
+        hosts = [
+            child for child in psutil.Process(shell.service.pid).children() if "--only-commands" in child.cmdline()
+        ]
+        return True if hosts and hosts[0].children() else None
+
+    eventually(is_served)
+    (tmp_path / "began").unlink()
+    command = shell.start("run", "sleeps.ipynb", "out.ipynb")
+    eventually(lambda: (tmp_path / "began").exists() or None)
+    assert len(shell.served()) == 1
+    command.send_signal(signal.SIGINT)
+    command.communicate(timeout=PATIENCE_SECONDS)
+    shell.close()
+
+
+def test_a_service_without_streams_serves_and_one_without_room_for_its_socket_says_so(shell: Shell) -> None:
+    shell.close()
+    shell.service = shell.start_service("bash", "-c", 'exec "$@" <&- >&-', "bash")
+    write_notebook(shell.folder / "sleeps.ipynb", _SLEEP)
+
+    command = shell.start("run", "sleeps.ipynb", "out.ipynb")
+    eventually(lambda: (shell.folder / "began").exists() or None)
+    assert len(shell.served()) == 1
+    command.send_signal(signal.SIGINT)
+    command.communicate(timeout=PATIENCE_SECONDS)
+    assert command.returncode == 130
+    code, _, stderr = shell.run("serve", environ={"ORCHESTRA_RUNTIME_DIR": str(shell.folder / ("x" * 100))})
+    assert (code, "too long for a socket" in stderr) == (2, True), stderr
 
 
 def test_a_second_service_leaves_commands_to_the_first_and_a_killed_one_is_replaced(shell: Shell) -> None:

@@ -65,6 +65,21 @@ def test_all_that_a_cell_shows_has_come_before_its_reply(tmp_path: Path) -> None
     assert asyncio.run(scenario()) == [50] * 20
 
 
+def test_an_interrupt_that_costs_the_kernel_its_reply_is_answered_as_one(tmp_path: Path) -> None:
+    code = (
+        "def late(*words):\n    raise KeyboardInterrupt\nkernel = get_ipython().kernel\nkernel.finish_metadata = late"
+    )
+
+    async def scenario() -> list[Message]:
+        async with started_kernel(tmp_path) as (client, _):
+            return [await client.execute(code), await client.execute("del kernel.finish_metadata")]
+
+    lost, answered = asyncio.run(scenario())
+
+    assert (lost["status"], lost["ename"]) == ("error", "KeyboardInterrupt")
+    assert answered["status"] == "ok"
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [
