@@ -20,7 +20,8 @@ import msgspec
 from orchestra_nb.engine.dask_generator import keep_dask_generator_apart
 from orchestra_nb.engine.drivers import worker_driver
 from orchestra_nb.engine.effect_guard import EffectGuard, EffectStopped
-from orchestra_nb.engine.process_resources import GENERATORS, ModuleWatch, Resource, resources_of_process
+from orchestra_nb.engine.process_resources import ModuleWatch, Resource, resources_of_process
+from orchestra_nb.engine.random_generators import GENERATORS
 from orchestra_nb.engine.run_context import entered, flow_run_context, task_run_context
 from orchestra_nb.engine.services import asking_through
 from orchestra_nb.engine.user_modules import state_of_user_modules

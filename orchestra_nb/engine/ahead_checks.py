@@ -10,9 +10,10 @@ from typing import Any
 
 from orchestra_nb.engine.ahead_cell import AheadReport
 from orchestra_nb.engine.cell_session import is_of_shell
-from orchestra_nb.engine.effect_guard import file_state
+from orchestra_nb.engine.file_digests import file_state
 from orchestra_nb.engine.pending import PendingValue
-from orchestra_nb.engine.process_resources import GENERATORS, Resource
+from orchestra_nb.engine.process_resources import Resource
+from orchestra_nb.engine.random_generators import GENERATORS
 from orchestra_nb.engine.user_modules import state_of_user_modules, user_modules, variables_of
 from orchestra_nb.errors import ValueNotHashable
 from orchestra_nb.model.fingerprints import fingerprint as content_of

@@ -107,6 +107,11 @@ def _connected(event: str, arguments: tuple[Any, ...], caller: FrameType) -> Ite
         yield Fact(FactKind.DONE, deed=f"connects to {os.fsdecode(address).lstrip(chr(0))}")
 
 
+def _sent(event: str, arguments: tuple[Any, ...], caller: FrameType) -> Iterator[Fact]:
+    # over a connection that may have been made before
+    yield Fact(FactKind.DONE, deed=f"connects to {getattr(arguments[0], 'host', 'a server')}")
+
+
 def _found_class(event: str, arguments: tuple[Any, ...], caller: FrameType) -> Iterator[Fact]:
     if arguments[0] in _POOLS:
         yield Fact(FactKind.DONE, deed="runs code in another process")
@@ -129,6 +134,7 @@ FACTS_OF: Final[dict[str, Callable[[str, tuple[Any, ...], FrameType], Iterator[F
     "os.scandir": _listed,
     "subprocess.Popen": _started_program,
     "socket.connect": _connected,
+    "http.client.send": _sent,
     "pickle.find_class": _found_class,
     "sqlite3.connect": _opened_database,
     **dict.fromkeys(_FILE_CHANGES, _changed),

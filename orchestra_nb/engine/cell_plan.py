@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 import msgspec
 
 from orchestra_nb.engine.cell_record_store import CellRecordStore
 from orchestra_nb.engine.file_digests import FileDigests
 from orchestra_nb.engine.package_versions import PackageVersions
+from orchestra_nb.engine.record_search import is_read_by_any
 from orchestra_nb.model.cell_records import (
     RESOURCE,
     CellRecord,
@@ -64,13 +66,16 @@ class PlanSource(msgspec.Struct, frozen=True, kw_only=True):
     is_parameters
         Whether it holds the parameters that were given.
     has_run
-        Whether a cell of this id has run before, with another source.
+        Whether a cell of this id has ended well before, with another source.
+    has_failed
+        Whether it has run, and never ended well.
     """
 
     source: str
     number: int
     is_parameters: bool = False
     has_run: bool = False
+    has_failed: bool = False
 
 
 def plan_cells(
@@ -81,6 +86,7 @@ def plan_cells(
     *,
     run_id: str = "",
     is_refreshed: bool = False,
+    world: World | None = None,
 ) -> list[PlannedCell]:
     """Return what would become of each cell.
 
@@ -88,8 +94,10 @@ def plan_cells(
     ----------
     known
         What is known before the first cell.
+    world
+        What is asked of files and packages; None to look at all of them anew.
     """
-    world = World(FileDigests(), PackageVersions())
+    world = world or World(FileDigests(), PackageVersions())
     codes = [cell_code(cell.source) for cell in cells]
     last_history = max((i for i, code in enumerate(codes) if code.reads_history), default=-1)
     givers: dict[str, int] = {}
@@ -103,9 +111,6 @@ def plan_cells(
         newest = max(records, key=lambda record: record.recorded_at, default=None)
         found = find_record(records, names, world, now, run_id)
 
-        def is_needed(name: str, index: int = index) -> bool:
-            return any(later.is_barrier or name in later.names.reads for later in codes[index + 1 :])
-
         why, is_certain = "", True
         if is_refreshed:
             why = "forced: --refresh"
@@ -114,7 +119,7 @@ def plan_cells(
         elif index < last_history:
             why = "a later cell reads what the last lines of earlier cells gave"
         elif isinstance(found, CellRecord):
-            why = why_it_runs(found, run_id, is_needed)
+            why = why_it_runs(found, run_id, partial(is_read_by_any, codes[index + 1 :], record=found, known=names))
         elif found is None:
             why = _why_new(cell)
         else:
@@ -157,7 +162,9 @@ def _forget(names: dict[str, Known], code: CellCode, newest: CellRecord | None) 
 def _why_new(cell: PlanSource) -> str:
     if cell.is_parameters:
         return "parameters changed"
-    return "changed: its source is another one" if cell.has_run else "new: it has not run with --cache yet"
+    if cell.has_run:
+        return "changed: its source is another one"
+    return "new: it has not ended well yet" if cell.has_failed else "new: it has not run with --cache yet"
 
 
 def _why_different(

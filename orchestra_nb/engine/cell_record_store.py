@@ -109,10 +109,11 @@ class CellRecordStore:
     def prune(self, max_bytes: int, now: datetime) -> int:
         """Delete what was not used for longest until at most ``max_bytes`` are left; return how many bytes went."""
         values = dict(_walk(self.folder / "values"))
-        total = sum(status.st_size for status in values.values())
+        sizes = {path: status.st_size for path, status in _walk(self.folder / "records")}
+        total = sum(status.st_size for status in values.values()) + sum(sizes.values())
         if total <= max_bytes:
             return 0
-        records = [(path, _read(path)) for path, _ in _walk(self.folder / "records")]
+        records = [(path, _read(path)) for path in sizes]
         users: dict[str, int] = {}
         for _, record in records:
             for url in _urls(record):
@@ -124,7 +125,9 @@ class CellRecordStore:
         for path, record in sorted(records, key=lambda pair: _used_at(pair[0])):
             if total - freed <= max_bytes * _PRUNED_SHARE:
                 break
-            path.unlink(missing_ok=True)
+            freed += _delete(path, sizes[path])
+            with contextlib.suppress(OSError):  # of other records of the same code
+                path.parent.rmdir()
             for url in _urls(record):
                 users[url] -= 1
                 if not users[url] and (found := values.get(Path(url))) is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +20,8 @@ from orchestra_nb.engine.kept_values import PackedRecord, pack_for_record
 from orchestra_nb.engine.kernel_state import Changes, KernelState
 from orchestra_nb.engine.named_files import files_named
 from orchestra_nb.engine.native_access import native_effects
-from orchestra_nb.engine.process_resources import GENERATORS, PATCHES, CellTraits
+from orchestra_nb.engine.process_resources import PATCHES, CellTraits
+from orchestra_nb.engine.random_generators import GENERATORS, generators_seeded_by, was_drawn_from
 from orchestra_nb.model.cell_records import ABSENT, RESOURCE, CellRecord, GivenValue, Known, with_uses
 from orchestra_nb.notebooks.cell_code import CellCode
 from orchestra_nb.notebooks.names import CellNames
@@ -93,7 +94,7 @@ class CellRecording:
         now = datetime.now(UTC)
         given = self._given(cell, changes)
         undeclared = _undeclared(cell, changes)
-        files = self._files(cell)
+        files = {path: self.digest(path) for path in sorted(self._files(cell))}
         traits = CellTraits(cell.source, _kinds_of(messages), cell.files.reads_environment)
         must_run = self._must_run(cell, changes, problem, files)
         values = {name: self.state.namespace[name] for name in given}
@@ -117,11 +118,11 @@ class CellRecording:
                 for name in given
                 if name in cell.known and name not in names.defines - names.mutates
             },
-            files={path: self.digest(path) for path in sorted(files)},
+            files=files,
             written={path: self.digest(path) for path in sorted(written)},
             packages={name: version for name in cell.code.packages if (version := self.version(name))},
             imports=cell.code.imports,
-            gives=self._gives(values, packed),
+            gives={**self._gives(values, packed), **self._patches(changes)},
             deletes=tuple(sorted(changes.gone)),
             groups=() if packed is None else packed.groups,
             outputs=self.store.keep_outputs(messages, now) if messages and not must_run else None,
@@ -145,7 +146,7 @@ class CellRecording:
         """Return the files that it depends on."""
         use = cell.files
         named = files_named(cell.source, (self.state.namespace.get(name) for name in cell.names.reads))
-        own_modules = self.imported.note(use.read) | self.imported.of_cell(cell.source, self.state.namespace)
+        own_modules = self.imported.note() | self.imported.of_cell(cell.source, self.state.namespace)
         return (use.read | use.listed | use.looked_at | named | own_modules) - use.written - use.made_or_gone
 
     def _effect(self, cell: RunningCell, files: Iterable[str]) -> str:
@@ -160,7 +161,11 @@ class CellRecording:
             for key in changes.changed
             if key in self.state.resources and (key in cell.live or key[1:] not in GENERATORS)
         }
-        return found | ({RESOURCE + name for name in GENERATORS} & changes.changed if cell.code.seeds else set())
+        return found | ({RESOURCE + name for name in self._seeded(cell)} & changes.changed)
+
+    def _seeded(self, cell: RunningCell) -> frozenset[str]:
+        """Return the generators that it seeds before all else."""
+        return generators_seeded_by(cell.code.seeds, self.state.namespace)
 
     def _pack(self, cell: RunningCell, values: Mapping[str, object], now: datetime) -> PackedRecord:
         packed = pack_for_record(
@@ -187,29 +192,41 @@ class CellRecording:
             for name, value in values.items()
         }
 
+    def _patches(self, changes: Changes) -> dict[str, GivenValue]:
+        """Return what is replaced in modules after it, where it has changed that; a plan has to know it."""
+        if not changes.patches:
+            return {}
+        now = self.state.known.get(PATCHES)
+        return {PATCHES: GivenValue(content=(now and now.content) or "", type="dict", why_not="patches are not kept")}
+
     def _reads(self, cell: RunningCell, undeclared: set[str], changes: Changes, traits: CellTraits) -> dict[str, str]:
         names, before = cell.names, cell.known
         wanted = with_uses(names.reads | names.mutates | changes.gone, before)
         if undeclared or names.opaque:  # its source does not tell what it does
             wanted |= {name for name in before if not name.startswith(RESOURCE)}
         reads = {name: (before[name].content or "") if name in before else ABSENT for name in wanted}
+        seeded = self._seeded(cell)
         for key, resource in self.state.resources.items():
-            is_seeded = cell.code.seeds and resource.name in GENERATORS
+            is_seeded = resource.name in seeded
             if (key in changes.changed and key in cell.live and not is_seeded) or resource.is_read_by(traits):
                 reads[key] = (before[key].content or "") if key in before else ABSENT
         reads[PATCHES] = (before[PATCHES].content or "") if PATCHES in before else ABSENT
         return reads
 
-    def _must_run(self, cell: RunningCell, changes: Changes, problem: str | None, files: set[str]) -> str:
+    def _must_run(self, cell: RunningCell, changes: Changes, problem: str | None, files: Collection[str]) -> str:
         """Return why the cell has to run each time, from what it did; "" if it does not."""
         if cell.code.must_run is not None:
             return cell.code.must_run
         if changes.patches:
             return f"it replaces {changes.patches[0]} in a module"
+        if changes.modules:
+            return f"it changes variables of your module {changes.modules[0]}, which cannot be kept"
         if problem is not None:
             return problem
         if edited := self.imported.edited(files):
             return f"it imports {edited}, which was edited after this kernel had imported it: reload it or restart"
+        if another := cell.files.another():
+            return f"{another}, which it reads, was changed while it ran"
         started = [
             thread
             for thread in threading.enumerate()
@@ -219,10 +236,10 @@ class CellRecording:
         if started:
             return f"it leaves the thread {started[0].name} running"
         if cell.code.options.cache is None:
-            for name in GENERATORS:
+            for name in (name for name in GENERATORS if name not in self._seeded(cell)):
                 key = RESOURCE + name
                 is_new = key in changes.changed and key not in cell.live
-                if is_new and not cell.code.seeds and _RANDOM_WORD in cell.source:
+                if is_new and (_RANDOM_WORD in cell.source or was_drawn_from(name)):
                     return f"it draws from {name}, which nobody has seeded"
         return ""
 

@@ -20,6 +20,7 @@ from orchestra_nb.engine.cell_record_store import CellRecordStore
 from orchestra_nb.engine.cell_recording import CellRecording, RunningCell, note_of
 from orchestra_nb.engine.file_digests import FileDigests
 from orchestra_nb.engine.file_use import UseNotes
+from orchestra_nb.engine.imported_files import ImportedFiles
 from orchestra_nb.engine.kept_values import KeptValues
 from orchestra_nb.engine.kernel_state import KernelState
 from orchestra_nb.engine.name_contents import is_pending
@@ -73,6 +74,8 @@ class CellReplay:
         The run that this pass is of; "" for none.
     forced_by
         What has every cell run, and recorded anew, in people's words; "" where records may stand for cells.
+    imported
+        The modules that the process has loaded; None for what is loaded now.
     max_value_bytes
         What one cell may keep.
     """
@@ -85,6 +88,7 @@ class CellReplay:
         *,
         run_id: str = "",
         forced_by: str = "",
+        imported: ImportedFiles | None = None,
         max_value_bytes: int = 1 << 32,
     ) -> None:
         self._shell = shell
@@ -105,6 +109,7 @@ class CellReplay:
             version=version,
             run_id=run_id,
             max_value_bytes=max_value_bytes,
+            imported=ImportedFiles() if imported is None else imported,
         )
         self._pending_imports: list[str] = []
         self._running: RunningCell | None = None
@@ -163,6 +168,7 @@ class CellReplay:
     def load_all(self) -> None:
         """Load all values: from here on somebody else runs cells."""
         self.conclude()
+        self._import()
         self._load(None)
 
     def failed(self, missing: str | None) -> bool:
@@ -220,12 +226,7 @@ class CellReplay:
     def _prepare(self, index: int, source: str) -> None:
         """Load what the cell may need, and note what is there."""
         code = cell_code(source)
-        for text in self._pending_imports:
-            with contextlib.suppress(Exception):  # the value that needs it says what is missing
-                exec(compile(text, "<imports of a replayed cell>", "exec"), {"__name__": "__main__"})
-        if self._pending_imports:
-            self._pending_imports.clear()
-            self._state.look_at_process()
+        self._import()
         self._load(None if code.is_barrier else with_uses(code.names.reads | code.names.mutates, self.known))
         try:
             names = analyse_cell(source, self._namespace)
@@ -233,7 +234,7 @@ class CellReplay:
             names = code.names
         if names.opaque and not code.is_barrier:  # by what a function does that it calls
             self._load(None)
-        self._recording.imported.note(())
+        self._recording.imported.note()
         self._running = RunningCell(
             index=index,
             source=source,
@@ -242,6 +243,18 @@ class CellReplay:
             known=self.known,
             live=dict(self._state.live),
         )
+
+    def _import(self) -> None:
+        """Run the imports of replayed cells, which may need each other's names, without giving the notebook any."""
+        if not self._pending_imports:
+            return
+        space = {**self._namespace, "__name__": "__main__"}
+        for text in self._pending_imports:
+            for line in text.splitlines():
+                with contextlib.suppress(Exception):  # the value that needs it says what is missing
+                    exec(compile(line, "<imports of a replayed cell>", "exec"), space)
+        self._pending_imports.clear()
+        self._state.look_at_process()
 
     def _load(self, names: Collection[str] | None) -> None:
         """Load the values of names (None: all), what is small, and the state of the process."""

@@ -1,9 +1,10 @@
 """Tells a policy what the code of a cell reads, writes, looks at and does, as it happens: the one hook of a process.
 
 Python's audit events (PEP 578) come before the deed, so a policy may prevent it by an exception. A look at a file
-(``os.stat``) or at a variable of the environment is no such event, and neither is how :mod:`multiprocessing` starts a
-process: there stand functions that tell and then call the real ones. An audit hook cannot be taken out again, and what
-was replaced may have been bound by a library meanwhile; so both stay, and do nothing while nobody watches.
+(``os.stat``, ``os.access``) or at a variable of the environment is no such event, and neither is how
+:mod:`multiprocessing` starts a process: there stand functions that tell and then call the real ones. An audit hook
+cannot be taken out again, and what was replaced may have been bound by a library meanwhile; so both stay, and do
+nothing while nobody watches.
 
 Libraries that open files in native code are not seen (:mod:`orchestra_nb.engine.native_access`).
 """
@@ -25,6 +26,7 @@ from orchestra_nb.engine.watch_facts import STARTS_A_PROCESS, Fact, FactKind, Wa
 _policies: tuple[WatchPolicy, ...] = ()
 _is_hooked = False
 _Environ: Any = type(os.environ)
+_real_access = os.access
 _real_lstat = os.lstat
 _real_fork_exec: Any = _posixsubprocess.fork_exec
 _real_variable: Any = _Environ.__getitem__
@@ -38,15 +40,20 @@ def hook_in() -> None:
     _is_hooked = True
     find_folders()
     sys.addaudithook(_take_event)
-    for name, real, ours in (("stat", real_status, _stat), ("lstat", _real_lstat, _lstat)):
+    looks: tuple[tuple[str, Callable[..., object], Callable[..., object]], ...] = (
+        ("access", _real_access, _access),
+        ("stat", real_status, _stat),
+        ("lstat", _real_lstat, _lstat),
+    )
+    for name, real, ours in looks:
         # so that it pickles as what it stands for
         ours.__module__, ours.__name__, ours.__qualname__ = "os", name, name
-        for group in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):  # what shutil asks
+        # what shutil asks
+        for group in (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks):
             if real in group:
                 group.add(ours)
     replaced: tuple[tuple[object, str, Callable[..., object]], ...] = (
-        (os, "stat", _stat),
-        (os, "lstat", _lstat),
+        *((os, name, ours) for name, _, ours in looks),
         (_posixsubprocess, "fork_exec", _fork_exec),
         (_Environ, "__getitem__", _variable),
     )
@@ -88,6 +95,12 @@ def _lstat(path: Any, *arguments: Any, **options: Any) -> os.stat_result:
     if _policies:
         _tell_look(path, options.get("dir_fd"), sys._getframe(1))
     return _real_lstat(path, *arguments, **options)
+
+
+def _access(path: Any, *arguments: Any, **options: Any) -> bool:
+    if _policies:
+        _tell_look(path, options.get("dir_fd"), sys._getframe(1))
+    return _real_access(path, *arguments, **options)
 
 
 def _tell_look(path: Any, dir_fd: int | None, caller: FrameType) -> None:

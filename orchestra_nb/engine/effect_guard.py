@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from orchestra_nb.engine.cell_watch import begin_watching, end_watching, hook_in
+from orchestra_nb.engine.file_digests import file_state
 from orchestra_nb.engine.python_folders import is_of_caches, is_of_packages, leads_to_cache
-from orchestra_nb.engine.watch_callers import real_status
 from orchestra_nb.engine.watch_facts import MAKES_A_FOLDER, Fact, FactKind
 
 #: Threads of the machinery that runs the cell.
@@ -33,7 +33,7 @@ class EffectGuard:
     deed
         What it was about to do, in people's words; empty where it did nothing that counts.
     files
-        Absolute path to the state of the file or folder when it was first looked at (:func:`file_state`).
+        Absolute path to the state of the file or folder when it was first looked at.
     """
 
     def __init__(self) -> None:
@@ -84,15 +84,6 @@ class EffectGuard:
     def has_too_many_files(self) -> bool:
         """Whether not all files were noted."""
         return len(self.files) > _MAX_FILES
-
-
-def file_state(path: str) -> tuple[int, ...] | None:
-    """Return what changes when a file is written or a folder gets or loses a file; None where there is none."""
-    try:
-        status = real_status(path)
-    except (OSError, ValueError):
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _is_of_cache(fact: Fact) -> bool:

@@ -5,17 +5,35 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 
 import xxhash
 
+from orchestra_nb.engine.watch_callers import real_status
+
 _PIECE_BYTES = 1 << 20
+#: A second change within this time may leave a file's times as they are: they go in steps of a few milliseconds.
+_STEP_NANOSECONDS = 100_000_000
+
+FileState = tuple[int, ...]
+
+
+def file_state(path: str) -> FileState | None:
+    """Return what changes when a file is written or a folder gets or loses a file; None where there is none.
+
+    With the time of its last change of any kind, which nobody can set: a copy may keep the times of what it copies.
+    """
+    try:
+        return _state_of(real_status(path))
+    except (OSError, ValueError):
+        return None
 
 
 class FileDigests:
     """Digests of files and folders by content; a file is read once for each of its states. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[tuple[int, int], str]] = {}
+        self._known: dict[str, tuple[FileState, str]] = {}
 
     def __call__(self, path: str) -> str:
         """Return the digest of a file, or of a folder's names; "" where there is none or it cannot be read.
@@ -23,7 +41,7 @@ class FileDigests:
         A path that ends in "/" is one of which only counts whether it is a folder.
         """
         try:
-            status = os.stat(path)
+            status = real_status(path)
             if stat.S_ISDIR(status.st_mode):
                 if path.endswith(os.sep):
                     return "folder"
@@ -31,14 +49,21 @@ class FileDigests:
                 return "folder " + hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:32]
             if not stat.S_ISREG(status.st_mode):
                 return ""
-            state = status.st_size, status.st_mtime_ns
+            state = _state_of(status)
             if (known := self._known.get(path)) is not None and known[0] == state:
                 return known[1]
+            is_settled = time.time_ns() - status.st_ctime_ns > _STEP_NANOSECONDS
             digest = xxhash.xxh3_128()
             with open(path, "rb") as file:
                 while piece := file.read(_PIECE_BYTES):
                     digest.update(piece)
         except OSError:
             return ""
-        self._known[path] = state, digest.hexdigest()
-        return self._known[path][1]
+        found = digest.hexdigest()
+        if is_settled:
+            self._known[path] = state, found
+        return found
+
+
+def _state_of(status: os.stat_result) -> FileState:
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

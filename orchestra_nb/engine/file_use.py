@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass, field
 
 from orchestra_nb.engine.cell_watch import begin_watching, end_watching
+from orchestra_nb.engine.file_digests import FileState, file_state
 from orchestra_nb.engine.python_folders import is_of_caches, is_of_packages, is_of_settings
 from orchestra_nb.engine.watch_facts import CHANGES_A_FILE, Fact, FactKind
 from orchestra_nb.model.environment_variables import is_variable_that_counts
@@ -35,6 +36,8 @@ class FileUse:
         Absolute paths that were asked for, also where there is nothing; a folder that only had to be there ends in "/".
     reads_environment
         Whether the code of a cell, or a function or module of the user's, looked up a variable that may count.
+    found
+        What each file was like when it was read first, but for those that had been written before; None for none there.
     """
 
     read: set[str] = field(default_factory=set)
@@ -44,6 +47,12 @@ class FileUse:
     made_or_gone: set[str] = field(default_factory=set)
     looked_at: set[str] = field(default_factory=set)
     reads_environment: bool = False
+    found: dict[str, FileState | None] = field(default_factory=dict)
+
+    def another(self) -> str:
+        """Return a file that is not as it was when it was read, and was not written since; "" if all are."""
+        read = sorted(self.found.keys() - self.written - self.made_or_gone)
+        return next((path for path in read if file_state(path) != self.found[path] and not os.path.isdir(path)), "")
 
 
 class UseNotes:
@@ -54,6 +63,7 @@ class UseNotes:
         self._paths: dict[FactKind, set[str]] = {kind: set() for kind in FactKind}
         #: (what, path) of each deed, in order; of one that is about no file the path is ""
         self._deeds: dict[tuple[str, str], None] = {}
+        self._found: dict[str, FileState | None] = {}
 
     def begin(self) -> None:
         """Note what is used from now on."""
@@ -62,13 +72,14 @@ class UseNotes:
     def end(self) -> FileUse:
         """Return what was used since :meth:`begin`."""
         end_watching(self)
+        # a thread may be about to note something still: so each is copied at once
         read, written, listed, looked_at = (
-            {path for path in self._paths[kind] if not _is_ignored(path)}
+            {path for path in self._paths[kind].copy() if not _is_ignored(path)}
             for kind in (FactKind.READ, FactKind.WRITTEN, FactKind.LISTED, FactKind.LOOKED_AT)
         )
         deeds = [
             (what, path)
-            for what, path in self._deeds
+            for what, path in self._deeds.copy()
             if not path
             or not (
                 _is_ignored(path)
@@ -79,6 +90,13 @@ class UseNotes:
         ]
         changed = {path for _, path in deeds if path}
         written = {path for path in written if os.path.exists(path)}  # what has gone was temporary
+        found = {path: state for path, state in self._found.copy().items() if path in read}
+        # what was there is lost, so no record can tell whether it is there again
+        deeds += [
+            (f"writes {os.path.basename(path)}, which it had read before", path)
+            for path in sorted(written & found.keys())
+            if found[path] is not None and not _is_temporary(path)
+        ]
         read = {path for path in read - written if not _is_temporary(path) or os.path.exists(path)}
         looked_at -= read | written | listed | changed
         return FileUse(
@@ -88,7 +106,8 @@ class UseNotes:
             effects=tuple(dict.fromkeys(what for what, _ in deeds)),
             made_or_gone=set(map(_marked, changed)),
             looked_at={_marked(path) for path in looked_at if not _is_temporary(path) or os.path.exists(path)},
-            reads_environment=any(map(is_variable_that_counts, self._paths[FactKind.LOOKED_UP])),
+            reads_environment=any(map(is_variable_that_counts, self._paths[FactKind.LOOKED_UP].copy())),
+            found={path: found[path] for path in read & found.keys()},
         )
 
     def is_concerned(self) -> bool:
@@ -102,6 +121,10 @@ class UseNotes:
                 self._deeds[fact.deed, fact.path] = None
             case FactKind.LOOKED_AT if len(self._paths[FactKind.LOOKED_AT]) >= _MAX_LOOKS:
                 self._deeds[f"looks at more than {_MAX_LOOKS:,} files", ""] = None
+            case FactKind.READ if fact.path not in self._paths[FactKind.READ]:
+                self._paths[FactKind.READ].add(fact.path)
+                if fact.path not in self._paths[FactKind.WRITTEN] and not _is_ignored(fact.path):
+                    self._found[fact.path] = file_state(fact.path)
             case _:
                 self._paths[fact.kind].add(fact.path)
 
@@ -111,7 +134,12 @@ def _is_ignored(path: str) -> bool:
 
 
 def _is_temporary(path: str) -> bool:
-    return path.startswith(tempfile.gettempdir() + os.sep) and not path.startswith(os.getcwd() + os.sep)
+    if not path.startswith(tempfile.gettempdir() + os.sep):
+        return False
+    try:
+        return not path.startswith(os.getcwd() + os.sep)
+    except OSError:  # it has gone
+        return True
 
 
 def _marked(path: str) -> str:

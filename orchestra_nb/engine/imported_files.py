@@ -7,48 +7,50 @@ process too: one in the cell itself, and one within a function that the cell com
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
+import struct
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import CellType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, Final
 
 from orchestra_nb.engine.import_names import codes_of, imported_by_function, imported_in
 from orchestra_nb.model.code_encodings import is_users
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 
 _Stamp = tuple[int, int]
+#: Of a file that is not what was imported, whatever it is.
+_EDITED: Final = (-1, -1)
 
 
 class ImportedFiles:
     """The user's modules that this process has loaded, and their files as they were then.
 
-    Not thread-safe. Cost: a look at each module that is new, and at the functions that a cell comes to.
+    Of a module that was loaded before this object was made, the bytecode beside its source tells whether that was
+    edited since. Not thread-safe. Cost: a look at each module that is new, and at the functions that a cell comes to.
     """
 
     def __init__(self) -> None:
-        self._seen: set[str] = set()
+        #: module name to what an import made of it: another object where it was loaded anew
+        self._specs: dict[str, object] = {}
         #: module name to its file, and what that was like when it was imported; None for one that cannot be looked at
         self._files: dict[str, tuple[str, _Stamp | None]] = {}
-        self.note(())
+        self.note()
+        for name, (file, stamp) in self._files.items():
+            if stamp is not None and _was_edited(stamp, getattr(sys.modules.get(name), "__cached__", None)):
+                self._files[name] = file, _EDITED
 
-    def note(self, read: Collection[str]) -> set[str]:
-        """Return the files of modules that are new or were loaded anew.
-
-        Parameters
-        ----------
-        read
-            Files that were read since the last time.
-        """
+    def note(self) -> set[str]:
+        """Return the files of modules that are new or were loaded anew since the last time."""
         fresh: set[str] = set()
-        for name in list(sys.modules.keys() - self._seen):
-            self._seen.add(name)
-            file = getattr(sys.modules[name], "__file__", None)
+        for name, module in list(sys.modules.items()):
+            spec = getattr(module, "__spec__", None)
+            if name in self._specs and (self._specs[name] is spec or name not in self._files):
+                continue
+            self._specs[name] = spec
+            file = getattr(module, "__file__", None)
             if isinstance(file, str) and name not in ("__main__", "__mp_main__") and is_users(name):
-                self._files[name] = file, _stamp(file)
-                fresh.add(file)
-        for name, (file, _) in self._files.items():
-            if file in read:
                 self._files[name] = file, _stamp(file)
                 fresh.add(file)
         return fresh
@@ -144,6 +146,16 @@ def _is_set(cell: CellType) -> bool:
 
 def _function_in(item: Any) -> object:
     return getattr(item, "__func__", getattr(item, "fget", item))
+
+
+def _was_edited(stamp: _Stamp, cached: object) -> bool:
+    """Tell whether bytecode was made from another state of its source than this one; False where nobody can tell."""
+    if isinstance(cached, str):
+        with contextlib.suppress(OSError, struct.error), open(cached, "rb") as file:
+            flags, seconds, size = struct.unpack("<III", file.read(16)[4:])  # PEP 552
+            now = stamp[0] // 1_000_000_000 & 0xFFFFFFFF, stamp[1] & 0xFFFFFFFF
+            return not flags and (seconds, size) != now
+    return False
 
 
 def _stamp(path: str) -> _Stamp | None:

@@ -21,6 +21,7 @@ from orchestra_nb.engine.process_resources import (
     resources_of_process,
     states_of,
 )
+from orchestra_nb.engine.user_modules import UserVariables
 from orchestra_nb.errors import ValueNotHashable
 from orchestra_nb.model.cell_records import ABSENT, LIVE, RESOURCE, CellRecord, Known, names_after
 from orchestra_nb.model.code_encodings import is_users
@@ -41,12 +42,15 @@ class Changes:
         Names that are no more.
     patches
         Dotted paths of what it replaced in modules.
+    modules
+        Names of modules of the user's, loaded before, of which variables have changed: no record can give them back.
     """
 
     contents: Mapping[str, NameContent]
     changed: frozenset[str]
     gone: frozenset[str]
     patches: Sequence[str]
+    modules: Sequence[str] = ()
 
 
 class KernelState:
@@ -69,6 +73,7 @@ class KernelState:
         self._contents = NameContents(namespace)
         self._states = ResourceContents(self.resources.values())
         self._modules = ModuleWatch()
+        self._variables = UserVariables()
         hook_in()  # before what is in modules is looked at
         self._modules.look(namespace, is_users)
         self.look_around()
@@ -83,6 +88,7 @@ class KernelState:
         """Look at all that is there before a cell that somebody else runs: what happened since is nobody's."""
         self.look_around()
         self._modules.begin(self.namespace, is_users)
+        self._variables.look()
         self._note_patches()
 
     def look_after(self, live_before: Mapping[str, str]) -> Changes:
@@ -104,7 +110,13 @@ class KernelState:
         patches = self._modules.look(self.namespace, is_users)
         self._note_patches()
         changed = frozenset(name for name, content in self.live.items() if before.get(name, ABSENT) != content)
-        return Changes(contents=contents, changed=changed, gone=frozenset(gone), patches=patches)
+        return Changes(
+            contents=contents,
+            changed=changed,
+            gone=frozenset(gone),
+            patches=patches,
+            modules=self._variables.look(),
+        )
 
     def take_loaded(self, loaded: Mapping[str, object]) -> None:
         """Take note of kept values that were loaded into the namespace, and put kept resources back."""
@@ -120,6 +132,7 @@ class KernelState:
         """Look at what imports and loaded values have brought about, which no cell has changed."""
         self.live.update(self._states.look())
         self._modules.look(self.namespace, is_users)
+        self._variables.look()
 
     def take_record(self, record: CellRecord) -> None:
         """Make known what a replayed cell gave; its names are bound when their values are loaded."""

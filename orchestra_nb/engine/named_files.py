@@ -8,16 +8,31 @@ import stat
 from collections.abc import Iterable, Iterator
 
 _LONGEST_PATH = 1_000
+_PATH_MAKERS = frozenset({"Path", "PurePath", "joinpath", "abspath", "expanduser"})
 
 
 def files_named(source: str, values: Iterable[object]) -> set[str]:
-    """Return the absolute paths of existing files that text in a cell's source or among its inputs names."""
+    """Return the absolute paths of existing files that text in a cell's source or among its inputs names.
+
+    A cell that only makes paths reads none: it gives them to others.
+    """
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         tree = ast.Module([], [])
+    else:
+        if not any(isinstance(node, ast.Call) and not _makes_path(node) for node in ast.walk(tree)):
+            return set()
     texts: list[object] = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     return set(_existing(texts)) | set(_existing(values))
+
+
+def _makes_path(call: ast.Call) -> bool:
+    """Tell whether a call is ``Path(…)`` or ``os.path.join(…)``."""
+    match call.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name in _PATH_MAKERS or (name == "join" and isinstance(call.func, ast.Attribute))
+    return False
 
 
 def _existing(values: Iterable[object]) -> Iterator[str]:

@@ -18,8 +18,8 @@ _CLIENTS = frozenset(
 )
 #: Import names of packages that open files unseen.
 _READERS = frozenset(
-    "SimpleITK deltalake duckdb fiona h5py lmdb netCDF4 osgeo plyvel polars pyogrio pyreadstat pysam rasterio "
-    "rioxarray rocksdict tables xarray".split()
+    "SimpleITK deltalake duckdb faiss fiona h5py lmdb netCDF4 osgeo plyvel polars pyogrio pyreadstat pysam rasterio "
+    "rioxarray rocksdict safetensors soundfile tables xarray".split()
 )
 #: Classes of packages that are no client themselves, but whose objects connect through one.
 _CONNECTING = frozenset({"Engine", "Connection", "Session", "AsyncEngine", "AsyncConnection", "AsyncSession"})

@@ -18,7 +18,31 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestra_nb.engine.calculation_settings import (
+    is_of_display,
+    look_at_decimals,
+    look_at_locale,
+    look_at_numpy_errors,
+    look_at_pandas_options,
+    look_at_sklearn,
+    pristine_decimals,
+    pristine_locale,
+    pristine_numpy_errors,
+    pristine_pandas_options,
+    pristine_sklearn,
+    put_decimals,
+    put_locale,
+    put_numpy_errors,
+    put_pandas_options,
+    put_sklearn,
+)
 from orchestra_nb.engine.driver_environment import changes_between
+from orchestra_nb.engine.random_generators import (
+    look_at_numpy_random,
+    look_at_torch_random,
+    put_numpy_random,
+    put_torch_random,
+)
 from orchestra_nb.model.cell_records import RESOURCE
 from orchestra_nb.model.environment_variables import environment_that_counts
 
@@ -38,6 +62,10 @@ _NUMPY_PRINTING = {
     "legacy": False,
     "override_repr": None,
 }
+#: What makes a text of a table or an array, which may be shown elsewhere.
+_TEXTS = re.compile(
+    r"\b(str|repr|format|to_html|to_string|to_markdown|to_latex|array2string|array_str)\b|\b[fF][rR]?['\"]"
+)
 _ENVIRONMENT = re.compile(r"\b(environ|getenv|putenv|expandvars)\b")
 
 
@@ -90,29 +118,6 @@ class Resource:
         return RESOURCE + self.name
 
 
-def _look_at_numpy_random() -> object:
-    numpy: Any = sys.modules.get("numpy.random")
-    # the state of the generator that exists from the start; nothing is made by looking
-    return None if numpy is None else numpy.get_state(legacy=False)
-
-
-def _put_numpy_random(state: Any) -> None:
-    import numpy
-
-    numpy.random.set_state(state)
-
-
-def _look_at_torch_random() -> object:
-    torch: Any = sys.modules.get("torch")
-    return None if torch is None or not hasattr(torch, "get_rng_state") else torch.get_rng_state().numpy().copy()
-
-
-def _put_torch_random(state: Any) -> None:
-    torch: Any = importlib.import_module("torch")
-
-    torch.set_rng_state(torch.from_numpy(state))
-
-
 def _look_at_rc() -> object:
     matplotlib: Any = sys.modules.get("matplotlib")
     params = getattr(matplotlib, "rcParams", None)
@@ -139,31 +144,21 @@ def _put_rc(state: Any) -> None:
         dict.__setitem__(matplotlib.rcParams, name, value)
 
 
-def _look_at_pandas_options() -> object:
-    config: Any = sys.modules.get("pandas._config.config")
-    return None if config is None or "pandas" not in sys.modules else _flat(config._global_config, "")
+class _PandasOptions:
+    """Those options of pandas that a rule picks by their full names."""
 
+    def __init__(self, is_picked: Callable[[str], bool]) -> None:
+        self._is_picked = is_picked
 
-def _flat(tree: Mapping[str, Any], prefix: str) -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for name, value in tree.items():
-        flat.update(_flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
-    return flat
+    def look(self) -> object:
+        state = look_at_pandas_options()
+        return None if state is None else self._picked(state)
 
+    def pristine(self) -> object:
+        return self._picked(pristine_pandas_options())
 
-def _pristine_pandas_options() -> object:
-    config: Any = sys.modules["pandas._config.config"]
-    return {name: option.defval for name, option in config._registered_options.items()}
-
-
-def _put_pandas_options(state: Any) -> None:
-    pandas: Any = importlib.import_module("pandas")
-
-    now = _look_at_pandas_options()
-    assert isinstance(now, dict)
-    for name, value in state.items():
-        if name in now and now[name] != value:
-            pandas.set_option(name, value)
+    def _picked(self, state: Mapping[str, object]) -> dict[str, object]:
+        return {name: value for name, value in state.items() if self._is_picked(name)}
 
 
 def _look_at_numpy_printing() -> object:
@@ -211,12 +206,16 @@ def _put_path(state: list[str]) -> None:
 def resources_of_process() -> tuple[Resource, ...]:
     """Return all resources; what is told relative to a beginning begins now."""
     environment = _Environment()
+    shown, modes = _PandasOptions(is_of_display), _PandasOptions(lambda name: not is_of_display(name))
 
     def never(_: CellTraits) -> bool:
         return False
 
-    def shows(traits: CellTraits) -> bool:
-        return bool(traits.shows)
+    def always(_: CellTraits) -> bool:
+        return True
+
+    def makes_text(traits: CellTraits) -> bool:
+        return bool(traits.shows) or bool(_TEXTS.search(traits.source))
 
     def reads_environment(traits: CellTraits) -> bool:
         return traits.reads_environment or bool(_ENVIRONMENT.search(traits.source))
@@ -227,19 +226,23 @@ def resources_of_process() -> tuple[Resource, ...]:
     return (
         # who draws from a generator changes its state
         Resource("random", random.getstate, random.setstate, never),
-        Resource("numpy.random", _look_at_numpy_random, _put_numpy_random, never),
-        Resource("torch.random", _look_at_torch_random, _put_torch_random, never),
+        Resource("numpy.random", look_at_numpy_random, put_numpy_random, never),
+        Resource("torch.random", look_at_torch_random, put_torch_random, never),
         Resource("rcParams", _look_at_rc, _put_rc, plots, pristine=_pristine_rc),
-        Resource(
-            "pandas options", _look_at_pandas_options, _put_pandas_options, shows, pristine=_pristine_pandas_options
-        ),
+        Resource("pandas options", shown.look, put_pandas_options, makes_text, pristine=shown.pristine),
+        Resource("pandas modes", modes.look, put_pandas_options, always, pristine=modes.pristine),
         Resource(
             "numpy print options",
             _look_at_numpy_printing,
             _put_numpy_printing,
-            shows,
+            makes_text,
             pristine=_pristine_numpy_printing,
         ),
+        # that these always count costs nothing where nobody sets them
+        Resource("numpy errors", look_at_numpy_errors, put_numpy_errors, always, pristine=pristine_numpy_errors),
+        Resource("decimal context", look_at_decimals, put_decimals, always, pristine=pristine_decimals),
+        Resource("scikit-learn configuration", look_at_sklearn, put_sklearn, always, pristine=pristine_sklearn),
+        Resource("locale", look_at_locale, put_locale, always, pristine=pristine_locale),
         Resource(
             "environment",
             environment.look,
@@ -248,7 +251,7 @@ def resources_of_process() -> tuple[Resource, ...]:
             whole=lambda: environment_that_counts(os.environ),
         ),
         # a run works in its notebook's folder: that it always counts costs nothing
-        Resource("working folder", os.getcwd, os.chdir, lambda _: True),
+        Resource("working folder", os.getcwd, os.chdir, always),
         Resource("sys.path", lambda: list(sys.path), _put_path, never),
     )
 
@@ -276,8 +279,6 @@ def put_back(resources: Iterable[Resource], states: Mapping[str, object]) -> Non
                 resource.put(resource.pristine())
 
 
-#: The generators: a cell that seeds one does not depend on what it was before.
-GENERATORS = ("random", "numpy.random", "torch.random")
 #: What a notebook replaced in modules of others.
 PATCHES = RESOURCE + "patches"
 

@@ -12,8 +12,15 @@ import sysconfig
 from functools import lru_cache
 from pathlib import Path
 
-#: What lies here came with the system.
-_OF_SYSTEM = ("/proc", "/sys", "/dev", "/usr", "/lib")
+#: What lies here came with the system. Its other folders are the user's: containers work in ``/usr/src/app``, and a
+#: project may be the folder of its own virtual environment.
+_OF_SYSTEM = ("/proc", "/sys", "/dev", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
+_INSTALLATIONS = ("/usr", "/usr/local")
+_OF_INSTALLATION = (
+    "bin sbin lib lib32 lib64 libexec include share etc pyvenv.cfg conda-meta pkgs Lib DLLs Scripts Library".split()
+)
+#: Files in memory, below a folder of the system.
+_OF_MEMORY = "/dev/shm/"
 #: Below the home folder: what libraries write for themselves.
 _CACHES = (".cache", ".config/matplotlib", ".ipython", ".matplotlib")
 #: Below the home folder: what is set up once, and no part of a notebook.
@@ -31,7 +38,9 @@ def find_folders() -> None:
 
 def is_of_packages(path: str) -> bool:
     """Tell whether an absolute path belongs to Python, its packages or the system: these do not change meanwhile."""
-    return _is_bytecode(path) or path.startswith(_folders_of_packages())
+    if _is_bytecode(path):
+        return True
+    return (path + os.sep).startswith(_folders_of_packages()) and not path.startswith(_OF_MEMORY)
 
 
 def is_of_caches(path: str) -> bool:
@@ -56,8 +65,10 @@ def _is_bytecode(path: str) -> bool:
 @lru_cache(maxsize=1)
 def _folders_of_packages() -> tuple[str, ...]:
     own = str(Path(__file__).parents[1])
-    installed = {*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()}
-    return _ending({sys.prefix, sys.base_prefix, sys.exec_prefix, *installed, own, *_OF_SYSTEM})
+    roots = {sys.prefix, sys.base_prefix, sys.exec_prefix, *_INSTALLATIONS}
+    parts = {os.path.join(root, part) for root in roots for part in _OF_INSTALLATION}
+    installed = {*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()} - roots
+    return _ending({*parts, *installed, own, *_OF_SYSTEM})
 
 
 @lru_cache(maxsize=1)

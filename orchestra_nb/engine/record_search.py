@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from orchestra_nb.engine.cell_record_store import CellRecordStore
 from orchestra_nb.model.cell_records import CellRecord, Known, Mismatch, World, find_record, is_left_by, why_it_runs
-from orchestra_nb.notebooks.cell_code import cell_code
+from orchestra_nb.notebooks.cell_code import CellCode, cell_code
 
 
 class RecordSearch:
@@ -67,10 +67,11 @@ class RecordSearch:
 
     def _is_needed_after(self, index: int, name: str, record: CellRecord, known: Mapping[str, Known]) -> bool:
         """Tell whether a later cell may read a name that this record does not have the value of."""
-        using = {other for other, value in record.gives.items() if name in value.uses} | {name}
-        using |= {other for other, value in known.items() if name in value.uses}
-        for source in self._sources[index + 1 :]:
-            code = cell_code(source)
-            if code.is_barrier or using & code.names.reads:
-                return True
-        return False
+        return is_read_by_any(map(cell_code, self._sources[index + 1 :]), name, record, known)
+
+
+def is_read_by_any(codes: Iterable[CellCode], name: str, record: CellRecord, known: Mapping[str, Known]) -> bool:
+    """Tell whether a cell may read a name, itself or through a function that a record gives or that is known."""
+    using = {other for other, value in record.gives.items() if name in value.uses} | {name}
+    using |= {other for other, value in known.items() if name in value.uses}
+    return any(code.is_barrier or using & code.names.reads for code in codes)

@@ -9,6 +9,7 @@ To be used in the kernel's main thread.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,12 +21,16 @@ import msgspec
 from orchestra_nb.engine.cell_plan import PlannedCell, PlanSource, plan_cells
 from orchestra_nb.engine.cell_record_store import CellRecordStore
 from orchestra_nb.engine.cell_replay import CellReplay
+from orchestra_nb.engine.file_digests import FileDigests
+from orchestra_nb.engine.imported_files import ImportedFiles
 from orchestra_nb.engine.name_contents import NameContents, ResourceContents
+from orchestra_nb.engine.package_versions import PackageVersions
 from orchestra_nb.engine.process_resources import Resource, put_back, resources_of_process, states_of
 from orchestra_nb.errors import InvalidInput
-from orchestra_nb.model.cell_records import Known
+from orchestra_nb.model.cell_records import Known, World
 from orchestra_nb.notebooks.cell_code import cell_code
 from orchestra_nb.notebooks.document import tags_of
+from orchestra_nb.settings import load_settings
 
 #: A cell with one of these lines speaks of the others: it is not one of them.
 _OWN_LINE = re.compile(r"^\s*%flow\b", re.MULTILINE)
@@ -74,6 +79,8 @@ class SessionCells:
     _recorder: CellReplay | None = None
     _undo: Callable[[], None] | None = None
     _is_running: bool = False
+    _imported: ImportedFiles = field(default_factory=ImportedFiles)
+    _world: World = field(default_factory=lambda: World(FileDigests(), PackageVersions()))
     #: what is relative to a beginning began with the session
     _resources: tuple[Resource, ...] = field(default_factory=resources_of_process)
     #: key to the state of the process when the session began, and to what is compared of it
@@ -100,7 +107,8 @@ class SessionCells:
             self._recorder = None
         if not is_on:
             return
-        recorder = self._recorder = CellReplay(self.shell, [], self.store)
+        self._prune()
+        recorder = self._recorder = CellReplay(self.shell, [], self.store, imported=self._imported)
         recorder.records_all = True
 
         def note(result: Any) -> None:
@@ -137,7 +145,8 @@ class SessionCells:
         if recorder is not None:
             recorder.records_all = False
         forced_by = "" if is_stale_only else "%flow run runs every cell"
-        replay = CellReplay(self.shell, [cell.source for cell in cells], self.store, forced_by=forced_by)
+        sources = [cell.source for cell in cells]
+        replay = CellReplay(self.shell, sources, self.store, forced_by=forced_by, imported=self._imported)
         replay.shows_replayed = False
         try:
             yield from self._run_all(replay, cells, fresh)
@@ -152,6 +161,12 @@ class SessionCells:
                 self._is_running = False
                 if recorder is not None:
                     recorder.records_all = True
+                self._prune()
+
+    def _prune(self) -> None:
+        """Keep to the bound of the store."""
+        with contextlib.suppress(OSError):
+            self.store.prune(load_settings().cell_cache_bytes, datetime.now(UTC))
 
     def _run_all(self, replay: CellReplay, cells: Sequence[SessionCell], fresh: set[str]) -> Iterator[CellDone]:
         running: tuple[SessionCell, str] | None = None
@@ -201,7 +216,7 @@ class SessionCells:
             PlanSource(source=cell.source, number=cell.number, has_run=cell.cell_id in self._have) for cell in cells
         ]
         known = {key: Known(content) for key, content in self._contents_at_start.items()}
-        return plan_cells(sources, self.store, known, datetime.now(UTC))
+        return plan_cells(sources, self.store, known, datetime.now(UTC), world=self._world)
 
     def _why_stale(self, cell: SessionCell, plan: PlannedCell) -> str:
         have = self._have.get(cell.cell_id)

@@ -11,6 +11,7 @@ import sys
 import sysconfig
 import types
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from orchestra_nb.errors import ValueNotHashable
@@ -25,14 +26,38 @@ def state_of_user_modules() -> dict[str, str | None]:
     return {module.__name__: _digest(module) for module in user_modules()}
 
 
+class UserVariables:
+    """Sees which of the user's modules have other variables than at the last look. Costs one pass over these."""
+
+    def __init__(self) -> None:
+        #: module name to (what its import made of it, digest of its variables)
+        self._seen: dict[str, tuple[object, str | None]] = {}
+        self.look()
+
+    def look(self) -> list[str]:
+        """Return the modules whose variables have changed since, without those that were loaded since."""
+        before, self._seen = self._seen, {m.__name__: (m.__spec__, _digest(m)) for m in user_modules()}
+        return sorted(
+            name
+            for name, (spec, digest) in self._seen.items()
+            if name in before and before[name][0] is spec and None not in (digest, before[name][1])
+            if before[name][1] != digest
+        )
+
+
 def user_modules() -> Iterator[types.ModuleType]:
     """Return the modules that are neither installed nor Python's."""
-    library = sysconfig.get_paths()["stdlib"] + os.sep
     for name, module in list(sys.modules.items()):
-        if not isinstance(module, types.ModuleType) or name in ("__main__", "__mp_main__") or not is_users(name):
-            continue
-        if not str(getattr(module, "__file__", "")).startswith(library):
+        if isinstance(module, types.ModuleType) and _is_own(name, str(getattr(module, "__file__", ""))):
             yield module
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_own(name: str, file: str) -> bool:
+    """Tell whether a module that is loaded from a file is one of the user's: asked of all modules after each cell."""
+    if name in ("__main__", "__mp_main__") or not is_users(name):
+        return False
+    return not file.startswith(sysconfig.get_paths()["stdlib"] + os.sep)
 
 
 def variables_of(module: types.ModuleType) -> dict[str, Any]:

@@ -74,7 +74,8 @@ class CellRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     packages
         Package that the cell imports to its version.
     imports
-        The import statements of the cell, which are run again also where its values are taken from here.
+        The statements of the cell that import, filter warnings or set up logging, which are run again also where its
+        values are taken from here.
     outputs
         Where its messages are; None if it showed nothing.
     seconds

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from orchestra_nb.notebooks import hidden_state
+from orchestra_nb.notebooks import hidden_state, mutations
 from orchestra_nb.notebooks.abstract_expressions import everything_in
 from orchestra_nb.notebooks.abstract_resources import AbstractResources
 from orchestra_nb.notebooks.abstract_values import (
@@ -110,6 +110,8 @@ class AbstractMethods(AbstractResources):
         values = arguments.values()
         receiver = Value(frozenset(things))
         effect = method_effect("" if kind == "unknown" else kind, name)
+        if mutations.draws_receiver(name, (key for key, _ in arguments.keywords)):
+            effect = effect._replace(changes="nothing", stores=False)
         if kind in ("connection", "cursor", "") and name in ("execute", "executemany", "executescript"):
             return self._execute(things, arguments, node)
         self._touch_by_method(kind, things, name, arguments)

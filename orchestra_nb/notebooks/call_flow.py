@@ -86,6 +86,10 @@ class CallFlow(ExpressionFlow):
 
     def _call_method(self, function: ast.Attribute, receiver: Value, arguments: Arguments) -> Value:
         effect = mutations.method_effect(function.attr, receiver.package)
+        if mutations.draws_receiver(function.attr, (name for name, _ in arguments.keywords)):
+            return _result(
+                mutations.CallEffect(shares="all"), [value for name, value in arguments.keywords if name == "ax"]
+            )
         values = arguments.values()
         if effect.changes != "nothing":
             self.mutate(receiver.all_roots if not effect.stores or effect.changes == "all" else receiver.roots)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -19,6 +20,8 @@ from orchestra_nb.notebooks.names import CellNames, analyse_cell
 _RUNNING_MAGICS: Final = frozenset({"time", "timeit", "capture", "prun", "memit"})
 #: Ways to the namespace around the names in a cell.
 _ROUNDABOUT: Final = frozenset("user_ns user_global_ns f_globals f_locals f_back get_objects get_referrers".split())
+#: Functions of ``warnings`` and ``logging`` whose effect on later cells is no value.
+_SETTING_UP: Final = frozenset("filterwarnings simplefilter resetwarnings basicConfig captureWarnings".split())
 _HISTORY: Final = re.compile(r"^(_{1,3}|_\d+|Out|_oh|In|_ih|_i{1,3}|_i\d+)$")
 
 
@@ -37,11 +40,13 @@ class CellCode:
     is_barrier
         Whether it may read and change any name.
     imports
-        Its import statements at the top level, one a line.
+        Its import statements at the top level, and what filters warnings and sets up logging there, one a line: they
+        are run again where its values are taken from a record.
     packages
         The top-level packages that these name.
     seeds
-        Whether it seeds a generator before all else: what that was before does not matter.
+        The dotted names of what it calls before all else that may seed a generator: what that was before does not
+        matter.
     reads_history
         Whether it reads ``_``, ``Out`` or ``In``: what the last lines of earlier cells gave.
     """
@@ -53,7 +58,7 @@ class CellCode:
     is_barrier: bool = False
     imports: str = ""
     packages: tuple[str, ...] = ()
-    seeds: bool = False
+    seeds: tuple[str, ...] = ()
     reads_history: bool = False
 
 
@@ -87,9 +92,9 @@ def cell_code(source: str) -> CellCode:
         options=options,
         must_run=_must_run(tree, options, opaque, history),
         is_barrier=opaque is not None,
-        imports="\n".join(ast.unparse(statement) for statement in imports),
+        imports="\n".join(ast.unparse(statement) for statement in tree.body if _sets_up(statement)),
         packages=tuple(sorted(_packages(imports))),
-        seeds=_seeds_first(tree),
+        seeds=tuple(_seeds_first(tree)),
         reads_history=bool(history),
     )
 
@@ -153,6 +158,16 @@ def _roundabout_way(tree: ast.Module) -> str | None:
     return None
 
 
+def _sets_up(statement: ast.stmt) -> bool:
+    """Tell whether a statement imports, filters warnings or sets up logging."""
+    match statement:
+        case ast.Import() | ast.ImportFrom():
+            return True
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name))):
+            return name in _SETTING_UP
+    return False
+
+
 def _packages(imports: list[ast.Import | ast.ImportFrom]) -> set[str]:
     found: set[str] = set()
     for statement in imports:
@@ -163,15 +178,17 @@ def _packages(imports: list[ast.Import | ast.ImportFrom]) -> set[str]:
     return {name for name in found if name not in sys.stdlib_module_names}
 
 
-def _seeds_first(tree: ast.Module) -> bool:
-    """Tell whether a call of something's ``seed`` stands before all but imports and plain values."""
+def _seeds_first(tree: ast.Module) -> Iterator[str]:
+    """Yield what is called as ``seed`` before all but imports and plain values."""
     for statement in tree.body:
         match statement:
             case ast.Import() | ast.ImportFrom():
                 continue
             case ast.Assign(value=ast.Constant()) | ast.Expr(value=ast.Constant()):
                 continue
-            case ast.Expr(value=ast.Call(func=ast.Attribute(attr="seed" | "manual_seed"), args=[_, *_])):
-                return True
-        return False
-    return False
+            case ast.Expr(value=ast.Call(func=ast.Attribute(attr="seed" | "manual_seed") as function) as call):
+                given = [*call.args, *(keyword.value for keyword in call.keywords)]
+                if given and not any(isinstance(value, ast.Constant) and value.value is None for value in given):
+                    yield ast.unparse(function)
+                    continue
+        return

@@ -13,7 +13,8 @@ import msgspec
 
 from orchestra_nb.errors import InvalidTaskLine
 from orchestra_nb.model.retries import RetryPolicy
-from orchestra_nb.notebooks.task_line import CacheOption, read_directives
+from orchestra_nb.notebooks.document import tags_of
+from orchestra_nb.notebooks.task_line import CacheOption, parse_task_line, read_directives
 from orchestra_nb.notebooks.task_options import OPTIONS, Option
 
 #: All options of an ordinary cell.
@@ -22,6 +23,10 @@ CELL_OPTIONS: Final[dict[str, Option]] = {
     "--no-cache": Option(None),
 }
 _TASK: Final = re.compile(r"^%%task(?![^\s])", re.MULTILINE)
+#: A cell that is a task, where ``%%task`` is ours.
+_TASK_CELL: Final = re.compile(r"\s*%%task(?P<line>(?:[^\S\n][^\n]*)?)(?:\n(?P<body>.*))?\Z", re.DOTALL)
+_LOADING: Final = re.compile(r"^\s*%(?:re)?load_ext\s+orchestra_nb\b", re.MULTILINE)
+_MAY_FAIL: Final = frozenset({"raises-exception", "skip-execution"})
 
 
 class CellOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,19 +86,19 @@ def is_task_cell(source: str) -> bool:
 
 
 def check_options(notebook: Mapping[str, Any]) -> None:
-    """Refuse a notebook of which a cell has options that cannot be understood.
+    """Refuse a notebook of which a cell has options that cannot be understood, its own or those of a task.
 
     Raises
     ------
     InvalidTaskLine
         The message names the cell.
     """
-    number = 0
-    for cell in notebook["cells"]:
-        if cell["cell_type"] != "code":
-            continue
-        number += 1
+    codes = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    has_tasks = any(_LOADING.search(cell["source"]) for cell in codes)
+    for number, cell in enumerate(codes, start=1):
         try:
             cell_options(cell["source"])
+            if has_tasks and not _MAY_FAIL & {*tags_of(cell)} and (task := _TASK_CELL.match(cell["source"])):
+                parse_task_line(task["line"], task["body"] or "")
         except InvalidTaskLine as error:
             raise InvalidTaskLine(f"Cell {number}: {error}") from None

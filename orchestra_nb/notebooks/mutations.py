@@ -8,6 +8,7 @@ between two cells), a wrong one costs correctness.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
 
@@ -138,7 +139,8 @@ _FRESH_FUNCTIONS: Final = frozenset(
     copy.deepcopy copy.copy sklearn.base.clone sklearn.model_selection.train_test_split sklearn.utils.shuffle
     sklearn.utils.resample pandas.concat pandas.merge pandas.get_dummies pandas.cut pandas.qcut pandas.to_datetime
     pandas.to_numeric pandas.melt pandas.pivot pandas.pivot_table pandas.crosstab pandas.isna pandas.isnull
-    pandas.notna pandas.notnull pandas.date_range pandas.factorize pandas.unique
+    pandas.notna pandas.notnull pandas.date_range pandas.factorize pandas.unique orchestra_nb.record
+    orchestra_nb.recording.record
     """.split()
 )
 #: Packages all of whose functions return numbers, strings or new objects.
@@ -243,6 +245,9 @@ _METHODS_OF_PACKAGES: Final = {
 #: Keywords whose argument the callee changes, in every library.
 CHANGED_KEYWORDS: Final = frozenset({"out", "ax", "axes", "fig"})
 
+#: Methods that draw their receiver, a table or column, into axes that are given; axes themselves are never given any.
+_DRAWN_INTO_AXES: Final = frozenset("hist boxplot box line bar barh area pie scatter hexbin kde density".split())
+
 #: Attributes that show their object from another side: to change them is to change it.
 ACCESSORS: Final = frozenset(
     "loc iloc at iat values T str dt flat real imag data columns index ix array cat sparse plot".split()
@@ -341,6 +346,17 @@ def method_effect(name: str, package: str | None = None) -> CallEffect:
     if name in _RECEIVER_METHODS or (package is not None and is_trusted(package)):
         return _CHANGES_RECEIVER
     return _CHANGES_ALL
+
+
+def draws_receiver(name: str, keywords: Iterable[str | None]) -> bool:
+    """Tell whether a call of a method draws its receiver into other axes, and changes these alone.
+
+    Examples
+    --------
+    >>> draws_receiver("hist", ["bins", "ax"]), draws_receiver("hist", ["bins"])
+    (True, False)
+    """
+    return name in _DRAWN_INTO_AXES and "ax" in keywords
 
 
 def _is_class_name(name: str) -> bool:

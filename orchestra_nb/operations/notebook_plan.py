@@ -17,6 +17,7 @@ from orchestra_nb.engine.cell_record_store import CellRecordStore
 from orchestra_nb.model.cell_records import RESOURCE, Known
 from orchestra_nb.model.environment_variables import environment_that_counts
 from orchestra_nb.model.fingerprints import fingerprint
+from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.document import cell_title, tags_of
 from orchestra_nb.notebooks.kernelspecs import kernel_language
 from orchestra_nb.notebooks.parameter_injection import INJECTED_TAG
@@ -75,6 +76,7 @@ def plan_notebook(
             number=number,
             is_parameters=INJECTED_TAG in tags_of(cell),
             has_run=str(cell.get("id", "")) in history.kept,
+            has_failed=str(cell.get("id", "")) in history.failed,
         )
         for number, (cell, is_skipped) in enumerate(zip(cells, skipped, strict=True), start=1)
     ]
@@ -121,16 +123,20 @@ def _line(cell: dict[str, Any], plan: PlannedCell, is_skipped: bool, history: _H
 
 
 class _History:
-    """How long the cells of a notebook took in its earlier runs, by their ids, and which ran with ``--cache``."""
+    """How long the cells of a notebook took in its earlier runs, by their ids, and how they ended with ``--cache``."""
 
     def __init__(self, store: RunStore, path: Path) -> None:
         self.seconds: dict[str, list[float]] = {}
         self.kept: set[str] = set()
+        self.failed: set[str] = set()
         for _, cells in itertools.islice(runs_of_notebook(store, path), _RUNS_ASKED):
             for cell in cells:
                 took = self.seconds.setdefault(cell.cell_id, [])
                 if cell.is_cached or cell.message:  # the message says why it was not replayed
-                    self.kept.add(cell.cell_id)
+                    if cell.state is State.COMPLETED:
+                        self.kept.add(cell.cell_id)
+                    elif cell.started_at is not None:
+                        self.failed.add(cell.cell_id)
                 if (seconds := seconds_of(cell)) is not None:
                     took.append(seconds)
 

@@ -10,11 +10,13 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import eventually
 
 from orchestra_nb.notebooks.cell_keeper import CellKeeper
 from orchestra_nb.notebooks.kernel_client import KernelClient
@@ -27,7 +29,10 @@ RESET = """
 get_ipython().reset(new_session=True)
 import os as _os, random as _random, sys as _sys
 _random.seed()
-if "numpy" in _sys.modules: _sys.modules["numpy"].random.seed()
+if "numpy" in _sys.modules: _sys.modules["numpy"].random.seed(); _sys.modules["numpy"].seterr(divide="warn")
+if "decimal" in _sys.modules: _sys.modules["decimal"].getcontext().prec = 28
+if "sklearn" in _sys.modules: _sys.modules["sklearn"].set_config(transform_output="default")
+if "pandas" in _sys.modules: _sys.modules["pandas"].reset_option("future"), _sys.modules["pandas"].reset_option("display")
 _os.chdir({folder!r})
 del _os, _random, _sys
 """
@@ -189,6 +194,11 @@ def test_a_second_pass_shows_what_a_plain_one_shows(notebook: Notebook, case: st
     assert {index for index, is_cached in enumerate(second.cached) if is_cached} >= set(replayed), second.why
 
 
+DIVIDE = "try:\n    np.ones(1) / 0\n    result = 'went on'\nexcept FloatingPointError:\n    result = 'raised'"
+OUTPUT = "sklearn.set_config(transform_output='pandas')"
+SCALE = "kind = type(StandardScaler().fit_transform(pd.DataFrame({'a': [1.0, 2.0]}))).__name__"
+TEXTS = "pd.set_option('future.infer_string', True)"
+THIRDS = "text = pd.DataFrame({'a': [1 / 3]}).to_string()"
 #: Name of a case to the cells, the cells after an edit, and the cells that must have run again for it.
 EDITED: Mapping[str, tuple[list[str], list[str], set[int]]] = {
     "the last cell": (
@@ -270,6 +280,76 @@ EDITED: Mapping[str, tuple[list[str], list[str], set[int]]] = {
         ["x = 1", "print(len('abc'))"],
         ["len = lambda text: 7", "print(len('abc'))"],
         {0, 1},
+    ),
+    "a seed of one generator before draws from another": (
+        ["import random, numpy as np", "random.seed(1)", "np.random.seed(0); x = random.random()", "print(x)"],
+        ["import random, numpy as np", "random.seed(2)", "np.random.seed(0); x = random.random()", "print(x)"],
+        {1, 2, 3},
+    ),
+    "both generators seeded at once": (
+        ["import random, numpy as np", "x = 1", "random.seed(a=1); np.random.seed(2); x = random.random()", "print(x)"],
+        ["import random, numpy as np", "x = 2", "random.seed(a=1); np.random.seed(2); x = random.random()", "print(x)"],
+        {1},
+    ),
+    "what NumPy does at errors": (
+        ["import numpy as np", "np.seterr(divide='ignore');", DIVIDE, "print(result)"],
+        ["import numpy as np", "np.seterr(divide='raise');", DIVIDE, "print(result)"],
+        {1, 2, 3},
+    ),
+    "what NumPy does at errors, of a cell that is replayed": (
+        ["import numpy as np", "np.seterr(divide='raise');", DIVIDE, "print(result)"],
+        ["import numpy as np", "np.seterr(divide='raise');", DIVIDE + "\nresult += '!'", "print(result)"],
+        {2, 3},
+    ),
+    "the precision of decimals": (
+        ["import decimal", "decimal.getcontext().prec = 5", "third = decimal.Decimal(1) / 3", "print(third)"],
+        ["import decimal", "decimal.getcontext().prec = 9", "third = decimal.Decimal(1) / 3", "print(third)"],
+        {1, 2, 3},
+    ),
+    "the precision of decimals, of a cell that is replayed": (
+        ["import decimal", "decimal.getcontext().prec = 5", "third = decimal.Decimal(1) / 3", "print(third)"],
+        ["import decimal", "decimal.getcontext().prec = 5", "third = decimal.Decimal(1) / 3", "print(third / 7)"],
+        {3},
+    ),
+    "what scikit-learn gives": (
+        [
+            "import sklearn, pandas as pd; from sklearn.preprocessing import StandardScaler",
+            OUTPUT,
+            SCALE,
+            "print(kind)",
+        ],
+        [
+            "import sklearn, pandas as pd; from sklearn.preprocessing import StandardScaler",
+            OUTPUT.replace("pandas", "default"),
+            SCALE,
+            "print(kind)",
+        ],
+        {1, 2, 3},
+    ),
+    "what scikit-learn gives, of a cell that is replayed": (
+        [
+            "import sklearn, pandas as pd; from sklearn.preprocessing import StandardScaler",
+            OUTPUT,
+            SCALE,
+            "print(kind)",
+        ],
+        [
+            "import sklearn, pandas as pd; from sklearn.preprocessing import StandardScaler",
+            OUTPUT,
+            SCALE + "; n = 1",
+            "print(kind)",
+        ],
+        {2},
+    ),
+    "how pandas reads texts": (
+        ["import pandas as pd", TEXTS, "kind = str(pd.Series(['a']).dtype)", "print(kind)"],
+        ["import pandas as pd", TEXTS.replace("True", "False"), "kind = str(pd.Series(['a']).dtype)", "print(kind)"],
+        {1, 2, 3},
+    ),
+    "options of a text that is shown elsewhere": (
+        ["import pandas as pd", "pd.set_option('display.precision', 2)", THIRDS, "print(text)"],
+        ["import pandas as pd", "pd.set_option('display.precision', 4)", THIRDS, "print(text)"],
+        {1, 2, 3},
     ),
     "an environment variable": (
         ["import os", "os.environ['ONB_TEST_X'] = 'a'", "print(os.environ['ONB_TEST_X'])"],
@@ -398,9 +478,71 @@ def test_a_file_that_is_read_counts_by_its_content(notebook: Notebook) -> None:
     changed = notebook.play(*cells)
 
     assert same.cached == [True, True, True]
-    assert changed.cached == [False, False, False]  # a name of a file counts as reading it
+    assert changed.cached == [False, True, False]  # a cell that only makes a path of a name reads nothing
     assert "data.txt has changed" in changed.why[0]
     assert "two" in changed.shown[2]
+
+
+def test_a_file_that_somebody_changes_while_the_cell_runs_gives_no_record(notebook: Notebook) -> None:
+    work = notebook.folder / "work"
+    work.mkdir()
+    (work / "data.txt").write_text("one")
+    cells = [
+        "import os, time; text = open('data.txt').read(); open('has_read', 'w').close()\n"
+        "while text == 'one' and not os.path.exists('is_edited'): time.sleep(0.01)",
+        "print(text)",
+    ]
+
+    def edit() -> None:
+        eventually(lambda: (work / "has_read").exists() or None)
+        (work / "data.txt").write_text("two")
+        (work / "is_edited").touch()
+
+    with ThreadPoolExecutor(1) as editor:
+        edited = editor.submit(edit)
+        first = notebook.play(*cells)
+        edited.result()
+    again = notebook.play(*cells)
+
+    assert "one" in first.shown[1]
+    assert "data.txt, which it reads, was changed while it ran" in again.why[0]
+    assert "two" in again.shown[1]
+    assert notebook.play(*cells).cached == [True, True]
+
+
+def test_a_cell_that_goes_on_from_what_it_has_written_runs_each_time(notebook: Notebook) -> None:
+    (notebook.folder / "work").mkdir()
+    (notebook.folder / "work" / "count.txt").write_text("1")
+    cells = ["n = int(open('count.txt').read()); open('count.txt', 'w').write(str(n + 1))", "print(n)"]
+
+    passes = [notebook.play(*cells) for _ in range(3)]
+
+    assert [json.loads(one.shown[1])[0]["text"] for one in passes] == ["1\n", "2\n", "3\n"]
+    assert passes[2].why[0] == "it writes count.txt, which it had read before"
+
+
+def test_what_a_replayed_cell_set_in_a_module_of_yours_is_there_for_the_cells_that_run(notebook: Notebook) -> None:
+    (notebook.folder / "work").mkdir()
+    (notebook.folder / "work" / "lying_deep.py").write_text("LIMIT = 1\n\n\ndef limit():\n    return LIMIT\n")
+    cells = ["import lying_deep", "lying_deep.LIMIT = 5", "print(lying_deep.limit())"]
+    notebook.play(*cells, before=AS_NEW)
+
+    edited = notebook.play(*cells[:2], "print('now', lying_deep.limit())", before=AS_NEW)
+
+    assert "now 5" in edited.shown[2]
+
+
+def test_filters_of_warnings_that_a_replayed_cell_set_hold_for_the_cells_that_run(notebook: Notebook) -> None:
+    anew = "import warnings; warnings.resetwarnings()"
+    cells = ["import warnings as w", "w.filterwarnings('ignore', category=UserWarning)", "x = 1"]
+    warn = "import warnings; warnings.warn('one', UserWarning); warnings.warn('two', FutureWarning)"
+    notebook.play(*cells, before=anew)
+
+    edited = notebook.play(*cells, warn, before=anew)
+
+    assert edited.cached == [True, True, True, False]
+    assert "UserWarning: one" not in edited.shown[3]
+    assert "FutureWarning: two" in edited.shown[3]
 
 
 def test_a_module_beside_the_notebook_counts_by_its_content(notebook: Notebook) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import http.server
 import os
 import pickle
 import shutil
@@ -11,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -186,6 +189,54 @@ def test_what_code_does_is_told_in_words(folder: Path, case: str) -> None:
 
     assert _stopped(code) == deed
     assert _used(code).effects == effects
+
+
+def test_a_request_over_a_connection_that_was_there_before_is_told(folder: Path) -> None:
+    class Answer(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port)
+
+        def ask() -> None:
+            connection.request("GET", "/")
+            connection.getresponse().read()
+
+        first, second = _used(ask), _used(ask)
+        stopped = _stopped(ask)
+        connection.close()
+        server.shutdown()
+        thread.join()
+
+    assert first.effects == second.effects == ("connects to 127.0.0.1",)
+    assert stopped == "connects to 127.0.0.1"
+
+
+def test_asking_whether_a_file_may_be_read_is_a_look(folder: Path) -> None:
+    use = _used(lambda: (os.access("flag", os.R_OK), os.access("data.txt", os.R_OK, follow_symlinks=True)))
+
+    assert use.looked_at == {str(folder / "flag"), str(folder / "data.txt")}
+
+
+def test_code_may_leave_a_working_folder_that_has_gone(folder: Path) -> None:
+    def code() -> None:
+        Path("data.txt").read_text()
+        os.chdir("there")
+        os.rmdir(folder / "there")
+
+    use = _used(code)
+    os.chdir(folder)
+
+    assert use.read == {str(folder / "data.txt")}
 
 
 def test_what_is_done_in_a_temporary_folder_is_no_effect(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import linecache
 import os
 import sys
 from collections.abc import Iterator
@@ -86,6 +87,10 @@ def test_a_file_that_was_edited_is_told_until_its_module_is_loaded_anew(folder: 
     Path(path).write_text("def number():\n    return 222\n")
 
     after, another = imported.edited([path]), imported.edited([str(folder / _TOP)])
-    fresh = imported.note([path])
+    linecache.getlines(path)  # a warning shows a line of it
+    still, loaded_later = (imported.note(), imported.edited([path])), ImportedFiles().edited([path])
+    importlib.reload(sys.modules["imported_deep"])
+    fresh = imported.note()
 
-    assert (before, after, another, fresh, imported.edited([path])) == ("", path, "", {path}, "")
+    assert (before, after, another, still, loaded_later) == ("", path, "", (set(), path), path)
+    assert (fresh, imported.edited([path])) == ({path}, "")

@@ -221,9 +221,19 @@ def test_a_cell_with_retries_runs_again_without_the_earlier_ones_and_one_that_is
         ),
         (["#: --after load\n2"], "python3", "--after in line 1 of the cell is an option of tasks"),
         (["#: --retry-delay 5\n2"], "python3", "--retry-delay has no effect without --retries"),
+        (
+            ["%load_ext orchestra_nb", "%%task load --retires 1\n2"],
+            "python3",
+            "Cell 2: Unknown option --retires in %%task. Did you mean --retries?",
+        ),
+        (
+            ["%load_ext orchestra_nb", "%%task load\n#: --timeout soon\n2"],
+            "python3",
+            "Cell 2: --timeout",
+        ),
         (["echo 1"], "bash", "--cache needs a Python kernel"),
     ],
-    ids=["unknown", "of-tasks", "without-effect", "bash"],
+    ids=["unknown", "of-tasks", "without-effect", "line-of-a-task", "directive-of-a-task", "bash"],
 )
 def test_what_cannot_be_understood_is_refused_before_anything_runs(
     shell: Shell, cells: list[str], kernel: str, words: str
@@ -300,7 +310,7 @@ def test_stale_cells_run_in_the_open_kernel_and_share_what_runs_have_kept(shell:
 def ask(shell: Shell, cells: list[str], *questions: str, edited: Mapping[int, str] | None = None) -> list[str]:
     """Run cells in a kernel after ``%flow keep``, save them with some edited, and return what it says to each line."""
     sources = ["%load_ext orchestra_nb", "%flow keep", *cells]
-    (shell.folder / "kernel").mkdir()
+    (shell.folder / "kernel").mkdir(exist_ok=True)
     environ = {"JUPYTER_DATA_DIR": str(shell.folder / "data")}
     with NotebookKernel(shell.folder / "kernel", environ) as kernel:
         for number, source in enumerate(sources):
@@ -341,13 +351,61 @@ def test_no_cell_is_stale_because_of_what_the_kernel_does_itself(shell: Shell, c
         assert stale.count("●") == len(cells) - len(kept), stale
 
 
-def test_a_cell_below_a_patch_of_the_users_is_stale(shell: Shell) -> None:
+def test_a_cell_below_a_patch_that_is_edited_is_stale(shell: Shell) -> None:
     cells = ["import textwrap", "x = 1", "textwrap.dedent = lambda text: 'patched'", "y = textwrap.dedent('')"]
 
-    (stale,) = ask(shell, cells, "%flow stale")
+    (stale,) = ask(shell, cells, "%flow stale", edited={4: "z = 1"})
 
-    assert stale.startswith("● cell 6  y = textwrap.dedent('')")
-    assert "the patches are not as before\n1 of 4 cells is stale." in stale
+    assert "● cell 6  y = textwrap.dedent('')" in stale
+    assert "the patches are not as before\n2 of 4 cells are stale." in stale
+
+
+def test_after_the_stale_cells_have_run_a_patch_of_the_users_makes_none_stale(shell: Shell) -> None:
+    cells = ["import textwrap", "x = 1", "textwrap.dedent = lambda text: 'patched'", "y = textwrap.dedent('')"]
+
+    kept, ran, stale, again, still = ask(
+        shell, cells, "%flow stale", "%flow run --stale", "%flow stale", "%flow run --stale", "%flow stale"
+    )
+
+    assert kept == stale == still == "No cell is stale.\n"
+    assert "it replaces textwrap.dedent in a module" in ran
+    assert "it replaces textwrap.dedent in a module" in again
+
+
+def test_a_module_that_was_edited_and_not_loaded_anew_leaves_nothing_for_a_run(shell: Shell) -> None:
+    (shell.folder / "kernel").mkdir()
+    module = shell.folder / "kernel" / "to_edit.py"
+    module.write_text("def number():\n    return 1\n")
+    edit = f"open({str(module)!r}, 'w').write('def number():\\n    return 222\\n')"
+    cells = ["import to_edit", edit, "import to_edit as again; print(again.number())"]
+
+    ask(shell, cells, "%flow run", edited={3: "x = 1"})
+    shell.write("kernel/work.ipynb", cells[2])
+    ran = shell.json("run", "kernel/work.ipynb", "out.ipynb", "--cache")
+
+    assert ran["state"] == "COMPLETED"
+    assert shell.outputs("out.ipynb") == ["222\n"]
+
+
+def test_the_plan_tells_a_cell_that_never_ended_well_from_an_edited_one(shell: Shell) -> None:
+    shell.write("a.ipynb", "x = 1", "assert x == 2")
+    shell.json("run", "a.ipynb", "out.ipynb", "--cache")
+
+    plan = shell.json("plan", "a.ipynb")
+
+    assert plan["cells"][1]["why"] == "new: it has not ended well yet"
+
+
+def test_the_plan_names_the_cell_that_reads_a_file_and_not_the_one_that_says_where_it_is(shell: Shell) -> None:
+    (shell.folder / "data.csv").write_text("a\n1\n")
+    shell.write("a.ipynb", "PATH = 'data.csv'", "text = open(PATH).read()", "print(text)")
+    shell.json("run", "a.ipynb", "out.ipynb", "--cache")
+    (shell.folder / "data.csv").write_text("a\n2\n")
+
+    plan = shell.json("plan", "a.ipynb")
+
+    assert [cell["action"] for cell in plan["cells"]] == ["replay", "run", "run"]
+    assert plan["cells"][1]["why"].endswith("data.csv has changed")
 
 
 def test_options_that_a_cell_sets_are_put_back_for_the_cells_above_it(shell: Shell) -> None:

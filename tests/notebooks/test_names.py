@@ -22,6 +22,14 @@ CASES: list[tuple[str, str, dict[str, str]]] = [
     # binding
     ("assignment", "x = y", {"d": "x", "r": "y"}),
     ("assignment of several", "x = y = z", {"d": "x y", "r": "z"}),
+    ("a column drawn into axes", "df.price.hist(bins=3, ax=ax)", {"r": "df ax", "m": "ax"}),
+    ("what that gives is the axes", "one = df.hist(ax=ax)\none.grid()", {"d": "one", "r": "df ax", "m": "ax"}),
+    ("axes that are drawn into", "ax.hist(x)", {"r": "ax x", "m": "ax"}),
+    (
+        "values that are recorded",
+        "from orchestra_nb import record\nrecord(table=x)",
+        {"d": "record", "r": "x"},
+    ),
     ("unpacking", "a, (b, *c) = d", {"d": "a b c", "r": "d"}),
     ("unpacking into a list", "[a, b] = d", {"d": "a b", "r": "d"}),
     ("swap", "a, b = b, a", {"d": "a b", "r": "a b"}),
