@@ -38,6 +38,11 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "orchestra_nb.cli.dead_letter_commands:dead_letters",
         "List, show, retry and discard what failed for good.",
     ),
+    "deploy": ("orchestra_nb.cli.deploy:deploy", "Have a notebook or a flow run by itself."),
+    "deployments": (
+        "orchestra_nb.cli.deployment_commands:deployments",
+        "List, show, run, pause, resume, roll back and delete deployments.",
+    ),
     "schedule": ("orchestra_nb.cli.schedule_commands:schedule", "Show when a schedule would be due."),
     "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),
     "serve": ("orchestra_nb.cli.serve:serve", "Keep ready what commands need, so that they start at once."),

@@ -13,8 +13,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from orchestra_nb.model.identifiers import run_name
 from orchestra_nb.model.retries import RetryPolicy
-from orchestra_nb.model.runs import RunKind
+from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.schedules import AnySchedule
 from orchestra_nb.model.states import State
 
@@ -215,3 +216,44 @@ def occurrence_key(occurrence: datetime, parameters: dict[str, object]) -> str:
 def retry_at(policy: RetryPolicy, failures: int, now: datetime, chance: float) -> datetime:
     """Return when a run that has failed so often is to start again."""
     return now + timedelta(seconds=policy.delay_seconds(failures, chance))
+
+
+def deployed_run(
+    spec: DeploymentSpec,
+    version: int,
+    *,
+    run_id: str,
+    now: datetime,
+    due_at: datetime,
+    cluster: str,
+    parameters: dict[str, object] | None = None,
+    occurrence: str | None = None,
+    why_missed: str = "",
+) -> Run:
+    """Return a run of a deployment that waits for its time; MISSED at once where there is a reason.
+
+    Parameters
+    ----------
+    cluster
+        The one of the settings, for a deployment that names none.
+    parameters
+        What it gets in place of the deployment's own, by name.
+    """
+    return Run(
+        run_id=run_id,
+        name=run_name(run_id),
+        flow_name=spec.flow_name,
+        kind=spec.target.kind,
+        state=State.MISSED if why_missed else State.SCHEDULED,
+        message=why_missed,
+        created_at=now,
+        ended_at=now if why_missed else None,
+        notebook_path=spec.target.path if isinstance(spec.target, NotebookTarget) else None,
+        parameters={**spec.parameters, **(parameters or {})},
+        cluster=spec.cluster or cluster,
+        tags=spec.tags,
+        deployment=spec.name,
+        deployment_version=version,
+        occurrence=occurrence,
+        due_at=due_at,
+    )

@@ -239,6 +239,16 @@ def follow_logs(store: RunStore, id_or_name: str, *, task: str | None = None) ->
                 watcher.wait(_FOLLOW_SECONDS)
 
 
+def wait_for_end(store: RunStore, run_id: str) -> Run:
+    """Return a run when it has ended. Waits in this thread; wakes at each write to the store."""
+    from orchestra_nb.store.event_log import ChangeWatcher
+
+    with closing(ChangeWatcher(store.database)) as watcher:
+        while not (run := store.get_run(run_id)).state.is_terminal:
+            watcher.wait(_FOLLOW_SECONDS)
+    return run
+
+
 def cancel_run(store: RunStore, id_or_name: str, *, actor: str, now: datetime, task: str | None = None) -> Run:
     """Ask the driver of a run to stop it, or one of its tasks, and return the run as it was.
 
@@ -263,6 +273,8 @@ def cancel_run(store: RunStore, id_or_name: str, *, actor: str, now: datetime, t
     task_run_id = wanted.task_run_id if isinstance(wanted, TaskRun) else None
     if task_run_id is None and is_suspended(run) and _cancel_suspended(store, run, actor, now):
         return run
+    if task_run_id is None and is_waiting(run) and _cancel_waiting(store, run, actor, now):
+        return run
     if wanted.state.is_terminal or not store.request_cancel(run.run_id, task_run_id, actor, now):
         what = f"Run {run.name}" if task_run_id is None else f"Task {wanted.name} of run {run.name}"
         raise Conflict(f"{what} has ended already ({_newest_state(store, run, task_run_id)}): nothing to cancel.")
@@ -272,6 +284,18 @@ def cancel_run(store: RunStore, id_or_name: str, *, actor: str, now: datetime, t
 def is_suspended(run: Run) -> bool:
     """Tell whether a run has suspended itself: no process drives it."""
     return run.state is State.PAUSED and run.driver_id is None
+
+
+def is_waiting(run: Run) -> bool:
+    """Tell whether a run waits for somebody to start it: no process drives it."""
+    return run.state is State.SCHEDULED and run.driver_id is None
+
+
+def _cancel_waiting(store: RunStore, run: Run, actor: str, now: datetime) -> bool:
+    """End a run that waits to be started; False when somebody has started it meanwhile."""
+    from orchestra_nb.store.work_queue import WorkQueue
+
+    return WorkQueue(store.database).cancel(run.run_id, actor, now)
 
 
 def _cancel_suspended(store: RunStore, run: Run, actor: str, now: datetime) -> bool:

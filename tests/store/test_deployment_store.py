@@ -226,3 +226,10 @@ def test_of_many_services_that_advance_at_once_one_makes_the_runs(
 
     assert sum(made) == len(names)
     assert sorted(str(run.deployment) for run in WorkQueue(database).waiting()) == sorted(names)
+
+
+def test_a_deployment_may_begin_paused(deployments: DeploymentStore, schedules: ScheduleStore) -> None:
+    first = deployments.save(spec_of(schedules=(hourly(),)), notebook=None, actor="ana", at=NOON, is_paused=True)
+    again = deployments.save(spec_of(schedules=(hourly(),), priority=1), notebook=None, actor="ana", at=NOON)
+
+    assert (first.is_paused, again.is_paused, schedules.due(later(9), 10)) == (True, True, [])
