@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from orchestra_nb.errors import InvalidInput
+from orchestra_nb.errors import InvalidInput, InvalidParameters
 from orchestra_nb.model.deployments import DeploymentSchedule, DeploymentSpec, FlowTarget, NotebookTarget
 from orchestra_nb.model.jsonable import from_stored, to_stored
 from orchestra_nb.model.sweeps import TypedText
@@ -48,7 +48,7 @@ def prepare_deployment(request: DeploymentRequest, settings: Settings, now: date
     if request.name is not None:
         check_name(request.name, "deployment")
     _check_limits(request)
-    schedules = tuple(_schedule_of(schedule, now) for schedule in request.schedules)
+    schedules = check_schedules(request.schedules, now)
     given: dict[str, object] = {
         **request.parameters,
         **{name: TypedText(text) for name, text in request.parameter_texts.items()},
@@ -80,6 +80,17 @@ def prepare_deployment(request: DeploymentRequest, settings: Settings, now: date
         tags=dict(sorted(request.tags.items())),
     )
     return PreparedDeployment(spec=spec, notebook=notebook, is_paused=request.is_paused, note=request.note)
+
+
+def check_schedules(requests: Sequence[ScheduleRequest], now: datetime) -> tuple[DeploymentSchedule, ...]:
+    """Return schedules as they are stored, without parameters of their own.
+
+    Raises
+    ------
+    InvalidSchedule
+        One of them cannot be read, or never falls due.
+    """
+    return tuple(_schedule_of(request, now) for request in requests)
 
 
 def check_parameters(
@@ -116,8 +127,11 @@ def _notebook(
         return check_notebook(target, target.path, combinations, settings, cluster=request.cluster, is_whole=is_whole)
 
     recorded = [*check([dict(given)], is_whole=False)]
-    for combination in own:
-        whole = check([{**given, **combination}], is_whole=True)[0]
+    for number, combination in enumerate(own, 1):
+        try:
+            whole = check([{**given, **combination}], is_whole=True)[0]
+        except InvalidParameters as error:
+            raise InvalidParameters(f"Schedule {number}: {error}") from None
         recorded.append({name: whole[name] for name in combination})
     return target, request.flow_name or Path(target.path).stem, notebook, recorded
 
@@ -132,7 +146,7 @@ def _flow(
     recorded = _received(base.combinations)
     if own:
         wholes = [{**recorded[0], **combination} for combination in own]
-        checked = _received(check_flow(target, wholes, is_whole=True).combinations)
+        checked = _received(check_flow(target, wholes, is_whole=True, each="Schedule").combinations)
         recorded += [
             {name: whole[name] for name in combination} for whole, combination in zip(checked, own, strict=True)
         ]

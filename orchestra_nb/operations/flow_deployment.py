@@ -59,6 +59,7 @@ class FlowQuestion(msgspec.Struct, frozen=True, kw_only=True):
     combinations: list[dict[str, Any]]
     texts: list[str]
     is_whole: bool
+    each: str
 
 
 def flow_target(request: DeploymentRequest) -> FlowTarget:
@@ -121,6 +122,7 @@ def check_flow(
     combinations: Sequence[Mapping[str, object]],
     *,
     is_whole: bool,
+    each: str = "",
 ) -> FlowFacts:
     """Import a flow in a process of its own, and see that it takes each of these combinations of parameters.
 
@@ -130,6 +132,8 @@ def check_flow(
         A value that is a :class:`~orchestra_nb.model.sweeps.TypedText` is given its meaning by the annotation.
     is_whole
         Whether parameters that have no default must be among them.
+    each
+        What a combination is called in messages, with its number.
 
     Raises
     ------
@@ -153,6 +157,7 @@ def check_flow(
         combinations=[{name: _sent(value) for name, value in one.items()} for one in combinations],
         texts=sorted({name for one in combinations for name, value in one.items() if isinstance(value, TypedText)}),
         is_whole=is_whole,
+        each=each,
     )
     facts = _ask(question)
     if facts.problem:

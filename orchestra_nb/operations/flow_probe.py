@@ -32,11 +32,16 @@ def facts_of(question: FlowQuestion) -> FlowFacts:
         working_folder=question.working_folder,
         import_folder=question.import_folder,
     )
+    combinations: list[dict[str, object]] = []
     try:
         flow, _ = load_code(code)
-        combinations = [_checked(flow, given_values(one), question) for one in question.combinations]
+        for one in question.combinations:
+            combinations.append(_checked(flow, given_values(one), question))
+    except CodeNotFound as error:
+        return FlowFacts(problem=str(error), is_missing=True)
     except OrchestraError as error:
-        return FlowFacts(problem=str(error), is_missing=isinstance(error, CodeNotFound))
+        which = f"{question.each} {len(combinations) + 1}: " if question.each else ""
+        return FlowFacts(problem=f"{which}{error}")
     return FlowFacts(
         flow_name=flow.name,
         description=flow.description or "",

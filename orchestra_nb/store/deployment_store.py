@@ -43,8 +43,9 @@ class DeploymentStore:
         """
         with self._database.write() as connection:
             present = connection.execute(_present(spec.name)).mappings().first()
+            # a deployment that went back has later versions, and one that was deleted has left some
+            version = 1 + (connection.execute(_newest_version(spec.name)).scalar_one() or 0)
             if present is None:
-                version = 1
                 connection.execute(
                     insert(deployments).values(
                         name=spec.name, is_paused=is_paused, created_at=at, updated_at=at, **_decisive(spec, version)
@@ -53,8 +54,6 @@ class DeploymentStore:
             else:
                 if _spec_of(present) == spec and present["notebook"] == notebook:
                     return _deployment_of(present)
-                # a deployment that went back has later versions
-                version = 1 + connection.execute(_newest_version(spec.name)).scalar_one()
                 connection.execute(
                     update(deployments)
                     .where(deployments.c.name == spec.name)

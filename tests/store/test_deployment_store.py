@@ -233,3 +233,14 @@ def test_a_deployment_may_begin_paused(deployments: DeploymentStore, schedules: 
     again = deployments.save(spec_of(schedules=(hourly(),), priority=1), notebook=None, actor="ana", at=NOON)
 
     assert (first.is_paused, again.is_paused, schedules.due(later(9), 10)) == (True, True, [])
+
+
+def test_a_deployment_that_was_deleted_and_is_made_again_keeps_its_versions(deployments: DeploymentStore) -> None:
+    for priority in (1, 2):
+        deployments.save(spec_of(priority=priority), notebook=None, actor="ana", at=NOON)
+    deployments.delete("daily")
+
+    again = deployments.save(spec_of(priority=3), notebook=None, actor="ana", at=NOON)
+
+    assert again.version == 3
+    assert [one.spec.priority for one in deployments.versions("daily")] == [3, 2, 1]
