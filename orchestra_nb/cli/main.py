@@ -38,6 +38,13 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "orchestra_nb.cli.dead_letter_commands:dead_letters",
         "List, show, retry and discard what failed for good.",
     ),
+    "deploy": ("orchestra_nb.cli.deploy:deploy", "Have a notebook or a flow run by itself."),
+    "deployments": (
+        "orchestra_nb.cli.deployment_commands:deployments",
+        "List, show, run, pause, resume, roll back and delete deployments.",
+    ),
+    "apply": ("orchestra_nb.cli.deployment_file_commands:apply", "Make deployments as a file says them."),
+    "export": ("orchestra_nb.cli.deployment_file_commands:export", "Write deployments as such a file."),
     "schedule": ("orchestra_nb.cli.schedule_commands:schedule", "Show when a schedule would be due."),
     "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),
     "serve": ("orchestra_nb.cli.serve:serve", "Run deployments when they are due; keep commands warm."),

@@ -32,6 +32,23 @@ def parse_duration(text: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
+def write_duration(seconds: float) -> str:
+    """Return the text that :func:`parse_duration` reads as this duration.
+
+    Examples
+    --------
+    >>> write_duration(5400), write_duration(2.5), write_duration(0.25), write_duration(0)
+    ('1h30m', '2.5s', '0.25s', '0s')
+    """
+    if seconds != int(seconds):
+        return f"{seconds:.9f}".rstrip("0") + "s"
+    parts, rest = "", int(seconds)
+    for unit in ("d", "h", "m", "s"):
+        number, rest = divmod(rest, int(_UNITS[unit]))
+        parts += f"{number}{unit}" if number else ""
+    return parts or "0s"
+
+
 def format_duration(seconds: float) -> str:
     """Return a duration for people: ``"0.4 s"``, ``"00:42"``, ``"1:02:03"``."""
     if seconds < 10:

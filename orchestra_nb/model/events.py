@@ -92,6 +92,11 @@ class RunReopened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     The explicit way out of a terminal state. Of several who do it at once one succeeds, and drives it from then on;
     without a driver it waits to be claimed.
+
+    Parameters
+    ----------
+    takes_missed
+        Whether a run that was MISSED is opened, too: somebody asks for what had passed.
     """
 
     run_id: str
@@ -100,6 +105,7 @@ class RunReopened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     driver_id: str | None
     actor: str
     message: str
+    takes_missed: bool = False
 
 
 class RunOutputWritten(msgspec.Struct, frozen=True, kw_only=True, tag=True):

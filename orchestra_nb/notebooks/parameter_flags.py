@@ -103,7 +103,7 @@ def _read_yaml(text: str, where: str) -> dict[str, object]:
     import yaml  # only where a flag asks for it  # type: ignore[import-untyped]
 
     try:
-        content = yaml.load(text, Loader=_loader_without_dates())
+        content = yaml.load(text, Loader=loader_without_dates())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f", line {mark.line + 1}" if mark is not None else ""
@@ -119,7 +119,8 @@ def _checked_mapping(content: object, where: str) -> dict[str, object]:
     return cast("dict[str, object]", content)
 
 
-def _loader_without_dates() -> Any:
+def loader_without_dates() -> Any:
+    """Return the class of YAML's safe loader that leaves dates as texts."""
     import yaml
 
     class LoaderWithoutDates(yaml.SafeLoader):

@@ -66,6 +66,7 @@ def prepare_parameters(
     language: str | None = None,
     find_secret: Callable[[str], Secret] | None = None,
     visible: Collection[str] = (),
+    is_whole: bool = True,
 ) -> PreparedParameters:
     """Check the values for a run of a notebook and convert them to what it declares.
 
@@ -85,6 +86,8 @@ def prepare_parameters(
         Returns a stored secret. With None references are only checked, and what is prepared cannot be run.
     visible
         Names whose values others could read where they were given: no place for a secret.
+    is_whole
+        Whether those that have no default must be among them: else they are to be given later.
 
     Raises
     ------
@@ -99,7 +102,7 @@ def prepare_parameters(
         _check_name(name)
     declaration = read_declaration(notebook, language=language, kernel_name=kernel_name)
     if strict:
-        _check_declared(declaration, [name for name in given if name not in _PATH_PARAMETERS], language)
+        _check_declared(declaration, [name for name in given if name not in _PATH_PARAMETERS], language, is_whole)
     parameters = {} if declaration is None else {each.name: each for each in declaration.parameters}
     converter = Converter(
         scope=Converter().scope if declaration is None else declaration.scope,
@@ -176,7 +179,7 @@ def _check_name(name: object) -> None:
         raise InvalidParameters(f"{name!r} cannot be the name of a parameter: such names belong to Python itself.")
 
 
-def _check_declared(declaration: Declaration | None, given: Collection[str], language: str) -> None:
+def _check_declared(declaration: Declaration | None, given: Collection[str], language: str, is_whole: bool) -> None:
     if declaration is None:
         if given and language == "python":
             raise InvalidParameters(
@@ -197,7 +200,7 @@ def _check_declared(declaration: Declaration | None, given: Collection[str], lan
         listed = f"Its parameters are: {', '.join(known)}." if known else "Its parameters cell declares none."
         raise InvalidParameters(f"The notebook has no parameter {name!r}.{hint} {listed}")
     missing = [each for each in declaration.parameters if each.is_required and each.name not in given]
-    if missing:
+    if missing and is_whole:
         listed = ", ".join(f"{each.name!r} ({each.annotation})" for each in missing)
         what = "a value for its parameter" if len(missing) == 1 else "values for its parameters"
         raise InvalidParameters(f"The notebook needs {what} {listed}: it has no default. Give it with -p NAME VALUE.")

@@ -179,7 +179,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime, *, is_r
     output_path = attempts_folder() / f"{run.run_id}.{request.epoch}.ipynb"
     copy_path = output_path
     if request.output_path not in _NO_COPY:
-        copy_path = _checked_output(request.output_path, source.path, run.name)
+        copy_path = checked_output(request.output_path, source.path, run.name)
     spec = _spec_of(request, source, run, parameters, settings, (output_path, copy_path))
     return PreparedRun(run=run, spec=spec, copy_path=copy_path)
 
@@ -261,6 +261,8 @@ def check_combinations(
     settings: Settings,
     combinations: Sequence[Mapping[str, object]],
     swept: Sequence[str],
+    *,
+    is_whole: bool = True,
 ) -> tuple[dict[str, object], ...]:
     """See that a notebook can be run with each of these combinations of parameters; start nothing.
 
@@ -272,6 +274,8 @@ def check_combinations(
         A value that is a :class:`~orchestra_nb.model.sweeps.TypedText` is given its meaning by the declaration.
     swept
         The names that differ, for messages.
+    is_whole
+        Whether parameters that have no default must be among them.
 
     Returns
     -------
@@ -296,6 +300,7 @@ def check_combinations(
                 {name: value for name, value in given.items() if not isinstance(value, TypedText)},
                 {name: str(value) for name, value in given.items() if isinstance(value, TypedText)},
                 settings,
+                is_whole=is_whole,
             )
         except InvalidParameters as error:
             if len(combinations) == 1:
@@ -350,6 +355,8 @@ def _parameters_of(
     values: Mapping[str, object],
     texts: Mapping[str, str],
     settings: Settings,
+    *,
+    is_whole: bool = True,
 ) -> PreparedParameters:
     return prepare_parameters(
         source.notebook,
@@ -360,6 +367,7 @@ def _parameters_of(
         language=source.language,
         find_secret=_secret_finder(settings),
         visible=request.visible_parameters,
+        is_whole=is_whole,
     )
 
 
@@ -382,8 +390,21 @@ def _checked_folder(cwd: str | None, source: Path) -> Path:
     return folder
 
 
-def _checked_output(chosen: str | None, source: Path, name: str) -> Path:
-    """Return where the copy goes; refuse what would fail at the end of a long run."""
+def checked_output(chosen: str | None, source: Path, name: str) -> Path:
+    """Return where the copy of an executed notebook goes; refuse what would fail at the end of a long run.
+
+    Parameters
+    ----------
+    chosen
+        None for a place beside the source.
+    name
+        Of the run.
+
+    Raises
+    ------
+    InvalidInput
+        Nothing can be written there.
+    """
     if chosen is None:
         return source.with_name(f"{source.stem}.{name}.ipynb")
     path = absolute_path(chosen)

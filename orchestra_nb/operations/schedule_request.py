@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ def read_schedule(
     start: str | None = None,
     end: str | None = None,
     exclude: Sequence[str] = (),
+    days_off: Collection[date] = (),
     **options: Any,
 ) -> AnySchedule:
     """Return the schedule that the texts say, checked.
@@ -43,8 +44,8 @@ def read_schedule(
         A duration: ``"15m"``, ``"1h30m"``.
     start, end
         Times in ISO form, in the schedule's zone where they name none. A day as ``end`` is the whole day.
-    exclude
-        Files of days off.
+    exclude, days_off
+        Files of days off, and further such days.
     options
         Further fields of the schedule.
 
@@ -60,7 +61,7 @@ def read_schedule(
         "timezone": timezone,
         "start_at": None if start is None else read_time(start, zone, "start"),
         "end_at": None if end is None else read_time(end, zone, "end", is_end=True),
-        "excluded_days": tuple(sorted(days)),
+        "excluded_days": tuple(sorted(days.union(days_off))),
     }
     schedule: AnySchedule
     match cron, every, rrule:

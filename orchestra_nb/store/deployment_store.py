@@ -23,26 +23,37 @@ class DeploymentStore:
         self._database = database
 
     def save(
-        self, spec: DeploymentSpec, *, notebook: str | None, actor: str, at: datetime, note: str = ""
+        self,
+        spec: DeploymentSpec,
+        *,
+        notebook: str | None,
+        actor: str,
+        at: datetime,
+        note: str = "",
+        is_paused: bool = False,
     ) -> Deployment:
         """Make a deployment, or a new version of the one of this name; nothing where it says the same already.
 
         A schedule that was there before goes on where it stood; a new one begins now.
+
+        Parameters
+        ----------
+        is_paused
+            Whether the schedules of a new deployment rest; one that is there stays as it is.
         """
         with self._database.write() as connection:
             present = connection.execute(_present(spec.name)).mappings().first()
+            # a deployment that went back has later versions, and one that was deleted has left some
+            version = 1 + (connection.execute(_newest_version(spec.name)).scalar_one() or 0)
             if present is None:
-                version = 1
                 connection.execute(
                     insert(deployments).values(
-                        name=spec.name, is_paused=False, created_at=at, updated_at=at, **_decisive(spec, version)
+                        name=spec.name, is_paused=is_paused, created_at=at, updated_at=at, **_decisive(spec, version)
                     )
                 )
             else:
                 if _spec_of(present) == spec and present["notebook"] == notebook:
                     return _deployment_of(present)
-                # a deployment that went back has later versions
-                version = 1 + connection.execute(_newest_version(spec.name)).scalar_one()
                 connection.execute(
                     update(deployments)
                     .where(deployments.c.name == spec.name)
@@ -59,8 +70,8 @@ class DeploymentStore:
                     note=short_message(note),
                 )
             )
-            is_paused = present is not None and present["is_paused"]
-            _set_schedules(connection, spec.name, () if is_paused else spec.schedules, at)
+            rests = is_paused if present is None else present["is_paused"]
+            _set_schedules(connection, spec.name, () if rests else spec.schedules, at)
             return _deployment_of(connection.execute(_present(spec.name)).mappings().one())
 
     def find(self, name: str) -> Deployment | None:

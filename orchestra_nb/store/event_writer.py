@@ -243,7 +243,8 @@ class EventWriter:
             return False
         state = State(row["state"])
         is_suspended = state is State.PAUSED and row["driver_id"] is None
-        if state not in REOPENABLE_STATES and not is_suspended:
+        is_wanted_late = state is State.MISSED and event.takes_missed
+        if state not in REOPENABLE_STATES and not is_suspended and not is_wanted_late:
             return False
         self._runs.update(
             row,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, and_, func, select, tuple_, update
+from sqlalchemy import Connection, and_, func, select, update
 
 from orchestra_nb.model.deployments import DeploymentSchedule, DeploymentSpec
 from orchestra_nb.model.events import RunCreated
@@ -15,8 +15,8 @@ from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.event_writer import EventWriter
-from orchestra_nb.store.tables import deployment_versions, deployments, runs, schedules
-from orchestra_nb.store.work_queue import QueuedRun, enqueue
+from orchestra_nb.store.tables import deployment_versions, deployments, schedules
+from orchestra_nb.store.work_queue import QueuedRun, enqueue, known_occurrences
 
 _ROWS_A_READ = 500
 
@@ -121,7 +121,7 @@ class ScheduleStore:
         """
         with self._database.write() as connection:
             valid = _still_valid(connection, steps)
-            known = _known_occurrences(connection, [run for step in valid for run in step.runs])
+            known = known_occurrences(connection, [run for step in valid for run in step.runs])
             new: dict[tuple[str | None, str | None], Run] = {}
             queued = []
             for step in valid:
@@ -164,14 +164,3 @@ def _still_valid(connection: Connection, steps: Sequence[ScheduleStep]) -> list[
         if found.get((step.schedule.deployment, step.schedule.number))
         == (step.schedule.done_until, step.schedule.version)
     ]
-
-
-def _known_occurrences(connection: Connection, new: Sequence[Run]) -> set[tuple[str | None, str | None]]:
-    known: set[tuple[str | None, str | None]] = set()
-    for start in range(0, len(new), _ROWS_A_READ):
-        keys = [(run.deployment, run.occurrence) for run in new[start : start + _ROWS_A_READ]]
-        query = select(runs.c.deployment, runs.c.occurrence).where(
-            tuple_(runs.c.deployment, runs.c.occurrence).in_(keys)
-        )
-        known.update((deployment, occurrence) for deployment, occurrence in connection.execute(query))
-    return known

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, exists, func, insert, or_, select
+from sqlalchemy import Connection, delete, exists, func, insert, or_, select, tuple_
 
 from orchestra_nb.model.counted import counted
 from orchestra_nb.model.deployments import DEFAULT_POOL
@@ -97,6 +97,34 @@ class WorkQueue:
             enqueue(connection, [QueuedRun.of(again, pool, priority)])
         return True
 
+    def add_all(self, runs_: Sequence[Run], pool: str = DEFAULT_POOL, priority: int = 0) -> list[bool]:
+        """Create runs of occurrences that wait; False for each whose occurrence has its run already."""
+        added: list[bool] = []
+        for start in range(0, len(runs_), _ROWS_A_READ):
+            some = runs_[start : start + _ROWS_A_READ]
+            with self._database.write() as connection:
+                known = known_occurrences(connection, some)
+                new = [run for run in some if (run.deployment, run.occurrence) not in known]
+                if new:
+                    EventWriter(connection, [RunCreated(run=run) for run in new]).apply()
+                enqueue(connection, [QueuedRun.of(run, pool, priority) for run in new])
+            new_ids = {run.run_id for run in new}
+            added += [run.run_id in new_ids for run in some]
+        return added
+
+    def add_all_again(self, reopened: Sequence[RunReopened], pool: str = DEFAULT_POOL, priority: int = 0) -> int:
+        """Have runs that ended wait again for when they were due; return how many nobody else had opened before."""
+        opened = 0
+        for start in range(0, len(reopened), _ROWS_A_READ):
+            some = reopened[start : start + _ROWS_A_READ]
+            with self._database.write() as connection:
+                applied = EventWriter(connection, some).apply()
+                run_ids = [event.run_id for event, is_ours in zip(some, applied, strict=True) if is_ours]
+                _dequeue(connection, run_ids)
+                enqueue(connection, [QueuedRun.of(run, pool, priority) for run in _runs_of(connection, run_ids)])
+            opened += len(run_ids)
+        return opened
+
     def next_look(self, pools: Sequence[str], now: datetime) -> datetime | None:
         """Return when the first run is due that is not due yet; None where none waits for its time."""
         query = select(func.min(queued_runs.c.due_at)).where(queued_runs.c.pool.in_(pools), queued_runs.c.due_at > now)
@@ -143,19 +171,29 @@ class WorkQueue:
 
     def cancel(self, run_id: str, actor: str, now: datetime) -> bool:
         """End a run that waits as CANCELLED; False where it does not wait (any more)."""
-        with self._database.write() as connection:
-            waits = select(runs.c.epoch).where(
-                runs.c.run_id == run_id, runs.c.state == State.SCHEDULED.value, runs.c.driver_id.is_(None)
+        return self.cancel_all([run_id], actor, now) == 1
+
+    def cancel_all(self, run_ids: Sequence[str], actor: str, now: datetime) -> int:
+        """End those of these runs that wait as CANCELLED; return how many that were."""
+        message = f"Cancelled by {actor} before it started"
+        ended = 0
+        for start in range(0, len(run_ids), _ROWS_A_READ):
+            waiting = select(runs.c.run_id, runs.c.epoch).where(
+                runs.c.run_id.in_(run_ids[start : start + _ROWS_A_READ]),
+                runs.c.state == State.SCHEDULED.value,
+                runs.c.driver_id.is_(None),
             )
-            epoch = connection.execute(waits).scalar()
-            if epoch is None:
-                return False
-            _dequeue(connection, [run_id])
-            message = f"Cancelled by {actor} before it started"
-            change = RunStateChanged(
-                run_id=run_id, state=State.CANCELLED, at=now, epoch=epoch, message=message, actor=actor
-            )
-            return EventWriter(connection, [change]).apply()[0]
+            with self._database.write() as connection:
+                changes = [
+                    RunStateChanged(
+                        run_id=run_id, state=State.CANCELLED, at=now, epoch=epoch, message=message, actor=actor
+                    )
+                    for run_id, epoch in connection.execute(waiting)
+                ]
+                _dequeue(connection, [change.run_id for change in changes])
+                if changes:
+                    ended += sum(EventWriter(connection, changes).apply())
+        return ended
 
 
 def enqueue(connection: Connection, queued: Sequence[QueuedRun]) -> None:
@@ -163,6 +201,18 @@ def enqueue(connection: Connection, queued: Sequence[QueuedRun]) -> None:
     if queued:
         rows = [{name: getattr(run, name) for name in _COLUMNS} for run in queued]
         insert_many(connection, queued_runs, _COLUMNS, rows)
+
+
+def known_occurrences(connection: Connection, new: Sequence[Run]) -> set[tuple[str | None, str | None]]:
+    """Return the (deployment, occurrence) of those of these runs whose occurrence has a run."""
+    known: set[tuple[str | None, str | None]] = set()
+    for start in range(0, len(new), _ROWS_A_READ):
+        keys = [(run.deployment, run.occurrence) for run in new[start : start + _ROWS_A_READ]]
+        query = select(runs.c.deployment, runs.c.occurrence).where(
+            tuple_(runs.c.deployment, runs.c.occurrence).in_(keys)
+        )
+        known.update((deployment, occurrence) for deployment, occurrence in connection.execute(query))
+    return known
 
 
 def _dequeue(connection: Connection, run_ids: Sequence[str]) -> None:

@@ -226,3 +226,21 @@ def test_of_many_services_that_advance_at_once_one_makes_the_runs(
 
     assert sum(made) == len(names)
     assert sorted(str(run.deployment) for run in WorkQueue(database).waiting()) == sorted(names)
+
+
+def test_a_deployment_may_begin_paused(deployments: DeploymentStore, schedules: ScheduleStore) -> None:
+    first = deployments.save(spec_of(schedules=(hourly(),)), notebook=None, actor="ana", at=NOON, is_paused=True)
+    again = deployments.save(spec_of(schedules=(hourly(),), priority=1), notebook=None, actor="ana", at=NOON)
+
+    assert (first.is_paused, again.is_paused, schedules.due(later(9), 10)) == (True, True, [])
+
+
+def test_a_deployment_that_was_deleted_and_is_made_again_keeps_its_versions(deployments: DeploymentStore) -> None:
+    for priority in (1, 2):
+        deployments.save(spec_of(priority=priority), notebook=None, actor="ana", at=NOON)
+    deployments.delete("daily")
+
+    again = deployments.save(spec_of(priority=3), notebook=None, actor="ana", at=NOON)
+
+    assert again.version == 3
+    assert [one.spec.priority for one in deployments.versions("daily")] == [3, 2, 1]

@@ -15,7 +15,7 @@ from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.work_queue import WorkQueue
 from tests.store.deployment_examples import occurrence_run, spec_of, waiting_run
-from tests.store.stored_examples import NOON, later
+from tests.store.stored_examples import NOON, created, later, reopened
 
 POOLS = ("default",)
 
@@ -167,3 +167,45 @@ def test_of_many_who_claim_at_once_each_run_goes_to_one(
 
     assert set(claimed.values()) == {1}
     assert len(claimed) == 20 + 7
+
+
+def test_runs_of_occurrences_are_added_once_each(store: RunStore, queue: WorkQueue) -> None:
+    assert queue.add_all([occurrence_run(str(n), later(n)) for n in range(3)], priority=-10) == [True] * 3
+
+    assert queue.add_all([occurrence_run(f"again-{n}", later(n)) for n in range(2, 4)]) == [False, True]
+    assert [(run.run_id, run.priority) for run in queue.waiting()] == [
+        ("0", -10),
+        ("1", -10),
+        ("2", -10),
+        ("again-3", 0),
+    ]
+
+
+def test_a_missed_run_waits_again_only_for_whom_it_is_wanted_late(store: RunStore, queue: WorkQueue) -> None:
+    store.apply(created(occurrence_run("1", NOON, state=State.MISSED), waiting_run("2")))
+
+    refused = queue.add_all_again([reopened("1", 2, driver_id=None)])
+    opened = queue.add_all_again(
+        [reopened(run_id, 2, driver_id=None, takes_missed=True) for run_id in ("1", "2")], priority=-10
+    )
+    twice = queue.add_all_again([reopened("1", 2, driver_id=None, takes_missed=True)])
+
+    assert (refused, opened, twice) == (0, 1, 0)
+    assert [(run.run_id, run.due_at, run.priority) for run in queue.waiting()] == [("1", NOON, -10)]
+    run = store.get_run("1")
+    assert (run.state, run.epoch, run.driver_id) == (State.SCHEDULED, 2, None)
+    assert store.state_changes("1")[-1].actor == "ana"
+
+
+def test_all_that_wait_are_cancelled_and_no_other(store: RunStore, queue: WorkQueue) -> None:
+    for run_id in ("1", "2", "3"):
+        queue.add(waiting_run(run_id))
+    claim(queue, 1)
+
+    assert queue.cancel_all(["1", "2", "3", "4"], "ana", later(1)) == 2
+    assert [store.get_run(run_id).state for run_id in ("1", "2", "3")] == [
+        State.PENDING,
+        State.CANCELLED,
+        State.CANCELLED,
+    ]
+    assert queue.waiting() == []

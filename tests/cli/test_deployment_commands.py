@@ -1,0 +1,344 @@
+"""``orchestra deploy`` and ``orchestra deployments``: made, changed, looked at, run by hand, gone back and deleted."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from deployed_files import PIPELINE, document, orchestra, printed, process, refusal, write_notebook
+from patience import eventually
+
+from orchestra_nb.model.deployments import deployed_run, occurrence_key
+from orchestra_nb.model.events import DriverStarted, RunCreated
+from orchestra_nb.model.states import State
+from orchestra_nb.services.driver_guard import describe_this_process
+from orchestra_nb.store.database import open_database
+from orchestra_nb.store.deployment_store import DeploymentStore
+from orchestra_nb.store.run_store import RunStore
+from orchestra_nb.store.work_queue import WorkQueue
+
+CRON = ("--cron", "0 7 * * 1-5", "--timezone", "Europe/Berlin")
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunStore]:
+    url = f"sqlite:///{tmp_path / 'orchestra.db'}"
+    monkeypatch.setenv("ORCHESTRA_STORE_URL", url)
+    monkeypatch.setenv("ORCHESTRA_SECRET_KEY_FILE", str(tmp_path / "secret.key"))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.chdir(tmp_path)
+    write_notebook(
+        tmp_path / "report.ipynb", "print(region)", parameters="region: str = 'EU'\nn: int = 1", outputs=True
+    )
+    (tmp_path / "pipeline.py").write_text(PIPELINE)
+    database = open_database(url)
+    yield RunStore(database)
+    database.close()
+
+
+def test_a_deployment_is_made_left_alone_and_changed(store: RunStore) -> None:
+    words = ("deploy", "report.ipynb", *CRON, "-p", "n", "3", "--tag", "team=sales")
+
+    made, same = printed(*words), printed(*words)
+    changed = printed(*words[:-5], "-p", "n", "4", "--concurrency", "2", "--note", "more")
+
+    assert made.startswith(
+        "Created the deployment report of report.\nAt 07:00, Monday through Friday, Europe/Berlin.\n\nNext:\n"
+    )
+    assert len(made.splitlines()) == 7
+    assert same.startswith("The deployment report is unchanged: version 1.\n")
+    assert changed.splitlines()[:4] == [
+        "Changed the deployment report, now version 2:",
+        "  parameters.n: 3 -> 4",
+        '  tags: {"team": "sales"} is gone',
+        "  concurrency: 2 (new)",
+    ]
+    versions = document("deployments", "versions", "report")["versions"]
+    assert [(one["version"], one["is_present"], one["note"]) for one in versions] == [(2, True, "more"), (1, False, "")]
+
+
+def test_a_notebook_is_kept_without_what_it_shows(store: RunStore, tmp_path: Path) -> None:
+    printed("deploy", "report.ipynb")
+    kept = json.loads(DeploymentStore(store.database).version("report", 1).notebook or "")
+    write_notebook(tmp_path / "report.ipynb", "print(region)", parameters="region: str = 'EU'\nn: int = 1")
+    same = document("deploy", "report.ipynb")
+    write_notebook(tmp_path / "report.ipynb", "print(n)", "2", parameters="region: str = 'EU'\nn: int = 1")
+    changed = document("deploy", "report.ipynb")
+
+    assert [(cell["outputs"], cell["execution_count"]) for cell in kept["cells"]] == [([], None)] * 2
+    assert (same["outcome"], same["version"]) == ("unchanged", 1)
+    assert (changed["outcome"], changed["changes"]) == (
+        "changed",
+        [{"field": "cells", "before": None, "after": "1 cell changed, 1 cell added"}],
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "code", "message"),
+    [
+        ("none.ipynb", 3, "notebook_not_found", "There is no notebook"),
+        ("report.ipynb -p nn 1", 2, "invalid_parameters", "Did you mean 'n'?"),
+        ("report.ipynb -p n x", 2, "invalid_parameters", "'n' is declared as int"),
+        ("report.ipynb --cron 61|*|*|*|*", 2, "invalid_schedule", "minutes are 0 to 59"),
+        ("report.ipynb --cron @daily --timezone Europe/Berlinn", 2, "invalid_schedule", "Europe/Berlin"),
+        ("report.ipynb --cron @daily --every 1h", 2, "usage", "--cron and --every were given"),
+        ("report.ipynb --timezone UTC", 2, "usage", "--timezone is about a schedule"),
+        ("report.ipynb --concurrency 0", 2, "invalid_input", "At least 1 run"),
+        ("report.ipynb --on-conflict skip", 2, "invalid_input", "concurrency"),
+        ("report.ipynb --retry-delay 10s", 2, "invalid_input", "no retries"),
+        ("report.ipynb --retries 2 --retry-delay soon", 2, "invalid_input", "'soon' is no duration"),
+        ("report.ipynb --timeout 0", 2, "invalid_input", "--timeout is a time above 0"),
+        ("report.ipynb --name a/b", 2, "invalid_input", "is no name of a deployment"),
+        ("report.ipynb --tag =x", 2, "invalid_input", "is no tag"),
+        ("report.ipynb -o none/out.ipynb", 2, "invalid_input", "does not exist"),
+        ("report.ipynb --secret region none", 3, "secret_not_found", "No secret 'none'"),
+        ("report.ipynb --secret region -", 2, "invalid_parameters", "orchestra secrets set NAME"),
+        ("pipeline.py:none", 3, "code_not_found", "has no flow 'none'"),
+        ("none.py:load", 3, "code_not_found", "is not there"),
+        ("none_such_module:load", 3, "code_not_found", "cannot be imported"),
+        ("pipeline.py:load -p days x", 2, "invalid_parameters", "days = 'x'"),
+        ("pipeline.py:load -p day 1", 2, "invalid_parameters", "Its parameters are: region, days, options."),
+        ("pipeline.py:load --cron @daily", 2, "invalid_parameters", "'region', which has no default"),
+        ("pipeline.py:load --cache", 2, "invalid_input", "--cache is for notebooks"),
+    ],
+)
+def test_what_cannot_run_is_refused_and_nothing_is_stored(
+    store: RunStore, words: str, exit_code: int, code: str, message: str
+) -> None:
+    refused = refusal("deploy", *(word.replace("|", " ") for word in words.split()))
+
+    assert (refused[:2], message in refused[2]) == ((exit_code, code), True), refused
+    assert document("deployments", "ls") == {"deployments": []}
+
+
+def test_a_secret_is_stored_by_its_name_only(store: RunStore, tmp_path: Path) -> None:
+    write_notebook(
+        tmp_path / "safe.ipynb", "1", parameters="from orchestra_nb.variables import Secret\ntoken: Secret = Secret('')"
+    )
+    orchestra("secrets", "set", "api", stdin="open sesame")
+    (tmp_path / "p.yaml").write_text("token: open sesame\n")
+
+    refused = refusal("deploy", "safe.ipynb", "-f", "p.yaml")
+    made = document("deploy", "safe.ipynb", "--secret", "token", "api")
+
+    assert (refused[1], "keeps no secret's text" in refused[2], "sesame" in refused[2]) == (
+        "invalid_parameters",
+        True,
+        False,
+    )
+    assert made["spec"]["parameters"] == {"token": {"$secret": "api"}}
+    assert b"sesame" not in (tmp_path / "orchestra.db").read_bytes()
+
+
+def test_a_flow_is_deployed_by_its_file_or_its_module(store: RunStore, tmp_path: Path) -> None:
+    of_file = document("deploy", "pipeline.py:load", "-p", "region", "007", "-p", "options", '{"a": [1]}')
+    of_module = document("deploy", "pipeline:load", "--name", "by-module", "-p", "days", "2")
+
+    assert of_file["spec"] == {
+        "name": "etl",
+        "flow": f"{tmp_path}/pipeline.py:load",
+        "parameters": {"region": "007", "options": {"a": [1]}},
+    }
+    assert of_module["spec"] == {
+        "name": "by-module",
+        "flow": "pipeline:load",
+        "cwd": str(tmp_path),
+        "import_folder": str(tmp_path),
+        "parameters": {"days": 2},
+    }
+
+
+def test_lists_and_details_say_how_it_stands(store: RunStore) -> None:
+    printed("deploy", "report.ipynb", *CRON, "--description", "What was sold")
+    printed("deploy", "pipeline.py:load", "--every", "1h", "-p", "region", "EU", "--paused")
+    printed("deployments", "run", "report")
+
+    listed = {one["name"]: one for one in document("deployments", "ls")["deployments"]}
+    shown = document("deployments", "show", "report")
+
+    assert [(name, one["kind"], one["is_paused"], one["waiting"]) for name, one in listed.items()] == [
+        ("etl", "flow", True, 0),
+        ("report", "notebook", False, 1),
+    ]
+    assert (listed["etl"]["next_at"], listed["report"]["last_run"]["state"]) == (None, "SCHEDULED")
+    assert shown["schedules"][0]["words"] == "at 07:00, Monday through Friday, Europe/Berlin"
+    assert (len(shown["fire_times"]), len(shown["runs"]), shown["spec"]["description"]) == (3, 1, "What was sold")
+    text = printed("deployments", "show", "report")
+    assert all(words in text for words in ("version 1  1 waiting, 0 running", "worked off until", "What was sold"))
+    assert "It is paused" in printed("deployments", "show", "etl")
+    assert refusal("deployments", "show", "reprot")[1:] == (
+        "deployment_not_found",
+        "There is no deployment 'reprot'. Did you mean report?",
+    )
+
+
+def test_a_run_by_hand_waits_with_its_own_parameters(store: RunStore) -> None:
+    printed("deploy", "report.ipynb", "-p", "n", "3", "--tag", "team=sales", "--pool", "gpu", "--priority", "5")
+
+    made = document("deployments", "run", "report", "-p", "region", "007", "--at", "2027-01-01T09:00")
+
+    run = store.get_run(made["run_id"])
+    (queued,) = WorkQueue(store.database).waiting()
+    assert (run.state, run.parameters, run.tags) == (State.SCHEDULED, {"n": 3, "region": "007"}, {"team": "sales"})
+    assert (run.deployment, run.deployment_version, run.occurrence) == ("report", 1, None)
+    assert run.due_at == datetime(2027, 1, 1, 9, tzinfo=UTC) == queued.due_at
+    assert (queued.pool, queued.priority) == ("gpu", 5)
+    assert refusal("deployments", "run", "report", "-p", "n", "x")[:2] == (2, "invalid_parameters")
+    assert "cannot be the name" in refusal("deployments", "run", "report", "-p", "n=1", "x")[2]
+
+
+def test_the_notebook_as_it_was_deployed_says_what_parameters_mean(store: RunStore, tmp_path: Path) -> None:
+    printed("deploy", "report.ipynb")
+    (tmp_path / "report.ipynb").unlink()
+
+    made = document("deployments", "run", "report", "-p", "n", "5")
+
+    assert made["parameters"] == {"n": 5}
+
+
+def test_a_run_that_waits_can_be_cancelled(store: RunStore) -> None:
+    printed("deploy", "report.ipynb")
+    made = document("deployments", "run", "report")
+
+    assert document("runs", "cancel", made["name"]) == {"cancelled": made["run_id"]}
+
+    assert store.get_run(made["run_id"]).state is State.CANCELLED
+    assert WorkQueue(store.database).waiting() == []
+
+
+def test_waiting_for_a_run_ends_with_it(store: RunStore) -> None:
+    printed("deploy", "report.ipynb")
+
+    def cancel() -> None:
+        run_id = eventually(lambda: next((one.run_id for one in WorkQueue(store.database).waiting()), None))
+        WorkQueue(store.database).cancel(run_id, "ana", datetime.now(UTC))
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    result = orchestra("deployments", "run", "report", "--wait", "--json")
+    thread.join()
+
+    assert (result.exit_code, json.loads(result.stdout)["state"]) == (1, "CANCELLED")
+
+
+def test_it_is_paused_and_goes_on(store: RunStore) -> None:
+    printed("deploy", "report.ipynb", *CRON)
+
+    paused = document("deployments", "pause", "report")
+    still = document("deploy", "report.ipynb", *CRON, "-p", "n", "2")
+    resumed = document("deployments", "resume", "report")
+    again = document("deploy", "report.ipynb", *CRON, "-p", "n", "2", "--paused")
+
+    assert (paused["is_paused"], still["is_paused"], still["fire_times"]) == (True, True, [])
+    assert (resumed["is_paused"], len(resumed["fire_times"])) == (False, 1)
+    assert (again["is_paused"], again["version"], again["changes"]) == (
+        True,
+        2,
+        [{"field": "paused", "before": False, "after": True}],
+    )
+
+
+def test_it_goes_back_to_an_earlier_version(store: RunStore) -> None:
+    for number in ("1", "2", "3"):
+        printed("deploy", "report.ipynb", "-p", "n", number)
+
+    before = document("deployments", "rollback", "report")
+    first = printed("deployments", "rollback", "report", "--to", "1")
+    nothing = refusal("deployments", "rollback", "report")
+    new = document("deploy", "report.ipynb", "-p", "n", "9")
+
+    assert (before["version"], before["spec"]["parameters"]) == (2, {"n": 2})
+    assert first == "report is at version 1 again:\n  parameters.n: 2 -> 1\n"
+    assert nothing[1] == "deployment_not_found"
+    assert refusal("deployments", "rollback", "report", "--to", "7")[1] == "deployment_not_found"
+    assert new["version"] == 4
+
+
+def test_deleting_it_cancels_what_waits_and_keeps_the_rest(store: RunStore) -> None:
+    printed("deploy", "report.ipynb")
+    run_id = document("deployments", "run", "report")["run_id"]
+
+    assert document("deployments", "delete", "report") == {"deleted": "report", "cancelled": 1}
+
+    assert store.get_run(run_id).state is State.CANCELLED
+    assert document("deployments", "ls") == {"deployments": []}
+    assert [one["is_present"] for one in document("deployments", "versions", "report")["versions"]] == [False]
+    assert refusal("deployments", "delete", "report")[1] == "deployment_not_found"
+
+
+def test_whoever_deploys_is_told_when_nobody_starts_the_runs(store: RunStore) -> None:
+    hint = "No service is up that starts its runs: `orchestra serve` starts one.\n"
+
+    alone = orchestra("deploy", "report.ipynb").stderr
+    service = describe_this_process("service", 3600)
+    store.apply([DriverStarted(driver=service)])
+    served = orchestra("deploy", "report.ipynb").stderr
+
+    assert (alone, served) == (hint, "")
+
+
+def test_a_backfill_makes_what_is_not_there_and_opens_what_was_missed(store: RunStore) -> None:
+    printed("deploy", "report.ipynb", "--cron", "0 7 * * *", "--timezone", "Europe/Berlin", "-p", "n", "3")
+    deployment = DeploymentStore(store.database).get("report")
+    for day, why in ((3, ""), (4, "late")):
+        at = datetime(2026, 3, day, 6, tzinfo=UTC)
+        run = deployed_run(
+            deployment.spec,
+            1,
+            run_id=f"{day:032x}",
+            now=at,
+            due_at=at,
+            cluster="local",
+            occurrence=occurrence_key(at, {}),
+            why_missed=why,
+        )
+        store.apply([RunCreated(run=run)])
+    words = ("deployments", "backfill", "report", "--from", "2026-03-01", "--to", "2026-03-05")
+
+    first = document(*words, "--limit", "2")
+    rest = document(*words)
+    again = printed(*words)
+
+    counts = ("made", "reopened", "present", "has_more")
+    assert [first[name] for name in counts] == [2, 0, 1, True]
+    assert [rest[name] for name in counts] == [1, 1, 3, False]
+    assert again == "0 runs made; 5 there already. They have the priority -10.\n"
+    queued = WorkQueue(store.database).waiting()
+    assert [(one.due_at.day, one.priority) for one in queued] == [(1, -10), (2, -10), (4, -10), (5, -10)]
+    missed = store.get_run(f"{4:032x}")
+    assert (missed.state, missed.epoch, store.state_changes(missed.run_id)[-1].actor[:15]) == (
+        State.SCHEDULED,
+        2,
+        "command line of",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--from 2026-03-02 --to 2026-03-01", "is empty"),
+        ("--from 2026-03-02 --to 2026-03-03 --schedule 2", "has no schedule 2: it has 1"),
+        ("--from 2020-01-01 --to 2026-03-03", "More than 10,000 runs would be made. Give --limit"),
+        ("--from x --to 2026-03-03", "cannot be the first time"),
+    ],
+)
+def test_a_backfill_that_cannot_be_meant_is_refused(store: RunStore, words: str, message: str) -> None:
+    printed("deploy", "report.ipynb", "--every", "1m")
+
+    refused = refusal("deployments", "backfill", "report", *words.split())
+
+    assert (refused[0], message in refused[2]) == (2, True), refused
+    assert WorkQueue(store.database).waiting() == []
+
+
+def test_the_command_works_as_a_process(store: RunStore, tmp_path: Path) -> None:
+    made = process(tmp_path, "deploy", "report.ipynb", "--every", "15m", "--json")
+    listed = process(tmp_path, "deployments", "ls")
+
+    assert (made.returncode, json.loads(made.stdout)["outcome"], made.stderr) == (0, "created", "")
+    assert (listed.returncode, "every 15 minutes" in listed.stdout) == (0, True)
