@@ -38,6 +38,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "orchestra_nb.cli.dead_letter_commands:dead_letters",
         "List, show, retry and discard what failed for good.",
     ),
+    "notifications": (
+        "orchestra_nb.cli.notification_commands:notifications",
+        "Have people hear of runs that fail and recover.",
+    ),
     "schedule": ("orchestra_nb.cli.schedule_commands:schedule", "Show when a schedule would be due."),
     "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),
     "serve": ("orchestra_nb.cli.serve:serve", "Keep ready what commands need, so that they start at once."),
