@@ -14,6 +14,7 @@ from orchestra_nb.cli.notification_outbox import outbox
 from orchestra_nb.cli.opened_store import as_json_option, opened_store
 from orchestra_nb.cli.run_tables import ago, print_table, printable
 from orchestra_nb.errors import InvalidInput, NameTaken
+from orchestra_nb.model.durations import format_duration, parse_duration
 from orchestra_nb.model.notifications import NotificationRule, Occasion
 from orchestra_nb.model.runs import RunKind
 from orchestra_nb.model.secret_values import Secret
@@ -150,6 +151,9 @@ def rules() -> None:
     type=click.Choice([state.value for state in State], case_sensitive=False),
     help="Also when a run enters this state; may be repeated.",
 )
+@click.option(
+    "--late", metavar="DURATION", help="Also when a run has not started so long after it was due, such as 10m."
+)
 @click.option("--flow", "flows", multiple=True, metavar="NAME", help="Only these flows; * stands for anything.")
 @click.option("--deployment", "deployments", multiple=True, metavar="NAME", help="Only these deployments; also with *.")
 @click.option(
@@ -165,6 +169,7 @@ def add_rule(
     channels_: tuple[str, ...],
     occasion: str | None,
     states: tuple[str, ...],
+    late: str | None,
     flows: tuple[str, ...],
     deployments: tuple[str, ...],
     kinds: tuple[str, ...],
@@ -181,6 +186,7 @@ def add_rule(
         channels=tuple(dict.fromkeys(channels_)),
         occasion=usual if occasion is None else Occasion(occasion),
         states=tuple(State(state.upper()) for state in states),
+        late_seconds=None if late is None else _seconds(late),
         flow_names=flows,
         deployments=deployments,
         kinds=tuple(map(RunKind, kinds)),
@@ -246,9 +252,17 @@ def _tag_of(text: str) -> tuple[str, str | None]:
     return tag, value if separator else None
 
 
+def _seconds(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise InvalidInput(str(error)) from None
+
+
 def _occasions(rule: NotificationRule) -> str:
     words = [] if rule.occasion is Occasion.NONE else [_OCCASIONS[rule.occasion]]
-    return ", ".join([*words, *(state.value for state in rule.states)])
+    late = [] if rule.late_seconds is None else [f"late by {format_duration(rule.late_seconds)}"]
+    return ", ".join([*words, *(state.value for state in rule.states), *late])
 
 
 _OCCASIONS = {

@@ -32,7 +32,7 @@ _BODY: Final = """\
 {% endif -%}
 {% if run.started_at %}Started: {{ run.started_at | time }}
 {% endif -%}
-{{ run.state | capitalize }}: {{ at | time }}
+{{ moment | capitalize }}: {{ at | time }}
 {% if attempt > 1 %}Attempt: {{ attempt }}
 {% endif -%}
 {% if previous and previous.health == "ok" -%}

@@ -71,6 +71,8 @@ class NotificationRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
         Which ends are told of.
     states
         States that are told of when a run enters them, besides: once in each epoch of a run.
+    late_seconds
+        How long after it was due a run that has not started is late; None when lateness is not told.
     flow_names, deployments
         Names, ``*`` stands for anything; empty for all.
     kinds
@@ -87,6 +89,7 @@ class NotificationRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     channels: tuple[str, ...]
     occasion: Occasion = Occasion.CHANGE
     states: tuple[State, ...] = ()
+    late_seconds: float | None = None
     flow_names: tuple[str, ...] = ()
     deployments: tuple[str, ...] = ()
     kinds: tuple[RunKind, ...] = ()
@@ -120,7 +123,7 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
     Parameters
     ----------
     moment
-        ``"failed"``, ``"missed"``, ``"recovered"``, or the state in lower case.
+        ``"failed"``, ``"missed"``, ``"late"``, ``"recovered"``, or the state in lower case.
     run
         As it was at that moment.
     previous
@@ -135,7 +138,7 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rule makes of one change of a run's state.
+    """What a rule makes of something that happened to a run, or did not.
 
     Parameters
     ----------
@@ -187,6 +190,24 @@ def decide(
     )
 
 
+def decide_lateness(rule: NotificationRule, run: Run, now: datetime, previous: Standing | None) -> Decision:
+    """Return what a rule makes of a run that it is about and that waits to start.
+
+    Lateness counts as a missed occurrence: while its deployment is late, it is told once.
+    """
+    is_late = (
+        rule.late_seconds is not None
+        and run.due_at is not None
+        and (now - run.due_at).total_seconds() >= rule.late_seconds
+    )
+    if not is_late or (previous is not None and previous.health is Health.MISSED):
+        return Decision(news=None, standing=previous)
+    return Decision(
+        news=News(moment="late", severity="warning", run=run, at=now, previous=previous),
+        standing=_standing_after(previous, Health.MISSED, run, now),
+    )
+
+
 def check_rule(rule: NotificationRule) -> NotificationRule:
     """Return a rule that tells somebody of something.
 
@@ -197,7 +218,7 @@ def check_rule(rule: NotificationRule) -> NotificationRule:
     """
     if not rule.channels:
         raise InvalidInput(f"The rule {rule.name!r} names no channel that its messages go to.")
-    if rule.occasion is Occasion.NONE and not rule.states:
+    if rule.occasion is Occasion.NONE and not rule.states and rule.late_seconds is None:
         raise InvalidInput(f"The rule {rule.name!r} tells of nothing: name an occasion or states.")
     return rule
 

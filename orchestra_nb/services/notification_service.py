@@ -21,11 +21,19 @@ from typing import Final
 
 from orchestra_nb.errors import OrchestraError, StoreUnavailable
 from orchestra_nb.model.notification_texts import text_of
-from orchestra_nb.model.notifications import decide, is_about, subject_of
+from orchestra_nb.model.notifications import (
+    Decision,
+    NotificationRule,
+    Standing,
+    decide,
+    decide_lateness,
+    is_about,
+    subject_of,
+)
 from orchestra_nb.model.outbox import DELIVERY, Delivery, next_try_at
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.services.apprise_calls import send
-from orchestra_nb.store.notification_progress import ChangesToTell, NotificationProgress
+from orchestra_nb.store.notification_progress import ChangesToTell, NotificationProgress, Standings, Told
 from orchestra_nb.store.notification_store import NotificationStore
 from orchestra_nb.store.outbox_store import OutboxStore
 from orchestra_nb.store.run_store import RunStore
@@ -46,6 +54,9 @@ _READS_A_STEP: Final = 20
 
 #: When to look again while something is being sent: its end is written to the store, and that wakes earlier.
 _BUSY_SECONDS: Final = 1.0
+
+#: How often runs that wait are looked at, where a rule tells of late ones.
+_LATE_SECONDS: Final = 5.0
 
 _PAUSE_SECONDS: Final = 0.5
 
@@ -90,6 +101,7 @@ class NotificationService:
         self._progress = NotificationProgress(store.database)
         self._outbox = OutboxStore(store.database)
         self._seen = 0
+        self._late_look_at: datetime | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._sending: dict[Future[None], str] = {}
         self._closing = threading.Event()
@@ -105,6 +117,7 @@ class NotificationService:
             The store cannot be read or written now. Nothing is lost: the next call goes on.
         """
         is_all = self._write_down(now)
+        self._look_for_late(now)
         self._send_due(now)
         return self._next_look(now) if is_all else now
 
@@ -132,7 +145,7 @@ class NotificationService:
         return False
 
     def _tell(self, found: ChangesToTell, now: datetime) -> bool:
-        told = []
+        told: list[Told] = []
         standings = dict(found.standings)
         for change in found.changes:
             for in_force in found.rules:
@@ -141,12 +154,26 @@ class NotificationService:
                     continue
                 key = (rule.name, subject_of(change.run))
                 decision = decide(rule, change.run, change.at, standings.get(key), is_retried=change.is_retried)
-                if decision.standing is not None:
-                    standings[key] = decision.standing
-                if decision.news is not None:
-                    told.append((rule, decision.news, text_of(rule, decision.news)))
-        changed = {key: standing for key, standing in standings.items() if found.standings.get(key) != standing}
-        return self._progress.write(found, told, changed, now)
+                _keep(decision, rule, key, standings, told)
+        return self._progress.write(found, told, _changed(standings, found.standings), now)
+
+    def _look_for_late(self, now: datetime) -> None:
+        if self._late_look_at is not None and now < self._late_look_at:
+            return
+        waiting = self._progress.read_waiting(now)
+        self._late_look_at = None if waiting is None else now + timedelta(seconds=_LATE_SECONDS)
+        if waiting is None:
+            return
+        told: list[Told] = []
+        standings = dict(waiting.standings)
+        for run in waiting.runs:
+            for rule in waiting.rules:
+                if is_about(rule, run):
+                    key = (rule.name, subject_of(run))
+                    decision = decide_lateness(rule, run, now, standings.get(key))
+                    _keep(decision, rule, key, standings, told)
+        if told:
+            self._progress.write_late(told, _changed(standings, waiting.standings), now)
 
     def _send_due(self, now: datetime) -> None:
         self._forget_ended()
@@ -166,11 +193,12 @@ class NotificationService:
 
     def _next_look(self, now: datetime) -> datetime | None:
         self._forget_ended()
-        due_at = self._outbox.next_look(busy=set(self._sending.values()))
-        if not self._sending:
-            return due_at
-        soon = now + timedelta(seconds=_BUSY_SECONDS)
-        return soon if due_at is None or len(self._sending) == _THREADS else min(due_at, soon)
+        looks = [self._late_look_at]
+        if self._sending:
+            looks.append(now + timedelta(seconds=_BUSY_SECONDS))
+        if len(self._sending) < _THREADS:
+            looks.append(self._outbox.next_look(busy=set(self._sending.values())))
+        return min((look for look in looks if look is not None), default=None)
 
     def _forget_ended(self) -> None:
         self._sending = {future: channel for future, channel in self._sending.items() if not future.done()}
@@ -213,3 +241,20 @@ class NotificationService:
             may_be_private=channel.may_be_private,
             limit_seconds=self._send_seconds,
         )
+
+
+def _keep(
+    decision: Decision,
+    rule: NotificationRule,
+    key: tuple[str, str],
+    standings: dict[tuple[str, str], Standing],
+    told: list[Told],
+) -> None:
+    if decision.standing is not None:
+        standings[key] = decision.standing
+    if decision.news is not None:
+        told.append((rule, decision.news, text_of(rule, decision.news)))
+
+
+def _changed(standings: Standings, before: Standings) -> Standings:
+    return {key: standing for key, standing in standings.items() if before.get(key) != standing}

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
 
 import msgspec
 from sqlalchemy import Connection, RowMapping, func, insert, select, tuple_, update
@@ -29,6 +28,7 @@ from orchestra_nb.store.tables import (
     notification_rules,
     notification_standings,
     notifications,
+    queued_runs,
     runs,
     service_marks,
 )
@@ -42,8 +42,14 @@ _CHANGES_A_READ = 500
 #: How many changes that told nobody anything are looked at again after a restart, at most.
 _UNMARKED = 20_000
 
+#: How many runs that wait are looked at in one go.
+_RUNS_A_READ = 500
+
 #: Rule and subject to how it stands.
 Standings = Mapping[tuple[str, str], Standing]
+
+#: What a rule tells, and in what words.
+Told = tuple[NotificationRule, News, Text]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +102,15 @@ class ChangesToTell:
     standings: Standings
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingRuns:
+    """Runs that may be late, the longest due first, and what is needed to decide who is told of them."""
+
+    rules: Sequence[NotificationRule]
+    runs: Sequence[Run]
+    standings: Standings
+
+
 class NotificationProgress:
     """The mark of the notifications. All methods may be called from any thread, and by several processes at once."""
 
@@ -135,46 +150,44 @@ class NotificationProgress:
                 is_all=is_all,
                 rules=rules,
                 changes=found,
-                standings=_standings(connection, rules, found),
+                standings=_standings(connection, (rule.rule for rule in rules), (change.run for change in found)),
             )
 
-    def write(
-        self,
-        changes_: ChangesToTell,
-        told: Iterable[tuple[NotificationRule, News, Text]],
-        standings: Standings,
-        now: datetime,
-    ) -> bool:
+    def read_waiting(self, now: datetime) -> WaitingRuns | None:
+        """Return runs that were due long ago and have not started; None where no rule tells of them."""
+        with self._database.connect() as connection:
+            rules = [rule.rule for rule in _rules_in_force(connection) if rule.rule.late_seconds is not None]
+            if not rules:
+                return None
+            least = min(rule.late_seconds or 0.0 for rule in rules)
+            query = (
+                select(runs)
+                .join(queued_runs, queued_runs.c.run_id == runs.c.run_id)
+                .where(queued_runs.c.due_at <= now - timedelta(seconds=least), runs.c.state == State.SCHEDULED.value)
+                .order_by(queued_runs.c.due_at)
+                .limit(_RUNS_A_READ)
+            )
+            found = [run_of_row(row) for row in connection.execute(query).mappings()]
+            return WaitingRuns(rules=rules, runs=found, standings=_standings(connection, rules, found))
+
+    def write_late(self, told: Iterable[Told], standings: Standings, now: datetime) -> None:
+        """Put messages on late runs into the outbox, and keep how things stand."""
+        with self._database.write() as connection:
+            _add_messages(connection, told, now)
+            _keep_standings(connection, standings)
+
+    def write(self, changes_: ChangesToTell, told: Sequence[Told], standings: Standings, now: datetime) -> bool:
         """Put messages into the outbox, keep how things stand, and move the mark; all or nothing.
 
         False where somebody else moved the mark meanwhile. A message that is in the outbox already is not put there
         again. Nothing is written where nothing came of many changes.
         """
-        messages = [
-            {
-                "rule": rule.name,
-                "channel": channel,
-                "run_id": news.run.run_id,
-                "epoch": news.run.epoch,
-                "moment": news.moment,
-                "severity": news.severity,
-                "title": text.title,
-                "body": text.body,
-                "state": DeliveryState.PENDING.value,
-                "attempts": 0,
-                "next_try_at": now,
-                "error": "",
-                "created_at": now,
-            }
-            for rule, news, text in told
-            for channel in rule.channels
-        ]
-        if not messages and not standings and changes_.until - (changes_.mark or 0) < _UNMARKED:
+        if not told and not standings and changes_.until - (changes_.mark or 0) < _UNMARKED:
             return True
         with self._database.write() as connection:
             if connection.execute(_MARK).scalar() != changes_.mark:
                 return False
-            _add_messages(connection, messages)
+            _add_messages(connection, told, now)
             _keep_standings(connection, standings)
             if changes_.mark is None:
                 connection.execute(insert(service_marks).values(name=SERVICE, sequence=changes_.until))
@@ -262,13 +275,14 @@ def _is_retried(connection: Connection, policy: RetryPolicy, state: State, row: 
 
 
 def _standings(
-    connection: Connection, rules: Sequence[RuleInForce], of_changes: Sequence[RunChange]
+    connection: Connection, rules: Iterable[NotificationRule], of_runs: Iterable[Run]
 ) -> dict[tuple[str, str], Standing]:
-    if not of_changes:
+    subjects = {subject_of(run) for run in of_runs}
+    if not subjects:
         return {}
     query = select(notification_standings).where(
-        notification_standings.c.rule.in_([rule.rule.name for rule in rules]),
-        notification_standings.c.subject.in_({subject_of(change.run) for change in of_changes}),
+        notification_standings.c.rule.in_([rule.name for rule in rules]),
+        notification_standings.c.subject.in_(subjects),
     )
     return {
         (row["rule"], row["subject"]): Standing(
@@ -282,12 +296,31 @@ def _standings(
     }
 
 
-def _add_messages(connection: Connection, messages: Sequence[dict[str, Any]]) -> None:
-    key = tuple(notifications.c[name] for name in ("rule", "channel", "run_id", "epoch", "moment"))
-    for message in messages:
-        same = [column == message[column.name] for column in key]
-        if connection.execute(select(notifications.c.number).where(*same)).first() is None:
-            connection.execute(insert(notifications).values(message))
+def _add_messages(connection: Connection, told: Iterable[Told], now: datetime) -> None:
+    for rule, news, text in told:
+        for channel in rule.channels:
+            key = {
+                "rule": rule.name,
+                "channel": channel,
+                "run_id": news.run.run_id,
+                "epoch": news.run.epoch,
+                "moment": news.moment,
+            }
+            same = [notifications.c[name] == value for name, value in key.items()]
+            if connection.execute(select(notifications.c.number).where(*same)).first() is None:
+                connection.execute(
+                    insert(notifications).values(
+                        **key,
+                        severity=news.severity,
+                        title=text.title,
+                        body=text.body,
+                        state=DeliveryState.PENDING.value,
+                        attempts=0,
+                        next_try_at=now,
+                        error="",
+                        created_at=now,
+                    )
+                )
 
 
 def _keep_standings(connection: Connection, standings: Standings) -> None:

@@ -146,13 +146,27 @@ def test_rules_are_added_listed_and_deleted(store: RunStore) -> None:
 
     assert printed("rules", "add", "team", "--channel", "chat") == "team tells chat of changes of health.\n"
     printed(
-        *("rules", "add", "ops", "--channel", "chat", "--state", "crashed", "--flow", "etl-*", "--kind", "flow"),
+        *(
+            "rules",
+            "add",
+            "ops",
+            "--channel",
+            "chat",
+            "--state",
+            "crashed",
+            "--late",
+            "10m",
+            "--flow",
+            "etl-*",
+            "--kind",
+            "flow",
+        ),
         *("--tag", "team=a", "--tag", "nightly", "--child-runs"),
     )
 
     lines = [line.split("  ") for line in printed("rules", "ls").splitlines()]
     assert [[cell.strip() for cell in line if cell.strip()] for line in lines[1:]] == [
-        ["ops", "chat", "CRASHED", "flow etl-*, kind flow, tag team=a, tag nightly, with child runs"],
+        ["ops", "chat", "CRASHED, late by 10:00", "flow etl-*, kind flow, tag team=a, tag nightly, with child runs"],
         ["team", "chat", "changes of health", "all"],
     ]
     code, message = refusal("channels", "delete", "chat")
@@ -168,10 +182,11 @@ def test_rules_are_added_listed_and_deleted(store: RunStore) -> None:
     [
         (["--channel", "nobody"], 3),
         (["--channel", "chat", "--on", "none"], 2),
+        (["--channel", "chat", "--late", "soon"], 2),
         (["--channel", "chat", "--title", "{{ run.nmae }}"], 2),
         ([], 2),
     ],
-    ids=["no such channel", "never", "a template", "no channel"],
+    ids=["no such channel", "never", "no duration", "a template", "no channel"],
 )
 def test_rules_that_cannot_be_used_are_refused(store: RunStore, words: list[str], code: int) -> None:
     printed("channels", "add", "chat", stdin="json://example.org/a")

@@ -16,6 +16,7 @@ from orchestra_nb.model.notifications import (
     Standing,
     check_rule,
     decide,
+    decide_lateness,
     is_about,
     subject_of,
 )
@@ -98,6 +99,23 @@ def test_what_is_told(rule: NotificationRule, states: list[State], moments: list
 def test_a_failure_that_is_tried_again_is_no_change_of_health_but_a_failure() -> None:
     assert told(rule_of(), OK, FAILED, is_retried=True) == [None, None]
     assert told(rule_of(occasion=Occasion.FAILURE), FAILED, is_retried=True) == ["failed"]
+
+
+def test_a_run_that_waits_is_late_once_until_its_deployment_goes_on() -> None:
+    rule = rule_of(late_seconds=60.0)
+    run = run_of(State.SCHEDULED, due_at=NOON)
+    early, late = NOON + timedelta(seconds=59), NOON + timedelta(seconds=60)
+
+    in_time = decide_lateness(rule, run, early, None)
+    first = decide_lateness(rule, run, late, None)
+    again = decide_lateness(rule, run, late, first.standing)
+    started = decide(rule, run_of(OK), late, first.standing)
+
+    assert (in_time.news, again.news) == (None, None)
+    assert first.news == News(moment="late", severity="warning", run=run, at=late, previous=None)
+    assert started.news is not None
+    assert started.news.moment == "recovered"
+    assert decide_lateness(rule_of(), run, late, None).news is None
 
 
 def test_every_end_has_a_severity() -> None:

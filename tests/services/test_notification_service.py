@@ -28,6 +28,7 @@ from orchestra_nb.store.notification_store import NotificationStore
 from orchestra_nb.store.outbox_store import OutboxStore
 from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.secret_key import load_secret_key
+from orchestra_nb.store.work_queue import WorkQueue
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 COMPLETED, FAILED, CRASHED, MISSED = State.COMPLETED, State.FAILED, State.CRASHED, State.MISSED
@@ -127,6 +128,18 @@ class Runs:
         self._store.apply([RunCreated(run=run)])
         self.became(run.run_id, state, message=message)
         return run.run_id
+
+    def waiting(self, number: str) -> Run:
+        return Run(
+            run_id=number.zfill(32),
+            name=f"waiting-{number}",
+            flow_name="train",
+            kind=RunKind.FLOW,
+            state=State.SCHEDULED,
+            created_at=NOON,
+            deployment="daily",
+            due_at=NOON,
+        )
 
     def became(self, run_id: str, state: State, **fields: object) -> None:
         change = RunStateChanged(run_id=run_id, state=state, at=NOON, **fields)  # type: ignore[arg-type]
@@ -238,6 +251,29 @@ def test_a_run_that_is_tried_again_by_its_deployment_is_told_of_at_its_last_try(
 
     assert world.receiver.titles == ["train failed (deployment daily)", "train recovered (deployment daily)"]
     assert "Attempt: 3" in world.receiver.messages[0]["message"]
+
+
+def test_a_run_that_waits_too_long_is_told_of_once(world: World) -> None:
+    world.add_channel(world.receiver.url())
+    world.add_rule(late_seconds=600.0)
+    service, queue = world.start(), WorkQueue(world.store.database)
+    for number in range(3):
+        run = world.runs.waiting(f"{number}")
+        assert queue.add(run)
+
+    assert world.work(service) == world.clock.now + timedelta(seconds=5)
+    assert world.receiver.titles == []
+    for _ in range(2):
+        world.clock.advance(600)
+        world.work(service)
+        world.work(world.start())
+
+    assert world.receiver.titles == ["train late (deployment daily)"]
+    assert "Due: 2026-03-01 12:00:00 UTC" in world.receiver.messages[0]["message"]
+    assert queue.claim("driver", ["default"], 1, world.clock.now)
+    world.runs.became(f"{0:032x}", COMPLETED)
+    world.work(service)
+    assert world.receiver.titles[1:] == ["train recovered (deployment daily)"]
 
 
 def test_a_receiver_that_is_stuck_delays_nobody(world: World) -> None:
