@@ -26,6 +26,7 @@
     │   ├── InputNotFound                      a question that a run asks
     │   ├── DeadLetterNotFound
     │   ├── DeploymentNotFound
+    │   ├── NotificationNotFound               a notification, or a channel or rule of notifications
     │   └── CodeNotFound                       what a run executed cannot be found again
     ├── Conflict                               the thing is in another state            409
     │   ├── InvalidTransition
@@ -151,6 +152,10 @@ class DeploymentNotFound(NotFound):
 
 class DeadLetterNotFound(NotFound):
     """No dead letter has this id."""
+
+
+class NotificationNotFound(NotFound):
+    """There is no such notification, or no channel or rule of notifications of this name."""
 
 
 class CodeNotFound(NotFound):

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 #: What `import orchestra_nb` must not load: measured at 20 ms to two seconds each.
 HEAVY = [
-    "IPython", "alembic", "anywidget", "asyncio", "click", "cloudpickle", "cron_descriptor", "cronsim", "cryptography", "dask",
+    "IPython", "alembic", "anywidget", "apprise", "asyncio", "click", "cloudpickle", "cron_descriptor", "cronsim", "cryptography", "dask",
     "dateutil", "distributed", "fsspec", "icalendar", "ipykernel", "ipywidgets", "jinja2", "jupyter_client", "jupyter_server", "matplotlib", "nbclient", "nbformat",
     "numpy", "pandas", "papermill", "psutil", "pyarrow", "pydantic", "rich", "sklearn", "sqlalchemy", "tornado", "yaml", "zmq",
 ]  # fmt: skip

@@ -45,6 +45,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "apply": ("orchestra_nb.cli.deployment_file_commands:apply", "Make deployments as a file says them."),
     "export": ("orchestra_nb.cli.deployment_file_commands:export", "Write deployments as such a file."),
+    "notifications": (
+        "orchestra_nb.cli.notification_commands:notifications",
+        "Have people hear of runs that fail and recover.",
+    ),
     "schedule": ("orchestra_nb.cli.schedule_commands:schedule", "Show when a schedule would be due."),
     "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),
     "serve": ("orchestra_nb.cli.serve:serve", "Run deployments when they are due; keep commands warm."),

@@ -482,3 +482,66 @@ queued_runs = Table(
     Index(None, "due_at"),
     Index(None, "deployment"),
 )
+
+#: Where notifications go. The address is encrypted with the key of the secrets; ``shown`` is what of it may be seen.
+notification_channels = Table(
+    "notification_channels",
+    metadata,
+    Column("name", AnyText, primary_key=True),
+    Column("ciphertext", AnyText, nullable=False),
+    Column("shown", AnyText, nullable=False),
+    Column("may_be_private", Boolean, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+)
+
+#: Who is told of which runs. A rule tells of what changes behind ``from_sequence``.
+notification_rules = Table(
+    "notification_rules",
+    metadata,
+    Column("name", AnyText, primary_key=True),
+    Column("rule", ExactJson, nullable=False),
+    Column("from_sequence", BigInteger, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+#: How each deployment or flow stands in the eyes of each rule.
+notification_standings = Table(
+    "notification_standings",
+    metadata,
+    Column("rule", AnyText, primary_key=True),
+    Column("subject", AnyText, primary_key=True),
+    Column("health", AnyText, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("state", AnyText, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("run_name", AnyText, nullable=False),
+)
+
+#: The outbox of notifications: one row a message and channel. Whoever sends one holds it by ``claim`` until
+#: ``lease_until``.
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("number", _Counter, primary_key=True, autoincrement=True),
+    Column("rule", AnyText, nullable=False),
+    Column("channel", AnyText, nullable=False),
+    Column("run_id", AnyText, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("moment", AnyText, nullable=False),
+    Column("severity", AnyText, nullable=False),
+    Column("title", AnyText, nullable=False),
+    Column("body", AnyText, nullable=False),
+    Column("state", AnyText, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_try_at", UtcTime, nullable=False),
+    Column("claim", AnyText),
+    Column("lease_until", UtcTime),
+    Column("error", AnyText, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("closed_at", UtcTime),
+    Column("closed_by", AnyText),
+    Index(None, "rule", "channel", "run_id", "epoch", "moment", unique=True),
+    Index(None, "state", "next_try_at"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,331 @@
+"""How far the changes of runs were looked at for notifications, and what came of it, written in one transaction.
+
+What is read, and what is written of it, are apart: the words of messages are rendered between, without the store's
+lock. Of several who do that with the same changes one writes; the others find that the mark has moved, and read anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy import Connection, RowMapping, func, insert, select, tuple_, update
+
+from orchestra_nb.model.deployments import AfterRun, DeploymentSpec, after_run
+from orchestra_nb.model.notification_texts import Text
+from orchestra_nb.model.notifications import Health, News, NotificationRule, Standing, subject_of
+from orchestra_nb.model.outbox import DeliveryState
+from orchestra_nb.model.retries import RetryPolicy
+from orchestra_nb.model.runs import Run
+from orchestra_nb.model.states import State
+from orchestra_nb.store.database import Database
+from orchestra_nb.store.stored_records import run_of_row
+from orchestra_nb.store.tables import (
+    changes,
+    deployment_versions,
+    notification_rules,
+    notification_standings,
+    notifications,
+    queued_runs,
+    runs,
+    service_marks,
+)
+
+#: The name of the mark.
+SERVICE = "notifications"
+
+#: How many changes of runs are looked at in one go.
+_CHANGES_A_READ = 500
+
+#: How many changes that told nobody anything are looked at again after a restart, at most.
+_UNMARKED = 20_000
+
+#: How many runs that wait are looked at in one go.
+_RUNS_A_READ = 500
+
+#: Rule and subject to how it stands.
+Standings = Mapping[tuple[str, str], Standing]
+
+#: What a rule tells, and in what words.
+Told = tuple[NotificationRule, News, Text]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunChange:
+    """A run entered a state.
+
+    Parameters
+    ----------
+    sequence
+        Its place in the order of all changes.
+    run
+        As it was then, as far as that is known.
+    is_retried
+        Whether another try follows by itself.
+    """
+
+    sequence: int
+    run: Run
+    at: datetime
+    is_retried: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleInForce:
+    """A rule, which tells of the changes behind a number."""
+
+    rule: NotificationRule
+    from_sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangesToTell:
+    """Changes that nobody has looked at, and what is needed to decide who is told of them.
+
+    Parameters
+    ----------
+    mark
+        What the mark said; None where there was none.
+    until
+        All changes up to this one are counted in.
+    is_all
+        Whether there are no more behind it.
+    """
+
+    mark: int | None
+    until: int
+    is_all: bool
+    rules: Sequence[RuleInForce]
+    changes: Sequence[RunChange]
+    standings: Standings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingRuns:
+    """Runs that may be late, the longest due first, and what is needed to decide who is told of them."""
+
+    rules: Sequence[NotificationRule]
+    runs: Sequence[Run]
+    standings: Standings
+
+
+class NotificationProgress:
+    """The mark of the notifications. All methods may be called from any thread, and by several processes at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self, seen: int = 0) -> ChangesToTell | None:
+        """Return the next changes; None where there are no rules, or nothing is new.
+
+        Parameters
+        ----------
+        seen
+            Up to this change the caller knows already that nobody is told anything.
+        """
+        with self._database.connect() as connection:
+            rules = _rules_in_force(connection)
+            if not rules:
+                return None
+            mark: int | None = connection.execute(_MARK).scalar()
+            start = max(mark or 0, seen, min(rule.from_sequence for rule in rules))
+            newest: int = connection.execute(select(func.max(changes.c.sequence))).scalar() or 0
+            if newest <= start:
+                return None
+            query = (
+                select(changes)
+                .where(changes.c.sequence > start, changes.c.subject == "run", changes.c.to_state.is_not(None))
+                .order_by(changes.c.sequence)
+                .limit(_CHANGES_A_READ)
+            )
+            rows = connection.execute(query).mappings().all()
+            is_all = len(rows) < _CHANGES_A_READ
+            told = _told_states(rules)
+            found = _run_changes(connection, [row for row in rows if row["to_state"] in told])
+            return ChangesToTell(
+                mark=mark,
+                until=newest if is_all else rows[-1]["sequence"],
+                is_all=is_all,
+                rules=rules,
+                changes=found,
+                standings=_standings(connection, (rule.rule for rule in rules), (change.run for change in found)),
+            )
+
+    def read_waiting(self, now: datetime) -> WaitingRuns | None:
+        """Return runs that were due long ago and have not started; None where no rule tells of them."""
+        with self._database.connect() as connection:
+            rules = [rule.rule for rule in _rules_in_force(connection) if rule.rule.late_seconds is not None]
+            if not rules:
+                return None
+            least = min(rule.late_seconds or 0.0 for rule in rules)
+            query = (
+                select(runs)
+                .join(queued_runs, queued_runs.c.run_id == runs.c.run_id)
+                .where(queued_runs.c.due_at <= now - timedelta(seconds=least), runs.c.state == State.SCHEDULED.value)
+                .order_by(queued_runs.c.due_at)
+                .limit(_RUNS_A_READ)
+            )
+            found = [run_of_row(row) for row in connection.execute(query).mappings()]
+            return WaitingRuns(rules=rules, runs=found, standings=_standings(connection, rules, found))
+
+    def write_late(self, told: Iterable[Told], standings: Standings, now: datetime) -> None:
+        """Put messages on late runs into the outbox, and keep how things stand."""
+        with self._database.write() as connection:
+            _add_messages(connection, told, now)
+            _keep_standings(connection, standings)
+
+    def write(self, changes_: ChangesToTell, told: Sequence[Told], standings: Standings, now: datetime) -> bool:
+        """Put messages into the outbox, keep how things stand, and move the mark; all or nothing.
+
+        False where somebody else moved the mark meanwhile. A message that is in the outbox already is not put there
+        again. Nothing is written where nothing came of many changes.
+        """
+        if not told and not standings and changes_.until - (changes_.mark or 0) < _UNMARKED:
+            return True
+        with self._database.write() as connection:
+            if connection.execute(_MARK).scalar() != changes_.mark:
+                return False
+            _add_messages(connection, told, now)
+            _keep_standings(connection, standings)
+            if changes_.mark is None:
+                connection.execute(insert(service_marks).values(name=SERVICE, sequence=changes_.until))
+            else:
+                same = service_marks.c.name == SERVICE
+                connection.execute(update(service_marks).where(same).values(sequence=changes_.until))
+        return True
+
+
+_MARK = select(service_marks.c.sequence).where(service_marks.c.name == SERVICE)
+
+
+def _rules_in_force(connection: Connection) -> list[RuleInForce]:
+    query = select(notification_rules.c.rule, notification_rules.c.from_sequence).order_by(notification_rules.c.name)
+    return [
+        RuleInForce(rule=msgspec.convert(rule, NotificationRule), from_sequence=from_sequence)
+        for rule, from_sequence in connection.execute(query)
+    ]
+
+
+def _told_states(rules: Sequence[RuleInForce]) -> set[str]:
+    """Return the states that may be told of: ends, and what rules name."""
+    told = {state.value for state in State if state.is_terminal}
+    return told.union(state.value for rule in rules for state in rule.rule.states)
+
+
+def _run_changes(connection: Connection, rows: Sequence[RowMapping]) -> list[RunChange]:
+    ids = {row["run_id"] for row in rows}
+    query = select(runs).where(runs.c.run_id.in_(ids))
+    by_id = {row["run_id"]: run_of_row(row) for row in connection.execute(query).mappings()} if ids else {}
+    policies = _retry_policies(connection, by_id.values())
+    found = []
+    for row in rows:
+        run = by_id.get(row["run_id"])
+        if run is None:
+            continue  # it was deleted
+        state = State(row["to_state"])
+        policy = policies.get((run.deployment, run.deployment_version))
+        found.append(
+            RunChange(
+                sequence=row["sequence"],
+                run=_run_then(run, state, row),
+                at=row["at"],
+                is_retried=policy is not None and _is_retried(connection, policy, state, row),
+            )
+        )
+    return found
+
+
+def _run_then(run: Run, state: State, row: RowMapping) -> Run:
+    return msgspec.structs.replace(
+        run,
+        state=state,
+        epoch=row["epoch"],
+        message=row["message"] or "",
+        started_at=run.started_at if run.epoch == row["epoch"] else None,
+        ended_at=row["at"] if state.is_terminal else None,
+    )
+
+
+def _retry_policies(connection: Connection, of_runs: Iterable[Run]) -> dict[tuple[str | None, int | None], RetryPolicy]:
+    wanted = {(run.deployment, run.deployment_version) for run in of_runs if run.deployment is not None}
+    if not wanted:
+        return {}
+    key = (deployment_versions.c.deployment, deployment_versions.c.version)
+    query = select(*key, deployment_versions.c.spec).where(tuple_(*key).in_(wanted))
+    return {
+        (name, version): msgspec.convert(spec, DeploymentSpec).retry
+        for name, version, spec in connection.execute(query)
+    }
+
+
+def _is_retried(connection: Connection, policy: RetryPolicy, state: State, row: RowMapping) -> bool:
+    if after_run(policy, state, 0, 0) is AfterRun.NOTHING:
+        return False
+    query = select(changes.c.to_state).where(
+        changes.c.run_id == row["run_id"],
+        changes.c.subject == "run",
+        changes.c.to_state.is_not(None),
+        changes.c.sequence <= row["sequence"],
+    )
+    ends = list(connection.execute(query).scalars())
+    failures = ends.count(State.FAILED.value) + ends.count(State.TIMED_OUT.value)
+    return after_run(policy, state, failures, ends.count(State.CRASHED.value)) is not AfterRun.NOTHING
+
+
+def _standings(
+    connection: Connection, rules: Iterable[NotificationRule], of_runs: Iterable[Run]
+) -> dict[tuple[str, str], Standing]:
+    subjects = {subject_of(run) for run in of_runs}
+    if not subjects:
+        return {}
+    query = select(notification_standings).where(
+        notification_standings.c.rule.in_([rule.name for rule in rules]),
+        notification_standings.c.subject.in_(subjects),
+    )
+    return {
+        (row["rule"], row["subject"]): Standing(
+            health=Health(row["health"]),
+            since=row["since"],
+            state=State(row["state"]),
+            at=row["at"],
+            run_name=row["run_name"],
+        )
+        for row in connection.execute(query).mappings()
+    }
+
+
+def _add_messages(connection: Connection, told: Iterable[Told], now: datetime) -> None:
+    for rule, news, text in told:
+        for channel in rule.channels:
+            key = {
+                "rule": rule.name,
+                "channel": channel,
+                "run_id": news.run.run_id,
+                "epoch": news.run.epoch,
+                "moment": news.moment,
+            }
+            same = [notifications.c[name] == value for name, value in key.items()]
+            if connection.execute(select(notifications.c.number).where(*same)).first() is None:
+                connection.execute(
+                    insert(notifications).values(
+                        **key,
+                        severity=news.severity,
+                        title=text.title,
+                        body=text.body,
+                        state=DeliveryState.PENDING.value,
+                        attempts=0,
+                        next_try_at=now,
+                        error="",
+                        created_at=now,
+                    )
+                )
+
+
+def _keep_standings(connection: Connection, standings: Standings) -> None:
+    for (rule, subject), standing in standings.items():
+        values = msgspec.structs.asdict(standing) | {"health": standing.health.value, "state": standing.state.value}
+        same = (notification_standings.c.rule == rule, notification_standings.c.subject == subject)
+        if not connection.execute(update(notification_standings).where(*same).values(values)).rowcount:
+            connection.execute(insert(notification_standings).values(rule=rule, subject=subject, **values))
