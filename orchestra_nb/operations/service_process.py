@@ -1,4 +1,4 @@
-"""All services in one process: makes the runs of schedules, starts what waits, follows what ended, sweeps what died."""
+"""All services in one process: runs of schedules, what waits, what follows what ended, notifications, what died."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Final
 from orchestra_nb.operations.deployed_runs import DeployedRuns
 from orchestra_nb.operations.opening import Sweeper
 from orchestra_nb.operations.run_home import StoreHome
+from orchestra_nb.services.notification_service import NotificationService
 from orchestra_nb.services.run_dispatcher import RunDispatcher
 from orchestra_nb.services.run_follower import RunFollower
 from orchestra_nb.services.schedule_service import ScheduleService
@@ -59,10 +60,13 @@ def serve_deployments(
         dispatching = ServiceLoop("run dispatcher", dispatcher.step)
         schedules = ScheduleService(ScheduleStore(database), settings.cluster, on_runs=dispatching.wake)
         follower = RunFollower(home.store)
+        notifications = NotificationService(home.store, settings.resolved_secret_key_file)
+        stack.callback(notifications.close)
         loops = (
             ServiceLoop("schedule service", schedules.step),
             dispatching,
             ServiceLoop("run follower", _always(follower.step)),
+            ServiceLoop("notification service", notifications.step),
         )
         with Supervisor(database, loops):
             on_ready()
