@@ -188,6 +188,9 @@ def test_a_run_by_hand_waits_with_its_own_parameters(store: RunStore) -> None:
     assert (run.deployment, run.deployment_version, run.occurrence) == ("report", 1, None)
     assert run.due_at == datetime(2027, 1, 1, 9, tzinfo=UTC) == queued.due_at
     assert (queued.pool, queued.priority) == ("gpu", 5)
+    shown = document("runs", "show", made["name"])
+    assert (shown["deployment"], shown["deployment_version"], shown["due_at"]) == ("report", 1, "2027-01-01T09:00:00Z")
+    assert "due         2027-01-01 09:00:00 UTC" in printed("runs", "show", made["name"])
     assert refusal("deployments", "run", "report", "-p", "n", "x")[:2] == (2, "invalid_parameters")
     assert "cannot be the name" in refusal("deployments", "run", "report", "-p", "n=1", "x")[2]
 
