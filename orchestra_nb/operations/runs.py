@@ -273,7 +273,7 @@ def cancel_run(store: RunStore, id_or_name: str, *, actor: str, now: datetime, t
     task_run_id = wanted.task_run_id if isinstance(wanted, TaskRun) else None
     if task_run_id is None and is_suspended(run) and _cancel_suspended(store, run, actor, now):
         return run
-    if task_run_id is None and is_waiting(run) and _cancel_waiting(store, run, actor, now):
+    if task_run_id is None and waits_in_queue(run) and _cancel_waiting(store, run, actor, now):
         return run
     if wanted.state.is_terminal or not store.request_cancel(run.run_id, task_run_id, actor, now):
         what = f"Run {run.name}" if task_run_id is None else f"Task {wanted.name} of run {run.name}"
@@ -286,13 +286,13 @@ def is_suspended(run: Run) -> bool:
     return run.state is State.PAUSED and run.driver_id is None
 
 
-def is_waiting(run: Run) -> bool:
-    """Tell whether a run waits for somebody to start it: no process drives it."""
+def waits_in_queue(run: Run) -> bool:
+    """Tell whether a run waits for its time, or for room: no process drives it yet."""
     return run.state is State.SCHEDULED and run.driver_id is None
 
 
 def _cancel_waiting(store: RunStore, run: Run, actor: str, now: datetime) -> bool:
-    """End a run that waits to be started; False when somebody has started it meanwhile."""
+    """End a run that has not been claimed; False when somebody has claimed it meanwhile."""
     from orchestra_nb.store.work_queue import WorkQueue
 
     return WorkQueue(store.database).cancel(run.run_id, actor, now)
