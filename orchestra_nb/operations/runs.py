@@ -239,16 +239,6 @@ def follow_logs(store: RunStore, id_or_name: str, *, task: str | None = None) ->
                 watcher.wait(_FOLLOW_SECONDS)
 
 
-def wait_for_end(store: RunStore, run_id: str) -> Run:
-    """Return a run when it has ended. Waits in this thread; wakes at each write to the store."""
-    from orchestra_nb.store.event_log import ChangeWatcher
-
-    with closing(ChangeWatcher(store.database)) as watcher:
-        while not (run := store.get_run(run_id)).state.is_terminal:
-            watcher.wait(_FOLLOW_SECONDS)
-    return run
-
-
 def cancel_run(store: RunStore, id_or_name: str, *, actor: str, now: datetime, task: str | None = None) -> Run:
     """Ask the driver of a run to stop it, or one of its tasks, and return the run as it was.
 

@@ -13,7 +13,7 @@ from deployed_files import PIPELINE, document, orchestra, printed, process, refu
 from patience import eventually
 
 from orchestra_nb.model.deployments import deployed_run, occurrence_key
-from orchestra_nb.model.events import DriverStarted, RunCreated
+from orchestra_nb.model.events import DriverStarted, RunCreated, RunReopened, RunStateChanged
 from orchestra_nb.model.states import State
 from orchestra_nb.services.driver_guard import describe_this_process
 from orchestra_nb.store.database import open_database
@@ -227,6 +227,33 @@ def test_waiting_for_a_run_ends_with_it(store: RunStore) -> None:
     thread.join()
 
     assert (result.exit_code, json.loads(result.stdout)["state"]) == (1, "CANCELLED")
+
+
+def test_waiting_goes_on_while_a_run_that_failed_is_retried(store: RunStore) -> None:
+    printed("deploy", "report.ipynb", "--retries", "1")
+    store.apply([DriverStarted(driver=describe_this_process("service", 3600))])
+    queue = WorkQueue(store.database)
+
+    def run_twice() -> None:
+        for epoch, state in ((1, State.FAILED), (2, State.COMPLETED)):
+            (run,) = eventually(lambda: queue.claim("s", ["default"], 1, datetime.now(UTC)) or None)
+            steps = [
+                RunStateChanged(run_id=run.run_id, state=one, at=run.created_at, epoch=epoch)
+                for one in (State.RUNNING, state)
+            ]
+            assert store.apply(steps) == [True, True]
+            if epoch == 1:
+                again = RunReopened(
+                    run_id=run.run_id, at=run.created_at, epoch=2, driver_id=None, actor="retry policy", message="again"
+                )
+                assert queue.add_again(again, run.created_at)
+
+    thread = threading.Thread(target=run_twice)
+    thread.start()
+    result = orchestra("deployments", "run", "report", "--wait", "--json")
+    thread.join()
+
+    assert (result.exit_code, json.loads(result.stdout)["state"]) == (0, "COMPLETED")
 
 
 def test_it_is_paused_and_goes_on(store: RunStore) -> None:
