@@ -78,6 +78,7 @@ def list_runs(
     flow_name: str | None = None,
     tag: str | None = None,
     since: datetime | None = None,
+    deployment: str | None = None,
     has_runs_of_sweeps: bool = True,
 ) -> RunPage:
     """Return runs, the newest first.
@@ -90,8 +91,8 @@ def list_runs(
         Words of :class:`State`, in either case; empty means all.
     kind
         A word of :class:`RunKind`; None means all.
-    tag, since
-        Only runs with this tag, and made then or later; None means all.
+    tag, since, deployment
+        Only runs with this tag, made then or later, and of this deployment; None means all.
     has_runs_of_sweeps
         Whether the child runs of sweeps are among them.
 
@@ -108,6 +109,8 @@ def list_runs(
         raise InvalidInput(f"{_shown(flow_name)} is no name of a flow.")
     if tag is not None and ("\0" in tag or not _is_unicode(tag)):
         raise InvalidInput(f"{_shown(tag)} is no tag.")
+    if deployment is not None and ("\0" in deployment or not _is_unicode(deployment)):
+        raise InvalidInput(f"{_shown(deployment)} is no name of a deployment.")
     found = store.list_runs(
         limit=limit + 1,
         before=before,
@@ -116,6 +119,7 @@ def list_runs(
         flow_name=flow_name,
         tag=tag,
         since=since,
+        deployment=deployment,
         has_runs_of_sweeps=has_runs_of_sweeps,
     )
     runs = found[:limit]

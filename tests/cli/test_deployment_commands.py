@@ -58,6 +58,8 @@ def test_a_deployment_is_made_left_alone_and_changed(store: RunStore) -> None:
         '  tags: {"team": "sales"} is gone',
         "  concurrency: 2 (new)",
     ]
+    newest = printed("deployments", "versions", "report").splitlines()[1]
+    assert newest.endswith("  parameters.n, tags, concurrency  more")
     versions = document("deployments", "versions", "report")["versions"]
     assert [(one["version"], one["is_present"], one["note"]) for one in versions] == [(2, True, "more"), (1, False, "")]
 
@@ -296,6 +298,8 @@ def test_deleting_it_cancels_what_waits_and_keeps_the_rest(store: RunStore) -> N
     assert document("deployments", "delete", "report") == {"deleted": "report", "cancelled": 1}
 
     assert store.get_run(run_id).state is State.CANCELLED
+    assert [run["run_id"] for run in document("runs", "ls", "--deployment", "report")["runs"]] == [run_id]
+    assert document("runs", "ls", "--deployment", "other") == {"runs": []}
     assert document("deployments", "ls") == {"deployments": []}
     assert [one["is_present"] for one in document("deployments", "versions", "report")["versions"]] == [False]
     assert refusal("deployments", "delete", "report")[1] == "deployment_not_found"
