@@ -275,6 +275,29 @@ def test_it_is_paused_and_goes_on(store: RunStore) -> None:
     )
 
 
+def test_an_update_takes_the_notebook_anew_and_leaves_all_else(store: RunStore, tmp_path: Path) -> None:
+    before = document("deploy", "report.ipynb", *CRON, "-p", "n", "3", "--retries", "2", "--retry-delay", "exp:2s:1m")
+    same = document("deployments", "update", "report")
+    write_notebook(tmp_path / "report.ipynb", "print(n)", parameters="region: str = 'EU'\nn: int = 1")
+    changed = document("deployments", "update", "report", "-p", "region", "007", "--note", "other cells")
+    lost = orchestra("deploy", "report.ipynb")
+
+    assert (same["outcome"], changed["version"]) == ("unchanged", 2)
+    assert [change["field"] for change in changed["changes"]] == ["parameters.region", "cells"]
+    assert changed["spec"] == before["spec"] | {"parameters": {"n": 3, "region": "007"}}
+    assert "`orchestra deployments rollback report` brings it back" in lost.stderr
+    (tmp_path / "report.ipynb").unlink()
+    assert refusal("deployments", "update", "report")[1] == "notebook_not_found"
+
+
+def test_a_flow_that_is_updated_is_checked_again(store: RunStore, tmp_path: Path) -> None:
+    printed("deploy", "pipeline:load", "--name", "etl", "-p", "region", "EU")
+
+    assert document("deployments", "update", "etl")["outcome"] == "unchanged"
+    (tmp_path / "pipeline.py").write_text(PIPELINE.replace("def load", "def other"))
+    assert refusal("deployments", "update", "etl")[1] == "code_not_found"
+
+
 def test_it_goes_back_to_an_earlier_version(store: RunStore) -> None:
     for number in ("1", "2", "3"):
         printed("deploy", "report.ipynb", "-p", "n", number)
