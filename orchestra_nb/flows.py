@@ -1,8 +1,10 @@
 """Flows: Prefect's module name. Importing it says what drives and what shows flows in this process."""
 
 import sys as _sys
+from collections.abc import Mapping as _Mapping
 from typing import Any as _Any
 
+from orchestra_nb.engine.deployers import set_deployer as _set_deployer
 from orchestra_nb.engine.drivers import Driver as _Driver
 from orchestra_nb.engine.drivers import set_driver_factory as _set_driver_factory
 from orchestra_nb.engine.flow_graph import FlowGraph as _FlowGraph
@@ -29,6 +31,13 @@ def _show_graph(graph: _FlowGraph) -> None:
     show_plan(graph)
 
 
+def _deploy(flow: Flow[_Any, _Any], options: _Mapping[str, _Any]) -> _Any:
+    from orchestra_nb.operations.python_deployment import deploy_flow
+
+    return deploy_flow(flow, options)
+
+
+_set_deployer(_deploy)
 _set_driver_factory(_make_driver)
 _set_graph_display(_show_graph)
 

@@ -1,12 +1,16 @@
-"""``%flow keep``, ``%flow stale``, ``%flow plan`` and ``%flow run``: the notebook of an open kernel as a whole."""
+"""``%flow keep``, ``stale``, ``plan``, ``run`` and ``deploy``: the notebook of an open kernel as a whole."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE
 from orchestra_nb.engine.session_cells import SessionCell, SessionCells, Staleness, cells_of
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.counted import counted
@@ -31,6 +35,7 @@ class NotebookSession:
     """
 
     def __init__(self, shell: InteractiveShell, cell_id: Callable[[], str | None]) -> None:
+        self._shell = shell
         self._cells = SessionCells(shell)
         self._cell_id = cell_id
 
@@ -54,6 +59,8 @@ class NotebookSession:
                 self._show_plan(self._read(line))
             case "run":
                 self._run(self._read(line), line.is_stale_only)
+            case "deploy":
+                self._deploy(line)
 
     def _read(self, line: FlowLine) -> list[SessionCell]:
         own = os.environ.get("JPY_SESSION_NAME")
@@ -64,6 +71,31 @@ class NotebookSession:
             )
         is_own = line.notebook is None or (own is not None and Path(own).name == Path(name).name)
         return cells_of(read_notebook(Path(name)), self._cell_id() if is_own or own is None else None, cell_title)
+
+    def _deploy(self, line: FlowLine) -> None:
+        """Deploy the notebook as it is on disk, by the command, which checks and tells everything."""
+        if RUN_ID_VARIABLE in os.environ:  # the deployed notebook itself has this line
+            print("This is a run: nothing is deployed.")
+            return
+        path = Path(line.notebook) if line.notebook else self._own_path()
+        if path is None:
+            raise InvalidInput(
+                "The front end does not tell this notebook's path. Add it: %flow deploy NOTEBOOK.ipynb --name NAME …"
+            )
+        command = [sys.executable, "-m", "orchestra_nb", "deploy", str(path), *line.options]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode:
+            raise InvalidInput(done.stderr.rpartition("Error: ")[2].strip() or f"It ended with {done.returncode}.")
+        saved = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+        print(
+            f"{done.stdout}\nDeployed as it was saved at {saved:%H:%M:%S on %Y-%m-%d}. {done.stderr.strip()}".rstrip()
+        )
+
+    def _own_path(self) -> Path | None:
+        told = os.environ.get("JPY_SESSION_NAME") or str(self._shell.user_ns.get("__vsc_ipynb_file__", ""))
+        # some servers tell it as from their own folder, and the kernel works in the notebook's
+        paths = (Path(told), Path(Path(told).name)) if told.endswith(".ipynb") else ()
+        return next((path for path in paths if path.is_file()), None)
 
     def _show_stale(self, cells: list[SessionCell]) -> None:
         found = self._cells.staleness(cells)

@@ -25,6 +25,7 @@ NAMES = {
     "MissingContextError MissingResult ObjectNotFound ParameterBindError ParameterTypeError PausedRun "
     "ReservedArgumentError UnfinishedRun UpstreamTaskError",
     "orchestra_nb.futures": "PrefectFuture PrefectFutureList as_completed resolve_futures_to_states wait",
+    "orchestra_nb.schedules": "Cron Interval RRule",
     "orchestra_nb.serializers": "CompressedSerializer JSONSerializer PickleSerializer Serializer",
     "orchestra_nb.states": "AwaitingConcurrencySlot AwaitingRetry Cancelled Cancelling Completed Crashed Failed Late "
     "Paused Pending Retrying Running Scheduled State StateType Suspended get_state_exception get_state_result is_state "

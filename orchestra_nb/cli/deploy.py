@@ -168,6 +168,12 @@ def tell_deployed(deployed: Deployed, now: datetime) -> None:
     else:
         click.echo(f"Changed the deployment {name}, now version {deployment.version}:")
         click.echo("\n".join(change_lines(deployed.changes)))
+        if not deployment.spec.schedules and any(change.field == "schedules" for change in deployed.changes):
+            click.echo(
+                f"It has no schedule any more, as none was given. `orchestra deployments rollback {name}` brings it "
+                f"back; `orchestra deployments update {name}` takes the notebook anew and leaves all else.",
+                err=True,
+            )
     if deployment.spec.schedules:
         words = schedule_words(deployment.spec)
         click.echo(f"{printable(words[:1].upper() + words[1:])}.")

@@ -7,24 +7,29 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
-from orchestra_nb.cli.deploy import deployed_document
+from orchestra_nb.cli.deploy import deployed_document, tell_deployed
 from orchestra_nb.cli.deployment_runs import backfill, run
 from orchestra_nb.cli.deployment_tables import change_lines, print_deployments, print_details, print_versions
+from orchestra_nb.cli.given_parameters import parameter_options
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.parameter_hints import ParametersCommand
 from orchestra_nb.cli.run_tables import printable
 from orchestra_nb.model.counted import counted
 from orchestra_nb.model.jsonable import to_readable
+from orchestra_nb.notebooks.parameter_flags import GivenParameters
 from orchestra_nb.operations import deployments as operations
 from orchestra_nb.operations.deployment_form import form_of
+from orchestra_nb.operations.deployment_update import update_deployment
 from orchestra_nb.operations.deployment_views import list_deployments, next_times, show_deployment
+from orchestra_nb.settings import load_settings
 
 _name_argument = click.argument("name")
 
 
 @click.group()
 def deployments() -> None:
-    """List, show, pause, resume, roll back and delete deployments, and run them."""
+    """List, show, update, pause, resume, roll back and delete deployments, and run them."""
 
 
 deployments.add_command(run)
@@ -85,6 +90,31 @@ def versions(name: str, as_json: bool) -> None:
         print_json({"versions": documents})
     else:
         print_versions(found, version, datetime.now(UTC))
+
+
+@deployments.command(cls=ParametersCommand)
+@_name_argument
+@parameter_options
+@click.option("--note", default="", help="Why this version is made.")
+@as_json_option
+def update(name: str, given: GivenParameters, note: str, as_json: bool) -> None:
+    """Take the notebook of a deployment as it is now, and leave all else as it is; -p changes single parameters."""
+    now = datetime.now(UTC)
+    with opened_store() as store:
+        done = update_deployment(
+            store,
+            name,
+            load_settings(),
+            actor=caller(),
+            now=now,
+            parameters=given.values,
+            parameter_texts=given.texts,
+            note=note,
+        )
+    if as_json:
+        print_json(deployed_document(done, now))
+    else:
+        tell_deployed(done, now)
 
 
 @deployments.command()

@@ -20,9 +20,8 @@ from orchestra_nb.model.sweeps import TypedText
 from orchestra_nb.notebooks.parameter_flags import GivenParameters
 from orchestra_nb.operations.backfill import PRIORITY
 from orchestra_nb.operations.backfill import backfill as backfill_
-from orchestra_nb.operations.deployment_run import run_deployment
+from orchestra_nb.operations.deployment_run import run_deployment, wait_for_run
 from orchestra_nb.operations.deployments import find_deployment
-from orchestra_nb.operations.runs import wait_for_end
 from orchestra_nb.operations.schedule_request import read_time
 from orchestra_nb.operations.service_presence import is_served
 from orchestra_nb.settings import load_settings
@@ -52,7 +51,7 @@ def run(name: str, given: GivenParameters, at: str | None, is_waiting: bool, as_
             say_if_unserved(is_served(store))
         if is_waiting:
             try:
-                made = wait_for_end(store, made.run_id)
+                made = wait_for_run(store, made.run_id)
             except KeyboardInterrupt:
                 click.echo(f"It goes on: orchestra runs cancel {made.name} stops it.", err=True)
                 return _INTERRUPTED

@@ -12,7 +12,7 @@ import click
 from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable, took
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.states import State
-from orchestra_nb.operations.deployment_form import FieldChange
+from orchestra_nb.operations.deployment_form import FieldChange, changes_between
 from orchestra_nb.operations.deployment_views import DeploymentDetails, DeploymentSummary
 from orchestra_nb.operations.schedule_preview import FireTime
 
@@ -92,15 +92,16 @@ def print_fire_times(times: Iterable[FireTime], *, is_paused: bool, has_schedule
 def print_versions(versions: Sequence[DeploymentVersion], present: int | None, now: datetime) -> None:
     """Print one version a line."""
     print_table(
-        ("VERSION", "MADE", "BY", "NOTE"),
+        ("VERSION", "MADE", "BY", "CHANGED", "NOTE"),
         [
             [
                 f"{one.version}{' (present)' if one.version == present else ''}",
                 ago(one.created_at, now),
                 one.created_by,
+                "-" if earlier is None else ", ".join(change.field for change in changes_between(earlier, one)) or "-",
                 one.note,
             ]
-            for one in versions
+            for one, earlier in zip(versions, [*versions[1:], None], strict=True)
         ],
     )
 

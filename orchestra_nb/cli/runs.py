@@ -65,6 +65,7 @@ runs.add_command(retry)
 @runs.command()
 @click.option("--state", "states", multiple=True, metavar="STATE", help="Only these states: RUNNING,FAILED …")
 @click.option("--flow", metavar="FLOW", help="Only runs of this flow, or of the notebook of this name.")
+@click.option("--deployment", metavar="NAME", help="Only runs of this deployment.")
 @click.option("--tag", metavar="TAG", help="Only runs with this tag.")
 @click.option("--since", callback=as_time, metavar="TIME", help="Only runs made since: 2026-01-31, 12h, 7d …")
 @click.option(
@@ -75,6 +76,7 @@ runs.add_command(retry)
 def ls(
     states: tuple[str, ...],
     flow: str | None,
+    deployment: str | None,
     tag: str | None,
     since: datetime | None,
     limit: int,
@@ -91,6 +93,7 @@ def ls(
             flow_name=flow,
             tag=tag,
             since=since,
+            deployment=deployment,
             has_runs_of_sweeps=is_all,
         )
     if as_json:
@@ -98,7 +101,7 @@ def ls(
     elif page.runs:
         _print_runs(page.runs)
         say_if_cut(page.next is not None, limit, operations.MAX_RUNS)
-    elif flow is not None or tag is not None or since is not None:
+    elif any(given is not None for given in (flow, deployment, tag, since)):
         click.echo("No run is like that. `orchestra runs ls` lists all runs.")
     elif words:
         click.echo(f"No run is in one of the states {', '.join(words)}. `orchestra runs ls` lists all runs.")
@@ -227,6 +230,8 @@ def _print_details(
         ("output", run.output_path),
         ("parameters", parameters),
         ("returned", returned_text(records)),
+        ("deployment", f"{run.deployment}, version {run.deployment_version}" if run.deployment else ""),
+        ("due", f"{run.due_at:%Y-%m-%d %H:%M:%S} UTC" if run.due_at is not None else ""),
         ("cluster", run.cluster if _has_used_cluster(details) else ""),
         ("begun", _begun_text(run, is_all)),
     )
@@ -360,6 +365,10 @@ def _details_document(details: RunDetails) -> dict[str, object]:
         "output": run.output_path,
         "parameters": _readable(run.parameters),
         "cluster": run.cluster,
+        "deployment": run.deployment,
+        "deployment_version": run.deployment_version,
+        "occurrence": run.occurrence,
+        "due_at": run.due_at,
         "epoch": run.epoch,
         "created_at": run.created_at,
         "started_at": run.started_at,

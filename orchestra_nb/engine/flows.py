@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, overload
 
 from orchestra_nb.engine.cache_settings import check_persist_result, result_storage_of, warn_of_memory
+from orchestra_nb.engine.deployers import deploy_flow
 from orchestra_nb.engine.direct_flow import call_async, call_async_generator, call_generator, call_sync
 from orchestra_nb.engine.flow_graph import show_graph
 from orchestra_nb.engine.flow_recording import current_recording, record_graph
@@ -210,18 +211,41 @@ class Flow(Generic[Parameters, Result]):
         show_graph(record_graph(self, args, kwargs))
 
     def serve(self, *args: object, **options: object) -> NoReturn:
-        """Refuse: deployments come later.
+        """Refuse: what starts runs is a process of its own.
 
         Raises
         ------
         DeploymentsNotHere
-            Always; the message says what to do now.
+            Always; the message says what to do.
         """
         raise DeploymentsNotHere(f"Flow {self.name}.serve()")
 
-    def deploy(self, *args: object, **options: object) -> NoReturn:
-        """Refuse as :meth:`serve` does."""
-        raise DeploymentsNotHere(f"Flow {self.name}.deploy()")
+    def deploy(self, name: str | None = None, **options: Any) -> Any:
+        """Have this flow run by itself, and return the deployment; where it says the same already nothing changes.
+
+        Another process must be able to import the flow: it stands at the top level of a module or a script. Its runs
+        are started by ``orchestra serve``.
+
+        Parameters
+        ----------
+        name
+            None for the flow's own.
+        options
+            Of one schedule: ``cron``, ``every`` (or ``interval``) or ``rrule``, with ``timezone``, ``start``, ``end``,
+            ``exclude``, ``days_off``, ``jitter``, ``catchup``, ``max_late``. Of several: ``schedules``, a list of those
+            of :mod:`orchestra_nb.schedules`, or of mappings. Of all runs: ``parameters``, ``tags``, ``cluster``,
+            ``cwd``, ``pool`` (or ``work_pool_name``), ``priority``, ``concurrency`` (or ``concurrency_limit``),
+            ``on_conflict``, ``retries``, ``retry_delay_seconds``, ``retry_jitter_factor``, ``timeout_seconds``. Of the
+            deployment: ``description``, ``paused``, ``note``.
+
+        Raises
+        ------
+        CodeNotFound
+            No other process can import it.
+        InvalidInput
+            An option cannot be used, or a parameter does not fit.
+        """
+        return deploy_flow(self, {"name": name, **options})
 
     @classmethod
     def from_source(cls, *args: object, **options: object) -> NoReturn:
@@ -292,13 +316,12 @@ class Flow(Generic[Parameters, Result]):
 
 
 class DeploymentsNotHere(OrchestraError, NotImplementedError):
-    """A deployment was asked for, which this version cannot make."""
+    """A way to deploy was asked for that there is not."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            f"{what}: deployments and schedules come with a later version. Until then call the flow in a script, and "
-            "let cron, systemd or a CI job run the script; a notebook is run by `orchestra run NOTEBOOK`. Code from "
-            "elsewhere is imported as any module."
+            f"{what} is not here. Write flow.deploy(name=…, cron=…) once for each flow, and run `orchestra serve`: it "
+            "starts the runs of all deployments. Code from elsewhere is imported as any module."
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ USAGE: Final = {
     "stale": "%flow stale [NOTEBOOK]",
     "plan": "%flow plan [NOTEBOOK]",
     "run": "%flow run [--stale] [NOTEBOOK]",
+    "deploy": "%flow deploy [NOTEBOOK] [--name NAME] [--cron '0 7 * * *' | --every 1h | --rrule RULE] …",
     "return": "%flow return NAME[=EXPRESSION], …",
 }
 
@@ -27,11 +28,19 @@ HELP: Final = """\
 %flow plan [NOTEBOOK]       what %flow run --stale would do with each cell
 %flow run --stale [NOTEBOOK]  run the stale cells above this one; take what was kept, also by orchestra run --cache
 %flow run [NOTEBOOK]        run all cells above this one, and keep what they give
+%flow deploy [NOTEBOOK] --name NAME --cron '0 7 * * *'  have this notebook run by itself; options as of orchestra deploy
 
 The notebook is read as it was saved: save it first. NOTEBOOK is needed only where its name is not known."""
 
+#: What ``deploy`` takes most; all of it: ``orchestra deploy --help``.
+_DEPLOY_OPTIONS: Final = (
+    "--name", "--cron", "--every", "--rrule", "--timezone", "--start", "--end", "--exclude", "-p", "--secret",
+    "--retries", "--retry-delay", "--timeout", "--concurrency", "--on-conflict", "--catchup", "--cache", "--cluster",
+    "--tag", "--description", "--note", "--paused", "--active",
+)  # fmt: skip
+
 #: Below a graph that has nothing to show yet.
-HINT: Final = "%flow keep, stale, plan, run and return see to the whole notebook: %flow --help tells how."
+HINT: Final = "%flow keep, stale, plan, run, deploy and return see to the whole notebook: %flow --help tells how."
 
 #: How ``return`` is written, for who wrote it in another way.
 RETURN_USAGE: Final = "Write %flow return NAME, or %flow return NAME=EXPRESSION; several with commas."
@@ -51,11 +60,13 @@ class FlowLine:
     is_on
         Of ``keep``.
     notebook
-        Of ``stale``, ``plan`` and ``run``; None where the front end's is meant.
+        Of ``stale``, ``plan``, ``run`` and ``deploy``; None where the front end's is meant.
     is_stale_only
         Of ``run``.
     returned
         Of ``return``: name to the expression that gives its value.
+    options
+        Of ``deploy``: the words of ``orchestra deploy`` behind the notebook.
     """
 
     verb: str = ""
@@ -64,6 +75,7 @@ class FlowLine:
     notebook: str | None = None
     is_stale_only: bool = False
     returned: dict[str, ast.expr] | None = None
+    options: tuple[str, ...] = ()
 
 
 def parse_flow_line(line: str) -> FlowLine:
@@ -96,6 +108,11 @@ def parse_flow_line(line: str) -> FlowLine:
         raise InvalidInput(f"%flow knows no {verb!r}. It takes:\n{HELP}")
     if _HELP_WORDS & set(arguments):
         return _help_of(verb)
+    if verb == "deploy":
+        has_path = bool(arguments) and not arguments[0].startswith("-")
+        return FlowLine(
+            verb=verb, notebook=arguments[0] if has_path else None, options=tuple(arguments[1 if has_path else 0 :])
+        )
     if verb == "keep":
         return FlowLine(verb=verb, is_on=_is_on(arguments))
     known = {"--stale"} if verb == "run" else set()
@@ -136,7 +153,8 @@ def complete_flow_line(text_before_cursor: str, names: Collection[str], notebook
     elif before[0] == "keep":
         found = ["on", "off"] if len(before) == 1 else []
     elif before[0] in USAGE:
-        options = ["--stale"] if before[0] == "run" and "--stale" not in before else []
+        known = {"run": ("--stale",), "deploy": _DEPLOY_OPTIONS}.get(before[0], ())
+        options = [option for option in known if option not in before]
         has_path = any(not item.startswith("-") for item in before[1:])
         found = [*options, *([] if has_path else notebooks)]
     else:

@@ -145,6 +145,12 @@ def read_deployment_file(path: str | Path) -> list[FileEntry]:
     return entries
 
 
+def request_of(deployment: Deployment) -> DeploymentRequest:
+    """Return the request that makes a deployment as it is; what it deploys is read anew."""
+    form = form_of(deployment.spec)
+    return _request_of(LocatedYaml(deployment.name, form, {}), "", form, Path.cwd())
+
+
 def write_deployments(deployments: Iterable[Deployment], folder: Path | None = None) -> str:
     """Return the text of a file with these deployments.
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.errors import Conflict
 from orchestra_nb.model.deployments import deployed_run
 from orchestra_nb.model.runs import Run
+from orchestra_nb.model.states import FAILURE_STATES
 from orchestra_nb.operations.deployment_preparation import check_parameters
 from orchestra_nb.operations.deployments import deployment_store, find_deployment
+from orchestra_nb.operations.service_presence import is_served
 from orchestra_nb.settings import Settings
+
+#: How long a service may take to decide what follows a run that failed.
+_DECISION_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 1.0
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -61,3 +69,33 @@ def run_deployment(
     if not WorkQueue(store.database).add(run, spec.pool, spec.priority):
         raise Conflict(f"There is a run {run.run_id} already.")  # never: its id is new
     return run
+
+
+def wait_for_run(store: RunStore, run_id: str) -> Run:
+    """Return a run of a deployment when it has ended, and is not retried.
+
+    Waits in this thread; wakes at each write to the store.
+    """
+    from orchestra_nb.store.event_log import ChangeWatcher
+
+    decided_by = 0.0
+    with closing(ChangeWatcher(store.database)) as watcher:
+        while True:
+            run = store.get_run(run_id)
+            if not run.state.is_terminal:
+                decided_by = 0.0
+            elif not _may_follow(store, run):
+                return run
+            elif not decided_by:
+                decided_by = time.monotonic() + _DECISION_SECONDS
+            elif time.monotonic() > decided_by:
+                return run
+            watcher.wait(_LOOK_SECONDS)
+
+
+def _may_follow(store: RunStore, run: Run) -> bool:
+    """Tell whether a service may open a run again that has ended."""
+    if run.state not in FAILURE_STATES or run.deployment is None or run.deployment_version is None:
+        return False
+    retry = deployment_store(store).version(run.deployment, run.deployment_version).spec.retry
+    return run.epoch <= retry.retries + retry.infrastructure_retries and is_served(store)

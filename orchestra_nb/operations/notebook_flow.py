@@ -18,6 +18,7 @@ from orchestra_nb.engine.tasks import MappingError
 from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model import states as model
 from orchestra_nb.model.sweeps import SweepRequest, product_of
+from orchestra_nb.operations.deployment_request import DeploymentRequest
 from orchestra_nb.operations.notebook_call import CallingPlace, NotebookCall, error_of_run
 from orchestra_nb.operations.notebook_options import (
     as_parameters,
@@ -28,6 +29,7 @@ from orchestra_nb.operations.notebook_options import (
     with_values,
 )
 from orchestra_nb.operations.notebook_sweep import NotebookSweep
+from orchestra_nb.operations.python_deployment import DEPLOY_OPTIONS, SCHEDULE_OPTIONS, MadeDeployment, make
 from orchestra_nb.operations.run_home import DriverHome
 from orchestra_nb.operations.sweep_result import SweepResult
 
@@ -192,6 +194,38 @@ class NotebookFlow:
     async def sweep_async(self, **options_and_parameters: Any) -> SweepResult:
         """Do what :meth:`sweep` does, while the event loop goes on."""
         return await asyncio.to_thread(self.sweep, **options_and_parameters)
+
+    def deploy(self, name: str | None = None, **options: Any) -> MadeDeployment:
+        """Have this notebook run by itself, as it is on disk now, and return the deployment.
+
+        Parameters
+        ----------
+        name
+            None for the notebook's stem.
+        options
+            As in :meth:`orchestra_nb.flows.Flow.deploy`, and ``cache`` to replay cells as ``orchestra run --cache``
+            does. What this object says of the kernel, the folder, the cluster, the output, retries, the time limit and
+            tags holds where nothing is said here.
+
+        Raises
+        ------
+        NotebookNotFound, InvalidInput
+            It could not be run, or an option cannot be used.
+        """
+        check_options(f"{self.name}.deploy", options, (*DEPLOY_OPTIONS, *SCHEDULE_OPTIONS, "cache"))
+        request = DeploymentRequest(
+            target=self.path,
+            cwd=self._request.cwd,
+            flow_name=self._request.flow_name,
+            kernel_name=self._request.kernel_name,
+            output_path=self._request.output_path,
+            is_cached=bool(options.pop("cache", False)),
+            cluster=self._request.cluster,
+            retry=self._retry,
+            timeout_seconds=self._request.timeout_seconds,
+            tags=self._request.tags,
+        )
+        return make(request, f"{self.name}.deploy", {"name": name, **options})
 
     def with_options(self, **options: Any) -> NotebookFlow:
         """Return a flow of the same notebook with some options changed.

@@ -78,6 +78,7 @@ def list_runs(
     flow_name: str | None = None,
     tag: str | None = None,
     since: datetime | None = None,
+    deployment: str | None = None,
     has_runs_of_sweeps: bool = True,
 ) -> RunPage:
     """Return runs, the newest first.
@@ -90,8 +91,8 @@ def list_runs(
         Words of :class:`State`, in either case; empty means all.
     kind
         A word of :class:`RunKind`; None means all.
-    tag, since
-        Only runs with this tag, and made then or later; None means all.
+    tag, since, deployment
+        Only runs with this tag, made then or later, and of this deployment; None means all.
     has_runs_of_sweeps
         Whether the child runs of sweeps are among them.
 
@@ -108,6 +109,8 @@ def list_runs(
         raise InvalidInput(f"{_shown(flow_name)} is no name of a flow.")
     if tag is not None and ("\0" in tag or not _is_unicode(tag)):
         raise InvalidInput(f"{_shown(tag)} is no tag.")
+    if deployment is not None and ("\0" in deployment or not _is_unicode(deployment)):
+        raise InvalidInput(f"{_shown(deployment)} is no name of a deployment.")
     found = store.list_runs(
         limit=limit + 1,
         before=before,
@@ -116,6 +119,7 @@ def list_runs(
         flow_name=flow_name,
         tag=tag,
         since=since,
+        deployment=deployment,
         has_runs_of_sweeps=has_runs_of_sweeps,
     )
     runs = found[:limit]
@@ -239,16 +243,6 @@ def follow_logs(store: RunStore, id_or_name: str, *, task: str | None = None) ->
                 watcher.wait(_FOLLOW_SECONDS)
 
 
-def wait_for_end(store: RunStore, run_id: str) -> Run:
-    """Return a run when it has ended. Waits in this thread; wakes at each write to the store."""
-    from orchestra_nb.store.event_log import ChangeWatcher
-
-    with closing(ChangeWatcher(store.database)) as watcher:
-        while not (run := store.get_run(run_id)).state.is_terminal:
-            watcher.wait(_FOLLOW_SECONDS)
-    return run
-
-
 def cancel_run(store: RunStore, id_or_name: str, *, actor: str, now: datetime, task: str | None = None) -> Run:
     """Ask the driver of a run to stop it, or one of its tasks, and return the run as it was.
 
@@ -273,7 +267,7 @@ def cancel_run(store: RunStore, id_or_name: str, *, actor: str, now: datetime, t
     task_run_id = wanted.task_run_id if isinstance(wanted, TaskRun) else None
     if task_run_id is None and is_suspended(run) and _cancel_suspended(store, run, actor, now):
         return run
-    if task_run_id is None and is_waiting(run) and _cancel_waiting(store, run, actor, now):
+    if task_run_id is None and waits_in_queue(run) and _cancel_waiting(store, run, actor, now):
         return run
     if wanted.state.is_terminal or not store.request_cancel(run.run_id, task_run_id, actor, now):
         what = f"Run {run.name}" if task_run_id is None else f"Task {wanted.name} of run {run.name}"
@@ -286,13 +280,13 @@ def is_suspended(run: Run) -> bool:
     return run.state is State.PAUSED and run.driver_id is None
 
 
-def is_waiting(run: Run) -> bool:
-    """Tell whether a run waits for somebody to start it: no process drives it."""
+def waits_in_queue(run: Run) -> bool:
+    """Tell whether a run waits for its time, or for room: no process drives it yet."""
     return run.state is State.SCHEDULED and run.driver_id is None
 
 
 def _cancel_waiting(store: RunStore, run: Run, actor: str, now: datetime) -> bool:
-    """End a run that waits to be started; False when somebody has started it meanwhile."""
+    """End a run that has not been claimed; False when somebody has claimed it meanwhile."""
     from orchestra_nb.store.work_queue import WorkQueue
 
     return WorkQueue(store.database).cancel(run.run_id, actor, now)

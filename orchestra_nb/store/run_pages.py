@@ -26,6 +26,7 @@ def runs_page(
     flow_name: str | None = None,
     tag: str | None = None,
     since: datetime | None = None,
+    deployment: str | None = None,
     has_runs_of_sweeps: bool = True,
 ) -> Select[Any]:
     """Return the query of a page of runs, the newest first.
@@ -34,7 +35,7 @@ def runs_page(
     ----------
     before
         Only runs older than the one with this id: the last of the page before.
-    states, kind, flow_name
+    states, kind, flow_name, deployment
         None for all.
     tag
         Only runs with this tag, found by reading on: there is no index of tags.
@@ -54,6 +55,8 @@ def runs_page(
         query = query.where(runs.c.kind == kind.value)
     if flow_name is not None:
         query = query.where(runs.c.flow_name == flow_name)
+    if deployment is not None:
+        query = query.where(runs.c.deployment == deployment)
     if since is not None:  # ids sort by time
         query = query.where(runs.c.run_id >= new_id(max(since, _EPOCH), 0))
     if tag is not None:

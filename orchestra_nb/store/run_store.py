@@ -148,6 +148,7 @@ class RunStore:
         flow_name: str | None = None,
         tag: str | None = None,
         since: datetime | None = None,
+        deployment: str | None = None,
         has_runs_of_sweeps: bool = True,
     ) -> list[Run]:
         """Return runs, the newest first.
@@ -156,7 +157,7 @@ class RunStore:
         ----------
         before
             Only runs older than the one with this id: the last of the page before.
-        states, kind, flow_name, tag, since
+        states, kind, flow_name, tag, since, deployment
             None for all; ``since`` is when the oldest was made.
         has_runs_of_sweeps
             Whether the child runs of sweeps are among them.
@@ -169,6 +170,7 @@ class RunStore:
             flow_name=flow_name,
             tag=tag,
             since=since,
+            deployment=deployment,
             has_runs_of_sweeps=has_runs_of_sweeps,
         )
         with self.database.connect() as connection:

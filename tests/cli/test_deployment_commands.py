@@ -13,7 +13,7 @@ from deployed_files import PIPELINE, document, orchestra, printed, process, refu
 from patience import eventually
 
 from orchestra_nb.model.deployments import deployed_run, occurrence_key
-from orchestra_nb.model.events import DriverStarted, RunCreated
+from orchestra_nb.model.events import DriverStarted, RunCreated, RunReopened, RunStateChanged
 from orchestra_nb.model.states import State
 from orchestra_nb.services.driver_guard import describe_this_process
 from orchestra_nb.store.database import open_database
@@ -58,6 +58,8 @@ def test_a_deployment_is_made_left_alone_and_changed(store: RunStore) -> None:
         '  tags: {"team": "sales"} is gone',
         "  concurrency: 2 (new)",
     ]
+    newest = printed("deployments", "versions", "report").splitlines()[1]
+    assert newest.endswith("  parameters.n, tags, concurrency  more")
     versions = document("deployments", "versions", "report")["versions"]
     assert [(one["version"], one["is_present"], one["note"]) for one in versions] == [(2, True, "more"), (1, False, "")]
 
@@ -188,6 +190,9 @@ def test_a_run_by_hand_waits_with_its_own_parameters(store: RunStore) -> None:
     assert (run.deployment, run.deployment_version, run.occurrence) == ("report", 1, None)
     assert run.due_at == datetime(2027, 1, 1, 9, tzinfo=UTC) == queued.due_at
     assert (queued.pool, queued.priority) == ("gpu", 5)
+    shown = document("runs", "show", made["name"])
+    assert (shown["deployment"], shown["deployment_version"], shown["due_at"]) == ("report", 1, "2027-01-01T09:00:00Z")
+    assert "due         2027-01-01 09:00:00 UTC" in printed("runs", "show", made["name"])
     assert refusal("deployments", "run", "report", "-p", "n", "x")[:2] == (2, "invalid_parameters")
     assert "cannot be the name" in refusal("deployments", "run", "report", "-p", "n=1", "x")[2]
 
@@ -226,6 +231,33 @@ def test_waiting_for_a_run_ends_with_it(store: RunStore) -> None:
     assert (result.exit_code, json.loads(result.stdout)["state"]) == (1, "CANCELLED")
 
 
+def test_waiting_goes_on_while_a_run_that_failed_is_retried(store: RunStore) -> None:
+    printed("deploy", "report.ipynb", "--retries", "1")
+    store.apply([DriverStarted(driver=describe_this_process("service", 3600))])
+    queue = WorkQueue(store.database)
+
+    def run_twice() -> None:
+        for epoch, state in ((1, State.FAILED), (2, State.COMPLETED)):
+            (run,) = eventually(lambda: queue.claim("s", ["default"], 1, datetime.now(UTC)) or None)
+            steps = [
+                RunStateChanged(run_id=run.run_id, state=one, at=run.created_at, epoch=epoch)
+                for one in (State.RUNNING, state)
+            ]
+            assert store.apply(steps) == [True, True]
+            if epoch == 1:
+                again = RunReopened(
+                    run_id=run.run_id, at=run.created_at, epoch=2, driver_id=None, actor="retry policy", message="again"
+                )
+                assert queue.add_again(again, run.created_at)
+
+    thread = threading.Thread(target=run_twice)
+    thread.start()
+    result = orchestra("deployments", "run", "report", "--wait", "--json")
+    thread.join()
+
+    assert (result.exit_code, json.loads(result.stdout)["state"]) == (0, "COMPLETED")
+
+
 def test_it_is_paused_and_goes_on(store: RunStore) -> None:
     printed("deploy", "report.ipynb", *CRON)
 
@@ -241,6 +273,29 @@ def test_it_is_paused_and_goes_on(store: RunStore) -> None:
         2,
         [{"field": "paused", "before": False, "after": True}],
     )
+
+
+def test_an_update_takes_the_notebook_anew_and_leaves_all_else(store: RunStore, tmp_path: Path) -> None:
+    before = document("deploy", "report.ipynb", *CRON, "-p", "n", "3", "--retries", "2", "--retry-delay", "exp:2s:1m")
+    same = document("deployments", "update", "report")
+    write_notebook(tmp_path / "report.ipynb", "print(n)", parameters="region: str = 'EU'\nn: int = 1")
+    changed = document("deployments", "update", "report", "-p", "region", "007", "--note", "other cells")
+    lost = orchestra("deploy", "report.ipynb")
+
+    assert (same["outcome"], changed["version"]) == ("unchanged", 2)
+    assert [change["field"] for change in changed["changes"]] == ["parameters.region", "cells"]
+    assert changed["spec"] == before["spec"] | {"parameters": {"n": 3, "region": "007"}}
+    assert "`orchestra deployments rollback report` brings it back" in lost.stderr
+    (tmp_path / "report.ipynb").unlink()
+    assert refusal("deployments", "update", "report")[1] == "notebook_not_found"
+
+
+def test_a_flow_that_is_updated_is_checked_again(store: RunStore, tmp_path: Path) -> None:
+    printed("deploy", "pipeline:load", "--name", "etl", "-p", "region", "EU")
+
+    assert document("deployments", "update", "etl")["outcome"] == "unchanged"
+    (tmp_path / "pipeline.py").write_text(PIPELINE.replace("def load", "def other"))
+    assert refusal("deployments", "update", "etl")[1] == "code_not_found"
 
 
 def test_it_goes_back_to_an_earlier_version(store: RunStore) -> None:
@@ -266,6 +321,8 @@ def test_deleting_it_cancels_what_waits_and_keeps_the_rest(store: RunStore) -> N
     assert document("deployments", "delete", "report") == {"deleted": "report", "cancelled": 1}
 
     assert store.get_run(run_id).state is State.CANCELLED
+    assert [run["run_id"] for run in document("runs", "ls", "--deployment", "report")["runs"]] == [run_id]
+    assert document("runs", "ls", "--deployment", "other") == {"runs": []}
     assert document("deployments", "ls") == {"deployments": []}
     assert [one["is_present"] for one in document("deployments", "versions", "report")["versions"]] == [False]
     assert refusal("deployments", "delete", "report")[1] == "deployment_not_found"

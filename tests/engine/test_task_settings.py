@@ -204,13 +204,11 @@ def test_a_serializer_that_there_is_not_is_refused_where_the_task_is_made(serial
 
 @pytest.mark.parametrize(
     "call",
-    [flow(noted).serve, flow(noted).deploy, Flow.from_source, orchestra_nb.serve, orchestra_nb.deploy],
-    ids=["flow.serve", "flow.deploy", "Flow.from_source", "serve", "deploy"],
+    [flow(noted).serve, Flow.from_source, orchestra_nb.serve, orchestra_nb.deploy],
+    ids=["flow.serve", "Flow.from_source", "serve", "deploy"],
 )
-def test_deployments_are_refused_with_what_to_do_now(call: Callable[..., Any]) -> None:
-    with pytest.raises(
-        NotImplementedError, match=r"come with a later version. Until then call the flow in a script"
-    ) as raised:
+def test_ways_to_deploy_that_there_are_not_say_what_to_do(call: Callable[..., Any]) -> None:
+    with pytest.raises(NotImplementedError, match=r"is not here. Write flow.deploy") as raised:
         call(name="nightly", cron="0 3 * * *")
 
     assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)

@@ -23,6 +23,12 @@ from orchestra_nb.notebooks.flow_line import HELP, FlowLine, complete_flow_line,
         ("run", FlowLine(verb="run")),
         ("run --stale", FlowLine(verb="run", is_stale_only=True)),
         ("run a.ipynb --stale", FlowLine(verb="run", notebook="a.ipynb", is_stale_only=True)),
+        ("deploy", FlowLine(verb="deploy")),
+        (
+            "deploy a.ipynb --cron '0 7 * * *'  # daily",
+            FlowLine(verb="deploy", notebook="a.ipynb", options=("--cron", "0 7 * * *")),
+        ),
+        ("deploy --name x -p n 1", FlowLine(verb="deploy", options=("--name", "x", "-p", "n", "1"))),
         ("--help", FlowLine(help=HELP)),
     ],
 )
@@ -37,7 +43,7 @@ def test_returned_values_keep_their_expressions() -> None:
     assert {name: ast.unparse(value) for name, value in returned.items()} == {"auc": "auc", "best": "max(scores)"}
 
 
-@pytest.mark.parametrize("verb", ["keep", "stale", "plan", "run", "return"])
+@pytest.mark.parametrize("verb", ["keep", "stale", "plan", "run", "deploy", "return"])
 def test_each_verb_tells_how_it_is_written(verb: str) -> None:
     told = parse_flow_line(f"{verb} --help").help
 
@@ -72,12 +78,13 @@ def test_a_wrong_line_is_told_how_it_is_written(line: str, message: str) -> None
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", ["--help", "keep", "plan", "return", "run", "stale"]),
+        ("", ["--help", "deploy", "keep", "plan", "return", "run", "stale"]),
         ("r", ["return", "run"]),
         ("keep o", ["off", "on"]),
         ("keep on ", []),
         ("run --", ["--stale"]),
         ("run --stale ", ["a.ipynb"]),
+        ("deploy a.ipynb --cr", ["--cron"]),
         ("stale ", ["a.ipynb"]),
         ("stale a.ipynb ", []),
         ("return ra", ["rate"]),

@@ -209,3 +209,18 @@ def test_all_that_wait_are_cancelled_and_no_other(store: RunStore, queue: WorkQu
         State.CANCELLED,
     ]
     assert queue.waiting() == []
+
+
+def test_of_many_who_add_the_same_occurrences_each_is_added_once(any_store_url: str, queue: WorkQueue) -> None:
+    def add(who: int) -> int:
+        own = open_database(any_store_url)
+        try:
+            runs = [occurrence_run(f"{who}-{number}", later(number)) for number in range(50)]
+            return sum(sum(WorkQueue(own).add_all([run])) for run in runs)
+        finally:
+            own.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        added = list(pool.map(add, range(4)))
+
+    assert sum(added) == len(queue.waiting()) == 50
