@@ -156,8 +156,9 @@ class KernelClient:
 
         So ipykernel does when an interrupt meets its own code before or after the user's.
         """
+        either: list[asyncio.Future[Any]] = [reply, idle]
         try:
-            await asyncio.wait([reply, idle], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not reply.done():
                 await asyncio.wait([reply], timeout=_REPLY_SECONDS)
             return reply.result() if reply.done() else {"content": dict(_INTERRUPTED)}
