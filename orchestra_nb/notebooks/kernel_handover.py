@@ -51,10 +51,9 @@ class KernelHandover:
         from jupyter_core.paths import jupyter_runtime_dir
 
         folder = jupyter_runtime_dir()
-        os.makedirs(folder, mode=0o700, exist_ok=True)  # nobody has run Jupyter here yet
         connection_file = os.path.join(folder, f"kernel-{kernel_id}.json")
         try:
-            os.makedirs(os.path.dirname(connection_file), mode=0o700, exist_ok=True)  # Jupyter may never have run here
+            os.makedirs(folder, mode=0o700, exist_ok=True)  # Jupyter may never have run here
             argv, variables = kernel_start(kernel_name, environ)
             command = KernelCommand.parse([*argv, *HEADLESS_ARGS], environ)
             shared_pool().request(
