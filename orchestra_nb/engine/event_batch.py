@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from typing import Any
 BATCH_SECONDS = 0.03
 #: Dask lets 2 to 10 ms pass between two sends on one connection; on ours, and on all of the local cluster, it is this.
 SEND_INTERVAL_SECONDS = 0.001
+#: So many of the last messages of a connection are kept for who debugs Dask; its own 1,000, of up to 1 MB each, would
+#: fill a worker, and the scheduler, with what has been told.
+_KEPT_MESSAGES = 10
 #: User code that tells more than this in one batch waits until it has been sent.
 _BATCH_BYTES = 8 * 1024 * 1024
 #: What an entry costs beside its content.
@@ -19,6 +23,11 @@ _ENTRY_BYTES = 200
 
 #: The kind of news, whom it is of (the key of an attempt, or of a chunk), and the content that the kind has.
 Entry = tuple[Any, ...]
+
+
+def keep_few_messages(connection: Any) -> None:
+    """Have a ``BatchedSend`` of Dask keep few of the messages that it has sent."""
+    connection.recent_message_log = deque(connection.recent_message_log, maxlen=_KEPT_MESSAGES)
 
 
 class EventBatch:

@@ -22,7 +22,7 @@ from orchestra_nb.engine.attempt_ledger import AttemptLedger, Loss
 from orchestra_nb.engine.attempts import label_of_worker
 from orchestra_nb.engine.call_queue import MOST_CALLS
 from orchestra_nb.engine.chunk_ledger import ChunkLedger, ChunkLoss, ChunkReport
-from orchestra_nb.engine.event_batch import SEND_INTERVAL_SECONDS
+from orchestra_nb.engine.event_batch import SEND_INTERVAL_SECONDS, keep_few_messages
 from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:
@@ -93,21 +93,25 @@ class OrchestraSchedulerPlugin(SchedulerPlugin):
         scheduler.stream_handlers["orchestra-say"] = self._on_say
         for worker in scheduler.workers:
             self.add_worker(scheduler, worker)
+        for client in scheduler.client_comms:
+            self._tend(client)
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """Remember the name: after a removal only the address is known."""
         self._worker_names[worker] = label_of_worker(scheduler.workers[worker].name)
+        keep_few_messages(scheduler.stream_comms[worker])
         if self._order_kill is not None:
             scheduler.stream_comms[worker].interval = SEND_INTERVAL_SECONDS
 
     def add_client(self, scheduler: Scheduler, client: str) -> None:
-        """Have its news sent at once, when Dask has made its connection."""
-        if self._order_kill is not None:
-            asyncio.get_running_loop().call_soon(self._hasten, client)
+        """Have its news sent at once on our own cluster, when Dask has made its connection, and few of them kept."""
+        asyncio.get_running_loop().call_soon(self._tend, client)
 
-    def _hasten(self, client: str) -> None:
+    def _tend(self, client: str) -> None:
         if comm := self._scheduler.client_comms.get(client):
-            comm.interval = SEND_INTERVAL_SECONDS
+            keep_few_messages(comm)
+            if self._order_kill is not None:
+                comm.interval = SEND_INTERVAL_SECONDS
 
     def transition(self, key: Any, start: str, finish: str, *args: object, **kwargs: object) -> None:
         """Let a task that found no worker take any that comes.

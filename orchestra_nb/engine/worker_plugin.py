@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dask.sizeof  # noqa: TID253
 from distributed import WorkerPlugin, get_worker  # noqa: TID253
 
-from orchestra_nb.engine.event_batch import SEND_INTERVAL_SECONDS
+from orchestra_nb.engine.event_batch import SEND_INTERVAL_SECONDS, keep_few_messages
 from orchestra_nb.engine.executors import AttemptResult
 from orchestra_nb.engine.sentinel_records import SentinelRecords
 from orchestra_nb.engine.worker_host import WorkerHost, size_of_result
@@ -38,6 +38,7 @@ class OrchestraWorkerPlugin(WorkerPlugin):
         """Attach to a worker; called in its event loop."""
         sizeof: Any = dask.sizeof.sizeof
         sizeof.register(AttemptResult, size_of_result)
+        keep_few_messages(worker.batched_stream)
         if self._records_descriptor is not None:
             worker.batched_stream.interval = SEND_INTERVAL_SECONDS
         self.host = WorkerHost(worker, SentinelRecords(self._records_descriptor))

@@ -9,9 +9,11 @@ import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from distributed import Client
 
 from orchestra_nb.engine.notebook_cluster import NotebookCluster
 from orchestra_nb.engine.notebook_host import RunnerEnded
@@ -160,6 +162,22 @@ def test_a_run_whose_notebook_cannot_be_kept_here_ends_with_the_cause(cluster: N
     assert isinstance(end, RunnerEnded)
     assert "what came from its worker could not be kept here" in end.reason
     assert str(tmp_path / "file") in end.reason
+
+
+def test_a_cluster_keeps_little_of_what_it_passed_on(cluster: NotebookCluster, foreign: ForeignCluster) -> None:
+    def kept_by_worker(dask_worker: Any) -> set[int]:
+        return {dask_worker.batched_stream.recent_message_log.maxlen}
+
+    def kept_by_scheduler(dask_scheduler: Any) -> set[int]:
+        connections = [*dask_scheduler.client_comms.values(), *dask_scheduler.stream_comms.values()]
+        return {connection.recent_message_log.maxlen for connection in connections}
+
+    cluster.slots()
+    make_client: Any = Client
+    with make_client(foreign.address, set_as_default=False) as client:
+        kept = [*client.run(kept_by_worker).values(), client.run_on_scheduler(kept_by_scheduler)]
+
+    assert kept == [{10}, {10}]
 
 
 def test_a_runner_that_is_killed_leaves_no_socket_where_it_ran(cluster: NotebookCluster, tmp_path: Path) -> None:
