@@ -18,6 +18,7 @@ from orchestra_nb.engine.file_use import FileUse
 from orchestra_nb.engine.imported_files import ImportedFiles
 from orchestra_nb.engine.kept_values import PackedRecord, pack_for_record
 from orchestra_nb.engine.kernel_state import Changes, KernelState
+from orchestra_nb.engine.module_settings import SETTINGS
 from orchestra_nb.engine.named_files import files_named
 from orchestra_nb.engine.native_access import native_effects
 from orchestra_nb.engine.process_resources import PATCHES, CellTraits
@@ -121,8 +122,8 @@ class CellRecording:
             files=files,
             written={path: self.digest(path) for path in sorted(written)},
             packages={name: version for name in cell.code.packages if (version := self.version(name))},
-            imports=cell.code.imports,
-            gives={**self._gives(values, packed), **self._patches(changes)},
+            imports="\n".join(filter(None, (cell.code.imports, *changes.settings.values()))),
+            gives={**self._gives(values, packed), **self._given_in_modules(changes)},
             deletes=tuple(sorted(changes.gone)),
             groups=() if packed is None else packed.groups,
             outputs=self.store.keep_outputs(messages, now) if messages and not must_run else None,
@@ -192,12 +193,11 @@ class CellRecording:
             for name, value in values.items()
         }
 
-    def _patches(self, changes: Changes) -> dict[str, GivenValue]:
-        """Return what is replaced in modules after it, where it has changed that; a plan has to know it."""
-        if not changes.patches:
-            return {}
-        now = self.state.known.get(PATCHES)
-        return {PATCHES: GivenValue(content=(now and now.content) or "", type="dict", why_not="patches are not kept")}
+    def _given_in_modules(self, changes: Changes) -> dict[str, GivenValue]:
+        """Return what is replaced and set in modules after it, where it has changed that."""
+        changed = [*([PATCHES] if changes.patches else ()), *([SETTINGS] if changes.settings else ())]
+        known = self.state.known
+        return {key: GivenValue(content=(known[key].content or "") if key in known else "", type="") for key in changed}
 
     def _reads(self, cell: RunningCell, undeclared: set[str], changes: Changes, traits: CellTraits) -> dict[str, str]:
         names, before = cell.names, cell.known
@@ -210,7 +210,8 @@ class CellRecording:
             is_seeded = resource.name in seeded
             if (key in changes.changed and key in cell.live and not is_seeded) or resource.is_read_by(traits):
                 reads[key] = (before[key].content or "") if key in before else ABSENT
-        reads[PATCHES] = (before[PATCHES].content or "") if PATCHES in before else ABSENT
+        for key in (PATCHES, SETTINGS):
+            reads[key] = (before[key].content or "") if key in before else ABSENT
         return reads
 
     def _must_run(self, cell: RunningCell, changes: Changes, problem: str | None, files: Collection[str]) -> str:

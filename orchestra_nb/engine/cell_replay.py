@@ -20,6 +20,7 @@ from orchestra_nb.engine.cell_record_store import CellRecordStore
 from orchestra_nb.engine.cell_recording import CellRecording, RunningCell, note_of
 from orchestra_nb.engine.file_digests import FileDigests
 from orchestra_nb.engine.file_use import UseNotes
+from orchestra_nb.engine.import_names import imported_in
 from orchestra_nb.engine.imported_files import ImportedFiles
 from orchestra_nb.engine.kept_values import KeptValues
 from orchestra_nb.engine.kernel_state import KernelState
@@ -30,6 +31,7 @@ from orchestra_nb.engine.record_search import RecordSearch
 from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model.cell_records import CellRecord, Known, Mismatch, with_uses
 from orchestra_nb.notebooks.cell_code import cell_code
+from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.names import analyse_cell
 
 #: Values up to this size are loaded before any cell that runs, whether it is known to read them or not.
@@ -234,6 +236,8 @@ class CellReplay:
             names = code.names
         if names.opaque and not code.is_barrier:  # by what a function does that it calls
             self._load(None)
+        with contextlib.suppress(SyntaxError, ValueError):
+            self._state.meet_modules(imported_in(parse_cell(source)))
         self._recording.imported.note()
         self._running = RunningCell(
             index=index,
@@ -296,7 +300,7 @@ class CellReplay:
             return ""
         self.last_run_record = None
         self._tap.end()
-        changes = self._state.look_after(running.live)
+        changes = self._state.look_after(running.live, running.source)
         self._values.drop(changes.contents)
         if not running.ended_well:
             return ""

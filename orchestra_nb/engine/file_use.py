@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from orchestra_nb.engine.cell_watch import begin_watching, end_watching
 from orchestra_nb.engine.file_digests import FileState, file_state
-from orchestra_nb.engine.python_folders import is_of_caches, is_of_packages, is_of_settings
+from orchestra_nb.engine.python_folders import OF_MEMORY, is_of_caches, is_of_packages, is_of_settings
 from orchestra_nb.engine.watch_facts import CHANGES_A_FILE, Fact, FactKind
 from orchestra_nb.model.environment_variables import is_variable_that_counts
 
@@ -134,7 +134,7 @@ def _is_ignored(path: str) -> bool:
 
 
 def _is_temporary(path: str) -> bool:
-    if not path.startswith(tempfile.gettempdir() + os.sep):
+    if not path.startswith((tempfile.gettempdir() + os.sep, OF_MEMORY)):
         return False
     try:
         return not path.startswith(os.getcwd() + os.sep)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from orchestra_nb.engine.cell_watch import hook_in
+from orchestra_nb.engine.module_settings import SETTINGS, settings_after, settings_made
 from orchestra_nb.engine.name_contents import NameContent, NameContents, ResourceContents, partners_among
 from orchestra_nb.engine.process_resources import (
     PATCHES,
@@ -44,13 +45,16 @@ class Changes:
         Dotted paths of what it replaced in modules.
     modules
         Names of modules of the user's, loaded before, of which variables have changed: no record can give them back.
+    settings
+        What it set in libraries to the statement that sets it.
     """
 
     contents: Mapping[str, NameContent]
     changed: frozenset[str]
     gone: frozenset[str]
     patches: Sequence[str]
-    modules: Sequence[str] = ()
+    modules: Sequence[str]
+    settings: Mapping[str, str]
 
 
 class KernelState:
@@ -91,13 +95,19 @@ class KernelState:
         self._variables.look()
         self._note_patches()
 
-    def look_after(self, live_before: Mapping[str, str]) -> Changes:
+    def meet_modules(self, names: Iterable[str]) -> None:
+        """Look at modules that are loaded and that a cell is about to import."""
+        self._modules.meet(names, is_users)
+
+    def look_after(self, live_before: Mapping[str, str], source: str) -> Changes:
         """Look at all that is there after a cell, make it known and return what is otherwise.
 
         Parameters
         ----------
         live_before
             What was live before the cell.
+        source
+            The cell's.
         """
         self.known = dict(self.known)
         contents = self._contents.look()
@@ -107,8 +117,11 @@ class KernelState:
             self.live.pop(name, None)
         before = dict(self.live)
         self._take_contents(contents)
-        patches = self._modules.look(self.namespace, is_users)
+        patches = self._modules.look(self.namespace, is_users, is_after_cell=True)
         self._note_patches()
+        if settings := settings_made(source, self.namespace):
+            before_it = self.known.get(SETTINGS, Known(ABSENT)).content or ABSENT
+            self.known[SETTINGS] = Known(settings_after(before_it, settings))
         changed = frozenset(name for name, content in self.live.items() if before.get(name, ABSENT) != content)
         return Changes(
             contents=contents,
@@ -116,6 +129,7 @@ class KernelState:
             gone=frozenset(gone),
             patches=patches,
             modules=self._variables.look(),
+            settings=settings,
         )
 
     def take_loaded(self, loaded: Mapping[str, object]) -> None:

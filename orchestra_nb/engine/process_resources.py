@@ -13,6 +13,7 @@ import os
 import random
 import re
 import sys
+import time
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -66,6 +67,8 @@ _NUMPY_PRINTING = {
 _TEXTS = re.compile(
     r"\b(str|repr|format|to_html|to_string|to_markdown|to_latex|array2string|array_str)\b|\b[fF][rR]?['\"]"
 )
+_ARGUMENTS = re.compile(r"argv|pars|args|ArgumentParser|\b(main|click|typer|fire|docopt)\b")
+_GENERATOR_STATE = re.compile(r"\b(getstate|get_state|get_rng_state)\b")
 _ENVIRONMENT = re.compile(r"\b(environ|getenv|putenv|expandvars)\b")
 
 
@@ -199,6 +202,24 @@ class _Environment:
         return {name: self._before.get(name) for name in changed if name not in state}
 
 
+def _put_arguments(state: list[str]) -> None:
+    sys.argv[:] = state
+
+
+def _look_at_time_zone() -> object:
+    # what code of C takes for it, and what it is made from
+    return [os.environ.get("TZ"), *time.tzname]
+
+
+def _put_time_zone(state: list[str | None]) -> None:
+    if state[0] is None:
+        os.environ.pop("TZ", None)
+    else:
+        os.environ["TZ"] = state[0]
+    if hasattr(time, "tzset"):
+        time.tzset()
+
+
 def _put_path(state: list[str]) -> None:
     sys.path[:] = state
 
@@ -207,6 +228,14 @@ def resources_of_process() -> tuple[Resource, ...]:
     """Return all resources; what is told relative to a beginning begins now."""
     environment = _Environment()
     shown, modes = _PandasOptions(is_of_display), _PandasOptions(lambda name: not is_of_display(name))
+
+    arguments, time_zone = list(sys.argv), _look_at_time_zone()
+
+    def reads_arguments(traits: CellTraits) -> bool:
+        return bool(_ARGUMENTS.search(traits.source))
+
+    def asks_for_state(traits: CellTraits) -> bool:
+        return bool(_GENERATOR_STATE.search(traits.source))
 
     def never(_: CellTraits) -> bool:
         return False
@@ -225,9 +254,9 @@ def resources_of_process() -> tuple[Resource, ...]:
 
     return (
         # who draws from a generator changes its state
-        Resource("random", random.getstate, random.setstate, never),
-        Resource("numpy.random", look_at_numpy_random, put_numpy_random, never),
-        Resource("torch.random", look_at_torch_random, put_torch_random, never),
+        Resource("random", random.getstate, random.setstate, asks_for_state),
+        Resource("numpy.random", look_at_numpy_random, put_numpy_random, asks_for_state),
+        Resource("torch.random", look_at_torch_random, put_torch_random, asks_for_state),
         Resource("rcParams", _look_at_rc, _put_rc, plots, pristine=_pristine_rc),
         Resource("pandas options", shown.look, put_pandas_options, makes_text, pristine=shown.pristine),
         Resource("pandas modes", modes.look, put_pandas_options, always, pristine=modes.pristine),
@@ -242,6 +271,7 @@ def resources_of_process() -> tuple[Resource, ...]:
         Resource("numpy errors", look_at_numpy_errors, put_numpy_errors, always, pristine=pristine_numpy_errors),
         Resource("decimal context", look_at_decimals, put_decimals, always, pristine=pristine_decimals),
         Resource("scikit-learn configuration", look_at_sklearn, put_sklearn, always, pristine=pristine_sklearn),
+        Resource("time zone", _look_at_time_zone, _put_time_zone, always, pristine=lambda: time_zone),
         Resource("locale", look_at_locale, put_locale, always, pristine=pristine_locale),
         Resource(
             "environment",
@@ -253,6 +283,8 @@ def resources_of_process() -> tuple[Resource, ...]:
         # a run works in its notebook's folder: that it always counts costs nothing
         Resource("working folder", os.getcwd, os.chdir, always),
         Resource("sys.path", lambda: list(sys.path), _put_path, never),
+        # a kernel begins with its own
+        Resource("sys.argv", lambda: list(sys.argv), _put_arguments, reads_arguments, pristine=lambda: arguments),
     )
 
 
@@ -306,35 +338,52 @@ class ModuleWatch:
             if path in self._seen and self._seen[path].get(name) is not value:
                 del self.patches[place]
 
-    def look(self, namespace: Mapping[str, object], is_users: Callable[[str], bool]) -> list[str]:
-        """Return the dotted paths that were replaced since the last look."""
-        return [place for path, now in _places(namespace, is_users) for place in self._compare(path, now)]
+    def meet(self, names: Iterable[str], is_users: Callable[[str], bool]) -> None:
+        """Take what stands now in modules that are about to get a name as put there by nobody."""
+        loaded = {name: sys.modules[name] for name in names if name in sys.modules}
+        for path, now in _places(loaded, is_users):
+            self._seen.setdefault(path, now)
 
-    def _compare(self, path: str, now: dict[str, Any]) -> list[str]:
+    def look(
+        self, namespace: Mapping[str, object], is_users: Callable[[str], bool], *, is_after_cell: bool = False
+    ) -> list[str]:
+        """Return the dotted paths that were replaced since the last look.
+
+        Parameters
+        ----------
+        is_after_cell
+            Of a module that has a name for the first time what the notebook has put there was put there by the cell.
+        """
+        return [
+            place for path, now in _places(namespace, is_users) for place in self._compare(path, now, is_after_cell)
+        ]
+
+    def _compare(self, path: str, now: dict[str, Any], is_after_cell: bool) -> list[str]:
         before = self._seen.get(path)
         self._seen[path] = now
         if before is None:
-            return []
+            if not is_after_cell:
+                return []
+            before = {name: value for name, value in now.items() if not _is_defined_in_notebook(value)}
         changed = [
             f"{path}.{name}"
             for name, value in now.items()
             if name in before
             and before[name] is not value
-            and _is_replaced(before[name], value)
+            and (_is_replaced(before[name], value) or _is_defined_in_notebook(value))
             and name not in _RESTLESS
         ]
         changed += [f"{path}.{name}" for name in before.keys() - now.keys() if name not in _RESTLESS]
         # what a notebook puts into a module or class of others: `DataFrame.summary = summary`
         changed += [
-            f"{path}.{name}"
-            for name, value in now.items()
-            if name not in before and getattr(value, "__module__", None) == "__main__"
+            f"{path}.{name}" for name, value in now.items() if name not in before and _is_defined_in_notebook(value)
         ]
         # a library sets its own private names when it needs them (`pyplot._backend_mod`)
         changed = [place for place in changed if not _is_private(place) or _is_of_notebook(now, place)]
         changed = [place for place in changed if place not in _OF_KERNEL]
         for place in changed:
-            self.patches[place] = now.get(place.rpartition(".")[2])
+            value = now.get(place.rpartition(".")[2])
+            self.patches[place] = getattr(value, "_accessor", value)
         return changed
 
 
@@ -392,7 +441,12 @@ def _is_private(place: str) -> bool:
 
 
 def _is_of_notebook(now: Mapping[str, object], place: str) -> bool:
-    return getattr(now.get(place.rpartition(".")[2]), "__module__", None) == "__main__"
+    return _is_defined_in_notebook(now.get(place.rpartition(".")[2]))
+
+
+def _is_defined_in_notebook(value: object) -> bool:
+    """Tell whether a value, or the accessor of tables that it stands for, is a function or class of the notebook."""
+    return getattr(getattr(value, "_accessor", value), "__module__", None) == "__main__"
 
 
 def _is_replaced(before: object, now: object) -> bool:

@@ -20,7 +20,7 @@ _OF_INSTALLATION = (
     "bin sbin lib lib32 lib64 libexec include share etc pyvenv.cfg conda-meta pkgs Lib DLLs Scripts Library".split()
 )
 #: Files in memory, below a folder of the system.
-_OF_MEMORY = "/dev/shm/"
+OF_MEMORY = "/dev/shm/"
 #: Below the home folder: what libraries write for themselves.
 _CACHES = (".cache", ".config/matplotlib", ".ipython", ".matplotlib")
 #: Below the home folder: what is set up once, and no part of a notebook.
@@ -40,7 +40,7 @@ def is_of_packages(path: str) -> bool:
     """Tell whether an absolute path belongs to Python, its packages or the system: these do not change meanwhile."""
     if _is_bytecode(path):
         return True
-    return (path + os.sep).startswith(_folders_of_packages()) and not path.startswith(_OF_MEMORY)
+    return (path + os.sep).startswith(_folders_of_packages()) and not path.startswith(OF_MEMORY)
 
 
 def is_of_caches(path: str) -> bool:

@@ -74,8 +74,8 @@ class CellRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     packages
         Package that the cell imports to its version.
     imports
-        The statements of the cell that import, filter warnings or set up logging, which are run again also where its
-        values are taken from here.
+        The statements of the cell that import, filter warnings, set up logging or set what lies in libraries: they are
+        run again also where its values are taken from here.
     outputs
         Where its messages are; None if it showed nothing.
     seconds
@@ -113,8 +113,8 @@ class CellRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def missing(self) -> dict[str, str]:
-        """Name to the reason for each value that was given and not kept."""
-        return {name: value.why_not for name, value in self.gives.items() if value.group is None}
+        """Name to the reason for each value that was given and cannot be kept."""
+        return {name: value.why_not for name, value in self.gives.items() if value.group is None and value.why_not}
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,9 @@ def _of_function(encode: Encode, function: types.FunctionType, apart: Apart | No
         parts.append(_step(encode, value, f" default {index}"))
     for name, value in sorted((function.__kwdefaults__ or {}).items()):
         parts += (of_text(name), _step(encode, value, f" default {name}"))
+    for name, value in sorted(vars(function).items()):
+        if not (name.startswith("__") and name.endswith("__")):
+            parts += (of_text(name), _step(encode, value, f".{name}"))
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
         try:
             content = cell.cell_contents

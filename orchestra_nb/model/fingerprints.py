@@ -71,6 +71,8 @@ def fingerprint(value: object, *, name: str = "value", functions: list[types.Fun
 def fingerprint_apart(value: object, apart: Apart, *, name: str = "value") -> str:
     """Return the fingerprint of a value alone: of what its functions use of a notebook only the names count.
 
+    The order of a dict counts here.
+
     What was met goes into ``apart``. Together with the fingerprints of these names, and of those that they use in their
     turn, it says as much as :func:`fingerprint`; but it stays the same when one of them is bound anew.
 
@@ -279,6 +281,13 @@ class _Walk:
             encodings += (encoding, self.at(f"[{_short(key)}]", value))
         return encodings
 
+    def of_dict(self, value: dict[object, object]) -> bytes:
+        """Return the encoding of a dict; of one in a notebook the order counts, in which a later cell may show it."""
+        pairs = self.pairs(value.items())
+        if self._apart is not None:
+            pairs += [of_text(key) if type(key) is str else self.unordered([key], " key")[0] for key in value]
+        return digest(b"dict", pairs)
+
     def state(self, kind: type, state: object) -> bytes:
         """Return the encoding of an object's state, without what ``cached_property`` keeps there."""
         if not isinstance(state, Mapping):
@@ -428,7 +437,7 @@ def _short(key: object) -> str:
 _EXACT: dict[type, _Handler] = {
     list: lambda walk, value: digest(b"list", walk.sequence(value)),
     tuple: lambda walk, value: digest(b"tuple", walk.sequence(value)),
-    dict: lambda walk, value: digest(b"dict", walk.pairs(value.items())),
+    dict: lambda walk, value: walk.of_dict(value),
     set: _of_set,
     frozenset: _of_set,
     bytearray: lambda _, value: of_buffer(b"a", bytes(value)),

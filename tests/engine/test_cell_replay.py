@@ -29,6 +29,7 @@ RESET = """
 get_ipython().reset(new_session=True)
 import os as _os, random as _random, sys as _sys
 _random.seed()
+_sys.argv[:] = ["kernel"]; _os.environ.pop("TZ", None)
 if "numpy" in _sys.modules: _sys.modules["numpy"].random.seed(); _sys.modules["numpy"].seterr(divide="warn")
 if "decimal" in _sys.modules: _sys.modules["decimal"].getcontext().prec = 28
 if "sklearn" in _sys.modules: _sys.modules["sklearn"].set_config(transform_output="default")
@@ -198,6 +199,7 @@ DIVIDE = "try:\n    np.ones(1) / 0\n    result = 'went on'\nexcept FloatingPoint
 OUTPUT = "sklearn.set_config(transform_output='pandas')"
 SCALE = "kind = type(StandardScaler().fit_transform(pd.DataFrame({'a': [1.0, 2.0]}))).__name__"
 TEXTS = "pd.set_option('future.infer_string', True)"
+PARSE = "parser = argparse.ArgumentParser(); parser.add_argument('--n'); n = parser.parse_args().n; del parser"
 THIRDS = "text = pd.DataFrame({'a': [1 / 3]}).to_string()"
 #: Name of a case to the cells, the cells after an edit, and the cells that must have run again for it.
 EDITED: Mapping[str, tuple[list[str], list[str], set[int]]] = {
@@ -351,6 +353,21 @@ EDITED: Mapping[str, tuple[list[str], list[str], set[int]]] = {
         ["import pandas as pd", "pd.set_option('display.precision', 4)", THIRDS, "print(text)"],
         {1, 2, 3},
     ),
+    "the arguments of a script": (
+        ["import sys, argparse", "sys.argv = ['x', '--n', '5']", PARSE, "print(n)"],
+        ["import sys, argparse", "sys.argv = ['x', '--n', '6']", PARSE, "print(n)"],
+        {1, 2, 3},
+    ),
+    "the arguments of a script, of a cell that is replayed": (
+        ["import sys, argparse", "sys.argv = ['x', '--n', '5']", PARSE, "print(n)"],
+        ["import sys, argparse", "sys.argv = ['x', '--n', '5']", PARSE + "\nn = n + '!'", "print(n)"],
+        {2, 3},
+    ),
+    "a variable of a library": (
+        ["import colorsys, textwrap", "colorsys.ONE_THIRD = 2", "third = colorsys.ONE_THIRD", "print(third)"],
+        ["import colorsys, textwrap", "colorsys.ONE_THIRD = 3", "third = colorsys.ONE_THIRD", "print(third)"],
+        {1, 2, 3},
+    ),
     "an environment variable": (
         ["import os", "os.environ['ONB_TEST_X'] = 'a'", "print(os.environ['ONB_TEST_X'])"],
         ["import os", "os.environ['ONB_TEST_X'] = 'b'", "print(os.environ['ONB_TEST_X'])"],
@@ -379,6 +396,10 @@ def _configuration(cells: Sequence[str]) -> set[int]:
     return {index for index, cell in enumerate(cells) if cell.startswith(("import os", "print('b' in"))}
 
 
+ACCESSOR = (
+    "import pandas as pd\n@pd.api.extensions.register_dataframe_accessor('counted')\n"
+    "class Counted:\n    n = {}\n    def __init__(self, table): pass"
+)
 #: Notebooks made to fool an analysis of their source: name of a case to (cells, edited cells).
 FOOLING: Mapping[str, tuple[list[str], list[str]]] = {
     "a change through an alias that native code made": (
@@ -436,6 +457,55 @@ FOOLING: Mapping[str, tuple[list[str], list[str]]] = {
             "f(); f()",
             "print(f())",
         ],
+    ),
+    "the order of a dict": (
+        ["d = {}", "d['b'] = 1; d['a'] = 2", "print(d)"],
+        ["d = {}", "d['a'] = 2; d['b'] = 1", "print(d)"],
+    ),
+    "an attribute of a function": (
+        ["def f(): return f.n\nf.n = 1", "f.n = 2", "print(f())"],
+        ["def f(): return f.n\nf.n = 1", "f.n = 3", "print(f())"],
+    ),
+    "the state of a generator that nobody draws from": (
+        ["import random; random.seed(1)", "state = random.getstate()", "print(state[1][:2])"],
+        ["import random; random.seed(2)", "state = random.getstate()", "print(state[1][:2])"],
+    ),
+    "the time zone": (
+        ["import os, time; os.environ['TZ'] = 'UTC'; time.tzset()", "hour = time.localtime(0).tm_hour", "print(hour)"],
+        [
+            "import os, time; os.environ['TZ'] = 'XYZ-9'; time.tzset()",
+            "hour = time.localtime(0).tm_hour",
+            "print(hour)",
+        ],
+    ),
+    "the time zone that a replayed cell set": (
+        ["import os, time; os.environ['TZ'] = 'XYZ-9'; time.tzset()", "print(time.localtime(0).tm_hour)"],
+        ["import os, time; os.environ['TZ'] = 'XYZ-9'; time.tzset()", "print('at', time.localtime(0).tm_hour)"],
+    ),
+    "a setting of a library": (
+        ["import socket", "socket.setdefaulttimeout(5)", "seconds = socket.getdefaulttimeout()", "print(seconds)"],
+        ["import socket", "socket.setdefaulttimeout(7)", "seconds = socket.getdefaulttimeout()", "print(seconds)"],
+    ),
+    "a setting that is added": (
+        ["import csv; csv.field_size_limit(9000);", "pass", "limit = csv.field_size_limit()", "print(limit)"],
+        [
+            "import csv; csv.field_size_limit(9000);",
+            "csv.field_size_limit(7000)",
+            "limit = csv.field_size_limit()",
+            "print(limit)",
+        ],
+    ),
+    "two settings of one kind": (
+        ["import mimetypes as m; m.add_type('a/b', '.zz')", "m.add_type('a/b', '.yy')", "print(m.guess_type('x.zz'))"],
+        ["import mimetypes as m; m.add_type('a/c', '.zz')", "m.add_type('a/b', '.yy')", "print(m.guess_type('x.zz'))"],
+    ),
+    "a variable of a library that is no function": (
+        ["import string; string.extra = [1]", "n = len(string.extra)", "print(n)"],
+        ["import string; string.extra = [1, 2]", "n = len(string.extra)", "print(n)"],
+    ),
+    "an accessor of tables": (
+        [ACCESSOR.format(1), "n = pd.DataFrame().counted.n", "print(n)"],
+        [ACCESSOR.format(2), "n = pd.DataFrame().counted.n", "print(n)"],
     ),
     "the value of an earlier last line": (["40 + 2", "print(_)"], ["50 + 2", "print(_)"]),
 }
