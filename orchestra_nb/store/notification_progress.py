@@ -19,7 +19,7 @@ from orchestra_nb.model.notifications import Health, News, NotificationRule, Sta
 from orchestra_nb.model.outbox import DeliveryState
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import Run
-from orchestra_nb.model.states import State
+from orchestra_nb.model.states import FAILURE_STATES, State
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.stored_records import run_of_row
 from orchestra_nb.store.tables import (
@@ -126,17 +126,19 @@ class NotificationProgress:
             Up to this change the caller knows already that nobody is told anything.
         """
         with self._database.connect() as connection:
+            # first of all: a rule that is made after this tells of nothing before it
+            newest: int = connection.execute(select(func.max(changes.c.sequence))).scalar() or 0
             rules = _rules_in_force(connection)
             if not rules:
                 return None
             mark: int | None = connection.execute(_MARK).scalar()
             start = max(mark or 0, seen, min(rule.from_sequence for rule in rules))
-            newest: int = connection.execute(select(func.max(changes.c.sequence))).scalar() or 0
             if newest <= start:
                 return None
             query = (
                 select(changes)
-                .where(changes.c.sequence > start, changes.c.subject == "run", changes.c.to_state.is_not(None))
+                .where(changes.c.sequence > start, changes.c.sequence <= newest)  # others go on writing
+                .where(changes.c.subject == "run", changes.c.to_state.is_not(None))
                 .order_by(changes.c.sequence)
                 .limit(_CHANGES_A_READ)
             )
@@ -196,6 +198,8 @@ class NotificationProgress:
                 connection.execute(update(service_marks).where(same).values(sequence=changes_.until))
         return True
 
+
+_FAILURES = frozenset(state.value for state in FAILURE_STATES)
 
 _MARK = select(service_marks.c.sequence).where(service_marks.c.name == SERVICE)
 
@@ -269,9 +273,10 @@ def _is_retried(connection: Connection, policy: RetryPolicy, state: State, row: 
         changes.c.to_state.is_not(None),
         changes.c.sequence <= row["sequence"],
     )
-    ends = list(connection.execute(query).scalars())
-    failures = ends.count(State.FAILED.value) + ends.count(State.TIMED_OUT.value)
-    return after_run(policy, state, failures, ends.count(State.CRASHED.value)) is not AfterRun.NOTHING
+    ends = [State(name) for name in connection.execute(query).scalars() if name in _FAILURES]
+    # counted rather too many than too few: what is told too early is better than what is not told
+    losses = ends.count(State.CRASHED)
+    return after_run(policy, state, len(ends) - losses, losses) is not AfterRun.NOTHING
 
 
 def _standings(
