@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy import Connection, RowMapping, func, insert, select, tuple_, update
 
-from orchestra_nb.model.deployments import AfterRun, DeploymentSpec, after_run
+from orchestra_nb.model.deployments import AfterRun, DeploymentSpec, after_run, count_ends
 from orchestra_nb.model.notification_texts import Text
 from orchestra_nb.model.notifications import Health, News, NotificationRule, Standing, subject_of
 from orchestra_nb.model.outbox import DeliveryState
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import Run
-from orchestra_nb.model.states import FAILURE_STATES, State
+from orchestra_nb.model.states import State
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.stored_records import run_of_row
 from orchestra_nb.store.tables import (
@@ -199,8 +199,6 @@ class NotificationProgress:
         return True
 
 
-_FAILURES = frozenset(state.value for state in FAILURE_STATES)
-
 _MARK = select(service_marks.c.sequence).where(service_marks.c.name == SERVICE)
 
 
@@ -267,16 +265,21 @@ def _retry_policies(connection: Connection, of_runs: Iterable[Run]) -> dict[tupl
 def _is_retried(connection: Connection, policy: RetryPolicy, state: State, row: RowMapping) -> bool:
     if after_run(policy, state, 0, 0) is AfterRun.NOTHING:
         return False
-    query = select(changes.c.to_state).where(
-        changes.c.run_id == row["run_id"],
-        changes.c.subject == "run",
-        changes.c.to_state.is_not(None),
-        changes.c.sequence <= row["sequence"],
+    query = (
+        select(changes.c.from_state, changes.c.to_state, changes.c.actor)
+        .where(
+            changes.c.run_id == row["run_id"],
+            changes.c.subject == "run",
+            changes.c.to_state.is_not(None),
+            changes.c.sequence <= row["sequence"],
+        )
+        .order_by(changes.c.sequence)
     )
-    ends = [State(name) for name in connection.execute(query).scalars() if name in _FAILURES]
-    # counted rather too many than too few: what is told too early is better than what is not told
-    losses = ends.count(State.CRASHED)
-    return after_run(policy, state, len(ends) - losses, losses) is not AfterRun.NOTHING
+    failures, losses = count_ends(
+        (None if before is None else State(before), State(after), actor)
+        for before, after, actor in connection.execute(query)
+    )
+    return after_run(policy, state, failures, losses) is not AfterRun.NOTHING
 
 
 def _standings(
