@@ -175,6 +175,7 @@ def test_a_kernel_is_interrupted_restarted_and_shut_down_and_comes_back_after_it
 
             left = [psutil.Process(pid), psutil.Process(int(await kernel.run(child)))]
             await kernel.ask("restart")
+            await kernel.come_back()
             assert await kernel.run("print('x' in globals())") == "False\n"
             assert all_gone(left)
 
