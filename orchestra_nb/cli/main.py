@@ -41,7 +41,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "deploy": ("orchestra_nb.cli.deploy:deploy", "Have a notebook or a flow run by itself."),
     "deployments": (
         "orchestra_nb.cli.deployment_commands:deployments",
-        "List, show, run, update, pause, roll back and delete deployments.",
+        "List, show, run, update or pause deployments.",
     ),
     "apply": ("orchestra_nb.cli.deployment_file_commands:apply", "Make deployments as a file says them."),
     "export": ("orchestra_nb.cli.deployment_file_commands:export", "Write deployments as such a file."),

@@ -6,6 +6,7 @@ import heapq
 import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,7 +15,7 @@ from orchestra_nb.errors import InvalidSchedule
 from orchestra_nb.model.clock_changes import clock_note
 from orchestra_nb.model.deployments import Deployment, DeploymentSchedule, DeploymentSpec
 from orchestra_nb.model.schedule_words import describe_schedule, describe_time
-from orchestra_nb.model.schedules import occurrences_after
+from orchestra_nb.model.schedules import AnySchedule, occurrences_after
 from orchestra_nb.operations.deployment_form import form_of
 from orchestra_nb.operations.deployments import deployment_store, find_deployment
 from orchestra_nb.operations.run_views import RunSummary, run_summaries
@@ -179,10 +180,15 @@ def next_times(deployment: Deployment, now: datetime, count: int) -> tuple[FireT
 def words_of(schedule: DeploymentSchedule) -> str:
     """Return when a schedule is due; a zone that is gone from the time-zone database is named as it is."""
     try:
-        words = describe_schedule(schedule.schedule, zone_of(schedule.schedule.timezone))
+        words = _described(schedule.schedule)
     except InvalidSchedule as error:
         words = str(error)
     return words if schedule.is_active else f"{words} (not active)"
+
+
+@lru_cache(maxsize=4096)  # half a millisecond each, and lists are asked for again and again
+def _described(schedule: AnySchedule) -> str:
+    return describe_schedule(schedule, zone_of(schedule.timezone))
 
 
 def schedule_words(spec: DeploymentSpec) -> str:

@@ -91,8 +91,8 @@ def read_located(path: Path) -> LocatedYaml:
     except UnicodeDecodeError:
         raise InvalidInput(f"{path} is not UTF-8 text.") from None
     lines: dict[str, int] = {}
-    loader = loader_without_dates()(text)
     try:
+        loader = loader_without_dates()(text)
         node = loader.get_single_node()
         content = None if node is None else _Builder(loader, str(path), lines).value_of(node, "")
     except yaml.MarkedYAMLError as error:
@@ -102,8 +102,6 @@ def read_located(path: Path) -> LocatedYaml:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InvalidInput(f"{path}: not YAML: {str(error).splitlines()[0]}.") from None
-    finally:
-        loader.dispose()
     return LocatedYaml(str(path), content, lines)
 
 

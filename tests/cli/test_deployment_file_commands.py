@@ -190,6 +190,31 @@ def test_all_that_is_wrong_is_told_at_once(deployments: DeploymentStore, tmp_pat
     assert (refused[0], len(refused[2].splitlines())) == (2, 2), refused
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x00", "not YAML: unacceptable character"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
+        (b"", "1: deployments: write `deployments:`"),
+        (b"deployments:\n- 3\n", "2: deployments[0]: a deployment is a mapping of fields, not int"),
+        (b"deployments: [{1: x}]", "1: 1 is no name of a field"),
+        (b"a: &a [1,2,3,4,5,6,7,8,9]\n" + b"".join(
+            b"%c: &%c [%s]\n" % (98 + n, 98 + n, b",".join([b"*%c" % (97 + n)] * 9)) for n in range(8)
+        ), "has more than 100,000 values"),
+        (b"deployments: &x [*x]", "not YAML"),
+    ],
+    ids=["NUL", "UTF-16", "empty", "number", "key", "bomb", "circle"],
+)  # fmt: skip
+def test_what_is_no_file_of_deployments_is_refused(
+    deployments: DeploymentStore, tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "orchestra.yaml").write_bytes(content)
+
+    refused = refusal("apply", "--yes", "--prune")
+
+    assert (refused[:2], message in refused[2]) == ((2, "invalid_input"), True), refused
+
+
 def test_parts_are_shared_by_anchors(deployments: DeploymentStore, tmp_path: Path) -> None:
     text = """
 deployments:

@@ -52,6 +52,10 @@ def test_the_help_names_each_command() -> None:
         "secrets",
         "concurrency",
         "dead-letters",
+        "deploy",
+        "deployments",
+        "apply",
+        "export",
         "notifications",
         "schedule",
         "cluster",
@@ -73,7 +77,7 @@ def test_the_version_is_the_package_s() -> None:
         pytest.param(
             ["fly"],
             "The commands are: run, plan, params, analyse, adopt, convert, runs, artifacts, assets, events, variables, secrets, "
-            "concurrency, dead-letters, notifications, schedule, cluster, serve, doctor.",
+            "concurrency, dead-letters, deploy, deployments, apply, export, notifications, schedule, cluster, serve, doctor.",
             id="unknown",
         ),
     ],
