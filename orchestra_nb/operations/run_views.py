@@ -9,6 +9,7 @@ import msgspec
 
 from orchestra_nb.model.runs import CellRun, ErrorInfo, Run, RunKind, TaskRun
 from orchestra_nb.model.states import FAILURE_STATES, State
+from orchestra_nb.operations.run_waits import tell_waits
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -46,10 +47,13 @@ class CellView(CellRun, frozen=True, kw_only=True):
 
 
 def run_summaries(store: RunStore, runs: Sequence[Run]) -> tuple[RunSummary, ...]:
-    """Return runs with the numbers of their task runs; of a sweep with those of its child runs."""
+    """Return runs with the numbers of their task runs; of a sweep with those of its child runs.
+
+    The message of one that waits to be started says what it waits for.
+    """
     sweeps = [run.run_id for run in runs if run.kind is RunKind.SWEEP]
     counts_of = store.task_counts([run.run_id for run in runs]) | (store.child_counts(sweeps) if sweeps else {})
-    return tuple(run_summary(run, counts_of.get(run.run_id, {})) for run in runs)
+    return tuple(run_summary(run, counts_of.get(run.run_id, {})) for run in tell_waits(store, runs))
 
 
 def task_views(

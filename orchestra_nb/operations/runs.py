@@ -28,6 +28,7 @@ from orchestra_nb.operations.run_views import (
     run_summary,
     task_views,
 )
+from orchestra_nb.operations.run_waits import tell_waits
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -163,7 +164,7 @@ def show_run(store: RunStore, id_or_name: str, *, has_all_epochs: bool = False) 
     RunNotFound
         There is no run with this id or name.
     """
-    run = find_run(store, id_or_name)
+    (run,) = tell_waits(store, [find_run(store, id_or_name)])
     tasks = store.task_runs(run.run_id)
     newest = [task for task in tasks if task.epoch == run.epoch]
     return RunDetails(

@@ -157,6 +157,22 @@ class WorkQueue:
             _treat_conflicts(connection, due, rooms, now)
             return _runs_of(connection, claimed)
 
+    def places(self, run_ids: Sequence[str]) -> dict[str, QueuedRun]:
+        """Return the places of those of these runs that wait."""
+        found: dict[str, QueuedRun] = {}
+        with self._database.connect() as connection:
+            for start in range(0, len(run_ids), _ROWS_A_READ):
+                some = run_ids[start : start + _ROWS_A_READ]
+                query = select(*(queued_runs.c[name] for name in _COLUMNS)).where(queued_runs.c.run_id.in_(some))
+                found |= {row["run_id"]: QueuedRun(**row) for row in connection.execute(query).mappings()}
+        return found
+
+    def rooms(self, names: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Return how many runs of each of these deployments go on, and how many may, where that is limited."""
+        of_these = (queued_runs.c.deployment.in_(names),)
+        with self._database.connect() as connection:
+            return {name: (room.active, room.limit) for name, room in _rooms(connection, of_these).items()}
+
     def waiting(self, limit: int = 1_000) -> list[QueuedRun]:
         """Return the runs that wait, in the order in which they are to start."""
         query = (
