@@ -122,9 +122,9 @@ def actor_of(automation: str) -> str:
     return f"{ACTOR_PREFIX}{automation}"
 
 
-def tags_of(firing: Firing) -> dict[str, str]:
-    """Return the tags of a run that a firing starts."""
-    return {AUTOMATION_TAG: firing.automation, HOPS_TAG: str(firing.hops)}
+def tags_of(automation: str, hops: int) -> dict[str, str]:
+    """Return the tags of a run that an automation starts, to which so many hops lead."""
+    return {AUTOMATION_TAG: automation, HOPS_TAG: str(hops)}
 
 
 def hops_of_tags(tags: Mapping[str, str]) -> int:
@@ -132,9 +132,9 @@ def hops_of_tags(tags: Mapping[str, str]) -> int:
     return _number(tags.get(HOPS_TAG, ""))
 
 
-def related_of(firing: Firing) -> dict[str, str]:
-    """Return the related resource of an event that a firing emits."""
-    return {"id": actor_of(firing.automation), "role": AUTOMATION_ROLE, "hops": str(firing.hops)}
+def related_of(automation: str, hops: int) -> dict[str, str]:
+    """Return the related resource of an event that an automation emits, to which so many hops lead."""
+    return {"id": actor_of(automation), "role": AUTOMATION_ROLE, "hops": str(hops)}
 
 
 def hops_of_event(event: CustomEvent) -> int:

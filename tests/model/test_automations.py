@@ -211,7 +211,7 @@ def test_a_chain_of_automations_ends_after_ten_hops() -> None:
         firings.append(firing)
         if firing.refusal:
             break
-        hops = hops_of_tags(tags_of(firing))
+        hops = hops_of_tags(tags_of("auto", firing.hops))
 
     assert [len(firing.actions) for firing in firings] == [1] * MOST_HOPS + [0]
     assert "10 hops" in firings[-1].refusal
