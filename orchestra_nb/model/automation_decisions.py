@@ -107,8 +107,13 @@ def check_texts(automation: Automation) -> Automation:
     for condition in (automation.condition, *(match.condition for match in matches_of(automation.trigger))):
         check_syntax(condition, is_expression=True)
     for action in automation.actions:
-        _check_templates(msgspec.to_builtins(action))
+        check_action_texts(action)
     return automation
+
+
+def check_action_texts(action: Action) -> None:
+    """See that the templates of an action can be read; raises as :func:`check_texts`."""
+    _check_templates(msgspec.to_builtins(action))
 
 
 def actor_of(automation: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import heapq
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, func, select
 
 from orchestra_nb.model.automation_decisions import hops_of_event, hops_of_tags
 from orchestra_nb.model.automations import ACTOR_PREFIX, Happening
@@ -15,6 +16,7 @@ from orchestra_nb.model.custom_events import CustomEvent
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
 from orchestra_nb.store.custom_event_store import event_of_row
+from orchestra_nb.store.database import Database
 from orchestra_nb.store.recorded_value_store import value_of_row
 from orchestra_nb.store.run_changes import RunChange, run_changes
 from orchestra_nb.store.stored_records import run_of_row
@@ -22,6 +24,7 @@ from orchestra_nb.store.tables import changes, custom_events, recorded_values, r
 
 #: So deep may runs be started by runs for the hops of the first one to be found.
 _MOST_PARENTS = 20
+_ROWS_A_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,31 @@ def happenings_of(
     returned = _returned(connection, [one.happening for one in wanted])
     whole = [_completed(one, hops, returned) for one in wanted]
     return sorted(whole, key=lambda one: (one.happening.at, one.is_event, one.sequence))
+
+
+def happenings_since(
+    database: Database, since: datetime, is_wanted: Callable[[Happening], bool]
+) -> Iterator[Happening]:
+    """Yield what happened since a time, in order, without what nobody wants; reads on as it is asked for."""
+
+    def pages(is_event: bool) -> Iterator[Seen]:
+        at = 0
+        newest = select(func.max(custom_events.c.sequence if is_event else changes.c.sequence))
+        while True:
+            with database.connect() as connection:
+                until = connection.execute(newest).scalar() or 0
+                if is_event:
+                    rows, at = read_events(connection, at, until, _ROWS_A_PAGE, since)
+                    found = happenings_of(connection, (), rows, is_wanted)
+                else:
+                    rows, at = read_changes(connection, at, until, tuple(State), _ROWS_A_PAGE, since)
+                    found = happenings_of(connection, rows, (), is_wanted)
+            yield from found
+            if len(rows) < _ROWS_A_PAGE:
+                return
+
+    for seen in heapq.merge(pages(False), pages(True), key=lambda seen: seen.happening.at):
+        yield seen.happening
 
 
 def _of_change(change: RunChange) -> Seen:
