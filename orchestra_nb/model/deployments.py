@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Final, Literal
@@ -17,7 +18,7 @@ from orchestra_nb.model.identifiers import run_name
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.schedules import AnySchedule
-from orchestra_nb.model.states import State
+from orchestra_nb.model.states import FAILURE_STATES, State
 
 #: What becomes of a run that is due while as many run as may: it waits, it does not run, or the oldest one is stopped.
 OnConflict = Literal["queue", "skip", "cancel-running"]
@@ -170,6 +171,12 @@ class DeploymentVersion(msgspec.Struct, frozen=True, kw_only=True):
     notebook: str | None = None
 
 
+#: Who reopens a run that is retried or run again by itself, in its history.
+RETRY_ACTOR: Final = "retry policy"
+#: So often a run that was claimed and did not begin is claimed again at no cost.
+_MOST_FREE: Final = 3
+
+
 class AfterRun(Enum):
     """What follows a run of a deployment that has ended."""
 
@@ -193,6 +200,29 @@ def after_run(policy: RetryPolicy, state: State, failures: int, losses: int) -> 
     if state is State.CRASHED and losses <= policy.infrastructure_retries:
         return AfterRun.RERUN
     return AfterRun.NOTHING
+
+
+def count_ends(history: Iterable[tuple[State | None, State, str]]) -> tuple[int, int]:
+    """Return how often a run failed, and how often its process was lost, since somebody opened it by hand.
+
+    A process that was lost before it began counts only when that happens again and again.
+
+    Parameters
+    ----------
+    history
+        (from, to, actor) of the run's changes of state, in order.
+    """
+    failures = losses = free = 0
+    for before, after, actor in history:
+        if after is State.CRASHED and before is State.PENDING and free < _MOST_FREE:
+            free += 1
+        elif after is State.CRASHED:
+            losses += 1
+        elif after in FAILURE_STATES:
+            failures += 1
+        elif after is State.SCHEDULED and before is not None and actor != RETRY_ACTOR:
+            failures = losses = free = 0
+    return failures, losses
 
 
 def occurrence_key(occurrence: datetime, parameters: dict[str, object]) -> str:

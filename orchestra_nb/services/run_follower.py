@@ -9,29 +9,24 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from orchestra_nb.errors import Conflict, DeadLetterNotFound, DeploymentNotFound, RunNotFound
 from orchestra_nb.model.dead_letters import DeadLetter, LetterState
-from orchestra_nb.model.deployments import AfterRun, DeploymentSpec, after_run, retry_at
+from orchestra_nb.model.deployments import RETRY_ACTOR, AfterRun, DeploymentSpec, after_run, count_ends, retry_at
 from orchestra_nb.model.events import DeadLetterAdded, RunReopened
 from orchestra_nb.model.runs import Run
-from orchestra_nb.model.states import FAILURE_STATES, State
+from orchestra_nb.model.states import FAILURE_STATES
 from orchestra_nb.store.dead_letter_store import DeadLetterStore
 from orchestra_nb.store.deployment_store import DeploymentStore
-from orchestra_nb.store.run_store import RunStore, StateChange
+from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.service_marks import ServiceMarks
 from orchestra_nb.store.work_queue import WorkQueue
 
-#: Who reopens runs here, in their history.
-RETRY_ACTOR: Final = "retry policy"
 _MARK: Final = "run follower"
 #: How many changes of no end may lie behind the mark before it is moved nevertheless.
 _MOST_BEHIND: Final = 1_000
-#: So often a run that was claimed and did not begin is claimed again at no cost.
-_MOST_FREE: Final = 3
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +75,10 @@ class RunFollower:
             spec = self._deployments.version(run.deployment, run.deployment_version).spec
         except DeploymentNotFound:
             return
-        failures, losses = count_ends(self._store.state_changes(run_id))
+        changes = self._store.state_changes(run_id)
+        failures, losses = count_ends(
+            (change.from_state, change.to_state, change.actor) for change in changes if change.task_run_id is None
+        )
         match after_run(spec.retry, run.state, failures, losses):
             case AfterRun.RETRY:
                 due_at = retry_at(spec.retry, failures, now, random.random())
@@ -113,23 +111,3 @@ class RunFollower:
             created_at=now,
         )
         self._store.apply([DeadLetterAdded(letter=letter)])
-
-
-def count_ends(history: Sequence[StateChange]) -> tuple[int, int]:
-    """Return how often a run failed, and how often its process was lost, since somebody opened it by hand.
-
-    A process that was lost before it began counts only when that happens again and again.
-    """
-    failures = losses = free = 0
-    for change in history:
-        if change.task_run_id is not None:
-            continue
-        if change.to_state is State.CRASHED and change.from_state is State.PENDING and free < _MOST_FREE:
-            free += 1
-        elif change.to_state is State.CRASHED:
-            losses += 1
-        elif change.to_state in FAILURE_STATES:
-            failures += 1
-        elif change.to_state is State.SCHEDULED and change.from_state is not None and change.actor != RETRY_ACTOR:
-            failures = losses = free = 0
-    return failures, losses

@@ -97,14 +97,15 @@ class AutomationProgress:
             Up to there the caller knows already that nothing comes of it.
         """
         with self._database.connect() as connection:
-            active = stored_automations(connection, is_active=True)
-            if not active:
-                return None
+            # what is read first is the oldest: who writes between moves the marks, and what is made then begins later
             marks = _marks(connection)
             newest = Place(
                 connection.execute(select(func.max(changes.c.sequence))).scalar() or 0,
                 connection.execute(select(func.max(custom_events.c.sequence))).scalar() or 0,
             )
+            active = stored_automations(connection, is_active=True)
+            if not active:
+                return None
             start = Place(
                 max(marks[0] or 0, seen.change, min(one.from_change for one in active)),
                 max(marks[1] or 0, seen.event, min(one.from_event for one in active)),

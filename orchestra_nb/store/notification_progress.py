@@ -104,17 +104,19 @@ class NotificationProgress:
             Up to this change the caller knows already that nobody is told anything.
         """
         with self._database.connect() as connection:
+            # first of all: a rule that is made after this tells of nothing before it
+            newest: int = connection.execute(select(func.max(changes.c.sequence))).scalar() or 0
             rules = _rules_in_force(connection)
             if not rules:
                 return None
             mark: int | None = connection.execute(_MARK).scalar()
             start = max(mark or 0, seen, min(rule.from_sequence for rule in rules))
-            newest: int = connection.execute(select(func.max(changes.c.sequence))).scalar() or 0
             if newest <= start:
                 return None
             query = (
                 select(changes)
-                .where(changes.c.sequence > start, changes.c.subject == "run", changes.c.to_state.is_not(None))
+                .where(changes.c.sequence > start, changes.c.sequence <= newest)  # others go on writing
+                .where(changes.c.subject == "run", changes.c.to_state.is_not(None))
                 .order_by(changes.c.sequence)
                 .limit(_CHANGES_A_READ)
             )

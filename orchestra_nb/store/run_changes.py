@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, RowMapping, select, tuple_
 
-from orchestra_nb.model.deployments import AfterRun, DeploymentSpec, after_run
+from orchestra_nb.model.deployments import AfterRun, DeploymentSpec, after_run, count_ends
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
@@ -87,12 +87,18 @@ def _retry_policies(connection: Connection, of_runs: Iterable[Run]) -> dict[tupl
 def _is_retried(connection: Connection, policy: RetryPolicy, state: State, row: RowMapping) -> bool:
     if after_run(policy, state, 0, 0) is AfterRun.NOTHING:
         return False
-    query = select(changes.c.to_state).where(
-        changes.c.run_id == row["run_id"],
-        changes.c.subject == "run",
-        changes.c.to_state.is_not(None),
-        changes.c.sequence <= row["sequence"],
+    query = (
+        select(changes.c.from_state, changes.c.to_state, changes.c.actor)
+        .where(
+            changes.c.run_id == row["run_id"],
+            changes.c.subject == "run",
+            changes.c.to_state.is_not(None),
+            changes.c.sequence <= row["sequence"],
+        )
+        .order_by(changes.c.sequence)
     )
-    ends = list(connection.execute(query).scalars())
-    failures = ends.count(State.FAILED.value) + ends.count(State.TIMED_OUT.value)
-    return after_run(policy, state, failures, ends.count(State.CRASHED.value)) is not AfterRun.NOTHING
+    failures, losses = count_ends(
+        (None if before is None else State(before), State(after), actor)
+        for before, after, actor in connection.execute(query)
+    )
+    return after_run(policy, state, failures, losses) is not AfterRun.NOTHING

@@ -13,7 +13,7 @@ from patience import PATIENCE_SECONDS, eventually
 from sqlalchemy import text
 from webhook_receiver import PASSWORD, TOKEN, WebhookReceiver, receiving
 
-from orchestra_nb.model.deployments import DeploymentSpec, FlowTarget
+from orchestra_nb.model.deployments import RETRY_ACTOR, DeploymentSpec, FlowTarget
 from orchestra_nb.model.events import RunCreated, RunReopened, RunStateChanged
 from orchestra_nb.model.notifications import NotificationRule, Occasion
 from orchestra_nb.model.outbox import DeliveryState
@@ -146,7 +146,7 @@ class Runs:
         assert self._store.apply([change]) == [True]
 
     def reopen(self, run_id: str, epoch: int) -> None:
-        again = RunReopened(run_id=run_id, at=NOON, epoch=epoch, driver_id=None, actor="ana", message="")
+        again = RunReopened(run_id=run_id, at=NOON, epoch=epoch, driver_id=None, actor=RETRY_ACTOR, message="")
         assert self._store.apply([again]) == [True]
 
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from orchestra_nb.model.dead_letters import LetterState
-from orchestra_nb.model.deployments import deployed_run
+from orchestra_nb.model.deployments import RETRY_ACTOR, deployed_run
 from orchestra_nb.model.events import RunReopened, RunStateChanged
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.states import State
-from orchestra_nb.services.run_follower import RETRY_ACTOR, RunFollower
+from orchestra_nb.services.run_follower import RunFollower
 from orchestra_nb.store.database import Database, open_database
 from orchestra_nb.store.dead_letter_store import DeadLetterStore
 from orchestra_nb.store.deployment_store import DeploymentStore
