@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.benchmarks import (
     analysis_cost,
+    automation_cost,
     command_cost,
     engine_cost,
     extension_cost,
@@ -45,6 +46,7 @@ NAMES = (
     "hello",
     "analyse",
     "schedule",
+    "automation",
     "mapped",
     "engine",
     "scale",
@@ -82,6 +84,7 @@ def run(names: list[str], environ: dict[str, str], repeats: int, folder: Path) -
         "hello": lambda: hello_cost.measure(environ, repeats),
         "analyse": lambda: analysis_cost.measure(environ, repeats),
         "schedule": lambda: schedule_cost.measure(environ, repeats),
+        "automation": lambda: automation_cost.measure(environ, folder),
         "mapped": lambda: mapped_cost.measure(environ),
         "engine": lambda: engine_cost.measure(environ, repeats, folder),
         "scale": lambda: engine_cost.measure_scale(environ, folder),
