@@ -27,6 +27,7 @@
     │   ├── DeadLetterNotFound
     │   ├── DeploymentNotFound
     │   ├── NotificationNotFound               a notification, or a channel or rule of notifications
+    │   ├── AutomationNotFound
     │   └── CodeNotFound                       what a run executed cannot be found again
     ├── Conflict                               the thing is in another state            409
     │   ├── InvalidTransition
@@ -156,6 +157,10 @@ class DeadLetterNotFound(NotFound):
 
 class NotificationNotFound(NotFound):
     """There is no such notification, or no channel or rule of notifications of this name."""
+
+
+class AutomationNotFound(NotFound):
+    """There is no automation of this name."""
 
 
 class CodeNotFound(NotFound):

@@ -1,4 +1,4 @@
-"""``orchestra apply`` and ``orchestra export``: deployments as a file says them."""
+"""``orchestra apply`` and ``orchestra export``: deployments and automations as a file says them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from orchestra_nb.cli.run_tables import printable
 from orchestra_nb.cli.service_hint import say_if_unserved
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.counted import counted
+from orchestra_nb.operations.automation_form import trigger_words
+from orchestra_nb.operations.automations import automation_store
 from orchestra_nb.operations.deployment_files import write_deployments
 from orchestra_nb.operations.deployment_plan import Plan, PlanStep, apply_plan, make_plan
 from orchestra_nb.operations.deployment_views import schedule_words
@@ -28,11 +30,11 @@ _SIGNS = {"create": ("+", "green"), "change": ("~", "yellow"), "delete": ("-", "
 @click.command()
 @click.argument("file", default="orchestra.yaml", type=click.Path(path_type=str))
 @click.option("--yes", "is_agreed", is_flag=True, help="Apply it without asking.")
-@click.option("--prune", is_flag=True, help="Delete the deployments that are not in FILE.")
+@click.option("--prune", is_flag=True, help="Delete what is not in FILE.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show what would change, and change nothing.")
 @as_json_option
 def apply(file: str, is_agreed: bool, prune: bool, is_dry: bool, as_json: bool) -> int:
-    """Show what FILE would change, and make the deployments as it says. Default: orchestra.yaml.
+    """Show what FILE would change, and make deployments and automations as it says. Default: orchestra.yaml.
 
     All of FILE is checked first: where anything is wrong nothing is changed.
 
@@ -61,11 +63,12 @@ def apply(file: str, is_agreed: bool, prune: bool, is_dry: bool, as_json: bool) 
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("-o", "--output", metavar="FILE", help="Write it here, with paths as from here. Default: stdout.")
 def export(names: tuple[str, ...], output: str | None) -> None:
-    """Write deployments, all or these, in the form that `orchestra apply` reads."""
+    """Write deployments, these or all with all automations, in the form that `orchestra apply` reads."""
     with opened_store() as store:
         found = [find_deployment(store, name) for name in names] or deployment_store(store).list_deployments()
+        automations = [] if names else [one.automation for one in automation_store(store).list_automations()]
     folder = None if output is None else Path(output).absolute().parent
-    text = write_deployments(found, folder)
+    text = write_deployments(found, folder, automations)
     if output is None:
         click.echo(text, nl=False)
     else:
@@ -83,21 +86,26 @@ def _asked() -> bool:
 def _tell(plan: Plan) -> None:
     for step in plan.steps:
         sign, colour = _SIGNS[step.action]
-        click.echo(click.style(f"{sign} {printable(step.name)}", fg=colour or None) + f"  {_what(step)}")
+        name = printable(step.name if step.kind == "deployment" else f"automation {step.name}")
+        click.echo(click.style(f"{sign} {name}", fg=colour or None) + f"  {_what(step)}")
         for line in change_lines(step.changes):
             click.echo(f"  {line}")
     counts = {action: sum(step.action == action for step in plan.steps) for action in _SIGNS}
     words = {"create": "to create", "change": "to change", "delete": "to delete", "unchanged": "unchanged"}
     parts = [f"{number} {words[action]}" for action, number in counts.items() if number]
-    click.echo(f"{printable(plan.file)}: {', '.join(parts) or 'no deployments'}.")
+    click.echo(f"{printable(plan.file)}: {', '.join(parts) or 'nothing'}.")
 
 
 def _what(step: PlanStep) -> str:
     if step.action == "create" and step.prepared is not None:
         return f"create: {printable(schedule_words(step.prepared.spec))}"
+    if step.action == "create" and step.automation is not None:
+        return f"create: {printable(trigger_words(step.automation.trigger))}"
     return step.action
 
 
 def _document(plan: Plan, is_applied: bool) -> dict[str, object]:
-    steps = [{"name": step.name, "action": step.action, "changes": step.changes} for step in plan.steps]
+    steps = [
+        {"kind": step.kind, "name": step.name, "action": step.action, "changes": step.changes} for step in plan.steps
+    ]
     return {"file": plan.file, "is_applied": is_applied, "steps": steps}

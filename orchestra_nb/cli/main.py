@@ -43,11 +43,15 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "orchestra_nb.cli.deployment_commands:deployments",
         "List, show, run, update or pause deployments.",
     ),
-    "apply": ("orchestra_nb.cli.deployment_file_commands:apply", "Make deployments as a file says them."),
+    "apply": ("orchestra_nb.cli.deployment_file_commands:apply", "Make deployments and automations as a file says."),
     "export": ("orchestra_nb.cli.deployment_file_commands:export", "Write deployments as such a file."),
     "notifications": (
         "orchestra_nb.cli.notification_commands:notifications",
         "Have people hear of runs that fail and recover.",
+    ),
+    "automations": (
+        "orchestra_nb.cli.automation_commands:automations",
+        "When this happens, do that: make automations, list, show, try, pause, resume and delete them.",
     ),
     "schedule": ("orchestra_nb.cli.schedule_commands:schedule", "Show when a schedule would be due."),
     "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -23,11 +23,14 @@ from orchestra_nb.errors import (
 from orchestra_nb.model.deployments import DEFAULT_POOL, OnConflict
 from orchestra_nb.model.durations import write_duration
 from orchestra_nb.model.schedules import CatchUp
+from orchestra_nb.operations.automation_files import AutomationEntry, automations_of
+from orchestra_nb.operations.automation_form import automation_form
 from orchestra_nb.operations.deployment_form import form_of
 from orchestra_nb.operations.deployment_request import DeploymentRequest, ScheduleRequest, read_retry, read_seconds
 from orchestra_nb.operations.located_yaml import LocatedYaml, read_located
 
 if TYPE_CHECKING:
+    from orchestra_nb.model.automations import Automation
     from orchestra_nb.model.deployments import Deployment
 
 #: A duration: ``"1h30m"``, or a number of seconds.
@@ -116,8 +119,15 @@ class FileEntry:
         return self._source.error(f"{self._path}.schedules[{number}]", error)
 
 
-def read_deployment_file(path: str | Path) -> list[FileEntry]:
-    """Return the deployments of a file; relative paths in it are those from its folder.
+class FileContent(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in a file; ``automations`` is None where it says nothing of them."""
+
+    deployments: list[FileEntry]
+    automations: list[AutomationEntry] | None
+
+
+def read_deployment_file(path: str | Path) -> FileContent:
+    """Return the deployments and automations of a file; relative paths in it are those from its folder.
 
     Raises
     ------
@@ -126,14 +136,15 @@ def read_deployment_file(path: str | Path) -> list[FileEntry]:
     """
     source = read_located(Path(path))
     content = source.content
-    if not isinstance(content, dict) or not isinstance(content.get("deployments"), list):
+    items = content.get("deployments", [] if "automations" in content else None) if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not isinstance(items, list):
         raise InvalidInput(f"{source.place('deployments')}: write `deployments:`, and below it a list of them.")
     for name in content:
-        if name != "deployments":
-            raise InvalidInput(f"{source.place(name)}: a file has no such field. Its one field is deployments.")
+        if name not in ("deployments", "automations"):
+            raise InvalidInput(f"{source.place(name)}: a file has no such field, but deployments and automations.")
     folder = Path(os.path.abspath(path)).parent
     entries, places = [], dict[str, str]()
-    for number, item in enumerate(content["deployments"]):
+    for number, item in enumerate(items):
         where = f"deployments[{number}]"
         request = _request_of(source, where, item, folder)
         if request.name in places:
@@ -142,7 +153,8 @@ def read_deployment_file(path: str | Path) -> list[FileEntry]:
             )
         places[str(request.name)] = source.place(f"{where}.name")
         entries.append(FileEntry(source, where, request))
-    return entries
+    automations = automations_of(source) if "automations" in content else None
+    return FileContent(deployments=entries, automations=automations)
 
 
 def request_of(deployment: Deployment) -> DeploymentRequest:
@@ -151,8 +163,10 @@ def request_of(deployment: Deployment) -> DeploymentRequest:
     return _request_of(LocatedYaml(deployment.name, form, {}), "", form, Path.cwd())
 
 
-def write_deployments(deployments: Iterable[Deployment], folder: Path | None = None) -> str:
-    """Return the text of a file with these deployments.
+def write_deployments(
+    deployments: Iterable[Deployment], folder: Path | None = None, automations: Sequence[Automation] = ()
+) -> str:
+    """Return the text of a file with these deployments and automations.
 
     Parameters
     ----------
@@ -169,7 +183,10 @@ def write_deployments(deployments: Iterable[Deployment], folder: Path | None = N
         if folder is not None:
             form |= {name: _relative(form[name], folder) for name in _PATHS if name in form}
         forms.append(form)
-    text: str = yaml.safe_dump({"deployments": forms}, sort_keys=False, allow_unicode=True, width=100)
+    content: dict[str, object] = {"deployments": forms}
+    if automations:
+        content["automations"] = [automation_form(one) for one in automations]
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
     return text
 
 

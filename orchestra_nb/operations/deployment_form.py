@@ -78,10 +78,15 @@ def form_of(spec: DeploymentSpec) -> dict[str, Any]:
 
 def changes_between(before: DeploymentVersion, after: DeploymentVersion) -> tuple[FieldChange, ...]:
     """Return what two versions of a deployment say differently; of notebooks, how many cells."""
-    changes = list(_differences("", form_of(before.spec), form_of(after.spec)))
+    changes = list(form_changes(form_of(before.spec), form_of(after.spec)))
     if before.notebook != after.notebook and before.notebook is not None and after.notebook is not None:
         changes.append(FieldChange(field="cells", before=None, after=cells_changed(before.notebook, after.notebook)))
     return tuple(changes)
+
+
+def form_changes(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[FieldChange, ...]:
+    """Return what two forms say differently."""
+    return tuple(_differences("", before, after))
 
 
 def _schedule_form(stored: DeploymentSchedule) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""All services in one process: runs of schedules, what waits, what follows what ended, notifications, what died."""
+"""All services in one process: runs of schedules, what waits, what follows what ended or happened, what died."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from orchestra_nb.operations.automation_actions import AutomationActions
 from orchestra_nb.operations.deployed_runs import DeployedRuns
 from orchestra_nb.operations.opening import Sweeper
 from orchestra_nb.operations.run_home import StoreHome
+from orchestra_nb.services.automation_service import AutomationService
 from orchestra_nb.services.notification_service import NotificationService
 from orchestra_nb.services.run_dispatcher import RunDispatcher
 from orchestra_nb.services.run_follower import RunFollower
@@ -62,10 +64,13 @@ def serve_deployments(
         follower = RunFollower(home.store)
         notifications = NotificationService(home.store, settings.resolved_secret_key_file)
         stack.callback(notifications.close)
+        automations = AutomationService(home.store, AutomationActions(home.store, settings))
+        stack.callback(automations.close)
         loops = (
             ServiceLoop("schedule service", schedules.step),
             dispatching,
             ServiceLoop("run follower", _always(follower.step)),
+            ServiceLoop("automation service", automations.step),
             ServiceLoop("notification service", notifications.step),
         )
         with Supervisor(database, loops):

@@ -39,7 +39,7 @@ class CustomEventStore:
             query = query.where(custom_events.c.run_id == run_id)
         with self._database.connect() as connection:
             rows = connection.execute(query.order_by(custom_events.c.sequence).limit(limit)).mappings()
-            return [(row["sequence"], _event_of_row(row)) for row in rows]
+            return [(row["sequence"], event_of_row(row)) for row in rows]
 
     def newest_events(
         self,
@@ -77,12 +77,13 @@ class CustomEventStore:
         with self._database.connect() as connection:
             for row in connection.execute(query.order_by(custom_events.c.sequence.desc())).mappings():
                 if resource is None or row["resource"].get("id") == resource:
-                    found.append(_event_of_row(row))
+                    found.append(event_of_row(row))
                 if len(found) == limit:
                     break
         return found
 
 
-def _event_of_row(row: RowMapping) -> CustomEvent:
+def event_of_row(row: RowMapping) -> CustomEvent:
+    """Return the event of a row."""
     names = CustomEvent.__struct_fields__
     return CustomEvent(**{name: row[name] for name in names} | {"related": tuple(row["related"])})

@@ -6,13 +6,13 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, or_, select, update
 
 from orchestra_nb.errors import Conflict, NotificationNotFound
 from orchestra_nb.model.outbox import Delivery, DeliveryState
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.stored_records import short_message
-from orchestra_nb.store.tables import notifications
+from orchestra_nb.store.tables import notification_channels, notifications
 
 _IS_PENDING = notifications.c.state == DeliveryState.PENDING.value
 
@@ -36,6 +36,36 @@ class OutboxStore:
         if row is None:
             raise NotificationNotFound(f"No notification {number}. `orchestra notifications outbox ls` lists them.")
         return _delivery_of_row(row)
+
+    def add(
+        self, rule: str, channel: str, *, run_id: str, moment: str, severity: str, title: str, body: str, at: datetime
+    ) -> bool:
+        """Have a message sent by the services; False where it is there already.
+
+        Parameters
+        ----------
+        rule, moment
+            Who sends it, and of what: with the channel and the run they name it for ever.
+
+        Raises
+        ------
+        NotificationNotFound
+            There is no such channel.
+        """
+        key = {"rule": rule, "channel": channel, "run_id": run_id, "epoch": 1, "moment": moment}
+        with self._database.write() as connection:
+            known = select(notification_channels.c.name).where(notification_channels.c.name == channel)
+            if connection.execute(known).first() is None:
+                raise NotificationNotFound(f"No channel {channel!r}. `orchestra notifications channels ls` lists them.")
+            same = [notifications.c[name] == value for name, value in key.items()]
+            if connection.execute(select(notifications.c.number).where(*same)).first() is not None:
+                return False
+            message = {"severity": severity, "title": title, "body": body, "error": "", "attempts": 0}
+            times = {"next_try_at": at, "created_at": at}
+            connection.execute(
+                insert(notifications).values(**key, **message, **times, state=DeliveryState.PENDING.value)
+            )
+            return True
 
     def list_deliveries(
         self, *, states: Collection[DeliveryState] | None = None, run_id: str | None = None, limit: int = 50

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, select
+from sqlalchemy import select
 
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.result_reference import ResultReference
@@ -48,7 +49,7 @@ def value_to_row(value: RecordedValue) -> dict[str, object]:
     return msgspec.structs.asdict(value) | {"reference": reference}
 
 
-def value_of_row(row: RowMapping) -> RecordedValue:
+def value_of_row(row: Mapping[Any, Any]) -> RecordedValue:
     """Return the value of a row."""
     reference = row["reference"]
     return RecordedValue(

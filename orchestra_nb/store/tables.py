@@ -545,3 +545,52 @@ notifications = Table(
     Index(None, "state", "next_try_at"),
     sqlite_autoincrement=True,
 )
+
+#: What acts when something happens. An automation looks at the changes, and at the users' events, behind these numbers.
+automations = Table(
+    "automations",
+    metadata,
+    Column("name", AnyText, primary_key=True),
+    Column("automation", ExactJson, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("from_change", BigInteger, nullable=False),
+    Column("from_event", BigInteger, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+)
+
+#: What the trigger of each automation has counted, and when time alone changes that; no row before the first count.
+automation_states = Table(
+    "automation_states",
+    metadata,
+    Column("automation", AnyText, primary_key=True),
+    Column("state", ExactJson, nullable=False),
+    Column("next_at", UtcTime),
+    Index(None, "next_at"),
+)
+
+#: One row each time that an automation acts, or says why it does not: once for each thing that happens, named by
+#: ``key``. Whoever does what stands in it holds it by ``claim`` until ``lease_until``.
+automation_firings = Table(
+    "automation_firings",
+    metadata,
+    Column("number", _Counter, primary_key=True, autoincrement=True),
+    Column("automation", AnyText, nullable=False),
+    Column("key", AnyText, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("about", AnyText, nullable=False),
+    Column("hops", Integer, nullable=False),
+    Column("run_id", AnyText),
+    Column("state", AnyText, nullable=False),
+    Column("message", AnyText, nullable=False),
+    Column("actions", ExactJson, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("decided_at", UtcTime, nullable=False),
+    Column("closed_at", UtcTime),
+    Column("claim", AnyText),
+    Column("lease_until", UtcTime),
+    Index(None, "automation", "key", unique=True),
+    Index(None, "automation", "number"),
+    Index(None, "state", "lease_until"),
+    sqlite_autoincrement=True,
+)

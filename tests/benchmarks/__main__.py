@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.benchmarks import (
     analysis_cost,
+    automation_cost,
     command_cost,
     engine_cost,
     extension_cost,
@@ -47,6 +48,7 @@ NAMES = (
     "analyse",
     "schedule",
     "service",
+    "automation",
     "mapped",
     "engine",
     "scale",
@@ -85,6 +87,7 @@ def run(names: list[str], environ: dict[str, str], repeats: int, folder: Path) -
         "analyse": lambda: analysis_cost.measure(environ, repeats),
         "schedule": lambda: schedule_cost.measure(environ, repeats),
         "service": lambda: service_cost.measure(environ, folder),
+        "automation": lambda: automation_cost.measure(environ, folder),
         "mapped": lambda: mapped_cost.measure(environ),
         "engine": lambda: engine_cost.measure(environ, repeats, folder),
         "scale": lambda: engine_cost.measure_scale(environ, folder),

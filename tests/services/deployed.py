@@ -68,9 +68,10 @@ class Deployed:
         )
         return done.returncode, done.stdout, done.stderr
 
-    def deploy_notebook(self, name: str, *sources: str, **fields: object) -> Deployment:
-        """Deploy a notebook of these cells."""
-        notebook = json.dumps(notebook_of(*(code_cell(source) for source in sources)))
+    def deploy_notebook(self, name: str, *sources: str, parameters_cell: str = "", **fields: object) -> Deployment:
+        """Deploy a notebook of these cells, behind one that declares its parameters."""
+        declared = [code_cell(parameters_cell, "parameters")] if parameters_cell else []
+        notebook = json.dumps(notebook_of(*declared, *(code_cell(source) for source in sources)))
         path = self.folder / f"{name}.ipynb"
         path.write_text(notebook)
         target = fields.pop("target", NotebookTarget(path=str(path)))

@@ -1,0 +1,197 @@
+"""What an automation says, as people read and write it: the form of files, and words."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from orchestra_nb.model.automations import (
+    Absent,
+    Action,
+    Automation,
+    CancelRun,
+    EmitEvent,
+    EventMatch,
+    Happens,
+    Match,
+    Metric,
+    Notify,
+    PauseDeployment,
+    Repeated,
+    ResumeDeployment,
+    RetryRun,
+    RunDeployment,
+    RunMatch,
+    Together,
+    Trigger,
+)
+from orchestra_nb.model.durations import write_duration
+from orchestra_nb.model.states import State
+
+#: The word for runs in whichever state.
+_ANY_STATE: Final = "any"
+
+
+def automation_form(automation: Automation) -> dict[str, Any]:
+    """Return what an automation says, without what goes without saying."""
+    form = {
+        "name": automation.name,
+        "description": automation.description,
+        "when": _trigger_form(automation.trigger),
+        "if": automation.condition,
+        "do": [action_form(action) for action in automation.actions],
+        "paused": not automation.is_active,
+    }
+    return _said(form)
+
+
+def action_form(action: Action) -> dict[str, Any]:
+    """Return what an action says."""
+    match action:
+        case RunDeployment():
+            return _said({"run": action.deployment, "parameters": action.parameters})
+        case PauseDeployment():
+            return {"pause": action.deployment}
+        case ResumeDeployment():
+            return {"resume": action.deployment}
+        case CancelRun():
+            return {"cancel": action.run}
+        case RetryRun():
+            return {"retry": action.run}
+        case Notify():
+            severity = "" if action.severity == "info" else action.severity
+            return _said({"notify": action.channel, "title": action.title, "body": action.body, "severity": severity})
+        case EmitEvent():
+            return _said({"emit": action.event, "resource": action.resource, "payload": action.payload})
+
+
+def trigger_words(trigger: Trigger) -> str:
+    """Return in one line what a trigger waits for."""
+    match trigger:
+        case Happens():
+            return " or ".join(map(_match_words, trigger.matches))
+        case Absent(after=None):
+            return f"{_each(trigger.for_each)}nothing for {write_duration(trigger.within_seconds)}: " + _match_words(
+                trigger.expected
+            )
+        case Absent(after=after):
+            assert after is not None
+            window = write_duration(trigger.within_seconds)
+            expected = _match_words(trigger.expected)
+            return f"{_each(trigger.for_each)}{_match_words(after)}, and within {window} not: {expected}"
+        case Repeated():
+            window = write_duration(trigger.within_seconds)
+            return f"{_each(trigger.for_each)}{trigger.count} times within {window}: {_match_words(trigger.match)}"
+        case Together():
+            how = ", then ".join if trigger.is_ordered else " and ".join
+            window = write_duration(trigger.within_seconds)
+            return f"{_each(trigger.for_each)}{how(map(_match_words, trigger.matches))} within {window}"
+        case Metric():
+            return f"{_each(trigger.for_each)}{trigger.figure.replace('_', ' ')} of {_whose(trigger.match)} over " + (
+                f"{trigger.over} runs {_bound_words(trigger)}"
+            )
+
+
+def action_words(action: Action) -> str:
+    """Return in some words what an action does."""
+    match action:
+        case RunDeployment(deployment=name):
+            return f"run {name}"
+        case PauseDeployment(deployment=name):
+            return f"pause {name}"
+        case ResumeDeployment(deployment=name):
+            return f"resume {name}"
+        case CancelRun(run=run):
+            return f"cancel {run}"
+        case RetryRun(run=run):
+            return f"retry {run}"
+        case Notify(channel=channel):
+            return f"notify {channel}"
+        case EmitEvent(event=event):
+            return f"emit {event}"
+
+
+def _trigger_form(trigger: Trigger) -> Any:
+    match trigger:
+        case Happens(matches=(one,)):
+            return _match_form(one)
+        case Happens(matches=matches):
+            return {"any": [_match_form(one) for one in matches]}
+        case Absent():
+            form: dict[str, Any] = {
+                "absent": _match_form(trigger.expected),
+                "within": write_duration(trigger.within_seconds),
+                "after": None if trigger.after is None else _match_form(trigger.after),
+            }
+        case Repeated():
+            form = {
+                "count": trigger.count,
+                "of": _match_form(trigger.match),
+                "within": write_duration(trigger.within_seconds),
+            }
+        case Together():
+            name = "sequence" if trigger.is_ordered else "all"
+            form = {
+                name: [_match_form(one) for one in trigger.matches],
+                "within": write_duration(trigger.within_seconds),
+            }
+        case Metric():
+            form = {"metric": trigger.figure, "of": _match_form(trigger.match), "over": trigger.over}
+            for side in ("below", "above"):
+                if (bound := getattr(trigger, side)) is not None:
+                    form[side] = bound if trigger.figure == "success_rate" else write_duration(bound)
+            return form | ({} if trigger.for_each is None else {"for_each": trigger.for_each})
+    return _said(form | {"for_each": trigger.for_each})
+
+
+def _match_form(match: Match) -> dict[str, Any]:
+    if isinstance(match, EventMatch):
+        event = {"event": _one_or_more(match.names) or "*", "resource": _one_or_more(match.resources)}
+        return _said(event | {"if": match.condition})
+    is_success = match.states == (State.COMPLETED,) and match.deployments
+    form = _said(
+        {
+            "success": _one_or_more(match.deployments) if is_success else "",
+            "state": "" if is_success else _one_or_more(tuple(state.value for state in match.states)),
+            "deployment": "" if is_success else _one_or_more(match.deployments),
+            "flow": _one_or_more(match.flow_names),
+            "kind": _one_or_more(tuple(kind.value for kind in match.kinds)),
+            "tags": match.tags,
+            "child_runs": match.has_child_runs,
+            "retried": match.has_retried,
+            "if": match.condition,
+        }
+    )
+    return form or {"state": _ANY_STATE}
+
+
+def _match_words(match: Match) -> str:
+    condition = f" if {match.condition}" if match.condition else ""
+    if isinstance(match, EventMatch):
+        resources = f" of {', '.join(match.resources)}" if match.resources else ""
+        return f"event {', '.join(match.names) or '*'}{resources}{condition}"
+    states = " or ".join(state.value for state in match.states) or "in any state"
+    return f"{_whose(match)} {states}{condition}"
+
+
+def _whose(match: RunMatch) -> str:
+    tags = [tag if value is None else f"{tag}={value}" for tag, value in match.tags.items()]
+    flows = [f"flow {name}" for name in match.flow_names]
+    return ", ".join([*match.deployments, *flows, *(kind.value for kind in match.kinds), *tags]) or "any run"
+
+
+def _bound_words(trigger: Metric) -> str:
+    side, bound = ("below", trigger.below) if trigger.below is not None else ("above", trigger.above)
+    assert bound is not None
+    return f"{side} {bound:g}" if trigger.figure == "success_rate" else f"{side} {write_duration(bound)}"
+
+
+def _each(for_each: str | None) -> str:
+    return "" if for_each is None else f"for each {for_each}: "
+
+
+def _one_or_more(names: tuple[str, ...]) -> str | list[str]:
+    return names[0] if len(names) == 1 else list(names)
+
+
+def _said(form: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in form.items() if value not in (None, "", [], {}, False)}

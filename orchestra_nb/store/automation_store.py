@@ -1,0 +1,221 @@
+"""Automations as they are kept, and what they did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+
+from orchestra_nb.errors import AutomationNotFound, NameTaken
+from orchestra_nb.model.automation_log import FiringState, LoggedAction, LoggedFiring
+from orchestra_nb.model.automation_triggers import TriggerState, first_state
+from orchestra_nb.model.automations import Automation
+from orchestra_nb.store.database import Database
+from orchestra_nb.store.tables import (
+    automation_firings,
+    automation_states,
+    automations,
+    changes,
+    custom_events,
+    service_marks,
+)
+
+#: The mark that is one higher after each change of automations or of what they counted.
+STEP_MARK = "automations: steps"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAutomation:
+    """An automation; it looks at the changes and the users' events behind these numbers."""
+
+    automation: Automation
+    from_change: int
+    from_event: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class AutomationStore:
+    """The automations of a store. All methods may be called from any thread, and by several processes at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, automation: Automation, at: datetime, *, may_replace: bool) -> bool:
+        """Make an automation, or have the one of its name be like this; False where it is so already.
+
+        It looks at what happens from now on, and counts anew.
+
+        Raises
+        ------
+        NameTaken
+            There is one of this name, and it may not be replaced.
+        """
+        with self._database.write() as connection:
+            present = _row(connection, automation.name)
+            if present is not None and not may_replace:
+                raise NameTaken(f"There is an automation {automation.name!r} already. Pass --overwrite to replace it.")
+            if present is not None and _stored_of_row(present).automation == automation:
+                return False
+            values = {
+                "automation": msgspec.to_builtins(automation),
+                "is_active": automation.is_active,
+                "updated_at": at,
+                **_now(connection),
+            }
+            if present is None:
+                connection.execute(insert(automations).values(name=automation.name, created_at=at, **values))
+            else:
+                connection.execute(update(automations).where(automations.c.name == automation.name).values(values))
+            _begin_anew(connection, automation.name)
+            _add_first_state(connection, automation, at)
+            return True
+
+    def get(self, name: str) -> StoredAutomation:
+        """Return the automation of this name.
+
+        Raises
+        ------
+        AutomationNotFound
+            There is none.
+        """
+        with self._database.connect() as connection:
+            row = _row(connection, name)
+        if row is None:
+            raise _not_found(name)
+        return _stored_of_row(row)
+
+    def list_automations(self) -> list[StoredAutomation]:
+        """Return all automations by name."""
+        with self._database.connect() as connection:
+            return stored_automations(connection)
+
+    def set_active(self, name: str, is_active: bool, at: datetime) -> Automation:
+        """Have an automation rest, or look at what happens from now on.
+
+        Raises
+        ------
+        AutomationNotFound
+            There is none of this name.
+        """
+        with self._database.write() as connection:
+            row = _row(connection, name)
+            if row is None:
+                raise _not_found(name)
+            automation = msgspec.structs.replace(_stored_of_row(row).automation, is_active=is_active)
+            if row["is_active"] != is_active:
+                values = {
+                    "automation": msgspec.to_builtins(automation),
+                    "is_active": is_active,
+                    "updated_at": at,
+                    **_now(connection),
+                }
+                connection.execute(update(automations).where(automations.c.name == name).values(values))
+                _begin_anew(connection, name)
+                _add_first_state(connection, automation, at)
+        return automation
+
+    def delete(self, name: str) -> bool:
+        """Delete an automation with all that it did; False when there is none."""
+        with self._database.write() as connection:
+            connection.execute(delete(automation_firings).where(automation_firings.c.automation == name))
+            _begin_anew(connection, name)
+            return connection.execute(delete(automations).where(automations.c.name == name)).rowcount == 1
+
+    def state(self, name: str) -> TriggerState | None:
+        """Return what the trigger of an automation has counted; None before the first."""
+        query = select(automation_states.c.state).where(automation_states.c.automation == name)
+        with self._database.connect() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else msgspec.convert(row[0], TriggerState)
+
+    def list_firings(self, automation: str | None = None, limit: int = 50) -> list[LoggedFiring]:
+        """Return what was done, the newest first; None for what all of them did."""
+        query = select(*FIRING_COLUMNS).order_by(automation_firings.c.number.desc()).limit(limit)
+        if automation is not None:
+            query = query.where(automation_firings.c.automation == automation)
+        with self._database.connect() as connection:
+            return [firing_of_row(row) for row in connection.execute(query).mappings()]
+
+    def last_firings(self, names: Sequence[str]) -> dict[str, LoggedFiring]:
+        """Return automation to what it did last, for those that did anything."""
+        newest = (
+            select(func.max(automation_firings.c.number))
+            .where(automation_firings.c.automation.in_(names))
+            .group_by(automation_firings.c.automation)
+        )
+        query = select(*FIRING_COLUMNS).where(automation_firings.c.number.in_(newest))
+        with self._database.connect() as connection:
+            return {row["automation"]: firing_of_row(row) for row in connection.execute(query).mappings()}
+
+
+FIRING_COLUMNS = tuple(automation_firings.c[name] for name in LoggedFiring.__struct_fields__)
+
+
+def stored_automations(connection: Connection, *, is_active: bool | None = None) -> list[StoredAutomation]:
+    """Return automations by name; None for active ones and others."""
+    query = select(automations).order_by(automations.c.name)
+    if is_active is not None:
+        query = query.where(automations.c.is_active == is_active)
+    return [_stored_of_row(row) for row in connection.execute(query).mappings()]
+
+
+def firing_of_row(row: RowMapping) -> LoggedFiring:
+    """Return the entry of a row."""
+    actions = tuple(msgspec.convert(action, LoggedAction) for action in row["actions"])
+    return LoggedFiring(**{**row, "state": FiringState(row["state"]), "actions": actions})
+
+
+def move_mark(connection: Connection, name: str, sequence: int) -> None:
+    """Set a mark, also one that was never set."""
+    same = service_marks.c.name == name
+    if not connection.execute(update(service_marks).where(same).values(sequence=sequence)).rowcount:
+        connection.execute(insert(service_marks).values(name=name, sequence=sequence))
+
+
+def mark_of(connection: Connection, name: str) -> int | None:
+    """Return a mark; None where it was never set."""
+    found: int | None = connection.execute(
+        select(service_marks.c.sequence).where(service_marks.c.name == name)
+    ).scalar()
+    return found
+
+
+def _begin_anew(connection: Connection, name: str) -> None:
+    """Forget what a trigger has counted, also for whoever counts right now."""
+    connection.execute(delete(automation_states).where(automation_states.c.automation == name))
+    move_mark(connection, STEP_MARK, (mark_of(connection, STEP_MARK) or 0) + 1)
+
+
+def _add_first_state(connection: Connection, automation: Automation, at: datetime) -> None:
+    state = first_state(automation.trigger, at)
+    values = {"state": msgspec.to_builtins(state), "next_at": state.next_at}
+    connection.execute(insert(automation_states).values(automation=automation.name, **values))
+
+
+def _now(connection: Connection) -> dict[str, int]:
+    return {
+        "from_change": connection.execute(select(func.max(changes.c.sequence))).scalar() or 0,
+        "from_event": connection.execute(select(func.max(custom_events.c.sequence))).scalar() or 0,
+    }
+
+
+def _row(connection: Connection, name: str) -> RowMapping | None:
+    return connection.execute(select(automations).where(automations.c.name == name)).mappings().first()
+
+
+def _stored_of_row(row: RowMapping) -> StoredAutomation:
+    return StoredAutomation(
+        automation=msgspec.convert(row["automation"], Automation),
+        from_change=row["from_change"],
+        from_event=row["from_event"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _not_found(name: str) -> AutomationNotFound:
+    return AutomationNotFound(f"No automation {name!r}. `orchestra automations ls` lists them.")
