@@ -28,6 +28,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "adopt": ("orchestra_nb.cli.adopt:adopt", "Propose %%task cells for a notebook, and write a copy."),
     "convert": ("orchestra_nb.cli.convert:convert", "Write a notebook as a Python script with one flow."),
     "runs": ("orchestra_nb.cli.runs:runs", "List runs, show, cancel, answer, resume or retry one."),
+    "stats": ("orchestra_nb.cli.stats:stats", "Show success rates, durations and lateness."),
     "artifacts": ("orchestra_nb.cli.artifact_commands:artifacts", "List and show what runs left for people to see."),
     "assets": ("orchestra_nb.cli.asset_commands:assets", "List what tasks make, show what it is made from."),
     "events": ("orchestra_nb.cli.event_commands:events", "List what code has emitted."),
