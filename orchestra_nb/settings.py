@@ -59,6 +59,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         The least level of the lines of runs' logs that are shown on the console; the logs themselves have all.
     cell_cache_bytes
         How much ``orchestra run --cache`` may keep of cells; what was not used for longest is deleted.
+    keep_runs_days
+        How many days after their end runs are kept, with all that belongs to them; 0 means for ever.
+    keep_logs_days
+        How many days log lines are kept; 0 means as long as their run.
+    keep_results_days
+        How many days results in the cache are kept that have no end of their own; 0 means for ever.
     secret_key_file
         The file with the key that encrypts secrets; empty means ``secret.key`` beside the default store.
     """
@@ -80,6 +86,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     service_runs: int = 0
     logging_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     cell_cache_bytes: int = 10_000_000_000
+    keep_runs_days: float = 90.0
+    keep_logs_days: float = 30.0
+    keep_results_days: float = 365.0
     secret_key_file: str = ""
 
     @property

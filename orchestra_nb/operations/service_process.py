@@ -1,4 +1,5 @@
-"""All services in one process: runs of schedules, what waits, what follows what ended, notifications, what died."""
+"""All services in one process: runs of schedules, what waits, what follows what ended, notifications, what died,
+what is too old."""
 
 from __future__ import annotations
 
@@ -11,9 +12,12 @@ from datetime import datetime
 from typing import Final
 
 from orchestra_nb.operations.deployed_runs import DeployedRuns
+from orchestra_nb.operations.notebook_request import attempts_folder
 from orchestra_nb.operations.opening import Sweeper
 from orchestra_nb.operations.run_home import StoreHome
+from orchestra_nb.operations.store_cleaning import horizon_of
 from orchestra_nb.services.notification_service import NotificationService
+from orchestra_nb.services.retention import RetentionService
 from orchestra_nb.services.run_dispatcher import RunDispatcher
 from orchestra_nb.services.run_follower import RunFollower
 from orchestra_nb.services.schedule_service import ScheduleService
@@ -62,11 +66,13 @@ def serve_deployments(
         follower = RunFollower(home.store)
         notifications = NotificationService(home.store, settings.resolved_secret_key_file)
         stack.callback(notifications.close)
+        retention = RetentionService(database, lambda now: horizon_of(settings, now), attempts_folder())
         loops = (
             ServiceLoop("schedule service", schedules.step),
             dispatching,
             ServiceLoop("run follower", _always(follower.step)),
             ServiceLoop("notification service", notifications.step),
+            ServiceLoop("retention service", retention.step),
         )
         with Supervisor(database, loops):
             on_ready()
