@@ -26,6 +26,7 @@
     │   ├── InputNotFound                      a question that a run asks
     │   ├── DeadLetterNotFound
     │   ├── DeploymentNotFound
+    │   ├── ProfileNotFound                    a set of settings
     │   ├── NotificationNotFound               a notification, or a channel or rule of notifications
     │   └── CodeNotFound                       what a run executed cannot be found again
     ├── Conflict                               the thing is in another state            409
@@ -156,6 +157,10 @@ class DeadLetterNotFound(NotFound):
 
 class NotificationNotFound(NotFound):
     """There is no such notification, or no channel or rule of notifications of this name."""
+
+
+class ProfileNotFound(NotFound):
+    """No file of settings has a profile of this name."""
 
 
 class CodeNotFound(NotFound):
