@@ -26,6 +26,7 @@
     │   ├── InputNotFound                      a question that a run asks
     │   ├── DeadLetterNotFound
     │   ├── DeploymentNotFound
+    │   ├── ProfileNotFound                    a set of settings
     │   ├── NotificationNotFound               a notification, or a channel or rule of notifications
     │   ├── AutomationNotFound
     │   └── CodeNotFound                       what a run executed cannot be found again
@@ -161,6 +162,10 @@ class NotificationNotFound(NotFound):
 
 class AutomationNotFound(NotFound):
     """There is no automation of this name."""
+
+
+class ProfileNotFound(NotFound):
+    """No file of settings has a profile of this name."""
 
 
 class CodeNotFound(NotFound):

@@ -3,7 +3,7 @@
 From strong to weak: what the caller overrides (a command's flag, a traitlet), the environment (``ORCHESTRA_*``), the
 project's ``orchestra.toml`` in the working folder or above it, the user's ``orchestra.toml`` in Jupyter's configuration
 folder, the default. In a file the settings of a profile stand under ``[profiles.NAME]`` and win over those at the top;
-``ORCHESTRA_PROFILE`` chooses the profile.
+``ORCHESTRA_PROFILE`` chooses the profile, or else ``profile = "NAME"`` at the top of one of the files.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -22,6 +22,13 @@ from orchestra_nb.errors import InvalidSetting
 
 _PREFIX = "ORCHESTRA_"
 _FILE = "orchestra.toml"
+_PROFILE_VARIABLE = f"{_PREFIX}PROFILE"
+
+
+#: What names the profile at the top of a file.
+PROFILE_KEY: Final = "profile"
+#: Under what profiles stand in a file.
+PROFILES_KEY: Final = "profiles"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +66,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         The least level of the lines of runs' logs that are shown on the console; the logs themselves have all.
     cell_cache_bytes
         How much ``orchestra run --cache`` may keep of cells; what was not used for longest is deleted.
+    keep_runs_days
+        How many days after their end runs are kept, with all that belongs to them; 0 means for ever.
+    keep_logs_days
+        How many days log lines are kept; 0 means as long as their run.
+    keep_results_days
+        How many days results in the cache are kept that have no end of their own; 0 means for ever.
     secret_key_file
         The file with the key that encrypts secrets; empty means ``secret.key`` beside the default store.
     """
@@ -80,6 +93,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     service_runs: int = 0
     logging_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     cell_cache_bytes: int = 10_000_000_000
+    keep_runs_days: float = 90.0
+    keep_logs_days: float = 30.0
+    keep_results_days: float = 365.0
     secret_key_file: str = ""
 
     @property
@@ -128,24 +144,48 @@ def load_settings_with_origins(
         raise InvalidSetting(f"{where}: {error}") from None
 
 
+def profile_in_use(environ: Mapping[str, str] | None = None) -> tuple[str, str]:
+    """Return the name of the profile in use, and where that is said; two empty texts for none.
+
+    Raises
+    ------
+    InvalidSetting
+        A file is no TOML, or names the profile by something else than a text.
+    """
+    environ = os.environ if environ is None else environ
+    return _profile_of(environ, _files(environ))
+
+
+def known_profiles(environ: Mapping[str, str] | None = None) -> dict[str, dict[str, Mapping[str, object]]]:
+    """Return profile to file to what the file says under it, by name."""
+    known: dict[str, dict[str, Mapping[str, object]]] = {}
+    for origin, content in _files(os.environ if environ is None else environ):
+        for name, values in _profiles(content).items():
+            known.setdefault(name, {})[origin] = values
+    return dict(sorted(known.items()))
+
+
+def user_settings_file(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the user's own file of settings, which may not exist."""
+    folder = (os.environ if environ is None else environ).get("JUPYTER_CONFIG_DIR")
+    return Path(folder) / _FILE if folder else Path.home() / ".jupyter" / _FILE
+
+
 def _layers(environ: Mapping[str, str], overrides: Mapping[str, object]) -> list[tuple[str, Mapping[str, object]]]:
     """Return (origin, values) from weak to strong."""
-    files = [_user_file(environ), _project_file(Path.cwd())]
     layers: list[tuple[str, Mapping[str, object]]] = []
-    profile = environ.get(f"{_PREFIX}PROFILE", "")
+    contents = _files(environ)
+    profile, said_by = _profile_of(environ, contents)
     seen_profile = not profile
-    for path in files:
-        if path is None or not path.is_file():
-            continue
-        content = _read_toml(path)
-        profiles = content.pop("profiles", {})
-        layers.append((str(path), content))
-        if profile and isinstance(profiles, Mapping) and profile in profiles:
-            layers.append((f"{path}, profile {profile}", profiles[profile]))
+    for origin, content in contents:
+        layers.append((origin, {name: content[name] for name in content if name not in (PROFILE_KEY, PROFILES_KEY)}))
+        if profile and profile in (profiles := _profiles(content)):
+            layers.append((f"{origin}, profile {profile}", profiles[profile]))
             seen_profile = True
     if not seen_profile:
         raise InvalidSetting(
-            f"No profile {profile!r}: write [profiles.{profile}] in {_FILE}, or unset ORCHESTRA_PROFILE."
+            f"No profile {profile!r}, which {said_by} asks for. Run `orchestra profile create {profile}`, or "
+            f"{'unset ORCHESTRA_PROFILE' if said_by == _PROFILE_VARIABLE else '`orchestra profile use --none`'}."
         )
     for name in Settings.__struct_fields__:
         variable = _PREFIX + name.upper()
@@ -155,6 +195,31 @@ def _layers(environ: Mapping[str, str], overrides: Mapping[str, object]) -> list
     return layers
 
 
+def _files(environ: Mapping[str, str]) -> list[tuple[str, dict[str, object]]]:
+    """Return (file, content) of the files of settings, from weak to strong."""
+    paths = (user_settings_file(environ), _project_file(Path.cwd()))
+    return [(str(path), _read_toml(path)) for path in paths if path is not None and path.is_file()]
+
+
+def _profile_of(environ: Mapping[str, str], contents: Sequence[tuple[str, dict[str, object]]]) -> tuple[str, str]:
+    if _PROFILE_VARIABLE in environ:  # an empty one means none
+        name = environ[_PROFILE_VARIABLE]
+        return name, _PROFILE_VARIABLE if name else ""
+    for origin, content in reversed(contents):
+        if (said := content.get(PROFILE_KEY)) is not None:
+            if not isinstance(said, str):
+                raise InvalidSetting(f"profile = {said!r} in {origin} is no name of a profile.")
+            return said, origin if said else ""
+    return "", ""
+
+
+def _profiles(content: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
+    profiles = content.get(PROFILES_KEY, {})
+    if not isinstance(profiles, Mapping):
+        return {}
+    return {name: values for name, values in profiles.items() if isinstance(values, Mapping)}
+
+
 def _read_toml(path: Path) -> dict[str, object]:
     import tomllib  # only where a file exists
 
@@ -162,11 +227,6 @@ def _read_toml(path: Path) -> dict[str, object]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidSetting(f"{path} is no valid TOML: {error}") from None
-
-
-def _user_file(environ: Mapping[str, str]) -> Path | None:
-    folder = environ.get("JUPYTER_CONFIG_DIR")
-    return Path(folder) / _FILE if folder else Path.home() / ".jupyter" / _FILE
 
 
 def _project_file(start: Path) -> Path | None:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 HEAVY = [
     "IPython", "alembic", "anywidget", "apprise", "asyncio", "click", "cloudpickle", "cron_descriptor", "cronsim", "cryptography", "dask",
     "dateutil", "distributed", "fsspec", "icalendar", "ipykernel", "ipywidgets", "jinja2", "jupyter_client", "jupyter_server", "matplotlib", "nbclient", "nbformat",
-    "numpy", "pandas", "papermill", "psutil", "pyarrow", "pydantic", "rich", "sklearn", "sqlalchemy", "tornado", "yaml", "zmq",
+    "numpy", "pandas", "papermill", "psutil", "pyarrow", "pydantic", "rich", "sklearn", "sqlalchemy", "tomlkit", "tornado", "yaml", "zmq",
 ]  # fmt: skip
 
 #: Distributions that a user needs although no module imports them: front ends and what is started by name.

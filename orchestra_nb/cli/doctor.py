@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
+from orchestra_nb.cli.check_lines import print_checks
 from orchestra_nb.cli.json_output import print_json
-
-_MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✕", "red")}
 
 
 @click.command()
@@ -22,10 +21,7 @@ def doctor(as_json: bool) -> int:
     for check in examine():
         checks.append(check)
         if not as_json:
-            mark, colour = _MARKS[check.status]
-            click.echo(f"{click.style(f'{mark} {check.status:<4}', fg=colour)}  {check.name}: {check.detail}")
-            if check.remedy:
-                click.echo(f"         {check.remedy}")
+            print_checks([check])
     if as_json:
         print_json({"checks": checks})
     return 1 if any(check.status == "fail" for check in checks) else 0

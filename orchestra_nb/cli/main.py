@@ -28,6 +28,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "adopt": ("orchestra_nb.cli.adopt:adopt", "Propose %%task cells for a notebook, and write a copy."),
     "convert": ("orchestra_nb.cli.convert:convert", "Write a notebook as a Python script with one flow."),
     "runs": ("orchestra_nb.cli.runs:runs", "List runs, show, cancel, answer, resume or retry one."),
+    "stats": ("orchestra_nb.cli.stats:stats", "Show success rates, durations and lateness."),
     "artifacts": ("orchestra_nb.cli.artifact_commands:artifacts", "List and show what runs left for people to see."),
     "assets": ("orchestra_nb.cli.asset_commands:assets", "List what tasks make, show what it is made from."),
     "events": ("orchestra_nb.cli.event_commands:events", "List what code has emitted."),
@@ -56,6 +57,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "schedule": ("orchestra_nb.cli.schedule_commands:schedule", "Show when a schedule would be due."),
     "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),
     "serve": ("orchestra_nb.cli.serve:serve", "Run deployments when they are due; keep commands warm."),
+    "profile": ("orchestra_nb.cli.profile_commands:profile", "Keep sets of settings, and choose one."),
+    "db": ("orchestra_nb.cli.db:db", "Look after the store: clean, copy, check and shrink it."),
     "doctor": ("orchestra_nb.cli.doctor:doctor", "Check this installation and say how to mend it."),
 }
 

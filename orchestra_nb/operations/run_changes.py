@@ -73,6 +73,8 @@ def changes_since(
     if not newest - MAX_BEHIND <= sequence <= newest:
         return RunChanges(sequence=newest, reset=True)
     changes = log.changes_since(sequence, MAX_CHANGES)
+    if sequence < log.deleted_until():  # asked last: some may have been deleted just now
+        return RunChanges(sequence=newest, reset=True)
     tasks = store.get_task_runs(changes.tasks)
     runs = store.get_runs(dict.fromkeys((*changes.runs, *(task.run_id for task in tasks))))
     return RunChanges(

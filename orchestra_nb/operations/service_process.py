@@ -1,4 +1,4 @@
-"""All services in one process: runs of schedules, what waits, what follows what ended or happened, what died."""
+"""All services in one process: runs of schedules, what waits, what follows what ended or happened, what is too old."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from typing import Final
 
 from orchestra_nb.operations.automation_actions import AutomationActions
 from orchestra_nb.operations.deployed_runs import DeployedRuns
+from orchestra_nb.operations.notebook_request import attempts_folder
 from orchestra_nb.operations.opening import Sweeper
 from orchestra_nb.operations.run_home import StoreHome
+from orchestra_nb.operations.store_cleaning import horizon_of
 from orchestra_nb.services.automation_service import AutomationService
 from orchestra_nb.services.notification_service import NotificationService
+from orchestra_nb.services.retention import RetentionService
 from orchestra_nb.services.run_dispatcher import RunDispatcher
 from orchestra_nb.services.run_follower import RunFollower
 from orchestra_nb.services.schedule_service import ScheduleService
@@ -66,12 +69,14 @@ def serve_deployments(
         stack.callback(notifications.close)
         automations = AutomationService(home.store, AutomationActions(home.store, settings))
         stack.callback(automations.close)
+        retention = RetentionService(database, lambda now: horizon_of(settings, now), attempts_folder())
         loops = (
             ServiceLoop("schedule service", schedules.step),
             dispatching,
             ServiceLoop("run follower", _always(follower.step)),
             ServiceLoop("automation service", automations.step),
             ServiceLoop("notification service", notifications.step),
+            ServiceLoop("retention service", retention.step),
         )
         with Supervisor(database, loops):
             on_ready()

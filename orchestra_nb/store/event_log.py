@@ -20,6 +20,7 @@ from orchestra_nb.errors import StoreUnavailable
 from orchestra_nb.store.database import CHANNEL, Database
 from orchestra_nb.store.database_errors import telling_store_errors
 from orchestra_nb.store.sqlite_file import connect_to_file
+from orchestra_nb.store.store_fact_rows import CHANGES_DELETED_UNTIL, read_number
 from orchestra_nb.store.tables import changes
 
 if TYPE_CHECKING:
@@ -67,6 +68,11 @@ class EventLog:
         with self._database.connect() as connection:
             newest: int | None = connection.execute(select(func.max(changes.c.sequence))).scalar()
         return newest or 0
+
+    def deleted_until(self) -> int:
+        """Return up to which change some are missing, since retention deleted them: 0 where all are there."""
+        with self._database.connect() as connection:
+            return read_number(connection, CHANGES_DELETED_UNTIL)
 
     def changes_since(self, sequence: int, limit: int = 1000) -> Changes:
         """Return what the next ``limit`` changes behind a number touched.

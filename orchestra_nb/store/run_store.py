@@ -176,6 +176,12 @@ class RunStore:
         with self.database.connect() as connection:
             return [run_of_row(row) for row in connection.execute(query).mappings()]
 
+    def state_counts(self) -> dict[State, int]:
+        """Return state to the number of runs in it; nothing for states without any."""
+        query = select(runs.c.state, func.count()).group_by(runs.c.state)
+        with self.database.connect() as connection:
+            return {State(state): number for state, number in connection.execute(query)}
+
     def children(self, run_id: str) -> list[Run]:
         """Return the runs that this one started, the oldest first."""
         query = select(runs).where(runs.c.parent_run_id == run_id).order_by(runs.c.run_id)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
 from collections.abc import Callable, Collection
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, inspect, text
 from orchestra_nb.errors import StoreReadOnly, StoreTooNew, StoreUnavailable
 from orchestra_nb.store.database_errors import telling_store_errors
 from orchestra_nb.store.schema_revision import HEAD, REVISIONS, SELECT_REVISION, SELECT_WRITER, VERSION_TABLE
-from orchestra_nb.store.sqlite_file import connect_to_file, use_write_ahead_log
+from orchestra_nb.store.sqlite_file import connect_to_file, copy_file, use_write_ahead_log
 from orchestra_nb.store.tables import metadata, store_facts
 from orchestra_nb.version import __version__
 
@@ -51,8 +49,16 @@ def is_current(database: Database) -> bool:
         return _stored_revision(database, connection) == HEAD
 
 
-def upgrade(database: Database) -> None:
+def stored_revision(database: Database) -> str | None:
+    """Return the revision of an open database, None where it has no tables yet; raises as :func:`is_current_file`."""
+    with database.connect() as connection:
+        return _stored_revision(database, connection)
+
+
+def upgrade(database: Database) -> Path | None:
     """Create the tables, or bring them to this version, in one transaction; a SQLite file is copied first.
+
+    Return where the copy is; None where none was needed.
 
     Safe when several processes do it at once: one does it, the others find it done.
 
@@ -71,10 +77,12 @@ def upgrade(database: Database) -> None:
     with database.write() as connection:
         revision = _stored_revision(database, connection)
         if revision == HEAD:
-            return
+            return None
+        copy = None
         if revision is not None and database.path is not None:
-            _back_up(database.path, revision)
+            copy = _back_up(database.path, revision)
         _migrate(connection)
+        return copy
 
 
 def _stored_revision(database: Database, connection: Connection) -> str | None:
@@ -123,7 +131,5 @@ def _back_up(path: Path, revision: str) -> Path:
     """Copy a file beside itself, as it is now, for this user alone. The caller holds the write lock."""
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     copy = path.with_name(f"{path.name}.revision-{revision}-{now}.backup")
-    os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    with closing(connect_to_file(path, may_write=False)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
+    copy_file(path, copy)
     return copy

@@ -51,6 +51,19 @@ def create_file(path: Path) -> None:
         ) from error
 
 
+def copy_file(path: Path, copy: Path) -> None:
+    """Copy a SQLite file as it is at one moment, for this user alone; whoever reads or writes it is not kept waiting.
+
+    Raises
+    ------
+    FileExistsError
+        The copy is there already.
+    """
+    os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    with closing(connect_to_file(path, may_write=False)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+
+
 def is_writable(path: Path) -> bool:
     """Tell whether a file can be written, which needs its folder, too: the log stands beside the file."""
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)

@@ -140,7 +140,8 @@ log_lines = Table(
 )
 
 #: What changed, in commit order: the history of states (rows with ``to_state``) and, for the live stream, that a run,
-#: a cell, a log, an artifact or an input has news. ``subject`` is "run", "task", "cell", "logs", "artifact" or "input".
+#: a cell, a log, an artifact or an input has news. ``subject`` is "run", "task", "cell", "logs", "artifact" or "input";
+#: "deleted" where retention has deleted runs.
 changes = Table(
     "changes",
     metadata,

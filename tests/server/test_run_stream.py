@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from example_runs import NOON, UPGRADE, run_of, task_of
@@ -19,9 +20,11 @@ from orchestra_nb.model.events import (
     TaskRunCreated,
     TaskRunStateChanged,
 )
+from orchestra_nb.model.retention import Horizon
 from orchestra_nb.model.runs import CellRun, LogLine, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.run_changes import MAX_BEHIND
+from orchestra_nb.services.retention import Retention
 from orchestra_nb.version import __version__
 
 STREAM = ("orchestra", "api", "v1", "stream")
@@ -166,6 +169,25 @@ async def test_a_client_that_lags_too_far_is_told_to_read_anew(jp_ws_fetch, jp_s
         "inputs": [],
     }
     assert (live["sequence"], live["runs"][0]["state"]) == (MAX_BEHIND + 2, "RUNNING")
+    socket.close()
+
+
+async def test_a_client_is_told_to_read_anew_when_retention_has_deleted_what_it_shows(
+    jp_ws_fetch, jp_serverapp, store, tmp_path
+) -> None:
+    store.apply([RunCreated(run=run_of(1, state=State.COMPLETED)), RunCreated(run=run_of(2))])
+    socket = await jp_ws_fetch(*STREAM)
+    hello = await next_message(socket)
+    horizon = Horizon.of(datetime.now(UTC), runs_days=1, logs_days=1, results_days=1)
+
+    cleaned = await asyncio.to_thread(lambda: list(Retention(store.database, horizon, tmp_path).clean(NOON)))
+    message = (await until(socket, lambda message: message["reset"]))[-1]
+    store.apply([RunStateChanged(run_id=run_of(2).run_id, state=State.RUNNING, at=NOON)])
+    live = await next_message(socket)
+
+    assert sum(one.runs for one in cleaned) == 1
+    assert (message["sequence"], message["runs"]) == (hello["sequence"] + 1, [])
+    assert (live["reset"], live["runs"][0]["state"]) == (False, "RUNNING")
     socket.close()
 
 
