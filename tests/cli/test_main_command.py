@@ -45,6 +45,7 @@ def test_the_help_names_each_command() -> None:
         "adopt",
         "convert",
         "runs",
+        "stats",
         "artifacts",
         "assets",
         "events",
@@ -57,9 +58,12 @@ def test_the_help_names_each_command() -> None:
         "apply",
         "export",
         "notifications",
+        "automations",
         "schedule",
         "cluster",
         "serve",
+        "profile",
+        "db",
         "doctor",
     ]
 
@@ -76,8 +80,8 @@ def test_the_version_is_the_package_s() -> None:
         pytest.param(["clustr", "stop"], "Did you mean 'cluster'?", id="misspelt"),
         pytest.param(
             ["fly"],
-            "The commands are: run, plan, params, analyse, adopt, convert, runs, artifacts, assets, events, variables, secrets, "
-            "concurrency, dead-letters, deploy, deployments, apply, export, notifications, schedule, cluster, serve, doctor.",
+            "The commands are: run, plan, params, analyse, adopt, convert, runs, stats, artifacts, assets, events, variables, secrets, "
+            "concurrency, dead-letters, deploy, deployments, apply, export, notifications, automations, schedule, cluster, serve, profile, db, doctor.",
             id="unknown",
         ),
     ],
