@@ -50,10 +50,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "orchestra_nb.cli.notification_commands:notifications",
         "Have people hear of runs that fail and recover.",
     ),
-    "automations": (
-        "orchestra_nb.cli.automation_commands:automations",
-        "When this happens, do that: make automations, list, show, try, pause, resume and delete them.",
-    ),
+    "automations": ("orchestra_nb.cli.automation_commands:automations", "When this happens, do that."),
     "schedule": ("orchestra_nb.cli.schedule_commands:schedule", "Show when a schedule would be due."),
     "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),
     "serve": ("orchestra_nb.cli.serve:serve", "Run deployments when they are due; keep commands warm."),
