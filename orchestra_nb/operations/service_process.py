@@ -65,7 +65,6 @@ def serve_deployments(
         notifications = NotificationService(home.store, settings.resolved_secret_key_file)
         stack.callback(notifications.close)
         automations = AutomationService(home.store, AutomationActions(home.store, settings))
-        stack.callback(automations.close)
         loops = (
             ServiceLoop("schedule service", schedules.step),
             dispatching,
@@ -76,6 +75,7 @@ def serve_deployments(
         with Supervisor(database, loops):
             on_ready()
             stop.wait()
+            automations.close()
         if dispatcher.active:
             _log.warning("The service ends: %d runs have %g s.", dispatcher.active, _GRACE_SECONDS)
         dispatcher.close(0.0 if hurry.is_set() else _GRACE_SECONDS, hurry)
