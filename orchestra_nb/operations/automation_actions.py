@@ -25,7 +25,7 @@ from orchestra_nb.model.deployments import DeploymentVersion, NotebookTarget, de
 from orchestra_nb.model.events import RunReopened
 from orchestra_nb.operations.deployment_preparation import check_parameters
 from orchestra_nb.operations.deployments import find_deployment, pause_deployment, resume_deployment
-from orchestra_nb.operations.run_again import check_retry
+from orchestra_nb.operations.run_again import check_retry, close_letters
 from orchestra_nb.operations.runs import cancel_run, find_run
 from orchestra_nb.settings import Settings
 from orchestra_nb.store.custom_event_store import CustomEventStore
@@ -108,6 +108,7 @@ class AutomationActions:
         )
         if not WorkQueue(self._store.database).add_again(again, now, spec.pool, spec.priority):
             return f"run {run.name} is run again already"
+        close_letters(self._store, run, actor)
         return f"run {run.name} again"
 
     def _notify(self, firing: LoggedFiring, action_id: str, action: Notify, now: datetime) -> str:

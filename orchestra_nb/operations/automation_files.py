@@ -58,7 +58,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, rename={"condition": "if"
     actions: list[Any]
     condition: str | bool = ""
     description: str = ""
-    paused: bool = False
+    paused: bool | None = None
 
 
 class _FileRuns(msgspec.Struct, frozen=True, kw_only=True, rename={"condition": "if"}):
@@ -154,12 +154,15 @@ class AutomationEntry:
     ----------
     path
         Where it stands in the file: ``"automations[0]"``.
+    is_paused
+        None where the file does not say it: one that is there stays as it is.
     """
 
-    def __init__(self, source: LocatedYaml, path: str, automation: Automation) -> None:
+    def __init__(self, source: LocatedYaml, path: str, automation: Automation, is_paused: bool | None) -> None:
         self._source = source
         self._path = path
         self.automation = automation
+        self.is_paused = is_paused
 
     def place(self, field: str) -> str:
         """Return where one of its fields stands, such as ``"orchestra.yaml:12: automations[0].do[1].run"``."""
@@ -190,12 +193,12 @@ def automations_of(source: LocatedYaml) -> list[AutomationEntry]:
     places: dict[str, str] = {}
     for number, item in enumerate(items):
         where = f"automations[{number}]"
-        automation = _Reader(source).automation(where, item)
+        automation, is_paused = _Reader(source).automation(where, item)
         if automation.name in places:
             place = source.place(f"{where}.name")
             raise InvalidInput(f"{place}: there is another {automation.name!r}: {places[automation.name]}.")
         places[automation.name] = source.place(f"{where}.name")
-        entries.append(AutomationEntry(source, where, automation))
+        entries.append(AutomationEntry(source, where, automation, is_paused))
     return entries
 
 
@@ -205,7 +208,7 @@ class _Reader:
     def __init__(self, source: LocatedYaml) -> None:
         self._source = source
 
-    def automation(self, path: str, item: object) -> Automation:
+    def automation(self, path: str, item: object) -> tuple[Automation, bool | None]:
         said = self._source.convert(path, item, _File, "an automation")
         name = self._telling(f"{path}.name", lambda: check_name(said.name, "automation"))
         automation = Automation(
@@ -216,7 +219,7 @@ class _Reader:
             description=said.description,
             is_active=not said.paused,
         )
-        return self._telling(path, lambda: check_automation(automation))
+        return self._telling(path, lambda: check_automation(automation)), said.paused
 
     def _trigger(self, path: str, item: object) -> Trigger:
         if isinstance(item, list):

@@ -118,7 +118,16 @@ def create_automations(
         for entry in entries:
             if entry.automation.name in known:
                 automations.save(entry.automation, now, may_replace=False)  # says so
-    return [(entry.automation.name, save_automation(store, entry.automation, now)) for entry in entries]
+    wanted = [wanted_automation(store, entry) for entry in entries]
+    return [(automation.name, save_automation(store, automation, now)) for automation in wanted]
+
+
+def wanted_automation(store: RunStore, entry: AutomationEntry) -> Automation:
+    """Return an automation of a file; where that does not say whether it rests, one that is there stays as it is."""
+    present = find_stored(store, entry.automation.name)
+    if present is None or entry.is_paused is not None:
+        return entry.automation
+    return msgspec.structs.replace(entry.automation, is_active=present.automation.is_active)
 
 
 def save_automation(store: RunStore, automation: Automation, now: datetime) -> Outcome:

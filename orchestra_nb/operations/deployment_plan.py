@@ -19,6 +19,7 @@ from orchestra_nb.operations.automations import (
     find_stored,
     list_automations,
     save_automation,
+    wanted_automation,
 )
 from orchestra_nb.operations.deployment_files import FileEntry, read_deployment_file
 from orchestra_nb.operations.deployment_form import FieldChange, form_changes
@@ -98,7 +99,9 @@ def make_plan(store: RunStore, path: str | Path, settings: Settings, now: dateti
         others = [one.name for one in deployment_store(store).list_deployments() if one.name not in wanted]
         steps += [PlanStep(name=name, action="delete") for name in others]
     if content.automations is not None:
-        steps += _automation_steps(store, [entry.automation for entry in content.automations], prune=prune)
+        steps += _automation_steps(
+            store, [wanted_automation(store, entry) for entry in content.automations], prune=prune
+        )
     return Plan(file=str(path), steps=tuple(steps))
 
 

@@ -231,7 +231,7 @@ def _run_again(
         )
         if not driver.reopen(store, run, reopened):
             raise Conflict(f"Run {run.name} is being run again by somebody else.")
-        _close_letters(store, run, actor)
+        close_letters(store, run, actor)
         set_driver(driver)
         again = msgspec.structs.replace(
             run, epoch=reopened.epoch, driver_id=reopened.driver_id, state=State.PENDING, started_at=None, ended_at=None
@@ -269,7 +269,7 @@ def _run_notebook_again(
         driver = NotebookDriver(request, kind="shell", reopened=reopened, on_event=watcher.on_event, cluster=cluster)
         with watcher.stopped_by(driver.stop):
             driver.execute()
-    _close_letters(store, run, actor)
+    close_letters(store, run, actor)
     return store.get_run(run.run_id)
 
 
@@ -335,7 +335,7 @@ def _close(store: RunStore, letter: DeadLetter, actor: str, note: str) -> None:
     close_dead_letter(store, letter.letter_id, LetterState.RETRIED, actor=actor, now=datetime.now(UTC), note=note)
 
 
-def _close_letters(store: RunStore, run: Run, actor: str) -> None:
+def close_letters(store: RunStore, run: Run, actor: str) -> None:
     """Close what is open of the run's earlier epochs: it is being retried."""
     for letter in list_dead_letters(store, run=run.run_id):
         if letter.epoch <= run.epoch:

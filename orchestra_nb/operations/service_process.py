@@ -68,7 +68,6 @@ def serve_deployments(
         notifications = NotificationService(home.store, settings.resolved_secret_key_file)
         stack.callback(notifications.close)
         automations = AutomationService(home.store, AutomationActions(home.store, settings))
-        stack.callback(automations.close)
         retention = RetentionService(database, lambda now: horizon_of(settings, now), attempts_folder())
         loops = (
             ServiceLoop("schedule service", schedules.step),
@@ -81,6 +80,7 @@ def serve_deployments(
         with Supervisor(database, loops):
             on_ready()
             stop.wait()
+            automations.close()
         if dispatcher.active:
             _log.warning("The service ends: %d runs have %g s.", dispatcher.active, _GRACE_SECONDS)
         dispatcher.close(0.0 if hurry.is_set() else _GRACE_SECONDS, hurry)

@@ -26,6 +26,8 @@ from orchestra_nb.store.run_store import RunStore
 #: Does one action, and returns what it did, in words. Done again, it makes nothing twice.
 Perform = Callable[[LoggedFiring, LoggedAction, datetime], str]
 
+#: What happened may be committed so much later: so long after its time nothing counts as absent.
+_SETTLING: Final = timedelta(seconds=2)
 #: How long whoever logged a firing has to do what it says, before another takes it over.
 _LEASE: Final = timedelta(seconds=60)
 #: How often that is tried.
@@ -47,12 +49,19 @@ class AutomationService:
         Does one action. What it raises of :class:`OrchestraError` is logged; the other actions are done nevertheless.
     clock
         What the time is when an action has been done.
+    most_kept
+        How many entries of its log are kept of each automation.
     """
 
     def __init__(
-        self, store: RunStore, perform: Perform, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        store: RunStore,
+        perform: Perform,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        most_kept: int = 1_000,
     ) -> None:
-        self._progress = AutomationProgress(store.database)
+        self._progress = AutomationProgress(store.database, most_kept)
         self._perform = perform
         self._clock = clock
         self._seen = Place()
@@ -71,7 +80,9 @@ class AutomationService:
         lost = self._progress.claim_lost(self._claim, now, now + _LEASE, _FIRINGS_AT_ONCE)
         for firing in lost:
             self._do(firing, now)
-        return self._progress.next_look() if is_all else now
+        absent_at, lost_at = self._progress.next_times()
+        looks = [None if absent_at is None else absent_at + _SETTLING, lost_at]
+        return min((look for look in looks if look is not None), default=None) if is_all else now
 
     def close(self) -> None:
         """Begin nothing any more. May be called twice."""
@@ -80,7 +91,7 @@ class AutomationService:
     def _decide(self, now: datetime) -> bool:
         """Decide about what happened, and do it; False when there is more to be looked at."""
         for _ in range(_READS_A_STEP):
-            judged = self._progress.read(self._seen, now)
+            judged = self._progress.read(self._seen, now - _SETTLING)
             if judged is None:
                 return True
             states, planned = _judge(judged, now)
@@ -137,7 +148,7 @@ def _judge(judged: Judged, now: datetime) -> tuple[dict[str, TriggerState], list
                 decision = decide(automation, state, seen.happening, now)
                 state, firings = decision.state, [*firings, *decision.firings]
         if judged.is_all:  # what is behind may be what is missed
-            decision = decide(automation, state, None, now)
+            decision = decide(automation, state, None, now - _SETTLING)
             state, firings = decision.state, [*firings, *decision.firings]
         if state != before:
             changed[automation.name] = state

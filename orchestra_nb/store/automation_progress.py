@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from orchestra_nb.model.automation_decisions import Firing, could_count
 from orchestra_nb.model.automation_log import FiringState, LoggedAction, LoggedFiring, end_of
@@ -83,10 +83,17 @@ class Planned:
 
 
 class AutomationProgress:
-    """The marks of the automations. All methods may be called from any thread, and by several processes at once."""
+    """The marks of the automations. All methods may be called from any thread, and by several processes at once.
 
-    def __init__(self, database: Database) -> None:
+    Parameters
+    ----------
+    most_kept
+        How many entries of its log are kept of each automation.
+    """
+
+    def __init__(self, database: Database, most_kept: int = 1_000) -> None:
         self._database = database
+        self._most_kept = most_kept
 
     def read(self, seen: Place, now: datetime) -> Judged | None:
         """Return what happened next; None where no automation is active, or nothing is new and nothing due.
@@ -95,8 +102,12 @@ class AutomationProgress:
         ----------
         seen
             Up to there the caller knows already that nothing comes of it.
+        now
+            What is absent until then is due.
         """
         with self._database.connect() as connection:
+            if connection.execute(_ACTIVE.limit(1)).first() is None:
+                return None
             # what is read first is the oldest: who writes between moves the marks, and what is made then begins later
             marks = _marks(connection)
             newest = Place(
@@ -106,12 +117,14 @@ class AutomationProgress:
             active = stored_automations(connection, is_active=True)
             if not active:
                 return None
+            due = select(automation_states.c.automation).where(
+                automation_states.c.next_at <= now, automation_states.c.automation.in_(_ACTIVE)
+            )
+            is_due = connection.execute(due.limit(1)).first() is not None
             start = Place(
                 max(marks[0] or 0, seen.change, min(one.from_change for one in active)),
                 max(marks[1] or 0, seen.event, min(one.from_event for one in active)),
             )
-            states = _states(connection, active)
-            is_due = any(state.next_at is not None and state.next_at <= now for state in states.values())
             if newest.change <= start.change and newest.event <= start.event and not is_due:
                 return None
             change_rows, change_until = read_changes(
@@ -123,7 +136,7 @@ class AutomationProgress:
                 until=Place(change_until, event_until),
                 is_all=Place(change_until, event_until) == newest,
                 automations=active,
-                states=states,
+                states=_states(connection, active),
                 happenings=happenings_of(
                     connection,
                     change_rows,
@@ -160,6 +173,8 @@ class AutomationProgress:
                 return None
             _keep_states(connection, states)
             added = [_add(connection, one, now, claim, lease_until) for one in planned]
+            for name in {one.firing.automation for one in planned}:
+                _forget_old(connection, name, self._most_kept)
             move_mark(connection, _CHANGE_MARK, judged.until.change)
             move_mark(connection, _EVENT_MARK, judged.until.event)
             move_mark(connection, STEP_MARK, (judged.marks[2] or 0) + 1)
@@ -199,16 +214,17 @@ class AutomationProgress:
         with self._database.write() as connection:
             return connection.execute(update(automation_firings).where(*held).values(values)).rowcount == 1
 
-    def next_look(self) -> datetime | None:
-        """Return when time alone changes something, or a firing is lost by whoever holds it; None for never."""
-        active = select(automations.c.name).where(automations.c.is_active)
-        due = select(func.min(automation_states.c.next_at)).where(automation_states.c.automation.in_(active))
+    def next_times(self) -> tuple[datetime | None, datetime | None]:
+        """Return when time alone changes something, and when a firing is lost by whoever holds it; None for never."""
+        due = select(func.min(automation_states.c.next_at)).where(automation_states.c.automation.in_(_ACTIVE))
         held = select(func.min(automation_firings.c.lease_until)).where(
             automation_firings.c.state == FiringState.PENDING.value
         )
         with self._database.connect() as connection:
-            looks = [connection.execute(due).scalar(), connection.execute(held).scalar()]
-        return min((look for look in looks if look is not None), default=None)
+            return connection.execute(due).scalar(), connection.execute(held).scalar()
+
+
+_ACTIVE = select(automations.c.name).where(automations.c.is_active)
 
 
 def _marks(connection: Connection) -> tuple[int | None, int | None, int | None]:
@@ -270,6 +286,23 @@ def _add(connection: Connection, planned: Planned, now: datetime, claim: str, le
         .returning(automation_firings.c.number)
     ).scalar_one()
     return None if is_refused else number
+
+
+def _forget_old(connection: Connection, automation: str, most: int) -> None:
+    of_automation = automation_firings.c.automation == automation
+    newest_old = (
+        select(automation_firings.c.number)
+        .where(of_automation)
+        .order_by(automation_firings.c.number.desc())
+        .offset(most)
+        .limit(1)
+    )
+    number = connection.execute(newest_old).scalar()
+    if number is not None:
+        is_closed = automation_firings.c.state != FiringState.PENDING.value
+        connection.execute(
+            delete(automation_firings).where(of_automation, automation_firings.c.number <= number, is_closed)
+        )
 
 
 def _firings(connection: Connection, numbers: Sequence[int]) -> list[LoggedFiring]:

@@ -140,6 +140,7 @@ def test_automations_rest_go_on_and_are_deleted(store: RunStore) -> None:
         "automations": [{"name": "refill", "outcome": "unchanged"}]
     }
     assert printed("automations", "pause", "refill") == "refill rests.\n"
+    assert "refill  unchanged" in printed("automations", "create", "-f", "file.yaml", "--overwrite")
     assert "paused" in printed("automations", "ls")
     assert document("automations", "resume", "refill") == {"name": "refill", "is_active": True}
     assert "It has not acted yet." in printed("automations", "show", "refill")

@@ -12,6 +12,7 @@ import pytest
 from patience import eventually
 
 from orchestra_nb.errors import AutomationNotFound, NameTaken, StoreUnavailable
+from orchestra_nb.model.automation_decisions import hops_of_event, tags_of
 from orchestra_nb.model.automation_log import FiringState, LoggedAction, LoggedFiring
 from orchestra_nb.model.automations import (
     Absent,
@@ -30,8 +31,9 @@ from orchestra_nb.model.automations import (
     RunMatch,
 )
 from orchestra_nb.model.custom_events import CustomEvent
+from orchestra_nb.model.dead_letters import DeadLetter, LetterState
 from orchestra_nb.model.deployments import DeploymentSpec, FlowTarget
-from orchestra_nb.model.events import RunReopened, RunStateChanged, ValueRecorded
+from orchestra_nb.model.events import DeadLetterAdded, RunCreated, RunReopened, RunStateChanged, ValueRecorded
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import Run
@@ -43,6 +45,7 @@ from orchestra_nb.settings import Settings
 from orchestra_nb.store.automation_store import AutomationStore
 from orchestra_nb.store.custom_event_store import CustomEventStore
 from orchestra_nb.store.database import Database, open_database
+from orchestra_nb.store.dead_letter_store import DeadLetterStore
 from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.notification_store import NotificationStore
 from orchestra_nb.store.outbox_store import OutboxStore
@@ -79,9 +82,12 @@ class World:
         one = Automation(name=name, trigger=trigger, actions=actions, **fields)  # type: ignore[arg-type]
         self.automations.save(one, self.now, may_replace=False)
 
-    def service(self, perform: Perform | None = None, store: RunStore | None = None) -> AutomationService:
+    def service(
+        self, perform: Perform | None = None, store: RunStore | None = None, most_kept: int = 1_000
+    ) -> AutomationService:
         used = store or self.store
-        return AutomationService(used, perform or AutomationActions(used, Settings()), clock=lambda: self.now)
+        actions = perform or AutomationActions(used, Settings())
+        return AutomationService(used, actions, clock=lambda: self.now, most_kept=most_kept)
 
     def emit(self, name: str, **fields: object) -> None:
         self._count += 1
@@ -170,6 +176,18 @@ def test_each_action_does_what_it_says_and_one_that_fails_keeps_none_from_being_
         "chat", Secret("json://example.org"), shown="json://…", may_be_private=False, at=NOON
     )
     failed = world.run(State.PENDING, State.RUNNING, State.FAILED)
+    letter = DeadLetter(
+        run_id=failed.run_id,
+        task_run_id=None,
+        epoch=1,
+        name="",
+        flow_name="",
+        ended_as=State.FAILED,
+        attempts=1,
+        message="",
+        created_at=NOON,
+    )
+    world.store.apply([DeadLetterAdded(letter=letter)])
     waiting = world.run(deployment="refill")
     world.automate(
         IMPORTED,
@@ -192,6 +210,7 @@ def test_each_action_does_what_it_says_and_one_that_fails_keeps_none_from_being_
     assert world.deployments.get("load").is_paused
     again = world.store.get_run(failed.run_id)
     assert (again.state, again.epoch) == (State.SCHEDULED, 2)
+    assert DeadLetterStore(world.store.database).list_letters(state=LetterState.OPEN) == []
     assert world.store.state_changes(failed.run_id)[-1].actor == "automation auto"
     assert world.store.get_run(waiting.run_id).state is State.CANCELLED
     (message,) = world.outbox.list_deliveries()
@@ -347,18 +366,34 @@ def test_events_and_retries_that_automations_cause_come_to_an_end_too(world: Wor
     assert world.states().count(FiringState.REFUSED) == 2
 
 
+def test_hops_are_handed_on_to_runs_that_runs_start_and_to_what_these_emit(world: World) -> None:
+    world.automate(IMPORTED, EmitEvent(event="seen", resource="x"))
+    first = waiting_run("a" * 32, tags=tags_of("other", 7))
+    child = msgspec.structs.replace(first, run_id="b" * 32, tags={}, parent_run_id=first.run_id)
+    grandchild = msgspec.structs.replace(child, run_id="c" * 32, parent_run_id=child.run_id)
+    world.store.apply([RunCreated(run=run) for run in (first, child, grandchild)])
+
+    world.emit("orders.new", run_id=grandchild.run_id)
+    world.service().step(world.now)
+
+    (firing,) = world.automations.list_firings()
+    assert (firing.hops, firing.run_id) == (8, grandchild.run_id)
+    (event,) = world.events.newest_events(event="seen")
+    assert hops_of_event(event) == 8
+
+
 def test_absence_is_noticed_when_its_time_has_come(world: World) -> None:
     world.automate(Absent(expected=COMPLETED, within_seconds=600), EmitEvent(event="silent", resource="load"))
     service = world.service()
 
-    assert service.step(world.now) == NOON + timedelta(seconds=600)
+    assert service.step(world.now) == NOON + timedelta(seconds=602)  # what came in time may be committed later
     world.now += timedelta(seconds=500)
     world.run(*ENDED)
-    assert service.step(world.now) == NOON + timedelta(seconds=1100)
-    world.now = NOON + timedelta(seconds=1099)
+    assert service.step(world.now) == NOON + timedelta(seconds=1102)
+    world.now = NOON + timedelta(seconds=1101)
     service.step(world.now)
     assert world.states() == []
-    world.now = NOON + timedelta(seconds=1100)
+    world.now = NOON + timedelta(seconds=1102)
     for _ in range(2):
         assert world.service().step(world.now) is None
 
@@ -402,3 +437,18 @@ def test_an_automation_is_kept_replaced_and_deleted_with_what_it_did(world: Worl
     assert world.automations.list_firings() == []
     with pytest.raises(AutomationNotFound):
         world.automations.get("auto")
+
+
+def test_the_last_entries_of_a_log_are_kept(world: World) -> None:
+    world.automate(IMPORTED, EmitEvent(event="seen", resource="x"))
+    world.automate(IMPORTED, EmitEvent(event="seen", resource="x"), name="other")
+    service = world.service(most_kept=10)
+
+    for _ in range(7):
+        for _ in range(4):
+            world.emit("orders.new")
+        service.step(world.now)
+
+    for name in ("auto", "other"):
+        keys = [firing.key for firing in world.automations.list_firings(name)]
+        assert keys == [f"event/e{number}" for number in range(28, 18, -1)]
