@@ -28,6 +28,7 @@ from tests.benchmarks import (
     schedule_cost,
     sweep_cost,
     task_round_trip,
+    upkeep_cost,
     warm_cost,
 )
 from tests.benchmarks.measurement import Measurement, print_table
@@ -45,6 +46,7 @@ NAMES = (
     "hello",
     "analyse",
     "schedule",
+    "upkeep",
     "mapped",
     "engine",
     "scale",
@@ -82,6 +84,7 @@ def run(names: list[str], environ: dict[str, str], repeats: int, folder: Path) -
         "hello": lambda: hello_cost.measure(environ, repeats),
         "analyse": lambda: analysis_cost.measure(environ, repeats),
         "schedule": lambda: schedule_cost.measure(environ, repeats),
+        "upkeep": lambda: upkeep_cost.measure(repeats, folder),
         "mapped": lambda: mapped_cost.measure(environ),
         "engine": lambda: engine_cost.measure(environ, repeats, folder),
         "scale": lambda: engine_cost.measure_scale(environ, folder),
