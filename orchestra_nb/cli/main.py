@@ -54,6 +54,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "schedule": ("orchestra_nb.cli.schedule_commands:schedule", "Show when a schedule would be due."),
     "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),
     "serve": ("orchestra_nb.cli.serve:serve", "Run deployments when they are due; keep commands warm."),
+    "service": ("orchestra_nb.cli.service_installation:service", "Have systemd or launchd keep a service running."),
     "profile": ("orchestra_nb.cli.profile_commands:profile", "Keep sets of settings, and choose one."),
     "db": ("orchestra_nb.cli.db:db", "Look after the store: clean, copy, check and shrink it."),
     "doctor": ("orchestra_nb.cli.doctor:doctor", "Check this installation and say how to mend it."),

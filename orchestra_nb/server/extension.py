@@ -1,7 +1,8 @@
 """The Jupyter server extension: REST and a live stream of runs under ``/orchestra/api/v1/``.
 
 Loading it imports neither SQLAlchemy nor anything else heavy and opens nothing, so it does not slow the server's start:
-the store is opened by the first request that needs it.
+the store is opened by the first request that needs it, or, where it is there, by the first look for runs that need the
+server.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import os
 
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Unicode
+from traitlets import Bool, Float, Unicode
 
+from orchestra_nb.server.activity_watch import ActivityWatch
 from orchestra_nb.server.run_handlers import run_routes, unknown_routes
 from orchestra_nb.server.store_access import StoreAccess
 from orchestra_nb.server.stream_handler import stream_routes
@@ -36,6 +38,12 @@ class OrchestraExtension(ExtensionApp):
     cluster = Unicode(
         "", help="The Dask cluster of task cells: 'local', an address, or JSON with a class. As ORCHESTRA_CLUSTER."
     ).tag(config=True)
+    keeps_server = Bool(
+        True,
+        help="Whether a run that goes on here, or a schedule that a service here starts within an hour, counts as "
+        "activity, so that an idle server is not culled meanwhile.",
+    ).tag(config=True)
+    activity_seconds = Float(60.0, help="How often such runs are looked for.").tag(config=True)
 
     def initialize_settings(self) -> None:
         """Put the traits where this process and its kernels read settings, and make the access to the store."""
@@ -55,6 +63,15 @@ class OrchestraExtension(ExtensionApp):
             if value and variable not in os.environ:
                 os.environ[variable] = self._exported[variable] = value
         self._access = StoreAccess(self.log)
+        self._activity: ActivityWatch | None = None
+        if self.keeps_server and self.serverapp is not None:
+            web_settings = self.serverapp.web_app.settings
+            self._activity = ActivityWatch(self._access, web_settings, self.log, self.activity_seconds)
+            self.serverapp.io_loop.add_callback(self._activity.start)
+
+    def current_activity(self) -> list[str] | None:
+        """Return why the server is needed, None where it is not: asked before it ends for want of use."""
+        return list(self._activity.reasons) or None if self._activity is not None else None
 
     def initialize_handlers(self) -> None:
         """Register the routes."""
@@ -64,6 +81,8 @@ class OrchestraExtension(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """End the stream and its clients, and close the store."""
+        if self._activity is not None:
+            await self._activity.close()
         await self._access.close()
         for variable, value in self._exported.items():
             if os.environ.get(variable) == value:

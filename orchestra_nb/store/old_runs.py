@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, e
 from orchestra_nb.model.dead_letters import LetterState
 from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.result_reference import ResultReference
-from orchestra_nb.model.states import TERMINAL_STATES
+from orchestra_nb.model.states import TERMINAL_STATES, State
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.store_fact_rows import CHANGES_DELETED_UNTIL, raise_number
 from orchestra_nb.store.tables import (
@@ -35,7 +35,7 @@ from orchestra_nb.store.tables import (
     task_runs,
 )
 
-_ENDS: Final = [state.value for state in TERMINAL_STATES]
+_OPEN: Final = [state.value for state in State if state not in TERMINAL_STATES]
 #: Databases limit the values of one statement.
 _IDS_A_READ: Final = 500
 
@@ -193,7 +193,7 @@ class OldRuns:
         letters = exists().where(dead_letters.c.run_id == runs.c.run_id, dead_letters.c.state == LetterState.OPEN.value)
         return and_(
             runs.c.run_id < new_id(self._before, 0),  # ids sort by time
-            runs.c.state.in_(_ENDS),
+            runs.c.state.not_in(_OPEN),  # not "in", for which SQLite would sort all old runs by the index of states
             func.coalesce(runs.c.ended_at, runs.c.created_at) < self._before,
             of_flow.correlate(runs),
             or_(runs.c.deployment.is_(None), of_deployment.correlate(runs)),

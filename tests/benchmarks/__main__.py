@@ -30,6 +30,7 @@ from tests.benchmarks import (
     service_cost,
     sweep_cost,
     task_round_trip,
+    upkeep_cost,
     warm_cost,
 )
 from tests.benchmarks.measurement import Measurement, print_table
@@ -49,6 +50,7 @@ NAMES = (
     "schedule",
     "service",
     "automation",
+    "upkeep",
     "mapped",
     "engine",
     "scale",
@@ -88,6 +90,7 @@ def run(names: list[str], environ: dict[str, str], repeats: int, folder: Path) -
         "schedule": lambda: schedule_cost.measure(environ, repeats),
         "service": lambda: service_cost.measure(environ, folder),
         "automation": lambda: automation_cost.measure(environ, folder),
+        "upkeep": lambda: upkeep_cost.measure(repeats, folder),
         "mapped": lambda: mapped_cost.measure(environ),
         "engine": lambda: engine_cost.measure(environ, repeats, folder),
         "scale": lambda: engine_cost.measure_scale(environ, folder),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 
@@ -37,7 +38,7 @@ def test_the_help_names_each_command() -> None:
     shown = CliRunner().invoke(main, ["--help"])
 
     assert shown.exit_code == 0
-    assert [line.split()[0] for line in shown.output.partition("Commands:")[2].splitlines() if line.strip()] == [
+    assert re.findall(r"^  (\S+)", shown.output.partition("Commands:")[2], flags=re.MULTILINE) == [
         "run",
         "plan",
         "params",
@@ -62,6 +63,7 @@ def test_the_help_names_each_command() -> None:
         "schedule",
         "cluster",
         "serve",
+        "service",
         "profile",
         "db",
         "doctor",
@@ -80,8 +82,9 @@ def test_the_version_is_the_package_s() -> None:
         pytest.param(["clustr", "stop"], "Did you mean 'cluster'?", id="misspelt"),
         pytest.param(
             ["fly"],
-            "The commands are: run, plan, params, analyse, adopt, convert, runs, stats, artifacts, assets, events, variables, secrets, "
-            "concurrency, dead-letters, deploy, deployments, apply, export, notifications, automations, schedule, cluster, serve, profile, db, doctor.",
+            "The commands are: run, plan, params, analyse, adopt, convert, runs, stats, artifacts, assets, events, variables, "
+            "secrets, concurrency, dead-letters, deploy, deployments, apply, export, notifications, automations, schedule, cluster, serve, "
+            "service, profile, db, doctor.",
             id="unknown",
         ),
     ],
