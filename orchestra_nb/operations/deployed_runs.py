@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import msgspec
 
-from orchestra_nb.errors import InvalidInput, NotFound
+from orchestra_nb.errors import InvalidInput, NotFound, StoreUnavailable
 from orchestra_nb.model.deployments import DeploymentVersion, FlowTarget, NotebookTarget
 from orchestra_nb.model.events import RunStateChanged
 from orchestra_nb.model.runs import Run
@@ -48,8 +51,9 @@ class DeployedRuns:
         self._settings = settings
         self._deployments = DeploymentStore(home.store.database)
         self._lock = threading.Lock()
-        self._notebooks: dict[tuple[str, int], NotebookDriver] = {}
-        self._flows: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
+        self._stops: dict[tuple[str, int], Callable[[], None]] = {}
+        #: also runs that are being started just now
+        self._stopped: set[tuple[str, int]] = set()
 
     def drive(self, run: Run) -> None:
         """Run it from its begin to its end.
@@ -69,17 +73,32 @@ class DeployedRuns:
 
     def stop(self, run: Run) -> None:
         """Have a run end as CRASHED, since its service ends: the next one runs it again, where it may."""
+        key = (run.run_id, run.epoch)
         with self._lock:
-            key = (run.run_id, run.epoch)
-            notebook, flow = self._notebooks.get(key), self._flows.get(key)
-        if notebook is not None:
-            notebook.stop(SHUT_DOWN, "shutdown", _GRACE_SECONDS, State.CRASHED)
-        if flow is not None:
-            flow.terminate()
+            self._stopped.add(key)
+            stop = self._stops.get(key)
+        if stop is not None:
+            stop()
 
     def fail(self, run: Run, reason: str) -> None:
-        """Record that a claimed run could not be driven: FAILED where what was deployed cannot be run."""
+        """Record that a claimed run could not be driven."""
         self._end(run, State.CRASHED, reason)
+
+    @contextlib.contextmanager
+    def _stoppable(self, run: Run, stop: Callable[[], None]) -> Iterator[None]:
+        """Have ``stop`` called when the run is to end within the block, or was to end before."""
+        key = (run.run_id, run.epoch)
+        with self._lock:
+            self._stops[key] = stop
+            is_stopped = key in self._stopped
+        try:
+            if is_stopped:
+                stop()
+            yield
+        finally:
+            with self._lock:
+                del self._stops[key]
+                self._stopped.discard(key)
 
     def _end(self, run: Run, state: State, message: str) -> None:
         now = datetime.now(UTC)
@@ -104,24 +123,22 @@ class DeployedRuns:
         keep_deployed(run, version.notebook, asked)
         request = msgspec.structs.replace(request_again(run), epoch=run.epoch)
         driver = NotebookDriver(request, kind="service", home=self._home, claimed=run, settings=self._settings)
-        with self._lock:
-            self._notebooks[run.run_id, run.epoch] = driver
+        stop = partial(driver.stop, SHUT_DOWN, "shutdown", _GRACE_SECONDS, State.CRASHED)
         try:
-            driver.execute()
+            with self._stoppable(run, stop):
+                driver.execute()
         except (InvalidInput, NotFound) as error:  # a kernel that was removed, a folder that is gone
             self._end(run, State.FAILED, str(error))
-        finally:
-            with self._lock:
-                del self._notebooks[run.run_id, run.epoch]
 
     def _pass_on(self, run: Run, process: subprocess.Popen[bytes], actor: str) -> None:
         """Ask the process of a flow to cancel it, as soon as it has taken the run over."""
 
         def wait_and_ask() -> None:
             while process.poll() is None:
-                if self._home.store.get_run(run.run_id).driver_id != self._home.driver_id:
-                    self._home.store.request_cancel(run.run_id, None, actor, datetime.now(UTC))
-                    return
+                with contextlib.suppress(StoreUnavailable):  # it is asked again soon
+                    if self._home.store.get_run(run.run_id).driver_id != self._home.driver_id:
+                        self._home.store.request_cancel(run.run_id, None, actor, datetime.now(UTC))
+                        return
                 time.sleep(_LOOK_SECONDS)
 
         threading.Thread(target=wait_and_ask, name="orchestra-cancel", daemon=True).start()
@@ -144,15 +161,12 @@ class DeployedRuns:
                 stderr=log,
                 start_new_session=True,
             )
-        with self._lock:
-            self._flows[run.run_id, run.epoch] = process
         self._home.watch(run.run_id, lambda task_run_id, actor: self._pass_on(run, process, actor))
         try:
-            process.wait()
+            with self._stoppable(run, partial(_end_process, process)):
+                process.wait()
         finally:
             self._home.forget(run.run_id)
-            with self._lock:
-                del self._flows[run.run_id, run.epoch]
         now = self._home.store.get_run(run.run_id)
         if now.epoch == run.epoch and now.driver_id == self._home.driver_id and not now.state.is_terminal:
             text = log_path.read_text(encoding="utf-8", errors="replace").strip()[-_LAST_CHARACTERS:]
@@ -160,3 +174,11 @@ class DeployedRuns:
             self._end(run, State.CRASHED, f"The process of the flow ended before it began ({how}). {text}".rstrip())
         elif log_path.stat().st_size == 0:
             log_path.unlink()
+
+
+def _end_process(process: subprocess.Popen[bytes]) -> None:
+    """Have a process end: killed after the grace, since user code may do what it likes with a SIGTERM."""
+    process.terminate()
+    killer = threading.Timer(_GRACE_SECONDS, process.kill)
+    killer.daemon = True
+    killer.start()

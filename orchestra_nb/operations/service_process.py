@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -24,6 +25,7 @@ from orchestra_nb.services.run_follower import RunFollower
 from orchestra_nb.services.schedule_service import ScheduleService
 from orchestra_nb.services.supervisor import ServiceLoop, Supervisor
 from orchestra_nb.settings import Settings
+from orchestra_nb.store.leases import Leases
 from orchestra_nb.store.schedule_store import ScheduleStore
 from orchestra_nb.store.work_queue import WorkQueue
 
@@ -31,6 +33,8 @@ from orchestra_nb.store.work_queue import WorkQueue
 SERVICE_KIND: Final = "service"
 #: What runs get to end by themselves when a service is told to end.
 _GRACE_SECONDS: Final = 10.0
+#: So often it looks whether it is to end.
+_LOOK_SECONDS: Final = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -42,11 +46,22 @@ def serve_deployments(
 
     Nothing is claimed then any more; what goes on gets ten seconds, or none when ``hurry`` is set, too.
 
+    A service that others took for dead, since its machine slept or could not reach the store, ends what it drove and
+    begins anew under another id: those others have ended its runs already, and would end each that it claims.
+
     Raises
     ------
     StoreUnavailable
         The store cannot be opened.
     """
+    while not _serve_once(settings, stop, hurry, on_ready):
+        _log.warning("This service was taken for dead: what it ran is CRASHED. It begins anew.")
+
+
+def _serve_once(
+    settings: Settings, stop: threading.Event, hurry: threading.Event, on_ready: Callable[[], None]
+) -> bool:
+    """Be one driver until ``stop`` is set; False where it was taken for dead before."""
     with contextlib.ExitStack() as stack:
         home = StoreHome(settings, SERVICE_KIND)
         stack.callback(home.close)
@@ -62,7 +77,16 @@ def serve_deployments(
             room=settings.service_runs or 2 * (os.cpu_count() or 1),
             wake=lambda: dispatching.wake(),
         )
-        dispatching = ServiceLoop("run dispatcher", dispatcher.step)
+        leases, is_over = Leases(database), threading.Event()
+
+        def dispatch(now: datetime) -> datetime | None:
+            driver = leases.find_driver(home.driver_id or "")
+            if driver is None or driver.ended_at is not None:
+                is_over.set()
+                return None
+            return dispatcher.step(now)
+
+        dispatching = ServiceLoop("run dispatcher", dispatch)
         schedules = ScheduleService(ScheduleStore(database), settings.cluster, on_runs=dispatching.wake)
         follower = RunFollower(home.store)
         notifications = NotificationService(home.store, settings.resolved_secret_key_file)
@@ -79,11 +103,14 @@ def serve_deployments(
         )
         with Supervisor(database, loops):
             on_ready()
-            stop.wait()
+            # not in ``stop.wait``: the handler of a signal, in this thread, sets it, and could find its lock taken
+            while not (stop.is_set() or is_over.is_set()):
+                time.sleep(_LOOK_SECONDS)
             automations.close()
-        if dispatcher.active:
+        if dispatcher.active and not is_over.is_set():
             _log.warning("The service ends: %d runs have %g s.", dispatcher.active, _GRACE_SECONDS)
-        dispatcher.close(0.0 if hurry.is_set() else _GRACE_SECONDS, hurry)
+        dispatcher.close(0.0 if hurry.is_set() or is_over.is_set() else _GRACE_SECONDS, hurry)
+        return stop.is_set()
 
 
 def pools_of(settings: Settings) -> tuple[str, ...]:

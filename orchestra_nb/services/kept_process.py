@@ -55,12 +55,15 @@ class KeptProcess:
         pause = _FIRST_PAUSE_SECONDS
         while not self._closing.is_set():
             began = time.monotonic()
-            code = self._run()
+            try:
+                end = f"exit {self._run()}"
+            except OSError as error:  # the environment is being installed anew, or the system gives no process now
+                end = str(error)
             if self._closing.is_set():
                 return
             if time.monotonic() - began > _STEADY_SECONDS:
                 pause = _FIRST_PAUSE_SECONDS
-            _log.warning("The %s ended (exit %d) and is started again.", self._name, code)
+            _log.warning("The %s ended (%s) and is started again.", self._name, end)
             self._closing.wait(pause)
             pause = min(_LONGEST_PAUSE_SECONDS, 2 * pause)
 

@@ -71,12 +71,8 @@ class RunDispatcher:
         """
         with self._lock:
             room = self._room - len(self._threads)
-        if room > 0:
-            for run in self._queue.claim(self._driver_id, self._pools, room, now):
-                thread = threading.Thread(target=self._drive, args=(run,), name=f"orchestra-run-{run.name}")
-                with self._lock:
-                    self._threads[run.run_id, run.epoch] = (run, thread)
-                thread.start()
+        for run in self._queue.claim(self._driver_id, self._pools, room, now):
+            self._start(run)
         return self._queue.next_look(self._pools, now)
 
     @property
@@ -101,16 +97,31 @@ class RunDispatcher:
         with self._lock:
             return [thread for _, thread in self._threads.values()]
 
+    def _start(self, run: Run) -> None:
+        thread = threading.Thread(target=self._drive, args=(run,), name=f"orchestra-run-{run.name}")
+        with self._lock:
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system gives no thread now
+                failure = error
+            else:
+                self._threads[run.run_id, run.epoch] = (run, thread)  # before it can end, which takes the lock
+                return
+        self._fail(run, failure)
+
     def _drive(self, run: Run) -> None:
         try:
             self._starter.drive(run)
         except Exception as error:
-            _log.warning("Run %s of %s could not be driven: %s", run.name, run.flow_name, error)
-            try:
-                self._starter.fail(run, f"{type(error).__name__}: {error}")
-            except Exception:
-                _log.exception("The end of run %s is not recorded", run.name)
+            self._fail(run, error)
         finally:
             with self._lock:
                 del self._threads[run.run_id, run.epoch]
             self._wake()
+
+    def _fail(self, run: Run, error: Exception) -> None:
+        _log.warning("Run %s of %s could not be driven: %s", run.name, run.flow_name, error)
+        try:
+            self._starter.fail(run, f"{type(error).__name__}: {error}")
+        except Exception:
+            _log.exception("The end of run %s is not recorded", run.name)

@@ -12,7 +12,7 @@ import random
 from datetime import datetime
 from typing import Final
 
-from orchestra_nb.errors import Conflict, DeadLetterNotFound, DeploymentNotFound, RunNotFound
+from orchestra_nb.errors import Conflict, DeadLetterNotFound, DeploymentNotFound, RunNotFound, StoreUnavailable
 from orchestra_nb.model.dead_letters import DeadLetter, LetterState
 from orchestra_nb.model.deployments import RETRY_ACTOR, AfterRun, DeploymentSpec, after_run, count_ends, retry_at
 from orchestra_nb.model.events import DeadLetterAdded, RunReopened
@@ -55,12 +55,20 @@ class RunFollower:
             ends, until = self._marks.ends_since(mark)
             for end in ends:
                 has_followed = True
-                self._follow(end.run_id, end.epoch, now)
+                self._follow_safely(end.run_id, end.epoch, now)
             if until == mark:
                 break
             mark = until
         if has_followed or mark - begun > _MOST_BEHIND:  # most changes are no ends: no write for each of them
             self._marks.move(_MARK, mark)
+
+    def _follow_safely(self, run_id: str, epoch: int, now: datetime) -> None:
+        try:
+            self._follow(run_id, epoch, now)
+        except StoreUnavailable:
+            raise
+        except Exception:  # whatever is wrong with one of them, the others are followed
+            _log.exception("What follows run %s cannot be decided; `orchestra runs retry` runs it again", run_id)
 
     def _follow(self, run_id: str, epoch: int, now: datetime) -> None:
         try:

@@ -266,4 +266,5 @@ def _forget_connections_in_children(database: Database) -> None:
 
 
 _TAKE_LOCK = text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
-_NOTIFY = text(f"NOTIFY {CHANNEL}")
+# only where something was written: who finds nothing to do under the lock would wake everybody, itself too
+_NOTIFY = text(f"SELECT pg_notify('{CHANNEL}', '') WHERE txid_current_if_assigned() IS NOT NULL")

@@ -296,11 +296,13 @@ def _is_old_version(before: datetime) -> ColumnElement[bool]:
     """Return the condition that no run, and no deployment, has a version, that it is old and not the last number."""
     version = deployment_versions
     later = version.alias("later")
+    # as a list, made once: asked for each version all runs of its deployment would be looked at
+    of_runs = select(runs.c.deployment, runs.c.deployment_version).where(
+        runs.c.deployment.is_not(None), runs.c.deployment_version.is_not(None)
+    )
     return and_(
         version.c.created_at < before,
-        ~exists()
-        .where(runs.c.deployment == version.c.deployment, runs.c.deployment_version == version.c.version)
-        .correlate(version),
+        tuple_(version.c.deployment, version.c.version).not_in(of_runs.distinct()),
         ~exists()
         .where(deployments.c.name == version.c.deployment, deployments.c.version == version.c.version)
         .correlate(version),

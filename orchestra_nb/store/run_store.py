@@ -290,7 +290,7 @@ class RunStore:
             same = select(cancel_requests.c.sequence).where(
                 cancel_requests.c.run_id == run_id,
                 cancel_requests.c.task_run_id.is_not_distinct_from(task_run_id),
-                # one of an earlier epoch was addressed to another driver
+                # one of an earlier epoch was addressed to another driver, or is forgotten when the run is claimed again
                 cancel_requests.c.driver_id.is_not_distinct_from(run.driver_id),
             )
             if connection.execute(same).first() is None:

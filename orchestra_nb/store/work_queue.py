@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, exists, func, insert, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, insert, or_, select, tuple_
 
 from orchestra_nb.model.counted import counted
 from orchestra_nb.model.deployments import DEFAULT_POOL
@@ -23,9 +23,10 @@ from orchestra_nb.store.database import Database
 from orchestra_nb.store.event_writer import EventWriter
 from orchestra_nb.store.many_rows import insert_many
 from orchestra_nb.store.stored_records import run_of_row
-from orchestra_nb.store.tables import cancel_requests, deployments, queued_runs, runs
+from orchestra_nb.store.tables import cancel_requests, deployments, drivers, queued_runs, runs
 
-_OPEN = [state.value for state in State if state not in TERMINAL_STATES]
+#: What a run may be in that somebody drives; without SCHEDULED, so that what waits need not be looked at.
+_GOING_ON = [state.value for state in State if state not in TERMINAL_STATES | {State.SCHEDULED}]
 _COLUMNS = ("run_id", "deployment", "pool", "priority", "due_at")
 _ROWS_A_READ = 500
 
@@ -63,6 +64,11 @@ class _Room:
     @property
     def is_full(self) -> bool:
         return self.active >= self.limit
+
+    @property
+    def decides(self) -> bool:
+        """Whether a run that is due does more than wait."""
+        return self.on_conflict != "queue"
 
     def words(self, name: str) -> str:
         return f"{counted(self.active, 'run')} of deployment {name} went on, and {self.limit} may"
@@ -135,14 +141,18 @@ class WorkQueue:
     def claim(self, driver_id: str, pools: Sequence[str], room: int, now: datetime) -> list[Run]:
         """Take up to so many runs that are due, those of the highest priority first, and answer for them.
 
-        A deployment that has no room holds up no other. What becomes of its own runs is as it says: they wait, or are
-        SKIPPED now, or the oldest ones that go on are asked to stop.
+        A deployment that has no room holds up no other. What becomes of its own runs is as it says, also where there
+        is no room here: they wait, or are SKIPPED now, or the oldest ones that go on are asked to stop.
         """
         due = (queued_runs.c.pool.in_(pools), queued_runs.c.due_at <= now)
         with self._database.connect() as connection:
             if connection.execute(select(queued_runs.c.run_id).where(*due).limit(1)).first() is None:
                 return []
+            if room <= 0 and not any(one.is_full and one.decides for one in _rooms(connection, due).values()):
+                return []  # without the write lock: this is asked at each change of the store
         with self._database.write() as connection:
+            if connection.execute(_is_over(driver_id)).first() is not None:
+                return []  # whoever took it for dead would end its runs
             rooms = _rooms(connection, due)
             chosen = _choose(connection, due, rooms, room)
             events: list[Event] = [
@@ -154,6 +164,7 @@ class WorkQueue:
                 if is_ours and isinstance(event, RunClaimed)
             }
             _dequeue(connection, [row["run_id"] for row in chosen])
+            _forget_requests(connection, claimed)
             _treat_conflicts(connection, due, rooms, now)
             return _runs_of(connection, claimed)
 
@@ -237,6 +248,18 @@ def _dequeue(connection: Connection, run_ids: Sequence[str]) -> None:
         connection.execute(delete(queued_runs).where(queued_runs.c.run_id.in_(some)))
 
 
+def _is_over(driver_id: str) -> Select[Any]:
+    return select(drivers.c.driver_id).where(drivers.c.driver_id == driver_id, drivers.c.ended_at.is_not(None))
+
+
+def _forget_requests(connection: Connection, run_ids: Iterable[str]) -> None:
+    """Delete the requests to stop earlier epochs: the driver may be the same one, which has heard them."""
+    wanted = list(run_ids)
+    for start in range(0, len(wanted), _ROWS_A_READ):
+        some = wanted[start : start + _ROWS_A_READ]
+        connection.execute(delete(cancel_requests).where(cancel_requests.c.run_id.in_(some)))
+
+
 def _rooms(connection: Connection, due: tuple[Any, ...]) -> dict[str, _Room]:
     """Return the limits of the deployments that have runs due, with how many of each go on."""
     limited = select(deployments.c.name, deployments.c.concurrency, deployments.c.on_conflict).where(
@@ -249,15 +272,20 @@ def _rooms(connection: Connection, due: tuple[Any, ...]) -> dict[str, _Room]:
         active = (
             select(runs.c.deployment, func.count())
             .where(
-                runs.c.deployment.in_(names[start : start + _ROWS_A_READ]),
+                _deployment_of_run().in_(names[start : start + _ROWS_A_READ]),
                 runs.c.driver_id.is_not(None),
-                runs.c.state.in_(_OPEN),
+                runs.c.state.in_(_GOING_ON),
             )
             .group_by(runs.c.deployment)
         )
         for name, number in connection.execute(active):
             rooms[name].active = number
     return rooms
+
+
+def _deployment_of_run() -> ColumnElement[str]:
+    """Return the deployment of a run as no index has it: those who go on are few, the runs of a deployment are not."""
+    return func.coalesce(runs.c.deployment, "")
 
 
 def _choose(
@@ -268,13 +296,18 @@ def _choose(
     passed: set[str] = set()
     while len(chosen) < room:
         full = [name for name, of_deployment in rooms.items() if of_deployment.is_full]
-        query = (
-            select(queued_runs.c.run_id, queued_runs.c.deployment, runs.c.epoch)
-            .outerjoin(runs, runs.c.run_id == queued_runs.c.run_id)
+        first = (
+            select(queued_runs)
             .where(*due, or_(queued_runs.c.deployment.is_(None), queued_runs.c.deployment.not_in(full)))
             .where(queued_runs.c.run_id.not_in(passed))
             .order_by(queued_runs.c.priority.desc(), queued_runs.c.due_at, queued_runs.c.run_id)
             .limit(room - len(chosen))
+            .subquery()
+        )
+        query = (
+            select(first.c.run_id, first.c.deployment, runs.c.epoch)
+            .outerjoin(runs, runs.c.run_id == first.c.run_id)
+            .order_by(first.c.priority.desc(), first.c.due_at, first.c.run_id)
         )
         rows = connection.execute(query).mappings().all()
         if not rows:
@@ -292,7 +325,7 @@ def _choose(
 
 def _treat_conflicts(connection: Connection, due: tuple[Any, ...], rooms: Mapping[str, _Room], now: datetime) -> None:
     for name, room in rooms.items():
-        if not room.is_full or room.on_conflict == "queue":
+        if not room.is_full or not room.decides:
             continue
         waiting = (
             select(queued_runs.c.run_id, runs.c.epoch)
@@ -318,9 +351,10 @@ def _treat_conflicts(connection: Connection, due: tuple[Any, ...], rooms: Mappin
 
 def _ask_oldest_to_stop(connection: Connection, name: str, number: int, now: datetime) -> None:
     """Ask as many runs of a deployment to stop as wait for their place, those that were asked before included."""
+    is_asked = exists().where(cancel_requests.c.run_id == runs.c.run_id, cancel_requests.c.task_run_id.is_(None))
     going_on = (
-        select(runs.c.run_id, runs.c.driver_id, exists().where(cancel_requests.c.run_id == runs.c.run_id))
-        .where(runs.c.deployment == name, runs.c.driver_id.is_not(None), runs.c.state.in_(_OPEN))
+        select(runs.c.run_id, runs.c.driver_id, is_asked)
+        .where(_deployment_of_run() == name, runs.c.driver_id.is_not(None), runs.c.state.in_(_GOING_ON))
         .order_by(runs.c.run_id)
         .limit(number)
     )

@@ -15,6 +15,8 @@ from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.schedules import IntervalSchedule
 from orchestra_nb.model.states import State
+from orchestra_nb.services.recovery import end_driver
+from orchestra_nb.store.leases import Leases
 from tests.faults.invariants import assert_invariants, nothing_is_left
 from tests.patience import eventually
 from tests.services.deployed import Deployed
@@ -130,6 +132,44 @@ def test_a_second_signal_ends_it_at_once_and_the_next_service_runs_the_run_again
     deployed.serve()
     assert deployed.wait(run_id, lambda run: run.state is State.COMPLETED).epoch == 2
     assert_invariants(deployed.store, run_id)
+
+
+def test_a_flow_that_does_not_end_when_it_is_told_to_is_killed_with_its_service(deployed: Deployed) -> None:
+    deaf = _FLOW.replace(
+        "    import time", "    import signal, time\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    )
+    deployment = deployed.deploy_flow("waits", deaf)
+    service = deployed.serve()
+    run_id = deployed.ask(deployment)
+    begun(deployed, run_id)
+    left = psutil.Process(service.pid).children(recursive=True)
+
+    service.send_signal(signal.SIGTERM)
+    assert service.stderr is not None
+    assert any("have 10 s" in line for line in service.stderr)
+    code, _ = deployed.end(service, signal.SIGTERM)
+
+    assert code == 0
+    nothing_is_left([child.pid for child in left])
+    assert deployed.wait(run_id).state is State.CRASHED
+
+
+def test_a_service_that_was_taken_for_dead_goes_on_as_another(deployed: Deployed) -> None:
+    service = deployed.serve()
+    deployment = deployed.deploy_notebook("waits", _FIRST_TIME_ENDLESS)
+    lost = deployed.ask(deployment)
+    begun(deployed, lost)
+    (driver,) = [one for one in Leases(deployed.store.database).drivers_without_end() if one.kind == "service"]
+
+    end_driver(deployed.store, driver, "No sign of life.", datetime.now(UTC))  # as another machine does
+
+    run = deployed.wait(lost, lambda run: run.state is State.COMPLETED)
+    assert (run.epoch, run.driver_id != driver.driver_id) == (2, True)
+    assert (deployed.folder / "ran").read_text() == "xx"
+    slow = deployed.deploy_notebook("slow", "import time; time.sleep(3)")
+    assert deployed.wait(deployed.ask(slow)).state is State.COMPLETED
+    assert service.poll() is None
+    assert_invariants(deployed.store, lost)
 
 
 def test_what_passed_while_no_service_was_up_is_recorded_without_a_gap(deployed: Deployed) -> None:

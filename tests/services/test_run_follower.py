@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from orchestra_nb.model.dead_letters import LetterState
 from orchestra_nb.model.deployments import RETRY_ACTOR, deployed_run
-from orchestra_nb.model.events import RunReopened, RunStateChanged
+from orchestra_nb.model.events import RunCreated, RunReopened, RunStateChanged
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.states import State
 from orchestra_nb.services.run_follower import RunFollower
@@ -17,6 +18,7 @@ from orchestra_nb.store.database import Database, open_database
 from orchestra_nb.store.dead_letter_store import DeadLetterStore
 from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.run_store import RunStore
+from orchestra_nb.store.tables import deployment_versions
 from orchestra_nb.store.work_queue import WorkQueue
 from tests.store.deployment_examples import spec_of, waiting_run
 
@@ -82,6 +84,22 @@ def test_a_run_that_fails_waits_for_its_retry_and_is_a_dead_letter_when_none_is_
     assert deployed.where() == (State.FAILED, 3)
     (letter,) = deployed.letters.list_letters()
     assert (letter.run_id, letter.epoch, letter.attempts, letter.message) == (RUN, 3, 3, "failed here")
+
+
+def test_a_run_that_cannot_be_followed_holds_up_no_other(database: Database) -> None:
+    deployed = Deployed(database, RetryPolicy(retries=1))
+    store = DeploymentStore(database)
+    other = store.save(spec_of("strange"), notebook="{}", actor="ana", at=NOON)
+    strange = deployed_run(other.spec, other.version, run_id=f"{1:032x}", now=NOON, due_at=NOON, cluster="local")
+    deployed.store.apply([RunCreated(run=strange)])
+    of_other = deployment_versions.c.deployment == "strange"
+    with database.write() as connection:  # as a later version may write it
+        connection.execute(update(deployment_versions).where(of_other).values(spec={"on_conflict": "unheard-of"}))
+    deployed.store.apply([RunStateChanged(run_id=strange.run_id, state=State.FAILED, at=NOON)])
+
+    deployed.end(State.RUNNING, State.FAILED)
+
+    assert deployed.where() == (State.SCHEDULED, 2)
 
 
 def test_a_lost_process_costs_no_retry_and_one_that_never_began_costs_nothing(database: Database) -> None:

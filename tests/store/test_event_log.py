@@ -24,6 +24,7 @@ from orchestra_nb.store.database import Database
 from orchestra_nb.store.event_log import Changes, ChangeWatcher, EventLog
 from orchestra_nb.store.run_input_store import RunInputStore
 from orchestra_nb.store.run_store import RunStore
+from orchestra_nb.store.tables import store_facts
 
 
 @pytest.fixture
@@ -222,3 +223,17 @@ def test_a_watcher_connects_again_after_the_server_ended_its_connection(postgres
 
         assert watcher.wait(PATIENCE_SECONDS)
     database.close()
+
+
+def test_whoever_looks_under_the_write_lock_and_writes_nothing_wakes_nobody(
+    database: Database, watcher: ChangeWatcher
+) -> None:
+    assert watcher.wait(PATIENCE_SECONDS)
+
+    with database.write():
+        pass
+    assert not watcher.wait(0.2)
+
+    with database.write() as connection:
+        connection.execute(store_facts.insert().values(name="probe", value="1"))
+    assert watcher.wait(PATIENCE_SECONDS)

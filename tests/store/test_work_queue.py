@@ -15,7 +15,7 @@ from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.work_queue import WorkQueue
 from tests.store.deployment_examples import occurrence_run, spec_of, waiting_run
-from tests.store.stored_examples import NOON, created, later, reopened
+from tests.store.stored_examples import NOON, created, later, reopened, task_of
 
 POOLS = ("default",)
 
@@ -104,6 +104,36 @@ def test_the_oldest_run_is_asked_once_to_stop_where_its_deployment_says_so(store
     ]
     end(store, "1", State.CANCELLED)
     assert claim(queue) == ["3"]
+
+
+def test_a_run_of_which_one_task_was_to_stop_is_asked_nevertheless(store: RunStore, queue: WorkQueue) -> None:
+    spec = spec_of(concurrency=1, on_conflict="cancel-running")
+    DeploymentStore(store.database).save(spec, notebook=None, actor="ana", at=NOON)
+    queue.add(waiting_run("1"))
+    claim(queue)
+    store.apply(created(task_of("t", "1")))
+    store.request_cancel("1", "t", "ana", NOON)
+    queue.add(waiting_run("2"))
+
+    claim(queue)
+
+    assert [one.task_run_id for one in store.cancel_requests("service")] == ["t", None]
+
+
+def test_a_run_that_runs_again_here_can_be_cancelled_again(store: RunStore, queue: WorkQueue) -> None:
+    queue.add(waiting_run("1"))
+    claim(queue)
+    assert store.request_cancel("1", None, "ana", NOON)
+    (first,) = store.cancel_requests("service")
+    end(store, "1", State.CANCELLED)
+    queue.add_again(reopened("1", 2, driver_id=None), NOON)
+    claim(queue)
+
+    assert store.cancel_requests("service") == []
+    assert store.request_cancel("1", None, "ben", NOON)
+
+    (again,) = store.cancel_requests("service", first.sequence)
+    assert again.actor == "ben"
 
 
 def test_a_run_that_was_cancelled_while_it_waited_never_starts(store: RunStore, queue: WorkQueue) -> None:

@@ -1,0 +1,94 @@
+"""Claimed runs in threads: as many as there is room for, and also where the system gives none."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from orchestra_nb.model.runs import Run
+from orchestra_nb.model.states import State
+from orchestra_nb.services.run_dispatcher import RunDispatcher
+from orchestra_nb.store.database import Database, open_database
+from orchestra_nb.store.deployment_store import DeploymentStore
+from orchestra_nb.store.run_store import RunStore
+from orchestra_nb.store.work_queue import WorkQueue
+from tests.patience import PATIENCE_SECONDS
+from tests.store.deployment_examples import spec_of, waiting_run
+from tests.store.stored_examples import NOON
+
+
+@pytest.fixture
+def database(any_store_url: str) -> Iterator[Database]:
+    database = open_database(any_store_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def no_threads() -> Iterator[None]:
+    """No thread can be started: none gets as much memory as is asked for."""
+    before = threading.stack_size(1 << 46)
+    yield
+    threading.stack_size(before)
+
+
+class Starter:
+    """Notes what it is to do."""
+
+    def __init__(self) -> None:
+        self.may_end = threading.Event()
+        self.driven: list[str] = []
+        self.failed: list[str] = []
+
+    def drive(self, run: Run) -> None:
+        self.driven.append(run.run_id)
+        self.may_end.wait(PATIENCE_SECONDS)
+
+    def stop(self, run: Run) -> None:
+        self.may_end.set()
+
+    def fail(self, run: Run, reason: str) -> None:
+        self.failed.append(f"{run.run_id}: {reason}")
+
+
+def test_a_run_for_which_there_is_no_thread_ends(database: Database, no_threads: None) -> None:
+    queue, starter = WorkQueue(database), Starter()
+    for run_id in ("1", "2"):
+        queue.add(waiting_run(run_id))
+    dispatcher = RunDispatcher(queue, starter, driver_id="service", pools=["default"], room=2)
+
+    dispatcher.step(NOON)
+
+    reason = "RuntimeError: can't start new thread"
+    assert (starter.driven, starter.failed) == ([], [f"1: {reason}", f"2: {reason}"])
+    assert dispatcher.active == 0
+    dispatcher.close(0.0, threading.Event())
+
+
+@pytest.mark.parametrize(
+    ("on_conflict", "state", "asked"),
+    [
+        ("queue", State.SCHEDULED, []),
+        ("skip", State.SKIPPED, []),
+        ("cancel-running", State.SCHEDULED, ["1"]),
+    ],
+)
+def test_what_a_deployment_says_of_its_runs_holds_also_without_room(
+    database: Database, on_conflict: str, state: State, asked: list[str]
+) -> None:
+    queue, store, starter = WorkQueue(database), RunStore(database), Starter()
+    spec = spec_of(concurrency=1, on_conflict=on_conflict)
+    DeploymentStore(database).save(spec, notebook=None, actor="ana", at=NOON)
+    dispatcher = RunDispatcher(queue, starter, driver_id="service", pools=["default"], room=1)
+    queue.add(waiting_run("1"))
+    dispatcher.step(NOON)
+    queue.add(waiting_run("2"))
+
+    dispatcher.step(NOON)
+
+    assert store.get_run("2").state is state
+    assert [request.run_id for request in store.cancel_requests("service")] == asked
+    dispatcher.close(0.0, threading.Event())
+    assert starter.driven == ["1"]
