@@ -14,6 +14,7 @@ from traitlets import Unicode
 from orchestra_nb.server.run_handlers import run_routes, unknown_routes
 from orchestra_nb.server.store_access import StoreAccess
 from orchestra_nb.server.stream_handler import stream_routes
+from orchestra_nb.server.webhook_handler import webhook_routes
 from orchestra_nb.version import __version__
 
 _SQLITE = "sqlite:///"
@@ -59,7 +60,7 @@ class OrchestraExtension(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Register the routes."""
         arguments = {"access": self._access}
-        routes = (*run_routes, *stream_routes, *unknown_routes)
+        routes = (*run_routes, *stream_routes, *webhook_routes, *unknown_routes)
         self.handlers.extend((route, handler, arguments) for route, handler in routes)
 
     async def stop_extension(self) -> None:

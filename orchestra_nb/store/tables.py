@@ -545,3 +545,35 @@ notifications = Table(
     Index(None, "state", "next_try_at"),
     sqlite_autoincrement=True,
 )
+
+#: Addresses that others send messages to. The secret is encrypted with the key of the secrets.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("name", AnyText, primary_key=True),
+    Column("definition", ExactJson, nullable=False),
+    Column("ciphertext", AnyText, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("secret_changed_at", UtcTime, nullable=False),
+)
+
+#: What came of each message of a webhook that was rightly signed. ``ciphertext`` is the message, kept for dead letters.
+webhook_receipts = Table(
+    "webhook_receipts",
+    metadata,
+    Column("number", _Counter, primary_key=True, autoincrement=True),
+    Column("webhook", AnyText, nullable=False),
+    Column("message_id", AnyText, nullable=False),
+    Column("state", AnyText, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("run_id", AnyText),
+    Column("run_name", AnyText),
+    Column("event_id", AnyText),
+    Column("reason", AnyText, nullable=False),
+    Column("ciphertext", AnyText),
+    Column("closed_at", UtcTime),
+    Column("closed_by", AnyText),
+    Index(None, "webhook", "message_id", unique=True),
+    Index(None, "webhook", "number"),
+    sqlite_autoincrement=True,
+)
