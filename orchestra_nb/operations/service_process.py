@@ -7,12 +7,13 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from orchestra_nb.operations.deployed_runs import DeployedRuns
 from orchestra_nb.operations.opening import Sweeper
 from orchestra_nb.operations.run_home import StoreHome
+from orchestra_nb.operations.service_presence import SERVICE_KIND
 from orchestra_nb.services.notification_service import NotificationService
 from orchestra_nb.services.run_dispatcher import RunDispatcher
 from orchestra_nb.services.run_follower import RunFollower
@@ -20,10 +21,9 @@ from orchestra_nb.services.schedule_service import ScheduleService
 from orchestra_nb.services.supervisor import ServiceLoop, Supervisor
 from orchestra_nb.settings import Settings
 from orchestra_nb.store.schedule_store import ScheduleStore
+from orchestra_nb.store.service_problems import ServiceProblems
 from orchestra_nb.store.work_queue import WorkQueue
 
-#: How a service is called among the drivers of a store.
-SERVICE_KIND: Final = "service"
 #: What runs get to end by themselves when a service is told to end.
 _GRACE_SECONDS: Final = 10.0
 
@@ -47,26 +47,31 @@ def serve_deployments(
         stack.callback(home.close)
         home.announce()
         assert home.driver_id is not None
-        database = home.store.database
+        driver_id, database = home.driver_id, home.store.database
+        problems = ServiceProblems(database)
+
+        def tell(service: str, problem: str) -> None:
+            problems.set(driver_id, service, problem, datetime.now(UTC))
+
         stack.callback(Sweeper(home.store, settings.sweep_seconds).close)
         dispatcher = RunDispatcher(
             WorkQueue(database),
             DeployedRuns(home, settings),
-            driver_id=home.driver_id,
+            driver_id=driver_id,
             pools=pools_of(settings),
             room=settings.service_runs or 2 * (os.cpu_count() or 1),
             wake=lambda: dispatching.wake(),
         )
-        dispatching = ServiceLoop("run dispatcher", dispatcher.step)
+        dispatching = ServiceLoop("run dispatcher", dispatcher.step, tell)
         schedules = ScheduleService(ScheduleStore(database), settings.cluster, on_runs=dispatching.wake)
         follower = RunFollower(home.store)
         notifications = NotificationService(home.store, settings.resolved_secret_key_file)
         stack.callback(notifications.close)
         loops = (
-            ServiceLoop("schedule service", schedules.step),
+            ServiceLoop("schedule service", schedules.step, tell),
             dispatching,
-            ServiceLoop("run follower", _always(follower.step)),
-            ServiceLoop("notification service", notifications.step),
+            ServiceLoop("run follower", _always(follower.step), tell),
+            ServiceLoop("notification service", notifications.step, tell),
         )
         with Supervisor(database, loops):
             on_ready()

@@ -6,12 +6,15 @@ the store is opened by the first request that needs it.
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Unicode
+from traitlets import Bool, Unicode
 
+from orchestra_nb.server.health_handler import health_routes
 from orchestra_nb.server.run_handlers import run_routes, unknown_routes
+from orchestra_nb.server.service_keeper import ServiceKeeper
 from orchestra_nb.server.store_access import StoreAccess
 from orchestra_nb.server.stream_handler import stream_routes
 from orchestra_nb.server.webhook_handler import webhook_routes
@@ -38,6 +41,14 @@ class OrchestraExtension(ExtensionApp):
         "", help="The Dask cluster of task cells: 'local', an address, or JSON with a class. As ORCHESTRA_CLUSTER."
     ).tag(config=True)
 
+    has_services = Bool(
+        None,
+        allow_none=True,
+        help="Whether this server keeps a process that runs deployments when they are due. None, the default, means "
+        "yes for a store that is a SQLite file, once that is there, and no for a database that others may share: "
+        "their deployments would run here.",
+    ).tag(config=True)
+
     def initialize_settings(self) -> None:
         """Put the traits where this process and its kernels read settings, and make the access to the store."""
         self._exported: dict[str, str] = {}
@@ -56,15 +67,21 @@ class OrchestraExtension(ExtensionApp):
             if value and variable not in os.environ:
                 os.environ[variable] = self._exported[variable] = value
         self._access = StoreAccess(self.log)
+        self._keeper = ServiceKeeper(self.has_services, self.log)
 
     def initialize_handlers(self) -> None:
         """Register the routes."""
         arguments = {"access": self._access}
         routes = (*run_routes, *stream_routes, *webhook_routes, *unknown_routes)
+        with_keeper = {**arguments, "keeper": self._keeper}
+        self.handlers.extend((route, handler, with_keeper) for route, handler in health_routes)
         self.handlers.extend((route, handler, arguments) for route, handler in routes)
+        assert self.serverapp is not None
+        self.serverapp.io_loop.add_callback(self._keeper.start)
 
     async def stop_extension(self) -> None:
-        """End the stream and its clients, and close the store."""
+        """End the services, the stream and its clients, and close the store."""
+        await asyncio.to_thread(self._keeper.close)
         await self._access.close()
         for variable, value in self._exported.items():
             if os.environ.get(variable) == value:

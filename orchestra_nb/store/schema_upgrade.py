@@ -51,6 +51,12 @@ def is_current(database: Database) -> bool:
         return _stored_revision(database, connection) == HEAD
 
 
+def stored_revision(database: Database) -> str | None:
+    """Return the revision of an open database, None for one without our tables; raises as :func:`is_current_file`."""
+    with database.connect() as connection:
+        return _stored_revision(database, connection)
+
+
 def upgrade(database: Database) -> None:
     """Create the tables, or bring them to this version, in one transaction; a SQLite file is copied first.
 

@@ -469,6 +469,16 @@ service_marks = Table(
     Column("sequence", BigInteger, nullable=False),
 )
 
+#: What is wrong with loops of services that are up.
+service_problems = Table(
+    "service_problems",
+    metadata,
+    Column("driver_id", AnyText, primary_key=True),
+    Column("service", AnyText, primary_key=True),
+    Column("problem", AnyText, nullable=False),
+    Column("since", UtcTime, nullable=False),
+)
+
 #: Runs that wait to be started by whoever serves their pool.
 queued_runs = Table(
     "queued_runs",

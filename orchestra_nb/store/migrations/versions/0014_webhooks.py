@@ -1,4 +1,4 @@
-"""Webhooks that come in, and what came of their messages."""
+"""Webhooks that come in, and what came of their messages; what is wrong with services."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ _counter = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     """Create the tables."""
+    op.create_table(
+        "service_problems",
+        sa.Column("driver_id", sa.Text, primary_key=True),
+        sa.Column("service", sa.Text, primary_key=True),
+        sa.Column("problem", sa.Text, nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+    )
     op.create_table(
         "webhooks",
         sa.Column("name", sa.Text, primary_key=True),
