@@ -341,3 +341,37 @@ async def test_another_secret_takes_the_place_of_the_old_one(make, send, store: 
     codes = [(await send(standard(secret, body), body)).code for secret in (old, new.get())]
 
     assert codes == [401, 202]
+
+
+async def test_a_message_in_parts_is_taken_and_is_413_when_they_are_too_much(make, send, store: RunStore) -> None:
+    secret = make()
+    body = body_of(PAYLOAD)
+
+    async def parts(write: Callable[[bytes], object], number: int) -> None:
+        for _ in range(number):
+            await write(body)  # type: ignore[misc]
+
+    def producer(number: int) -> dict[str, object]:
+        return {"body_producer": lambda write: parts(write, number)}
+
+    taken = await send(standard(secret, body), None, **producer(1))
+    too_much = await send(standard(secret, body), None, **producer(1_000_001 // len(body) + 1))
+
+    assert (taken.code, too_much.code) == (202, 413)
+    assert len(store.list_runs(limit=10)) == 1
+
+
+class TestUnusableStore:
+    """A store that cannot be read."""
+
+    @pytest.fixture
+    def store_url(self, tmp_path: Path) -> str:
+        (tmp_path / "broken.db").write_text("this is no database, and it is long enough to look like one" * 100)
+        return f"sqlite:///{tmp_path / 'broken.db'}"
+
+    async def test_senders_are_to_try_again_and_hear_nothing_of_it(self, jp_serverapp, send, tmp_path: Path) -> None:
+        response = await send({}, b"{}")
+
+        assert response.code == 503
+        assert str(tmp_path).encode() not in response.body
+        assert answer(response)["detail"]
