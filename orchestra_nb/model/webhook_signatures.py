@@ -72,23 +72,28 @@ def message_id(scheme: WebhookScheme, secret: Secret, headers: Mapping[str, str]
     SignatureRefused
         The signature is absent or wrong, or the time is more than five minutes off.
     """
+    # all is looked at before anything is refused: the time tells neither which webhooks there are nor how they sign
+    wrong: list[str] = []
+    key = _key(scheme, secret)
     match scheme:
         case WebhookScheme.STANDARD:
-            name = _name(headers, "webhook-id")
-            sent_at = _time(headers, "webhook-timestamp", now)
-            digest = _digest(_key(scheme, secret), f"{name}.{sent_at}.".encode(), body)
-            _check(f"v1,{base64.b64encode(digest).decode()}", headers.get("webhook-signature", "").split(" "))
-            return name
+            name = _name(headers, "webhook-id", wrong)
+            signed = f"{name}.{_time(headers, 'webhook-timestamp', now, wrong)}.".encode("utf-8", "surrogatepass")
+            right = f"v1,{base64.b64encode(_digest(key, signed, body)).decode()}"
+            given = headers.get("webhook-signature", "").split(" ")
         case WebhookScheme.GITHUB:
-            name = _name(headers, "x-github-delivery")
-            digest = _digest(_key(scheme, secret), body)
-            _check(f"sha256={digest.hex()}", [headers.get("x-hub-signature-256", "")])
-            return name
+            name = _name(headers, "x-github-delivery", wrong)
+            right, given = f"sha256={_digest(key, body).hex()}", [headers.get("x-hub-signature-256", "")]
         case WebhookScheme.SLACK:
-            sent_at = _time(headers, "x-slack-request-timestamp", now)
-            signed = f"v0:{sent_at}:".encode()
-            _check(f"v0={_digest(_key(scheme, secret), signed, body).hex()}", [headers.get("x-slack-signature", "")])
-            return _slack_event(body) or hashlib.sha256(signed + body).hexdigest()
+            sent_at = _time(headers, "x-slack-request-timestamp", now, wrong)
+            signed = f"v0:{sent_at}:".encode("utf-8", "surrogatepass")
+            right, given = f"v0={_digest(key, signed, body).hex()}", [headers.get("x-slack-signature", "")]
+            name = ""
+    if not _is_among(right, given):
+        wrong.append("the signature is absent, or wrong")
+    if wrong:
+        raise SignatureRefused(", and ".join(wrong))
+    return name or _slack_event(body) or hashlib.sha256(signed + body).hexdigest()
 
 
 def slack_challenge(body: bytes) -> str | None:
@@ -113,28 +118,26 @@ def _digest(key: bytes, *parts: bytes) -> bytes:
     return signing.digest()
 
 
-def _check(right: str, given: list[str]) -> None:
+def _is_among(right: str, given: list[str]) -> bool:
     expected = right.encode("ascii")
     matches = [hmac.compare_digest(expected, one.encode("utf-8", "surrogatepass")) for one in given]
-    if not any(matches):  # of a list: all were compared, whichever is the right one
-        raise SignatureRefused("the signature is absent, or wrong")
+    return any(matches)  # of a list: all were compared, whichever is the right one
 
 
-def _name(headers: Mapping[str, str], header: str) -> str:
+def _name(headers: Mapping[str, str], header: str, wrong: list[str]) -> str:
     name = headers.get(header, "")
     if not (0 < len(name) <= _LONGEST_ID and name.isascii() and name.isprintable()):
-        raise SignatureRefused(f"{header} is absent, or no name of a message")
+        wrong.append(f"{header} is absent, or no name of a message")
     return name
 
 
-def _time(headers: Mapping[str, str], header: str, now: datetime) -> str:
+def _time(headers: Mapping[str, str], header: str, now: datetime, wrong: list[str]) -> str:
     """Return the time of a message as it was signed."""
     text = headers.get(header, "")
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
-        raise SignatureRefused(f"{header} is absent, or no whole number of seconds")
-    off = int(text) - now.timestamp()
-    if abs(off) > TOLERANCE_SECONDS:
-        raise SignatureRefused(f"{header} is {off:+.0f} s off; {TOLERANCE_SECONDS} s are allowed")
+        wrong.append(f"{header} is absent, or no whole number of seconds")
+    elif abs(off := int(text) - now.timestamp()) > TOLERANCE_SECONDS:
+        wrong.append(f"{header} is {off:+.0f} s off; {TOLERANCE_SECONDS} s are allowed")
     return text
 
 

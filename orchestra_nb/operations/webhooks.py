@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from orchestra_nb.engine.fresh_ids import fresh_id
-from orchestra_nb.errors import Conflict, InvalidInput, NotFound, SecretUnreadable, WebhookNotFound, WebhookRefused
+from orchestra_nb.errors import Conflict, InvalidInput, NotFound, WebhookNotFound, WebhookRefused
 from orchestra_nb.model.custom_events import CustomEvent
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.variables import check_name
@@ -148,7 +148,7 @@ def receive(
         The sender has to try again.
     """
     key_file = settings.resolved_secret_key_file
-    found, secret = _find_with_secret(store, name, key_file)
+    found, secret = _webhook_store(store, key_file).find_with_secret(name, _nobodys_secret())
     scheme = WebhookScheme.STANDARD if found is None else found.webhook.scheme
     try:
         sent = message_id(scheme, secret, {key.lower(): value for key, value in headers.items()}, body, now)
@@ -249,20 +249,9 @@ def _outcome(store: RunStore, webhook: Webhook, message: Message, settings: Sett
     return Outcome(state=ReceiptState.ACCEPTED, run=run, queued=QueuedRun.of(run, spec.pool, spec.priority))
 
 
-def _find_with_secret(store: RunStore, name: str, key_file: Path) -> tuple[StoredWebhook | None, Secret]:
-    """Return a webhook and its secret; None and a secret that nobody has where there is none, in much the same time."""
-    webhooks = _webhook_store(store, key_file)
-    found = webhooks.find(name) if name.isprintable() else None
-    if found is None:
-        return None, _nobodys_secret()
-    try:
-        return found, webhooks.get_secret(name)
-    except (SecretUnreadable, WebhookNotFound):
-        return None, _nobodys_secret()
-
-
 @lru_cache(maxsize=1)
 def _nobodys_secret() -> Secret:
+    """Return a secret that nobody has: messages for names that are not there are checked with it."""
     return secret_of(WebhookScheme.STANDARD, secrets.token_bytes(_SECRET_BYTES))
 
 

@@ -78,3 +78,17 @@ def test_a_webhook_that_was_deleted_meanwhile_starts_nothing(
 
     assert receipts.list_receipts() == []
     assert len(store.list_runs(limit=10)) == 1
+
+
+def test_of_a_name_that_is_not_there_or_a_secret_that_cannot_be_read_nobodys_secret_is_given(
+    receipts: WebhookReceipts, database: Database
+) -> None:
+    nobodys = Secret("nobody's")
+
+    right = WebhookStore(database, KEY).find_with_secret("orders", nobodys)
+    absent = WebhookStore(database, KEY).find_with_secret("absent", nobodys)
+    unreadable = WebhookStore(database, Fernet.generate_key()).find_with_secret("orders", nobodys)
+
+    assert right[0] is not None
+    assert (right[0].webhook.name, right[1]) == ("orders", Secret("secret"))
+    assert absent == unreadable == (None, nobodys)
