@@ -29,10 +29,12 @@
     │   ├── ProfileNotFound                    a set of settings
     │   ├── NotificationNotFound               a notification, or a channel or rule of notifications
     │   ├── AutomationNotFound
+    │   ├── WebhookNotFound                    a webhook, or a message of one
     │   └── CodeNotFound                       what a run executed cannot be found again
     ├── Conflict                               the thing is in another state            409
     │   ├── InvalidTransition
     │   └── NameTaken (ValueError)             there is one of this name already
+    ├── WebhookRefused (PermissionError)       a message that nobody vouches for         401
     ├── ClusterUnavailable (ConnectionError)   no Dask cluster could be reached         503
     ├── NobodyAnswers (ConnectionError)        code that runs asks, and no driver answers
     ├── SlotsNotAcquired (TimeoutError)        a concurrency limit had no room in time
@@ -168,6 +170,10 @@ class ProfileNotFound(NotFound):
     """No file of settings has a profile of this name."""
 
 
+class WebhookNotFound(NotFound):
+    """There is no webhook of this name, or no message of this number."""
+
+
 class CodeNotFound(NotFound):
     """A run cannot be run again: its flow or its parameters are not to be found."""
 
@@ -182,6 +188,10 @@ class InvalidTransition(Conflict):
 
 class NameTaken(Conflict, ValueError):
     """There is one of this name already."""
+
+
+class WebhookRefused(OrchestraError, PermissionError):
+    """A message for a webhook was not signed as it has to be, or there is no such webhook."""
 
 
 class ClusterUnavailable(OrchestraError, ConnectionError):

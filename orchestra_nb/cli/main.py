@@ -51,6 +51,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "Have people hear of runs that fail and recover.",
     ),
     "automations": ("orchestra_nb.cli.automation_commands:automations", "When this happens, do that."),
+    "webhooks": (
+        "orchestra_nb.cli.webhook_commands:webhooks",
+        "Have others start runs by signed messages.",
+    ),
     "schedule": ("orchestra_nb.cli.schedule_commands:schedule", "Show when a schedule would be due."),
     "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),
     "serve": ("orchestra_nb.cli.serve:serve", "Run deployments when they are due; keep commands warm."),

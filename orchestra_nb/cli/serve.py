@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import sys
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 
 import click
 
+from orchestra_nb.errors import StoreReadOnly, StoreTooNew
 from orchestra_nb.settings import Settings, load_settings
 
 _READY_SECONDS = 30.0
@@ -22,8 +24,9 @@ _READY_SECONDS = 30.0
 @click.option(
     "--commands/--no-commands", "has_commands", default=True, help="Whether `orchestra run` is kept warm (on Linux)."
 )
+@click.option("--with-keeper", "is_kept", is_flag=True, hidden=True)
 @click.option("--only-commands", "is_for_commands", is_flag=True, hidden=True)
-def serve(pools: tuple[str, ...], runs: int | None, has_commands: bool, is_for_commands: bool) -> None:
+def serve(pools: tuple[str, ...], runs: int | None, has_commands: bool, is_kept: bool, is_for_commands: bool) -> None:
     """Run deployments when they are due, until Ctrl-C or SIGTERM.
 
     It starts the runs of schedules and those that wait, retries what failed as its deployment says, and finds what
@@ -45,8 +48,40 @@ def serve(pools: tuple[str, ...], runs: int | None, has_commands: bool, is_for_c
     with contextlib.ExitStack() as stack:
         stop, hurry = threading.Event(), threading.Event()
         stack.enter_context(_stopped_by_signals(stop, hurry))
+        if is_kept:
+            _serve_keeper(settings, stop, hurry)
+            return
         is_quick = has_commands and sys.platform == "linux" and _keep_commands_ready(stack)
         _serve(settings, stop, hurry, is_quick)
+
+
+def _serve_keeper(settings: Settings, stop: threading.Event, hurry: threading.Event) -> None:
+    """Serve for whoever started this process, and no longer than that lives: its end of stdin is the lifeline."""
+    from orchestra_nb.operations.service_process import serve_deployments
+    from orchestra_nb.services.kept_process import USELESS_EXIT_CODE
+
+    # taken from their places, so that nothing that is started here reads the one or fills the other
+    lifeline, keeper = os.dup(0), os.dup(1)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+
+    def watch() -> None:
+        while os.read(lifeline, 1024):
+            pass
+        stop.set()
+
+    def ready() -> None:
+        with contextlib.suppress(OSError):  # it has died
+            os.write(keeper, b"ready\n")
+        os.close(keeper)
+
+    threading.Thread(target=watch, name="orchestra-lifeline", daemon=True).start()
+    try:
+        serve_deployments(settings, stop, hurry, ready)
+    except (StoreReadOnly, StoreTooNew) as error:
+        click.echo(f"Services do not run: {error}", err=True)
+        sys.exit(USELESS_EXIT_CODE)
 
 
 def _serve(settings: Settings, stop: threading.Event, hurry: threading.Event, is_quick: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.errors import Conflict
-from orchestra_nb.model.deployments import deployed_run
+from orchestra_nb.model.deployments import DeploymentSpec, deployed_run
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import FAILURE_STATES
 from orchestra_nb.operations.deployment_preparation import check_parameters
@@ -54,6 +54,22 @@ def run_deployment(
     """
     from orchestra_nb.store.work_queue import WorkQueue
 
+    run, spec = new_run(store, name, settings, now=now, parameters=parameters, at=at)
+    if not WorkQueue(store.database).add(run, spec.pool, spec.priority):
+        raise Conflict(f"There is a run {run.run_id} already.")  # never: its id is new
+    return run
+
+
+def new_run(
+    store: RunStore,
+    name: str,
+    settings: Settings,
+    *,
+    now: datetime,
+    parameters: Mapping[str, object] | None = None,
+    at: datetime | None = None,
+) -> tuple[Run, DeploymentSpec]:
+    """Return a run as :func:`run_deployment` has it wait, not stored, and what it is a run of."""
     deployment = find_deployment(store, name)
     spec = deployment.spec
     notebook = deployment_store(store).version(spec.name, deployment.version).notebook
@@ -66,9 +82,7 @@ def run_deployment(
         cluster=settings.cluster,
         parameters=check_parameters(spec, notebook, parameters or {}, settings),
     )
-    if not WorkQueue(store.database).add(run, spec.pool, spec.priority):
-        raise Conflict(f"There is a run {run.run_id} already.")  # never: its id is new
-    return run
+    return run, spec
 
 
 def wait_for_run(store: RunStore, run_id: str) -> Run:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from orchestra_nb.errors import ClusterUnavailable, Conflict, InvalidInput, NotFound, OrchestraError, StoreUnavailable
+from orchestra_nb.errors import (
+    ClusterUnavailable,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    OrchestraError,
+    StoreUnavailable,
+    WebhookRefused,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,7 @@ _KINDS: tuple[tuple[type[OrchestraError], int, int], ...] = (
     (InvalidInput, 422, 2),
     (NotFound, 404, 3),
     (Conflict, 409, 1),
+    (WebhookRefused, 401, 1),
     (ClusterUnavailable, 503, 1),
     (StoreUnavailable, 503, 1),
     (OrchestraError, 500, 1),

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from orchestra_nb.operations.automation_actions import AutomationActions
@@ -16,6 +16,7 @@ from orchestra_nb.operations.deployed_runs import DeployedRuns
 from orchestra_nb.operations.notebook_request import attempts_folder
 from orchestra_nb.operations.opening import Sweeper
 from orchestra_nb.operations.run_home import StoreHome
+from orchestra_nb.operations.service_presence import SERVICE_KIND
 from orchestra_nb.operations.store_cleaning import horizon_of
 from orchestra_nb.services.automation_service import AutomationService
 from orchestra_nb.services.notification_service import NotificationService
@@ -27,10 +28,9 @@ from orchestra_nb.services.supervisor import ServiceLoop, Supervisor
 from orchestra_nb.settings import Settings
 from orchestra_nb.store.leases import Leases
 from orchestra_nb.store.schedule_store import ScheduleStore
+from orchestra_nb.store.service_problems import ServiceProblems
 from orchestra_nb.store.work_queue import WorkQueue
 
-#: How a service is called among the drivers of a store.
-SERVICE_KIND: Final = "service"
 #: What runs get to end by themselves when a service is told to end.
 _GRACE_SECONDS: Final = 10.0
 #: So often it looks whether it is to end.
@@ -67,12 +67,17 @@ def _serve_once(
         stack.callback(home.close)
         home.announce()
         assert home.driver_id is not None
-        database = home.store.database
+        driver_id, database = home.driver_id, home.store.database
+        problems = ServiceProblems(database)
+
+        def tell(service: str, problem: str) -> None:
+            problems.set(driver_id, service, problem, datetime.now(UTC))
+
         stack.callback(Sweeper(home.store, settings.sweep_seconds).close)
         dispatcher = RunDispatcher(
             WorkQueue(database),
             DeployedRuns(home, settings),
-            driver_id=home.driver_id,
+            driver_id=driver_id,
             pools=pools_of(settings),
             room=settings.service_runs or 2 * (os.cpu_count() or 1),
             wake=lambda: dispatching.wake(),
@@ -86,7 +91,7 @@ def _serve_once(
                 return None
             return dispatcher.step(now)
 
-        dispatching = ServiceLoop("run dispatcher", dispatch)
+        dispatching = ServiceLoop("run dispatcher", dispatch, tell)
         schedules = ScheduleService(ScheduleStore(database), settings.cluster, on_runs=dispatching.wake)
         follower = RunFollower(home.store)
         notifications = NotificationService(home.store, settings.resolved_secret_key_file)
@@ -94,12 +99,12 @@ def _serve_once(
         automations = AutomationService(home.store, AutomationActions(home.store, settings))
         retention = RetentionService(database, lambda now: horizon_of(settings, now), attempts_folder())
         loops = (
-            ServiceLoop("schedule service", schedules.step),
+            ServiceLoop("schedule service", schedules.step, tell),
             dispatching,
-            ServiceLoop("run follower", _always(follower.step)),
-            ServiceLoop("automation service", automations.step),
-            ServiceLoop("notification service", notifications.step),
-            ServiceLoop("retention service", retention.step),
+            ServiceLoop("run follower", _always(follower.step), tell),
+            ServiceLoop("automation service", automations.step, tell),
+            ServiceLoop("notification service", notifications.step, tell),
+            ServiceLoop("retention service", retention.step, tell),
         )
         with Supervisor(database, loops):
             on_ready()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
@@ -33,6 +33,8 @@ class OrchestraAPIHandler(APIHandler):
     """
 
     auth_resource = AUTH_RESOURCE
+    #: Methods that anybody may call; each also has ``@allow_unauthenticated``, and checks by itself who calls.
+    public_methods: ClassVar[frozenset[str]] = frozenset()
 
     def initialize(self, access: StoreAccess) -> None:
         """Take the way to the store from the route."""
@@ -42,7 +44,8 @@ class OrchestraAPIHandler(APIHandler):
         """Refuse whoever is not logged in, whatever the method."""
         await super().prepare()
         is_preflight = self.request.method == "OPTIONS" and bool(self.allow_origin or self.allow_origin_pat)
-        if self.current_user is None and not is_preflight:
+        is_public = self.request.method in self.public_methods
+        if self.current_user is None and not is_preflight and not is_public:
             raise web.HTTPError(403)
 
     @allow_unauthenticated

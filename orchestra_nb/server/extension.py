@@ -7,15 +7,19 @@ server.
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Bool, Float, Unicode
 
 from orchestra_nb.server.activity_watch import ActivityWatch
+from orchestra_nb.server.health_handler import health_routes
 from orchestra_nb.server.run_handlers import run_routes, unknown_routes
+from orchestra_nb.server.service_keeper import ServiceKeeper
 from orchestra_nb.server.store_access import StoreAccess
 from orchestra_nb.server.stream_handler import stream_routes
+from orchestra_nb.server.webhook_handler import webhook_routes
 from orchestra_nb.version import __version__
 
 _SQLITE = "sqlite:///"
@@ -45,6 +49,14 @@ class OrchestraExtension(ExtensionApp):
     ).tag(config=True)
     activity_seconds = Float(60.0, help="How often such runs are looked for.").tag(config=True)
 
+    has_services = Bool(
+        None,
+        allow_none=True,
+        help="Whether this server keeps a process that runs deployments when they are due. None, the default, means "
+        "yes for a store that is a SQLite file, once that is there, and no for a database that others may share: "
+        "their deployments would run here.",
+    ).tag(config=True)
+
     def initialize_settings(self) -> None:
         """Put the traits where this process and its kernels read settings, and make the access to the store."""
         self._exported: dict[str, str] = {}
@@ -63,6 +75,7 @@ class OrchestraExtension(ExtensionApp):
             if value and variable not in os.environ:
                 os.environ[variable] = self._exported[variable] = value
         self._access = StoreAccess(self.log)
+        self._keeper = ServiceKeeper(self.has_services, self.log)
         self._activity: ActivityWatch | None = None
         if self.keeps_server and self.serverapp is not None:
             web_settings = self.serverapp.web_app.settings
@@ -76,11 +89,16 @@ class OrchestraExtension(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Register the routes."""
         arguments = {"access": self._access}
-        routes = (*run_routes, *stream_routes, *unknown_routes)
+        routes = (*run_routes, *stream_routes, *webhook_routes, *unknown_routes)
+        with_keeper = {**arguments, "keeper": self._keeper}
+        self.handlers.extend((route, handler, with_keeper) for route, handler in health_routes)
         self.handlers.extend((route, handler, arguments) for route, handler in routes)
+        assert self.serverapp is not None
+        self.serverapp.io_loop.add_callback(self._keeper.start)
 
     async def stop_extension(self) -> None:
-        """End the stream and its clients, and close the store."""
+        """End the services, the stream and its clients, and close the store."""
+        await asyncio.to_thread(self._keeper.close)
         if self._activity is not None:
             await self._activity.close()
         await self._access.close()

@@ -7,11 +7,8 @@ from datetime import UTC, datetime
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from orchestra_nb.errors import StoreUnavailable
 from orchestra_nb.operations import run_changes, runs
-from orchestra_nb.operations.problems import problem_of
 from orchestra_nb.server.api_handler import OrchestraAPIHandler, UnknownRouteHandler
-from orchestra_nb.version import __version__
 
 API = r"/orchestra/api/v1"
 _ID = r"([^/]+)"
@@ -87,22 +84,6 @@ class CancelHandler(OrchestraAPIHandler):
         self.answer({"cancelled": found.run_id}, status=202)
 
 
-class HealthHandler(OrchestraAPIHandler):
-    """``health``: the version, and whether the store can be used."""
-
-    @web.authenticated
-    @authorized
-    async def get(self) -> None:
-        """Answer ``{"version", "store", "message"}``; ``store`` is "ok" or the code of what is wrong with it."""
-        try:
-            await self.call(run_changes.last_sequence)
-        except StoreUnavailable as error:
-            problem = problem_of(error)
-            self.answer({"version": __version__, "store": problem.code, "message": problem.detail})
-        else:
-            self.answer({"version": __version__, "store": "ok", "message": ""})
-
-
 run_routes = (
     (rf"{API}/runs", RunsHandler),
     (rf"{API}/runs/{_ID}", RunHandler),
@@ -110,7 +91,6 @@ run_routes = (
     (rf"{API}/runs/{_ID}/logs", RunLogsHandler),
     (rf"{API}/runs/{_ID}/cancel", CancelHandler),
     (rf"{API}/runs/{_ID}/tasks/{_ID}/cancel", CancelHandler),
-    (rf"{API}/health", HealthHandler),
 )
 
 #: Registered after all other routes.

@@ -14,6 +14,9 @@ _LONGEST_PAUSE_SECONDS: Final = 60.0
 #: What was up for so long did not fail at its start.
 _STEADY_SECONDS: Final = 30.0
 
+#: With this exit code a process says that it would end so again, however often it is started (EX_CONFIG of sysexits.h).
+USELESS_EXIT_CODE: Final = 78
+
 _log = logging.getLogger(__name__)
 
 
@@ -32,6 +35,7 @@ class KeptProcess:
     def __init__(self, name: str, command: Sequence[str]) -> None:
         self._name = name
         self._command = list(command)
+        self._is_given_up = False
         self._closing = threading.Event()
         self._ready = threading.Event()
         self._lock = threading.Lock()
@@ -42,6 +46,17 @@ class KeptProcess:
     def wait_until_ready(self, timeout_seconds: float) -> bool:
         """Return whether it is ready, after the time at the latest."""
         return self._ready.wait(timeout_seconds)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it runs, and has said that it is ready."""
+        process = self._process
+        return self._ready.is_set() and process is not None and process.poll() is None
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it said that it is useless to start it again."""
+        return self._is_given_up
 
     def close(self) -> None:
         """End it, and wait until it has ended. May be called twice."""
@@ -54,12 +69,17 @@ class KeptProcess:
     def _keep(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
         while not self._closing.is_set():
-            began = time.monotonic()
+            began, code = time.monotonic(), -1
             try:
-                end = f"exit {self._run()}"
+                code = self._run()
+                end = f"exit {code}"
             except OSError as error:  # the environment is being installed anew, or the system gives no process now
                 end = str(error)
             if self._closing.is_set():
+                return
+            if code == USELESS_EXIT_CODE:
+                self._is_given_up = True
+                _log.warning("The %s ended, and is not started again.", self._name)
                 return
             if time.monotonic() - began > _STEADY_SECONDS:
                 pause = _FIRST_PAUSE_SECONDS
@@ -79,4 +99,7 @@ class KeptProcess:
         with process.stdin, process.stdout:
             if process.stdout.readline():
                 self._ready.set()
-            return process.wait()
+            try:
+                return process.wait()
+            finally:
+                self._ready.clear()

@@ -6,6 +6,7 @@ the store has changed, whoever changed it, and at the latest after a while, as a
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -38,11 +39,14 @@ class ServiceLoop:
     ----------
     name
         What people call it.
+    tell
+        Called with the name and what is wrong when that changes; empty when nothing is. It may raise StoreUnavailable.
     """
 
-    def __init__(self, name: str, step: Step) -> None:
+    def __init__(self, name: str, step: Step, tell: Callable[[str, str], None] = lambda name, problem: None) -> None:
         self.name = name
         self._step = step
+        self._tell = tell
         self._woken = threading.Event()
         self._closing = threading.Event()
         self._failures = 0
@@ -80,15 +84,21 @@ class ServiceLoop:
             if problem != self.problem:  # the same again is no news
                 self.problem = problem
                 _log.warning("The %s waits: %s", self.name, error, exc_info=not isinstance(error, StoreUnavailable))
+                self._tell_safely()
             pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1))
             self._closing.wait(pause)  # being woken does not mend it
             return 0.0
         if self._failures:
             _log.warning("The %s goes on.", self.name)
             self._failures, self.problem = 0, ""
+            self._tell_safely()
         if wanted is None:
             return _NET_SECONDS
         return min(_NET_SECONDS, (wanted - datetime.now(UTC)).total_seconds())
+
+    def _tell_safely(self) -> None:
+        with contextlib.suppress(StoreUnavailable):  # then the store itself is what is wrong
+            self._tell(self.name, self.problem)
 
     def _wait(self, seconds: float) -> None:
         if seconds > 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import RowMapping, func, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from orchestra_nb.model.custom_events import CustomEvent
 from orchestra_nb.store.database import Database
@@ -21,12 +21,7 @@ class CustomEventStore:
     def add(self, event: CustomEvent) -> bool:
         """Keep an event; False when one with its id is there already."""
         with self._database.write() as connection:
-            same = select(custom_events.c.sequence).where(custom_events.c.event_id == event.event_id)
-            if connection.execute(same).first() is not None:
-                return False
-            values = msgspec.structs.asdict(event) | {"related": list(event.related)}
-            connection.execute(insert(custom_events).values(values))
-            return True
+            return add_event(connection, event)
 
     def list_events(
         self, *, after: int = 0, event: str | None = None, run_id: str | None = None, limit: int = 1000
@@ -81,6 +76,16 @@ class CustomEventStore:
                 if len(found) == limit:
                     break
         return found
+
+
+def add_event(connection: Connection, event: CustomEvent) -> bool:
+    """Keep an event within a transaction; False when one with its id is there already."""
+    same = select(custom_events.c.sequence).where(custom_events.c.event_id == event.event_id)
+    if connection.execute(same).first() is not None:
+        return False
+    values = msgspec.structs.asdict(event) | {"related": list(event.related)}
+    connection.execute(insert(custom_events).values(values))
+    return True
 
 
 def event_of_row(row: RowMapping) -> CustomEvent:

@@ -470,6 +470,16 @@ service_marks = Table(
     Column("sequence", BigInteger, nullable=False),
 )
 
+#: What is wrong with loops of services that are up.
+service_problems = Table(
+    "service_problems",
+    metadata,
+    Column("driver_id", AnyText, primary_key=True),
+    Column("service", AnyText, primary_key=True),
+    Column("problem", AnyText, nullable=False),
+    Column("since", UtcTime, nullable=False),
+)
+
 #: Runs that wait to be started by whoever serves their pool.
 queued_runs = Table(
     "queued_runs",
@@ -593,5 +603,37 @@ automation_firings = Table(
     Index(None, "automation", "key", unique=True),
     Index(None, "automation", "number"),
     Index(None, "state", "lease_until"),
+    sqlite_autoincrement=True,
+)
+
+#: Addresses that others send messages to. The secret is encrypted with the key of the secrets.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("name", AnyText, primary_key=True),
+    Column("definition", ExactJson, nullable=False),
+    Column("ciphertext", AnyText, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("secret_changed_at", UtcTime, nullable=False),
+)
+
+#: What came of each message of a webhook that was rightly signed. ``ciphertext`` is the message, kept for dead letters.
+webhook_receipts = Table(
+    "webhook_receipts",
+    metadata,
+    Column("number", _Counter, primary_key=True, autoincrement=True),
+    Column("webhook", AnyText, nullable=False),
+    Column("message_id", AnyText, nullable=False),
+    Column("state", AnyText, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("run_id", AnyText),
+    Column("run_name", AnyText),
+    Column("event_id", AnyText),
+    Column("reason", AnyText, nullable=False),
+    Column("ciphertext", AnyText),
+    Column("closed_at", UtcTime),
+    Column("closed_by", AnyText),
+    Index(None, "webhook", "message_id", unique=True),
+    Index(None, "webhook", "number"),
     sqlite_autoincrement=True,
 )

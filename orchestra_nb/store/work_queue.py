@@ -196,6 +196,19 @@ class WorkQueue:
         with self._database.connect() as connection:
             return [QueuedRun(**row) for row in connection.execute(query).mappings()]
 
+    def oldest_due(self, now: datetime) -> Run | None:
+        """Return the run that is due for longest and was not started; None where none waits."""
+        oldest = (
+            select(runs)
+            .join(queued_runs, queued_runs.c.run_id == runs.c.run_id)
+            .where(queued_runs.c.due_at <= now)
+            .order_by(queued_runs.c.due_at, queued_runs.c.run_id)
+            .limit(1)
+        )
+        with self._database.connect() as connection:
+            row = connection.execute(oldest).mappings().first()
+        return None if row is None else run_of_row(row)
+
     def cancel(self, run_id: str, actor: str, now: datetime) -> bool:
         """End a run that waits as CANCELLED; False where it does not wait (any more)."""
         return self.cancel_all([run_id], actor, now) == 1

@@ -77,6 +77,7 @@ def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         f"--IdentityProvider.token={token}",
         f"--ServerApp.root_dir={root}",
         "--ServerApp.jpserver_extensions={'orchestra_nb': True}",
+        "--OrchestraExtension.has_services=False",
         "--LabApp.expose_app_in_browser=True",
     ]
     log = folder / "server.log"

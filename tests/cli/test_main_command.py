@@ -60,6 +60,7 @@ def test_the_help_names_each_command() -> None:
         "export",
         "notifications",
         "automations",
+        "webhooks",
         "schedule",
         "cluster",
         "serve",
@@ -83,7 +84,7 @@ def test_the_version_is_the_package_s() -> None:
         pytest.param(
             ["fly"],
             "The commands are: run, plan, params, analyse, adopt, convert, runs, stats, artifacts, assets, events, variables, "
-            "secrets, concurrency, dead-letters, deploy, deployments, apply, export, notifications, automations, schedule, cluster, serve, "
+            "secrets, concurrency, dead-letters, deploy, deployments, apply, export, notifications, automations, webhooks, schedule, cluster, serve, "
             "service, profile, db, doctor.",
             id="unknown",
         ),

@@ -41,7 +41,7 @@ def jp_server_config(store_url: str) -> Config:
                 "jpserver_extensions": {"orchestra_nb": True, "jupyter_server_terminals": False},
                 "allow_unauthenticated_access": False,
             },
-            "OrchestraExtension": {"store_url": store_url},
+            "OrchestraExtension": {"store_url": store_url, "has_services": False},
         }
     )
 

@@ -56,6 +56,19 @@ def test_a_loop_is_called_when_somebody_else_changes_the_store(any_store_url: st
     other.close()
 
 
+def test_a_loop_tells_once_what_is_wrong_and_when_nothing_is_any_more(database: Database) -> None:
+    told: list[tuple[str, str]] = []
+    steps = Steps(wanted_seconds=0.01)
+    steps.fails = True
+    with Supervisor(database, [ServiceLoop("probe", steps, lambda name, problem: told.append((name, problem)))]):
+        for _ in range(3):
+            steps.wait()
+        steps.fails = False
+        eventually(lambda: len(told) > 1 or None)
+
+    assert told == [("probe", "RuntimeError: out of order"), ("probe", "")]
+
+
 def test_a_loop_is_called_when_it_wants_to_be(database: Database) -> None:
     steps = Steps(wanted_seconds=0.01)
     with Supervisor(database, [ServiceLoop("probe", steps)]):

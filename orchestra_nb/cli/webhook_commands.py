@@ -1,0 +1,288 @@
+"""``orchestra webhooks``: addresses that others send messages to, and what became of each message."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+import click
+import msgspec
+
+from orchestra_nb.cli.json_output import print_json
+from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.run_tables import ago, print_table, printable, say_if_cut
+from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.secret_values import Secret
+from orchestra_nb.model.webhooks import Receipt, ReceiptState, StoredWebhook, Webhook, WebhookScheme
+from orchestra_nb.operations import webhooks as operations
+
+_name_argument = click.argument("name")
+_number_argument = click.argument("number", type=int)
+_own_secret_option = click.option(
+    "--own-secret", is_flag=True, help="Ask for the sender's secret, or read it from a pipe; without it one is drawn."
+)
+_secret_env_option = click.option(
+    "--secret-env", metavar="VARIABLE", help="Read the sender's secret from this environment variable."
+)
+
+
+@click.group()
+def webhooks() -> None:
+    """Have others start runs, or tell of events, by messages that they sign.
+
+    A Jupyter server with the extension takes them under orchestra/api/v1/webhooks/NAME.
+    """
+
+
+@webhooks.command()
+@_name_argument
+@click.option("--deployment", metavar="NAME", help="Run this deployment at each message.")
+@click.option("--event", metavar="NAME", help="Emit an event of this name at each message.")
+@click.option(
+    "--scheme",
+    type=click.Choice([scheme.value for scheme in WebhookScheme]),
+    default=WebhookScheme.STANDARD.value,
+    show_default=True,
+    help="How the sender signs.",
+)
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME=TEMPLATE",
+    help="A parameter of the run, or a part of the event's payload: a Jinja template over payload and headers.",
+)
+@click.option("--resource", default="", metavar="TEMPLATE", help="What an event is about.")
+@click.option("--when", "condition", default="", metavar="TEMPLATE", help="Only messages for which this says yes.")
+@_own_secret_option
+@_secret_env_option
+@as_json_option
+def create(
+    name: str,
+    deployment: str | None,
+    event: str | None,
+    scheme: str,
+    parameters: tuple[str, ...],
+    resource: str,
+    condition: str,
+    own_secret: bool,
+    secret_env: str | None,
+    as_json: bool,
+) -> None:
+    """Make a webhook, and show its secret: once, and never again."""
+    from orchestra_nb.settings import load_settings
+
+    webhook = Webhook(
+        name=name,
+        scheme=WebhookScheme(scheme),
+        deployment=deployment,
+        event=event,
+        parameters=_templates(parameters),
+        resource=resource,
+        condition=condition,
+    )
+    secret = _given_secret(name, own_secret, secret_env)
+    with opened_store() as store:
+        made = operations.create_webhook(
+            store, webhook, secret, key_file=load_settings().resolved_secret_key_file, now=datetime.now(UTC)
+        )
+    _tell_secret(name, made, is_drawn=secret is None, as_json=as_json)
+
+
+@webhooks.command()
+@as_json_option
+def ls(as_json: bool) -> None:
+    """List webhooks by name."""
+    with opened_store() as store:
+        found = operations.list_webhooks(store)
+    if as_json:
+        print_json({"webhooks": [_document(one) for one in found]})
+    elif found:
+        now = datetime.now(UTC)
+        rows = [
+            [one.webhook.name, str(one.webhook.scheme), _starts(one.webhook), ago(one.created_at, now)] for one in found
+        ]
+        print_table(("NAME", "SIGNED AS", "STARTS", "CREATED"), rows)
+    else:
+        click.echo("No webhooks yet. `orchestra webhooks create NAME --deployment DEPLOYMENT` makes one.")
+
+
+@webhooks.command()
+@_name_argument
+@as_json_option
+def show(name: str, as_json: bool) -> None:
+    """Show a webhook: what it starts, with which templates."""
+    with opened_store() as store:
+        found = operations.show_webhook(store, name)
+    if as_json:
+        print_json(_document(found))
+        return
+    webhook = found.webhook
+    click.echo(f"{printable(name)}  {printable(_starts(webhook))}, signed as {webhook.scheme}")
+    click.echo(f"Address: {_address(name)}")
+    click.echo(f"Secret since: {found.secret_changed_at:%Y-%m-%d %H:%M:%S} UTC")
+    if webhook.condition:
+        click.echo(f"When: {printable(webhook.condition)}")
+    if webhook.resource:
+        click.echo(f"Resource: {printable(webhook.resource)}")
+    for parameter, template in webhook.parameters.items():
+        click.echo(f"  {printable(parameter)} = {printable(template)}")
+
+
+@webhooks.command()
+@_name_argument
+@_own_secret_option
+@_secret_env_option
+@as_json_option
+def rotate(name: str, own_secret: bool, secret_env: str | None, as_json: bool) -> None:
+    """Give a webhook another secret, and show it once; the old one holds no more."""
+    from orchestra_nb.settings import load_settings
+
+    secret = _given_secret(name, own_secret, secret_env)
+    with opened_store() as store:
+        made = operations.rotate_secret(
+            store, name, secret, key_file=load_settings().resolved_secret_key_file, now=datetime.now(UTC)
+        )
+    _tell_secret(name, made, is_drawn=secret is None, as_json=as_json)
+
+
+@webhooks.command()
+@_name_argument
+@as_json_option
+def delete(name: str, as_json: bool) -> None:
+    """Delete a webhook and the list of its messages; what they started stays."""
+    with opened_store() as store:
+        operations.delete_webhook(store, name)
+    if as_json:
+        print_json({"deleted": name})
+    else:
+        click.echo(f"{printable(name)} is no more.")
+
+
+@webhooks.command()
+@click.argument("name", required=False)
+@click.option("--dead", "is_dead", is_flag=True, help="Only dead letters: they could start nothing.")
+@click.option(
+    "--limit", type=click.IntRange(1, operations.MAX_RECEIPTS), default=20, show_default=True, help="At most so many."
+)
+@as_json_option
+def deliveries(name: str | None, is_dead: bool, limit: int, as_json: bool) -> None:
+    """List messages that were rightly signed, of one webhook or of all, the newest first."""
+    states = (ReceiptState.DEAD,) if is_dead else None
+    most = min(limit + 1, operations.MAX_RECEIPTS)
+    with opened_store() as store:
+        found = operations.list_receipts(store, webhook=name, states=states, limit=most)
+    is_cut, found = len(found) > limit, found[:limit]
+    if as_json:
+        print_json({"deliveries": found})
+    elif found:
+        now = datetime.now(UTC)
+        print_table(
+            ("NUMBER", "WEBHOOK", "STATE", "RECEIVED", "STARTED", "REASON"),
+            [
+                [
+                    str(one.number),
+                    one.webhook,
+                    one.state.value.lower(),
+                    ago(one.received_at, now),
+                    _started(one),
+                    one.reason or "-",
+                ]
+                for one in found
+            ],
+        )
+        say_if_cut(is_cut, limit, operations.MAX_RECEIPTS)
+    else:
+        click.echo("No dead letters of webhooks." if is_dead else "No messages of webhooks yet.")
+
+
+@webhooks.command()
+@_number_argument
+@as_json_option
+def retry(number: int, as_json: bool) -> int:
+    """Try a dead letter again, with its webhook and deployment as they are now."""
+    from orchestra_nb.settings import load_settings
+
+    with opened_store() as store:
+        receipt = operations.retry_message(store, number, load_settings(), actor=caller(), now=datetime.now(UTC))
+    if as_json:
+        print_json(receipt)
+    elif receipt.state is ReceiptState.DEAD:
+        click.echo(f"{number} is a dead letter again: {printable(receipt.reason)}", err=True)
+    else:
+        click.echo(f"{number} is {receipt.state.value.lower()}: {printable(_started(receipt))}")
+    return 1 if receipt.state is ReceiptState.DEAD else 0
+
+
+@webhooks.command()
+@_number_argument
+@as_json_option
+def discard(number: int, as_json: bool) -> None:
+    """Decide that a dead letter starts nothing, also when it is sent again."""
+    with opened_store() as store:
+        receipt = operations.discard_message(store, number, actor=caller(), now=datetime.now(UTC))
+    if as_json:
+        print_json(receipt)
+    else:
+        click.echo(f"{number} is discarded.")
+
+
+def _templates(given: tuple[str, ...]) -> dict[str, str]:
+    templates: dict[str, str] = {}
+    for text in given:
+        name, separator, template = text.partition("=")
+        if not separator or not name:
+            raise InvalidInput(f"{text!r} is not NAME=TEMPLATE, such as -p 'branch={{{{ payload.ref }}}}'.")
+        templates[name] = template
+    return templates
+
+
+def _given_secret(name: str, is_own: bool, variable: str | None) -> Secret | None:
+    if variable is not None:
+        text = os.environ.get(variable, "")
+        if not text:
+            raise InvalidInput(f"The environment variable {variable} is not set, or empty.")
+        return Secret(text.strip())
+    if not is_own:
+        return None
+    if sys.stdin.isatty():
+        return Secret(click.prompt(f"Secret of {printable(name)}", hide_input=True, err=True).strip())
+    text = sys.stdin.read().strip()
+    if not text:
+        raise InvalidInput(f"Nothing came from the pipe. Type the secret of {name!r} in a terminal, or pipe it in.")
+    return Secret(text)
+
+
+def _tell_secret(name: str, secret: Secret, *, is_drawn: bool, as_json: bool) -> None:
+    shown = secret.get() if is_drawn else None
+    if as_json:
+        print_json({"name": name, "path": _path(name), "secret": shown})
+        return
+    click.echo(f"{printable(name)} takes messages at {_address(name)}")
+    click.echo(f"Its secret, shown only now: {shown}" if is_drawn else "Its secret is the one that you gave.")
+
+
+def _path(name: str) -> str:
+    return f"{operations.WEBHOOKS_PATH}/{quote(name, safe='')}"
+
+
+def _address(name: str) -> str:
+    return f"<your Jupyter server>{_path(name)}"
+
+
+def _starts(webhook: Webhook) -> str:
+    return f"deployment {webhook.deployment}" if webhook.event is None else f"event {webhook.event}"
+
+
+def _started(receipt: Receipt) -> str:
+    if receipt.run_name is not None:
+        return f"run {receipt.run_name}"
+    return "-" if receipt.event_id is None else f"event {receipt.event_id}"
+
+
+def _document(stored: StoredWebhook) -> dict[str, object]:
+    times = {"created_at": stored.created_at, "secret_changed_at": stored.secret_changed_at}
+    return {**msgspec.structs.asdict(stored.webhook), "path": _path(stored.webhook.name), **times}

@@ -1,0 +1,121 @@
+"""Webhooks that come in: who may send, what a message starts, and what became of each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+
+import msgspec
+
+from orchestra_nb.errors import InvalidInput
+
+
+class WebhookScheme(str, Enum):
+    """How senders sign their messages."""
+
+    #: Standard Webhooks, version 1
+    STANDARD = "standard"
+    #: GitHub's ``X-Hub-Signature-256``
+    GITHUB = "github"
+    #: Slack's ``v0``
+    SLACK = "slack"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Webhook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An address that others send messages to, and what a message starts. Its secret is kept apart.
+
+    Parameters
+    ----------
+    deployment, event
+        What is started: a run of this deployment, or an event of this name. One of them is None.
+    parameters
+        Name to Jinja template: the parameters of the run, or the payload of the event.
+    resource
+        For an event: a template for the ``id`` of what it is about; empty for the webhook itself.
+    condition
+        A template: a message for which it is empty, or says no, starts nothing. Empty for all messages.
+    """
+
+    name: str
+    scheme: WebhookScheme = WebhookScheme.STANDARD
+    deployment: str | None = None
+    event: str | None = None
+    parameters: dict[str, str] = {}
+    resource: str = ""
+    condition: str = ""
+
+
+class StoredWebhook(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook, and since when it is there and has its secret."""
+
+    webhook: Webhook
+    created_at: datetime
+    secret_changed_at: datetime
+
+
+class ReceiptState(str, Enum):
+    """What became of a message that was rightly signed."""
+
+    #: it started something
+    ACCEPTED = "ACCEPTED"
+    #: its webhook wants no such messages
+    IGNORED = "IGNORED"
+    #: a dead letter: what it should start could not be, somebody has to decide
+    DEAD = "DEAD"
+    #: somebody decided that it starts nothing
+    DISCARDED = "DISCARDED"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a webhook, without its body.
+
+    Parameters
+    ----------
+    number
+        Names it for ever.
+    message_id
+        What the sender calls it: the same message has the same.
+    run_id, run_name, event_id
+        What it started; None for what it did not.
+    reason
+        Why it is a dead letter.
+    closed_at, closed_by
+        When and by whom it was discarded, or tried again.
+    """
+
+    number: int
+    webhook: str
+    message_id: str
+    state: ReceiptState
+    received_at: datetime
+    run_id: str | None
+    run_name: str | None
+    event_id: str | None
+    reason: str
+    closed_at: datetime | None
+    closed_by: str | None
+
+
+def check_webhook(webhook: Webhook) -> Webhook:
+    """Return a webhook that starts one thing.
+
+    Raises
+    ------
+    InvalidInput
+        It starts nothing, or two things, or says of a run what only events have.
+    """
+    if (webhook.deployment is None) == (webhook.event is None):
+        raise InvalidInput(f"The webhook {webhook.name!r} has to name either a deployment or an event.")
+    if webhook.event is not None and not webhook.event.strip():
+        raise InvalidInput(
+            f"{webhook.event!r} is no name of an event. Name it, by custom with dots: 'orders.imported'."
+        )
+    if webhook.resource and webhook.event is None:
+        raise InvalidInput(f"The webhook {webhook.name!r} runs a deployment: only an event is about a resource.")
+    return webhook

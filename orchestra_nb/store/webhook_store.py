@@ -1,0 +1,102 @@
+"""Webhooks, as they are kept, with their secrets encrypted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import RowMapping, case, delete, insert, select, update
+
+from orchestra_nb.errors import NameTaken, SecretUnreadable
+from orchestra_nb.model.secret_values import Secret
+from orchestra_nb.model.webhooks import StoredWebhook, Webhook
+from orchestra_nb.store.database import Database
+from orchestra_nb.store.sealed_text import seal, unseal
+from orchestra_nb.store.tables import webhook_receipts, webhooks
+
+
+class WebhookStore:
+    """The webhooks of a store. All methods may be called from any thread, and by several processes at once.
+
+    Parameters
+    ----------
+    key
+        A Fernet key (:func:`~orchestra_nb.store.secret_key.load_secret_key`); None for whoever needs no secret.
+    """
+
+    def __init__(self, database: Database, key: bytes | None = None) -> None:
+        self._database = database
+        self._key = key
+
+    def add(self, webhook: Webhook, secret: Secret, at: datetime) -> None:
+        """Make a webhook.
+
+        Raises
+        ------
+        NameTaken
+            There is one of this name.
+        """
+        values = {
+            "name": webhook.name,
+            "definition": msgspec.to_builtins(webhook),
+            "ciphertext": seal(secret, self._key),
+            "created_at": at,
+            "secret_changed_at": at,
+        }
+        with self._database.write() as connection:
+            if connection.execute(select(webhooks.c.name).where(webhooks.c.name == webhook.name)).first() is not None:
+                raise NameTaken(
+                    f"There is a webhook {webhook.name!r} already. Delete it first, or choose another name."
+                )
+            connection.execute(insert(webhooks).values(values))
+
+    def list_webhooks(self) -> list[StoredWebhook]:
+        """Return all webhooks by name."""
+        with self._database.connect() as connection:
+            rows = connection.execute(select(webhooks).order_by(webhooks.c.name)).mappings()
+            return [_webhook_of_row(row) for row in rows]
+
+    def find(self, name: str) -> StoredWebhook | None:
+        """Return a webhook, None when there is none."""
+        with self._database.connect() as connection:
+            row = connection.execute(select(webhooks).where(webhooks.c.name == name)).mappings().first()
+        return None if row is None else _webhook_of_row(row)
+
+    def find_with_secret(self, name: str, nobodys: Secret) -> tuple[StoredWebhook | None, Secret]:
+        """Return a webhook and its secret; None and ``nobodys`` where there is none, or its secret cannot be read.
+
+        It takes the same time for a name that is there and one that is not: then another webhook is read and decrypted.
+        """
+        is_it = case((webhooks.c.name == name, 0), else_=1)
+        with self._database.connect() as connection:
+            row = connection.execute(select(webhooks).order_by(is_it).limit(1)).mappings().first()
+        if row is None:
+            return None, nobodys
+        try:
+            found, secret = (
+                _webhook_of_row(row),
+                unseal(row["ciphertext"], self._key, f"secret of the webhook {name!r}"),
+            )
+        except SecretUnreadable:
+            return None, nobodys
+        return (found, secret) if found.webhook.name == name else (None, nobodys)
+
+    def set_secret(self, name: str, secret: Secret, at: datetime) -> bool:
+        """Give a webhook another secret; False when there is no such webhook."""
+        values = {"ciphertext": seal(secret, self._key), "secret_changed_at": at}
+        with self._database.write() as connection:
+            return connection.execute(update(webhooks).where(webhooks.c.name == name).values(values)).rowcount == 1
+
+    def delete(self, name: str) -> bool:
+        """Delete a webhook and what is known of its messages; False when there is none."""
+        with self._database.write() as connection:
+            connection.execute(delete(webhook_receipts).where(webhook_receipts.c.webhook == name))
+            return connection.execute(delete(webhooks).where(webhooks.c.name == name)).rowcount == 1
+
+
+def _webhook_of_row(row: RowMapping) -> StoredWebhook:
+    return StoredWebhook(
+        webhook=msgspec.convert(row["definition"], Webhook),
+        created_at=row["created_at"],
+        secret_changed_at=row["secret_changed_at"],
+    )
