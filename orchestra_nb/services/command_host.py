@@ -29,16 +29,14 @@ from typing import IO, Any, NoReturn
 from setproctitle import setproctitle
 
 from orchestra_nb.engine import runner_process
-from orchestra_nb.errors import Conflict, InvalidSetting
-from orchestra_nb.services.command_socket import GO, LENGTH, command_socket, peer_user
+from orchestra_nb.errors import Conflict
+from orchestra_nb.services.command_socket import GO, LENGTH, command_socket, fitting_socket, peer_user
 
 #: A process that waits for a caller and ends without one is not replaced sooner.
 _PAUSE_SECONDS = 1.0
 #: How long a caller may take to send its request.
 _REQUEST_SECONDS = 5.0
 _LONGEST_REQUEST_BYTES = 4 * 1024 * 1024
-#: The system's limit for the path of a Unix socket.
-_LONGEST_PATH = 107
 _ENDS = (signal.SIGINT, signal.SIGTERM)
 _INTERRUPTED = 130
 
@@ -88,11 +86,7 @@ class CommandHost:
         self._refresh = refresh
         self._refresh_seconds = max(refresh_seconds, _PAUSE_SECONDS)
         _open_missing_streams()
-        self.path = command_socket()
-        if len(os.fsencode(self.path)) > _LONGEST_PATH:
-            raise InvalidSetting(
-                f"{self.path} is too long for a socket. Set ORCHESTRA_RUNTIME_DIR to a folder with a shorter path."
-            )
+        self.path = fitting_socket()
         self._lock = _lock_file(self.path)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.path.unlink(missing_ok=True)  # of a host that was killed

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from orchestra_nb.errors import InvalidSetting
 from orchestra_nb.settings import runtime_folder
 from orchestra_nb.version import __version__
 
@@ -34,6 +35,8 @@ _GROUP_LIMITS = ("memory.max", "memory.high", "cpu.max", "memory.limit_in_bytes"
 _NO_LIMIT = ("max", "-1", "9223372036854")
 _GROUPS = "/sys/fs/cgroup"
 _PEER = struct.Struct("iII")
+#: The system's limit for the path of a Unix socket.
+_LONGEST_PATH = 107
 
 
 def command_socket(environ: Mapping[str, str] = os.environ) -> Path:
@@ -69,10 +72,32 @@ def command_socket(environ: Mapping[str, str] = os.environ) -> Path:
     return runtime_folder() / f"commands-{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}.sock"
 
 
+def fitting_socket() -> Path:
+    """Return the path of the socket for callers like this process.
+
+    Raises
+    ------
+    OSError, InvalidSetting
+        As :func:`command_socket`; also where the path is too long for a socket.
+    """
+    path = command_socket()
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise InvalidSetting(
+            f"{path} is too long for a socket. Set ORCHESTRA_RUNTIME_DIR to a folder with a shorter path."
+        )
+    return path
+
+
 def is_served() -> bool:
-    """Tell whether a host serves callers like this process."""
+    """Tell whether a host serves callers like this process.
+
+    Raises
+    ------
+    InvalidSetting
+        None ever can: as :func:`fitting_socket`.
+    """
     try:
-        with command_socket().with_suffix(".lock").open("rb") as file:
+        with fitting_socket().with_suffix(".lock").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

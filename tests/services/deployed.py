@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.work_queue import WorkQueue
 from tests.faults.notebook_command import code_cell, notebook_of
-from tests.patience import PATIENCE_SECONDS, eventually
+from tests.patience import PATIENCE_SECONDS
 
 #: Timers of drivers that let a test see a death soon.
 TIMERS = {
@@ -107,11 +108,11 @@ class Deployed:
     def wait(self, run_id: str, until: Callable[[Run], bool] = lambda run: run.state.is_terminal) -> Run:
         """Return a run when something holds of it; when it has ended, if nothing else is said."""
 
-        def look() -> Run | None:
-            run = self.store.get_run(run_id)
-            return run if until(run) else None
-
-        return eventually(look)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not until(run := self.store.get_run(run_id)):
+            assert time.monotonic() < deadline, [(one.state, one.message) for one in self.store.list_runs(limit=20)]
+            time.sleep(0.02)
+        return run
 
     def end(self, service: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[int, str]:
         """End a service with a signal; return its exit code and what it said."""
