@@ -1,7 +1,7 @@
 """The process of one run of a deployed flow: ``python -m orchestra_nb.operations.deployed_flow RUN_ID CLAIMANT``.
 
 It takes the run over from the service that claimed it, and is the run's driver from then on: it goes on when the
-service ends. User code runs here and nowhere near the service.
+service is killed, and ends with one that is told to end. User code runs here and nowhere near the service.
 """
 
 from __future__ import annotations

@@ -196,8 +196,9 @@ class StoreHome:
     def _cancel_asked(self, request: CancelRequest) -> None:
         with self._lock:
             on_cancel = self._watched.get(request.run_id)
-            if on_cancel is None:  # a run that was claimed a moment ago
-                self._early.setdefault(request.run_id, []).append(request)
+            if on_cancel is None:
+                if not self.store.get_run(request.run_id).state.is_terminal:  # it was claimed a moment ago
+                    self._early.setdefault(request.run_id, []).append(request)
                 return
         on_cancel(request.task_run_id, request.actor)
 

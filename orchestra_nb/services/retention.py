@@ -7,6 +7,7 @@ between leaves nothing that nobody would find.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,9 @@ from orchestra_nb.store.old_runs import OldRuns
 _EVERY: Final = timedelta(hours=1)
 #: What others get between two transactions.
 _PAUSE: Final = timedelta(milliseconds=20)
+#: A clock that is wrong when a machine starts, and would make everything old, is mostly right when a service is up so long.
+_SETTLE_SECONDS: Final = 3600.0
+_FILES_AT_ONCE: Final = 200
 #: A file that is named by its content begins with so many hexadecimal digits.
 _DIGEST_DIGITS: Final = 64
 
@@ -82,16 +86,25 @@ class Retention:
         for old in self._records.delete_results():
             references += old
             yield Cleaned(results=len(old))
-        if references:
-            yield self._delete_values(references)
+        yield from self._delete_values(references)
         if has_deleted_runs:
             self._records.tell_views(now)
 
-    def _delete_values(self, references: Sequence[ResultReference]) -> Cleaned:
-        """Delete the files of results and values that nobody has any more, where these are named by their content."""
-        used = self._records.used_urls()
+    def _delete_values(self, references: Sequence[ResultReference]) -> Iterator[Cleaned]:
+        """Delete the files of results and values that nobody has any more, where these are named by their content.
+
+        Before each few of them it is asked anew who has them: somebody may have got the same content meanwhile.
+        """
+        by_url = {one.url: one for one in references}
+        urls = list(by_url)
+        for start in range(0, len(urls), _FILES_AT_ONCE):
+            used = self._records.used_urls()
+            some = urls[start : start + _FILES_AT_ONCE]
+            yield self._delete_files([by_url[url] for url in some if url not in used])
+
+    def _delete_files(self, references: Sequence[ResultReference]) -> Cleaned:
         files = size = 0
-        for reference in {one.url: one for one in references if one.url not in used}.values():
+        for reference in references:
             name = reference.url.rpartition("/")[2]
             # looked at, since a shared store holds what others wrote: it shall lead to no other file
             if len(reference.digest) != _DIGEST_DIGITS or not name.startswith(reference.digest):
@@ -112,9 +125,19 @@ class RetentionService:
     ----------
     horizon_at
         Returns what is too old at a time.
+    settle_seconds
+        How long it does nothing at first.
     """
 
-    def __init__(self, database: Database, horizon_at: Callable[[datetime], Horizon], outputs_folder: Path) -> None:
+    def __init__(
+        self,
+        database: Database,
+        horizon_at: Callable[[datetime], Horizon],
+        outputs_folder: Path,
+        *,
+        settle_seconds: float = _SETTLE_SECONDS,
+    ) -> None:
+        self._settled_at = time.monotonic() + settle_seconds
         self._database = database
         self._horizon_at = horizon_at
         self._outputs_folder = outputs_folder
@@ -131,6 +154,8 @@ class RetentionService:
             The store cannot be read or written; the rest goes an hour later.
         """
         if self._cleaning is None:
+            if (wait_seconds := self._settled_at - time.monotonic()) > 0:
+                return now + timedelta(seconds=wait_seconds)
             if self._next_at is not None and now < self._next_at:
                 return self._next_at
             self._next_at = now + _EVERY

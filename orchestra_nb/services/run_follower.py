@@ -87,7 +87,10 @@ class RunFollower:
         failures, losses = count_ends(
             (change.from_state, change.to_state, change.actor) for change in changes if change.task_run_id is None
         )
-        match after_run(spec.retry, run.state, failures, losses):
+        follows = after_run(spec.retry, run.state, failures, losses)
+        if self._deployments.find(run.deployment) is None:  # it was deleted, so nobody wants it run again
+            follows = AfterRun.NOTHING
+        match follows:
             case AfterRun.RETRY:
                 due_at = retry_at(spec.retry, failures, now, random.random())
                 self._again(run, spec, due_at, now, f"retry {failures} of {spec.retry.retries}: {run.message}")

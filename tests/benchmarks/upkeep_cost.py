@@ -91,7 +91,10 @@ def _delete(url: str, folder: Path, stop: threading.Event) -> None:
     database = open_database(url)
     try:
         service = RetentionService(
-            database, lambda now: Horizon.of(now, runs_days=90, logs_days=30, results_days=365), folder / "outputs"
+            database,
+            lambda now: Horizon.of(now, runs_days=90, logs_days=30, results_days=365),
+            folder / "outputs",
+            settle_seconds=0,
         )
         while (wanted := service.step(now := datetime.now(UTC))) is not None and wanted < now + timedelta(minutes=1):
             time.sleep(_STEP_SECONDS)

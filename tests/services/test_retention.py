@@ -443,7 +443,10 @@ def test_one_of_several_services_cleans_each_hour_and_lets_others_in_between(
 ) -> None:
     add(store, run_of(1), run_of(2, YOUNG))
     other = open_database(any_store_url)
-    services = [RetentionService(database, lambda now: HORIZON, outputs) for database in (store.database, other)]
+    services = [
+        RetentionService(database, lambda now: HORIZON, outputs, settle_seconds=0)
+        for database in (store.database, other)
+    ]
 
     first = services[0].step(NOW)
     assert first is not None
@@ -462,6 +465,17 @@ def test_one_of_several_services_cleans_each_hour_and_lets_others_in_between(
     later = NOW + timedelta(hours=1, seconds=1)
     assert services[0].step(later) is not None
     assert OldRecords(store.database, HORIZON).cleaned_at() == later
+
+
+def test_a_service_deletes_nothing_before_it_has_been_up_for_an_hour(store: RunStore, outputs: Path) -> None:
+    add(store, run_of(1))
+    service = RetentionService(store.database, lambda now: HORIZON, outputs)
+
+    wanted = service.step(NOW)
+
+    assert wanted is not None
+    assert NOW + timedelta(minutes=59) < wanted <= NOW + timedelta(hours=1)
+    assert names(store) == ["run-1"]
 
 
 def test_the_command_says_what_would_go_and_then_what_went(

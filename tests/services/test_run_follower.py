@@ -157,6 +157,16 @@ def test_an_end_while_no_service_was_up_is_followed_later_and_only_once(database
     assert len(deployed.queue.waiting()) == 1
 
 
+def test_a_run_of_a_deployment_that_was_deleted_is_not_run_again(database: Database) -> None:
+    deployed = Deployed(database, RetryPolicy(retries=2))
+    DeploymentStore(database).delete("daily")
+
+    deployed.end(State.RUNNING, State.FAILED)
+
+    assert deployed.where() == (State.FAILED, 1)
+    assert deployed.letter_states() == [LetterState.OPEN]
+
+
 def test_runs_of_no_deployment_are_left_alone(database: Database) -> None:
     store = RunStore(database)
     follower = RunFollower(store)
