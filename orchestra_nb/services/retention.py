@@ -25,7 +25,7 @@ from orchestra_nb.store.old_runs import OldRuns
 _EVERY: Final = timedelta(hours=1)
 #: What others get between two transactions.
 _PAUSE: Final = timedelta(milliseconds=20)
-#: A clock that is wrong when a machine starts, and would make everything old, is mostly right when a service is up so long.
+#: A clock that is wrong when a machine starts, and would make everything old, is mostly right so long after.
 _SETTLE_SECONDS: Final = 3600.0
 _FILES_AT_ONCE: Final = 200
 #: A file that is named by its content begins with so many hexadecimal digits.
