@@ -30,6 +30,8 @@ _BODY: Final = """\
 
 {% if run.due_at %}Due: {{ run.due_at | time }}
 {% endif -%}
+{% if parameters %}Parameters: {{ parameters }}
+{% endif -%}
 {% if run.started_at %}Started: {{ run.started_at | time }}
 {% endif -%}
 {{ moment | capitalize }}: {{ at | time }}
@@ -91,6 +93,7 @@ def _render(rule: NotificationRule, facts: dict[str, object]) -> Text:
     return Text(title=_cut(" ".join(title.split()), _LONGEST_TITLE), body=_cut(body.strip(), _LONGEST_BODY))
 
 
+_LONGEST_PARAMETERS: Final = 300
 _RUN_FACTS: Final = (
     *("run_id", "name", "flow_name", "kind", "state", "message", "deployment", "parameters", "tags"),
     *("created_at", "started_at", "ended_at", "due_at", "notebook_path", "output_path"),
@@ -103,6 +106,7 @@ def _facts(rule: NotificationRule, news: News) -> dict[str, object]:
         "rule": rule.name,
         "moment": news.moment,
         "subject": subject_of(run),
+        "parameters": ", ".join(f"{name}={value!r}" for name, value in run.parameters.items())[:_LONGEST_PARAMETERS],
         "run": {name: _plain(getattr(run, name)) for name in _RUN_FACTS},
         "at": news.at,
         "attempt": run.epoch,

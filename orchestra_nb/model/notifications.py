@@ -157,6 +157,18 @@ def subject_of(run: Run) -> str:
     return f"flow {run.flow_name}" if run.deployment is None else f"deployment {run.deployment}"
 
 
+def standing_key(run: Run) -> str:
+    """Return what tells apart whose health is kept: the subject, and what its schedule gives the run.
+
+    Examples
+    --------
+    A deployment with a schedule for each of four regions has four healths: one region that works again says nothing
+    of the others.
+    """
+    _, _, given = (run.occurrence or "").partition("/")
+    return f"{subject_of(run)}/{given}" if given else subject_of(run)
+
+
 def is_about(rule: NotificationRule, run: Run) -> bool:
     """Tell whether a rule looks at a run at all."""
     return (

@@ -120,9 +120,9 @@ class FileEntry:
 
 
 class FileContent(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands in a file; ``automations`` is None where it says nothing of them."""
+    """What stands in a file; None for a kind of which it says nothing."""
 
-    deployments: list[FileEntry]
+    deployments: list[FileEntry] | None
     automations: list[AutomationEntry] | None
 
 
@@ -154,7 +154,7 @@ def read_deployment_file(path: str | Path) -> FileContent:
         places[str(request.name)] = source.place(f"{where}.name")
         entries.append(FileEntry(source, where, request))
     automations = automations_of(source) if "automations" in content else None
-    return FileContent(deployments=entries, automations=automations)
+    return FileContent(deployments=entries if "deployments" in content else None, automations=automations)
 
 
 def request_of(deployment: Deployment) -> DeploymentRequest:

@@ -64,7 +64,7 @@ def make_plan(store: RunStore, path: str | Path, settings: Settings, now: dateti
     Parameters
     ----------
     prune
-        Whether deployments that are not in the file are deleted, and automations, where the file has a list of them.
+        Whether deployments and automations that are not in the file are deleted, where it has a list of them.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def make_plan(store: RunStore, path: str | Path, settings: Settings, now: dateti
     prepared: list[PreparedDeployment] = []
     errors: list[OrchestraError] = []
     content = read_deployment_file(path)
-    for entry in content.deployments:
+    for entry in content.deployments or ():
         try:
             prepared.append(_prepare(entry, settings, now))
         except OrchestraError as error:
@@ -95,7 +95,7 @@ def make_plan(store: RunStore, path: str | Path, settings: Settings, now: dateti
     for one in prepared:
         outcome, changes = compare(store, one)
         steps.append(PlanStep(name=one.spec.name, action=_ACTIONS[outcome], changes=changes, prepared=one))
-    if prune:
+    if prune and content.deployments is not None:
         others = [one.name for one in deployment_store(store).list_deployments() if one.name not in wanted]
         steps += [PlanStep(name=name, action="delete") for name in others]
     if content.automations is not None:

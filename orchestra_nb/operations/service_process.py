@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from orchestra_nb.model.counted import counted
 from orchestra_nb.operations.automation_actions import AutomationActions
 from orchestra_nb.operations.deployed_runs import DeployedRuns
 from orchestra_nb.operations.notebook_request import attempts_folder
@@ -86,6 +87,8 @@ def _serve_once(
 
         def dispatch(now: datetime) -> datetime | None:
             driver = leases.find_driver(home.driver_id or "")
+            if stop.is_set():  # this thread may see it before the one that waits for it
+                return None
             if driver is None or driver.ended_at is not None:
                 is_over.set()
                 return None
@@ -113,7 +116,8 @@ def _serve_once(
                 time.sleep(_LOOK_SECONDS)
             automations.close()
         if dispatcher.active and not is_over.is_set():
-            _log.warning("The service ends: %d runs have %g s.", dispatcher.active, _GRACE_SECONDS)
+            runs = counted(dispatcher.active, "run")
+            _log.warning("The service ends. Still going on, for %g s at most: %s.", _GRACE_SECONDS, runs)
         dispatcher.close(0.0 if hurry.is_set() or is_over.is_set() else _GRACE_SECONDS, hurry)
         return stop.is_set()
 

@@ -28,7 +28,7 @@ from orchestra_nb.model.notifications import (
     decide,
     decide_lateness,
     is_about,
-    subject_of,
+    standing_key,
 )
 from orchestra_nb.model.outbox import DELIVERY, Delivery, next_try_at
 from orchestra_nb.model.retries import RetryPolicy
@@ -152,7 +152,7 @@ class NotificationService:
                 rule = in_force.rule
                 if change.sequence <= in_force.from_sequence or not is_about(rule, change.run):
                     continue
-                key = (rule.name, subject_of(change.run))
+                key = (rule.name, standing_key(change.run))
                 decision = decide(rule, change.run, change.at, standings.get(key), is_retried=change.is_retried)
                 _keep(decision, rule, key, standings, told)
         return self._progress.write(found, told, _changed(standings, found.standings), now)
@@ -169,7 +169,7 @@ class NotificationService:
         for run in waiting.runs:
             for rule in waiting.rules:
                 if is_about(rule, run):
-                    key = (rule.name, subject_of(run))
+                    key = (rule.name, standing_key(run))
                     decision = decide_lateness(rule, run, now, standings.get(key))
                     _keep(decision, rule, key, standings, told)
         if told:

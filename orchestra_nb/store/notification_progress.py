@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection, func, insert, select, update
 
 from orchestra_nb.model.notification_texts import Text
-from orchestra_nb.model.notifications import Health, News, NotificationRule, Standing, subject_of
+from orchestra_nb.model.notifications import Health, News, NotificationRule, Standing, standing_key
 from orchestra_nb.model.outbox import DeliveryState
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
@@ -197,7 +197,7 @@ def _told_states(rules: Sequence[RuleInForce]) -> set[str]:
 def _standings(
     connection: Connection, rules: Iterable[NotificationRule], of_runs: Iterable[Run]
 ) -> dict[tuple[str, str], Standing]:
-    subjects = {subject_of(run) for run in of_runs}
+    subjects = {standing_key(run) for run in of_runs}
     if not subjects:
         return {}
     query = select(notification_standings).where(

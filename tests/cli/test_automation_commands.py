@@ -228,6 +228,8 @@ def test_automations_stand_beside_deployments_in_a_file(store: RunStore, tmp_pat
     changed = printed("apply", "--yes")
     exported = printed("export")
     kept = document("apply", "--yes")["steps"]
+    (tmp_path / "orchestra.yaml").write_text(one.replace("again", "another"))
+    of_automations = document("apply", "--yes", "--prune", "--dry-run")["steps"]
     (tmp_path / "orchestra.yaml").write_text(f"{deployments}automations: []\n")
     pruned = document("apply", "--yes", "--prune")["steps"]
 
@@ -236,6 +238,7 @@ def test_automations_stand_beside_deployments_in_a_file(store: RunStore, tmp_pat
     assert "if: rows > 0 (new)" in changed
     assert "automations:\n- name: again\n" in exported
     assert {step["action"] for step in kept} == {"unchanged"}
+    assert [(step["name"], step["action"]) for step in of_automations] == [("another", "create"), ("again", "delete")]
     assert [(step["name"], step["action"]) for step in pruned] == [
         ("etl", "unchanged"),
         ("refill", "delete"),

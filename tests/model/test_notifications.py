@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.deployments import occurrence_key
 from orchestra_nb.model.notification_texts import check_templates, text_of
 from orchestra_nb.model.notifications import (
     Health,
@@ -18,6 +20,7 @@ from orchestra_nb.model.notifications import (
     decide,
     decide_lateness,
     is_about,
+    standing_key,
     subject_of,
 )
 from orchestra_nb.model.outbox import DELIVERY, next_try_at
@@ -164,6 +167,17 @@ def test_runs_of_a_deployment_are_apart_from_those_of_its_flow() -> None:
     assert [subject_of(run_of()), subject_of(run_of(deployment="daily"))] == ["flow train", "deployment daily"]
 
 
+def test_each_schedule_with_parameters_of_its_own_has_a_health_of_its_own() -> None:
+    given = [{}, {"region": "EU"}, {"region": "US"}]
+
+    keys = [standing_key(run_of(deployment="daily", occurrence=occurrence_key(NOON, one))) for one in given]
+    later = standing_key(run_of(deployment="daily", occurrence=occurrence_key(NOON + timedelta(days=1), given[1])))
+
+    assert len(set(keys)) == 3
+    assert (keys[0], later) == ("deployment daily", keys[1])
+    assert standing_key(run_of(deployment="daily")) == keys[0]
+
+
 @pytest.mark.parametrize("fields", [{"channels": ()}, {"occasion": Occasion.NONE}], ids=["no channel", "no occasion"])
 def test_a_rule_that_tells_nobody_anything_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(InvalidInput, match="'team'"):
@@ -177,6 +191,7 @@ def failure(previous: Standing | None = None, **fields: object) -> News:
 def test_the_usual_words_say_what_failed_why_since_when_and_where_to_look() -> None:
     before = Standing(health=Health.OK, since=NOON, state=OK, at=NOON - timedelta(days=1), run_name="old-owl")
     news = failure(before, message="ValueError: no rows", deployment="daily", epoch=3, due_at=NOON, started_at=NOON)
+    news = msgspec.structs.replace(news, run=msgspec.structs.replace(news.run, parameters={"region": "EU", "limit": 3}))
 
     text = text_of(rule_of(), news)
 
@@ -184,6 +199,7 @@ def test_the_usual_words_say_what_failed_why_since_when_and_where_to_look() -> N
     assert text.body == (
         "calm-fox of train is FAILED: ValueError: no rows\n\n"
         "Due: 2026-03-01 12:00:00 UTC\n"
+        "Parameters: region='EU', limit=3\n"
         "Started: 2026-03-01 12:00:00 UTC\n"
         "Failed: 2026-03-01 12:00:00 UTC\n"
         "Attempt: 3\n"
