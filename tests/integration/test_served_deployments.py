@@ -36,7 +36,14 @@ def total(numbers: int = 3, fail: bool = False):
 
 
 @pytest.fixture
-def deployed(tmp_path: Path, any_store_url: str) -> Iterator[Deployed]:
+def deployed(tmp_path: Path) -> Iterator[Deployed]:
+    deployed = Deployed(tmp_path, f"sqlite:///{tmp_path / 'store.db'}")
+    yield deployed
+    deployed.close()
+
+
+@pytest.fixture
+def anywhere(tmp_path: Path, any_store_url: str) -> Iterator[Deployed]:
     deployed = Deployed(tmp_path, any_store_url)
     yield deployed
     deployed.close()
@@ -72,7 +79,8 @@ def test_a_notebook_runs_each_time_that_it_is_due_as_it_was_deployed(deployed: D
     assert not list(deployed.folder.glob("often.*.ipynb"))
 
 
-def test_a_flow_runs_in_a_process_of_its_own_with_its_parameters_and_is_retried(deployed: Deployed) -> None:
+def test_a_flow_runs_in_a_process_of_its_own_with_its_parameters_and_is_retried(anywhere: Deployed) -> None:
+    deployed = anywhere
     deployment = deployed.deploy_flow("total", _FLOW, retry=RetryPolicy(retries=1))
     deployed.serve()
 
@@ -146,7 +154,8 @@ def test_no_more_runs_of_a_deployment_go_on_than_it_allows(deployed: Deployed) -
     assert {deployed.wait(run_id).state for run_id in run_ids} == {State.COMPLETED}
 
 
-def test_two_services_share_the_work_of_a_store(deployed: Deployed) -> None:
+def test_two_services_share_the_work_of_a_store(anywhere: Deployed) -> None:
+    deployed = anywhere
     deployment = deployed.deploy_notebook("shared", "open('ran', 'a').write('x')")
     run_ids = [deployed.ask(deployment) for _ in range(12)]
 

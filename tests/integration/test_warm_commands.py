@@ -57,7 +57,7 @@ class Shell:
     def served(self) -> list[psutil.Process]:
         """Return the processes of commands that the service runs now."""
         children = psutil.Process(self.service.pid).children(recursive=True)
-        return [child for child in children if child.cmdline()[0].startswith("orchestra run")]
+        return [child for child in children if _title(child).startswith("orchestra run")]
 
     def state_of(self, name: str) -> str:
         code, shown, stderr = self.run("runs", "show", name, "--json")
@@ -68,6 +68,13 @@ class Shell:
     def close(self) -> None:
         self.service.terminate()
         self.service.communicate(timeout=PATIENCE_SECONDS)
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return process.cmdline()[0]
+    except (psutil.Error, IndexError):  # it has just ended
+        return ""
 
 
 @pytest.fixture
@@ -209,33 +216,30 @@ def test_commands_are_served_by_a_new_process_when_packages_have_changed(tmp_pat
     path = os.pathsep.join(filter(None, [str(packages), os.environ.get("PYTHONPATH", "")]))
     shell = Shell(tmp_path, PYTHONPATH=path, ORCHESTRA_KERNEL_IDLE_SECONDS="2")
     write_notebook(tmp_path / "sleeps.ipynb", _SLEEP)
+    try:
+        (packages / "new.py").touch()
+        command = shell.start("run", "sleeps.ipynb", "out.ipynb")
+        eventually(lambda: (tmp_path / "began").exists() or None)
+        assert shell.served() == []  # by itself
+        assert shell.service.stderr is not None
+        assert "is started again" in shell.service.stderr.readline()
+        command.send_signal(signal.SIGINT)
+        command.communicate(timeout=PATIENCE_SECONDS)
+        assert command.returncode == 130
 
-    (packages / "new.py").touch()
-    command = shell.start("run", "sleeps.ipynb", "out.ipynb")
-    eventually(lambda: (tmp_path / "began").exists() or None)
-    assert shell.served() == []  # by itself
-    assert shell.service.stderr is not None
-    assert "is started again" in shell.service.stderr.readline()
-    command.send_signal(signal.SIGINT)
-    command.communicate(timeout=PATIENCE_SECONDS)
-    assert command.returncode == 130
+        def is_served() -> bool | None:
+            family = psutil.Process(shell.service.pid).children(recursive=True)
+            return any(_title(process) == "orchestra: waits for a command" for process in family) or None
 
-    def is_served() -> bool | None:
-        code, _, stderr = shell.run("run", "-p", "x", "1", "--help")
-        assert code == 0, stderr
-        hosts = [
-            child for child in psutil.Process(shell.service.pid).children() if "--only-commands" in child.cmdline()
-        ]
-        return True if hosts and hosts[0].children() else None
-
-    eventually(is_served)
-    (tmp_path / "began").unlink()
-    command = shell.start("run", "sleeps.ipynb", "out.ipynb")
-    eventually(lambda: (tmp_path / "began").exists() or None)
-    assert len(shell.served()) == 1
-    command.send_signal(signal.SIGINT)
-    command.communicate(timeout=PATIENCE_SECONDS)
-    shell.close()
+        eventually(is_served)
+        (tmp_path / "began").unlink()
+        command = shell.start("run", "sleeps.ipynb", "out.ipynb")
+        eventually(lambda: (tmp_path / "began").exists() or None)
+        assert len(shell.served()) == 1
+        command.send_signal(signal.SIGINT)
+        command.communicate(timeout=PATIENCE_SECONDS)
+    finally:
+        shell.close()
 
 
 def test_a_service_without_streams_serves_and_one_without_room_for_its_socket_says_so(shell: Shell) -> None:
