@@ -32,7 +32,8 @@ lab: $(STAMPS)/use $(STAMPS)/extension ## Open JupyterLab in notebooks/
 ##@ Checks
 
 .PHONY: test
-test: lint type test-lab test-python ## Everything that must hold: lint, types, jest, pytest; sets up a bare machine
+test: $(STAMPS)/develop $(NODE_MODULES) $(STAMPS)/extension $(STAMPS)/system ## Everything that must hold: lint, types, jest, pytest; sets up a bare machine
+	@python scripts/side_by_side.py
 
 .PHONY: test-python
 test-python: $(STAMPS)/develop $(STAMPS)/extension $(STAMPS)/system
@@ -67,7 +68,7 @@ type: $(STAMPS)/develop ## mypy, strict
 
 .PHONY: soak
 soak: $(STAMPS)/develop $(STAMPS)/extension $(STAMPS)/system ## The long and heavy tests
-	@pytest -m soak $(PYTEST_ARGS)
+	@pytest -m "soak or hypothesis" --hypothesis-profile many $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: $(STAMPS)/develop $(STAMPS)/extension ## Measure beside raw Dask and papermill, in one run
@@ -76,6 +77,10 @@ bench: $(STAMPS)/develop $(STAMPS)/extension ## Measure beside raw Dask and pape
 .PHONY: check-binder
 check-binder: ## Run Binder's build steps in a clean folder, without Docker
 	@binder/check.sh
+
+.PHONY: client
+client: $(STAMPS)/develop ## Write the Python client's calls as the REST API's endpoints say
+	@python scripts/write_client_calls.py
 
 ##@ Products
 

@@ -28,5 +28,6 @@ export default tseslint.config(
       'prefer-arrow-callback': 'error'
     }
   },
+  { files: ['tests/**/*.ts'], rules: { 'jupyter/no-untranslated-string': 'off' } },
   prettier
 );

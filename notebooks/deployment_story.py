@@ -43,7 +43,7 @@ def main() -> None:
             *("deploy", "orders.ipynb", "--name", "orders", "--every", "1h"),
             *("--retries", "1", "--retry-delay", "1s"),
         )
-        service = subprocess.Popen([*ORCHESTRA, "serve", "--no-commands"])
+        service = subprocess.Popen([*ORCHESTRA, "serve", "--no-server", "--no-commands"])
         try:
             say("It is run now, and fails twice")
             orchestra("deployments", "run", "orders", "--wait", may_fail=True)
@@ -57,7 +57,7 @@ def main() -> None:
             say("The file is mended, and the dead letter is sent again")
             (folder / "orders.txt").write_text("3 4 5")
             (letter,) = dead_letters()
-            orchestra("dead-letters", "retry", letter["id"])
+            orchestra("dead-letters", "retry", letter["id"], "--wait")
             orchestra("runs", "results", letter["run_id"])
 
             say("The chat was told of that, too")

@@ -6,10 +6,10 @@ Importing this package is cheap: the names below are loaded when they are first 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 from orchestra_nb.version import __version__
 
+TYPE_CHECKING = False  # typing would take a good part of the start of a command
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 

@@ -26,16 +26,24 @@
     │   ├── InputNotFound                      a question that a run asks
     │   ├── DeadLetterNotFound
     │   ├── DeploymentNotFound
+    │   ├── ScheduleNotFound                   a schedule of a deployment
+    │   ├── PoolNotFound                       a work pool
     │   ├── ProfileNotFound                    a set of settings
     │   ├── NotificationNotFound               a notification, or a channel or rule of notifications
     │   ├── AutomationNotFound
     │   ├── WebhookNotFound                    a webhook, or a message of one
+    │   ├── TokenNotFound                      a token for the REST API
     │   └── CodeNotFound                       what a run executed cannot be found again
     ├── Conflict                               the thing is in another state            409
     │   ├── InvalidTransition
-    │   └── NameTaken (ValueError)             there is one of this name already
+    │   ├── NameTaken (ValueError)             there is one of this name already
+    │   └── NotThisWorkers                     a run, or a whole worker, that others have ended or taken over
     ├── WebhookRefused (PermissionError)       a message that nobody vouches for         401
+    ├── TokenRefused (PermissionError)         a token that opens nothing (any more)     401
+    ├── ScopeMissing (PermissionError)         a token that may not do this              403
+    ├── NotYours (PermissionError)             somebody else's run or deployment         403
     ├── ClusterUnavailable (ConnectionError)   no Dask cluster could be reached         503
+    ├── FilesUnreachable (ConnectionError)     files cannot be looked at where they are
     ├── NobodyAnswers (ConnectionError)        code that runs asks, and no driver answers
     ├── SlotsNotAcquired (TimeoutError)        a concurrency limit had no room in time
     ├── SlotsLost                              slots that somebody else may have by now
@@ -55,11 +63,15 @@
     BaseException
     └── StopTask                               raised inside user code to end it
 
-Every message says what happened, to which value, and what to do. The classes take their message as the only
-argument, so they survive a pickle from worker to driver.
+Every message says what happened, to which value, and what to do. The classes can be made of their message
+alone, and what else they hold is an attribute, so they survive a pickle from worker to driver.
 """
 
 from __future__ import annotations
+
+TYPE_CHECKING = False  # as in the package itself: typing is not loaded for it
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class OrchestraError(Exception):
@@ -67,7 +79,17 @@ class OrchestraError(Exception):
 
 
 class InvalidInput(OrchestraError, ValueError):
-    """What the user typed cannot be used."""
+    """What the user typed cannot be used.
+
+    Parameters
+    ----------
+    at
+        JSON pointer into what was given (``"/parameters/share"``) to what is wrong there, in few words: for forms.
+    """
+
+    def __init__(self, message: str = "", at: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.at = dict(at or {})
 
 
 class InvalidSetting(InvalidInput):
@@ -154,6 +176,14 @@ class DeploymentNotFound(NotFound):
     """There is no deployment of this name, or no such version of it."""
 
 
+class ScheduleNotFound(NotFound):
+    """The deployment has no schedule of this number."""
+
+
+class PoolNotFound(NotFound):
+    """There is no work pool of this name."""
+
+
 class DeadLetterNotFound(NotFound):
     """No dead letter has this id."""
 
@@ -174,6 +204,10 @@ class WebhookNotFound(NotFound):
     """There is no webhook of this name, or no message of this number."""
 
 
+class TokenNotFound(NotFound):
+    """There is no token of this name."""
+
+
 class CodeNotFound(NotFound):
     """A run cannot be run again: its flow or its parameters are not to be found."""
 
@@ -186,12 +220,36 @@ class InvalidTransition(Conflict):
     """The state graph has no such edge."""
 
 
+class PreconditionFailed(Conflict):
+    """The thing is not as whoever changes it believes."""
+
+
 class NameTaken(Conflict, ValueError):
     """There is one of this name already."""
 
 
+class NotThisWorkers(Conflict):
+    """A worker tells of a run for which it does not answer any more, or was itself taken for dead."""
+
+
 class WebhookRefused(OrchestraError, PermissionError):
     """A message for a webhook was not signed as it has to be, or there is no such webhook."""
+
+
+class FilesUnreachable(OrchestraError, ConnectionError):
+    """Files cannot be looked at where they are: a store does not answer, refuses, or there is no library for it."""
+
+
+class TokenRefused(OrchestraError, PermissionError):
+    """There is no such token, or it has expired or was revoked."""
+
+
+class ScopeMissing(OrchestraError, PermissionError):
+    """A token does not have the scope that this needs."""
+
+
+class NotYours(OrchestraError, PermissionError):
+    """What is to be changed belongs to another user, who has not shared it."""
 
 
 class ClusterUnavailable(OrchestraError, ConnectionError):

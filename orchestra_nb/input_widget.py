@@ -307,7 +307,7 @@ def _parsed(kind: Any, default: object) -> Any:
 def _run_again(question: OpenQuestion) -> None:
     """Start a suspended run again, in a process of its own: it has left this one."""
     subprocess.Popen(
-        [sys.executable, "-P", "-m", "orchestra_nb", "runs", "resume", question.run_id],
+        [sys.executable, "-P", "-m", "orchestra_nb", "--local", "runs", "resume", question.run_id],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

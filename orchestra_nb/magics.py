@@ -16,7 +16,6 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
 from orchestra_nb.engine.cell_session import CellOrigin
-from orchestra_nb.engine.local_cell import run_in_kernel
 from orchestra_nb.engine.name_binder import error_of
 from orchestra_nb.errors import InvalidInput, OrchestraError, TaskNotFound
 from orchestra_nb.model.machine_messages import cancelled_by
@@ -152,6 +151,8 @@ class TaskMagics(Magics):
         origin = self._origin()
         name = line.name or self._given_name(line.body, origin)
         if line.local:
+            from orchestra_nb.engine.local_cell import run_in_kernel
+
             run_in_kernel(self._driver.session, self.shell, line, origin, name, self._displays.open)
             return
         task = self._driver.session.submit(line, origin, name)

@@ -9,12 +9,9 @@ folder, the default. In a file the settings of a profile stand under ``[profiles
 from __future__ import annotations
 
 import os
-import stat
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -29,6 +26,27 @@ _PROFILE_VARIABLE = f"{_PREFIX}PROFILE"
 PROFILE_KEY: Final = "profile"
 #: Under what profiles stand in a file.
 PROFILES_KEY: Final = "profiles"
+
+
+#: Where the key that encrypts secrets is kept.
+SecretBackend = Literal["file", "keyring", "environment"]
+
+
+class SecretKeyPlace(msgspec.Struct, frozen=True):
+    """Where the key that encrypts secrets is kept.
+
+    Parameters
+    ----------
+    file
+        The file with the key; where the key is elsewhere, the one that had it before, if there is one.
+    """
+
+    file: Path
+    backend: SecretBackend = "file"
+
+
+#: Where pages are, or nothing.
+PagesUrl = Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s/]+\S*)?$")]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +80,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         The pools whose runs a service starts, with commas between them.
     service_runs
         How many runs of deployments a service has going on at a time; 0 means two for each core.
+    pages_url
+        Where readers of messages reach the pages, ``"https://host/orchestra/"``: links begin so. Empty for no links.
+    flow_start_seconds
+        How long the process of a deployed flow may take until it begins.
     logging_level
         The least level of the lines of runs' logs that are shown on the console; the logs themselves have all.
     cell_cache_bytes
@@ -72,8 +94,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         How many days log lines are kept; 0 means as long as their run.
     keep_results_days
         How many days results in the cache are kept that have no end of their own; 0 means for ever.
+    keep_audit_days
+        How many days entries of the audit trail are kept; 0 means for ever.
+    secret_backend
+        Where the key is that encrypts secrets: ``"file"``, the system's ``"keyring"``, or the ``"environment"``, in
+        ``ORCHESTRA_SECRET_KEY``.
     secret_key_file
-        The file with the key that encrypts secrets; empty means ``secret.key`` beside the default store.
+        The file with that key; empty means ``secret.key`` beside the default store.
+    api_url
+        The server whose store the command line works on, over its REST API; empty for the store of ``store_url``.
+    api_token
+        The token for that server.
     """
 
     store_url: str = ""
@@ -91,12 +122,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sweep_seconds: float = 5.0
     service_pools: str = "default"
     service_runs: int = 0
+    pages_url: PagesUrl = ""
+    flow_start_seconds: float = 120.0
     logging_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     cell_cache_bytes: int = 10_000_000_000
     keep_runs_days: float = 90.0
     keep_logs_days: float = 30.0
     keep_results_days: float = 365.0
+    keep_audit_days: float = 730.0
+    secret_backend: SecretBackend = "file"
     secret_key_file: str = ""
+    api_url: str = ""
+    api_token: str = ""
 
     @property
     def resolved_store_url(self) -> str:
@@ -104,11 +141,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.store_url or f"sqlite:///{default_store_path()}"
 
     @property
-    def resolved_secret_key_file(self) -> Path:
-        """The file with the key of the secrets, with the default filled in."""
-        if self.secret_key_file:
-            return Path(self.secret_key_file).expanduser()
-        return default_store_path().with_name("secret.key")
+    def secret_key_place(self) -> SecretKeyPlace:
+        """Where the key of the secrets is, with the default filled in."""
+        chosen = self.secret_key_file
+        file = Path(chosen).expanduser() if chosen else default_store_path().with_name("secret.key")
+        return SecretKeyPlace(file, self.secret_backend)
 
 
 def load_settings(overrides: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -241,33 +278,3 @@ def default_store_path() -> Path:
     from jupyter_core.paths import jupyter_data_dir
 
     return Path(jupyter_data_dir()) / "orchestra" / "orchestra.db"
-
-
-def runtime_folder() -> Path:
-    """Return the folder for sockets and scheduler files, made for this user alone, with a short path.
-
-    Unix socket paths are limited to about 107 characters, so it is not under a deep home folder.
-
-    Raises
-    ------
-    InvalidSetting
-        The folder belongs to somebody else, or others may enter it.
-    """
-    chosen = os.environ.get(f"{_PREFIX}RUNTIME_DIR")
-    if chosen:
-        folder = Path(chosen)
-    elif os.environ.get("XDG_RUNTIME_DIR") and Path(os.environ["XDG_RUNTIME_DIR"]).is_dir():
-        folder = Path(os.environ["XDG_RUNTIME_DIR"]) / "orchestra-nb"
-    else:
-        user = os.getuid() if sys.platform != "win32" else os.environ.get("USERNAME", "user")
-        folder = Path(tempfile.gettempdir()) / f"orchestra-nb-{user}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if sys.platform != "win32":
-        status = folder.stat()
-        if status.st_uid != os.getuid():
-            raise InvalidSetting(
-                f"{folder} belongs to another user. Set ORCHESTRA_RUNTIME_DIR to a folder of your own."
-            )
-        if stat.S_IMODE(status.st_mode) & 0o077:
-            folder.chmod(0o700)
-    return folder

@@ -10,6 +10,8 @@ import difflib
 import os
 import zoneinfo
 from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -62,6 +64,32 @@ def machine_zone(environ: Mapping[str, str] | None = None) -> tuple[str, str]:
     if link.exists():
         raise InvalidSchedule(f"{link} does not tell the name of this machine's time zone. Give one with --timezone.")
     return "UTC", f"there is no {link}"
+
+
+def here(at: datetime) -> datetime:
+    """Return a time as the clock of this machine shows it, for people."""
+    return at.astimezone(_zone_here(os.environ.get("TZ")))
+
+
+@lru_cache(maxsize=4)  # a tenth of a millisecond each, and logs have many lines
+def _zone_here(variable: str | None) -> ZoneInfo | None:
+    try:
+        return zone_of(machine_zone()[0])
+    except InvalidSchedule:  # the C library knows the offset, if not the name
+        return None
+
+
+def zone_here() -> str:
+    """Return what the zone of :func:`here` is called in the heading of a list."""
+    try:
+        return machine_zone()[0]
+    except InvalidSchedule:
+        return str(datetime.now().astimezone().tzname())
+
+
+def time_text(at: datetime) -> str:
+    """Return a time as the clock of this machine shows it, with its zone: ``2026-03-01 13:00:00 CET``."""
+    return f"{here(at):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _checked(name: str, place: str, text: str) -> str:

@@ -21,10 +21,13 @@ def problems(wheel: Path) -> list[str]:
     with ZipFile(wheel) as archive:
         names = archive.namelist()
         data = f"{wheel.name.split('-')[0]}-{version}.data/data"
+        npm_package = f"{data}/{EXTENSION}/package.json"
         required = [
             "orchestra_nb/static/widget.js",
+            "orchestra_nb/static/pages.js",
+            "orchestra_nb/static/pages.css",
             f"{data}/{EXTENSION}/install.json",
-            f"{data}/{EXTENSION}/package.json",
+            npm_package,
             f"{data}/{SERVER_CONFIG}",
         ]
         found += [f"{name} is missing." for name in required if name not in names]
@@ -34,8 +37,8 @@ def problems(wheel: Path) -> list[str]:
         ]
         if not any(name.startswith(f"{data}/{EXTENSION}/static/remoteEntry.") for name in names):
             found.append("The extension's entry point (static/remoteEntry.*.js) is missing.")
-        if required[2] in names:
-            npm = json.loads(archive.read(required[2]))["version"]
+        if npm_package in names:
+            npm = json.loads(archive.read(npm_package))["version"]
             if npm != version:
                 found.append(f"The Python package is {version} and the npm package {npm}.")
     return found

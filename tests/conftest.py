@@ -15,9 +15,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 from patience import PATIENCE_SECONDS
 
-pytest_plugins = ("postgres",)
+pytest_plugins = ("postgres", "new_stores", "warm_service")
 
 _MARK = "ORCHESTRA_TEST_SESSION"
 _FOREIGN = ("ORCHESTRA_", "JUPYTER", "JPY_", "IPYTHON", "DASK_", "XDG_", "MPL", "PYTHONDONTWRITEBYTECODE")
@@ -56,6 +57,12 @@ def _isolate() -> Path:
 
 
 _ROOT = _isolate()
+
+#: Properties are held to the same few examples each time; `make soak` holds them to many new ones.
+_EXAMPLES = {"deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("few", max_examples=40, derandomize=True, **_EXAMPLES)
+settings.register_profile("many", max_examples=1_000, **_EXAMPLES)
+settings.load_profile("few")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

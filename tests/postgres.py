@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,25 +42,24 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """The URL of a new, empty database."""
+def empty_postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of a new database with nothing in it."""
+    with new_database(postgres_server) as url:
+        yield url
+
+
+@contextmanager
+def new_database(server: str, template: str = "template1") -> Iterator[str]:
+    """Make a database, a copy of the one with the name ``template``, and drop it at the end."""
     import psycopg
 
     name = f"test_{secrets.token_hex(6)}"
-    with closing(psycopg.connect(f"{postgres_server}/postgres", autocommit=True)) as connection:
+    with closing(psycopg.connect(f"{server}/postgres", autocommit=True)) as connection:
         # copying files is four times faster than the way through the log, which is the default since version 15
         strategy = "STRATEGY file_copy" if connection.info.server_version >= 150_000 else ""
-        connection.execute(f"CREATE DATABASE {name} {strategy}")
-        yield f"{postgres_server}/{name}"
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {strategy}")
+        yield f"{server}/{name}"
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def any_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a store that does not exist yet: a test with it runs once on each kind of database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'orchestra.db'}"
-    return str(request.getfixturevalue("postgres_url"))
 
 
 def _run_server(binaries: Path, folder: Path) -> Iterator[str]:

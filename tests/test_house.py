@@ -25,6 +25,9 @@ HEAVY = [
 #: Distributions that a user needs although no module imports them: front ends and what is started by name.
 USED_BY_NAME = {"ipykernel", "papermill", "tzdata"}
 
+#: What comes with a package that we import, under the same name.
+IN_A_SHARED_NAMESPACE = {"opentelemetry-semantic-conventions"}
+
 #: Imported only where the user's own code has loaded them already.
 USED_WHERE_LOADED = {"numpy"}
 
@@ -54,6 +57,12 @@ def test_importing_the_package_loads_no_heavy_module() -> None:
     assert ast.literal_eval(printed) == []
 
 
+def test_each_file_of_tests_has_a_name_of_its_own() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+
+    assert {name for name in names if names.count(name) > 1} == set()
+
+
 def test_python_and_npm_have_one_version() -> None:
     from orchestra_nb.version import __version__
 
@@ -78,9 +87,11 @@ def test_the_wheel_is_fit_for_release(tmp_path: Path) -> None:
 def test_each_dependency_is_used_and_each_import_is_declared() -> None:
     declared = {_distribution(line) for line in _project()["dependencies"]}
     extras = _project()["optional-dependencies"]
-    optional = {_distribution(line) for extra in ("arrow", "postgres") for line in extras[extra]}
+    optional = {
+        _distribution(line) for extra in ("arrow", "keyring", "postgres", "telemetry") for line in extras[extra]
+    }
 
-    imported = _imported_distributions() - USED_WHERE_LOADED
+    imported = _imported_distributions() - USED_WHERE_LOADED - IN_A_SHARED_NAMESPACE
 
     assert imported - declared - optional == set()
     assert declared - imported - USED_BY_NAME == set()

@@ -16,6 +16,9 @@ NAMES = {
     "runtime suspend_flow_run tags task unmapped",
     "orchestra_nb.artifacts": "create_image_artifact create_link_artifact create_markdown_artifact "
     "create_progress_artifact create_table_artifact update_progress_artifact",
+    "orchestra_nb.automations": "Automation CompoundTrigger DeploymentCompoundTrigger DeploymentEventTrigger "
+    "DeploymentMetricTrigger DeploymentSequenceTrigger EventTrigger MetricTrigger PauseDeployment PauseWorkPool Posture "
+    "ResumeDeployment ResumeWorkPool RunDeployment SendNotification SequenceTrigger",
     "orchestra_nb.cache_policies": "DEFAULT FLOW_PARAMETERS INPUTS NONE NO_CACHE RUN_ID TASK_SOURCE CacheKeyFnPolicy "
     "CachePolicy CompoundCachePolicy FlowParameters Inputs RunId TaskSource",
     "orchestra_nb.concurrency.asyncio": "AcquireConcurrencySlotTimeoutError concurrency rate_limit",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from orchestra_nb.errors import InvalidSchedule
-from orchestra_nb.time_zones import machine_zone, zone_of
+from orchestra_nb.time_zones import machine_zone, time_text, zone_here, zone_of
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,23 @@ def test_a_wrong_zone_is_refused_with_the_nearest_names(name: str, hint: str) ->
 )
 def test_the_variable_tz_names_the_machine_s_zone(variable: str, name: str) -> None:
     assert machine_zone({"TZ": variable}) == (name, "TZ")
+
+
+@pytest.mark.parametrize(
+    ("zone", "month", "text"),
+    [
+        ("Europe/Berlin", 3, "2026-03-01 13:00:00 CET"),
+        ("Europe/Berlin", 7, "2026-07-01 14:00:00 CEST"),
+        ("America/New_York", 7, "2026-07-01 08:00:00 EDT"),
+        ("UTC", 7, "2026-07-01 12:00:00 UTC"),
+    ],
+)
+def test_a_time_is_shown_by_the_clock_of_the_machine_with_its_zone(
+    monkeypatch: pytest.MonkeyPatch, zone: str, month: int, text: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+
+    assert (time_text(datetime(2026, month, 1, 12, tzinfo=UTC)), zone_here()) == (text, zone)
 
 
 @pytest.mark.parametrize("variable", ["CET-1CEST,M3.5.0,M10.5.0/3", "Nowhere", "/etc/passwd"])

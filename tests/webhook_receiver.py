@@ -14,12 +14,15 @@ TOKEN = "T0ken0fTheTeam"
 
 
 class WebhookReceiver:
-    """``status`` is what it answers; requests to ``/stuck/…`` get no whole answer before :meth:`release`."""
+    """``status`` is what it answers, with the text of the header ``echo``; requests to ``/stuck/…`` get no whole answer before :meth:`release`."""
 
     def __init__(self) -> None:
         self.status = 200
+        self.echo: str | None = None
         self.messages: list[dict[str, Any]] = []
         self.paths: list[str] = []
+        self.headers: list[dict[str, str]] = []
+        self.bodies: list[bytes] = []
         self.stuck = threading.Semaphore(0)
         self._released = threading.Event()
         receiver = self
@@ -28,7 +31,9 @@ class WebhookReceiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.paths.append(self.path)
-                receiver.messages.append(json.loads(body))
+                receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
+                receiver.bodies.append(body)
+                receiver.messages.append(json.loads(body) if body[:1] == b"{" else {"text": body.decode()})
                 with contextlib.suppress(OSError):  # the other side has gone
                     self._answer()
 
@@ -41,8 +46,10 @@ class WebhookReceiver:
                 self.send_response(receiver.status)
                 if receiver.status == 302:
                     self.send_header("Location", "/elsewhere")
-                self.send_header("Content-Length", "0")
+                said = b"" if receiver.echo is None else self.headers.get(receiver.echo, "").encode()
+                self.send_header("Content-Length", str(len(said)))
                 self.end_headers()
+                self.wfile.write(said)
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
@@ -63,6 +70,10 @@ class WebhookReceiver:
     def url(self, path: str = "hook") -> str:
         """The address for apprise, with secrets in it."""
         return f"json://ana:{PASSWORD}@127.0.0.1:{self.port}/{path}/{TOKEN}?+X-Key={TOKEN}-2"
+
+    def call_url(self, path: str = "hook") -> str:
+        """The address for a request of an automation, with a secret in it."""
+        return f"http://127.0.0.1:{self.port}/{path}/{TOKEN}"
 
     def release(self) -> None:
         self._released.set()

@@ -1,17 +1,31 @@
 /** The server's API over HTTP and a websocket. */
 
-import type { ServerConnection } from '@jupyterlab/services';
-
 import { ApiError } from './apiError';
+import { readEarlierRun } from './form/earlierRuns';
+import type { IEarlierRun } from './form/earlierRuns';
+import { readNotebookParameters } from './form/fields';
+import type { INotebookParameters } from './form/fields';
 import { apiUrl, request } from './request';
-import { isId, readFields, readList, readLogLine, readNumber, readRun, readTask } from './schemas';
+import type { IServerSettings } from './request';
+import {
+  isId,
+  readCell,
+  readFields,
+  readList,
+  readLogLine,
+  readNumber,
+  readRun,
+  readTask
+} from './schemas';
+import type { IRun } from './schemas';
 import type { ILogPage, IOrchestraApi, IRunDetails, IRunPage } from './tokens';
 
 const LOG_LINES = 1000;
+const EARLIER_RUNS = 30;
 
 /** Talks to the server that the page came from. Ids may come from any notebook, so they are checked before use. */
 export class OrchestraApi implements IOrchestraApi {
-  constructor(settings: ServerConnection.ISettings) {
+  constructor(settings: IServerSettings) {
     this._settings = settings;
   }
 
@@ -29,7 +43,11 @@ export class OrchestraApi implements IOrchestraApi {
     if (run === null) {
       throw new ApiError('The answer holds no run.', 200, 'unexpected_answer');
     }
-    return { run, tasks: readList(fields?.tasks, readTask) };
+    return {
+      run,
+      tasks: readList(fields?.tasks, readTask),
+      cells: readList(fields?.cells, readCell)
+    };
   }
 
   async readLogs(runId: string, taskRunId: string | null, after: number): Promise<ILogPage> {
@@ -40,6 +58,40 @@ export class OrchestraApi implements IOrchestraApi {
       lines: readList(fields?.lines, readLogLine),
       next: readNumber(fields?.next) ?? after
     };
+  }
+
+  async readParameters(path: string): Promise<INotebookParameters> {
+    const answer = await request(this._settings, 'GET', ['notebooks', 'parameters'], { path });
+    const parameters = readNotebookParameters(answer);
+    if (parameters === null) {
+      throw new ApiError('The answer holds no parameters.', 200, 'unexpected_answer');
+    }
+    return parameters;
+  }
+
+  async listEarlierRuns(flowName: string): Promise<readonly IEarlierRun[]> {
+    const query = {
+      flow: flowName,
+      kind: 'notebook',
+      limit: EARLIER_RUNS,
+      fields: 'name,created_at,notebook_path,parameters'
+    };
+    const fields = readFields(await request(this._settings, 'GET', ['runs'], query));
+    return readList(fields?.runs, readEarlierRun);
+  }
+
+  async runNotebook(
+    path: string,
+    parameters: ReadonlyMap<string, string>,
+    options: ReadonlyMap<string, string>
+  ): Promise<IRun> {
+    const members = new Map([['path', JSON.stringify(path)], ...options]);
+    const body = jsonObject(members.set('parameters', jsonObject(parameters)));
+    const run = readRun(await request(this._settings, 'POST', ['notebooks', 'runs'], {}, body));
+    if (run === null) {
+      throw new ApiError('The answer holds no run.', 200, 'unexpected_answer');
+    }
+    return run;
   }
 
   async cancelRun(runId: string): Promise<void> {
@@ -57,7 +109,13 @@ export class OrchestraApi implements IOrchestraApi {
     return new this._settings.WebSocket(apiUrl(wsUrl, ['stream'], query));
   }
 
-  private readonly _settings: ServerConnection.ISettings;
+  private readonly _settings: IServerSettings;
+}
+
+/** Write a mapping of names to JSON as JSON. */
+function jsonObject(members: ReadonlyMap<string, string>): string {
+  const written = [...members].map(([name, json]) => `${JSON.stringify(name)}: ${json}`);
+  return `{${written.join(', ')}}`;
 }
 
 function checkId(id: string): string {

@@ -8,7 +8,11 @@ export class ApiError extends Error {
   constructor(
     message: string,
     readonly status: number,
-    readonly code: string
+    readonly code: string,
+    /** JSON pointer into the request ("#/parameters/share") to what is wrong there. */
+    readonly errors: ReadonlyMap<string, string> = new Map(),
+    /** What was asked: the method and the path below the API, empty where that is not known. */
+    readonly asked: string = ''
   ) {
     super(message);
     this.name = 'ApiError';

@@ -13,9 +13,11 @@ import { PageConfig } from '@jupyterlab/coreutils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { isLive, stateLook } from './drawing/states';
+import type { ITexts } from './drawing/translation';
 import { orchestraIcon } from './icon';
 import { LogsView } from './logsView';
 import { contentsPaths } from './notebookPaths';
+import { notifyFailure } from './notify';
 import { readFields, readTextOrNull } from './schemas';
 import type { IRun } from './schemas';
 import type { IOrchestraApi, IRunsModel } from './tokens';
@@ -38,6 +40,8 @@ export interface ICommandOptions {
   readonly labShell: ILabShell | null;
   readonly api: IOrchestraApi;
   readonly runs: IRunsModel;
+  /** Give a run that is shown and is none of the listed ones. */
+  readonly alsoKnown?: (runId: string) => IRun | undefined;
   readonly trans: TranslationBundle;
   readonly locale?: string;
 }
@@ -122,12 +126,14 @@ export async function cancelTask(
   runId: string,
   taskRunId: string
 ): Promise<void> {
-  await orNotify(api.cancelTask(runId, taskRunId));
+  await orNotify(api.cancelTask(runId, taskRunId), null);
 }
 
 /** Finds the run that a command is about: from its arguments, from the row under the context menu, or by asking. */
-class RunChooser {
-  constructor(private readonly _options: ICommandOptions) {}
+export class RunChooser {
+  constructor(
+    private readonly _options: Pick<ICommandOptions, 'app' | 'api' | 'runs' | 'alsoKnown' | 'trans'>
+  ) {}
 
   async choose(
     args: unknown,
@@ -139,7 +145,7 @@ class RunChooser {
       return given;
     }
     const { api, trans } = this._options;
-    const page = await orNotify(api.listRuns(50));
+    const page = await orNotify(api.listRuns(50), trans);
     const runs = (page?.runs ?? []).filter(accept);
     if (runs.length === 0) {
       if (page !== undefined) {
@@ -169,7 +175,9 @@ class RunChooser {
       return undefined;
     }
     const row = this._options.app.contextMenuHitTest(node => node.dataset.runId !== undefined);
-    return row === undefined ? undefined : this._options.runs.run(row.dataset.runId ?? '');
+    const { runs, alsoKnown } = this._options;
+    const runId = row?.dataset.runId ?? '';
+    return runs.run(runId) ?? alsoKnown?.(runId);
   }
 }
 
@@ -219,8 +227,8 @@ function tabId(runId: string): string {
 
 /** Open what a run wrote, or the notebook that its cells ran in; false when there is no such file to be seen here. */
 async function openNotebook(options: ICommandOptions, runId: string): Promise<boolean> {
-  const { app, api, runs } = options;
-  const run = runs.run(runId) ?? (await orNotify(api.readRun(runId)))?.run;
+  const { app, api, runs, trans } = options;
+  const run = runs.run(runId) ?? (await orNotify(api.readRun(runId), trans))?.run;
   const file = run?.output_path ?? (run?.kind === 'interactive' ? run.notebook_path : null);
   if (!file) {
     return false;
@@ -252,16 +260,16 @@ async function cancelRun(options: ICommandOptions, runId: string): Promise<void>
     defaultButton: 0
   });
   if (result.button.accept) {
-    await orNotify(api.cancelRun(runId));
+    await orNotify(api.cancelRun(runId), trans);
   }
 }
 
 /** Give the answer, or say what went wrong and give nothing. */
-async function orNotify<T>(answer: Promise<T>): Promise<T | undefined> {
+async function orNotify<T>(answer: Promise<T>, texts: ITexts | null): Promise<T | undefined> {
   try {
     return await answer;
   } catch (error) {
-    Notification.error(error instanceof Error ? error.message : String(error), { autoClose: 8000 });
+    notifyFailure(texts, '', error);
     return undefined;
   }
 }

@@ -1,9 +1,31 @@
 /** Lists the plugins of the extension. */
 
 import { apiPlugin } from './plugins/apiPlugin';
+import { attentionPlugin } from './plugins/attentionPlugin';
+import { cellBadgesPlugin } from './plugins/cellBadgesPlugin';
 import { commandsPlugin } from './plugins/commandsPlugin';
+import { flowNotebookPlugin } from './plugins/flowNotebookPlugin';
 import { mimePlugin } from './plugins/mimePlugin';
+import { overviewPlugin } from './plugins/overviewPlugin';
 import { panelPlugin } from './plugins/panelPlugin';
+import { runNotebookPlugin } from './plugins/runNotebookPlugin';
+import { runPagePlugin } from './plugins/runPagePlugin';
 import { runsPlugin } from './plugins/runsPlugin';
+import { scheduleNotebookPlugin } from './plugins/scheduleNotebookPlugin';
+import { taskCellsPlugin } from './plugins/taskCellsPlugin';
 
-export default [apiPlugin, runsPlugin, mimePlugin, commandsPlugin, panelPlugin];
+export default [
+  apiPlugin,
+  runsPlugin,
+  overviewPlugin,
+  mimePlugin,
+  commandsPlugin,
+  runNotebookPlugin,
+  runPagePlugin,
+  scheduleNotebookPlugin,
+  flowNotebookPlugin,
+  panelPlugin,
+  attentionPlugin,
+  taskCellsPlugin,
+  cellBadgesPlugin
+];

@@ -1,69 +1,19 @@
-/** The log of one run: it follows, filters by task and level, and shows everything as text. */
+/** The log of one run as a widget of JupyterLab: it watches the runs while it is shown. */
 
 import type { IDisposable } from '@lumino/disposable';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
-import { formatMoment } from './drawing/durations';
-import { html, setAttributes } from './drawing/elements';
-import type { ITexts } from './drawing/translation';
-import type { ILogLine } from './schemas';
-import type { IOrchestraApi, IRunsModel } from './tokens';
-
-/** Older lines are dropped from the view, so that a long log does not make the page slow. */
-const SHOWN_LINES = 5000;
-
-/** Distance in pixels from the end within which the reader is taken to be at it. */
-const AT_END = 24;
-
-// Colours and movements of a terminal (ECMA-48 control sequences).
-// eslint-disable-next-line no-control-regex -- the escape character is what is looked for
-const TERMINAL_CODES = /\u001b\[[0-?]*[ -/]*[@-~]/g;
-
-/** What the view needs. */
-export interface ILogsViewOptions {
-  readonly runId: string;
-  readonly api: IOrchestraApi;
-  readonly runs: IRunsModel;
-  readonly texts: ITexts;
-  readonly locale?: string;
-}
+import { LogLines } from './logLines';
+import type { ILogLinesOptions } from './logLines';
 
 /** Shows the lines of a run as they come. */
 export class LogsView extends Widget {
-  constructor(options: ILogsViewOptions) {
-    super();
-    this.addClass('orc-logs');
+  constructor(options: ILogLinesOptions) {
+    const lines = new LogLines(options);
+    super({ node: lines.node });
+    this._lines = lines;
     this._options = options;
-    const { texts } = options;
-    const label = (text: string, field: HTMLElement): HTMLElement =>
-      html('label', { class: 'orc-field' }, html('span', {}, text), field);
-    this._level.append(
-      html('option', { value: 0 }, texts.__('All levels')),
-      html('option', { value: 20 }, texts.__('Info and above')),
-      html('option', { value: 30 }, texts.__('Warnings and above')),
-      html('option', { value: 40 }, texts.__('Errors'))
-    );
-    this._task.append(html('option', { value: '' }, texts.__('All tasks')));
-    this._follow.checked = true;
-    const bar = html(
-      'div',
-      { class: 'orc-logs-bar' },
-      label(texts.__('Task'), this._task),
-      label(texts.__('Level'), this._level),
-      html('label', { class: 'orc-field' }, this._follow, html('span', {}, texts.__('Follow')))
-    );
-    setAttributes(this._lines, { 'aria-label': texts.__('Log lines') });
-    this.node.append(bar, this._notice, this._lines);
-    this._task.addEventListener('change', () => this._filter());
-    this._level.addEventListener('change', () => this._filter());
-    this._follow.addEventListener('change', () => this._scrollToEnd());
-    this._lines.addEventListener('scroll', () => this._onScroll());
-    options.runs.logged.connect(this._onLogged, this);
-    options.runs.changed.connect(this._nameTasks, this);
-    options.runs.connectionChanged.connect(this._onConnection, this);
-    void options.runs.load(options.runId).then(() => this._nameTasks());
-    void this._pull();
   }
 
   /** The run whose lines are shown. */
@@ -73,27 +23,23 @@ export class LogsView extends Widget {
 
   /** Show only the lines of one task; null shows all. */
   showTask(taskRunId: string | null): void {
-    this._wantedTask = taskRunId ?? '';
-    this._nameTasks();
+    this._lines.showTask(taskRunId);
   }
 
   override dispose(): void {
     if (this.isDisposed) {
       return;
     }
-    const { runs } = this._options;
-    runs.logged.disconnect(this._onLogged, this);
-    runs.changed.disconnect(this._nameTasks, this);
-    runs.connectionChanged.disconnect(this._onConnection, this);
     this._watch?.dispose();
     this._watch = null;
     super.dispose();
+    this._lines.dispose();
   }
 
   protected override onAfterShow(message: Message): void {
     super.onAfterShow(message);
     this._watch ??= this._options.runs.watch();
-    void this._pull();
+    this._lines.refresh();
   }
 
   protected override onAfterAttach(message: Message): void {
@@ -114,156 +60,7 @@ export class LogsView extends Widget {
     this._lines.focus();
   }
 
-  private _onLogged(_: IRunsModel, runIds: readonly string[]): void {
-    if (runIds.includes(this._options.runId)) {
-      void this._pull();
-    }
-  }
-
-  private _onConnection(): void {
-    if (this._options.runs.connection === 'connected') {
-      void this._pull();
-    }
-  }
-
-  /** Read what is new. Calls while a read is under way lead to one more read after it. */
-  private async _pull(): Promise<void> {
-    this._isStale = true;
-    if (this._isPulling) {
-      return;
-    }
-    this._isPulling = true;
-    try {
-      while (this._isStale && !this.isDisposed) {
-        this._isStale = false;
-        const page = await this._options.api.readLogs(this._options.runId, null, this._next);
-        this._isStale = this._isStale || page.next > this._next;
-        this._next = page.next;
-        this._add(page.lines);
-        this._say(
-          this._lines.childElementCount === 0 ? this._options.texts.__('No log lines yet.') : ''
-        );
-      }
-    } catch (error) {
-      this._say(error instanceof Error ? error.message : String(error));
-    } finally {
-      this._isPulling = false;
-    }
-  }
-
-  private _add(lines: readonly ILogLine[]): void {
-    this._lines.append(...lines.map(line => this._makeLine(line)));
-    while (this._lines.childElementCount > SHOWN_LINES) {
-      this._lines.firstElementChild?.remove();
-      this._isCut = true;
-    }
-    this._scrollToEnd();
-  }
-
-  private _makeLine(line: ILogLine): HTMLElement {
-    const { texts, locale } = this._options;
-    const time = html('time', { class: 'orc-log-time' });
-    if (line.at !== null && Number.isFinite(Date.parse(line.at))) {
-      time.textContent = new Date(line.at).toLocaleTimeString(locale, { hourCycle: 'h23' });
-      setAttributes(time, { datetime: line.at, title: formatMoment(line.at, locale) });
-    }
-    const task = this._taskName(line.task_run_id);
-    const node = html(
-      'div',
-      {
-        class: 'orc-log-line',
-        'data-level': line.level,
-        'data-tone': line.level >= 40 ? 'failed' : line.level >= 30 ? 'waiting' : null,
-        'data-task-id': line.task_run_id
-      },
-      time,
-      html('span', { class: 'orc-log-level' }, levelWord(line.level, texts)),
-      html('span', { class: 'orc-log-task', title: line.logger || null }, task),
-      html('span', { class: 'orc-log-text' }, line.message.replace(TERMINAL_CODES, ''))
-    );
-    node.hidden = !this._isWanted(node);
-    return node;
-  }
-
-  private _taskName(taskRunId: string | null): string {
-    return taskRunId === null ? '' : (this._options.runs.task(taskRunId)?.name ?? '');
-  }
-
-  private _nameTasks(): void {
-    const tasks = this._options.runs.tasksOf(this._options.runId);
-    const shown = new Set([...this._task.options].map(option => option.value));
-    for (const task of tasks.filter(task => !shown.has(task.task_run_id))) {
-      this._task.append(html('option', { value: task.task_run_id }, task.name));
-      const selector = `.orc-log-line[data-task-id="${CSS.escape(task.task_run_id)}"] > .orc-log-task`;
-      this._lines.querySelectorAll(selector).forEach(node => (node.textContent = task.name));
-    }
-    const wanted = this._wantedTask;
-    if (wanted !== null && [...this._task.options].some(option => option.value === wanted)) {
-      this._task.value = wanted;
-      this._wantedTask = null;
-      this._filter();
-    }
-  }
-
-  private _filter(): void {
-    for (const node of this._lines.children) {
-      (node as HTMLElement).hidden = !this._isWanted(node);
-    }
-    this._scrollToEnd();
-  }
-
-  private _isWanted(node: Element): boolean {
-    const task = this._task.value;
-    const level = Number(node.getAttribute('data-level'));
-    return (
-      level >= Number(this._level.value) &&
-      (task === '' || node.getAttribute('data-task-id') === task)
-    );
-  }
-
-  private _onScroll(): void {
-    const { scrollTop, scrollHeight, clientHeight } = this._lines;
-    this._follow.checked = scrollHeight - scrollTop - clientHeight < AT_END;
-  }
-
-  private _scrollToEnd(): void {
-    if (this._follow.checked) {
-      this._lines.scrollTop = this._lines.scrollHeight;
-    }
-  }
-
-  private _say(text: string): void {
-    const cut = this._isCut
-      ? this._options.texts.__('Only the last %1 lines are shown.', SHOWN_LINES)
-      : '';
-    this._notice.textContent = text || cut;
-    this._notice.hidden = this._notice.textContent === '';
-  }
-
-  private readonly _options: ILogsViewOptions;
+  private readonly _options: ILogLinesOptions;
+  private readonly _lines: LogLines;
   private _watch: IDisposable | null = null;
-  private _next = 0;
-  private _isPulling = false;
-  private _isStale = false;
-  private _isCut = false;
-  /** The task to show as soon as its name is known; empty for all, null when nothing is asked for. */
-  private _wantedTask: string | null = null;
-  private readonly _task = html('select');
-  private readonly _level = html('select');
-  private readonly _follow = html('input', { type: 'checkbox' });
-  private readonly _notice = html('p', { class: 'orc-notice', hidden: true });
-  private readonly _lines = html('div', { class: 'orc-log', role: 'log', tabindex: 0 });
-}
-
-function levelWord(level: number, texts: ITexts): string {
-  if (level >= 50) {
-    return texts.__('Critical');
-  }
-  if (level >= 40) {
-    return texts.__('Error');
-  }
-  if (level >= 30) {
-    return texts.__('Warning');
-  }
-  return level >= 20 ? texts.__('Info') : texts.__('Debug');
 }

@@ -1,16 +1,29 @@
 /** One request to our part of the server, and its errors. */
 
-import { URLExt } from '@jupyterlab/coreutils';
-import { ServerConnection } from '@jupyterlab/services';
-
 import { ApiError, NO_SERVER_EXTENSION } from './apiError';
 import { clock } from './drawing/clock';
-import { readFields, readTextOrNull } from './schemas';
+import { readFields, readList, readTextOrNull } from './schemas';
 
 const API = 'orchestra/api/v1';
 
+/** How the server is reached: `labSettings.ts` has JupyterLab's, `pages/standalone/pageSettings.ts` those of a page alone. */
+export interface IServerSettings {
+  /** With a slash at its end. */
+  readonly baseUrl: string;
+  readonly wsUrl: string;
+  /** Sent in the address of websockets, where `appendToken` says so; may be empty. */
+  readonly token: string;
+  readonly appendToken?: boolean;
+  readonly WebSocket: typeof WebSocket;
+  /** Send one request, with what the server asks for against forgery. */
+  readonly send: (url: string, init: RequestInit) => Promise<Response>;
+}
+
 /** Query name to value; null leaves it out. */
 export type Query = Readonly<Record<string, string | number | null>>;
+
+/** What the API knows to do with a path. */
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 /** Give the full URL of a path of the API, its segments encoded. */
 export function apiUrl(base: string, path: readonly string[], query: Query = {}): string {
@@ -18,39 +31,56 @@ export function apiUrl(base: string, path: readonly string[], query: Query = {})
   const entries = Object.entries(query).filter(([, value]) => value !== null);
   const search = new URLSearchParams(entries.map(([name, value]) => [name, String(value)]));
   const end = entries.length === 0 ? '' : `?${search}`;
-  return URLExt.join(base, API, ...segments) + end;
+  return [base.replace(/\/+$/, ''), API, ...segments].join('/') + end;
 }
 
 /**
  * Send one request and give the JSON of its answer.
  *
+ * @param sent - JSON
  * @throws ApiError - the server answered with an error
- * @throws ServerConnection.NetworkError - there was no answer
+ * @throws TypeError - there was no answer; in JupyterLab its own NetworkError, which is one
  */
 export async function request(
-  settings: ServerConnection.ISettings,
-  method: 'GET' | 'POST',
+  settings: IServerSettings,
+  method: Method,
   path: readonly string[],
-  query: Query = {}
+  query: Query = {},
+  sent: string | null = null
 ): Promise<unknown> {
   const url = apiUrl(settings.baseUrl, path, query);
-  const response = await ServerConnection.makeRequest(url, { method }, settings);
+  const response = await settings.send(url, { method, body: sent });
   clock.learn(response.headers.get('Date'));
   const body = await readJson(response);
   if (response.ok) {
     return body;
   }
+  const asked = `${method} ${path.join('/')}`;
   const problem = readFields(body);
   const code = readTextOrNull(problem?.code);
   if (response.status === 404 && code === null) {
-    throw new ApiError('This server has no Orchestra extension.', 404, NO_SERVER_EXTENSION);
+    throw new ApiError(
+      'This server has no Orchestra extension.',
+      404,
+      NO_SERVER_EXTENSION,
+      new Map(),
+      asked
+    );
   }
   const detail = readTextOrNull(problem?.detail) ?? readTextOrNull(problem?.message);
   throw new ApiError(
     detail ?? `${response.status} ${response.statusText}`,
     response.status,
-    code ?? 'error'
+    code ?? 'error',
+    new Map(readList(problem?.errors, readErrorAt)),
+    asked
   );
+}
+
+function readErrorAt(data: unknown): readonly [string, string] | null {
+  const fields = readFields(data);
+  const pointer = readTextOrNull(fields?.pointer);
+  return pointer === null ? null : [pointer, readTextOrNull(fields?.detail) ?? ''];
 }
 
 async function readJson(response: Response): Promise<unknown> {

@@ -14,7 +14,7 @@ import type { ISignal } from '@lumino/signaling';
 import { ApiError, NO_SERVER_EXTENSION } from './apiError';
 import { isLive, laterRecord } from './drawing/states';
 import { readStreamMessage } from './schemas';
-import type { IRun, ITaskView } from './schemas';
+import type { ICell, IRun, ITaskView } from './schemas';
 import type { Connection, IOrchestraApi, IRunsChange, IRunsModel } from './tokens';
 
 /** Times in milliseconds. */
@@ -53,8 +53,16 @@ export class RunsModel implements IRunsModel, IDisposable {
     return this._changed;
   }
 
+  get cellsChanged(): ISignal<IRunsModel, readonly ICell[]> {
+    return this._cellsChanged;
+  }
+
   get logged(): ISignal<IRunsModel, readonly string[]> {
     return this._logged;
+  }
+
+  get listsChanged(): ISignal<IRunsModel, readonly string[]> {
+    return this._listsChanged;
   }
 
   get connectionChanged(): ISignal<IRunsModel, void> {
@@ -87,10 +95,19 @@ export class RunsModel implements IRunsModel, IDisposable {
   }
 
   tasksOf(runId: string): readonly ITaskView[] {
-    const tasks = [...this._tasks.values()].filter(task => task.run_id === runId);
+    const ids = this._taskIds.get(runId) ?? [];
+    const tasks = [...ids].flatMap(id => this._tasks.get(id) ?? []);
     // Stable: what was created in the same millisecond stays as the server gave it.
-    const created = (task: ITaskView): number => Date.parse(task.created_at ?? '') || 0;
-    return tasks.sort((a, b) => created(a) - created(b));
+    const created = tasks.map((task): [number, ITaskView] => [
+      Date.parse(task.created_at ?? '') || 0,
+      task
+    ]);
+    return created.sort(([a], [b]) => a - b).map(([, task]) => task);
+  }
+
+  cellsOf(runId: string): readonly ICell[] {
+    const cells = [...(this._cells.get(runId)?.values() ?? [])];
+    return cells.sort((a, b) => a.index - b.index);
   }
 
   load(runId: string): Promise<boolean> {
@@ -193,9 +210,15 @@ export class RunsModel implements IRunsModel, IDisposable {
       return;
     }
     this._sequence = message.sequence;
-    this._take(message.runs, message.tasks, true);
+    this._take(message.runs, message.tasks, message.cells, true);
+    if (message.cells.length > 0) {
+      this._cellsChanged.emit(message.cells);
+    }
     if (message.logs.length > 0) {
       this._logged.emit(message.logs);
+    }
+    if (message.lists.length > 0) {
+      this._listsChanged.emit(message.lists);
     }
   }
 
@@ -231,14 +254,14 @@ export class RunsModel implements IRunsModel, IDisposable {
     const loaded = [...this._loads.keys()];
     this._loads.clear();
     this._sequence = page.sequence;
-    this._take(page.runs, [], true);
+    this._take(page.runs, [], [], true);
     loaded.filter(id => this._runs.has(id)).forEach(id => void this.load(id));
   }
 
   private async _load(runId: string): Promise<boolean> {
     try {
-      const { run, tasks } = await this._api.readRun(runId);
-      this._take([run], tasks, false);
+      const { run, tasks, cells } = await this._api.readRun(runId);
+      this._take([run], tasks, cells, false);
       return true;
     } catch {
       // The driver may store the run a moment after its first output is shown: the next view asks again.
@@ -248,7 +271,12 @@ export class RunsModel implements IRunsModel, IDisposable {
   }
 
   /** Take records in; `isNewest` when they are newer than all that is known, else the later one stays. */
-  private _take(runs: readonly IRun[], tasks: readonly ITaskView[], isNewest: boolean): void {
+  private _take(
+    runs: readonly IRun[],
+    tasks: readonly ITaskView[],
+    cells: readonly ICell[],
+    isNewest: boolean
+  ): void {
     for (const run of runs) {
       const known = this._runs.get(run.run_id);
       this._runs.set(run.run_id, known && !isNewest ? laterRecord(known, run) : run);
@@ -256,11 +284,23 @@ export class RunsModel implements IRunsModel, IDisposable {
     for (const task of tasks) {
       const known = this._tasks.get(task.task_run_id);
       this._tasks.set(task.task_run_id, known && !isNewest ? laterRecord(known, task) : task);
+      if (known === undefined) {
+        const ids = this._taskIds.get(task.run_id) ?? new Set();
+        this._taskIds.set(task.run_id, ids.add(task.task_run_id));
+      }
     }
-    if (runs.length > 0 || tasks.length > 0) {
+    for (const cell of cells) {
+      const ofRun = this._cells.get(cell.run_id) ?? new Map<number, ICell>();
+      const known = ofRun.get(cell.index);
+      this._cells.set(
+        cell.run_id,
+        ofRun.set(cell.index, known && !isNewest ? laterRecord(known, cell) : cell)
+      );
+    }
+    if (runs.length > 0 || tasks.length > 0 || cells.length > 0) {
       this._forgetOldRuns();
       this._changed.emit({
-        runs: new Set([...runs, ...tasks].map(record => record.run_id)),
+        runs: new Set([...runs, ...tasks, ...cells].map(record => record.run_id)),
         tasks: new Set(tasks.map(task => task.task_run_id))
       });
     }
@@ -273,11 +313,11 @@ export class RunsModel implements IRunsModel, IDisposable {
     const old = this.runs.slice(LISTED_RUNS).filter(run => !isLive(run.state));
     const dropped = new Set(old.map(run => run.run_id));
     dropped.forEach(id => this._runs.delete(id));
-    dropped.forEach(id => this._loads.delete(id));
-    for (const [id, task] of this._tasks) {
-      if (dropped.has(task.run_id)) {
-        this._tasks.delete(id);
-      }
+    for (const runId of dropped) {
+      this._loads.delete(runId);
+      this._cells.delete(runId);
+      this._taskIds.get(runId)?.forEach(id => this._tasks.delete(id));
+      this._taskIds.delete(runId);
     }
   }
 
@@ -319,10 +359,16 @@ export class RunsModel implements IRunsModel, IDisposable {
   private readonly _api: IOrchestraApi;
   private readonly _times: IRunsModelTimes;
   private readonly _changed = new Signal<IRunsModel, IRunsChange>(this);
+  private readonly _cellsChanged = new Signal<IRunsModel, readonly ICell[]>(this);
   private readonly _logged = new Signal<IRunsModel, readonly string[]>(this);
+  private readonly _listsChanged = new Signal<IRunsModel, readonly string[]>(this);
   private readonly _connectionChanged = new Signal<IRunsModel, void>(this);
   private readonly _runs = new Map<string, IRun>();
   private readonly _tasks = new Map<string, ITaskView>();
+  /** Run id to the ids of its task runs. */
+  private readonly _taskIds = new Map<string, Set<string>>();
+  /** Run id to its cells by their index. */
+  private readonly _cells = new Map<string, Map<number, ICell>>();
   /** The runs whose tasks are known or being read. */
   private readonly _loads = new Map<string, Promise<boolean>>();
   private _connection: Connection = 'idle';

@@ -44,6 +44,8 @@ export interface ITaskView extends IRecord {
   readonly error: IErrorInfo | null;
   /** Ids of the task runs that it waits for. */
   readonly upstream: readonly string[];
+  /** The notebook cell that it is; null for any other task. */
+  readonly cell_id: string | null;
   readonly tags: Readonly<Record<string, string>>;
 }
 
@@ -66,6 +68,25 @@ export interface IRun extends IRecord {
   readonly cluster: string | null;
   /** Null when whoever sent the record did not count. */
   readonly tasks: ITaskCounts | null;
+  /** The deployment that it is of; null for none. */
+  readonly deployment: string | null;
+  /** As recorded: secrets are hidden, or the names of stored ones. */
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** One code cell of a notebook run. */
+export interface ICell extends IRecord {
+  readonly run_id: string;
+  /** Its place among the code cells of the executed notebook, from 0. */
+  readonly index: number;
+  readonly cell_id: string;
+  readonly title: string;
+  /** As people count in their own file, from 1; 0 for the cell with the parameters that were given. */
+  readonly number: number;
+  readonly error: IErrorInfo | null;
+  readonly attempt: number;
+  readonly max_attempts: number;
 }
 
 /** One line that user code or the engine logged or printed. */
@@ -110,8 +131,11 @@ export interface IStreamMessage {
   readonly reset: boolean;
   readonly runs: readonly IRun[];
   readonly tasks: readonly ITaskView[];
+  readonly cells: readonly ICell[];
   /** Ids of the runs that have new log lines. */
   readonly logs: readonly string[];
+  /** Lists that have no sequence numbers and are to be read anew: "deployments", "alerts", "pools". */
+  readonly lists: readonly string[];
 }
 
 /** MIME type of a task's or a flow's state. */
@@ -157,10 +181,8 @@ export function readTask(data: unknown): ITaskView | null {
   if (fields === null || typeof fields.task_run_id !== 'string') {
     return null;
   }
-  const record = readRecord(fields);
   return {
-    ...record,
-    state: fields.is_cached === true && record.state === 'COMPLETED' ? 'CACHED' : record.state,
+    ...readRecord(fields),
     task_run_id: fields.task_run_id,
     run_id: readText(fields.run_id),
     name: readText(fields.name),
@@ -170,6 +192,7 @@ export function readTask(data: unknown): ITaskView | null {
     expected_seconds: readNumber(fields.expected_seconds),
     error: readError(fields.error),
     upstream: readList(fields.upstream, readTextOrNull),
+    cell_id: readTextOrNull(fields.cell_id),
     tags: readTexts(fields.tags)
   };
 }
@@ -189,7 +212,32 @@ export function readRun(data: unknown): IRun | null {
     notebook_path: readTextOrNull(fields.notebook_path),
     output_path: readTextOrNull(fields.output_path),
     cluster: readTextOrNull(fields.cluster),
-    tasks: readCounts(fields.tasks)
+    tasks: readCounts(fields.tasks),
+    deployment: readTextOrNull(fields.deployment),
+    parameters: readFields(fields.parameters) ?? {},
+    tags: readTexts(fields.tags)
+  };
+}
+
+/** Read a cell; null when it is none. */
+export function readCell(data: unknown): ICell | null {
+  const fields = readFields(data);
+  const index = readNumber(fields?.index);
+  if (fields === null || index === null || typeof fields.run_id !== 'string') {
+    return null;
+  }
+  const record = readRecord(fields);
+  return {
+    ...record,
+    state: fields.is_cached === true && record.state === 'COMPLETED' ? 'CACHED' : record.state,
+    run_id: fields.run_id,
+    index,
+    cell_id: readText(fields.cell_id),
+    title: readText(fields.title),
+    number: readNumber(fields.number) ?? index + 1,
+    error: readError(fields.error),
+    attempt: readNumber(fields.attempt) ?? 1,
+    max_attempts: readNumber(fields.max_attempts) ?? 1
   };
 }
 
@@ -223,7 +271,9 @@ export function readStreamMessage(data: unknown): IStreamMessage | null {
     reset: fields.reset === true,
     runs: readList(fields.runs, readRun),
     tasks: readList(fields.tasks, readTask),
-    logs: readList(fields.logs, readTextOrNull)
+    cells: readList(fields.cells, readCell),
+    logs: readList(fields.logs, readTextOrNull),
+    lists: readList(fields.lists, readTextOrNull)
   };
 }
 
@@ -250,8 +300,14 @@ export function readTextOrNull(data: unknown): string | null {
   return typeof data === 'string' ? data : null;
 }
 
-function readText(data: unknown): string {
+/** Read a text; empty when it is none. */
+export function readText(data: unknown): string {
   return typeof data === 'string' ? data : '';
+}
+
+function readStateOf(fields: Fields): string {
+  const state = readText(fields.state);
+  return fields.is_cached === true && state === 'COMPLETED' ? 'CACHED' : state;
 }
 
 function readTexts(data: unknown): Record<string, string> {
@@ -259,13 +315,15 @@ function readTexts(data: unknown): Record<string, string> {
   return Object.fromEntries(entries.map(([key, value]) => [key, String(value)]));
 }
 
-function readTime(data: unknown): string | null {
+/** Read an ISO 8601 time; null when it is none. */
+export function readTime(data: unknown): string | null {
   return typeof data === 'string' && Number.isFinite(Date.parse(data)) ? data : null;
 }
 
-function readRecord(fields: Fields): IRecord {
+/** Read what all records have. */
+export function readRecord(fields: Fields): IRecord {
   return {
-    state: readText(fields.state),
+    state: readStateOf(fields),
     epoch: readNumber(fields.epoch) ?? 1,
     message: readText(fields.message),
     created_at: readTime(fields.created_at),
@@ -274,7 +332,8 @@ function readRecord(fields: Fields): IRecord {
   };
 }
 
-function readError(data: unknown): IErrorInfo | null {
+/** Read an error; null when it is none. */
+export function readError(data: unknown): IErrorInfo | null {
   const fields = readFields(data);
   if (fields === null) {
     return null;

@@ -4,7 +4,9 @@ import { Token } from '@lumino/coreutils';
 import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 
-import type { ILogLine, IRun, ITaskView } from './schemas';
+import type { IEarlierRun } from './form/earlierRuns';
+import type { INotebookParameters } from './form/fields';
+import type { ICell, ILogLine, IRun, ITaskView } from './schemas';
 
 /** A page of runs; a stream from `sequence` on misses nothing. */
 export interface IRunPage {
@@ -12,10 +14,11 @@ export interface IRunPage {
   readonly sequence: number;
 }
 
-/** One run with its tasks in the order of their creation. */
+/** One run with its tasks in the order of their creation and its cells in the notebook's order. */
 export interface IRunDetails {
   readonly run: IRun;
   readonly tasks: readonly ITaskView[];
+  readonly cells: readonly ICell[];
 }
 
 /** A page of log lines; `next` is the `after` of the following page. */
@@ -32,6 +35,16 @@ export interface IOrchestraApi {
   readRun(runId: string): Promise<IRunDetails>;
   /** Read log lines after a sequence number, of all tasks or of one. */
   readLogs(runId: string, taskRunId: string | null, after: number): Promise<ILogPage>;
+  /** Read which parameters a notebook takes; the path is that of the file browser. */
+  readParameters(path: string): Promise<INotebookParameters>;
+  /** Read runs of notebooks of this name, the newest first. */
+  listEarlierRuns(flowName: string): Promise<readonly IEarlierRun[]>;
+  /** Start a run of a notebook; parameters and options are names to JSON. */
+  runNotebook(
+    path: string,
+    parameters: ReadonlyMap<string, string>,
+    options: ReadonlyMap<string, string>
+  ): Promise<IRun>;
   /** Ask the driver of a run to stop it. */
   cancelRun(runId: string): Promise<void>;
   /** Ask the driver of a run to stop one task. */
@@ -57,8 +70,12 @@ export interface IRunsChange {
 export interface IRunsModel {
   /** Emitted after records changed. */
   readonly changed: ISignal<IRunsModel, IRunsChange>;
+  /** Emitted with the cells of notebook runs that changed, after their runs are known. */
+  readonly cellsChanged: ISignal<IRunsModel, readonly ICell[]>;
   /** Emitted with the ids of the runs that have new log lines. */
   readonly logged: ISignal<IRunsModel, readonly string[]>;
+  /** Emitted with the lists beside the runs that have changed: "deployments", "alerts", "pools". */
+  readonly listsChanged: ISignal<IRunsModel, readonly string[]>;
   /** Emitted when `connection` or `trouble` changes. */
   readonly connectionChanged: ISignal<IRunsModel, void>;
   readonly connection: Connection;
@@ -72,6 +89,8 @@ export interface IRunsModel {
   task(taskRunId: string): ITaskView | undefined;
   /** Give the known task runs of a run in the order of their creation. */
   tasksOf(runId: string): readonly ITaskView[];
+  /** Give the known cells of a notebook run in the notebook's order. */
+  cellsOf(runId: string): readonly ICell[];
   /** Read a run and its tasks unless they are known; true when the server knows it. */
   load(runId: string): Promise<boolean>;
   /** Keep the runs live until the result is disposed. */

@@ -124,7 +124,8 @@ test('the table says the same', () => {
   const table = graph.node.querySelector<HTMLElement>('.orc-table');
   expect(table?.hidden).toBe(true);
 
-  graph.node.querySelectorAll<HTMLElement>('.orc-flow-head .orc-button')[1].click();
+  const views = [...graph.node.querySelectorAll<HTMLElement>('.orc-flow-head .orc-button')];
+  views.find(view => view.textContent === 'Table')?.click();
 
   expect(table?.hidden).toBe(false);
   expect(graph.node.querySelector<HTMLElement>('.orc-graph')?.hidden).toBe(true);
@@ -180,4 +181,17 @@ test('a flow that was not run counts its tasks and says that none ran', () => {
   expect(head?.textContent).not.toContain('run calm-fox');
   expect(boxes()[1].getAttribute('aria-label')).toBe('clean, Not run, after load');
   expect(boxes()[1].querySelector<HTMLElement>('.orc-node-words')?.hidden).toBe(true);
+});
+
+test('the page of the run is offered where there is one to open', () => {
+  const opened: string[] = [];
+  const actions = { openRun: (runId: string) => opened.push(runId) };
+  const graph = new FlowGraph(output([LOAD]), { texts: englishTexts, clock, actions });
+  const [open] = graph.node.querySelectorAll<HTMLElement>('.orc-flow-head .orc-button');
+
+  open.click();
+  expect([open.textContent, open.hidden, opened]).toEqual(['Open', false, [id(100)]]);
+
+  graph.update({ ...output([LOAD]), run: run({ state: 'NOT_RUN' }) });
+  expect(open.hidden).toBe(true);
 });

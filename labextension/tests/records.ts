@@ -1,6 +1,7 @@
 /** Records for the tests. */
 
-import type { IErrorInfo, IRun, ITaskView } from '../src/schemas';
+import type { ICellRecord } from '../src/cells/cellRecords';
+import type { ICell, IErrorInfo, IRun, ITaskView } from '../src/schemas';
 
 /** Milliseconds since the epoch of the moment that the tests call now. */
 export const NOW = Date.parse('2026-03-01T12:00:00Z');
@@ -41,6 +42,7 @@ export function task(changes: Partial<ITaskView> = {}): ITaskView {
     worker: '1',
     expected_seconds: null,
     upstream: [],
+    cell_id: null,
     tags: {},
     ...changes
   };
@@ -62,6 +64,51 @@ export function run(changes: Partial<IRun> = {}): IRun {
     output_path: null,
     cluster: null,
     tasks: null,
+    deployment: null,
+    parameters: {},
+    tags: {},
+    ...changes
+  };
+}
+
+export function cellView(changes: Partial<ICell> = {}): ICell {
+  return {
+    run_id: id(100),
+    index: 0,
+    number: 1,
+    cell_id: 'c0',
+    title: 'x = 1',
+    state: 'COMPLETED',
+    epoch: 1,
+    attempt: 1,
+    max_attempts: 1,
+    message: '',
+    error: null,
+    created_at: null,
+    started_at: ago(12),
+    ended_at: ago(0),
+    ...changes
+  };
+}
+
+export function cellRecord(changes: Partial<ICellRecord> = {}): ICellRecord {
+  return {
+    cell_id: 'c0',
+    run_id: id(100),
+    run_name: 'calm-fox',
+    task_run_id: id(1),
+    name: 'load',
+    state: 'COMPLETED',
+    epoch: 1,
+    attempt: 1,
+    max_attempts: 1,
+    message: '',
+    error: null,
+    created_at: ago(12),
+    started_at: ago(12),
+    ended_at: ago(0),
+    expected_seconds: null,
+    stale: '',
     ...changes
   };
 }

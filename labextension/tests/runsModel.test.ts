@@ -45,11 +45,23 @@ class Server implements IOrchestraApi {
     if (found === undefined) {
       throw new ApiError(`No run ${runId}.`, 404, 'run_not_found');
     }
-    return { run: found, tasks: this.tasks.filter(task => task.run_id === runId) };
+    return { run: found, tasks: this.tasks.filter(task => task.run_id === runId), cells: [] };
   }
 
   async readLogs(): Promise<ILogPage> {
     return { lines: [], next: 0 };
+  }
+
+  async readParameters(): Promise<never> {
+    throw new Error('not asked for in these tests');
+  }
+
+  async listEarlierRuns(): Promise<never> {
+    throw new Error('not asked for in these tests');
+  }
+
+  async runNotebook(): Promise<never> {
+    throw new Error('not asked for in these tests');
   }
 
   async cancelRun(): Promise<void> {

@@ -97,7 +97,9 @@ test('a message of the stream without records is one', () => {
     reset: false,
     runs: [],
     tasks: [],
-    logs: []
+    cells: [],
+    logs: [],
+    lists: []
   });
   expect(readStreamMessage({ runs: [] })).toBeNull();
 });

@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
+from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, opened_store
+from orchestra_nb.cli.opened_store import as_json_option
 from orchestra_nb.cli.run_tables import ago, name_and_id, one_line, print_table, printable, say_if_cut
+from orchestra_nb.cli.stored_numbers import STORED_NUMBER
 from orchestra_nb.model.artifacts import StoredArtifact
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.operations import kept_artifacts
 from orchestra_nb.operations.runs import names_of_runs, names_of_tasks
+from orchestra_nb.time_zones import time_text
 
 
 @click.group()
@@ -34,9 +37,9 @@ def artifacts() -> None:
 @as_json_option
 def ls(run: str | None, limit: int, as_json: bool) -> None:
     """List artifacts, the newest first."""
-    with opened_store() as store:
-        found = kept_artifacts.list_artifacts(store, run=run, limit=min(limit + 1, kept_artifacts.MAX_ARTIFACTS))
-        names = names_of_runs(store, [artifact.run_id for artifact in found])
+    with opened_backend() as backend:
+        found = backend.call(kept_artifacts.list_artifacts, run=run, limit=min(limit + 1, kept_artifacts.MAX_ARTIFACTS))
+        names = backend.call(names_of_runs, [artifact.run_id for artifact in found])
     is_cut, found = len(found) > limit, found[:limit]
     if as_json:
         print_json({"artifacts": [_document(artifact) for artifact in found]})
@@ -64,13 +67,13 @@ def ls(run: str | None, limit: int, as_json: bool) -> None:
 
 @artifacts.command()
 @click.argument("artifact")
-@click.option("--version", type=click.IntRange(1), metavar="N", help="Of a key; the newest by default.")
+@click.option("--version", type=STORED_NUMBER, metavar="N", help="Of a key; the newest by default.")
 @as_json_option
 def show(artifact: str, version: int | None, as_json: bool) -> None:
     """Show an artifact: ARTIFACT is its id, or its key."""
-    with opened_store() as store:
-        found = kept_artifacts.show_artifact(store, artifact, version)
-        run, task = names_of_runs(store, [found.run_id]), names_of_tasks(store, [found.task_run_id])
+    with opened_backend() as backend:
+        found = backend.call(kept_artifacts.show_artifact, artifact, version)
+        run, task = backend.call(names_of_runs, [found.run_id]), backend.call(names_of_tasks, [found.task_run_id])
     if as_json:
         print_json(_document(found))
         return
@@ -85,7 +88,7 @@ def show(artifact: str, version: int | None, as_json: bool) -> None:
     for name, value in facts:
         if value:
             click.echo(f"  {name:<12}{one_line(value)}")
-    click.echo(f"  {'created':<12}{found.created_at:%Y-%m-%d %H:%M:%S} UTC\n")
+    click.echo(f"  {'created':<12}{time_text(found.created_at)}\n")
     _print_data(found)
 
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
+from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, opened_store
+from orchestra_nb.cli.opened_store import as_json_option
 from orchestra_nb.cli.run_tables import ago, one_line, print_table, printable
 from orchestra_nb.model.assets import Materialization
 from orchestra_nb.model.jsonable import to_readable
@@ -26,8 +27,8 @@ def assets() -> None:
 @as_json_option
 def ls(as_json: bool) -> None:
     """List assets by key."""
-    with opened_store() as store:
-        found = kept_artifacts.list_assets(store)
+    with opened_backend() as backend:
+        found = backend.call(kept_artifacts.list_assets)
     if as_json:
         documents = [
             {"key": asset.key, "properties": asset.properties, "last": asset.last and _document(asset.last)}
@@ -57,10 +58,10 @@ def ls(as_json: bool) -> None:
 @as_json_option
 def show(key: str, depth: int | None, as_json: bool) -> None:
     """Show an asset, its lineage and when it was made."""
-    with opened_store() as store:
-        details = kept_artifacts.show_asset(store, key, depth)
-        runs = names_of_runs(store, [made.run_id for made in details.materializations])
-        tasks = names_of_tasks(store, [made.task_run_id for made in details.materializations])
+    with opened_backend() as backend:
+        details = backend.call(kept_artifacts.show_asset, key, depth)
+        runs = backend.call(names_of_runs, [made.run_id for made in details.materializations])
+        tasks = backend.call(names_of_tasks, [made.task_run_id for made in details.materializations])
     if as_json:
         print_json(
             {

@@ -24,9 +24,12 @@ _NOUNS = {
     "materializations": ("materialization", ""),
     "dead_letters": ("closed dead letter", ""),
     "notifications": ("closed notification", ""),
+    "automation_firings": ("thing that an automation did", "things that automations did"),
     "drivers": ("driver", ""),
     "results": ("cached result", ""),
     "deployment_versions": ("version of a deployment", "versions of deployments"),
+    "kept_answers": ("answer that was kept for a repeated call", "answers that were kept for repeated calls"),
+    "audit_entries": ("entry of the audit trail", "entries of the audit trail"),
     "files": ("file", ""),
 }
 
@@ -47,9 +50,17 @@ def db() -> None:
 @click.option(
     "--keep-results", type=click.FloatRange(min=0), metavar="DAYS", help="In place of keep_results_days; 0: for ever."
 )
+@click.option(
+    "--keep-audit", type=click.FloatRange(min=0), metavar="DAYS", help="In place of keep_audit_days; 0: for ever."
+)
 @as_json_option
 def clean(
-    is_dry_run: bool, keep_runs: float | None, keep_logs: float | None, keep_results: float | None, as_json: bool
+    is_dry_run: bool,
+    keep_runs: float | None,
+    keep_logs: float | None,
+    keep_results: float | None,
+    keep_audit: float | None,
+    as_json: bool,
 ) -> None:
     """Delete now what is too old, which a service does hourly.
 
@@ -59,7 +70,12 @@ def clean(
     from orchestra_nb.operations.store_cleaning import clean_store
     from orchestra_nb.settings import load_settings
 
-    given = {"keep_runs_days": keep_runs, "keep_logs_days": keep_logs, "keep_results_days": keep_results}
+    given = {
+        "keep_runs_days": keep_runs,
+        "keep_logs_days": keep_logs,
+        "keep_results_days": keep_results,
+        "keep_audit_days": keep_audit,
+    }
     settings = load_settings({name: days for name, days in given.items() if days is not None})
     with opened_store() as store:
         cleaned = clean_store(store, settings, datetime.now(UTC), is_dry_run=is_dry_run)

@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
+from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.opened_store import as_json_option, caller
+from orchestra_nb.cli.run_retries import is_here_option, is_waiting_option, tell_rerun, watching
 from orchestra_nb.cli.run_tables import ago, name_and_id, one_line, print_table, printable, say_if_cut, state_text
 from orchestra_nb.model.dead_letters import DeadLetter, LetterState
 from orchestra_nb.operations import dead_letter_decisions
 from orchestra_nb.operations.runs import names_of_runs, names_of_tasks
+from orchestra_nb.time_zones import time_text
 
 _letter_argument = click.argument("letter")
 
@@ -38,11 +41,11 @@ def dead_letters() -> None:
 @as_json_option
 def ls(is_all: bool, run: str | None, limit: int, as_json: bool) -> None:
     """List dead letters, the newest first."""
-    with opened_store() as store:
+    with opened_backend() as backend:
         state = None if is_all else LetterState.OPEN
         most = min(limit + 1, dead_letter_decisions.MAX_LETTERS)
-        found = dead_letter_decisions.list_dead_letters(store, state=state, run=run, limit=most)
-        names = names_of_runs(store, [letter.run_id for letter in found])
+        found = backend.call(dead_letter_decisions.list_dead_letters, state=state, run=run, limit=most)
+        names = backend.call(names_of_runs, [letter.run_id for letter in found])
     is_cut, found = len(found) > limit, found[:limit]
     if as_json:
         print_json({"dead_letters": [_document(letter) for letter in found]})
@@ -73,11 +76,10 @@ def ls(is_all: bool, run: str | None, limit: int, as_json: bool) -> None:
 @as_json_option
 def show(letter: str, as_json: bool) -> None:
     """Show a dead letter with its inputs and its error."""
-    with opened_store() as store:
-        found = dead_letter_decisions.show_dead_letter(store, letter)
-        runs = {run.run_id: run for run in store.get_runs([found.run_id])}
-        names, tasks = names_of_runs(store, runs), names_of_tasks(store, [found.task_run_id])
-        inputs = dead_letter_decisions.describe_inputs(store, found)
+    with opened_backend() as backend:
+        found = backend.call(dead_letter_decisions.show_dead_letter, letter)
+        names, tasks = backend.call(names_of_runs, [found.run_id]), backend.call(names_of_tasks, [found.task_run_id])
+        inputs = backend.call(dead_letter_decisions.describe_inputs, found)
     if as_json:
         print_json({**_document(found), "inputs": inputs})
         return
@@ -90,7 +92,7 @@ def show(letter: str, as_json: bool) -> None:
         ("task run", name_and_id(found.task_run_id, tasks)),
         ("attempts", str(found.attempts)),
         ("code", found.code),
-        ("since", f"{found.created_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("since", time_text(found.created_at)),
         ("decided", _decision(found)),
     )
     for name, value in facts:
@@ -105,19 +107,29 @@ def show(letter: str, as_json: bool) -> None:
 @dead_letters.command()
 @_letter_argument
 @click.option("--note", default="", metavar="TEXT", help="Why.")
+@is_here_option
+@is_waiting_option
 @as_json_option
-def retry(letter: str, note: str, as_json: bool) -> int:
-    """Run what a dead letter tells of again, here, until it has ended; each is decided about once.
+def retry(letter: str, note: str, is_here: bool, is_waiting: bool, as_json: bool) -> int:
+    """Run what a dead letter tells of again; each is decided about once.
 
-    A run is run again in the same run, a task of a flow alone in a run of its own.
+    A run is run again in the same run: one of a deployment waits in its pool for the services or workers that serve it,
+    any other runs here, until it has ended. A task of a flow is run alone, here, in a run of its own.
     """
-    from orchestra_nb.cli.run_retries import tell_end, watching
-    from orchestra_nb.operations.run_again import retry_dead_letter
+    from orchestra_nb.operations.shell_reruns import retry_letter_from_shell
 
-    with opened_store() as store:
+    with opened_backend(is_lasting=is_waiting) as backend:
         with watching() as watcher:
-            ended = retry_dead_letter(store, letter, actor=caller(), now=datetime.now(UTC), note=note, watcher=watcher)
-        return tell_end(store, ended, as_json)
+            rerun = backend.call(
+                retry_letter_from_shell,
+                letter,
+                is_here=is_here,
+                actor=caller(),
+                now=datetime.now(UTC),
+                note=note,
+                watcher=watcher,
+            )
+        return tell_rerun(backend, rerun, is_waiting, as_json)
 
 
 @dead_letters.command()
@@ -126,9 +138,9 @@ def retry(letter: str, note: str, as_json: bool) -> int:
 @as_json_option
 def discard(letter: str, note: str, as_json: bool) -> None:
     """Decide that nothing is done about a dead letter; each is decided about once."""
-    with opened_store() as store:
-        found = dead_letter_decisions.discard_dead_letter(
-            store, letter, actor=caller(), now=datetime.now(UTC), note=note
+    with opened_backend() as backend:
+        found = backend.call(
+            dead_letter_decisions.discard_dead_letter, letter, actor=caller(), now=datetime.now(UTC), note=note
         )
     if as_json:
         print_json(_document(found))
@@ -140,7 +152,7 @@ def _decision(letter: DeadLetter) -> str | None:
     if letter.closed_at is None:
         return None
     note = f": {letter.note}" if letter.note else ""
-    return f"{letter.state.value.lower()} by {letter.closed_by} at {letter.closed_at:%Y-%m-%d %H:%M:%S} UTC{note}"
+    return f"{letter.state.value.lower()} by {letter.closed_by} at {time_text(letter.closed_at)}{note}"
 
 
 def _document(letter: DeadLetter) -> dict[str, object]:

@@ -7,25 +7,26 @@ from typing import Any
 
 import click
 
-from orchestra_nb.cli.deployment_tables import change_lines, print_fire_times
+from orchestra_nb.cli.backend import opened_backend
+from orchestra_nb.cli.command_audit import has_changed
+from orchestra_nb.cli.deployment_changes import deployed_document, make_deployment, tell_deployed
+from orchestra_nb.cli.duration_option import DURATION
 from orchestra_nb.cli.given_parameters import parameter_options
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.opened_store import as_json_option, caller
 from orchestra_nb.cli.parameter_hints import ParametersCommand
-from orchestra_nb.cli.run_tables import printable
+from orchestra_nb.cli.read_assignments import read_assignments
 from orchestra_nb.cli.service_hint import say_if_unserved
 from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.notebooks.parameter_flags import GivenParameters
-from orchestra_nb.operations.deployment_form import form_of
 from orchestra_nb.operations.deployment_request import (
     DeploymentRequest,
     ScheduleRequest,
     read_retry,
     read_seconds,
 )
-from orchestra_nb.operations.deployment_views import next_times, schedule_words
-from orchestra_nb.operations.deployments import Deployed
-from orchestra_nb.operations.deployments import deploy as deploy_
+from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.operations.service_presence import is_served
 from orchestra_nb.settings import load_settings
 
@@ -36,25 +37,29 @@ _FORMS = ("--cron", "--every", "--rrule")
 @click.argument("target", metavar="NOTEBOOK|MODULE:FLOW")
 @click.option("--name", help="What it is called. Default: the notebook's name, or the flow's.")
 @click.option("--cron", metavar="EXPRESSION", help="Five fields, such as '0 9 * * 1-5'; or @daily, @hourly …")
-@click.option("--every", metavar="DURATION", help="A time between two runs: 15m, 1h30m, 1d.")
+@click.option("--every", type=DURATION, help="A time between two runs: 15m, 1h30m, 1d.")
 @click.option("--rrule", metavar="RULE", help="An iCalendar rule, such as 'FREQ=WEEKLY;BYDAY=MO;BYHOUR=9'.")
 @click.option("--timezone", metavar="ZONE", help="Such as Europe/Berlin. Default: this machine's.")
 @click.option("--start", metavar="TIME", help="Nothing is due before; an interval counts from here.")
 @click.option("--end", metavar="TIME", help="Nothing is due after; a day counts to its end.")
 @click.option("--exclude", multiple=True, metavar="FILE", help="Days off: an iCalendar file, or one date a line.")
-@click.option("--jitter", metavar="DURATION", help="Each run starts later than due by up to this.")
+@click.option("--jitter", type=DURATION, help="Each run starts later than due by up to this.")
 @click.option(
     "--catchup",
     type=click.Choice(["latest", "all", "skip"]),
     default=None,
     help="Which of the runs start that were missed while no service was up. Default: latest.",
 )
-@click.option("--max-late", metavar="DURATION", help="A run that is later than this does not start.")
+@click.option("--max-late", type=DURATION, help="A run that is later than this does not start.")
 @parameter_options
 @click.option("--cluster", metavar="CLUSTER", help="Where tasks run: local, an address, or {class: …} as YAML.")
-@click.option("--pool", default="default", show_default=True, metavar="POOL", help="Which services start its runs.")
+@click.option("--pool", default="default", show_default=True, metavar="POOL", help="The work pool of its runs.")
+@click.option(
+    "--job-variable", "job_variables", multiple=True, metavar="NAME=VALUE", help="What its jobs have unlike the pool's."
+)
 @click.option("--priority", type=int, default=0, metavar="N", help="Runs of a higher one start first. Default: 0.")
 @click.option("--concurrency", type=int, metavar="N", help="How many of its runs go on at a time. Default: any number.")
+@click.option("--limit", "limits", multiple=True, metavar="LIMIT", help="A limit of which each run takes a slot.")
 @click.option(
     "--on-conflict",
     type=click.Choice(["queue", "skip", "cancel-running"]),
@@ -63,8 +68,8 @@ _FORMS = ("--cron", "--every", "--rrule")
     help="What becomes of a run beyond --concurrency.",
 )
 @click.option("--retries", type=int, default=0, metavar="N", help="How often a run that failed is repeated.")
-@click.option("--retry-delay", metavar="DELAY", help="Before each retry: 10s; 10s,1m; or exp:2s:60s.")
-@click.option("--timeout", metavar="DURATION", help="How long a run may take.")
+@click.option("--retry-delay", type=DURATION, metavar="DELAY", help="Before each retry: 10s; 10s,1m; or exp:2s:60s.")
+@click.option("--timeout", type=DURATION, help="How long a run may take.")
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag of its runs.")
 @click.option("--cache", "is_cached", is_flag=True, help="Replay cells whose code and inputs are as in an earlier run.")
 @click.option("-o", "--output", "output_path", metavar="OUTPUT", help="Where a copy of the executed notebook goes.")
@@ -81,35 +86,40 @@ def deploy(
     retry_delay: str | None,
     timeout: str | None,
     tags: tuple[str, ...],
+    job_variables: tuple[str, ...],
     as_json: bool,
     **options: Any,
 ) -> None:
     """Have NOTEBOOK, or a flow in Python, run by itself: on a schedule, or when asked to.
 
     The notebook is kept as it is now, without outputs: later edits change nothing until it is deployed again, which
-    makes a new version. `orchestra serve` starts its runs. A flow is MODULE:FLOW or FILE.py:FLOW; its code is that of
-    the day of the run.
+    makes a new version. `orchestra serve` starts its runs. A flow is MODULE:FLOW or FILE.py:FLOW, or FILE.py where
+    it has one; its code is that of the day of the run.
     """
-    schedule = schedule_of(options)
+    findings = Findings()
+    schedule = findings.trying(lambda: schedule_of(options))
     request = DeploymentRequest(
         target=target,
         parameters=given.values,
         parameter_texts=given.texts,
         schedules=() if schedule is None else (schedule,),
-        retry=read_retry(retries, retry_delay),
-        timeout_seconds=None if timeout is None else read_seconds(timeout, "--timeout"),
-        tags=read_tags(tags),
+        retry=findings.trying(lambda: read_retry(retries, retry_delay)) or RetryPolicy(),
+        timeout_seconds=findings.trying(lambda: None if timeout is None else read_seconds(timeout, "--timeout")),
+        tags=findings.trying(lambda: read_tags(tags)) or {},
+        job_variables=read_assignments(job_variables, "--job-variable"),
         **options,
     )
     now = datetime.now(UTC)
-    with opened_store() as store:
-        deployed = deploy_(store, request, load_settings(), actor=caller(), now=now)
-        has_service = is_served(store)
+    with opened_backend() as backend:
+        done = backend.call(make_deployment, request, load_settings(), actor=caller(), now=now, findings=findings)
+        has_changed([("deployments", done.details.name)])
+        pool = request.pool
+        has_service = backend.call(is_served, pool)
     if as_json:
-        print_json(deployed_document(deployed, now))
+        print_json(deployed_document(done))
         return
-    tell_deployed(deployed, now)
-    say_if_unserved(has_service)
+    tell_deployed(done)
+    say_if_unserved(has_service, pool)
 
 
 def schedule_of(options: dict[str, Any]) -> ScheduleRequest | None:
@@ -142,43 +152,3 @@ def read_tags(tags: tuple[str, ...]) -> dict[str, str]:
             raise InvalidInput(f"{tag!r} is no tag. Write KEY=VALUE.")
         found[key.strip()] = value.strip()
     return found
-
-
-def deployed_document(deployed: Deployed, now: datetime) -> dict[str, object]:
-    """Return what became of a request as ``--json`` prints it."""
-    deployment = deployed.deployment
-    return {
-        "name": deployment.name,
-        "outcome": deployed.outcome,
-        "version": deployment.version,
-        "is_paused": deployment.is_paused,
-        "changes": deployed.changes,
-        "spec": form_of(deployment.spec),
-        "fire_times": [time.at.isoformat() for time in next_times(deployment, now, 3)],
-    }
-
-
-def tell_deployed(deployed: Deployed, now: datetime) -> None:
-    """Say what became of a request, and when something is due."""
-    deployment, name = deployed.deployment, printable(deployed.deployment.name)
-    if deployed.outcome == "created":
-        click.echo(f"Created the deployment {name} of {printable(deployment.spec.flow_name)}.")
-    elif deployed.outcome == "unchanged":
-        click.echo(f"The deployment {name} is unchanged: version {deployment.version}.")
-    else:
-        click.echo(f"Changed the deployment {name}, now version {deployment.version}:")
-        click.echo("\n".join(change_lines(deployed.changes)))
-        if not deployment.spec.schedules and any(change.field == "schedules" for change in deployed.changes):
-            click.echo(
-                f"It has no schedule any more, as none was given. `orchestra deployments rollback {name}` brings it "
-                f"back; `orchestra deployments update {name}` takes the notebook anew and leaves all else.",
-                err=True,
-            )
-    if deployment.spec.schedules:
-        words = schedule_words(deployment.spec)
-        click.echo(f"{printable(words[:1].upper() + words[1:])}.")
-    else:
-        click.echo(f"It has no schedule: `orchestra deployments run {name}` runs it.")
-    print_fire_times(
-        next_times(deployment, now, 3), is_paused=deployment.is_paused, has_schedules=bool(deployment.spec.schedules)
-    )

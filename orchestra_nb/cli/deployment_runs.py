@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import click
 
+from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.given_parameters import parameter_options
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.opened_store import as_json_option, caller
 from orchestra_nb.cli.parameter_hints import ParametersCommand
 from orchestra_nb.cli.run_tables import printable, state_text
 from orchestra_nb.cli.service_hint import say_if_unserved
@@ -17,15 +18,16 @@ from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import TypedText
+from orchestra_nb.model.work_pools import DEFAULT_POOL
 from orchestra_nb.notebooks.parameter_flags import GivenParameters
 from orchestra_nb.operations.backfill import PRIORITY
 from orchestra_nb.operations.backfill import backfill as backfill_
 from orchestra_nb.operations.deployment_run import run_deployment, wait_for_run
-from orchestra_nb.operations.deployments import find_deployment
+from orchestra_nb.operations.deployment_views import show_deployment
 from orchestra_nb.operations.schedule_request import read_time
 from orchestra_nb.operations.service_presence import is_served
 from orchestra_nb.settings import load_settings
-from orchestra_nb.time_zones import machine_zone, zone_of
+from orchestra_nb.time_zones import machine_zone, time_text, zone_of
 
 _INTERRUPTED = 130
 
@@ -43,15 +45,18 @@ def run(name: str, given: GivenParameters, at: str | None, is_waiting: bool, as_
     """
     due_at = None if at is None else read_time(at, zone_of(machine_zone()[0]), "start")
     parameters = {**given.values, **{name: TypedText(text) for name, text in given.texts.items()}}
-    with opened_store(is_lasting=is_waiting) as store:
-        made = run_deployment(store, name, load_settings(), now=datetime.now(UTC), parameters=parameters, at=due_at)
+    with opened_backend(is_lasting=is_waiting) as backend:
+        made = backend.call(
+            run_deployment, name, load_settings(), now=datetime.now(UTC), parameters=parameters, at=due_at
+        )
         if not as_json:
-            when = "" if at is None or made.due_at is None else f" to start at {made.due_at.isoformat()}"
+            when = "" if at is None or made.due_at is None else f" to start at {time_text(made.due_at)}"
             click.echo(f"Run {made.name} of {printable(name)} waits{when}: orchestra runs show {made.name}")
-            say_if_unserved(is_served(store))
+            pool = made.pool or DEFAULT_POOL
+            say_if_unserved(backend.call(is_served, pool), pool)
         if is_waiting:
             try:
-                made = wait_for_run(store, made.run_id)
+                made = backend.call(wait_for_run, made.run_id)
             except KeyboardInterrupt:
                 click.echo(f"It goes on: orchestra runs cancel {made.name} stops it.", err=True)
                 return _INTERRUPTED
@@ -74,36 +79,38 @@ def backfill(name: str, begin: str, end: str, limit: int | None, schedule: int |
 
     They start after everything else that waits. Calling it again makes none twice.
     """
-    with opened_store() as store:
-        deployment = find_deployment(store, name)
-        zones = [one.schedule.timezone for one in deployment.spec.schedules]
+    with opened_backend() as backend:
+        now = datetime.now(UTC)
+        spec = backend.call(show_deployment, name, now).spec
+        pool, concurrency = spec.get("pool", DEFAULT_POOL), spec.get("concurrency")
+        zones = [one["timezone"] for one in spec.get("schedules", ())]
         zone = zone_of(zones[(schedule or 1) - 1] if 0 < (schedule or 1) <= len(zones) else "UTC")
-        done = backfill_(
-            store,
+        done = backend.call(
+            backfill_,
             name,
             load_settings(),
             begin=read_time(begin, zone, "first time"),
             end=read_time(end, zone, "last time", is_end=True),
             actor=caller(),
-            now=datetime.now(UTC),
+            now=now,
             limit=limit,
             schedule=schedule,
         )
-        has_service = is_served(store)
+        has_service = backend.call(is_served, pool)
     if as_json:
         print_json(done)
         return
     parts = [f"{counted(done.made, 'run')} made"]
     parts += [f"{done.reopened:,} that had been missed opened again"] if done.reopened else []
     click.echo(f"{', '.join(parts)}; {done.present:,} there already. They have the priority {PRIORITY}.")
-    say_if_unserved(has_service)
+    say_if_unserved(has_service, pool)
     if done.has_more:
         click.echo("There are more. Call it again for those that follow.")
-    conflict = deployment.spec.on_conflict
-    if deployment.spec.concurrency is not None and conflict != "queue" and done.made + done.reopened:
+    conflict = spec.get("on_conflict", "queue")
+    if concurrency is not None and conflict != "queue" and done.made + done.reopened:
         what = "skips those" if conflict == "skip" else "stops the oldest"
         click.echo(
-            f"{printable(name)} lets {counted(deployment.spec.concurrency, 'run')} go on at a time and {what} beyond "
+            f"{printable(name)} lets {counted(concurrency, 'run')} go on at a time and {what} beyond "
             "it: deploy it with --on-conflict queue if all are to run.",
             err=True,
         )

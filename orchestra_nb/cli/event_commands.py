@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
+from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, opened_store
+from orchestra_nb.cli.opened_store import as_json_option
 from orchestra_nb.cli.run_tables import ago, print_table, say_if_cut
 from orchestra_nb.cli.times import as_time
 from orchestra_nb.model.custom_events import CustomEvent
@@ -34,13 +35,13 @@ def ls(
     event: str | None, resource: str | None, run: str | None, since: datetime | None, limit: int, as_json: bool
 ) -> None:
     """List events, the newest first."""
-    with opened_store() as store:
-        found = list_emitted_events(
-            store, event=event, resource=resource, run=run, since=since, limit=min(limit + 1, MAX_EVENTS)
+    with opened_backend() as backend:
+        found = backend.call(
+            list_emitted_events, event=event, resource=resource, run=run, since=since, limit=min(limit + 1, MAX_EVENTS)
         )
         is_cut, found = len(found) > limit, found[:limit]
-        runs = names_of_runs(store, [one.run_id for one in found])
-        tasks = names_of_tasks(store, [one.task_run_id for one in found])
+        runs = backend.call(names_of_runs, [one.run_id for one in found])
+        tasks = backend.call(names_of_tasks, [one.task_run_id for one in found])
     if as_json:
         print_json({"events": [_document(one) for one in found]})
     elif found:

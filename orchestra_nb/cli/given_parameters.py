@@ -3,57 +3,24 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import click
-
 from orchestra_nb.cli.parameter_hints import check_pairs
+from orchestra_nb.cli.parameter_options import parameter_flags
 from orchestra_nb.errors import InvalidParameters
 from orchestra_nb.model.secret_values import SECRET_KEY
 from orchestra_nb.notebooks.parameter_flags import GivenParameters, collect_parameters
 
-_pair = (str, str)
 _ASKED: Final = "-"
 
 
 def parameter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags to a command, which gets them as one argument, ``given``."""
 
-    @click.option(
-        "-p",
-        "--parameters",
-        "typed",
-        nargs=2,
-        type=_pair,
-        multiple=True,
-        metavar="NAME VALUE",
-        help="A parameter, read as the type that is declared, or that its default has.",
-    )
-    @click.option(
-        "-r",
-        "--parameters_raw",
-        "raw",
-        nargs=2,
-        type=_pair,
-        multiple=True,
-        metavar="NAME TEXT",
-        help="A parameter whose value is this text.",
-    )
-    @click.option(
-        "-f", "--parameters_file", "files", multiple=True, metavar="FILE", help="Parameters from a YAML or JSON file."
-    )
-    @click.option(
-        "-y", "--parameters_yaml", "yaml_texts", multiple=True, metavar="YAML", help="Parameters as YAML text."
-    )
-    @click.option(
-        "--secret",
-        "secrets",
-        nargs=2,
-        type=_pair,
-        multiple=True,
-        metavar="NAME SECRET",
-        help="A parameter whose value is the stored secret of this name.",
+    @parameter_flags(
+        typed_help="A parameter, read as the type that is declared, or that its default has.",
+        secret_help="A parameter whose value is the stored secret of this name.",
     )
     @functools.wraps(command)
     def with_parameters(
@@ -67,6 +34,7 @@ def parameter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         check_pairs("-p", typed)
         check_pairs("-r", raw)
+        _refuse_twice([*typed, *raw, *secrets])
         given = collect_parameters(files=files, yaml_texts=yaml_texts, typed=typed, raw=raw)
         for name, secret in secrets:
             if secret == _ASKED:
@@ -80,3 +48,17 @@ def parameter_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, given=GivenParameters(values, texts, given.visible), **others)
 
     return with_parameters
+
+
+def _refuse_twice(pairs: Sequence[tuple[str, str]]) -> None:
+    """Refuse a parameter that is given two values: the first would be lost, for all runs to come, in silence."""
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    for name, given in values.items():
+        if len(given) > 1:
+            shown = " and ".join(map(repr, given))
+            raise InvalidParameters(
+                f"The parameter {name!r} is given {len(given)} values: {shown}. Runs have one: give each its own "
+                "schedule in a file, which `orchestra export` begins, or its own deployment."
+            )

@@ -6,12 +6,15 @@ everything else to stderr. Exit codes: 0 done, 1 it ended otherwise, 2 wrong inp
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import errno
 import importlib
 import io
 import json
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -44,6 +47,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "orchestra_nb.cli.deployment_commands:deployments",
         "List, show, run, update or pause deployments.",
     ),
+    "pools": ("orchestra_nb.cli.pool_commands:pools", "Named places to run, with their limits."),
     "apply": ("orchestra_nb.cli.deployment_file_commands:apply", "Make deployments and automations as a file says."),
     "export": ("orchestra_nb.cli.deployment_file_commands:export", "Write deployments as such a file."),
     "notifications": (
@@ -55,9 +59,12 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "orchestra_nb.cli.webhook_commands:webhooks",
         "Have others start runs by signed messages.",
     ),
+    "tokens": ("orchestra_nb.cli.token_commands:tokens", "Let programs use the REST API, each for what it needs."),
+    "audit": ("orchestra_nb.cli.audit_commands:audit", "Show who changed what, when and from where."),
     "schedule": ("orchestra_nb.cli.schedule_commands:schedule", "Show when a schedule would be due."),
     "cluster": ("orchestra_nb.cli.cluster:cluster", "Show, start or stop the local Dask cluster."),
     "serve": ("orchestra_nb.cli.serve:serve", "Run deployments when they are due; keep commands warm."),
+    "worker": ("orchestra_nb.cli.worker:worker", "Start the runs of work pools, on any machine."),
     "service": ("orchestra_nb.cli.service_installation:service", "Have systemd or launchd keep a service running."),
     "profile": ("orchestra_nb.cli.profile_commands:profile", "Keep sets of settings, and choose one."),
     "db": ("orchestra_nb.cli.db:db", "Look after the store: clean, copy, check and shrink it."),
@@ -65,6 +72,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 _INTERRUPTED = 130
+#: Whether the command is only to say how it is called.
+_HELP = "orchestra_nb.help"
 
 
 class OrchestraGroup(click.Group):
@@ -101,6 +110,11 @@ class OrchestraGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, or have it say how it is called."""
+        ctx.meta[_HELP] = not {"-h", "--help"}.isdisjoint(ctx.args)  # click takes them away before the callback
+        return super().invoke(ctx)
+
     def main(
         self,
         args: Sequence[str] | None = None,
@@ -124,8 +138,30 @@ class OrchestraGroup(click.Group):
 
 @click.group("orchestra", cls=OrchestraGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="orchestra")
-def main() -> None:
+@click.option(
+    "--server",
+    metavar="URL",
+    help="Work over a Jupyter server with the extension, or `orchestra serve`, in place of a store: its base URL. Also "
+    "ORCHESTRA_API_URL, or the setting api_url of a profile.",
+)
+@click.option(
+    "--token",
+    metavar="TOKEN",
+    help="The token for the server. Others on this machine see command lines: - asks for it, or reads the first line "
+    "of a pipe; ORCHESTRA_API_TOKEN, or the setting api_token of a profile, has it, too.",
+)
+@click.option("--token-file", metavar="FILE", type=click.Path(path_type=Path), help="A file that holds the token.")
+@click.option("--local", "is_local", is_flag=True, help="Work on the store, whichever server is set.")
+@click.pass_context
+def main(
+    context: click.Context, server: str | None, token: str | None, token_file: Path | None, is_local: bool
+) -> None:
     """Run notebooks and their task cells on Dask, and see what became of them."""
+    from orchestra_nb.cli.server_choice import ServerOptions
+
+    context.obj = ServerOptions(server, token, token_file, is_local)
+    if not context.meta.get(_HELP):
+        context.obj.check(context.invoked_subcommand)
 
 
 def _exit_code(run: Callable[[], object], as_json: bool) -> int:
@@ -149,6 +185,12 @@ def _exit_code(run: Callable[[], object], as_json: bool) -> int:
         else:
             click.echo(problem.detail, err=True)
         return problem.exit_code
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        with contextlib.suppress(OSError):  # this may go to the same place
+            click.echo(f"There is no room for what was to be written: {error}. Make room and try again.", err=True)
+        return 1
     return result if isinstance(result, int) else 0
 
 

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
+from orchestra_nb.cli.backend import opened_backend
+from orchestra_nb.cli.duration_option import DURATION
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.notification_outbox import outbox
-from orchestra_nb.cli.opened_store import as_json_option, opened_store
+from orchestra_nb.cli.opened_store import as_json_option
 from orchestra_nb.cli.run_tables import ago, print_table, printable
 from orchestra_nb.errors import InvalidInput, NameTaken
 from orchestra_nb.model.durations import format_duration, parse_duration
@@ -53,13 +55,13 @@ def add_channel(name: str, url_env: str | None, allow_private: bool, overwrite: 
     from orchestra_nb.settings import load_settings
 
     address = _read_address(name, url_env)
-    with opened_store() as store:
+    with opened_backend() as backend:
         try:
-            channel = operations.add_channel(
-                store,
+            channel = backend.call(
+                operations.add_channel,
                 name,
                 address,
-                key_file=load_settings().resolved_secret_key_file,
+                key_place=load_settings().secret_key_place,
                 may_be_private=allow_private,
                 may_overwrite=overwrite,
                 now=datetime.now(UTC),
@@ -78,8 +80,8 @@ def add_channel(name: str, url_env: str | None, allow_private: bool, overwrite: 
 @as_json_option
 def list_channels(as_json: bool) -> None:
     """List channels by name; of an address only its service and host are shown."""
-    with opened_store() as store:
-        found = operations.list_channels(store)
+    with opened_backend() as backend:
+        found = backend.call(operations.list_channels)
     if as_json:
         print_json({"channels": found})
     elif found:
@@ -107,9 +109,9 @@ def test_channel(name: str, as_json: bool) -> int:
     """Send a message to a channel now, and say what came back."""
     from orchestra_nb.settings import load_settings
 
-    with opened_store() as store:
-        key_file = load_settings().resolved_secret_key_file
-        tried = operations.try_channel(store, name, key_file=key_file, now=datetime.now(UTC))
+    with opened_backend() as backend:
+        key_place = load_settings().secret_key_place
+        tried = backend.call(operations.try_channel, name, key_place=key_place, now=datetime.now(UTC))
     if as_json:
         print_json(tried)
     elif tried.is_sent:
@@ -124,8 +126,8 @@ def test_channel(name: str, as_json: bool) -> int:
 @as_json_option
 def delete_channel(name: str, as_json: bool) -> None:
     """Delete a channel that no rule names."""
-    with opened_store() as store:
-        operations.delete_channel(store, name)
+    with opened_backend() as backend:
+        backend.call(operations.delete_channel, name)
     _tell_deleted(name, as_json)
 
 
@@ -151,9 +153,7 @@ def rules() -> None:
     type=click.Choice([state.value for state in State], case_sensitive=False),
     help="Also when a run enters this state; may be repeated.",
 )
-@click.option(
-    "--late", metavar="DURATION", help="Also when a run has not started so long after it was due, such as 10m."
-)
+@click.option("--late", type=DURATION, help="Also when a run has not started so long after it was due, such as 10m.")
 @click.option("--flow", "flows", multiple=True, metavar="NAME", help="Only these flows; * stands for anything.")
 @click.option("--deployment", "deployments", multiple=True, metavar="NAME", help="Only these deployments; also with *.")
 @click.option(
@@ -195,11 +195,13 @@ def add_rule(
         title=title,
         body=body,
     )
-    with opened_store() as store:
-        operations.add_rule(store, rule, datetime.now(UTC))
+    with opened_backend() as backend:
+        warnings = backend.call(operations.add_rule, rule, datetime.now(UTC))
     if as_json:
-        print_json(_document(rule))
+        print_json({**_document(rule), "warnings": warnings})
     else:
+        for warning in warnings:
+            click.echo(f"{printable(name)}: {printable(warning)}", err=True)
         click.echo(f"{printable(name)} tells {', '.join(map(printable, rule.channels))} of {_occasions(rule)}.")
 
 
@@ -207,8 +209,8 @@ def add_rule(
 @as_json_option
 def list_rules(as_json: bool) -> None:
     """List rules by name."""
-    with opened_store() as store:
-        found = operations.list_rules(store)
+    with opened_backend() as backend:
+        found = backend.call(operations.list_rules)
     if as_json:
         print_json({"rules": [_document(rule) for rule in found]})
     elif found:
@@ -225,8 +227,8 @@ def list_rules(as_json: bool) -> None:
 @as_json_option
 def delete_rule(name: str, as_json: bool) -> None:
     """Delete a rule; messages that it has put into the outbox are sent nevertheless."""
-    with opened_store() as store:
-        operations.delete_rule(store, name)
+    with opened_backend() as backend:
+        backend.call(operations.delete_rule, name)
     _tell_deleted(name, as_json)
 
 

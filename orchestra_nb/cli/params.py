@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
 from orchestra_nb.cli.opened_store import as_json_option
 from orchestra_nb.cli.run_tables import one_line, print_table, printable
-from orchestra_nb.notebooks.parameter_types import Parameter
 
 
 @click.command()
@@ -19,20 +19,36 @@ def params(notebook: str, as_json: bool) -> None:
 
     Nothing of the notebook runs. With --json there is a JSON Schema (draft 2020-12) of the values, too.
     """
-    from orchestra_nb.operations.notebook_parameters import notebook_parameters
-
-    found = notebook_parameters(notebook)
+    found = _document(notebook)
     if as_json:
-        click.echo(json.dumps(found.as_document(), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    if found.parameters:
-        print_table(("NAME", "TYPE", "DEFAULT", "HELP"), [_row(each) for each in found.parameters])
-    if found.problem:
-        click.echo(printable(found.problem), err=True)
-    elif not found.parameters:
+    if found["parameters"]:
+        print_table(("NAME", "TYPE", "DEFAULT", "HELP"), [_row(each) for each in found["parameters"]])
+    if found["problem"]:
+        click.echo(printable(found["problem"]), err=True)
+    elif not found["parameters"]:
         click.echo("The parameters cell declares none.", err=True)
 
 
-def _row(parameter: Parameter) -> list[str]:
-    default = "(needed)" if parameter.is_required else one_line(parameter.default_source)
-    return [parameter.name, one_line(parameter.annotation or str(parameter.type)), default, parameter.help]
+def _document(notebook: str) -> dict[str, Any]:
+    """Return what a notebook declares: of this machine, or over a server of its folder, as `orchestra run` has it."""
+    from orchestra_nb.cli.server_choice import chosen_server
+    from orchestra_nb.settings import load_settings
+
+    if (server := chosen_server(load_settings())) is None:
+        from orchestra_nb.operations.notebook_parameters import notebook_parameters
+
+        return notebook_parameters(notebook).as_document()
+    import msgspec
+
+    from orchestra_nb.cli.backend import connected
+
+    with connected(server) as client:
+        document: dict[str, Any] = msgspec.to_builtins(client.show_parameters(path=notebook))
+    return document
+
+
+def _row(parameter: dict[str, Any]) -> list[str]:
+    default = "(needed)" if parameter["required"] else one_line(parameter["default_source"])
+    return [parameter["name"], one_line(parameter["type"]), default, parameter["help"]]

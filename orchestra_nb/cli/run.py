@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 import msgspec
 
@@ -15,7 +17,9 @@ from orchestra_nb.cli.execution_options import (
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.late_progress import LateProgress
 from orchestra_nb.cli.parameter_hints import ParametersCommand, check_pairs
+from orchestra_nb.cli.parameter_options import parameter_flags
 from orchestra_nb.cli.secret_parameters import read_secret_parameters
+from orchestra_nb.cli.server_choice import chosen_server
 from orchestra_nb.cli.stop_signals import signals_stop
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.jsonable import to_readable
@@ -24,46 +28,21 @@ from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.parameter_flags import collect_parameters
 from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.run_notebook import NotebookDriver, RunResult, new_run_id
+from orchestra_nb.settings import load_settings
+
+if TYPE_CHECKING:
+    from orchestra_nb.cli.remote.notebook_run import ServersNotebook
+    from orchestra_nb.cli.server_choice import Server
 
 _INTERRUPTED = 130
-_pair = (str, str)
 
 
 @click.command(cls=ParametersCommand)
 @click.argument("notebook", type=click.Path(path_type=str))
 @click.argument("output", required=False, type=click.Path(path_type=str))
-@click.option(
-    "-p",
-    "--parameters",
-    "typed",
-    nargs=2,
-    type=_pair,
-    multiple=True,
-    metavar="NAME VALUE",
-    help="A parameter, read as the type that the notebook declares, or that its default has.",
-)
-@click.option(
-    "-r",
-    "--parameters_raw",
-    "raw",
-    nargs=2,
-    type=_pair,
-    multiple=True,
-    metavar="NAME TEXT",
-    help="A parameter whose value is this text.",
-)
-@click.option(
-    "-f", "--parameters_file", "files", multiple=True, metavar="FILE", help="Parameters from a YAML or JSON file."
-)
-@click.option("-y", "--parameters_yaml", "yaml_texts", multiple=True, metavar="YAML", help="Parameters as YAML text.")
-@click.option(
-    "--secret",
-    "secrets",
-    nargs=2,
-    type=_pair,
-    multiple=True,
-    metavar="NAME SECRET",
-    help="A parameter whose value is a stored secret; - asks for it, or reads it from a pipe.",
+@parameter_flags(
+    typed_help="A parameter, read as the type that the notebook declares, or that its default has.",
+    secret_help="A parameter whose value is a stored secret; - asks for it, or reads it from a pipe.",
 )
 @click.option("--cwd", metavar="FOLDER", help="The kernel's working folder. Default: the notebook's own.")
 @click.option("-k", "--kernel", "kernel_name", metavar="NAME", help="The kernel. Default: the one the notebook names.")
@@ -152,12 +131,30 @@ def run(
     check_pairs("-r", raw)
     given = collect_parameters(files=files, yaml_texts=yaml_texts, typed=typed, raw=raw)
     secret_values = read_secret_parameters(secrets)
+    texts = {name: text for name, text in given.texts.items() if name not in secret_values}
+    settings = load_settings()
+    if (server := chosen_server(settings)) is not None:
+        from orchestra_nb.cli.remote.notebook_run import ServersNotebook, check_options
+
+        check_options()
+        asked = ServersNotebook(
+            path=notebook,
+            parameters=given.values | secret_values,
+            texts=texts,
+            kernel_name=kernel_name,
+            cluster=cluster,
+            is_cached=is_cached,
+            is_refreshed=is_refreshed,
+            is_parallel=is_parallel,
+            cell_timeout_seconds=execution.execution_timeout,
+        )
+        return _run_at_server(server, asked, is_waiting, as_json, execution)
     with notebook_path(notebook, run_id, is_run=not execution.is_prepare_only) as path:
         request = NotebookRequest(
             path=path,
             run_id=run_id,
             parameters=execution.paths(notebook, output) | given.values | secret_values,
-            parameter_texts={name: text for name, text in given.texts.items() if name not in secret_values},
+            parameter_texts=texts,
             visible_parameters=tuple(given.visible - secret_values.keys()),
             output_path="-" if notebook == "-" and output is None else output,
             cwd="." if notebook == "-" and cwd is None else cwd,
@@ -211,15 +208,38 @@ def _run_here(request: NotebookRequest, as_json: bool, execution: ExecutionOptio
     return _INTERRUPTED if was_interrupted() and result.run.state is State.CANCELLED else 1
 
 
+def _run_at_server(
+    server: Server, asked: ServersNotebook, is_waiting: bool, as_json: bool, execution: ExecutionOptions
+) -> int:
+    """Have a server run a notebook of its folder; return the exit code."""
+    from orchestra_nb.cli.backend import connected
+    from orchestra_nb.cli.remote.notebook_run import follow_notebook, start_notebook
+
+    with connected(server) as client:
+        started = start_notebook(client, asked)
+        if not is_waiting:
+            _tell_left(started, as_json)
+            return 0
+        result, was_interrupted = follow_notebook(client, started, shows_progress=execution.shows_progress)
+    _print_end(result, as_json)
+    if result.run.state is State.COMPLETED:
+        return 0
+    return _INTERRUPTED if was_interrupted and result.run.state is State.CANCELLED else 1
+
+
 def _leave_to_itself(request: NotebookRequest, as_json: bool) -> None:
     from orchestra_nb.operations.detached_run import start_detached
 
-    started = start_detached(request)
+    _tell_left(start_detached(request).run, as_json)
+
+
+def _tell_left(run: Run, as_json: bool) -> None:
+    """Print which run goes on by itself."""
     if as_json:
-        print_json(_document(RunResult(started.run, (), ())))
+        print_json(_document(RunResult(run, (), ())))
     else:
-        click.echo(started.run.run_id)
-    name = started.run.name
+        click.echo(run.run_id)
+    name = run.name
     click.echo(f"{name} runs by itself now: orchestra runs show {name}, orchestra runs logs -f {name}", err=True)
 
 
@@ -249,6 +269,7 @@ def _document(result: RunResult) -> dict[str, object]:
         "cells": [
             {
                 "index": cell.index,
+                "number": cell.index + 1 if cell.number is None else cell.number,
                 "id": cell.cell_id,
                 "state": cell.state,
                 "is_cached": cell.is_cached,

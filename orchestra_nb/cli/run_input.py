@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import click
 
+from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.opened_store import as_json_option, caller
 from orchestra_nb.cli.run_tables import one_line, print_table
 from orchestra_nb.model.example_values import example_of
 from orchestra_nb.model.jsonable import to_readable
@@ -30,16 +31,16 @@ def input_(run: str, value: str | None, key: str | None, go_on: bool, as_json: b
 
     if go_on and value is not None:
         raise click.UsageError("Pass a VALUE or --go-on, not both.")
-    with opened_store() as store:
+    with opened_backend() as backend:
         if go_on or value is not None:
             answer = None if value is None else json_or_text(value)
-            found = answer_input(store, run, answer, actor=caller(), now=datetime.now(UTC), key=key)
+            found = backend.call(answer_input, run, answer, actor=caller(), now=datetime.now(UTC), key=key)
             if as_json:
                 print_json(_document(found))
             else:
                 click.echo(f"Run {one_line(run)} was told {one_line(found.key)}.")
             return
-        asked = list_inputs(store, run)
+        asked = backend.call(list_inputs, run)
     if as_json:
         print_json({"inputs": [_document(question) for question in asked]})
     elif asked:

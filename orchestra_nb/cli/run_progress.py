@@ -230,7 +230,7 @@ def ending_lines(run: Run, cells: tuple[CellRun, ...], tasks: tuple[TaskRun, ...
         error = failed.error
         if errors and error.type in NOTHING_GIVEN:  # what follows is the task's error, which stands above
             error = msgspec.structs.replace(error, message=error.message.partition(": ")[0])
-        yield from _failure_lines(f"cell {failed.index + 1}", error)
+        yield from _failure_lines(failed.name, error)
     elif run.message and not (errors and run.state is State.FAILED):  # then the message repeats the tasks' errors
         yield f"  {one_line(run.message)}"
     ended_at = run.ended_at or run.created_at
@@ -321,7 +321,7 @@ def _error_text(error: ErrorInfo) -> str:
 
 
 def _name(cell: CellRun) -> str:
-    return f"cell {cell.index + 1}" + (f"  {cell.title}" if cell.title else "")
+    return cell.name + (f"  {cell.title}" if cell.title else "")
 
 
 def _says_something(item: CellRun | TaskRun) -> bool:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, opened_store
+from orchestra_nb.cli.opened_store import as_json_option
 from orchestra_nb.cli.run_tables import one_line, print_table, printable
 from orchestra_nb.errors import ResultNotFound
 from orchestra_nb.model.jsonable import to_readable
@@ -41,19 +42,35 @@ def results(run: str, name: str | None, as_json: bool) -> None:
         return
     from orchestra_nb.operations.runs import find_run
 
-    with opened_store() as store:
-        found = find_run(store, run)
-        records = operations.returned_by_run(store, found)
-        sweep = None
-        if found.kind is RunKind.SWEEP:
+    with opened_backend() as backend:
+        found = backend.call(find_run, run)
+        sweep: SweepResult | None = None
+        records: list[RecordedValue] = []
+        if found.kind is not RunKind.SWEEP and name is not None:
+            records = [backend.call(operations.value_of_run, found, name)]
+        elif found.kind is not RunKind.SWEEP:
+            records = backend.call(operations.returned_by_run, found)
+        else:
             from orchestra_nb.operations.sweep_views import sweep_table
 
-            sweep = sweep_table(store, found)
+            sweep = backend.call(sweep_table, found)
     if sweep is not None:
         _show_sweep(sweep, name, as_json)
         return
+    if backend.is_remote and name is not None:
+        _check_sent(records[0])
     document: dict[str, object] = {"run_id": found.run_id, "name": found.name, "state": found.state}
     _show(records, f"Run {found.name}", name, as_json, document)
+
+
+def _check_sent(one: RecordedValue) -> None:
+    """Refuse to print a value that a server did not send, but only what stands for it."""
+    if one.data is None and not one.unreadable:
+        where = "in its store" if one.reference is None else f"at {one.reference.url}"
+        raise ResultNotFound(
+            f"The value {one.name!r}, a {one.type} of {one.size_bytes:,} bytes, is kept where the server is, {where}: "
+            f"{one.summary}. `orchestra runs results` prints it there."
+        )
 
 
 def _is_notebook(text: str) -> bool:

@@ -6,36 +6,36 @@ from datetime import UTC, datetime
 
 import click
 
+from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.opened_store import as_json_option, caller
 from orchestra_nb.cli.run_input import json_or_text
-from orchestra_nb.cli.run_retries import tell_end
+from orchestra_nb.cli.run_retries import is_here_option, tell_rerun
 
 
 @click.command()
 @click.argument("run")
 @click.option("--input", "input_json", metavar="JSON", help="The answer. Text that is no JSON is taken as text.")
 @click.option("--key", metavar="KEY", help="Which question, when the run waits for several.")
+@is_here_option
 @as_json_option
-def resume(run: str, input_json: str | None, key: str | None, as_json: bool) -> int:
+def resume(run: str, input_json: str | None, key: str | None, is_here: bool, as_json: bool) -> int:
     """Let a paused run go on, with an answer where it asks for one.
 
-    A suspended run is run here, until it has ended.
+    A suspended run is run again from its beginning: one of a deployment waits in its pool for the services or workers
+    that serve it, any other runs here, until it has ended.
     """
-    from orchestra_nb.operations import run_resumption
-    from orchestra_nb.operations.run_again import resume_suspended
-    from orchestra_nb.operations.runs import find_run, is_suspended
+    from orchestra_nb.operations.shell_reruns import resume_from_shell
 
-    with opened_store() as store:
-        value = None if input_json is None else json_or_text(input_json)
-        found = find_run(store, run)
-        suspended = is_suspended(found)
-        if not (suspended and input_json is None and run_resumption.is_answered(store, found)):
-            run_resumption.give_answer(store, found.run_id, value, actor=caller(), now=datetime.now(UTC), key=key)
-        if suspended:
-            return tell_end(store, resume_suspended(store, found.run_id, actor=caller()), as_json)
+    value = None if input_json is None else json_or_text(input_json)
+    with opened_backend() as backend:
+        resumed = backend.call(
+            resume_from_shell, run, value, is_here=is_here, actor=caller(), now=datetime.now(UTC), key=key
+        )
+        if resumed.place != "its process":
+            return tell_rerun(backend, resumed, False, as_json)
     if as_json:
-        print_json({"resumed": found.run_id})
+        print_json({"resumed": resumed.run.run_id})
     else:
-        click.echo(f"Run {found.name} goes on.")
+        click.echo(f"Run {resumed.run.name} goes on.")
     return 0

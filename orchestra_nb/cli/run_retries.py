@@ -1,50 +1,107 @@
-"""``orchestra runs retry``: run a run again in the same run, here."""
+"""``orchestra runs retry``: run a run again in the same run, here or in the pool of its deployment."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
+from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.late_progress import LateProgress
-from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.opened_store import as_json_option, caller
 from orchestra_nb.cli.run_tables import printable, state_text
 from orchestra_nb.cli.stop_signals import signals_stop
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
 
 if TYPE_CHECKING:
+    from orchestra_nb.cli.backend import Backend
     from orchestra_nb.operations.run_again import Watcher
-    from orchestra_nb.store.run_store import RunStore
+    from orchestra_nb.operations.shell_reruns import Rerun
+
+#: The exit code of a command that Ctrl-C ends.
+INTERRUPTED = 130
+
+is_here_option = click.option(
+    "--here", "is_here", is_flag=True, help="Run it in this shell where it would wait in the pool of its deployment."
+)
+is_waiting_option = click.option(
+    "--wait", "is_waiting", is_flag=True, help="Stay until it has ended. What runs here is stayed with anyway."
+)
 
 
 @click.command()
 @click.argument("run")
 @click.option("--note", default="", metavar="TEXT", help="Why, for the run's history.")
+@is_here_option
+@is_waiting_option
 @as_json_option
-def retry(run: str, note: str, as_json: bool) -> int:
-    """Run a run again that failed, crashed, timed out or was cancelled, here, until it has ended.
+def retry(run: str, note: str, is_here: bool, is_waiting: bool, as_json: bool) -> int:
+    """Run a run again that failed, crashed, timed out or was cancelled.
+
+    A run of a deployment waits in its pool again, for the services or workers that serve it. Any other runs here, until
+    it has ended.
 
     Tasks whose results were persisted are not run again, nor are the runs of a sweep that completed. A notebook that
     ran with --cache goes on at the cell that failed, and otherwise starts over, with the source and the parameters that
     it had.
 
-    Exits with 1 when it does not end well.
+    Exits with 1 when it does not end well; with 0 when it waits in its pool.
     """
-    from orchestra_nb.operations.run_again import retry_run
     from orchestra_nb.operations.runs import find_run
+    from orchestra_nb.operations.shell_reruns import retry_from_shell
 
-    with opened_store() as store:
-        if find_run(store, run).kind is RunKind.SWEEP:
+    with opened_backend(is_lasting=is_waiting) as backend:
+        if not backend.is_remote and backend.call(find_run, run).kind is RunKind.SWEEP:
             from orchestra_nb.cli.sweep_retries import retry_sweep_here
 
-            return retry_sweep_here(store, run, note, as_json)
+            return retry_sweep_here(backend.store, run, note, as_json)
         with watching() as watcher:
-            ended = retry_run(store, run, actor=caller(), note=note, watcher=watcher)
-        return tell_end(store, ended, as_json)
+            rerun = backend.call(
+                retry_from_shell,
+                run,
+                is_here=is_here,
+                actor=caller(),
+                now=datetime.now(UTC),
+                note=note,
+                watcher=watcher,
+            )
+        return tell_rerun(backend, rerun, is_waiting, as_json)
+
+
+def tell_rerun(backend: Backend, rerun: Rerun, is_waiting: bool, as_json: bool) -> int:
+    """Print how a run ended that was run again, or where it waits; return the exit code."""
+    if rerun.place == "pool":
+        return _tell_waiting(backend, rerun.run, is_waiting, as_json)
+    return _tell_end(backend, rerun.run, as_json)
+
+
+def _tell_waiting(backend: Backend, run: Run, is_waiting: bool, as_json: bool) -> int:
+    """Print where a run waits that was put into its pool, and for what, or how it ended; return the exit code."""
+    from orchestra_nb.operations.deployment_run import wait_for_run
+    from orchestra_nb.operations.pool_retries import wait_of
+
+    reason = backend.call(wait_of, run, datetime.now(UTC))
+    if not as_json:
+        click.echo(
+            f"Run {run.name} of {printable(str(run.deployment))} waits in the pool {run.pool} to be run again: "
+            f"orchestra runs show {run.name}"
+        )
+        if reason:
+            click.echo(f"It {reason}.", err=True)
+    if is_waiting:
+        try:
+            return _tell_end(backend, backend.call(wait_for_run, run.run_id), as_json)
+        except KeyboardInterrupt:
+            click.echo(f"It goes on: orchestra runs cancel {run.name} stops it.", err=True)
+            return INTERRUPTED
+    if as_json:
+        print_json(_document(run) | {"pool": run.pool, "message": reason})
+    return 0
 
 
 @contextmanager
@@ -59,27 +116,31 @@ def watching() -> Iterator[Watcher]:
         shown.close()
 
 
-def tell_end(store: RunStore, run: Run, as_json: bool) -> int:
+def _tell_end(backend: Backend, run: Run, as_json: bool) -> int:
     """Print how a run ended that was run again, and return the exit code."""
     if as_json:
-        print_json({"run_id": run.run_id, "name": run.name, "state": run.state, "epoch": run.epoch})
+        print_json(_document(run))
     elif run.kind is RunKind.NOTEBOOK:
-        _tell_notebook(store, run)
+        _tell_notebook(backend, run)
     else:
         message = f"  {printable(run.message)}" if run.message else ""
         click.echo(f"{run.name}  {printable(run.flow_name)}  {state_text(run.state)}{message}", err=True)
     return 0 if run.state in (State.COMPLETED, State.PAUSED) else 1
 
 
-def _tell_notebook(store: RunStore, run: Run) -> None:
+def _tell_notebook(backend: Backend, run: Run) -> None:
     """Print what ``orchestra run`` prints at its end."""
     from orchestra_nb.cli.run_progress import ending_lines
     from orchestra_nb.cli.run_results import returned_text
     from orchestra_nb.operations.run_results import returned_by_run
     from orchestra_nb.operations.runs import show_run
 
-    details = show_run(store, run.run_id)
+    details = backend.call(show_run, run.run_id)
     for line in ending_lines(details.run, details.cells, details.tasks):
         click.echo(line, err=True)
-    if records := returned_by_run(store, details.run):
+    if records := backend.call(returned_by_run, details.run):
         click.echo(f"  returned {returned_text(records)}", err=True)
+
+
+def _document(run: Run) -> dict[str, object]:
+    return {"run_id": run.run_id, "name": run.name, "state": run.state, "epoch": run.epoch}

@@ -52,10 +52,13 @@ _GAP = 2
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[str | State]]) -> None:
-    """Print rows under headings; long texts are cut to the terminal's width, nothing is cut elsewhere."""
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str | State]], *, spared: Sequence[str] = ()) -> None:
+    """Print rows under headings; long texts are cut to the terminal's width, nothing is cut elsewhere.
+
+    Columns with a heading in ``spared`` are left out, in this order, where the terminal is too narrow for all.
+    """
     if sys.stdout.isatty():
-        _print_on_terminal(headings, rows)
+        _print_on_terminal(headings, rows, spared)
     else:
         _print_plain(headings, rows)
 
@@ -84,6 +87,18 @@ def one_line(text: str) -> str:
     return printable(first.replace("\t", " ")) + (" …" if rest else "")
 
 
+def shortened(text: str, most: int) -> str:
+    """Return the first line of ``text``, printable, with an ellipsis where it is longer than ``most`` characters.
+
+    Examples
+    --------
+    >>> shortened("region='EU', year=2026", 16)
+    "region='EU', ye…"
+    """
+    shown = one_line(text)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
 def name_and_id(id_: str | None, names: Mapping[str | None, str]) -> str | None:
     """Return what a record's reference shows: the name with the id behind it, the id where there is no name."""
     return f"{names[id_]}  ({id_})" if id_ in names else id_
@@ -109,7 +124,7 @@ def took(started_at: datetime | None, ended_at: datetime | None, now: datetime) 
     return "-" if started_at is None else format_duration(max(0.0, ((ended_at or now) - started_at).total_seconds()))
 
 
-def _print_on_terminal(headings: Sequence[str], rows: Sequence[Sequence[str | State]]) -> None:
+def _print_on_terminal(headings: Sequence[str], rows: Sequence[Sequence[str | State]], spared: Sequence[str]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -124,13 +139,20 @@ def _print_on_terminal(headings: Sequence[str], rows: Sequence[Sequence[str | St
         ]
         for row in rows
     ]
+    widths = [max(len(heading), *(row[n].cell_len for row in texts)) for n, heading in enumerate(headings)]
+    cuts = _fitting(headings, widths, console.width)
+    fitted = [cuts.get(column, width) for column, width in enumerate(widths)]
+    if spared and sum(fitted) + _GAP * (len(fitted) - 1) > console.width:
+        kept = [column for column, heading in enumerate(headings) if heading != spared[0]]
+        rows = [[row[column] for column in kept] for row in rows]
+        _print_on_terminal([headings[column] for column in kept], rows, spared[1:])
+        return
+    for column, width in cuts.items():
+        for row in texts:
+            row[column].truncate(width, overflow="ellipsis")  # rich itself would cut all columns
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, no_wrap=True)
-    widths = [max(len(heading), *(row[n].cell_len for row in texts)) for n, heading in enumerate(headings)]
-    for column, width in _fitting(headings, widths, console.width).items():
-        for row in texts:
-            row[column].truncate(width, overflow="ellipsis")  # rich itself would cut all columns
     for row in texts:
         table.add_row(*row)
     console.print(table)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from orchestra_nb.acting_user import process_user
+from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.opened_store import as_json_option, caller
 from orchestra_nb.cli.run_children import children_document, children_of, print_children
 from orchestra_nb.cli.run_input import input_
 from orchestra_nb.cli.run_results import readable_values, results, returned_text
@@ -25,6 +27,7 @@ from orchestra_nb.cli.run_tables import (
     print_table,
     printable,
     say_if_cut,
+    shortened,
     state_text,
     took,
 )
@@ -34,16 +37,20 @@ from orchestra_nb.model.runs import ErrorInfo, Run, error_of
 from orchestra_nb.model.states import FAILURE_STATES, State
 from orchestra_nb.operations import runs as operations
 from orchestra_nb.operations.json_encoding import encode_json
+from orchestra_nb.operations.run_attempts import list_attempts
 from orchestra_nb.operations.run_results import returned_by_run
+from orchestra_nb.time_zones import here, time_text
 
 if TYPE_CHECKING:
+    from orchestra_nb.cli.backend import Backend
     from orchestra_nb.model.recorded_values import RecordedValue
+    from orchestra_nb.operations.run_attempts import RunAttempt
     from orchestra_nb.operations.run_views import CellView, RunSummary, TaskView
     from orchestra_nb.operations.runs import LogPage, RunDetails
     from orchestra_nb.operations.sweep_result import SweepResult
-    from orchestra_nb.store.run_store import RunStore
 
 _run_argument = click.argument("run")
+_LONGEST_PARAMETERS = 40
 #: Of a cell that was waiting when its run ended.
 _NOT_RUN = Mark("· Not run", "bright_black")
 
@@ -67,6 +74,7 @@ runs.add_command(retry)
 @click.option("--flow", metavar="FLOW", help="Only runs of this flow, or of the notebook of this name.")
 @click.option("--deployment", metavar="NAME", help="Only runs of this deployment.")
 @click.option("--tag", metavar="TAG", help="Only runs with this tag.")
+@click.option("--owner", metavar="USER", help="Only runs of this user; me for your own.")
 @click.option("--since", callback=as_time, metavar="TIME", help="Only runs made since: 2026-01-31, 12h, 7d …")
 @click.option(
     "--limit", type=click.IntRange(1, operations.MAX_RUNS), default=20, show_default=True, help="At most so many."
@@ -78,6 +86,7 @@ def ls(
     flow: str | None,
     deployment: str | None,
     tag: str | None,
+    owner: str | None,
     since: datetime | None,
     limit: int,
     is_all: bool,
@@ -85,15 +94,16 @@ def ls(
 ) -> None:
     """List runs, the newest first."""
     words = [word for text in states for word in text.split(",") if word.strip()]
-    with opened_store() as store:
-        page = operations.list_runs(
-            store,
+    with opened_backend() as backend:
+        page = backend.call(
+            operations.list_runs,
             limit=limit,
             states=words,
             flow_name=flow,
             tag=tag,
             since=since,
             deployment=deployment,
+            owner=process_user() if owner == "me" and not backend.is_remote else owner,
             has_runs_of_sweeps=is_all,
         )
     if as_json:
@@ -101,7 +111,7 @@ def ls(
     elif page.runs:
         _print_runs(page.runs)
         say_if_cut(page.next is not None, limit, operations.MAX_RUNS)
-    elif any(given is not None for given in (flow, deployment, tag, since)):
+    elif any(given is not None for given in (flow, deployment, tag, owner, since)):
         click.echo("No run is like that. `orchestra runs ls` lists all runs.")
     elif words:
         click.echo(f"No run is in one of the states {', '.join(words)}. `orchestra runs ls` lists all runs.")
@@ -116,18 +126,20 @@ def ls(
 @as_json_option
 def show(run: str, is_all: bool, task: str | None, as_json: bool) -> None:
     """Show a run, its tasks and its cells."""
-    with opened_store() as store:
-        details = operations.show_run(store, run, has_all_epochs=is_all)
-        children = children_of(store, details.run)
-        records = returned_by_run(store, details.run)
+    with opened_backend() as backend:
+        details = backend.call(operations.show_run, run, has_all_epochs=is_all)
+        children = backend.call(children_of, details.run)
+        records = backend.call(returned_by_run, details.run)
+        attempts = backend.call(list_attempts, details.run.run_id)
         if task is not None:
-            wanted = operations.find_task(store, operations.find_run(store, run), task).task_run_id
+            wanted = backend.call(operations.find_task, backend.call(operations.find_run, run), task).task_run_id
             only = tuple(one for one in details.tasks if one.task_run_id == wanted)
             details = msgspec.structs.replace(details, tasks=only, cells=())
     if as_json:
-        print_json(_details_document(details) | {"values": readable_values(records)} | children_document(children))
+        more = {"attempts": attempts, "values": readable_values(records)}
+        print_json(_details_document(details) | more | children_document(children))
     else:
-        _print_details(details, is_all, children, records)
+        _print_details(details, is_all, children, records, attempts if task is None else ())
 
 
 @runs.command()
@@ -140,11 +152,11 @@ def logs(run: str, task: str | None, follow: bool, as_json: bool) -> None:
 
     With --json one JSON object a line.
     """
-    with opened_store(is_lasting=follow) as store:
-        found = operations.find_run(store, run)
-        names = _TaskNames(store, found.run_id)
+    with opened_backend(is_lasting=follow) as backend:
+        found = backend.call(operations.find_run, run)
+        names = _TaskNames(backend, found.run_id)
         count = 0
-        for page in _log_pages(store, found.run_id, task, follow):
+        for page in _log_pages(backend, found.run_id, task, follow):
             count += len(page.lines)
             for line in page.lines:
                 name = names.name_of(line.task_run_id)
@@ -162,8 +174,8 @@ def logs(run: str, task: str | None, follow: bool, as_json: bool) -> None:
 @as_json_option
 def cancel(run: str, task: str | None, as_json: bool) -> None:
     """Ask a run to stop."""
-    with opened_store() as store:
-        found = operations.cancel_run(store, run, task=task, actor=caller(), now=datetime.now(UTC))
+    with opened_backend() as backend:
+        found = backend.call(operations.cancel_run, run, task=task, actor=caller(), now=datetime.now(UTC))
     if as_json:
         print_json({"cancelled": found.run_id})
     else:
@@ -171,12 +183,31 @@ def cancel(run: str, task: str | None, as_json: bool) -> None:
         click.echo(f"{what} was asked to stop. `orchestra runs show {found.name}` tells its state.")
 
 
-def _log_pages(store: RunStore, run_id: str, task: str | None, follow: bool) -> Iterator[LogPage]:
+@runs.command()
+@_run_argument
+@as_json_option
+def suspend(run: str, as_json: bool) -> None:
+    """Ask the run of a flow to leave its process before its next task.
+
+    `orchestra runs resume` runs it again from its beginning; tasks whose results were persisted are not run again.
+    """
+    with opened_backend() as backend:
+        found = backend.call(operations.suspend_run, run, actor=caller(), now=datetime.now(UTC))
+    if as_json:
+        print_json({"suspended": found.run_id})
+    else:
+        click.echo(
+            f"Run {found.name} was asked to suspend itself: it does before its next task. `orchestra runs show "
+            f"{found.name}` tells its state, and `orchestra runs resume {found.name}` has it go on."
+        )
+
+
+def _log_pages(backend: Backend, run_id: str, task: str | None, follow: bool) -> Iterator[LogPage]:
     if follow:
-        yield from operations.follow_logs(store, run_id, task=task)
+        yield from backend.call(operations.follow_logs, run_id, task=task)
         return
     after = 0
-    while (page := operations.read_logs(store, run_id, task=task, after=after)).lines:
+    while (page := backend.call(operations.read_logs, run_id, task=task, after=after)).lines:
         yield page
         after = page.next
 
@@ -184,60 +215,74 @@ def _log_pages(store: RunStore, run_id: str, task: str | None, follow: bool) -> 
 class _TaskNames:
     """Task run id to the task's name, read again only for an id that is new."""
 
-    def __init__(self, store: RunStore, run_id: str) -> None:
-        self._store = store
+    def __init__(self, backend: Backend, run_id: str) -> None:
+        self._backend = backend
         self._run_id = run_id
         self._names: dict[str, str] = {}
 
     def name_of(self, task_run_id: str | None) -> str | None:
         """Return the name; None for a line that no task logged."""
         if task_run_id is not None and task_run_id not in self._names:
-            tasks = self._store.task_runs(self._run_id)
-            self._names = {task.task_run_id: task.name for task in tasks}
+            self._names = self._backend.call(operations.names_in_run, self._run_id)
         return self._names.get(task_run_id or "")
 
 
 def _print_runs(found: tuple[RunSummary, ...]) -> None:
     now = datetime.now(UTC)
-    rows: list[list[str | State]] = [
-        [
-            run.name,
-            run.flow_name,
-            run.state,
-            f"{run.tasks.done}/{run.tasks.total}" if run.tasks.total else "-",
-            ago(run.created_at, now),
-            took(run.started_at, run.ended_at, now),
-            run.message,
-        ]
-        for run in found
-    ]
-    print_table(("RUN", "FLOW", "STATE", "TASKS", "CREATED", "TOOK", "MESSAGE"), rows)
+    columns: dict[str, list[str | State]] = {
+        "RUN": [run.name for run in found],
+        "FLOW": [run.flow_name for run in found],
+        "STATE": [run.state for run in found],
+        "TASKS": [f"{run.tasks.done}/{run.tasks.total}" if run.tasks.total else "-" for run in found],
+        "CREATED": [ago(run.created_at, now) for run in found],
+        "TOOK": [took(run.started_at, run.ended_at, now) for run in found],
+    }
+    if any(run.deployment for run in found):
+        columns["DEPLOYMENT"] = [run.deployment or "-" for run in found]
+    if any(run.parameters for run in found):
+        columns["PARAMETERS"] = [_short_parameters(run) for run in found]
+    columns["MESSAGE"] = [run.message for run in found]
+    print_table(tuple(columns), list(zip(*columns.values(), strict=True)), spared=("PARAMETERS", "DEPLOYMENT"))
+
+
+def _short_parameters(run: Run) -> str:
+    """Return what a run was given, in a column; `runs show` and --json have all of it."""
+    return shortened(_parameters_text(run), _LONGEST_PARAMETERS) or "-"
+
+
+def _parameters_text(run: Run) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in _readable(run.parameters).items())
 
 
 def _print_details(
-    details: RunDetails, is_all: bool, children: tuple[Run, ...] | SweepResult, records: list[RecordedValue]
+    details: RunDetails,
+    is_all: bool,
+    children: tuple[Run, ...] | SweepResult,
+    records: list[RecordedValue],
+    attempts: tuple[RunAttempt, ...],
 ) -> None:
     run, now = details.run, datetime.now(UTC)
     duration = took(run.started_at, run.ended_at, now)
     click.echo(f"{run.name}  {printable(run.flow_name)}  {state_text(run.state)}  {duration}")
     if run.message:
         click.echo(printable(run.message))
-    parameters = ", ".join(f"{name}={value!r}" for name, value in _readable(run.parameters).items())
     facts = (
         ("id", run.run_id),
-        ("created", f"{run.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(run.created_at, now)}"),
+        ("created", f"{time_text(run.created_at)}, {ago(run.created_at, now)}"),
+        ("owner", run.owner),
         ("notebook", run.notebook_path),
         ("output", run.output_path),
-        ("parameters", parameters),
+        ("parameters", _parameters_text(run)),
         ("returned", returned_text(records)),
         ("deployment", f"{run.deployment}, version {run.deployment_version}" if run.deployment else ""),
-        ("due", f"{run.due_at:%Y-%m-%d %H:%M:%S} UTC" if run.due_at is not None else ""),
+        ("due", time_text(run.due_at) if run.due_at is not None else ""),
         ("cluster", run.cluster if _has_used_cluster(details) else ""),
         ("begun", _begun_text(run, is_all)),
     )
     for name, value in facts:
         if value:
             click.echo(f"  {name:<12}{one_line(value)}")
+    _print_attempts(attempts, now)
     _print_tasks(details, now, is_all and run.epoch > 1)
     print_children(children, now)
     _print_cells(details, now)
@@ -256,6 +301,25 @@ def _begun_text(run: RunSummary, is_all: bool) -> str:
     if run.epoch == 1:
         return ""
     return f"{run.epoch} times" + ("" if is_all else f"; the tasks of all: orchestra runs show {run.name} --all")
+
+
+def _print_attempts(attempts: tuple[RunAttempt, ...], now: datetime) -> None:
+    """Print what became of each time that a run was begun, if that is more than once."""
+    if len(attempts) < 2:
+        return
+    click.echo()
+    rows: list[list[str | State]] = [
+        [
+            str(one.number),
+            one.state,
+            ago(one.started_at, now),
+            took(one.started_at, one.ended_at, now),
+            f"{one.driver} on {one.host}, pid {one.pid}" if one.driver else "-",
+            one.message or "-",
+        ]
+        for one in attempts
+    ]
+    print_table(("ATTEMPT", "STATE", "STARTED", "TOOK", "DRIVEN BY", "MESSAGE"), rows)
 
 
 def _print_traceback(details: RunDetails) -> None:
@@ -303,7 +367,7 @@ def _print_cells(details: RunDetails, now: datetime) -> None:
     click.echo()
     rows: list[list[str | State]] = [
         [
-            str(cell.index + 1),
+            str(_number_of(cell) or "-"),
             _state_of_cell(cell, details.run),
             took(cell.started_at, cell.ended_at, now),
             cell.title,
@@ -320,9 +384,18 @@ def _print_cells(details: RunDetails, now: datetime) -> None:
 
 
 def _state_of_cell(cell: CellView, run: Run) -> str | State:
-    if cell.state is State.PENDING and run.state.is_terminal:
+    if _was_not_run(cell, run):
         return _NOT_RUN
     return CACHED if cell.is_cached and cell.state is State.COMPLETED else cell.state
+
+
+def _was_not_run(cell: CellView, run: Run) -> bool:
+    return cell.state is State.PENDING and run.state.is_terminal
+
+
+def _number_of(cell: CellView) -> int:
+    """Return which cell of the user's own file it is; 0 for the one that the run made for its parameters."""
+    return cell.index + 1 if cell.number is None else cell.number
 
 
 def _attempts_of(cell: CellView) -> str:
@@ -343,7 +416,7 @@ def _error_text(error: ErrorInfo) -> str:
 def _log_text(line: operations.NumberedLine, task: str | None) -> str:
     level = f"{logging.getLevelName(line.level)} " if line.level >= logging.WARNING else ""
     source = f"{printable(task)}: " if task else ""
-    return f"{line.at:%H:%M:%S} {level}{source}{printable(line.message)}"
+    return f"{here(line.at):%H:%M:%S} {level}{source}{printable(line.message)}"
 
 
 def _summary_document(run: RunSummary) -> dict[str, object]:
@@ -370,14 +443,16 @@ def _details_document(details: RunDetails) -> dict[str, object]:
         "occurrence": run.occurrence,
         "due_at": run.due_at,
         "epoch": run.epoch,
+        "owner": run.owner,
         "created_at": run.created_at,
         "started_at": run.started_at,
         "ended_at": run.ended_at,
         "cells": [
             {
                 "index": cell.index,
+                "number": _number_of(cell),
                 "id": cell.cell_id,
-                "state": cell.state,
+                "state": "NOT_RUN" if _was_not_run(cell, run) else cell.state,
                 "is_cached": cell.is_cached,
                 "attempts": cell.attempt,
                 "epoch": cell.epoch,

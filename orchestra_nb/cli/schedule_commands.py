@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
+from orchestra_nb.cli.duration_option import DURATION
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option
 from orchestra_nb.cli.run_tables import printable
@@ -22,7 +23,7 @@ def schedule() -> None:
 
 @schedule.command()
 @click.option("--cron", metavar="EXPRESSION", help="Five fields, such as '0 9 * * 1-5'; or @daily, @hourly …")
-@click.option("--every", metavar="DURATION", help="A time between two runs: 15m, 1h30m, 1d.")
+@click.option("--every", type=DURATION, help="A time between two runs: 15m, 1h30m, 1d.")
 @click.option("--rrule", metavar="RULE", help="An iCalendar rule, such as 'FREQ=WEEKLY;BYDAY=MO;BYHOUR=9'.")
 @click.option("--timezone", metavar="ZONE", help="Such as Europe/Berlin. Default: this machine's.")
 @click.option(

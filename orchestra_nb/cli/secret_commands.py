@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import click
 
+from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, opened_store
+from orchestra_nb.cli.opened_store import as_json_option
 from orchestra_nb.cli.run_tables import ago, print_table, printable
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.secret_values import Secret
@@ -33,9 +34,9 @@ def set_(name: str, as_json: bool) -> None:
     from orchestra_nb.settings import load_settings
 
     secret = _read_secret(name)
-    with opened_store() as store:
-        key_file = load_settings().resolved_secret_key_file
-        is_new = shared_variables.set_secret(store, name, secret, key_file, datetime.now(UTC))
+    with opened_backend() as backend:
+        key_place = load_settings().secret_key_place
+        is_new = backend.call(shared_variables.set_secret, name, secret, key_place, datetime.now(UTC))
     if as_json:
         print_json({"set": name, "is_new": is_new})
     else:
@@ -46,8 +47,8 @@ def set_(name: str, as_json: bool) -> None:
 @as_json_option
 def ls(as_json: bool) -> None:
     """List secrets by name, without their values."""
-    with opened_store() as store:
-        found = shared_variables.list_secrets(store)
+    with opened_backend() as backend:
+        found = backend.call(shared_variables.list_secrets)
     if as_json:
         print_json({"secrets": found})
     elif found:
@@ -62,8 +63,8 @@ def ls(as_json: bool) -> None:
 @as_json_option
 def unset(name: str, as_json: bool) -> None:
     """Delete a secret."""
-    with opened_store() as store:
-        shared_variables.unset_secret(store, name)
+    with opened_backend() as backend:
+        backend.call(shared_variables.unset_secret, name)
     if as_json:
         print_json({"unset": name})
     else:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option
+from orchestra_nb.errors import InvalidInput
 from orchestra_nb.operations import service_installation as operations
+from orchestra_nb.operations.running_servers import running_servers
 
 _name_option = click.option("--name", metavar="NAME", help="Tells several services of one user apart.")
 
@@ -22,6 +25,9 @@ def service() -> None:
 @click.option("--folder", type=click.Path(), metavar="FOLDER", help="Its working folder; this one is meant otherwise.")
 @click.option("--pool", "pools", multiple=True, help="A pool whose runs it starts; may be given several times.")
 @click.option("--runs", type=click.IntRange(min=1), help="How many runs go on there at a time.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Where its server listens: 8586, or the next free one.")
+@click.option("--ip", metavar="ADDRESS", help="The address that it listens on: localhost, if nothing else is said.")
+@click.option("--server/--no-server", "has_server", default=True, help="Whether it has a server at all.")
 @click.option("--start", "is_started", is_flag=True, help="Start it, too, now and at each login.")
 @click.option("--print", "is_printed", is_flag=True, help="Only print what would be written.")
 @as_json_option
@@ -31,6 +37,9 @@ def install(
     folder: str | None,
     pools: tuple[str, ...],
     runs: int | None,
+    port: int | None,
+    ip: str | None,
+    has_server: bool,
     is_started: bool,
     is_printed: bool,
     as_json: bool,
@@ -39,6 +48,11 @@ def install(
     options = [word for pool in pools for word in ("--pool", pool)]
     if runs is not None:
         options += ["--runs", str(runs)]
+    if not has_server and (port, ip) != (None, None):
+        raise InvalidInput("A service without a server listens on no port and no address.")
+    options += [] if has_server else ["--no-server"]
+    options += [] if port is None else ["--port", str(port)]
+    options += [] if ip is None else ["--ip", ip]
     planned = operations.plan_service(name=name, profile=profile, folder=folder, options=options)
     if is_printed:
         if as_json:
@@ -88,11 +102,14 @@ def uninstall(name: str | None, as_json: bool) -> None:
 @_name_option
 @as_json_option
 def status(name: str | None, as_json: bool) -> None:
-    """Tell whether a service is installed, and whether it runs."""
+    """Tell whether a service is installed, whether it runs, and where servers of `orchestra serve` are up here."""
     found = operations.service_status(name)
+    servers = running_servers()
     if as_json:
-        print_json(found)
+        print_json({**msgspec.to_builtins(found), "servers": servers})
         return
+    for server in servers:
+        click.echo(f"{server.url} is up (process {server.pid}). Its token: jupyter server list")
     if not found.is_installed:
         click.echo(f"{found.name} is not installed: orchestra service install")
         return

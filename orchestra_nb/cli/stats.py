@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, opened_store
+from orchestra_nb.cli.opened_store import as_json_option
 from orchestra_nb.cli.run_tables import ago, print_table
-from orchestra_nb.cli.times import as_time
+from orchestra_nb.cli.times import as_time, next_text
 from orchestra_nb.model.durations import format_duration
+from orchestra_nb.time_zones import time_text, zone_here
 
 if TYPE_CHECKING:
     from orchestra_nb.operations.run_statistics import RunMoment, Statistics
@@ -40,13 +42,15 @@ def stats(name: str | None, since: datetime, has_tasks: bool, as_json: bool) -> 
     """
     from orchestra_nb.operations.run_statistics import run_statistics
 
-    with opened_store() as store:
-        report = run_statistics(store, name, since=since, has_tasks=has_tasks or name is not None)
+    with opened_backend() as backend:
+        report = backend.call(
+            run_statistics, name, now=datetime.now(UTC), since=since, has_tasks=has_tasks or name is not None
+        )
     if as_json:
         print_json(report)
         return
     if not report.flows and not report.deployments:
-        click.echo(f"No runs since {since:%Y-%m-%d %H:%M} UTC. Look further back with --since.")
+        click.echo(f"No runs since {time_text(since)}. Look further back with --since.")
         return
     has_flow = len({one.flow_name for one in report.tasks}) > 1
     _print("FLOW", report.flows)
@@ -60,8 +64,18 @@ def _print(kind: str, found: Sequence[Statistics], has_flow: bool = False) -> No
     if kind != "FLOW":
         click.echo()
     now = datetime.now(UTC)
-    rows = [[*([one.flow_name] if has_flow else []), one.name, *_cells(one, now)] for one in found]
-    print_table((*(["FLOW"] if has_flow else []), kind, *_HEADINGS), rows)
+    has_next = any(one.next_at is not None for one in found)
+    rows = [
+        [
+            *([one.flow_name] if has_flow else []),
+            one.name,
+            *_cells(one, now),
+            *([next_text(one.next_at)] if has_next else []),
+        ]
+        for one in found
+    ]
+    next_heading = [f"NEXT ({zone_here()})"] if has_next else []
+    print_table((*(["FLOW"] if has_flow else []), kind, *_HEADINGS, *next_heading), rows)
 
 
 def _cells(one: Statistics, now: datetime) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -24,6 +25,23 @@ def signals_stop(stop: Callable[[str, str], None]) -> Iterator[Callable[[], bool
     before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield lambda: signal.SIGINT in seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def stopped_by_signals(stop: threading.Event, hurry: threading.Event) -> Iterator[None]:
+    """Have the first SIGTERM or Ctrl-C set ``stop``, and the second one ``hurry``."""
+
+    def take(number: int, frame: object) -> None:
+        if stop.is_set():
+            hurry.set()
+        stop.set()
+
+    before = {number: signal.signal(number, take) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Points in time, as somebody writes them on the command line: a date, or how long ago."""
+"""Points in time, as somebody writes them on the command line, a date, or how long ago; and as lists show them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_AGO = re.compile(r"(\d{1,6})\s*(s|min|h|d|w)")
+from orchestra_nb.time_zones import here
+
+_UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_AGO = re.compile(r"(\d{1,6})\s*(s|m|min|h|d|w)")
 
 
 def as_time(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
@@ -29,3 +31,8 @@ def as_time(ctx: click.Context, param: click.Parameter, value: str | None) -> da
         raise click.BadParameter(
             f"{value!r} is no time. Write 2026-01-31, 2026-01-31T08:00, 30min, 12h or 7d.", ctx, param
         ) from None
+
+
+def next_text(at: datetime | None) -> str:
+    """Return when something is due next, in a list whose heading names the zone; a dash for never."""
+    return "-" if at is None else f"{here(at):%Y-%m-%d %H:%M}"

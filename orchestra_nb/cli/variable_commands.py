@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
+from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, opened_store
+from orchestra_nb.cli.opened_store import as_json_option
 from orchestra_nb.cli.run_input import json_or_text
 from orchestra_nb.cli.run_tables import ago, print_table, printable
 from orchestra_nb.model.jsonable import to_readable
@@ -28,8 +29,8 @@ def variables() -> None:
 @as_json_option
 def ls(as_json: bool) -> None:
     """List variables by name."""
-    with opened_store() as store:
-        found = shared_variables.list_variables(store)
+    with opened_backend() as backend:
+        found = backend.call(shared_variables.list_variables)
     if as_json:
         print_json({"variables": [_document(variable) for variable in found]})
     elif found:
@@ -50,8 +51,8 @@ def ls(as_json: bool) -> None:
 @as_json_option
 def get(name: str, as_json: bool) -> None:
     """Print a variable's value: text as it is, anything else as JSON."""
-    with opened_store() as store:
-        variable = shared_variables.get_variable(store, name)
+    with opened_backend() as backend:
+        variable = backend.call(shared_variables.get_variable, name)
     if as_json:
         print_json(_document(variable))
     else:
@@ -71,10 +72,15 @@ def set_(name: str, value: str, tags: tuple[str, ...], overwrite: bool, as_json:
     """
     from orchestra_nb.errors import NameTaken
 
-    with opened_store() as store:
+    with opened_backend() as backend:
         try:
-            variable = shared_variables.set_variable(
-                store, name, json_or_text(value), tags=tags, may_overwrite=overwrite, now=datetime.now(UTC)
+            variable = backend.call(
+                shared_variables.set_variable,
+                name,
+                json_or_text(value),
+                tags=tags,
+                may_overwrite=overwrite,
+                now=datetime.now(UTC),
             )
         except NameTaken:
             raise NameTaken(f"There is a variable {name!r} already. Pass --overwrite to replace its value.") from None
@@ -91,8 +97,8 @@ def unset(name: str, as_json: bool) -> None:
     """Delete a variable."""
     from orchestra_nb.errors import VariableNotFound
 
-    with opened_store() as store:
-        if not shared_variables.unset_variable(store, name):
+    with opened_backend() as backend:
+        if not backend.call(shared_variables.unset_variable, name):
             raise VariableNotFound(f"No variable {name!r}. `orchestra variables ls` lists them.")
     if as_json:
         print_json({"unset": name})

@@ -12,8 +12,11 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from types import FrameType
-from typing import Any
+
+TYPE_CHECKING = False  # typing would take longer than all the rest
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
 
 #: What a terminal or a scheduler sends to commands.
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGWINCH)

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import click
 import msgspec
 
+from orchestra_nb.cli.backend import opened_backend
+from orchestra_nb.cli.duration_option import DURATION
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, caller, opened_store
+from orchestra_nb.cli.opened_store import as_json_option, caller
 from orchestra_nb.cli.run_tables import ago, print_table, printable, say_if_cut
+from orchestra_nb.cli.stored_numbers import STORED_NUMBER
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.webhooks import Receipt, ReceiptState, StoredWebhook, Webhook, WebhookScheme
 from orchestra_nb.operations import webhooks as operations
+from orchestra_nb.operations.deployment_request import read_seconds
+from orchestra_nb.time_zones import time_text
+
+if TYPE_CHECKING:
+    from orchestra_nb.cli.backend import Backend
 
 _name_argument = click.argument("name")
-_number_argument = click.argument("number", type=int)
+_number_argument = click.argument("number", type=STORED_NUMBER)
 _own_secret_option = click.option(
     "--own-secret", is_flag=True, help="Ask for the sender's secret, or read it from a pipe; without it one is drawn."
 )
@@ -85,19 +94,20 @@ def create(
         condition=condition,
     )
     secret = _given_secret(name, own_secret, secret_env)
-    with opened_store() as store:
-        made = operations.create_webhook(
-            store, webhook, secret, key_file=load_settings().resolved_secret_key_file, now=datetime.now(UTC)
-        )
-    _tell_secret(name, made, is_drawn=secret is None, as_json=as_json)
+    with opened_backend() as backend:
+        made = backend.call(operations.create_webhook, webhook, secret, load_settings(), now=datetime.now(UTC))
+        host, is_remote = _host(backend), backend.is_remote
+    for warning in made.warnings:
+        click.echo(f"{printable(name)}: {printable(warning)}", err=True)
+    _tell_secret(name, host, is_remote, made.secret, is_drawn=secret is None, as_json=as_json)
 
 
 @webhooks.command()
 @as_json_option
 def ls(as_json: bool) -> None:
     """List webhooks by name."""
-    with opened_store() as store:
-        found = operations.list_webhooks(store)
+    with opened_backend() as backend:
+        found = backend.call(operations.list_webhooks)
     if as_json:
         print_json({"webhooks": [_document(one) for one in found]})
     elif found:
@@ -115,15 +125,19 @@ def ls(as_json: bool) -> None:
 @as_json_option
 def show(name: str, as_json: bool) -> None:
     """Show a webhook: what it starts, with which templates."""
-    with opened_store() as store:
-        found = operations.show_webhook(store, name)
+    with opened_backend() as backend:
+        found = backend.call(operations.show_webhook, name)
+        host, is_remote = _host(backend), backend.is_remote
     if as_json:
         print_json(_document(found))
         return
     webhook = found.webhook
     click.echo(f"{printable(name)}  {printable(_starts(webhook))}, signed as {webhook.scheme}")
-    click.echo(f"Address: {_address(name)}")
-    click.echo(f"Secret since: {found.secret_changed_at:%Y-%m-%d %H:%M:%S} UTC")
+    click.echo(f"Address: {_address(host, name)}")
+    _tell_of_host(host, is_remote)
+    click.echo(f"Secret since: {time_text(found.secret_changed_at)}")
+    if found.previous_until is not None and found.previous_until > datetime.now(UTC):
+        click.echo(f"The one before it is accepted until {time_text(found.previous_until)}.")
     if webhook.condition:
         click.echo(f"When: {printable(webhook.condition)}")
     if webhook.resource:
@@ -136,17 +150,28 @@ def show(name: str, as_json: bool) -> None:
 @_name_argument
 @_own_secret_option
 @_secret_env_option
+@click.option(
+    "--overlap",
+    type=DURATION,
+    help="How long the old secret is accepted, too, such as 24h. Without it not at all.",
+)
 @as_json_option
-def rotate(name: str, own_secret: bool, secret_env: str | None, as_json: bool) -> None:
-    """Give a webhook another secret, and show it once; the old one holds no more."""
+def rotate(name: str, own_secret: bool, secret_env: str | None, overlap: str | None, as_json: bool) -> None:
+    """Give a webhook another secret, and show it once; the old one holds no more, or for --overlap."""
     from orchestra_nb.settings import load_settings
 
     secret = _given_secret(name, own_secret, secret_env)
-    with opened_store() as store:
-        made = operations.rotate_secret(
-            store, name, secret, key_file=load_settings().resolved_secret_key_file, now=datetime.now(UTC)
+    with opened_backend() as backend:
+        made = backend.call(
+            operations.rotate_secret,
+            name,
+            secret,
+            key_place=load_settings().secret_key_place,
+            now=datetime.now(UTC),
+            overlap=timedelta(seconds=0.0 if overlap is None else read_seconds(overlap, "--overlap")),
         )
-    _tell_secret(name, made, is_drawn=secret is None, as_json=as_json)
+        host, is_remote = _host(backend), backend.is_remote
+    _tell_secret(name, host, is_remote, made, is_drawn=secret is None, as_json=as_json)
 
 
 @webhooks.command()
@@ -154,8 +179,8 @@ def rotate(name: str, own_secret: bool, secret_env: str | None, as_json: bool) -
 @as_json_option
 def delete(name: str, as_json: bool) -> None:
     """Delete a webhook and the list of its messages; what they started stays."""
-    with opened_store() as store:
-        operations.delete_webhook(store, name)
+    with opened_backend() as backend:
+        backend.call(operations.delete_webhook, name)
     if as_json:
         print_json({"deleted": name})
     else:
@@ -173,8 +198,8 @@ def deliveries(name: str | None, is_dead: bool, limit: int, as_json: bool) -> No
     """List messages that were rightly signed, of one webhook or of all, the newest first."""
     states = (ReceiptState.DEAD,) if is_dead else None
     most = min(limit + 1, operations.MAX_RECEIPTS)
-    with opened_store() as store:
-        found = operations.list_receipts(store, webhook=name, states=states, limit=most)
+    with opened_backend() as backend:
+        found = backend.call(operations.list_receipts, webhook=name, states=states, limit=most)
     is_cut, found = len(found) > limit, found[:limit]
     if as_json:
         print_json({"deliveries": found})
@@ -206,8 +231,8 @@ def retry(number: int, as_json: bool) -> int:
     """Try a dead letter again, with its webhook and deployment as they are now."""
     from orchestra_nb.settings import load_settings
 
-    with opened_store() as store:
-        receipt = operations.retry_message(store, number, load_settings(), actor=caller(), now=datetime.now(UTC))
+    with opened_backend() as backend:
+        receipt = backend.call(operations.retry_message, number, load_settings(), actor=caller(), now=datetime.now(UTC))
     if as_json:
         print_json(receipt)
     elif receipt.state is ReceiptState.DEAD:
@@ -222,8 +247,8 @@ def retry(number: int, as_json: bool) -> int:
 @as_json_option
 def discard(number: int, as_json: bool) -> None:
     """Decide that a dead letter starts nothing, also when it is sent again."""
-    with opened_store() as store:
-        receipt = operations.discard_message(store, number, actor=caller(), now=datetime.now(UTC))
+    with opened_backend() as backend:
+        receipt = backend.call(operations.discard_message, number, actor=caller(), now=datetime.now(UTC))
     if as_json:
         print_json(receipt)
     else:
@@ -256,12 +281,13 @@ def _given_secret(name: str, is_own: bool, variable: str | None) -> Secret | Non
     return Secret(text)
 
 
-def _tell_secret(name: str, secret: Secret, *, is_drawn: bool, as_json: bool) -> None:
+def _tell_secret(name: str, host: str, is_remote: bool, secret: Secret, *, is_drawn: bool, as_json: bool) -> None:
     shown = secret.get() if is_drawn else None
     if as_json:
         print_json({"name": name, "path": _path(name), "secret": shown})
         return
-    click.echo(f"{printable(name)} takes messages at {_address(name)}")
+    click.echo(f"{printable(name)} takes messages at {_address(host, name)}")
+    _tell_of_host(host, is_remote)
     click.echo(f"Its secret, shown only now: {shown}" if is_drawn else "Its secret is the one that you gave.")
 
 
@@ -269,8 +295,32 @@ def _path(name: str) -> str:
     return f"{operations.WEBHOOKS_PATH}/{quote(name, safe='')}"
 
 
-def _address(name: str) -> str:
-    return f"<your Jupyter server>{_path(name)}"
+def _host(backend: Backend) -> str:
+    """Return the base of a server that takes messages for this store; empty where none is known here."""
+    if backend.is_remote:
+        return backend.client.url
+    from orchestra_nb.operations.running_servers import running_servers
+
+    here = backend.store.database.location
+    ours = [server.url for server in running_servers() if server.port and server.store == here]
+    return ours[0].removesuffix("/orchestra/") if ours else ""
+
+
+def _address(host: str, name: str) -> str:
+    return f"{host or '<server>'}{_path(name)}"
+
+
+def _tell_of_host(host: str, is_remote: bool) -> None:
+    if is_remote:
+        words = "That is the server by the name that this command has of it; senders need one that they can reach."
+    elif host:
+        words = "That is `orchestra serve` on this machine by its name here; senders need one that they can reach."
+    else:
+        words = (
+            "<server> is the address of a Jupyter server with the extension, as a browser has it before /lab, or of "
+            "`orchestra serve`, which says its own."
+        )
+    click.echo(words, err=True)
 
 
 def _starts(webhook: Webhook) -> str:
@@ -284,5 +334,6 @@ def _started(receipt: Receipt) -> str:
 
 
 def _document(stored: StoredWebhook) -> dict[str, object]:
-    times = {"created_at": stored.created_at, "secret_changed_at": stored.secret_changed_at}
+    names = ("created_at", "secret_changed_at", "previous_until")
+    times = {name: getattr(stored, name) for name in names}
     return {**msgspec.structs.asdict(stored.webhook), "path": _path(stored.webhook.name), **times}

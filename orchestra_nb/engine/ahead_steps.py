@@ -11,7 +11,7 @@ import msgspec
 from orchestra_nb.engine.cells_ahead import CellsAhead, NoListener, NoSink
 from orchestra_nb.engine.dask_executor import DaskExecutor
 from orchestra_nb.engine.flow_runner import FlowRunner
-from orchestra_nb.notebooks.ahead_plan import AheadPlan
+from orchestra_nb.model.ahead_plans import AheadPlan
 from orchestra_nb.notebooks.kernel_questions import Answer
 from orchestra_nb.notebooks.worker_shell import RESULT_MARK
 from orchestra_nb.settings import load_settings

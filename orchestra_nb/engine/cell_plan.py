@@ -46,6 +46,9 @@ class PlannedCell(msgspec.Struct, frozen=True, kw_only=True):
         How long it is expected to run; None where that is not known.
     record_id
         The record that holds, also of a cell that runs nevertheless; "" for none.
+    is_stale
+        Whether what was kept of it no longer holds: it, or something that it reads, is another one now. False for a
+        cell of which nothing was kept, and for one that has to run each time.
     """
 
     index: int
@@ -54,6 +57,7 @@ class PlannedCell(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     seconds: float | None = None
     record_id: str = ""
+    is_stale: bool = False
 
 
 class PlanSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +115,7 @@ def plan_cells(
         newest = max(records, key=lambda record: record.recorded_at, default=None)
         found = find_record(records, names, world, now, run_id)
 
-        why, is_certain = "", True
+        why, is_certain, is_stale = "", True, False
         if is_refreshed:
             why = "forced: --refresh"
         elif code.must_run is not None:
@@ -121,9 +125,10 @@ def plan_cells(
         elif isinstance(found, CellRecord):
             why = why_it_runs(found, run_id, partial(is_read_by_any, codes[index + 1 :], record=found, known=names))
         elif found is None:
-            why = _why_new(cell)
+            why, is_stale = _why_new(cell), cell.has_run
         else:
             why, is_certain = _why_different(found, names, givers, cells)
+            is_stale = True
         seconds = newest.seconds if newest is not None else None
         planned.append(
             PlannedCell(
@@ -133,6 +138,7 @@ def plan_cells(
                 why=why or f"cached {found.recorded_at:%Y-%m-%d %H:%M}" if isinstance(found, CellRecord) else why,
                 seconds=seconds,
                 record_id=found.record_id if isinstance(found, CellRecord) else "",
+                is_stale=is_stale,
             )
         )
         if isinstance(found, CellRecord):

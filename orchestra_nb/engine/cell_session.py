@@ -16,11 +16,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from orchestra_nb.engine.cell_body import cell_body
-from orchestra_nb.engine.cell_cache import CellCache
 from orchestra_nb.engine.driver_environment import EnvironmentChanges, environment_of_driver
-from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.name_binder import NameBinder
 from orchestra_nb.engine.pending import NOTHING, PendingValue
@@ -38,6 +36,9 @@ from orchestra_nb.notebooks.cell_task import CellTask
 from orchestra_nb.notebooks.cell_values import PackedGroup, pack_values
 from orchestra_nb.notebooks.names import CellNames, analyse_cell
 from orchestra_nb.notebooks.task_line import TaskLine
+
+if TYPE_CHECKING:
+    from orchestra_nb.engine.flow_runner import FlowRunner
 
 #: Names that IPython itself keeps in the namespace: every worker has its own.
 _SHELL_NAMES = frozenset(
@@ -123,6 +124,10 @@ class CellSession:
         ValueNotPortable
             An input cannot be sent to a worker; the message names it and the remedy. Nothing was submitted.
         """
+        # not before the first cell: the extension loads faster
+        from orchestra_nb.engine.cell_body import cell_body
+        from orchestra_nb.engine.cell_cache import CellCache
+
         plan = self._plan(line, name, origin)
         after_tasks = [self.task(other).task_run_id for other in line.after]
         upstream = tuple(dict.fromkeys((*plan.upstream, *after_tasks)))

@@ -42,6 +42,7 @@ from orchestra_nb.engine.process_resources import ModuleWatch, resources_of_proc
 from orchestra_nb.engine.submissions import Submission
 from orchestra_nb.engine.user_modules import state_of_user_modules
 from orchestra_nb.errors import OrchestraError, ValueNotPortable
+from orchestra_nb.model.ahead_plans import AheadPlan
 from orchestra_nb.model.code_encodings import is_users
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.fingerprints import fingerprint as content_of
@@ -50,7 +51,7 @@ from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import LogLine, TaskRun
 from orchestra_nb.model.states import State
-from orchestra_nb.notebooks.ahead_plan import AheadPlan, cells_along, may_go_now
+from orchestra_nb.notebooks.ahead_plan import cells_along, may_go_now
 from orchestra_nb.notebooks.cell_values import fingerprint, pack_values, unpack_values
 from orchestra_nb.notebooks.names import analyse_cell
 

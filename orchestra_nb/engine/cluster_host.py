@@ -173,6 +173,7 @@ class ClusterHost:
             python=sys.prefix,
             version=__version__,
             workers=tuple(LocalWorker(name=worker.name, pid=worker.pid) for worker in self._workers.values()),
+            memory_limit_bytes=order.memory_limit,
         )
         write_record(self._record_path, record)
 

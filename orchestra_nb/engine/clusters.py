@@ -81,7 +81,7 @@ def _read_mapping(text: str) -> Mapping[str, object] | None:
 
         try:
             content = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):  # a date that there is none of, too
             return None
     return content if isinstance(content, Mapping) else None
 

@@ -7,7 +7,6 @@ distributed, which takes long. Everything here belongs to one event loop.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 import re
 import time
@@ -17,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import dask.config  # noqa: TID253
+from dask.utils import parse_timedelta  # noqa: TID253
 from distributed import Client, Future  # noqa: TID253
 
 from orchestra_nb.engine.attempts import (
@@ -30,6 +31,7 @@ from orchestra_nb.engine.attempts import (
 )
 from orchestra_nb.engine.call_body import SharedPart
 from orchestra_nb.engine.call_chunk import ChunkTicket, result_key, run_chunk
+from orchestra_nb.engine.cluster_class import make_cluster
 from orchestra_nb.engine.clusters import THREAD_NAME, ClusterSpec
 from orchestra_nb.engine.dask_generator import keep_dask_generator_apart
 from orchestra_nb.engine.driver_environment import DriverEnvironment
@@ -39,11 +41,11 @@ from orchestra_nb.engine.local_certificates import security_of
 from orchestra_nb.engine.local_cluster import ensure_local_cluster, local_cluster_status
 from orchestra_nb.engine.packed_results import pack_result
 from orchestra_nb.engine.scheduler_plugin import TOPIC, OrchestraSchedulerPlugin, Stop, StopCalls
-from orchestra_nb.engine.spawned_workers import leave_main_out
 from orchestra_nb.engine.worker_plugin import OrchestraWorkerPlugin
 from orchestra_nb.errors import ClusterUnavailable
 from orchestra_nb.version import __version__
 
+#: The longest wait for a scheduler's first word; Dask's own ``distributed.comm.timeouts.connect`` may be shorter.
 _CONNECT_SECONDS = 8.0
 #: The longest wait for an answer of scheduler or worker.
 _CALL_SECONDS = 30.0
@@ -127,7 +129,7 @@ class DaskConnection:
             client = await _connect(spec.target, None)
             connection = cls(client, None, "")
         else:
-            cluster = await loop.run_in_executor(None, _make_cluster, spec)
+            cluster = await loop.run_in_executor(None, make_cluster, spec)
             try:
                 client = await _connect(cluster.scheduler_address, getattr(cluster, "security", None))
             except BaseException:
@@ -342,6 +344,11 @@ class DaskConnection:
         """How many tasks the cluster runs at a time, as far as is known; at least 1."""
         return max(1, sum(worker.threads for worker in self._workers.values()))
 
+    @property
+    def worker_count(self) -> int:
+        """How many workers there are, about a second old."""
+        return len(self._workers)
+
     async def look(self) -> None:
         """Learn which workers there are, unless that was done a moment ago."""
         await self._look()
@@ -453,7 +460,7 @@ class DaskConnection:
         if self._looking is not None:
             self._looking.cancel()
         try:
-            await asyncio.wait_for(self._client.close(timeout=2), 5)
+            await asyncio.wait_for(_close_client(self._client, 2), 5)
         except Exception:
             pass  # the scheduler may be gone; there is nobody to tell
         stream = self._client.scheduler_comm
@@ -489,14 +496,13 @@ def dask_key(name: str, key: str) -> str:
 async def _connect(address: str, security: Any | None) -> Any:
     make_client: Any = Client
     client = None
+    timeout = min(_CONNECT_SECONDS, parse_timedelta(dask.config.get("distributed.comm.timeouts.connect")))
     try:
-        client = make_client(
-            address, asynchronous=True, set_as_default=False, security=security, timeout=_CONNECT_SECONDS
-        )
+        client = make_client(address, asynchronous=True, set_as_default=False, security=security, timeout=timeout)
         await client
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         if client is not None:
-            await client.close(timeout=1)
+            await _close_client(client, 1)
         remedy = (
             "Its certificates are read from Dask's configuration (distributed.comm.tls)."
             if address.startswith("tls://") and security is None
@@ -509,30 +515,19 @@ async def _connect(address: str, security: Any | None) -> Any:
         ) from error
     except BaseException:  # the driver ends while this connects: nobody else knows the client
         if client is not None:
-            await client.close(timeout=1)
+            await _close_client(client, 1)
         raise
     client.scheduler_comm.interval = SEND_INTERVAL_SECONDS
     client.scheduler_comm.recent_message_log = deque(maxlen=0)  # for debugging Dask: it keeps the last 1,000 messages
     return client
 
 
-def _make_cluster(spec: ClusterSpec) -> Any:
-    """Make a cluster of a class that only its user knows; in a thread of its own, since it may block."""
-    module_name, _, class_name = spec.target.rpartition(".")
+async def _close_client(client: Any, timeout_seconds: float) -> None:
+    """Close a client, as far as that goes in time."""
     try:
-        cluster_class = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
-        raise ClusterUnavailable(
-            f"The cluster class {spec.target} cannot be imported ({error}). Install the package that has it "
-            f"(pip install {module_name.partition('.')[0].replace('_', '-')}), or correct the path."
-        ) from error
-    leave_main_out()
-    try:
-        return cluster_class(**spec.arguments)
-    except Exception as error:
-        raise ClusterUnavailable(
-            f"{spec.target} could not be started with {dict(spec.arguments)}: {type(error).__name__}: {error}"
-        ) from error
+        await client.close(timeout=timeout_seconds)
+    finally:
+        client.status = "closed"  # else it closes itself again when it is forgotten, by a coroutine that nobody awaits
 
 
 def _close_cluster(cluster: Any) -> None:

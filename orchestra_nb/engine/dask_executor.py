@@ -196,7 +196,13 @@ class DaskExecutor:
         """
         if self._loop is None:
             raise ClusterUnavailable(f"The connection to {self.name} is closed.")
-        return asyncio.run_coroutine_threadsafe(self._count_slots(), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self._look(), self._loop).result().threads
+
+    def worker_count(self) -> int:
+        """Return how many workers the cluster has, about a second old; raises as :meth:`slots`."""
+        if self._loop is None:
+            raise ClusterUnavailable(f"The connection to {self.name} is closed.")
+        return asyncio.run_coroutine_threadsafe(self._look(), self._loop).result().worker_count
 
     def fetch(self, key: str, names: Sequence[str], timeout_seconds: float | None = None) -> AttemptResult:
         """Return the result of an ended attempt with the groups that hold these names.
@@ -617,7 +623,7 @@ class DaskExecutor:
         elif worker := self._calls.worker_of(key):
             self._connection.say(key, word, worker)
 
-    async def _count_slots(self) -> int:
+    async def _look(self) -> DaskConnection:
         connection = self._connection
         if connection is None:
             raise ClusterUnavailable(f"There is no connection to {self.name}.")
@@ -625,7 +631,7 @@ class DaskExecutor:
             await connection.look()
         except (OSError, TimeoutError) as error:
             raise ClusterUnavailable(f"{self.name} does not answer: {error}") from error
-        return connection.threads
+        return connection
 
     def _stop(self, key: str, state: str, grace_seconds: float) -> None:
         if key in self._calls:

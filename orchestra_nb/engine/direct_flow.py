@@ -9,9 +9,9 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from orchestra_nb.engine.asked_suspension import SuspendFlow
 from orchestra_nb.engine.caller_stop import coroutine_switch, stoppable
 from orchestra_nb.engine.flow_call import FlowCall, begin_call, entered_call, resolve_async
-from orchestra_nb.engine.flow_suspension import SuspendFlow
 from orchestra_nb.engine.function_call import read_async, read_generator
 from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.user_frames import HIDDEN_FRAMES
@@ -53,8 +53,11 @@ def _attempt(call: FlowCall, attempt: int) -> AttemptResult:
             with entered_call(call):
                 state = switch.run(body)
             return call.succeed(state, started_at)
-        except SuspendFlow:
-            raise
+        except SuspendFlow as signal:
+            if signal.run_id == call.run.run_id:
+                raise
+            call.wait_for_tasks()
+            return call.stopped(None, signal, started_at)
         except (StopTask, KeyboardInterrupt) as error:
             return call.stopped(switch.stopped_for, error, started_at)
         except BaseException as error:
@@ -84,8 +87,11 @@ async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, retur
                             raise
                         state = await asyncio.to_thread(call.end_of, value)
                 return call.succeed(state, started_at)
-            except SuspendFlow:
-                raise
+            except SuspendFlow as signal:
+                if signal.run_id == call.run.run_id:
+                    raise
+                await asyncio.to_thread(call.wait_for_tasks)
+                return call.stopped(None, signal, started_at)
             except TimeoutError as error:
                 if limit.expired():
                     return call.stopped(State.TIMED_OUT.value, error, started_at)
@@ -128,7 +134,7 @@ def call_generator(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_fo
         except GeneratorExit as error:  # whoever read it has enough
             generator.close()
             result = call.stopped(None, error, started_at)
-        except (StopTask, KeyboardInterrupt) as error:
+        except (StopTask, KeyboardInterrupt, SuspendFlow) as error:
             result = call.stopped(None, error, started_at)
         except BaseException as error:
             result = call.fail(error, started_at, is_final=True)
@@ -158,7 +164,7 @@ async def call_async_generator(
         except GeneratorExit as error:
             await generator.aclose()
             result = call.stopped(None, error, started_at)
-        except (StopTask, KeyboardInterrupt, asyncio.CancelledError) as error:
+        except (StopTask, KeyboardInterrupt, asyncio.CancelledError, SuspendFlow) as error:
             result = call.stopped(None, error, started_at)
         except BaseException as error:
             result = call.fail(error, started_at, is_final=True)

@@ -10,14 +10,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from orchestra_nb.engine.flow_listener import AttemptServices
-from orchestra_nb.engine.flow_runner import FlowRunner
-from orchestra_nb.engine.task_runners import TaskRunner
 from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model.events import EventSink
 from orchestra_nb.model.run_code import RunCode
+
+if TYPE_CHECKING:
+    from orchestra_nb.engine.flow_listener import AttemptServices
+    from orchestra_nb.engine.flow_runner import FlowRunner
+    from orchestra_nb.engine.task_runners import TaskRunner
 
 
 class Driver(Protocol):
@@ -43,11 +45,16 @@ class Driver(Protocol):
         """Return what flows use that name none."""
 
     def watch_run(
-        self, run_id: str, cancel: Callable[[str], None], cancel_task: Callable[[str, str], None] | None = None
+        self,
+        run_id: str,
+        cancel: Callable[[str], None],
+        cancel_task: Callable[[str, str], None] | None = None,
+        suspend: Callable[[str], None] | None = None,
     ) -> None:
         """Call ``cancel(actor)``, in any thread, when somebody asks to cancel this run.
 
-        Where its tasks are not this driver's own, ``cancel_task(task run id, actor)`` is for them.
+        Where its tasks are not this driver's own, ``cancel_task(task run id, actor)`` is for them. ``suspend(actor)``
+        is for those who ask a flow to suspend itself.
         """
 
     def forget_run(self, run_id: str) -> None:

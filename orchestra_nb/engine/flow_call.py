@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from orchestra_nb.engine.argument_trees import replace_leaves
+from orchestra_nb.engine.asked_suspension import SuspendFlow, leave_where_asked
 from orchestra_nb.engine.burials import bury_flow
 from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.drivers import Driver, current_driver
-from orchestra_nb.engine.flow_suspension import SuspendFlow, leave_suspended
+from orchestra_nb.engine.flow_suspension import leave_suspended
 from orchestra_nb.engine.function_call import error_info
 from orchestra_nb.engine.futures import TaskFuture, resolve_futures_to_states, wait_for_all, waited_for
 from orchestra_nb.engine.life_lines import begin_line, end_line, repeated_line, tell_flow
@@ -39,6 +41,7 @@ from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of, state_of, state_of_returned
 from orchestra_nb.engine.services import asking_as
 from orchestra_nb.engine.stop_switch import StopSwitch
+from orchestra_nb.engine.trace_context import traced
 from orchestra_nb.errors import InvalidParameters, StopTask, TaskTimedOut
 from orchestra_nb.model.attempts import AttemptResult
 from orchestra_nb.model.events import Event, LogsWritten, RunStateChanged, TaskRunStateChanged, apply_to_run
@@ -144,6 +147,16 @@ class FlowCall:
         if (switch := self.switch) is not None:
             switch.stop(State.CANCELLED.value)
 
+    def ask_to_suspend(self, actor: str) -> None:
+        """Have the body left at its next boundary; in any thread. A body that yields says why it is not."""
+        function = inspect.unwrap(self.owner.fn)
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            words = f"{actor} asked for it to be suspended, but it yields: it goes on. Cancel it to have it end."
+            line = LogLine(run_id=self.run.run_id, at=datetime.now(UTC), message=words, level=logging.WARNING)
+            FlowContextOfPrints(self.driver, self.run).log(line)
+        else:
+            self.context.suspend_asked_by = actor
+
     def stop_by(self, switch: StopSwitch) -> None:
         """Let :meth:`cancel` stop the attempt that begins by this switch; at once, if it was called already."""
         self.switch = switch
@@ -200,7 +213,7 @@ class FlowCall:
             self.state = state_of(State.TIMED_OUT, message, TaskTimedOut(f"Flow run {self.run.name} {message}"))
             info = ErrorInfo(type="TaskTimedOut", message=message)
             return AttemptResult(self._outcome(State.TIMED_OUT, started_at, error=info))
-        reason = self.cancel_reason or "interrupted"
+        reason = self.cancel_reason or ("its flow was suspended" if isinstance(error, SuspendFlow) else "interrupted")
         if stopped_for is None:
             self.interrupt = error
             self.cancel_tasks(f"its flow was {reason}")
@@ -244,8 +257,14 @@ class FlowCall:
         return state if return_state else state.result()
 
     def suspend(self, signal: SuspendFlow, return_state: bool) -> Any:
-        """Leave the run for somebody to resume, when its tasks have ended."""
-        self.wait_for_tasks()
+        """Leave the run for somebody to resume, when its tasks have ended; one that is cancelled meanwhile ends."""
+        self._wait_for_last_tasks(is_stopped=False)
+        if self.interrupt is not None or self.direct.is_cancelled:
+            message = self.cancel_reason or "interrupted"
+            self.last_change = RunStateChanged(
+                run_id=self.run.run_id, state=State.CANCELLED, at=datetime.now(UTC), message=message
+            )
+            return self.finish(return_state)
         self.driver.forget_run(self.run.run_id)
         return leave_suspended(self.context, signal, return_state)
 
@@ -286,6 +305,7 @@ def begin_call(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: A
         They do not fit; the run has failed.
     """
     stop_loading()
+    leave_where_asked()
     around, task_around = flow_run_context.get(), task_run_context.get()
     driver = around.driver if around is not None else current_driver()
     _resolve(bound, wait_for)
@@ -319,7 +339,9 @@ def begin_call(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: A
         parameters=parameters,
         tags=tags,
         root_run_id=driver.parent_run_id if outer is None else outer.root_run_id or outer.run_id,
+        outer_trace=None if outer is None else outer.trace,
         log_prints=_logs_prints(around, task_around) if owner.log_prints is None else owner.log_prints,
+        caller=around if task_around is None else None,
     )
     if owner.flow_run_name is not None and invalid is None and continued is None:
         what = f"Flow {owner.name!r}"
@@ -340,7 +362,7 @@ def begin_call(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: A
     plan = TaskPlan(task_run_id=run.run_id, run_id=run.run_id, name=owner.name, retry=owner.retry)
     call = FlowCall(owner, bound, driver, context, DirectCall(plan, lambda change: call.announce(change)))
     context.cancel = call.cancel
-    driver.watch_run(run.run_id, lambda actor: call.cancel(cancelled_by(actor)))
+    driver.watch_run(run.run_id, lambda actor: call.cancel(cancelled_by(actor)), suspend=call.ask_to_suspend)
     try:
         yield call
     finally:
@@ -357,7 +379,12 @@ def _logs_prints(around: FlowRunContext | None, task_around: TaskRunContext | No
 def entered_call(call: FlowCall) -> Iterator[None]:
     """Let what is called, printed and asked inside be the flow's."""
     asker = Asker(run_id=call.run.run_id)
-    with asking_as(asker), entered(flow_run_context, call.context), entered(task_run_context, None):
+    with (
+        asking_as(asker),
+        entered(flow_run_context, call.context),
+        entered(task_run_context, None),
+        traced(call.context.trace, call.run.run_id),
+    ):
         if call.context.log_prints:
             with printing_to(FlowContextOfPrints(call.driver, call.run), is_logged=True):
                 yield

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestra_nb.engine.asked_suspension import suspension_of
 from orchestra_nb.engine.input_types import InputType, input_type_of
 from orchestra_nb.engine.question_forms import QuestionForm, answer_command, show_question
 from orchestra_nb.engine.run_context import FlowRunContext, MissingContext, flow_run_context, task_run_context
@@ -71,6 +72,7 @@ def pause_flow_run(
         pause.begin()
         with pause.shown():
             while not pause.look():
+                pause.leave_if_asked()
                 pause.check_time()
                 pause.wait(pause.pause_seconds())
         pause.end()
@@ -89,6 +91,7 @@ async def apause_flow_run(
         pause.begin()
         with pause.shown():
             while not await in_thread(pause.look):
+                pause.leave_if_asked()
                 pause.check_time()
                 await pause.wait_async(pause.pause_seconds())
         pause.end()
@@ -225,6 +228,12 @@ class _Pause:
     def end(self) -> None:
         """Say that the run goes on."""
         announce(self._context, State.RUNNING, "")
+
+    def leave_if_asked(self) -> None:
+        """Leave the flow if somebody asked for it: the question stays, and whoever resumes the run answers it."""
+        if (signal := suspension_of(self._context)) is not None:
+            self.end()
+            raise signal
 
     def check_time(self) -> None:
         """Raise when the time is over."""

@@ -353,6 +353,8 @@ class FlowRunner:
                 waits_for = [one for one in (*plan.upstream, *plan.after) if not self._book.has_ended(one)]
                 for upstream_id in waits_for:
                     self._waiting_on.setdefault(upstream_id, []).append(plan.task_run_id)
+                if waits_for:  # others have ended since its words were made, perhaps
+                    self._renew_words(plan.task_run_id)
                 self._decide(TaskSubmitted(plan, bool(waits_for) and self._may_start_ahead(item, waits_for)))
             case ExecutorNews(executor, event):
                 self._take_report(executor, event)
@@ -556,18 +558,21 @@ class FlowRunner:
     def _renew_waiting_words(self, ended: str) -> None:
         """Say of the tasks that waited for this one what they wait for now; for display, it is no change of state."""
         for task_run_id in self._waiting_on.pop(ended, ()):
-            submission = self._submissions.get(task_run_id)
-            if submission is None:
-                continue
-            plan = submission.plan
-            record = self._book[task_run_id]
-            if record.state is not State.PENDING:
-                continue
-            with self._changed:
-                words = self.waiting_words(plan.upstream, plan.after)
-                record = msgspec.structs.replace(record, message=words)
-                self._book.change(record)
-            self._listener.task_changed(record)
+            if task_run_id in self._submissions:
+                self._renew_words(task_run_id)
+
+    def _renew_words(self, task_run_id: str) -> None:
+        plan = self._submissions[task_run_id].plan
+        record = self._book[task_run_id]
+        if record.state is not State.PENDING:
+            return
+        with self._changed:
+            words = self.waiting_words(plan.upstream, plan.after)
+            if words == record.message:
+                return
+            record = msgspec.structs.replace(record, message=words)
+            self._book.change(record)
+        self._listener.task_changed(record)
 
     def _start(self, command: StartAttempt) -> None:
         task_run_id, key = command.task_run_id, command.key

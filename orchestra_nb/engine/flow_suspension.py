@@ -11,6 +11,7 @@ import inspect
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from orchestra_nb.engine.asked_suspension import SuspendFlow
 from orchestra_nb.engine.flow_pauses import answer_words, ask_people, check_seconds, current_flow, question_key
 from orchestra_nb.engine.input_types import InputType, input_type_of
 from orchestra_nb.engine.question_forms import show_question
@@ -24,15 +25,6 @@ from orchestra_nb.model.events import RunSuspended
 
 class PausedRun(UnfinishedRun):
     """The result of a run that is suspended was asked for."""
-
-
-class SuspendFlow(BaseException):
-    """Raised inside a flow's body to leave it: outside ``Exception`` so that user code does not swallow it."""
-
-    def __init__(self, message: str, until: datetime | None) -> None:
-        super().__init__(message, until)
-        self.message = message
-        self.until = until
 
 
 def suspend_flow_run(
@@ -80,7 +72,11 @@ async def asuspend_flow_run(
 def leave_suspended(context: FlowRunContext, signal: SuspendFlow, return_state: bool) -> State[Any]:
     """Announce that a flow was left, and return its state, or raise that there is no result yet."""
     driver, run = context.driver, context.run
-    driver.sink.emit(RunSuspended(run_id=run.run_id, at=datetime.now(UTC), until=signal.until, message=signal.message))
+    driver.sink.emit(
+        RunSuspended(
+            run_id=run.run_id, at=datetime.now(UTC), until=signal.until, message=signal.message, actor=signal.actor
+        )
+    )
     driver.finish_hooks()
     driver.sink.flush(60.0)
     if not return_state:
@@ -115,4 +111,4 @@ def _suspend(context: FlowRunContext, wait_for_input: Any, timeout: float | None
         return asked.value_of(answer)
     show_question(context, key, asked, is_suspended=True)
     until = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
-    raise SuspendFlow(answer_words(context, key, asked), until)
+    raise SuspendFlow(context.run.run_id, answer_words(context, key, asked), until)

@@ -45,6 +45,7 @@ from orchestra_nb.engine.run_states import State as RunState
 from orchestra_nb.engine.run_states import model_state_of
 from orchestra_nb.engine.services import asking_through
 from orchestra_nb.engine.submitted_transaction import TransactionFacts, submitted_transaction
+from orchestra_nb.engine.trace_context import traced
 from orchestra_nb.engine.worker_driver import WorkerDriver
 from orchestra_nb.errors import StopTask
 from orchestra_nb.model.attempts import AttemptContext, AttemptResult
@@ -195,6 +196,7 @@ class FunctionCallee:
             entered(task_run_context, run_context),
             entered(worker_driver(), driver),
             entered(held_keys, self.held_keys),
+            traced(self.flow.trace, run_context.task_run_id),
         ):
             try:
                 with printing_to(context, self.log_prints):

@@ -21,7 +21,8 @@ from pathlib import Path
 import msgspec
 
 from orchestra_nb.errors import ClusterUnavailable
-from orchestra_nb.settings import load_settings, runtime_folder
+from orchestra_nb.runtime_folder import runtime_folder
+from orchestra_nb.settings import load_settings
 from orchestra_nb.version import __version__
 
 #: How the names of the temporary folders of local clusters begin.
@@ -53,6 +54,8 @@ class LocalCluster(msgspec.Struct, frozen=True, kw_only=True):
         PEM text of the identity that admits to the cluster.
     folder
         Temporary folder of its workers.
+    memory_limit_bytes
+        What each worker may use.
     """
 
     address: str
@@ -66,6 +69,7 @@ class LocalCluster(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     version: str
     workers: tuple[LocalWorker, ...]
+    memory_limit_bytes: int = 0
 
 
 class ClusterPaths:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.pending import NOTHING, PendingValue
 from orchestra_nb.engine.submissions import failure_words
 from orchestra_nb.errors import (
@@ -19,6 +19,9 @@ from orchestra_nb.model.runs import TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_values import PackedGroup, unpack_values
 from orchestra_nb.notebooks.names import CellNames
+
+if TYPE_CHECKING:
+    from orchestra_nb.engine.flow_runner import FlowRunner
 
 _ERRORS: dict[State, type[TaskFailed]] = {
     State.TIMED_OUT: TaskTimedOut,

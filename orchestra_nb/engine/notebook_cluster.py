@@ -62,6 +62,19 @@ class NotebookCluster:
                 raise ClusterUnavailable(self._status.detail)
         return self._executor.slots()
 
+    def what_is_missing(self) -> str:
+        """Return what a notebook waits for that no worker has taken.
+
+        Raises
+        ------
+        ClusterUnavailable
+            The cluster cannot be asked.
+        """
+        if not self._executor.worker_count():
+            return f"a worker: the cluster {self.spec} has none"
+        slots = self._executor.slots()
+        return f"a free slot: what else runs on the cluster {self.spec} takes its {slots}"
+
     def host(self, run_id: str, epoch: int, name: str, *, is_folder_chosen: bool) -> RemoteNotebookHost:
         """Return what will run one attempt of a notebook run."""
         return RemoteNotebookHost(self, f"{run_id}:{epoch}", name, is_folder_chosen=is_folder_chosen)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from orchestra_nb.engine.runner_process import leave_to_end, replace_runner, take_runner
 from orchestra_nb.engine.sentinel import RECORDS_VARIABLE, describe_exit
+from orchestra_nb.notebooks.kernel_pool import close_shared_pool
 from orchestra_nb.notebooks.runner_messages import (
     Finished,
     FromRunner,
@@ -86,6 +87,8 @@ class NotebookHost:
         if self._runner.handover is not None:
             environ = {**self._environ, **spec.environ}
             connection_file = self._runner.handover.launch(spec.kernel_name, spec.run_id, environ=environ, cwd=spec.cwd)
+            if self._is_single and not connection_file:
+                close_shared_pool()  # what was started for another kernel would be in the way of this one's start
         self.send(Prepare(spec, json.dumps(self._environ), connection_file))
 
     def send(self, message: ToRunner) -> None:

@@ -6,9 +6,11 @@ It has the methods of :class:`~orchestra_nb.engine.notebook_host.NotebookHost`; 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -30,13 +32,17 @@ from orchestra_nb.engine.results import default_results_url
 from orchestra_nb.engine.shipped_results import ShippedResults
 from orchestra_nb.engine.signing_key import load_signing_key
 from orchestra_nb.errors import ClusterUnavailable
+from orchestra_nb.model.events import LogsWritten
 from orchestra_nb.model.outcomes import Outcome
+from orchestra_nb.model.runs import LogLine
 from orchestra_nb.model.states import State
-from orchestra_nb.notebooks.runner_messages import Prepare, RunnerSpec, Stop, ToRunner
+from orchestra_nb.notebooks.runner_messages import Prepare, Reported, RunnerSpec, Stop, ToRunner
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.notebook_cluster import NotebookCluster
 
+#: How long nothing may be heard of a run before it says what it waits for.
+_SILENT_SECONDS = 5.0
 #: How often a run whose worker died before it began is given to another one.
 _MOST_STARTS = 3
 
@@ -75,13 +81,16 @@ class RemoteNotebookHost:
         self._early: list[bytes] = []
         self._is_heard = False
         self._is_let_go = False
+        self._has_said_why_it_waits = False
         self._gone: RunnerEnded | None = None
         #: whether what the worker says cannot be taken any more
         self._is_broken = False
         self._files: dict[str, FileCopy] = {}
+        self._run_id = ""
 
     def prepare(self, spec: RunnerSpec) -> None:
         """Have a worker start the runner and its kernel; the cells wait for ``Begin``."""
+        self._run_id = spec.run_id
         self._files[EXECUTED_NOTEBOOK] = FileCopy(Path(spec.output_path))
         self._say(_place_of_results())
         self._say(Prepare(spec, "{}"))
@@ -130,7 +139,7 @@ class RemoteNotebookHost:
 
     def _read(self) -> None:
         while True:
-            match self._news.get():
+            match self._next_news():
                 case AttemptSent(words=words):
                     try:
                         for word in words if not self._is_broken else ():
@@ -147,6 +156,28 @@ class RemoteNotebookHost:
                 case AttemptEnded(outcome=outcome):
                     self._end(self._gone or RunnerEnded(_why(outcome)))
                     return
+
+    def _next_news(self) -> AttemptSent | AttemptEnded | AttemptLost:
+        if not self._has_said_why_it_waits:
+            with contextlib.suppress(queue.Empty):
+                return self._news.get(timeout=_SILENT_SECONDS)
+            self._has_said_why_it_waits = True
+            self._say_why_it_waits()
+        return self._news.get()
+
+    def _say_why_it_waits(self) -> None:
+        """Tell what it waits for: it may be for long, and nothing else would be heard meanwhile."""
+        try:
+            text = f"The notebook waits for {self._cluster.what_is_missing()}"
+        except ClusterUnavailable:  # which ends it
+            return
+        with self._lock:
+            if self._is_heard or self._is_let_go:
+                return
+        line = LogLine(
+            run_id=self._run_id, at=datetime.now(UTC), message=text, level=logging.WARNING, logger="orchestra"
+        )
+        self.inbox.put(Reported(LogsWritten(lines=(line,))))
 
     def _starts_again(self, lost: AttemptLost) -> bool:
         """Give a run that did not begin, because its worker died, to another one; False where that is over."""

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from orchestra_nb.errors import InvalidSetting, ResultNotFound
 
+if TYPE_CHECKING:
+    from orchestra_nb.model.result_reference import ResultReference
+
 #: Where a file becomes visible only when it was written whole, and a rename would copy it.
 _ATOMIC_PROTOCOLS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss"})
+#: How a file begins that is named by its content.
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def normal_url(url: str | os.PathLike[str]) -> str:
@@ -75,16 +82,45 @@ def write_file(url: str, *parts: bytes) -> None:
         raise
 
 
-def delete_file(url: str) -> None:
-    """Delete a file; nothing happens when there is none."""
+def delete_file(url: str) -> bool:
+    """Delete a file; False where there is none, as far as its file system tells."""
     try:
         if _is_local(url):
             Path(url).unlink()
-            return
-        files, path = _open_remote(url)
-        files.rm_file(path)
+        else:
+            files, path = _open_remote(url)
+            files.rm_file(path)
     except FileNotFoundError:
-        pass
+        return False
+    return True
+
+
+def written_at(url: str) -> datetime | None:
+    """Return when a file was last written; None where there is none, or its file system does not tell."""
+    try:
+        if _is_local(url):
+            return datetime.fromtimestamp(os.stat(url).st_mtime, UTC)
+        files, path = _open_remote(url)
+        at = files.modified(path)
+    except (FileNotFoundError, NotImplementedError):
+        return None
+    if not isinstance(at, datetime):
+        return None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
+
+
+def delete_by_content(reference: ResultReference, decided_at: datetime) -> bool:
+    """Delete the file of a result that nobody needs, where it is named by its content; False where it stays.
+
+    Who writes the same content has the same file, and tells the store of it a moment later: a file that was written
+    anew since it was decided stays. So does one that a user has named, since the next result may have the name.
+    """
+    name = reference.url.rpartition("/")[2]
+    # looked at, since a shared store holds what others wrote: it shall lead to no other file
+    if not _DIGEST.fullmatch(reference.digest) or not name.startswith(reference.digest):
+        return False
+    at = written_at(reference.url)
+    return (at is None or at <= decided_at) and delete_file(reference.url)
 
 
 def move_file(url: str, target: str) -> None:

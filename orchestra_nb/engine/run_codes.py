@@ -6,6 +6,7 @@ notebook or an interactive session is pickled by value and signed, as are parame
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 import inspect
@@ -117,12 +118,7 @@ def load_code(code: RunCode) -> tuple[Any, dict[str, Any]]:
     """
     if code.missing:
         raise CodeNotFound(f"It cannot be run again: {code.missing}")
-    try:
-        os.chdir(code.working_folder)
-    except OSError as error:
-        raise CodeNotFound(f"The folder {code.working_folder} where it ran cannot be entered: {error}") from None
-    if code.import_folder is not None and code.import_folder not in sys.path:
-        sys.path.insert(0, code.import_folder)
+    enter_folders(code)
     flow, parameters = (None, None) if code.pickle is None else _read_pickle(code)
     if code.entrypoint is not None:
         flow = _import_owner(code.entrypoint, is_task=bool(code.call))
@@ -131,6 +127,36 @@ def load_code(code: RunCode) -> tuple[Any, dict[str, Any]]:
     if flow is None or parameters is None:
         raise CodeNotFound("It cannot be run again: its flow or its parameters were not kept.")
     return flow, parameters
+
+
+def enter_folders(code: RunCode) -> None:
+    """Change the current folder to that of a run, and have modules be looked for where its own were.
+
+    Raises
+    ------
+    CodeNotFound
+        The folder is not there.
+    """
+    try:
+        os.chdir(code.working_folder)
+    except OSError as error:
+        raise CodeNotFound(f"The folder {code.working_folder} where it ran cannot be entered: {error}") from None
+    if code.import_folder is not None and code.import_folder not in sys.path:
+        sys.path.insert(0, code.import_folder)
+
+
+def flows_of_file(path: Path) -> list[str]:
+    """Return the names that a script gives to flows of its own, in the order of the file.
+
+    Raises
+    ------
+    CodeNotFound
+        The script is not there, or does not come to its end.
+    """
+    from orchestra_nb.engine.flows import Flow
+
+    with _reading():
+        return _names_of(_load_file(path), Flow)
 
 
 def stop_loading() -> None:
@@ -156,11 +182,26 @@ def _import_owner(entrypoint: str, is_task: bool) -> Any:
     found = _attribute(module, name)
     if not isinstance(found, kind):
         what = "has no" if found is None else f"has a {type(found).__name__} in place of the"
-        raise CodeNotFound(
-            f"{where} {what} {word} {name!r}. If it was renamed, start a new run; if the file calls another one "
-            'before it defines this one, put the calls under `if __name__ == "__main__":`.'
+        names = _names_of(module, kind)
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = (
+            f"Did you mean {near[0]}?"
+            if near
+            else "If the file calls a flow or a task before it defines this one, put the calls under "
+            '`if __name__ == "__main__":`.'
         )
+        listed = f" Its {word}s: {', '.join(names)}." if names else ""
+        raise CodeNotFound(f"{where} {what} {word} {name!r}.{listed} {hint}")
     return found
+
+
+def _names_of(module: ModuleType, kind: type[Owner]) -> list[str]:
+    """Return the names of the flows, or of the tasks, that a module defines and does not only import."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, kind) and value.fn.__module__ == module.__name__
+    ]
 
 
 def _import_module(name: str) -> ModuleType:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.engine.asset_lineage import MadeAssets
+from orchestra_nb.engine.trace_context import trace_of_run
 from orchestra_nb.engine.user_runs import FlowRun as SeenFlowRun
 from orchestra_nb.engine.user_runs import TaskRun as SeenTaskRun
 from orchestra_nb.engine.user_runs import seen_flow_run, seen_task_run
@@ -57,6 +58,8 @@ class FlowFacts:
     #: the run that all of it began with: its own, where no other run started it
     root_run_id: str | None = None
     created_at: datetime | None = None
+    #: as :func:`~orchestra_nb.engine.trace_context.trace_of_run` has it; None where it is not traced
+    trace: str | None = None
 
 
 @dataclass(slots=True)
@@ -75,6 +78,10 @@ class FlowRunContext:
         The run that all of it began with; None for this one.
     cancel
         Cancels the run for a reason, in any thread; None where its body does not run.
+    caller
+        That of the flow whose own body called this one; None where a task did, or nobody.
+    suspend_asked_by
+        Who asked for the flow to suspend itself at its next boundary; None where nobody did.
     """
 
     run: Run
@@ -86,7 +93,11 @@ class FlowRunContext:
     log_prints: bool = False
     run_count: int = 1
     root_run_id: str | None = None
+    #: of the run around; None for that of its own
+    outer_trace: str | None = None
     cancel: Callable[[str], None] | None = None
+    caller: FlowRunContext | None = None
+    suspend_asked_by: str | None = None
     #: ids of the task runs that were submitted and have not ended, and how many of each task there were
     open_tasks: set[str] = field(default_factory=set)
     #: the loops of places where some of its tasks run although the flow names another place
@@ -109,6 +120,14 @@ class FlowRunContext:
         """The run, as it is now."""
         return seen_flow_run(self.run, owner=self.flow, run_count=self.run_count)
 
+    @property
+    def outermost(self) -> FlowRunContext:
+        """The context of the flow that this one was called from, by bodies of flows alone; itself, if by none."""
+        context = self
+        while context.caller is not None:
+            context = context.caller
+        return context
+
     def facts(self) -> FlowFacts:
         """Return what is known of the run, with its parameters themselves."""
         return FlowFacts(
@@ -122,7 +141,13 @@ class FlowRunContext:
             flow_version=self.flow.version if self.flow is not None else None,
             root_run_id=self.root_run_id or self.run.run_id,
             created_at=self.run.created_at,
+            trace=self.trace,
         )
+
+    @property
+    def trace(self) -> str | None:
+        """The trace that its span is part of; None where it is not traced."""
+        return self.outer_trace or trace_of_run(self.run.run_id)
 
     @property
     def flow_runner(self) -> FlowRunner:

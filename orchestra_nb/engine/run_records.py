@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from orchestra_nb.acting_user import process_user
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.model.events import RunCreated, RunStateChanged
 from orchestra_nb.model.identifiers import run_name
@@ -44,6 +45,7 @@ def new_run(
         driver_id=driver.driver_id,
         parent_run_id=parent_run_id,
         parent_task_run_id=parent_task_run_id,
+        owner=process_user(),
     )
 
 

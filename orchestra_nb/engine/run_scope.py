@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from orchestra_nb.engine.asked_suspension import leave_where_asked
 from orchestra_nb.engine.drivers import Driver, current_driver
 from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.futures import TaskFuture
@@ -20,6 +21,7 @@ from orchestra_nb.engine.run_hooks import call_hooks
 from orchestra_nb.engine.run_records import announce_run, end_run, new_run
 from orchestra_nb.engine.run_states import State, state_of
 from orchestra_nb.engine.task_runners import TaskRunner
+from orchestra_nb.engine.trace_context import trace_of_run
 from orchestra_nb.model import states as model
 from orchestra_nb.model.conclusion import conclude
 from orchestra_nb.model.machine_messages import cancelled_by
@@ -216,7 +218,8 @@ def _cancel_all(ids: Sequence[tuple[FlowRunner, str]], reason: str) -> None:
 
 @contextmanager
 def enter_scope(task_name: str) -> Iterator[RunScope]:
-    """Give the run that a call of a task made here belongs to."""
+    """Give the run that a call of a task made here belongs to; a flow that was asked to is left here."""
+    leave_where_asked()
     context, around = flow_run_context.get(), task_run_context.get()
     if context is not None:
         owner = context.flow
@@ -243,7 +246,8 @@ def enter_scope(task_name: str) -> Iterator[RunScope]:
         )
         return
     if driver.open_run is not None:
-        flow = FlowFacts(run_id=driver.open_run(), name="", flow_name="notebook")
+        run_id = driver.open_run()
+        flow = FlowFacts(run_id=run_id, name="", flow_name="notebook", trace=trace_of_run(run_id))
         yield RunScope(driver=driver, flow=flow, task_runner=driver.default_task_runner())
         return
     stop_loading()
@@ -257,7 +261,7 @@ def enter_scope(task_name: str) -> Iterator[RunScope]:
     try:
         yield RunScope(
             driver=driver,
-            flow=FlowFacts(run_id=run.run_id, name=run.name, flow_name=task_name),
+            flow=FlowFacts(run_id=run.run_id, name=run.name, flow_name=task_name, trace=trace_of_run(run.run_id)),
             task_runner=driver.default_task_runner(),
             own_run=own,
         )

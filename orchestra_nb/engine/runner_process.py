@@ -52,6 +52,8 @@ class RunnerProcess:
     ----------
     is_forked
         Whether to fork it.
+    takes_kernel
+        Whether its kernel comes from the pool of this process; that of a forked one does.
 
     Raises
     ------
@@ -66,14 +68,17 @@ class RunnerProcess:
         What its sentinel says; its end means that nothing of it is left.
     stderr
         A file with what the runner itself has written.
+    is_forked
+        Whether it was.
     handover
         The way of a kernel to it; None where it starts its kernel itself.
     """
 
-    def __init__(self, *, is_forked: bool) -> None:
+    def __init__(self, *, is_forked: bool, takes_kernel: bool = False) -> None:
         self.socket, theirs = socket.socketpair()
         self.stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
-        self.handover = KernelHandover() if is_forked else None
+        self.is_forked = is_forked
+        self.handover = KernelHandover() if is_forked or takes_kernel else None
         self._guard: _Guard
         try:
             with theirs:
@@ -115,14 +120,15 @@ class RunnerProcess:
         return fork_runner(descriptors, self.stderr.fileno(), grace_seconds=_GRACE_SECONDS)
 
     def _start(self, theirs: socket.socket) -> _Guard:
-        command = [sys.executable, "-P", "-m", _RUNNER_MODULE, str(theirs.fileno())]
+        descriptors = [theirs.fileno(), *(() if self.handover is None else self.handover.descriptors)]
+        command = [sys.executable, "-P", "-m", _RUNNER_MODULE, *map(str, descriptors)]
         return subprocess.Popen(
-            guard_command(command, grace_seconds=_GRACE_SECONDS, pass_fds=[theirs.fileno()]),
+            guard_command(command, grace_seconds=_GRACE_SECONDS, pass_fds=descriptors),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.stderr,
             env=importing_environment(),
-            pass_fds=[theirs.fileno()],
+            pass_fds=descriptors,
             start_new_session=True,
         )
 
@@ -169,10 +175,18 @@ def take_runner(*, is_single: bool) -> RunnerProcess:
     return RunnerProcess(is_forked=False)
 
 
+def start_runner() -> None:
+    """Have a runner start by itself for the first notebook of this process, which is about to be read."""
+    global _waiting
+    with _lock:
+        if _waiting is None:
+            _waiting = RunnerProcess(is_forked=False, takes_kernel=True)
+
+
 def replace_runner(runner: RunnerProcess) -> None:
     """Have a runner ready in place of one that was forked and has done its work."""
     global _waiting
-    if runner.handover is None or _waiting is not None:
+    if not runner.is_forked or _waiting is not None:
         return
     try:
         replacement = RunnerProcess(is_forked=True)

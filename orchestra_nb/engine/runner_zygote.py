@@ -162,6 +162,15 @@ def _become_runner(descriptors: Sequence[int], records: int) -> None:
         os._exit(exit_code)
 
 
+def _rehearse() -> None:
+    from orchestra_nb.notebooks.runner_rehearsal import rehearse
+
+    try:
+        rehearse()
+    except Exception as error:  # what it would have spared is done by each runner
+        sys.stderr.write(f"the runners were not rehearsed: {error!r}\n")
+
+
 def main() -> None:
     """Be the zygote."""
     os.environ["SPT_NOENV"] = "1"  # the title shall not be written over the environment in /proc
@@ -170,6 +179,7 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     for name in ("orchestra_nb.notebooks.notebook_runner", *_IMPORTS):
         importlib.import_module(name)
+    _rehearse()
     gc.collect()
     gc.freeze()  # a collection would write to the memory that is shared
     serve_forks(connection, 3, _become_runner)

@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 
+from orchestra_nb.engine.run_context import MissingContext
+from orchestra_nb.engine.run_logging import get_run_logger
 from orchestra_nb.engine.services import ask, ask_for, in_thread
 from orchestra_nb.errors import InvalidInput, NobodyAnswers, OrchestraError, SlotsLost, SlotsNotAcquired
 from orchestra_nb.model.questions import (
@@ -39,6 +41,8 @@ _RENEW_AFTER = 1 / 3
 _SHORTEST_WAIT_SECONDS = 0.02
 _LONGEST_WAIT_SECONDS = 1.0
 _SHORTEST_LEASE_SECONDS = 1.0
+#: Who has waited so long says for what.
+_TOLD_AFTER_SECONDS = 1.0
 #: How long a block's end waits for the driver: what it cannot give back is free when the lease, or the task, ends.
 _GIVE_BACK_SECONDS = 5.0
 
@@ -174,6 +178,7 @@ class _Waiting:
         self._began = time.monotonic()
         self._timeout_seconds = timeout_seconds
         self._retries_left = max_retries
+        self._is_told = False
 
     def pause_after(self, refused: SlotsRefused) -> float:
         """Return how many seconds to wait.
@@ -192,6 +197,9 @@ class _Waiting:
                 f"No slot of {refused.name!r} after {waited:.1f} s: {refused.detail}. Allow more time, or raise the "
                 f"limit: `orchestra concurrency update {refused.name} --limit …`."
             )
+        if waited >= _TOLD_AFTER_SECONDS and not self._is_told:
+            self._is_told = True
+            _tell(f"Waits for a slot: {refused.detail}.")
         pause = max(refused.retry_after_seconds, waited / 10)
         pause = min(max(pause, _SHORTEST_WAIT_SECONDS), max(_LONGEST_WAIT_SECONDS, refused.retry_after_seconds))
         pause *= _chance.uniform(0.9, 1.1)  # so that those who began together do not all ask together
@@ -321,6 +329,14 @@ class _Holding:
 
     def _words(self) -> str:
         return ", ".join(map(repr, self.names))
+
+
+def _tell(message: str) -> None:
+    """Say something in the log of the task or flow that runs here, or else in that of the process."""
+    try:
+        get_run_logger().info(message)
+    except MissingContext:
+        _log.info(message)
 
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:

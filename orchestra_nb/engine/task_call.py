@@ -35,6 +35,7 @@ from orchestra_nb.engine.run_states import model_state_of, state_of
 from orchestra_nb.engine.services import asking_as
 from orchestra_nb.engine.stop_switch import StopSwitch
 from orchestra_nb.engine.task_codes import CALLED, record_task_code
+from orchestra_nb.engine.trace_context import traced
 from orchestra_nb.engine.user_frames import without_own_frames
 from orchestra_nb.errors import TaskTimedOut, UpstreamFailed
 from orchestra_nb.model.attempts import AttemptResult
@@ -351,7 +352,8 @@ def begin_call(
 @contextmanager
 def own_words(call: TaskCall, context: TaskRunContext) -> Iterator[None]:
     """Let what is printed and asked inside be the task's."""
-    with asking_as(Asker(run_id=call.record.run_id, task_run_id=call.record.task_run_id)):
+    asker = Asker(run_id=call.record.run_id, task_run_id=call.record.task_run_id)
+    with asking_as(asker), traced(context.flow.trace, context.task_run_id):
         if context.log_prints and context.attempt_context is not None:
             with printing_to(context.attempt_context, is_logged=True):
                 yield

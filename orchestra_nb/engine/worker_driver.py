@@ -62,9 +62,13 @@ class WorkerDriver:
         return ThreadPoolTaskRunner()
 
     def watch_run(
-        self, run_id: str, cancel: Callable[[str], None], cancel_task: Callable[[str, str], None] | None = None
+        self,
+        run_id: str,
+        cancel: Callable[[str], None],
+        cancel_task: Callable[[str, str], None] | None = None,
+        suspend: Callable[[str], None] | None = None,
     ) -> None:
-        """Pass on requests to cancel this run; the attempt itself is stopped in another way."""
+        """Pass on requests to cancel this run; the attempt itself is stopped in another way, and never suspended."""
         self._watched[run_id] = (cancel, cancel_task)
         with self._lock:
             self._hear()

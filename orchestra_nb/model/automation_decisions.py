@@ -6,9 +6,11 @@ whoever performs it does so once.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, cast
+from functools import partial
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -18,10 +20,12 @@ from orchestra_nb.model.automations import (
     ACTOR_PREFIX,
     AUTOMATION_ROLE,
     AUTOMATION_TAG,
+    HOPS_HEADER,
     HOPS_TAG,
     MOST_HOPS,
     Action,
     Automation,
+    CallWebhook,
     Happening,
     Match,
     RunDeployment,
@@ -29,12 +33,15 @@ from orchestra_nb.model.automations import (
     matches_of,
 )
 from orchestra_nb.model.custom_events import CustomEvent
+from orchestra_nb.model.file_arrivals import FILE_ARRIVED, file_facts
 from orchestra_nb.model.json_values import to_json_text
 from orchestra_nb.model.jsonable import from_stored
 from orchestra_nb.model.runs import Run
-from orchestra_nb.model.sandboxed_templates import check_syntax, holds, render
+from orchestra_nb.model.sandboxed_templates import holds, render
+from orchestra_nb.model.webhook_calls import check_call
 
-_RUN_FACTS: Final = (
+#: The names that conditions and templates may use of a run.
+RUN_FACTS: Final = (
     *("run_id", "name", "flow_name", "kind", "state", "message", "epoch", "deployment", "parameters", "tags"),
     *("created_at", "started_at", "ended_at", "due_at", "notebook_path", "output_path"),
 )
@@ -85,7 +92,7 @@ def decide(automation: Automation, state: TriggerState, happening: Happening | N
         state, fired = advance_time(state, now)
     else:
         try:
-            state, fired = advance(automation.trigger, state, happening, _matches)
+            state, fired = advance(automation.trigger, state, happening, partial(_matches, automation.name))
         except InvalidInput as error:  # the condition of a match
             return Decision(state=state, firings=(_refused(automation, _fired_by(happening), str(error)),))
     return Decision(state=state, firings=tuple(_firing(automation, one) for one in fired))
@@ -93,27 +100,7 @@ def decide(automation: Automation, state: TriggerState, happening: Happening | N
 
 def could_count(automation: Automation, happening: Happening) -> bool:
     """Tell whether an automation looks at a happening at all, its conditions and states aside. Cheap."""
-    return any(is_about(match, happening) for match in matches_of(automation.trigger))
-
-
-def check_texts(automation: Automation) -> Automation:
-    """Return an automation whose conditions and templates can be read.
-
-    Raises
-    ------
-    InvalidInput
-        One is none; the message names it.
-    """
-    for condition in (automation.condition, *(match.condition for match in matches_of(automation.trigger))):
-        check_syntax(condition, is_expression=True)
-    for action in automation.actions:
-        check_action_texts(action)
-    return automation
-
-
-def check_action_texts(action: Action) -> None:
-    """See that the templates of an action can be read; raises as :func:`check_texts`."""
-    _check_templates(msgspec.to_builtins(action))
+    return any(is_about(match, happening, automation.name) for match in matches_of(automation.trigger))
 
 
 def actor_of(automation: str) -> str:
@@ -147,6 +134,11 @@ def hops_of_event(event: CustomEvent) -> int:
     return max((_number(one.get("hops", "")) for one in event.related if one.get("role") == AUTOMATION_ROLE), default=0)
 
 
+def hops_of_headers(headers: Mapping[str, str]) -> int:
+    """Return how many hops led to a message with these headers, whose names are in lower case; 0 for most."""
+    return _number(headers.get(HOPS_HEADER.lower(), ""))
+
+
 def facts_of(automation: str, fired: Fired) -> dict[str, object]:
     """Return what conditions and templates may use: what the run returned stands there by its own names, too."""
     happening = fired.happening
@@ -160,14 +152,15 @@ def facts_of(automation: str, fired: Fired) -> dict[str, object]:
         "about": _about(fired),
         "event": None if happening is None else _event_facts(happening),
         "run": None if run is None else _run_facts(run),
+        "file": None if happening is None or happening.event is None else file_facts(happening.event),
         "returned": returned,
     }
 
 
-def _matches(match: Match, happening: Happening) -> bool:
-    if not is_about(match, happening):
+def _matches(automation: str, match: Match, happening: Happening) -> bool:
+    if not is_about(match, happening, automation):
         return False
-    return not match.condition or holds(match.condition, facts_of("", _fired_by(happening)))
+    return not match.condition or holds(match.condition, facts_of(automation, _fired_by(happening)))
 
 
 def _firing(automation: Automation, fired: Fired) -> Firing:
@@ -200,6 +193,8 @@ def _refused(automation: Automation, fired: Fired, refusal: str) -> Firing:
 
 
 def _rendered(action: Action, facts: Mapping[str, object]) -> Action:
+    if isinstance(action, CallWebhook):
+        return _rendered_call(action, facts)
     fields = msgspec.structs.asdict(action)
     rendered = {name: render(value, facts) for name, value in fields.items()}
     for name, value in fields.items():
@@ -212,15 +207,39 @@ def _rendered(action: Action, facts: Mapping[str, object]) -> Action:
     return type(action)(**rendered)  # type: ignore[arg-type]
 
 
-def _check_templates(value: object) -> None:
+def _rendered_call(call: CallWebhook, facts: Mapping[str, object]) -> CallWebhook:
+    def text(value: str | dict[str, str], place: str) -> str | dict[str, str]:
+        return _text(render(value, facts), place) if isinstance(value, str) else value
+
+    rendered = msgspec.structs.replace(
+        call,
+        url=text(call.url, "The address"),
+        headers={name: text(value, f"The header {name}") for name, value in call.headers.items()},
+        json=_encodable(render(call.json, facts)),
+        text=_encodable(_text(render(call.text, facts), "The text")),
+    )
+    return check_call(rendered, is_rendered=True)
+
+
+def _text(value: object, place: str) -> str:
+    """Return a rendered value as text: a mapping or a list, which others read, as JSON."""
+    if not isinstance(value, dict | list):
+        return str(value)
+    try:
+        return json.dumps(value, ensure_ascii=place != "The text", allow_nan=False)
+    except ValueError:
+        raise InvalidInput(f"{place} has NaN or an infinity, which JSON does not have.") from None
+
+
+def _encodable(value: Any) -> Any:
+    """Return a value of JSON's types with a question mark in place of each lone surrogate: UTF-8 has none."""
     if isinstance(value, str):
-        check_syntax(value, is_expression=False)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            _check_templates(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _check_templates(item)
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_encodable(name): _encodable(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    return value
 
 
 def _fired_by(happening: Happening) -> Fired:
@@ -231,7 +250,9 @@ def _about(fired: Fired) -> str:
     happening = fired.happening
     if happening is None:
         return f"nothing happened until {fired.at:%Y-%m-%d %H:%M:%S} UTC"
-    if happening.event is not None:
+    if happening.event is not None and happening.event.event == FILE_ARRIVED:
+        what = f"{happening.event.resource.get('id', '')} arrived"
+    elif happening.event is not None:
         what = f"{happening.event.event} of {happening.event.resource.get('id', '')}"
     else:
         assert happening.run is not None
@@ -264,7 +285,7 @@ def _event_facts(happening: Happening) -> dict[str, object]:
 
 
 def _run_facts(run: Run) -> dict[str, object]:
-    facts: dict[str, object] = {name: getattr(run, name) for name in _RUN_FACTS}
+    facts: dict[str, object] = {name: getattr(run, name) for name in RUN_FACTS}
     parameters = {name: from_stored(value) for name, value in run.parameters.items()}
     return facts | {"kind": run.kind.value, "state": run.state.value, "parameters": parameters}
 

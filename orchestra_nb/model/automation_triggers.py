@@ -23,6 +23,7 @@ from orchestra_nb.model.automations import (
     Together,
     Trigger,
 )
+from orchestra_nb.model.deployments import is_backfill
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import FAILURE_STATES, State
 
@@ -206,7 +207,7 @@ def _value_of(figure: str, run: Run) -> float | None:
             if run.state is not State.COMPLETED or run.started_at is None or run.ended_at is None:
                 return None
             return (run.ended_at - run.started_at).total_seconds()
-    if not run.state.is_terminal or run.started_at is None or run.due_at is None:
+    if not run.state.is_terminal or run.started_at is None or run.due_at is None or is_backfill(run):
         return None
     return max(0.0, (run.started_at - run.due_at).total_seconds())
 

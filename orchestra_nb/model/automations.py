@@ -12,17 +12,22 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from orchestra_nb.errors import InvalidInput
+from orchestra_nb.errors import InvalidInput, NameTaken
 from orchestra_nb.model.custom_events import CustomEvent
+from orchestra_nb.model.file_arrivals import is_watched_by
 from orchestra_nb.model.notifications import Severity
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
 
 #: After so many hops an automation refuses to start what would be the next one.
 MOST_HOPS: Final = 10
+#: No window is longer: times have an end.
+_LONGEST_SECONDS: Final = 100 * 366 * 86_400
 #: The tags of a run that an automation started: which one, and how many hops lead to it.
 AUTOMATION_TAG: Final = "orchestra.automation"
 HOPS_TAG: Final = "orchestra.hops"
+#: The header of a request that an automation sends, so that one of our own webhooks counts on.
+HOPS_HEADER: Final = "Orchestra-Hops"
 #: Among the related resources of an event, the one of the automation that emitted it.
 AUTOMATION_ROLE: Final = "automation"
 #: Who did what an automation did, in the history of a run, before its name.
@@ -30,6 +35,9 @@ ACTOR_PREFIX: Final = "automation "
 
 #: By what a trigger counts apart: each run, deployment, flow or resource for itself.
 ForEach = Literal["run", "deployment", "flow", "resource"]
+
+#: What became of what was to be as is said.
+Outcome = Literal["created", "changed", "unchanged"]
 
 
 class RunMatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="run"):
@@ -79,7 +87,34 @@ class EventMatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     condition: str = ""
 
 
-Match: TypeAlias = RunMatch | EventMatch
+class FileMatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="file"):
+    """Files that arrive, or change, where a URL names them.
+
+    Parameters
+    ----------
+    url
+        Of a file system that fsspec knows, or an absolute path; ``*``, ``?``, ``[…]`` and ``**`` as in fsspec's glob.
+    every_seconds
+        How often is looked.
+    settle_seconds
+        How long a file must stay as it is before it has arrived: so one that is still being written does not count.
+    storage
+        Options of the file system. ``{"$secret": name}`` stands for a stored secret.
+    has_existing
+        Whether files count, too, that were there before the automation began to look.
+    condition
+        A Jinja expression over the file; empty where all count.
+    """
+
+    url: str
+    every_seconds: float = 30.0
+    settle_seconds: float = 5.0
+    storage: dict[str, object] = {}
+    has_existing: bool = False
+    condition: str = ""
+
+
+Match: TypeAlias = RunMatch | EventMatch | FileMatch
 
 
 class Happens(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="happens"):
@@ -171,8 +206,33 @@ class ResumeDeployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     deployment: str
 
 
+class MoveDeployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="move"):
+    """Have a deployment, and its runs that wait, be run by another pool."""
+
+    deployment: str
+    pool: str
+
+
+class PausePool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="pause_pool"):
+    """Have the runs of a work pool wait; what goes on goes on."""
+
+    pool: str
+
+
+class ResumePool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="resume_pool"):
+    """Have the runs of a work pool start again."""
+
+    pool: str
+
+
 class CancelRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="cancel"):
     """Cancel a run, of this id or name."""
+
+    run: str
+
+
+class SuspendRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="suspend"):
+    """Have the run of a flow, of this id or name, suspend itself before its next task."""
 
     run: str
 
@@ -206,8 +266,52 @@ class EmitEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     payload: dict[str, object] = {}
 
 
+#: A text, or ``{"$secret": name}`` in place of one that nobody may see.
+SecretText: TypeAlias = str | dict[str, str]
+
+
+class CallWebhook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call_webhook"):
+    """Send an HTTP request to somebody's webhook, by the outbox.
+
+    Parameters
+    ----------
+    headers
+        Name to text.
+    json
+        The body, of JSON's types; None for none.
+    text
+        The body in place of that.
+    signed_with
+        The stored secret that it is signed with as Standard Webhooks says; empty where it is not signed.
+    private_hosts
+        Hosts whose addresses may be loopback, link-local or private ones. No templates: what happens must not choose
+        where in the own network something is called.
+    """
+
+    url: SecretText
+    method: Literal["POST", "PUT", "PATCH", "GET", "DELETE"] = "POST"
+    headers: dict[str, SecretText] = {}
+    json: object = None
+    text: str = ""
+    signed_with: str = ""
+    private_hosts: tuple[str, ...] = ()
+
+
 #: What an automation does. All texts in it are Jinja templates; rendered, it is of the same class.
-Action: TypeAlias = RunDeployment | PauseDeployment | ResumeDeployment | CancelRun | RetryRun | Notify | EmitEvent
+Action: TypeAlias = (
+    RunDeployment
+    | PauseDeployment
+    | ResumeDeployment
+    | MoveDeployment
+    | PausePool
+    | ResumePool
+    | CancelRun
+    | SuspendRun
+    | RetryRun
+    | Notify
+    | CallWebhook
+    | EmitEvent
+)
 
 
 class Automation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -221,6 +325,8 @@ class Automation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Done one after the other; one that fails keeps none of the others from being done.
     is_active
         Whether it acts at all.
+    deployment
+        The deployment that it belongs to, and is deleted with; empty where it stands by itself.
     """
 
     name: str
@@ -229,6 +335,7 @@ class Automation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     condition: str = ""
     description: str = ""
     is_active: bool = True
+    deployment: str = ""
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -259,9 +366,11 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_retried: bool = False
 
 
-def is_about(wanted: Match, happening: Happening) -> bool:
-    """Tell whether something is what a match names, its condition aside."""
+def is_about(wanted: Match, happening: Happening, automation: str) -> bool:
+    """Tell whether something is what a match of an automation names, its condition aside."""
     match wanted, happening:
+        case FileMatch(url=url), Happening(event=CustomEvent() as event):
+            return is_watched_by(event, automation, url)
         case EventMatch(), Happening(event=CustomEvent() as event):
             return _is_named(event.event, wanted.names) and _is_named(event.resource.get("id"), wanted.resources)
         case RunMatch(), Happening(event=None, run=Run() as run):
@@ -312,9 +421,46 @@ def check_automation(automation: Automation) -> Automation:
             raise InvalidInput("A figure has a bound: below or above, and one of them.")
         case Metric(match=RunMatch(states=states)) if states:
             raise InvalidInput("A figure is of all ends: it names no states.")
-    if isinstance(trigger, Absent | Repeated | Together) and trigger.within_seconds <= 0:
-        raise InvalidInput(f"A window is longer than 0 s, not {trigger.within_seconds:g} s.")
+    if isinstance(trigger, Absent | Repeated | Together) and not 0 < trigger.within_seconds <= _LONGEST_SECONDS:
+        raise InvalidInput(f"A window is longer than 0 s, and at most 100 years, not {trigger.within_seconds:g} s.")
+    watched: dict[str, FileMatch] = {}
+    for one in matches_of(trigger):
+        if isinstance(one, FileMatch):
+            if max(one.every_seconds, one.settle_seconds) > _LONGEST_SECONDS:
+                raise InvalidInput(f"{one.url} is looked at, and settles, within 100 years: every, settle.")
+            known = watched.setdefault(one.url, one)
+            if msgspec.structs.replace(known, condition=one.condition) != one:
+                raise InvalidInput(f"{one.url} is watched in two ways. Say the same of it at both places.")
     return automation
+
+
+def watched_files(automation: Automation) -> tuple[FileMatch, ...]:
+    """Return what an automation watches, each URL once."""
+    matches = (one for one in matches_of(automation.trigger) if isinstance(one, FileMatch))
+    return tuple({one.url: one for one in matches}.values())
+
+
+def is_trigger_of(automation: Automation, deployment: str) -> bool:
+    """Tell whether an automation belongs to a deployment and does nothing but run it."""
+    match automation:
+        case Automation(deployment=owner, actions=(RunDeployment(deployment=run),)):
+            return owner == run == deployment
+    return False
+
+
+def check_place_of_trigger(present: Automation, deployment: str) -> None:
+    """See that a trigger of a deployment may stand in the place of an automation.
+
+    Raises
+    ------
+    NameTaken
+        That is no trigger of the deployment.
+    """
+    if not is_trigger_of(present, deployment):
+        raise NameTaken(
+            f"There is an automation {present.name!r} already, which is no trigger of the deployment {deployment!r}. "
+            "Give the trigger another name, or delete the automation first."
+        )
 
 
 def _is_named(name: str | None, patterns: tuple[str, ...]) -> bool:

@@ -21,6 +21,8 @@ class LetterState(str, Enum):
     OPEN = "OPEN"
     RETRIED = "RETRIED"
     DISCARDED = "DISCARDED"
+    #: a later run of the same deployment completed
+    RESOLVED = "RESOLVED"
 
     def __str__(self) -> str:
         return self.value
@@ -44,7 +46,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     code
         What was run: ``"module:flow"``, ``"file.py:flow"`` or a digest; None when it cannot be found again.
     closed_at, closed_by, note
-        When, by whom and why it was retried or discarded.
+        When, by whom and why it was retried, discarded or resolved.
     """
 
     run_id: str

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -19,12 +19,10 @@ from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.schedules import AnySchedule
 from orchestra_nb.model.states import FAILURE_STATES, State
+from orchestra_nb.model.work_pools import DEFAULT_POOL
 
 #: What becomes of a run that is due while as many run as may: it waits, it does not run, or the oldest one is stopped.
 OnConflict = Literal["queue", "skip", "cancel-running"]
-
-#: The pool of whatever names none.
-DEFAULT_POOL: Final = "default"
 
 #: What a retry of a whole run may follow: the user's code or a limit of time; a dead process has a budget of its own.
 _RETRIED_STATES: Final = frozenset({State.FAILED, State.TIMED_OUT})
@@ -111,6 +109,10 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         What follows a run that failed.
     timeout_seconds
         How long a run may take.
+    limits
+        Names of concurrency limits of which each of its runs has a slot while it goes on.
+    job_variables
+        What its runs say otherwise than the job template of their pool.
     """
 
     name: str
@@ -127,6 +129,8 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     retry: RetryPolicy = RetryPolicy()
     timeout_seconds: float | None = None
     tags: dict[str, str] = {}
+    limits: tuple[str, ...] = ()
+    job_variables: dict[str, object] = {}
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +142,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         Of its specification, from 1.
     is_paused
         Whether its schedules rest; it can be run by hand nevertheless.
+    owner
+        The name of the user who made it; None where that is not known.
     """
 
     spec: DeploymentSpec
@@ -145,6 +151,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     is_paused: bool
     created_at: datetime
     updated_at: datetime
+    owner: str | None = None
 
     @property
     def name(self) -> str:
@@ -171,10 +178,16 @@ class DeploymentVersion(msgspec.Struct, frozen=True, kw_only=True):
     notebook: str | None = None
 
 
+#: The tag of a run that makes up for what was due long ago.
+BACKFILL_TAG: Final = "orchestra.backfill"
 #: Who reopens a run that is retried or run again by itself, in its history.
 RETRY_ACTOR: Final = "retry policy"
 #: So often a run that was claimed and did not begin is claimed again at no cost.
 _MOST_FREE: Final = 3
+#: The pause before a run whose process was lost for the second time is run again; it doubles up to the longest.
+_FIRST_PAUSE_SECONDS: Final = 5.0
+_LONGEST_PAUSE_SECONDS: Final = 300.0
+_PAUSE_JITTER: Final = 0.3
 
 
 class AfterRun(Enum):
@@ -202,17 +215,31 @@ def after_run(policy: RetryPolicy, state: State, failures: int, losses: int) -> 
     return AfterRun.NOTHING
 
 
-def count_ends(history: Iterable[tuple[State | None, State, str]]) -> tuple[int, int]:
-    """Return how often a run failed, and how often its process was lost, since somebody opened it by hand.
+class Ends(NamedTuple):
+    """How often a run ended otherwise than well since somebody opened it by hand.
 
-    A process that was lost before it began counts only when that happens again and again.
+    Parameters
+    ----------
+    losses
+        How often its process was lost; one that never began counts only when that happens again and again.
+    crashes
+        How often its process was lost, whether it had begun or not.
+    """
+
+    failures: int
+    losses: int
+    crashes: int
+
+
+def count_ends(history: Iterable[tuple[State | None, State, str]]) -> Ends:
+    """Return how often a run ended otherwise than well.
 
     Parameters
     ----------
     history
         (from, to, actor) of the run's changes of state, in order.
     """
-    failures = losses = free = 0
+    failures = losses = free = 0  # free: lost before it began, at no cost
     for before, after, actor in history:
         if after is State.CRASHED and before is State.PENDING and free < _MOST_FREE:
             free += 1
@@ -220,9 +247,14 @@ def count_ends(history: Iterable[tuple[State | None, State, str]]) -> tuple[int,
             losses += 1
         elif after in FAILURE_STATES:
             failures += 1
-        elif after is State.SCHEDULED and before is not None and actor != RETRY_ACTOR:
+        elif after is State.SCHEDULED and before not in (None, State.PENDING) and actor != RETRY_ACTOR:
             failures = losses = free = 0
-    return failures, losses
+    return Ends(failures, losses, losses + free)
+
+
+def is_backfill(run: Run) -> bool:
+    """Tell whether a run was made to make up for what was due long ago."""
+    return BACKFILL_TAG in run.tags
 
 
 def occurrence_key(occurrence: datetime, parameters: dict[str, object]) -> str:
@@ -248,6 +280,24 @@ def retry_at(policy: RetryPolicy, failures: int, now: datetime, chance: float) -
     return now + timedelta(seconds=policy.delay_seconds(failures, chance))
 
 
+def missed_range(
+    first: datetime, last: datetime, number: int, parameters: dict[str, object], why_missed: str
+) -> tuple[str, str]:
+    """Return what a row is known by that stands for many missed occurrences, and why they were missed.
+
+    None of them is known by it alone, so each can have a run of its own later.
+
+    Examples
+    --------
+    >>> first, last = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 1, 2, tzinfo=UTC)
+    >>> missed_range(first, last, 7201, {}, "too late")
+    ('2026-03-01T00:00:00Z--2026-03-01T02:00:00Z', '7,201 occurrences until 2026-03-01 02:00:00 UTC: too late')
+    """
+    key = f"{occurrence_key(first, {})}--{occurrence_key(last, parameters)}"
+    until = last.astimezone(UTC)
+    return key, f"{number:,} occurrences until {until:%Y-%m-%d %H:%M:%S} UTC: {why_missed}"
+
+
 def deployed_run(
     spec: DeploymentSpec,
     version: int,
@@ -259,6 +309,7 @@ def deployed_run(
     parameters: dict[str, object] | None = None,
     occurrence: str | None = None,
     why_missed: str = "",
+    is_backfill: bool = False,
 ) -> Run:
     """Return a run of a deployment that waits for its time; MISSED at once where there is a reason.
 
@@ -268,6 +319,8 @@ def deployed_run(
         The one of the settings, for a deployment that names none.
     parameters
         What it gets in place of the deployment's own, by name.
+    is_backfill
+        Whether it makes up for what was due long ago: that says nothing of how the deployment does now.
     """
     return Run(
         run_id=run_id,
@@ -281,9 +334,28 @@ def deployed_run(
         notebook_path=spec.target.path if isinstance(spec.target, NotebookTarget) else None,
         parameters={**spec.parameters, **(parameters or {})},
         cluster=spec.cluster or cluster,
-        tags=spec.tags,
+        tags={**spec.tags, BACKFILL_TAG: ""} if is_backfill else spec.tags,
         deployment=spec.name,
         deployment_version=version,
         occurrence=occurrence,
         due_at=due_at,
+        pool=spec.pool,
     )
+
+
+def rerun_at(crashes: int, now: datetime, chance: float) -> datetime:
+    """Return when a run whose process was lost so often is to start again: the first time at once.
+
+    What lost it again may be there for longer: an image that is missing, a machine without memory. As with retries of
+    a policy, ``chance`` keeps many runs from starting at one time.
+
+    Examples
+    --------
+    >>> noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    >>> [str(rerun_at(crashes, noon, 0.0) - noon) for crashes in (1, 2, 3, 99)]
+    ['0:00:00', '0:00:05', '0:00:10', '0:05:00']
+    """
+    if crashes <= 1:
+        return now
+    seconds = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(crashes - 2, 30))
+    return now + timedelta(seconds=seconds * (1.0 + _PAUSE_JITTER * chance))

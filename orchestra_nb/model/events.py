@@ -87,6 +87,16 @@ class RunClaimed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     from_driver_id: str | None = None
 
 
+class RunGivenBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A run that was claimed and has not begun is SCHEDULED again, in the same epoch: the driver that had it ends."""
+
+    run_id: str
+    at: datetime
+    driver_id: str
+    epoch: int
+    message: str
+
+
 class RunReopened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A run that ended otherwise than well, or is suspended, is SCHEDULED again in this epoch: one more than it had.
 
@@ -171,6 +181,7 @@ Event = (
     | RunCodeRecorded
     | RunSuspended
     | RunClaimed
+    | RunGivenBack
     | RunReopened
     | RunOutputWritten
     | ValueRecorded

@@ -45,7 +45,8 @@ last {{ previous.run_name }}
 {% endif -%}
 {% if run.notebook_path %}Notebook: {{ run.notebook_path }}
 {% endif -%}
-Look: {{ command }}"""
+Look: {{ command }}{% if link %}
+{{ link }}{% endif %}"""
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +56,15 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
     body: str
 
 
-def text_of(rule: NotificationRule, news: News) -> Text:
-    """Return the words in which a rule tells its news."""
-    facts = _facts(rule, news)
+def text_of(rule: NotificationRule, news: News, pages_url: str = "") -> Text:
+    """Return the words in which a rule tells its news.
+
+    Parameters
+    ----------
+    pages_url
+        Where readers reach the pages, for the link to the run; empty for no link.
+    """
+    facts = _facts(rule, news, pages_url)
     try:
         return _render(rule, facts)
     except Exception as error:  # whatever a template does wrong
@@ -100,7 +107,7 @@ _RUN_FACTS: Final = (
 )
 
 
-def _facts(rule: NotificationRule, news: News) -> dict[str, object]:
+def _facts(rule: NotificationRule, news: News, pages_url: str = "") -> dict[str, object]:
     run = news.run
     return {
         "rule": rule.name,
@@ -112,6 +119,7 @@ def _facts(rule: NotificationRule, news: News) -> dict[str, object]:
         "attempt": run.epoch,
         "previous": _plain_standing(news.previous),
         "command": f"orchestra runs show {run.name}",
+        "link": f"{pages_url.rstrip('/')}/runs/{run.run_id}" if pages_url else "",
     }
 
 

@@ -14,6 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.deployments import is_backfill
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
 
@@ -190,9 +191,10 @@ def decide(
     previous
         How the run's deployment or flow stood before.
     is_retried
-        Whether another try follows by itself. Such a failure is no change of health: the last try decides.
+        Whether another try follows by itself. Such a failure is no change of health: the last try decides. Nor is the
+        end of a run that makes up for what was due long ago.
     """
-    health = None if is_retried else _HEALTH.get(run.state)
+    health = None if is_retried or is_backfill(run) else _HEALTH.get(run.state)
     moment = _moment(run.state, previous)
     news = News(moment=moment, severity=_severity(run.state), run=run, at=at, previous=previous)
     is_news = run.state in rule.states or _is_occasion(rule.occasion, run.state, health, previous)
@@ -210,6 +212,7 @@ def decide_lateness(rule: NotificationRule, run: Run, now: datetime, previous: S
     is_late = (
         rule.late_seconds is not None
         and run.due_at is not None
+        and not is_backfill(run)
         and (now - run.due_at).total_seconds() >= rule.late_seconds
     )
     if not is_late or (previous is not None and previous.health is Health.MISSED):

@@ -118,7 +118,7 @@ def cell_ended(cell: CellRun, state: State, message: str, at: datetime) -> CellR
     """Return how a cell ends that nobody runs any more; ``state`` is for one that ran."""
     if not has_begun(cell.state):
         return CellRunChanged(cell=msgspec.structs.replace(cell, state=State.CANCELLED, ended_at=at))
-    error = ErrorInfo(type="KernelDied", message=message, cell=f"cell {cell.index + 1}")
+    error = ErrorInfo(type="KernelDied", message=message, cell=cell.name)
     return CellRunChanged(cell=msgspec.structs.replace(cell, state=state, ended_at=at, error=error))
 
 

@@ -10,6 +10,9 @@ import msgspec
 #: So many of the newest changes are kept whatever their age: live views that lag behind go on from them.
 KEPT_CHANGES: Final = 20_000
 
+#: So long the answer to a call with a key is given again.
+ANSWERS_KEPT: Final = timedelta(hours=24)
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -21,17 +24,25 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
     runs
         Of runs when they ended; of events, artifacts, dead letters and the like when they were made or closed.
     logs
-        Of log lines, and of what only says how something was done: drivers, notifications.
+        Of log lines, and of what only says how something was done: drivers, notifications, what automations did.
     results
         Of results in the cache that have no end of their own.
+    answers
+        Of answers to calls with a key, whatever the settings.
+    audit
+        Of entries of the audit trail.
     """
 
     runs: datetime | None
     logs: datetime | None
     results: datetime | None
+    answers: datetime | None = None
+    audit: datetime | None = None
 
     @classmethod
-    def of(cls, now: datetime, *, runs_days: float, logs_days: float, results_days: float) -> Horizon:
+    def of(
+        cls, now: datetime, *, runs_days: float, logs_days: float, results_days: float, audit_days: float = 0.0
+    ) -> Horizon:
         """Return the horizon of settings, where no number above 0 means for ever.
 
         Examples
@@ -41,7 +52,8 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
         datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.timezone.utc)
         """
         runs, logs, results = (_before(now, days) for days in (runs_days, logs_days, results_days))
-        return cls(runs=runs, logs=logs, results=results)
+        audit = _before(now, audit_days)
+        return cls(runs=runs, logs=logs, results=results, answers=now - ANSWERS_KEPT, audit=audit)
 
 
 class Cleaned(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,9 +75,12 @@ class Cleaned(msgspec.Struct, frozen=True, kw_only=True):
     materializations: int = 0
     dead_letters: int = 0
     notifications: int = 0
+    automation_firings: int = 0
     drivers: int = 0
     results: int = 0
     deployment_versions: int = 0
+    kept_answers: int = 0
+    audit_entries: int = 0
     files: int = 0
     file_bytes: int = 0
 

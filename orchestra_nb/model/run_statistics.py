@@ -52,7 +52,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     lateness
         How long after they were due they began for the first time; None where none was due at a time.
     last_run, last_failure
-        The ids of the newest run, and of the newest one that failed.
+        The ids of the newest run that has begun or ended, and of the newest one that failed.
     """
 
     runs: int
@@ -80,7 +80,8 @@ class Tally:
         """Count one; ``duration`` is None where it says nothing, and so is ``lateness``."""
         self._runs += 1
         self._ended += state.is_terminal
-        self._last = max(self._last, run_id)
+        if state is not State.SCHEDULED:  # what waits tells nothing yet, and would hide what has been
+            self._last = max(self._last, run_id)
         if state is State.COMPLETED:
             self._completed += 1
             if duration is not None:

@@ -5,8 +5,10 @@ All times are aware UTC datetimes. All records are immutable; a newer record rep
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
+from typing import Final
 
 import msgspec
 
@@ -83,6 +85,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         one that was asked for by hand.
     due_at
         When it is to start the first time; None for one that nobody let wait.
+    pool
+        The work pool in which it waits and goes on; None for one that nobody let wait.
+    owner
+        The name of the user whose it is: who asked for it, or whose the deployment or the run is that started it. None
+        where that is not known.
     """
 
     run_id: str
@@ -107,6 +114,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     deployment_version: int | None = None
     occurrence: str | None = None
     due_at: datetime | None = None
+    pool: str | None = None
+    owner: str | None = None
 
     @property
     def id(self) -> str:
@@ -186,8 +195,12 @@ _ERROR_TYPES = {
 }
 
 
+#: The id of a cell that a run put into the notebook for its parameters: the user's own file has no such cell.
+INJECTED_CELL_ID: Final = "injected-parameters"
+
+
 class CellRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One code cell of a notebook run; ``index`` counts code cells from 0.
+    """One code cell of a notebook run; ``index`` counts code cells of the executed notebook from 0.
 
     Parameters
     ----------
@@ -199,6 +212,9 @@ class CellRun(msgspec.Struct, frozen=True, kw_only=True):
         Whether it was replayed from what was kept: its code did not run.
     message
         Why it ran, or did not, where that is known: at most 2,000 characters.
+    number
+        Which code cell of the user's own file it is, from 1, and 0 for one that only the run has; None for the next one
+        after ``index``, as in a run without such a cell (:func:`numbered`).
     """
 
     run_id: str
@@ -214,6 +230,27 @@ class CellRun(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int = 1
     is_cached: bool = False
     message: str = ""
+    number: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The cell in people's words: as they count in their own file."""
+        if self.number == 0:
+            return "the cell of the parameters"
+        return f"cell {self.index + 1 if self.number is None else self.number}"
+
+
+def numbered(cells: Sequence[CellRun]) -> list[CellRun]:
+    """Return the cells of one notebook, in its order, with the numbers that they have in the user's own file."""
+    found, extra = [], 0
+    for cell in cells:
+        if cell.cell_id == INJECTED_CELL_ID:
+            extra = 1
+            cell = msgspec.structs.replace(cell, number=0)
+        elif extra:
+            cell = msgspec.structs.replace(cell, number=cell.index)
+        found.append(cell)
+    return found
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):

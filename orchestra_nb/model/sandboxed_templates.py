@@ -6,6 +6,7 @@ What a name does not have is an error and no empty text: a condition that asks f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestra_nb.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from jinja2 import nodes
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 #: The most characters that a template may write.
@@ -84,6 +86,62 @@ def check_syntax(text: str, *, is_expression: bool) -> None:
     """
     if text.strip():
         _telling_errors(text, lambda: _expression(text) if is_expression else _template(text))
+
+
+@dataclass(frozen=True, slots=True)
+class NamesUsed:
+    """What a text asks for.
+
+    Parameters
+    ----------
+    names
+        Names that it does not make itself.
+    parts
+        Such a name, and what it asks of it by a name that stands there: ``("run", "name")``.
+    guarded
+        Names, and names of parts, of which it asks whether they are there.
+    """
+
+    names: frozenset[str]
+    parts: frozenset[tuple[str, str]]
+    guarded: frozenset[str]
+
+
+@lru_cache(maxsize=_COMPILED)
+def names_used(text: str, *, is_expression: bool) -> NamesUsed:
+    """Return what an expression or a template asks for.
+
+    Raises
+    ------
+    InvalidInput
+        It is none.
+
+    Examples
+    --------
+    >>> sorted(names_used("run.name ~ rows", is_expression=True).parts)
+    [('run', 'name')]
+    """
+    if not text.strip():
+        return NamesUsed(frozenset(), frozenset(), frozenset())
+    from jinja2 import meta, nodes
+
+    check_syntax(text, is_expression=is_expression)
+    tree = _environment().parse(f"{{{{ ({text}) }}}}" if is_expression else text)
+    names = meta.find_undeclared_variables(tree) - _environment().globals.keys()
+    parts: set[tuple[str, str]] = set()
+    guarded: set[str] = set()
+    asked: list[tuple[nodes.Expr, object]] = [(node.node, node.attr) for node in tree.find_all(nodes.Getattr)]
+    asked += [(node.node, getattr(node.arg, "value", None)) for node in tree.find_all(nodes.Getitem)]
+    for root, part in asked:
+        if isinstance(root, nodes.Name) and root.name in names and isinstance(part, str):
+            parts.add((root.name, part))
+    for test in tree.find_all(nodes.Test):
+        if test.name in ("defined", "undefined"):
+            guarded.add(str(getattr(test.node, "attr", getattr(test.node, "name", ""))))
+    for use in tree.find_all(nodes.Filter):
+        if use.name in ("default", "d"):
+            guarded.add(str(getattr(use.node, "attr", getattr(use.node, "name", ""))))
+    return NamesUsed(frozenset(names), frozenset(parts), frozenset(guarded))
 
 
 def _value_of(expression: str, facts: Mapping[str, object]) -> object:

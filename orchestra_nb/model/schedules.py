@@ -155,11 +155,11 @@ def check_schedule(schedule: AnySchedule, zone: tzinfo) -> None:
     """
     start, end = schedule.start_at, schedule.end_at
     if start is not None and end is not None and end < start:
-        raise InvalidSchedule(f"The schedule ends at {end.isoformat()}, before it starts at {start.isoformat()}.")
+        raise _refused("end", f"The schedule ends at {end.isoformat()}, before it starts at {start.isoformat()}.")
     if schedule.jitter_seconds < 0:
-        raise InvalidSchedule(f"A jitter is a time of 0 or more, not {schedule.jitter_seconds:g} s.")
+        raise _refused("jitter", f"A jitter is a time of 0 or more, not {schedule.jitter_seconds:g} s.")
     if schedule.max_late_seconds is not None and schedule.max_late_seconds <= 0:
-        raise InvalidSchedule(f"A run may be late by more than 0 s, not by {schedule.max_late_seconds:g} s.")
+        raise _refused("max_late", f"A run may be late by more than 0 s, not by {schedule.max_late_seconds:g} s.")
     if isinstance(schedule, IntervalSchedule) and not 1 <= schedule.every_seconds <= _MAX_INTERVAL_SECONDS:
         raise InvalidSchedule(f"An interval is 1 second to 50 years, not {schedule.every_seconds} s.")
     if isinstance(schedule, RecurrenceSchedule):
@@ -183,6 +183,10 @@ def local_times_of(schedule: AnySchedule, zone: tzinfo) -> LocalTimes | None:
             return RecurrenceTimes(parse_recurrence(schedule.rule), zone, schedule.start_at)
         case IntervalSchedule():
             return None
+
+
+def _refused(field: str, message: str) -> InvalidSchedule:
+    return InvalidSchedule(message, {f"/{field}": message})
 
 
 def _from(begin: datetime | None, after: datetime) -> datetime:

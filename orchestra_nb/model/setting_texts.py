@@ -25,12 +25,16 @@ def shown_setting(name: str, value: object) -> str:
     'postgresql://ana:••••@db/runs?sslpassword=••••'
     >>> shown_setting("cluster", "{class: Mine, password: x}")
     'a class of your own'
+    >>> shown_setting("api_token", "orc_1_x")
+    '••••'
     >>> shown_setting("cluster_fork", True)
     'true'
     """
     if isinstance(value, bool):
         return str(value).lower()
     text = str(value)
+    if name == "api_token":
+        return HIDDEN if text else ""
     if name == "cluster" and text != "local" and not _ADDRESS.fullmatch(text):
         return "a class of your own"  # its arguments may be secret
     return _SECRET_FIELD.sub(rf"\1={HIDDEN}", _PASSWORD.sub(rf"\g<user>:{HIDDEN}@", text))

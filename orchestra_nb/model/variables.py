@@ -45,12 +45,17 @@ def check_name(name: object, what: str) -> str:
     InvalidInput
         It is empty, too long, or has characters that a name cannot have.
     """
+    article = "an" if what[0] in "aeiou" else "a"
     if not isinstance(name, str):
-        raise InvalidInput(f"{name!r} is no name of a {what}: a name is text.")
+        raise InvalidInput(f"{name!r} is no name of {article} {what}: a name is text.")
     if not name.strip():
-        raise InvalidInput(f"A {what} needs a name.")
+        raise InvalidInput(f"{article.title()} {what} needs a name.")
     if len(name) > _LONGEST_NAME:
-        raise InvalidInput(f"A {what}'s name has at most {_LONGEST_NAME} characters; this one has {len(name)}.")
+        raise InvalidInput(
+            f"{article.title()} {what}'s name has at most {_LONGEST_NAME} characters; this one has {len(name)}."
+        )
     if not name.isprintable() or any(character in _REFUSED for character in name):
-        raise InvalidInput(f"{name!r} is no name of a {what}: it may not have control characters or any of {_REFUSED}.")
+        raise InvalidInput(
+            f"{name!r} is no name of {article} {what}: it may not have control characters or any of {_REFUSED}."
+        )
     return name

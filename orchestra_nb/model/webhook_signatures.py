@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -57,13 +57,17 @@ def secret_of(scheme: WebhookScheme, random_bytes: bytes) -> Secret:
     return Secret(random_bytes.hex())
 
 
-def message_id(scheme: WebhookScheme, secret: Secret, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
+def message_id(
+    scheme: WebhookScheme, secrets: Sequence[Secret], headers: Mapping[str, str], body: bytes, now: datetime
+) -> str:
     """Return what names a message: the same one that is sent again has the same.
 
     GitHub does not sign the name of its messages, nor a time.
 
     Parameters
     ----------
+    secrets
+        It is signed with one of these; which of them makes no difference in time.
     headers
         Name in lower case to value.
 
@@ -74,26 +78,47 @@ def message_id(scheme: WebhookScheme, secret: Secret, headers: Mapping[str, str]
     """
     # all is looked at before anything is refused: the time tells neither which webhooks there are nor how they sign
     wrong: list[str] = []
-    key = _key(scheme, secret)
+    keys = [_key(scheme, secret) for secret in secrets]
     match scheme:
         case WebhookScheme.STANDARD:
             name = _name(headers, "webhook-id", wrong)
             signed = f"{name}.{_time(headers, 'webhook-timestamp', now, wrong)}.".encode("utf-8", "surrogatepass")
-            right = f"v1,{base64.b64encode(_digest(key, signed, body)).decode()}"
+            right = [f"v1,{base64.b64encode(_digest(key, signed, body)).decode()}" for key in keys]
             given = headers.get("webhook-signature", "").split(" ")
         case WebhookScheme.GITHUB:
             name = _name(headers, "x-github-delivery", wrong)
-            right, given = f"sha256={_digest(key, body).hex()}", [headers.get("x-hub-signature-256", "")]
+            right = [f"sha256={_digest(key, body).hex()}" for key in keys]
+            given = [headers.get("x-hub-signature-256", "")]
         case WebhookScheme.SLACK:
             sent_at = _time(headers, "x-slack-request-timestamp", now, wrong)
             signed = f"v0:{sent_at}:".encode("utf-8", "surrogatepass")
-            right, given = f"v0={_digest(key, signed, body).hex()}", [headers.get("x-slack-signature", "")]
+            right = [f"v0={_digest(key, signed, body).hex()}" for key in keys]
+            given = [headers.get("x-slack-signature", "")]
             name = ""
     if not _is_among(right, given):
         wrong.append("the signature is absent, or wrong")
     if wrong:
         raise SignatureRefused(", and ".join(wrong))
     return name or _slack_event(body) or hashlib.sha256(signed + body).hexdigest()
+
+
+def standard_headers(secret: Secret, name: str, body: bytes, now: datetime) -> dict[str, str]:
+    """Return the headers of Standard Webhooks for a message that is sent now.
+
+    Parameters
+    ----------
+    name
+        Names the message: the same one that is sent again has the same.
+
+    Raises
+    ------
+    InvalidInput
+        The secret is none to sign with.
+    """
+    key = _key(WebhookScheme.STANDARD, check_secret(WebhookScheme.STANDARD, secret))
+    sent_at = str(int(now.timestamp()))
+    signature = base64.b64encode(_digest(key, f"{name}.{sent_at}.".encode(), body)).decode("ascii")
+    return {"webhook-id": name, "webhook-timestamp": sent_at, "webhook-signature": f"v1,{signature}"}
 
 
 def slack_challenge(body: bytes) -> str | None:
@@ -118,9 +143,9 @@ def _digest(key: bytes, *parts: bytes) -> bytes:
     return signing.digest()
 
 
-def _is_among(right: str, given: list[str]) -> bool:
-    expected = right.encode("ascii")
-    matches = [hmac.compare_digest(expected, one.encode("utf-8", "surrogatepass")) for one in given]
+def _is_among(right: list[str], given: list[str]) -> bool:
+    encoded = [one.encode("utf-8", "surrogatepass") for one in given]
+    matches = [hmac.compare_digest(one.encode("ascii"), sent) for one in right for sent in encoded]
     return any(matches)  # of a list: all were compared, whichever is the right one
 
 

@@ -49,11 +49,18 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StoredWebhook(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook, and since when it is there and has its secret."""
+    """A webhook, and since when it is there and has its secret.
+
+    Parameters
+    ----------
+    previous_until
+        Until when the secret before it is accepted, too; None where none is.
+    """
 
     webhook: Webhook
     created_at: datetime
     secret_changed_at: datetime
+    previous_until: datetime | None = None
 
 
 class ReceiptState(str, Enum):

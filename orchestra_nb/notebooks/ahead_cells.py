@@ -16,7 +16,7 @@ from orchestra_nb.model.counted import counted
 from orchestra_nb.notebooks.kernel_questions import KernelCannot, ask_kernel
 
 if TYPE_CHECKING:
-    from orchestra_nb.notebooks.ahead_plan import AheadPlan
+    from orchestra_nb.model.ahead_plans import AheadPlan
     from orchestra_nb.notebooks.kernel_client import KernelClient
 
 _MODULE = "orchestra_nb.engine.ahead_steps"

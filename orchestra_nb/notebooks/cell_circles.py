@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from orchestra_nb.notebooks import mutations
 from orchestra_nb.notebooks.dataflow import analyse_notebook
-from orchestra_nb.notebooks.document import cell_title, language, tags_of
+from orchestra_nb.notebooks.document import INJECTED_TAG, cell_title, language, tags_of
 from orchestra_nb.notebooks.notebook_analysis import NotebookAnalysis
 
 
@@ -76,5 +76,5 @@ def circle_in_words(notebook: Mapping[str, Any]) -> str | None:
 
 
 def _named(cells: list[Mapping[str, Any]], index: int) -> str:
-    given = sum("injected-parameters" in tags_of(cell) for cell in cells[:index])
+    given = sum(INJECTED_TAG in tags_of(cell) for cell in cells[:index])
     return f"cell {index - given + 1} ({cell_title(str(cells[index].get('source', '')))})"

@@ -23,8 +23,8 @@ CELL_OPTIONS: Final[dict[str, Option]] = {
     "--no-cache": Option(None),
 }
 _TASK: Final = re.compile(r"^%%task(?![^\s])", re.MULTILINE)
-#: A cell that is a task, where ``%%task`` is ours.
-_TASK_CELL: Final = re.compile(r"\s*%%task(?P<line>(?:[^\S\n][^\n]*)?)(?:\n(?P<body>.*))?\Z", re.DOTALL)
+#: A cell that is a task, where ``%%task`` is ours: ``line`` is what stands behind it, ``body`` what stands below.
+TASK_CELL: Final = re.compile(r"\s*%%task(?P<line>(?:[^\S\n][^\n]*)?)(?:\n(?P<body>.*))?\Z", re.DOTALL)
 _LOADING: Final = re.compile(r"^\s*%(?:re)?load_ext\s+orchestra_nb\b", re.MULTILINE)
 _MAY_FAIL: Final = frozenset({"raises-exception", "skip-execution"})
 
@@ -98,7 +98,7 @@ def check_options(notebook: Mapping[str, Any]) -> None:
     for number, cell in enumerate(codes, start=1):
         try:
             cell_options(cell["source"])
-            if has_tasks and not _MAY_FAIL & {*tags_of(cell)} and (task := _TASK_CELL.match(cell["source"])):
+            if has_tasks and not _MAY_FAIL & {*tags_of(cell)} and (task := TASK_CELL.match(cell["source"])):
                 parse_task_line(task["line"], task["body"] or "")
         except InvalidTaskLine as error:
             raise InvalidTaskLine(f"Cell {number}: {error}") from None

@@ -13,12 +13,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from orchestra_nb.notebooks.document import tags_of
+from orchestra_nb.notebooks.document import INJECTED_TAG, tags_of
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 
 #: Tags of cells that do not run, or may fail.
 _EXCUSED = frozenset({"skip-execution", "raises-exception"})
-_INJECTED = "injected-parameters"
 #: Cell magics whose body is Python of this kernel, compiled when the cell runs.
 _PYTHON_BODY = re.compile(r"\s*%%(?:time|task)\b[^\n]*\n")
 #: Where one of these stands in a cell, the ones below it may never be reached, or be of another syntax.
@@ -52,7 +51,7 @@ def first_broken_cell(notebook: Mapping[str, Any]) -> BrokenCell | None:
         if cell["cell_type"] != "code":
             continue
         tags = tags_of(cell)
-        number += _INJECTED not in tags
+        number += INJECTED_TAG not in tags
         source = cell["source"]
         if _EXCUSED.isdisjoint(tags) and (error := _error_in(source)) is not None:
             line = error.lineno or 1

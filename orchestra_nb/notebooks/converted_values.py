@@ -245,6 +245,8 @@ def broken_constraint(constraints: Constraints, value: Any) -> str | None:
 
 def _is_multiple(value: Any, step: Any) -> bool:
     if isinstance(value, float) or isinstance(step, float):
+        if not math.isfinite(value / step):  # nan and inf are multiples of nothing; nor is what is too large to tell
+            return False
         return math.isclose(value / step, round(value / step), abs_tol=1e-9)
     return bool(value % step == type(value % step)(0))
 

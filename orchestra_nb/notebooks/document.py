@@ -24,6 +24,9 @@ Notebook = dict[str, Any]
 #: One cell of it.
 Cell = dict[str, Any]
 
+#: The tag of the cell that holds the parameters of a run.
+INJECTED_TAG: Final = "injected-parameters"
+
 _CELL_TYPES: Final = ("code", "markdown", "raw")
 _CELL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CONFLICT: Final = re.compile(rb"^(<<<<<<<|>>>>>>>|\|\|\|\|\|\|\|)( |\r?$)", re.MULTILINE)
@@ -57,6 +60,8 @@ def read_notebook(source: str | Path | bytes) -> Notebook:
         raise InvalidNotebook(f"{path} is a folder. Name a notebook in it.") from None
     except OSError as error:
         raise InvalidNotebook(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError:  # NUL
+        raise InvalidNotebook(f"{str(path)!r} is no path of a notebook.") from None
     return _parse(content, str(path))
 
 

@@ -19,7 +19,7 @@ import msgspec
 from orchestra_nb.model.events import CellRunChanged, Event, LogsWritten, ValueRecorded
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.masking import Mask
-from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine
+from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine, numbered
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_errors import describe_error, storable_text
 from orchestra_nb.notebooks.cell_options import cell_options
@@ -109,7 +109,7 @@ class ExecutionRecord:
         if self.current is not None:
             return f"in {self.name(self.current)}"
         ended = [cell for cell in self.cells.values() if cell.ended_at is not None]
-        return f"after cell {ended[-1].index + 1}" if ended else "before the first cell"
+        return f"after {ended[-1].name}" if ended else "before the first cell"
 
     def prepare(self) -> None:
         """Make all cells pending and say so."""
@@ -137,7 +137,9 @@ class ExecutionRecord:
                     epoch=spec.epoch,
                     max_attempts=1 + cell_options(cell["source"]).retry.retries,
                 )
-                self._report(CellRunChanged(cell=self.cells[position]))
+        self.cells = dict(zip(self.cells, numbered(list(self.cells.values())), strict=True))
+        for cell_run in self.cells.values():
+            self._report(CellRunChanged(cell=cell_run))
 
     def take_message(self, message: Message) -> None:
         """Take what the kernel showed."""
@@ -265,8 +267,8 @@ class ExecutionRecord:
         self._on_change()
 
     def name(self, position: int) -> str:
-        """Return a cell in people's words, counted from one."""
-        return f"cell {self.cells[position].index + 1}"
+        """Return a cell in people's words."""
+        return self.cells[position].name
 
     def _shown_outputs(self, position: int) -> list[dict[str, Any]]:
         outputs: list[dict[str, Any]] = self.mask.value(self.outputs.outputs(position))

@@ -46,8 +46,11 @@ def is_on_local_file_system(path: Path) -> bool:
     real = f"{os.path.realpath(path)}/"
     for line in text.splitlines():
         fields, _, rest = line.partition(" - ")
-        # the mount point, its blanks written in octal
-        point = fields.split(" ")[4].encode("utf-8", "surrogateescape").decode("unicode_escape").rstrip("/") + "/"
+        point = fields.split(" ")[4]
+        if "\\" in point:  # its blanks are written in octal
+            octal = point.encode("utf-8", "surrogateescape").decode("unicode_escape")
+            point = octal.encode("latin-1").decode("utf-8", "surrogateescape")
+        point = f"{point.rstrip('/')}/"
         if real.startswith(point) and len(point) >= len(found):  # of two on one place the later one is seen
             found, kind = point, rest.split(" ")[0]
     return kind in _LOCAL

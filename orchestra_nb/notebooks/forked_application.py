@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import fnmatch
+import functools
 import gc
 import importlib.util
 import json
@@ -26,6 +28,8 @@ Address = Mapping[str, str]
 
 #: Variables that the import of packages has set in this process.
 _set_by_imports: dict[str, str] = {}
+#: Modules of ours in it. To look for them in each fork would copy the memory in which all modules' names stand.
+_own_modules: list[str] = []
 
 
 def import_all(names: Sequence[str]) -> None:
@@ -37,14 +41,51 @@ def import_all(names: Sequence[str]) -> None:
         except Exception:  # kernels try for themselves, and tell
             pass
     _set_by_imports.update({name: value for name, value in os.environ.items() if before.get(name) != value})
+    _own_modules[:] = [name for name in sys.modules if name.partition(".")[0] == "orchestra_nb"]
 
 
 def prime_caches() -> None:
-    """Have compiled what the first cell of every kernel would compile: the regular expressions of its tokenizer."""
-    from IPython.core import inputtransformer2
+    """Have made what every kernel would: the regular expressions of its command line, its start and its first cell."""
+    from ipykernel.kernelapp import IPKernelApp
+    from IPython.core import completer, inputtransformer2
 
     transformer: Any = inputtransformer2
     transformer.TransformerManager().transform_cell("0\n")
+    splitter: Any = completer.CompletionSplitter
+    splitter()
+    app: Any = IPKernelApp
+    app().parse_command_line(["--IPKernelApp.parent_handle=1"])
+    for pattern in ("*.py", "*.ipy"):
+        fnmatch.filter([], pattern)
+
+
+@functools.lru_cache(maxsize=8)
+def read_command_line(args: tuple[str, ...]) -> tuple[Any, list[str]] | None:
+    """Return the configuration in these arguments and what is left of them; None where each kernel reads them itself.
+
+    In the process that kernels are forked from: all of one kind have the same.
+    """
+    from ipykernel.kernelapp import IPKernelApp
+
+    make_app: Any = IPKernelApp
+    app = make_app()
+    try:
+        app.parse_command_line(list(args))
+    except (Exception, SystemExit):  # the kernel says what is wrong
+        return None
+    return app.cli_config, app.extra_args
+
+
+class _ReadLine:
+    """A command line that has been read, with the face of traitlets' loader."""
+
+    def __init__(self, config: object, extra_args: list[str]) -> None:
+        self._config = config
+        self.extra_args = extra_args
+
+    def load_config(self) -> object:
+        """Return its configuration."""
+        return self._config
 
 
 class ForkedApplication:
@@ -87,12 +128,17 @@ class ForkedApplication:
             app.initialize(self._args)
             for name in later:
                 delattr(app, name)
-            app.shell.display_formatter.format(0)  # makes what the first result would make
+            # makes what the first cell and the first result would make, and shows and keeps nothing
+            app.shell.run_cell("pass", store_history=False, silent=True)
+            app.shell.display_formatter.format(0)
+            _load_default_extensions(app)
+            app.kernel.start()  # listens; its loop, which hears what comes, runs later
+            app.kernel.start = _do_nothing
+            for stream in (sys.stdout, sys.stderr):
+                _flush_what_is_there(stream)
             self._wait_for_lease()
             for begin in later.values():
-                begin()
-            sys.stdout.flush()
-            sys.stderr.flush()
+                begin()  # the last one flushes what was written meanwhile
         else:
             app.initialize(self._args)
         if self._address:
@@ -112,6 +158,9 @@ class ForkedApplication:
         # 1: there is a parent, so no hints on the terminal, but none to poll for, since the keeper does better
         app: Any = IPKernelApp.instance(parent_handle=1, **address)
         self._app = app
+        known = read_command_line(tuple(self._args)) if address else None
+        if known is not None:
+            app._create_loader = lambda *arguments, **options: _ReadLine(*known)
         if address:
             # whoever asked writes the file, with the connection that is told
             app.init_connection_file = _do_nothing
@@ -172,8 +221,8 @@ class ForkedApplication:
 
 def _forget_this_package() -> None:
     """Undo what a process has of the one that it was forked from, beside IPython."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == "orchestra_nb"]:
-        del sys.modules[name]
+    for name in _own_modules:
+        sys.modules.pop(name, None)
     for path in [path for path in sys.path_importer_cache if not os.path.isabs(path)]:
         del sys.path_importer_cache[path]
     tempfile: Any = sys.modules.get("tempfile")
@@ -182,6 +231,28 @@ def _forget_this_package() -> None:
     random = sys.modules.get("numpy.random")
     if random is not None:
         random.seed()  # Python's own generator sees to itself
+
+
+def _load_default_extensions(app: Any) -> None:
+    """Load those that IPython brings, unless they restore what the user has stored by the time of the first cell."""
+    if not app.config.StoreMagics.get("autorestore", False):
+        for name in app.default_extensions:
+            try:
+                app.shell.extension_manager.load_extension(name)
+            except Exception:  # tried again when the user's are loaded, and told
+                pass
+
+
+def _flush_what_is_there(stream: Any) -> None:
+    """Let a stream's flush do nothing where nothing was written.
+
+    ipykernel has it wait for another thread, six times a cell. What is written stays in order: everything that a kernel
+    shows goes through that one thread.
+    """
+    flush, known = stream.flush, vars(stream)
+    pending = ("_flush_pending", "_subprocess_flush_pending")
+    if all(name in known for name in pending):
+        stream.flush = lambda: flush() if any(known[name] for name in pending) else None
 
 
 def _end_threads(app: Any) -> None:

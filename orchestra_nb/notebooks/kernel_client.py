@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import zmq
+
+from orchestra_nb.notebooks.kernel_channel import KernelChannel
 from orchestra_nb.notebooks.kernel_process import KernelDeath, KernelProcess
-from orchestra_nb.notebooks.long_messages import Message, read_message
+from orchestra_nb.notebooks.long_messages import Message
 
-_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 #: How long a kernel may take from its answer on the shell channel to its last word on iopub.
@@ -27,8 +28,6 @@ _REPLY_SECONDS = 1.0
 _INTERRUPTED = {"status": "error", "ename": "KeyboardInterrupt", "evalue": "", "traceback": []}
 #: When nothing came for this long from a kernel that is dead, nothing will.
 _DRAIN_SECONDS = 0.3
-#: How many messages of a flood are taken before anything else, a stop for example, has its turn.
-_TURN_MESSAGES = 20
 #: Ends an ipykernel in good order. After a shutdown_request version 7 hangs for ten seconds once in a hundred times:
 #: its control thread flushes streams to an iopub thread that its main thread has ended meanwhile.
 _END_IPYKERNEL = (
@@ -36,6 +35,10 @@ _END_IPYKERNEL = (
     "_loop = _app.instance().kernel.io_loop\n"
     "_loop.add_callback(_loop.stop)"
 )
+
+#: How long a kernel may take to end that is asked on the shell channel. Kernels that are made with ipykernel, such as
+#: Bash's, do it there in good order; on the control channel they nearly always hang as above. Others may not hear it.
+_SHELL_SECONDS = 0.5
 
 
 class KernelDied(Exception):
@@ -50,6 +53,60 @@ class KernelSilent(Exception):
     """The kernel's process lives, but it did not answer in time."""
 
 
+class _Request:
+    """One request on its way, and what has come of it. ``ended`` resolves when nothing more is to come, or will."""
+
+    __slots__ = ("_is_idle", "_timer", "_waits_for_idle", "ended", "is_complete", "reply")
+
+    def __init__(self, *, waits_for_idle: bool) -> None:
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.reply: Message | None = None
+        self.is_complete = False
+        self._waits_for_idle = waits_for_idle
+        self._is_idle = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def take_reply(self, message: Message) -> None:
+        self.reply = message
+        if self._is_idle or not self._waits_for_idle:
+            self._complete()
+        else:
+            self._complete_within(_IDLE_TIMEOUT_SECONDS)
+
+    def take_idle(self) -> None:
+        """Note that the kernel has done with it; a reply is sent before, but on another channel.
+
+        None is sent when an interrupt meets ipykernel's own code before or after the user's.
+        """
+        self._is_idle = True
+        if self.reply is not None:
+            self._complete()
+        elif self._waits_for_idle:
+            self._complete_within(_REPLY_SECONDS)
+
+    def end(self, *_: object) -> None:
+        """Wait no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def _complete(self) -> None:
+        self.is_complete = True
+        self.end()
+
+    def _complete_within(self, seconds: float) -> None:
+        if self._timer is None:
+            self._timer = self.ended.get_loop().call_later(seconds, self._complete)
+
+
+def make_context() -> zmq.Context[Any]:
+    """Return what a client will need, with its thread running; it may be made before it is known for which kernel."""
+    context: zmq.Context[Any] = zmq.Context()
+    context.socket(zmq.DEALER).close()
+    return context
+
+
 class KernelClient:
     """Talks with a kernel. All methods belong to one event loop.
 
@@ -58,21 +115,24 @@ class KernelClient:
     on_output
         Called with each iopub message that is not about the kernel's status, in order. Its ``parent_header`` has the
         ``msg_id`` of the :meth:`execute` that it belongs to; what a thread shows may come after that one's end.
+    context
+        Of :func:`make_context`, the client's from now on; None to make it when it is needed.
     """
 
-    def __init__(self, process: KernelProcess, on_output: Callable[[Message], None]) -> None:
+    def __init__(
+        self, process: KernelProcess, on_output: Callable[[Message], None], context: zmq.Context[Any] | None = None
+    ) -> None:
         self.process = process
         self._session = process.manager.session
         self._on_output = on_output
-        self._replies: dict[str, asyncio.Future[Message]] = {}
-        self._idle: dict[str, asyncio.Future[None]] = {}
+        self._requests: dict[str, _Request] = {}
         self._heard = asyncio.Event()
         self._heard_at = 0.0
-        self._tasks: list[asyncio.Task[None]] = []
-        self._context: Any = None
-        self._shell: Any = None
-        self._control: Any = None
+        self._context = context
+        self._channels: list[KernelChannel] = []
         self._has_answered = False
+        #: what ends the kernel
+        self._ending: _Request | None = None
 
     async def connect(self, timeout_seconds: float) -> Message:
         """Return the content of the kernel's ``kernel_info_reply``, once it answers and its output is heard.
@@ -84,27 +144,18 @@ class KernelClient:
         KernelSilent
             It did not answer in time.
         """
-        import zmq
-        import zmq.asyncio
-
         manager = self.process.manager
-        self._context = zmq.asyncio.Context()
-        self._shell = self._open_socket(zmq.DEALER, manager.shell_port)
-        self._control = self._open_socket(zmq.DEALER, manager.control_port)
-        iopub = self._open_socket(zmq.SUB, manager.iopub_port)
-        iopub.subscribe(b"")
-        self._tasks = [
-            asyncio.create_task(self._read_replies(self._shell)),
-            asyncio.create_task(self._read_replies(self._control)),
-            asyncio.create_task(self._read_iopub(iopub)),
-        ]
+        self._context = self._context or zmq.Context()
+        self._shell = self._open(zmq.DEALER, manager.shell_port, self._take_reply)
+        self._control = self._open(zmq.DEALER, manager.control_port, self._take_reply)
+        self._open(zmq.SUB, manager.iopub_port, self._take_published)
         try:
             async with asyncio.timeout(timeout_seconds):
-                info = await self._or_death(self._ask("kernel_info_request", {}))
+                info = await self._ask("kernel_info_request")
                 self._has_answered = True
                 # a subscription takes a moment to arrive, and what is published before it is lost
                 while not self._heard.is_set():
-                    await self._or_death(self._ask("kernel_info_request", {}))
+                    await self._ask("kernel_info_request")
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._heard.wait(), 0.05)
         except TimeoutError:
@@ -138,35 +189,31 @@ class KernelClient:
             The process ended; what it had shown before was handed on.
         """
         message = self._execute_request(code, silent, expressions, metadata)
-        message_id = message["header"]["msg_id"]
         if on_sent is not None:
-            on_sent(message_id)
-        idle = self._idle[message_id] = asyncio.get_running_loop().create_future()
-        try:
-            reply = await self._or_death(self._reply_or_idle(self._send(self._shell, message), idle))
-            with contextlib.suppress(TimeoutError):
-                await self._or_death(asyncio.wait_for(idle, _IDLE_TIMEOUT_SECONDS))
-        finally:
-            del self._idle[message_id]
-        reply_content: Message = reply["content"]
-        return reply_content
+            on_sent(message["header"]["msg_id"])
+        reply = await self._answer(message, waits_for_idle=True)
+        return dict(_INTERRUPTED) if reply is None else reply["content"]
 
-    async def _reply_or_idle(self, reply: asyncio.Future[Message], idle: asyncio.Future[None]) -> Message:
-        """Return the reply, or what stands for it when the kernel has done with the request and sent none.
+    def ask_to_end(self) -> None:
+        """Have a kernel that has answered, and has nothing else to do, end by itself; do not wait for it.
 
-        So ipykernel does when an interrupt meets its own code before or after the user's.
+        Whoever has more to do before :meth:`shutdown` does that while the kernel ends.
         """
-        either: list[asyncio.Future[Any]] = [reply, idle]
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not reply.done():
-                await asyncio.wait([reply], timeout=_REPLY_SECONDS)
-            return reply.result() if reply.done() else {"content": dict(_INTERRUPTED)}
-        finally:
-            reply.cancel()
+        may_ask = self._has_answered and not self._requests and not self.process.death.done()
+        if may_ask and self._ending is None and self.process.is_ipykernel:
+            message = self._execute_request(_END_IPYKERNEL, silent=True)
+            self._ending = self._requests[message["header"]["msg_id"]] = _Request(waits_for_idle=False)
+            self._shell.send(message)
 
     async def shutdown(self, grace_seconds: float) -> None:
-        """Ask the kernel to end, kill it after the grace, and let go of everything.
+        """End the kernel as :meth:`end` does, and let go of everything."""
+        try:
+            await self.end(grace_seconds)
+        finally:
+            self.close()
+
+    async def end(self, grace_seconds: float) -> None:
+        """Ask the kernel to end and kill it after the grace; return when its process is gone, with what it left.
 
         May be called at any time; a kernel that has never answered is killed at once.
         """
@@ -174,28 +221,32 @@ class KernelClient:
             if self._has_answered:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(grace_seconds):
-                        await self._ask_to_end()
+                        await self._end()
             await self.process.kill()
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            if self._context is not None:
-                self._context.destroy(linger=0)
             await self.process.release()
 
-    async def _ask_to_end(self) -> None:
+    def close(self) -> None:
+        """Hear nothing any more."""
+        for channel in self._channels:
+            channel.close()
+        if self._context is not None:
+            self._context.term()
+
+    async def _end(self) -> None:
         """Have the kernel end by itself, and wait until it has."""
         death = self.process.death
-        if self.process.is_ipykernel and not self._replies and not death.done():
-            reply = self._send(self._shell, self._execute_request(_END_IPYKERNEL, silent=True))
-            either: list[asyncio.Future[Any]] = [reply, death]
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if reply.done() and reply.result()["content"]["status"] == "ok":
+        self.ask_to_end()
+        if self._ending is not None:
+            death.add_done_callback(self._ending.end)
+            await self._ending.ended
+            reply = self._ending.reply
+            if reply is not None and reply["content"]["status"] == "ok":
                 await asyncio.wait([death])
-        if not death.done():
-            self._session.send(self._control, "shutdown_request", {"restart": False})
-            await asyncio.wait([death])
+        for channel, seconds in ((self._shell, _SHELL_SECONDS), (self._control, None)):
+            if not death.done():
+                channel.send(self._session.msg("shutdown_request", {"restart": False}))
+                await asyncio.wait([death], timeout=seconds)
 
     def _execute_request(
         self,
@@ -215,44 +266,40 @@ class KernelClient:
         message: Message = self._session.msg("execute_request", content, metadata=dict(metadata or {}))
         return message
 
-    def _open_socket(self, kind: int, port: int) -> Any:
-        import zmq
+    def _open(self, kind: int, port: int, take: Callable[[Message], None]) -> KernelChannel:
+        assert self._context is not None
+        channel = KernelChannel(self._context, self._session, kind, self.process.url(port), take)
+        self._channels.append(channel)
+        return channel
 
-        socket = self._context.socket(kind)
-        socket.linger = 0
-        socket.rcvhwm = 0  # nothing that a kernel shows is dropped because we are busy
-        socket.reconnect_ivl = 5  # milliseconds: the default of 100 would be added to the start of each kernel
-        socket.reconnect_ivl_max = 100
-        if kind == zmq.DEALER:
-            socket.identity = self._session.bsession
-        socket.connect(self.process.url(port))
-        return socket
-
-    def _ask(self, kind: str, content: dict[str, object]) -> asyncio.Future[Message]:
-        return self._send(self._shell, self._session.msg(kind, content))
-
-    def _send(self, socket: Any, message: Message) -> asyncio.Future[Message]:
-        """Send a request and return the future of its reply."""
-        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        message_id = message["header"]["msg_id"]
-        self._replies[message_id] = reply
-        reply.add_done_callback(lambda _: self._replies.pop(message_id, None))
-        self._session.send(socket, message)
+    async def _ask(self, kind: str) -> Message:
+        reply = await self._answer(self._session.msg(kind, {}), waits_for_idle=False)
+        assert reply is not None
         return reply
 
-    async def _or_death(self, awaitable: Awaitable[_T]) -> _T:
-        """Return the result, or raise :class:`KernelDied` after what the dead kernel had sent was read."""
-        task = asyncio.ensure_future(awaitable)
-        both: list[asyncio.Future[Any]] = [task, self.process.death]
+    async def _answer(self, message: Message, *, waits_for_idle: bool) -> Message | None:
+        """Send a request and return its reply, None where the kernel has done with it and sent none.
+
+        Raises
+        ------
+        KernelDied
+            The process ended; what it had sent before was read.
+        """
+        death, message_id = self.process.death, message["header"]["msg_id"]
+        request = self._requests[message_id] = _Request(waits_for_idle=waits_for_idle)
+        death.add_done_callback(request.end)
         try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
+            self._shell.send(message)
+            await request.ended
+            if not request.is_complete:
                 await self._drain()
-            if not task.done():
-                raise KernelDied(self.process.death.result())
-            return task.result()
+            if not request.is_complete:
+                raise KernelDied(death.result())
+            return request.reply
         finally:
-            task.cancel()
+            del self._requests[message_id]
+            request.end()
+            death.remove_done_callback(request.end)
 
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()
@@ -260,34 +307,22 @@ class KernelClient:
         while (rest := self._heard_at + _DRAIN_SECONDS - loop.time()) > 0:
             await asyncio.sleep(rest)
 
-    async def _receive(self, socket: Any) -> Message | None:
-        """Return the next message; None for one that is not signed with our key, or has another form."""
-        return read_message(self._session, await socket.recv_multipart(copy=False))
+    def _take_reply(self, message: Message) -> None:
+        request = self._requests.get(message["parent_header"].get("msg_id", ""))
+        if request is not None:
+            request.take_reply(message)
 
-    async def _read_replies(self, socket: Any) -> None:
-        while True:
-            message = await self._receive(socket)
-            if message is not None:
-                reply = self._replies.get(message["parent_header"].get("msg_id", ""))
-                if reply is not None and not reply.done():
-                    reply.set_result(message)
-
-    async def _read_iopub(self, socket: Any) -> None:
-        loop = asyncio.get_running_loop()
-        for number in itertools.count():
-            if number % _TURN_MESSAGES == 0:
-                await asyncio.sleep(0)  # to receive what is there already does not let others have their turn
-            message = await self._receive(socket)
-            self._heard_at = loop.time()
-            self._heard.set()
-            if message is None or message["msg_type"] == "iopub_welcome":
-                continue
-            if message["msg_type"] != "status":
-                self._hand_on(message)
-            elif message["content"]["execution_state"] == "idle":
-                idle = self._idle.get(message["parent_header"].get("msg_id", ""))
-                if idle is not None and not idle.done():
-                    idle.set_result(None)
+    def _take_published(self, message: Message) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
+        self._heard.set()
+        if message["msg_type"] == "iopub_welcome":
+            return
+        if message["msg_type"] != "status":
+            self._hand_on(message)
+        elif message["content"]["execution_state"] == "idle":
+            request = self._requests.get(message["parent_header"].get("msg_id", ""))
+            if request is not None:
+                request.take_idle()
 
     def _hand_on(self, message: Message) -> None:
         try:

@@ -12,21 +12,20 @@ import socket
 from collections.abc import Mapping
 
 from orchestra_nb.errors import OrchestraError
+from orchestra_nb.notebooks.headless_kernels import headless_args
 from orchestra_nb.notebooks.kernel_pool import CannotFork, KernelCommand, shared_pool
 from orchestra_nb.notebooks.kernelspecs import kernel_start
 
 _log = logging.getLogger(__name__)
 
-#: The user's own history is not for headless runs.
-HEADLESS_ARGS = ("--HistoryManager.hist_file=:memory:",)
 
-
-def keep_kernel(environ: Mapping[str, str], kernel_name: str = "python3") -> None:
-    """Have a kernel ready for the next notebook, where that is possible."""
+def keep_kernel(environ: Mapping[str, str], kernel_name: str = "python3", count: int = 1) -> None:
+    """Have a kernel ready for the next notebook, where that is possible; with a count of 0, what it is forked from."""
     try:
         argv, variables = kernel_start(kernel_name, environ)
-        command = KernelCommand.parse([*argv, *HEADLESS_ARGS], environ)
-        shared_pool().keep(command, {**environ, **variables}, 1)
+        variables = {**environ, **variables}
+        command = KernelCommand.parse([*argv, *headless_args(argv, variables)], environ)
+        shared_pool().keep(command, variables, count)
     except (CannotFork, OrchestraError, OSError) as error:
         _log.debug("No kernel of %s is kept ready: %s", kernel_name, error)
 
@@ -55,11 +54,12 @@ class KernelHandover:
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)  # Jupyter may never have run here
             argv, variables = kernel_start(kernel_name, environ)
-            command = KernelCommand.parse([*argv, *HEADLESS_ARGS], environ)
+            variables = {**environ, **variables}
+            command = KernelCommand.parse([*argv, *headless_args(argv, variables)], environ)
             shared_pool().request(
                 command,
                 (self._runner_end, self._kernel_end),
-                environ={**environ, **variables},
+                environ=variables,
                 cwd=cwd,
                 stdout=self._stream,
                 stderr=self._stream,

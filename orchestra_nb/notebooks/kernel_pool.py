@@ -42,6 +42,8 @@ _READ_EARLY = (
     "BLIS_ CONDA_ CUDA_ DEBUGPY_ DYLD_ GLIBC_ GOTO_ HOME IPYTHON JUPYTER KMP_ LANG LC_ LD_ MALLOC_ MKL_ NUMEXPR_ "
     "NVIDIA_ OMP_ OPENBLAS_ OPENSSL_ PATH PYDEVD PYTHON SSL_ TZ USER VECLIB_ VIRTUAL_ENV XDG_"
 ).split()
+#: How those begin that tell a kernel of its run, which no module reads while it is imported.
+_OF_A_RUN = "ORCHESTRA_"
 
 
 class CannotFork(Exception):
@@ -235,7 +237,7 @@ class KernelPool:
         self._send(command, environ, request, (theirs.fileno(), stdout, stderr))
 
     def keep(self, command: KernelCommand, environ: Mapping[str, str], count: int, *, transport: str = "ipc") -> None:
-        """Have so many kernels ready from now on, before the first one is asked for.
+        """Have so many kernels ready from now on, before the first one is asked for; with 0, what they are forked from.
 
         Raises
         ------
@@ -281,7 +283,9 @@ class KernelPool:
         descriptors: Sequence[int] = (),
     ) -> None:
         relevant = {
-            name: value for name, value in environ.items() if self._preload or name.startswith(tuple(_READ_EARLY))
+            name: value
+            for name, value in environ.items()
+            if (self._preload and not name.startswith(_OF_A_RUN)) or name.startswith(tuple(_READ_EARLY))
         }
         key = (command.interpreter, command.options, frozenset(relevant.items()))
         with self._lock:
@@ -327,7 +331,8 @@ def shared_pool() -> KernelPool:
     InvalidSetting
         There is no folder for sockets.
     """
-    from orchestra_nb.settings import load_settings, runtime_folder
+    from orchestra_nb.runtime_folder import runtime_folder
+    from orchestra_nb.settings import load_settings
 
     global _shared
     with _shared_lock:

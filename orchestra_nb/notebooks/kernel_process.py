@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestra_nb.notebooks.forked_kernel import ForkedKernel
-from orchestra_nb.notebooks.kernel_handover import HEADLESS_ARGS
+from orchestra_nb.notebooks.headless_kernels import headless_args
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +68,9 @@ class KernelProcess:
         #: a forked kernel, and the moment when nothing of it is left
         self._forked: ForkedKernel | None = None
         self._gone = asyncio.Event()
+        self._heard = asyncio.Event()
+        #: the descriptor of its channel
+        self._channel = -1
         self._tail = b""
         self._pipe: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -91,6 +94,7 @@ class KernelProcess:
         manager = AsyncKernelManager(kernel_name=kernel_name)
         spec = manager.kernel_spec
         kernel = cls(manager, is_ipykernel=spec is not None and "ipykernel_launcher" in spec.argv)
+        extra = headless_args(spec.argv, {**environ, **spec.env}) if spec is not None and kernel.is_ipykernel else []
         if kernel.is_ipykernel and ipc_folder is not None and len(ipc_folder) < _LONGEST_SOCKET_PATH:
             manager.transport = "ipc"
             manager.ip = os.path.join(ipc_folder, f"k{os.getpid()}")
@@ -102,7 +106,7 @@ class KernelProcess:
                 env=dict(environ),
                 stdout=write_end,
                 stderr=write_end,
-                extra_arguments=list(HEADLESS_ARGS) if kernel.is_ipykernel else [],
+                extra_arguments=extra,
             )
         except BaseException:
             await kernel.release()
@@ -115,7 +119,7 @@ class KernelProcess:
 
     @classmethod
     async def take(
-        cls, channel: socket.socket, tail: int, connection_file: str, *, timeout_seconds: float
+        cls, channel: socket.socket, tail: int, connection_file: str, *, manager: Any, timeout_seconds: float
     ) -> KernelProcess | None:
         """Take over a kernel that another process has asked its pool for, as soon as it listens.
 
@@ -123,15 +127,16 @@ class KernelProcess:
         ----------
         channel, tail
             The runner's ends of a :class:`~orchestra_nb.notebooks.kernel_handover.KernelHandover`.
+        manager
+            Of :meth:`make_manager`.
 
         Returns
         -------
         None when there is none, or not in time: it could not be forked.
         """
-        from jupyter_client.manager import AsyncKernelManager
-
         forked = ForkedKernel(channel)
-        kernel = cls(AsyncKernelManager(connection_file=connection_file), is_ipykernel=True)
+        manager.connection_file = connection_file
+        kernel = cls(manager, is_ipykernel=True)
         kernel._forked = forked
         kernel._read_tail_of(tail)
         try:
@@ -150,6 +155,15 @@ class KernelProcess:
         kernel.manager.write_connection_file()
         return kernel
 
+    @staticmethod
+    def make_manager() -> Any:
+        """Return what a kernel will be taken over with; it takes some milliseconds and may be made ahead."""
+        from jupyter_client.manager import AsyncKernelManager
+
+        manager = AsyncKernelManager()
+        manager.session.msg("kernel_info_request")  # the session makes what it needs
+        return manager
+
     @property
     def is_gone(self) -> bool:
         """Whether nothing that the kernel started is left either; known only of forked ones."""
@@ -164,6 +178,7 @@ class KernelProcess:
         """Interrupt what the kernel is doing, as its kernelspec says: by SIGINT or by a message."""
         if self._forked is not None:
             self._forked.send_signal(signal.SIGINT)
+            self._take_news()
         elif not self.death.done():
             await self.manager.interrupt_kernel()
 
@@ -171,6 +186,7 @@ class KernelProcess:
         """Kill the kernel's process group now and wait for its end."""
         if self._forked is not None:
             self._forked.kill()
+            self._take_news()
             await self._gone.wait()
         elif not self.death.done():
             await self.manager.provisioner.kill()
@@ -189,22 +205,23 @@ class KernelProcess:
         """Wait until a forked kernel listens or is known to come to nothing; hear of its end from then on."""
         forked, loop = self._forked, asyncio.get_running_loop()
         assert forked is not None
-        heard = asyncio.Event()
-        descriptor = forked.fileno()
-
-        def on_news() -> None:
-            forked.poll()
-            if forked.is_gone:
-                loop.remove_reader(descriptor)
-                self._gone.set()
-            if forked.returncode is not None and forked.is_ready:
-                self._tell_death(forked.returncode)
-            heard.set()
-
-        loop.add_reader(descriptor, on_news)
+        self._channel = forked.fileno()
+        loop.add_reader(self._channel, self._take_news)
         while not forked.is_ready and not forked.is_gone:
-            heard.clear()
-            await heard.wait()
+            self._heard.clear()
+            await self._heard.wait()
+
+    def _take_news(self) -> None:
+        """Hear what there is of a forked kernel; also after a signal was sent, which may have taken the last news."""
+        forked = self._forked
+        assert forked is not None
+        forked.poll()
+        if forked.is_gone and not self._gone.is_set():
+            asyncio.get_running_loop().remove_reader(self._channel)
+            self._gone.set()
+        if forked.returncode is not None and forked.is_ready:
+            self._tell_death(forked.returncode)
+        self._heard.set()
 
     def _watch(self) -> None:
         if self._process is None or not hasattr(os, "pidfd_open"):

@@ -12,7 +12,7 @@ Protocol
 - ``{"args": [...], "address": {...}}`` with three descriptors, the kernel's channel, its stdout and its stderr: a
   kernel with these arguments of ``ipykernel_launcher`` and this ``transport`` and ``ip``, or none where the arguments
   name a connection file. An ``ip`` of a Unix socket is a prefix, to which the process id is added.
-- ``{"keep": n, "args": [...], "address": {...}}``: have ``n`` such kernels ready from now on.
+- ``{"keep": n, "args": [...], "address": {...}}``: have ``n`` such kernels ready from now on; 0 asks for nothing.
 
 *The channel* is a stream of JSON objects, one a line. Its other end may be handed from process to process; when nobody
 holds it any more the kernel is killed. First comes ``{"cwd", "env", "connection_file", "argv"}``, then any number of
@@ -38,7 +38,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from orchestra_nb.notebooks.forked_application import Address, import_all, prime_caches
+from orchestra_nb.notebooks.forked_application import Address, import_all, prime_caches, read_command_line
 from orchestra_nb.notebooks.kernel_keeper import KernelKeeper
 from orchestra_nb.notebooks.process_tree import GoOnAs, set_title
 
@@ -96,6 +96,7 @@ class KernelZygote:
 
     def prepare(self, preload: Sequence[str]) -> None:
         """Import what kernels need, and modules that the user named."""
+        gc.disable()  # of what imports make next to nothing is garbage
         import_all(["ipykernel.kernelapp", *_IMPORTS, *preload])
         if "ipykernel.kernelapp" not in sys.modules:
             self._failure = f"ipykernel cannot be imported in {sys.executable}"
@@ -105,9 +106,12 @@ class KernelZygote:
         if launcher is None or os.path.dirname(str(launcher.origin)) != os.path.dirname(package):
             self._failure = "ipykernel_launcher is not the one of ipykernel"
             return
-        prime_caches()
-        gc.collect()
+        try:
+            prime_caches()
+        except Exception:  # of another version: each kernel makes what it needs
+            pass
         gc.freeze()  # a collection would write to the memory that is shared
+        gc.enable()
 
     def serve(self) -> None:
         """Answer requests until the lifeline ends, or nobody has asked for long."""
@@ -139,6 +143,8 @@ class KernelZygote:
             self._connection.close()  # before it is known, so that what is asked for next goes to another zygote
             for descriptor in descriptors[:1]:
                 os.write(descriptor, json.dumps({"failed": refusal}).encode() + b"\n")
+        elif request.get("keep") == 0:
+            pass  # it is there
         elif "keep" in request:
             self._limit = max(self._limit, request["keep"])
             self._kind, self._refill_at = kind, time.monotonic()
@@ -161,6 +167,8 @@ class KernelZygote:
                 self._forget([spare])
             return
         self._fork(kind, None, descriptors)
+        if self._refill_at is not None:  # they are asked for faster than they come
+            self._refill_at = time.monotonic()
 
     def _refill(self) -> None:
         """Fork one spare, and look again at once when there should be more."""
@@ -184,6 +192,9 @@ class KernelZygote:
             self._spares.remove(spare)
 
     def _fork(self, kind: tuple[Sequence[str], Address], zygote: socket.socket | None, descriptors: list[int]) -> None:
+        args, address = kind
+        if address:
+            read_command_line(tuple(args))  # for all that are forked from here
         if os.fork() == 0:
             self._connection.close()
             self._forget(list(self._spares))

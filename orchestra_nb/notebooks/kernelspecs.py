@@ -20,7 +20,7 @@ from orchestra_nb.notebooks import document
 #: The name that stands for "the Python kernel of this environment" everywhere in Jupyter.
 NATIVE_KERNEL = "python3"
 #: Commands that jupyter_client takes for this interpreter.
-_PYTHONS = ("python", f"python{sys.version_info[0]}", "python{}.{}".format(*sys.version_info[:2]))
+PYTHONS = ("python", f"python{sys.version_info[0]}", "python{}.{}".format(*sys.version_info[:2]))
 #: Languages of which no kernel runs another's code.
 _LANGUAGES = frozenset(
     {"python", "r", "julia", "bash", "scala", "matlab", "octave", "ruby", "javascript", "rust", "go"}
@@ -77,7 +77,7 @@ def runs_this_python(name: str) -> bool:
     argv = spec.get("argv")
     if not isinstance(argv, list) or not any(str(part).startswith("ipykernel") for part in argv):
         return False
-    return str(argv[0]) in _PYTHONS or os.path.realpath(str(argv[0])) == os.path.realpath(sys.executable)
+    return str(argv[0]) in PYTHONS or os.path.realpath(str(argv[0])) == os.path.realpath(sys.executable)
 
 
 def kernel_start(name: str, environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
@@ -101,7 +101,7 @@ def kernel_start(name: str, environ: Mapping[str, str]) -> tuple[list[str], dict
     if spec.get("interrupt_mode", "signal") != "signal" or not isinstance(argv, list) or not argv:
         raise InvalidNotebook(f"The kernel {name!r} is interrupted by messages.")
     command = [str(argument) for argument in argv]
-    if command[0] in _PYTHONS:
+    if command[0] in PYTHONS:
         command[0] = sys.executable  # as jupyter_client does
     if not isinstance(variables, Mapping):
         variables = {}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestra_nb.notebooks.document import tags_of
+from orchestra_nb.notebooks.document import INJECTED_TAG, tags_of
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.magic_translation import Translation, translate_cell
 from orchestra_nb.notebooks.parameters import PARAMETERS_TAG, declaration_in
@@ -131,7 +131,7 @@ def read_code(notebook: Mapping[str, Any]) -> NotebookCode:
                 else:
                     text = "\n\n".join(filter(None, [text, rest]))
             continue
-        if "injected-parameters" in tags:
+        if INJECTED_TAG in tags:
             injected = {parameter.name: parameter for parameter in _declared(cell["source"])}
             continue
         code = CodeCell(

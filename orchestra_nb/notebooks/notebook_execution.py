@@ -26,13 +26,12 @@ from orchestra_nb.notebooks.cell_numbers import CELL_ID, CELL_NUMBER
 from orchestra_nb.notebooks.cell_options import CellOptions, cell_options
 from orchestra_nb.notebooks.cell_replays import CellReplays, StartOver
 from orchestra_nb.notebooks.cell_time_limit import TimeLimit
-from orchestra_nb.notebooks.document import tags_of
+from orchestra_nb.notebooks.document import INJECTED_TAG, tags_of
 from orchestra_nb.notebooks.execution_record import ExecutionRecord, Times, now
 from orchestra_nb.notebooks.kernel_client import KernelDied
-from orchestra_nb.notebooks.parameter_injection import INJECTED_TAG
 
 if TYPE_CHECKING:
-    from orchestra_nb.notebooks.ahead_plan import AheadPlan
+    from orchestra_nb.model.ahead_plans import AheadPlan
     from orchestra_nb.notebooks.kernel_client import KernelClient
     from orchestra_nb.notebooks.long_messages import Message
     from orchestra_nb.notebooks.runner_messages import RunnerSpec
@@ -200,7 +199,8 @@ class NotebookExecution:
     def _names_of(self, position: int) -> dict[str, object]:
         """Return what tells the kernel which cell it is given: its number, and its id as a front end says it."""
         cell = self._record.cells[position]
-        return {CELL_NUMBER: cell.index + 1} | ({CELL_ID: cell.cell_id} if cell.cell_id else {})
+        number = cell.index + 1 if cell.number is None else cell.number
+        return {CELL_NUMBER: number} | ({CELL_ID: cell.cell_id} if cell.cell_id else {})
 
     async def _waits_for_retry(self, position: int, options: CellOptions, what: str) -> bool:
         """Wait before the next attempt of a cell that failed; False where there is none."""

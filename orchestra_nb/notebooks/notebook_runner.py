@@ -1,4 +1,4 @@
-"""The process that runs one notebook from top to bottom: ``python -m orchestra_nb.notebooks.notebook_runner FD``.
+"""The process that runs one notebook from top to bottom: ``python -m … FD [CHANNEL TAIL]``.
 
 It is started, or forked, under a sentinel by :mod:`orchestra_nb.engine.notebook_host`, runs no user code itself, and
 speaks :mod:`orchestra_nb.notebooks.runner_messages` over the socket FD. The kernel is started first, unless one has
@@ -21,8 +21,12 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import zmq
 
 from orchestra_nb.model.conclusion import NOTHING_GIVEN, conclude
 from orchestra_nb.model.events import Event
@@ -32,7 +36,7 @@ from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_errors import describe_error
 from orchestra_nb.notebooks.child_events import ChildEvents
 from orchestra_nb.notebooks.execution_record import ExecutionRecord
-from orchestra_nb.notebooks.kernel_client import KernelClient, KernelDied, KernelSilent
+from orchestra_nb.notebooks.kernel_client import KernelClient, KernelDied, KernelSilent, make_context
 from orchestra_nb.notebooks.kernel_process import KernelDeath, KernelProcess
 from orchestra_nb.notebooks.long_messages import Message
 from orchestra_nb.notebooks.masked_messages import masking
@@ -57,6 +61,7 @@ from orchestra_nb.notebooks.runner_messages import (
     encode_message,
 )
 from orchestra_nb.notebooks.throttle import Throttle
+from orchestra_nb.short_process import collect_seldom, end_process
 
 #: Run in the kernel after the last cell, when task cells were announced.
 _WAIT_CODE = (
@@ -91,8 +96,9 @@ class NotebookRunner:
     send
         Called with each message for the host.
     handed
-        The ends of a :class:`~orchestra_nb.notebooks.kernel_handover.KernelHandover`, and the file for the connection,
-        where a kernel has been asked for.
+        Where a kernel has been asked for.
+    context
+        For the conversation with the kernel, made ahead; it is the runner's.
     """
 
     def __init__(
@@ -100,12 +106,14 @@ class NotebookRunner:
         spec: RunnerSpec,
         environ: Mapping[str, str],
         send: Callable[[FromRunner], None],
-        handed: tuple[socket.socket, int, str] | None = None,
+        handed: HandedKernel | None = None,
+        context: zmq.Context[Any] | None = None,
     ) -> None:
         self._spec = spec
         self._environ = environ
         self._send = send = masking(send, Mask(spec.secrets))
         self._handed = handed
+        self._context = context
         self._may_begin = asyncio.Event()
         self._stop: Stop | None = None
         self._stop_deadline = 0.0
@@ -197,6 +205,8 @@ class NotebookRunner:
         self._is_running_cells = False
         self._throttle.close()
         finished = Finished(state, message[:_MAX_MESSAGE], datetime.now(UTC), error)
+        if self._client is not None:
+            self._client.ask_to_end()  # while the output notebook is written
         try:
             self._record.finish(finished.at, state, finished.message, error)
         except OSError as problem:
@@ -234,20 +244,32 @@ class NotebookRunner:
 
     async def _start_kernel(self) -> KernelClient:
         """Start the kernel, make the output ready while it boots, and wait until it answers."""
-        spec = self._spec
         process = None
         if self._handed is None:
             process = self._process = await self._launch()
-        await self._children.listen(spec.socket_path)
+        making_ready = asyncio.create_task(self._make_ready())
+        try:
+            info = await self._reach_kernel(process)
+        finally:
+            await making_ready
+        if "language_info" in info:
+            self._record.output.set_metadata("language_info", info["language_info"])
+        assert self._client is not None
+        return self._client
+
+    async def _make_ready(self) -> None:
+        """Listen to what the kernel will tell, and make the output."""
+        await self._children.listen(self._spec.socket_path)
         self._record.prepare()
-        if self._handed is not None:
-            process = self._process = await KernelProcess.take(
-                *self._handed, timeout_seconds=spec.start_timeout_seconds
-            )
+
+    async def _reach_kernel(self, process: KernelProcess | None) -> Message:
+        """Wait until the kernel answers, the one that was started or is handed over; return what it says."""
+        if process is None and self._handed is not None:
+            process = self._process = await self._handed.take(self._spec.start_timeout_seconds)
         if process is None:
             process = self._process = await self._launch()
         try:
-            info = await self._connect(process)
+            return await self._connect(process)
         except KernelSilent as problem:
             raise _KernelNotStarted(str(problem)) from problem
         except KernelDied as end:
@@ -255,14 +277,11 @@ class NotebookRunner:
                 raise
             last_line = end.death.tail.rpartition("\n")[2]
             raise _KernelNotStarted(f"{end.death} when it was started: {last_line}") from end
-        if "language_info" in info:
-            self._record.output.set_metadata("language_info", info["language_info"])
-        assert self._client is not None
-        return self._client
 
     async def _connect(self, process: KernelProcess) -> Message:
         """Wait until the kernel answers; start it once more when it ended instead, where a port may have been taken."""
-        client = self._client = KernelClient(process, self._record.take_message)
+        context, self._context = self._context, None
+        client = self._client = KernelClient(process, self._record.take_message, context)
         try:
             return await client.connect(self._spec.start_timeout_seconds)
         except KernelDied:
@@ -349,13 +368,22 @@ class NotebookRunner:
             self._interrupting.cancel()
         self._throttle.close()
         if self._client is not None:
-            await self._client.shutdown(grace)
+            try:
+                await self._client.end(grace)
+            finally:
+                self._say_gone()  # before the rest is taken apart: the driver waits
+                self._client.close()
         elif self._process is not None:
             await self._process.kill()
             await self._process.release()
+            self._say_gone()
+        if self._context is not None:
+            self._context.term()
+        self._children.close()
+
+    def _say_gone(self) -> None:
         if self._process is not None and self._process.is_gone:
             self._send(KernelGone())
-        self._children.close()
 
     def _write(self) -> None:
         try:
@@ -368,6 +396,30 @@ class NotebookRunner:
 
     def _ask_flush(self, token: int, timeout_seconds: float) -> None:
         self._send(FlushWanted(token, timeout_seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class HandedKernel:
+    """A kernel that another process has asked for.
+
+    Parameters
+    ----------
+    channel, tail
+        Our ends of its :class:`~orchestra_nb.notebooks.kernel_handover.KernelHandover`.
+    manager
+        To take it over with.
+    """
+
+    channel: socket.socket
+    tail: int
+    connection_file: str
+    manager: Any
+
+    async def take(self, timeout_seconds: float) -> KernelProcess | None:
+        """Return it as soon as it listens; None when it could not be forked."""
+        return await KernelProcess.take(
+            self.channel, self.tail, self.connection_file, manager=self.manager, timeout_seconds=timeout_seconds
+        )
 
 
 class _KernelNotStarted(Exception):
@@ -383,8 +435,12 @@ _DEATH_HINTS = {
 async def _serve(host: socket.socket, channel: socket.socket | None, tail: int) -> None:
     """Speak with the host over its socket until the attempt has ended."""
     reader, writer = await asyncio.open_connection(sock=host, limit=_MAX_LINE_BYTES)
+    # what takes its time and does not depend on the notebook is made while there is none yet
+    context = make_context()
+    manager = None if channel is None else KernelProcess.make_manager()
     line = await reader.readline()
     if not line.endswith(b"\n"):
+        context.term()
         return  # the notebook was refused before anything started, or its host was killed
     message = decode_to_runner(line)
     assert isinstance(message, Prepare)
@@ -394,11 +450,13 @@ async def _serve(host: socket.socket, channel: socket.socket | None, tail: int) 
     os.environ.update(environ)
     handed = None
     if channel is not None and message.connection_file:
-        handed = (channel, tail, message.connection_file)
+        handed = HandedKernel(channel, tail, message.connection_file, manager)
     elif channel is not None:
         channel.close()
         os.close(tail)
-    runner = NotebookRunner(message.spec, environ, lambda message: writer.write(encode_message(message)), handed)
+    runner = NotebookRunner(
+        message.spec, environ, lambda message: writer.write(encode_message(message)), handed, context
+    )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, runner.lose_host)
     listener = asyncio.create_task(_listen(reader, runner))
     try:
@@ -442,11 +500,12 @@ def run_for_host(host: int, channel: int | None = None, tail: int = -1) -> None:
 
 
 def main() -> None:
-    """Run the notebook that the host at the socket ``sys.argv[1]`` sends."""
+    """Run the notebook of the host at a socket, with the descriptors that the command line names."""
     # loaded while the host still reads the notebook, so that the kernel can be started the moment it is known
-    for module in ("jupyter_client.manager", "zmq.asyncio"):
-        importlib.import_module(module)
-    run_for_host(int(sys.argv[1]))
+    collect_seldom()
+    importlib.import_module("jupyter_client.manager")
+    run_for_host(*map(int, sys.argv[1:]))
+    end_process(0)
 
 
 if __name__ == "__main__":

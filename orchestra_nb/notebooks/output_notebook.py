@@ -23,7 +23,7 @@ from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model.runs import ErrorInfo
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_encoding import decode_outputs, encode_cell, encode_json
-from orchestra_nb.notebooks.document import read_notebook, tags_of
+from orchestra_nb.notebooks.document import INJECTED_TAG, read_notebook, tags_of
 from orchestra_nb.notebooks.notebook_journal import NotebookJournal
 
 #: State of a cell to papermill's word for it (``skipped`` is ours).
@@ -38,7 +38,6 @@ _STATUS = {
     State.SKIPPED: "skipped",
 }
 _ENDED = frozenset({"completed", "failed", "skipped"})
-_INJECTED = "injected-parameters"
 #: Stands for what nobody knows any more.
 _LOST = {
     "output_type": "stream",
@@ -288,7 +287,7 @@ def _mended(text: str, source: Mapping[str, Any]) -> dict[str, Any]:
         while len(cells) < len(given):
             place = _NO_VALUE.match(text, place).end()  # type: ignore[union-attr]
             cell, place = decoder.raw_decode(text, place)
-            if _INJECTED in tags_of(cell) and _INJECTED not in tags_of(given[len(cells)]):
+            if INJECTED_TAG in tags_of(cell) and INJECTED_TAG not in tags_of(given[len(cells)]):
                 given.insert(len(cells), cell)  # the source is the notebook as it was before
             cells.append(cell)
     state, lost = State.RUNNING, [_LOST_AT_THE_END]

@@ -11,34 +11,38 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
+from orchestra_nb.model.runs import INJECTED_CELL_ID
 from orchestra_nb.notebooks import document
 from orchestra_nb.notebooks.converted_values import Converted
+from orchestra_nb.notebooks.document import INJECTED_TAG
 from orchestra_nb.notebooks.parameter_languages import comment, translated
 
-#: The tag of the cell that holds the values of a run.
-INJECTED_TAG: Final = "injected-parameters"
 _DEFAULTS: Final = "parameters"
 
 
 def inject_source(notebook: dict[str, Any], source: str) -> None:
     """Put a cell with this source into the notebook, in place of one from an earlier run.
 
-    It comes after the code cell tagged ``parameters``, and first where there is none. Without a source nothing changes.
+    It comes after the code cell tagged ``parameters``, and first where there is none, under an id by which it is known
+    that the user's file has no such cell. Without a source nothing changes.
     """
+    cells: list[dict[str, Any]] = notebook["cells"]
+    for known in cells:  # the file is what an earlier run has written: now it has such a cell
+        if known.get("id") == INJECTED_CELL_ID:
+            known["id"] = secrets.token_hex(4)
     if not source:
         return
-    cells: list[dict[str, Any]] = notebook["cells"]
     cell: dict[str, Any] = {
         "cell_type": "code",
         "execution_count": None,
-        "id": secrets.token_hex(4),
+        "id": INJECTED_CELL_ID,
         "metadata": {"tags": [INJECTED_TAG]},
         "outputs": [],
         "source": source,
     }
     injected, defaults = _find(cells, INJECTED_TAG), _find(cells, _DEFAULTS)
-    if injected is not None:
-        cells[injected] = cell
+    if injected is not None:  # it is in the user's file
+        cells[injected] = cell | {"id": secrets.token_hex(4)}
     else:
         cells.insert(0 if defaults is None else defaults + 1, cell)
 

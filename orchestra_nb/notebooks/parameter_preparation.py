@@ -101,8 +101,11 @@ def prepare_parameters(
     for name in given:
         _check_name(name)
     declaration = read_declaration(notebook, language=language, kernel_name=kernel_name)
+    refused: list[InvalidParameters] = []
     if strict:
-        _check_declared(declaration, [name for name in given if name not in _PATH_PARAMETERS], language, is_whole)
+        _check_declared(declaration, [name for name in given if name not in _PATH_PARAMETERS], language)
+        if is_whole and (missing := _missing(declaration, given)) is not None:
+            refused.append(missing)
     parameters = {} if declaration is None else {each.name: each for each in declaration.parameters}
     converter = Converter(
         scope=Converter().scope if declaration is None else declaration.scope,
@@ -112,13 +115,22 @@ def prepare_parameters(
     converted: dict[str, Converted] = {}
     for name, value in given.items():
         parameter = parameters.get(name, Parameter(name=name))
-        _check_size(name, value)
-        if name in visible and parameter.is_secret and secret_in(value) is None:
-            raise InvalidParameters(
-                f"Parameter {name!r} is a secret, and others can read it on a command line. Store it with `orchestra "
-                f"secrets set NAME` and give --secret {name} NAME, or have it asked for with --secret {name} -."
-            )
-        converted[name] = _converted(converter, parameter, value, is_text=name in (texts or {}))
+        try:
+            _check_size(name, value)
+            if name in visible and parameter.is_secret and secret_in(value) is None:
+                raise InvalidParameters(
+                    f"Parameter {name!r} is a secret, and others can read it on a command line. Store it with "
+                    f"`orchestra secrets set NAME` and give --secret {name} NAME, or have it asked for with "
+                    f"--secret {name} -."
+                )
+            converted[name] = _converted(converter, parameter, value, is_text=name in (texts or {}))
+        except InvalidParameters as error:
+            refused.append(InvalidParameters(str(error), error.at or _at(name, str(error))))
+    if refused:
+        raise InvalidParameters(
+            "\n".join(str(error) for error in refused),
+            {pointer: detail for error in refused for pointer, detail in error.at.items()},
+        )
     of_kernel = {"kernel_name": kernel_name, "language": language}
     return PreparedParameters(
         recorded={name: value.recorded for name, value in converted.items()},
@@ -132,7 +144,8 @@ def _converted(converter: Converter, parameter: Parameter, value: object, *, is_
     try:
         converted = converter.convert(parameter.type, value, is_text=is_text)
     except Misfit as misfit:
-        raise InvalidParameters(_describe(parameter, misfit, is_text=is_text)) from None
+        message = _describe(parameter, misfit, is_text=is_text)
+        raise InvalidParameters(message, _at(parameter.name, _in_few_words(parameter, misfit))) from None
     except RecursionError:
         raise InvalidParameters(f"Parameter {parameter.name!r} is nested too deeply.") from None
     _check_recorded(parameter.name, converted.recorded)
@@ -163,6 +176,20 @@ def _describe(parameter: Parameter, misfit: Misfit, *, is_text: bool) -> str:
     return f"{where} is declared as {declared}{place} was given {shown} ({type(value).__name__}){reason}."
 
 
+def _in_few_words(parameter: Parameter, misfit: Misfit) -> str:
+    """Return what is wrong, for who sees the parameter's name, its type and what was given."""
+    place = f"{misfit.place.lstrip('.')}: " if misfit.place else ""
+    if misfit.reason:
+        reason = misfit.reason if place else misfit.reason[:1].upper() + misfit.reason[1:]
+        return f"{place}{reason}."
+    what = "This does not fit" if not place else "this does not fit"
+    return f"{place}{what}: it is declared as {parameter.annotation or str(parameter.type)}."
+
+
+def _at(name: str, detail: str) -> dict[str, str]:
+    return {f"/parameters/{name}": detail}
+
+
 def _shown(source: str) -> str:
     """Return the text of a value in one line that is not too long."""
     line = " ".join(source.split())
@@ -179,7 +206,19 @@ def _check_name(name: object) -> None:
         raise InvalidParameters(f"{name!r} cannot be the name of a parameter: such names belong to Python itself.")
 
 
-def _check_declared(declaration: Declaration | None, given: Collection[str], language: str, is_whole: bool) -> None:
+def check_names(notebook: document.Notebook, given: Collection[str]) -> None:
+    """See that a notebook declares parameters of these names.
+
+    Raises
+    ------
+    InvalidParameters
+        It does not.
+    """
+    names = [name for name in given if name not in _PATH_PARAMETERS]
+    _check_declared(read_declaration(notebook), names, document.language(notebook))
+
+
+def _check_declared(declaration: Declaration | None, given: Collection[str], language: str) -> None:
     if declaration is None:
         if given and language == "python":
             raise InvalidParameters(
@@ -198,12 +237,23 @@ def _check_declared(declaration: Declaration | None, given: Collection[str], lan
         near = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         listed = f"Its parameters are: {', '.join(known)}." if known else "Its parameters cell declares none."
-        raise InvalidParameters(f"The notebook has no parameter {name!r}.{hint} {listed}")
+        message = f"The notebook has no parameter {name!r}.{hint} {listed}"
+        raise InvalidParameters(message, _at(name, f"The notebook has no such parameter.{hint}"))
+
+
+def _missing(declaration: Declaration | None, given: Collection[str]) -> InvalidParameters | None:
+    """Return the error that names what is needed and was not given; None where there is nothing of that kind."""
+    if declaration is None or not declaration.is_complete:
+        return None
     missing = [each for each in declaration.parameters if each.is_required and each.name not in given]
-    if missing and is_whole:
-        listed = ", ".join(f"{each.name!r} ({each.annotation})" for each in missing)
-        what = "a value for its parameter" if len(missing) == 1 else "values for its parameters"
-        raise InvalidParameters(f"The notebook needs {what} {listed}: it has no default. Give it with -p NAME VALUE.")
+    if not missing:
+        return None
+    listed = ", ".join(f"{each.name!r} ({each.annotation})" for each in missing)
+    what = "a value for its parameter" if len(missing) == 1 else "values for its parameters"
+    return InvalidParameters(
+        f"The notebook needs {what} {listed}: it has no default. Give it with -p NAME VALUE.",
+        {f"/parameters/{each.name}": "A value is needed: there is no default." for each in missing},
+    )
 
 
 def _check_size(name: str, value: object) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 
+from orchestra_nb.model.ahead_plans import AheadPlan
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.runs import ErrorInfo
 from orchestra_nb.model.states import State
-from orchestra_nb.notebooks.ahead_plan import AheadPlan
-from orchestra_nb.settings import runtime_folder
+from orchestra_nb.runtime_folder import runtime_folder
 
 
 class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import textwrap
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -17,25 +18,31 @@ from orchestra_nb.errors import InvalidTaskLine
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.notebooks.task_options import OPTIONS, Option, check_name, is_number, names_of_variables
 
+_HELP_COLUMN: Final = 23
+_HELP_WIDTH: Final = 100
+
+
+def _help_of(name: str, value: str, text: str) -> str:
+    """Return what the help says of one option."""
+    head = f"  {name} {value}".ljust(_HELP_COLUMN)
+    return textwrap.fill(text, _HELP_WIDTH, initial_indent=head, subsequent_indent=" " * _HELP_COLUMN)
+
+
+_OPTIONS_HELP: Final = "\n".join(
+    [
+        *(_help_of(name, option.value, option.help) for name, option in OPTIONS.items()),
+        _help_of("--help, -h", "", "show this help"),
+    ]
+)
+
 #: What ``%%task --help`` shows.
-HELP: Final = """\
+HELP: Final = f"""\
 %%task [NAME] [OPTIONS]
 
 Runs this cell as a task on the cluster and returns at once. The variables that the cell
 assigns get their values when a later cell reads them.
 
-  --retries N          run again up to N times after an error (default 0)
-  --retry-delay D      wait before each retry: 2s, or one for each 2s,10s,1m, or doubling
-                       from 2s up to 60s: exp:2s:60s (default: no wait)
-  --timeout D          stop an attempt that runs longer: 90s, 10m, 1h30m
-  --in a,b             send only these variables (default: those that the cell reads)
-  --out x,y            bring back only these variables (default: those that it assigns or changes)
-  --after T            start only after task T has completed; may be repeated, or T1,T2
-  --cache [D]          take the kept result of this code with these inputs, else keep it (for D: 1h)
-  --tag k=v            label the task; may be repeated
-  --wait               wait here until the task has ended
-  --local              run in this kernel rather than on the cluster
-  --help, -h           show this help
+{_OPTIONS_HELP}
 
 Values also as --option=value. Quote what has spaces: %%task "load data". A comment may follow.
 Options may also stand in lines at the top of the cell: #: --retries 3 --timeout 10m
@@ -86,11 +93,39 @@ class TaskLine(msgspec.Struct, frozen=True, kw_only=True):
     body: str = ""
 
 
-class _Word(NamedTuple):
-    """A word of a line: without its quotes, and whether it had any."""
+class Word(NamedTuple):
+    """A word of a line: without its quotes, whether it had any, and where it stands in the line."""
 
     text: str
     is_quoted: bool
+    start: int
+    end: int
+
+
+class Directive(NamedTuple):
+    """A ``#:`` line: its number in the cell's body, what stands behind ``#:``, and where that begins in the body."""
+
+    number: int
+    text: str
+    start: int
+
+
+class Occurrence(NamedTuple):
+    """One place where a line gives an option, or a word that belongs to none (``option`` is None then).
+
+    Parameters
+    ----------
+    text
+        Of the value, as it was typed, without its quotes; None where there is none.
+    value
+        What the text was read as; True for a switch.
+    """
+
+    option: str | None
+    text: str | None
+    value: object
+    start: int
+    end: int
 
 
 def parse_task_line(line: str, body: str) -> TaskLine:
@@ -107,7 +142,7 @@ def parse_task_line(line: str, body: str) -> TaskLine:
     >>> task.name, task.retry.retries, task.timeout_seconds
     ('train', 2, 600.0)
     """
-    words = _words(line, "%%task")
+    words = words_of(line, "%%task")
     if any(word.text in ("--help", "-h") and not word.is_quoted for word in words):
         return TaskLine(is_help=True, body=body)
     names, options = _options(words, "%%task")
@@ -125,9 +160,9 @@ def parse_task_line(line: str, body: str) -> TaskLine:
 def _merge_directives(options: dict[str, list[Any]], body: str) -> None:
     """Add the options of ``#:`` lines at the top of the body; what the line says already must not differ."""
     on_line = frozenset(options)
-    for number, text in _directives(body):
+    for number, text, _ in directives(body):
         where = f"line {number} of the cell"
-        names, found = _options(_words(text, where), where)
+        names, found = _options(words_of(text, where), where)
         if names:
             raise InvalidTaskLine(f"Unexpected {names[0]!r} in {where}: only options stand after `#:`, as --retries 3.")
         for option, values in found.items():
@@ -138,22 +173,33 @@ def _merge_directives(options: dict[str, list[Any]], body: str) -> None:
             options.setdefault(option, []).extend(values)
 
 
-def _directives(body: str) -> Iterator[tuple[int, str]]:
-    """Yield (line number, text) of the ``#:`` lines before the first line of code."""
-    for number, line in enumerate(body.splitlines(), 1):
-        directive = _DIRECTIVE.match(line)
+def directives(body: str) -> Iterator[Directive]:
+    """Yield the ``#:`` lines before the first line of code."""
+    start = 0
+    for number, line in enumerate(body.splitlines(keepends=True), 1):
+        text = line.splitlines()[0]
+        directive = _DIRECTIVE.match(text)
         if directive:
-            yield number, directive.group(1)
-        elif line.strip() and not line.lstrip().startswith("#"):
+            yield Directive(number, directive.group(1), start + directive.start(1))
+        elif text.strip() and not text.lstrip().startswith("#"):
             return
+        start += len(line)
 
 
-def _words(line: str, where: str) -> list[_Word]:
-    """Split a line as a shell does: quotes, and a comment from a ``#`` that begins a word."""
-    words: list[_Word] = []
-    position, text, is_quoted, is_open = 0, "", False, False
+def words_of(line: str, where: str) -> list[Word]:
+    """Split a line as a shell does: quotes, and a comment from a ``#`` that begins a word.
+
+    Raises
+    ------
+    InvalidTaskLine
+        A quote is not closed.
+    """
+    words: list[Word] = []
+    position, start, text, is_quoted, is_open = 0, 0, "", False, False
     while position < len(line):
         character = line[position]
+        if not is_open:
+            start = position
         if character in "'\"" and not (is_open and character == "'" and not text.endswith(("=", ","))):
             end = line.find(character, position + 1)
             if end < 0:
@@ -161,7 +207,7 @@ def _words(line: str, where: str) -> list[_Word]:
             text, is_quoted, is_open, position = text + line[position + 1 : end], True, True, end
         elif character.isspace():
             if is_open:
-                words.append(_Word(text, is_quoted))
+                words.append(Word(text, is_quoted, start, position))
             text, is_quoted, is_open = "", False, False
         elif character == "#" and not is_open:
             break
@@ -169,7 +215,7 @@ def _words(line: str, where: str) -> list[_Word]:
             text, is_open = text + character, True
         position += 1
     if is_open:
-        words.append(_Word(text, is_quoted))
+        words.append(Word(text, is_quoted, start, position))
     return words
 
 
@@ -182,9 +228,9 @@ def read_directives(source: str, known: Mapping[str, Option]) -> dict[str, Any]:
         The message names the line and the word at fault, and the remedy.
     """
     given: dict[str, Any] = {}
-    for number, text in _directives(source):
+    for number, text, _ in directives(source):
         where = f"line {number} of the cell"
-        names, found = _options(_words(text, where), where, known)
+        names, found = _options(words_of(text, where), where, known)
         if names:
             raise InvalidTaskLine(f"Unexpected {names[0]!r} in {where}: only options stand after `#:`, as --retries 3.")
         for option, values in found.items():
@@ -195,38 +241,56 @@ def read_directives(source: str, known: Mapping[str, Option]) -> dict[str, Any]:
 
 
 def _options(
-    words: list[_Word], where: str, known: Mapping[str, Option] = OPTIONS
+    words: list[Word], where: str, known: Mapping[str, Option] = OPTIONS
 ) -> tuple[list[str], dict[str, list[Any]]]:
     """Return the words that belong to no option, and option to its values."""
     names: list[str] = []
     options: dict[str, list[Any]] = {}
+    for found in occurrences(words, where, known):
+        if found.option is None:
+            names.append(str(found.text))
+            continue
+        if found.option in options and not known[found.option].may_repeat:
+            raise InvalidTaskLine(f"{found.option} stands twice in {where}. Remove one of them.")
+        options.setdefault(found.option, []).append(found.value)
+    return names, options
+
+
+def occurrences(words: list[Word], where: str, known: Mapping[str, Option] = OPTIONS) -> Iterator[Occurrence]:
+    """Yield what stands in a line, in its order.
+
+    Raises
+    ------
+    InvalidTaskLine
+        An option is not known, or its value cannot be read.
+    """
     rest = list(words)
     while rest:
         word = rest.pop(0)
         if not word.text.startswith("-") or (word.is_quoted and "=" not in word.text):
-            names.append(word.text)
+            yield Occurrence(None, word.text, None, word.start, word.end)
             continue
         name, equals, value = word.text.partition("=")
         option = known.get(name)
         if option is None:
             raise InvalidTaskLine(_unknown(name, where, known))
-        if name in options and not option.may_repeat:
-            raise InvalidTaskLine(f"{name} stands twice in {where}. Remove one of them.")
-        options.setdefault(name, []).extend(_values(name, option, value if equals else None, rest))
-    return names, options
+        text = _value_text(name, option, value if equals else None, rest)
+        read = True if option.read is None else None if text is None else option.read(name, text)
+        last = words[len(words) - len(rest) - 1]
+        yield Occurrence(name, text, read, word.start, last.end)
 
 
-def _values(name: str, option: Option, attached: str | None, rest: list[_Word]) -> list[object]:
-    """Return the values of one option; takes them from the words that follow."""
+def _value_text(name: str, option: Option, attached: str | None, rest: list[Word]) -> str | None:
+    """Return the text of an option's value; takes it from the words that follow."""
     if option.read is None:
         if attached is not None:
             raise InvalidTaskLine(f"{name} takes no value. Write {name} alone, without ={attached}.")
-        return [True]
+        return None
     if attached is None and option.value_is_optional:
         # the word after --cache is its time only if it looks like one, else it is the task's name
-        if rest and not rest[0].is_quoted and _DURATION.fullmatch(rest[0].text):
-            return [option.read(name, rest.pop(0).text)]
-        return [None]
+        if rest and not rest[0].is_quoted and is_duration(rest[0].text):
+            return rest.pop(0).text
+        return None
     if attached is None:
         if not rest or (rest[0].text.startswith("-") and not rest[0].is_quoted and not is_number(rest[0].text)):
             raise InvalidTaskLine(f"{name} needs a value, such as {name} {option.example}.")
@@ -235,7 +299,12 @@ def _values(name: str, option: Option, attached: str | None, rest: list[_Word]) 
             attached += rest.pop(0).text  # a space after a comma
         while option.read is names_of_variables and rest and rest[0].text.startswith(","):
             attached += rest.pop(0).text
-    return [option.read(name, attached)]
+    return attached
+
+
+def is_duration(text: str) -> bool:
+    """Tell whether a word after ``--cache`` is its time, and not the name of the task."""
+    return _DURATION.fullmatch(text) is not None
 
 
 def _unknown(name: str, where: str, known: Mapping[str, Option]) -> str:
@@ -257,7 +326,8 @@ def _record(name: str | None, options: dict[str, list[Any]], body: str) -> TaskL
     delays, exponential = given.get("--retry-delay", ((), None))
     after = [task for tasks in options.get("--after", []) for task in tasks]
     if name is not None and name in after:
-        raise InvalidTaskLine(f"--after {name}: a task cannot wait for itself. Name another task.")
+        message = f"--after {name}: a task cannot wait for itself. Name another task."
+        raise InvalidTaskLine(message, {place_of("--after"): message})
     return TaskLine(
         name=name,
         retry=RetryPolicy(retries=given.get("--retries", 0), delays_seconds=delays, exponential=exponential),
@@ -273,24 +343,30 @@ def _record(name: str | None, options: dict[str, list[Any]], body: str) -> TaskL
     )
 
 
+def place_of(option: str) -> str:
+    """Return the JSON pointer to an option's values in a form of them."""
+    return f"/values/{option}"
+
+
 def _check_together(given: dict[str, Any]) -> None:
     if "--retry-delay" in given and not given.get("--retries"):
-        raise InvalidTaskLine("--retry-delay has no effect without --retries. Add --retries N, or remove it.")
+        message = "--retry-delay has no effect without --retries. Add --retries N, or remove it."
+        raise InvalidTaskLine(message, {place_of("--retry-delay"): message})
     if "--local" not in given:
         return
     # in the kernel's own process nobody can end a cell from outside and leave its variables whole
     for option in ("--timeout", "--cache"):
         if option in given:
-            raise InvalidTaskLine(
-                f"{option} does not work with --local, which runs in this kernel. Remove one of them."
-            )
+            message = f"{option} does not work with --local, which runs in this kernel. Remove one of them."
+            raise InvalidTaskLine(message, {place_of(option): message})
 
 
 def _tags(pairs: list[tuple[str, str]]) -> dict[str, str]:
     tags: dict[str, str] = {}
     for key, value in pairs:
         if tags.setdefault(key, value) != value:
-            raise InvalidTaskLine(f"The tag {key!r} has two values, {tags[key]!r} and {value!r}. Remove one of them.")
+            message = f"The tag {key!r} has two values, {tags[key]!r} and {value!r}. Remove one of them."
+            raise InvalidTaskLine(message, {place_of("--tag"): message})
     return tags
 
 
@@ -315,7 +391,7 @@ def complete_task_line(text_before_cursor: str, task_names: Collection[str], nam
     """
     head, _, word = text_before_cursor.rpartition(" ") if " " in text_before_cursor else ("", "", text_before_cursor)
     try:
-        before = [word.text for word in _words(head, "%%task")]
+        before = [word.text for word in words_of(head, "%%task")]
     except InvalidTaskLine:
         return []  # within quotes
     option, equals, value = word.partition("=")

@@ -19,12 +19,24 @@ _RETRIES_LIMIT: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option: how its value is read, None for a switch."""
+    """One option.
+
+    Parameters
+    ----------
+    read
+        Takes the option's name and the text of its value; None for a switch.
+    value
+        What stands for its value in help.
+    help
+        What it does, in one sentence without a full stop.
+    """
 
     read: Callable[[str, str], object] | None
     example: str = ""
     may_repeat: bool = False
     value_is_optional: bool = False
+    value: str = ""
+    help: str = ""
 
 
 def check_name(name: str, what: str) -> None:
@@ -102,14 +114,42 @@ def is_number(text: str) -> bool:
 
 #: All options but ``--help``, in the order in which they are listed.
 OPTIONS: Final[dict[str, Option]] = {
-    "--retries": Option(_number, "3"),
-    "--retry-delay": Option(_delays, "10s"),
-    "--timeout": Option(_seconds, "10m"),
-    "--in": Option(names_of_variables, "a,b"),
-    "--out": Option(names_of_variables, "x,y"),
-    "--after": Option(_tasks, "load", may_repeat=True),
-    "--cache": Option(_seconds, "1h", value_is_optional=True),
-    "--tag": Option(_tag, "team=sales", may_repeat=True),
-    "--wait": Option(None),
-    "--local": Option(None),
+    "--retries": Option(_number, "3", value="N", help="run again up to N times after an error (default 0)"),
+    "--retry-delay": Option(
+        _delays,
+        "10s",
+        value="D",
+        help="wait before each retry: 2s, or one for each 2s,10s,1m, or doubling from 2s up to 60s: exp:2s:60s "
+        "(default: no wait)",
+    ),
+    "--timeout": Option(_seconds, "10m", value="D", help="stop an attempt that runs longer: 90s, 10m, 1h30m"),
+    "--in": Option(
+        names_of_variables,
+        "a,b",
+        value="a,b",
+        help="send only these variables (default: those that the cell reads)",
+    ),
+    "--out": Option(
+        names_of_variables,
+        "x,y",
+        value="x,y",
+        help="bring back only these variables (default: those that it assigns or changes)",
+    ),
+    "--after": Option(
+        _tasks,
+        "load",
+        may_repeat=True,
+        value="T",
+        help="start only after task T has completed; may be repeated, or T1,T2",
+    ),
+    "--cache": Option(
+        _seconds,
+        "1h",
+        value_is_optional=True,
+        value="[D]",
+        help="take the kept result of this code with these inputs, else keep it (for D: 1h)",
+    ),
+    "--tag": Option(_tag, "team=sales", may_repeat=True, value="k=v", help="label the task; may be repeated"),
+    "--wait": Option(None, help="wait here until the task has ended"),
+    "--local": Option(None, help="run in this kernel rather than on the cluster"),
 }

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
-from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.audit import AuditEntry, Outcome, Via, short_name
 from orchestra_nb.model.automation_decisions import actor_of, related_of, tags_of
 from orchestra_nb.model.automation_log import LoggedAction, LoggedFiring
 from orchestra_nb.model.automations import (
+    HOPS_HEADER,
+    CallWebhook,
     CancelRun,
     EmitEvent,
+    MoveDeployment,
     Notify,
     PauseDeployment,
+    PausePool,
     ResumeDeployment,
+    ResumePool,
     RetryRun,
     RunDeployment,
+    SuspendRun,
 )
+from orchestra_nb.model.counted import counted
 from orchestra_nb.model.custom_events import CustomEvent
 from orchestra_nb.model.deployments import DeploymentVersion, NotebookTarget, deployed_run
-from orchestra_nb.model.events import RunReopened
+from orchestra_nb.model.webhook_calls import call_title
+from orchestra_nb.operations.audit_trail import noted
 from orchestra_nb.operations.deployment_preparation import check_parameters
-from orchestra_nb.operations.deployments import find_deployment, pause_deployment, resume_deployment
-from orchestra_nb.operations.run_again import check_retry, close_letters
-from orchestra_nb.operations.runs import cancel_run, find_run
+from orchestra_nb.operations.deployments import (
+    find_deployment,
+    move_deployment,
+    pause_deployment,
+    resume_deployment,
+)
+from orchestra_nb.operations.pool_retries import check_pool_retry, reopen_in_pool
+from orchestra_nb.operations.runs import cancel_run, find_run, suspend_run
+from orchestra_nb.operations.work_pools import pause_pool, resume_pool
 from orchestra_nb.settings import Settings
 from orchestra_nb.store.custom_event_store import CustomEventStore
 from orchestra_nb.store.deployment_store import DeploymentStore
@@ -37,6 +52,23 @@ from orchestra_nb.store.work_queue import WorkQueue
 #: What is longer is cut: services refuse long texts.
 _LONGEST_TITLE: Final = 250
 _LONGEST_BODY: Final = 8_000
+
+
+#: What an action is done to, and which of its fields names that; no field for an address, which may hold a secret.
+_WHAT: Final[dict[type, tuple[str, str]]] = {
+    RunDeployment: ("deployments", "deployment"),
+    PauseDeployment: ("deployments", "deployment"),
+    ResumeDeployment: ("deployments", "deployment"),
+    MoveDeployment: ("deployments", "deployment"),
+    PausePool: ("pools", "pool"),
+    ResumePool: ("pools", "pool"),
+    CancelRun: ("runs", "run"),
+    SuspendRun: ("runs", "run"),
+    RetryRun: ("runs", "run"),
+    Notify: ("notifications", "channel"),
+    CallWebhook: ("notifications", ""),
+    EmitEvent: ("events", "event"),
+}
 
 
 class AutomationActions:
@@ -54,6 +86,10 @@ class AutomationActions:
         OrchestraError
             It cannot be done; the message says why.
         """
+        with noted(self._store, _entry_of(firing, logged, now)):
+            return self._done(firing, logged, now)
+
+    def _done(self, firing: LoggedFiring, logged: LoggedAction, now: datetime) -> str:
         action = logged.action
         match action:
             case RunDeployment():
@@ -62,12 +98,24 @@ class AutomationActions:
                 return f"paused deployment {pause_deployment(self._store, name, now).name}"
             case ResumeDeployment(deployment=name):
                 return f"resumed deployment {resume_deployment(self._store, name, now).name}"
+            case MoveDeployment(deployment=name, pool=pool):
+                moved = move_deployment(self._store, name, pool, actor=actor_of(firing.automation), now=now)
+                return f"moved deployment {name} to pool {pool}{_also(moved)}"
+            case PausePool(pool=pool):
+                return f"paused pool {pause_pool(self._store, pool, now).name}"
+            case ResumePool(pool=pool):
+                return f"resumed pool {resume_pool(self._store, pool, now).name}"
             case CancelRun(run=run):
                 return f"cancelled run {cancel_run(self._store, run, actor=actor_of(firing.automation), now=now).name}"
+            case SuspendRun(run=run):
+                asked = suspend_run(self._store, run, actor=actor_of(firing.automation), now=now)
+                return f"asked run {asked.name} to suspend itself"
             case RetryRun(run=run):
                 return self._retry(firing, run, now)
             case Notify():
                 return self._notify(firing, logged.id, action, now)
+            case CallWebhook():
+                return self._call(firing, logged.id, action, now)
             case EmitEvent():
                 return self._emit(firing, logged.id, action, now)
 
@@ -84,7 +132,7 @@ class AutomationActions:
             parameters=self._parameters(version, action.parameters),
         )
         run = msgspec.structs.replace(run, tags={**run.tags, **tags_of(firing.automation, firing.hops)})
-        WorkQueue(self._store.database).add(run, version.spec.pool, version.spec.priority)
+        WorkQueue(self._store.database).add(run, version.spec.pool, version.spec.priority, version.spec.limits)
         return f"run {run.name} of deployment {deployment.name}"
 
     def _parameters(self, version: DeploymentVersion, given: Mapping[str, object]) -> dict[str, object]:
@@ -97,18 +145,11 @@ class AutomationActions:
         run = find_run(self._store, id_or_name)
         actor = actor_of(firing.automation)
         message = f"retried by {actor} ({firing.number})"
-        if any(change.message == message for change in self._store.state_changes(run.run_id)):
+        if any(change.message == message for change in self._store.state_changes(run.run_id, with_tasks=False)):
             return f"run {run.name} again"  # it was, before its end was written
-        check_retry(self._store, run.run_id)
-        if run.deployment is None or run.deployment_version is None:
-            raise InvalidInput(f"Run {run.name} is of no deployment: a service cannot run it again.")
-        spec = DeploymentStore(self._store.database).version(run.deployment, run.deployment_version).spec
-        again = RunReopened(
-            run_id=run.run_id, at=now, epoch=run.epoch + 1, driver_id=None, actor=actor, message=message
-        )
-        if not WorkQueue(self._store.database).add_again(again, now, spec.pool, spec.priority):
+        run = check_pool_retry(self._store, run.run_id)
+        if not reopen_in_pool(self._store, run, actor=actor, message=message, now=now):
             return f"run {run.name} is run again already"
-        close_letters(self._store, run, actor)
         return f"run {run.name} again"
 
     def _notify(self, firing: LoggedFiring, action_id: str, action: Notify, now: datetime) -> str:
@@ -126,6 +167,12 @@ class AutomationActions:
         )
         return f"a message to channel {action.channel}"
 
+    def _call(self, firing: LoggedFiring, action_id: str, call: CallWebhook, now: datetime) -> str:
+        sender, run_id = actor_of(firing.automation), firing.run_id or ""
+        counted_call = msgspec.structs.replace(call, headers={**call.headers, HOPS_HEADER: str(firing.hops)})
+        OutboxStore(self._store.database).add_call(sender, counted_call, run_id=run_id, moment=action_id, at=now)
+        return f"a call in the outbox: {call_title(call)}"[:_LONGEST_TITLE]
+
     def _emit(self, firing: LoggedFiring, event_id: str, action: EmitEvent, now: datetime) -> str:
         event = CustomEvent(
             event_id=event_id,
@@ -137,3 +184,29 @@ class AutomationActions:
         )
         CustomEventStore(self._store.database).add(event)
         return f"event {action.event} of {action.resource}"
+
+
+def _entry_of(firing: LoggedFiring, logged: LoggedAction, now: datetime) -> AuditEntry:
+    area, name = _WHAT[type(logged.action)]
+    return AuditEntry(
+        at=now,
+        actor=actor_of(firing.automation),
+        via=Via.SERVICE,
+        origin=socket.gethostname(),
+        action=_verb_of(type(logged.action)),
+        area=area,
+        target=short_name(getattr(logged.action, name)) if name else "",
+        outcome=Outcome.DONE,
+        run_id=logged.id if isinstance(logged.action, RunDeployment) else None,
+    )
+
+
+def _verb_of(kind: type) -> str:
+    """Return what an action does by the name that the call of the REST API has: ``"run_deployment"``."""
+    if kind is MoveDeployment:
+        return "deploy"
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind.__name__).strip("_")
+
+
+def _also(waiting: int) -> str:
+    return f", and {counted(waiting, 'run')} that wait" if waiting > 1 else ", and a run that waits" if waiting else ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -10,25 +11,31 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from orchestra_nb.errors import InvalidInput
-from orchestra_nb.model.automation_decisions import check_action_texts
+from orchestra_nb.model.automation_names import check_action_texts, check_condition, facts_matches
 from orchestra_nb.model.automations import (
     Absent,
     Action,
     Automation,
+    CallWebhook,
     CancelRun,
     EmitEvent,
     EventMatch,
+    FileMatch,
     ForEach,
     Happens,
     Match,
     Metric,
+    MoveDeployment,
     Notify,
     PauseDeployment,
+    PausePool,
     Repeated,
     ResumeDeployment,
+    ResumePool,
     RetryRun,
     RunDeployment,
     RunMatch,
+    SuspendRun,
     Together,
     Trigger,
     check_automation,
@@ -36,27 +43,72 @@ from orchestra_nb.model.automations import (
 from orchestra_nb.model.durations import write_duration
 from orchestra_nb.model.notifications import Severity
 from orchestra_nb.model.runs import RunKind
-from orchestra_nb.model.sandboxed_templates import check_syntax
+from orchestra_nb.model.secret_values import SECRET_KEY
 from orchestra_nb.model.states import State
 from orchestra_nb.model.variables import check_name
+from orchestra_nb.model.webhook_calls import USUAL_JSON, check_call
+from orchestra_nb.operations.absolute_paths import absolute_path
+from orchestra_nb.operations.automation_form import usual_trigger_name
 from orchestra_nb.operations.deployment_request import read_seconds
-from orchestra_nb.operations.located_yaml import LocatedYaml, read_located
+from orchestra_nb.operations.located_yaml import Findings, LocatedYaml, SaidContent, read_located
+from orchestra_nb.operations.storage_options import check_file_url
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
+M = TypeVar("M", RunMatch, EventMatch, FileMatch)
 
 _Names = str | list[str]
 _Duration = str | int | float
 
 _TRIGGERS: Final = ("any", "all", "sequence", "absent", "count", "metric")
-_ACTIONS: Final = ("run", "pause", "resume", "cancel", "retry", "notify", "emit")
+_ACTIONS: Final = (
+    *("run", "pause", "resume", "move", "pause_pool", "resume_pool", "cancel", "suspend", "retry"),
+    *("notify", "call_webhook", "emit"),
+)
 
 
-class _File(msgspec.Struct, frozen=True, kw_only=True, rename={"condition": "if", "trigger": "when", "actions": "do"}):
-    name: str
+class AutomationFields(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"condition": "if", "trigger": "when", "actions": "do"},
+):
+    """What a file says of an automation, but for its name.
+
+    Parameters
+    ----------
+    paused
+        None for as it is, and a new one is not.
+    """
+
     trigger: Any
     actions: list[Any]
     condition: str | bool = ""
+    description: str = ""
+    paused: bool | None = None
+    deployment: str = ""
+
+
+class AutomationForm(AutomationFields, frozen=True, kw_only=True):
+    """An automation as a file says it."""
+
+    name: str
+
+
+class TriggerForm(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"condition": "if", "trigger": "when"},
+):
+    """A trigger of a deployment as a file says it."""
+
+    trigger: Any
+    name: str | None = None
+    condition: str | bool = ""
+    parameters: dict[str, Any] = {}
     description: str = ""
     paused: bool | None = None
 
@@ -76,6 +128,15 @@ class _FileRuns(msgspec.Struct, frozen=True, kw_only=True, rename={"condition": 
 class _FileEvents(msgspec.Struct, frozen=True, kw_only=True, rename={"condition": "if"}):
     event: _Names
     resource: _Names = []
+    condition: str | bool = ""
+
+
+class _FileFiles(msgspec.Struct, frozen=True, kw_only=True, rename={"condition": "if"}):
+    file: str
+    every: _Duration = 30
+    settle: _Duration = 5
+    storage: dict[str, Any] = {}
+    existing: bool = False
     condition: str | bool = ""
 
 
@@ -125,6 +186,16 @@ class _FileNotify(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity = "info"
 
 
+class _FileCall(msgspec.Struct, frozen=True, kw_only=True):
+    call_webhook: str | dict[str, str]
+    method: str = "POST"
+    headers: dict[str, str | int | float | dict[str, str]] = {}
+    json: Any = None
+    text: str = ""
+    sign: dict[str, str] | None = None
+    allow_private: _Names = []
+
+
 class _FileEmit(msgspec.Struct, frozen=True, kw_only=True):
     emit: str
     resource: str
@@ -139,8 +210,25 @@ class _FileResume(msgspec.Struct, frozen=True, kw_only=True):
     resume: str
 
 
+class _FileMove(msgspec.Struct, frozen=True, kw_only=True):
+    move: str
+    pool: str
+
+
+class _FilePausePool(msgspec.Struct, frozen=True, kw_only=True):
+    pause_pool: str
+
+
+class _FileResumePool(msgspec.Struct, frozen=True, kw_only=True):
+    resume_pool: str
+
+
 class _FileCancel(msgspec.Struct, frozen=True, kw_only=True):
     cancel: str
+
+
+class _FileSuspend(msgspec.Struct, frozen=True, kw_only=True):
+    suspend: str
 
 
 class _FileRetry(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,51 +263,147 @@ def read_automation_file(path: str | Path) -> list[AutomationEntry]:
     Raises
     ------
     InvalidInput
-        The file cannot be read, or says what there is not. The message has the file, the line and the field.
+        The file cannot be read, or says what there is not. The message has the file, the line and the field of all
+        that is wrong.
     """
     source = read_located(Path(path))
     if not isinstance(source.content, dict) or not isinstance(source.content.get("automations"), list):
         raise InvalidInput(f"{source.place('automations')}: write `automations:`, and below it a list of them.")
-    return automations_of(source)
-
-
-def automations_of(source: LocatedYaml) -> list[AutomationEntry]:
-    """Return the automations of a file that was read; raises as :func:`read_automation_file`."""
-    content = source.content
-    items = content.get("automations", []) if isinstance(content, dict) else []
-    if not isinstance(items, list):
-        raise InvalidInput(f"{source.place('automations')}: automations are a list.")
-    entries: list[AutomationEntry] = []
-    places: dict[str, str] = {}
-    for number, item in enumerate(items):
-        where = f"automations[{number}]"
-        automation, is_paused = _Reader(source).automation(where, item)
-        if automation.name in places:
-            place = source.place(f"{where}.name")
-            raise InvalidInput(f"{place}: there is another {automation.name!r}: {places[automation.name]}.")
-        places[automation.name] = source.place(f"{where}.name")
-        entries.append(AutomationEntry(source, where, automation, is_paused))
+    findings = Findings()
+    entries = automations_of(source, findings)
+    check_distinct(entries, findings)
+    findings.tell()
     return entries
 
 
-class _Reader:
-    """Makes records of what a file says, and tells errors with their places."""
+def automations_of(source: LocatedYaml, findings: Findings) -> list[AutomationEntry]:
+    """Return the automations of a file that was read; what is wrong with others goes to the findings."""
+    content = source.content
+    items = content.get("automations", []) if isinstance(content, dict) else []
+    if not isinstance(items, list):
+        findings.errors.append(InvalidInput(f"{source.place('automations')}: automations are a list."))
+        return []
+    entries: list[AutomationEntry] = []
+    for number, item in enumerate(items):
+        where = f"automations[{number}]"
+        read = AutomationReader(source, findings).automation(where, item)
+        if read is None:
+            continue
+        entries.append(AutomationEntry(source, where, *read))
+    return entries
 
-    def __init__(self, source: LocatedYaml) -> None:
+
+def automation_of(form: Mapping[str, object]) -> AutomationEntry:
+    """Return the automation that a form describes.
+
+    Raises
+    ------
+    InvalidInput
+        It cannot be; the message names all that is wrong.
+    """
+    source, findings = SaidContent(f"automation {form.get('name', '')}", form), Findings()
+    read = AutomationReader(source, findings).automation("", form)
+    findings.tell()
+    assert read is not None
+    return AutomationEntry(source, "", *read)
+
+
+def triggers_of(
+    source: LocatedYaml, path: str, items: Sequence[object], deployment: str, findings: Findings
+) -> list[AutomationEntry]:
+    """Return the automations that the triggers of a deployment are.
+
+    Parameters
+    ----------
+    path
+        Where the list of them stands: ``"deployments[0].triggers"``.
+    findings
+        Where goes what is wrong.
+    """
+    entries = []
+    for number, item in enumerate(items):
+        where = f"{path}[{number}]"
+        read = AutomationReader(source, findings).trigger(where, item, deployment, number + 1)
+        if read is not None:
+            entries.append(AutomationEntry(source, where, *read))
+    return entries
+
+
+def check_distinct(entries: Sequence[AutomationEntry], findings: Findings) -> None:
+    """See that each automation has a name of its own."""
+    places: dict[str, str] = {}
+    for entry in entries:
+        name, place = entry.automation.name, entry.place("name")
+        if name in places:
+            findings.errors.append(InvalidInput(f"{place}: there is another automation {name!r}: {places[name]}."))
+        places[name] = place
+
+
+class AutomationReader:
+    """Makes records of what a file says; what is wrong goes to the findings, with its place."""
+
+    def __init__(self, source: LocatedYaml, findings: Findings) -> None:
         self._source = source
+        self._findings = findings
 
-    def automation(self, path: str, item: object) -> tuple[Automation, bool | None]:
-        said = self._source.convert(path, item, _File, "an automation")
-        name = self._telling(f"{path}.name", lambda: check_name(said.name, "automation"))
+    def automation(self, path: str, item: object) -> tuple[Automation, bool | None] | None:
+        """Return an automation, and whether it is said to rest; None where something is wrong with it."""
+        known = len(self._findings.errors)
+        said = self._findings.trying(lambda: self._source.convert(path, item, AutomationForm, "an automation"))
+        if said is None:
+            return None
+        trying = self._findings.trying
+
+        def actions(about: Collection[Match] | None) -> tuple[Action | None, ...]:
+            return tuple(
+                trying(lambda number=number, one=one: self._action(f"{path}.do[{number}]", one, about))  # type: ignore[misc]
+                for number, one in enumerate(said.actions)
+            )
+
+        return self._made(path, said, said.name, actions, said.deployment, known)
+
+    def trigger(self, path: str, item: object, deployment: str, number: int) -> tuple[Automation, bool | None] | None:
+        """Return the automation that a trigger of a deployment is, the so many-th of it; else as :meth:`automation`."""
+        known = len(self._findings.errors)
+        said = self._findings.trying(lambda: self._source.convert(path, item, TriggerForm, "a trigger"))
+        if said is None:
+            return None
+
+        def actions(about: Collection[Match] | None) -> tuple[Action | None, ...]:
+            run = RunDeployment(deployment=deployment, parameters=said.parameters)
+            return (self._findings.trying(lambda: self._with_texts(f"{path}.parameters", run, about)),)
+
+        name = usual_trigger_name(deployment, number) if said.name is None else said.name
+        return self._made(path, said, name, actions, deployment, known)
+
+    def _made(
+        self,
+        path: str,
+        said: AutomationForm | TriggerForm,
+        name: str,
+        read_actions: Callable[[Collection[Match] | None], tuple[Action | None, ...]],
+        deployment: str,
+        known: int,
+    ) -> tuple[Automation, bool | None] | None:
+        trying = self._findings.trying
+        trying(lambda: self._telling(f"{path}.name", lambda: check_name(name, "automation")))
+        trigger = trying(lambda: self._trigger(f"{path}.when", said.trigger))
+        about = None if trigger is None else facts_matches(trigger)
+        condition = trying(lambda: self._condition(f"{path}.if", said.condition, about))
+        actions = read_actions(about)
+        if trigger is None or len(self._findings.errors) > known:
+            return None
         automation = Automation(
             name=name,
-            trigger=self._trigger(f"{path}.when", said.trigger),
-            actions=tuple(self._action(f"{path}.do[{number}]", one) for number, one in enumerate(said.actions)),
-            condition=self._condition(f"{path}.if", said.condition),
+            trigger=trigger,
+            actions=tuple(action for action in actions if action is not None),
+            condition=str(condition),
             description=said.description,
             is_active=not said.paused,
+            deployment=deployment,
         )
-        return self._telling(path, lambda: check_automation(automation)), said.paused
+        checked = trying(lambda: self._telling(path, lambda: check_automation(automation)))
+        return None if checked is None else (checked, said.paused)
 
     def _trigger(self, path: str, item: object) -> Trigger:
         if isinstance(item, list):
@@ -279,18 +463,20 @@ class _Reader:
     def _match(self, path: str, item: object) -> Match:
         if isinstance(item, dict) and "event" in item:
             event = self._source.convert(path, item, _FileEvents, "an event")
-            condition = self._condition(f"{path}.if", event.condition)
-            return EventMatch(names=_texts(event.event), resources=_texts(event.resource), condition=condition)
+            named = EventMatch(names=_texts(event.event), resources=_texts(event.resource))
+            return self._with_condition(path, named, event.condition)
+        if isinstance(item, dict) and "file" in item:
+            return self._files(path, self._source.convert(path, item, _FileFiles, "a file"))
         said = self._source.convert(path, item, _FileRuns, "what happens")
         if item == {}:
-            raise InvalidInput(f"{self._source.place(path)}: say what happens: success, state, event, …")
+            raise InvalidInput(f"{self._source.place(path)}: say what happens: success, state, event, file, …")
         if said.success is not None and (said.state is not None or said.deployment):
             raise InvalidInput(f"{self._source.place(path)}: success says which deployment and state: no others.")
         deployments = _texts(said.deployment if said.success is None else said.success)
         states = self._words(f"{path}.state", None if said.state == "any" else said.state, State)
         if said.success is not None:
             states = (State.COMPLETED,)
-        return RunMatch(
+        runs = RunMatch(
             states=states,
             flow_names=_texts(said.flow),
             deployments=deployments,
@@ -298,10 +484,30 @@ class _Reader:
             tags=said.tags,
             has_child_runs=said.child_runs,
             has_retried=said.retried,
-            condition=self._condition(f"{path}.if", said.condition),
         )
+        return self._with_condition(path, runs, said.condition)
 
-    def _action(self, path: str, item: object) -> Action:
+    def _files(self, path: str, said: _FileFiles) -> FileMatch:
+        url = said.file
+        if "://" not in url:
+            url = str(absolute_path(os.path.join(os.path.dirname(self._source.file), os.path.expanduser(url))))
+        self._telling(f"{path}.file", lambda: check_file_url(url, said.storage))
+        every = self._seconds(f"{path}.every", said.every)
+        if every < 1:
+            raise InvalidInput(f"{self._source.place(f'{path}.every')}: files are looked for every second at the most.")
+        files = FileMatch(
+            url=url,
+            every_seconds=every,
+            settle_seconds=0.0 if said.settle in (0, "0", "0s") else self._seconds(f"{path}.settle", said.settle),
+            storage=said.storage,
+            has_existing=said.existing,
+        )
+        return self._with_condition(path, files, said.condition)
+
+    def _with_condition(self, path: str, match: M, text: str | bool) -> M:
+        return msgspec.structs.replace(match, condition=self._condition(f"{path}.if", text, (match,)))
+
+    def _action(self, path: str, item: object, about: Collection[Match] | None) -> Action:
         kind = next((name for name in _ACTIONS if isinstance(item, dict) and name in item), None)
         action: Action
         match kind:
@@ -311,6 +517,8 @@ class _Reader:
             case "notify":
                 told = self._source.convert(path, item, _FileNotify, "notify")
                 action = Notify(channel=told.notify, title=told.title, body=told.body, severity=told.severity)
+            case "call_webhook":
+                action = self._call(path, self._source.convert(path, item, _FileCall, kind))
             case "emit":
                 event = self._source.convert(path, item, _FileEmit, "emit")
                 action = EmitEvent(event=event.emit, resource=event.resource, payload=event.payload)
@@ -318,19 +526,54 @@ class _Reader:
                 action = PauseDeployment(deployment=self._source.convert(path, item, _FilePause, kind).pause)
             case "resume":
                 action = ResumeDeployment(deployment=self._source.convert(path, item, _FileResume, kind).resume)
+            case "move":
+                move = self._source.convert(path, item, _FileMove, kind)
+                action = MoveDeployment(deployment=move.move, pool=move.pool)
+            case "pause_pool":
+                action = PausePool(pool=self._source.convert(path, item, _FilePausePool, kind).pause_pool)
+            case "resume_pool":
+                action = ResumePool(pool=self._source.convert(path, item, _FileResumePool, kind).resume_pool)
             case "cancel":
                 action = CancelRun(run=self._source.convert(path, item, _FileCancel, kind).cancel)
+            case "suspend":
+                action = SuspendRun(run=self._source.convert(path, item, _FileSuspend, kind).suspend)
             case "retry":
                 action = RetryRun(run=self._source.convert(path, item, _FileRetry, kind).retry)
             case _:
                 raise InvalidInput(f"{self._source.place(path)}: an action is one of {', '.join(_ACTIONS)}.")
-        self._telling(path, lambda: check_action_texts(action))
+        return self._with_texts(path, action, about)
+
+    def _with_texts(self, path: str, action: Action, about: Collection[Match] | None) -> Action:
+        self._telling(path, lambda: check_action_texts(action, about))
         return action
 
-    def _condition(self, path: str, text: str | bool) -> str:
+    def _call(self, path: str, said: _FileCall) -> CallWebhook:
+        method = said.method.upper()
+        is_silent = said.json is None and not said.text and method not in ("GET", "DELETE")
+        sign = {} if said.sign is None else said.sign
+        if said.sign is not None and (set(sign) != {SECRET_KEY} or not sign[SECRET_KEY]):
+            raise InvalidInput(f"{self._source.place(f'{path}.sign')}: write {{{SECRET_KEY}: NAME}}.")
+        fields = {
+            "url": said.call_webhook,
+            "method": method,
+            "headers": {name: one if isinstance(one, dict) else str(one) for name, one in said.headers.items()},
+            "json": dict(USUAL_JSON) if is_silent else said.json,
+            "text": said.text,
+            "signed_with": sign.get(SECRET_KEY, ""),
+            "private_hosts": _texts(said.allow_private),
+        }
+        try:
+            call = msgspec.convert(fields, CallWebhook)
+        except msgspec.ValidationError:
+            message = f"{said.method!r} is no method: it is one of POST, PUT, PATCH, GET, DELETE."
+            raise InvalidInput(f"{self._source.place(f'{path}.method')}: {message}") from None
+        return self._telling(path, lambda: check_call(call, is_rendered=False))
+
+    def _condition(self, path: str, text: str | bool, about: Collection[Match] | None) -> str:
+        """Return a condition; None for what it is about is unknown, and no name is missing then."""
         if isinstance(text, bool):  # YAML's own true and false
             return str(text).lower()
-        self._telling(path, lambda: check_syntax(text, is_expression=True))
+        self._telling(path, lambda: check_condition(text, about))
         return text
 
     def _seconds(self, path: str, value: _Duration) -> float:

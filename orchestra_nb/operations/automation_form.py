@@ -8,24 +8,32 @@ from orchestra_nb.model.automations import (
     Absent,
     Action,
     Automation,
+    CallWebhook,
     CancelRun,
     EmitEvent,
     EventMatch,
+    FileMatch,
     Happens,
     Match,
     Metric,
+    MoveDeployment,
     Notify,
     PauseDeployment,
+    PausePool,
     Repeated,
     ResumeDeployment,
+    ResumePool,
     RetryRun,
     RunDeployment,
     RunMatch,
+    SuspendRun,
     Together,
     Trigger,
 )
 from orchestra_nb.model.durations import write_duration
+from orchestra_nb.model.secret_values import SECRET_KEY
 from orchestra_nb.model.states import State
+from orchestra_nb.model.webhook_calls import call_title
 
 #: The word for runs in whichever state.
 _ANY_STATE: Final = "any"
@@ -40,8 +48,24 @@ def automation_form(automation: Automation) -> dict[str, Any]:
         "if": automation.condition,
         "do": [action_form(action) for action in automation.actions],
         "paused": not automation.is_active,
+        "deployment": automation.deployment,
     }
     return _said(form)
+
+
+def trigger_form(automation: Automation, number: int) -> dict[str, Any]:
+    """Return what a trigger of a deployment says in its list, where it is of this number, from 1."""
+    form = automation_form(automation)
+    (action,) = form.pop("do")
+    deployment = form.pop("deployment")
+    if automation.name == usual_trigger_name(deployment, number):
+        del form["name"]
+    return {**form, "parameters": action["parameters"]} if "parameters" in action else form
+
+
+def usual_trigger_name(deployment: str, number: int) -> str:
+    """Return the name of a trigger that has none of its own."""
+    return f"{deployment}-trigger-{number}"
 
 
 def action_form(action: Action) -> dict[str, Any]:
@@ -53,13 +77,23 @@ def action_form(action: Action) -> dict[str, Any]:
             return {"pause": action.deployment}
         case ResumeDeployment():
             return {"resume": action.deployment}
+        case MoveDeployment():
+            return {"move": action.deployment, "pool": action.pool}
+        case PausePool():
+            return {"pause_pool": action.pool}
+        case ResumePool():
+            return {"resume_pool": action.pool}
         case CancelRun():
             return {"cancel": action.run}
+        case SuspendRun():
+            return {"suspend": action.run}
         case RetryRun():
             return {"retry": action.run}
         case Notify():
             severity = "" if action.severity == "info" else action.severity
             return _said({"notify": action.channel, "title": action.title, "body": action.body, "severity": severity})
+        case CallWebhook():
+            return _call_form(action)
         case EmitEvent():
             return _said({"emit": action.event, "resource": action.resource, "payload": action.payload})
 
@@ -100,14 +134,38 @@ def action_words(action: Action) -> str:
             return f"pause {name}"
         case ResumeDeployment(deployment=name):
             return f"resume {name}"
+        case MoveDeployment(deployment=name, pool=pool):
+            return f"move {name} to pool {pool}"
+        case PausePool(pool=pool):
+            return f"pause pool {pool}"
+        case ResumePool(pool=pool):
+            return f"resume pool {pool}"
         case CancelRun(run=run):
             return f"cancel {run}"
+        case SuspendRun(run=run):
+            return f"suspend {run}"
         case RetryRun(run=run):
             return f"retry {run}"
         case Notify(channel=channel):
             return f"notify {channel}"
+        case CallWebhook():
+            return f"call {call_title(action)}"
         case EmitEvent(event=event):
             return f"emit {event}"
+
+
+def _call_form(call: CallWebhook) -> dict[str, Any]:
+    form = _said(
+        {
+            "call_webhook": call.url,
+            "method": "" if call.method == "POST" else call.method,
+            "headers": call.headers,
+            "text": call.text,
+            "sign": {SECRET_KEY: call.signed_with} if call.signed_with else None,
+            "allow_private": list(call.private_hosts),
+        }
+    )
+    return form if call.json is None else {**form, "json": call.json}
 
 
 def _trigger_form(trigger: Trigger) -> Any:
@@ -147,6 +205,18 @@ def _match_form(match: Match) -> dict[str, Any]:
     if isinstance(match, EventMatch):
         event = {"event": _one_or_more(match.names) or "*", "resource": _one_or_more(match.resources)}
         return _said(event | {"if": match.condition})
+    if isinstance(match, FileMatch):
+        usual = FileMatch(url=match.url)
+        return _said(
+            {
+                "file": match.url,
+                "every": _unusual(match.every_seconds, usual.every_seconds),
+                "settle": _unusual(match.settle_seconds, usual.settle_seconds),
+                "storage": match.storage,
+                "existing": match.has_existing,
+                "if": match.condition,
+            }
+        )
     is_success = match.states == (State.COMPLETED,) and match.deployments
     form = _said(
         {
@@ -169,6 +239,8 @@ def _match_words(match: Match) -> str:
     if isinstance(match, EventMatch):
         resources = f" of {', '.join(match.resources)}" if match.resources else ""
         return f"event {', '.join(match.names) or '*'}{resources}{condition}"
+    if isinstance(match, FileMatch):
+        return f"file {match.url}{condition}"
     states = " or ".join(state.value for state in match.states) or "in any state"
     return f"{_whose(match)} {states}{condition}"
 
@@ -191,6 +263,10 @@ def _each(for_each: str | None) -> str:
 
 def _one_or_more(names: tuple[str, ...]) -> str | list[str]:
     return names[0] if len(names) == 1 else list(names)
+
+
+def _unusual(seconds: float, usual: float) -> str | None:
+    return None if seconds == usual else write_duration(seconds)
 
 
 def _said(form: dict[str, Any]) -> dict[str, Any]:

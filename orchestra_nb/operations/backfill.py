@@ -104,6 +104,11 @@ def backfill(
 
     deployment = find_deployment(store, name)
     until = min(end, now)
+    if begin > now:
+        raise InvalidInput(
+            f"The range begins at {begin.isoformat()}, which is still to come: a backfill makes runs of the past, and "
+            "what is due later is the schedule's own affair."
+        )
     if begin > until:
         raise InvalidInput(
             f"The range from {begin.isoformat()} to {until.isoformat()} is empty: nothing was due in it."
@@ -182,10 +187,11 @@ def _make(queue: WorkQueue, deployment: Deployment, missing: list[_Wanted], sett
             cluster=settings.cluster,
             parameters=one.schedule.parameters,
             occurrence=one.key,
+            is_backfill=True,
         )
         for run_id, one in zip(run_ids, missing, strict=True)
     ]
-    return sum(queue.add_all(runs, deployment.spec.pool, PRIORITY))
+    return sum(queue.add_all(runs, deployment.spec.pool, PRIORITY, deployment.spec.limits))
 
 
 def _reopen(queue: WorkQueue, deployment: Deployment, missed: list[Run], actor: str, now: datetime) -> int:
@@ -201,4 +207,4 @@ def _reopen(queue: WorkQueue, deployment: Deployment, missed: list[Run], actor: 
         )
         for run in missed
     ]
-    return queue.add_all_again(events, deployment.spec.pool, PRIORITY)
+    return queue.add_all_again(events, deployment.spec.pool, PRIORITY, deployment.spec.limits)

@@ -27,6 +27,11 @@ def runs_of_notebook(store: RunStore, path: Path) -> Iterator[tuple[Run, list[Ce
             yield run, store.cell_runs(run.run_id)
 
 
+def was_recorded(cell: CellRun) -> bool:
+    """Tell whether a cell is of a run with ``--cache``: it was replayed, or its message says why it was not."""
+    return cell.is_cached or bool(cell.message)
+
+
 def seconds_of(cell: CellRun) -> float | None:
     """Return how long a cell ran that ran well; None for any other, and for one that was replayed."""
     is_timed = cell.state is State.COMPLETED and not cell.is_cached

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from orchestra_nb.errors import InvalidInput, LimitNotFound
+from orchestra_nb.errors import Conflict, InvalidInput, LimitNotFound
 from orchestra_nb.model.limits import ConcurrencyLimit, LimitState, check_limit
 from orchestra_nb.model.variables import check_name
 
@@ -21,6 +21,20 @@ def list_limits(store: RunStore, now: datetime) -> list[LimitState]:
     from orchestra_nb.store.slot_store import SlotStore
 
     return SlotStore(store.database).limits(now)
+
+
+def get_limit(store: RunStore, name: str, now: datetime) -> ConcurrencyLimit:
+    """Return a limit.
+
+    Raises
+    ------
+    LimitNotFound
+        There is none of this name.
+    """
+    found = [state.limit for state in list_limits(store, now) if state.limit.name == name]
+    if not found:
+        raise LimitNotFound(f"No concurrency limit {name!r}. `orchestra concurrency ls` lists them.")
+    return found[0]
 
 
 def create_limit(store: RunStore, limit: ConcurrencyLimit, now: datetime) -> None:
@@ -72,15 +86,24 @@ def update_limit(
     )
 
 
-def delete_limit(store: RunStore, name: str) -> None:
+def delete_limit(store: RunStore, name: str, *, is_forced: bool = False) -> None:
     """Delete a limit; who waits for its slots goes on.
 
     Raises
     ------
     LimitNotFound
         There is none of this name.
+    Conflict
+        Deployments name it, and it is not forced.
     """
+    from orchestra_nb.operations.deployments import deployment_store
     from orchestra_nb.store.slot_store import SlotStore
 
+    named_by = [one.name for one in deployment_store(store).list_deployments() if name in one.spec.limits]
+    if named_by and not is_forced:
+        raise Conflict(
+            f"Deployments name the concurrency limit {name!r}: {', '.join(sorted(named_by))}. Deploy them without it "
+            "first, or delete it with --force: then nothing holds their runs back."
+        )
     if not SlotStore(store.database).delete_limit(check_name(name, "concurrency limit")):
         raise LimitNotFound(f"No concurrency limit {name!r}. `orchestra concurrency ls` lists them.")

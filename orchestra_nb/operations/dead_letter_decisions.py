@@ -9,10 +9,9 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.dead_letters import DeadLetter, LetterState
 from orchestra_nb.model.jsonable import to_readable
-from orchestra_nb.operations.runs import find_run
+from orchestra_nb.operations.runs import listed_run
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -22,7 +21,12 @@ MAX_LETTERS = 500
 
 
 def list_dead_letters(
-    store: RunStore, *, state: LetterState | None = LetterState.OPEN, run: str | None = None, limit: int = 50
+    store: RunStore,
+    *,
+    state: LetterState | None = LetterState.OPEN,
+    run: str | None = None,
+    before: str | None = None,
+    limit: int = 50,
 ) -> list[DeadLetter]:
     """Return letters, the newest first.
 
@@ -32,6 +36,8 @@ def list_dead_letters(
         None for letters in all states.
     run
         Id or name of a run; None for those of all.
+    before
+        Only those older than the one with this id, the last of the page before.
 
     Raises
     ------
@@ -40,10 +46,8 @@ def list_dead_letters(
     """
     from orchestra_nb.store.dead_letter_store import DeadLetterStore
 
-    if not 1 <= limit <= MAX_LETTERS:
-        raise InvalidInput(f"The limit {limit} is not between 1 and {MAX_LETTERS}.")
-    run_id = None if run is None else find_run(store, run).run_id
-    return DeadLetterStore(store.database).list_letters(state=state, run_id=run_id, limit=limit)
+    run_id = listed_run(store, run, limit, MAX_LETTERS)
+    return DeadLetterStore(store.database).list_letters(state=state, run_id=run_id, before=before, limit=limit)
 
 
 def show_dead_letter(store: RunStore, id_: str) -> DeadLetter:

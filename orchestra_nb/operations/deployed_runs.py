@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -20,13 +20,15 @@ from orchestra_nb.errors import InvalidInput, NotFound, StoreUnavailable
 from orchestra_nb.model.deployments import DeploymentVersion, FlowTarget, NotebookTarget
 from orchestra_nb.model.events import RunStateChanged
 from orchestra_nb.model.runs import Run
+from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.notebook_request import NotebookRequest, attempts_folder
 from orchestra_nb.operations.run_home import StoreHome
 from orchestra_nb.operations.run_notebook import NotebookDriver
 from orchestra_nb.operations.run_snapshot import keep_deployed, request_again
+from orchestra_nb.services.process_watch import ProcessEnd
+from orchestra_nb.services.work_source import ClaimedRun
 from orchestra_nb.settings import Settings
-from orchestra_nb.store.deployment_store import DeploymentStore
 
 #: Why runs end that go on when their service does.
 SHUT_DOWN: Final = "The service that ran it was shut down"
@@ -34,28 +36,33 @@ SHUT_DOWN: Final = "The service that ran it was shut down"
 _GRACE_SECONDS: Final = 2.0
 _FLUSH_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.1
+_PAUSE_SECONDS: Final = 1.0
 _LAST_CHARACTERS: Final = 1_000
 
 
 class DeployedRuns:
-    """Implements :class:`~orchestra_nb.services.run_dispatcher.RunStarter`.
+    """Implements :class:`~orchestra_nb.services.work_source.RunStarter` for local pools.
 
     Parameters
     ----------
     home
         Of the process that claims runs.
+    find_secret
+        Returns a secret that a run's parameters name; None for those of the store of these settings.
     """
 
-    def __init__(self, home: StoreHome, settings: Settings) -> None:
+    def __init__(
+        self, home: StoreHome, settings: Settings, find_secret: Callable[[Run, str], Secret] | None = None
+    ) -> None:
+        self._find_secret = find_secret
         self._home = home
         self._settings = settings
-        self._deployments = DeploymentStore(home.store.database)
         self._lock = threading.Lock()
         self._stops: dict[tuple[str, int], Callable[[], None]] = {}
         #: also runs that are being started just now
         self._stopped: set[tuple[str, int]] = set()
 
-    def drive(self, run: Run) -> None:
+    def drive(self, claimed: ClaimedRun) -> None:
         """Run it from its begin to its end.
 
         Raises
@@ -63,9 +70,7 @@ class DeployedRuns:
         OrchestraError
             It cannot be run, and nothing of it ran.
         """
-        assert run.deployment is not None
-        assert run.deployment_version is not None
-        version = self._deployments.version(run.deployment, run.deployment_version)
+        run, version = claimed.run, claimed.version
         if isinstance(version.spec.target, NotebookTarget):
             self._drive_notebook(run, version, version.spec.target)
         else:
@@ -79,10 +84,6 @@ class DeployedRuns:
             stop = self._stops.get(key)
         if stop is not None:
             stop()
-
-    def fail(self, run: Run, reason: str) -> None:
-        """Record that a claimed run could not be driven."""
-        self._end(run, State.CRASHED, reason)
 
     @contextlib.contextmanager
     def _stoppable(self, run: Run, stop: Callable[[], None]) -> Iterator[None]:
@@ -122,7 +123,14 @@ class DeployedRuns:
         )
         keep_deployed(run, version.notebook, asked)
         request = msgspec.structs.replace(request_again(run), epoch=run.epoch)
-        driver = NotebookDriver(request, kind="service", home=self._home, claimed=run, settings=self._settings)
+        driver = NotebookDriver(
+            request,
+            kind="service",
+            home=self._home,
+            claimed=run,
+            settings=self._settings,
+            find_secret=None if self._find_secret is None else partial(self._find_secret, run),
+        )
         stop = partial(driver.stop, SHUT_DOWN, "shutdown", _GRACE_SECONDS, State.CRASHED)
         try:
             with self._stoppable(run, stop):
@@ -164,16 +172,43 @@ class DeployedRuns:
         self._home.watch(run.run_id, lambda task_run_id, actor: self._pass_on(run, process, actor))
         try:
             with self._stoppable(run, partial(_end_process, process)):
+                is_late = self._begins_late(run, process)
                 process.wait()
         finally:
             self._home.forget(run.run_id)
         now = self._home.store.get_run(run.run_id)
         if now.epoch == run.epoch and now.driver_id == self._home.driver_id and not now.state.is_terminal:
-            text = log_path.read_text(encoding="utf-8", errors="replace").strip()[-_LAST_CHARACTERS:]
-            how = signal.Signals(-process.returncode).name if process.returncode < 0 else f"exit {process.returncode}"
-            self._end(run, State.CRASHED, f"The process of the flow ended before it began ({how}). {text}".rstrip())
+            self._end(run, State.CRASHED, self._why_not_begun(process, log_path, is_late))
         elif log_path.stat().st_size == 0:
             log_path.unlink()
+
+    def _begins_late(self, run: Run, process: subprocess.Popen[bytes]) -> bool:
+        """Wait until the process of a flow has ended or begun; True where it did not in time, and is told to end."""
+        seconds = self._settings.flow_start_seconds
+        while True:
+            try:
+                process.wait(seconds)
+                return False
+            except subprocess.TimeoutExpired:
+                pass
+            try:
+                if self._home.store.get_run(run.run_id).driver_id != self._home.driver_id:
+                    return False
+            except StoreUnavailable:  # then it cannot begin either
+                seconds = _PAUSE_SECONDS
+            else:
+                _end_process(process)
+                return True
+
+    def _why_not_begun(self, process: subprocess.Popen[bytes], log_path: Path, is_late: bool) -> str:
+        code = process.returncode
+        how = str(ProcessEnd(signal=-code) if code < 0 else ProcessEnd(exit_code=code))
+        if is_late:
+            how = f"it took longer than {self._settings.flow_start_seconds:g} s (the setting flow_start_seconds)"
+        lines = log_path.read_text(encoding="utf-8", errors="replace").split("\n")
+        last = next((line.strip()[:_LAST_CHARACTERS] for line in reversed(lines) if line.strip()), "")
+        more = f" Its last words: {last} More is in {log_path}." if last else ""
+        return f"The process of the flow ended before it began: {how}.{more}"
 
 
 def _end_process(process: subprocess.Popen[bytes]) -> None:

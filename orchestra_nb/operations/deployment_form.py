@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from orchestra_nb.model.deployments import (
-    DEFAULT_POOL,
     DeploymentSchedule,
     DeploymentSpec,
     DeploymentVersion,
@@ -20,6 +19,7 @@ from orchestra_nb.model.durations import write_duration
 from orchestra_nb.model.jsonable import from_stored
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.schedules import CronSchedule, IntervalSchedule
+from orchestra_nb.model.work_pools import DEFAULT_POOL
 from orchestra_nb.operations.notebook_deployment import cells_changed
 from orchestra_nb.time_zones import zone_of
 
@@ -69,9 +69,11 @@ def form_of(spec: DeploymentSpec) -> dict[str, Any]:
         "priority": spec.priority or None,
         "concurrency": spec.concurrency,
         "on_conflict": spec.on_conflict if spec.on_conflict != "queue" else None,
-        **_retry_form(spec.retry),
+        **retry_form(spec.retry),
         "timeout": _duration(spec.timeout_seconds),
         "tags": spec.tags or None,
+        "limits": list(spec.limits) or None,
+        "job_variables": spec.job_variables or None,
     }
     return {name: value for name, value in form.items() if value is not None}
 
@@ -113,7 +115,8 @@ def _schedule_form(stored: DeploymentSchedule) -> dict[str, Any]:
     return {name: value for name, value in form.items() if value is not None}
 
 
-def _retry_form(retry: RetryPolicy) -> dict[str, Any]:
+def retry_form(retry: RetryPolicy) -> dict[str, Any]:
+    """Return what a policy of retries says; None for what goes without saying."""
     if retry.exponential is not None:
         delay = f"exp:{':'.join(map(write_duration, retry.exponential))}"
     else:
@@ -133,7 +136,7 @@ def _differences(path: str, before: object, after: object) -> Iterator[FieldChan
     elif isinstance(before, list) and isinstance(after, list) and path == "schedules":
         for number in range(max(len(before), len(after))):
             pair = [items[number] if number < len(items) else None for items in (before, after)]
-            yield from _differences(f"{path}[{number + 1}]", *pair)
+            yield from _differences(f"{path}[{number}]", *pair)
     elif repr(before) != repr(after):  # 1 is not 1.0, nor true
         yield FieldChange(field=path, before=before, after=after)
 

@@ -8,10 +8,11 @@ from typing import Final
 import msgspec
 
 from orchestra_nb.errors import InvalidInput
-from orchestra_nb.model.deployments import DEFAULT_POOL, OnConflict
+from orchestra_nb.model.deployments import OnConflict
 from orchestra_nb.model.durations import parse_duration
 from orchestra_nb.model.retries import RetryPolicy, parse_delays
 from orchestra_nb.model.schedules import CatchUp
+from orchestra_nb.model.work_pools import DEFAULT_POOL
 
 _MOST_RETRIES: Final = 10_000
 
@@ -56,7 +57,9 @@ class DeploymentRequest(msgspec.Struct, frozen=True, kw_only=True):
     Parameters
     ----------
     target
-        The path of a notebook, ``"module:flow"`` or ``"file.py:flow"``.
+        The path of a notebook, ``"module:flow"`` or ``"file.py:flow"``; ``"file.py"`` where it has one flow.
+    notebook
+        The text of the notebook, which then need not stand at its path; None to read it there.
     name
         None for the notebook's stem, or the flow's name.
     parameters
@@ -71,7 +74,7 @@ class DeploymentRequest(msgspec.Struct, frozen=True, kw_only=True):
         What its runs are called; None for the notebook's stem. A flow has a name of its own.
     kernel_name, output_path, is_cached, cell_timeout_seconds, start_timeout_seconds
         Of a notebook, as in :class:`~orchestra_nb.operations.notebook_request.NotebookRequest`.
-    cluster, pool, priority, concurrency, on_conflict, retry, timeout_seconds, tags
+    cluster, pool, priority, concurrency, on_conflict, retry, timeout_seconds, tags, limits, job_variables
         As in :class:`~orchestra_nb.model.deployments.DeploymentSpec`.
     is_paused
         Whether its schedules rest; None for as it is, and that of a new deployment do not.
@@ -80,6 +83,7 @@ class DeploymentRequest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     target: str
+    notebook: str | None = None
     name: str | None = None
     description: str = ""
     parameters: dict[str, object] = {}
@@ -101,13 +105,15 @@ class DeploymentRequest(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryPolicy = RetryPolicy()
     timeout_seconds: float | None = None
     tags: dict[str, str] = {}
+    limits: tuple[str, ...] = ()
+    job_variables: dict[str, object] = {}
     is_paused: bool | None = None
     note: str = ""
 
     @property
     def is_notebook(self) -> bool:
         """Whether its target is a notebook, not a flow in Python."""
-        return ":" not in self.target or self.target.endswith(".ipynb")
+        return self.target.endswith(".ipynb") or (":" not in self.target and not self.target.endswith(".py"))
 
 
 def read_retry(

@@ -8,9 +8,12 @@ from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from orchestra_nb.acting_user import acting_user
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.errors import Conflict
-from orchestra_nb.model.deployments import DeploymentSpec, deployed_run
+from orchestra_nb.model.deployments import AfterRun, DeploymentSpec, after_run, count_ends, deployed_run
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import FAILURE_STATES
 from orchestra_nb.operations.deployment_preparation import check_parameters
@@ -19,7 +22,7 @@ from orchestra_nb.operations.service_presence import is_served
 from orchestra_nb.settings import Settings
 
 #: How long a service may take to decide what follows a run that failed.
-_DECISION_SECONDS: Final = 10.0
+DECISION_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 1.0
 
 if TYPE_CHECKING:
@@ -55,7 +58,7 @@ def run_deployment(
     from orchestra_nb.store.work_queue import WorkQueue
 
     run, spec = new_run(store, name, settings, now=now, parameters=parameters, at=at)
-    if not WorkQueue(store.database).add(run, spec.pool, spec.priority):
+    if not WorkQueue(store.database).add(run, spec.pool, spec.priority, spec.limits):
         raise Conflict(f"There is a run {run.run_id} already.")  # never: its id is new
     return run
 
@@ -82,7 +85,7 @@ def new_run(
         cluster=settings.cluster,
         parameters=check_parameters(spec, notebook, parameters or {}, settings),
     )
-    return run, spec
+    return msgspec.structs.replace(run, owner=acting_user() or deployment.owner), spec
 
 
 def wait_for_run(store: RunStore, run_id: str) -> Run:
@@ -98,18 +101,20 @@ def wait_for_run(store: RunStore, run_id: str) -> Run:
             run = store.get_run(run_id)
             if not run.state.is_terminal:
                 decided_by = 0.0
-            elif not _may_follow(store, run):
+            elif not may_follow(store, run):
                 return run
             elif not decided_by:
-                decided_by = time.monotonic() + _DECISION_SECONDS
+                decided_by = time.monotonic() + DECISION_SECONDS
             elif time.monotonic() > decided_by:
                 return run
             watcher.wait(_LOOK_SECONDS)
 
 
-def _may_follow(store: RunStore, run: Run) -> bool:
-    """Tell whether a service may open a run again that has ended."""
+def may_follow(store: RunStore, run: Run) -> bool:
+    """Tell whether a service may open a run again that has ended, within :data:`DECISION_SECONDS`."""
     if run.state not in FAILURE_STATES or run.deployment is None or run.deployment_version is None:
         return False
     retry = deployment_store(store).version(run.deployment, run.deployment_version).spec.retry
-    return run.epoch <= retry.retries + retry.infrastructure_retries and is_served(store)
+    changes = store.state_changes(run.run_id, with_tasks=False)
+    failures, losses, _ = count_ends((change.from_state, change.to_state, change.actor) for change in changes)
+    return after_run(retry, run.state, failures, losses) is not AfterRun.NOTHING and is_served(store)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from orchestra_nb.errors import InvalidSchedule
+from orchestra_nb.model.automations import is_trigger_of
 from orchestra_nb.model.clock_changes import clock_note
-from orchestra_nb.model.deployments import Deployment, DeploymentSchedule, DeploymentSpec
+from orchestra_nb.model.deployments import Deployment, DeploymentSchedule, DeploymentSpec, NotebookTarget
+from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.schedule_words import describe_schedule, describe_time
 from orchestra_nb.model.schedules import AnySchedule, occurrences_after
+from orchestra_nb.operations.automation_form import trigger_form, trigger_words
 from orchestra_nb.operations.deployment_form import form_of
 from orchestra_nb.operations.deployments import deployment_store, find_deployment
 from orchestra_nb.operations.run_views import RunSummary, run_summaries
@@ -50,6 +55,23 @@ class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
     problem: str
 
 
+class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
+    """An automation that belongs to a deployment and runs it.
+
+    Parameters
+    ----------
+    words
+        What it waits for.
+    form
+        What it says, as below its deployment in a file.
+    """
+
+    name: str
+    words: str
+    is_active: bool
+    form: dict[str, Any]
+
+
 class DeploymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment as lists show it.
 
@@ -58,11 +80,11 @@ class DeploymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     schedules
         Each of its schedules in words.
     next_at
-        When the first of them is due next; None for never.
+        When the first of them, or of its runs that wait for their time, is due next; None for never.
     waiting, running
         How many of its runs wait to be started, and how many go on.
     last_run
-        The newest one; None before the first.
+        The newest one that does not wait to be started; None before the first.
     """
 
     name: str
@@ -70,6 +92,7 @@ class DeploymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     version: int
     is_paused: bool
+    owner: str | None
     schedules: tuple[str, ...]
     next_at: datetime | None
     waiting: int
@@ -78,44 +101,81 @@ class DeploymentSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeploymentDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment with all that is known of it; ``spec`` is in the form of files."""
+    """A deployment with all that is known of it.
+
+    Parameters
+    ----------
+    spec
+        In the form of files.
+    runs
+        The first of those that wait, and the last ones that have begun or ended, the newest first.
+    """
 
     name: str
     flow_name: str
     kind: str
     version: int
     is_paused: bool
+    owner: str | None
     created_at: datetime
     updated_at: datetime
     spec: dict[str, Any]
     schedules: tuple[ScheduleView, ...]
+    triggers: tuple[TriggerView, ...]
     fire_times: tuple[FireTime, ...]
     waiting: int
     running: int
     runs: tuple[RunSummary, ...]
 
 
-def list_deployments(store: RunStore, now: datetime) -> list[DeploymentSummary]:
-    """Return all deployments by name."""
+def list_deployments(store: RunStore, now: datetime, notebook: Path | None = None) -> list[DeploymentSummary]:
+    """Return all deployments by name.
+
+    Parameters
+    ----------
+    notebook
+        Only those that run the notebook of this file.
+    """
     from orchestra_nb.store.deployment_runs import DeploymentRuns, RunCounts
 
     of_deployments = DeploymentRuns(store.database)
     counts, newest = of_deployments.counts(), of_deployments.newest_of_each()
+    due = next_due(store, now)
     summaries = {view.deployment: view for view in run_summaries(store, list(newest.values()))}
     found = []
     for deployment in deployment_store(store).list_deployments():
+        if notebook is not None and not _is_of(deployment, notebook):
+            continue
         counted = counts.get(deployment.name, RunCounts())
-        first = next(_due(deployment, now), None)
         found.append(
             DeploymentSummary(
                 **_common(deployment),
                 schedules=tuple(words_of(one) for one in deployment.spec.schedules),
-                next_at=None if first is None else first[0],
+                next_at=due.get(deployment.name),
                 waiting=counted.waiting,
                 running=counted.running,
                 last_run=summaries.get(deployment.name),
             )
         )
+    return found
+
+
+def _is_of(deployment: Deployment, notebook: Path) -> bool:
+    target = deployment.spec.target
+    return isinstance(target, NotebookTarget) and os.path.realpath(target.path) == os.path.realpath(notebook)
+
+
+def next_due(store: RunStore, now: datetime) -> dict[str, datetime]:
+    """Return deployment to when it is due next, by a schedule or by a run that waits, for those that are."""
+    from orchestra_nb.store.deployment_runs import DeploymentRuns
+
+    waiting = DeploymentRuns(store.database).due_after(now)
+    found = {}
+    for deployment in deployment_store(store).list_deployments():
+        first = next(_due(deployment, now), None)
+        times = [time for time in (waiting.get(deployment.name), first and first[0]) if time is not None]
+        if times:
+            found[deployment.name] = min(times)
     return found
 
 
@@ -129,10 +189,13 @@ def show_deployment(
     DeploymentNotFound
         There is none of this name.
     """
+    from orchestra_nb.store.automation_store import AutomationStore
     from orchestra_nb.store.deployment_runs import DeploymentRuns, RunCounts
     from orchestra_nb.store.schedule_store import ScheduleStore
 
     deployment = find_deployment(store, name)
+    owned = AutomationStore(store.database).of_deployment(deployment.name)
+    triggers = [one for one in owned if is_trigger_of(one, deployment.name)]
     stored = {one.number: one for one in ScheduleStore(store.database).of_deployment(deployment.name)}
     of_deployments = DeploymentRuns(store.database)
     counts = of_deployments.counts().get(deployment.name, RunCounts())
@@ -156,10 +219,26 @@ def show_deployment(
         updated_at=deployment.updated_at,
         spec=form_of(deployment.spec),
         schedules=tuple(schedules),
+        triggers=tuple(
+            TriggerView(
+                name=one.name,
+                words=f"{trigger_words(one.trigger)}{f', if {one.condition}' if one.condition else ''}",
+                is_active=one.is_active,
+                form=trigger_form(one, number),
+            )
+            for number, one in enumerate(triggers, 1)
+        ),
         fire_times=next_times(deployment, now, most_times),
         waiting=counts.waiting,
         running=counts.running,
-        runs=run_summaries(store, of_deployments.newest(deployment.name, most_runs)),
+        runs=run_summaries(
+            store,
+            sorted(
+                of_deployments.waiting(deployment.name, most_runs) + of_deployments.newest(deployment.name, most_runs),
+                key=lambda run: run.run_id,
+                reverse=True,
+            ),
+        ),
     )
 
 
@@ -171,10 +250,17 @@ def next_times(deployment: Deployment, now: datetime, count: int) -> tuple[FireT
         schedule = deployment.spec.schedules[number].schedule
         zone = zone_of(schedule.timezone)
         local = occurrence.astimezone(zone)
-        note = clock_note(schedule, zone, occurrence, previous[number])
+        notes = (clock_note(schedule, zone, occurrence, previous[number]), _given_by(deployment.spec, number))
+        note = "  ".join(filter(None, notes))
         times.append(FireTime(at=local, words=describe_time(local), note=note))
         previous[number] = occurrence
     return tuple(times)
+
+
+def _given_by(spec: DeploymentSpec, number: int) -> str:
+    """Return the parameters that tell one schedule of several from the others; empty where it gives none."""
+    given = spec.schedules[number].parameters if len(spec.schedules) > 1 else {}
+    return ", ".join(f"{name}={to_readable(value)}" for name, value in given.items())
 
 
 def words_of(schedule: DeploymentSchedule) -> str:
@@ -223,4 +309,5 @@ def _common(deployment: Deployment) -> dict[str, Any]:
         "kind": deployment.spec.target.kind,
         "version": deployment.version,
         "is_paused": deployment.is_paused,
+        "owner": deployment.owner,
     }

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from orchestra_nb.errors import DeploymentNotFound
-from orchestra_nb.model.deployments import Deployment, DeploymentVersion
+from orchestra_nb.errors import Conflict, DeploymentNotFound, NameTaken, PreconditionFailed
+from orchestra_nb.model.deployments import Deployment, DeploymentSpec, DeploymentVersion
 from orchestra_nb.operations.deployment_form import FieldChange, changes_between
-from orchestra_nb.operations.deployment_preparation import PreparedDeployment, prepare_deployment
+from orchestra_nb.operations.deployment_places import check_places, look_at_places
+from orchestra_nb.operations.deployment_preparation import PreparedDeployment, look_at
 from orchestra_nb.operations.deployment_request import DeploymentRequest
+from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
 
 Outcome = Literal["created", "changed", "unchanged"]
+
+#: So often a change is begun anew that others come before: each time one of them has been made.
+_MOST_TRIES: Final = 20
 
 
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,32 +42,159 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[FieldChange, ...] = ()
 
 
-def deploy(store: RunStore, request: DeploymentRequest, settings: Settings, *, actor: str, now: datetime) -> Deployed:
+def deploy(
+    store: RunStore,
+    request: DeploymentRequest,
+    settings: Settings,
+    *,
+    actor: str,
+    now: datetime,
+    findings: Findings | None = None,
+) -> Deployed:
     """Check what is asked for and store it: a new deployment, a new version of one, or nothing where it says the same.
+
+    Parameters
+    ----------
+    findings
+        What is known to be wrong with the request already, to be told with the rest; None for nothing.
 
     Raises
     ------
     InvalidInput, NotFound
-        As :func:`~orchestra_nb.operations.deployment_preparation.prepare_deployment`; nothing is stored then.
+        As :func:`~orchestra_nb.operations.deployment_preparation.prepare_deployment` and
+        :func:`~orchestra_nb.operations.deployment_places.check_places`; nothing is stored then.
     """
-    return store_deployment(store, prepare_deployment(request, settings, now), actor=actor, now=now)
+    prepared = prepare(store, request, settings, now, Findings() if findings is None else findings)
+    return store_deployment(store, prepared, actor=actor, now=now)
 
 
-def store_deployment(store: RunStore, prepared: PreparedDeployment, *, actor: str, now: datetime) -> Deployed:
-    """Store what was prepared."""
+def prepare(
+    store: RunStore, request: DeploymentRequest, settings: Settings, now: datetime, findings: Findings
+) -> PreparedDeployment:
+    """Return what is to be stored; raise all that is wrong, with what is known to be already."""
+    prepared = look_at(request, settings, now, findings)
+    name = request.name or (request.target if prepared is None else prepared.spec.name)
+    look_at_places(store, request, name, findings)
+    findings.tell()
+    assert prepared is not None
+    return prepared
+
+
+def store_deployment(
+    store: RunStore, prepared: PreparedDeployment, *, actor: str, now: datetime, version: int | None = None
+) -> Deployed:
+    """Store what was prepared.
+
+    Parameters
+    ----------
+    version
+        As :func:`check_seen` has it.
+
+    Raises
+    ------
+    DeploymentNotFound, Conflict
+        As :func:`check_seen`.
+    """
     deployments = deployment_store(store)
     outcome, changes = compare(store, prepared)
-    deployment = deployments.save(
-        prepared.spec,
-        notebook=prepared.notebook,
-        actor=actor,
-        at=now,
-        note=prepared.note,
-        is_paused=bool(prepared.is_paused),
-    )
+    try:
+        deployment = deployments.save(
+            prepared.spec,
+            notebook=prepared.notebook,
+            actor=actor,
+            at=now,
+            note=prepared.note,
+            is_paused=bool(prepared.is_paused),
+            expected_version=version,
+        )
+    except PreconditionFailed:
+        check_seen(store, prepared.spec.name, version)
+        raise
     if prepared.is_paused is not None and deployment.is_paused != prepared.is_paused:
         deployment = deployments.set_paused(deployment.name, prepared.is_paused, now)
     return Deployed(deployment=deployment, outcome=outcome, changes=changes)
+
+
+def check_seen(store: RunStore, name: str, version: int | None) -> None:
+    """See that a deployment is as the caller has seen it.
+
+    Parameters
+    ----------
+    version
+        The version that was seen, 0 for none; None where it does not matter.
+
+    Raises
+    ------
+    DeploymentNotFound
+        A version was seen, and there is no deployment of this name any more.
+    NameTaken
+        None was seen, and there is one.
+    Conflict
+        It has another version by now.
+    """
+    if version is None:
+        return
+    if version == 0:
+        if deployment_store(store).find(name) is not None:
+            raise NameTaken(f"There is a deployment {name!r} already. Choose another name, or change that one.")
+        return
+    _check_present(find_deployment(store, name), version)
+
+
+def _check_present(present: Deployment, version: int | None) -> None:
+    if version not in (None, present.version):
+        raise Conflict(
+            f"The deployment {present.name!r} has version {present.version} by now, not {version}. Look at it again."
+        )
+
+
+def change_deployment(
+    store: RunStore,
+    name: str,
+    change: Callable[[DeploymentVersion], DeploymentSpec],
+    note: str,
+    *,
+    actor: str,
+    now: datetime,
+    version: int | None = None,
+) -> Deployed:
+    """Have a deployment say something else of the same notebook or flow, in place of the version that was read for it.
+
+    Parameters
+    ----------
+    change
+        Gets the present version; called again where another change came between.
+    version
+        The version that the caller has seen; None for whichever there is.
+
+    Raises
+    ------
+    DeploymentNotFound
+        There is none of this name.
+    Conflict
+        It has another version than the caller has seen, or others change it all the time.
+    """
+    deployments = deployment_store(store)
+    for _ in range(_MOST_TRIES):
+        present = find_deployment(store, name)
+        _check_present(present, version)
+        before = deployments.version(present.name, present.version)
+        after = msgspec.structs.replace(before, spec=change(before))
+        if after == before:
+            return Deployed(deployment=present, outcome="unchanged")
+        try:
+            deployment = deployments.save(
+                after.spec,
+                notebook=before.notebook,
+                actor=actor,
+                at=now,
+                note=note,
+                expected_version=before.version,
+            )
+        except PreconditionFailed:
+            continue
+        return Deployed(deployment=deployment, outcome="changed", changes=changes_between(before, after))
+    raise Conflict(f"The deployment {name!r} is being changed by others all the time. Try again.")
 
 
 def compare(store: RunStore, prepared: PreparedDeployment) -> tuple[Outcome, tuple[FieldChange, ...]]:
@@ -138,6 +271,33 @@ def resume_deployment(store: RunStore, name: str, now: datetime) -> Deployment:
     return deployment_store(store).set_paused(find_deployment(store, name).name, False, now)
 
 
+def move_deployment(store: RunStore, name: str, pool: str, *, actor: str, now: datetime) -> int:
+    """Have a deployment be run by another pool, as a new version of it; return how many runs that wait move, too.
+
+    Raises
+    ------
+    DeploymentNotFound
+        There is none of this name.
+    PoolNotFound
+        There is no such pool.
+    Conflict
+        Others change it all the time.
+    """
+    from orchestra_nb.store.pool_store import PoolStore
+    from orchestra_nb.store.work_queue import WorkQueue
+
+    PoolStore(store.database).get(pool)
+    moved = change_deployment(
+        store,
+        name,
+        lambda before: msgspec.structs.replace(before.spec, pool=pool),
+        f"moved to pool {pool}",
+        actor=actor,
+        now=now,
+    )
+    return WorkQueue(store.database).move(moved.deployment.name, pool)
+
+
 def roll_back(store: RunStore, name: str, version: int | None, now: datetime) -> Deployed:
     """Have a deployment say again what it said in an earlier version.
 
@@ -150,6 +310,8 @@ def roll_back(store: RunStore, name: str, version: int | None, now: datetime) ->
     ------
     DeploymentNotFound
         There is no such deployment, or no such version of it.
+    PoolNotFound, LimitNotFound
+        What that version names is not there any more.
     """
     deployments = deployment_store(store)
     present = find_deployment(store, name)
@@ -162,20 +324,26 @@ def roll_back(store: RunStore, name: str, version: int | None, now: datetime) ->
     changes = changes_between(before, deployments.version(present.name, version))
     if version == present.version:
         return Deployed(deployment=present, outcome="unchanged")
+    check_places(store, deployments.version(present.name, version).spec)
     return Deployed(deployment=deployments.go_back(present.name, version, now), outcome="changed", changes=changes)
 
 
 def delete_deployment(store: RunStore, name: str, *, actor: str, now: datetime) -> int:
-    """Delete a deployment and cancel its runs that wait; return how many these were. Its other runs stay.
+    """Delete a deployment with the automations that belong to it, and cancel its runs that wait; return how many.
+
+    Its other runs stay.
 
     Raises
     ------
     DeploymentNotFound
         There is none of this name.
     """
+    from orchestra_nb.store.automation_store import AutomationStore
     from orchestra_nb.store.work_queue import WorkQueue
 
-    waiting = deployment_store(store).delete(find_deployment(store, name).name)
+    found = find_deployment(store, name)
+    AutomationStore(store.database).delete_of_deployment(found.name)
+    waiting = deployment_store(store).delete(found.name)
     return WorkQueue(store.database).cancel_all(waiting, actor, now)
 
 

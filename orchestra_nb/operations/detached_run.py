@@ -11,12 +11,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
 
 import orchestra_nb.errors
-from orchestra_nb.errors import OrchestraError
+from orchestra_nb.errors import InvalidInput, OrchestraError
 from orchestra_nb.model.events import Event, RunCreated
 from orchestra_nb.model.jsonable import from_stored, to_stored
 from orchestra_nb.model.runs import Run
@@ -25,11 +26,12 @@ from orchestra_nb.operations.run_notebook import NotebookDriver
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of a driver: the run as it was committed, or the class and the text of an error."""
+    """The answer of a driver: the run as it was committed, or the class and the text of an error, and its places."""
 
     run: Run | None = None
     error_class: str = ""
     error: str = ""
+    at: dict[str, str] = {}
 
 
 class StartedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,8 +71,12 @@ def start_detached(request: NotebookRequest) -> StartedRun:
     started = msgspec.json.decode(answer, type=Started)
     if started.run is None:
         driver.wait()
-        raise getattr(orchestra_nb.errors, started.error_class)(started.error)
-    driver.returncode = 0  # it is not ours any more: nobody here waits for it
+        error = getattr(orchestra_nb.errors, started.error_class)(started.error)
+        if isinstance(error, InvalidInput):
+            error.at = started.at
+        raise error
+    # it is not ours any more, but a process that lives as long as a server has to collect those that have ended
+    threading.Thread(target=driver.wait, name=f"end of {started.run.name}", daemon=True).start()
     parameters = {name: from_stored(value) for name, value in started.run.parameters.items()}
     return StartedRun(run=msgspec.structs.replace(started.run, parameters=parameters), log_path=str(log_path))
 
@@ -89,7 +95,8 @@ def main() -> None:
     try:
         driver.execute()
     except OrchestraError as error:
-        _answer(Started(error_class=type(error).__name__, error=str(error)))
+        places = error.at if isinstance(error, InvalidInput) else {}
+        _answer(Started(error_class=type(error).__name__, error=str(error), at=places))
     log_path = _log_path(request)
     if log_path.exists() and log_path.stat().st_size == 0:
         log_path.unlink()

@@ -18,7 +18,8 @@ from typing import Literal
 
 from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model.counted import counted
-from orchestra_nb.settings import load_settings, load_settings_with_origins, runtime_folder
+from orchestra_nb.runtime_folder import runtime_folder
+from orchestra_nb.settings import load_settings, load_settings_with_origins
 from orchestra_nb.version import __version__
 
 #: A requirement of our own distribution: a name, and perhaps a lower bound.
@@ -192,6 +193,21 @@ def _check_server_extension() -> Iterator[Check]:
         yield Check("server extension", "fail", detail, f"jupyter server extension enable {_SERVER_EXTENSION}")
 
 
+def _check_servers() -> Iterator[Check]:
+    from orchestra_nb.operations.running_servers import running_servers
+
+    servers = running_servers()
+    for server in servers:
+        detail = f"{server.url} is up, process {server.pid}"
+        if server.version != __version__:
+            remedy = "Start it again: `orchestra service install --start`, or `orchestra serve` anew."
+            yield Check("orchestra serve", "warn", f"{detail}, but with version {server.version}", remedy)
+        else:
+            yield Check("orchestra serve", "ok", detail)
+    if not servers:
+        yield Check("orchestra serve", "ok", "no server of it runs here")
+
+
 def _check_labextension() -> Iterator[Check]:
     from jupyter_core.paths import jupyter_path
 
@@ -264,6 +280,7 @@ _CHECKS: dict[str, Callable[[], Iterator[Check]]] = {
     "runtime folder": _check_runtime_folder,
     "local cluster": _check_cluster,
     "server extension": _check_server_extension,
+    "orchestra serve": _check_servers,
     "JupyterLab extension": _check_labextension,
     "IPython extension": _check_ipython_extension,
     "kernels": _check_kernels,

@@ -26,6 +26,7 @@ def list_emitted_events(
     resource: str | None = None,
     run: str | None = None,
     since: datetime | None = None,
+    before: str | None = None,
     limit: int = 50,
 ) -> list[CustomEvent]:
     """Return events, the newest first.
@@ -40,6 +41,8 @@ def list_emitted_events(
         Id or name of a run; None for those of all, and of none.
     since
         Only those that occurred then or later.
+    before
+        Only those older than the one with this id, the last of the page before.
 
     Raises
     ------
@@ -48,9 +51,9 @@ def list_emitted_events(
     """
     from orchestra_nb.store.custom_event_store import CustomEventStore
 
-    if not 1 <= limit <= MAX_EVENTS:
+    if not 1 <= limit <= MAX_EVENTS + 1:  # one more tells whether there are more
         raise InvalidInput(f"The limit {limit} is not between 1 and {MAX_EVENTS}.")
     run_id = None if run is None else find_run(store, run).run_id
     return CustomEventStore(store.database).newest_events(
-        event=event, resource=resource, run_id=run_id, since=since, limit=limit
+        event=event, resource=resource, run_id=run_id, since=since, before=before, limit=limit
     )

@@ -43,6 +43,8 @@ def read_excluded_days(path: str | Path, zone: tzinfo, until: date) -> tuple[dat
         raise InvalidSchedule(f"The days off cannot be read from {path}: {error.strerror or error}.") from None
     except UnicodeDecodeError:
         raise InvalidSchedule(f"{path} is neither a calendar (.ics) nor a list of dates: it is no text.") from None
+    except ValueError:  # NUL
+        raise InvalidSchedule(f"{str(path)!r} is no path of a file of days off.") from None
     is_calendar = text.lstrip().upper().startswith("BEGIN:VCALENDAR")
     days = set(_days_of_calendar(path, content, zone, until) if is_calendar else _days_of_list(path, text))
     if not days:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import re
 from datetime import datetime
 
-from orchestra_nb.engine.result_files import delete_file
+from orchestra_nb.engine.result_files import delete_by_content
 from orchestra_nb.store.result_index import ResultIndex
 from orchestra_nb.store.run_store import RunStore
+from orchestra_nb.store.used_results import UsedResults
 
-#: How a file begins that is named by its content.
-_DIGEST = re.compile("[0-9a-f]{64}")
 _log = logging.getLogger(__name__)
 
 
@@ -19,7 +17,8 @@ def delete_expired_results(store: RunStore, now: datetime) -> None:
     """Delete the results that have expired.
 
     A file that was named by ``result_storage_key`` stays: the user has named it, and the next result may have the name.
-    One that cannot be deleted from here, such as another machine's, stays too.
+    One that a run still refers to stays as long as that, and one that cannot be deleted from here, such as another
+    machine's, stays too.
 
     Raises
     ------
@@ -29,12 +28,12 @@ def delete_expired_results(store: RunStore, now: datetime) -> None:
     index = ResultIndex(store.database)
     if not index.has_expired(now):
         return
-    for reference in index.delete_expired(now):
-        name = reference.url.rpartition("/")[2]
-        # looked at, since a shared store holds what others wrote: it shall lead to no other file
-        if not _DIGEST.match(name) or not name.startswith(reference.digest):
+    expired = index.delete_expired(now)
+    used = UsedResults(store.database)  # runs keep references of their own
+    for reference in expired:
+        if used.may_hold(reference.url):
             continue
         try:
-            delete_file(reference.url)
+            delete_by_content(reference, now)
         except Exception as error:  # any error of a file system's library, or that there is none here
             _log.info("The file of an expired result stays at %s: %s", reference.url, error)

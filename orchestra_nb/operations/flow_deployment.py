@@ -5,6 +5,9 @@ So a deployment is refused where a run could not begin, and nothing of the user'
 
 from __future__ import annotations
 
+import difflib
+import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,7 +22,7 @@ from orchestra_nb.model.json_values import to_json_text
 from orchestra_nb.model.jsonable import from_stored, to_stored
 from orchestra_nb.model.secret_values import SECRET_KEY, Secret
 from orchestra_nb.model.sweeps import TypedText
-from orchestra_nb.operations.absolute_paths import absolute_path
+from orchestra_nb.operations.absolute_paths import absolute_path, working_folder
 from orchestra_nb.operations.deployment_request import DeploymentRequest
 from orchestra_nb.operations.json_encoding import encode_json
 
@@ -35,29 +38,42 @@ class FlowFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     Parameters
     ----------
+    entrypoint
+        Where the flow stands: as asked for, with the name of the one flow of a file where none was named.
     combinations
         The values of each combination of parameters, of JSON's types.
     problem
         Why the flow cannot be deployed; empty where it can.
     is_missing
         Whether that is because it is not there.
+    warning
+        What is wrong with parameters whose values nobody knows yet.
+    choices
+        The flows of a file, where none was named and it has not exactly one; None otherwise.
     """
 
     flow_name: str = ""
+    entrypoint: str = ""
     description: str = ""
     combinations: list[dict[str, Any]] = []
     problem: str = ""
     is_missing: bool = False
+    warning: str = ""
+    choices: list[str] | None = None
 
 
 class FlowQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """What that process is asked: each combination is parameter name to value, or to text where it is in ``texts``."""
+    """What that process is asked: each combination is parameter name to value, or to text where it is in ``texts``.
+
+    An entrypoint that ends with its colon is the one flow of a file.
+    """
 
     entrypoint: str
     working_folder: str
     import_folder: str | None
     combinations: list[dict[str, Any]]
     texts: list[str]
+    templated: list[str]
     is_whole: bool
     each: str
 
@@ -69,26 +85,28 @@ def flow_target(request: DeploymentRequest) -> FlowTarget:
     ------
     InvalidInput
         The target is not written as one, the folder is not there, or an option is one of notebooks.
+    CodeNotFound
+        The file is not there.
     """
     for option, value in (
-        ("--kernel", request.kernel_name),
-        ("--cache", request.is_cached),
-        ("-o", request.output_path),
+        ("a kernel", request.kernel_name),
+        ("cache", request.is_cached),
+        ("an output", request.output_path),
         ("a timeout of cells", request.cell_timeout_seconds),
     ):
         if value:
             raise InvalidInput(f"{request.target} is a flow, and {option} is for notebooks. Leave it out.")
-    where, _, name = request.target.rpartition(":")
-    if not where or not name.isidentifier():
+    where, _, name = request.target.rpartition(":") if ":" in request.target else (request.target, "", "")
+    if not where or not (name.isidentifier() or where.endswith(".py")):
         raise InvalidInput(f"{request.target!r} names no flow. Write module:flow or file.py:flow.")
     if where.endswith(".py"):
         path = absolute_path(where)
+        if not path.is_file():
+            raise CodeNotFound(_no_file(path))
         entrypoint, home = f"{path}:{name}", path.parent
     else:
         entrypoint, home = request.target, absolute_path(".")
-    working = home if request.cwd is None else absolute_path(request.cwd)
-    if not working.is_dir():
-        raise InvalidInput(f"The working folder {working} does not exist. Make it, or choose another one with --cwd.")
+    working = working_folder(home if request.cwd is None else absolute_path(request.cwd))
     imports = home if request.import_folder is None else absolute_path(request.import_folder)
     return FlowTarget(entrypoint=entrypoint, working_folder=str(working), import_folder=str(imports))
 
@@ -123,6 +141,7 @@ def check_flow(
     *,
     is_whole: bool,
     each: str = "",
+    templated: Sequence[str] = (),
 ) -> FlowFacts:
     """Import a flow in a process of its own, and see that it takes each of these combinations of parameters.
 
@@ -134,6 +153,8 @@ def check_flow(
         Whether parameters that have no default must be among them.
     each
         What a combination is called in messages, with its number.
+    templated
+        Names of parameters that will be given, too, with values that nobody knows yet.
 
     Raises
     ------
@@ -156,13 +177,31 @@ def check_flow(
         import_folder=target.import_folder,
         combinations=[{name: _sent(value) for name, value in one.items()} for one in combinations],
         texts=sorted({name for one in combinations for name, value in one.items() if isinstance(value, TypedText)}),
+        templated=list(templated),
         is_whole=is_whole,
         each=each,
     )
     facts = _ask(question)
+    if facts.choices is not None:
+        raise CodeNotFound(_which_flow(target.entrypoint.removesuffix(":"), facts.choices))
     if facts.problem:
         raise (CodeNotFound if facts.is_missing else InvalidParameters)(facts.problem)
     return facts
+
+
+def _no_file(path: Path) -> str:
+    names = [one.name for one in path.parent.glob("*.py")]
+    near = difflib.get_close_matches(path.name, sorted(names), n=1)
+    return f"There is no file {path}.{f' Did you mean {near[0]}?' if near else ''}"
+
+
+def _which_flow(file: str, names: Sequence[str]) -> str:
+    if not names:
+        return f"{file} has no flow: none of its functions has @flow above it."
+    here = os.path.relpath(file)
+    shown = file if here.startswith("..") else here
+    commands = ", ".join(f"`orchestra deploy {shlex.quote(f'{shown}:{name}')}`" for name in names[:3])
+    return f"{file} has {len(names)} flows: {', '.join(names)}. Name one: {commands}{', …' * (len(names) > 3)}."
 
 
 def _sent(value: object) -> object:

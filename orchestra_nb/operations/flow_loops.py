@@ -27,6 +27,7 @@ from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.runs import LogLine, TaskRun
+from orchestra_nb.model.stop_requests import StopKind
 from orchestra_nb.operations.run_sink import RunSink
 from orchestra_nb.settings import load_settings
 
@@ -71,6 +72,7 @@ class FlowLoops:
         self._cancels: dict[str, Callable[[str], None]] = {}
         #: run id to what cancels its tasks, where these are another process's: a notebook's
         self._task_cancels: dict[str, Callable[[str, str], None]] = {}
+        self._suspends: dict[str, Callable[[str], None]] = {}
         self._hooks = HookQueue()
         self._kept_codes = 0
         self._least_level = logging.getLevelNamesMapping()[load_settings().logging_level]
@@ -110,17 +112,24 @@ class FlowLoops:
         return task_runner_of_settings()
 
     def watch_run(
-        self, run_id: str, cancel: Callable[[str], None], cancel_task: Callable[[str, str], None] | None = None
+        self,
+        run_id: str,
+        cancel: Callable[[str], None],
+        cancel_task: Callable[[str, str], None] | None = None,
+        suspend: Callable[[str], None] | None = None,
     ) -> None:
-        """Pass on requests to cancel this run, and a task of it that is not of one of the loops."""
+        """Pass on requests to cancel this run, a task of it that is not of one of the loops, and to suspend it."""
         self._cancels[run_id] = cancel
         if cancel_task is not None:
             self._task_cancels[run_id] = cancel_task
+        if suspend is not None:
+            self._suspends[run_id] = suspend
 
     def forget_run(self, run_id: str) -> None:
         """Undo :meth:`watch_run`."""
         self._cancels.pop(run_id, None)
         self._task_cancels.pop(run_id, None)
+        self._suspends.pop(run_id, None)
 
     def say(self, line: str, level: int) -> None:
         """Write a line to standard error, as a log line looks, unless the settings ask for graver ones only."""
@@ -136,7 +145,11 @@ class FlowLoops:
         self._hooks.finish(_HOOK_SECONDS)
 
     def cancel_asked(self, request: CancelRequest) -> None:
-        """Follow a request to cancel a run or a task of this driver; nothing if it is none of these."""
+        """Follow a request to stop a run or a task of this driver; nothing if it is none of these."""
+        if request.kind is StopKind.SUSPEND:
+            if (suspend := self._suspends.get(request.run_id)) is not None:
+                suspend(request.actor)
+            return
         if request.task_run_id is not None:
             for runner in list(self._runners.values()):
                 runner.cancel([request.task_run_id], cancelled_by(request.actor), request.actor)

@@ -5,14 +5,16 @@ The question comes as JSON on stdin. The answer is the last thing on stdout, beh
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from orchestra_nb.engine.run_codes import load_code
+from orchestra_nb.engine.run_codes import enter_folders, flows_of_file, load_code
 from orchestra_nb.errors import CodeNotFound, InvalidParameters, OrchestraError
 from orchestra_nb.model.jsonable import to_stored
 from orchestra_nb.model.run_code import RunCode
@@ -34,6 +36,12 @@ def facts_of(question: FlowQuestion) -> FlowFacts:
     )
     combinations: list[dict[str, object]] = []
     try:
+        if question.entrypoint.endswith(":"):
+            enter_folders(code)
+            names = flows_of_file(Path(question.entrypoint.removesuffix(":")))
+            if len(names) != 1:
+                return FlowFacts(choices=names)
+            code = msgspec.structs.replace(code, entrypoint=question.entrypoint + names[0])
         flow, _ = load_code(code)
         for one in question.combinations:
             combinations.append(_checked(flow, given_values(one), question))
@@ -44,22 +52,17 @@ def facts_of(question: FlowQuestion) -> FlowFacts:
         return FlowFacts(problem=f"{which}{error}")
     return FlowFacts(
         flow_name=flow.name,
+        entrypoint=code.entrypoint or "",
         description=flow.description or "",
+        warning=_unknown_name(flow, question.templated),
         combinations=[{name: to_stored(value) for name, value in one.items()} for one in combinations],
     )
 
 
 def _checked(flow: Flow[Any, Any], given: Mapping[str, object], question: FlowQuestion) -> dict[str, object]:
-    names = [
-        name
-        for name, parameter in flow.signature.parameters.items()
-        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    ]
-    takes_any = any(one.kind is one.VAR_KEYWORD for one in flow.signature.parameters.values())
-    for name in given:
-        if name not in names and not takes_any:
-            listed = f"Its parameters are: {', '.join(names)}." if names else "It takes none."
-            raise InvalidParameters(f"The flow {flow.name} has no parameter {name!r}. {listed}")
+    if unknown := _unknown_name(flow, given):
+        raise InvalidParameters(unknown)
+    names = _names_of(flow)
     missing = [
         name
         for name in names
@@ -77,13 +80,35 @@ def _checked(flow: Flow[Any, Any], given: Mapping[str, object], question: FlowQu
     return values
 
 
+def _names_of(flow: Flow[Any, Any]) -> list[str]:
+    """Return the names of its parameters, without those that take all others."""
+    return [
+        name
+        for name, parameter in flow.signature.parameters.items()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+
+
+def _unknown_name(flow: Flow[Any, Any], given: Iterable[str]) -> str:
+    """Say which of the given names is none of its parameters; empty where it takes them all."""
+    names = _names_of(flow)
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in flow.signature.parameters.values())
+    unknown = next((name for name in given if name not in names and not takes_any), None)
+    if unknown is None:
+        return ""
+    near = difflib.get_close_matches(unknown, names, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    listed = f"Its parameters are: {', '.join(names)}." if names else "It takes none."
+    return f"The flow {flow.name} has no parameter {unknown!r}.{hint} {listed}"
+
+
 def _meant(flow: Flow[Any, Any], name: str, text: str) -> object:
     """Return what a text from a command line means: of YAML's types where the annotation takes that, else the text."""
     import yaml
 
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # 2026-02-30 looks like a date
         return text
     parameter = flow.signature.parameters.get(name)
     hint = None if parameter is None else parameter.annotation

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestra_nb.acting_user import process_user
 from orchestra_nb.engine.cell_session import CellSession
 from orchestra_nb.engine.drivers import set_driver
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_NAME_VARIABLE, RUN_SOCKET_VARIABLE, SocketSink
@@ -32,6 +33,7 @@ from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
+from orchestra_nb.model.stop_requests import StopKind
 from orchestra_nb.operations.flow_loops import FlowLoops, inside
 from orchestra_nb.operations.opening import open_store
 from orchestra_nb.settings import load_settings
@@ -249,6 +251,8 @@ class KernelDriver:
 
     def _cancel_asked(self, request: CancelRequest) -> None:
         self.loops.cancel_asked(request)
+        if request.kind is not StopKind.CANCEL:  # only flows are suspended
+            return
         self.runner.cancel_inside(inside(request))
         ids = (
             [request.task_run_id]
@@ -275,6 +279,7 @@ class KernelDriver:
             notebook_path=notebook,
             cluster=self.cluster,
             driver_id=self.driver_id,
+            owner=process_user(),
         )
 
 

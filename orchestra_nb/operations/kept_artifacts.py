@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.artifacts import StoredArtifact
 from orchestra_nb.model.assets import AssetState, Lineage, Materialization
-from orchestra_nb.operations.runs import find_run
+from orchestra_nb.operations.runs import listed_run
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -29,13 +28,17 @@ class AssetDetails(msgspec.Struct, frozen=True, kw_only=True):
     materializations: tuple[Materialization, ...]
 
 
-def list_artifacts(store: RunStore, *, run: str | None = None, limit: int = 50) -> list[StoredArtifact]:
+def list_artifacts(
+    store: RunStore, *, run: str | None = None, before: str | None = None, limit: int = 50
+) -> list[StoredArtifact]:
     """Return artifacts, the newest first.
 
     Parameters
     ----------
     run
         Id or name of a run; None for those of all.
+    before
+        Only those older than the one with this id, the last of the page before.
 
     Raises
     ------
@@ -44,10 +47,8 @@ def list_artifacts(store: RunStore, *, run: str | None = None, limit: int = 50) 
     """
     from orchestra_nb.store.artifact_store import ArtifactStore
 
-    if not 1 <= limit <= MAX_ARTIFACTS:
-        raise InvalidInput(f"The limit {limit} is not between 1 and {MAX_ARTIFACTS}.")
-    run_id = None if run is None else find_run(store, run).run_id
-    return ArtifactStore(store.database).list_artifacts(run_id=run_id, limit=limit)
+    run_id = listed_run(store, run, limit, MAX_ARTIFACTS)
+    return ArtifactStore(store.database).list_artifacts(run_id=run_id, before=before, limit=limit)
 
 
 def show_artifact(store: RunStore, id_or_key: str, version: int | None = None) -> StoredArtifact:

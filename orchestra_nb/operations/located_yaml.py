@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -12,12 +12,40 @@ import msgspec
 
 from orchestra_nb.errors import InvalidInput, OrchestraError
 from orchestra_nb.notebooks.parameter_flags import loader_without_dates
+from orchestra_nb.operations.error_places import pointer_to
 
 T = TypeVar("T")
 
 #: Aliases make a great many values of a few lines.
 _MOST_VALUES: Final = 100_000
+#: How the message of an error begins that has a place.
+_PLACE: Final = re.compile(r".*?:(\d+): ")
 _LARGEST_FILE_BYTES: Final = 8 << 20
+
+
+class Findings:
+    """All that is wrong with a file, told at once."""
+
+    def __init__(self) -> None:
+        self.errors: list[OrchestraError] = []
+
+    def trying(self, use: Callable[[], T]) -> T | None:
+        """Return what a call gives; None where it raises, which is kept."""
+        try:
+            return use()
+        except OrchestraError as error:
+            self.errors.append(error)
+            return None
+
+    def tell(self) -> None:
+        """Raise what is wrong, if anything is: the one error, or all of them in the order of their lines."""
+        if len(self.errors) == 1:
+            raise self.errors[0]
+        if self.errors:
+            found = sorted(self.errors, key=_line_of)
+            places = [error.at for error in found if isinstance(error, InvalidInput)]
+            at = {pointer: detail for place in places for pointer, detail in place.items()}
+            raise InvalidInput("\n".join(map(str, found)), at)
 
 
 class LocatedYaml:
@@ -43,9 +71,22 @@ class LocatedYaml:
             known = known[: max(known.rfind("."), known.rfind("["), 0)]
         return f"{self.file}:{self._lines.get(known, 1)}: {path}"
 
-    def error(self, path: str, error: OrchestraError) -> OrchestraError:
-        """Return an error of the same class that says where its cause stands."""
-        return type(error)(f"{self.place(path)}: {error}")
+    def error(self, path: str, error: OrchestraError, *, base: str | None = None) -> OrchestraError:
+        """Return an error of the same class that says where its cause stands.
+
+        Parameters
+        ----------
+        base
+            Where the pointers of the error begin; None for the same place.
+        """
+        message = f"{self.place(path)}: {error}"
+        if not isinstance(error, InvalidInput):
+            return type(error)(message)
+        begin = pointer_to(path if base is None else base)
+        at = {f"{begin}{pointer}": detail for pointer, detail in error.at.items()}
+        if not at and (whole := pointer_to(path)):
+            at = {whole: str(error)}
+        return type(error)(message, at)
 
     def convert(self, path: str, value: object, kind: type[T], what: str) -> T:
         """Return a value as a record.
@@ -58,15 +99,36 @@ class LocatedYaml:
         if not isinstance(value, dict):
             raise InvalidInput(f"{self.place(path)}: {what} is a mapping of fields, not {type(value).__name__}.")
         known = [field.encode_name for field in msgspec.structs.fields(kind)]  # type: ignore[arg-type]
-        for name in value:
-            if name not in known:
-                raise InvalidInput(f"{self.place(f'{path}.{name}')}: {what} has no such field. {_hint(name, known)}")
+        unknown = [name for name in value if name not in known]
+        if unknown:
+            lines = (
+                f"{self.place(f'{path}.{name}')}: {what} has no such field. {_hint(name, known)}" for name in unknown
+            )
+            raise InvalidInput("\n".join(lines))
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             reason, _, inner = str(error).partition(" - at `$")
             inner = re.sub(r"\[\.\.\.\].*|`$", "", inner)
             raise InvalidInput(f"{self.place(f'{path}{inner}')}: {reason}.") from None
+
+
+class SaidContent(LocatedYaml):
+    """What did not come from a file: its places have no lines.
+
+    Parameters
+    ----------
+    what
+        Begins each place: ``"automation refill"``.
+    """
+
+    def __init__(self, what: str, content: object) -> None:
+        super().__init__("", content, {})
+        self._what = what
+
+    def place(self, path: str) -> str:
+        """Return where a value stands: ``"automation refill: do[0].run"``."""
+        return self._what + (f": {path.lstrip('.')}" if path.strip(".") else "")
 
 
 def read_located(path: Path) -> LocatedYaml:
@@ -77,32 +139,53 @@ def read_located(path: Path) -> LocatedYaml:
     InvalidInput
         It cannot be read, or is no YAML.
     """
-    import yaml
+    return parse_located(str(path), read_text(path))
 
+
+def read_text(path: Path) -> str:
+    """Return the text of a file of deployments or automations.
+
+    Raises
+    ------
+    InvalidInput
+        It cannot be read.
+    """
     try:
         data = path.read_bytes()
         if len(data) > _LARGEST_FILE_BYTES:
             raise InvalidInput(f"{path} has {len(data) / (1 << 20):.0f} MB: it is no file of deployments.")
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except FileNotFoundError:
         raise InvalidInput(f"There is no file {path}.") from None
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise InvalidInput(f"{path} is not UTF-8 text.") from None
+
+
+def parse_located(file: str, text: str) -> LocatedYaml:
+    """Return the content of a file with this text.
+
+    Raises
+    ------
+    InvalidInput
+        It is no YAML.
+    """
+    import yaml
+
     lines: dict[str, int] = {}
     try:
         loader = loader_without_dates()(text)
         node = loader.get_single_node()
-        content = None if node is None else _Builder(loader, str(path), lines).value_of(node, "")
+        content = None if node is None else _Builder(loader, file, lines).value_of(node, "")
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark is not None else ""
-        raise InvalidInput(f"{path}{line}: not YAML: {error.problem or error.context}.") from None
+        raise InvalidInput(f"{file}{line}: not YAML: {error.problem or error.context}.") from None
     except InvalidInput:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"{path}: not YAML: {str(error).splitlines()[0]}.") from None
-    return LocatedYaml(str(path), content, lines)
+        raise InvalidInput(f"{file}: not YAML: {str(error).splitlines()[0]}.") from None
+    return LocatedYaml(file, content, lines)
 
 
 class _Builder:
@@ -146,6 +229,11 @@ class _Builder:
             inner = f"{path}.{name}" if path else name
             self._lines[inner] = key.start_mark.line + 1
             yield name, self.value_of(value, inner)
+
+
+def _line_of(error: OrchestraError) -> int:
+    found = _PLACE.match(str(error))
+    return 0 if found is None else int(found[1])
 
 
 def _hint(name: str, known: Collection[str]) -> str:

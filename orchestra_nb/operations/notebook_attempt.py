@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 
 from orchestra_nb.engine.notebook_host import NotebookHost, RunnerEnded
 from orchestra_nb.errors import StopTask
+from orchestra_nb.model.ahead_plans import AheadPlan
 from orchestra_nb.model.events import Event
 from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.states import State
-from orchestra_nb.notebooks.ahead_plan import AheadPlan
 from orchestra_nb.notebooks.output_notebook import close_abandoned
 from orchestra_nb.notebooks.runner_messages import (
     Answered,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from orchestra_nb.engine.asked_suspension import leave_where_asked
 from orchestra_nb.engine.drivers import current_driver, driver_of_process
 from orchestra_nb.engine.notebook_placement import cluster_of_notebook, cluster_of_tasks
 from orchestra_nb.engine.run_context import flow_run_context, task_run_context
@@ -54,7 +55,8 @@ class CallingPlace:
 
     @classmethod
     def here(cls) -> CallingPlace:
-        """Return the place of the code that calls this."""
+        """Return the place of the code that calls this; a flow that was asked to suspend itself is left here."""
+        leave_where_asked()
         around, task_around = flow_run_context.get(), task_run_context.get()
         if around is not None:
             task_run_id = None if task_around is None else task_around.task_run_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from orchestra_nb.model.counted import counted
 from orchestra_nb.model.deployments import NotebookTarget
 from orchestra_nb.model.secret_values import HIDDEN
 from orchestra_nb.notebooks.document import notebook_text, read_notebook
+from orchestra_nb.notebooks.parameter_preparation import check_names
 from orchestra_nb.operations.absolute_paths import absolute_path
 from orchestra_nb.operations.deployment_request import DeploymentRequest
 from orchestra_nb.operations.notebook_request import NotebookRequest, check_combinations, checked_output
@@ -35,15 +36,20 @@ def notebook_target(request: DeploymentRequest) -> NotebookTarget:
     )
 
 
-def snapshot_of(path: str) -> str:
+def snapshot_of(source: str | bytes) -> str:
     """Return the text of a notebook without outputs, and without what else differs from run to run.
+
+    Parameters
+    ----------
+    source
+        Its path, or its content.
 
     Raises
     ------
     NotebookNotFound, InvalidNotebook
         It cannot be read.
     """
-    notebook = read_notebook(path)
+    notebook = read_notebook(source)
     for cell in notebook["cells"]:
         for trace in _TRACES_OF_CELLS:
             cell["metadata"].pop(trace, None)
@@ -93,7 +99,8 @@ def check_notebook(
     for combination in checked:
         for name, value in combination.items():
             if _is_hidden(value):
-                raise InvalidParameters(secret_remedy(name))
+                detail = "A deployment keeps no secret's text: give the name of a stored secret."
+                raise InvalidParameters(secret_remedy(name), {f"/parameters/{name}": detail})
     if target.output_path not in (None, "-"):
         checked_output(target.output_path, Path(target.path), "run")
     if target.cell_timeout_seconds is not None and target.cell_timeout_seconds <= 0:
@@ -101,11 +108,22 @@ def check_notebook(
     return checked
 
 
+def check_parameter_names(path: str, names: Collection[str]) -> None:
+    """See that the notebook of this file declares parameters of these names.
+
+    Raises
+    ------
+    InvalidParameters
+        It does not.
+    """
+    check_names(read_notebook(path), names)
+
+
 def secret_remedy(name: str) -> str:
     """Say how a deployment is given a secret: by its name."""
     return (
         f"Parameter {name!r} is a secret, and a deployment keeps no secret's text. Store it with `orchestra secrets "
-        f"set NAME`, and give --secret {name} NAME (in a file and in Python: {{$secret: NAME}})."
+        f"set NAME`, and give --secret {name} NAME (in a file, in Python and by REST: {{$secret: NAME}})."
     )
 
 

@@ -18,11 +18,10 @@ from orchestra_nb.model.cell_records import RESOURCE, Known
 from orchestra_nb.model.environment_variables import environment_that_counts
 from orchestra_nb.model.fingerprints import fingerprint
 from orchestra_nb.model.states import State
-from orchestra_nb.notebooks.document import cell_title, tags_of
+from orchestra_nb.notebooks.document import INJECTED_TAG, cell_title, tags_of
 from orchestra_nb.notebooks.kernelspecs import kernel_language
-from orchestra_nb.notebooks.parameter_injection import INJECTED_TAG
 from orchestra_nb.operations.absolute_paths import absolute_path
-from orchestra_nb.operations.cell_history import runs_of_notebook, seconds_of
+from orchestra_nb.operations.cell_history import runs_of_notebook, seconds_of, was_recorded
 from orchestra_nb.operations.notebook_request import NotebookRequest, prepare
 from orchestra_nb.settings import Settings
 
@@ -64,21 +63,67 @@ def plan_notebook(
     NotebookNotFound, InvalidInput
         As :func:`~orchestra_nb.operations.notebook_request.prepare`: what would be refused is refused here.
     """
+    lines = tuple(
+        _line(cell, plan, is_skipped, history)
+        for cell, plan, is_skipped, history in _planned(store, request, settings, now, is_refreshed=is_refreshed)
+    )
+    return NotebookPlan(
+        path=str(absolute_path(request.path)),
+        cells=lines,
+        run_seconds=sum(line.seconds or 0.0 for line in lines if line.action == "run"),
+        saved_seconds=sum(line.seconds or 0.0 for line in lines if line.action == "replay"),
+    )
+
+
+def stale_cells(store: RunStore, request: NotebookRequest, settings: Settings, now: datetime) -> dict[str, str]:
+    """Return the id of each cell of which what was kept no longer holds, to why.
+
+    Raises
+    ------
+    NotebookNotFound, InvalidInput
+        As :func:`plan_notebook`.
+    """
+    planned = _planned(store, request, settings, now, counts_parameters=False)
+    return {
+        str(cell["id"]): plan.why
+        for cell, plan, is_skipped, _ in planned
+        if plan.is_stale and not is_skipped and "id" in cell
+    }
+
+
+def _planned(
+    store: RunStore,
+    request: NotebookRequest,
+    settings: Settings,
+    now: datetime,
+    *,
+    is_refreshed: bool = False,
+    counts_parameters: bool = True,
+) -> list[tuple[dict[str, Any], PlannedCell, bool, _History]]:
+    """Return of each code cell what would become of it, whether it is skipped, and the history of all cells.
+
+    Parameters
+    ----------
+    counts_parameters
+        Whether the cell that a run puts in for its parameters counts where cells are named by their numbers: it is in
+        a plan, and not in the user's own file.
+    """
     # of a notebook in another language, too, it can be told what a run would do
     spec = prepare(msgspec.structs.replace(request, is_cached=False, is_refreshed=False), settings, now).spec
     language = kernel_language(spec.kernel_name)
     cells = [cell for cell in json.loads(spec.notebook_json)["cells"] if cell["cell_type"] == "code"]
     history = _History(store, absolute_path(request.path))
     skipped = [("skip-execution" in tags_of(cell)) for cell in cells]
+    is_injected = [INJECTED_TAG in tags_of(cell) for cell in cells]
     sources = [
         PlanSource(
             source="" if is_skipped else cell["source"],
-            number=number,
-            is_parameters=INJECTED_TAG in tags_of(cell),
+            number=index + 1 - (0 if counts_parameters else sum(is_injected[: index + 1])),
+            is_parameters=is_injected[index],
             has_run=str(cell.get("id", "")) in history.kept,
             has_failed=str(cell.get("id", "")) in history.failed,
         )
-        for number, (cell, is_skipped) in enumerate(zip(cells, skipped, strict=True), start=1)
+        for index, (cell, is_skipped) in enumerate(zip(cells, skipped, strict=True))
     ]
     known = {
         f"{RESOURCE}working folder": Known(fingerprint(spec.cwd)),
@@ -94,15 +139,7 @@ def plan_notebook(
         planned = [PlannedCell(index=index, is_replayed=False, is_certain=True, why=why) for index in range(len(cells))]
     else:
         planned = plan_cells(sources, CellRecordStore.default(), known, now, is_refreshed=is_refreshed)
-    lines = tuple(
-        _line(cell, plan, is_skipped, history) for cell, plan, is_skipped in zip(cells, planned, skipped, strict=True)
-    )
-    return NotebookPlan(
-        path=str(absolute_path(request.path)),
-        cells=lines,
-        run_seconds=sum(line.seconds or 0.0 for line in lines if line.action == "run"),
-        saved_seconds=sum(line.seconds or 0.0 for line in lines if line.action == "replay"),
-    )
+    return [(cell, plan, is_skipped, history) for cell, plan, is_skipped in zip(cells, planned, skipped, strict=True)]
 
 
 def _line(cell: dict[str, Any], plan: PlannedCell, is_skipped: bool, history: _History) -> PlanLine:
@@ -132,7 +169,7 @@ class _History:
         for _, cells in itertools.islice(runs_of_notebook(store, path), _RUNS_ASKED):
             for cell in cells:
                 took = self.seconds.setdefault(cell.cell_id, [])
-                if cell.is_cached or cell.message:  # the message says why it was not replayed
+                if was_recorded(cell):
                     if cell.state is State.COMPLETED:
                         self.kept.add(cell.cell_id)
                     elif cell.started_at is not None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from orchestra_nb.acting_user import process_user
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_NAME_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.kernel_environment import CLUSTER_VARIABLE, KERNEL_VARIABLES
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
@@ -22,15 +23,15 @@ from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import TypedText
-from orchestra_nb.notebooks.cell_circles import circle_in_words
 from orchestra_nb.notebooks.cell_options import check_options
 from orchestra_nb.notebooks.cell_syntax import first_broken_cell
 from orchestra_nb.notebooks.document import kernel_name, read_notebook, write_notebook
+from orchestra_nb.notebooks.early_reads import may_read_early
 from orchestra_nb.notebooks.kernelspecs import check_language, kernel_language, runs_this_python
 from orchestra_nb.notebooks.output_notebook import PAPERMILL_VERSION
 from orchestra_nb.notebooks.parameter_preparation import PreparedParameters, prepare_parameters
 from orchestra_nb.notebooks.runner_messages import RunnerSpec, runner_socket
-from orchestra_nb.operations.absolute_paths import absolute_path
+from orchestra_nb.operations.absolute_paths import absolute_path, working_folder
 from orchestra_nb.operations.sent_parameters import received_parameters, sent_parameters
 from orchestra_nb.settings import Settings, default_store_path
 
@@ -79,6 +80,8 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
         How long the kernel may take to start, and each cell to end; None for ever.
     is_shown
         Whether the driver is told what cells show.
+    owner
+        Whose the run is; None for the user of the driver's process.
     """
 
     path: str
@@ -105,6 +108,7 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout_seconds: float = 60.0
     cell_timeout_seconds: float | None = None
     is_shown: bool = False
+    owner: str | None = None
 
     @property
     def is_folder_chosen(self) -> bool:
@@ -133,13 +137,22 @@ def decode_request(data: bytes) -> NotebookRequest:
     return NotebookRequest(**fields | {"parameters": received_parameters(fields["parameters"])})
 
 
-def prepare(request: NotebookRequest, settings: Settings, now: datetime, *, is_run: bool = True) -> PreparedRun:
+def prepare(
+    request: NotebookRequest,
+    settings: Settings,
+    now: datetime,
+    *,
+    is_run: bool = True,
+    find_secret: Callable[[str], Secret] | None = None,
+) -> PreparedRun:
     """Read the notebook and check everything; start nothing.
 
     Parameters
     ----------
     is_run
         Whether it is to be run, so that its cells must be such that they can.
+    find_secret
+        Returns a stored secret; None for one of the store of these settings.
 
     Raises
     ------
@@ -153,13 +166,18 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime, *, is_r
     """
     source = _read(request)
     if request.is_cached and request.is_parallel:
-        raise InvalidInput("--cache replays cells in order, --parallel runs them ahead: choose one of them.")
+        raise InvalidInput(
+            "--cache replays cells in order, --parallel runs them ahead: choose one of them.",
+            {"/parallel": "Cells are replayed in order, or run ahead: choose one of them."},
+        )
     source.check_cache(request)
     check_language(source.notebook, source.kernel, source.language)
-    parameters = _parameters_of(source, request, request.parameters, request.parameter_texts, settings)
+    parameters = _parameters_of(
+        source, request, request.parameters, request.parameter_texts, find_secret or _secret_finder(settings)
+    )
     parameters.inject(source.notebook)
     if is_run:
-        source.check_cells(is_strict=request.is_strict)
+        source.check_cells(request)
     if request.report_mode:
         _hide_code(source.notebook)
     run = Run(
@@ -175,6 +193,7 @@ def prepare(request: NotebookRequest, settings: Settings, now: datetime, *, is_r
         tags=request.tags,
         parent_run_id=request.parent_run_id,
         parent_task_run_id=request.parent_task_run_id,
+        owner=request.owner or process_user(),
     )
     output_path = attempts_folder() / f"{run.run_id}.{request.epoch}.ipynb"
     copy_path = output_path
@@ -290,7 +309,7 @@ def check_combinations(
     source = _read(request)
     source.check_cache(request)
     check_language(source.notebook, source.kernel, source.language)
-    source.check_cells(is_strict=request.is_strict)
+    source.check_cells(request)
     checked: list[dict[str, object]] = []
     for number, given in enumerate(combinations, 1):
         try:
@@ -299,7 +318,7 @@ def check_combinations(
                 request,
                 {name: value for name, value in given.items() if not isinstance(value, TypedText)},
                 {name: str(value) for name, value in given.items() if isinstance(value, TypedText)},
-                settings,
+                _secret_finder(settings),
                 is_whole=is_whole,
             )
         except InvalidParameters as error:
@@ -325,16 +344,24 @@ class _Source:
     def check_cache(self, request: NotebookRequest) -> None:
         """Refuse what cannot be kept."""
         if request.is_cached and self.language != "python":
+            option = "--cache" if request.snapshot_path is None else "cache"  # which is deployed by others than shells
             raise InvalidInput(
-                f"--cache needs a Python kernel, and {self.kernel} runs {self.language}. Leave --cache out."
+                f"{option} needs a Python kernel, and {self.kernel} runs {self.language}. Leave {option} out.",
+                {"/cache": f"This needs a Python kernel, and {self.kernel} runs {self.language}."},
             )
 
-    def check_cells(self, *, is_strict: bool) -> None:
+    def check_cells(self, request: NotebookRequest) -> None:
         """Refuse a notebook in Python that is certain not to reach its end."""
         if self.language != "python":
             return
-        if is_strict and runs_this_python(self.kernel) and (broken := first_broken_cell(self.notebook)) is not None:
-            raise CellNotPython(f"{self.path}: {broken}. Mend it, or run the cells before it with --no-strict.")
+        looks = request.is_strict and runs_this_python(self.kernel)
+        if looks and (broken := first_broken_cell(self.notebook)) is not None:
+            others = ", or run the cells before it with --no-strict" if request.snapshot_path is None else ""
+            raise CellNotPython(f"{self.path}: {broken}. Mend it{others}.")
+        if not may_read_early(self.notebook):
+            return  # the analysis takes longer than to start it all
+        from orchestra_nb.notebooks.cell_circles import circle_in_words
+
         if (circle := circle_in_words(self.notebook)) is not None:
             raise CellsNeedEachOther(f"{self.path}: {circle}")
 
@@ -354,7 +381,7 @@ def _parameters_of(
     request: NotebookRequest,
     values: Mapping[str, object],
     texts: Mapping[str, str],
-    settings: Settings,
+    find_secret: Callable[[str], Secret],
     *,
     is_whole: bool = True,
 ) -> PreparedParameters:
@@ -365,7 +392,7 @@ def _parameters_of(
         strict=request.is_strict,
         kernel_name=source.kernel,
         language=source.language,
-        find_secret=_secret_finder(settings),
+        find_secret=find_secret,
         visible=request.visible_parameters,
         is_whole=is_whole,
     )
@@ -378,16 +405,13 @@ def _secret_finder(settings: Settings) -> Callable[[str], Secret]:
         from orchestra_nb.operations.opening import open_store
         from orchestra_nb.operations.shared_variables import get_secret
 
-        return get_secret(open_store(settings), name, settings.resolved_secret_key_file)
+        return get_secret(open_store(settings), name, settings.secret_key_place)
 
     return find
 
 
 def _checked_folder(cwd: str | None, source: Path) -> Path:
-    folder = source.parent if cwd is None else absolute_path(cwd)
-    if not folder.is_dir():
-        raise InvalidInput(f"The working folder {folder} does not exist. Make it, or choose another one with --cwd.")
-    return folder
+    return working_folder(source.parent if cwd is None else absolute_path(cwd))
 
 
 def checked_output(chosen: str | None, source: Path, name: str) -> Path:
@@ -408,18 +432,18 @@ def checked_output(chosen: str | None, source: Path, name: str) -> Path:
     if chosen is None:
         return source.with_name(f"{source.stem}.{name}.ipynb")
     path = absolute_path(chosen)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InvalidInput(f"The output path {path} is a folder. Name a file in it.")
-    if path.parent == _DEVICES or (path.exists() and not path.is_file()):
+    if path.parent == _DEVICES or (os.path.exists(path) and not os.path.isfile(path)):
         raise InvalidInput(
             f"The output path {path} is a device or a pipe, and would be replaced by a file. Name a file, or - for "
             f"stdout, or {os.devnull} for no copy."
         )
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise InvalidInput(f"The output folder {path.parent} does not exist. Make it, or choose another one.")
     if not os.access(path.parent, os.W_OK):
         raise InvalidInput(f"The output folder {path.parent} cannot be written. Choose another one.")
-    if path.exists() and source.exists() and path.samefile(source):
+    if os.path.exists(path) and source.exists() and path.samefile(source):
         raise InvalidInput(f"The output would overwrite the notebook {path} itself. Choose another output path.")
     return path
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from orchestra_nb.acting_user import process_user
 from orchestra_nb.engine.clusters import parse_cluster
 from orchestra_nb.engine.notebook_placement import available_cores
 from orchestra_nb.errors import (
@@ -157,6 +158,7 @@ class NotebookSweep:
             driver_id=self._home.driver_id,
             parent_run_id=self._parents[0],
             parent_task_run_id=self._parents[1],
+            owner=process_user(),
         )
         self._folder = sweep_folder(request, run.name)
         is_new = make_sweep_folder(self._folder)

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from orchestra_nb.errors import InvalidInput, NotificationNotFound
+from orchestra_nb.errors import NotificationNotFound
 from orchestra_nb.model.notification_texts import check_templates
 from orchestra_nb.model.notifications import NotificationRule, check_rule
 from orchestra_nb.model.outbox import Channel, Delivery, DeliveryState
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.variables import check_name
-from orchestra_nb.operations.runs import find_run
+from orchestra_nb.operations.runs import listed_run
+from orchestra_nb.operations.unknown_names import unknown_names
+from orchestra_nb.settings import SecretKeyPlace
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -58,7 +59,7 @@ def add_channel(
     name: str,
     address: Secret,
     *,
-    key_file: Path,
+    key_place: SecretKeyPlace,
     may_be_private: bool,
     may_overwrite: bool,
     now: datetime,
@@ -85,12 +86,12 @@ def add_channel(
 
     check_name(name, "channel")
     shown = describe_address(address, may_be_private=may_be_private)
-    return NotificationStore(store.database, load_secret_key(key_file)).set_channel(
+    return NotificationStore(store.database, load_secret_key(key_place)).set_channel(
         name, address, shown=shown, may_be_private=may_be_private, at=now, may_overwrite=may_overwrite
     )
 
 
-def try_channel(store: RunStore, name: str, *, key_file: Path, now: datetime) -> ChannelTest:
+def try_channel(store: RunStore, name: str, *, key_place: SecretKeyPlace, now: datetime) -> ChannelTest:
     """Send a message to a channel at once, past the outbox, and return what came of it.
 
     Raises
@@ -104,7 +105,7 @@ def try_channel(store: RunStore, name: str, *, key_file: Path, now: datetime) ->
     from orchestra_nb.store.notification_store import NotificationStore
     from orchestra_nb.store.secret_key import load_secret_key
 
-    channels = NotificationStore(store.database, load_secret_key(key_file))
+    channels = NotificationStore(store.database, load_secret_key(key_place))
     channel = channels.get_channel(name)
     answer = send(
         channels.get_address(name),
@@ -140,8 +141,8 @@ def list_rules(store: RunStore) -> list[NotificationRule]:
     return NotificationStore(store.database).list_rules()
 
 
-def add_rule(store: RunStore, rule: NotificationRule, now: datetime) -> None:
-    """Make a rule, which tells of what happens from now on.
+def add_rule(store: RunStore, rule: NotificationRule, now: datetime) -> list[str]:
+    """Make a rule, which tells of what happens from now on; return in words what it names that nobody knows yet.
 
     Raises
     ------
@@ -156,6 +157,7 @@ def add_rule(store: RunStore, rule: NotificationRule, now: datetime) -> None:
 
     check_name(rule.name, "rule")
     NotificationStore(store.database).add_rule(check_templates(check_rule(rule)), now)
+    return unknown_names(store, deployments=rule.deployments, flows=rule.flow_names)
 
 
 def delete_rule(store: RunStore, name: str) -> None:
@@ -173,7 +175,12 @@ def delete_rule(store: RunStore, name: str) -> None:
 
 
 def list_deliveries(
-    store: RunStore, *, states: Sequence[DeliveryState] | None = None, run: str | None = None, limit: int = 50
+    store: RunStore,
+    *,
+    states: Sequence[DeliveryState] | None = None,
+    run: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
 ) -> list[Delivery]:
     """Return messages of the outbox, the newest first.
 
@@ -183,6 +190,8 @@ def list_deliveries(
         None for all.
     run
         Id or name of a run; None for those of all.
+    before
+        Only those with a lower number, that of the last of the page before.
 
     Raises
     ------
@@ -191,10 +200,8 @@ def list_deliveries(
     """
     from orchestra_nb.store.outbox_store import OutboxStore
 
-    if not 1 <= limit <= MAX_DELIVERIES:
-        raise InvalidInput(f"The limit {limit} is not between 1 and {MAX_DELIVERIES}.")
-    run_id = None if run is None else find_run(store, run).run_id
-    return OutboxStore(store.database).list_deliveries(states=states, run_id=run_id, limit=limit)
+    run_id = listed_run(store, run, limit, MAX_DELIVERIES)
+    return OutboxStore(store.database).list_deliveries(states=states, run_id=run_id, before=before, limit=limit)
 
 
 def show_delivery(store: RunStore, number: int) -> Delivery:
@@ -211,14 +218,14 @@ def show_delivery(store: RunStore, number: int) -> Delivery:
 
 
 def retry_delivery(store: RunStore, number: int, *, actor: str, now: datetime) -> Delivery:
-    """Have a dead letter, or one that was discarded, sent once more by the services, with all its tries.
+    """Have a dead letter, one that was discarded, or one that waits, sent by the services now, with all its tries.
 
     Raises
     ------
     NotificationNotFound
         There is none of this number.
     Conflict
-        It waits for its next try, or was sent.
+        It is being sent, or was.
     """
     from orchestra_nb.store.outbox_store import OutboxStore
 

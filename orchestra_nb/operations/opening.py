@@ -11,17 +11,20 @@ import logging
 import math
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from orchestra_nb.errors import StoreUnavailable
 from orchestra_nb.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from orchestra_nb.services.recovery import Suspects
     from orchestra_nb.store.run_store import RunStore
 
 #: How long a process that lives on waits before it looks again for results that have expired.
 _CLEAN_SECONDS = 3600.0
+#: Who sweeps so many times too late was not there in between, and neither was what others call.
+_SLEPT = 4
 
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
@@ -81,20 +84,29 @@ class Sweeper:
         self._thread.join()
 
     def _loop(self) -> None:
-        cleaned_at = -math.inf
+        from orchestra_nb.services.recovery import Suspects
+
+        cleaned_at, suspects = -math.inf, Suspects()
+        swept_at = since = datetime.now(UTC)
         while not self._closing.wait(self._every_seconds):
-            _sweep_quietly(self._store)
+            now = datetime.now(UTC)
+            if now - swept_at > timedelta(seconds=_SLEPT * self._every_seconds):  # this machine has slept
+                since, suspects = now, Suspects()
+            swept_at = now
+            _sweep_quietly(self._store, suspects, watching_since=since)
             if time.monotonic() - cleaned_at >= _CLEAN_SECONDS:
                 _clean_quietly(self._store)
                 cleaned_at = time.monotonic()
 
 
-def _sweep_quietly(store: RunStore) -> None:
+def _sweep_quietly(
+    store: RunStore, suspects: Suspects | None = None, *, watching_since: datetime | None = None
+) -> None:
     """Sweep; a store that cannot be written now is no reason to fail whoever only wants to read."""
     from orchestra_nb.services.recovery import sweep
 
     with contextlib.suppress(StoreUnavailable):
-        for run in sweep(store, datetime.now(UTC)):
+        for run in sweep(store, datetime.now(UTC), suspects, watching_since=watching_since):
             _log.info("Run %s of %s is %s: %s", run.name, run.flow_name, run.state, run.message)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestra_nb.notebooks.ahead_plan import CLUSTER_START_SECONDS, AheadCell, AheadPlan, plan_cells_ahead
+from orchestra_nb.model.ahead_plans import AheadCell, AheadPlan
+from orchestra_nb.notebooks.ahead_plan import CLUSTER_START_SECONDS, plan_cells_ahead
 from orchestra_nb.notebooks.dataflow import analyse_notebook
 from orchestra_nb.notebooks.document import read_notebook, tags_of
 from orchestra_nb.notebooks.kernelspecs import kernel_language

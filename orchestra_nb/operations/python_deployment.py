@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Collection, Iterable, Mapping
+import socket
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from orchestra_nb.acting_user import acting_as, process_user
 from orchestra_nb.engine.task_settings import InvalidOption, retry_policy
 from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model import audit
 from orchestra_nb.model.deployments import Deployment
 from orchestra_nb.model.durations import write_duration
+from orchestra_nb.operations.audit_trail import note
+from orchestra_nb.operations.automations import automation_store
 from orchestra_nb.operations.deployment_form import FieldChange
 from orchestra_nb.operations.deployment_request import DeploymentRequest, ScheduleRequest, read_seconds
 from orchestra_nb.operations.deployment_run import run_deployment
 from orchestra_nb.operations.deployment_views import next_times, schedule_words
-from orchestra_nb.operations.deployments import Outcome, deploy
+from orchestra_nb.operations.deployments import Outcome, prepare, store_deployment
 from orchestra_nb.operations.flow_deployment import target_of_flow
+from orchestra_nb.operations.foreseen_parameters import foresee_automation
+from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.operations.notebook_options import as_parameters, check_options
+from orchestra_nb.operations.python_automations import automations_of_deployment
 from orchestra_nb.operations.run_waiting import store_at_hand
 from orchestra_nb.settings import load_settings
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.flows import Flow
+    from orchestra_nb.model.automations import Automation
     from orchestra_nb.model.runs import Run
+    from orchestra_nb.operations.deployment_preparation import PreparedDeployment
+    from orchestra_nb.store.run_store import RunStore
 
 #: Names of a schedule's fields as :func:`schedule_from` takes them.
 SCHEDULE_OPTIONS: Final = (
@@ -36,7 +47,8 @@ SCHEDULE_OPTIONS: Final = (
 DEPLOY_OPTIONS: Final = (
     "name", "schedules", "schedule", "parameters", "description", "tags", "paused", "pool", "work_pool_name",
     "priority", "concurrency", "concurrency_limit", "on_conflict", "retries", "retry_delay_seconds",
-    "retry_jitter_factor", "timeout_seconds", "cluster", "cwd", "note",
+    "retry_jitter_factor", "timeout_seconds", "cluster", "cwd", "note", "limits",
+    "job_variables", "triggers",
 )  # fmt: skip
 _OF_ONE_SCHEDULE: Final = tuple(name for name in SCHEDULE_OPTIONS if name not in ("parameters", "active"))
 #: Prefect's name to ours.
@@ -118,11 +130,42 @@ def make(request: DeploymentRequest, what: str, options: Mapping[str, Any]) -> M
     ----------
     what
         Names the call in errors.
+
+    Raises
+    ------
+    NameTaken
+        A trigger has the name of an automation that is no trigger of this deployment; nothing is stored then.
     """
     store = store_at_hand(what)
     asked = msgspec.structs.replace(request, **_fields_of(what, options))
-    done = deploy(store, asked, load_settings(), actor=f"Python of {getpass.getuser()}", now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    prepared = prepare(store, asked, load_settings(), now, Findings())
+    triggers = options.get("triggers")
+    automations = [] if triggers is None else automations_of_deployment(prepared.spec.name, triggers)
+    _check_given(store, automations, prepared)
+    actor = f"Python of {process_user()}"
+    with store.database.together(), acting_as(process_user()):
+        done = store_deployment(store, prepared, actor=actor, now=now)
+        note(store, _entry(actor, done.deployment.name, now))
+        if triggers is not None:  # those that belong to it are these from now on
+            kept, name = automation_store(store), done.deployment.name
+            kept.delete_of_deployment(name, [one.name for one in automations])
+            for automation in automations:
+                kept.save(automation, now, may_replace=True, trigger_of=name)
     return MadeDeployment(done.deployment, done.outcome, done.changes)
+
+
+def _check_given(store: RunStore, automations: Sequence[Automation], prepared: PreparedDeployment) -> None:
+    """Refuse parameters of triggers that the deployment will not take, and warn of those that may not fit."""
+    findings, settings, coming = Findings(), load_settings(), {prepared.spec.name: prepared}
+    doubts = [
+        f"automation {one.name}: {doubt}"
+        for one in automations
+        for doubt in foresee_automation(store, one, settings, findings, f"automation {one.name}: {{}}".format, coming)
+    ]
+    findings.tell()
+    for doubt in doubts:
+        warnings.warn(doubt, stacklevel=4)
 
 
 def schedule_from(said: Mapping[str, Any]) -> ScheduleRequest:
@@ -165,6 +208,10 @@ def _fields_of(what: str, options: Mapping[str, Any]) -> dict[str, Any]:
     fields |= {name: said[name] for name in ("cluster", "cwd", "timeout_seconds") if name in said}
     if "concurrency" in said:
         fields["concurrency"] = getattr(said["concurrency"], "limit", said["concurrency"])
+    if "limits" in said:
+        fields["limits"] = (said["limits"],) if isinstance(said["limits"], str) else tuple(map(str, said["limits"]))
+    if "job_variables" in said:
+        fields["job_variables"] = dict(said["job_variables"])
     if "paused" in said:
         fields["is_paused"] = bool(said["paused"])
     if "parameters" in said:
@@ -230,3 +277,16 @@ def _day(value: object) -> date:
     if isinstance(value, datetime) or not isinstance(value, date):
         raise InvalidInput(f"{value!r} is no day. Write a date, or 2026-12-25.")
     return value
+
+
+def _entry(actor: str, name: str, now: datetime) -> audit.AuditEntry:
+    return audit.AuditEntry(
+        at=now,
+        actor=actor,
+        via=audit.Via.PYTHON,
+        origin=socket.gethostname(),
+        action="deploy",
+        area="deployments",
+        target=name,
+        outcome=audit.Outcome.DONE,
+    )

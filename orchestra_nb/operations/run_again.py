@@ -24,7 +24,7 @@ from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.secret_values import HIDDEN, SECRET_KEY
 from orchestra_nb.model.states import REOPENABLE_STATES, State
 from orchestra_nb.model.sweeps import COMBINATION_TAG
-from orchestra_nb.operations.dead_letter_decisions import close_dead_letter, list_dead_letters, show_dead_letter
+from orchestra_nb.operations.dead_letter_decisions import close_dead_letter, show_dead_letter
 from orchestra_nb.operations.runs import find_run, is_suspended
 
 if TYPE_CHECKING:
@@ -77,12 +77,17 @@ def retry_run(store: RunStore, id_or_name: str, *, actor: str, note: str = "", w
         Somebody else retried it at the same time.
     """
     run = check_retry(store, id_or_name)
+    message = retried_by(actor, note)
     if run.kind is RunKind.SWEEP:
         from orchestra_nb.operations.sweep_retry import retry_sweep
 
-        retried = f"retried by {actor}{f': {note}' if note else ''}"
-        return retry_sweep(store, run, actor=actor, message=retried).run
-    return _run_again(store, run, actor, f"retried by {actor}{f': {note}' if note else ''}", lambda: None, watcher)
+        return retry_sweep(store, run, actor=actor, message=message).run
+    return _run_again(store, run, actor, message, lambda: None, watcher)
+
+
+def retried_by(actor: str, note: str) -> str:
+    """Return what the history of a run says of a retry."""
+    return f"retried by {actor}{f': {note}' if note else ''}"
 
 
 def check_retry(store: RunStore, id_or_name: str) -> Run:
@@ -131,24 +136,37 @@ def retry_dead_letter(
     InvalidTransition, CodeNotFound
         As :func:`retry_run`; the letter stays open then.
     """
-    letter = show_dead_letter(store, id_)
-    if letter.state is not LetterState.OPEN:
-        close_dead_letter(store, letter.letter_id, LetterState.RETRIED, actor=actor, now=now)  # says who decided
-    run = find_run(store, letter.run_id)
+    letter, run = letter_to_retry(store, id_, actor=actor, now=now)
     if letter.task_run_id is not None and not _is_of_whole_run(store, run, letter.task_run_id):
         return _run_task_again(store, letter, actor, note)
-    if run.state not in REOPENABLE_STATES or run.epoch != letter.epoch:
-        raise InvalidTransition(
-            f"Run {run.name} was run again since (epoch {run.epoch}, {run.state}). Discard this dead letter."
-        )
     return _run_again(
         store,
         run,
         actor,
-        f"its dead letter was retried by {actor}{f': {note}' if note else ''}",
+        f"its dead letter was {retried_by(actor, note)}",
         lambda: _close(store, letter, actor, note),
         watcher,
     )
+
+
+def letter_to_retry(store: RunStore, id_: str, *, actor: str, now: datetime) -> tuple[DeadLetter, Run]:
+    """Return a dead letter that nobody has decided about, and its run.
+
+    Raises
+    ------
+    DeadLetterNotFound, Conflict, InvalidTransition
+        As :func:`retry_dead_letter`.
+    """
+    letter = show_dead_letter(store, id_)
+    if letter.state is not LetterState.OPEN:
+        close_dead_letter(store, letter.letter_id, LetterState.RETRIED, actor=actor, now=now)  # says who decided
+    run = find_run(store, letter.run_id)
+    is_task_alone = letter.task_run_id is not None and not _is_of_whole_run(store, run, letter.task_run_id)
+    if not is_task_alone and (run.state not in REOPENABLE_STATES or run.epoch != letter.epoch):
+        raise InvalidTransition(
+            f"Run {run.name} was run again since (epoch {run.epoch}, {run.state}). Discard this dead letter."
+        )
+    return letter, run
 
 
 def _is_of_whole_run(store: RunStore, run: Run, task_run_id: str) -> bool:
@@ -231,7 +249,7 @@ def _run_again(
         )
         if not driver.reopen(store, run, reopened):
             raise Conflict(f"Run {run.name} is being run again by somebody else.")
-        close_letters(store, run, actor)
+        close_letters(store, run, actor, reopened.at)
         set_driver(driver)
         again = msgspec.structs.replace(
             run, epoch=reopened.epoch, driver_id=reopened.driver_id, state=State.PENDING, started_at=None, ended_at=None
@@ -269,7 +287,7 @@ def _run_notebook_again(
         driver = NotebookDriver(request, kind="shell", reopened=reopened, on_event=watcher.on_event, cluster=cluster)
         with watcher.stopped_by(driver.stop):
             driver.execute()
-    close_letters(store, run, actor)
+    close_letters(store, run, actor, datetime.now(UTC))
     return store.get_run(run.run_id)
 
 
@@ -335,14 +353,11 @@ def _close(store: RunStore, letter: DeadLetter, actor: str, note: str) -> None:
     close_dead_letter(store, letter.letter_id, LetterState.RETRIED, actor=actor, now=datetime.now(UTC), note=note)
 
 
-def close_letters(store: RunStore, run: Run, actor: str) -> None:
+def close_letters(store: RunStore, run: Run, actor: str, now: datetime) -> None:
     """Close what is open of the run's earlier epochs: it is being retried."""
-    for letter in list_dead_letters(store, run=run.run_id):
-        if letter.epoch <= run.epoch:
-            try:
-                _close(store, letter, actor, "its run was retried")
-            except Conflict:  # somebody decided at the same moment
-                continue
+    from orchestra_nb.store.dead_letter_store import DeadLetterStore
+
+    DeadLetterStore(store.database).close_retried(run.run_id, run.epoch, actor, now, "its run was retried")
 
 
 def _why_not(run: Run) -> str:

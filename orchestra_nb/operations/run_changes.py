@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from orchestra_nb.model.stream_views import EVERYTHING, StreamView
 from orchestra_nb.operations.run_views import CellView, RunSummary, TaskView, cell_views, run_summaries, task_views
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class RunChanges(msgspec.Struct, frozen=True, kw_only=True):
     artifacts, inputs
         The ids of runs whose artifacts, or whose questions to people, are new or have changed; an empty one for
         artifacts of no run.
+    lists
+        Which lists have changed that have no sequence numbers, and are to be read anew: ``"deployments"``,
+        ``"alerts"``, ``"pools"``. Found by :func:`list_marks`, not by :func:`changes_since`.
     """
 
     sequence: int
@@ -45,6 +49,7 @@ class RunChanges(msgspec.Struct, frozen=True, kw_only=True):
     logs: tuple[str, ...] = ()
     artifacts: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
 
 
 def last_sequence(store: RunStore) -> int:
@@ -54,10 +59,22 @@ def last_sequence(store: RunStore) -> int:
     return EventLog(store.database).last_sequence()
 
 
+def list_marks(store: RunStore) -> dict[str, str]:
+    """Return list to a text that is another one after each of its changes, of lists that have no sequence numbers."""
+    from orchestra_nb.store.list_marks import ListMarks
+
+    return ListMarks(store.database).read()
+
+
 def changes_since(
-    store: RunStore, sequence: int, expected: MutableMapping[tuple[str, str], float | None] | None = None
+    store: RunStore,
+    sequence: int,
+    expected: MutableMapping[tuple[str, str], float | None] | None = None,
+    *,
+    view: StreamView = EVERYTHING,
+    limit: int = MAX_CHANGES,
 ) -> RunChanges:
-    """Return what changed after ``sequence``, at most :data:`MAX_CHANGES` changes at once.
+    """Return what changed after ``sequence``, at most ``limit`` changes at once.
 
     The records are those of now, so they may be newer than the ``sequence`` of the answer, never older.
 
@@ -65,22 +82,29 @@ def changes_since(
     ----------
     expected
         As ``known`` of :func:`~orchestra_nb.operations.run_views.task_views`.
+    view
+        Only what this has. Of what else there is only the sequence number tells.
     """
     from orchestra_nb.store.event_log import EventLog
 
     log = EventLog(store.database)
     newest = log.last_sequence()
-    if not newest - MAX_BEHIND <= sequence <= newest:
+    if sequence > newest:
         return RunChanges(sequence=newest, reset=True)
-    changes = log.changes_since(sequence, MAX_CHANGES)
+    if sequence < newest - MAX_BEHIND and (
+        not view.runs or log.count_behind(sequence, MAX_BEHIND + 1, view) > MAX_BEHIND
+    ):
+        return RunChanges(sequence=newest, reset=True)
+    changes = log.changes_since(sequence, limit, until=newest, view=view)
     if sequence < log.deleted_until():  # asked last: some may have been deleted just now
         return RunChanges(sequence=newest, reset=True)
     tasks = store.get_task_runs(changes.tasks)
     runs = store.get_runs(dict.fromkeys((*changes.runs, *(task.run_id for task in tasks))))
+    names = {run.run_id: run.flow_name for run in runs}
     return RunChanges(
         sequence=changes.sequence,
-        runs=run_summaries(store, runs),
-        tasks=task_views(store, tasks, {run.run_id: run.flow_name for run in runs}, expected),
+        runs=run_summaries(store, runs) if "runs" in view.parts else (),
+        tasks=task_views(store, tasks, names, expected) if "tasks" in view.parts else (),
         cells=_cells(store, changes.cells),
         logs=changes.logs,
         artifacts=changes.artifacts,

@@ -13,13 +13,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from orchestra_nb.errors import Conflict, StoreUnavailable
+from orchestra_nb.errors import Conflict, RunNotFound, StoreUnavailable
 from orchestra_nb.model.events import DriverEnded, DriverStarted, Event, RunCreated, RunReopened
 from orchestra_nb.model.questions import Asker
+from orchestra_nb.model.runs import Run
+from orchestra_nb.model.stop_requests import StopKind
+from orchestra_nb.operations.run_tracing import RunTracer, find_tracer
 from orchestra_nb.settings import Settings
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.drivers import Driver
+    from orchestra_nb.engine.services import Answerer
     from orchestra_nb.services.driver_guard import DriverGuard
     from orchestra_nb.store.run_store import CancelRequest
 
@@ -89,6 +93,8 @@ class StoreHome:
     ----------
     kind
         As :class:`~orchestra_nb.services.driver_guard.DriverGuard` takes it.
+    server
+        As :class:`~orchestra_nb.operations.run_services.RunServices` takes it.
 
     Raises
     ------
@@ -98,9 +104,10 @@ class StoreHome:
 
     must_commit = True
 
-    def __init__(self, settings: Settings, kind: str) -> None:
+    def __init__(self, settings: Settings, kind: str, server: Answerer | None = None) -> None:
         from orchestra_nb.operations.opening import open_store
         from orchestra_nb.operations.run_services import RunServices
+        from orchestra_nb.operations.service_presence import SERVICE_KIND
         from orchestra_nb.services.driver_guard import describe_this_process
         from orchestra_nb.store.store_sink import StoreSink
 
@@ -108,16 +115,25 @@ class StoreHome:
         self._kind = kind
         store = self.store = open_store(settings)
         self._driver = describe_this_process(kind, settings.lease_seconds)
-        self._services = RunServices(lambda: store, driver_id=self._driver.driver_id, settings=settings)
-        self._sink = StoreSink(store)
+        self._services = RunServices(lambda: store, driver_id=self._driver.driver_id, settings=settings, server=server)
+        self._sink = StoreSink(store, waits_for_access=kind == SERVICE_KIND)
         self._lock = threading.Lock()
         self._watched: dict[str, OnCancel] = {}
         #: requests that came before somebody wanted to hear of them
         self._early: dict[str, list[CancelRequest]] = {}
         self._is_announced = False
+        self._has_ended = False
         self._closing = threading.Event()
         self._guard: DriverGuard | None = None
         self._guarding: threading.Thread | None = None
+        tracer = find_tracer()
+        self._tracer = None if tracer is None else RunTracer(tracer, self._find_run)
+
+    def _find_run(self, run_id: str) -> Run | None:
+        try:
+            return self.store.get_run(run_id)
+        except RunNotFound:
+            return None
 
     @property
     def driver_id(self) -> str | None:
@@ -147,6 +163,8 @@ class StoreHome:
         with self._lock:
             known: tuple[Event, ...] = () if self._is_announced else (DriverStarted(driver=self._driver),)
             applied = self.store.apply([*known, *events])
+            if self._tracer is not None and applied[-1]:
+                self._tracer.take(events[-1])
             if not self._is_announced:
                 self._is_announced = True
                 self._guarding = threading.Thread(target=self._guard_later, name="orchestra-guard-start", daemon=True)
@@ -155,6 +173,8 @@ class StoreHome:
 
     def emit(self, event: Event) -> None:
         """Have it written soon."""
+        if self._tracer is not None:
+            self._tracer.take(event)
         self._sink.emit(event)
 
     def flush(self, timeout_seconds: float) -> bool:
@@ -183,17 +203,23 @@ class StoreHome:
         self._services.attempt_ended(task_run_id)
 
     def close(self) -> None:
-        """Say that the driver ends in good order. A run that has not ended by then is recorded as CRASHED."""
+        """Say that the driver ends in good order. A run that has not ended by then is recorded as CRASHED.
+
+        May be called twice, also where an interrupt has cut the first time short.
+        """
         self._closing.set()
         if self._guarding is not None:
             self._guarding.join()
-        if self._guard is None and self._is_announced:
+        if self._guard is None and self._is_announced and not self._has_ended:
+            self._has_ended = True
             self._sink.emit(DriverEnded(driver_id=self._driver.driver_id, at=datetime.now(UTC)))
         self._sink.close()
         if self._guard is not None:
             self._guard.close()
 
     def _cancel_asked(self, request: CancelRequest) -> None:
+        if request.kind is not StopKind.CANCEL:  # only the process of a flow can leave it
+            return
         with self._lock:
             on_cancel = self._watched.get(request.run_id)
             if on_cancel is None:

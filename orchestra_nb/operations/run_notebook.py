@@ -27,6 +27,7 @@ from orchestra_nb.model.events import Event, RunOutputWritten, RunReopened, RunS
 from orchestra_nb.model.masking import Mask
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.runs import CellRun, Run, TaskRun
+from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.run_output import RunOutput
 from orchestra_nb.notebooks.runner_messages import Shown
@@ -41,7 +42,7 @@ from orchestra_nb.settings import Settings, load_settings
 if TYPE_CHECKING:
     from orchestra_nb.engine.notebook_cluster import NotebookCluster
     from orchestra_nb.engine.remote_notebook_host import RemoteNotebookHost
-    from orchestra_nb.notebooks.ahead_plan import AheadPlan
+    from orchestra_nb.model.ahead_plans import AheadPlan
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -135,6 +136,8 @@ class NotebookDriver:
         Where the records go; None for the store, opened for this run alone.
     cluster
         Whose workers run the notebook; None for a runner beside this process.
+    find_secret
+        As :func:`~orchestra_nb.operations.notebook_request.prepare` takes it.
     """
 
     def __init__(
@@ -149,8 +152,10 @@ class NotebookDriver:
         claimed: Run | None = None,
         home: RunHome | None = None,
         cluster: NotebookCluster | None = None,
+        find_secret: Callable[[str], Secret] | None = None,
     ) -> None:
         self._request = request
+        self._find_secret = find_secret
         self._reopened = reopened
         self._claimed = claimed
         self._on_shown = on_shown
@@ -180,8 +185,9 @@ class NotebookDriver:
         attempt = self._attempt
         with contextlib.ExitStack() as stack:
             stack.callback(attempt.close)
-            prepared = prepare(self._request, self._settings, datetime.now(UTC))
+            prepared = prepare(self._request, self._settings, datetime.now(UTC), find_secret=self._find_secret)
             attempt.prepare(prepared.spec)
+            own = None
             if self._home is None:
                 self._home = own = StoreHome(self._settings, self._kind)
                 stack.callback(own.close)
@@ -207,6 +213,9 @@ class NotebookDriver:
                 with attempt.stopped_by_interrupts():
                     self._conclude(prepared, record, output, outcome)
                     break
+            if own is not None:
+                with attempt.stopped_by_interrupts():
+                    own.close()  # while the kernel ends
             if outcome.lost is None:
                 attempt.await_kernel()
             cells = tuple(cell for _, cell in sorted(record.cells.items()))
@@ -235,7 +244,7 @@ class NotebookDriver:
         """Return which cells go ahead, or why none does, where that was asked for; made while the kernel boots."""
         if not self._request.is_parallel:
             return None
-        from orchestra_nb.notebooks.ahead_plan import AheadPlan
+        from orchestra_nb.model.ahead_plans import AheadPlan
         from orchestra_nb.operations.parallel_plan import plan_run
 
         if prepared.spec.secrets:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestra_nb.errors import InputNotFound, InvalidInput
 from orchestra_nb.model.example_values import example_of
@@ -16,7 +16,14 @@ from orchestra_nb.model.json_values import to_json_text
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.operations.runs import find_run
 
+#: So many fields of an answer are told that are wrong.
+_MOST_WRONG: Final = 10
+#: So many characters of what is said of each: it repeats the part of the answer that is wrong.
+_LONGEST_WORDS: Final = 200
+
 if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
     from orchestra_nb.store.run_store import RunStore
 
 
@@ -88,13 +95,28 @@ def _check(value: object, question: RunInput, run_name: str) -> None:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
-    error = best_match(Draft202012Validator(question.schema).iter_errors(value))
-    if error is not None and value is None:
+    errors = sorted(Draft202012Validator(question.schema).iter_errors(value), key=lambda error: error.json_path)
+    if not errors:
+        return
+    if value is None:
         example = shlex.quote(json.dumps(example_of(question.schema)))
         raise InvalidInput(
             f"The input {question.key!r} of run {run_name} asks for a value. Give it, such as with "
             f"`orchestra runs resume {run_name} --input {example}`."
         )
-    if error is not None:
-        where = f" at {error.json_path}" if error.path else ""
-        raise InvalidInput(f"The input {question.key!r} does not fit what is asked for{where}: {error.message}")
+    nearest = [best_match([error]) for error in errors[:_MOST_WRONG]]
+    said = "; ".join(_words_of(error) for error in nearest)
+    more = f"; and {len(errors) - _MOST_WRONG} more" if len(errors) > _MOST_WRONG else ""
+    between = " " if nearest[0].path else ": "
+    raise InvalidInput(f"The input {question.key!r} does not fit what is asked for{between}{said}{more}")
+
+
+def _words_of(error: ValidationError) -> str:
+    """Return where something is wrong, and what: its begin and its end, where the reason stands."""
+    place = f"at {_shortened(error.json_path)}: " if error.path else ""
+    return f"{place}{_shortened(error.message)}"
+
+
+def _shortened(text: str) -> str:
+    half = _LONGEST_WORDS // 2
+    return text if len(text) <= _LONGEST_WORDS else f"{text[:half]} … {text[-half:]}"

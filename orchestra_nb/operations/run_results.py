@@ -43,6 +43,17 @@ def returned_by_file(path: str | Path) -> list[RecordedValue]:
     return list(values_of_notebook(read_notebook(Path(path))).values())
 
 
+def value_of_run(store: RunStore, run: Run, name: str) -> RecordedValue:
+    """Return the record of what a run returned under a name.
+
+    Raises
+    ------
+    ResultNotFound
+        It returned nothing of this name.
+    """
+    return find_value(returned_by_run(store, run), name, f"Run {run.name}")
+
+
 def find_value(records: Iterable[RecordedValue], name: str, of: str) -> RecordedValue:
     """Return the record of this name.
 

@@ -12,16 +12,53 @@ from orchestra_nb.errors import Conflict, InvalidInput
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import REOPENABLE_STATES
+from orchestra_nb.operations.pool_retries import check_pool_resumption, resume_in_pool
 from orchestra_nb.operations.run_questions import answer_input, list_inputs
-from orchestra_nb.operations.runs import find_run
+from orchestra_nb.operations.runs import find_run, is_suspended
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
 
 
-def is_answered(store: RunStore, run: Run) -> bool:
-    """Tell whether a run waits for no answer any more: code has given it, and nobody has started the run since."""
-    return all(question.answered_at is not None for question in list_inputs(store, run.run_id))
+def resume_run(
+    store: RunStore, id_or_name: str, value: object = None, *, actor: str, now: datetime, key: str | None = None
+) -> Run:
+    """Let a paused run go on where it is, and a suspended one wait in the pool of its deployment; return it then.
+
+    Parameters
+    ----------
+    value, key
+        As :func:`give_answer`; a suspended run whose questions are answered takes no further one.
+
+    Raises
+    ------
+    RunNotFound, InputNotFound, InvalidInput
+        As :func:`give_answer`; nothing is changed then.
+    Conflict
+        It has ended, somebody else answered or resumed it before, or it is suspended and of no deployment.
+    """
+    run = find_run(store, id_or_name)
+    if is_suspended(run):
+        check_pool_resumption(run)
+        answer_suspended(store, run, value, actor=actor, now=now, key=key)
+        return resume_in_pool(store, run.run_id, actor=actor, now=now)
+    give_answer(store, run.run_id, value, actor=actor, now=now, key=key)
+    return store.get_run(run.run_id)
+
+
+def answer_suspended(
+    store: RunStore, run: Run, value: object, *, actor: str, now: datetime, key: str | None = None
+) -> None:
+    """Answer what a suspended run waits for; nothing where code has done so, and nobody has started the run since.
+
+    Raises
+    ------
+    InputNotFound, InvalidInput, Conflict
+        As :func:`give_answer`.
+    """
+    if value is None and all(question.answered_at is not None for question in list_inputs(store, run.run_id)):
+        return
+    give_answer(store, run.run_id, value, actor=actor, now=now, key=key)
 
 
 def give_answer(

@@ -13,14 +13,14 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.question_relay import QuestionRelay
-from orchestra_nb.engine.services import set_default_answerer
+from orchestra_nb.engine.services import Answerer, set_default_answerer
 from orchestra_nb.errors import InvalidInput, OrchestraError, RunNotFound
 from orchestra_nb.model.artifacts import StoredArtifact, check_artifact_key
 from orchestra_nb.model.assets import AssetProperties, Materialization, asset_of, keys_of
@@ -90,6 +90,18 @@ _RECORDED_SECONDS = 5.0
 _RECORDED_POLL_SECONDS = 0.05
 
 
+#: What a remote worker answers from its own store: the results that its machine has.
+_OF_MACHINE: Final = (
+    *(FindResult, ClaimResult, RenewClaim, ReleaseClaim, PutResult, ForgetResult),
+    *(StageResult, FindStaged, HasStagedClaims, RenewStaged, CommitStaged, DropStaged),
+)
+
+
+def is_for_server(question: Question) -> bool:
+    """Tell whether what code on a remote worker asks is answered by the server, not by the worker itself."""
+    return not isinstance(question, (*_OF_MACHINE, AskInside))
+
+
 class RunServices:
     """Answers questions; implements :class:`orchestra_nb.engine.services.Answerer`.
 
@@ -104,6 +116,8 @@ class RunServices:
         Of the driver that answers: when it dies, the slots that it gave are free. None for whoever drives nothing.
     run_id
         The run that code belongs to which asks for no run of its own, such as the plain cells of a notebook run.
+    server
+        Answers what concerns more than this machine, where the store here is that of a remote worker.
     """
 
     def __init__(
@@ -114,7 +128,9 @@ class RunServices:
         run_id: str | None = None,
         settings: Settings | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        server: Answerer | None = None,
     ) -> None:
+        self._server = server
         self._open_store = open_store
         self._driver_id = driver_id
         self._run_id = run_id
@@ -160,6 +176,8 @@ class RunServices:
             _log.warning("The slots of task run %s are free when their lease ends: %s", task_run_id, error)
 
     def _answer(self, question: Question, asker: Asker) -> Answer:
+        if self._server is not None and is_for_server(question):
+            return self._server.answer(question, asker)
         match question:
             case AskInside(asker=inner, question=asked):
                 decoded = decode_question(asked)
@@ -260,13 +278,13 @@ class RunServices:
         )
 
     def _answer_secret(self, question: GetSecret | SetSecret) -> Answer:
-        key_file = (self._settings or load_settings()).resolved_secret_key_file
+        key_place = (self._settings or load_settings()).secret_key_place
         if isinstance(question, SetSecret):
             is_new = shared_variables.set_secret(
-                self._store(), question.name, Secret(question.text), key_file, self._now()
+                self._store(), question.name, Secret(question.text), key_place, self._now()
             )
             return DoneAnswer(has_changed=is_new)
-        secret = shared_variables.get_secret(self._store(), question.name, key_file)
+        secret = shared_variables.get_secret(self._store(), question.name, key_place)
         return SecretAnswer(name=question.name, text=secret.get())
 
     def _answer_slots(self, question: AcquireSlots | RenewSlots | ReleaseSlots | TakeRate, asker: Asker) -> Answer:

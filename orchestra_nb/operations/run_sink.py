@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 import msgspec
 
+from orchestra_nb.engine.trace_context import set_trace_finder
 from orchestra_nb.model.events import (
     DeadLetterAdded,
     Event,
@@ -20,6 +21,7 @@ from orchestra_nb.model.events import (
     TaskRunStateChanged,
 )
 from orchestra_nb.model.runs import Run, RunKind
+from orchestra_nb.operations.run_tracing import RunTracer, find_tracer
 
 #: How many runs' flows are remembered.
 _MOST_RUNS = 10_000
@@ -41,11 +43,15 @@ class RunSink:
         self._flow_names: OrderedDict[str, str] = OrderedDict()
         #: runs of tasks outside of flows, by id to name
         self._task_runs: OrderedDict[str, str] = OrderedDict()
+        self._tracer: RunTracer | None = None
 
-    def continue_run(self, run_id: str, epoch: int, flow_name: str) -> None:
+    def continue_run(self, run: Run, epoch: int) -> None:
         """Count what is told of a run from now on to this epoch."""
-        self._epochs[run_id] = epoch
-        self._flow_names[run_id] = flow_name
+        self._epochs[run.run_id] = epoch
+        self._flow_names[run.run_id] = run.flow_name
+        self._look_for_tracer()
+        if self._tracer is not None:
+            self._tracer.add_run(msgspec.structs.replace(run, epoch=epoch))
 
     def flow_name(self, run_id: str) -> str:
         """Return the flow of a run; empty for one that is not known (any more)."""
@@ -62,6 +68,9 @@ class RunSink:
             self._note(event.run)
             if event.run.driver_id is None and self._driver_id is not None:
                 event = RunCreated(run=msgspec.structs.replace(event.run, driver_id=self._driver_id))
+            self._look_for_tracer()
+        if self._tracer is not None:
+            self._tracer.take(event)
         self._sink.emit(self._stamped(event) if self._epochs else event)
 
     def flush(self, timeout_seconds: float) -> bool:
@@ -71,6 +80,12 @@ class RunSink:
     def close(self) -> None:
         """Flush and let go."""
         self._sink.close()
+
+    def _look_for_tracer(self) -> None:
+        """Look, at each run, whether somebody wants spans by now."""
+        if self._tracer is None and (tracer := find_tracer()) is not None:
+            self._tracer = RunTracer(tracer)
+            set_trace_finder(self._tracer.trace_of_run)
 
     def _note(self, run: Run) -> None:
         self._flow_names[run.run_id] = run.flow_name

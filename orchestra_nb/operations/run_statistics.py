@@ -11,6 +11,8 @@ import msgspec
 from orchestra_nb.errors import RunNotFound
 from orchestra_nb.model.run_statistics import Figures, Percentiles
 from orchestra_nb.model.states import State
+from orchestra_nb.operations.deployment_views import next_due
+from orchestra_nb.time_zones import time_text
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -41,7 +43,9 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     runs, completed, failed, missed, open, success_rate, duration, lateness
         As :class:`~orchestra_nb.model.run_statistics.Figures` has them.
     last_run, last_failure
-        The newest run, and the newest one that failed; of a task the runs that it was part of.
+        The newest run that has begun or ended, and the newest one that failed; of a task the runs that it was part of.
+    next_at
+        When a deployment, or the first one of a flow, is due next; None for never, and of a task.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     lateness: Percentiles | None
     last_run: RunMoment | None
     last_failure: RunMoment | None
+    next_at: datetime | None
 
 
 class StatisticsReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +73,12 @@ class StatisticsReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_statistics(
-    store: RunStore, name: str | None = None, *, since: datetime | None = None, has_tasks: bool = False
+    store: RunStore,
+    name: str | None = None,
+    *,
+    now: datetime,
+    since: datetime | None = None,
+    has_tasks: bool = False,
 ) -> StatisticsReport:
     """Return how all flows and deployments have done, or those of one name.
 
@@ -94,15 +104,22 @@ def run_statistics(
         history = RunHistory(store.database, since=since, deployment=name)
         deployments = history.runs()[1]
         if not deployments:
-            when = "" if since is None else f" since {since:%Y-%m-%d %H:%M} UTC"
+            when = "" if since is None else f" since {time_text(since)}"
             raise RunNotFound(f"No run of a flow or a deployment {name!r}{when}. `orchestra stats` lists all.")
     tasks = history.tasks() if has_tasks else {}
     moments = _moments(store, (*flows.values(), *deployments.values(), *tasks.values()))
+    due = next_due(store, now)
+    due_of_flow: dict[str, datetime] = {}
+    for deployment, flow in deployments:
+        if deployment in due:
+            due_of_flow[flow] = min(due[deployment], due_of_flow.get(flow, due[deployment]))
     return StatisticsReport(
         since=since,
-        flows=tuple(_statistics(flow, flow, figures, moments) for flow, figures in sorted(flows.items())),
+        flows=tuple(
+            _statistics(flow, flow, figures, moments, due_of_flow.get(flow)) for flow, figures in sorted(flows.items())
+        ),
         deployments=tuple(
-            _statistics(deployment, flow, figures, moments)
+            _statistics(deployment, flow, figures, moments, due.get(deployment))
             for (deployment, flow), figures in sorted(deployments.items())
         ),
         tasks=tuple(_statistics(task, flow, figures, moments) for (flow, task), figures in sorted(tasks.items())),
@@ -125,10 +142,17 @@ def _moments(store: RunStore, figures: Iterable[Figures]) -> dict[str | None, Ru
     return found
 
 
-def _statistics(name: str, flow_name: str, figures: Figures, moments: dict[str | None, RunMoment]) -> Statistics:
+def _statistics(
+    name: str,
+    flow_name: str,
+    figures: Figures,
+    moments: dict[str | None, RunMoment],
+    next_at: datetime | None = None,
+) -> Statistics:
     return Statistics(
         name=name,
         flow_name=flow_name,
+        next_at=next_at,
         **msgspec.structs.asdict(figures)
         | {"last_run": moments.get(figures.last_run), "last_failure": moments.get(figures.last_failure)},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,13 @@ import msgspec
 from orchestra_nb.model.counted import counted
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
-from orchestra_nb.operations.service_presence import is_served
+from orchestra_nb.operations.service_presence import how_to_serve, is_served
+from orchestra_nb.time_zones import time_text
 
 if TYPE_CHECKING:
+    from orchestra_nb.store.run_rooms import Room, Rooms
     from orchestra_nb.store.run_store import RunStore
+    from orchestra_nb.store.work_queue import QueuedRun
 
 
 def tell_waits(store: RunStore, runs: Sequence[Run]) -> list[Run]:
@@ -28,25 +31,49 @@ def why_waiting(store: RunStore, runs: Sequence[Run], now: datetime | None = Non
     waiting = [run for run in runs if run.state is State.SCHEDULED and run.driver_id is None]
     if not waiting:
         return {}
+    from orchestra_nb.store.pool_store import PoolStore
     from orchestra_nb.store.work_queue import WorkQueue
 
     queue, now = WorkQueue(store.database), now or datetime.now(UTC)
     places = queue.places([run.run_id for run in waiting])
-    rooms = queue.rooms(sorted({run.deployment for run in waiting if run.deployment is not None}))
-    has_service = is_served(store)
+    pools = sorted({place.pool for place in places.values()})
+    deployments = sorted({run.deployment for run in waiting if run.deployment is not None})
+    rooms = queue.rooms(deployments, pools, now)
+    served = {worker.pool for worker in PoolStore(store.database).workers(pools)}
+    has_service = bool(served) or is_served(store)
     reasons = {}
     for run in waiting:
         if (place := places.get(run.run_id)) is None:
             continue  # it has been claimed, or has ended, since it was read
-        active, limit = rooms.get(run.deployment or "", (0, None))
         if place.due_at > now:
-            reason = f"waits for its time, {place.due_at:%Y-%m-%d %H:%M:%S} UTC"
-        elif not has_service:
-            reason = "waits for a service, and none is up: `orchestra serve` starts one"
-        elif limit is not None and active >= limit:
-            verb = "goes" if active == 1 else "go"
-            reason = f"waits for its turn: {counted(active, 'run')} of {run.deployment} {verb} on, and {limit} may"
+            reason = f"waits for its time, {time_text(place.due_at)}"
         else:
-            reason = f"waits for room in a service of pool {place.pool}"
+            reason = _reason(place, rooms, served, has_service=has_service)
         reasons[run.run_id] = f"{reason} ({run.message})" if run.message else reason
     return reasons
+
+
+def _reason(place: QueuedRun, rooms: Rooms, served: Collection[str], *, has_service: bool) -> str:
+    """Return what a run waits for that is due: the first thing that has to change."""
+    name, pool = place.pool, rooms.pools.get(place.pool)
+    if pool is None:
+        return f"waits for the pool {name}, which is not there: `orchestra pools create {name}` makes it"
+    if pool.is_paused:
+        return f"waits for the pool {name}, which is paused: `orchestra pools resume {name}` has it go on"
+    if name not in served:
+        if not has_service:
+            return f"waits for a service, and none is up: `{how_to_serve(name)}` starts one"
+        return f"waits for somebody who serves the pool {name}, and nobody does: `{how_to_serve(name)}` does"
+    deployment = rooms.deployments.get(place.deployment or "")
+    if deployment is not None and deployment.is_full:
+        return f"waits for its turn: {_go_on(deployment, str(place.deployment))}"
+    if pool.is_full:
+        return f"waits for its turn: {_go_on(pool, f'the pool {name}')}"
+    limit = rooms.full_limit(place.limits)
+    if limit is not None:
+        return f"waits for a slot of the limit {limit}: `orchestra concurrency ls` tells who has them"
+    return f"waits to be started by whoever serves the pool {name}, as soon as there is room"
+
+
+def _go_on(room: Room, what: str) -> str:
+    return f"{counted(room.active, 'run')} of {what} {'goes' if room.active == 1 else 'go'} on, and {room.limit} may"

@@ -6,6 +6,7 @@ importing this module loads no SQLAlchemy.
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -17,8 +18,11 @@ import msgspec
 from orchestra_nb.errors import Conflict, InvalidInput, RunNotFound, TaskNotFound
 from orchestra_nb.model.events import RunStateChanged
 from orchestra_nb.model.machine_messages import cancelled_by
+from orchestra_nb.model.run_order import RunOrder
 from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
+from orchestra_nb.model.stop_requests import StopKind
+from orchestra_nb.model.suspension import check_suspension
 from orchestra_nb.operations.run_views import (
     CellView,
     RunSummary,
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
 #: The most runs, and the most log lines, that one call returns.
 MAX_RUNS = 500
 MAX_LINES = 10_000
+#: The most task runs.
+MAX_TASKS = 10_000
 
 _LONGEST_NAME = 200
 _FOLLOW_SECONDS = 1.0
@@ -80,31 +86,38 @@ def list_runs(
     tag: str | None = None,
     since: datetime | None = None,
     deployment: str | None = None,
+    owner: str | None = None,
     has_runs_of_sweeps: bool = True,
+    sort: Sequence[str] = (),
 ) -> RunPage:
-    """Return runs, the newest first.
+    """Return runs, the newest first, or in another order.
 
     Parameters
     ----------
     before
-        Only runs older than the one with this id.
+        Only runs behind this place, the ``next`` of the page before.
     states
         Words of :class:`State`, in either case; empty means all.
     kind
         A word of :class:`RunKind`; None means all.
-    tag, since, deployment
-        Only runs with this tag, made then or later, and of this deployment; None means all.
+    tag, since, deployment, owner
+        Only runs with this tag, made then or later, of this deployment, and of this user; None means all.
     has_runs_of_sweeps
         Whether the child runs of sweeps are among them.
+    sort
+        Fields of :data:`~orchestra_nb.model.run_order.SORTABLE`, with ``-`` before one that descends.
 
     Raises
     ------
     InvalidInput
         A limit, an id or a word is none; the message lists what is.
+    DeploymentNotFound
+        There is no such deployment, and never was; the message names similar ones.
     """
     if not 1 <= limit <= MAX_RUNS:
         raise InvalidInput(f"The limit {limit} is not between 1 and {MAX_RUNS}.")
-    if before is not None and not _is_id(before):
+    order = RunOrder.of(sort)
+    if before is not None and order.is_usual and not _is_id(before):
         raise InvalidInput(f"{_shown(before)} is no run id. Pass the `next` of the page before, 32 hexadecimal digits.")
     if flow_name is not None and ("\0" in flow_name or not _is_unicode(flow_name)):
         raise InvalidInput(f"{_shown(flow_name)} is no name of a flow.")
@@ -112,6 +125,8 @@ def list_runs(
         raise InvalidInput(f"{_shown(tag)} is no tag.")
     if deployment is not None and ("\0" in deployment or not _is_unicode(deployment)):
         raise InvalidInput(f"{_shown(deployment)} is no name of a deployment.")
+    if owner is not None and ("\0" in owner or not _is_unicode(owner)):
+        raise InvalidInput(f"{_shown(owner)} is no name of a user.")
     found = store.list_runs(
         limit=limit + 1,
         before=before,
@@ -121,10 +136,17 @@ def list_runs(
         tag=tag,
         since=since,
         deployment=deployment,
+        owner=owner,
         has_runs_of_sweeps=has_runs_of_sweeps,
+        order=order,
     )
+    if deployment is not None and not found:
+        from orchestra_nb.operations.deployments import list_versions
+
+        list_versions(store, deployment)
     runs = found[:limit]
-    return RunPage(runs=run_summaries(store, runs), next=runs[-1].run_id if len(found) > limit else None)
+    following = order.cursor_behind(runs[-1]) if len(found) > limit else None
+    return RunPage(runs=run_summaries(store, runs), next=following)
 
 
 def find_run(store: RunStore, id_or_name: str) -> Run:
@@ -151,6 +173,11 @@ def names_of_tasks(store: RunStore, task_run_ids: Iterable[str | None]) -> dict[
     return {task.task_run_id: task.name for task in store.get_task_runs(ids)}
 
 
+def names_in_run(store: RunStore, run_id: str) -> dict[str, str]:
+    """Return id to name of the task runs of a run."""
+    return {task.task_run_id: task.name for task in store.task_runs(run_id)}
+
+
 def show_run(store: RunStore, id_or_name: str, *, has_all_epochs: bool = False) -> RunDetails:
     """Return one run with its tasks and cells.
 
@@ -174,8 +201,15 @@ def show_run(store: RunStore, id_or_name: str, *, has_all_epochs: bool = False) 
     )
 
 
-def list_tasks(store: RunStore, id_or_name: str) -> tuple[TaskView, ...]:
-    """Return the task runs of a run, in the order of their creation.
+def list_tasks(
+    store: RunStore, id_or_name: str, *, after: str | None = None, limit: int = MAX_TASKS
+) -> tuple[TaskView, ...]:
+    """Return task runs of a run, in the order of their creation.
+
+    Parameters
+    ----------
+    after
+        Only those behind the one with this id, the last of the page before.
 
     Raises
     ------
@@ -183,7 +217,8 @@ def list_tasks(store: RunStore, id_or_name: str) -> tuple[TaskView, ...]:
         There is no run with this id or name.
     """
     run = find_run(store, id_or_name)
-    return task_views(store, store.task_runs(run.run_id), {run.run_id: run.flow_name})
+    found = store.task_runs_page(run.run_id, after=after, limit=limit)
+    return task_views(store, found, {run.run_id: run.flow_name})
 
 
 def read_logs(
@@ -276,8 +311,44 @@ def cancel_run(store: RunStore, id_or_name: str, *, actor: str, now: datetime, t
     return run
 
 
+def suspend_run(store: RunStore, id_or_name: str, *, actor: str, now: datetime) -> Run:
+    """Ask the driver of a flow's run to have it suspend itself, and return the run as it was.
+
+    The request is stored when this returns. The flow is left where it calls or submits its next task, and is resumed
+    by ``orchestra runs resume``; one that calls none any more ends as ever.
+
+    Parameters
+    ----------
+    actor
+        Who asks, for the run's history.
+
+    Raises
+    ------
+    RunNotFound
+        There is no such run.
+    Conflict, CodeNotFound
+        It cannot be suspended; the message says why, and what to do.
+    """
+    from orchestra_nb.services.recovery import REMOTE_WORKER_KIND
+    from orchestra_nb.store.leases import Leases
+    from orchestra_nb.store.run_code_store import RunCodeStore
+
+    run = find_run(store, id_or_name)
+    driver = None if run.driver_id is None else Leases(store.database).find_driver(run.driver_id)
+    code = RunCodeStore(store.database).find(run.run_id)
+    check_suspension(
+        run,
+        parent=None if run.parent_run_id is None else store.get_run(run.parent_run_id).name,
+        is_remote=driver is not None and driver.kind == REMOTE_WORKER_KIND,
+        missing_code=None if code is None else code.missing,
+    )
+    if not store.request_cancel(run.run_id, None, actor, now, StopKind.SUSPEND):
+        raise Conflict(f"Run {run.name} has just become {_newest_state(store, run, None)}: nothing to suspend.")
+    return run
+
+
 def is_suspended(run: Run) -> bool:
-    """Tell whether a run has suspended itself: no process drives it."""
+    """Tell whether a run was suspended, by itself or from outside: no process drives it."""
     return run.state is State.PAUSED and run.driver_id is None
 
 
@@ -299,6 +370,21 @@ def _cancel_suspended(store: RunStore, run: Run, actor: str, now: datetime) -> b
         run_id=run.run_id, state=State.CANCELLED, at=now, epoch=run.epoch, message=cancelled_by(actor), actor=actor
     )
     return store.apply([end])[0]
+
+
+def listed_run(store: RunStore, run: str | None, limit: int, most: int) -> str | None:
+    """Return the id of the run of which something is listed; None for all runs.
+
+    Raises
+    ------
+    InvalidInput
+        So many cannot be listed at once.
+    RunNotFound
+        There is no such run.
+    """
+    if not 1 <= limit <= most + 1:  # one more tells whether there are more
+        raise InvalidInput(f"The limit {limit} is not between 1 and {most}.")
+    return None if run is None else find_run(store, run).run_id
 
 
 def find_task(store: RunStore, run: Run, id_or_name: str) -> TaskRun:
@@ -327,7 +413,9 @@ def _state(word: str) -> State:
     try:
         return State(word.strip().upper())
     except ValueError:
-        raise InvalidInput(f"{_shown(word)} is no state. The states are: {', '.join(State)}.") from None
+        near = difflib.get_close_matches(word.strip().upper(), list(State), n=1)
+        hint = f"Did you mean {near[0]}? " if near else ""
+        raise InvalidInput(f"{_shown(word)} is no state. {hint}The states are: {', '.join(State)}.") from None
 
 
 def _kind(word: str | None) -> RunKind | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from orchestra_nb.errors import InvalidSchedule
 from orchestra_nb.model.clock_changes import clock_note
 from orchestra_nb.model.schedule_words import describe_schedule, describe_time
 from orchestra_nb.model.schedules import occurrences_after
+from orchestra_nb.operations.error_places import told_at
 from orchestra_nb.operations.schedule_request import read_schedule, read_time
 from orchestra_nb.time_zones import machine_zone, zone_of
 
@@ -26,7 +27,7 @@ class FireTime:
     words
         The day and the time for people.
     note
-        What a change of the clock does to it; empty where there is none.
+        What a change of the clock does to it, and what one schedule of several gives; empty where there is neither.
     """
 
     at: datetime
@@ -64,6 +65,7 @@ def preview_schedule(
     start: str | None = None,
     end: str | None = None,
     exclude: Sequence[str] = (),
+    days_off: Collection[date] = (),
 ) -> SchedulePreview:
     """Return when a schedule is due after now, or after another time.
 
@@ -73,8 +75,8 @@ def preview_schedule(
         None for this machine's.
     after, start, end
         Times in ISO form, in the schedule's zone where they name none.
-    exclude
-        Files of days off.
+    exclude, days_off
+        Files of days off, and further such days.
 
     Raises
     ------
@@ -84,7 +86,8 @@ def preview_schedule(
     place = ""
     if timezone is None:
         timezone, place = machine_zone()
-    zone = zone_of(timezone)
+    with told_at("/timezone"):
+        zone = zone_of(timezone)
     schedule = read_schedule(
         timezone=timezone,
         today=now.astimezone(zone).date(),
@@ -94,13 +97,15 @@ def preview_schedule(
         start=start,
         end=end,
         exclude=exclude,
+        days_off=days_off,
     )
-    begin = now if after is None else read_time(after, zone, "time after which to look")
+    with told_at("/after"):
+        begin = now if after is None else read_time(after, zone, "time after which to look")
     found = list(itertools.islice(occurrences_after(schedule, zone, begin), count))
     if not found:
-        raise InvalidSchedule(
-            f"Nothing is due after {begin.astimezone(zone).isoformat(timespec='seconds')}: the schedule has ended."
-        )
+        since = begin.astimezone(zone).isoformat(timespec="seconds")
+        message = f"Nothing is due after {since}: the schedule has ended."
+        raise InvalidSchedule(message, {"/after" if end is None else "/end": message})
     return SchedulePreview(
         words=describe_schedule(schedule, zone),
         timezone=timezone,

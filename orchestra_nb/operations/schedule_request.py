@@ -16,6 +16,7 @@ from orchestra_nb.model.schedules import (
     RecurrenceSchedule,
     check_schedule,
 )
+from orchestra_nb.operations.error_places import told_at
 from orchestra_nb.operations.excluded_days import read_excluded_days
 from orchestra_nb.time_zones import zone_of
 
@@ -54,26 +55,33 @@ def read_schedule(
     InvalidSchedule
         There is not exactly one of ``cron``, ``every`` and ``rrule``, or something cannot be read.
     """
-    zone = zone_of(timezone)
-    days = {day for path in exclude for day in read_excluded_days(path, zone, _years_later(today, _CALENDAR_YEARS))}
+    with told_at("/timezone"):
+        zone = zone_of(timezone)
+    days = days_off_of(exclude, zone, today)
+    with told_at("/start"):
+        start_at = None if start is None else read_time(start, zone, "start")
+    with told_at("/end"):
+        end_at = None if end is None else read_time(end, zone, "end", is_end=True)
     common: dict[str, Any] = {
         **options,
         "timezone": timezone,
-        "start_at": None if start is None else read_time(start, zone, "start"),
-        "end_at": None if end is None else read_time(end, zone, "end", is_end=True),
+        "start_at": start_at,
+        "end_at": end_at,
         "excluded_days": tuple(sorted(days.union(days_off))),
     }
     schedule: AnySchedule
     match cron, every, rrule:
         case str(), None, None:
-            schedule = CronSchedule(expression=cron, **common)
+            kind, schedule = "cron", CronSchedule(expression=cron, **common)
         case None, str(), None:
-            schedule = IntervalSchedule(every_seconds=_whole_seconds(every), **common)
+            with told_at("/every"):
+                kind, schedule = "every", IntervalSchedule(every_seconds=_whole_seconds(every), **common)
         case None, None, str():
-            schedule = RecurrenceSchedule(rule=rrule, **common)
+            kind, schedule = "rrule", RecurrenceSchedule(rule=rrule, **common)
         case _:
             raise InvalidSchedule("A schedule is one of a cron expression, an interval and a recurrence rule.")
-    check_schedule(schedule, zone)
+    with told_at(f"/{kind}"):
+        check_schedule(schedule, zone)
     return schedule
 
 
@@ -118,6 +126,17 @@ def _whole_seconds(text: str) -> int:
     if seconds != int(seconds) or seconds < 1:
         raise InvalidSchedule(f"An interval is 1 or more whole seconds, not {text!r}. Write 30s, 15m or 1d.")
     return int(seconds)
+
+
+def days_off_of(paths: Sequence[str], zone: tzinfo, today: date) -> set[date]:
+    """Return the days that files list, up to ten years from today.
+
+    Raises
+    ------
+    InvalidSchedule
+        One of them cannot be read.
+    """
+    return {day for path in paths for day in read_excluded_days(path, zone, _years_later(today, _CALENDAR_YEARS))}
 
 
 def _years_later(day: date, years: int) -> date:

@@ -12,7 +12,7 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.services import set_answerer
@@ -32,11 +32,15 @@ from orchestra_nb.operations.flow_loops import FlowLoops
 from orchestra_nb.settings import load_settings
 
 if TYPE_CHECKING:
+    from orchestra_nb.engine.services import Answerer
     from orchestra_nb.services.driver_guard import DriverGuard
     from orchestra_nb.store.run_store import RunStore
 
 #: How long a driver lives before a watcher is started beside it.
 _WATCH_AFTER_SECONDS = 1.0
+
+#: How the process of a deployed flow is called among the drivers of a store.
+DEPLOYMENT_KIND: Final = "deployment"
 
 _log = logging.getLogger(__name__)
 
@@ -48,16 +52,18 @@ class ScriptDriver(FlowLoops):
     ----------
     kind
         What people call the process: ``"script"``, ``"shell"`` or ``"deployment"``.
+    server
+        As :class:`~orchestra_nb.operations.run_services.RunServices` takes it.
     """
 
-    def __init__(self, kind: str = "script") -> None:
+    def __init__(self, kind: str = "script", server: Answerer | None = None) -> None:
         from orchestra_nb.operations.run_services import RunServices
         from orchestra_nb.store.store_sink import StoreSink
 
         self.settings = load_settings()
         self._kind = kind
         driver_id = self.known_driver_id = fresh_id(datetime.now(UTC))
-        services = RunServices(self._open_store, driver_id=driver_id)
+        services = RunServices(self._open_store, driver_id=driver_id, server=server)
         self._first_run = _FirstRunSink(StoreSink(self._open_store), self._announce)
         super().__init__(driver_id, self._first_run, services)
         set_answerer(lambda: services)
@@ -97,7 +103,7 @@ class ScriptDriver(FlowLoops):
         self._first_run.is_announced = True
         is_ours = store.apply([DriverStarted(driver=driver), reopened])[1]
         if is_ours:
-            self._run_sink.continue_run(run.run_id, reopened.epoch, run.flow_name)
+            self._run_sink.continue_run(run, reopened.epoch)
             self.sink.emit(RunStateChanged(run_id=run.run_id, state=State.PENDING, at=datetime.now(UTC)))
             self._start_guard()
         return is_ours
@@ -118,7 +124,7 @@ class ScriptDriver(FlowLoops):
         )
         is_ours = store.apply([DriverStarted(driver=driver), claimed])[1]
         if is_ours:
-            self._run_sink.continue_run(run.run_id, run.epoch, run.flow_name)
+            self._run_sink.continue_run(run, run.epoch)
             self._start_guard()
         return is_ours
 
@@ -130,6 +136,12 @@ class ScriptDriver(FlowLoops):
         driver = describe_this_process(self._kind, self.settings.lease_seconds, self.driver_id)
         self.sink.emit(DriverStarted(driver=driver))
         self._start_guard()
+
+    def _stop_fenced(self) -> None:
+        """Cancel all runs, which others have ended: their deployment may have them run again elsewhere already."""
+        _log.warning("This process was taken for dead, and what it ran may be run again: it ends.")
+        for cancel in list(self._cancels.values()):
+            cancel("recovery")
 
     def _open_store(self) -> RunStore:
         from orchestra_nb.operations.opening import open_store
@@ -150,7 +162,13 @@ class ScriptDriver(FlowLoops):
             if self._store is None:
                 continue
             try:
-                guard = DriverGuard(self._store, self._kind, self.cancel_asked, driver_id=self.driver_id)
+                guard = DriverGuard(
+                    self._store,
+                    self._kind,
+                    self.cancel_asked,
+                    driver_id=self.driver_id,
+                    on_fenced=self._stop_fenced if self._kind == DEPLOYMENT_KIND else None,
+                )
             except StoreUnavailable as error:  # locked: the next turn may find it open
                 _log.warning("This process is not watched yet: %s", error)
             else:

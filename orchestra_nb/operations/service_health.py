@@ -56,6 +56,32 @@ class ServiceHealth(msgspec.Struct, frozen=True, kw_only=True):
     oldest_waiting: WaitingRun | None
 
 
+class ServerHealth(ServiceHealth, frozen=True, kw_only=True):
+    """How a server stands.
+
+    Parameters
+    ----------
+    store
+        "ok", or the code of what is wrong with it, which ``message`` tells.
+    own_service
+        How the service process of this server is.
+    own_loops
+        When the last step of each of its loops ended well; null before the first.
+    """
+
+    version: str
+    store: str
+    message: str
+    own_service: str
+    own_loops: dict[str, datetime | None]
+
+
+class StorePresence(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether there is a store of runs; true also where that can only be told by connecting to a database."""
+
+    has_store: bool
+
+
 def service_health(store: RunStore, now: datetime) -> ServiceHealth:
     """Return how it stands.
 

@@ -5,43 +5,42 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
 
-from orchestra_nb.model.counted import counted
 from orchestra_nb.operations.automation_actions import AutomationActions
-from orchestra_nb.operations.deployed_runs import DeployedRuns
 from orchestra_nb.operations.notebook_request import attempts_folder
 from orchestra_nb.operations.opening import Sweeper
+from orchestra_nb.operations.pool_runs import pool_runs
 from orchestra_nb.operations.run_home import StoreHome
-from orchestra_nb.operations.service_presence import SERVICE_KIND
+from orchestra_nb.operations.service_presence import SERVICE_KIND, pools_of
+from orchestra_nb.operations.storage_options import storage_options
 from orchestra_nb.operations.store_cleaning import horizon_of
+from orchestra_nb.operations.store_work import StoreWork
 from orchestra_nb.services.automation_service import AutomationService
+from orchestra_nb.services.file_watch_service import FileWatchService
 from orchestra_nb.services.notification_service import NotificationService
 from orchestra_nb.services.retention import RetentionService
-from orchestra_nb.services.run_dispatcher import RunDispatcher
 from orchestra_nb.services.run_follower import RunFollower
 from orchestra_nb.services.schedule_service import ScheduleService
-from orchestra_nb.services.supervisor import ServiceLoop, Supervisor
+from orchestra_nb.services.supervisor import ServiceLoop
+from orchestra_nb.services.upgrade_watch import UpgradeWatch
+from orchestra_nb.services.worker import OnSteps, Worker
 from orchestra_nb.settings import Settings
-from orchestra_nb.store.leases import Leases
 from orchestra_nb.store.schedule_store import ScheduleStore
 from orchestra_nb.store.service_problems import ServiceProblems
-from orchestra_nb.store.work_queue import WorkQueue
-
-#: What runs get to end by themselves when a service is told to end.
-_GRACE_SECONDS: Final = 10.0
-#: So often it looks whether it is to end.
-_LOOK_SECONDS: Final = 0.1
 
 _log = logging.getLogger(__name__)
 
 
 def serve_deployments(
-    settings: Settings, stop: threading.Event, hurry: threading.Event, on_ready: Callable[[], None] = lambda: None
+    settings: Settings,
+    stop: threading.Event,
+    hurry: threading.Event,
+    on_ready: Callable[[], None] = lambda: None,
+    on_steps: OnSteps = lambda steps: None,
 ) -> None:
     """Be a service until ``stop`` is set.
 
@@ -54,13 +53,21 @@ def serve_deployments(
     ------
     StoreUnavailable
         The store cannot be opened.
+    PoolNotFound
+        A pool of the settings is not there.
+    StoreTooNew
+        A newer version has upgraded the store meanwhile.
     """
-    while not _serve_once(settings, stop, hurry, on_ready):
+    while not _serve_once(settings, stop, hurry, on_ready, on_steps):
         _log.warning("This service was taken for dead: what it ran is CRASHED. It begins anew.")
 
 
 def _serve_once(
-    settings: Settings, stop: threading.Event, hurry: threading.Event, on_ready: Callable[[], None]
+    settings: Settings,
+    stop: threading.Event,
+    hurry: threading.Event,
+    on_ready: Callable[[], None],
+    on_steps: OnSteps,
 ) -> bool:
     """Be one driver until ``stop`` is set; False where it was taken for dead before."""
     with contextlib.ExitStack() as stack:
@@ -75,56 +82,51 @@ def _serve_once(
             problems.set(driver_id, service, problem, datetime.now(UTC))
 
         stack.callback(Sweeper(home.store, settings.sweep_seconds).close)
-        dispatcher = RunDispatcher(
-            WorkQueue(database),
-            DeployedRuns(home, settings),
-            driver_id=driver_id,
-            pools=pools_of(settings),
-            room=settings.service_runs or 2 * (os.cpu_count() or 1),
-            wake=lambda: dispatching.wake(),
+        pools, room = pools_of(settings), room_of(settings)
+        source = StoreWork(home)
+        stack.callback(source.close)
+        source.announce(pools, name=socket.gethostname(), room=room)
+        starter = pool_runs(home, settings)
+        stack.callback(starter.close)
+        worker = Worker(
+            source,
+            starter,
+            pools=pools,
+            room=room,
+            stop=stop,
+            hurry=hurry,
+            tell=tell,
         )
-        leases, is_over = Leases(database), threading.Event()
-
-        def dispatch(now: datetime) -> datetime | None:
-            driver = leases.find_driver(home.driver_id or "")
-            if stop.is_set():  # this thread may see it before the one that waits for it
-                return None
-            if driver is None or driver.ended_at is not None:
-                is_over.set()
-                return None
-            return dispatcher.step(now)
-
-        dispatching = ServiceLoop("run dispatcher", dispatch, tell)
-        schedules = ScheduleService(ScheduleStore(database), settings.cluster, on_runs=dispatching.wake)
+        schedules = ScheduleService(ScheduleStore(database), settings.cluster, on_runs=worker.wake)
         follower = RunFollower(home.store)
-        notifications = NotificationService(home.store, settings.resolved_secret_key_file)
+        notifications = NotificationService(home.store, settings.secret_key_place, pages_url=settings.pages_url)
         stack.callback(notifications.close)
         automations = AutomationService(home.store, AutomationActions(home.store, settings))
+        file_watches = FileWatchService(database, lambda storage: storage_options(home.store, storage, settings))
+        newer = UpgradeWatch(database, stop.set)
         retention = RetentionService(database, lambda now: horizon_of(settings, now), attempts_folder())
         loops = (
-            ServiceLoop("schedule service", schedules.step, tell),
-            dispatching,
-            ServiceLoop("run follower", _always(follower.step), tell),
-            ServiceLoop("automation service", automations.step, tell),
-            ServiceLoop("notification service", notifications.step, tell),
-            ServiceLoop("retention service", retention.step, tell),
+            ServiceLoop("schedule service", newer.before(schedules.step), tell),
+            ServiceLoop("run follower", newer.before(_always(follower.step)), tell),
+            ServiceLoop("automation service", newer.before(automations.step), tell),
+            ServiceLoop("file watch service", newer.before(file_watches.step), tell),
+            ServiceLoop("notification service", newer.before(notifications.step), tell),
+            ServiceLoop("retention service", newer.before(retention.step), tell),
         )
-        with Supervisor(database, loops):
-            on_ready()
-            # not in ``stop.wait``: the handler of a signal, in this thread, sets it, and could find its lock taken
-            while not (stop.is_set() or is_over.is_set()):
-                time.sleep(_LOOK_SECONDS)
+
+        def close() -> None:
             automations.close()
-        if dispatcher.active and not is_over.is_set():
-            runs = counted(dispatcher.active, "run")
-            _log.warning("The service ends. Still going on, for %g s at most: %s.", _GRACE_SECONDS, runs)
-        dispatcher.close(0.0 if hurry.is_set() or is_over.is_set() else _GRACE_SECONDS, hurry)
-        return stop.is_set()
+            file_watches.close()
+
+        has_stopped = worker.run(on_ready, beside=loops, on_stop=close, on_steps=on_steps)
+        if newer.error is not None:
+            raise newer.error
+        return has_stopped
 
 
-def pools_of(settings: Settings) -> tuple[str, ...]:
-    """Return the pools that a service of these settings serves."""
-    return tuple(name.strip() for name in settings.service_pools.split(",") if name.strip())
+def room_of(settings: Settings) -> int:
+    """Return how many runs a service or worker of these settings has going on at a time."""
+    return settings.service_runs or 2 * (os.cpu_count() or 1)
 
 
 def _always(step: Callable[[datetime], None]) -> Callable[[datetime], datetime | None]:

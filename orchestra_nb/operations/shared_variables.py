@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestra_nb.errors import SecretNotFound, VariableNotFound
 from orchestra_nb.model.json_values import to_json_text
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.variables import StoredSecret, StoredVariable, check_name
+from orchestra_nb.settings import SecretKeyPlace
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -80,7 +80,7 @@ def list_secrets(store: RunStore) -> list[StoredSecret]:
     return SecretStore(store.database).list_secrets()
 
 
-def get_secret(store: RunStore, name: str, key_file: Path) -> Secret:
+def get_secret(store: RunStore, name: str, key_place: SecretKeyPlace) -> Secret:
     """Return a secret.
 
     Raises
@@ -93,15 +93,15 @@ def get_secret(store: RunStore, name: str, key_file: Path) -> Secret:
     from orchestra_nb.store.secret_key import load_secret_key
     from orchestra_nb.store.secret_store import SecretStore
 
-    return SecretStore(store.database, load_secret_key(key_file)).get(check_name(name, "secret"))
+    return SecretStore(store.database, load_secret_key(key_place)).get(check_name(name, "secret"))
 
 
-def set_secret(store: RunStore, name: str, secret: Secret, key_file: Path, now: datetime) -> bool:
+def set_secret(store: RunStore, name: str, secret: Secret, key_place: SecretKeyPlace, now: datetime) -> bool:
     """Set a secret; False when one of this name was replaced. The first one makes the key."""
     from orchestra_nb.store.secret_key import load_secret_key
     from orchestra_nb.store.secret_store import SecretStore
 
-    return SecretStore(store.database, load_secret_key(key_file)).set(check_name(name, "secret"), secret, now)
+    return SecretStore(store.database, load_secret_key(key_place)).set(check_name(name, "secret"), secret, now)
 
 
 def unset_secret(store: RunStore, name: str) -> None:

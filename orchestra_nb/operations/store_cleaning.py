@@ -20,6 +20,7 @@ def horizon_of(settings: Settings, now: datetime) -> Horizon:
         runs_days=settings.keep_runs_days,
         logs_days=settings.keep_logs_days,
         results_days=settings.keep_results_days,
+        audit_days=settings.keep_audit_days,
     )
 
 

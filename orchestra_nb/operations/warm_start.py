@@ -6,7 +6,7 @@ import contextlib
 import os
 
 from orchestra_nb.engine.kernel_environment import KERNEL_VARIABLES, kernel_environment
-from orchestra_nb.engine.runner_process import end_warm_processes, keep_runner
+from orchestra_nb.engine.runner_process import end_warm_processes, keep_runner, start_runner
 from orchestra_nb.errors import InvalidSetting
 from orchestra_nb.notebooks.kernel_handover import keep_kernel
 from orchestra_nb.settings import Settings, load_settings
@@ -22,9 +22,27 @@ def keep_ready() -> None:
         keep_kernel_ready()
 
 
+def start_ahead(*, with_kernel: bool) -> None:
+    """Have a runner start, and what its kernel is forked from, for the one notebook that this process will run.
+
+    All of it ends with this process, also when no notebook is run.
+
+    Parameters
+    ----------
+    with_kernel
+        Whether it is likely to be for Python's kernel of this environment.
+    """
+    with contextlib.suppress(InvalidSetting, OSError):  # whoever runs the notebook is told
+        if load_settings().api_url:
+            return  # a server runs it
+        start_runner()
+        if with_kernel:
+            keep_kernel(_environment(), count=0)
+
+
 def keep_kernel_ready() -> None:
     """Have a kernel wait, and the process that it is forked from stay: nobody asks for it meanwhile."""
-    keep_kernel({**kernel_environment(os.environ), **KERNEL_VARIABLES})
+    keep_kernel(_environment())
 
 
 def let_go_unless_fit(kept_by: Settings) -> None:
@@ -36,3 +54,7 @@ def let_go_unless_fit(kept_by: Settings) -> None:
         settings = load_settings()
         if any(getattr(settings, name) != getattr(kept_by, name) for name in _KEPT_BY):
             end_warm_processes()
+
+
+def _environment() -> dict[str, str]:
+    return {**kernel_environment(os.environ), **KERNEL_VARIABLES}

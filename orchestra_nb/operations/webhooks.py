@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.errors import Conflict, InvalidInput, NotFound, WebhookNotFound, WebhookRefused
+from orchestra_nb.model.automation_decisions import hops_of_headers
+from orchestra_nb.model.automations import AUTOMATION_ROLE, HOPS_TAG
 from orchestra_nb.model.custom_events import CustomEvent
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.variables import check_name
@@ -30,9 +31,8 @@ from orchestra_nb.model.webhooks import (
     WebhookScheme,
     check_webhook,
 )
-from orchestra_nb.operations.deployment_run import new_run
-from orchestra_nb.operations.deployments import find_deployment
-from orchestra_nb.settings import Settings
+from orchestra_nb.operations.located_yaml import Findings
+from orchestra_nb.settings import SecretKeyPlace, Settings
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -51,10 +51,25 @@ _SECRET_BYTES: Final = 32
 _REFUSAL: Final = "This message is not accepted: the address or the signature is not right."
 
 
+class MadeWebhook(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a request for a webhook.
+
+    Parameters
+    ----------
+    secret
+        Shown nowhere else.
+    warnings
+        Parameters that the deployment may not take.
+    """
+
+    secret: Secret
+    warnings: tuple[str, ...] = ()
+
+
 def create_webhook(
-    store: RunStore, webhook: Webhook, secret: Secret | None, *, key_file: Path, now: datetime
-) -> Secret:
-    """Make a webhook and return its secret, which is shown nowhere else.
+    store: RunStore, webhook: Webhook, secret: Secret | None, settings: Settings, *, now: datetime
+) -> MadeWebhook:
+    """Make a webhook.
 
     Parameters
     ----------
@@ -64,21 +79,32 @@ def create_webhook(
     Raises
     ------
     InvalidInput
-        Its name is none, it starts nothing, a template cannot be used, or the secret is none of its scheme.
+        Its name is none, it starts nothing, a template cannot be used, a parameter without one does not fit, or the
+        secret is none of its scheme.
     DeploymentNotFound
         There is no such deployment.
     NameTaken
         There is a webhook of this name.
     """
-    check_name(webhook.name, "webhook")
-    if "/" in webhook.name:
-        raise InvalidInput(f"{webhook.name!r} is no name of a webhook: it is a part of an address, and has no '/'.")
-    check_templates(check_webhook(webhook))
+    from orchestra_nb.operations.deployments import find_deployment
+    from orchestra_nb.operations.foreseen_parameters import foresee_webhook
+
+    findings = Findings()
+    findings.trying(lambda: _check_webhook_name(webhook.name))
+    findings.trying(lambda: check_templates(check_webhook(webhook)))
     if webhook.deployment is not None:
-        find_deployment(store, webhook.deployment)
-    secret = _new_secret(webhook.scheme, secret)
-    _webhook_store(store, key_file).add(webhook, secret, now)
-    return secret
+        findings.trying(lambda: find_deployment(store, webhook.deployment or ""))
+    warnings = findings.trying(lambda: foresee_webhook(store, webhook, settings))
+    kept = findings.trying(lambda: _new_secret(webhook.scheme, secret))
+    findings.tell()
+    assert kept is not None
+    _webhook_store(store, settings.secret_key_place).add(webhook, kept, now)
+    return MadeWebhook(secret=kept, warnings=tuple(warnings or ()))
+
+
+def _check_webhook_name(name: str) -> None:
+    if "/" in check_name(name, "webhook"):
+        raise InvalidInput(f"{name!r} is no name of a webhook: it is a part of an address, and has no '/'.")
 
 
 def list_webhooks(store: RunStore) -> list[StoredWebhook]:
@@ -100,8 +126,21 @@ def show_webhook(store: RunStore, name: str) -> StoredWebhook:
     return found
 
 
-def rotate_secret(store: RunStore, name: str, secret: Secret | None, *, key_file: Path, now: datetime) -> Secret:
-    """Give a webhook another secret and return it; messages that are signed with the old one are refused from now on.
+def rotate_secret(
+    store: RunStore,
+    name: str,
+    secret: Secret | None,
+    *,
+    key_place: SecretKeyPlace,
+    now: datetime,
+    overlap: timedelta = timedelta(0),
+) -> Secret:
+    """Give a webhook another secret and return it.
+
+    Parameters
+    ----------
+    overlap
+        How long messages that are signed with the old one are accepted, too. The one before that is refused at once.
 
     Raises
     ------
@@ -111,7 +150,8 @@ def rotate_secret(store: RunStore, name: str, secret: Secret | None, *, key_file
         The secret is none of its scheme.
     """
     secret = _new_secret(show_webhook(store, name).webhook.scheme, secret)
-    if not _webhook_store(store, key_file).set_secret(name, secret, now):
+    previous_until = now + overlap if overlap > timedelta(0) else None
+    if not _webhook_store(store, key_place).set_secret(name, secret, now, previous_until):
         raise _no_webhook(name)
     return secret
 
@@ -147,16 +187,16 @@ def receive(
     StoreUnavailable
         The sender has to try again.
     """
-    key_file = settings.resolved_secret_key_file
-    found, secret = _webhook_store(store, key_file).find_with_secret(name, _nobodys_secret())
+    key_place = settings.secret_key_place
+    found, accepted = _webhook_store(store, key_place).find_with_secrets(name, _nobodys_secret(), now)
     scheme = WebhookScheme.STANDARD if found is None else found.webhook.scheme
     try:
-        sent = message_id(scheme, secret, {key.lower(): value for key, value in headers.items()}, body, now)
+        sent = message_id(scheme, accepted, {key.lower(): value for key, value in headers.items()}, body, now)
         if found is None:
             raise SignatureRefused("there is no such webhook, or its secret cannot be read")
     except SignatureRefused as refused:
         raise WebhookRefused(_REFUSAL) from refused
-    receipts = _receipts(store, key_file)
+    receipts = _receipts(store, key_place)
     known = receipts.find(name, sent)
     if known is not None and known.state is not ReceiptState.DEAD:
         return known
@@ -165,7 +205,12 @@ def receive(
 
 
 def list_receipts(
-    store: RunStore, *, webhook: str | None = None, states: Sequence[ReceiptState] | None = None, limit: int = 50
+    store: RunStore,
+    *,
+    webhook: str | None = None,
+    states: Sequence[ReceiptState] | None = None,
+    before: int | None = None,
+    limit: int = 50,
 ) -> list[Receipt]:
     """Return messages, the newest first.
 
@@ -173,17 +218,19 @@ def list_receipts(
     ----------
     webhook, states
         None for all.
+    before
+        Only those with a lower number, that of the last of the page before.
 
     Raises
     ------
     WebhookNotFound
         There is no such webhook.
     """
-    if not 1 <= limit <= MAX_RECEIPTS:
+    if not 1 <= limit <= MAX_RECEIPTS + 1:  # one more tells whether there are more
         raise InvalidInput(f"The limit {limit} is not between 1 and {MAX_RECEIPTS}.")
     if webhook is not None:
         show_webhook(store, webhook)
-    return _receipts(store).list_receipts(webhook=webhook, states=states, limit=limit)
+    return _receipts(store).list_receipts(webhook=webhook, states=states, before=before, limit=limit)
 
 
 def retry_message(store: RunStore, number: int, settings: Settings, *, actor: str, now: datetime) -> Receipt:
@@ -198,7 +245,7 @@ def retry_message(store: RunStore, number: int, settings: Settings, *, actor: st
     SecretUnreadable
         Its body was encrypted with another key.
     """
-    receipts = _receipts(store, settings.resolved_secret_key_file)
+    receipts = _receipts(store, settings.secret_key_place)
     receipt = receipts.get(number)
     if receipt.state is not ReceiptState.DEAD:
         raise Conflict(f"Message {number} is {receipt.state.value.lower()}: only a dead letter is tried again.")
@@ -229,24 +276,33 @@ def _outcome(store: RunStore, webhook: Webhook, message: Message, settings: Sett
 
     if webhook.scheme is WebhookScheme.SLACK and slack_challenge(message.body) is not None:
         return Outcome(state=ReceiptState.IGNORED)
+    from orchestra_nb.operations.deployment_run import new_run
+
+    hops = hops_of_headers(message.headers)
     try:
         rendered = render(webhook, message)
         if not rendered.is_wanted:
             return Outcome(state=ReceiptState.IGNORED)
         if webhook.event is not None:
             resource = rendered.resource or f"webhook.{webhook.name}"
+            sender = {"id": f"webhook {webhook.name}", "role": AUTOMATION_ROLE, "hops": str(hops)}
             event = CustomEvent(
                 event_id=fresh_id(now),
                 event=webhook.event,
                 resource={"id": resource},
                 occurred_at=now,
+                related=(sender,) if hops else (),
                 payload=rendered.parameters,
             )
             return Outcome(state=ReceiptState.ACCEPTED, event=event)
         run, spec = new_run(store, webhook.deployment or "", settings, now=now, parameters=rendered.parameters)
     except (InvalidInput, NotFound) as error:
         return Outcome(state=ReceiptState.DEAD, reason=str(error), message=_kept(message))
-    return Outcome(state=ReceiptState.ACCEPTED, run=run, queued=QueuedRun.of(run, spec.pool, spec.priority))
+    if hops:
+        run = msgspec.structs.replace(run, tags={**run.tags, HOPS_TAG: str(hops)})
+    return Outcome(
+        state=ReceiptState.ACCEPTED, run=run, queued=QueuedRun.of(run, spec.pool, spec.priority, spec.limits)
+    )
 
 
 @lru_cache(maxsize=1)
@@ -279,15 +335,15 @@ def _no_webhook(name: str) -> WebhookNotFound:
     return WebhookNotFound(f"No webhook {name!r}. `orchestra webhooks ls` lists them.")
 
 
-def _webhook_store(store: RunStore, key_file: Path | None = None) -> WebhookStore:
+def _webhook_store(store: RunStore, key_place: SecretKeyPlace | None = None) -> WebhookStore:
     from orchestra_nb.store.secret_key import load_secret_key
     from orchestra_nb.store.webhook_store import WebhookStore
 
-    return WebhookStore(store.database, None if key_file is None else load_secret_key(key_file))
+    return WebhookStore(store.database, None if key_place is None else load_secret_key(key_place))
 
 
-def _receipts(store: RunStore, key_file: Path | None = None) -> WebhookReceipts:
+def _receipts(store: RunStore, key_place: SecretKeyPlace | None = None) -> WebhookReceipts:
     from orchestra_nb.store.secret_key import load_secret_key
     from orchestra_nb.store.webhook_receipts import WebhookReceipts
 
-    return WebhookReceipts(store.database, None if key_file is None else load_secret_key(key_file))
+    return WebhookReceipts(store.database, None if key_place is None else load_secret_key(key_place))

@@ -13,6 +13,8 @@ from tornado import web
 from orchestra_nb.errors import InvalidInput, OrchestraError
 from orchestra_nb.operations.json_encoding import encode_json
 from orchestra_nb.operations.problems import problem_of
+from orchestra_nb.server.callers import AUTH_RESOURCE
+from orchestra_nb.server.token_identity import TokenIdentity
 
 if TYPE_CHECKING:
     from orchestra_nb.server.store_access import StoreAccess
@@ -21,11 +23,11 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: The resource that authorizers are asked about.
-AUTH_RESOURCE = "orchestra"
+#: What problems are called where answers say what they are.
+PROBLEM_TYPE = "application/problem+json"
 
 
-class OrchestraAPIHandler(APIHandler):
+class OrchestraAPIHandler(TokenIdentity, APIHandler):
     """A REST handler: JSON out, errors as problem+json (RFC 9457), nothing for the unauthenticated.
 
     Handlers still put ``@web.authenticated`` and ``@authorized`` on each method; :meth:`prepare` is the net below, for
@@ -57,11 +59,22 @@ class OrchestraAPIHandler(APIHandler):
         """Return what a function of ``operations`` gives for the open store; it runs in a thread."""
         return await self._access.call(function, *args, **kwargs)
 
+    async def call_long(
+        self, function: Callable[Concatenate[RunStore, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Do as :meth:`call` for what may take its time."""
+        return await self._access.call_long(function, *args, **kwargs)
+
     def answer(self, body: object, status: int = 200) -> None:
-        """Finish with a record, or with containers of records, as JSON."""
+        """Finish with a record, or with containers of records, as JSON; 304 where the caller has it already."""
+        self.answer_json(encode_json(body), status)
+
+    def answer_json(self, body: bytes, status: int = 200) -> None:
+        """Finish with JSON, as :meth:`answer`."""
         self.set_status(status)
-        self.set_header("Cache-Control", "no-store")
-        self.finish(encode_json(body))
+        # whoever keeps it asks by its ETag whether it is still so
+        self.set_header("Cache-Control", "private, no-cache" if self.request.method == "GET" else "no-store")
+        self.finish(body)
 
     def integer(self, name: str, default: int) -> int:
         """Return an integer of the query.
@@ -91,18 +104,9 @@ class OrchestraAPIHandler(APIHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with a problem; what is not ours to tell stays in the server's log."""
-        error = kwargs.get("exc_info", (None, None, None))[1]
-        if isinstance(error, OrchestraError):
-            problem = problem_of(error)
-            status, code, title, detail = problem.status, problem.code, problem.title, problem.detail
-        else:
-            status, title = status_code, _phrase(status_code)
-            code = title.lower().replace(" ", "_")
-            told = error.log_message if isinstance(error, web.HTTPError) and status < 500 else None
-            detail = told or ("The server's log says more." if status >= 500 else title)
+        status, body = problem_answer(status_code, kwargs.get("exc_info", (None, None, None))[1])
         self.set_status(status)
-        body = {"type": f"urn:orchestra-nb:{code}", "title": title, "status": status, "detail": detail, "code": code}
-        self.finish(encode_json(body), set_content_type="application/problem+json")
+        self.finish(body, set_content_type=PROBLEM_TYPE)
 
 
 class UnknownRouteHandler(OrchestraAPIHandler):
@@ -112,6 +116,34 @@ class UnknownRouteHandler(OrchestraAPIHandler):
         """Say that there is nothing, to those who are logged in."""
         await super().prepare()
         raise web.HTTPError(404, "There is no such route.")
+
+
+def problem_answer(status_code: int, error: BaseException | None) -> tuple[int, bytes]:
+    """Return the status and the body that an error is answered with (RFC 9457)."""
+    if isinstance(error, OrchestraError):
+        problem = problem_of(error)
+        status, code, title, detail = problem.status, problem.code, problem.title, problem.detail
+        places = problem.errors
+    else:
+        status, title, places = status_code, _phrase(status_code), ()
+        code = code_of_status(status_code)
+        told = error.log_message if isinstance(error, web.HTTPError) and status < 500 else None
+        detail = told or ("The server's log says more." if status >= 500 else title)
+    body: dict[str, object] = {
+        "type": f"urn:orchestra-nb:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if places:
+        body["errors"] = places
+    return status, encode_json(body)
+
+
+def code_of_status(status: int) -> str:
+    """Return the code of the problem that a status says by itself: ``"not_found"``."""
+    return _phrase(status).lower().replace(" ", "_")
 
 
 def _phrase(status: int) -> str:

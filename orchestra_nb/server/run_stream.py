@@ -2,8 +2,8 @@
 
 Each client has a position, a sequence number of the store's event log, and a loop of its own: read what is new behind
 the position, send it, go on from there. Replay after a reconnect and live updates are therefore the same thing. A slow
-client costs one message in flight: when it is ready again it gets the newest records, or, when it lags too far, the
-order to read anew. Clients at the same position share one read.
+client costs one message in flight, of a few megabytes at most: when it is ready again it gets the newest records, or,
+when it lags too far, the order to read anew. Clients at the same position of the same view share one read.
 
 One thread watches the store for writes, of this process or any other, only while somebody is subscribed.
 """
@@ -13,14 +13,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 from orchestra_nb.errors import StoreUnavailable
+from orchestra_nb.model.stream_views import EVERYTHING, StreamView
 from orchestra_nb.operations.json_encoding import encode_json
-from orchestra_nb.operations.run_changes import changes_since
+from orchestra_nb.operations.run_changes import MAX_CHANGES, RunChanges, changes_since, list_marks
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -30,8 +33,19 @@ _Expected = dict[tuple[str, str], float | None]
 
 Log = logging.Logger | logging.LoggerAdapter[Any]
 
-#: The least time between two messages to a client.
+#: The least time between two messages to a client, and between two reads for it.
 _PACE_SECONDS = 0.1
+
+#: What is larger is told in several messages, as far as single changes allow it.
+_LARGEST_BYTES = 4_000_000
+
+#: A client to whose view nothing happens is told how far the stream is, so often: from there it goes on one day.
+_TOLD_EACH = 1_000
+
+#: Of so many views it is remembered how long tasks take.
+_REMEMBERED_VIEWS = 100
+
+_NO_MARKS: Mapping[str, str] = {}
 
 #: How soon the watcher notices that nobody is subscribed any more.
 _WATCH_SECONDS = 0.5
@@ -39,18 +53,31 @@ _WATCH_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What a client at one position has to be told: the text of the message, and the position after it."""
+    """What a client at one position has to be told: the text of the message, and the position after it.
 
-    sequence: int
+    Parameters
+    ----------
+    marks
+        List without sequence numbers to its mark, as :func:`~orchestra_nb.operations.run_changes.list_marks` gives it,
+        for whoever looks at everything.
+    """
+
+    changes: RunChanges
     text: bytes
     is_empty: bool
+    marks: Mapping[str, str]
 
 
 class StoreCall(Protocol):
     """Runs a function with the store in a thread; see ``StoreAccess.call``."""
 
     def __call__(
-        self, function: Callable[[RunStore, int, _Expected], Delta], sequence: int, expected: _Expected, /
+        self,
+        function: Callable[[RunStore, int, StreamView, _Expected], Delta],
+        sequence: int,
+        view: StreamView,
+        expected: _Expected,
+        /,
     ) -> Awaitable[Delta]:
         """Return what the function returns."""
 
@@ -63,8 +90,8 @@ class RunStream:
         self._call = call
         self._log = log
         self._changed = asyncio.Event()
-        self._reads: dict[int, asyncio.Future[Delta]] = {}
-        self._expected: _Expected = {}
+        self._reads: dict[tuple[int, StreamView], asyncio.Future[Delta]] = {}
+        self._expected: dict[StreamView, _Expected] = {}
         self._clients: set[asyncio.Task[object]] = set()
         self._watches: list[_Watch] = []
 
@@ -83,26 +110,38 @@ class RunStream:
             if not self._clients:
                 self._stop_watching()
 
-    async def deltas(self, position: int) -> AsyncIterator[bytes]:
-        """Yield messages about everything behind ``position``, at most ten a second, for as long as they are wanted.
+    async def deltas(
+        self, position: int, view: StreamView = EVERYTHING, marks: Mapping[str, str] = _NO_MARKS
+    ) -> AsyncIterator[bytes]:
+        """Yield messages about what a view has behind ``position``, at most ten a second, while they are wanted.
 
-        Runs inside :meth:`subscribed`. The next one is read only when it is asked for, so a consumer that waits for
-        its socket holds nothing up and misses nothing.
+        Lists whose marks are not ``marks`` any more are named in them. Runs inside :meth:`subscribed`. The next one is
+        read only when it is asked for, so a consumer that waits for its socket holds nothing up and misses nothing.
 
         Raises
         ------
         StoreUnavailable
             The store cannot be read now.
         """
+        told = position
         while True:
             changed = self._changed  # taken before the read: a write during the read is not missed
-            delta = await self._read(position)
-            position = delta.sequence
-            if delta.is_empty:
-                await changed.wait()
-            else:
-                yield delta.text
+            delta = await self._read(position, view)
+            has_moved, position = delta.changes.sequence != position, delta.changes.sequence
+            lists = tuple(name for name, mark in delta.marks.items() if marks.get(name) != mark)
+            marks = delta.marks
+            if lists or not delta.is_empty or position - told >= _TOLD_EACH:
+                told = position
+                yield encode_json(msgspec.structs.replace(delta.changes, lists=lists)) if lists else delta.text
                 await asyncio.sleep(_PACE_SECONDS)
+            elif has_moved:  # others change all the time, perhaps
+                await asyncio.sleep(_PACE_SECONDS)
+            else:
+                await changed.wait()
+
+    def next_change(self) -> asyncio.Event:
+        """Return what is set at the next change of the store; only inside of :meth:`subscribed`."""
+        return self._changed
 
     async def close(self) -> None:
         """Cancel all clients and wait for the watcher's end."""
@@ -113,17 +152,21 @@ class RunStream:
         for watch in self._watches:
             await asyncio.to_thread(watch.close)
 
-    async def _read(self, position: int) -> Delta:
-        read = self._reads.get(position)
+    async def _read(self, position: int, view: StreamView) -> Delta:
+        key = (position, view)
+        read = self._reads.get(key)
         if read is None:
-            read = self._reads[position] = asyncio.ensure_future(self._call(_read_delta, position, self._expected))
-            read.add_done_callback(lambda done: self._forget_failure(position, done))
+            if view not in self._expected and len(self._expected) >= _REMEMBERED_VIEWS:
+                self._expected.clear()
+            expected = self._expected.setdefault(view, {})
+            read = self._reads[key] = asyncio.ensure_future(self._call(_read_delta, position, view, expected))
+            read.add_done_callback(lambda done: self._forget_failure(key, done))
         return await asyncio.shield(read)  # a client that leaves does not cancel what others wait for
 
-    def _forget_failure(self, position: int, read: asyncio.Future[Delta]) -> None:
+    def _forget_failure(self, key: tuple[int, StreamView], read: asyncio.Future[Delta]) -> None:
         """Drop a read that failed, so that the next client tries again."""
-        if (read.cancelled() or read.exception() is not None) and self._reads.get(position) is read:
-            del self._reads[position]
+        if (read.cancelled() or read.exception() is not None) and self._reads.get(key) is read:
+            del self._reads[key]
 
     def _notice_change(self) -> None:
         self._reads.clear()
@@ -183,7 +226,12 @@ class _Watch:
                     self._notice()
 
 
-def _read_delta(store: RunStore, position: int, expected: _Expected) -> Delta:
-    changes = changes_since(store, position, expected)
-    is_empty = changes == type(changes)(sequence=changes.sequence)
-    return Delta(changes.sequence, b"" if is_empty else encode_json(changes), is_empty)
+def _read_delta(store: RunStore, position: int, view: StreamView, expected: _Expected) -> Delta:
+    marks = list_marks(store) if view == EVERYTHING else _NO_MARKS
+    limit = MAX_CHANGES
+    while True:
+        changes = changes_since(store, position, expected, view=view, limit=limit)
+        text = encode_json(changes)
+        if len(text) <= _LARGEST_BYTES or limit == 1:
+            return Delta(changes, text, changes == type(changes)(sequence=changes.sequence), marks)
+        limit = max(1, min(limit, changes.sequence - position) * _LARGEST_BYTES // len(text))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -28,14 +30,20 @@ class ServiceKeeper:
     is_wanted
         None for yes where the store is a file: a database may be shared, and what others deploy is not to run here
         unasked.
+    options
+        Of the services, as ``orchestra serve`` takes them.
     """
 
-    def __init__(self, is_wanted: bool | None, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
+    def __init__(
+        self, is_wanted: bool | None, log: logging.Logger | logging.LoggerAdapter[Any], options: Sequence[str] = ()
+    ) -> None:
         self._is_wanted = is_wanted
+        self._options = tuple(options)
         self._log = log
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._kept: KeptProcess | None = None
+        self._steps: dict[str, float | None] = {}
 
     @property
     def state(self) -> KeeperState:
@@ -43,6 +51,11 @@ class ServiceKeeper:
         if self._kept is not None:
             return "given up" if self._kept.is_given_up else "up" if self._kept.is_up else "starting"
         return "off" if self._thread is None else "no store yet"
+
+    @property
+    def last_steps(self) -> dict[str, float | None]:
+        """Loop of the service to when its last step ended well, in seconds since 1970; empty while it is not up."""
+        return self._steps if self.state == "up" else {}
 
     def start(self) -> None:
         """Begin, where it is wanted; returns at once."""
@@ -66,12 +79,20 @@ class ServiceKeeper:
         if self._kept is not None:
             self._kept.close()
 
+    def hurry(self) -> None:
+        """Leave no time to runs that go on, while :meth:`close` waits for them."""
+        if self._kept is not None:
+            self._kept.hurry()
+
     def _keep(self, file: Path | None) -> None:
         while file is not None and not file.exists():
             if self._closing.wait(_LOOK_SECONDS):
                 return
-        command = [sys.executable, "-m", "orchestra_nb", "serve", "--no-commands", "--with-keeper"]
-        self._kept = KeptProcess("service for deployments", command)
+        command = [sys.executable, "-m", "orchestra_nb", "serve", "--no-commands", "--with-keeper", *self._options]
+        self._kept = KeptProcess("service for deployments", command, self._take_steps)
+
+    def _take_steps(self, line: bytes) -> None:
+        self._steps = json.loads(line)
 
 
 def _file_of(url: str) -> Path | None:

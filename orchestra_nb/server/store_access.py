@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from orchestra_nb.errors import InvalidSetting, StoreUnavailable
@@ -19,6 +20,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _THREADS = 4
+#: Of what may take its time: code of users is imported, somebody is sent a message.
+_LONG_THREADS = 8
 
 
 class StoreAccess:
@@ -31,11 +34,14 @@ class StoreAccess:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="orchestra-store")
+        self._long_threads = ThreadPoolExecutor(_LONG_THREADS, thread_name_prefix="orchestra-long-calls")
         self._opening = asyncio.Lock()
         self._store: RunStore | None = None
         self._sweeper: Sweeper | None = None
         self._stream: RunStream | None = None
         self._is_closed = False
+        #: id of a remote worker to what ends its call that waits for work
+        self.waiting_workers: dict[str, asyncio.Event] = {}
 
     async def call(self, function: Callable[Concatenate[RunStore, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return ``function(store, *args, **kwargs)``, run in a thread.
@@ -47,6 +53,33 @@ class StoreAccess:
         """
         store = await self._opened()
         return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(store, *args, **kwargs))
+
+    async def call_long(
+        self, function: Callable[Concatenate[RunStore, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Do as :meth:`call` for what may take its time, so that workers and readers do not wait for it."""
+        store = await self._opened()
+        return await asyncio.get_running_loop().run_in_executor(
+            self._long_threads, lambda: function(store, *args, **kwargs)
+        )
+
+    def read_now(self, function: Callable[[RunStore, datetime], T]) -> T | None:
+        """Return ``function(store, now)``, called in this thread, which is none of the event loop.
+
+        None where there is no store yet, or the server is stopping: who only looks makes none.
+
+        Raises
+        ------
+        StoreUnavailable
+            The store cannot be opened or read.
+        """
+        from orchestra_nb.operations.opening import open_store
+        from orchestra_nb.operations.server_activity import may_have_store
+
+        settings = load_settings()
+        if self._is_closed or not may_have_store(settings):
+            return None
+        return function(self._store or open_store(settings), datetime.now(UTC))
 
     async def stream(self) -> RunStream:
         """Return the stream of changes of the open store."""
@@ -89,6 +122,7 @@ class StoreAccess:
 
         if self._sweeper is not None:
             self._sweeper.close()
+        self._long_threads.shutdown(wait=True)
         self._threads.shutdown(wait=True)
         if self._store is not None:
             close_store(self._store)

@@ -4,54 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado import web
 
 from orchestra_nb.errors import InvalidSetting, StoreUnavailable, WebhookRefused
+from orchestra_nb.model.audit import AuditEntry, Outcome, Via
 from orchestra_nb.model.webhook_signatures import slack_challenge
 from orchestra_nb.model.webhooks import Receipt, ReceiptState
 from orchestra_nb.operations import webhooks
-from orchestra_nb.server.api_handler import OrchestraAPIHandler
+from orchestra_nb.operations.audit_trail import note
+from orchestra_nb.server.rest_handler import RestHandler
 from orchestra_nb.settings import load_settings
 
 if TYPE_CHECKING:
-    from orchestra_nb.server.store_access import StoreAccess
     from orchestra_nb.store.run_store import RunStore
 
-#: A body that is too large is read to its end up to here, since who sends one does not listen before; beyond that the
-#: connection is closed.
-_LARGEST_READ_BYTES: Final = 16_000_000
 
+class WebhookHandler(RestHandler):
+    """``webhooks/NAME``: take a message. It says what it started, and says so again when it comes again.
 
-@web.stream_request_body
-class WebhookHandler(OrchestraAPIHandler):
-    """``webhooks/NAME``: take a message. It says what it started, and says so again when it comes again."""
+    All other methods are those of the REST API, for whoever may call it.
+    """
 
     public_methods: ClassVar[frozenset[str]] = frozenset({"POST"})
-
-    def initialize(self, access: StoreAccess) -> None:
-        """Take the way to the store from the route, and make room for the body."""
-        super().initialize(access)
-        self._body = bytearray()
-        self._read_bytes = 0
-
-    async def prepare(self) -> None:  # type: ignore[override]  # as APIHandler itself
-        """Limit the body before it is read."""
-        connection = self.request.connection
-        assert connection is not None
-        connection.set_max_body_size(_LARGEST_READ_BYTES)  # type: ignore[attr-defined]  # of HTTP1Connection
-        await super().prepare()
-        length = self.request.headers.get("Content-Length", "")
-        if length.isdigit() and len(length) <= 18 and int(length) > _LARGEST_READ_BYTES:
-            raise web.HTTPError(413, _too_large())
-
-    def data_received(self, chunk: bytes) -> None:
-        """Keep a part of the body, and no more than a message may have."""
-        self._read_bytes += len(chunk)
-        if self._read_bytes <= webhooks.MAX_BODY_BYTES:
-            self._body += chunk
+    max_body_bytes: ClassVar[int] = webhooks.MAX_BODY_BYTES
 
     def check_xsrf_cookie(self) -> None:
         """Let a message pass without the token against forgery: no cookie gives it any right, its signature does."""
@@ -61,11 +39,9 @@ class WebhookHandler(OrchestraAPIHandler):
     @allow_unauthenticated
     async def post(self, name: str) -> None:
         """Answer 202 with what the message started, 422 where that failed, and 401 where nobody vouches for it."""
-        if self._read_bytes > webhooks.MAX_BODY_BYTES:
-            raise web.HTTPError(413, _too_large())
-        body, headers = bytes(self._body), dict(self.request.headers)
+        body, headers = self.body, dict(self.request.headers)
         try:
-            receipt = await self.call(_receive, name, headers, body)
+            receipt = await self.call(_receive, name, headers, body, self.request.remote_ip or "")
         except WebhookRefused as refused:
             self.log.warning("A message for the webhook %.100r was refused: %s.", name, refused.__cause__)
             raise
@@ -79,11 +55,32 @@ class WebhookHandler(OrchestraAPIHandler):
             self.answer(_answer(receipt), status=422 if receipt.state is ReceiptState.DEAD else 202)
 
 
-def _receive(store: RunStore, name: str, headers: Mapping[str, str], body: bytes) -> Receipt:
+def _receive(store: RunStore, name: str, headers: Mapping[str, str], body: bytes, origin: str) -> Receipt:
+    now = datetime.now(UTC)
     try:
-        return webhooks.receive(store, name, headers, body, load_settings(), datetime.now(UTC))
+        receipt = webhooks.receive(store, name, headers, body, load_settings(), now)
     except InvalidSetting as error:  # not the fault of whoever sends
         raise StoreUnavailable(str(error)) from error
+    if now in (receipt.received_at, receipt.closed_at) and receipt.state in (ReceiptState.ACCEPTED, ReceiptState.DEAD):
+        note(store, _entry(name, receipt, origin, now))
+    return receipt
+
+
+def _entry(name: str, receipt: Receipt, origin: str, now: datetime) -> AuditEntry:
+    """Return what the audit trail says of a message that was rightly signed, and is no repetition."""
+    is_done = receipt.state is ReceiptState.ACCEPTED
+    return AuditEntry(
+        at=now,
+        actor=f"webhook {name}",
+        via=Via.API,
+        origin=origin,
+        action="receive_message",
+        area="webhooks",
+        target=name,
+        outcome=Outcome.DONE if is_done else Outcome.FAILED,
+        code="" if is_done else "dead_letter",
+        run_id=receipt.run_id,
+    )
 
 
 def _answer(receipt: Receipt) -> dict[str, object]:
@@ -94,10 +91,6 @@ def _answer(receipt: Receipt) -> dict[str, object]:
     if receipt.event_id is not None:
         answer["event"] = {"event_id": receipt.event_id}
     return answer
-
-
-def _too_large() -> str:
-    return f"A message has at most {webhooks.MAX_BODY_BYTES:,} bytes."
 
 
 webhook_routes = ((r"/orchestra/api/v1/webhooks/([^/]+)", WebhookHandler),)

@@ -51,11 +51,12 @@ def settle_outputs(runs: Iterable[Run], message: str, now: datetime, wait_second
 
 
 def _attempt_of(run: Run) -> Path | None:
-    """Return the file of the attempt that a run's output is a link to; None where it is none."""
+    """Return the file of the attempt that a run's output is, or is a link to; None where it is none."""
+    output = Path(run.output_path or "")
     try:
-        target = Path(os.readlink(run.output_path or ""))
+        target = Path(os.readlink(output))
     except OSError:
-        return None
+        target = output  # of a run without a copy, as a remote worker sends it
     return target if target.name == f"{run.run_id}.{run.epoch}.ipynb" else None
 
 

@@ -33,7 +33,7 @@ _OWN_THREADS: Final = frozenset({"xmpp", "xmpps"})
 
 _LONGEST_REASON: Final = 500
 
-_HOW_TO_ALLOW: Final = "Where that is meant, make the channel with --allow-private."
+_HOW_TO_ALLOW: Final = "Where that is meant, make the channel with --allow-private (by REST: allow_private)."
 
 
 def describe_address(address: Secret, *, may_be_private: bool) -> str:

@@ -7,7 +7,6 @@ folder, environment and exit code, and another takes its place. A process serves
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import fcntl
 import gc
@@ -31,6 +30,7 @@ from setproctitle import setproctitle
 from orchestra_nb.engine import runner_process
 from orchestra_nb.errors import Conflict
 from orchestra_nb.services.command_socket import GO, LENGTH, command_socket, fitting_socket, peer_user
+from orchestra_nb.short_process import end_process, flush_streams
 
 #: A process that waits for a caller and ends without one is not replaced sooner.
 _PAUSE_SECONDS = 1.0
@@ -210,11 +210,7 @@ class _Command:
             os.close(self._tell)
             exit_code = self._serve(caller)
         finally:
-            with contextlib.suppress(BaseException):
-                shutdown_threads: Any = threading
-                shutdown_threads._shutdown()
-                atexit._run_exitfuncs()
-            os._exit(exit_code)
+            end_process(exit_code)
 
     def _serve(self, caller: socket.socket) -> int:
         request = _received(caller)
@@ -238,9 +234,9 @@ class _Command:
         except BaseException as error:  # nobody is above this: told as the interpreter would tell it
             sys.excepthook(type(error), error, error.__traceback__)
             exit_code = 1
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
+        with contextlib.suppress(KeyboardInterrupt):
+            problem = flush_streams()
+            exit_code = exit_code or problem
         has_ended.set()
         with contextlib.suppress(OSError):
             caller.sendall(json.dumps({"exit_code": exit_code}).encode())

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestra_nb.errors import InvalidSetting
-from orchestra_nb.settings import runtime_folder
+from orchestra_nb.runtime_folder import runtime_folder
 from orchestra_nb.version import __version__
 
 #: A request is its length, then JSON: ``{"argv", "environ", "cwd"}``; stdin, stdout and stderr come with it.

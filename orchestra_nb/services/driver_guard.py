@@ -21,6 +21,7 @@ from orchestra_nb.model.runs import Driver
 from orchestra_nb.services.process_watch import boot_id, process_started_at
 from orchestra_nb.services.recovery import describe_driver, end_driver
 from orchestra_nb.settings import Settings, load_settings
+from orchestra_nb.store.leases import Leases
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import CancelRequest, RunStore
@@ -46,6 +47,10 @@ class DriverGuard:
         Called in the guard's thread, once for each request to stop a run of this driver or one of its tasks.
     driver_id
         None for a new one.
+    on_fenced
+        Called once, in the guard's thread, when others have taken this driver for dead: its runs have ended and may be
+        run again elsewhere, so it is to stop what it runs. If the process goes on for as long as a lease, its watcher
+        kills it, with its process group where it leads one. None for a driver that nobody runs again by itself.
 
     Raises
     ------
@@ -61,8 +66,11 @@ class DriverGuard:
         *,
         driver_id: str | None = None,
         settings: Settings | None = None,
+        on_fenced: Callable[[], None] | None = None,
     ) -> None:
         self._store = store
+        self._leases = Leases(store.database)
+        self._on_fenced = on_fenced
         self._on_cancel = on_cancel
         self._settings = settings or load_settings()
         self._pid = os.getpid()
@@ -110,6 +118,7 @@ class DriverGuard:
                 *("--started", repr(self.driver.process_started_at)),
                 *("--heartbeat", repr(self._settings.heartbeat_seconds)),
                 *("--lease", repr(self._settings.lease_seconds)),
+                *(("--end-fenced",) if self._on_fenced is not None else ()),
             ],
             env=_watcher_environment(self._store.database.url),
             stdin=subprocess.DEVNULL,
@@ -129,6 +138,9 @@ class DriverGuard:
         while not self._closing.wait(POLL_SECONDS):
             self._replace_dead_watcher()
             try:
+                if self._on_fenced is not None and self._is_fenced():
+                    self._on_fenced()
+                    return
                 requests = self._store.cancel_requests(self.driver_id, heard)
             except StoreUnavailable:
                 continue
@@ -138,6 +150,10 @@ class DriverGuard:
                     self._on_cancel(request)
                 except Exception:
                     _log.exception("A request to cancel could not be followed")
+
+    def _is_fenced(self) -> bool:
+        driver = self._leases.find_driver(self.driver_id)
+        return driver is not None and driver.ended_at is not None
 
 
 def describe_this_process(kind: str, lease_seconds: float, driver_id: str | None = None) -> Driver:

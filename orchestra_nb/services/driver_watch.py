@@ -42,6 +42,7 @@ class DriverWatch:
         heartbeat_seconds: float,
         lease_seconds: float,
         give_up_seconds: float,
+        ends_fenced: bool = False,
     ) -> None:
         self._driver_id = driver_id
         self._process = process
@@ -49,20 +50,30 @@ class DriverWatch:
         self._heartbeat_seconds = heartbeat_seconds
         self._lease_seconds = lease_seconds
         self._give_up_seconds = give_up_seconds
+        self._ends_fenced = ends_fenced
 
     def run(self) -> None:
         """Watch until the driver has ended, or the store has been away for too long."""
         away_since: float | None = None
-        while not self._process.wait(self._heartbeat_seconds):
+        pause = self._heartbeat_seconds
+        while not self._process.wait(pause):
             try:
                 if not self._renew_lease():
+                    if self._ends_fenced:
+                        self._end_fenced()
                     return
-                away_since = None
+                away_since, pause = None, self._heartbeat_seconds
             except StoreUnavailable:
+                pause = min(pause, _PAUSE_SECONDS)  # soon after the store is back, or others take the driver for dead
                 away_since = away_since or time.monotonic()
                 if time.monotonic() - away_since > self._give_up_seconds:
                     return
         self._record_death(self._process.end())
+
+    def _end_fenced(self) -> None:
+        """Kill the driver, whose runs others have ended, if it does not end by itself; one that closes ends this."""
+        if not self._process.wait(self._lease_seconds):
+            self._process.kill()
 
     def _renew_lease(self) -> bool:
         from orchestra_nb.store.leases import Leases
@@ -107,6 +118,7 @@ def main() -> None:
     parser.add_argument("--heartbeat", required=True, type=float, help="seconds between two heartbeats")
     parser.add_argument("--lease", required=True, type=float, help="seconds that a heartbeat holds")
     parser.add_argument("--give-up", type=float, default=GIVE_UP_SECONDS, help="seconds that the store may be away")
+    parser.add_argument("--end-fenced", action="store_true", help="end a driver that was taken for dead")
     options = parser.parse_args()
     process = ProcessWatch(options.pid, options.started)
     os.chdir("/")  # the user may unmount or delete the folder
@@ -118,6 +130,7 @@ def main() -> None:
             heartbeat_seconds=options.heartbeat,
             lease_seconds=options.lease,
             give_up_seconds=options.give_up,
+            ends_fenced=options.end_fenced,
         ).run()
     finally:
         process.close()

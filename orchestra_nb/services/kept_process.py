@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 60.0
 #: What was up for so long did not fail at its start.
 _STEADY_SECONDS: Final = 30.0
+#: Signals that follow each other at once may be taken for one.
+_BETWEEN_SIGNALS_SECONDS: Final = 0.2
 
 #: With this exit code a process says that it would end so again, however often it is started (EX_CONFIG of sysexits.h).
 USELESS_EXIT_CODE: Final = 78
@@ -30,10 +33,13 @@ class KeptProcess:
     ----------
     name
         What people call it.
+    on_line
+        Called, in any thread, with each line that it writes to stdout later.
     """
 
-    def __init__(self, name: str, command: Sequence[str]) -> None:
+    def __init__(self, name: str, command: Sequence[str], on_line: Callable[[bytes], None] | None = None) -> None:
         self._name = name
+        self._on_line = on_line
         self._command = list(command)
         self._is_given_up = False
         self._closing = threading.Event()
@@ -65,6 +71,14 @@ class KeptProcess:
             if self._process is not None and self._process.poll() is None:
                 self._process.terminate()
         self._thread.join()
+
+    def hurry(self) -> None:
+        """Tell it that there is no time left, while :meth:`close` waits: by signals more than the first one."""
+        process = self._process
+        for _ in range(2):
+            if process is not None and process.poll() is None:
+                process.terminate()
+            time.sleep(_BETWEEN_SIGNALS_SECONDS)
 
     def _keep(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
@@ -99,7 +113,20 @@ class KeptProcess:
         with process.stdin, process.stdout:
             if process.stdout.readline():
                 self._ready.set()
+                self._listen(process.stdout.fileno())
             try:
                 return process.wait()
             finally:
                 self._ready.clear()
+
+    def _listen(self, stdout: int) -> None:
+        """Pass its lines on in a thread of their own, since a child that outlives it may hold its stdout open."""
+        if self._on_line is not None:
+            told = os.dup(stdout)
+            threading.Thread(target=_read_lines, args=(told, self._on_line), name="orchestra-told", daemon=True).start()
+
+
+def _read_lines(descriptor: int, on_line: Callable[[bytes], None]) -> None:
+    with open(descriptor, "rb") as lines:
+        for line in lines:
+            on_line(line)

@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from orchestra_nb.errors import OrchestraError, StoreUnavailable
@@ -32,12 +31,16 @@ from orchestra_nb.model.notifications import (
 )
 from orchestra_nb.model.outbox import DELIVERY, Delivery, next_try_at
 from orchestra_nb.model.retries import RetryPolicy
+from orchestra_nb.model.webhook_calls import call_of, secret_names_of
 from orchestra_nb.services.apprise_calls import send
+from orchestra_nb.services.webhook_calls import send_call
+from orchestra_nb.settings import SecretKeyPlace
 from orchestra_nb.store.notification_progress import ChangesToTell, NotificationProgress, Standings, Told
 from orchestra_nb.store.notification_store import NotificationStore
 from orchestra_nb.store.outbox_store import OutboxStore
 from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.secret_key import load_secret_key
+from orchestra_nb.store.secret_store import SecretStore
 
 #: How long one message may take.
 SEND_SECONDS: Final = 10.0
@@ -70,8 +73,10 @@ class NotificationService:
 
     Parameters
     ----------
-    key_file
+    key_place
         The file with the key that the addresses of channels are encrypted with.
+    pages_url
+        Where readers of messages reach the pages; empty for no links.
     policy
         How often and after what delays a message is tried.
     send_seconds
@@ -85,15 +90,17 @@ class NotificationService:
     def __init__(
         self,
         store: RunStore,
-        key_file: Path,
+        key_place: SecretKeyPlace,
         *,
+        pages_url: str = "",
         policy: RetryPolicy = DELIVERY,
         send_seconds: float = SEND_SECONDS,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._database = store.database
-        self._key_file = key_file
+        self._key_place = key_place
+        self._pages_url = pages_url
         self._policy = policy
         self._send_seconds = send_seconds
         self._clock = clock
@@ -154,7 +161,7 @@ class NotificationService:
                     continue
                 key = (rule.name, standing_key(change.run))
                 decision = decide(rule, change.run, change.at, standings.get(key), is_retried=change.is_retried)
-                _keep(decision, rule, key, standings, told)
+                self._keep(decision, rule, key, standings, told)
         return self._progress.write(found, told, _changed(standings, found.standings), now)
 
     def _look_for_late(self, now: datetime) -> None:
@@ -171,9 +178,22 @@ class NotificationService:
                 if is_about(rule, run):
                     key = (rule.name, standing_key(run))
                     decision = decide_lateness(rule, run, now, standings.get(key))
-                    _keep(decision, rule, key, standings, told)
+                    self._keep(decision, rule, key, standings, told)
         if told:
             self._progress.write_late(told, _changed(standings, waiting.standings), now)
+
+    def _keep(
+        self,
+        decision: Decision,
+        rule: NotificationRule,
+        key: tuple[str, str],
+        standings: dict[tuple[str, str], Standing],
+        told: list[Told],
+    ) -> None:
+        if decision.standing is not None:
+            standings[key] = decision.standing
+        if decision.news is not None:
+            told.append((rule, decision.news, text_of(rule, decision.news, self._pages_url)))
 
     def _send_due(self, now: datetime) -> None:
         self._forget_ended()
@@ -221,7 +241,7 @@ class NotificationService:
                     break  # when the lease has run out it is tried again
         if error is not None:
             _log.warning(
-                "Notification %s to channel %s could not be sent (try %s): %s",
+                "Notification %s to %s could not be sent (try %s): %s",
                 *(delivery.number, delivery.channel, delivery.attempts, error),
             )
 
@@ -229,7 +249,14 @@ class NotificationService:
         if delivery.attempts > self._policy.retries + 1:
             return "Each time it was tried the process that sent it ended before it could say how."
         try:
-            channels = NotificationStore(self._database, load_secret_key(self._key_file))
+            key = load_secret_key(self._key_place)
+            if (call := call_of(delivery)) is not None:
+                stored = SecretStore(self._database, key)
+                secrets = {name: stored.get(name) for name in secret_names_of(call)}
+                return send_call(
+                    call, secrets, name=f"msg_{delivery.moment}", now=self._clock(), limit_seconds=self._send_seconds
+                )
+            channels = NotificationStore(self._database, key)
             channel, address = channels.get_channel(delivery.channel), channels.get_address(delivery.channel)
         except OrchestraError as error:
             return str(error)
@@ -241,19 +268,6 @@ class NotificationService:
             may_be_private=channel.may_be_private,
             limit_seconds=self._send_seconds,
         )
-
-
-def _keep(
-    decision: Decision,
-    rule: NotificationRule,
-    key: tuple[str, str],
-    standings: dict[tuple[str, str], Standing],
-    told: list[Told],
-) -> None:
-    if decision.standing is not None:
-        standings[key] = decision.standing
-    if decision.news is not None:
-        told.append((rule, decision.news, text_of(rule, decision.news)))
 
 
 def _changed(standings: Standings, before: Standings) -> Standings:

@@ -141,6 +141,17 @@ class ProcessWatch:
             return ProcessEnd(signal=os.WTERMSIG(status))
         return ProcessEnd(exit_code=os.WEXITSTATUS(status))
 
+    def kill(self) -> None:
+        """Kill the process, with its process group where it leads one; nothing where it has ended."""
+        number = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has none
+        with contextlib.suppress(ProcessLookupError):
+            if not is_alive(self._pid, self._started_at):
+                return
+            if hasattr(os, "killpg") and os.getpgid(self._pid) == self._pid:
+                os.killpg(self._pid, number)
+            else:
+                os.kill(self._pid, number)
+
     def close(self) -> None:
         """Let go of the process. May be called twice."""
         if self._pidfd is not None:

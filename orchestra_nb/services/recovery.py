@@ -1,15 +1,17 @@
 """Ends the runs of drivers that died: what ran is CRASHED, what waited is CANCELLED, and each says why.
 
 A driver on this machine is judged by its process alone: one that is there is alive, also when its interpreter has been
-busy for an hour, and one that is not there is dead at once. A driver on another machine is judged by its lease.
+busy for an hour, and one that is not there is dead at once. A driver on another machine is judged by its lease, and
+gets some more time where nobody could have renewed one: while the store was locked.
 All of it may be done by several processes at once: the store's compare-and-set lets one of them win.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 from orchestra_nb.model.dead_letters import DeadLetter
 from orchestra_nb.model.events import DeadLetterAdded, DriverEnded, Event, RunStateChanged
@@ -18,29 +20,74 @@ from orchestra_nb.model.runs import Driver, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.services.abandoned_outputs import settle_outputs
 from orchestra_nb.services.process_watch import ProcessEnd, boot_id, is_alive
-from orchestra_nb.store.leases import Leases
+from orchestra_nb.store.leases import Leases, has_not_moved
 from orchestra_nb.store.run_code_store import RunCodeStore
 from orchestra_nb.store.run_store import RunStore
 
-ACTOR = "recovery"
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
+ACTOR = "recovery"
+#: How a worker is called among the drivers of a store that reaches it over the REST API.
+REMOTE_WORKER_KIND: Final = "remote worker"
+
+_SERVED = "A service runs it again where its deployment allows, and after `orchestra runs retry` in any case."
 #: Kind of driver to (what people call it, what to do when it died).
 _KINDS = {
     "kernel": ("kernel", "Restart the kernel and run the cells again."),
     "shell": ("shell command", "Run the command again."),
     "script": ("script", "Run the script again."),
-    "service": ("service", "Where its deployment says so it is run again by the next service: `orchestra serve`."),
-    "deployment": ("process of the flow", "Where its deployment says so it is run again."),
+    "service": ("service", _SERVED),
+    "deployment": ("process of the flow", _SERVED),
+    REMOTE_WORKER_KIND: ("remote worker", _SERVED.replace("service", "worker")),
 }
 
 #: What the runner of a notebook whose driver died gets to end its kernel and write its file.
 _RUNNER_SECONDS = 20.0
 
 
-def sweep(store: RunStore, now: datetime) -> list[Run]:
+class Suspects:
+    """Drivers elsewhere whose lease ran out, remembered from one sweep of a process to the next. For one thread.
+
+    A lease may have run out because the store was locked, for all of them. So a driver is taken for dead when a third
+    of a lease has passed since the store was seen to take heartbeats, and it has written none.
+    """
+
+    def __init__(self) -> None:
+        #: driver id to the lease that ran out, and since when it could have been renewed
+        self._since: dict[str, tuple[datetime, datetime]] = {}
+
+    def is_dead(self, leases: Leases, driver: Driver, now: datetime) -> bool:
+        """Tell whether a driver whose lease ran out is dead.
+
+        Raises
+        ------
+        StoreUnavailable
+            The store cannot be written now.
+        """
+        lease, since = self._since.get(driver.driver_id, (None, now))
+        if lease != driver.lease_until:
+            leases.check_writable()
+            self._since[driver.driver_id] = (driver.lease_until, now)
+            return False
+        return now - since >= (driver.lease_until - driver.heartbeat_at) / 3
+
+
+def sweep(
+    store: RunStore, now: datetime, suspects: Suspects | None = None, *, watching_since: datetime | None = None
+) -> list[Run]:
     """End what dead drivers have left, and return the runs that this ended.
 
     Cheap when nobody died: two reads by an index, no write.
+
+    Parameters
+    ----------
+    suspects
+        Of the process that sweeps again and again; None for one that does so once, which takes a driver elsewhere for
+        dead when its lease ran out as long ago as it held.
+    watching_since
+        Since when the caller has swept again and again; None for one that only begins. What a remote worker calls may
+        have been away until then: it is taken for dead only when it has had the time of its lease since.
 
     Raises
     ------
@@ -51,9 +98,15 @@ def sweep(store: RunStore, now: datetime) -> list[Run]:
     ended: list[Run] = []
     here = boot_id()
     for driver in leases.drivers_without_end():
-        cause = _cause_of_death(driver, here, now)
-        if cause is not None:
-            ended += end_driver(store, driver, cause, now)
+        if driver.kind == REMOTE_WORKER_KIND and not _had_its_time(driver, watching_since, now):
+            continue
+        if here and driver.boot_id == here:
+            if not is_alive(driver.pid, driver.process_started_at):
+                ended += end_driver(store, driver, f"{describe_driver(driver)} died: {ProcessEnd()}.", now)
+        elif _is_silent(leases, driver, now, suspects):
+            since = f"no sign of life since {driver.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC"
+            cause = f"{describe_driver(driver)} died: {since}."
+            ended += end_driver(store, driver, cause, now, where=has_not_moved(driver))
     for driver in leases.ended_drivers_with_unfinished_runs():
         ended += end_driver(store, driver, f"{describe_driver(driver)} ended before this did.", now)
     return ended + _end_overdue_suspensions(store, now)
@@ -71,7 +124,15 @@ def record_death(store: RunStore, driver_id: str, end: ProcessEnd, now: datetime
     return end_driver(store, driver, f"{describe_driver(driver)} died: {end}.", now, wait_seconds=_RUNNER_SECONDS)
 
 
-def end_driver(store: RunStore, driver: Driver, cause: str, now: datetime, *, wait_seconds: float = 0.0) -> list[Run]:
+def end_driver(
+    store: RunStore,
+    driver: Driver,
+    cause: str,
+    now: datetime,
+    *,
+    wait_seconds: float = 0.0,
+    where: Callable[[Connection], bool] | None = None,
+) -> list[Run]:
     """Write in one transaction that a driver has ended, and all that it had not; return the runs that this ended.
 
     Parameters
@@ -80,6 +141,8 @@ def end_driver(store: RunStore, driver: Driver, cause: str, now: datetime, *, wa
         A sentence; what to do about it is added.
     wait_seconds
         How long to wait for the runners of its notebooks to leave these as they should be.
+    where
+        Asked in the transaction; nothing is written where it returns False.
     """
     remedy = _KINDS.get(driver.kind, ("", "Run it again."))[1]
     message = f"{cause} {remedy}"
@@ -104,9 +167,12 @@ def end_driver(store: RunStore, driver: Driver, cause: str, now: datetime, *, wa
         if run.kind in (RunKind.FLOW, RunKind.TASK) and run.parent_run_id is None:
             events.append(DeadLetterAdded(letter=_letter_of(store, run, message, now)))
     events.append(DriverEnded(driver_id=driver.driver_id, at=now))
-    applied = store.apply(events)
+    applied = store.apply(events, where=where)
     ended = _run_ids_ended(events, applied)
-    if driver.host == socket.gethostname():  # its runners would not be seen from elsewhere
+    if where is not None and not any(applied):  # it lives
+        return []
+    # its runners would not be seen from elsewhere; what a remote worker has sent stands with the server
+    if driver.host == socket.gethostname() or driver.kind == REMOTE_WORKER_KIND:
         settle_outputs(unfinished, message, now, wait_seconds)
     return store.get_runs(ended) if ended else []
 
@@ -135,16 +201,20 @@ def describe_driver(driver: Driver) -> str:
     return f"The {name} (pid {driver.pid} on {driver.host})"
 
 
-def _cause_of_death(driver: Driver, here: str, now: datetime) -> str | None:
-    """Return why a driver is taken for dead, None for one that is taken to be alive."""
-    name = describe_driver(driver)
-    if here and driver.boot_id == here:
-        if is_alive(driver.pid, driver.process_started_at):
-            return None
-        return f"{name} died: {ProcessEnd()}."
+def _is_silent(leases: Leases, driver: Driver, now: datetime, suspects: Suspects | None) -> bool:
+    """Tell whether a driver elsewhere is taken for dead."""
     if now <= driver.lease_until:
-        return None
-    return f"{name} died: no sign of life since {driver.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC."
+        return False
+    if suspects is not None:
+        return suspects.is_dead(leases, driver, now)
+    if driver.kind == REMOTE_WORKER_KIND:  # it had its time
+        return True
+    return now > driver.lease_until + (driver.lease_until - driver.heartbeat_at)
+
+
+def _had_its_time(driver: Driver, watching_since: datetime | None, now: datetime) -> bool:
+    lease = driver.lease_until - driver.heartbeat_at
+    return watching_since is not None and now > watching_since + lease
 
 
 def _words_of(task: TaskRun, message: str) -> str:

@@ -1,26 +1,32 @@
 """Deletes what is too old: the service does it hourly, little by little, so that nobody waits.
 
-Of several services that share a store one does it. Files go before the rows that lead to them, so that one who dies in
-between leaves nothing that nobody would find.
+Of several services that share a store one does it. The files of a run go before the rows that lead to them; with the
+rows they are recorded as doomed, and so are the files of results. Each service deletes what is doomed on its own
+machine. So neither one who dies in between nor a machine that somebody else cleaned for leaves files that nobody finds.
 """
 
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from orchestra_nb.engine.result_files import delete_file
+from orchestra_nb.engine.result_files import delete_by_content
+from orchestra_nb.errors import StoreUnavailable
+from orchestra_nb.model.audit import AuditEntry, Outcome, Via
 from orchestra_nb.model.counted import counted
-from orchestra_nb.model.result_reference import ResultReference
 from orchestra_nb.model.retention import Cleaned, Horizon
 from orchestra_nb.services.run_files import RunFiles
+from orchestra_nb.store.audit_store import AuditStore
 from orchestra_nb.store.database import Database
+from orchestra_nb.store.doomed_files import DoomedFile, DoomedFiles
 from orchestra_nb.store.old_records import OldRecords
 from orchestra_nb.store.old_runs import OldRuns
+from orchestra_nb.store.used_results import UsedResults
 
 _EVERY: Final = timedelta(hours=1)
 #: What others get between two transactions.
@@ -28,8 +34,6 @@ _PAUSE: Final = timedelta(milliseconds=20)
 #: A clock that is wrong when a machine starts, and would make everything old, is mostly right so long after.
 _SETTLE_SECONDS: Final = 3600.0
 _FILES_AT_ONCE: Final = 200
-#: A file that is named by its content begins with so many hexadecimal digits.
-_DIGEST_DIGITS: Final = 64
 
 _log = logging.getLogger(__name__)
 
@@ -41,9 +45,13 @@ class Retention:
     ----------
     outputs_folder
         Where runs on this machine leave their files.
+    doomed_until
+        Up to which number doomed files were deleted here before.
     """
 
-    def __init__(self, database: Database, horizon: Horizon, outputs_folder: Path) -> None:
+    def __init__(self, database: Database, horizon: Horizon, outputs_folder: Path, doomed_until: int = 0) -> None:
+        self.doomed_until = doomed_until
+        self._doomed = DoomedFiles(database)
         self._database = database
         self._horizon = horizon
         self._records = OldRecords(database, horizon)
@@ -66,15 +74,13 @@ class Retention:
         StoreUnavailable
             The store cannot be written; the rest goes the next time.
         """
-        references: list[ResultReference] = []
         has_deleted_runs = False
         if self._horizon.runs is not None:
             runs = OldRuns(self._database, self._horizon.runs)
             for group in runs.groups():
                 files, size = self._files.delete(group)
                 yield Cleaned(files=files, file_bytes=size)
-                for deleted in runs.delete(group):
-                    references += deleted.references
+                for deleted in runs.delete(group, now):
                     has_deleted_runs |= deleted.runs > 0
                     yield Cleaned(
                         runs=deleted.runs,
@@ -83,43 +89,57 @@ class Retention:
                         dead_letters=deleted.dead_letters,
                     )
         yield from self._records.delete()
-        for old in self._records.delete_results():
-            references += old
-            yield Cleaned(results=len(old))
-        yield from self._delete_values(references)
+        for number in self._records.delete_results(now):
+            yield Cleaned(results=number)
         if has_deleted_runs:
             self._records.tell_views(now)
+        yield from self.delete_doomed(now)
 
-    def _delete_values(self, references: Sequence[ResultReference]) -> Iterator[Cleaned]:
-        """Delete the files of results and values that nobody has any more, where these are named by their content.
+    def delete_doomed(self, now: datetime) -> Iterator[Cleaned]:
+        """Delete files on this machine whose rows somebody has deleted, here or elsewhere; yield as :meth:`clean` does.
 
-        Before each few of them it is asked anew who has them: somebody may have got the same content meanwhile.
+        Raises
+        ------
+        StoreUnavailable
+            The store cannot be read or written; the rest goes the next time.
         """
-        by_url = {one.url: one for one in references}
-        urls = list(by_url)
-        for start in range(0, len(urls), _FILES_AT_ONCE):
-            used = self._records.used_urls()
-            some = urls[start : start + _FILES_AT_ONCE]
-            yield self._delete_files([by_url[url] for url in some if url not in used])
+        while some := self._doomed.list_after(self.doomed_until, _FILES_AT_ONCE):
+            files, size = self._files.delete([one.run for one in some if one.run is not None])
+            cleaned = Cleaned(files=files, file_bytes=size)
+            if values := [one for one in some if one.value is not None]:
+                # asked anew each time: somebody may have got the same content meanwhile
+                used = UsedResults(self._database)
+                gone = [one for one in values if one.value is not None and not used.may_hold(one.value.url)]
+                cleaned += self._delete_values(gone)
+            self.doomed_until = some[-1].number
+            yield cleaned
+        while self._doomed.forget_old(now):
+            yield Cleaned()
 
-    def _delete_files(self, references: Sequence[ResultReference]) -> Cleaned:
+    def _delete_values(self, doomed: Sequence[DoomedFile]) -> Cleaned:
+        """Delete files of values, where these are named by their content and were not written anew since."""
         files = size = 0
-        for reference in references:
-            name = reference.url.rpartition("/")[2]
-            # looked at, since a shared store holds what others wrote: it shall lead to no other file
-            if len(reference.digest) != _DIGEST_DIGITS or not name.startswith(reference.digest):
-                continue
+        everywhere: list[int] = []
+        for one in doomed:
+            reference = one.value
+            assert reference is not None
+            is_local = "://" not in reference.url
             try:
-                delete_file(reference.url)
+                was_there = delete_by_content(reference, one.at)
             except Exception as error:  # any error of a file system's library, or that there is none here
                 _log.info("The file of a deleted result stays at %s: %s", reference.url, error)
             else:
-                files, size = files + 1, size + reference.size_bytes
+                if was_there:
+                    files, size = files + 1, size + reference.size_bytes
+                if not is_local:  # other machines see the same place
+                    everywhere.append(one.number)
+        if everywhere:
+            self._doomed.forget(everywhere)
         return Cleaned(files=files, file_bytes=size)
 
 
 class RetentionService:
-    """Cleans hourly. For one thread.
+    """Cleans hourly: the store in turn with others, its own machine in any case. For one thread.
 
     Parameters
     ----------
@@ -142,6 +162,7 @@ class RetentionService:
         self._horizon_at = horizon_at
         self._outputs_folder = outputs_folder
         self._next_at: datetime | None = None
+        self._retention: Retention | None = None
         self._cleaning: Iterator[Cleaned] | None = None
         self._cleaned = Cleaned()
 
@@ -160,9 +181,11 @@ class RetentionService:
                 return self._next_at
             self._next_at = now + _EVERY
             horizon = self._horizon_at(now)
-            if not OldRecords(self._database, horizon).begin(now, _EVERY):
-                return self._next_at
-            self._cleaning = Retention(self._database, horizon, self._outputs_folder).clean(now)
+            retention = self._retention = Retention(
+                self._database, horizon, self._outputs_folder, self._retention.doomed_until if self._retention else 0
+            )
+            is_ours = OldRecords(self._database, horizon).begin(now, _EVERY)
+            self._cleaning = retention.clean(now) if is_ours else retention.delete_doomed(now)
             self._cleaned = Cleaned()
         try:
             self._cleaned += next(self._cleaning)
@@ -176,6 +199,24 @@ class RetentionService:
 
     def _end(self) -> None:
         self._cleaning = None
+        if self._cleaned.runs:
+            self._note(self._cleaned.runs)
         if self._cleaned.runs or self._cleaned.log_lines:
             runs, lines = counted(self._cleaned.runs, "run"), counted(self._cleaned.log_lines, "log line")
             _log.info("Deleted what was too old: %s, %s.", runs, lines)
+
+    def _note(self, runs: int) -> None:
+        entry = AuditEntry(
+            at=datetime.now(UTC),
+            actor="retention",
+            via=Via.SERVICE,
+            origin=socket.gethostname(),
+            action="clean_store",
+            area="store",
+            target=counted(runs, "run"),
+            outcome=Outcome.DONE,
+        )
+        try:
+            AuditStore(self._database).add(entry)
+        except StoreUnavailable as error:
+            _log.warning("That %s were deleted is not in the audit trail: %s", counted(runs, "run"), error)

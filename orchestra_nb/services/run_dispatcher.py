@@ -7,25 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Protocol
 
+from orchestra_nb.model.durations import format_duration
 from orchestra_nb.model.runs import Run
-from orchestra_nb.store.work_queue import WorkQueue
+from orchestra_nb.model.states import State
+from orchestra_nb.services.work_source import ClaimedRun, RunStarter, WorkSource
 
 _log = logging.getLogger(__name__)
-
-
-class RunStarter(Protocol):
-    """Runs one claimed run, and records how it ends."""
-
-    def drive(self, run: Run) -> None:
-        """Run it from its begin to its end, in the calling thread."""
-
-    def stop(self, run: Run) -> None:
-        """Have a run that is driven end soon, since its service does; from any thread. Nothing where it has ended."""
-
-    def fail(self, run: Run, reason: str) -> None:
-        """Record that a claimed run could not be driven."""
 
 
 class RunDispatcher:
@@ -33,30 +21,30 @@ class RunDispatcher:
 
     Parameters
     ----------
-    driver_id
-        Who answers for the runs.
     room
         How many run at a time.
     wake
         Called, from any thread, when there is room again.
+    tells_runs
+        Whether the log tells of each run that it begins and is over.
     """
 
     def __init__(
         self,
-        queue: WorkQueue,
+        source: WorkSource,
         starter: RunStarter,
         *,
-        driver_id: str,
         pools: Sequence[str],
         room: int,
         wake: Callable[[], None] = lambda: None,
+        tells_runs: bool = False,
     ) -> None:
-        self._queue = queue
+        self._source = source
         self._starter = starter
-        self._driver_id = driver_id
         self._pools = tuple(pools)
         self._room = room
         self._wake = wake
+        self._level = logging.INFO if tells_runs else logging.DEBUG
         self._lock = threading.Lock()
         #: the process of an epoch may take a moment to end, while the next one begins
         self._threads: dict[tuple[str, int], tuple[Run, threading.Thread]] = {}
@@ -67,13 +55,13 @@ class RunDispatcher:
         Raises
         ------
         StoreUnavailable
-            The store cannot be read or written; nothing was claimed.
+            The source cannot be reached; nothing was claimed.
         """
         with self._lock:
             room = self._room - len(self._threads)
-        for run in self._queue.claim(self._driver_id, self._pools, room, now):
-            self._start(run)
-        return self._queue.next_look(self._pools, now)
+        for claimed in self._source.claim(self._pools, room, now):
+            self._start(claimed)
+        return self._source.next_look(self._pools, now)
 
     @property
     def active(self) -> int:
@@ -97,8 +85,9 @@ class RunDispatcher:
         with self._lock:
             return [thread for _, thread in self._threads.values()]
 
-    def _start(self, run: Run) -> None:
-        thread = threading.Thread(target=self._drive, args=(run,), name=f"orchestra-run-{run.name}")
+    def _start(self, claimed: ClaimedRun) -> None:
+        run = claimed.run
+        thread = threading.Thread(target=self._drive, args=(claimed,), name=f"orchestra-run-{run.name}")
         with self._lock:
             try:
                 thread.start()
@@ -109,9 +98,13 @@ class RunDispatcher:
                 return
         self._fail(run, failure)
 
-    def _drive(self, run: Run) -> None:
+    def _drive(self, claimed: ClaimedRun) -> None:
+        run, began_at = claimed.run, time.monotonic()
+        _log.log(self._level, "Run %s of %s begins.", run.name, run.deployment or run.flow_name)
         try:
-            self._starter.drive(run)
+            self._starter.drive(claimed)
+            took = format_duration(time.monotonic() - began_at)
+            _log.log(self._level, "Run %s of %s is over after %s.", run.name, run.deployment or run.flow_name, took)
         except Exception as error:
             self._fail(run, error)
         finally:
@@ -122,6 +115,6 @@ class RunDispatcher:
     def _fail(self, run: Run, error: Exception) -> None:
         _log.warning("Run %s of %s could not be driven: %s", run.name, run.flow_name, error)
         try:
-            self._starter.fail(run, f"{type(error).__name__}: {error}")
+            self._source.end(run, State.CRASHED, f"{type(error).__name__}: {error}")
         except Exception:
             _log.exception("The end of run %s is not recorded", run.name)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from orchestra_nb.notebooks.run_output import RunOutput
-from orchestra_nb.store.old_runs import OldRun
+from orchestra_nb.store.doomed_files import OldRun
 
 
 class RunFiles:

@@ -1,5 +1,7 @@
 """Decides what follows a run of a deployment that ended: a retry, another try after a lost process, or a dead letter.
 
+A run that completed closes the dead letters of earlier runs of its deployment that were given the same.
+
 It reads the ends of runs in the order of the store. Each decision is a compare-and-set on the run's epoch, so services
 that share a store may all make it.
 """
@@ -14,10 +16,18 @@ from typing import Final
 
 from orchestra_nb.errors import Conflict, DeadLetterNotFound, DeploymentNotFound, RunNotFound, StoreUnavailable
 from orchestra_nb.model.dead_letters import DeadLetter, LetterState
-from orchestra_nb.model.deployments import RETRY_ACTOR, AfterRun, DeploymentSpec, after_run, count_ends, retry_at
+from orchestra_nb.model.deployments import (
+    RETRY_ACTOR,
+    AfterRun,
+    DeploymentSpec,
+    after_run,
+    count_ends,
+    rerun_at,
+    retry_at,
+)
 from orchestra_nb.model.events import DeadLetterAdded, RunReopened
 from orchestra_nb.model.runs import Run
-from orchestra_nb.model.states import FAILURE_STATES
+from orchestra_nb.model.states import FAILURE_STATES, State
 from orchestra_nb.store.dead_letter_store import DeadLetterStore
 from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.run_store import RunStore
@@ -77,16 +87,16 @@ class RunFollower:
             return
         if run.deployment is None or run.deployment_version is None or run.epoch != epoch:
             return
+        if run.state is State.COMPLETED:
+            self._resolve(run, now)
         if run.state not in FAILURE_STATES:
             return
         try:
             spec = self._deployments.version(run.deployment, run.deployment_version).spec
         except DeploymentNotFound:
             return
-        changes = self._store.state_changes(run_id)
-        failures, losses = count_ends(
-            (change.from_state, change.to_state, change.actor) for change in changes if change.task_run_id is None
-        )
+        changes = self._store.state_changes(run_id, with_tasks=False)
+        failures, losses, crashes = count_ends((change.from_state, change.to_state, change.actor) for change in changes)
         follows = after_run(spec.retry, run.state, failures, losses)
         if self._deployments.find(run.deployment) is None:  # it was deleted, so nobody wants it run again
             follows = AfterRun.NOTHING
@@ -95,7 +105,9 @@ class RunFollower:
                 due_at = retry_at(spec.retry, failures, now, random.random())
                 self._again(run, spec, due_at, now, f"retry {failures} of {spec.retry.retries}: {run.message}")
             case AfterRun.RERUN:
-                self._again(run, spec, now, now, f"run again, since its process was lost: {run.message}")
+                due_at = rerun_at(crashes, now, random.random())
+                pause = "" if due_at == now else f" {crashes} times, after a pause"
+                self._again(run, spec, due_at, now, f"run again, since its process was lost{pause}")
             case AfterRun.NOTHING:
                 self._bury(run, failures + losses, now)
 
@@ -103,11 +115,16 @@ class RunFollower:
         reopened = RunReopened(
             run_id=run.run_id, at=now, epoch=run.epoch + 1, driver_id=None, actor=RETRY_ACTOR, message=message
         )
-        if self._queue.add_again(reopened, due_at, spec.pool, spec.priority):
-            _log.info("Run %s of %s: %s", run.name, run.deployment, message)
+        pool = run.pool or spec.pool  # its deployment may have been moved while it waited
+        if self._queue.add_again(reopened, due_at, pool, spec.priority, spec.limits):
+            _log.info("Run %s of deployment %s: %s", run.name, run.deployment, message)
             with contextlib.suppress(DeadLetterNotFound, Conflict):
                 letter_id = DeadLetter.id_of(run.run_id, None, run.epoch)
                 self._letters.close(letter_id, LetterState.RETRIED, RETRY_ACTOR, now)
+
+    def _resolve(self, run: Run, now: datetime) -> None:
+        for name in self._letters.resolve(run, RETRY_ACTOR, now, f"a later run completed: {run.name}"):
+            _log.info("The dead letter of run %s of %s is resolved: %s completed", name, run.deployment, run.name)
 
     def _bury(self, run: Run, attempts: int, now: datetime) -> None:
         letter = DeadLetter(
@@ -122,3 +139,5 @@ class RunFollower:
             created_at=now,
         )
         self._store.apply([DeadLetterAdded(letter=letter)])
+        reason = run.message.partition("\n")[0]
+        _log.warning("Run %s of deployment %s is %s for good: %s", run.name, run.deployment, run.state, reason)

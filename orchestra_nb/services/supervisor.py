@@ -1,22 +1,19 @@
 """Runs the loops of the services, each in a thread: wakes them when the store changes, and starts them again on errors.
 
 A loop is a step that does what is due and says when it wants to be called next. It is called earlier when anything in
-the store has changed, whoever changed it, and at the latest after a while, as a net.
+the store has changed, whoever changed it, and at the latest after a while, as a net. The watch on the store is a loop,
+too, so what is wrong with it is told, and it starts again.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from orchestra_nb.errors import StoreUnavailable
-from orchestra_nb.store.database import Database
-from orchestra_nb.store.event_log import ChangeWatcher
 
 #: Called with the time; returns when it wants to be called next, None for whenever something changes.
 Step = Callable[[datetime], datetime | None]
@@ -28,8 +25,41 @@ _LEAST_SECONDS: Final = 0.02
 #: What a loop that failed waits: more from time to time.
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 30.0
+#: A store that is back is used soon.
+_LONGEST_STORE_PAUSE_SECONDS: Final = 2.0
 
 _log = logging.getLogger(__name__)
+
+
+class StoreOutage:
+    """That loops cannot use their store: they share one, so that people are told once and not by each of them.
+
+    All methods may be called from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: set[str] = set()
+        self._told = ""
+
+    def begin(self, name: str, error: StoreUnavailable) -> None:
+        """Note that a loop waits for the store."""
+        with self._lock:
+            is_news = not self._waiting or str(error) != self._told
+            self._waiting.add(name)
+            self._told = str(error)
+        if is_news:
+            _log.warning("The services wait for the store: %s", error)
+
+    def end(self, name: str) -> bool:
+        """Note that a loop could use the store, or waits for something else; False where it did not wait for it."""
+        with self._lock:
+            is_over = self._waiting == {name}
+            did_wait = name in self._waiting
+            self._waiting.discard(name)
+        if is_over:
+            _log.warning("The services go on.")
+        return did_wait
 
 
 class ServiceLoop:
@@ -51,6 +81,9 @@ class ServiceLoop:
         self._closing = threading.Event()
         self._failures = 0
         self.problem = ""
+        #: when its last step ended well; None before the first
+        self.stepped_at: datetime | None = None
+        self.outage = StoreOutage()
         self._thread = threading.Thread(target=self._run, name=f"orchestra-{name}", daemon=True)
 
     def start(self) -> None:
@@ -83,13 +116,20 @@ class ServiceLoop:
             problem = f"{type(error).__name__}: {error}"
             if problem != self.problem:  # the same again is no news
                 self.problem = problem
-                _log.warning("The %s waits: %s", self.name, error, exc_info=not isinstance(error, StoreUnavailable))
+                if isinstance(error, StoreUnavailable):
+                    self.outage.begin(self.name, error)
+                else:
+                    self.outage.end(self.name)
+                    _log.warning("The %s waits: %s", self.name, error, exc_info=True)
                 self._tell_safely()
-            pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1))
+            longest = _LONGEST_STORE_PAUSE_SECONDS if isinstance(error, StoreUnavailable) else _LONGEST_PAUSE_SECONDS
+            pause = min(longest, _FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1))
             self._closing.wait(pause)  # being woken does not mend it
             return 0.0
+        self.stepped_at = datetime.now(UTC)
         if self._failures:
-            _log.warning("The %s goes on.", self.name)
+            if not self.outage.end(self.name):
+                _log.warning("The %s goes on.", self.name)
             self._failures, self.problem = 0, ""
             self._tell_safely()
         if wanted is None:
@@ -97,52 +137,76 @@ class ServiceLoop:
         return min(_NET_SECONDS, (wanted - datetime.now(UTC)).total_seconds())
 
     def _tell_safely(self) -> None:
-        with contextlib.suppress(StoreUnavailable):  # then the store itself is what is wrong
+        try:
             self._tell(self.name, self.problem)
+        except StoreUnavailable:
+            pass  # then the store itself is what is wrong
+        except Exception:  # a loop does not end because nobody can be told of it
+            _log.exception("What is wrong with the %s is not recorded", self.name)
 
     def _wait(self, seconds: float) -> None:
         if seconds > 0:
             self._woken.wait(seconds)
 
 
-class Supervisor:
-    """Loops, and the watch on the store that wakes them.
+class Watcher(Protocol):
+    """Tells when something has changed, as :class:`~orchestra_nb.store.event_log.ChangeWatcher` does."""
 
-    Used as a context manager: the loops run within the block.
+    def wait(self, timeout_seconds: float) -> bool:
+        """Return True when something may have changed since the last call, False after the time or when closed.
+
+        Where it raises, the next call begins anew.
+        """
+
+    def close(self) -> None:
+        """Wake who waits."""
+
+
+class Supervisor:
+    """Loops, and the watch, on the store for example, that wakes them.
+
+    Used as a context manager: the loops run within the block, and at its end the watcher is closed.
+
+    Parameters
+    ----------
+    tell
+        As :class:`ServiceLoop` takes it, for the watch.
     """
 
-    def __init__(self, database: Database, loops: Sequence[ServiceLoop]) -> None:
+    def __init__(
+        self,
+        watcher: Watcher,
+        loops: Sequence[ServiceLoop],
+        tell: Callable[[str, str], None] = lambda name, problem: None,
+    ) -> None:
         self._loops = tuple(loops)
-        self._watcher = ChangeWatcher(database)
+        self._watcher = watcher
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="orchestra-store-watch", daemon=True)
+        self._watch = ServiceLoop("watch on the store", self._wake_when_changed, tell)
+        outage = StoreOutage()
+        for loop in (*self._loops, self._watch):
+            loop.outage = outage
 
     def __enter__(self) -> Supervisor:
-        for loop in self._loops:
+        for loop in (*self._loops, self._watch):
             loop.start()
-        self._thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._closing.set()
         self._watcher.close()
-        self._thread.join()
-        for loop in self._loops:
+        for loop in (self._watch, *self._loops):
             loop.close()
 
     @property
     def problems(self) -> dict[str, str]:
         """The loops that wait because something is wrong, with what it is."""
-        return {loop.name: loop.problem for loop in self._loops if loop.problem}
+        return {loop.name: loop.problem for loop in (*self._loops, self._watch) if loop.problem}
 
-    def _watch(self) -> None:
-        while not self._closing.is_set():
-            try:
-                has_changed = self._watcher.wait(_NET_SECONDS)
-            except StoreUnavailable:
-                time.sleep(_FIRST_PAUSE_SECONDS)  # each loop says so by itself
-                continue
-            if has_changed:
-                for loop in self._loops:
-                    loop.wake()
-                self._closing.wait(_LEAST_SECONDS)
+    def _wake_when_changed(self, now: datetime) -> datetime:
+        """Wait for the next change, and wake the loops when it comes."""
+        if self._watcher.wait(_NET_SECONDS):
+            for loop in self._loops:
+                loop.wake()
+            self._closing.wait(_LEAST_SECONDS)
+        return now

@@ -10,8 +10,9 @@ from sqlalchemy import RowMapping, Select, func, insert, select, update
 from orchestra_nb.errors import ArtifactNotFound, InvalidInput
 from orchestra_nb.model.artifacts import StoredArtifact
 from orchestra_nb.store.change_rows import record_news
+from orchestra_nb.store.code_tables import artifacts
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.tables import artifacts
+from orchestra_nb.store.keyset_pages import number_of
 
 
 class ArtifactStore:
@@ -96,14 +97,29 @@ class ArtifactStore:
         return self._read(select(artifacts).where(artifacts.c.key == key).order_by(artifacts.c.version.desc()))
 
     def list_artifacts(
-        self, *, run_id: str | None = None, task_run_id: str | None = None, limit: int = 50
+        self,
+        *,
+        run_id: str | None = None,
+        task_run_id: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
     ) -> list[StoredArtifact]:
-        """Return artifacts, the newest first; None for those of all runs, or of all tasks."""
+        """Return artifacts, the newest first; None for those of all runs, or of all tasks.
+
+        Raises
+        ------
+        InvalidInput
+            There is no artifact ``before``, the one with whose id the page before ended.
+        """
         query = select(artifacts).order_by(artifacts.c.number.desc()).limit(limit)
         if run_id is not None:
             query = query.where(artifacts.c.run_id == run_id)
         if task_run_id is not None:
             query = query.where(artifacts.c.task_run_id == task_run_id)
+        if before is not None:
+            with self._database.connect() as connection:
+                last = number_of(connection, artifacts.c.number, artifacts.c.artifact_id, before)
+            query = query.where(artifacts.c.number < last)
         return self._read(query)
 
     def _read(self, query: Select[Any]) -> list[StoredArtifact]:

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 
 from orchestra_nb.errors import AssetNotFound
 from orchestra_nb.model.assets import AssetProperties, AssetState, Lineage, Materialization
+from orchestra_nb.store.code_tables import asset_dependencies, assets, materializations
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.tables import asset_dependencies, assets, materializations
 
 #: Databases limit the values of one statement.
 _KEYS_A_READ = 500

@@ -27,10 +27,12 @@ from orchestra_nb.store.automation_store import (
     move_mark,
     stored_automations,
 )
+from orchestra_nb.store.code_tables import custom_events
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.happenings import Seen, happenings_of, read_changes, read_events
+from orchestra_nb.store.run_tables import changes
+from orchestra_nb.store.service_tables import automation_firings, automation_states, automations
 from orchestra_nb.store.stored_records import short_message
-from orchestra_nb.store.tables import automation_firings, automation_states, automations, changes, custom_events
 
 #: The marks: up to which change of runs, and up to which event of users, all was looked at.
 _CHANGE_MARK = "automations: changes"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,16 +12,12 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 from orchestra_nb.errors import AutomationNotFound, NameTaken
 from orchestra_nb.model.automation_log import FiringState, LoggedAction, LoggedFiring
 from orchestra_nb.model.automation_triggers import TriggerState, first_state
-from orchestra_nb.model.automations import Automation
+from orchestra_nb.model.automations import Automation, Outcome, check_place_of_trigger
+from orchestra_nb.store.code_tables import custom_events
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.tables import (
-    automation_firings,
-    automation_states,
-    automations,
-    changes,
-    custom_events,
-    service_marks,
-)
+from orchestra_nb.store.file_watch_store import end_watches, keep_watches
+from orchestra_nb.store.run_tables import changes
+from orchestra_nb.store.service_tables import automation_firings, automation_states, automations, service_marks
 
 #: The mark that is one higher after each change of automations or of what they counted.
 STEP_MARK = "automations: steps"
@@ -44,10 +40,25 @@ class AutomationStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save(self, automation: Automation, at: datetime, *, may_replace: bool) -> bool:
-        """Make an automation, or have the one of its name be like this; False where it is so already.
+    def save(
+        self,
+        automation: Automation,
+        at: datetime,
+        *,
+        may_replace: bool,
+        keeps_active: bool = False,
+        trigger_of: str | None = None,
+    ) -> Outcome:
+        """Make an automation, or have the one of its name be like this.
 
-        It looks at what happens from now on, and counts anew.
+        It looks at what happens from now on, and counts anew, but where it is so already.
+
+        Parameters
+        ----------
+        keeps_active
+            Whether one that is there goes on resting, or acting, whatever this one says.
+        trigger_of
+            The deployment whose trigger this is, in the place of which it may be put only; None for any automation.
 
         Raises
         ------
@@ -55,11 +66,16 @@ class AutomationStore:
             There is one of this name, and it may not be replaced.
         """
         with self._database.write() as connection:
-            present = _row(connection, automation.name)
+            row = _row(connection, automation.name)
+            present = None if row is None else _stored_of_row(row).automation
             if present is not None and not may_replace:
-                raise NameTaken(f"There is an automation {automation.name!r} already. Pass --overwrite to replace it.")
-            if present is not None and _stored_of_row(present).automation == automation:
-                return False
+                raise NameTaken(f"There is an automation {automation.name!r} already.")
+            if present is not None and trigger_of is not None:
+                check_place_of_trigger(present, trigger_of)
+            if present is not None and keeps_active:
+                automation = msgspec.structs.replace(automation, is_active=present.is_active)
+            if present == automation:
+                return "unchanged"
             values = {
                 "automation": msgspec.to_builtins(automation),
                 "is_active": automation.is_active,
@@ -72,7 +88,8 @@ class AutomationStore:
                 connection.execute(update(automations).where(automations.c.name == automation.name).values(values))
             _begin_anew(connection, automation.name)
             _add_first_state(connection, automation, at)
-            return True
+            keep_watches(connection, automation, present, at)
+            return "created" if present is None else "changed"
 
     def get(self, name: str) -> StoredAutomation:
         """Return the automation of this name.
@@ -105,7 +122,8 @@ class AutomationStore:
             row = _row(connection, name)
             if row is None:
                 raise _not_found(name)
-            automation = msgspec.structs.replace(_stored_of_row(row).automation, is_active=is_active)
+            before = _stored_of_row(row).automation
+            automation = msgspec.structs.replace(before, is_active=is_active)
             if row["is_active"] != is_active:
                 values = {
                     "automation": msgspec.to_builtins(automation),
@@ -116,6 +134,7 @@ class AutomationStore:
                 connection.execute(update(automations).where(automations.c.name == name).values(values))
                 _begin_anew(connection, name)
                 _add_first_state(connection, automation, at)
+                keep_watches(connection, automation, before, at)
         return automation
 
     def delete(self, name: str) -> bool:
@@ -123,7 +142,18 @@ class AutomationStore:
         with self._database.write() as connection:
             connection.execute(delete(automation_firings).where(automation_firings.c.automation == name))
             _begin_anew(connection, name)
+            end_watches(connection, name)
             return connection.execute(delete(automations).where(automations.c.name == name)).rowcount == 1
+
+    def of_deployment(self, deployment: str) -> list[Automation]:
+        """Return the automations that belong to a deployment."""
+        return [one.automation for one in self.list_automations() if one.automation.deployment == deployment]
+
+    def delete_of_deployment(self, deployment: str, kept: Collection[str] = ()) -> None:
+        """Delete the automations that belong to a deployment, but those of these names."""
+        for one in self.of_deployment(deployment):
+            if one.name not in kept:
+                self.delete(one.name)
 
     def state(self, name: str) -> TriggerState | None:
         """Return what the trigger of an automation has counted; None before the first."""
@@ -132,11 +162,15 @@ class AutomationStore:
             row = connection.execute(query).first()
         return None if row is None else msgspec.convert(row[0], TriggerState)
 
-    def list_firings(self, automation: str | None = None, limit: int = 50) -> list[LoggedFiring]:
-        """Return what was done, the newest first; None for what all of them did."""
+    def list_firings(
+        self, automation: str | None = None, limit: int = 50, *, before: int | None = None
+    ) -> list[LoggedFiring]:
+        """Return what was done, the newest first; None for what all of them did, and for all numbers."""
         query = select(*FIRING_COLUMNS).order_by(automation_firings.c.number.desc()).limit(limit)
         if automation is not None:
             query = query.where(automation_firings.c.automation == automation)
+        if before is not None:
+            query = query.where(automation_firings.c.number < before)
         with self._database.connect() as connection:
             return [firing_of_row(row) for row in connection.execute(query).mappings()]
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, insert
 
-from orchestra_nb.store.tables import changes
+from orchestra_nb.store.run_tables import changes
 
 
 def record_news(

@@ -8,8 +8,9 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from orchestra_nb.model.custom_events import CustomEvent
+from orchestra_nb.store.code_tables import custom_events
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.tables import custom_events
+from orchestra_nb.store.keyset_pages import number_of
 
 
 class CustomEventStore:
@@ -43,6 +44,7 @@ class CustomEventStore:
         resource: str | None = None,
         run_id: str | None = None,
         since: datetime | None = None,
+        before: str | None = None,
         limit: int = 50,
     ) -> list[CustomEvent]:
         """Return events, the newest first; None for all.
@@ -55,6 +57,13 @@ class CustomEventStore:
             The ``id`` of what they are about, found by reading on: there is no index of it.
         since
             When the oldest occurred.
+        before
+            Only those older than the one with this id.
+
+        Raises
+        ------
+        InvalidInput
+            There is no event ``before``.
         """
         query = select(custom_events)
         if event is not None and event.endswith("*"):
@@ -70,6 +79,9 @@ class CustomEventStore:
             query = query.limit(limit)
         found: list[CustomEvent] = []
         with self._database.connect() as connection:
+            if before is not None:
+                last = number_of(connection, custom_events.c.sequence, custom_events.c.event_id, before)
+                query = query.where(custom_events.c.sequence < last)
             for row in connection.execute(query.order_by(custom_events.c.sequence.desc())).mappings():
                 if resource is None or row["resource"].get("id") == resource:
                     found.append(event_of_row(row))

@@ -9,24 +9,32 @@ that sequence numbers become visible in their order and a compare-and-set needs 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from orchestra_nb.errors import InvalidSetting, StoreUnavailable
 from orchestra_nb.store import schema_upgrade
 from orchestra_nb.store.database_errors import read_only_error, telling_store_errors
+from orchestra_nb.store.pipelines import SENT, end_pipeline, leave_pipeline, use_pipelines
 from orchestra_nb.store.sqlite_file import BUSY_SECONDS, connect_to_file, create_file, file_identity, is_writable
 
 #: Channel of PostgreSQL's NOTIFY: something changed.
 CHANNEL = "orchestra_changes"
+
+#: A connection to PostgreSQL that was used within so long is taken to be there.
+_TRUSTED_SECONDS = 1.0
+_USED_AT = "orchestra_used_at"
 
 _WRITING = "orchestra_writing"
 _ADVISORY_LOCK = 0x0_0C4E57A  # any number that other users of the database are unlikely to lock
@@ -59,6 +67,7 @@ class Database:
         self._write_lock = threading.RLock()
         self._writer: Connection | None = None
         self._writer_is_durable: bool | None = None
+        self._joined = threading.local()
         _forget_connections_in_children(self)
 
     @contextlib.contextmanager
@@ -70,8 +79,23 @@ class Database:
         StoreUnavailable
             The database cannot be read.
         """
+        if (joined := self._joined_connection) is not None:
+            yield joined
+            return
+        with telling_store_errors(self.location):
+            if self.is_sqlite:
+                with self._engine.connect() as connection:
+                    yield connection
+            else:
+                with self._postgres_transaction(_BEGIN_READ) as connection:
+                    yield connection
+                    connection.commit()  # after a ROLLBACK psycopg would forget all prepared statements
+
+    @contextlib.contextmanager
+    def outside_transactions(self) -> Iterator[Connection]:
+        """Give a connection to PostgreSQL on which each statement stands by itself: some can be in no transaction."""
         with telling_store_errors(self.location), self._engine.connect() as connection:
-            yield connection
+            yield connection.execution_options(isolation_level=_NO_TRANSACTION)
 
     @contextlib.contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Connection]:
@@ -92,23 +116,50 @@ class Database:
         """
         if self.is_read_only:
             raise read_only_error(self.location)
+        if (joined := self._joined_connection) is not None:
+            with joined.begin_nested():
+                yield joined
+            return
         with telling_store_errors(self.location), self._write_lock:
             if self.is_sqlite:
                 with self._sqlite_write(durable) as connection:
                     yield connection
             else:
-                with self._engine.begin() as connection:
-                    if not durable:
-                        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-                    connection.execute(_TAKE_LOCK)
+                with self._postgres_write(durable) as connection:
                     yield connection
-                    connection.execute(_NOTIFY)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all that this thread reads and writes in the block one write transaction: all of it is kept, or nothing.
+
+        A write in the block that raises is undone by itself, as ever. All other writes wait for its end, those of this
+        process's other threads, too: what goes on in it must be short, and wait for none of them.
+
+        Raises
+        ------
+        StoreReadOnly, StoreBusy
+            As :meth:`write`.
+        """
+        with self.write() as connection:
+            if self._joined_connection is not None:  # inside of another one
+                yield
+                return
+            self._joined.connection = connection
+            try:
+                yield
+            finally:
+                self._joined.connection = None
 
     def close(self) -> None:
         """Close all connections that are not in use."""
         with self._write_lock:
             self._drop_writer()
             self._engine.dispose()
+
+    @property
+    def _joined_connection(self) -> Connection | None:
+        """The connection that this thread's transactions are part of at present; None where each is its own."""
+        return getattr(self._joined, "connection", None)
 
     @contextlib.contextmanager
     def _sqlite_write(self, durable: bool) -> Iterator[Connection]:
@@ -133,6 +184,36 @@ class Database:
             if writer.invalidated or writer.closed:
                 self._writer = None
 
+    @contextlib.contextmanager
+    def _postgres_write(self, durable: bool) -> Iterator[Connection]:
+        with self._postgres_transaction(_BEGIN_DURABLE_WRITE if durable else _BEGIN_WRITE) as connection:
+            try:
+                yield connection
+                connection.exec_driver_sql(_NOTIFY, execution_options=SENT)
+                connection.exec_driver_sql("COMMIT", execution_options=SENT)
+            except BaseException:
+                leave_pipeline(connection)
+                raise
+            end_pipeline(connection)
+            connection.commit()  # for SQLAlchemy: PostgreSQL has done it
+
+    @contextlib.contextmanager
+    def _postgres_transaction(self, begin: str) -> Iterator[Connection]:
+        """Give a connection on which this statement has begun a transaction; what is not committed is undone.
+
+        One that was lost since it was last used is replaced: nothing has been done on it yet.
+        """
+        with contextlib.ExitStack() as stack:
+            connection = stack.enter_context(self._engine.connect().execution_options(**{_BEGIN: begin}))
+            try:
+                connection.begin()
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                connection = stack.enter_context(self._engine.connect().execution_options(**{_BEGIN: begin}))
+                connection.begin()
+            yield connection
+
     def _drop_writer(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
@@ -141,6 +222,7 @@ class Database:
     def _forget_connections(self) -> None:
         """Leave the parent's connections alone: called in a forked child."""
         self._write_lock = threading.RLock()
+        self._joined = threading.local()
         self._writer = None
         self._engine.dispose(close=False)
 
@@ -232,17 +314,41 @@ def _sqlite_engine(path: Path, is_read_only: bool) -> Engine:
 
 
 def _postgres_engine(url: URL) -> Engine:
-    options = f"-c timezone=UTC -c lock_timeout={int(BUSY_SECONDS * 1000)}"
+    # a plan that was kept from when a table was small would read all of it for ever
+    options = f"-c timezone=UTC -c plan_cache_mode=force_custom_plan -c lock_timeout={int(BUSY_SECONDS * 1000)}"
     if "options" in url.query:
         options = f"{url.query['options']} {options}"
+    arguments = {"options": options, "application_name": "orchestra-nb"}
     try:
-        return create_engine(
-            url, pool_pre_ping=True, connect_args={"options": options, "application_name": "orchestra-nb"}
-        )
+        # the driver would spend a round trip on each BEGIN
+        engine = create_engine(url, connect_args=arguments, isolation_level=_NO_TRANSACTION)
     except ImportError as error:
         raise InvalidSetting(
             "A store in PostgreSQL needs psycopg: run `pip install 'orchestra-nb[postgres]'`."
         ) from error
+
+    use_pipelines(engine)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if options.get("isolation_level") != _NO_TRANSACTION:
+            connection.exec_driver_sql(options.get(_BEGIN, _BEGIN_READ))
+
+    @event.listens_for(engine, "checkin")
+    def remember(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info[_USED_AT] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def check(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        """Have a connection replaced that was lost while nobody used it; one that was just used needs no asking."""
+        if time.monotonic() - record.info.get(_USED_AT, math.inf) > _TRUSTED_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.dbapi.Error as error:  # type: ignore[union-attr]  # it is psycopg
+                raise DisconnectionError from error
+
+    return engine
 
 
 def _cursor_execute(connection: Connection, statement: str) -> None:
@@ -265,6 +371,11 @@ def _forget_connections_in_children(database: Database) -> None:
     os.register_at_fork(after_in_child=forget)
 
 
-_TAKE_LOCK = text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+_BEGIN = "orchestra_begin"
+_BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ"
+# not in a snapshot, which would be taken before the lock is waited for, whatever the server's default is
+_BEGIN_DURABLE_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"
+_BEGIN_WRITE = f"{_BEGIN_DURABLE_WRITE}; SET LOCAL synchronous_commit = off"
+_NO_TRANSACTION = "AUTOCOMMIT"
 # only where something was written: who finds nothing to do under the lock would wake everybody, itself too
-_NOTIFY = text(f"SELECT pg_notify('{CHANNEL}', '') WHERE txid_current_if_assigned() IS NOT NULL")
+_NOTIFY = f"SELECT pg_notify('{CHANNEL}', '') WHERE txid_current_if_assigned() IS NOT NULL"

@@ -81,7 +81,8 @@ def _postgres_error(error: object, location: str) -> StoreUnavailable | None:
         return StoreBusy(f"The store {location} is locked by another process. Try again when it has ended.")
     if state in _POSTGRES_READ_ONLY:
         return read_only_error(location)
-    is_connection_lost = isinstance(error, psycopg.OperationalError) and not state
+    is_behind_another = isinstance(error, psycopg.errors.PipelineAborted)  # which has said more
+    is_connection_lost = isinstance(error, psycopg.OperationalError) and not state and not is_behind_another
     if is_connection_lost or state[:2] in _POSTGRES_UNAVAILABLE_CLASSES:
         detail = str(error).strip() or "the connection was lost"
         return StoreUnavailable(f"The store {location} cannot be reached: {detail}. See that it is up, {_ELSEWHERE}.")

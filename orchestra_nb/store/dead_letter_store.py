@@ -5,14 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import RowMapping, or_, select, update
+from sqlalchemy import RowMapping, func, or_, select, update
 
 from orchestra_nb.errors import Conflict, DeadLetterNotFound
 from orchestra_nb.model.dead_letters import DeadLetter, LetterState
+from orchestra_nb.model.notifications import standing_key
+from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
+from orchestra_nb.store.code_tables import dead_letters
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.stored_records import error_of_value, error_to_value, short_message
-from orchestra_nb.store.tables import dead_letters
+from orchestra_nb.store.keyset_pages import number_of
+from orchestra_nb.store.run_tables import runs
+from orchestra_nb.store.stored_records import error_of_value, error_to_value, run_of_row, short_message
 
 
 class DeadLetterStore:
@@ -43,16 +47,77 @@ class DeadLetterStore:
         return _letter_of_row(row)
 
     def list_letters(
-        self, *, state: LetterState | None = LetterState.OPEN, run_id: str | None = None, limit: int = 50
+        self,
+        *,
+        state: LetterState | None = LetterState.OPEN,
+        run_id: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
     ) -> list[DeadLetter]:
-        """Return letters, the newest first; None for those in all states, or of all runs."""
+        """Return letters, the newest first; None for those in all states, or of all runs.
+
+        Raises
+        ------
+        InvalidInput
+            There is no letter ``before``, the one with whose id the page before ended.
+        """
         query = select(dead_letters).order_by(dead_letters.c.number.desc()).limit(limit)
         if state is not None:
             query = query.where(dead_letters.c.state == state.value)
         if run_id is not None:
             query = query.where(dead_letters.c.run_id == run_id)
         with self._database.connect() as connection:
+            if before is not None:
+                last = number_of(connection, dead_letters.c.number, dead_letters.c.letter_id, before)
+                query = query.where(dead_letters.c.number < last)
             return [_letter_of_row(row) for row in connection.execute(query).mappings()]
+
+    def resolve(self, run: Run, actor: str, at: datetime, note: str) -> list[str]:
+        """Close the open letters of earlier runs that a completed run of the same deployment makes up for.
+
+        Earlier is what was due before, with the same given by its schedule, and of the same parameters. Return the
+        names of the runs whose letters these are.
+        """
+        due_at = func.coalesce(runs.c.due_at, runs.c.created_at)
+        query = (
+            select(dead_letters.c.letter_id, runs)
+            .join(runs, runs.c.run_id == dead_letters.c.run_id)
+            .where(
+                dead_letters.c.state == LetterState.OPEN.value,
+                runs.c.deployment == run.deployment,
+                runs.c.run_id != run.run_id,
+                due_at <= (run.due_at or run.created_at),
+            )
+        )
+        with self._database.connect() as connection:
+            if connection.execute(query.limit(1)).first() is None:
+                return []
+        with self._database.write() as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+            found = [(row.pop("letter_id"), run_of_row(row)) for row in rows]
+            alike = [
+                (letter_id, one)
+                for letter_id, one in found
+                if standing_key(one) == standing_key(run) and one.parameters == run.parameters
+            ]
+            closed = {"state": LetterState.RESOLVED.value, "closed_at": at, "closed_by": actor}
+            connection.execute(
+                update(dead_letters)
+                .where(dead_letters.c.letter_id.in_([letter_id for letter_id, _ in alike]))
+                .values(note=short_message(note), **closed)
+            )
+        return list(dict.fromkeys(one.name for _, one in alike))
+
+    def close_retried(self, run_id: str, epoch: int, actor: str, at: datetime, note: str) -> None:
+        """Close the open letters of a run, and of its tasks, up to an epoch: it is being retried."""
+        of_run = (dead_letters.c.run_id == run_id, dead_letters.c.epoch <= epoch)
+        closed = {"state": LetterState.RETRIED.value, "closed_at": at, "closed_by": actor}
+        with self._database.write() as connection:
+            connection.execute(
+                update(dead_letters)
+                .where(*of_run, dead_letters.c.state == LetterState.OPEN.value)
+                .values(note=short_message(note), **closed)
+            )
 
     def close(self, letter_id: str, state: LetterState, actor: str, at: datetime, note: str = "") -> DeadLetter:
         """Write what was decided about an open letter, and return it. Of several who decide at once one succeeds.

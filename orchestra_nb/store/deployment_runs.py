@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import case, func, select
 
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import TERMINAL_STATES, State
 from orchestra_nb.store.database import Database
+from orchestra_nb.store.run_tables import runs
+from orchestra_nb.store.service_tables import deployments, queued_runs
 from orchestra_nb.store.stored_records import run_of_row
-from orchestra_nb.store.tables import deployments, runs
 
 _OPEN = [state.value for state in State if state not in TERMINAL_STATES]
 _ROWS_A_READ = 500
@@ -32,16 +34,42 @@ class DeploymentRuns:
         self._database = database
 
     def newest(self, deployment: str, limit: int) -> list[Run]:
-        """Return the newest runs of a deployment, the newest first."""
-        query = select(runs).where(runs.c.deployment == deployment).order_by(runs.c.run_id.desc()).limit(limit)
+        """Return the newest runs of a deployment that do not wait to be started, the newest first."""
+        mine = (runs.c.deployment == deployment, runs.c.state != State.SCHEDULED.value)
+        query = select(runs).where(*mine).order_by(runs.c.run_id.desc()).limit(limit)
         with self._database.connect() as connection:
             return [run_of_row(row) for row in connection.execute(query).mappings()]
 
+    def waiting(self, deployment: str, limit: int) -> list[Run]:
+        """Return the runs of a deployment that wait to be started, the first that is due first."""
+        query = (
+            select(runs)
+            .join(queued_runs, queued_runs.c.run_id == runs.c.run_id)
+            .where(queued_runs.c.deployment == deployment, runs.c.state == State.SCHEDULED.value)
+            .order_by(queued_runs.c.due_at, queued_runs.c.run_id)
+            .limit(limit)
+        )
+        with self._database.connect() as connection:
+            return [run_of_row(row) for row in connection.execute(query).mappings()]
+
+    def due_after(self, now: datetime) -> dict[str, datetime]:
+        """Return deployment to when the first of its runs is due that waits for its time, for those that have one."""
+        query = (
+            select(queued_runs.c.deployment, func.min(queued_runs.c.due_at))
+            .where(queued_runs.c.due_at > now, queued_runs.c.deployment.is_not(None))
+            .group_by(queued_runs.c.deployment)
+        )
+        with self._database.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
     def newest_of_each(self) -> dict[str, Run]:
-        """Return deployment to its newest run, for those that have one. O(deployments)."""
+        """Return deployment to its newest run that does not wait to be started, for those that have one.
+
+        O(deployments + runs that wait).
+        """
         newest = (
             select(runs.c.run_id)
-            .where(runs.c.deployment == deployments.c.name)
+            .where(runs.c.deployment == deployments.c.name, runs.c.state != State.SCHEDULED.value)
             .order_by(runs.c.run_id.desc())
             .limit(1)
             .correlate(deployments)

@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, RowMapping, Select, and_, delete, func, insert, select, update
 
-from orchestra_nb.errors import DeploymentNotFound
+from orchestra_nb.acting_user import acting_user
+from orchestra_nb.errors import DeploymentNotFound, PreconditionFailed
 from orchestra_nb.model.deployments import Deployment, DeploymentSchedule, DeploymentSpec, DeploymentVersion
 from orchestra_nb.store.database import Database
+from orchestra_nb.store.service_tables import deployment_versions, deployments, queued_runs, schedules
 from orchestra_nb.store.stored_records import short_message
-from orchestra_nb.store.tables import deployment_versions, deployments, queued_runs, schedules
 
 
 class DeploymentStore:
@@ -31,6 +32,7 @@ class DeploymentStore:
         at: datetime,
         note: str = "",
         is_paused: bool = False,
+        expected_version: int | None = None,
     ) -> Deployment:
         """Make a deployment, or a new version of the one of this name; nothing where it says the same already.
 
@@ -40,15 +42,31 @@ class DeploymentStore:
         ----------
         is_paused
             Whether the schedules of a new deployment rest; one that is there stays as it is.
+        expected_version
+            Only in place of this one, 0 for none; None for whichever there is, or for none.
+
+        Raises
+        ------
+        DeploymentNotFound
+            A version is expected, and there is no deployment of this name.
+        PreconditionFailed
+            It has another version by now.
         """
         with self._database.write() as connection:
             present = connection.execute(_present(spec.name)).mappings().first()
+            if expected_version is not None:
+                _check_version(spec.name, present, expected_version)
             # a deployment that went back has later versions, and one that was deleted has left some
             version = 1 + (connection.execute(_newest_version(spec.name)).scalar_one() or 0)
             if present is None:
                 connection.execute(
                     insert(deployments).values(
-                        name=spec.name, is_paused=is_paused, created_at=at, updated_at=at, **_decisive(spec, version)
+                        name=spec.name,
+                        is_paused=is_paused,
+                        created_at=at,
+                        updated_at=at,
+                        owner=acting_user(),
+                        **_decisive(spec, version),
                     )
                 )
             else:
@@ -200,6 +218,17 @@ def _decisive(spec: DeploymentSpec, version: int) -> dict[str, object]:
     return {"version": version, "concurrency": spec.concurrency, "on_conflict": spec.on_conflict}
 
 
+def _check_version(name: str, present: RowMapping | None, expected: int) -> None:
+    if expected == 0:
+        if present is not None:
+            raise PreconditionFailed(f"There is a deployment {name!r} by now.")
+        return
+    if present is None:
+        raise _not_found(name)
+    if present["version"] != expected:
+        raise PreconditionFailed(f"The deployment {name!r} has version {present['version']} by now, not {expected}.")
+
+
 def _row_for_change(connection: Connection, name: str) -> RowMapping:
     row = connection.execute(_present(name)).mappings().first()
     if row is None:
@@ -234,7 +263,7 @@ def _spec_of(row: RowMapping) -> DeploymentSpec:
 
 
 def _deployment_of(row: RowMapping) -> Deployment:
-    fields = ("version", "is_paused", "created_at", "updated_at")
+    fields = ("version", "is_paused", "created_at", "updated_at", "owner")
     return Deployment(spec=_spec_of(row), **{name: row[name] for name in fields})
 
 

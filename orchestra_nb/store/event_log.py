@@ -11,17 +11,17 @@ import socket
 import sqlite3
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-from sqlalchemy import func, make_url, select
+from sqlalchemy import Select, exists, func, make_url, select, union_all
 
-from orchestra_nb.errors import StoreUnavailable
+from orchestra_nb.model.stream_views import EVERYTHING, StreamView
 from orchestra_nb.store.database import CHANNEL, Database
 from orchestra_nb.store.database_errors import telling_store_errors
+from orchestra_nb.store.run_tables import changes, runs
 from orchestra_nb.store.sqlite_file import connect_to_file
 from orchestra_nb.store.store_fact_rows import CHANGES_DELETED_UNTIL, read_number
-from orchestra_nb.store.tables import changes
 
 if TYPE_CHECKING:
     import psycopg
@@ -74,29 +74,42 @@ class EventLog:
         with self._database.connect() as connection:
             return read_number(connection, CHANGES_DELETED_UNTIL)
 
-    def changes_since(self, sequence: int, limit: int = 1000) -> Changes:
+    def count_behind(self, sequence: int, limit: int, view: StreamView) -> int:
+        """Return how many changes there are behind a number that a view has; ``limit`` where there are more."""
+        some = _behind(select(changes.c.sequence), sequence, view).limit(limit).subquery()
+        with self._database.connect() as connection:
+            return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+
+    def changes_since(
+        self, sequence: int, limit: int = 1000, *, until: int | None = None, view: StreamView = EVERYTHING
+    ) -> Changes:
         """Return what the next ``limit`` changes behind a number touched.
 
         There may be more: whoever wants all calls again until the sequence stands still.
+
+        Parameters
+        ----------
+        until
+            Up to which number all are there: that is the sequence of the answer where there are no more of the view.
         """
-        query = (
-            select(changes.c.sequence, changes.c.subject, changes.c.run_id, changes.c.task_run_id, changes.c.cell_index)
-            .where(changes.c.sequence > sequence)
-            .order_by(changes.c.sequence)
-            .limit(limit)
-        )
-        runs: dict[str, None] = {}
+        columns = (changes.c.sequence, changes.c.subject, changes.c.run_id, changes.c.task_run_id, changes.c.cell_index)
+        query = _behind(select(*columns), sequence, view).order_by(changes.c.sequence).limit(limit)
+        if until is not None:
+            query = query.where(changes.c.sequence <= until)
+        of_runs: dict[str, None] = {}
         tasks: dict[str, None] = {}
         cells: dict[tuple[str, int], None] = {}
         logs: dict[str, None] = {}
         artifacts: dict[str, None] = {}
         inputs: dict[str, None] = {}
+        number_of_rows = 0
         with self._database.connect() as connection:
             for number, subject, run_id, task_run_id, cell_index in connection.execute(query):
                 sequence = number
+                number_of_rows += 1
                 match subject:
                     case "run":
-                        runs[run_id] = None
+                        of_runs[run_id] = None
                     case "task":
                         tasks[task_run_id] = None
                     case "cell":
@@ -107,15 +120,34 @@ class EventLog:
                         artifacts[run_id] = None
                     case "input":
                         inputs[run_id] = None
+        if until is not None and number_of_rows < limit:
+            sequence = max(sequence, until)
         return Changes(
             sequence=sequence,
-            runs=tuple(runs),
+            runs=tuple(of_runs),
             tasks=tuple(tasks),
             cells=tuple(cells),
             logs=tuple(logs),
             artifacts=tuple(artifacts),
             inputs=tuple(inputs),
         )
+
+
+def _behind(query: Select[Any], sequence: int, view: StreamView) -> Select[Any]:
+    """Return what reads the changes behind a number that a view has."""
+    query = query.where(changes.c.sequence > sequence)
+    if len(view.subjects) < len(EVERYTHING.subjects):
+        query = query.where(changes.c.subject.in_(sorted(view.subjects)))
+    if view.runs:  # found by an index, however much else has changed
+        started = select(runs.c.run_id).where(runs.c.parent_run_id.in_(view.runs))
+        themselves = select(runs.c.run_id).where(runs.c.run_id.in_(view.runs))
+        query = query.where(changes.c.run_id.in_(union_all(themselves, started)))
+    kind = None if view.kind is None else view.kind.value
+    said = {"flow_name": view.flow, "deployment": view.deployment, "kind": kind, "owner": view.owner}
+    wanted = [runs.c[name] == value for name, value in said.items() if value is not None]
+    if wanted:
+        query = query.where(exists().where(runs.c.run_id == changes.c.run_id, *wanted))
+    return query
 
 
 class ChangeWatcher:
@@ -189,7 +221,7 @@ class _DataVersion:
                     self._connection = connect_to_file(self._path, may_write=self._may_write)
                     self._seen = None  # the counter is the connection's own
                 return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-            except sqlite3.Error:
+            except Exception:
                 self._drop_connection()
                 self._closing.wait(_PAUSE_SECONDS)
                 raise
@@ -241,7 +273,7 @@ class _Notifications:
                 while self._connection.pgconn.notifies() is not None:
                     count += 1
                 return count > 0
-        except StoreUnavailable:
+        except Exception:
             self._drop_connection()
             self._closing.wait(_PAUSE_SECONDS)
             raise

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from orchestra_nb.acting_user import acting_user
 from orchestra_nb.model.dead_letters import DeadLetter
 from orchestra_nb.model.events import (
     CellRunChanged,
@@ -25,6 +26,7 @@ from orchestra_nb.model.events import (
     RunClaimed,
     RunCodeRecorded,
     RunCreated,
+    RunGivenBack,
     RunOutputWritten,
     RunReopened,
     RunStateChanged,
@@ -34,11 +36,15 @@ from orchestra_nb.model.events import (
     ValueRecorded,
 )
 from orchestra_nb.model.recorded_values import RecordedValue
+from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import REOPENABLE_STATES, State, may_follow
+from orchestra_nb.store.code_tables import dead_letters, run_codes
 from orchestra_nb.store.dead_letter_store import letter_to_row
 from orchestra_nb.store.many_rows import insert_many
 from orchestra_nb.store.recorded_value_store import value_to_row
 from orchestra_nb.store.run_code_store import code_to_row
+from orchestra_nb.store.run_tables import cell_runs, changes, drivers, log_lines, recorded_values, runs, task_runs
+from orchestra_nb.store.service_tables import deployments
 from orchestra_nb.store.stored_records import (
     cell_run_to_row,
     error_to_value,
@@ -46,18 +52,10 @@ from orchestra_nb.store.stored_records import (
     short_message,
     task_run_to_row,
 )
-from orchestra_nb.store.tables import (
-    cell_runs,
-    changes,
-    dead_letters,
-    drivers,
-    log_lines,
-    recorded_values,
-    run_codes,
-    runs,
-    task_runs,
-)
 from orchestra_nb.store.touched_rows import TouchedRows
+
+#: What events say of a change that the driver of the run made.
+_DRIVER: Final = "driver"
 
 
 class EventWriter:
@@ -69,7 +67,7 @@ class EventWriter:
     def __init__(self, connection: Connection, events: Sequence[Event]) -> None:
         self._connection = connection
         self._events = events
-        self._runs = TouchedRows(connection, runs, ("run_id",), _RUN_CHANGES)
+        self._runs = TouchedRows(connection, runs, ("run_id",), _RUN_CHANGES, also_read=("owner",))
         self._tasks = TouchedRows(connection, task_runs, ("task_run_id",), _TASK_CHANGES, also_read=("run_id", "epoch"))
         self._cells = TouchedRows(connection, cell_runs, ("run_id", "cell_index", "epoch"), _CELL_CHANGES)
         self._drivers = TouchedRows(connection, drivers, ("driver_id",), ("ended_at",))
@@ -79,6 +77,7 @@ class EventWriter:
         self._lines: list[dict[str, object]] = []
         self._changes: list[dict[str, object]] = []
         self._runs_with_lines: set[str] = set()
+        self._owners: dict[str, str | None] = {}
         self._tables = (
             *(self._drivers, self._runs, self._tasks, self._cells, self._letters, self._codes),
             self._values,
@@ -104,7 +103,11 @@ class EventWriter:
                     self._drivers.want(driver_id)
                 case RunCreated(run=run):
                     self._runs.want(run.run_id)
-                case RunStateChanged(run_id=run_id) | RunOutputWritten(run_id=run_id) | RunClaimed(run_id=run_id):
+                    if run.parent_run_id is not None:
+                        self._runs.want(run.parent_run_id)
+                case RunStateChanged(run_id=run_id) | RunOutputWritten(run_id=run_id):
+                    self._runs.want(run_id)
+                case RunClaimed(run_id=run_id) | RunGivenBack(run_id=run_id):
                     self._runs.want(run_id)
                 case RunCodeRecorded(code=code):
                     self._codes.want(code.run_id)
@@ -143,6 +146,8 @@ class EventWriter:
                 return self._suspend(event)
             case RunClaimed():
                 return self._claim(event)
+            case RunGivenBack():
+                return self._give_back(event)
             case RunReopened():
                 return self._reopen(event)
             case RunOutputWritten():
@@ -179,12 +184,31 @@ class EventWriter:
 
     def _create_run(self, event: RunCreated) -> bool:
         run = event.run
-        if not self._runs.insert(run_to_row(run)):
+        if not self._runs.insert(run_to_row(run) | {"owner": self._owner_of(run)}):
             return False
         self._record_change(
-            "run", run.run_id, to_state=run.state.value, epoch=run.epoch, at=run.created_at, message=run.message
+            "run",
+            run.run_id,
+            to_state=run.state.value,
+            epoch=run.epoch,
+            at=run.created_at,
+            actor=_actor(_DRIVER, run.driver_id),
+            message=run.message,
         )
         return True
+
+    def _owner_of(self, run: Run) -> str | None:
+        """Return whose a new run is: its parent's owner's, who asked for it, or whose its deployment is."""
+        parent = None if run.parent_run_id is None else self._runs.get(run.parent_run_id)
+        if parent is not None and parent["owner"] is not None:
+            return str(parent["owner"])
+        owner = acting_user() or run.owner
+        if owner is not None or run.deployment is None:
+            return owner
+        if run.deployment not in self._owners:
+            query = select(deployments.c.owner).where(deployments.c.name == run.deployment)
+            self._owners[run.deployment] = self._connection.execute(query).scalar()
+        return self._owners[run.deployment]
 
     def _change_run(self, event: RunStateChanged) -> bool:
         row = self._runs.get(event.run_id)
@@ -194,14 +218,15 @@ class EventWriter:
         self._runs.update(
             row, state=event.state.value, message=short_message(event.message), **_times(row, event.state, event.at)
         )
-        self._record_change("run", event.run_id, from_state=from_state, **_step(event))
+        step = _step(event) | {"actor": _actor(event.actor, row["driver_id"])}
+        self._record_change("run", event.run_id, from_state=from_state, **step)
         return True
 
     def _suspend(self, event: RunSuspended) -> bool:
         row = self._runs.get(event.run_id)
         if row is None or row["epoch"] != event.epoch or not may_follow(State(row["state"]), State.PAUSED):
             return False
-        from_state = row["state"]
+        from_state, driver_id = row["state"], row["driver_id"]
         self._runs.update(row, state=State.PAUSED.value, message=short_message(event.message), driver_id=None)
         if (code := self._codes.get(event.run_id)) is not None:
             self._codes.update(code, suspended_until=event.until)
@@ -212,7 +237,7 @@ class EventWriter:
             to_state=State.PAUSED.value,
             epoch=event.epoch,
             at=event.at,
-            actor=event.actor,
+            actor=_actor(event.actor, driver_id),
             message=event.message,
         )
         return True
@@ -233,8 +258,27 @@ class EventWriter:
                 to_state=State.PENDING.value,
                 epoch=event.epoch,
                 at=event.at,
+                actor=event.driver_id,
                 message="",
             )
+        return True
+
+    def _give_back(self, event: RunGivenBack) -> bool:
+        row = self._runs.get(event.run_id)
+        if row is None or row["epoch"] != event.epoch or row["driver_id"] != event.driver_id:
+            return False
+        if row["state"] != State.PENDING.value:
+            return False
+        self._runs.update(row, state=State.SCHEDULED.value, driver_id=None, message=short_message(event.message))
+        self._record_change(
+            "run",
+            event.run_id,
+            from_state=State.PENDING.value,
+            to_state=State.SCHEDULED.value,
+            epoch=event.epoch,
+            at=event.at,
+            message=event.message,
+        )
         return True
 
     def _reopen(self, event: RunReopened) -> bool:
@@ -364,10 +408,15 @@ class EventWriter:
 
     def _record_change(self, subject: str, run_id: str, **fields: object) -> None:
         if fields.get("to_state") is not None:
-            fields.setdefault("actor", "driver")
+            fields.setdefault("actor", _DRIVER)
             fields.setdefault("attempt", 0)
             fields["message"] = short_message(str(fields["message"]))
         self._changes.append(dict.fromkeys(_CHANGE_COLUMNS) | {"subject": subject, "run_id": run_id} | fields)
+
+
+def _actor(actor: str, driver_id: str | None) -> str:
+    """Return who changed the state of a run: its driver by its id, so that it is known later where each attempt was."""
+    return driver_id or actor if actor == _DRIVER else actor
 
 
 def _times(row: dict[str, Any], state: State, at: datetime) -> dict[str, datetime]:

@@ -9,7 +9,8 @@ from sqlalchemy import func, select, union_all
 
 from orchestra_nb.model.states import TERMINAL_STATES, State
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.tables import drivers, queued_runs, runs, schedules
+from orchestra_nb.store.run_tables import drivers, runs
+from orchestra_nb.store.service_tables import queued_runs, schedules
 
 _OPEN: Final = [state.value for state in State if state not in TERMINAL_STATES]
 _MOST: Final = 5

@@ -15,12 +15,13 @@ from orchestra_nb.model.automations import ACTOR_PREFIX, Happening
 from orchestra_nb.model.custom_events import CustomEvent
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
+from orchestra_nb.store.code_tables import custom_events
 from orchestra_nb.store.custom_event_store import event_of_row
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.recorded_value_store import value_of_row
 from orchestra_nb.store.run_changes import RunChange, run_changes
+from orchestra_nb.store.run_tables import changes, recorded_values, runs
 from orchestra_nb.store.stored_records import run_of_row
-from orchestra_nb.store.tables import changes, custom_events, recorded_values, runs
 
 #: So deep may runs be started by runs for the hops of the first one to be found.
 _MOST_PARENTS = 20
@@ -95,12 +96,19 @@ def happenings_of(
 
 
 def happenings_since(
-    database: Database, since: datetime, is_wanted: Callable[[Happening], bool]
-) -> Iterator[Happening]:
-    """Yield what happened since a time, in order, without what nobody wants; reads on as it is asked for."""
+    database: Database, since: datetime, is_wanted: Callable[[Happening], bool], *, most_rows: int
+) -> Iterator[tuple[datetime, Happening | None]]:
+    """Yield what happened since a time, in order, without what nobody wants; reads on as it is asked for.
 
-    def pages(is_event: bool) -> Iterator[Seen]:
-        at = 0
+    Parameters
+    ----------
+    most_rows
+        When so many changes, or so many events, have been read, wanted or not, and there are more, the time up to
+        which all was read comes with None in place of what happened, as the last.
+    """
+
+    def pages(is_event: bool) -> Iterator[tuple[datetime, Happening | None]]:
+        at, read = 0, 0
         newest = select(func.max(custom_events.c.sequence if is_event else changes.c.sequence))
         while True:
             with database.connect() as connection:
@@ -111,12 +119,17 @@ def happenings_since(
                 else:
                     rows, at = read_changes(connection, at, until, tuple(State), _ROWS_A_PAGE, since)
                     found = happenings_of(connection, rows, (), is_wanted)
-            yield from found
+            yield from ((seen.happening.at, seen.happening) for seen in found)
+            read += len(rows)
             if len(rows) < _ROWS_A_PAGE:
                 return
+            if read >= most_rows:
+                yield rows[-1]["occurred_at" if is_event else "at"], None
 
-    for seen in heapq.merge(pages(False), pages(True), key=lambda seen: seen.happening.at):
-        yield seen.happening
+    for at, happening in heapq.merge(pages(False), pages(True), key=lambda one: one[0]):
+        yield at, happening
+        if happening is None:
+            return
 
 
 def _of_change(change: RunChange) -> Seen:

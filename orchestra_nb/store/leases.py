@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from datetime import datetime
 
-from sqlalchemy import exists, or_, select, update
+from sqlalchemy import Connection, exists, or_, select, update
 
 from orchestra_nb.model.runs import Driver, Run
 from orchestra_nb.model.states import TERMINAL_STATES, State
 from orchestra_nb.store.database import Database
+from orchestra_nb.store.run_tables import cell_runs, drivers, runs, task_runs
 from orchestra_nb.store.stored_records import driver_of_row, run_of_row
-from orchestra_nb.store.tables import cell_runs, drivers, runs, task_runs
 
 _UNFINISHED = [state.value for state in State if state not in TERMINAL_STATES]
 #: Cells that were not reached stay PENDING when their run ends.
 _BEGUN = [value for value in _UNFINISHED if value != State.PENDING.value]
+
+
+def has_not_moved(driver: Driver) -> Callable[[Connection], bool]:
+    """Return the condition that a driver has not renewed its lease since it was read, and not ended."""
+    same = (
+        drivers.c.driver_id == driver.driver_id,
+        drivers.c.lease_until == driver.lease_until,
+        drivers.c.ended_at.is_(None),
+    )
+    return lambda connection: connection.execute(select(drivers.c.driver_id).where(*same)).first() is not None
 
 
 class Leases:
@@ -33,11 +44,29 @@ class Leases:
         with self._database.write(durable=False) as connection:
             return connection.execute(renewal).rowcount == 1
 
+    def check_writable(self) -> None:
+        """Return when a heartbeat could be written now, without writing one.
+
+        Raises
+        ------
+        StoreUnavailable
+            It could not.
+        """
+        nobody = update(drivers).where(drivers.c.driver_id == "").values(driver_id="")
+        with self._database.write(durable=False) as connection:
+            connection.execute(nobody)
+
     def find_driver(self, driver_id: str) -> Driver | None:
         """Return a driver, None when there is none."""
         with self._database.connect() as connection:
             row = connection.execute(select(drivers).where(drivers.c.driver_id == driver_id)).mappings().first()
         return None if row is None else driver_of_row(row)
+
+    def find_drivers(self, driver_ids: Collection[str]) -> dict[str, Driver]:
+        """Return id to driver, of those of these that there are."""
+        query = select(drivers).where(drivers.c.driver_id.in_(driver_ids))
+        with self._database.connect() as connection:
+            return {row["driver_id"]: driver_of_row(row) for row in connection.execute(query).mappings()}
 
     def drivers_without_end(self) -> list[Driver]:
         """Return the drivers that have not ended in good order and were not yet found dead."""

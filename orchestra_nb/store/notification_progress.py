@@ -20,16 +20,15 @@ from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.run_changes import RunChange, run_changes
-from orchestra_nb.store.stored_records import run_of_row
-from orchestra_nb.store.tables import (
-    changes,
+from orchestra_nb.store.run_tables import changes, runs
+from orchestra_nb.store.service_tables import (
     notification_rules,
     notification_standings,
     notifications,
     queued_runs,
-    runs,
     service_marks,
 )
+from orchestra_nb.store.stored_records import run_of_row
 
 #: The name of the mark.
 SERVICE = "notifications"

@@ -12,8 +12,9 @@ from orchestra_nb.model.notifications import NotificationRule
 from orchestra_nb.model.outbox import Channel
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.store.database import Database
+from orchestra_nb.store.run_tables import changes
 from orchestra_nb.store.sealed_text import seal, unseal
-from orchestra_nb.store.tables import changes, notification_channels, notification_rules, notification_standings
+from orchestra_nb.store.service_tables import notification_channels, notification_rules, notification_standings
 
 
 class NotificationStore:

@@ -6,7 +6,7 @@ it, and not what stays.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -14,13 +14,32 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, select, tuple_
 
+from orchestra_nb.model.automation_log import FiringState
 from orchestra_nb.model.dead_letters import LetterState
 from orchestra_nb.model.outbox import DeliveryState
 from orchestra_nb.model.result_reference import ResultReference
 from orchestra_nb.model.retention import KEPT_CHANGES, Cleaned, Horizon
 from orchestra_nb.model.states import TERMINAL_STATES
+from orchestra_nb.store.code_tables import artifacts, custom_events, dead_letters, materializations
 from orchestra_nb.store.database import Database
+from orchestra_nb.store.doomed_files import doom
 from orchestra_nb.store.old_runs import has_newer_version
+from orchestra_nb.store.run_tables import (
+    cached_results,
+    changes,
+    drivers,
+    log_lines,
+    runs,
+)
+from orchestra_nb.store.service_tables import (
+    audit_entries,
+    automation_firings,
+    deployment_versions,
+    deployments,
+    kept_answers,
+    notifications,
+    queued_runs,
+)
 from orchestra_nb.store.store_fact_rows import (
     CHANGES_DELETED_UNTIL,
     CLEANED_AT,
@@ -29,23 +48,6 @@ from orchestra_nb.store.store_fact_rows import (
     read_fact,
     read_number,
     write_fact,
-)
-from orchestra_nb.store.tables import (
-    artifacts,
-    cached_results,
-    changes,
-    custom_events,
-    dead_letters,
-    deployment_versions,
-    deployments,
-    drivers,
-    log_lines,
-    materializations,
-    notifications,
-    queued_runs,
-    recorded_values,
-    runs,
-    staged_results,
 )
 
 _ENDS: Final = [state.value for state in TERMINAL_STATES]
@@ -119,8 +121,8 @@ class OldRecords:
         yield from self._delete_drivers()
         yield from self._delete_versions()
 
-    def delete_results(self) -> Iterator[list[ResultReference]]:
-        """Forget results of the cache that are old, and yield after each transaction where they are."""
+    def delete_results(self, now: datetime) -> Iterator[int]:
+        """Forget results of the cache that are old, doom their files, and yield after each transaction how many."""
         if self._horizon.results is None:
             return
         old = select(cached_results.c.cache_key, cached_results.c.reference).where(self._is_old_result())
@@ -129,23 +131,10 @@ class OldRecords:
                 rows = connection.execute(old.limit(self._rows_at_once)).all()
                 keys = [key for key, _ in rows]
                 connection.execute(delete(cached_results).where(cached_results.c.cache_key.in_(keys)))
+                doom(connection, now, values=[msgspec.convert(stored, ResultReference) for _, stored in rows])
             if not rows:
                 return
-            yield [msgspec.convert(stored, ResultReference) for _, stored in rows]
-
-    def used_urls(self) -> set[str]:
-        """Return where the results and the values are that the store still knows."""
-        queries = (
-            select(cached_results.c.reference),
-            select(recorded_values.c.reference).where(recorded_values.c.reference.is_not(None)),
-            select(staged_results.c.result),
-        )
-        urls: set[str] = set()
-        with self._database.connect() as connection:
-            for query in queries:
-                for stored in connection.execute(query).scalars():
-                    urls.update(_urls_in(stored))
-        return urls
+            yield len(rows)
 
     def count(self) -> Cleaned:
         """Return how much there is that would go."""
@@ -169,6 +158,12 @@ class OldRecords:
         return Cleaned(**counts)
 
     def _aged(self) -> Iterator[_Aged]:
+        if (answered := self._horizon.answers) is not None:
+            number = kept_answers.c.number
+            yield _Aged("kept_answers", kept_answers, number, kept_answers.c.at, answered, number.is_not(None))
+        if (audited := self._horizon.audit) is not None:
+            number = audit_entries.c.number
+            yield _Aged("audit_entries", audit_entries, number, audit_entries.c.at, audited, number.is_not(None))
         if (logs := self._horizon.logs) is not None:
             run_is_open = exists().where(runs.c.run_id == log_lines.c.run_id, runs.c.state.not_in(_ENDS))
             yield _Aged(
@@ -183,6 +178,15 @@ class OldRecords:
                 notifications.c.created_at,
                 logs,
                 and_(closed, notifications.c.closed_at < logs, ~waits),
+            )
+            done = automation_firings.c.state != FiringState.PENDING.value
+            yield _Aged(
+                "automation_firings",
+                automation_firings,
+                automation_firings.c.number,
+                automation_firings.c.decided_at,
+                logs,
+                done,
             )
         if (before := self._horizon.runs) is None:
             return
@@ -322,11 +326,3 @@ def _news_until(connection: Connection) -> int | None:
     """Return up to which change news may go; None where there are too few."""
     newest = connection.execute(select(func.max(changes.c.sequence))).scalar() or 0
     return newest - KEPT_CHANGES if newest > KEPT_CHANGES else None
-
-
-def _urls_in(stored: object) -> Sequence[str]:
-    """Return the URLs in a stored reference, or in a staged result with its own."""
-    if not isinstance(stored, dict):
-        return []
-    own = [stored[name] for name in ("url", "final_url") if isinstance(stored.get(name), str)]
-    return own + [url for value in stored.values() for url in _urls_in(value)]

@@ -18,22 +18,20 @@ from orchestra_nb.model.dead_letters import LetterState
 from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.result_reference import ResultReference
 from orchestra_nb.model.states import TERMINAL_STATES, State
+from orchestra_nb.store.code_tables import artifacts, dead_letters, run_codes, run_inputs
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.store_fact_rows import CHANGES_DELETED_UNTIL, raise_number
-from orchestra_nb.store.tables import (
-    artifacts,
+from orchestra_nb.store.doomed_files import OldRun, doom
+from orchestra_nb.store.run_tables import (
     cancel_requests,
     cell_runs,
     changes,
-    dead_letters,
     log_lines,
-    queued_runs,
     recorded_values,
-    run_codes,
-    run_inputs,
     runs,
     task_runs,
 )
+from orchestra_nb.store.service_tables import queued_runs
+from orchestra_nb.store.store_fact_rows import CHANGES_DELETED_UNTIL, raise_number
 
 _OPEN: Final = [state.value for state in State if state not in TERMINAL_STATES]
 #: Databases limit the values of one statement.
@@ -41,26 +39,17 @@ _IDS_A_READ: Final = 500
 
 #: Tables of which a run may have very many rows, with the column that numbers them.
 _LONG: Final = ((log_lines, "sequence"), (task_runs, "number"), (changes, "sequence"))
-_SHORT: Final = (cell_runs, recorded_values, cancel_requests, run_inputs, run_codes)
-
-
-@dataclass(frozen=True, slots=True)
-class OldRun:
-    """A run that may be deleted."""
-
-    run_id: str
-    output_path: str | None
+_SHORT: Final = (cell_runs, recorded_values, cancel_requests, run_inputs)
 
 
 @dataclass(frozen=True, slots=True)
 class DeletedRows:
-    """What one transaction has deleted: runs, log lines, artifacts, dead letters, and the files of values."""
+    """What one transaction has deleted: runs, log lines, artifacts, dead letters."""
 
     runs: int
     log_lines: int
     artifacts: int
     dead_letters: int
-    references: tuple[ResultReference, ...]
 
 
 class OldRuns:
@@ -96,53 +85,69 @@ class OldRuns:
             if group:
                 yield group
 
-    def delete(self, group: Sequence[OldRun]) -> Iterator[DeletedRows]:
+    def delete(self, group: Sequence[OldRun], now: datetime) -> Iterator[DeletedRows]:
         """Delete these runs with all that belongs to them, and yield after each transaction what it deleted.
 
-        Ends before its time where one of them does not belong to the old ones any more: somebody runs it again.
+        Their files, and those of values that they returned, are doomed with the last of their rows. Ends before its
+        time where one of them does not belong to the old ones any more: somebody runs it again.
         """
-        ids = [run.run_id for run in group]
         is_done = False
         while not is_done:
             with self._database.write(durable=False) as connection:
-                deleted = self._delete_some(connection, ids)
+                deleted = self._delete_some(connection, group, now)
             if deleted is None:
                 return
             yield deleted
             is_done = deleted.runs > 0
 
-    def _delete_some(self, connection: Connection, ids: Sequence[str]) -> DeletedRows | None:
+    def _delete_some(self, connection: Connection, group: Sequence[OldRun], now: datetime) -> DeletedRows | None:
         """Delete as much as one transaction may, the runs themselves at the end."""
+        ids = [run.run_id for run in group]
         if any(_count_of(connection, some, self._may_go()) < len(some) for some in _parts(ids)):
             return None
         counts = {table.name: 0 for table, _ in _LONG}
+        references: list[ResultReference] = []
         room = self._rows_at_once
         for table, number in _LONG:
             for some in _parts(ids):
-                counts[table.name] += self._delete_rows(connection, table, number, some, room - sum(counts.values()))
+                left = room - sum(counts.values())
+                counts[table.name] += self._delete_rows(connection, table, number, some, left, references)
         if sum(counts.values()) >= room:  # there may be more
-            return DeletedRows(0, counts[log_lines.name], 0, 0, ())
-        references: list[ResultReference] = []
+            doom(connection, now, runs=(), values=references)
+            return DeletedRows(0, counts[log_lines.name], 0, 0)
         artifact_count = letter_count = 0
         for some in _parts(ids):
             stored = select(recorded_values.c.reference).where(
                 recorded_values.c.run_id.in_(some), recorded_values.c.reference.is_not(None)
             )
             references += [msgspec.convert(one, ResultReference) for one in connection.execute(stored).scalars()]
+            references += _delete_codes(connection, some)
             for table in _SHORT:
                 connection.execute(delete(table).where(table.c.run_id.in_(some)))
             of_runs = and_(artifacts.c.run_id.in_(some), has_newer_version())
             artifact_count += connection.execute(delete(artifacts).where(of_runs)).rowcount
             letter_count += connection.execute(delete(dead_letters).where(dead_letters.c.run_id.in_(some))).rowcount
             connection.execute(delete(runs).where(runs.c.run_id.in_(some)))
-        return DeletedRows(len(ids), counts[log_lines.name], artifact_count, letter_count, tuple(references))
+        doom(connection, now, runs=group, values=references)
+        return DeletedRows(len(ids), counts[log_lines.name], artifact_count, letter_count)
 
-    def _delete_rows(self, connection: Connection, table: Table, number: str, ids: Sequence[str], room: int) -> int:
+    def _delete_rows(
+        self,
+        connection: Connection,
+        table: Table,
+        number: str,
+        ids: Sequence[str],
+        room: int,
+        references: list[ResultReference],
+    ) -> int:
         if room <= 0:
             return 0
         column = table.c[number]
         numbers = connection.execute(select(column).where(table.c.run_id.in_(ids)).limit(room)).scalars().all()
         for some in _parts(numbers):
+            if table is task_runs:  # what was kept to run a task alone goes with it
+                tasks = connection.execute(select(task_runs.c.task_run_id).where(column.in_(some))).scalars().all()
+                references += _delete_codes(connection, tasks)
             connection.execute(delete(table).where(column.in_(some)))
         if table is changes and numbers:
             raise_number(connection, CHANGES_DELETED_UNTIL, max(numbers))
@@ -217,3 +222,11 @@ def _count_of(connection: Connection, ids: Sequence[str], condition: ColumnEleme
 def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     for start in range(0, len(values), _IDS_A_READ):
         yield values[start : start + _IDS_A_READ]
+
+
+def _delete_codes(connection: Connection, ids: Sequence[str]) -> list[ResultReference]:
+    """Delete what was kept to start runs, or task runs, again; return where their pickles are."""
+    kept = select(run_codes.c.pickle).where(run_codes.c.run_id.in_(ids), run_codes.c.pickle.is_not(None))
+    references = [msgspec.convert(one, ResultReference) for one in connection.execute(kept).scalars() if one]
+    connection.execute(delete(run_codes).where(run_codes.c.run_id.in_(ids)))
+    return references

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Final
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, or_, select, update
 
 from orchestra_nb.errors import Conflict, NotificationNotFound
+from orchestra_nb.model.automations import CallWebhook
 from orchestra_nb.model.outbox import Delivery, DeliveryState
+from orchestra_nb.model.webhook_calls import call_title, origin_of
 from orchestra_nb.store.database import Database
+from orchestra_nb.store.service_tables import notification_channels, notifications
 from orchestra_nb.store.stored_records import short_message
-from orchestra_nb.store.tables import notification_channels, notifications
 
+_LONGEST_TITLE: Final = 250
 _IS_PENDING = notifications.c.state == DeliveryState.PENDING.value
 
 
@@ -57,25 +61,35 @@ class OutboxStore:
             known = select(notification_channels.c.name).where(notification_channels.c.name == channel)
             if connection.execute(known).first() is None:
                 raise NotificationNotFound(f"No channel {channel!r}. `orchestra notifications channels ls` lists them.")
-            same = [notifications.c[name] == value for name, value in key.items()]
-            if connection.execute(select(notifications.c.number).where(*same)).first() is not None:
-                return False
-            message = {"severity": severity, "title": title, "body": body, "error": "", "attempts": 0}
-            times = {"next_try_at": at, "created_at": at}
-            connection.execute(
-                insert(notifications).values(**key, **message, **times, state=DeliveryState.PENDING.value)
-            )
-            return True
+            return _add(connection, key, {"severity": severity, "title": title, "body": body}, at)
+
+    def add_call(self, sender: str, call: CallWebhook, *, run_id: str, moment: str, at: datetime) -> bool:
+        """Have a request sent by the services; False where it is there already, as with :meth:`add`."""
+        key = {"rule": sender, "channel": origin_of(call), "run_id": run_id, "epoch": 1, "moment": moment}
+        message = {
+            "severity": "info",
+            "title": call_title(call)[:_LONGEST_TITLE],
+            "body": msgspec.json.encode(call).decode(),
+        }
+        with self._database.write() as connection:
+            return _add(connection, key, message, at)
 
     def list_deliveries(
-        self, *, states: Collection[DeliveryState] | None = None, run_id: str | None = None, limit: int = 50
+        self,
+        *,
+        states: Collection[DeliveryState] | None = None,
+        run_id: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
     ) -> list[Delivery]:
-        """Return messages, the newest first; None for those in all states, or of all runs."""
+        """Return messages, the newest first; None for those in all states, of all runs, and of all numbers."""
         query = select(*_COLUMNS).order_by(notifications.c.number.desc()).limit(limit)
         if states is not None:
             query = query.where(notifications.c.state.in_([state.value for state in states]))
         if run_id is not None:
             query = query.where(notifications.c.run_id == run_id)
+        if before is not None:
+            query = query.where(notifications.c.number < before)
         with self._database.connect() as connection:
             return [_delivery_of_row(row) for row in connection.execute(query).mappings()]
 
@@ -147,19 +161,20 @@ class OutboxStore:
         return self._end(number, claim, next_try_at=next_try_at, error=error)
 
     def retry(self, number: int, actor: str, now: datetime) -> Delivery:
-        """Have a dead letter, or one that was discarded, sent once more, now and with all its tries.
+        """Have a dead letter, one that was discarded, or one that waits, sent now and with all its tries.
 
         Raises
         ------
         NotificationNotFound
             There is none of this number.
         Conflict
-            It waits for its next try, or was sent.
+            It is being sent, or was.
         """
+        waits = and_(_IS_PENDING, notifications.c.claim.is_(None))
         values = {"state": DeliveryState.PENDING.value, "attempts": 0, "next_try_at": now}
         return self._decide(
             number,
-            notifications.c.state.in_([DeliveryState.DEAD.value, DeliveryState.DISCARDED.value]),
+            or_(waits, notifications.c.state.in_([DeliveryState.DEAD.value, DeliveryState.DISCARDED.value])),
             values | {"closed_at": None, "closed_by": actor, "claim": None, "lease_until": None},
         )
 
@@ -189,11 +204,21 @@ class OutboxStore:
             is_decided = connection.execute(decision).rowcount == 1
         delivery = self.get(number)
         if not is_decided:
-            raise Conflict(f"The notification {number} is {delivery.state.value.lower()}.")
+            state = "being sent" if delivery.state is DeliveryState.PENDING else delivery.state.value.lower()
+            raise Conflict(f"The notification {number} is {state}.")
         return delivery
 
 
 _COLUMNS = tuple(notifications.c[name] for name in Delivery.__struct_fields__)
+
+
+def _add(connection: Connection, key: Mapping[str, object], message: Mapping[str, object], at: datetime) -> bool:
+    same = [notifications.c[name] == value for name, value in key.items()]
+    if connection.execute(select(notifications.c.number).where(*same)).first() is not None:
+        return False
+    fresh = {"error": "", "attempts": 0, "next_try_at": at, "created_at": at, "state": DeliveryState.PENDING.value}
+    connection.execute(insert(notifications).values(**key, **message, **fresh))
+    return True
 
 
 def _choose(

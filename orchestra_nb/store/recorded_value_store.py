@@ -11,7 +11,7 @@ from sqlalchemy import select
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.result_reference import ResultReference
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.tables import recorded_values
+from orchestra_nb.store.run_tables import recorded_values, runs
 
 #: Databases limit the values of one statement.
 _RUNS_A_READ = 500
@@ -37,6 +37,13 @@ class RecordedValueStore:
                 for row in connection.execute(query).mappings():
                     found.setdefault(row["run_id"], []).append(value_of_row(row))
         return found
+
+    def names_of_deployment(self, deployment: str, limit: int) -> set[str]:
+        """Return the names of what so many last runs of a deployment returned."""
+        last = select(runs.c.run_id).where(runs.c.deployment == deployment).order_by(runs.c.run_id.desc()).limit(limit)
+        query = select(recorded_values.c.name).where(recorded_values.c.run_id.in_(last.scalar_subquery())).distinct()
+        with self._database.connect() as connection:
+            return set(connection.execute(query).scalars())
 
     def of_run(self, run_id: str) -> list[RecordedValue]:
         """Return the values of one run."""

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, insert, or_, s
 from orchestra_nb.model.cache_claims import Busy, Claimed, Found
 from orchestra_nb.model.result_reference import ResultReference
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.tables import cache_claims, cached_results
+from orchestra_nb.store.run_tables import cache_claims, cached_results
 
 
 class ResultIndex:

@@ -13,8 +13,9 @@ from orchestra_nb.model.deployments import AfterRun, DeploymentSpec, after_run, 
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
+from orchestra_nb.store.run_tables import changes, runs
+from orchestra_nb.store.service_tables import deployment_versions
 from orchestra_nb.store.stored_records import run_of_row
-from orchestra_nb.store.tables import changes, deployment_versions, runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +98,8 @@ def _is_retried(connection: Connection, policy: RetryPolicy, state: State, row: 
         )
         .order_by(changes.c.sequence)
     )
-    failures, losses = count_ends(
+    ends = count_ends(
         (None if before is None else State(before), State(after), actor)
         for before, after, actor in connection.execute(query)
     )
-    return after_run(policy, state, failures, losses) is not AfterRun.NOTHING
+    return after_run(policy, state, ends.failures, ends.losses) is not AfterRun.NOTHING

@@ -11,9 +11,10 @@ from orchestra_nb.model.result_reference import ResultReference
 from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
+from orchestra_nb.store.code_tables import run_codes
 from orchestra_nb.store.database import Database
+from orchestra_nb.store.run_tables import runs
 from orchestra_nb.store.stored_records import run_of_row
-from orchestra_nb.store.tables import run_codes, runs
 
 
 class RunCodeStore:

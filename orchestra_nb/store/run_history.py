@@ -6,14 +6,15 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, Float, and_, case, cast, extract, func, select
+from sqlalchemy import ColumnElement, Float, Text, and_, case, cast, extract, func, select, type_coerce
 
+from orchestra_nb.model.deployments import BACKFILL_TAG
 from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.run_statistics import Figures, Tally
 from orchestra_nb.model.runs import RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.tables import runs, task_runs
+from orchestra_nb.store.run_tables import runs, task_runs
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_A_DAY: Final = 86_400.0
@@ -54,7 +55,9 @@ class RunHistory:
     def runs(self) -> tuple[dict[str, Figures], dict[tuple[str, str], Figures]]:
         """Return flow to how its runs went, and (deployment, flow) to how those of the deployment did."""
         # a later epoch has its own start: it says nothing about the first one
-        is_first = and_(runs.c.epoch == 1, runs.c.due_at.is_not(None))
+        # and what makes up for what was due long ago is not late
+        is_backfill = type_coerce(runs.c.tags, Text).contains(f'"{BACKFILL_TAG}"', autoescape=True)
+        is_first = and_(runs.c.epoch == 1, runs.c.due_at.is_not(None), ~is_backfill)
         query = select(
             runs.c.run_id,
             runs.c.state,

@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, RowMapping, and_, insert, select, update
 from orchestra_nb.errors import Conflict, InputNotFound
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.store.change_rows import record_news
+from orchestra_nb.store.code_tables import run_inputs
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.tables import run_inputs
 
 
 class RunInputStore:

@@ -5,12 +5,14 @@ All methods may be called from any thread, and by several processes at once. Tim
 
 from __future__ import annotations
 
+import itertools
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import Unpack
 
 import msgspec
-from sqlalchemy import RowMapping, func, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from orchestra_nb.errors import RunNotFound, TaskNotFound
 from orchestra_nb.model.events import (
@@ -19,23 +21,28 @@ from orchestra_nb.model.events import (
     Event,
     RunClaimed,
     RunCreated,
+    RunGivenBack,
     RunReopened,
     RunStateChanged,
     RunSuspended,
     TaskRunStateChanged,
 )
-from orchestra_nb.model.runs import CellRun, LogLine, Run, RunKind, TaskRun
+from orchestra_nb.model.run_order import NEWEST_FIRST, RunOrder
+from orchestra_nb.model.runs import CellRun, LogLine, Run, TaskRun, numbered
 from orchestra_nb.model.states import State
+from orchestra_nb.model.stop_requests import StopKind
 from orchestra_nb.store.database import Database
+from orchestra_nb.store.event_spool import is_spool, spool_events
 from orchestra_nb.store.event_writer import EventWriter
-from orchestra_nb.store.run_pages import runs_page
+from orchestra_nb.store.keyset_pages import number_of
+from orchestra_nb.store.run_pages import RunFilter, has_many, runs_page, sorted_runs
+from orchestra_nb.store.run_tables import cancel_requests, cell_runs, changes, log_lines, runs, task_runs
 from orchestra_nb.store.stored_records import (
     cell_run_of_row,
     log_line_of_row,
     run_of_row,
     task_run_of_row,
 )
-from orchestra_nb.store.tables import cancel_requests, cell_runs, changes, log_lines, runs, task_runs
 
 #: How many successes an expected duration is made of, and among how many of the name's last successes they are sought.
 _SUCCESSES = 10
@@ -54,7 +61,8 @@ class StateChange(msgspec.Struct, frozen=True, kw_only=True):
     from_state
         None at the creation.
     actor
-        Who did it: ``"driver"``, ``"recovery"``, or a user.
+        Who did it: of a run the id of its driver, ``"driver"`` where that is not known or it is a task run's,
+        ``"recovery"``, or a user.
     """
 
     sequence: int
@@ -70,7 +78,7 @@ class StateChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CancelRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody asks a driver to stop a run, or one of its task runs.
+    """Somebody asks a driver to stop a run, or one of its task runs, or to suspend a run.
 
     Parameters
     ----------
@@ -86,6 +94,7 @@ class CancelRequest(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     task_run_id: str | None
     actor: str
+    kind: StopKind = StopKind.CANCEL
 
 
 class RunStore:
@@ -99,12 +108,19 @@ class RunStore:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        #: None until it is asked for
+        self._is_spool: bool | None = None
 
-    def apply(self, events: Sequence[Event]) -> list[bool]:
+    def apply(self, events: Sequence[Event], *, where: Callable[[Connection], bool] | None = None) -> list[bool]:
         """Write events in one transaction; return for each whether it changed anything.
 
         A change of state is a compare-and-set against the state graph within its epoch: an event that comes late or
         twice changes nothing. Creating what exists changes nothing. When this returns, all is committed.
+
+        Parameters
+        ----------
+        where
+            Asked in the transaction; nothing is written where it returns False.
 
         Raises
         ------
@@ -113,8 +129,15 @@ class RunStore:
         """
         if not events:
             return []
-        with self.database.write(durable=any(map(_must_survive_power_loss, events))) as connection:
-            return EventWriter(connection, events).apply()
+        with self.database.write(durable=any(map(must_survive_power_loss, events))) as connection:
+            if where is not None and not where(connection):
+                return [False] * len(events)
+            applied = EventWriter(connection, events).apply()
+            if self._is_spool is None:
+                self._is_spool = is_spool(connection)
+            if self._is_spool:
+                spool_events(connection, [event for event, is_new in zip(events, applied, strict=True) if is_new])
+            return applied
 
     def get_run(self, id_or_name: str) -> Run:
         """Return the run with this id, or the newest with this name.
@@ -143,44 +166,50 @@ class RunStore:
         *,
         limit: int = 50,
         before: str | None = None,
-        states: Iterable[State] | None = None,
-        kind: RunKind | None = None,
-        flow_name: str | None = None,
-        tag: str | None = None,
-        since: datetime | None = None,
-        deployment: str | None = None,
-        has_runs_of_sweeps: bool = True,
+        order: RunOrder = NEWEST_FIRST,
+        **wanted: Unpack[RunFilter],
     ) -> list[Run]:
-        """Return runs, the newest first.
+        """Return runs, the newest first, or in another order.
 
         Parameters
         ----------
         before
-            Only runs older than the one with this id: the last of the page before.
-        states, kind, flow_name, tag, since, deployment
-            None for all; ``since`` is when the oldest was made.
-        has_runs_of_sweeps
-            Whether the child runs of sweeps are among them.
+            Only runs behind this cursor of the order, where the page before ended: the id of its last run for the
+            usual order.
+        wanted
+            None for all; ``since`` is when the oldest was made, ``has_runs_of_sweeps`` tells whether the child runs of
+            sweeps are among them.
+
+        Raises
+        ------
+        InvalidInput
+            The cursor is none of another order.
         """
-        query = runs_page(
-            limit=limit,
-            before=before,
-            states=states,
-            kind=kind,
-            flow_name=flow_name,
-            tag=tag,
-            since=since,
-            deployment=deployment,
-            has_runs_of_sweeps=has_runs_of_sweeps,
-        )
+        if order.is_usual:
+            with self.database.connect() as connection:
+                rows = connection.execute(runs_page(limit=limit, before=before, **wanted)).mappings()
+                return [run_of_row(row) for row in rows]
+        behind = None if before is None else order.place_at(before)
+        found: list[Run] = []
         with self.database.connect() as connection:
-            return [run_of_row(row) for row in connection.execute(query).mappings()]
+            # PostgreSQL knows by itself how many there are
+            is_many = self.database.is_sqlite and bool(connection.execute(has_many(**wanted)).scalar_one())
+            for query in sorted_runs(order, limit=limit, behind=behind, reads_in_order=is_many, **wanted):
+                if len(found) < limit:
+                    rows = connection.execute(query.limit(limit - len(found))).mappings()
+                    found += [run_of_row(row) for row in rows]
+        return found
 
     def state_counts(self) -> dict[State, int]:
         """Return state to the number of runs in it; nothing for states without any."""
         query = select(runs.c.state, func.count()).group_by(runs.c.state)
         with self.database.connect() as connection:
             return {State(state): number for state, number in connection.execute(query)}
+
+    def flow_names(self) -> set[str]:
+        """Return the names of all flows that have run."""
+        with self.database.connect() as connection:
+            return set(connection.execute(select(runs.c.flow_name).distinct()).scalars())
 
     def children(self, run_id: str) -> list[Run]:
         """Return the runs that this one started, the oldest first."""
@@ -201,6 +230,21 @@ class RunStore:
                 counts.setdefault(run_id, {})[State(state)] = count
         return counts
 
+    def task_runs_page(self, run_id: str, *, after: str | None, limit: int) -> list[TaskRun]:
+        """Return some task runs of a run, in the order of their creation: those behind the one with this id.
+
+        Raises
+        ------
+        InvalidInput
+            There is no such task run.
+        """
+        query = select(task_runs).where(task_runs.c.run_id == run_id).order_by(task_runs.c.number).limit(limit)
+        with self.database.connect() as connection:
+            if after is not None:
+                last = number_of(connection, task_runs.c.number, task_runs.c.task_run_id, after)
+                query = query.where(task_runs.c.number > last)
+            return [task_run_of_row(row) for row in connection.execute(query).mappings()]
+
     def task_runs(self, run_id: str) -> list[TaskRun]:
         """Return the task runs of a run, in the order of their creation."""
         return self.task_runs_of([run_id]).get(run_id, [])
@@ -208,6 +252,19 @@ class RunStore:
     def task_runs_of(self, run_ids: Iterable[str]) -> dict[str, list[TaskRun]]:
         """Return run id to its task runs, in the order of their creation; a run without any is left out."""
         query = select(task_runs).where(task_runs.c.run_id.in_(list(run_ids))).order_by(task_runs.c.number)
+        found: dict[str, list[TaskRun]] = {}
+        with self.database.connect() as connection:
+            for row in connection.execute(query).mappings():
+                found.setdefault(row["run_id"], []).append(task_run_of_row(row))
+        return found
+
+    def cell_task_runs(self, run_ids: Iterable[str]) -> dict[str, list[TaskRun]]:
+        """Return run id to the task runs that cells of its notebook are, in the order of their creation."""
+        query = (
+            select(task_runs)
+            .where(task_runs.c.run_id.in_(list(run_ids)), task_runs.c.cell_id.is_not(None))
+            .order_by(task_runs.c.number)
+        )
         found: dict[str, list[TaskRun]] = {}
         with self.database.connect() as connection:
             for row in connection.execute(query).mappings():
@@ -242,7 +299,10 @@ class RunStore:
             query = query.where(cell_runs.c.epoch == newest)
         query = query.order_by(cell_runs.c.epoch, cell_runs.c.cell_index)
         with self.database.connect() as connection:
-            return [cell_run_of_row(row) for row in connection.execute(query).mappings()]
+            found = [cell_run_of_row(row) for row in connection.execute(query).mappings()]
+        return [
+            cell for _, group in itertools.groupby(found, lambda cell: cell.epoch) for cell in numbered(list(group))
+        ]
 
     def log_lines(
         self, run_id: str, *, task_run_id: str | None = None, after: int = 0, limit: int = 1000
@@ -255,20 +315,40 @@ class RunStore:
             rows = connection.execute(query.order_by(log_lines.c.sequence).limit(limit)).mappings()
             return [log_line_of_row(row) for row in rows]
 
-    def state_changes(self, run_id: str) -> list[StateChange]:
-        """Return the history of a run and of its task runs, in order."""
+    def state_changes(self, run_id: str, *, with_tasks: bool = True) -> list[StateChange]:
+        """Return the history of a run, and of its task runs where these are wanted, in order."""
         query = (
             select(changes)
             .where(changes.c.run_id == run_id, changes.c.to_state.is_not(None))
             .order_by(changes.c.sequence)
         )
+        if not with_tasks:
+            query = query.where(changes.c.subject == "run")
         with self.database.connect() as connection:
             return [_state_change_of_row(row) for row in connection.execute(query).mappings()]
 
-    def request_cancel(self, run_id: str, task_run_id: str | None, actor: str, at: datetime) -> bool:
+    def changes_of_retried_tasks(self, run_id: str) -> list[StateChange]:
+        """Return the history of those task runs of a run that were begun more than once, in order."""
+        retried = select(task_runs.c.task_run_id).where(task_runs.c.run_id == run_id, task_runs.c.attempt > 1)
+        query = (
+            select(changes)
+            .where(changes.c.run_id == run_id, changes.c.to_state.is_not(None), changes.c.task_run_id.in_(retried))
+            .order_by(changes.c.sequence)
+        )
+        with self.database.connect() as connection:
+            return [_state_change_of_row(row) for row in connection.execute(query).mappings()]
+
+    def request_cancel(
+        self,
+        run_id: str,
+        task_run_id: str | None,
+        actor: str,
+        at: datetime,
+        kind: StopKind = StopKind.CANCEL,
+    ) -> bool:
         """Ask the driver of a run to stop it, or one of its task runs; False when that has ended already.
 
-        Asking twice is asking once.
+        Asking twice is asking once. A run that no driver has cannot be asked to suspend itself: False, too.
 
         Raises
         ------
@@ -285,17 +365,18 @@ class RunStore:
                 state = connection.execute(select(task_runs.c.state).where(*of_run)).scalar()
                 if state is None:
                     raise TaskNotFound(f"Run {run_id} has no task run {task_run_id!r}.")
-            if State(state).is_terminal:
+            if State(state).is_terminal or (kind is StopKind.SUSPEND and run.driver_id is None):
                 return False
             same = select(cancel_requests.c.sequence).where(
                 cancel_requests.c.run_id == run_id,
                 cancel_requests.c.task_run_id.is_not_distinct_from(task_run_id),
+                cancel_requests.c.kind == kind.value,
                 # one of an earlier epoch was addressed to another driver, or is forgotten when the run is claimed again
                 cancel_requests.c.driver_id.is_not_distinct_from(run.driver_id),
             )
             if connection.execute(same).first() is None:
                 request = {"run_id": run_id, "task_run_id": task_run_id, "driver_id": run.driver_id}
-                connection.execute(insert(cancel_requests).values(actor=actor, at=at, **request))
+                connection.execute(insert(cancel_requests).values(actor=actor, at=at, kind=kind.value, **request))
             return True
 
     def cancel_requests(self, driver_id: str, after: int = 0) -> list[CancelRequest]:
@@ -306,7 +387,8 @@ class RunStore:
             .order_by(cancel_requests.c.sequence)
         )
         with self.database.connect() as connection:
-            return [CancelRequest(**row) for row in connection.execute(query).mappings()]
+            rows = connection.execute(query).mappings()
+            return [CancelRequest(**{**row, "kind": StopKind(row["kind"])}) for row in rows]
 
     def expected_seconds(self, flow_name: str, task_name: str) -> float | None:
         """Return the median duration of a task's last ten successes in a flow; None before the first."""
@@ -336,10 +418,12 @@ def _state_change_of_row(row: RowMapping) -> StateChange:
     return StateChange(**fields)
 
 
-def _must_survive_power_loss(event: Event) -> bool:
+def must_survive_power_loss(event: Event) -> bool:
     """Tell whether an event is a promise: a run was accepted, or something has ended."""
     match event:
-        case DriverStarted() | RunCreated() | RunSuspended() | RunClaimed() | RunReopened() | DeadLetterAdded():
+        case DriverStarted() | RunCreated() | RunSuspended() | DeadLetterAdded():
+            return True
+        case RunClaimed() | RunGivenBack() | RunReopened():
             return True
         case RunStateChanged(state=state) | TaskRunStateChanged(state=state):
             return state.is_terminal

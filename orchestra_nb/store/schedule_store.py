@@ -15,7 +15,7 @@ from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.event_writer import EventWriter
-from orchestra_nb.store.tables import deployment_versions, deployments, schedules
+from orchestra_nb.store.service_tables import deployment_versions, deployments, schedules
 from orchestra_nb.store.work_queue import QueuedRun, enqueue, known_occurrences
 
 _ROWS_A_READ = 500
@@ -75,7 +75,7 @@ class ScheduleStore:
         return first
 
     def due(self, now: datetime, limit: int) -> list[StoredSchedule]:
-        """Return schedules that are due, the earliest first."""
+        """Return schedules that are due, the latest first: what is on time does not wait for what is long overdue."""
         return self._list(schedules.c.next_at <= now, limit)
 
     def of_deployment(self, name: str) -> list[StoredSchedule]:
@@ -94,7 +94,7 @@ class ScheduleStore:
                 ),
             )
             .where(where)  # type: ignore[arg-type]
-            .order_by(schedules.c.next_at, schedules.c.deployment, schedules.c.number)
+            .order_by(schedules.c.next_at.desc(), schedules.c.deployment, schedules.c.number)
             .limit(limit)
         )
         with self._database.connect() as connection:
@@ -131,7 +131,8 @@ class ScheduleStore:
                         continue
                     new[key] = run
                     if run.state is State.SCHEDULED:
-                        queued.append(QueuedRun.of(run, step.schedule.spec.pool, step.schedule.spec.priority))
+                        spec = step.schedule.spec
+                        queued.append(QueuedRun.of(run, spec.pool, spec.priority, spec.limits))
             if new:
                 EventWriter(connection, [RunCreated(run=run) for run in new.values()]).apply()
             enqueue(connection, queued)

@@ -1,4 +1,7 @@
-"""Brings a store's tables to this version. Alembic is imported only when there is something to do."""
+"""Brings a store's tables to this version: makes those of a new store at once, and migrates an older one's.
+
+Alembic is imported only for an older store: a new one is there some hundred milliseconds sooner.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,17 @@ from sqlalchemy import Connection, delete, insert, inspect, text
 
 from orchestra_nb.errors import StoreReadOnly, StoreTooNew, StoreUnavailable
 from orchestra_nb.store.database_errors import telling_store_errors
-from orchestra_nb.store.schema_revision import HEAD, REVISIONS, SELECT_REVISION, SELECT_WRITER, VERSION_TABLE
+from orchestra_nb.store.run_tables import store_facts
+from orchestra_nb.store.schema_revision import (
+    CREATE_VERSION_TABLE,
+    HEAD,
+    REVISIONS,
+    SELECT_REVISION,
+    SELECT_WRITER,
+    VERSION_TABLE,
+)
 from orchestra_nb.store.sqlite_file import connect_to_file, copy_file, use_write_ahead_log
-from orchestra_nb.store.tables import metadata, store_facts
+from orchestra_nb.store.tables import metadata
 from orchestra_nb.version import __version__
 
 if TYPE_CHECKING:
@@ -78,9 +89,10 @@ def upgrade(database: Database) -> Path | None:
         revision = _stored_revision(database, connection)
         if revision == HEAD:
             return None
-        copy = None
-        if revision is not None and database.path is not None:
-            copy = _back_up(database.path, revision)
+        if revision is None:
+            _make(connection)
+            return None
+        copy = None if database.path is None else _back_up(database.path, revision)
         _migrate(connection)
         return copy
 
@@ -114,6 +126,13 @@ def _check(location: str, names: Collection[str], scalar: Callable[[str], str | 
     return revision
 
 
+def _make(connection: Connection) -> None:
+    metadata.create_all(connection, checkfirst=False)
+    connection.execute(text(CREATE_VERSION_TABLE))
+    connection.execute(text(f"INSERT INTO {VERSION_TABLE} (version_num) VALUES (:revision)"), {"revision": HEAD})
+    _write_version(connection)
+
+
 def _migrate(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
@@ -123,6 +142,10 @@ def _migrate(connection: Connection) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, HEAD)
+    _write_version(connection)
+
+
+def _write_version(connection: Connection) -> None:
     connection.execute(delete(store_facts).where(store_facts.c.name == "orchestra_version"))
     connection.execute(insert(store_facts).values(name="orchestra_version", value=__version__))
 

@@ -33,7 +33,7 @@ def unseal(ciphertext: str, key: bytes | None, what: str) -> Secret:
     except InvalidToken:
         raise SecretUnreadable(
             f"The {what} was encrypted with another key than yours. Set it again, or set "
-            "ORCHESTRA_SECRET_KEY_FILE to the file with the key of whoever set it."
+            "ORCHESTRA_SECRET_KEY_FILE, or ORCHESTRA_SECRET_BACKEND, to where the key of whoever set it is."
         ) from None
 
 

@@ -1,4 +1,6 @@
-"""The key that encrypts this user's secrets: a file for this user alone, never in the store itself."""
+"""The key that encrypts this user's secrets: in a file for this user alone, in the system's keyring, or in the
+environment; never in the store itself.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +10,70 @@ import secrets
 import stat
 import sys
 from pathlib import Path
+from typing import Final
 
 from orchestra_nb.errors import InvalidSetting, StoreUnavailable
+from orchestra_nb.settings import SecretKeyPlace
+from orchestra_nb.store.keyring_entry import read_or_add
 
+#: The variable with the key, where the environment is the place.
+KEY_VARIABLE: Final = "ORCHESTRA_SECRET_KEY"
 _MODE = 0o600
 
 
-def load_secret_key(path: Path) -> bytes:
-    """Return the key in a file, made when there is none.
+def load_secret_key(place: SecretKeyPlace | Path) -> bytes:
+    """Return the key, made when there is none; in the environment there has to be one. A path is that of a file.
 
     Safe when several processes do it at once: all get the same key, and nobody reads half of one.
 
     Raises
     ------
     InvalidSetting
-        The file holds no key, or others may read it.
+        There is no key where it has to be, others may read it, or there is no keyring here.
     StoreUnavailable
-        The file cannot be read or made.
+        The file or the keyring cannot be read or written now.
     """
+    if isinstance(place, Path):
+        place = SecretKeyPlace(place)
+    match place.backend:
+        case "keyring":
+            return _key_of_keyring(place.file)
+        case "environment":
+            return _key_of_environment()
+        case "file":
+            return _key_of_file(place.file)
+
+
+def _key_of_keyring(before: Path) -> bytes:
+    """Return the key in the keyring, which takes over that of a file: what it has encrypted stays readable."""
+    key = read_or_add(lambda: (_key_of_file(before) if before.exists() else _new_key()).decode("ascii"))
+    if not _is_key(key.encode()):
+        raise InvalidSetting(
+            "The keyring holds something else than a key of secrets for orchestra-nb. Put back a copy of the key; "
+            "without it the secrets that it encrypted are lost."
+        )
+    return key.encode()
+
+
+def _key_of_environment() -> bytes:
+    key = os.environ.get(KEY_VARIABLE, "").strip().encode("utf-8", "surrogateescape")
+    if not _is_key(key):
+        what = "is not set" if not key else "holds no key of secrets"
+        raise InvalidSetting(
+            f"{KEY_VARIABLE} {what}, and secret_backend says that the key is there. A key is what "
+            "`python -c 'from cryptography.fernet import Fernet; "
+            "print(Fernet.generate_key().decode())'` prints."
+        )
+    return key
+
+
+def _new_key() -> bytes:
+    from cryptography.fernet import Fernet
+
+    return Fernet.generate_key()
+
+
+def _key_of_file(path: Path) -> bytes:
     try:
         if not path.exists():
             _make(path)
@@ -45,14 +93,12 @@ def load_secret_key(path: Path) -> bytes:
 
 def _make(path: Path) -> None:
     """Write a whole new file beside, and then give it the name that nobody else has taken meanwhile."""
-    from cryptography.fernet import Fernet
-
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
     descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _MODE)
     try:
         with open(descriptor, "wb") as file:
-            file.write(Fernet.generate_key() + b"\n")
+            file.write(_new_key() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):  # another process was faster: its key holds

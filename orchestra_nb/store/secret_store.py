@@ -9,9 +9,9 @@ from sqlalchemy import delete, insert, select, update
 from orchestra_nb.errors import SecretNotFound
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.variables import StoredSecret
+from orchestra_nb.store.code_tables import secrets
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.sealed_text import seal, unseal
-from orchestra_nb.store.tables import secrets
 
 
 class SecretStore:

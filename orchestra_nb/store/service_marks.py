@@ -1,4 +1,9 @@
-"""Up to which change of the store each service has worked off what happened, and the ends of runs behind that."""
+"""Up to which change of the store each service has worked off what happened, and the ends of runs behind that.
+
+Services of several versions may share a mark, as long as their tables are the same: an older one that finds them
+upgraded stops (:mod:`orchestra_nb.services.upgrade_watch`). So whoever adds a kind of run, a state or a policy that an
+older follower would decide about wrongly adds a migration with it, if only an empty one.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,8 @@ from sqlalchemy import Select, func, insert, select, update
 
 from orchestra_nb.model.states import TERMINAL_STATES
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.tables import changes, service_marks
+from orchestra_nb.store.run_tables import changes
+from orchestra_nb.store.service_tables import service_marks
 
 _TERMINAL = [state.value for state in TERMINAL_STATES]
 

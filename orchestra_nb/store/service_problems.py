@@ -7,8 +7,9 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select
 
 from orchestra_nb.store.database import Database
+from orchestra_nb.store.run_tables import drivers
+from orchestra_nb.store.service_tables import service_problems
 from orchestra_nb.store.stored_records import short_message
-from orchestra_nb.store.tables import drivers, service_problems
 
 
 class ServiceProblems:

@@ -12,21 +12,26 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, exists, func, insert, or_, select, update
 
 from orchestra_nb.errors import InvalidInput, LimitNotFound, NameTaken
 from orchestra_nb.model.counted import counted
 from orchestra_nb.model.limits import ConcurrencyLimit, HeldSlots, LimitState, decayed
 from orchestra_nb.model.questions import Asker, SlotsAcquired, SlotsRefused
-from orchestra_nb.model.states import TERMINAL_STATES
+from orchestra_nb.model.states import TERMINAL_STATES, State
+from orchestra_nb.store.code_tables import concurrency_limits, held_slots
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.tables import concurrency_limits, drivers, held_slots, runs, task_runs
+from orchestra_nb.store.run_tables import drivers, runs, task_runs
 
 #: When to ask again for slots that somebody holds: nobody knows when they are given back.
 _ASK_AGAIN_SECONDS = 0.1
 #: Room that is less than this short of a whole slot is one: numbers of floats.
 _TINY = 1e-9
+#: What a run is in that nobody drives: it waits to be started again, or to be resumed.
+_RESTING = [State.SCHEDULED.value, State.PAUSED.value]
 _TERMINAL = [state.value for state in TERMINAL_STATES]
+#: Made once: each claim asks it.
+_SELECT_LIMITS = select(concurrency_limits)
 
 
 class SlotStore:
@@ -96,6 +101,11 @@ class SlotStore:
         with self._database.write() as connection:
             connection.execute(delete(held_slots).where(held_slots.c.limit_name == name))
             return connection.execute(delete(concurrency_limits).where(concurrency_limits.c.name == name)).rowcount == 1
+
+    def names(self) -> set[str]:
+        """Return the names of all limits."""
+        with self._database.connect() as connection:
+            return set(connection.execute(select(concurrency_limits.c.name)).scalars())
 
     def limits(self, at: datetime) -> list[LimitState]:
         """Return all limits by name, with who holds their slots at this time."""
@@ -180,6 +190,12 @@ class SlotStore:
         with self._database.write(durable=False) as connection:
             return connection.execute(delete(held_slots).where(held_slots.c.holder == holder)).rowcount > 0
 
+    def given_by(self, holder: str) -> set[str | None]:
+        """Return the drivers that have given a holder its slots; None for who drives nothing, and for the queue."""
+        query = select(held_slots.c.driver_id).where(held_slots.c.holder == holder)
+        with self._database.connect() as connection:
+            return set(connection.execute(query).scalars())
+
     def release_of_task_run(self, task_run_id: str) -> int:
         """Give back what an attempt of this task run has left, and return how many holdings that were."""
         of_task = held_slots.c.task_run_id == task_run_id
@@ -234,6 +250,30 @@ class SlotStore:
         return None
 
 
+def free_slots(connection: Connection, at: datetime) -> dict[str, float]:
+    """Return limit to how many of its slots are free; of one that is not enforced, endlessly many."""
+    limits = connection.execute(_SELECT_LIMITS).mappings().all()
+    if not limits:
+        return {}
+    query = (
+        select(held_slots.c.limit_name, func.sum(held_slots.c.occupied))
+        .where(~_is_free(at))
+        .group_by(held_slots.c.limit_name)
+    )
+    held = {name: int(number) for name, number in connection.execute(query)}
+    return {
+        row["name"]: row["slot_limit"] - held.get(row["name"], 0) - _decaying(row, at) + _TINY
+        if row["is_active"]
+        else math.inf
+        for row in limits
+    }
+
+
+def drop_free(connection: Connection, names: Sequence[str], at: datetime) -> None:
+    """Delete what is held of these limits and counts no more."""
+    connection.execute(delete(held_slots).where(held_slots.c.limit_name.in_(names)).where(_is_free(at)))
+
+
 def _enforced(
     connection: Connection, names: Sequence[str], occupy: int, is_strict: bool
 ) -> tuple[list[RowMapping], tuple[str, ...]]:
@@ -275,6 +315,12 @@ def _is_free(at: datetime) -> ColumnElement[bool]:
         exists().where(drivers.c.driver_id == held_slots.c.driver_id, drivers.c.ended_at.is_not(None)),
         exists().where(task_runs.c.task_run_id == held_slots.c.task_run_id, task_runs.c.state.in_(_TERMINAL)),
         exists().where(runs.c.run_id == held_slots.c.run_id, runs.c.state.in_(_TERMINAL)),
+        and_(
+            held_slots.c.task_run_id.is_(None),
+            exists().where(
+                runs.c.run_id == held_slots.c.run_id, runs.c.state.in_(_RESTING), runs.c.driver_id.is_(None)
+            ),
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, insert, or_, select,
 from orchestra_nb.model.staged_results import StagedResult
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.result_index import put_result
-from orchestra_nb.store.tables import cache_claims, staged_results
+from orchestra_nb.store.run_tables import cache_claims, staged_results
 
 #: Older than this, what was staged belongs to a process that died: no transaction takes so long.
 FORGOTTEN_AFTER = timedelta(days=30)

@@ -11,21 +11,10 @@ from sqlalchemy import ColumnElement, Select, Table, and_, delete, exists, func,
 
 from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.states import TERMINAL_STATES, State
+from orchestra_nb.store.code_tables import run_codes, run_inputs
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.tables import (
-    cell_runs,
-    deployment_versions,
-    deployments,
-    drivers,
-    log_lines,
-    queued_runs,
-    recorded_values,
-    run_codes,
-    run_inputs,
-    runs,
-    schedules,
-    task_runs,
-)
+from orchestra_nb.store.run_tables import cell_runs, drivers, log_lines, recorded_values, runs, task_runs
+from orchestra_nb.store.service_tables import deployment_versions, deployments, queued_runs, schedules
 
 _ENDS: Final = [state.value for state in TERMINAL_STATES]
 #: Records of a run may come before the run itself: only those count whose run should have come long ago.

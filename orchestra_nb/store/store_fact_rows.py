@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
 
-from orchestra_nb.store.tables import store_facts
+from orchestra_nb.store.run_tables import store_facts
 
 #: Up to this change some are missing, since they were deleted: whoever is behind it must read anew.
 CHANGES_DELETED_UNTIL: Final = "changes_deleted_until"

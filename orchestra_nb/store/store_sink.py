@@ -56,6 +56,8 @@ class StoreSink:
     store
         The store, or a function that opens it, called in the sink's thread: so SQLAlchemy is imported, and the file
         opened, beside whatever the driver does.
+    waits_for_access
+        Whether events wait, too, while the store can only be read: for a process that lives on. Else they are let go.
     """
 
     def __init__(
@@ -63,7 +65,9 @@ class StoreSink:
         store: RunStore | Callable[[], RunStore],
         *,
         max_pending_log_characters: int = MAX_PENDING_LOG_CHARACTERS,
+        waits_for_access: bool = False,
     ) -> None:
+        self._waits_for_access = waits_for_access
         self._store = None if callable(store) else store
         self._open: Callable[[], RunStore] | None = store if callable(store) else None
         self._max_pending_log_characters = max_pending_log_characters
@@ -213,10 +217,11 @@ class StoreSink:
         while not self._gave_up:
             try:
                 lost = self._apply(self._opened_store(), batch)
-            except (StoreReadOnly, StoreTooNew, InvalidSetting) as error:
+            except (StoreTooNew, InvalidSetting) as error:
                 self._give_up(error)
             except StoreUnavailable as error:
-                if self._is_worth_waiting(error):
+                is_hopeless = isinstance(error, StoreReadOnly) and not self._waits_for_access
+                if not is_hopeless and self._is_worth_waiting(error):
                     if not self._warned:
                         _log.warning("Runs will be recorded later: %s", error)
                         self._warned = True

@@ -63,10 +63,9 @@ def vacuum(database: Database) -> None:
             file.execute("ANALYZE")
             file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return
-    with database.connect() as connection:
-        free = connection.execution_options(isolation_level="AUTOCOMMIT")
+    with database.outside_transactions() as connection:
         for name in metadata.tables:
-            free.execute(text(f'VACUUM (ANALYZE) "{name}"'))
+            connection.execute(text(f'VACUUM (ANALYZE) "{name}"'))
 
 
 def _log_of(path: Path) -> Path:

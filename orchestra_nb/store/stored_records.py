@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 from sqlalchemy import RowMapping
 
@@ -23,7 +26,7 @@ def run_to_row(run: Run) -> dict[str, object]:
     }
 
 
-def run_of_row(row: RowMapping) -> Run:
+def run_of_row(row: RowMapping | Mapping[str, Any]) -> Run:
     """Return the run of a row; non-finite floats in its parameters stay tagged, since a run is sent as JSON."""
     return Run(**{**row, "kind": RunKind(row["kind"]), "state": State(row["state"])})
 
@@ -53,6 +56,7 @@ def cell_run_to_row(cell: CellRun) -> dict[str, object]:
     """Return the row of a cell."""
     fields = msgspec.structs.asdict(cell)
     fields["cell_index"] = fields.pop("index")
+    del fields["number"]  # follows from the cells before it
     return fields | {
         "state": cell.state.value,
         "error": error_to_value(cell.error),

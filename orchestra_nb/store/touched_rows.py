@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, tuple_
+from sqlalchemy import BindParameter, Connection, Select, Table, bindparam, select, tuple_
 
 from orchestra_nb.store.many_rows import insert_many, update_many
 
 #: Databases limit the values of one statement.
 _ROWS_A_READ = 500
+
+
+@lru_cache(maxsize=64)
+def _select_by_keys(table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> Select[Any]:
+    """Return what reads the rows of ``:keys``; made once, because that takes longer than to execute it."""
+    names = [table.c[name] for name in key]
+    keys: BindParameter[Any] = bindparam("keys", expanding=True)
+    where = names[0].in_(keys) if len(names) == 1 else tuple_(*names).in_(keys)
+    return select(*(table.c[name] for name in columns)).where(where)
 
 
 class TouchedRows:
@@ -52,14 +62,13 @@ class TouchedRows:
     def read(self) -> None:
         """Read the rows that were named and exist."""
         wanted = list(self._wanted)
-        columns = [self._table.c[name] for name in self._columns]
-        keys = [self._table.c[name] for name in self._key]
+        statement = _select_by_keys(self._table, self._key, self._columns)
         for start in range(0, len(wanted), _ROWS_A_READ):
             some = wanted[start : start + _ROWS_A_READ]
-            where = keys[0].in_([key[0] for key in some]) if len(keys) == 1 else tuple_(*keys).in_(some)
+            keys: list[object] = [key[0] for key in some] if len(self._key) == 1 else list(some)
             # all at once: between two rows the interpreter could go to another thread, for milliseconds
-            for found in self._connection.execute(select(*columns).where(where)).mappings().all():
-                row = dict(found)
+            for found in self._connection.execute(statement, {"keys": keys}).all():
+                row = dict(zip(self._columns, found, strict=True))
                 self._rows[self._key_of(row)] = row
 
     def get(self, *key: object) -> dict[str, Any] | None:

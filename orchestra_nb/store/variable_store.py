@@ -9,8 +9,8 @@ from sqlalchemy import RowMapping, delete, insert, select, update
 
 from orchestra_nb.errors import NameTaken
 from orchestra_nb.model.variables import StoredVariable
+from orchestra_nb.store.code_tables import variables
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.tables import variables
 
 
 class VariableStore:

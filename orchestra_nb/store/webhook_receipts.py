@@ -18,8 +18,8 @@ from orchestra_nb.store.custom_event_store import add_event
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.event_writer import EventWriter
 from orchestra_nb.store.sealed_text import seal, unseal
+from orchestra_nb.store.service_tables import webhook_receipts, webhooks
 from orchestra_nb.store.stored_records import short_message
-from orchestra_nb.store.tables import webhook_receipts, webhooks
 from orchestra_nb.store.work_queue import QueuedRun, enqueue
 
 #: Of each webhook so many messages are known, the newest: an older one that is sent again is new.
@@ -77,14 +77,21 @@ class WebhookReceipts:
             return _get(connection, number)
 
     def list_receipts(
-        self, *, webhook: str | None = None, states: Collection[ReceiptState] | None = None, limit: int = 50
+        self,
+        *,
+        webhook: str | None = None,
+        states: Collection[ReceiptState] | None = None,
+        before: int | None = None,
+        limit: int = 50,
     ) -> list[Receipt]:
-        """Return messages, the newest first; None for those of all webhooks, or in all states."""
+        """Return messages, the newest first; None for those of all webhooks, in all states, and of all numbers."""
         query = select(*_COLUMNS).order_by(webhook_receipts.c.number.desc()).limit(limit)
         if webhook is not None:
             query = query.where(webhook_receipts.c.webhook == webhook)
         if states is not None:
             query = query.where(webhook_receipts.c.state.in_([state.value for state in states]))
+        if before is not None:
+            query = query.where(webhook_receipts.c.number < before)
         with self._database.connect() as connection:
             return [_receipt_of_row(row) for row in connection.execute(query).mappings()]
 

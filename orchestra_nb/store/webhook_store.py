@@ -12,7 +12,7 @@ from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.webhooks import StoredWebhook, Webhook
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.sealed_text import seal, unseal
-from orchestra_nb.store.tables import webhook_receipts, webhooks
+from orchestra_nb.store.service_tables import webhook_receipts, webhooks
 
 
 class WebhookStore:
@@ -62,28 +62,39 @@ class WebhookStore:
             row = connection.execute(select(webhooks).where(webhooks.c.name == name)).mappings().first()
         return None if row is None else _webhook_of_row(row)
 
-    def find_with_secret(self, name: str, nobodys: Secret) -> tuple[StoredWebhook | None, Secret]:
-        """Return a webhook and its secret; None and ``nobodys`` where there is none, or its secret cannot be read.
+    def find_with_secrets(self, name: str, nobodys: Secret, now: datetime) -> tuple[StoredWebhook | None, list[Secret]]:
+        """Return a webhook and the two secrets that messages may be signed with now, ``nobodys`` in place of any.
 
-        It takes the same time for a name that is there and one that is not: then another webhook is read and decrypted.
+        None and ``nobodys`` where there is no such webhook, or its secret cannot be read. It takes the same time for a
+        name that is there and one that is not: then another webhook is read and decrypted.
         """
         is_it = case((webhooks.c.name == name, 0), else_=1)
         with self._database.connect() as connection:
             row = connection.execute(select(webhooks).order_by(is_it).limit(1)).mappings().first()
+        nobody: list[Secret] = [nobodys, nobodys]
         if row is None:
-            return None, nobodys
+            return None, nobody
+        is_overlapping = row["previous_ciphertext"] is not None and row["previous_until"] > now
+        what = f"secret of the webhook {name!r}"
         try:
-            found, secret = (
-                _webhook_of_row(row),
-                unseal(row["ciphertext"], self._key, f"secret of the webhook {name!r}"),
-            )
+            found, secret = _webhook_of_row(row), unseal(row["ciphertext"], self._key, what)
+            previous = unseal(row["previous_ciphertext"] or row["ciphertext"], self._key, what)
         except SecretUnreadable:
-            return None, nobodys
-        return (found, secret) if found.webhook.name == name else (None, nobodys)
+            return None, nobody
+        if found.webhook.name != name:
+            return None, nobody
+        return found, [secret, previous if is_overlapping else nobodys]
 
-    def set_secret(self, name: str, secret: Secret, at: datetime) -> bool:
-        """Give a webhook another secret; False when there is no such webhook."""
-        values = {"ciphertext": seal(secret, self._key), "secret_changed_at": at}
+    def set_secret(self, name: str, secret: Secret, at: datetime, previous_until: datetime | None = None) -> bool:
+        """Give a webhook another secret; False when there is no such webhook.
+
+        Parameters
+        ----------
+        previous_until
+            Until when the one that it has now is accepted, too; None for not at all.
+        """
+        values = {"ciphertext": seal(secret, self._key), "secret_changed_at": at, "previous_until": previous_until}
+        values["previous_ciphertext"] = None if previous_until is None else webhooks.c.ciphertext
         with self._database.write() as connection:
             return connection.execute(update(webhooks).where(webhooks.c.name == name).values(values)).rowcount == 1
 
@@ -99,4 +110,5 @@ def _webhook_of_row(row: RowMapping) -> StoredWebhook:
         webhook=msgspec.convert(row["definition"], Webhook),
         created_at=row["created_at"],
         secret_changed_at=row["secret_changed_at"],
+        previous_until=row["previous_until"],
     )

@@ -1,7 +1,6 @@
 """Runs that wait to be started, and who takes them: each is claimed by one driver.
 
-How many runs of a deployment go on is counted from the runs themselves, under the store's write lock: there is no
-counter that could be wrong after a crash.
+How many go on is counted from the runs themselves, under the store's write lock (:mod:`.run_rooms`).
 """
 
 from __future__ import annotations
@@ -9,69 +8,109 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, insert, or_, select, tuple_
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
-from orchestra_nb.model.counted import counted
-from orchestra_nb.model.deployments import DEFAULT_POOL
-from orchestra_nb.model.events import Event, RunClaimed, RunCreated, RunReopened, RunStateChanged
+from orchestra_nb.model.events import Event, RunClaimed, RunCreated, RunGivenBack, RunReopened, RunStateChanged
 from orchestra_nb.model.runs import Run
-from orchestra_nb.model.states import TERMINAL_STATES, State
+from orchestra_nb.model.states import State
+from orchestra_nb.model.stop_requests import StopKind
+from orchestra_nb.model.work_pools import DEFAULT_POOL
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.event_writer import EventWriter
 from orchestra_nb.store.many_rows import insert_many
+from orchestra_nb.store.pipelines import SENT
+from orchestra_nb.store.run_rooms import (
+    GOING_ON,
+    Room,
+    Rooms,
+    deployment_of_run,
+    deployment_rooms,
+    hold_slots,
+    limits_text,
+    pool_rooms,
+    rooms_of,
+)
+from orchestra_nb.store.run_tables import cancel_requests, drivers, runs
+from orchestra_nb.store.service_tables import queued_runs
 from orchestra_nb.store.stored_records import run_of_row
-from orchestra_nb.store.tables import cancel_requests, deployments, drivers, queued_runs, runs
 
-#: What a run may be in that somebody drives; without SCHEDULED, so that what waits need not be looked at.
-_GOING_ON = [state.value for state in State if state not in TERMINAL_STATES | {State.SCHEDULED}]
-_COLUMNS = ("run_id", "deployment", "pool", "priority", "due_at")
+_COLUMNS = ("run_id", "deployment", "pool", "priority", "due_at", "limits")
+#: So many rows are looked at first, and so many times more each time that this was not enough.
+_FIRST_LOOK = 64
+_MORE = 4
 _ROWS_A_READ = 500
+
+# what each claim asks is made once: to make a statement takes longer than to execute it
+_RUN_IDS: BindParameter[Any] = bindparam("run_ids", expanding=True)
+_FIRST_DUE = (
+    select(queued_runs.c.run_id)
+    .where(
+        queued_runs.c.pool.in_(bindparam("pools", expanding=True)),
+        queued_runs.c.due_at <= bindparam("now", type_=queued_runs.c.due_at.type),
+    )
+    .limit(1)
+)
+_DEQUEUE = delete(queued_runs).where(queued_runs.c.run_id.in_(_RUN_IDS)).execution_options(**SENT)
+_FORGET_REQUESTS = delete(cancel_requests).where(cancel_requests.c.run_id.in_(_RUN_IDS)).execution_options(**SENT)
+_SELECT_RUNS = select(runs).where(runs.c.run_id.in_(_RUN_IDS))
+_ENDED_DRIVER = select(drivers.c.driver_id).where(
+    drivers.c.driver_id == bindparam("driver_id"), drivers.c.ended_at.is_not(None)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedRun:
-    """A run in the queue."""
+    """A run in the queue.
+
+    Parameters
+    ----------
+    limits
+        What it counts for where there is such a limit, as :func:`~orchestra_nb.store.run_rooms.limits_text` has it.
+    """
 
     run_id: str
     deployment: str | None
     pool: str
     priority: int
     due_at: datetime
+    limits: str = ""
 
     @classmethod
-    def of(cls, run: Run, pool: str = DEFAULT_POOL, priority: int = 0) -> QueuedRun:
-        """Return the place of a run in the queue."""
+    def of(cls, run: Run, pool: str = DEFAULT_POOL, priority: int = 0, limits: Sequence[str] = ()) -> QueuedRun:
+        """Return the place of a run in the queue.
+
+        Parameters
+        ----------
+        limits
+            Beside those of its tags.
+        """
         return cls(
             run_id=run.run_id,
             deployment=run.deployment,
             pool=pool,
             priority=priority,
             due_at=run.due_at or run.created_at,
+            limits=limits_text(limits, run.tags),
         )
-
-
-@dataclass(slots=True)
-class _Room:
-    """How many runs of a deployment go on, and how many may."""
-
-    limit: int
-    on_conflict: str
-    active: int = 0
-
-    @property
-    def is_full(self) -> bool:
-        return self.active >= self.limit
-
-    @property
-    def decides(self) -> bool:
-        """Whether a run that is due does more than wait."""
-        return self.on_conflict != "queue"
-
-    def words(self, name: str) -> str:
-        return f"{counted(self.active, 'run')} of deployment {name} went on, and {self.limit} may"
 
 
 class WorkQueue:
@@ -79,8 +118,10 @@ class WorkQueue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        #: Whether the last claim took all that it had room for: then there is more, most likely.
+        self._has_more = False
 
-    def add(self, run: Run, pool: str = DEFAULT_POOL, priority: int = 0) -> bool:
+    def add(self, run: Run, pool: str = DEFAULT_POOL, priority: int = 0, limits: Sequence[str] = ()) -> bool:
         """Create a run that waits; False where it, or a run of its occurrence, is there already."""
         with self._database.write() as connection:
             if run.occurrence is not None:
@@ -89,10 +130,17 @@ class WorkQueue:
                     return False
             if not EventWriter(connection, [RunCreated(run=run)]).apply()[0]:
                 return False
-            enqueue(connection, [QueuedRun.of(run, pool, priority)])
+            enqueue(connection, [QueuedRun.of(run, pool, priority, limits)])
         return True
 
-    def add_again(self, reopened: RunReopened, due_at: datetime, pool: str = DEFAULT_POOL, priority: int = 0) -> bool:
+    def add_again(
+        self,
+        reopened: RunReopened,
+        due_at: datetime,
+        pool: str = DEFAULT_POOL,
+        priority: int = 0,
+        limits: Sequence[str] = (),
+    ) -> bool:
         """Have a run that ended wait again; False where somebody else was first."""
         with self._database.write() as connection:
             if not EventWriter(connection, [reopened]).apply()[0]:
@@ -100,10 +148,32 @@ class WorkQueue:
             row = connection.execute(select(runs).where(runs.c.run_id == reopened.run_id)).mappings().one()
             again = msgspec.structs.replace(run_of_row(row), due_at=due_at)  # the run's own stays: how late it was
             connection.execute(delete(queued_runs).where(queued_runs.c.run_id == again.run_id))
-            enqueue(connection, [QueuedRun.of(again, pool, priority)])
+            _set_pool(connection, [again.run_id], pool)
+            enqueue(connection, [QueuedRun.of(again, pool, priority, limits)])
         return True
 
-    def add_all(self, runs_: Sequence[Run], pool: str = DEFAULT_POOL, priority: int = 0) -> list[bool]:
+    def give_back(
+        self, run: Run, pool: str, message: str, now: datetime, *, priority: int = 0, limits: Sequence[str] = ()
+    ) -> bool:
+        """Have a run that was claimed wait again; False where it has begun, or is somebody else's by now.
+
+        One that its driver was asked to cancel meanwhile ends CANCELLED: whoever claims it next would not hear of it.
+        """
+        if run.driver_id is None:
+            return False
+        back = RunGivenBack(run_id=run.run_id, at=now, driver_id=run.driver_id, epoch=run.epoch, message=message)
+        with self._database.write() as connection:
+            if (cancelled := _cancelled_instead(connection, run, now)) is not None:
+                return EventWriter(connection, [cancelled]).apply()[0]
+            if not EventWriter(connection, [back]).apply()[0]:
+                return False
+            _dequeue(connection, [run.run_id])
+            enqueue(connection, [QueuedRun.of(run, pool, priority, limits)])
+        return True
+
+    def add_all(
+        self, runs_: Sequence[Run], pool: str = DEFAULT_POOL, priority: int = 0, limits: Sequence[str] = ()
+    ) -> list[bool]:
         """Create runs of occurrences that wait; False for each whose occurrence has its run already."""
         added: list[bool] = []
         for start in range(0, len(runs_), _ROWS_A_READ):
@@ -113,12 +183,14 @@ class WorkQueue:
                 new = [run for run in some if (run.deployment, run.occurrence) not in known]
                 if new:
                     EventWriter(connection, [RunCreated(run=run) for run in new]).apply()
-                enqueue(connection, [QueuedRun.of(run, pool, priority) for run in new])
+                enqueue(connection, [QueuedRun.of(run, pool, priority, limits) for run in new])
             new_ids = {run.run_id for run in new}
             added += [run.run_id in new_ids for run in some]
         return added
 
-    def add_all_again(self, reopened: Sequence[RunReopened], pool: str = DEFAULT_POOL, priority: int = 0) -> int:
+    def add_all_again(
+        self, reopened: Sequence[RunReopened], pool: str = DEFAULT_POOL, priority: int = 0, limits: Sequence[str] = ()
+    ) -> int:
         """Have runs that ended wait again for when they were due; return how many nobody else had opened before."""
         opened = 0
         for start in range(0, len(reopened), _ROWS_A_READ):
@@ -127,7 +199,10 @@ class WorkQueue:
                 applied = EventWriter(connection, some).apply()
                 run_ids = [event.run_id for event, is_ours in zip(some, applied, strict=True) if is_ours]
                 _dequeue(connection, run_ids)
-                enqueue(connection, [QueuedRun.of(run, pool, priority) for run in _runs_of(connection, run_ids)])
+                _set_pool(connection, run_ids, pool)
+                enqueue(
+                    connection, [QueuedRun.of(run, pool, priority, limits) for run in _runs_of(connection, run_ids)]
+                )
             opened += len(run_ids)
         return opened
 
@@ -139,34 +214,48 @@ class WorkQueue:
         return first
 
     def claim(self, driver_id: str, pools: Sequence[str], room: int, now: datetime) -> list[Run]:
-        """Take up to so many runs that are due, those of the highest priority first, and answer for them.
+        """Take up to so many runs of pools that exist, those of the highest priority first, and answer for them.
 
-        A deployment that has no room holds up no other. What becomes of its own runs is as it says, also where there
-        is no room here: they wait, or are SKIPPED now, or the oldest ones that go on are asked to stop.
+        A deployment, a pool or a limit that has no room holds up no other. What becomes of the runs of a deployment
+        is as it says, also where there is no room here: they wait, or are SKIPPED now, or the oldest ones that go on
+        are asked to stop.
         """
+        if not self._has_more and not self._may_change_something(pools, room, now):
+            return []
+        due = (queued_runs.c.pool.in_(pools), queued_runs.c.due_at <= now)
+        with self._database.write() as connection:
+            self._has_more = False
+            if connection.execute(_ENDED_DRIVER, {"driver_id": driver_id}).first() is not None:
+                return []  # whoever took it for dead would end its runs
+            rooms = rooms_of(connection, due, pools, now)
+            chosen = _choose(connection, rooms, room, now)
+            self._has_more = len(chosen) == room > 0
+            found = _runs_of(connection, [row["run_id"] for row in chosen])
+            events: list[Event] = [
+                RunClaimed(run_id=run.run_id, at=now, driver_id=driver_id, epoch=run.epoch) for run in found
+            ]
+            applied = EventWriter(connection, events).apply()
+            claimed = [
+                msgspec.structs.replace(run, state=State.PENDING, driver_id=driver_id, message="")
+                for run, is_ours in zip(found, applied, strict=True)
+                if is_ours
+            ]
+            _dequeue(connection, [row["run_id"] for row in chosen])
+            _forget_requests(connection, [run.run_id for run in claimed])
+            limits = {row["run_id"]: row["limits"] for row in chosen}
+            hold_slots(connection, {run.run_id: limits[run.run_id] for run in claimed}, rooms, now)
+            _treat_conflicts(connection, due, rooms.deployments, now)
+            return claimed
+
+    def _may_change_something(self, pools: Sequence[str], room: int, now: datetime) -> bool:
+        """Tell whether a claim has something to do, without the write lock: each change of the store makes one."""
         due = (queued_runs.c.pool.in_(pools), queued_runs.c.due_at <= now)
         with self._database.connect() as connection:
-            if connection.execute(select(queued_runs.c.run_id).where(*due).limit(1)).first() is None:
-                return []
-            if room <= 0 and not any(one.is_full and one.decides for one in _rooms(connection, due).values()):
-                return []  # without the write lock: this is asked at each change of the store
-        with self._database.write() as connection:
-            if connection.execute(_is_over(driver_id)).first() is not None:
-                return []  # whoever took it for dead would end its runs
-            rooms = _rooms(connection, due)
-            chosen = _choose(connection, due, rooms, room)
-            events: list[Event] = [
-                RunClaimed(run_id=row["run_id"], at=now, driver_id=driver_id, epoch=row["epoch"] or 0) for row in chosen
-            ]
-            claimed = {
-                event.run_id
-                for event, is_ours in zip(events, EventWriter(connection, events).apply(), strict=True)
-                if is_ours and isinstance(event, RunClaimed)
-            }
-            _dequeue(connection, [row["run_id"] for row in chosen])
-            _forget_requests(connection, claimed)
-            _treat_conflicts(connection, due, rooms, now)
-            return _runs_of(connection, claimed)
+            if connection.execute(_FIRST_DUE, {"pools": list(pools), "now": now}).first() is None:
+                return False
+            if room > 0 and not all(one.is_full for one in pool_rooms(connection, pools).values()):
+                return True
+            return any(one.is_full and one.decides for one in deployment_rooms(connection, due).values())
 
     def places(self, run_ids: Sequence[str]) -> dict[str, QueuedRun]:
         """Return the places of those of these runs that wait."""
@@ -178,11 +267,11 @@ class WorkQueue:
                 found |= {row["run_id"]: QueuedRun(**row) for row in connection.execute(query).mappings()}
         return found
 
-    def rooms(self, names: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """Return how many runs of each of these deployments go on, and how many may, where that is limited."""
-        of_these = (queued_runs.c.deployment.in_(names),)
+    def rooms(self, deployments: Sequence[str], pools: Sequence[str], now: datetime) -> Rooms:
+        """Return the room of all that may limit the runs of these deployments and pools that wait."""
+        of_these = (queued_runs.c.deployment.in_(deployments),)
         with self._database.connect() as connection:
-            return {name: (room.active, room.limit) for name, room in _rooms(connection, of_these).items()}
+            return rooms_of(connection, of_these, pools, now)
 
     def waiting(self, limit: int = 1_000) -> list[QueuedRun]:
         """Return the runs that wait, in the order in which they are to start."""
@@ -208,6 +297,19 @@ class WorkQueue:
         with self._database.connect() as connection:
             row = connection.execute(oldest).mappings().first()
         return None if row is None else run_of_row(row)
+
+    def move(self, deployment: str, pool: str) -> int:
+        """Have the runs of a deployment that wait in other pools wait in this one; return how many these are."""
+        elsewhere = select(queued_runs.c.run_id).where(
+            queued_runs.c.deployment == deployment, queued_runs.c.pool != pool
+        )
+        with self._database.write() as connection:
+            run_ids = list(connection.execute(elsewhere).scalars())
+            for start in range(0, len(run_ids), _ROWS_A_READ):
+                some = run_ids[start : start + _ROWS_A_READ]
+                connection.execute(update(queued_runs).where(queued_runs.c.run_id.in_(some)).values(pool=pool))
+                _set_pool(connection, some, pool)  # where it is to go on, and for which pool it counts
+        return len(run_ids)
 
     def cancel(self, run_id: str, actor: str, now: datetime) -> bool:
         """End a run that waits as CANCELLED; False where it does not wait (any more)."""
@@ -239,8 +341,8 @@ class WorkQueue:
 def enqueue(connection: Connection, queued: Sequence[QueuedRun]) -> None:
     """Add rows to the queue."""
     if queued:
-        rows = [{name: getattr(run, name) for name in _COLUMNS} for run in queued]
-        insert_many(connection, queued_runs, _COLUMNS, rows)
+        rows = [{"turn": -run.priority, **{name: getattr(run, name) for name in _COLUMNS}} for run in queued]
+        insert_many(connection, queued_runs, ("turn", *_COLUMNS), rows)
 
 
 def known_occurrences(connection: Connection, new: Sequence[Run]) -> set[tuple[str | None, str | None]]:
@@ -258,11 +360,13 @@ def known_occurrences(connection: Connection, new: Sequence[Run]) -> set[tuple[s
 def _dequeue(connection: Connection, run_ids: Sequence[str]) -> None:
     for start in range(0, len(run_ids), _ROWS_A_READ):
         some = run_ids[start : start + _ROWS_A_READ]
-        connection.execute(delete(queued_runs).where(queued_runs.c.run_id.in_(some)))
+        connection.execute(_DEQUEUE, {"run_ids": some})
 
 
-def _is_over(driver_id: str) -> Select[Any]:
-    return select(drivers.c.driver_id).where(drivers.c.driver_id == driver_id, drivers.c.ended_at.is_not(None))
+def _set_pool(connection: Connection, run_ids: Sequence[str], pool: str) -> None:
+    """Have runs that are run again be of a pool: a version of their deployment from before may have named none."""
+    of_another = or_(runs.c.pool.is_(None), runs.c.pool != pool)
+    connection.execute(update(runs).where(runs.c.run_id.in_(run_ids), of_another).values(pool=pool))
 
 
 def _forget_requests(connection: Connection, run_ids: Iterable[str]) -> None:
@@ -270,73 +374,87 @@ def _forget_requests(connection: Connection, run_ids: Iterable[str]) -> None:
     wanted = list(run_ids)
     for start in range(0, len(wanted), _ROWS_A_READ):
         some = wanted[start : start + _ROWS_A_READ]
-        connection.execute(delete(cancel_requests).where(cancel_requests.c.run_id.in_(some)))
+        connection.execute(_FORGET_REQUESTS, {"run_ids": some})
 
 
-def _rooms(connection: Connection, due: tuple[Any, ...]) -> dict[str, _Room]:
-    """Return the limits of the deployments that have runs due, with how many of each go on."""
-    limited = select(deployments.c.name, deployments.c.concurrency, deployments.c.on_conflict).where(
-        deployments.c.concurrency.is_not(None),
-        exists().where(queued_runs.c.deployment == deployments.c.name, *due),
+def _cancelled_instead(connection: Connection, run: Run, now: datetime) -> RunStateChanged | None:
+    """Return how a run ends that its driver was asked to cancel and has not begun; None where nobody asked."""
+    asked = (
+        select(cancel_requests.c.actor)
+        .join(runs, (runs.c.run_id == cancel_requests.c.run_id) & (runs.c.driver_id == cancel_requests.c.driver_id))
+        .where(
+            cancel_requests.c.run_id == run.run_id,
+            cancel_requests.c.driver_id == run.driver_id,
+            cancel_requests.c.task_run_id.is_(None),
+            cancel_requests.c.kind == StopKind.CANCEL.value,
+            runs.c.state == State.PENDING.value,
+        )
+        .limit(1)
     )
-    rooms = {name: _Room(limit, on_conflict) for name, limit, on_conflict in connection.execute(limited)}
-    names = list(rooms)
-    for start in range(0, len(names), _ROWS_A_READ):
-        active = (
-            select(runs.c.deployment, func.count())
-            .where(
-                _deployment_of_run().in_(names[start : start + _ROWS_A_READ]),
-                runs.c.driver_id.is_not(None),
-                runs.c.state.in_(_GOING_ON),
-            )
-            .group_by(runs.c.deployment)
-        )
-        for name, number in connection.execute(active):
-            rooms[name].active = number
-    return rooms
+    actor = connection.execute(asked).scalar()
+    if actor is None:
+        return None
+    message = f"Cancelled by {actor} before it began"
+    return RunStateChanged(
+        run_id=run.run_id, state=State.CANCELLED, at=now, epoch=run.epoch, message=message, actor=actor
+    )
 
 
-def _deployment_of_run() -> ColumnElement[str]:
-    """Return the deployment of a run as no index has it: those who go on are few, the runs of a deployment are not."""
-    return func.coalesce(runs.c.deployment, "")
+def _choose(connection: Connection, rooms: Rooms, room: int, now: datetime) -> list[RowMapping]:
+    """Return rows of the queue that may start now, and give them their places.
 
-
-def _choose(
-    connection: Connection, due: tuple[Any, ...], rooms: Mapping[str, _Room], room: int
-) -> list[Mapping[str, Any]]:
-    """Return rows of the queue that may start now, with the epochs of their runs."""
-    chosen: list[Mapping[str, Any]] = []
-    passed: set[str] = set()
+    Walks the index of each pool from its begin, past what has no room, so that it costs what it chooses and what it has
+    to pass: O(chosen + passed).
+    """
+    chosen: list[RowMapping] = []
+    full: set[str] = set()
+    look = max(_FIRST_LOOK, room)
     while len(chosen) < room:
-        full = [name for name, of_deployment in rooms.items() if of_deployment.is_full]
-        first = (
-            select(queued_runs)
-            .where(*due, or_(queued_runs.c.deployment.is_(None), queued_runs.c.deployment.not_in(full)))
-            .where(queued_runs.c.run_id.not_in(passed))
-            .order_by(queued_runs.c.priority.desc(), queued_runs.c.due_at, queued_runs.c.run_id)
-            .limit(room - len(chosen))
-            .subquery()
-        )
-        query = (
-            select(first.c.run_id, first.c.deployment, runs.c.epoch)
-            .outerjoin(runs, runs.c.run_id == first.c.run_id)
-            .order_by(first.c.priority.desc(), first.c.due_at, first.c.run_id)
-        )
-        rows = connection.execute(query).mappings().all()
-        if not rows:
+        passed = {row["run_id"] for row in chosen}
+        heads = [
+            connection.execute(_walk(pool, now, rooms, full, passed, look)).mappings().all()
+            for pool, of_pool in rooms.pools.items()
+            if not of_pool.is_full
+        ]
+        is_all = all(len(head) < look for head in heads)
+        before = len(chosen)
+        for row in sorted(chain.from_iterable(heads), key=_turn):
+            if len(chosen) == room:
+                break
+            if rooms.pools[row["pool"]].is_full:
+                continue
+            if rooms.is_open(row["deployment"], row["limits"]):
+                rooms.take(row["deployment"], row["pool"], row["limits"])
+                chosen.append(row)
+            elif rooms.full_limit(row["limits"]) is not None:
+                full.add(row["limits"])
+        if is_all:
             break
-        for row in rows:
-            of_deployment = rooms.get(row["deployment"])
-            if of_deployment is not None:
-                if of_deployment.is_full:
-                    continue
-                of_deployment.active += 1
-            passed.add(row["run_id"])
-            chosen.append(dict(row))
+        if len(chosen) == before:
+            look *= _MORE
     return chosen
 
 
-def _treat_conflicts(connection: Connection, due: tuple[Any, ...], rooms: Mapping[str, _Room], now: datetime) -> None:
+def _walk(pool: str, now: datetime, rooms: Rooms, full: Iterable[str], passed: Iterable[str], look: int) -> Select[Any]:
+    """Return a query of the first rows of a pool that may have room."""
+    full_deployments = [name for name, room in rooms.deployments.items() if room.is_full]
+    where: list[ColumnElement[bool]] = [queued_runs.c.pool == pool, queued_runs.c.due_at <= now]
+    if full_deployments:
+        of_none = queued_runs.c.deployment.is_(None)
+        where.append(or_(of_none, queued_runs.c.deployment.not_in(full_deployments)))
+    if full:
+        where.append(queued_runs.c.limits.not_in(full))
+    if passed:
+        where.append(queued_runs.c.run_id.not_in(passed))
+    order = (queued_runs.c.turn, queued_runs.c.due_at, queued_runs.c.run_id)
+    return select(queued_runs).where(*where).order_by(*order).limit(look)
+
+
+def _turn(row: RowMapping) -> tuple[int, datetime, str]:
+    return row["turn"], row["due_at"], row["run_id"]
+
+
+def _treat_conflicts(connection: Connection, due: tuple[Any, ...], rooms: Mapping[str, Room], now: datetime) -> None:
     for name, room in rooms.items():
         if not room.is_full or not room.decides:
             continue
@@ -364,10 +482,14 @@ def _treat_conflicts(connection: Connection, due: tuple[Any, ...], rooms: Mappin
 
 def _ask_oldest_to_stop(connection: Connection, name: str, number: int, now: datetime) -> None:
     """Ask as many runs of a deployment to stop as wait for their place, those that were asked before included."""
-    is_asked = exists().where(cancel_requests.c.run_id == runs.c.run_id, cancel_requests.c.task_run_id.is_(None))
+    is_asked = exists().where(
+        cancel_requests.c.run_id == runs.c.run_id,
+        cancel_requests.c.task_run_id.is_(None),
+        cancel_requests.c.kind == StopKind.CANCEL.value,
+    )
     going_on = (
         select(runs.c.run_id, runs.c.driver_id, is_asked)
-        .where(_deployment_of_run() == name, runs.c.driver_id.is_not(None), runs.c.state.in_(_GOING_ON))
+        .where(deployment_of_run() == name, runs.c.driver_id.is_not(None), runs.c.state.in_(GOING_ON))
         .order_by(runs.c.run_id)
         .limit(number)
     )
@@ -384,6 +506,6 @@ def _runs_of(connection: Connection, run_ids: Iterable[str]) -> list[Run]:
     wanted = list(run_ids)
     found: list[Run] = []
     for start in range(0, len(wanted), _ROWS_A_READ):
-        query = select(runs).where(runs.c.run_id.in_(wanted[start : start + _ROWS_A_READ]))
-        found += [run_of_row(row) for row in connection.execute(query).mappings()]
+        some = wanted[start : start + _ROWS_A_READ]
+        found += [run_of_row(row) for row in connection.execute(_SELECT_RUNS, {"run_ids": some}).mappings()]
     return sorted(found, key=lambda run: (run.due_at or run.created_at, run.run_id))

@@ -72,7 +72,9 @@ def main() -> None:
             ),
         )
         service = subprocess.Popen(
-            [sys.executable, "-m", "orchestra_nb", "serve", "--no-commands"], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "orchestra_nb", "serve", "--no-server", "--no-commands"],
+            stderr=subprocess.PIPE,
+            text=True,
         )
         assert service.stderr is not None
         assert "Ready" in service.stderr.readline()

@@ -29,7 +29,11 @@ def measure(environ: dict[str, str], repeats: int, folder: Path) -> list[Measure
     )
     cold = summarise("orchestra run, one cell, cold", "papermill (command)", ours, peer, bound="at most 0.5 x")
     service = subprocess.Popen(
-        [str(commands / "orchestra"), "serve"], cwd=folder, env=environ, stderr=subprocess.PIPE, text=True
+        [str(commands / "orchestra"), "serve", "--no-server"],
+        cwd=folder,
+        env=environ,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert service.stderr is not None

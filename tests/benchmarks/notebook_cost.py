@@ -26,7 +26,8 @@ def measure(environ: dict[str, str], repeats: int, folder: Path) -> list[Measure
         (folder / f"{name}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
 
     def probe(engine: str, name: str) -> dict[str, float]:
-        command = [sys.executable, "-W", "ignore", str(_PROBE), engine, f"{name}.ipynb"]
+        watched = ["--watched"] if name == "flood" else []
+        command = [sys.executable, "-W", "ignore", str(_PROBE), engine, f"{name}.ipynb", *watched]
         done = subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True, text=True)
         found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
         return found

@@ -1,4 +1,4 @@
-"""Runs one notebook and prints what that took: ``notebook_probe.py run|engine|papermill NOTEBOOK``."""
+"""Runs one notebook and prints what that took: ``notebook_probe.py run|engine|papermill NOTEBOOK [--watched]``."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ from pathlib import Path
 import psutil
 
 
-def main(engine: str, path: str) -> dict[str, float]:
+def main(engine: str, path: str, *, is_watched: bool) -> dict[str, float]:
     """Return milliseconds of the call and of its cells, bytes written in sizes of the file, and the peak memory (MB).
 
     Written is what the process and its children wrote to files: a child's are added to its parent's when it ends. The
-    memory is that of the process that holds the outputs: the runner's, or papermill's own.
+    memory is that of the process that holds the outputs: the runner's, or papermill's own; a runner's is looked at only
+    where it is to be watched, because that takes a tenth of a core.
     """
     output = f"out-{engine}-{path}"
     run = _prepare(engine, path, output)
     peaks: dict[int, int] = {}
     done = threading.Event()
     watch = threading.Thread(target=_watch_runners, args=(peaks, done))
-    watch.start()
+    if is_watched:
+        watch.start()
     written, began = _written(), time.perf_counter()
     try:
         run()
         call_ms = (time.perf_counter() - began) * 1000
     finally:
         done.set()
-        watch.join()
+        if is_watched:
+            watch.join()
     file = Path(output)
     cells = [cell["metadata"]["papermill"] for cell in json.loads(file.read_bytes())["cells"]]
     first, last = (datetime.fromisoformat(at) for at in (cells[0]["start_time"], cells[-1]["end_time"]))
@@ -82,4 +85,4 @@ def _peak_mb(pid: int) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], sys.argv[2])))
+    print(json.dumps(main(sys.argv[1], sys.argv[2], is_watched="--watched" in sys.argv)))

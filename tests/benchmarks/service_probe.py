@@ -59,7 +59,9 @@ def due_to_started(store: RunStore) -> list[float]:
             name="each second", flow_name="one", target=NotebookTarget(path=str(path)), schedules=(schedule,)
         )
         service = subprocess.Popen(
-            [sys.executable, "-m", "orchestra_nb", "serve", "--no-commands"], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "orchestra_nb", "serve", "--no-server", "--no-commands"],
+            stderr=subprocess.PIPE,
+            text=True,
         )
         assert service.stderr is not None
         assert "Ready" in service.stderr.readline()
@@ -99,10 +101,12 @@ def seconds_to_record(store: RunStore) -> float:
     for number in range(_SCHEDULES):
         deployments.save(spec_of(f"d{number}", schedules=schedules), notebook="{}", actor="bench", at=now)
     service = ScheduleService(ScheduleStore(store.database), "local")
-    due = service.step(now)
-    assert due == now + timedelta(hours=1)
+    due = now + timedelta(hours=1)
+    while (look := service.step(now)) != due:  # it looks at some schedules at a time
+        assert look is not None
     begin = time.perf_counter()
-    service.step(due)
+    while (look := service.step(due)) is not None and look <= due:
+        pass
     seconds = time.perf_counter() - begin
     assert len(WorkQueue(store.database).waiting(limit=2 * _SCHEDULES)) == _SCHEDULES
     return seconds

@@ -21,8 +21,8 @@ from orchestra_nb.store.database import Database, open_database
 from orchestra_nb.store.many_rows import insert_many
 from orchestra_nb.store.run_history import RunHistory
 from orchestra_nb.store.run_store import RunStore
+from orchestra_nb.store.run_tables import runs
 from orchestra_nb.store.stored_records import run_to_row
-from orchestra_nb.store.tables import runs
 from tests.benchmarks.measurement import Measurement, alternate, summarise
 
 _RUNS = 100_000

@@ -1,4 +1,4 @@
-"""A real JupyterLab with the built extension, and Chromium: one of each for the session.
+"""A real JupyterLab with the built extension for each file, and one Chromium for the session.
 
 Where Chromium or the build is missing the tests are skipped and name what to do; in CI (``CI=true``) they fail.
 """
@@ -39,7 +39,7 @@ _CHROMIUM_ARGUMENTS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab with token, XSRF check and our two extensions on."""
     built = _PACKAGE / "labextension"

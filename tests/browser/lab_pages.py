@@ -70,8 +70,8 @@ def wait_until_ready(page: Page) -> None:
     page.wait_for_function(f"{kernel}?.status === 'idle' && {kernel}?.connectionStatus === 'connected'")
 
 
-def open_cells(page: Page, lab: Lab, name: str, *sources: str) -> None:
-    """Open a new notebook with these cells and run them all."""
+def write_cells(lab: Lab, name: str, *sources: str) -> None:
+    """Write a notebook with these cells: c0, c1, …"""
     cells = [
         {"cell_type": "code", "id": f"c{n}", "metadata": {}, "execution_count": None, "source": source, "outputs": []}
         for n, source in enumerate(sources)
@@ -79,6 +79,11 @@ def open_cells(page: Page, lab: Lab, name: str, *sources: str) -> None:
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     document = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     (lab.root / name).write_text(json.dumps(document))
+
+
+def open_cells(page: Page, lab: Lab, name: str, *sources: str) -> None:
+    """Open a new notebook with these cells and run them all."""
+    write_cells(lab, name, *sources)
     page.goto(lab.notebook_url(name))
     wait_until_ready(page)
     page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")

@@ -149,8 +149,9 @@ def test_the_panel_teaches_the_first_step_and_opens_from_the_palette(stored: Pag
 
     panel = stored.locator("#orchestra-nb-panel")
     panel.locator("[data-connection=connected]").wait_for()
-    assert "No runs yet." in panel.locator(".orc-empty").inner_text()
-    assert "%%task" in panel.locator(".orc-empty").inner_text()
+    taught = panel.locator("[data-section=recent] + .orc-note .orc-empty")
+    assert "No runs yet." in taught.inner_text()
+    assert "%%task" in taught.inner_text()
 
 
 def test_the_colours_follow_the_theme(stored: Page) -> None:

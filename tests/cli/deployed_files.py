@@ -54,7 +54,7 @@ def orchestra(*words: str, stdin: str | None = None) -> Result:
 def printed(*words: str) -> str:
     """Return what a command prints on stdout."""
     result = orchestra(*words)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 0, (result.output, result.exception)
     return result.stdout
 
 

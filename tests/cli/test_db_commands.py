@@ -29,8 +29,9 @@ from orchestra_nb.model.states import State
 from orchestra_nb.store.database import Database, open_database
 from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.run_store import RunStore
+from orchestra_nb.store.run_tables import runs
 from orchestra_nb.store.schema_revision import HEAD, VERSION_TABLE
-from orchestra_nb.store.tables import deployments, queued_runs, runs, schedules
+from orchestra_nb.store.service_tables import deployments, queued_runs, schedules
 from orchestra_nb.store.work_queue import WorkQueue
 from tests.migrations.test_schema import make_store_of_revision
 

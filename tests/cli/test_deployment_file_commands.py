@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from deployed_files import PIPELINE, document, orchestra, printed, refusal, write_notebook
 
+from orchestra_nb.model.work_pools import WorkPool
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.deployment_store import DeploymentStore
+from orchestra_nb.store.pool_store import PoolStore
 
 FILE = """
 deployments:
@@ -54,12 +57,15 @@ deployments:
     parameters: {region: EU}
     schedules: [{every: 900}]
 """
+#: The same of notebooks alone: each flow is looked at in a process of its own, each time.
+OF_NOTEBOOKS = FILE.replace("flow: pipeline.py:load", "notebook: nb/report.ipynb").replace(
+    "flow: pipeline:load", "notebook: nb/report.ipynb"
+)
 
 
 @pytest.fixture
-def deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeploymentStore]:
-    url = f"sqlite:///{tmp_path / 'orchestra.db'}"
-    monkeypatch.setenv("ORCHESTRA_STORE_URL", url)
+def deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> Iterator[DeploymentStore]:
+    monkeypatch.setenv("ORCHESTRA_STORE_URL", sqlite_url)
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.chdir(tmp_path)
@@ -68,7 +74,8 @@ def deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dep
     write_notebook(tmp_path / "nb/report.ipynb", "print(region)", parameters=parameters)
     (tmp_path / "pipeline.py").write_text(PIPELINE)
     (tmp_path / "orchestra.yaml").write_text(FILE)
-    database = open_database(url)
+    database = open_database(sqlite_url)
+    PoolStore(database).create(WorkPool(name="gpu"), datetime.now(UTC))
     yield DeploymentStore(database)
     database.close()
 
@@ -103,6 +110,9 @@ def test_what_is_exported_says_the_same_here_and_in_another_store(
     printed("apply", "--yes")
     (tmp_path / "absolute.yaml").write_text(printed("export"))
     orchestra("export", "-o", "relative.yaml")
+    again = orchestra("export", "-o", "relative.yaml")
+    assert (again.exit_code, "Pass --force to replace it." in again.stderr) == (2, True)
+    assert "3 deployments written to relative.yaml." in orchestra("export", "-o", "relative.yaml", "--force").stderr
 
     assert set(actions("absolute.yaml").values()) == set(actions("relative.yaml").values()) == {"unchanged"}
     assert str(tmp_path) not in (tmp_path / "relative.yaml").read_text()
@@ -113,8 +123,13 @@ def test_what_is_exported_says_the_same_here_and_in_another_store(
 
 
 def test_a_change_is_shown_field_by_field(deployments: DeploymentStore, tmp_path: Path) -> None:
+    (tmp_path / "orchestra.yaml").write_text(OF_NOTEBOOKS)
     printed("apply", "--yes")
-    text = FILE.replace("n: 3", "n: 4").replace("concurrency: 2", "concurrency: 1").replace("region: US", "region: CA")
+    text = (
+        OF_NOTEBOOKS.replace("n: 3", "n: 4")
+        .replace("concurrency: 2", "concurrency: 1")
+        .replace("region: US", "region: CA")
+    )
     (tmp_path / "orchestra.yaml").write_text(text.replace("paused: true", "paused: false"))
 
     shown = printed("apply", "--dry-run")
@@ -122,7 +137,7 @@ def test_a_change_is_shown_field_by_field(deployments: DeploymentStore, tmp_path
     assert shown == (
         "~ daily  change\n"
         "    parameters.n: 3 -> 4\n"
-        "    schedules[2].parameters.region: US -> CA\n"
+        "    schedules[1].parameters.region: US -> CA\n"
         "    concurrency: 2 -> 1\n"
         "~ etl  change\n"
         "    paused: true -> false\n"
@@ -133,6 +148,7 @@ def test_a_change_is_shown_field_by_field(deployments: DeploymentStore, tmp_path
 
 
 def test_pruning_deletes_what_the_file_does_not_name(deployments: DeploymentStore, tmp_path: Path) -> None:
+    (tmp_path / "orchestra.yaml").write_text(OF_NOTEBOOKS)
     printed("apply", "--yes")
     (tmp_path / "one.yaml").write_text(printed("export", "etl"))
 
@@ -168,8 +184,9 @@ def test_pruning_deletes_what_the_file_does_not_name(deployments: DeploymentStor
 def test_what_is_wrong_is_told_with_its_place_and_nothing_changes(
     deployments: DeploymentStore, tmp_path: Path, before: str, after: str, at: str, code: str, message: str
 ) -> None:
-    assert before in FILE
-    text = FILE.replace(before, after, 1)
+    whole = FILE if "flow" in before + at or "py:load" in before else OF_NOTEBOOKS
+    assert before in whole
+    text = whole.replace(before, after, 1)
     (tmp_path / "orchestra.yaml").write_text(text)
     line = text.count("\n", 0, text.index(at or after)) + 1
 

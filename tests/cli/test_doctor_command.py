@@ -10,7 +10,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from orchestra_nb.cli.main import main
 from orchestra_nb.engine.local_cluster import ClusterPaths
 from orchestra_nb.version import __version__
 
@@ -51,10 +53,14 @@ class Installation:
         return done.returncode, done.stdout
 
     def check(self, name: str) -> tuple[int, dict[str, str]]:
-        """Return the doctor's exit code and its finding of this name."""
-        code, printed = self.examine("--json")
-        (found,) = [check for check in json.loads(printed)["checks"] if check["name"] == name]
-        return code, found
+        """Return the doctor's exit code and its finding of this name, asked in this process, which is much faster."""
+        with pytest.MonkeyPatch.context() as patch:
+            for variable, value in self.environment.items():
+                patch.setenv(variable, value)
+            patch.syspath_prepend(str(self.packages))
+            done = CliRunner().invoke(main, ["doctor", "--json"])
+        (found,) = [check for check in json.loads(done.stdout)["checks"] if check["name"] == name]
+        return done.exit_code, found
 
 
 @pytest.fixture
@@ -77,6 +83,7 @@ def test_a_sound_installation_has_no_failed_check(installation: Installation) ->
         "runtime folder",
         "local cluster",
         "server extension",
+        "orchestra serve",
         "JupyterLab extension",
         "IPython extension",
         "kernels",

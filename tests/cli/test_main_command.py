@@ -56,14 +56,18 @@ def test_the_help_names_each_command() -> None:
         "dead-letters",
         "deploy",
         "deployments",
+        "pools",
         "apply",
         "export",
         "notifications",
         "automations",
         "webhooks",
+        "tokens",
+        "audit",
         "schedule",
         "cluster",
         "serve",
+        "worker",
         "service",
         "profile",
         "db",
@@ -83,9 +87,8 @@ def test_the_version_is_the_package_s() -> None:
         pytest.param(["clustr", "stop"], "Did you mean 'cluster'?", id="misspelt"),
         pytest.param(
             ["fly"],
-            "The commands are: run, plan, params, analyse, adopt, convert, runs, stats, artifacts, assets, events, variables, "
-            "secrets, concurrency, dead-letters, deploy, deployments, apply, export, notifications, automations, webhooks, schedule, cluster, serve, "
-            "service, profile, db, doctor.",
+            "The commands are: run, plan, params, analyse, adopt, convert, runs, stats, artifacts, assets, events, variables, secrets, concurrency, dead-letters, deploy, deployments, pools, "
+            "apply, export, notifications, automations, webhooks, tokens, audit, schedule, cluster, serve, worker, service, profile, db, doctor.",
             id="unknown",
         ),
     ],

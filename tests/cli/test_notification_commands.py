@@ -30,11 +30,10 @@ def receiver() -> Iterator[WebhookReceiver]:
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunStore]:
-    url = f"sqlite:///{tmp_path / 'orchestra.db'}"
-    monkeypatch.setenv("ORCHESTRA_STORE_URL", url)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> Iterator[RunStore]:
+    monkeypatch.setenv("ORCHESTRA_STORE_URL", sqlite_url)
     monkeypatch.setenv("ORCHESTRA_SECRET_KEY_FILE", str(tmp_path / "secret.key"))
-    database = open_database(url)
+    database = open_database(sqlite_url)
     yield RunStore(database)
     database.close()
 
@@ -145,7 +144,7 @@ def test_rules_are_added_listed_and_deleted(store: RunStore) -> None:
     printed("channels", "add", "chat", stdin="json://example.org/a")
 
     assert printed("rules", "add", "team", "--channel", "chat") == "team tells chat of changes of health.\n"
-    printed(
+    added = orchestra(
         *(
             "rules",
             "add",
@@ -163,6 +162,7 @@ def test_rules_are_added_listed_and_deleted(store: RunStore) -> None:
         ),
         *("--tag", "team=a", "--tag", "nightly", "--child-runs"),
     )
+    assert (added.exit_code, added.stderr) == (0, "ops: no flow 'etl-*' has run or is deployed yet\n")
 
     lines = [line.split("  ") for line in printed("rules", "ls").splitlines()]
     assert [[cell.strip() for cell in line if cell.strip()] for line in lines[1:]] == [
@@ -195,6 +195,16 @@ def test_rules_that_cannot_be_used_are_refused(store: RunStore, words: list[str]
     assert document("rules", "ls") == {"rules": []}
 
 
+def test_a_duration_without_a_unit_is_said_to_be_seconds(store: RunStore) -> None:
+    printed("channels", "add", "chat", stdin="json://example.org/a")
+
+    told = orchestra("rules", "add", "bare", "--channel", "chat", "--late", "10")
+    silent = orchestra("rules", "add", "clear", "--channel", "chat", "--late", "10m")
+
+    assert (told.exit_code, told.stderr.split(". ")[0]) == (0, "--late 10: a number without a unit is in seconds")
+    assert silent.stderr == ""
+
+
 def test_a_rule_is_named_once(store: RunStore) -> None:
     printed("channels", "add", "chat", stdin="json://example.org/a")
     printed("rules", "add", "team", "--channel", "chat")
@@ -212,7 +222,7 @@ def test_a_dead_letter_is_listed_shown_and_sent_again(
     fail_a_run(store, tmp_path, RetryPolicy())
 
     line = printed("outbox", "ls", "--dead").splitlines()[1].split()
-    assert line[:4] == ["1", "dead", "chat", "team"]
+    assert line[:5] == ["1", "dead", "chat", "team", "calm-fox"]
     shown = printed("outbox", "show", "1")
     assert shown.startswith("1  train failed  dead\n")
     assert "calm-fox of train is FAILED: ValueError: no rows" in shown
@@ -224,10 +234,11 @@ def test_a_dead_letter_is_listed_shown_and_sent_again(
 
     assert document("outbox", "ls") == {"notifications": []}
     (sent,) = document("outbox", "ls", "--all", "--run", "calm-fox")["notifications"]  # type: ignore[misc]
-    assert (sent["state"], sent["error"]) == ("SENT", "")
+    assert (sent["state"], sent["error"], sent["run"]) == ("SENT", "", "calm-fox")
+    assert f"run         calm-fox  ({sent['run_id']})" in shown
     for verb in ("retry", "discard"):
         assert refusal("outbox", verb, "1") == (1, "The notification 1 is sent.\n")
-    assert refusal("outbox", "show", "2")[0] == 3
+    assert [refusal("outbox", "show", number)[0] for number in ("2", "99999999999999999999")] == [3, 2]
 
 
 def test_a_message_that_waits_is_discarded(store: RunStore, receiver: WebhookReceiver, tmp_path: Path) -> None:
@@ -236,6 +247,10 @@ def test_a_message_that_waits_is_discarded(store: RunStore, receiver: WebhookRec
     receiver.status = 500
     fail_a_run(store, tmp_path, RetryPolicy(retries=7, delays_seconds=(3600.0,)))
 
+    assert document("outbox", "show", "1")["attempts"] == 1
+    assert printed("outbox", "retry", "1") == "1 is sent once more.\n"
+    work_once(store, tmp_path, RetryPolicy(retries=7, delays_seconds=(3600.0,)))
+    assert document("outbox", "show", "1")["attempts"] == 1  # it was tried anew, and has all its tries again
     assert printed("outbox", "discard", "1") == "1 is discarded.\n"
 
     shown = document("outbox", "show", "1")

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import psutil
 import pytest
+from command_here import run_here
 from patience import PATIENCE_SECONDS
 
 from orchestra_nb.model.runs import Driver, Run
@@ -151,12 +152,13 @@ def test_a_completed_run_prints_one_object_and_leaves_the_source_as_it_was(folde
     assert list(document) == ["run_id", "state", "message", "output", "parameters", "values", "cells", "tasks"]
     assert (document["state"], document["message"]) == ("COMPLETED", "")
     assert (document["output"], document["parameters"]) == (str(folder / "out.ipynb"), {"region": "EU", "n": 3})
-    assert [(cell["index"], cell["id"], cell["state"]) for cell in document["cells"]][::2] == [
-        (0, "c0", "COMPLETED"),
-        (2, "c1", "COMPLETED"),
+    assert [(cell["index"], cell["number"], cell["id"], cell["state"]) for cell in document["cells"]][::2] == [
+        (0, 1, "c0", "COMPLETED"),
+        (2, 2, "c1", "COMPLETED"),
     ]
     assert list(document["cells"][0]) == [
         "index",
+        "number",
         "id",
         "state",
         "is_cached",
@@ -169,6 +171,8 @@ def test_a_completed_run_prints_one_object_and_leaves_the_source_as_it_was(folde
     assert document["cells"][0]["started_at"].endswith("Z")
     assert document["tasks"] == []
     assert json.loads((folder / "out.ipynb").read_text())["cells"][2]["outputs"][0]["text"] == ["EU 3\n"]
+    attempt = folder / "data" / "orchestra" / "outputs" / f"{run.run_id}.1.ipynb"
+    assert attempt.read_bytes() == (folder / "out.ipynb").read_bytes()  # each attempt has a file of its own
     assert source.read_bytes() == before
     assert (run.state, run.output_path, run.parameters) == (State.COMPLETED, document["output"], document["parameters"])
     assert [cell.state for cell in store.cell_runs(run.run_id)] == [State.COMPLETED] * 3
@@ -187,15 +191,6 @@ def test_without_an_output_path_the_executed_notebook_goes_beside_the_source(fol
     assert done.stderr.splitlines()[0] == f"report · run {name}"
     assert done.stderr.splitlines()[-1].endswith(f"→  deep/report.{name}.ipynb   (orchestra runs show {name})")
     assert json.loads(output.read_text())["cells"][0]["outputs"][0]["text"] == [f"{folder / 'deep'}\n"]
-
-
-def test_each_attempt_has_an_output_of_its_own_beside_the_copy(folder: Path) -> None:
-    write_notebook(folder / "report.ipynb", "1")
-
-    document = json.loads(orchestra(folder, "report.ipynb", "out.ipynb", "--json").stdout)
-
-    attempt = folder / "data" / "orchestra" / "outputs" / f"{document['run_id']}.1.ipynb"
-    assert attempt.read_bytes() == (folder / "out.ipynb").read_bytes()
 
 
 def test_the_null_device_stands_for_no_copy(folder: Path) -> None:
@@ -227,10 +222,11 @@ def test_a_failing_cell_is_shown_with_the_user_s_line(folder: Path) -> None:
     ]
     assert lines[-1].startswith("  FAILED in ")
     assert statuses(folder / "out.ipynb") == ["completed", "failed", "pending"]
-    logs = orchestra(folder, "logs", document["run_id"], command="runs").stdout
+    logs = run_here("runs", "logs", document["run_id"], folder=folder, environ=os.environ).stdout
     assert "ERROR cell 2 failed:" in logs
     assert "----> 2 float(x)" in logs
-    assert "· Not run" in orchestra(folder, "show", document["run_id"], command="runs").stdout
+    shown = run_here("runs", "show", document["run_id"], folder=folder, environ=os.environ)
+    assert "· Not run" in shown.stdout
 
 
 def test_a_dead_kernel_is_a_crash_that_names_its_end(folder: Path) -> None:
@@ -269,7 +265,7 @@ def test_what_cannot_run_is_refused_before_anything_starts(
     (folder / "broken.ipynb").write_text('{"cells": [')
     os.mkfifo(folder / "pipe")
 
-    done = orchestra(folder, *words, "--json")
+    done = run_here("run", *words, "--json", folder=folder, environ=os.environ)
 
     assert done.returncode == exit_code
     assert json.loads(done.stdout)["error"]["code"] == code
@@ -293,11 +289,8 @@ def test_what_cannot_run_is_refused_before_anything_starts(
 )
 def test_a_notebook_of_stdin_that_does_not_run_leaves_no_file(folder: Path, words: list[str], exit_code: int) -> None:
     source = write_notebook(folder / "report.ipynb", "1", parameters="region: str = 'US'").read_text()
-    command = [sys.executable, "-m", "orchestra_nb", "run", *words]
 
-    done = subprocess.run(
-        command, cwd=folder, input=source, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
-    )
+    done = run_here("run", *words, folder=folder, environ=os.environ, stdin=source)
 
     assert done.returncode == exit_code, done.stderr
     assert bool(done.stdout) is (exit_code == 0)
@@ -314,11 +307,7 @@ def test_a_notebook_of_stdin_that_does_not_run_leaves_no_file(folder: Path, word
     ids=["no JSON", "empty", "no notebook"],
 )
 def test_what_is_wrong_with_a_notebook_of_stdin_is_said_of_stdin(folder: Path, source: str, message: str) -> None:
-    command = [sys.executable, "-m", "orchestra_nb", "run", "-", "out.ipynb"]
-
-    done = subprocess.run(
-        command, cwd=folder, input=source, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
-    )
+    done = run_here("run", "-", "out.ipynb", folder=folder, environ=os.environ, stdin=source)
 
     assert done.returncode == 2
     assert done.stderr.startswith(message)
@@ -339,7 +328,7 @@ def test_a_broken_cell_of_a_notebook_of_stdin_is_said_of_stdin(folder: Path) -> 
 def test_an_unknown_kernel_is_answered_with_those_that_are_installed(folder: Path) -> None:
     write_notebook(folder / "report.ipynb", "1", kernel="py310")
 
-    refused = orchestra(folder, "report.ipynb")
+    refused = run_here("run", "report.ipynb", folder=folder, environ=os.environ)
 
     assert refused.returncode == 2
     assert "There is no kernel 'py310' here. Installed kernels: " in refused.stderr
@@ -460,14 +449,13 @@ def test_when_the_command_is_killed_its_run_is_a_crash_and_nothing_of_it_is_left
     running = start("report.ipynb", "out.ipynb")
     run, pid = kernel_of(store)
     wait_for_watcher(store, run)
-    kernel = psutil.Process(pid)
-    runner = kernel.parent()
-    assert runner is not None
+    processes = psutil.Process(running.pid).children(recursive=True)
 
     running.kill()
 
     end = ended(store, run.run_id)
-    _, alive = psutil.wait_procs([kernel, runner], timeout=PATIENCE_SECONDS)
+    assert pid in [process.pid for process in processes]
+    _, alive = psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
     assert alive == []
     assert (end.state, "SIGKILL" in end.message or "died" in end.message) == (State.CRASHED, True)
     attempt = folder / "data" / "orchestra" / "outputs" / f"{run.run_id}.1.ipynb"
@@ -500,7 +488,7 @@ def test_a_run_that_is_left_to_itself_can_be_cancelled(folder: Path, store: RunS
 
 
 def test_a_terminal_shows_one_block_that_is_drawn_anew(folder: Path) -> None:
-    write_notebook(folder / "report.ipynb", "# Load\nx = 1", "# Fit\nx")
+    write_notebook(folder / "report.ipynb", "# Load\nx = 1", "# Fit\nimport time\ntime.sleep(2)")
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "orchestra_nb", "run", "report.ipynb", "out.ipynb"]
     environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
@@ -525,3 +513,41 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 65_536)
     except OSError:  # Linux tells the end of a terminal so
         return b""
+
+
+#: Prints what the command that runs it has started, by the names of processes.
+_STARTED = """
+import psutil
+driver = next(one for one in psutil.Process().parents() if "orchestra_nb" in one.cmdline())
+print("started", sorted(" ".join(one.cmdline()) for one in driver.children(recursive=True)))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
+@pytest.mark.parametrize("preload", ["", "fractions"])
+def test_a_cold_run_starts_one_process_to_fork_its_kernel_from_and_no_other_kernel(
+    folder: Path, preload: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORCHESTRA_KERNEL_PRELOAD", preload)
+    write_notebook(folder / "report.ipynb", _STARTED)
+
+    assert orchestra(folder, "report.ipynb", "out.ipynb").returncode == 0
+
+    outputs = json.loads((folder / "out.ipynb").read_text())["cells"][0]["outputs"]
+    started = "".join("".join(output.get("text", "")) for output in outputs)
+    assert started.count("orchestra: starts kernels") == 1
+    assert "a kernel that waits" not in started
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_what_cannot_be_printed_is_told_and_no_success(folder: Path) -> None:
+    command = [sys.executable, "-m", "orchestra_nb", "params", "report.ipynb", "--json"]
+    write_notebook(folder / "report.ipynb", "", parameters="x = 1")
+
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, cwd=folder, stdout=full, stderr=subprocess.PIPE, text=True)
+        unheard = subprocess.run(command, cwd=folder, stdout=full, stderr=full)
+
+    assert (done.returncode, unheard.returncode) == (1, 1)
+    assert "no room for what was to be written: [Errno 28] No space left on device. Make room" in done.stderr
+    assert done.stderr.count("\n") == 1

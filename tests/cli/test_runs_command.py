@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -22,6 +21,7 @@ from patience import PATIENCE_SECONDS
 from orchestra_nb.cli.main import main
 from orchestra_nb.model.events import (
     CellRunChanged,
+    DriverStarted,
     LogsWritten,
     RunCreated,
     RunReopened,
@@ -32,6 +32,7 @@ from orchestra_nb.model.events import (
 from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
+from orchestra_nb.services.driver_guard import describe_this_process
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.run_store import RunStore
 
@@ -60,10 +61,9 @@ PLOT = TaskRun(
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunStore]:
-    url = f"sqlite:///{tmp_path / 'orchestra.db'}"
-    monkeypatch.setenv("ORCHESTRA_STORE_URL", url)
-    database = open_database(url)
+def store(monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> Iterator[RunStore]:
+    monkeypatch.setenv("ORCHESTRA_STORE_URL", sqlite_url)
+    database = open_database(sqlite_url)
     yield RunStore(database)
     database.close()
 
@@ -117,8 +117,17 @@ def test_the_list_is_plain_columns_when_it_is_not_a_terminal(failed_run: Run) ->
 
     assert (shown.exit_code, shown.stderr) == (0, "")
     assert [line.split("  ") for line in map(_squeeze, shown.stdout.splitlines())] == [
-        ["RUN", "FLOW", "STATE", "TASKS", "CREATED", "TOOK", "MESSAGE"],
-        ["calm-fox", "report", "✕ Failed", "2/2", "5 h ago", "01:00", "Task load failed"],
+        ["RUN", "FLOW", "STATE", "TASKS", "CREATED", "TOOK", "PARAMETERS", "MESSAGE"],
+        [
+            "calm-fox",
+            "report",
+            "✕ Failed",
+            "2/2",
+            "5 h ago",
+            "01:00",
+            "region='EU', limit='-Infinity', share='…",
+            "Task load failed",
+        ],
     ]
 
 
@@ -263,9 +272,15 @@ def test_a_run_that_was_begun_again_is_shown_with_the_tasks_of_now(store: RunSto
         msgspec.structs.replace(task, task_run_id=letter * 32, epoch=2) for task, letter in ((LOAD, "c"), (PLOT, "d"))
     )
     ends = {"run_id": RUN.run_id, "state": State.COMPLETED, "at": NOW, "epoch": 2}
+    worker = describe_this_process("worker", 600)
+    drivers = [
+        DriverStarted(driver=msgspec.structs.replace(worker, driver_id=id_, host=host))
+        for id_, host in (("driver-1", "north"), ("driver-2", "south"))
+    ]
     store.apply(
         [
-            RunReopened(run_id=RUN.run_id, epoch=2, at=NOW, driver_id="driver-2", actor="ada", message=""),
+            *drivers,
+            RunReopened(run_id=RUN.run_id, epoch=2, at=NOW, driver_id="driver-2", actor="ada", message="mended"),
             RunStateChanged(run_id=RUN.run_id, state=State.PENDING, at=NOW, epoch=2),
             RunStateChanged(run_id=RUN.run_id, state=State.RUNNING, at=NOW, epoch=2),
             TaskRunCreated(task_run=again),
@@ -295,6 +310,14 @@ def test_a_run_that_was_begun_again_is_shown_with_the_tasks_of_now(store: RunSto
     ]
     assert [(task["epoch"], task["is_cached"]) for task in document["tasks"]] == [(2, True), (2, False)]
     assert (document["epoch"], listed["tasks"]) == (2, {"total": 2, "done": 2, "failed": 0})
+    shown = [line.split("  ") for line in newest[newest.index("") :] if " on " in line]
+    assert [[*words[:2], *words[4:]] for words in shown] == [
+        ["1", "✕ Failed", f"worker on north, pid {worker.pid}", "Task load failed"],
+        ["2", "▶ Running", f"worker on south, pid {worker.pid}", "-"],
+    ]
+    assert [
+        (one["number"], one["state"], one["host"], one["opened_by"], one["reason"]) for one in document["attempts"]
+    ] == [(1, "FAILED", "north", "", ""), (2, "RUNNING", "south", "ada", "mended")]
 
 
 def test_a_run_for_scripts_has_the_form_of_orchestra_run(failed_run: Run) -> None:
@@ -405,6 +428,7 @@ def test_cancelling_asks_the_driver(store: RunStore) -> None:
         pytest.param(["logs", "calm-fox", "--task", "nothing"], 3, "task_not_found", id="no such task"),
         pytest.param(["cancel", "calm-fox"], 1, "conflict", id="ended already"),
         pytest.param(["ls", "--state", "HAPPY"], 2, "invalid_input", id="no such state"),
+        pytest.param(["ls", "--deployment", "nosuch"], 3, "deployment_not_found", id="no such deployment"),
         pytest.param(["ls", "--limit", "0"], 2, "usage", id="limit of none"),
     ],
 )

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
@@ -40,11 +41,10 @@ RUN_ID = f"{1:032x}"
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunStore]:
-    url = f"sqlite:///{tmp_path / 'orchestra.db'}"
-    monkeypatch.setenv("ORCHESTRA_STORE_URL", url)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> Iterator[RunStore]:
+    monkeypatch.setenv("ORCHESTRA_STORE_URL", sqlite_url)
     monkeypatch.setenv("ORCHESTRA_SECRET_KEY_FILE", str(tmp_path / "secret.key"))
-    database = open_database(url)
+    database = open_database(sqlite_url)
     store = RunStore(database)
     run = Run(
         run_id=RUN_ID,
@@ -224,7 +224,9 @@ def test_limits_are_made_changed_shown_and_deleted(store: RunStore) -> None:
     made = printed("concurrency", "create", "db", "--limit", "3", "--slot-decay-per-second", "0.5")
     printed("concurrency", "create", "api", "--limit", "1", "--disable")
     slots = SlotStore(store.database)
-    asker = Asker(run_id=RUN_ID, task_run_id="t1")
+    run = store.get_run("calm-fox")
+    store.apply([RunCreated(run=msgspec.structs.replace(run, run_id=f"{9:032x}", name="bold-hen"))])
+    asker = Asker(run_id=f"{9:032x}", task_run_id="t1")
     slots.acquire(["db"], 2, "h", datetime.now(UTC), 60, asker=asker)
 
     assert made == "db has 3 slots, 0.5 come back a second.\n"
@@ -233,10 +235,11 @@ def test_limits_are_made_changed_shown_and_deleted(store: RunStore) -> None:
     assert [line.split() for line in printed("concurrency", "ls").splitlines()] == [
         ["NAME", "TAKEN", "RATE", "ACTIVE", "HELD", "BY"],
         ["api", "0/1", "-", "no", "-"],
-        ["db", "2/3", "0.5/s", "yes", "t1"],
+        ["db", "2/3", "0.5/s", "yes", "t1", "of", "bold-hen"],
     ]
     _, shown = document("concurrency", "ls")["limits"]  # type: ignore[misc]
     assert (shown["name"], shown["limit"], shown["occupied"], shown["held"][0]["holder"]) == ("db", 3, 2, "h")
+    assert (shown["held"][0]["run_id"], shown["held"][0]["run"]) == (f"{9:032x}", "bold-hen")
 
     changed = document("concurrency", "update", "db", "--limit", "5", "--disable")
     assert changed == {"name": "db", "limit": 5, "slot_decay_per_second": 0.5, "is_active": False}

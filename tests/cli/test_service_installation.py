@@ -105,7 +105,7 @@ def test_what_is_written_starts_a_service_in_its_folder(units: Path, tmp_path: P
     )
     assert process.stderr is not None
     try:
-        line = process.stderr.readline()
+        line = next(line for line in process.stderr if "is taken" not in line)  # its port, by another server here
     finally:
         process.send_signal(signal.SIGTERM)
         process.stderr.close()
@@ -122,7 +122,8 @@ def test_a_service_is_installed_shown_and_uninstalled(units: Path) -> None:
     installed = orchestra("install", "--runs", "3")
     path = units / "orchestra-nb.service"
     text, mode = path.read_text(), stat.S_IMODE(path.stat().st_mode)
-    again = orchestra("install", "--runs", "4")
+    again = orchestra("install", "--runs", "4", "--no-server")
+    refused = orchestra("install", "--no-server", "--port", "1")
     status = json.loads(orchestra("status", "--json").stdout)
     changed = path.read_text()
     gone = orchestra("uninstall")
@@ -132,9 +133,10 @@ def test_a_service_is_installed_shown_and_uninstalled(units: Path) -> None:
     assert (installed.exit_code, again.exit_code, gone.exit_code, twice.exit_code) == (0, 0, 0, 3)
     assert "systemctl --user enable orchestra-nb.service" in installed.stdout
     assert '"serve" "--runs" "3"' in text
-    assert '"--runs" "4"' in changed
+    assert '"--runs" "4" "--no-server"' in changed
+    assert (refused.exit_code, "listens on no port" in refused.output) == (2, True)
     assert mode == 0o600
-    assert (status["is_installed"], status["path"]) == (True, str(path))
+    assert (status["is_installed"], status["path"], status["servers"]) == (True, str(path), [])
     assert list(units.iterdir()) == []
 
 

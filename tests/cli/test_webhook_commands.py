@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from deployed_files import document, orchestra, printed, refusal
+from deployed_files import document, orchestra, printed, refusal, write_notebook
 
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.webhook_signatures import secret_of
@@ -24,12 +24,11 @@ OWN = secret_of(WebhookScheme.STANDARD, b"x" * 32).get()
 
 
 @pytest.fixture(autouse=True)
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunStore]:
-    url = f"sqlite:///{tmp_path / 'orchestra.db'}"
-    monkeypatch.setenv("ORCHESTRA_STORE_URL", url)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> Iterator[RunStore]:
+    monkeypatch.setenv("ORCHESTRA_STORE_URL", sqlite_url)
     monkeypatch.setenv("ORCHESTRA_SECRET_KEY_FILE", str(tmp_path / "secret.key"))
     monkeypatch.setenv("COLUMNS", "200")
-    database = open_database(url)
+    database = open_database(sqlite_url)
     yield RunStore(database)
     database.close()
 
@@ -40,9 +39,9 @@ def key(tmp_path: Path) -> bytes:
 
 
 def secret_of_webhook(store: RunStore, key: bytes, name: str) -> str:
-    found, secret = WebhookStore(store.database, key).find_with_secret(name, Secret("nobody's"))
-    assert found is not None
-    return secret.get()
+    secrets = WebhookStore(store.database, key).find_with_secrets(name, Secret("nobody's"), datetime.now(UTC))
+    assert secrets[0] is not None
+    return secrets[1][0].get()
 
 
 def dead(store: RunStore, key: bytes, message_id: str, body: str) -> int:
@@ -113,6 +112,24 @@ def test_what_cannot_work_is_refused_before_anything_is_stored(
     assert document("webhooks", "ls") == {"webhooks": []}
 
 
+def test_parameters_that_the_deployment_does_not_take_are_refused_or_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_notebook(tmp_path / "report.ipynb", "n", parameters="n: int = 1")
+    printed("deploy", "report.ipynb")
+
+    text = refusal("webhooks", "create", "orders", "--deployment", "report", "-p", "n=5")
+    unknown = refusal("webhooks", "create", "orders", "--deployment", "report", "-p", "m=5")
+    told = orchestra("webhooks", "create", "orders", "--deployment", "report", "-p", "m={{ payload.m }}")
+
+    assert "'n' is declared as int, and was given '5' (str). (A template gives text; {{ 5 }} gives" in text[2]
+    assert (unknown[0], "has no parameter 'm'" in unknown[2]) == (2, True)
+    assert "orders: parameters of report: The notebook has no parameter 'm'. Its parameters are: n." in told.stderr
+    assert "orders takes messages at <server>/orchestra/api/v1/webhooks/orders\n" in told.stdout
+    assert "<server> is the address of a Jupyter server" in told.stderr
+
+
 def test_a_name_is_given_once_and_fits_into_an_address() -> None:
     document("webhooks", "create", "orders", "--event", "e")
 
@@ -128,6 +145,10 @@ def test_rotate_gives_another_secret(store: RunStore, key: bytes) -> None:
     new = document("webhooks", "rotate", "orders")["secret"]
 
     assert secret_of_webhook(store, key, "orders") == new != old
+    assert document("webhooks", "show", "orders")["previous_until"] is None
+    assert refusal("webhooks", "rotate", "orders", "--overlap", "soon")[1] == "invalid_input"
+    printed("webhooks", "rotate", "orders", "--overlap", "24h")
+    assert "The one before it is accepted until " in printed("webhooks", "show", "orders")
     assert refusal("webhooks", "rotate", "absent")[1] == "webhook_not_found"
 
 
@@ -150,6 +171,8 @@ def test_dead_letters_are_listed_retried_and_discarded(store: RunStore, key: byt
     for number, verb in ((good, "retry"), (bad, "retry"), (good, "discard")):
         assert refusal("webhooks", verb, str(number))[:2] == (1, "conflict")
     assert refusal("webhooks", "retry", "99")[1] == "webhook_not_found"
+    too_large = orchestra("webhooks", "retry", "99999999999999999999")
+    assert (too_large.exit_code, "99999999999999999999 is not in the range" in too_large.stderr) == (2, True)
     assert [line.split()[:3] for line in printed("webhooks", "deliveries").splitlines()[1:]] == [
         [str(bad), "orders", "discarded"],
         [str(good), "orders", "accepted"],

@@ -345,9 +345,10 @@ def test_a_timeout_ends_code_that_never_comes_back(probe: ExecutorProbe) -> None
 
 
 @needs_processes
-def test_a_stopped_attempt_that_does_not_give_way_is_ended_by_force(probe: ExecutorProbe) -> None:
-    key = probe.start(Body(bodies.hold_the_gil))
+def test_a_stopped_attempt_that_does_not_give_way_is_ended_by_force(probe: ExecutorProbe, tmp_path: Path) -> None:
+    key = probe.start(Body(bodies.be_deaf, (tmp_path / "begun", bodies.hold_the_gil)))
     probe.wait_until_begun(key)
+    bodies.wait_for(tmp_path / "begun")  # before, a stop would be followed
 
     probe.executor.stop(key, "CANCELLED", 0.3)
 

@@ -20,7 +20,8 @@ from typing import Any
 from orchestra_nb.engine.cells_ahead import CellsAhead, NoListener, NoSink
 from orchestra_nb.engine.dask_executor import DaskExecutor
 from orchestra_nb.engine.flow_runner import FlowRunner
-from orchestra_nb.notebooks.ahead_plan import AheadPlan, plan_cells_ahead
+from orchestra_nb.model.ahead_plans import AheadPlan
+from orchestra_nb.notebooks.ahead_plan import plan_cells_ahead
 from orchestra_nb.notebooks.dataflow import analyse_sources
 from orchestra_nb.notebooks.notebook_analysis import NotebookAnalysis
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import pickle
@@ -196,6 +197,14 @@ def block_in_c(seconds: float) -> None:
 def hold_the_gil() -> None:
     """Keep all other threads of the process from running Python code, for years."""
     re.match(r"(a+)+$", "a" * 40 + "b")
+
+
+def be_deaf(begun: Path, function: Callable[..., object], *arguments: object) -> None:
+    """Call a function again and again, whatever is raised; a file tells that from now on nothing ends it."""
+    while True:
+        with contextlib.suppress(BaseException):
+            begun.touch()
+            function(*arguments)
 
 
 def raise_system_exit(code: object) -> None:

@@ -24,10 +24,12 @@ from orchestra_nb.notebooks.kernel_process import KernelProcess
 from orchestra_nb.notebooks.output_collector import OutputCollector
 
 ENVIRON = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-#: Empties the namespace, and makes what a new kernel has anew.
+#: Empties the namespace, and makes what a new kernel has anew. Emptying collects garbage: among what the pass made, not
+#: among all objects of the libraries, which would take most of the time of these tests.
 RESET = """
 get_ipython().reset(new_session=True)
-import os as _os, random as _random, sys as _sys
+import gc as _gc, os as _os, random as _random, sys as _sys
+_gc.freeze()
 _random.seed()
 _sys.argv[:] = ["kernel"]; _os.environ.pop("TZ", None)
 if "numpy" in _sys.modules: _sys.modules["numpy"].random.seed(); _sys.modules["numpy"].seterr(divide="warn")
@@ -35,7 +37,7 @@ if "decimal" in _sys.modules: _sys.modules["decimal"].getcontext().prec = 28
 if "sklearn" in _sys.modules: _sys.modules["sklearn"].set_config(transform_output="default")
 if "pandas" in _sys.modules: _sys.modules["pandas"].reset_option("future"), _sys.modules["pandas"].reset_option("display")
 _os.chdir({folder!r})
-del _os, _random, _sys
+del _gc, _os, _random, _sys
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 
+import dask
 import pytest
 
 from orchestra_nb.engine.clusters import ClusterSpec, parse_cluster
@@ -74,10 +75,11 @@ def unused_address() -> str:
 def test_a_cluster_that_cannot_be_had_loses_its_attempts_with_the_remedy(
     cluster: str | Mapping[str, object], words: list[str]
 ) -> None:
-    probe = ExecutorProbe(DaskExecutor(cluster)).open()
+    with dask.config.set({"distributed.comm.timeouts.connect": "500ms"}):
+        probe = ExecutorProbe(DaskExecutor(cluster)).open()
 
-    key = probe.start(Body(bodies.add))
-    lost = probe.end_of(key)
+        key = probe.start(Body(bodies.add))
+        lost = probe.end_of(key)
 
     assert isinstance(lost, AttemptLost)
     assert (lost.begun, lost.state, [word for word in words if word not in lost.reason]) == (False, "CRASHED", [])

@@ -157,10 +157,11 @@ def test_a_small_value_outlives_its_worker(probe: ExecutorProbe, count: Path) ->
     ids=["holds the GIL", "blocks in C", "swallows the stop"],
 )
 def test_a_task_that_does_not_give_way_is_ended_by_force(
-    probe: ExecutorProbe, function: object, argument: tuple[object, ...]
+    probe: ExecutorProbe, function: object, argument: tuple[object, ...], tmp_path: Path
 ) -> None:
-    key = probe.start(Body(function, argument))  # type: ignore[arg-type]
+    key = probe.start(Body(bodies.be_deaf, (tmp_path / "begun", function, *argument)))
     worker = probe.wait_until_begun(key).worker
+    bodies.wait_for(tmp_path / "begun")  # before, a stop would be followed
 
     probe.executor.stop(key, "CANCELLED", 0.3)
 
@@ -180,8 +181,9 @@ def test_values_beside_a_task_that_is_ended_by_force_are_saved(probe: ExecutorPr
     large = [probe.start(TwoValues(2_000_000)) for _ in range(4)]
     for key in large:
         probe.end_of(key)
-    blocked = probe.start(Body(bodies.block_in_c, (600,)))
+    blocked = probe.start(Body(bodies.be_deaf, (tmp_path / "begun", bodies.block_in_c, 600)))
     probe.wait_until_begun(blocked)
+    bodies.wait_for(tmp_path / "begun")
 
     probe.executor.stop(blocked, "CANCELLED", 5)
     lost = probe.end_of(blocked)

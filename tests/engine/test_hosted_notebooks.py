@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import psutil
 import pytest
 from distributed import Client
@@ -214,6 +215,7 @@ def test_a_notebook_that_cannot_be_started_is_closed_all_the_same(foreign: Forei
 
 
 def test_a_cluster_that_is_not_there_says_so() -> None:
-    with contextlib.closing(NotebookCluster("tcp://127.0.0.1:1")) as nowhere:
+    quickly = dask.config.set({"distributed.comm.timeouts.connect": "500ms"})
+    with quickly, contextlib.closing(NotebookCluster("tcp://127.0.0.1:1")) as nowhere:
         with pytest.raises(ClusterUnavailable, match="No Dask scheduler answered at tcp://127.0.0.1:1"):
             nowhere.slots()

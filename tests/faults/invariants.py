@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from orchestra_nb.model.runs import Run, TaskRun
 from orchestra_nb.model.states import REOPENABLE_STATES, State, may_follow
 from orchestra_nb.services.process_watch import is_alive
-from orchestra_nb.store import tables
+from orchestra_nb.store.code_tables import held_slots
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.leases import Leases
 from orchestra_nb.store.run_store import RunStore, StateChange
@@ -121,7 +121,7 @@ def _assert_words(run: Run, tasks: list[TaskRun]) -> None:
 
 def _assert_no_slot_held(store: RunStore, tasks: list[TaskRun]) -> None:
     """I5: an ended task holds no slot; one whose driver died at most until its lease runs out."""
-    slots = tables.held_slots
+    slots = held_slots
     ended = [task.task_run_id for task in tasks]
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from tests.command_here import run_here
 from tests.patience import PATIENCE_SECONDS
 
 
@@ -27,6 +29,12 @@ def orchestra_run(folder: Path, *words: str) -> tuple[int, dict[str, Any], str]:
     """Return the exit code, the printed object and what was said beside it."""
     command = [sys.executable, "-m", "orchestra_nb", "run", *words, "--json"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+def refused_run(folder: Path, *words: str) -> tuple[int, dict[str, Any], str]:
+    """Return the same of a run that is refused before anything starts, without a process of its own."""
+    done = run_here("run", *words, "--json", folder=folder, environ=os.environ)
     return done.returncode, json.loads(done.stdout), done.stderr
 
 

@@ -15,7 +15,7 @@ from orchestra_nb.operations.problems import problem_of
 from orchestra_nb.operations.run_notebook import run_notebook
 from orchestra_nb.settings import load_settings
 from tests.faults.invariants import assert_invariants
-from tests.faults.notebook_command import code_cell, notebook_of, orchestra_run, printed
+from tests.faults.notebook_command import code_cell, notebook_of, orchestra_run, printed, refused_run
 
 AWKWARD: dict[str, Any] = {
     "nan": math.nan,
@@ -113,7 +113,7 @@ def test_what_would_not_arrive_is_refused_before_anything_runs(tmp_path: Path, w
     (tmp_path / "larger.json").write_text(json.dumps({"x": "a" * (2 << 20)}))
     (tmp_path / "half.json").write_text('{"x": "\\ud800"}')
 
-    code, document, _ = orchestra_run(tmp_path, "n.ipynb", "out.ipynb", *words)
+    code, document, _ = refused_run(tmp_path, "n.ipynb", "out.ipynb", *words)
 
     assert (code, document["error"]["code"]) == (2, "invalid_parameters")
     assert reason in document["error"]["message"]

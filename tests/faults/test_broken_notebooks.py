@@ -12,7 +12,7 @@ import pytest
 from orchestra_nb.operations.opening import open_store
 from orchestra_nb.settings import load_settings
 from tests.faults.invariants import assert_invariants
-from tests.faults.notebook_command import code_cell, notebook_of, orchestra_run, printed
+from tests.faults.notebook_command import code_cell, notebook_of, orchestra_run, printed, refused_run
 
 CODE = code_cell("print('ran')")
 VALID = json.dumps(notebook_of(CODE), indent=1)
@@ -64,7 +64,7 @@ def test_what_is_no_notebook_that_can_run_is_refused(tmp_path: Path, content: by
     path = tmp_path / "n.ipynb"
     path.write_bytes(content)
 
-    code, document, _ = orchestra_run(tmp_path, "n.ipynb", "out.ipynb")
+    code, document, _ = refused_run(tmp_path, "n.ipynb", "out.ipynb")
 
     assert (code, document["error"]["code"]) == (2, "invalid_notebook")
     assert reason in document["error"]["message"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from patience import PATIENCE_SECONDS
 
 from orchestra_nb.notebooks.cell_circles import Circle, circle_in_words, find_circle
 from orchestra_nb.notebooks.dataflow import analyse_notebook
+from orchestra_nb.notebooks.early_reads import may_read_early
 
 
 def notebook(*sources: str, tags: dict[int, list[str]] | None = None) -> dict[str, object]:
@@ -87,6 +89,68 @@ def test_a_run_of_cells_that_need_each_other_is_refused_before_anything_runs(tmp
 )
 def test_only_what_is_certain_counts(sources: list[str], circle: Circle | None) -> None:
     assert find_circle(analyse_notebook(notebook(*sources))) == circle
+    assert may_read_early(notebook(*sources)) or circle is None
+
+
+@pytest.mark.parametrize(
+    ("sources", "may"),
+    [
+        (["import numpy as np", "a = np.zeros(3)", "b = a + 1"], False),
+        (["def f(x):\n    y = x\n    return y", "print(f(3))"], False),
+        (["a = b", "b = 1"], True),
+        (["def f():\n    b = 1", "a = b", "b = a"], True),
+        (["[b for b in range(3)]", "a = b", "b = a"], True),
+        (["b: int", "a = b", "b = a"], True),
+        (["a = b\nb = 1\ndel b", "b = a"], True),
+        (["x = b\ntry:\n    y = 1\nexcept E as b:\n    pass", "b = x"], True),
+        (["if False:\n    b = 1", "a = b", "b = a"], True),
+        (["for x in xs:\n    y = x", "for x in ys:\n    z = x"], False),
+        (["x = " + "1 + " * 1_500 + "1", "y = 1"], True),
+        (["x = " + "1 + " * 5_000 + "1", "y = 1"], True),
+        (["b += 1", "b = 2"], False),  # it is bound there, too, if not well
+        (["del b", "b = 2"], True),
+        (["a = eval('b')", "b = a"], True),
+        (["%time a = b", "c = 1"], True),
+        (["match b:\n    case [*rest]: pass", "rest", "b = rest"], True),
+    ],
+)
+def test_most_notebooks_need_no_analysis_to_be_known_to_have_no_circle(sources: list[str], may: bool) -> None:
+    assert may_read_early(notebook(*sources)) is may
+
+
+def test_no_circle_is_overlooked() -> None:
+    chance = random.Random(61)
+    lines = (
+        *("{0} = {1}", "{0} = {1} + {2}", "{0}: int", "{0}: int = {1}", "del {0}", "{0} += {1}", "import {0}"),
+        *("def {0}():\n    return {1}", "def {0}():\n    {1} = 1", "class {0}:\n    {1} = {2}", "{0} = {1}()"),
+        *(
+            "if {1}:\n    {0} = 1",
+            "if False:\n    {0} = 1",
+            "for {0} in {1}:\n    {2} = {0}",
+            "for {0} in []:\n    pass",
+        ),
+        *("while True:\n    break\n    {0} = 1", "try:\n    {1}\nexcept E as {0}:\n    pass", "[{0} for {0} in {1}]"),
+        *("with {1} as {0}:\n    {2} = 1", "try:\n    {0} = {1}\nfinally:\n    {2} = 1", "raise {0}", "({0} := {1})"),
+        *("match {1}:\n    case [*{0}]: pass", "{0}, {1} = {2}", "{0} = lambda {1}: {2}", "global {0}"),
+    )
+    overlooked, circles, passed = [], 0, 0
+    for _ in range(4_000):
+        sources = [
+            "\n".join(
+                chance.choice(lines).format(*chance.choices(("a", "b", "c", "d"), k=3))
+                for _ in range(chance.randint(1, 2))
+            )
+            for _ in range(chance.randint(2, 4))
+        ]
+        made = notebook(*sources)
+        passed += not may_read_early(made)
+        if find_circle(analyse_notebook(made)) is not None:
+            circles += 1
+            if not may_read_early(made):
+                overlooked.append(sources)
+
+    assert overlooked == []
+    assert min(circles, passed) > 100
 
 
 def test_a_cell_that_may_fail_is_not_refused() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
 
 from orchestra_nb.notebooks.cell_syntax import first_broken_cell
 from orchestra_nb.notebooks.kernelspecs import runs_this_python
+from tests.command_here import run_here
 from tests.faults.notebook_command import code_cell, notebook_of, orchestra_run, printed
 
 _TITLE = {"cell_type": "markdown", "metadata": {}, "source": "# A title"}
@@ -71,9 +71,10 @@ def test_no_strict_runs_up_to_the_broken_cell_whose_error_names_no_file_of_the_k
 
 def test_a_notebook_that_is_only_prepared_may_have_broken_cells(tmp_path: Path) -> None:
     (tmp_path / "n.ipynb").write_text(json.dumps(notebook_of(code_cell(_BROKEN))))
-    command = [sys.executable, "-m", "orchestra_nb", "run", "n.ipynb", "out.ipynb", "--prepare-only"]
 
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    prepared = run_here("run", "n.ipynb", "out.ipynb", "--prepare-only", folder=tmp_path, environ=os.environ)
+
+    assert prepared.returncode == 0, prepared.stderr
 
     assert (tmp_path / "out.ipynb").exists()
 

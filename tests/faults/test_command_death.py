@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -44,8 +45,14 @@ def started(output: Path) -> subprocess.Popen[bytes]:
 
 
 def _watchers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    children = psutil.Process(process.pid).children(recursive=True)
-    return [child for child in children if "orchestra_nb.services.driver_watch" in child.cmdline()]
+    return [child for child in psutil.Process(process.pid).children(recursive=True) if _is_watcher(child)]
+
+
+def _is_watcher(process: psutil.Process) -> bool:
+    try:
+        return "orchestra_nb.services.driver_watch" in process.cmdline()
+    except psutil.Error:  # it has ended meanwhile
+        return False
 
 
 def truth_in(output: Path) -> dict[str, Any]:
@@ -85,7 +92,8 @@ def test_the_output_is_a_file_also_when_the_runner_was_killed_with_its_command(o
 
     for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped first, so that none sees another die
         for each in (psutil.Process(process.pid), *killed):
-            each.send_signal(number)
+            with contextlib.suppress(psutil.NoSuchProcess):  # it had ended before
+                each.send_signal(number)
     process.wait()
     if not is_watched:
         assert output.is_symlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import pytest
 
 from orchestra_nb.model.deployments import DeploymentSchedule
 from orchestra_nb.model.retries import RetryPolicy
-from orchestra_nb.model.runs import Run
+from orchestra_nb.model.runs import Driver, Run
 from orchestra_nb.model.schedules import IntervalSchedule
 from orchestra_nb.model.states import State
 from orchestra_nb.services.recovery import end_driver
@@ -31,6 +32,18 @@ while len(Path("ran").read_text()) < 2 and not Path("go").exists():
 """
 
 _FLOW = "from orchestra_nb import flow\n\n\n@flow\ndef waits():\n" + _FIRST_TIME_ENDLESS.replace("\n", "\n    ") + "\n"
+
+
+_LASTING_FLOW = """
+import time
+from pathlib import Path
+from orchestra_nb import flow
+
+@flow
+def lasts():
+    Path("lasts").touch()
+    time.sleep(3600)
+"""
 
 
 @pytest.fixture
@@ -115,6 +128,29 @@ def test_a_service_that_is_told_to_end_lets_runs_end_and_claims_no_more(deployed
     assert deployed.store.get_run(second).state is State.SCHEDULED
 
 
+@pytest.mark.soak
+def test_a_service_that_is_told_to_end_ends_what_does_not_end_in_ten_seconds(deployed: Deployed) -> None:
+    deployments = [deployed.deploy_notebook("waits", _FIRST_TIME_ENDLESS), deployed.deploy_flow("lasts", _LASTING_FLOW)]
+    service = deployed.serve()
+    run_ids = [deployed.ask(deployment) for deployment in deployments]
+    for run_id in run_ids:
+        deployed.wait(run_id, lambda run: run.state is State.RUNNING)
+    eventually(lambda: ((deployed.folder / "ran").exists() and (deployed.folder / "lasts").exists()) or None)
+    left = psutil.Process(service.pid).children(recursive=True)
+
+    begin = datetime.now(UTC)
+    code, said = deployed.end(service, signal.SIGTERM)
+
+    assert code == 0
+    assert "Still going on" in said
+    ended = [deployed.wait(run_id) for run_id in run_ids]
+    assert [run.state for run in ended] == [State.CRASHED, State.CRASHED]
+    assert ended[0].message == "The service that ran it was shut down in cell 1"
+    assert all(run.ended_at and run.ended_at - begin > timedelta(seconds=9) for run in ended)
+    assert datetime.now(UTC) - begin < timedelta(seconds=25)  # 15 where nothing else keeps the machine busy
+    nothing_is_left([child.pid for child in left])
+
+
 def test_a_second_signal_ends_it_at_once_and_the_next_service_runs_the_run_again(deployed: Deployed) -> None:
     deployment = deployed.deploy_notebook("waits", _FIRST_TIME_ENDLESS)
     service = deployed.serve()
@@ -172,6 +208,84 @@ def test_a_service_that_was_taken_for_dead_goes_on_as_another(deployed: Deployed
     assert deployed.wait(deployed.ask(slow)).state is State.COMPLETED
     assert service.poll() is None
     assert_invariants(deployed.store, lost)
+
+
+_FIRST_TIME_DEAF = """
+import os, time
+from pathlib import Path
+from orchestra_nb import flow
+
+@flow
+def {name}():
+    file = Path("{name}.pids")
+    is_first = not file.exists()
+    with file.open("a") as pids:
+        pids.write(f"{{os.getpid()}}\\n")
+    while is_first:
+        try:
+            time.sleep(0.02)
+        except BaseException:
+            if not {is_deaf}:
+                raise
+"""
+
+
+def test_a_flow_that_was_taken_for_dead_ends_beside_its_second_run(deployed: Deployed) -> None:
+    deployed.serve()
+    runs: dict[str, str] = {}
+    for name, is_deaf in (("gives", False), ("deaf", True)):
+        source = _FIRST_TIME_DEAF.format(name=name, is_deaf=is_deaf)
+        runs[name] = deployed.ask(deployed.deploy_flow(name, source))
+
+    def pids(name: str) -> list[int]:
+        path = deployed.folder / f"{name}.pids"
+        return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+    eventually(lambda: (pids("gives") and pids("deaf")) or None)
+    first = {name: pids(name)[0] for name in runs}
+    for pid in first.values():
+        driver = eventually(lambda pid=pid: _driver_of(deployed, pid))  # type: ignore[misc]
+        end_driver(deployed.store, driver, "No sign of life.", datetime.now(UTC))  # as another machine does
+
+    for name, run_id in runs.items():
+        run = deployed.wait(run_id, lambda run: run.state is State.COMPLETED)
+        assert run.epoch == 2
+        assert pids(name)[0] == first[name]
+        assert len(pids(name)) == 2
+    nothing_is_left(first.values())
+    for run_id in runs.values():
+        assert_invariants(deployed.store, run_id)
+    gives = (deployed.folder / "data" / "orchestra" / "outputs" / f"{runs['gives']}.1.log").read_text()
+    assert "taken for dead" in gives
+
+
+def _driver_of(deployed: Deployed, pid: int) -> Driver | None:
+    found = [driver for driver in Leases(deployed.store.database).drivers_without_end() if driver.pid == pid]
+    return found[0] if found else None
+
+
+def test_a_flow_whose_process_does_not_begin_is_ended_and_runs_again(deployed: Deployed) -> None:
+    (deployed.folder / "site").mkdir()
+    hang = "import pathlib, sys, time\nstarted = pathlib.Path(__file__).with_name('started')\n"
+    hang += "if 'orchestra_nb.operations.deployed_flow' in sys.orig_argv and not started.exists():\n"
+    hang += "    print('before the begin', flush=True)\n    started.touch()\n    time.sleep(3600)\n"
+    (deployed.folder / "site" / "sitecustomize.py").write_text(hang)
+    path = os.pathsep.join(filter(None, (str(deployed.folder / "site"), os.environ.get("PYTHONPATH"))))
+    deployed.environ |= {"PYTHONPATH": path, "ORCHESTRA_FLOW_START_SECONDS": "10"}
+    deployment = deployed.deploy_flow("quick", "from orchestra_nb import flow\n\n\n@flow\ndef quick():\n    pass\n")
+    service = deployed.serve()
+    run_id = deployed.ask(deployment)
+
+    run = deployed.wait(run_id, lambda run: run.state is State.COMPLETED)
+
+    assert run.epoch == 2
+    lost = next(change for change in deployed.store.state_changes(run_id) if change.to_state is State.CRASHED)
+    assert lost.message.startswith(
+        "The process of the flow ended before it began: it took longer than 10 s (the setting flow_start_seconds). "
+        "Its last words: before the begin More is in "
+    )
+    _, said = deployed.end(service)
+    assert f"Run {run.name} of deployment quick: run again, since its process was lost" in said
 
 
 def test_what_passed_while_no_service_was_up_is_recorded_without_a_gap(deployed: Deployed) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +12,15 @@ from typing import Any
 
 import nbformat
 import pytest
+from command_here import run_here
 from notebook_kernel import NotebookKernel
 from patience import PATIENCE_SECONDS
+from warm_service import ORCHESTRA, environment_with
 
 from orchestra_nb.notebooks.kernel_client import KernelClient
 from orchestra_nb.notebooks.kernel_process import KernelProcess
+
+pytestmark = pytest.mark.usefixtures("warm_service")
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,11 @@ class Shell:
         nbformat.write(notebook, self.folder / name)
 
     def run(self, *words: str, piped: str | None = None) -> subprocess.CompletedProcess[str]:
-        environ = {**os.environ, "JUPYTER_DATA_DIR": str(self.folder / "data")}
+        environ = environment_with(self.folder)
+        if words[0] == "plan" or words[:2] in {("runs", "logs"), ("runs", "ls"), ("runs", "show")}:
+            return run_here(*words, folder=self.folder, environ=environ)
         return subprocess.run(
-            [sys.executable, "-m", "orchestra_nb", *words],
+            [*ORCHESTRA, *words],
             cwd=self.folder,
             input=piped,
             capture_output=True,
@@ -170,7 +174,7 @@ def test_a_retry_goes_on_at_the_cell_that_failed_in_the_same_run(shell: Shell) -
     assert cached(details) == [True, True, True, True, False]
     assert (shell.folder / "log").read_text() == "x"  # what it did outside has happened in this run
     assert shell.outputs("out.ipynb")[-1] == "went on given\n"
-    assert "Goes on at cell 5" in logs
+    assert "Goes on at cell 4" in logs
     outputs = sorted(path.name.split(".")[1] for path in (shell.folder / "data/orchestra/outputs").glob("*.ipynb"))
     assert outputs == ["1", "2", "source"]
 
@@ -257,8 +261,7 @@ def test_stale_cells_run_in_the_open_kernel_and_share_what_runs_have_kept(shell:
     shell.write("a.ipynb", *cells)
     shell.json("run", "a.ipynb", "out.ipynb", "--cache")
     environ = {
-        **os.environ,
-        "JUPYTER_DATA_DIR": str(shell.folder / "data"),
+        **environment_with(shell.folder),
         "JPY_SESSION_NAME": str(shell.folder / "a.ipynb"),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }

@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from command_here import run_here
 from integration.notebook_kernel import NotebookKernel
 from patience import PATIENCE_SECONDS
 
@@ -33,27 +35,38 @@ CELLS = (
 )
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    store = open_store(load_settings({"store_url": f"sqlite:///{tmp_path / 'orchestra.db'}"}))
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunStore]:
+    file = tmp_path_factory.mktemp("store") / "orchestra.db"
+    store = open_store(load_settings({"store_url": f"sqlite:///{file}"}))
     yield store
     close_store(store)
 
 
-@pytest.fixture
-def kernel(tmp_path: Path, store: RunStore) -> Iterator[NotebookKernel]:
-    with NotebookKernel(tmp_path, {"ORCHESTRA_STORE_URL": store.database.url}) as kernel:
+@contextmanager
+def notebook(folder: Path, store: RunStore) -> Iterator[NotebookKernel]:
+    """Open the notebook and run its cells."""
+    with NotebookKernel(folder, {"ORCHESTRA_STORE_URL": store.database.url}) as kernel:
         for cell in CELLS:
             assert kernel.run(cell).error is None
         yield kernel
 
 
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory, store: RunStore) -> Iterator[NotebookKernel]:
+    with notebook(tmp_path_factory.mktemp("notebook"), store) as kernel:
+        yield kernel
+
+
 def orchestra(folder: Path, store: RunStore, *words: str) -> str:
     """Run a command of the shell to its good end, and return what it printed."""
+    environ = {**os.environ, "ORCHESTRA_STORE_URL": store.database.url}
+    if words[:2] == ("dead-letters", "ls"):
+        return run_here(*words, folder=folder, environ=environ).stdout
     done = subprocess.run(
         [sys.executable, "-m", "orchestra_nb", *words],
         cwd=folder,
-        env={**os.environ, "ORCHESTRA_STORE_URL": store.database.url},
+        env=environ,
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
@@ -67,7 +80,7 @@ def fail(kernel: NotebookKernel, store: RunStore, folder: Path) -> Run:
     """Let the report fail in the notebook."""
     cell = kernel.run(f"report(Order(4), {str(folder)!r})")
     assert cell.error == "ValueError: not yet"
-    [run] = [run for run in store.list_runs() if run.flow_name == "report"]
+    run = next(run for run in store.list_runs() if run.flow_name == "report")  # the newest
     assert run.state is State.FAILED
     return run
 
@@ -87,11 +100,9 @@ def test_the_shell_retries_a_flow_of_a_notebook_whose_kernel_lives(
     assert kernel.value("1 + 1") == "2"
 
 
-def test_the_shell_retries_a_flow_of_a_notebook_whose_kernel_is_gone(
-    kernel: NotebookKernel, store: RunStore, tmp_path: Path
-) -> None:
-    run = fail(kernel, store, tmp_path)
-    kernel.manager.shutdown_kernel()
+def test_the_shell_retries_a_flow_of_a_notebook_whose_kernel_is_gone(store: RunStore, tmp_path: Path) -> None:
+    with notebook(tmp_path, store) as kernel:
+        run = fail(kernel, store, tmp_path)
     (tmp_path / "mended").touch()
 
     orchestra(tmp_path, store, "runs", "retry", run.name)

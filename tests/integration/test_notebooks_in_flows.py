@@ -51,7 +51,7 @@ def test_a_notebook_is_called_like_a_flow(scripts: FlowScripts) -> None:
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
     assert lines[0] == "True 6 {'score': 6}"
-    assert lines[1].startswith("Notebook again FAILED: ValueError: alpha is too large (cell 3, line 3).")
+    assert lines[1].startswith("Notebook again FAILED: ValueError: alpha is too large (cell 2, line 3).")
     assert lines[2:] == ["[5, 10]", "4"]
     names = [(run.flow_name, run.kind, run.state) for run in scripts.store.list_runs()]
     assert names.count(("again", RunKind.NOTEBOOK, State.FAILED)) == 2  # the retry is a run of its own
@@ -76,7 +76,7 @@ def test_results_of_runs_and_sweeps_are_short_in_a_cell_and_say_what_went_wrong(
     runs = scripts.store.list_runs()
     sweep = next(run for run in runs if run.kind is RunKind.SWEEP)
     good, bad = scripts.store.children(sweep.run_id)
-    error = "ValueError: alpha is too large (cell 3, line 3)"
+    error = "ValueError: alpha is too large (cell 2, line 3)"
     if good.state is State.FAILED:
         good, bad = bad, good
     assert done.stdout.splitlines() == [

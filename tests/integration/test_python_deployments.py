@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,15 +15,17 @@ from notebook_files import write_notebook
 from notebook_kernel import NotebookKernel
 
 import orchestra_nb
-from orchestra_nb.errors import CodeNotFound, InvalidInput, InvalidParameters, InvalidSchedule
+from orchestra_nb.errors import CodeNotFound, InvalidInput, InvalidParameters, InvalidSchedule, PoolNotFound
 from orchestra_nb.model.deployments import FlowTarget, NotebookTarget
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.schedules import CronSchedule, IntervalSchedule, RecurrenceSchedule
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
+from orchestra_nb.model.work_pools import WorkPool
 from orchestra_nb.schedules import Cron, Interval, RRule
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.deployment_store import DeploymentStore
+from orchestra_nb.store.pool_store import PoolStore
 
 MODULE = """
 from orchestra_nb import flow
@@ -61,6 +63,7 @@ def deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dep
     monkeypatch.syspath_prepend(str(tmp_path))
     write_notebook(tmp_path / "train.ipynb", "alpha", parameters="alpha: float = 0.1\nday: str = ''")
     database = open_database(url)
+    PoolStore(database).create(WorkPool(name="gpu"), datetime.now(UTC))
     yield DeploymentStore(database)
     database.close()
     sys.modules.pop("deployed_pipeline", None)
@@ -132,6 +135,7 @@ def test_a_run_of_it_waits_with_other_parameters(deployments: DeploymentStore) -
         ({"schedules": ["@daily"]}, InvalidInput, "is no schedule"),
         ({"parameters": {"region": Secret("x")}}, InvalidParameters, "takes no secret"),
         ({"parameters": {"region": object()}}, InvalidInput, "which is no JSON"),
+        ({"pool": "nowhere"}, PoolNotFound, "There is no pool 'nowhere'"),
         ({"concurrency": 1, "concurrency_limit": 2}, InvalidInput, "are the same"),
         ({"retries": -1}, InvalidInput, "retries is -1"),
     ],

@@ -80,7 +80,7 @@ FOUND = dict(pair for _, pair in PARTS.values())
 def prepare(store: RunStore, settings: Settings) -> None:
     """Put into the store what the cells ask for."""
     now = datetime.now(UTC)
-    set_secret(store, "cell-secret", Secret("12345"), settings.resolved_secret_key_file, now)
+    set_secret(store, "cell-secret", Secret("12345"), settings.secret_key_place, now)
     create_limit(store, ConcurrencyLimit(name="cell-limit", limit=2), now)
     rate = ConcurrencyLimit(name="cell-rate", limit=100, slot_decay_per_second=100.0)
     create_limit(store, rate, now)

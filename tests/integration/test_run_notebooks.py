@@ -14,8 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_here import run_here
 from notebook_kernel import RUN_MIME
 from patience import PATIENCE_SECONDS
+from warm_service import ORCHESTRA, environment_with
+
+pytestmark = pytest.mark.usefixtures("warm_service")
 
 FOREIGN = Path(__file__).parent / "foreign_notebooks"
 
@@ -46,8 +50,8 @@ class Ran:
 def run(folder: Path, source: Path, *words: str) -> Ran:
     """Run a notebook and check what must hold for every one of them."""
     before = source.read_bytes()
-    command = [sys.executable, "-m", "orchestra_nb", "run", str(source), "out.ipynb", "--json", *words]
-    environ = {**os.environ, "JUPYTER_DATA_DIR": str(folder / "data")}
+    command = [*ORCHESTRA, "run", str(source), "out.ipynb", "--json", *words]
+    environ = environment_with(folder)
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environ, timeout=PATIENCE_SECONDS)
     assert done.returncode in (0, 1), done.stderr
     ran = Ran(done.returncode, json.loads(done.stdout), done.stderr, json.loads((folder / "out.ipynb").read_text()))
@@ -90,6 +94,18 @@ def test_a_notebook_that_fails_in_the_middle_keeps_what_came_before(tmp_path: Pa
     assert ran.states == ["COMPLETED", "FAILED", "PENDING"]
     assert ran.document["message"] == "RuntimeError: This is a deliberate exception (cell 2, line 2)"
     assert [output["output_type"] for output in ran.code_cells[1]["outputs"]] == ["stream", "error"]
+
+
+def test_cells_are_numbered_as_in_the_user_s_own_file_which_has_none_for_the_parameters(tmp_path: Path) -> None:
+    ran = foreign(tmp_path, "nbconvert_with_errors.ipynb", "-p", "x", "1", "--no-strict")
+
+    assert ran.document["message"] == "RuntimeError: This is a deliberate exception (cell 2, line 2)"
+    assert [cell["number"] for cell in ran.document["cells"]] == [0, 1, 2, 3]
+    assert ran.document["cells"][2]["error"]["cell"] == "cell 2"
+    show = ("runs", "show", ran.document["run_id"], "--json")
+    shown = json.loads(run_here(*show, folder=tmp_path, environ=environment_with(tmp_path)).stdout)
+    found = [(cell["number"], cell["state"]) for cell in shown["cells"]]
+    assert found == [(0, "COMPLETED"), (1, "COMPLETED"), (2, "FAILED"), (3, "NOT_RUN")]
 
 
 def test_a_notebook_that_fails_at_its_end_has_all_its_kinds_of_output(tmp_path: Path) -> None:
@@ -243,14 +259,7 @@ def test_flows_and_tasks_of_functions_belong_to_the_run_without_the_extension_be
 
     assert ran.document["state"] == "COMPLETED", ran.document["message"]
     assert [task["name"] for task in ran.document["tasks"]] == ["price-0", "price-1", "price-2"]
-    shown = subprocess.run(
-        [sys.executable, "-m", "orchestra_nb", "runs", "ls", "--json"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "JUPYTER_DATA_DIR": str(tmp_path / "data")},
-        check=True,
-    )
+    shown = run_here("runs", "ls", "--json", folder=tmp_path, environ=environment_with(tmp_path))
     runs = {found["flow_name"]: found for found in json.loads(shown.stdout)["runs"]}
     assert (runs.keys(), runs["totals"]["state"]) == ({"report", "totals"}, "COMPLETED")
     assert runs["totals"]["parent_run_id"] == runs["report"]["run_id"]

@@ -190,7 +190,7 @@ def test_what_is_missing_is_said_and_the_run_stays_as_it_is(scripts: FlowScripts
     (scripts.folder / "script.py").write_text("renamed = 1")
     renamed = scripts.orchestra("runs", "retry", run.name)
     (scripts.folder / "script.py").unlink()
-    gone = scripts.orchestra("runs", "retry", run.name)
+    gone = scripts.refused("runs", "retry", run.name)
 
     assert (renamed.returncode, gone.returncode) == (3, 3)
     assert "script.py has no flow 'mended'" in renamed.stderr
@@ -213,7 +213,7 @@ def test_parameters_that_cannot_be_kept_keep_a_run_from_being_retried(scripts: F
     scripts.run(source)
     run = scripts.store.list_runs()[0]
 
-    retried = scripts.orchestra("runs", "retry", run.name)
+    retried = scripts.refused("runs", "retry", run.name)
 
     assert run.state is State.FAILED
     assert retried.returncode == 3
@@ -233,7 +233,7 @@ def test_what_ended_well_is_not_retried(scripts: FlowScripts) -> None:
         one()
         """
     )
-    retried = scripts.orchestra("runs", "retry", scripts.store.list_runs()[0].name)
+    retried = scripts.refused("runs", "retry", scripts.store.list_runs()[0].name)
 
     assert retried.returncode == 1
     assert "is COMPLETED: there is nothing to retry" in retried.stderr
@@ -261,7 +261,7 @@ def test_a_run_whose_process_died_is_retried_and_a_cancel_reaches_the_new_proces
     for epoch in (2, 3):
         with scripts.orchestra_started("runs", "retry", run.name) as retrying:
             scripts.wait_for_run(State.RUNNING, epoch)
-            running = scripts.orchestra("runs", "retry", run.name)
+            running = scripts.refused("runs", "retry", run.name)
             scripts.orchestra("runs", "cancel", run.name)
             _, errors = retrying.communicate(timeout=PATIENCE_SECONDS)
         assert running.returncode == 1
@@ -658,9 +658,9 @@ def test_cells_of_a_notebook_are_not_run_again_elsewhere(scripts: FlowScripts, h
         kernel.run("%%task bad --wait --local\nraise ValueError('no')")
         run = scripts.wait_for_run(State.FAILED)
         if not has_gone:
-            refused = scripts.orchestra("runs", "retry", run.name)
+            refused = scripts.refused("runs", "retry", run.name)
     if has_gone:
-        refused = scripts.orchestra("runs", "retry", run.name)
+        refused = scripts.refused("runs", "retry", run.name)
 
     assert refused.returncode == 3
     words = "in a kernel that has gone" if has_gone else "lives: run the cells again there"
@@ -759,7 +759,7 @@ def test_a_suspended_flow_lets_its_process_go_and_is_run_again_with_the_answer(
     scripts.orchestra("runs", "ls")  # looks for lost runs: this one is not
     waiting = scripts.store.get_run(run.run_id)
 
-    retried = scripts.orchestra("runs", "retry", run.name)
+    retried = scripts.refused("runs", "retry", run.name)
     resumed = scripts.orchestra("runs", "resume", run.name, "--input", "5")
 
     assert script.returncode == 0, script.stderr

@@ -28,8 +28,8 @@ def {name}():
 
 
 @pytest.fixture
-def deployed(tmp_path: Path, any_store_url: str) -> Iterator[Deployed]:
-    deployed = Deployed(tmp_path, any_store_url)
+def deployed(tmp_path: Path, sqlite_url: str) -> Iterator[Deployed]:
+    deployed = Deployed(tmp_path, sqlite_url)
     yield deployed
     deployed.close()
 

@@ -13,6 +13,7 @@ from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.schedules import IntervalSchedule
 from orchestra_nb.model.states import State
 from orchestra_nb.store.dead_letter_store import DeadLetterStore
+from orchestra_nb.store.leases import Leases
 from tests.faults.invariants import assert_invariants
 from tests.patience import eventually
 from tests.services.deployed import Deployed
@@ -96,7 +97,7 @@ def test_a_flow_runs_in_a_process_of_its_own_with_its_parameters_and_is_retried(
 
 def test_a_notebook_that_fails_is_retried_and_then_a_dead_letter(deployed: Deployed) -> None:
     deployment = deployed.deploy_notebook("fails", "open('ran', 'a').write('x')", "1 / 0", retry=RetryPolicy(retries=1))
-    deployed.serve()
+    service = deployed.serve()
 
     run_id = deployed.ask(deployment)
 
@@ -105,6 +106,14 @@ def test_a_notebook_that_fails_is_retried_and_then_a_dead_letter(deployed: Deplo
     assert "ZeroDivisionError" in letter.message
     assert (deployed.folder / "ran").read_text() == "xx"
     assert_invariants(deployed.store, run_id)
+
+    code, _, said = deployed.orchestra("dead-letters", "retry", letter.letter_id, "--wait")
+
+    assert (code, "ZeroDivisionError" in said) == (1, True), said
+    run = deployed.store.get_run(run_id)
+    driver = Leases(deployed.store.database).find_driver(str(run.driver_id))
+    assert driver is not None
+    assert (driver.pid, run.epoch >= 3) == (service.pid, True)  # not of the shell
 
 
 def test_what_cannot_be_run_any_more_fails_with_the_reason_and_is_not_tried_for_ever(deployed: Deployed) -> None:

@@ -15,6 +15,8 @@ from patience import PATIENCE_SECONDS
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
 
+pytestmark = pytest.mark.usefixtures("warm_service")
+
 #: Fails for a large alpha until somebody mends it.
 TRAIN = """
     from pathlib import Path
@@ -67,7 +69,7 @@ def test_a_sweep_runs_each_combination_tells_all_in_one_table_and_retries_what_f
     document = json.loads(done.stdout)
     assert done.returncode == 1
     assert document["state"] == "FAILED"
-    assert "ValueError: alpha is too large (cell 3, line 5)" in document["message"]
+    assert "ValueError: alpha is too large (cell 2, line 5)" in document["message"]
     assert [(row["parameters"], row["state"], row["values"]) for row in document["runs"]] == [
         ({"alpha": 0.5, "beta": 1}, "COMPLETED", {"score": 0.5, "twice": 1.0}),
         ({"alpha": 0.5, "beta": 2}, "COMPLETED", {"score": 1.0, "twice": 2.0}),
@@ -144,7 +146,7 @@ def test_a_sweep_says_what_else_is_in_its_folder(scripts: FlowScripts) -> None:
 def test_a_sweep_that_cannot_run_is_refused_before_anything_starts(
     scripts: FlowScripts, words: list[str], exit_code: int, text: str
 ) -> None:
-    done = scripts.orchestra("run", "train.ipynb", *words)
+    done = scripts.refused("run", "train.ipynb", *words)
 
     assert done.returncode == exit_code
     assert text.lower() in done.stderr.lower()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import stat
 import subprocess
@@ -25,9 +26,11 @@ from orchestra_nb.model.runs import CellRun
 from orchestra_nb.model.states import State
 from orchestra_nb.store.database import Database, open_database, parse_store_url
 from orchestra_nb.store.leases import Leases
+from orchestra_nb.store.pool_store import PoolStore
 from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.schema_revision import HEAD, REVISIONS, VERSION_TABLE
 from orchestra_nb.store.tables import metadata
+from orchestra_nb.store.work_queue import WorkQueue
 from orchestra_nb.version import __version__
 
 _MIGRATIONS = Path(orchestra_nb.store.__file__ or "").parent / "migrations"
@@ -158,6 +161,20 @@ def all_rows(connection: Connection) -> dict[str, list[dict[str, object]]]:
     }
 
 
+def described_tables(connection: Connection) -> dict[str, object]:
+    """All that the database says of its tables, but for the order of their columns and the names of their keys."""
+    inspector = inspect(connection)
+    return {
+        name: {
+            "columns": {column["name"]: repr(column) for column in inspector.get_columns(name)},
+            "key": inspector.get_pk_constraint(name)["constrained_columns"],
+            "unique": sorted(repr(found) for found in inspector.get_unique_constraints(name)),
+            "indexes": sorted(repr(found) for found in inspector.get_indexes(name)),
+        }
+        for name in inspector.get_table_names()
+    }
+
+
 def test_the_list_of_revisions_is_that_of_the_files() -> None:
     scripts = ScriptDirectory.from_config(alembic_config())
 
@@ -165,18 +182,30 @@ def test_the_list_of_revisions_is_that_of_the_files() -> None:
     assert scripts.get_heads() == [HEAD]
 
 
-def test_the_migrations_make_the_tables_that_the_code_uses(any_store_url: str) -> None:
-    database = open_database(any_store_url)
-    with database.connect() as connection:
+def test_the_migrations_make_the_tables_that_the_code_uses(any_missing_store_url: str) -> None:
+    with written(any_missing_store_url) as connection:
+        command.upgrade(alembic_config(connection), HEAD)
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         differences = compare_metadata(context, metadata)
-    database.close()
 
     assert differences == []
 
 
-def test_a_new_store_says_which_version_made_it(any_store_url: str) -> None:
-    database = open_database(any_store_url)
+def test_a_store_made_at_once_is_one_that_went_through_all_migrations(any_missing_store_url: str) -> None:
+    with written(any_missing_store_url) as connection:
+        command.upgrade(alembic_config(connection), HEAD)
+        migrated = described_tables(connection)
+        everything = MetaData()
+        everything.reflect(connection)
+        everything.drop_all(connection)
+    open_database(any_missing_store_url).close()
+
+    with written(any_missing_store_url) as connection:
+        assert described_tables(connection) == migrated
+
+
+def test_a_new_store_says_which_version_made_it(any_missing_store_url: str) -> None:
+    database = open_database(any_missing_store_url)
     with database.connect() as connection:
         facts = connection.execute(text("SELECT name, value FROM store_facts")).all()
     database.close()
@@ -185,25 +214,25 @@ def test_a_new_store_says_which_version_made_it(any_store_url: str) -> None:
 
 
 @pytest.mark.parametrize("revision", REVISIONS[:-1])
-def test_an_older_store_is_upgraded_with_its_runs(any_store_url: str, revision: str) -> None:
-    make_store_of_revision(any_store_url, revision)
+def test_an_older_store_is_upgraded_with_its_runs(any_missing_store_url: str, revision: str) -> None:
+    make_store_of_revision(any_missing_store_url, revision)
 
-    database = open_database(any_store_url)
+    database = open_database(any_missing_store_url)
 
     assert RunStore(database).get_run("calm-fox").created_at == datetime(2026, 3, 1, 12, tzinfo=UTC)
     assert Leases(database).drivers_without_end() == []
     database.close()
 
 
-def test_no_row_is_lost_on_the_way_from_before_cells_had_attempts(any_store_url: str) -> None:
-    make_store_of_revision(any_store_url, "0006")
-    with written(any_store_url) as connection:
+def test_no_row_is_lost_on_the_way_from_before_cells_had_attempts(any_missing_store_url: str) -> None:
+    make_store_of_revision(any_missing_store_url, "0006")
+    with written(any_missing_store_url) as connection:
         fill_with_runs(connection)
         before = all_rows(connection)
 
-    open_database(any_store_url).close()
+    open_database(any_missing_store_url).close()
 
-    with written(any_store_url) as connection:
+    with written(any_missing_store_url) as connection:
         after = all_rows(connection)
     kept = {
         name: [{column: new[column] for column in old} for old, new in zip(rows, after[name], strict=True)]
@@ -215,12 +244,12 @@ def test_no_row_is_lost_on_the_way_from_before_cells_had_attempts(any_store_url:
     assert filled == {"runs": 3, "task_runs": 4, "cell_runs": 6, "log_lines": 4, "changes": 2}
 
 
-def test_cells_from_before_attempts_were_the_first_of_their_run(any_store_url: str) -> None:
-    make_store_of_revision(any_store_url, "0006")
-    with written(any_store_url) as connection:
+def test_cells_from_before_attempts_were_the_first_of_their_run(any_missing_store_url: str) -> None:
+    make_store_of_revision(any_missing_store_url, "0006")
+    with written(any_missing_store_url) as connection:
         fill_with_runs(connection)
 
-    database = open_database(any_store_url)
+    database = open_database(any_missing_store_url)
     cells = RunStore(database).cell_runs("run-1")
     database.close()
 
@@ -238,11 +267,10 @@ def test_cells_from_before_attempts_were_the_first_of_their_run(any_store_url: s
     ]
 
 
-def test_no_name_in_postgresql_tells_of_a_table_that_is_gone(postgres_url: str) -> None:
-    database = open_database(postgres_url)
-    with database.connect() as connection:
+def test_no_name_in_postgresql_tells_of_a_table_that_is_gone(empty_postgres_url: str) -> None:
+    with written(empty_postgres_url) as connection:
+        command.upgrade(alembic_config(connection), HEAD)
         keys = {name: inspect(connection).get_pk_constraint(name)["name"] for name in metadata.tables}
-    database.close()
 
     assert keys == {name: f"pk_{name}" for name in metadata.tables}
 
@@ -269,19 +297,19 @@ def test_a_new_file_needs_no_copy(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["orchestra.db"]
 
 
-def test_an_older_store_that_only_a_watcher_opens_is_left_alone(any_store_url: str) -> None:
-    make_store_of_revision(any_store_url, REVISIONS[0])
+def test_an_older_store_that_only_a_watcher_opens_is_left_alone(any_missing_store_url: str) -> None:
+    make_store_of_revision(any_missing_store_url, REVISIONS[0])
 
     with pytest.raises(StoreUnavailable, match="is of an older version"):
-        open_database(any_store_url, may_create=False)
+        open_database(any_missing_store_url, may_create=False)
 
 
-def test_several_processes_may_upgrade_an_older_store_at_once(any_store_url: str) -> None:
-    make_store_of_revision(any_store_url, REVISIONS[0])
+def test_several_processes_may_upgrade_an_older_store_at_once(any_missing_store_url: str) -> None:
+    make_store_of_revision(any_missing_store_url, REVISIONS[0])
     code = "import sys; from orchestra_nb.store.database import open_database; open_database(sys.argv[1]).close()"
 
     openers = [
-        subprocess.Popen([sys.executable, "-c", code, any_store_url], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", code, any_missing_store_url], stderr=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
 
@@ -303,12 +331,12 @@ def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert "drivers" not in names
 
 
-def test_a_newer_store_is_refused_and_both_versions_are_named(any_store_url: str) -> None:
-    open_database(any_store_url).close()
-    set_revision(any_store_url, "9999")
+def test_a_newer_store_is_refused_and_both_versions_are_named(any_missing_store_url: str) -> None:
+    open_database(any_missing_store_url).close()
+    set_revision(any_missing_store_url, "9999")
 
     with pytest.raises(StoreTooNew) as refusal:
-        open_database(any_store_url)
+        open_database(any_missing_store_url)
 
     message = str(refusal.value)
     assert "written by Orchestra 9.8.7 (tables of revision 9999)" in message
@@ -327,3 +355,53 @@ def test_a_newer_file_is_left_untouched_to_the_byte(tmp_path: Path) -> None:
 
     assert path.read_bytes() == before
     assert list(tmp_path.glob("*.backup")) == []
+
+
+def test_pools_that_were_names_are_there_with_their_runs_in_the_order_of_their_priority(
+    any_missing_store_url: str,
+) -> None:
+    make_store_of_revision(any_missing_store_url, "0017")
+    at = "2026-03-01 12:00:00+00:00" if any_missing_store_url.startswith("postgres") else "2026-03-01 12:00:00.000000"
+    with written(any_missing_store_url) as connection:
+        for name, pool in (("a", "gpu"), ("b", "default")):
+            spec = {"name": name, "flow_name": "f", "target": {"type": "notebook", "path": "/f.ipynb"}, "pool": pool}
+            values = {"name": name, "spec": json.dumps(spec), "at": at}
+            connection.execute(
+                text(
+                    "INSERT INTO deployments (name, version, is_paused, on_conflict, created_at, updated_at) "
+                    "VALUES (:name, 1, false, 'queue', :at, :at)"
+                ),
+                values,
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO deployment_versions (deployment, version, spec, created_at, created_by, note) "
+                    "VALUES (:name, 1, :spec, :at, 'ana', '')"
+                ),
+                values,
+            )
+        for run_id, priority in (("1", 0), ("2", 5)):
+            connection.execute(
+                text(
+                    "INSERT INTO runs (run_id, name, flow_name, kind, state, epoch, message, created_at, parameters, "
+                    "tags, deployment, deployment_version) VALUES (:run_id, :run_id, 'f', 'notebook', 'SCHEDULED', 1, "
+                    "'', :at, '{}', '{\"team\": \"ml\"}', 'a', 1)"
+                ),
+                {"run_id": run_id, "at": at},
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO queued_runs (run_id, deployment, pool, priority, due_at) "
+                    "VALUES (:run_id, 'a', 'gpu', :priority, :at)"
+                ),
+                {"run_id": run_id, "priority": priority, "at": at},
+            )
+
+    database = open_database(any_missing_store_url)
+
+    queue, now = WorkQueue(database), datetime.now(UTC)
+    assert [pool.name for pool in PoolStore(database).list_pools()] == ["default", "gpu"]
+    assert queue.places(["1"])["1"].limits == '["tag:team", "tag:team=ml"]'
+    (first,) = queue.claim("service", ("gpu",), 1, now)
+    assert (first.run_id, first.pool) == ("2", "gpu")
+    database.close()

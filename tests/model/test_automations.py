@@ -13,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra_nb.errors import InvalidInput
-from orchestra_nb.model.automation_decisions import Firing, check_texts, decide, hops_of_event, hops_of_tags, tags_of
+from orchestra_nb.model.automation_decisions import Firing, decide, hops_of_event, hops_of_tags, tags_of
+from orchestra_nb.model.automation_names import check_texts
 from orchestra_nb.model.automation_triggers import TriggerState, first_state
 from orchestra_nb.model.automations import (
     MOST_HOPS,
     Absent,
     Automation,
+    CallWebhook,
     EmitEvent,
     EventMatch,
     Happening,
@@ -35,6 +37,7 @@ from orchestra_nb.model.automations import (
 from orchestra_nb.model.custom_events import CustomEvent
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
+from orchestra_nb.model.webhook_calls import call_title, check_call
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WINDOW = 10.0
@@ -151,6 +154,65 @@ def test_actions_are_rendered_and_values_keep_their_types() -> None:
         Notify(channel="chat", title="run-0: 0 rows", body="run-0 of load is COMPLETED at 2026-03-01 12:00:00 UTC"),
     )
     assert (firing.refusal, firing.hops, firing.run_id) == ("", 1, f"{0:032x}")
+
+
+CALL = CallWebhook(url="https://example.org/x")
+
+
+def called(call: CallWebhook, **returned: object) -> Firing:
+    (firing,) = play(automation(Happens(matches=(RunMatch(),)), actions=(call,)), [ended(returned=returned)])
+    return firing
+
+
+def test_a_call_sends_mappings_and_lists_as_json_and_what_can_be_encoded() -> None:
+    said = {"text": "{{ returned }}", "headers": {"X-Rows": "{{ [rows, name] }}"}}
+    of_text = called(msgspec.structs.replace(CALL, **said), rows=2, name="ä\ud800", ok=True)
+    of_json = called(
+        msgspec.structs.replace(CALL, json={"n": "{{ rows }}", "of": ["{{ name }}"]}), rows=2**70, name="\udfff"
+    )
+
+    assert of_text.actions == (
+        CallWebhook(
+            url=CALL.url, text='{"rows": 2, "name": "ä?", "ok": true}', headers={"X-Rows": '[2, "\\u00e4\\ud800"]'}
+        ),
+    )
+    assert of_json.actions == (CallWebhook(url=CALL.url, json={"n": 2**70, "of": ["?"]}),)
+
+
+@pytest.mark.parametrize(
+    ("fields", "refusal"),
+    [
+        ({"json": {"rows": ["{{ rows }}"]}}, "json.rows[0] is nan, which JSON does not have. Send a number, a text or"),
+        ({"text": "{{ [rows] }}"}, "The text has NaN or an infinity, which JSON does not have."),
+        ({"headers": {"X-Rows": "{{ returned }}"}}, "The header X-Rows has NaN or an infinity, which JSON does not h"),
+        ({"url": "https://example.org/?{{ word }}=1"}, "api-key in the query of the address holds a secret. Set all "),
+    ],
+)
+def test_a_call_that_cannot_say_what_it_should_is_refused(fields: dict[str, object], refusal: str) -> None:
+    firing = called(msgspec.structs.replace(CALL, **fields), rows=float("nan"), word="api-key")
+
+    assert (firing.actions, firing.refusal[: len(refusal)]) == ((), refusal)
+
+
+@pytest.mark.parametrize("name", ["api_key", "ACCESS_TOKEN", "for=ana&sig", "client%5Fsecret", "{{ a }}=b&password"])
+def test_an_address_with_a_secret_in_its_query_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInput, match=r"in the query of the address holds a secret. Set all of the address with"):
+        check_call(CallWebhook(url=f"https://example.org/x?{name}={{{{ value }}}}"), is_rendered=False)
+
+
+def test_the_title_of_a_call_has_its_address_without_a_query() -> None:
+    urls = (
+        "https://example.org/a?for=ana#x",
+        "https://example.org/{{ run.name ~ '?' }}/a?n={{ rows }}",
+        "{{ a['?'] }}",
+    )
+
+    assert [call_title(CallWebhook(url=url)) for url in urls] == [
+        "POST https://example.org/a?…",
+        "POST https://example.org/{{ run.name ~ '?' }}/a?…",
+        "POST {{ a['?'] }}",
+    ]
+    assert check_call(CallWebhook(url="https://example.org/a?for=token"), is_rendered=True).url.endswith("for=token")
 
 
 @pytest.mark.parametrize(

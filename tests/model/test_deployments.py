@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from orchestra_nb.model.deployments import AfterRun, after_run, occurrence_key, retry_at
+from orchestra_nb.model.deployments import AfterRun, Ends, after_run, count_ends, occurrence_key, retry_at
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.states import State
 
@@ -37,6 +37,20 @@ def test_without_a_policy_a_lost_run_runs_once_more_and_a_failed_one_does_not() 
     assert after_run(RetryPolicy(), State.CRASHED, 0, 1) is AfterRun.RERUN
     assert after_run(RetryPolicy(), State.FAILED, 1, 0) is AfterRun.NOTHING
     assert after_run(RetryPolicy(infrastructure_retries=0), State.CRASHED, 0, 1) is AfterRun.NOTHING
+
+
+def test_only_who_opens_a_run_by_hand_has_its_ends_forgotten() -> None:
+    lost_and_given_back = [
+        (State.SCHEDULED, State.PENDING, "driver"),
+        (State.RUNNING, State.CRASHED, "recovery"),
+        (State.CRASHED, State.SCHEDULED, "retry policy"),
+        (State.SCHEDULED, State.PENDING, "driver"),
+        (State.PENDING, State.SCHEDULED, "driver"),  # its worker ended before it began
+        (State.PENDING, State.CRASHED, "service"),
+    ]
+
+    assert count_ends(lost_and_given_back) == Ends(failures=0, losses=1, crashes=2)
+    assert count_ends([*lost_and_given_back, (State.CRASHED, State.SCHEDULED, "ana")]) == Ends(0, 0, 0)
 
 
 def test_an_occurrence_is_known_by_its_instant_in_any_zone() -> None:

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from orchestra_nb.errors import InvalidInput
-from orchestra_nb.model.deployments import occurrence_key
+from orchestra_nb.model.deployments import BACKFILL_TAG, occurrence_key
 from orchestra_nb.model.notification_texts import check_templates, text_of
 from orchestra_nb.model.notifications import (
+    Decision,
     Health,
     News,
     NotificationRule,
@@ -121,6 +122,17 @@ def test_a_run_that_waits_is_late_once_until_its_deployment_goes_on() -> None:
     assert decide_lateness(rule_of(), run, late, None).news is None
 
 
+def test_what_makes_up_for_the_past_changes_no_health_and_is_not_late() -> None:
+    backfill = {"tags": {BACKFILL_TAG: ""}, "due_at": NOON - timedelta(days=30)}
+    failed = decide(rule_of(), run_of(FAILED), NOON, None).standing
+
+    assert decide(rule_of(), run_of(FAILED, **backfill), NOON, None) == Decision(news=None, standing=None)
+    assert decide(rule_of(), run_of(OK, **backfill), NOON, failed) == Decision(news=None, standing=failed)
+    assert decide(rule_of(occasion=Occasion.FAILURE), run_of(FAILED, **backfill), NOON, None).news is not None
+    waiting = run_of(State.SCHEDULED, **backfill)
+    assert decide_lateness(rule_of(late_seconds=60.0), waiting, NOON, None) == Decision(news=None, standing=None)
+
+
 def test_every_end_has_a_severity() -> None:
     rule = rule_of(occasion=Occasion.END)
 
@@ -206,6 +218,18 @@ def test_the_usual_words_say_what_failed_why_since_when_and_where_to_look() -> N
         "Before: old-owl was COMPLETED at 2026-02-28 12:00:00 UTC\n"
         "Look: orchestra runs show calm-fox"
     )
+
+
+@pytest.mark.parametrize("pages_url", ["https://host/orchestra/", "https://host/orchestra"])
+def test_where_the_pages_are_known_a_message_links_to_that_of_its_run(pages_url: str) -> None:
+    news = failure()
+
+    usual = text_of(rule_of(), news, pages_url)
+    own = text_of(rule_of(body="{{ link }}"), news, pages_url)
+
+    assert own.body == f"https://host/orchestra/runs/{news.run.run_id}"
+    assert usual.body.endswith(f"\nLook: orchestra runs show calm-fox\n{own.body}")
+    assert text_of(rule_of(body="[{{ link }}]"), news).body == "[]"
 
 
 def test_a_recovery_says_how_long_it_took() -> None:

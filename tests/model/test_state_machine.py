@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra_nb.model.machine_messages import (
@@ -345,9 +345,6 @@ def stories(draw: st.DrawFn) -> list[tuple[str, str, int]]:
     return draw(st.lists(st.tuples(st.sampled_from(kinds), st.sampled_from(NAMES), st.integers(0, 3)), max_size=60))
 
 
-@settings(
-    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
-)
 @given(stories(), st.integers(0, 3), st.integers(0, 2), st.booleans())
 def test_any_story_keeps_the_invariants(
     story: list[tuple[str, str, int]], retries: int, budget: int, may_start_ahead: bool

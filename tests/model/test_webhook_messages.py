@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.secret_values import Secret
-from orchestra_nb.model.webhook_signatures import SignatureRefused, message_id, secret_of, slack_challenge
+from orchestra_nb.model.webhook_signatures import (
+    SignatureRefused,
+    message_id,
+    secret_of,
+    slack_challenge,
+    standard_headers,
+)
 from orchestra_nb.model.webhook_templates import check_templates, message_of, payload_of, render
 from orchestra_nb.model.webhooks import Webhook, WebhookScheme
 
@@ -53,12 +60,13 @@ schemes = pytest.mark.parametrize("scheme", EXAMPLES, ids=str)
 timed = pytest.mark.parametrize("scheme", [STANDARD, SLACK], ids=str)
 
 
-def name_of(scheme: WebhookScheme, off_seconds: float = 0, **changes: str | bytes | None) -> str:
+def name_of(scheme: WebhookScheme, off_seconds: float = 0, before: int = 0, **changes: str | bytes | None) -> str:
     secret, headers, body, sent_at = EXAMPLES[scheme]
     secret, body = changes.pop("secret", secret), changes.pop("body", body)  # type: ignore[assignment]
     changed = {name: value for name, value in {**headers, **changes}.items() if value is not None}
     now = datetime.fromtimestamp(sent_at, UTC) + timedelta(seconds=off_seconds)
-    return message_id(scheme, Secret(secret), changed, body, now)  # type: ignore[arg-type]
+    others = [Secret(base64.b64encode(bytes(24)).decode())] * before
+    return message_id(scheme, [*others, Secret(secret)], changed, body, now)  # type: ignore[arg-type]
 
 
 @schemes
@@ -74,6 +82,13 @@ def test_a_message_counts_for_five_minutes(scheme: WebhookScheme, off: float, is
     else:
         with pytest.raises(SignatureRefused, match="s off"):
             name_of(scheme, off)
+
+
+@schemes
+def test_any_of_the_accepted_secrets_may_have_signed(scheme: WebhookScheme) -> None:
+    assert name_of(scheme, before=1) == name_of(scheme)
+    with pytest.raises(SignatureRefused):
+        name_of(scheme, before=1, secret=base64.b64encode(b"another secret of twenty-four").decode())
 
 
 @schemes
@@ -174,3 +189,11 @@ def test_a_condition_that_says_no_starts_nothing(no: str) -> None:
     assert render(Webhook(name="orders", event="e", condition=no or " "), message).is_wanted is False
     assert render(Webhook(name="orders", event="e", condition="{{ payload.n == 7 }}"), message).is_wanted is True
     assert render(Webhook(name="orders", event="e"), message).is_wanted is True
+
+
+def test_what_is_sent_is_signed_as_the_published_example_says() -> None:
+    secret, headers, body, second = EXAMPLES[STANDARD]
+
+    sent = standard_headers(Secret(secret), headers["webhook-id"], body, datetime.fromtimestamp(second, UTC))
+
+    assert sent == headers

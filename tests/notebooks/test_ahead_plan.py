@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestra_nb.notebooks.ahead_plan import AheadPlan, plan_cells_ahead
+from orchestra_nb.model.ahead_plans import AheadPlan
+from orchestra_nb.notebooks.ahead_plan import plan_cells_ahead
 from orchestra_nb.notebooks.dataflow import analyse_sources
 from orchestra_nb.notebooks.notebook_analysis import NotebookAnalysis
 from orchestra_nb.notebooks.run_time_guess import HEAVY_SECONDS, LIGHT_SECONDS, defined_functions, guess_seconds

@@ -13,7 +13,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra_nb.errors import InvalidNotebook, NotebookNotFound
@@ -299,7 +299,6 @@ CELLS = st.lists(
 )
 
 
-@settings(deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(CELLS)
 def test_the_written_text_is_nbformats_to_the_byte(cells: list[dict[str, Any]]) -> None:
     for number, cell in enumerate(cells):

@@ -135,7 +135,7 @@ def zygotes() -> list[int]:
     """Return the process ids of zygotes of kernels that this process has started."""
     found = []
     for child in psutil.Process().children():
-        if child.status() != psutil.STATUS_ZOMBIE and child.cmdline()[0] == "orchestra: starts kernels":
+        if child.status() != psutil.STATUS_ZOMBIE and child.cmdline()[:1] == ["orchestra: starts kernels"]:
             found.append(child.pid)
     return found
 

@@ -200,12 +200,13 @@ def test_the_metadata_is_papermill_s_and_says_how_it_went(tmp_path: Path) -> Non
     assert notebook["metadata"]["orchestra"] == {"run_id": "r", "state": "CRASHED", "message": "The kernel died"}
 
 
-def test_the_file_is_laid_out_as_nbformat_does_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("odd_numbers", [[], [float("nan"), float("-inf")]], ids=["json", "what-only-python-writes"])
+def test_the_file_is_laid_out_as_nbformat_does_it(tmp_path: Path, odd_numbers: list[float]) -> None:
     path = tmp_path / "out.ipynb"
     data = {
         "text/html": "<p>\nä",
         "image/png": "aWs=\n",
-        "application/json": {"a": [1]},
+        "application/json": {"a": [1, {}, []], "b": '\x7f\u2028"', "n": [1e300, 10**30, *odd_numbers]},
         "image/svg+xml": "<svg>\n</svg>",
     }
     outputs: dict[int, list[dict[str, Any]]] = {

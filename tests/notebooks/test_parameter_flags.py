@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra_nb.errors import InvalidParameters
@@ -14,7 +14,6 @@ from orchestra_nb.notebooks.parameter_flags import GivenParameters, collect_para
 from orchestra_nb.notebooks.parameter_scalars import resolve_type
 
 
-@settings(deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.one_of(
         st.text(max_size=8),

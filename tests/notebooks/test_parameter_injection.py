@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from orchestra_nb.errors import InvalidParameters
+from orchestra_nb.model.runs import INJECTED_CELL_ID
 from orchestra_nb.notebooks.parameter_injection import inject_source, parameters_source
 from orchestra_nb.notebooks.parameter_languages import translated
 
@@ -45,6 +46,19 @@ def test_the_cell_stands_where_papermill_puts_it(tags: list[str | None], expecte
     assert ["new" if "a = 1" in cell["source"] else cell["source"] for cell in document["cells"]] == expected
     new = next(cell for cell in document["cells"] if "a = 1" in cell["source"])
     assert new["metadata"] == {"tags": ["injected-parameters"]}
+
+
+def test_a_cell_that_the_user_s_file_has_is_told_from_one_that_it_has_not() -> None:
+    document = notebook(None, None)
+
+    inject_source(document, "a = 1\n")
+    as_run = [cell["id"] for cell in document["cells"]]
+    inject_source(document, "a = 2\n")
+    as_run_again = [cell["id"] for cell in document["cells"]]
+
+    assert as_run == [INJECTED_CELL_ID, "c0", "c1"]
+    assert as_run_again[1:] == ["c0", "c1"]
+    assert as_run_again[0] != INJECTED_CELL_ID
 
 
 def test_without_values_nothing_changes() -> None:

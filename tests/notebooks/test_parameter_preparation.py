@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
@@ -517,13 +517,6 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(
-    deadline=None,
-    derandomize=True,
-    database=None,
-    max_examples=200,
-    suppress_health_check=[HealthCheck.too_slow],
-)
 @given(JSON_VALUES)
 def test_any_value_of_json_arrives_and_is_recorded_as_it_is(value: object) -> None:
     names: dict[str, object] = {"float": float}
@@ -559,14 +552,10 @@ NEAR = st.sampled_from(
 )
 
 
-@settings(
-    deadline=None,
-    derandomize=True,
-    database=None,
-    max_examples=200,
-    suppress_health_check=[HealthCheck.too_slow],
-)
 @given(NAMES, NEAR | JSON_VALUES, st.booleans())
+@example("step", "NaN", False)
+@example("step", "-Infinity", True)
+@example("step", 10**400, False)
 def test_any_value_is_refused_with_words_or_recorded_so_that_it_can_be_given_again(
     name: str, value: object, is_text: bool
 ) -> None:

@@ -21,8 +21,8 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    database = open_database(f"sqlite:///{tmp_path}/orchestra.db")
+def store(sqlite_url: str) -> Iterator[RunStore]:
+    database = open_database(sqlite_url)
     yield RunStore(database)
     database.close()
 

@@ -20,7 +20,7 @@ from uuid import UUID
 
 import pytest
 from asking_attempts import PipeContext, driver_answers
-from patience import PATIENCE_SECONDS
+from patience import PATIENCE_SECONDS, eventually
 
 from orchestra_nb.engine import services
 from orchestra_nb.engine.artifact_creation import (
@@ -87,8 +87,8 @@ TASK = Asker(run_id="run", task_run_id="task")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    database = open_database(f"sqlite:///{tmp_path / 'orchestra.db'}")
+def store(sqlite_url: str) -> Iterator[RunStore]:
+    database = open_database(sqlite_url)
     store = RunStore(database)
     run = Run(
         run_id="run",
@@ -431,7 +431,10 @@ def test_slots_are_given_back_when_the_block_raises(store: RunStore) -> None:
 
 
 @pytest.mark.usefixtures("driver")
-def test_who_waits_gets_the_slot_when_it_is_given_back(store: RunStore) -> None:
+def test_who_waits_says_for_what_and_gets_the_slot_when_it_is_given_back(
+    store: RunStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "orchestra_nb")
     limit(store)
     order: list[str] = []
     waits = threading.Event()
@@ -446,6 +449,7 @@ def test_who_waits_gets_the_slot_when_it_is_given_back(store: RunStore) -> None:
     with concurrency("db"):
         thread.start()
         assert waits.wait(PATIENCE_SECONDS)
+        eventually(lambda: "Waits for a slot: 1 of 1 slot of 'db' is taken." in caplog.messages or None)
         order.append("first")
     thread.join()
 
@@ -877,6 +881,11 @@ def test_an_answer_that_does_not_fit_is_refused_with_its_place(store: RunStore) 
     with pytest.raises(InvalidInput, match=r"'approve' does not fit what is asked for at \$.rows: 'x' is not of type"):
         answer_input(store, "run", {"rows": "x"}, actor="ana", now=datetime.now(UTC))
 
+    with pytest.raises(InvalidInput) as refused:
+        answer_input(store, "run", {"rows": "x" * 900_000}, actor="ana", now=datetime.now(UTC))
+
+    assert len(str(refused.value)) < 500
+    assert str(refused.value).endswith("xxx' is not of type 'integer'")
     assert find_input("approve", Order) == (False, None)
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from orchestra_nb.cli.main import main
 from orchestra_nb.errors import RunNotFound
+from orchestra_nb.model.deployments import BACKFILL_TAG
 from orchestra_nb.model.events import RunCreated, TaskRunCreated
 from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.run_statistics import Percentiles, Tally
@@ -67,7 +68,7 @@ def test_a_flow_and_its_deployment_are_counted(store: RunStore) -> None:
         run_of(8, State.COMPLETED, took=1, flow_name="sweep", kind=RunKind.SWEEP),
     )
 
-    report = run_statistics(store)
+    report = run_statistics(store, now=NOW)
 
     (flow,), (deployment,) = report.flows, report.deployments
     assert counts(flow) == ("train", "train", 7, 3, 1, 1, 1, 0.75)
@@ -84,9 +85,21 @@ def test_a_flow_and_its_deployment_are_counted(store: RunStore) -> None:
 def test_what_was_retried_says_nothing_about_how_late_it_began(store: RunStore) -> None:
     add(store, run_of(1, State.COMPLETED, took=1, epoch=2))
 
-    (flow,) = run_statistics(store).flows
+    (flow,) = run_statistics(store, now=NOW).flows
 
     assert (flow.duration, flow.lateness) == (Percentiles(p50=1, p95=1), None)
+
+
+def test_a_backfill_is_not_late(store: RunStore) -> None:
+    add(
+        store,
+        run_of(1, State.COMPLETED, took=1, tags={BACKFILL_TAG: "", "team": "a"}),
+        run_of(2, State.COMPLETED, took=1),
+    )
+
+    (flow,) = run_statistics(store, now=NOW).flows
+
+    assert (flow.completed, flow.lateness) == (2, Percentiles(p50=2, p95=2))
 
 
 def test_tasks_are_counted_without_the_time_of_those_that_were_cached(store: RunStore) -> None:
@@ -117,7 +130,7 @@ def test_tasks_are_counted_without_the_time_of_those_that_were_cached(store: Run
     add(store, writer)
     store.apply([TaskRunCreated(task_run=msgspec.structs.replace(task, run_id=writer.run_id)) for task in tasks])
 
-    fit, load = run_statistics(store, has_tasks=True).tasks
+    fit, load = run_statistics(store, now=NOW, has_tasks=True).tasks
 
     assert (fit.name, fit.runs, fit.success_rate, fit.duration) == ("fit", 3, 1.0, Percentiles(p50=1, p95=2))
     assert (load.name, load.failed, load.duration, load.lateness) == ("load", 1, None, None)
@@ -133,13 +146,13 @@ def test_only_runs_since_a_time_and_of_a_name_are_counted(store: RunStore) -> No
         run_of(3, State.COMPLETED, took=1, flow_name="load", deployment="nightly"),
     )
 
-    of_month = run_statistics(store, since=NOW - timedelta(days=30))
-    of_deployment = run_statistics(store, "nightly")
+    of_month = run_statistics(store, now=NOW, since=NOW - timedelta(days=30))
+    of_deployment = run_statistics(store, "nightly", now=NOW)
 
     assert [(one.name, one.runs) for one in of_month.flows] == [("load", 1), ("train", 1)]
     assert (of_deployment.flows, [one.name for one in of_deployment.deployments]) == ((), ["nightly"])
     with pytest.raises(RunNotFound, match="'other'"):
-        run_statistics(store, "other")
+        run_statistics(store, "other", now=NOW)
 
 
 @pytest.mark.parametrize(

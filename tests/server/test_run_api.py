@@ -8,9 +8,23 @@ import pytest
 from example_runs import NOON, run_of, task_of
 from tornado.httpclient import HTTPClientError
 
-from orchestra_nb.model.events import LogsWritten, RunCreated, RunStateChanged, TaskRunCreated, TaskRunStateChanged
+from orchestra_nb.model.deployments import DeploymentSpec, FlowTarget
+from orchestra_nb.model.events import (
+    LogsWritten,
+    RunCodeRecorded,
+    RunCreated,
+    RunStateChanged,
+    TaskRunCreated,
+    TaskRunStateChanged,
+)
+from orchestra_nb.model.run_code import RunCode
+from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import ErrorInfo, LogLine, RunKind
 from orchestra_nb.model.states import State
+from orchestra_nb.model.stop_requests import StopKind
+from orchestra_nb.store.deployment_store import DeploymentStore
+from orchestra_nb.store.run_input_store import RunInputStore
+from orchestra_nb.store.work_queue import WorkQueue
 
 API = ("orchestra", "api", "v1")
 
@@ -46,6 +60,26 @@ async def test_runs_are_listed_page_by_page_the_newest_first(jp_fetch, store) ->
         ["calm-fox-4", "calm-fox-3", "calm-fox-2"],
         ["calm-fox-1"],
     ]
+
+
+async def test_runs_are_sorted_as_is_asked_page_by_page(jp_fetch, store) -> None:
+    began = [2, None, 3, 1]
+    store.apply(
+        [
+            RunCreated(run=run_of(number, started_at=None if at is None else NOON.replace(minute=at)))
+            for number, at in enumerate(began, 1)
+        ]
+    )
+
+    async def pages(sort: str) -> list[list[int]]:
+        found = [await read(jp_fetch, "runs", limit=2, sort=sort)]
+        while found[-1]["next"] is not None:
+            found.append(await read(jp_fetch, "runs", limit=2, sort=sort, before=found[-1]["next"]))
+        return [[int(run["run_id"], 16) for run in page["runs"]] for page in found]
+
+    assert await pages("-started_at,name") == [[3, 1], [4, 2]]
+    assert await pages("started_at") == [[4, 1], [3, 2]]
+    assert await pages("created_at") == [[1, 2], [3, 4]]
 
 
 async def test_runs_are_filtered_by_state_kind_and_flow(jp_fetch, store) -> None:
@@ -111,7 +145,7 @@ async def test_a_run_is_read_with_its_tasks(jp_fetch, store, calm_fox, by: str) 
         "traceback": None,
     }
     assert (answer["cells"], answer["sequence"] > 0) == ([], True)
-    assert await read(jp_fetch, "runs", calm_fox.name, "tasks") == {"tasks": answer["tasks"]}
+    assert await read(jp_fetch, "runs", calm_fox.name, "tasks") == {"tasks": answer["tasks"], "next": None}
 
 
 async def test_a_task_expects_the_time_that_it_took_before(jp_fetch, store, calm_fox) -> None:
@@ -163,6 +197,124 @@ async def test_a_cancel_request_reaches_the_driver_with_who_asked(jp_fetch, stor
         (run.run_id, None),
     ]
     assert all(request.actor.startswith("user ") for request in requests)
+
+
+async def test_a_run_is_asked_to_suspend_itself_once(jp_fetch, store) -> None:
+    run = run_of(1, name="calm-fox", driver_id="driver-1", kind=RunKind.FLOW, state=State.RUNNING)
+    code = RunCode(run_id=run.run_id, entrypoint="m:f", parameters_json="{}", pickle=None, working_folder="/")
+    store.apply([RunCreated(run=run), RunCodeRecorded(code=code)])
+
+    answers = [await jp_fetch(*API, "runs", "calm-fox", "suspend", method="POST", body=b"") for _ in range(2)]
+    cancelled = await jp_fetch(*API, "runs", "calm-fox", "cancel", method="POST", body=b"")
+
+    assert [(answer.code, json.loads(answer.body)) for answer in answers] == [(202, {"suspended": run.run_id})] * 2
+    assert cancelled.code == 202
+    requests = store.cancel_requests("driver-1")
+    assert [(request.run_id, request.kind) for request in requests] == [
+        (run.run_id, StopKind.SUSPEND),
+        (run.run_id, StopKind.CANCEL),
+    ]
+
+
+def deployed(store) -> dict[str, object]:
+    """Return what a run has of a deployment that is in the store."""
+    target = FlowTarget(entrypoint="flows:report", working_folder="/")
+    spec = DeploymentSpec(name="nightly", flow_name="report", target=target)
+    DeploymentStore(store.database).save(spec, notebook=None, actor="ana", at=NOON)
+    return {"deployment": "nightly", "deployment_version": 1, "kind": RunKind.FLOW, "pool": "default"}
+
+
+async def posted(jp_fetch, *parts: str, body: object = None) -> tuple[int, dict]:
+    """Return the status and the body of an answer to a POST, also of one that is a problem."""
+    text = json.dumps({} if body is None else body)
+    answer = await jp_fetch(*API, *parts, method="POST", body=text, raise_error=False)
+    return answer.code, json.loads(answer.body)
+
+
+async def test_a_run_of_a_deployment_is_retried_in_its_pool_and_no_other_is(jp_fetch, store) -> None:
+    of_deployment = run_of(1, name="calm-fox", state=State.FAILED, **deployed(store))
+    runs = [
+        of_deployment,
+        run_of(2, name="old-owl", state=State.FAILED),
+        run_of(3, name="wild-hen", state=State.COMPLETED),
+    ]
+    store.apply([RunCreated(run=run) for run in runs])
+
+    retried = await posted(jp_fetch, "runs", "calm-fox", "retry", body={"note": "mended"})
+    again = await posted(jp_fetch, "runs", "calm-fox", "retry")
+    of_shell = await posted(jp_fetch, "runs", "old-owl", "retry")
+    well = await posted(jp_fetch, "runs", "wild-hen", "retry")
+
+    assert retried == (
+        202,
+        {
+            "run_id": of_deployment.run_id,
+            "name": "calm-fox",
+            "state": "SCHEDULED",
+            "epoch": 2,
+            "pool": "default",
+            "message": "waits for a service, and none is up: `orchestra serve` starts one",
+        },
+    )
+    change = store.state_changes(of_deployment.run_id)[-1]
+    assert change.actor.startswith("user ")
+    assert change.message == f"retried by {change.actor}: mended"
+    assert [place.run_id for place in WorkQueue(store.database).waiting()] == [of_deployment.run_id]
+    assert [(status, body["code"]) for status, body in (again, of_shell, well)] == [
+        (409, "invalid_transition"),
+        (409, "conflict"),
+        (409, "invalid_transition"),
+    ]
+    assert "`orchestra runs retry old-owl` does" in of_shell[1]["detail"]
+    attempts = (await read(jp_fetch, "runs", "calm-fox", "attempts"))["attempts"]
+    assert [(one["number"], one["state"], one["opened_by"], one["started_at"]) for one in attempts] == [
+        (1, "FAILED", "", None),
+        (2, "SCHEDULED", change.actor, None),
+    ]
+
+
+async def test_a_paused_run_is_told_what_it_asks_for_once_it_fits(jp_fetch, store) -> None:
+    run = run_of(1, name="calm-fox", state=State.PAUSED, driver_id="driver-1", kind=RunKind.FLOW)
+    store.apply([RunCreated(run=run)])
+    number = {"type": "integer"}
+    schema = {"type": "object", "properties": {"rows": number, "columns": number}, "required": ["rows"]}
+    inputs = RunInputStore(store.database)
+    inputs.ask(RunInput(run_id=run.run_id, key="size", asked_at=NOON, schema=schema))
+
+    wrong = await posted(jp_fetch, "runs", "calm-fox", "resume", body={"input": {"rows": "x", "columns": None}})
+    nothing = await posted(jp_fetch, "runs", "calm-fox", "resume")
+    told = await posted(jp_fetch, "runs", "calm-fox", "resume", body={"input": {"rows": 3}, "key": "size"})
+    late = await posted(jp_fetch, "runs", "calm-fox", "resume", body={"input": {"rows": 4}})
+
+    assert (wrong[0], wrong[1]["code"]) == (422, "invalid_input")
+    assert "at $.columns: None is not of type 'integer'; at $.rows: 'x' is not of type 'integer'" in wrong[1]["detail"]
+    assert (nothing[0], "asks for a value" in nothing[1]["detail"]) == (422, True)
+    assert (told[0], told[1]["state"], told[1]["message"]) == (202, "PAUSED", "")
+    assert (late[0], late[1]["code"]) == (404, "input_not_found")
+    (question,) = inputs.of_run(run.run_id)
+    assert question.value == {"rows": 3}
+    assert str(question.answered_by).startswith("user ")
+
+
+async def test_a_suspended_run_is_resumed_in_its_pool_and_left_alone_where_no_service_can(jp_fetch, store) -> None:
+    runs = [
+        run_of(1, name="calm-fox", state=State.PAUSED, **deployed(store)),
+        run_of(2, name="old-owl", state=State.PAUSED, kind=RunKind.FLOW),
+    ]
+    store.apply([RunCreated(run=run) for run in runs])
+    inputs = RunInputStore(store.database)
+    for run in runs:
+        inputs.ask(RunInput(run_id=run.run_id, key="n", asked_at=NOON, schema={"type": "integer"}))
+
+    wrong = await posted(jp_fetch, "runs", "calm-fox", "resume", body={"input": "three"})
+    resumed = await posted(jp_fetch, "runs", "calm-fox", "resume", body={"input": 3})
+    of_shell = await posted(jp_fetch, "runs", "old-owl", "resume", body={"input": 3})
+
+    assert wrong[0] == 422
+    assert (resumed[0], resumed[1]["state"], resumed[1]["epoch"]) == (202, "SCHEDULED", 2)
+    assert [place.run_id for place in WorkQueue(store.database).waiting()] == [runs[0].run_id]
+    assert (of_shell[0], "`orchestra runs resume old-owl` runs it" in of_shell[1]["detail"]) == (409, True)
+    assert inputs.of_run(runs[1].run_id)[0].answered_at is None
 
 
 async def test_what_has_ended_cannot_be_cancelled(jp_fetch, store, calm_fox) -> None:
@@ -223,7 +375,7 @@ async def test_values_that_json_or_utf8_can_hardly_hold_are_answered(jp_fetch, s
         pytest.param("'%20OR%20''='", id="SQL"),
     ],
 )
-async def test_a_bad_run_id_is_refused_and_never_a_server_error(
+async def test_s21_a_bad_run_id_is_refused_and_never_a_server_error(
     jp_serverapp, http_server_client, jp_auth_header, jp_base_url, calm_fox, bad: str, method: str
 ) -> None:
     path = f"{jp_base_url}orchestra/api/v1/runs/{bad}" + ("/cancel" if method == "POST" else "")
@@ -249,6 +401,10 @@ async def test_a_bad_run_id_is_refused_and_never_a_server_error(
         pytest.param("runs", {"before": ""}, id="before nothing"),
         pytest.param("runs", {"state": "HAPPY"}, id="unknown state"),
         pytest.param("runs", {"kind": "dream"}, id="unknown kind"),
+        pytest.param("runs", {"sort": "message"}, id="sort by what has no index"),
+        pytest.param("runs", {"sort": "name,-name"}, id="sort twice"),
+        pytest.param("runs", {"sort": "name", "before": "0" * 32}, id="next of another sort"),
+        pytest.param("runs", {"sort": "name", "before": "é"}, id="no next"),
         pytest.param("runs/calm-fox/logs", {"after": "-1"}, id="negative sequence"),
         pytest.param("runs/calm-fox/logs", {"after": "9" * 19}, id="sequence beyond 64 bits"),
         pytest.param("runs/calm-fox/logs", {"limit": "0"}, id="no lines"),

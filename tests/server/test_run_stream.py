@@ -167,6 +167,7 @@ async def test_a_client_that_lags_too_far_is_told_to_read_anew(jp_ws_fetch, jp_s
         "logs": [],
         "artifacts": [],
         "inputs": [],
+        "lists": [],
     }
     assert (live["sequence"], live["runs"][0]["state"]) == (MAX_BEHIND + 2, "RUNNING")
     socket.close()

@@ -99,7 +99,7 @@ async def test_a_secret_parameter_is_nowhere(jp_fetch, store, store_url, tmp_pat
     stdout, stderr = running.communicate(timeout=PATIENCE_SECONDS)
 
     document = json.loads(stdout)
-    assert (document["state"], document["message"]) == ("FAILED", "ValueError: no luck with •••• (cell 10, line 1)"), (
+    assert (document["state"], document["message"]) == ("FAILED", "ValueError: no luck with •••• (cell 9, line 1)"), (
         stderr
     )
     assert document["parameters"] == {"token": {"$secret": "prod"}, "key": {"$secret": "prod"}, "said": "••••"}

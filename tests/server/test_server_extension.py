@@ -19,7 +19,16 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def test_loading_the_extension_loads_nothing_that_the_server_has_not() -> None:
-    heavy = ["sqlalchemy", "alembic", "distributed", "dask", "rich", "papermill", "psutil"]
+    heavy = [
+        "sqlalchemy",
+        "alembic",
+        "distributed",
+        "dask",
+        "rich",
+        "papermill",
+        "psutil",
+        "orchestra_nb.notebooks.dataflow",
+    ]
     code = f"""
 import sys, jupyter_server.serverapp
 before = set(sys.modules)

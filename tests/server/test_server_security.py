@@ -13,12 +13,24 @@ from tornado.web import Application, RequestHandler
 from traitlets.config import Config
 
 from orchestra_nb.model.events import RunCreated
+from orchestra_nb.rest.catalogue import ENDPOINTS
+from orchestra_nb.rest.endpoint import Role
 
 METHODS = RequestHandler.SUPPORTED_METHODS
 API = "orchestra/api/v1"
 
 #: What anybody may call, since messages show by their signature who sent them: 401 to those that do not.
 PUBLIC = ("/webhooks/something", "POST")
+
+
+#: Pages for people: who is not logged in is sent to the login page.
+PAGES = (
+    *("/orchestra", "/orchestra/", "/orchestra/service", "/orchestra/runs/something"),
+    *("/orchestra/flows", "/orchestra/flows/something"),
+    *("/orchestra/dead-letters", "/orchestra/notifications", "/orchestra/pools"),
+    *("/orchestra/variables", "/orchestra/automations"),
+    "/orchestra/static/something",
+)
 
 
 class NobodyMay(Authorizer):
@@ -46,12 +58,28 @@ def our_routes(application: Application) -> list[str]:
             elif getattr(rule.target, "__module__", "").startswith("orchestra_nb"):
                 pattern = rule.matcher.regex.pattern.removesuffix("$").replace("(?:/.*)?", "/something")
                 found.append(re.sub(r"\([^)]*\)", "something", pattern))
-    assert len(found) == len(set(found)) >= 9
+    assert len(found) == len(set(found)) >= 4
     return found
+
+
+def our_calls(application: Application) -> list[tuple[str, str]]:
+    """Return an example (path, method) of each endpoint of the API, and of each route with each method."""
+    routes = our_routes(application)
+    (rest,) = (path.removesuffix("/something") for path in routes if path.endswith("/v1/something"))
+    endpoints = [(rest + re.sub(r"{\w+}", "something", one.path), one.method) for one in ENDPOINTS]
+    assert len(endpoints) >= 50
+    return [*endpoints, (f"{rest}/openapi.json", "GET"), *((path, method) for path in routes for method in METHODS)]
 
 
 def is_public(path: str, method: str) -> bool:
     return path.endswith(PUBLIC[0]) and method == PUBLIC[1]
+
+
+def refusal(path: str, method: str) -> int:
+    """Return the status that a request without a credential gets."""
+    if is_public(path, method):
+        return 401
+    return 302 if path.endswith(PAGES) and method in ("GET", "HEAD") else 403
 
 
 async def code_of(client, path: str, **options: object) -> int:
@@ -77,14 +105,13 @@ async def test_s1_no_route_answers_without_a_credential(
         (path, method, "upgrade" if headers else ""): await code_of(
             http_server_client, path, method=method, headers=headers
         )
-        for path in our_routes(jp_serverapp.web_app)
-        for method in METHODS
+        for path, method in our_calls(jp_serverapp.web_app)
         for headers in ({}, dict(UPGRADE))
     }
 
     public = {key for key in codes if is_public(*key[:2])}
     assert len(public) == 2
-    assert {key: code for key, code in codes.items() if code != (401 if key in public else 403)} == {}
+    assert {key: code for key, code in codes.items() if code != refusal(*key[:2])} == {}
 
 
 async def test_s3_a_wrong_token_opens_nothing(jp_serverapp, http_server_client, secret) -> None:
@@ -92,11 +119,11 @@ async def test_s3_a_wrong_token_opens_nothing(jp_serverapp, http_server_client, 
 
     codes = {
         (path, method): await code_of(http_server_client, path, method=method, headers=headers)
-        for path in our_routes(jp_serverapp.web_app)
-        for method in ("GET", "POST")
+        for path, method in our_calls(jp_serverapp.web_app)
+        if method != "OPTIONS"
     }
 
-    wrong = {key: code for key, code in codes.items() if code != (401 if is_public(*key) else 403)}
+    wrong = {key: code for key, code in codes.items() if code != refusal(*key)}
     assert wrong == {}
 
 
@@ -165,19 +192,19 @@ class TestOnlyReading:
         jp_server_config.ServerApp.authorizer_class = OnlyReading
         return jp_server_config
 
-    async def test_s9_what_changes_anything_is_refused(self, jp_fetch, jp_serverapp, jp_base_url, store) -> None:
+    async def test_s9_what_changes_anything_is_refused(self, jp_fetch, store) -> None:
         run = run_of(1, driver_id="driver-1")
         store.apply([RunCreated(run=run)])
-        posts = [path for path in our_routes(jp_serverapp.web_app) if path.endswith("/cancel")]
+        changing = [endpoint for endpoint in ENDPOINTS if endpoint.method != "GET"]
 
-        for path in posts:
+        for endpoint in changing:
+            path = re.sub(r"{\w+}", "something", endpoint.path.replace("{run}", run.run_id))
             with pytest.raises(HTTPClientError) as refused:
-                await jp_fetch(
-                    path.removeprefix(jp_base_url).replace("something", run.run_id, 1), method="POST", body=b""
-                )
-            assert refused.value.code == 403
+                await jp_fetch(f"{API}{path}", method=endpoint.method, allow_nonstandard_methods=True)
+            assert refused.value.code == 403, endpoint
 
-        assert len(posts) == 2
+        assert len(changing) >= 25
+        assert all(endpoint.role is not Role.VIEWER for endpoint in changing)
         assert store.cancel_requests("driver-1") == []
 
     async def test_s9_reading_is_allowed(self, jp_fetch, jp_ws_fetch, store) -> None:
@@ -206,10 +233,11 @@ class TestNobodyMay:
     ) -> None:
         codes = {
             (path, method): await code_of(http_server_client, path, method=method, headers=jp_auth_header | UPGRADE)
-            for path in our_routes(jp_serverapp.web_app)
-            for method in ("GET", "POST")
+            for path, method in our_calls(jp_serverapp.web_app)
+            if method not in ("HEAD", "OPTIONS")
         }
 
-        # 405: the route has no such method; 404: the route for what does not exist
-        wrong = {key: code for key, code in codes.items() if code not in (403, 404, 405) and not is_public(*key)}
-        assert (wrong, list(codes.values()).count(403)) == ({}, 8)
+        # 405: a route of its own that has no such method
+        wrong = {key: code for key, code in codes.items() if code not in (403, 405) and not is_public(*key)}
+        assert wrong == {}
+        assert not any(codes[key] == 405 for key in our_calls(jp_serverapp.web_app)[: len(ENDPOINTS)])

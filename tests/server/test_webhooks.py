@@ -9,13 +9,14 @@ import hmac
 import json
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from webhook_messages import body_of, github, slack, standard
 
+from orchestra_nb.model.automation_decisions import hops_of_event, hops_of_tags
 from orchestra_nb.model.deployments import DeploymentSpec, NotebookTarget
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
@@ -50,9 +51,8 @@ def make(jp_serverapp, store: RunStore, etl: str) -> Callable[..., str]:
         if "event" not in fields:
             fields = {"deployment": etl, "parameters": {"region": "{{ payload.region }}"}, **fields}
         given = None if secret is None else Secret(secret)
-        key_file = load_settings().resolved_secret_key_file
         webhook = Webhook(name=name, **fields)  # type: ignore[arg-type]
-        return webhooks.create_webhook(store, webhook, given, key_file=key_file, now=NOW).get()
+        return webhooks.create_webhook(store, webhook, given, load_settings(), now=NOW).secret.get()
 
     return make
 
@@ -260,7 +260,7 @@ async def test_a_message_of_a_megabyte_is_taken(make, send, store: RunStore) -> 
         pytest.param({"region": "{{ payload.absent }}"}, b"{}", "absent", id="a field that is not there"),
         pytest.param({"region": "{{ payload.region }}"}, b"no JSON", "neither JSON nor a form", id="no JSON"),
         pytest.param({"count": "{{ payload.n }}"}, b'{"n": "many"}', "count", id="a text for a number"),
-        pytest.param({"place": "x"}, b"{}", "place", id="an unknown parameter"),
+        pytest.param({"place": "{{ payload }}"}, b"{}", "place", id="an unknown parameter"),
         pytest.param({"region": "{{ payload.__class__.__mro__ }}"}, b"{}", "__class__", id="out of the sandbox"),
         pytest.param({"region": "{{ ''.__class__ }}!"}, b"{}", "unsafe", id="out of the sandbox as text"),
         pytest.param({"region": "{{ 1 // 0 }}"}, b"{}", "ZeroDivisionError", id="an error of the template"),
@@ -319,6 +319,20 @@ async def test_values_arrive_as_they_were_sent(make, send, store: RunStore) -> N
     assert event.payload == {**PAYLOAD, "all": PAYLOAD}
 
 
+async def test_a_message_of_an_automation_counts_its_hops_on(make, send, store: RunStore) -> None:
+    secret, events = make(), make("events", event="orders.imported")
+    body = body_of(PAYLOAD)
+
+    await send({**standard(secret, body), "Orchestra-Hops": "3"}, body)
+    await send({**standard(events, body), "Orchestra-Hops": "4"}, body, "events")
+    await send({**standard(secret, body, name="m2"), "Orchestra-Hops": "many"}, body)
+
+    plain, counted = store.list_runs(limit=10)
+    assert (hops_of_tags(counted.tags), hops_of_tags(plain.tags)) == (3, 0)
+    (event,) = CustomEventStore(store.database).newest_events(event="orders.imported")
+    assert hops_of_event(event) == 4
+
+
 async def test_the_secret_and_the_body_are_not_readable_in_the_store(make, send, store: RunStore) -> None:
     secret = make(parameters={"region": "{{ payload.absent }}"})
     body = body_of({"password": "open sesame"})
@@ -337,10 +351,29 @@ async def test_another_secret_takes_the_place_of_the_old_one(make, send, store: 
     old = make()
     body = body_of(PAYLOAD)
 
-    new = webhooks.rotate_secret(store, "orders", None, key_file=load_settings().resolved_secret_key_file, now=NOW)
+    new = webhooks.rotate_secret(store, "orders", None, key_place=load_settings().secret_key_place, now=NOW)
     codes = [(await send(standard(secret, body), body)).code for secret in (old, new.get())]
 
     assert codes == [401, 202]
+
+
+async def test_the_old_secret_is_accepted_until_its_time(make, send, store: RunStore) -> None:
+    oldest = make()
+    body = body_of(PAYLOAD)
+    given = {"key_place": load_settings().secret_key_place}
+    now = datetime.now(UTC)
+
+    old = webhooks.rotate_secret(store, "orders", None, now=now, overlap=timedelta(hours=1), **given).get()
+    during = [(await send(standard(secret, body), body)).code for secret in (oldest, old)]
+    # made two hours ago, the overlap of an hour is over
+    new = webhooks.rotate_secret(
+        store, "orders", None, now=now - timedelta(hours=2), overlap=timedelta(hours=1), **given
+    ).get()
+    after = [
+        (await send(standard(secret, body, name=f"m-{n}"), body)).code for n, secret in enumerate((oldest, old, new))
+    ]
+
+    assert (during, after) == ([202, 202], [401, 401, 202])
 
 
 async def test_a_message_in_parts_is_taken_and_is_413_when_they_are_too_much(make, send, store: RunStore) -> None:

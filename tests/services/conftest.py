@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from new_stores import new_sqlite_store
 
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.run_store import RunStore
@@ -13,7 +14,7 @@ from orchestra_nb.store.run_store import RunStore
 
 @pytest.fixture
 def store_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'store' / 'orchestra.db'}"
+    return new_sqlite_store(tmp_path / "store" / "orchestra.db")
 
 
 @pytest.fixture

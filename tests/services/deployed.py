@@ -31,6 +31,15 @@ TIMERS = {
 }
 
 
+def wait_until_ready(service: subprocess.Popen[str]) -> None:
+    """Return when a service or worker says that it is ready; it may tell of what one before it has left."""
+    assert service.stderr is not None
+    said: list[str] = []
+    while not said or "Ready" not in said[-1]:
+        said.append(service.stderr.readline())
+        assert said[-1], "".join(said)
+
+
 @dataclass
 class Deployed:
     """A folder with a store in which services are started; to be closed."""
@@ -49,15 +58,13 @@ class Deployed:
     def serve(self, *words: str) -> subprocess.Popen[str]:
         """Return a service that is ready."""
         service = subprocess.Popen(
-            [sys.executable, "-m", "orchestra_nb", "serve", "--no-commands", *words],
+            [sys.executable, "-m", "orchestra_nb", "serve", "--no-server", "--no-commands", *words],
             cwd=self.folder,
             env=self.environ,
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert service.stderr is not None
-        line = service.stderr.readline()
-        assert "Ready" in line, line + service.stderr.read()
+        wait_until_ready(service)
         self.services.append(service)
         return service
 
@@ -102,7 +109,9 @@ class Deployed:
             cluster="local",
             parameters=parameters,
         )
-        assert WorkQueue(self.store.database).add(run, deployment.spec.pool, deployment.spec.priority)
+        assert WorkQueue(self.store.database).add(
+            run, deployment.spec.pool, deployment.spec.priority, deployment.spec.limits
+        )
         return run.run_id
 
     def wait(self, run_id: str, until: Callable[[Run], bool] = lambda run: run.state.is_terminal) -> Run:

@@ -22,10 +22,13 @@ from orchestra_nb.model.automations import (
     EventMatch,
     Happens,
     Metric,
+    MoveDeployment,
     Notify,
     PauseDeployment,
+    PausePool,
     Repeated,
     ResumeDeployment,
+    ResumePool,
     RetryRun,
     RunDeployment,
     RunMatch,
@@ -39,16 +42,20 @@ from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
+from orchestra_nb.model.work_pools import WorkPool
 from orchestra_nb.operations.automation_actions import AutomationActions
 from orchestra_nb.services.automation_service import AutomationService, Perform
 from orchestra_nb.settings import Settings
+from orchestra_nb.store.audit_store import AuditStore
 from orchestra_nb.store.automation_store import AutomationStore
 from orchestra_nb.store.custom_event_store import CustomEventStore
 from orchestra_nb.store.database import Database, open_database
 from orchestra_nb.store.dead_letter_store import DeadLetterStore
 from orchestra_nb.store.deployment_store import DeploymentStore
+from orchestra_nb.store.happenings import happenings_since
 from orchestra_nb.store.notification_store import NotificationStore
 from orchestra_nb.store.outbox_store import OutboxStore
+from orchestra_nb.store.pool_store import PoolStore
 from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.secret_key import load_secret_key
 from orchestra_nb.store.work_queue import WorkQueue
@@ -74,7 +81,12 @@ class World:
         for name in ("load", "refill"):
             target = FlowTarget(entrypoint=f"flows:{name}", working_folder="/")
             spec = DeploymentSpec(
-                name=name, flow_name=name, target=target, tags={"team": "a"}, retry=RetryPolicy(retries=1)
+                name=name,
+                flow_name=name,
+                target=target,
+                tags={"team": "a"},
+                retry=RetryPolicy(retries=1),
+                limits=("db",),
             )
             self.deployments.save(spec, notebook=None, actor="ana", at=NOON)
 
@@ -152,6 +164,7 @@ def test_a_run_that_returned_nothing_starts_another_deployment_with_parameters_o
     assert started.parameters == {"why": "run-2", "rows": 0}
     assert started.tags == {"team": "a", "orchestra.automation": "auto", "orchestra.hops": "1"}
     assert (started.state, started.due_at) == (State.SCHEDULED, NOON)
+    assert "db" in world.queue.places([started.run_id])[started.run_id].limits
     (firing,) = world.automations.list_firings()
     assert (firing.state, firing.about, firing.hops) == (FiringState.DONE, "run-2 of load is COMPLETED", 1)
     assert world.outcomes() == [(True, f"run {started.name} of deployment refill")]
@@ -210,6 +223,7 @@ def test_each_action_does_what_it_says_and_one_that_fails_keeps_none_from_being_
     assert world.deployments.get("load").is_paused
     again = world.store.get_run(failed.run_id)
     assert (again.state, again.epoch) == (State.SCHEDULED, 2)
+    assert "db" in world.queue.places([failed.run_id])[failed.run_id].limits
     assert DeadLetterStore(world.store.database).list_letters(state=LetterState.OPEN) == []
     assert world.store.state_changes(failed.run_id)[-1].actor == "automation auto"
     assert world.store.get_run(waiting.run_id).state is State.CANCELLED
@@ -421,15 +435,19 @@ def test_a_figure_is_counted_over_restarts_and_a_failure_that_is_tried_again_cou
 def test_an_automation_is_kept_replaced_and_deleted_with_what_it_did(world: World) -> None:
     one = Automation(name="auto", trigger=IMPORTED, actions=(EmitEvent(event="seen", resource="x"),))
 
-    assert world.automations.save(one, NOON, may_replace=False)
-    assert not world.automations.save(one, NOON, may_replace=True)
+    assert world.automations.save(one, NOON, may_replace=False) == "created"
+    assert world.automations.save(one, NOON, may_replace=True) == "unchanged"
     with pytest.raises(NameTaken):
         world.automations.save(one, NOON, may_replace=False)
     world.emit("orders.new")
     world.service().step(world.now)
     assert world.automations.last_firings(["auto"])["auto"].key == "event/e1"
     other = msgspec.structs.replace(one, description="changed")
-    assert world.automations.save(other, NOON, may_replace=True)
+    assert world.automations.save(other, NOON, may_replace=True) == "changed"
+    resting = msgspec.structs.replace(other, is_active=False)
+    assert world.automations.save(resting, NOON, may_replace=True, keeps_active=True) == "unchanged"
+    with pytest.raises(NameTaken, match="'auto' already, which is no trigger of the deployment 'load'"):
+        world.automations.save(resting, NOON, may_replace=True, trigger_of="load")
     assert [stored.automation for stored in world.automations.list_automations()] == [other]
     assert world.automations.delete("auto")
     assert not world.automations.delete("auto")
@@ -452,3 +470,77 @@ def test_the_last_entries_of_a_log_are_kept(world: World) -> None:
     for name in ("auto", "other"):
         keys = [firing.key for firing in world.automations.list_firings(name)]
         assert keys == [f"event/e{number}" for number in range(28, 18, -1)]
+
+
+def test_a_pool_is_paused_and_resumed(world: World) -> None:
+    pools = PoolStore(world.store.database)
+    for event, action in (("orders.full", PausePool(pool="default")), ("orders.done", ResumePool(pool="default"))):
+        world.automate(Happens(matches=(EventMatch(names=(event,)),)), action, PausePool(pool="no"), name=event)
+    seen = []
+
+    for event in ("orders.full", "orders.done"):
+        world.emit(event)
+        world.service().step(world.now)
+        seen.append((pools.get("default").is_paused, *world.outcomes()[0]))
+
+    assert seen == [(True, True, "paused pool default"), (False, True, "resumed pool default")]
+    assert (world.outcomes()[1][0], "'no'" in world.outcomes()[1][1]) == (False, True)
+
+
+def test_a_deployment_is_moved_to_another_pool_with_its_runs_that_wait(world: World) -> None:
+    PoolStore(world.store.database).create(WorkPool(name="gpu"), world.now)
+    world.automate(IMPORTED, MoveDeployment(deployment="load", pool="{{ event.payload.pool }}"))
+    waiting = [world.run(), world.run()]
+    other = world.run(deployment="refill")
+
+    for _ in range(2):
+        world.emit("orders.new", payload={"pool": "gpu"})
+        world.service().step(world.now)
+
+    places = world.queue.places([run.run_id for run in (*waiting, other)])
+    assert [places[run.run_id].pool for run in (*waiting, other)] == ["gpu", "gpu", "default"]
+    version = world.deployments.version("load", world.deployments.get("load").version)
+    assert (version.version, version.spec.pool, version.note) == (2, "gpu", "moved to pool gpu")
+    logged = [firing.actions[0].outcome for firing in world.automations.list_firings()]
+    assert logged == ["moved deployment load to pool gpu", "moved deployment load to pool gpu, and 2 runs that wait"]
+
+
+def test_what_happened_is_read_up_to_a_bound_and_goes_on_from_there(world: World) -> None:
+    def looked_at(since: datetime) -> list[tuple[datetime, str | None]]:
+        found = happenings_since(world.store.database, since, lambda one: one.event is None, most_rows=500)
+        return [(at, None if one is None else one.key) for at, one in found]
+
+    world.run()
+    world.now += timedelta(hours=1)
+    with world.store.database.together():
+        for _ in range(500):
+            world.emit("orders.new")
+    until, world.now = world.now, world.now + timedelta(hours=1)
+    world.run(State.PENDING)
+
+    before, after = looked_at(NOON - timedelta(days=1)), looked_at(until + timedelta(seconds=1))
+
+    assert before[-1] == (until, None)
+    assert all(key is not None for _, key in before[:-1])
+    assert [key is None for _, key in after] == [False]
+
+
+def test_what_an_automation_does_is_in_the_audit_trail(world: World) -> None:
+    world.automate(IMPORTED, PauseDeployment(deployment="load"), RunDeployment(deployment="refill"))
+    world.automate(IMPORTED, PauseDeployment(deployment="gone"), name="broken")
+    world.emit("orders.imported")
+
+    world.service().step(world.now)
+
+    [run] = world.runs_of("refill")
+    entries = [
+        (entry.actor, entry.via.value, entry.action, entry.target, entry.outcome.value, entry.code, entry.run_id)
+        for entry in AuditStore(world.store.database).list_entries()
+    ]
+    assert sorted(entries, key=str)[:2] == [
+        ("automation auto", "service", "pause_deployment", "load", "done", "", None),
+        ("automation auto", "service", "run_deployment", "refill", "done", "", run.run_id),
+    ]
+    assert {entry[2:6] for entry in entries if entry[0] == "automation broken"} == {
+        ("pause_deployment", "gone", "failed", "deployment_not_found")
+    }

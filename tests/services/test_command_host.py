@@ -53,6 +53,41 @@ def test_a_host_that_could_not_fork_tries_again(tmp_path: Path) -> None:
     assert host.returncode == 0
 
 
+#: Prints what it is asked, and has told on a pipe how often a process was made ready.
+_PRINTING_HOST = """
+import os, sys
+from orchestra_nb.services.command_host import CommandHost
+host = CommandHost(lambda argv: print("said") or 0, lambda: os.write(9, b"."), lambda: None, 0)
+print("ready", flush=True)
+host.serve()
+"""
+
+
+def test_a_command_that_cannot_print_ends_and_says_so(tmp_path: Path) -> None:
+    prepared, tell = os.pipe()
+    command = ["bash", "-c", 'exec 9>&"$1" "$2" -c "$3"', "bash", str(tell), sys.executable, _PRINTING_HOST]
+    host = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, pass_fds=[tell])
+    os.close(tell)
+    caller = "import sys; from orchestra_nb.cli.warm_command import run_warm; sys.exit(run_warm(['orchestra', 'a']))"
+    try:
+        assert host.stdout is not None
+        assert host.stdout.readline() == "ready\n"
+        with open("/dev/full", "w") as full:
+            codes = [
+                subprocess.run(
+                    [sys.executable, "-c", caller], cwd=tmp_path, stdout=full, stderr=full, timeout=PATIENCE_SECONDS
+                ).returncode
+                for _ in range(2)
+            ]
+    finally:
+        host.terminate()
+        host.communicate(timeout=PATIENCE_SECONDS)
+
+    assert codes == [120, 120]
+    with os.fdopen(prepared, "rb") as told:
+        assert len(told.read()) == 3  # by the host alone, and nobody is left who would hold the pipe open
+
+
 def test_ctrl_c_before_the_command_began_ends_it_without_a_word(tmp_path: Path) -> None:
     python = [sys.executable, "-P"]
     where = "from orchestra_nb.services.command_socket import command_socket; print(command_socket())"
@@ -66,7 +101,8 @@ def test_ctrl_c_before_the_command_began_ends_it_without_a_word(tmp_path: Path) 
             caller, _ = listener.accept()
             with caller:
                 command.send_signal(signal.SIGINT)
-                _, stderr = command.communicate(timeout=PATIENCE_SECONDS)
+                command.wait(PATIENCE_SECONDS)
+            _, stderr = command.communicate()  # not before: what it sent may hold its stderr open
         finally:
             os.unlink(path.strip())
 

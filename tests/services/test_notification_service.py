@@ -7,12 +7,14 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from patience import PATIENCE_SECONDS, eventually
 from sqlalchemy import text
 from webhook_receiver import PASSWORD, TOKEN, WebhookReceiver, receiving
 
+from orchestra_nb.model.automations import CallWebhook
 from orchestra_nb.model.deployments import RETRY_ACTOR, DeploymentSpec, FlowTarget
 from orchestra_nb.model.events import RunCreated, RunReopened, RunStateChanged
 from orchestra_nb.model.notifications import NotificationRule, Occasion
@@ -21,6 +23,8 @@ from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
+from orchestra_nb.model.webhook_signatures import message_id
+from orchestra_nb.model.webhooks import WebhookScheme
 from orchestra_nb.services.notification_service import NotificationService
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.deployment_store import DeploymentStore
@@ -28,12 +32,14 @@ from orchestra_nb.store.notification_store import NotificationStore
 from orchestra_nb.store.outbox_store import OutboxStore
 from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.secret_key import load_secret_key
+from orchestra_nb.store.secret_store import SecretStore
 from orchestra_nb.store.work_queue import WorkQueue
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 COMPLETED, FAILED, CRASHED, MISSED = State.COMPLETED, State.FAILED, State.CRASHED, State.MISSED
 PENDING, SENT, DEAD, DISCARDED = DeliveryState
 
+SIGNING = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
 #: Eight tries, without waiting for real.
 POLICY = RetryPolicy(retries=7, exponential=(30.0, 3600.0))
 
@@ -54,12 +60,12 @@ class Clock:
 class World:
     """A store, a receiver, a clock that stands still, and services that use all three."""
 
-    def __init__(self, store: RunStore, receiver: WebhookReceiver, key_file: Path) -> None:
+    def __init__(self, store: RunStore, receiver: WebhookReceiver, key_place: Path) -> None:
         self.store = store
         self.receiver = receiver
-        self.key_file = key_file
+        self.key_place = key_place
         self.clock = Clock()
-        self.channels = NotificationStore(store.database, load_secret_key(key_file))
+        self.channels = NotificationStore(store.database, load_secret_key(key_place))
         self.outbox = OutboxStore(store.database)
         self.runs = Runs(store)
         self._services: list[NotificationService] = []
@@ -67,7 +73,7 @@ class World:
     def start(self, store: RunStore | None = None, send_seconds: float = PATIENCE_SECONDS) -> NotificationService:
         service = NotificationService(
             store or self.store,
-            self.key_file,
+            self.key_place,
             policy=POLICY,
             send_seconds=send_seconds,
             clock=self.clock,
@@ -187,7 +193,7 @@ def test_services_that_work_at_once_tell_each_failure_once(world: World, any_sto
     world.add_rule(occasion=Occasion.FAILURE)
     databases = [open_database(any_store_url) for _ in range(2)]
     services = [
-        NotificationService(RunStore(database), world.key_file, policy=POLICY, clock=world.clock)
+        NotificationService(RunStore(database), world.key_place, policy=POLICY, clock=world.clock)
         for database in databases
     ]
     is_over = threading.Event()
@@ -378,6 +384,90 @@ def test_a_message_that_ends_each_process_is_a_dead_letter(world: World) -> None
     assert world.receiver.messages == []
 
 
+def test_a_call_is_delivered_or_tried_again_until_it_is_a_dead_letter_that_is_driven_again(world: World) -> None:
+    secrets = SecretStore(world.store.database, load_secret_key(world.key_place))
+    for name, value in (("key", f"Bearer {TOKEN}"), ("signing", SIGNING), ("address", world.receiver.call_url())):
+        secrets.set(name, Secret(value), NOON)
+    call = CallWebhook(
+        url={"$secret": "address"},
+        headers={"Authorization": {"$secret": "key"}, "X-Rows": "3"},
+        json={"rows": 3, "was": "λ"},
+        signed_with="signing",
+        private_hosts=("127.0.0.1",),
+    )
+    service = world.start()
+    world.receiver.status, world.receiver.echo = 503, "Authorization"
+    for _ in range(2):
+        world.outbox.add_call("automation refill", call, run_id="", moment="a1", at=world.clock.now)
+
+    tries = 0
+    while (waiting := world.outbox.get(1)).state is PENDING:
+        world.work(service)
+        tries += 1
+        world.clock.now = max(world.clock.now, world.outbox.get(1).next_try_at)
+    dead = world.outbox.get(1)
+    world.receiver.status = 204
+    world.outbox.retry(1, "ana", world.clock.now)
+    world.work(service)
+
+    assert (tries, waiting.number) == (8, 1)
+    assert (dead.state, dead.attempts, dead.error) == (DEAD, 8, "It answered 503 Service Unavailable: ••••")
+    assert (dead.channel, dead.title) == ("secret://address", "POST •••• (secret address)")
+    assert TOKEN not in f"{dead}"
+    assert (world.outbox.get(1).state, world.outbox.get(1).error) == (SENT, "")
+    assert world.receiver.bodies == [b'{"rows": 3, "was": "' + "λ".encode() + b'"}'] * 9
+    sent = world.receiver.headers[-1]
+    assert [sent[name] for name in ("authorization", "x-rows", "content-type")] == [
+        *(f"Bearer {TOKEN}", "3", "application/json"),
+    ]
+    assert {one["webhook-id"] for one in world.receiver.headers} == {"msg_a1"}
+    received = {name.lower(): value for name, value in sent.items()}
+    signed = message_id(WebhookScheme.STANDARD, [Secret(SIGNING)], received, world.receiver.bodies[-1], world.clock.now)
+    assert signed == "msg_a1"
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "error"),
+    [
+        ({"private_hosts": ("localhost",)}, 200, "127.0.0.1 is not an address of the open internet. Where that is"),
+        (
+            {"host": "0x7f.1"},
+            200,
+            "Refused: the address 127.0.0.1 is not one of the open internet. Where that is meant,",
+        ),
+        ({}, 302, "It answered 302 Found: redirects are not followed."),
+        ({"signed_with": "gone"}, 200, "No secret 'gone'. Set it with `orchestra secrets set gone`."),
+        ({"signed_with": "short"}, 200, "The secret is none of Standard Webhooks"),
+        ({"headers": {"X-A": {"$secret": "lines"}}}, 200, "The secret of the header X-A has line breaks"),
+    ],
+    ids=lambda value: str(value)[:30] if isinstance(value, dict) else "",
+)
+def test_a_call_that_may_not_be_made_says_why(world: World, fields: dict[str, Any], status: int, error: str) -> None:
+    secrets = SecretStore(world.store.database, load_secret_key(world.key_place))
+    for name, value in (("short", "whsec_!"), ("lines", f"{TOKEN}\r\nX-B: 1")):
+        secrets.set(name, Secret(value), NOON)
+    world.receiver.status = status
+    url = world.receiver.call_url().replace("127.0.0.1", fields.get("host", "127.0.0.1"))
+    said = {name: value for name, value in fields.items() if name != "host"}
+    call = CallWebhook(**{"url": url, "text": "words", "private_hosts": ("127.0.0.1",), **said})
+
+    world.outbox.add_call("automation refill", call, run_id="", moment="a1", at=NOON)
+    world.work(world.start())
+
+    assert world.outbox.get(1).error.startswith(error)
+    assert TOKEN not in world.outbox.get(1).error
+    assert world.receiver.messages == ([{"text": "words"}] if status == 302 else [])
+
+
+def test_a_receiver_of_calls_that_is_stuck_is_given_up_in_time(world: World) -> None:
+    call = CallWebhook(url=world.receiver.call_url("stuck"), json={}, private_hosts=("127.0.0.1",))
+    world.outbox.add_call("automation refill", call, run_id="", moment="a1", at=NOON)
+
+    world.work(world.start(send_seconds=0.3))
+
+    assert world.outbox.get(1).error == "It took longer than 0.3 s."
+
+
 def test_private_addresses_are_refused_unless_the_channel_allows_them(world: World) -> None:
     world.add_channel(world.receiver.url().replace("127.0.0.1", "localhost"), may_be_private=False)
     world.add_rule()
@@ -415,7 +505,7 @@ def test_another_key_is_told_as_the_reason(world: World) -> None:
     world.add_channel(world.receiver.url())
     world.add_rule()
     world.runs.end(FAILED)
-    world.key_file.unlink()
+    world.key_place.unlink()
 
     world.work(world.start())
 

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 from driver_process import driver_process, next_line
+from sqlalchemy import update
 
+from orchestra_nb.errors import StoreUnavailable
 from orchestra_nb.model.dead_letters import DeadLetter
 from orchestra_nb.model.events import (
     CellRunChanged,
@@ -28,12 +30,13 @@ from orchestra_nb.model.runs import CellRun, Driver, ErrorInfo, Run, RunKind, Ta
 from orchestra_nb.model.states import State
 from orchestra_nb.services.driver_guard import describe_this_process
 from orchestra_nb.services.process_watch import ProcessEnd
-from orchestra_nb.services.recovery import record_death, sweep
+from orchestra_nb.services.recovery import Suspects, end_driver, record_death, sweep
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.dead_letter_store import DeadLetterStore
 from orchestra_nb.store.event_log import EventLog
-from orchestra_nb.store.leases import Leases
+from orchestra_nb.store.leases import Leases, has_not_moved
 from orchestra_nb.store.run_store import RunStore
+from orchestra_nb.store.run_tables import drivers
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -140,8 +143,8 @@ def test_a_driver_whose_process_cannot_be_seen_is_judged_by_its_lease(store: Run
     driver = elsewhere(**place)
     store.apply([DriverStarted(driver=driver), RunCreated(run=run_of("driver"))])
 
-    in_time = sweep(store, driver.lease_until)
-    late = sweep(store, driver.lease_until + timedelta(seconds=1))
+    in_time = sweep(store, driver.lease_until + timedelta(seconds=15))
+    late = sweep(store, driver.lease_until + timedelta(seconds=16))
 
     assert in_time == []
     assert [run.message for run in late] == [
@@ -156,6 +159,44 @@ def test_a_heartbeat_keeps_a_driver_elsewhere_alive(store: RunStore) -> None:
     Leases(store.database).heartbeat("driver", NOW + timedelta(seconds=20), NOW + timedelta(seconds=35))
 
     assert sweep(store, NOW + timedelta(seconds=30)) == []
+
+
+def test_who_sweeps_again_and_again_notices_a_silent_driver_within_a_third_of_a_lease(store: RunStore) -> None:
+    driver = elsewhere()
+    store.apply([DriverStarted(driver=driver), RunCreated(run=run_of("driver"))])
+    suspects = Suspects()
+
+    sweeps = [sweep(store, driver.lease_until + timedelta(seconds=seconds), suspects) for seconds in (0, 1, 5, 6)]
+
+    assert [len(ended) for ended in sweeps] == [0, 0, 0, 1]
+
+
+def test_a_driver_elsewhere_that_could_not_write_its_heartbeat_has_time_to_do_so(postgres_url: str) -> None:
+    store, driver = RunStore(open_database(postgres_url)), elsewhere()
+    store.apply([DriverStarted(driver=driver), RunCreated(run=run_of("driver"))])
+    suspects, other = Suspects(), open_database(postgres_url)
+    with other.write() as connection:
+        connection.execute(update(drivers).where(drivers.c.driver_id == "nobody").values(pid=1))
+        with pytest.raises(StoreUnavailable):  # somebody else holds the lock
+            sweep(store, driver.lease_until + timedelta(seconds=1), suspects)
+    other.close()
+
+    assert sweep(store, driver.lease_until + timedelta(seconds=7), suspects) == []
+    assert sweep(store, driver.lease_until + timedelta(seconds=11), suspects) == []
+    Leases(store.database).heartbeat("driver", NOW + timedelta(seconds=27), NOW + timedelta(seconds=42))
+    assert sweep(store, driver.lease_until + timedelta(seconds=13), suspects) == []
+    assert store.get_run("run").state is State.RUNNING
+    store.database.close()
+
+
+def test_a_heartbeat_that_comes_before_the_verdict_is_written_counts(store: RunStore) -> None:
+    driver = elsewhere()
+    store.apply([DriverStarted(driver=driver), RunCreated(run=run_of("driver"))])
+    verdict = has_not_moved(driver)
+    Leases(store.database).heartbeat("driver", NOW + timedelta(seconds=27), NOW + timedelta(seconds=42))
+
+    assert end_driver(store, driver, "No sign of life.", NOW + timedelta(seconds=28), where=verdict) == []
+    assert store.get_run("run").state is State.RUNNING
 
 
 def test_a_run_in_any_state_is_ended(store: RunStore) -> None:

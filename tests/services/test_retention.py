@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner
+from fsspec.core import url_to_fs
 from sqlalchemy import Table, func, select, update
 
 from orchestra_nb.cli.main import main
+from orchestra_nb.engine.result_files import write_file
 from orchestra_nb.model.artifacts import StoredArtifact
 from orchestra_nb.model.assets import Materialization
 from orchestra_nb.model.custom_events import CustomEvent
@@ -24,6 +27,7 @@ from orchestra_nb.model.events import (
     DriverEnded,
     DriverStarted,
     LogsWritten,
+    RunCodeRecorded,
     RunCreated,
     RunReopened,
     TaskRunCreated,
@@ -33,11 +37,13 @@ from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.result_reference import ResultReference
 from orchestra_nb.model.retention import KEPT_CHANGES, Cleaned, Horizon
+from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.runs import CellRun, Driver, LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.run_changes import changes_since, last_sequence
 from orchestra_nb.services.retention import Retention, RetentionService
 from orchestra_nb.store.artifact_store import ArtifactStore
+from orchestra_nb.store.code_tables import artifacts, custom_events, dead_letters, materializations, run_codes
 from orchestra_nb.store.custom_event_store import CustomEventStore
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.dead_letter_store import DeadLetterStore
@@ -48,26 +54,21 @@ from orchestra_nb.store.old_records import OldRecords
 from orchestra_nb.store.old_runs import OldRuns
 from orchestra_nb.store.result_index import ResultIndex
 from orchestra_nb.store.run_store import RunStore
-from orchestra_nb.store.tables import (
-    artifacts,
-    cell_runs,
-    changes,
-    custom_events,
-    dead_letters,
+from orchestra_nb.store.run_tables import cell_runs, changes, drivers, log_lines, recorded_values, runs, task_runs
+from orchestra_nb.store.service_tables import (
+    automation_firings,
     deployment_versions,
-    drivers,
-    log_lines,
-    materializations,
+    doomed_files,
+    kept_answers,
     notifications,
     queued_runs,
-    recorded_values,
-    runs,
-    task_runs,
 )
 from orchestra_nb.store.work_queue import WorkQueue
 
 NOW = datetime.now(UTC)
 OLD, YOUNG = NOW - timedelta(days=100), NOW - timedelta(days=1)
+#: When it is cleaned: after all files of a test were written.
+LATER = NOW + timedelta(hours=1)
 HORIZON = Horizon.of(NOW, runs_days=90, logs_days=30, results_days=365)
 
 
@@ -108,7 +109,7 @@ def names(store: RunStore) -> list[str]:
 
 
 def clean(store: RunStore, outputs: Path, horizon: Horizon = HORIZON) -> Cleaned:
-    return sum(Retention(store.database, horizon, outputs).clean(NOW), Cleaned())
+    return sum(Retention(store.database, horizon, outputs).clean(LATER), Cleaned())
 
 
 def count(store: RunStore, table: Table) -> int:
@@ -221,7 +222,7 @@ def test_a_run_that_is_opened_again_meanwhile_stays(store: RunStore) -> None:
     (group,) = old.groups()
     store.apply([RunReopened(run_id=run_of(1).run_id, at=NOW, epoch=2, driver_id="d", actor="ana", message="")])
 
-    assert list(old.delete(group)) == []
+    assert list(old.delete(group, NOW)) == []
     assert names(store) == ["run-1", "run-2"]
 
 
@@ -232,7 +233,7 @@ def test_a_long_run_is_deleted_in_many_small_transactions(store: RunStore) -> No
     old = OldRuns(store.database, NOW - timedelta(days=90), rows_at_once=100)
     (group,) = old.groups()
 
-    left = [(deleted.log_lines, deleted.runs, count(store, log_lines)) for deleted in old.delete(group)]
+    left = [(deleted.log_lines, deleted.runs, count(store, log_lines)) for deleted in old.delete(group, NOW)]
 
     assert left == [(100, 0, 350), (100, 0, 250), (100, 0, 150), (100, 0, 50), (50, 1, 0)]
 
@@ -364,11 +365,31 @@ def test_what_else_is_old_goes_without_the_newest_of_each_name(store: RunStore, 
             row = {"channel": channel, "state": state, "closed_at": closed_at, "moment": ""}
             connection.execute(notifications.insert().values(common | row))
 
+        for key, state, decided_at in (("a", "DONE", OLD), ("b", "PENDING", OLD), ("c", "DONE", YOUNG)):
+            row = {"automation": "x", "at": OLD, "about": "", "hops": 1, "message": "", "actions": [], "attempts": 1}
+            values = {"key": key, "state": state, "decided_at": decided_at}
+            connection.execute(automation_firings.insert().values(row | values))
+        for key, hours in (("old", 24.1), ("young", 23.9)):
+            row = {"caller": "ana", "fingerprint": "", "status": 201, "answer": "{}"}
+            at = NOW - timedelta(hours=hours)
+            connection.execute(kept_answers.insert().values(row | {"key": key, "at": at}))
+
     expected = Retention(database, HORIZON, outputs).count()
     cleaned = clean(store, outputs)
 
-    assert cleaned == Cleaned(events=1, artifacts=2, materializations=1, dead_letters=1, notifications=1, drivers=1)
+    assert count(store, automation_firings) == 2
+    assert cleaned == Cleaned(
+        events=1,
+        artifacts=2,
+        materializations=1,
+        dead_letters=1,
+        notifications=1,
+        automation_firings=1,
+        drivers=1,
+        kept_answers=1,
+    )
     assert expected == cleaned
+    assert count(store, kept_answers) == 1
     tables = (custom_events, artifacts, materializations, dead_letters, notifications, drivers)
     assert [count(store, table) for table in tables] == [1, 2, 1, 1, 2, 3]
     assert kept_artifacts.get("report").version == 2
@@ -418,13 +439,111 @@ def test_old_results_and_values_go_with_their_files(store: RunStore, outputs: Pa
     add(store, run, run_of(2, YOUNG))
     recorded = RecordedValue(run_id=run.run_id, name="table", type="DataFrame", recorded_at=OLD, reference=value)
     store.apply([ValueRecorded(value=recorded)])
+    task = TaskRun(run_id=run.run_id, task_run_id="task", name="t", state=State.COMPLETED, created_at=OLD)
+    store.apply([TaskRunCreated(task_run=task)])
+    of_run, of_task, of_both = (reference_of(name, OLD) for name in "efg")
+    young_run = new_id(YOUNG, 2)
+    kept = ((run.run_id, of_run), ("task", of_task), ("task-2", of_both), (young_run, of_both))
+    store.apply([RunCodeRecorded(code=RunCode(run_id=id_, pickle=pickle)) for id_, pickle in kept])
+    other = TaskRun(run_id=run.run_id, task_run_id="task-2", name="t", state=State.COMPLETED, created_at=OLD)
+    store.apply([TaskRunCreated(task_run=other)])
     with store.database.write() as connection:
         connection.execute(update(runs).where(runs.c.run_id == run.run_id).values(state="COMPLETED"))
 
     cleaned = clean(store, outputs)
 
-    assert {path.stem[0] for path in tmp_path.glob("*.json")} == {"b", "c", "l"}
-    assert (cleaned.results, cleaned.files, cleaned.file_bytes) == (3, 2, 2)
+    assert {path.stem[0] for path in tmp_path.glob("*.json")} == {"b", "c", "l", "g"}
+    assert (cleaned.results, cleaned.files, cleaned.file_bytes) == (3, 4, 4)
+    assert count(store, run_codes) == 1
+
+
+def test_files_of_runs_that_another_machine_cleaned_go_on_this_one_too_and_nothing_else(
+    store: RunStore, outputs: Path, tmp_path: Path
+) -> None:
+    other_outputs, seen = tmp_path / "other", tmp_path / "report.ipynb"
+    other_outputs.mkdir()
+    add(store, run_of(1, output_path=str(seen)), run_of(2, YOUNG))
+    here, elsewhere = (
+        RetentionService(store.database, lambda now: HORIZON, folder, settle_seconds=0)
+        for folder in (outputs, other_outputs)
+    )
+    of_other_store = other_outputs / f"{new_id(OLD, 9)}.1.ipynb"
+    for path in (other_outputs / f"{new_id(OLD, 1)}.1.ipynb", other_outputs / f"{new_id(OLD, 1)}.log", of_other_store):
+        path.write_text("executed")
+    seen.symlink_to(other_outputs / f"{new_id(OLD, 1)}.1.ipynb")
+
+    def work(service: RetentionService, now: datetime) -> None:
+        wanted = service.step(now)
+        while wanted is not None and wanted < now + timedelta(minutes=50):
+            wanted = service.step(now)
+
+    work(here, NOW)
+    assert names(store) == ["run-2"]
+    assert len(list(other_outputs.iterdir())) == 3
+    work(elsewhere, NOW + timedelta(minutes=1))
+
+    assert list(other_outputs.iterdir()) == [of_other_store]
+    assert (seen.read_text(), seen.is_symlink()) == ("executed", False)
+    assert count(store, doomed_files) == 1
+    work(elsewhere, NOW + timedelta(days=91))
+    assert count(store, doomed_files) == 0
+
+
+def test_files_of_results_go_though_the_service_died_before(store: RunStore, outputs: Path, tmp_path: Path) -> None:
+    path = tmp_path / f"{'a' * 64}.json"
+    path.write_text("1")
+    reference = ResultReference(
+        url=str(path), digest="a" * 64, serializer="json", size_bytes=1, created_at=NOW - timedelta(days=400)
+    )
+    ResultIndex(store.database).put("old", reference, task_name="t")
+    cleaning = Retention(store.database, HORIZON, outputs).clean(LATER)
+    while next(cleaning).results == 0:
+        pass
+    cleaning.close()  # as one who is killed
+    assert path.exists()
+
+    assert clean(store, outputs).files == 1
+    assert not path.exists()
+
+
+def test_in_a_folder_that_machines_share_the_file_of_a_run_goes_once_and_no_other_runs(
+    store: RunStore, outputs: Path, tmp_path: Path
+) -> None:
+    share, mount = tmp_path / "share", tmp_path / "mount"
+    share.mkdir()
+    mount.symlink_to(share)
+    bucket = f"memory://{tmp_path.name}"
+    at = NOW - timedelta(days=400)
+
+    def reference_of(folder: object, letter: str) -> ResultReference:
+        url = f"{folder}/{letter * 64}.json"
+        write_file(url, b"1")
+        return ResultReference(url=url, digest=letter * 64, serializer="json", size_bytes=1, created_at=at)
+
+    old = [reference_of(share, "a"), reference_of(share, "b"), reference_of(share, "c"), reference_of(bucket, "a")]
+    index = ResultIndex(store.database)
+    for number, reference in enumerate((*old, reference_of(bucket, "c"))):
+        index.put(f"old {number}", reference, task_name="t")
+    of_other_machine = msgspec.structs.replace(reference_of(mount, "b"), created_at=YOUNG)
+    index.put("young", of_other_machine, task_name="t")
+    machines = [Retention(store.database, HORIZON, outputs) for _ in range(2)]
+    cleaning = machines[0].clean(LATER)
+    while next(cleaning).results == 0:
+        pass
+    for url in (old[2].url, f"{bucket}/{'c' * 64}.json"):  # somebody writes the same, and tells of it a moment later
+        write_file(url, b"1")
+    after = (LATER + timedelta(seconds=1)).timestamp()
+    os.utime(old[2].url, (after, after))
+    url_to_fs(bucket)[0].store[f"/{tmp_path.name}/{'c' * 64}.json"].modified = LATER + timedelta(seconds=1)
+    cleaning.close()
+
+    cleaned = [sum(machine.delete_doomed(LATER), Cleaned()).files for machine in machines]
+
+    assert cleaned == [2, 0]
+    assert sorted(path.name[0] for path in share.iterdir()) == ["b", "c"]
+    files, folder = url_to_fs(bucket)
+    assert [Path(name).name[0] for name in files.ls(folder, detail=False)] == ["c"]
+    files.rm(folder, recursive=True)
 
 
 def test_a_notebook_that_is_seen_through_a_link_is_put_there(store: RunStore, outputs: Path, tmp_path: Path) -> None:

@@ -13,12 +13,14 @@ from orchestra_nb.model.deployments import RETRY_ACTOR, deployed_run
 from orchestra_nb.model.events import RunCreated, RunReopened, RunStateChanged
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.states import State
+from orchestra_nb.model.work_pools import WorkPool
 from orchestra_nb.services.run_follower import RunFollower
 from orchestra_nb.store.database import Database, open_database
 from orchestra_nb.store.dead_letter_store import DeadLetterStore
 from orchestra_nb.store.deployment_store import DeploymentStore
+from orchestra_nb.store.pool_store import PoolStore
 from orchestra_nb.store.run_store import RunStore
-from orchestra_nb.store.tables import deployment_versions
+from orchestra_nb.store.service_tables import deployment_versions
 from orchestra_nb.store.work_queue import WorkQueue
 from tests.store.deployment_examples import spec_of, waiting_run
 
@@ -42,13 +44,14 @@ class Deployed:
         self.letters = DeadLetterStore(database)
         self.follower = RunFollower(self.store)
         self.follower.step(NOON)
+        PoolStore(database).create(WorkPool(name="gpu"), NOON)
         spec = spec_of(retry=policy, pool="gpu", priority=4)
         saved = DeploymentStore(database).save(spec, notebook="{}", actor="ana", at=NOON)
         self.queue.add(deployed_run(spec, saved.version, run_id=RUN, now=NOON, due_at=NOON, cluster="local"), "gpu", 4)
 
-    def end(self, *states: State, follow: bool = True) -> None:
+    def end(self, *states: State, follow: bool = True, pool: str = "gpu") -> None:
         """Have the run claimed and end so."""
-        (run,) = self.queue.claim("service", ("gpu",), 1, NOON + timedelta(days=1))
+        (run,) = self.queue.claim("service", (pool,), 1, NOON + timedelta(days=1))
         events = [
             RunStateChanged(run_id=RUN, state=state, at=NOON, epoch=run.epoch, message=f"{state.value.lower()} here")
             for state in states
@@ -86,6 +89,42 @@ def test_a_run_that_fails_waits_for_its_retry_and_is_a_dead_letter_when_none_is_
     assert (letter.run_id, letter.epoch, letter.attempts, letter.message) == (RUN, 3, 3, "failed here")
 
 
+def test_a_run_that_was_moved_to_another_pool_is_tried_again_there(database: Database) -> None:
+    deployed = Deployed(database, RetryPolicy(retries=1))
+    PoolStore(database).create(WorkPool(name="box"), NOON)
+    assert deployed.queue.move("daily", "box") == 1
+
+    deployed.end(State.RUNNING, State.FAILED, pool="box")
+
+    (queued,) = deployed.queue.waiting()
+    assert (deployed.where(), queued.pool) == ((State.SCHEDULED, 2), "box")
+
+
+def test_a_later_success_with_the_same_parameters_resolves_a_dead_letter(database: Database) -> None:
+    deployed = Deployed(database, RetryPolicy())
+    deployed.end(State.RUNNING, State.FAILED)
+    spec = DeploymentStore(database).version("daily", 1).spec
+    letters = []
+
+    def completes(number: int, hours: int, **parameters: object) -> None:
+        at = NOON + timedelta(hours=hours)
+        run = deployed_run(spec, 1, run_id=f"{number:032x}", now=at, due_at=at, cluster="local", parameters=parameters)
+        deployed.store.apply([RunCreated(run=run)])
+        states = (State.PENDING, State.RUNNING, State.COMPLETED)
+        deployed.store.apply([RunStateChanged(run_id=run.run_id, state=state, at=at) for state in states])
+        deployed.follower.step(at)
+        letters.append(deployed.letter_states())
+
+    completes(8, -1)
+    completes(9, 1, region="US")
+    completes(10, 1)
+
+    assert letters == [[LetterState.OPEN], [LetterState.OPEN], [LetterState.RESOLVED]]
+    (letter,) = deployed.letters.list_letters(state=None)
+    name = deployed.store.get_run(f"{10:032x}").name
+    assert (letter.closed_by, letter.note) == (RETRY_ACTOR, f"a later run completed: {name}")
+
+
 def test_a_run_that_cannot_be_followed_holds_up_no_other(database: Database) -> None:
     deployed = Deployed(database, RetryPolicy(retries=1))
     store = DeploymentStore(database)
@@ -113,6 +152,22 @@ def test_a_lost_process_costs_no_retry_and_one_that_never_began_costs_nothing(da
 
     assert deployed.where() == (State.CRASHED, 4)
     assert deployed.letter_states() == [LetterState.OPEN]
+
+
+def test_a_run_that_is_lost_again_waits_for_longer_each_time(database: Database) -> None:
+    deployed = Deployed(database, RetryPolicy(infrastructure_retries=1))
+    pauses = []
+
+    for _ in range(4):
+        deployed.end(State.CRASHED)
+        (queued,) = deployed.queue.waiting()
+        pauses.append((queued.due_at - NOON).total_seconds())
+
+    assert pauses[0] == 0
+    assert [least <= pause <= 1.3 * least for pause, least in zip(pauses[1:], (5, 10, 20), strict=True)] == [True] * 3
+    assert deployed.store.state_changes(RUN)[-1].message == (
+        "run again, since its process was lost 4 times, after a pause"
+    )
 
 
 def test_a_run_that_is_lost_again_and_again_before_it_begins_does_not_go_on_for_ever(database: Database) -> None:

@@ -17,7 +17,7 @@ from orchestra_nb.services.schedule_service import ScheduleService
 from orchestra_nb.store.database import Database, open_database
 from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.run_store import RunStore
-from orchestra_nb.store.schedule_store import ScheduleStore
+from orchestra_nb.store.schedule_store import ScheduleStep, ScheduleStore
 from orchestra_nb.store.work_queue import WorkQueue
 from tests.store.deployment_examples import spec_of
 
@@ -127,13 +127,52 @@ def test_what_passed_while_nobody_looked_is_recorded_and_treated_as_the_schedule
     assert all(run.message and run.ended_at for run in runs if run.state is State.MISSED)
 
 
+def work_off(service: ScheduleService, now: datetime) -> int:
+    """Have all that is due done; return in how many steps."""
+    steps = 1
+    while (look := service.step(now)) is not None and look <= now:
+        steps += 1
+    return steps
+
+
 def test_a_long_absence_is_worked_off_without_a_gap(database: Database, service: ScheduleService) -> None:
     deploy(database, "often", IntervalSchedule(every_seconds=60, catchup="all"))
 
-    service.step(at(24))
+    work_off(service, at(24))
 
     occurrences = [run.occurrence for run in runs_of(database, "often")]
     assert occurrences == [f"{NOON + timedelta(minutes=n):%Y-%m-%dT%H:%M:%SZ}" for n in range(1, 24 * 60 + 1)]
+
+
+def test_after_a_long_absence_misses_share_rows_and_what_is_on_time_comes_first(
+    database: Database, service: ScheduleService, caplog: pytest.LogCaptureFixture
+) -> None:
+    deploy(database, "often", IntervalSchedule(every_seconds=1))
+    deploy(database, "minutely", CronSchedule(expression="* * * * *", catchup="skip"))
+    now = at(3 * 24)
+    deploy(database, "daily", CronSchedule(expression="0 12 * * *"))
+    (daily,) = ScheduleStore(database).of_deployment("daily")
+    ScheduleStore(database).advance([ScheduleStep(schedule=daily, runs=(), done_until=at(2 * 24), next_at=now)])
+
+    service.step(now)
+
+    assert [run.state for run in runs_of(database, "daily")] == [State.SCHEDULED]
+    assert work_off(service, now) > 3  # between which it can be told to end
+    often = runs_of(database, "often")
+    missed = [run for run in often if run.state is State.MISSED]
+    assert [run.due_at for run in often if run.state is State.SCHEDULED] == [
+        now - timedelta(seconds=seconds) for seconds in range(60, -1, -1)
+    ]
+    assert len(missed) < 3 * 24 * 3600 / 50_000 + 500
+    assert (missed[0].occurrence, missed[0].due_at, missed[0].message) == (
+        "2026-03-28T12:00:01Z--2026-03-29T01:53:20Z",
+        NOON + timedelta(seconds=1),
+        "50,000 occurrences until 2026-03-29 01:53:20 UTC: the schedule catches up with the latest occurrence only",
+    )
+    counts = [int(run.message.split()[0].replace(",", "")) if "occurrences" in run.message else 1 for run in missed]
+    assert sum(counts) + 61 == 3 * 24 * 3600
+    assert all("skips what it missed" in run.message for run in runs_of(database, "minutely")[:-2])
+    assert [line for line in caplog.messages if line.startswith("Deployment minutely missed its run")]
 
 
 def test_a_schedule_that_cannot_be_worked_off_says_why_and_stops_no_other(

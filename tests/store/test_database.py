@@ -94,8 +94,7 @@ def test_a_write_that_raises_is_rolled_back_and_the_next_one_works(database: Dat
         assert connection.execute(text("SELECT count(*) FROM store_facts")).scalar() == 1
 
 
-def test_reads_of_one_connection_see_one_moment(tmp_path: Path) -> None:
-    database = open_database(f"sqlite:///{tmp_path}/orchestra.db")
+def test_reads_of_one_connection_see_one_moment(database: Database) -> None:
     store = RunStore(database)
     count = text("SELECT count(*) FROM runs")
 
@@ -105,7 +104,6 @@ def test_reads_of_one_connection_see_one_moment(tmp_path: Path) -> None:
         after = connection.execute(count).scalar()
 
     assert (before, after, len(store.list_runs())) == (0, 0, 1)
-    database.close()
 
 
 def test_while_another_process_holds_the_lock_reads_work_and_writes_say_busy(
@@ -172,10 +170,10 @@ def test_of_two_processes_that_end_the_same_runs_each_run_is_ended_by_one(any_st
     database.close()
 
 
-def test_many_processes_may_open_a_new_store_at_once(any_store_url: str) -> None:
+def test_many_processes_may_open_a_new_store_at_once(any_missing_store_url: str) -> None:
     code = "import sys; from orchestra_nb.store.database import open_database; open_database(sys.argv[1]).close()"
     openers = [
-        subprocess.Popen([sys.executable, "-c", code, any_store_url], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", code, any_missing_store_url], stderr=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
 
@@ -211,10 +209,10 @@ def test_a_file_that_is_no_database_is_refused_with_its_path_and_left_alone(tmp_
     assert path.read_bytes() == content
 
 
-def test_a_database_of_another_program_is_refused(any_store_url: str) -> None:
-    database = Database(parse_store_url(any_store_url)) if "postgres" in any_store_url else None
+def test_a_database_of_another_program_is_refused(any_missing_store_url: str) -> None:
+    database = Database(parse_store_url(any_missing_store_url)) if "postgres" in any_missing_store_url else None
     if database is None:
-        with closing(sqlite3.connect(any_store_url.removeprefix("sqlite:///"))) as connection:
+        with closing(sqlite3.connect(any_missing_store_url.removeprefix("sqlite:///"))) as connection:
             connection.execute("CREATE TABLE runs (id)")
     else:
         with database.write() as connection_:
@@ -222,7 +220,7 @@ def test_a_database_of_another_program_is_refused(any_store_url: str) -> None:
         database.close()
 
     with pytest.raises(StoreUnavailable, match=r"database of something else: its table 'runs'.*ORCHESTRA_STORE_URL"):
-        open_database(any_store_url)
+        open_database(any_missing_store_url)
 
 
 def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:

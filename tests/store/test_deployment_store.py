@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 
-from orchestra_nb.errors import DeploymentNotFound
+from orchestra_nb.errors import DeploymentNotFound, PreconditionFailed
 from orchestra_nb.model.deployments import FlowTarget
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.schedules import IntervalSchedule, RecurrenceSchedule
@@ -88,6 +88,18 @@ def test_going_back_says_what_an_earlier_version_said_and_the_next_change_is_a_n
 
     assert (back.version, back.spec.priority) == (1, 1)
     assert next_.version == 3
+
+
+def test_a_version_takes_the_place_of_the_one_that_is_expected_and_of_no_other(deployments: DeploymentStore) -> None:
+    plain = {"notebook": None, "actor": "ana", "at": NOON}
+    first = deployments.save(spec_of(), **plain)  # type: ignore[arg-type]
+
+    with pytest.raises(DeploymentNotFound, match="other"):
+        deployments.save(spec_of("other"), expected_version=1, **plain)  # type: ignore[arg-type]
+    with pytest.raises(PreconditionFailed, match="'daily' has version 1 by now, not 2"):
+        deployments.save(FULL, expected_version=2, **plain)  # type: ignore[arg-type]
+    assert deployments.list_deployments() == [first]
+    assert deployments.save(FULL, expected_version=1, **plain).version == 2  # type: ignore[arg-type]
 
 
 def test_what_is_not_there_is_named(deployments: DeploymentStore) -> None:

@@ -24,7 +24,7 @@ from orchestra_nb.store.database import Database
 from orchestra_nb.store.event_log import Changes, ChangeWatcher, EventLog
 from orchestra_nb.store.run_input_store import RunInputStore
 from orchestra_nb.store.run_store import RunStore
-from orchestra_nb.store.tables import store_facts
+from orchestra_nb.store.run_tables import store_facts
 
 
 @pytest.fixture

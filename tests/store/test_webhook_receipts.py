@@ -85,10 +85,10 @@ def test_of_a_name_that_is_not_there_or_a_secret_that_cannot_be_read_nobodys_sec
 ) -> None:
     nobodys = Secret("nobody's")
 
-    right = WebhookStore(database, KEY).find_with_secret("orders", nobodys)
-    absent = WebhookStore(database, KEY).find_with_secret("absent", nobodys)
-    unreadable = WebhookStore(database, Fernet.generate_key()).find_with_secret("orders", nobodys)
+    right = WebhookStore(database, KEY).find_with_secrets("orders", nobodys, NOW)
+    absent = WebhookStore(database, KEY).find_with_secrets("absent", nobodys, NOW)
+    unreadable = WebhookStore(database, Fernet.generate_key()).find_with_secrets("orders", nobodys, NOW)
 
     assert right[0] is not None
-    assert (right[0].webhook.name, right[1]) == ("orders", Secret("secret"))
-    assert absent == unreadable == (None, nobodys)
+    assert (right[0].webhook.name, right[1]) == ("orders", [Secret("secret"), nobodys])
+    assert absent == unreadable == (None, [nobodys, nobodys])

@@ -10,8 +10,10 @@ import pytest
 
 from orchestra_nb.model.events import RunReopened, RunStateChanged
 from orchestra_nb.model.states import State
+from orchestra_nb.model.work_pools import WorkPool
 from orchestra_nb.store.database import Database, open_database
 from orchestra_nb.store.deployment_store import DeploymentStore
+from orchestra_nb.store.pool_store import PoolStore
 from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.work_queue import WorkQueue
 from tests.store.deployment_examples import occurrence_run, spec_of, waiting_run
@@ -56,10 +58,12 @@ def test_those_of_higher_priority_go_first_and_else_those_due_first(queue: WorkQ
     assert [claim(queue, 1, later(9)) for _ in range(4)] == [["4"], ["3"], ["2"], ["1"]]
 
 
-def test_only_the_pools_that_are_served_are_looked_at(queue: WorkQueue) -> None:
+def test_only_the_pools_that_are_served_and_there_are_looked_at(store: RunStore, queue: WorkQueue) -> None:
     queue.add(waiting_run("1"), pool="gpu")
 
     assert claim(queue) == []
+    assert queue.claim("service", ("default", "gpu"), 1, NOON) == []  # there is no such pool
+    PoolStore(store.database).create(WorkPool(name="gpu"), NOON)
     assert [run.run_id for run in queue.claim("service", ("default", "gpu"), 1, NOON)] == ["1"]
 
 
@@ -134,6 +138,19 @@ def test_a_run_that_runs_again_here_can_be_cancelled_again(store: RunStore, queu
 
     (again,) = store.cancel_requests("service", first.sequence)
     assert again.actor == "ben"
+
+
+def test_a_run_that_is_given_back_after_a_cancel_was_asked_for_ends(store: RunStore, queue: WorkQueue) -> None:
+    for run_id in ("1", "2"):
+        queue.add(waiting_run(run_id))
+    unwanted, wanted = queue.claim("service", POOLS, 2, NOON)
+    assert store.request_cancel("1", None, "ana", NOON)
+
+    assert [queue.give_back(run, "default", "It ended.", later(1)) for run in (unwanted, wanted)] == [True, True]
+
+    ended = store.get_run("1")
+    assert (ended.state, ended.message) == (State.CANCELLED, "Cancelled by ana before it began")
+    assert claim(queue, at=later(2), driver_id="other") == ["2"]
 
 
 def test_a_run_that_was_cancelled_while_it_waited_never_starts(store: RunStore, queue: WorkQueue) -> None:

@@ -1,8 +1,9 @@
-/** The side bar's panel: active and recent runs with their tasks, live while it is in sight. */
+/** The side bar's panel: alerts, runs with their tasks, schedules and clusters, live while it is in sight. */
 
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
+import { DisposableSet } from '@lumino/disposable';
 import type { IDisposable } from '@lumino/disposable';
 import type { Message } from '@lumino/messaging';
 import type { ISignal } from '@lumino/signaling';
@@ -19,23 +20,28 @@ import { CommandIDs } from '../commands';
 import { clock } from '../drawing/clock';
 import { isLive } from '../drawing/states';
 import { orchestraIcon } from '../icon';
+import { notifyFailure } from '../notify';
+import { OverviewCommandIDs } from '../overview/commandIDs';
+import type { IOverview } from '../overview/overview';
+import { OPEN_RUN_PAGE } from '../runPageTabs';
 import type { IRunsModel } from '../tokens';
 import { ConnectionNote, ConnectionState } from './ConnectionState';
 import { TreeRow } from './TreeRow';
 import type { IRowContext } from './TreeRow';
+import { alertItems, clusterItems, scheduleItems } from './overviewSections';
 import { rowAt, visibleRows } from './rows';
 import type { Row } from './rows';
 
 /** Relative times are drawn anew so often, in seconds, while nothing runs. */
 const CALM_SECONDS = 30;
 
-// Code is the same in all languages.
-const FIRST_CELL_LINE = '%%task clean';
-const FIRST_COMMAND = 'orchestra run report.ipynb';
+/** How far from the left edge of a row its menu opens, in pixels. */
+const MENU_INDENT = 24;
 
 /** What the panel needs. */
 export interface IRunsPanelOptions {
   readonly runs: IRunsModel;
+  readonly overview: IOverview;
   readonly commands: CommandRegistry;
   readonly trans: TranslationBundle;
   readonly locale?: string;
@@ -90,7 +96,12 @@ export class RunsPanel extends ReactWidget {
   }
 
   private _startWatching(): void {
-    this._watch ??= this._options.runs.watch();
+    const { runs, overview } = this._options;
+    this._watch ??= DisposableSet.from([
+      runs.watch(),
+      overview.alerts.watch(),
+      overview.schedules.watch()
+    ]);
     this.update();
   }
 
@@ -105,34 +116,76 @@ export class RunsPanel extends ReactWidget {
 }
 
 function RunsView(props: IRunsPanelOptions & { isShown: boolean }): React.JSX.Element {
-  const { runs, commands, trans, locale, isShown } = props;
+  const { runs, overview, commands, trans, locale, isShown } = props;
+  const { alerts, schedules, clusters, memory } = overview;
   useSignal(runs.changed);
   useSignal(runs.connectionChanged);
+  useSignal(alerts.changed);
+  useSignal(schedules.changed);
+  useSignal(clusters.changed);
+  useSignal(memory.changed);
   useTime(
     isShown,
     runs.runs.some(run => isLive(run.state))
   );
-  const [closed, toggleSection] = useToggles();
-  const [open, toggleRun] = useToggles();
+  const closed = memory.closedSections;
+  // they are asked again and again for what they use: only while that is to be seen
+  useWatch(overview.clusters, isShown && !closed.has('clusters'));
+  const [open, toggleRow] = useToggles();
   const tree = useTree();
-  const rows = visibleRows(runs, closed, open);
+  const isKnown = runs.connection === 'connected' || alerts.value !== null;
+  const rows = visibleRows(
+    runs,
+    closed,
+    open,
+    isKnown
+      ? {
+          alerts: alertItems(alerts),
+          schedules: scheduleItems(schedules),
+          clusters: clusterItems(clusters)
+        }
+      : null
+  );
+  const toggleSection = (section: string): void => {
+    memory
+      .toggleSection(section)
+      .catch((error: unknown) =>
+        notifyFailure(trans, trans.__('The sections could not be remembered.'), error)
+      );
+  };
 
   const onToggle = (row: Row): void => {
     if (row.kind === 'section') {
       toggleSection(row.key);
     } else if (row.kind === 'run') {
-      toggleRun(row.key);
+      toggleRow(row.key);
       void runs.load(row.key);
+    } else if (row.isOpen !== null) {
+      toggleRow(row.key);
     }
   };
   const onActivate = (row: Row): void => {
     if (row.kind === 'section') {
       toggleSection(row.key);
     } else if (row.kind === 'run') {
-      void commands.execute(CommandIDs.openRun, { runId: row.key });
+      void commands.execute(OPEN_RUN_PAGE, { runId: row.key });
+    } else if (row.kind === 'item') {
+      onActivateItem(row);
     } else {
       const taskRunId = row.key;
       void commands.execute(CommandIDs.openLogs, { runId: row.task.run_id, taskRunId });
+    }
+  };
+  const onActivateItem = (row: Row & { kind: 'item' }): void => {
+    const { content } = row;
+    if (row.isOpen !== null) {
+      toggleRow(row.key);
+    } else if (content.kind === 'failed' || content.kind === 'late') {
+      void commands.execute(CommandIDs.openRun, { runId: content.run.run_id });
+    } else if (content.kind === 'schedule' && content.scheduled.lastRun !== null) {
+      void commands.execute(CommandIDs.openRun, { runId: content.scheduled.lastRun.run_id });
+    } else if (content.kind === 'letter') {
+      void commands.execute(CommandIDs.openLogs, { runId: content.letter.runId });
     }
   };
   const context: IRowContext = {
@@ -144,12 +197,23 @@ function RunsView(props: IRunsPanelOptions & { isShown: boolean }): React.JSX.El
     onActivate,
     onFocus: row => tree.setFocused(row.key),
     onLogs: run => void commands.execute(CommandIDs.openLogs, { runId: run.run_id }),
+    execute: (command, args) => void commands.execute(command, args),
+    onSeen:
+      overview.failedCount > 0
+        ? () => void commands.execute(OverviewCommandIDs.markSeen)
+        : undefined,
     onCancel: run => void commands.execute(CommandIDs.cancelRun, { runId: run.run_id }),
     register: tree.register
   };
   const onKeyDown = (event: React.KeyboardEvent): void => {
-    const row = rows.find(({ key }) => key === (event.target as HTMLElement).dataset.key);
-    if (row !== undefined && handleKey(event.key, row)) {
+    const node = event.target as HTMLElement;
+    const row = rows.find(({ key }) => key === node.dataset.key);
+    const asksForMenu = event.key === 'ContextMenu' || (event.key === 'F10' && event.shiftKey);
+    if (row !== undefined && asksForMenu) {
+      openMenu(node);
+      event.preventDefault();
+      event.stopPropagation();
+    } else if (row !== undefined && handleKey(event.key, row)) {
       event.preventDefault();
       event.stopPropagation();
     }
@@ -179,11 +243,11 @@ function RunsView(props: IRunsPanelOptions & { isShown: boolean }): React.JSX.El
         <ConnectionState connection={runs.connection} texts={trans} />
       </header>
       <ConnectionNote runs={runs} texts={trans} />
-      {runs.runs.length > 0 && (
+      {(isKnown || runs.runs.length > 0) && (
         <div
           className="orc-tree"
           role="tree"
-          aria-label={trans.__('Runs')}
+          aria-label={trans.__('Orchestra')}
           ref={tree.ref}
           onKeyDown={onKeyDown}
         >
@@ -192,27 +256,30 @@ function RunsView(props: IRunsPanelOptions & { isShown: boolean }): React.JSX.El
           ))}
         </div>
       )}
-      {runs.runs.length === 0 && runs.connection === 'connected' && <Empty trans={trans} />}
     </>
   );
 }
 
-/** Teaches the first step. */
-function Empty(props: { trans: TranslationBundle }): React.JSX.Element {
-  const { trans } = props;
-  return (
-    <div className="orc-empty">
-      <p>{trans.__('No runs yet.')}</p>
-      <p>{trans.__('Put this on the first line of a cell, and run the cell:')}</p>
-      <pre>{FIRST_CELL_LINE}</pre>
-      <p>{trans.__('Or run a whole notebook from a terminal:')}</p>
-      <pre>{FIRST_COMMAND}</pre>
-    </div>
-  );
+/** Open JupyterLab's menu at a row: what the browser itself sends with the Shift key held is left to the browser's. */
+function openMenu(row: HTMLElement): void {
+  const { left, bottom } = row.getBoundingClientRect();
+  const place = { clientX: left + MENU_INDENT, clientY: bottom };
+  row.dispatchEvent(new MouseEvent('contextmenu', { bubbles: true, cancelable: true, ...place }));
+}
+
+/** Keep something up to date as long as it is wanted. */
+function useWatch(watched: { watch(): IDisposable }, isWanted: boolean): void {
+  useEffect(() => {
+    if (!isWanted) {
+      return undefined;
+    }
+    const watch = watched.watch();
+    return () => watch.dispose();
+  }, [watched, isWanted]);
 }
 
 /** Draw anew after each emission of a signal. */
-function useSignal(signal: ISignal<IRunsModel, unknown>): void {
+function useSignal<T>(signal: ISignal<T, unknown>): void {
   const [, redraw] = useReducer((count: number) => count + 1, 0);
   useEffect(() => {
     signal.connect(redraw);

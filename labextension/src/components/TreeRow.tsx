@@ -1,7 +1,12 @@
-/** The rows of the side bar's tree: a section, a run, a task. */
+/** The rows of the side bar's tree: a section, a run, a task, or what else sections show. */
 
-import { caretDownIcon, caretRightIcon, stopIcon, textEditorIcon } from '@jupyterlab/ui-components';
-import type { LabIcon } from '@jupyterlab/ui-components';
+import {
+  caretDownIcon,
+  caretRightIcon,
+  checkIcon,
+  stopIcon,
+  textEditorIcon
+} from '@jupyterlab/ui-components';
 import React from 'react';
 
 import {
@@ -15,15 +20,14 @@ import { isFailure, isLive, stateLook } from '../drawing/states';
 import { errorWords, timeWords } from '../drawing/taskWords';
 import type { ITexts } from '../drawing/translation';
 import type { IRun, ITaskView } from '../schemas';
+import { ItemRow, itemAttributes, itemClass } from './ItemRow';
+import { RowButton } from './RowButton';
 import { StateIcon } from './StateIcon';
-import type { Row } from './rows';
+import type { IItemContext } from './itemContext';
+import type { Row, Section } from './rows';
 
 /** What all rows need. */
-export interface IRowContext {
-  readonly texts: ITexts;
-  readonly locale?: string;
-  /** Milliseconds since the epoch. */
-  readonly now: number;
+export interface IRowContext extends IItemContext {
   /** The key of the row that Tab leads to. */
   readonly entry: string | null;
   readonly onToggle: (row: Row) => void;
@@ -31,6 +35,8 @@ export interface IRowContext {
   readonly onFocus: (row: Row) => void;
   readonly onLogs: (run: IRun) => void;
   readonly onCancel: (run: IRun) => void;
+  /** Undefined where there is nothing to be marked as seen. */
+  readonly onSeen?: () => void;
   readonly register: (key: string, node: HTMLElement | null) => void;
 }
 
@@ -40,7 +46,7 @@ export function TreeRow(props: { row: Row; context: IRowContext }): React.JSX.El
   const record = row.kind === 'run' ? row.run : row.kind === 'task' ? row.task : null;
   return (
     <div
-      className={`orc-row orc-${row.kind}`}
+      className={`orc-row ${row.kind === 'item' ? itemClass(row.content) : `orc-${row.kind}`}`}
       role="treeitem"
       aria-level={row.level}
       aria-posinset={row.position}
@@ -48,20 +54,25 @@ export function TreeRow(props: { row: Row; context: IRowContext }): React.JSX.El
       aria-expanded={row.isOpen ?? undefined}
       tabIndex={row.key === context.entry ? 0 : -1}
       data-key={row.key}
+      data-section={row.kind === 'section' ? row.section : undefined}
       data-run-id={row.kind === 'run' ? row.key : undefined}
       data-task-id={row.kind === 'task' ? row.key : undefined}
       data-orchestra-run={row.kind === 'run' ? row.run.name : undefined}
       data-orchestra-task={row.kind === 'task' ? row.task.name : undefined}
       data-state={record?.state}
       data-tone={record === null ? undefined : stateLook(record.state).tone}
+      {...(row.kind === 'item' ? itemAttributes(row.content) : {})}
       ref={node => context.register(row.key, node)}
       onFocus={() => context.onFocus(row)}
       onClick={() => context.onActivate(row)}
     >
       <Caret row={row} onToggle={context.onToggle} />
-      {row.kind === 'section' && <SectionContent row={row} texts={context.texts} />}
+      {row.kind === 'section' && <SectionContent row={row} context={context} />}
       {row.kind === 'run' && <RunContent run={row.run} error={row.error} context={context} />}
       {row.kind === 'task' && <TaskContent task={row.task} live={row.live} context={context} />}
+      {row.kind === 'item' && (
+        <ItemRow of={row.content} context={context} isReachable={row.key === context.entry} />
+      )}
     </div>
   );
 }
@@ -89,16 +100,41 @@ function Caret(props: { row: Row; onToggle: (row: Row) => void }): React.JSX.Ele
 
 function SectionContent(props: {
   row: Row & { kind: 'section' };
-  texts: ITexts;
+  context: IRowContext;
 }): React.JSX.Element {
-  const { row, texts } = props;
-  const title = row.section === 'active' ? texts.__('Active') : texts.__('Recent');
+  const { row, context } = props;
+  const { texts, onSeen } = context;
   return (
     <>
-      <span className="orc-section-title">{title}</span>
-      <span className="orc-row-count">{row.count}</span>
+      <span className="orc-section-title">{sectionTitle(row.section, texts)}</span>
+      {row.section === 'alerts' && onSeen !== undefined && (
+        <span className="orc-section-action">
+          <RowButton
+            icon={checkIcon}
+            label={texts.__('Mark failures as seen')}
+            isReachable={context.entry === row.key}
+            onClick={onSeen}
+          />
+        </span>
+      )}
+      <span className="orc-row-count">{row.count ?? ''}</span>
     </>
   );
+}
+
+function sectionTitle(section: Section, texts: ITexts): string {
+  switch (section) {
+    case 'alerts':
+      return texts.__('Alerts');
+    case 'active':
+      return texts.__('Active');
+    case 'recent':
+      return texts.__('Recent');
+    case 'schedules':
+      return texts.__('Schedules');
+    case 'clusters':
+      return texts.__('Clusters');
+  }
 }
 
 function RunContent(props: { run: IRun; error: string; context: IRowContext }): React.JSX.Element {
@@ -203,29 +239,6 @@ function TaskContent(props: {
         )}
       </span>
     </>
-  );
-}
-
-function RowButton(props: {
-  icon: LabIcon;
-  label: string;
-  isReachable: boolean;
-  onClick: () => void;
-}): React.JSX.Element {
-  return (
-    <button
-      type="button"
-      className="orc-icon-button"
-      title={props.label}
-      aria-label={props.label}
-      tabIndex={props.isReachable ? 0 : -1}
-      onClick={event => {
-        event.stopPropagation();
-        props.onClick();
-      }}
-    >
-      <props.icon.react tag="span" />
-    </button>
   );
 }
 

@@ -3,16 +3,23 @@
 import { isFailure, isLive } from '../drawing/states';
 import { errorWords } from '../drawing/taskWords';
 import type { IRun, ITaskView } from '../schemas';
+import type { IItem, ISectionItems, ItemContent } from './overviewSections';
 
 /** The sections of the panel. */
-export type Section = 'active' | 'recent';
+export type Section = 'alerts' | 'active' | 'recent' | 'schedules' | 'clusters';
 
 /** One row; `level` counts from 1, `position` and `size` place it among its siblings for screen readers. */
 export type Row = IPlace &
   (
-    | { readonly kind: 'section'; readonly section: Section; readonly count: number }
+    | {
+        readonly kind: 'section';
+        readonly section: Section;
+        /** Null while it is not known. */
+        readonly count: number | null;
+      }
     | { readonly kind: 'run'; readonly run: IRun; readonly error: string }
     | { readonly kind: 'task'; readonly task: ITaskView; readonly live: boolean }
+    | { readonly kind: 'item'; readonly content: ItemContent }
   );
 
 interface IPlace {
@@ -31,42 +38,99 @@ export interface IRunSource {
   tasksOf(runId: string): readonly ITaskView[];
 }
 
+/** The rows of the sections beside those of runs. */
+export type OverviewItems = Readonly<Record<'alerts' | 'schedules' | 'clusters', ISectionItems>>;
+
 /**
  * Give the rows that are in sight, from top to bottom.
  *
  * @param closed - the sections that are closed
- * @param open - the ids of the runs that are open
+ * @param open - the keys of the other rows that are open, of runs their ids
+ * @param overview - null where there are sections of runs only
  */
 export function visibleRows(
   source: IRunSource,
   closed: ReadonlySet<string>,
-  open: ReadonlySet<string>
+  open: ReadonlySet<string>,
+  overview: OverviewItems | null = null
 ): Row[] {
-  const rows: Row[] = [];
-  const sections: [Section, readonly IRun[]][] = [
-    ['active', source.runs.filter(run => isLive(run.state))],
-    ['recent', source.runs.filter(run => !isLive(run.state))]
+  const active = source.runs.filter(run => isLive(run.state));
+  const recent = source.runs.filter(run => !isLive(run.state));
+  const ofRuns = (section: Section, runs: readonly IRun[]): ISection => ({
+    section,
+    count: runs.length,
+    rows: () =>
+      runs.flatMap((run, place) => runRows(source, run, section, place, runs.length, open))
+  });
+  const ofItems = (section: keyof OverviewItems): ISection[] => {
+    const found = overview?.[section];
+    return found === undefined
+      ? []
+      : [{ section, count: found.count, rows: () => itemRows(found.items, section, 2, open) }];
+  };
+  const sections = [
+    ...ofItems('alerts'),
+    ofRuns('active', active),
+    overview !== null && source.runs.length === 0 ? FIRST_STEP : ofRuns('recent', recent),
+    ...ofItems('schedules'),
+    ...ofItems('clusters')
   ];
-  sections.forEach(([section, runs], index) => {
+  return sections.flatMap(({ section, count, rows }, index) => {
     const isOpen = !closed.has(section);
-    rows.push({
+    const head: Row = {
       kind: 'section',
       section,
-      count: runs.length,
+      count,
       key: section,
       parent: null,
       level: 1,
       position: index + 1,
       size: sections.length,
       isOpen
-    });
-    if (isOpen) {
-      runs.forEach((run, place) =>
-        rows.push(...runRows(source, run, section, place, runs.length, open))
-      );
-    }
+    };
+    return isOpen ? [head, ...rows()] : [head];
   });
-  return rows;
+}
+
+interface ISection {
+  readonly section: Section;
+  readonly count: number | null;
+  readonly rows: () => Row[];
+}
+
+/** Stands in the place of the recent runs while there is none at all. */
+const FIRST_STEP: ISection = {
+  section: 'recent',
+  count: 0,
+  rows: () =>
+    itemRows(
+      [{ key: 'recent:note', content: { kind: 'note', note: 'noRuns' } }],
+      'recent',
+      2,
+      new Set()
+    )
+};
+
+function itemRows(
+  items: readonly IItem[],
+  parent: string,
+  level: number,
+  open: ReadonlySet<string>
+): Row[] {
+  return items.flatMap(({ key, content, children }, place) => {
+    const isOpen = children === undefined ? null : open.has(key);
+    const row: Row = {
+      kind: 'item',
+      content,
+      key,
+      parent,
+      level,
+      position: place + 1,
+      size: items.length,
+      isOpen
+    };
+    return isOpen === true ? [row, ...itemRows(children ?? [], key, level + 1, open)] : [row];
+  });
 }
 
 function runRows(
@@ -110,7 +174,7 @@ function runRows(
 }
 
 /** Give why a run failed, or is about to, on one line; empty when nothing is wrong. */
-function runError(run: IRun, tasks: readonly ITaskView[]): string {
+export function runError(run: IRun, tasks: readonly ITaskView[]): string {
   const firstLine = (text: string): string => text.trim().split('\n', 1)[0];
   if (isFailure(run.state) && run.message !== '') {
     return firstLine(run.message);

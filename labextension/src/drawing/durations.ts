@@ -42,6 +42,25 @@ export function formatAgo(at: string, now: number, texts: ITexts, locale?: strin
   return format.format(-Math.round(seconds / 86400), 'day');
 }
 
+/** Format a time to come relative to `now` (milliseconds since the epoch): "now", "in 21h". */
+export function formatIn(at: string, now: number, texts: ITexts, locale?: string): string {
+  const seconds = (Date.parse(at) - now) / 1000;
+  if (seconds < 1) {
+    return texts.__('now');
+  }
+  const format = new Intl.RelativeTimeFormat(locale, { style: 'narrow' });
+  if (seconds < 60) {
+    return format.format(Math.ceil(seconds), 'second');
+  }
+  if (seconds < 3570) {
+    return format.format(Math.round(seconds / 60), 'minute');
+  }
+  if (seconds < 86400) {
+    return format.format(Math.round(seconds / 3600), 'hour');
+  }
+  return format.format(Math.round(seconds / 86400), 'day');
+}
+
 /** Format a time in full, in the reader's zone. */
 export function formatMoment(at: string, locale?: string): string {
   return new Date(at).toLocaleString(locale, { dateStyle: 'medium', timeStyle: 'medium' });

@@ -34,6 +34,9 @@ export function setAttributes(node: Element, attributes: Attributes): void {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === false) {
       node.removeAttribute(name);
+    } else if (name === 'style' && (node instanceof HTMLElement || node instanceof SVGElement)) {
+      // an attribute would be refused by the Content-Security-Policy of pages
+      node.style.cssText = String(value);
     } else {
       const text = value === true ? '' : String(value);
       if (node.getAttribute(name) !== text) {

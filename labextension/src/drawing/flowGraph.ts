@@ -21,7 +21,8 @@ const PLAN_SIZES = { nodeHeight: 30, layerGap: 36, rowGap: 10 };
 const NODE_WIDTHS = { least: 192, most: 208, letter: 7.5, rest: 46 };
 const PLAN_WIDTHS = { least: 88, most: 208, letter: 8.6, rest: 32 };
 
-const MARGIN = 6;
+/** Space around the boxes of a graph, in pixels. */
+export const MARGIN = 6;
 
 /** The state of a flow whose graph was drawn without running it. */
 const NOT_RUN = 'NOT_RUN';
@@ -47,7 +48,10 @@ export class FlowGraph {
     this._asTable = button(texts.__('Table'), texts.__('Show the tasks as a table'), () =>
       this._showAs('table')
     );
-    const views = html('span', { class: 'orc-actions' }, this._asGraph, this._asTable);
+    this._open = button(texts.__('Open'), texts.__('Open the page of this run'), () =>
+      this._options.actions.openRun?.(this._output.run?.run_id ?? '')
+    );
+    const views = html('span', { class: 'orc-actions' }, this._open, this._asGraph, this._asTable);
     this._head.append(this._state, this._name, this._runName, this._time, this._count, views);
     this._scroll.append(html('div', { class: 'orc-canvas' }, this._edges, this._list));
     this.node = html(
@@ -175,6 +179,7 @@ export class FlowGraph {
     const ends = failed === 0 ? counted : texts.__('%1, %2 failed', counted, failed);
     showText(this._count, tasks.length === 0 ? '' : ends);
     showText(this._message, run?.message ?? '');
+    this._open.hidden = run === null || this._isPlan || this._options.actions.openRun === undefined;
     this._showRunTime();
   }
 
@@ -312,6 +317,7 @@ export class FlowGraph {
   private _unfollow: (() => void) | null = null;
   private readonly _nodes = new Map<string, INode>();
   private readonly _table: FlowTable;
+  private readonly _open: HTMLButtonElement;
   private readonly _asGraph: HTMLButtonElement;
   private readonly _asTable: HTMLButtonElement;
   private readonly _head = html('div', { class: 'orc-line orc-flow-head' });
@@ -328,7 +334,8 @@ export class FlowGraph {
   private readonly _chosen = html('div', { class: 'orc-chosen' });
 }
 
-const DIRECTIONS: Readonly<Record<string, IPoint | undefined>> = {
+/** Key to the direction that it leads to. */
+export const DIRECTIONS: Readonly<Record<string, IPoint | undefined>> = {
   ArrowRight: { x: 1, y: 0 },
   ArrowLeft: { x: -1, y: 0 },
   ArrowDown: { x: 0, y: 1 },
@@ -342,7 +349,7 @@ function nodeWidth(tasks: readonly ITaskView[], widths: typeof NODE_WIDTHS): num
 }
 
 /** Give the node that a reader expects: up and down in the same column, to the sides what lies aside counts thrice. */
-function nearest(
+export function nearest(
   nodes: ReadonlyMap<string, IPoint>,
   from: string,
   direction: IPoint
@@ -365,7 +372,7 @@ function nearest(
 }
 
 /** Draw a route as one smooth path that leaves and enters boxes horizontally. */
-function curve(route: IRoute): string {
+export function curve(route: IRoute): string {
   const points = route.points.map(point => ({ x: point.x + MARGIN, y: point.y + MARGIN }));
   const parts = [`M${points[0].x} ${points[0].y}`];
   for (let index = 1; index < points.length; index++) {

@@ -44,6 +44,7 @@ export const SHAPES = {
   },
   upstreamFailed: { line: 'M8 11V2.5M4.25 6.25 8 2.5l3.75 3.75M3.5 14h9' },
   missed: { line: RING, dashes: '2.3 2.02' },
+  stale: { line: `${RING}M8 5v3.6M8 10.9v.1` },
   unknown: { line: 'M3.25 3.25h9.5v9.5h-9.5z', dashes: '2 2' }
 } satisfies Record<string, IShape>;
 

@@ -14,6 +14,10 @@ import type { ITexts } from './translation';
 export interface ITaskActions {
   readonly openLogs?: (task: ITaskView) => void;
   readonly cancel?: (task: ITaskView) => void;
+  /** Tell whether a task can be cancelled by itself; all can without it. */
+  readonly canCancel?: (task: ITaskView) => boolean;
+  /** Open the page of a run. */
+  readonly openRun?: (runId: string) => void;
 }
 
 /** What drawings need from where they are shown. */
@@ -81,7 +85,8 @@ export class TaskLine {
       'data-live': String(live && isLive(task.state)),
       'aria-label': texts.__('Task %1', task.name)
     });
-    const canCancel = live && isLive(task.state) && actions.cancel !== undefined;
+    const isOffered = actions.cancel !== undefined && (actions.canCancel?.(task) ?? true);
+    const canCancel = live && isLive(task.state) && isOffered;
     showText(this._cancel, canCancel ? texts.__('Cancel') : '', texts.__('Cancel this task'));
     this._cancel.disabled = task.state === 'CANCELLING';
     this._showWords();

@@ -1,12 +1,15 @@
 /** What is said of a task: every text of its line, decided apart from how it is drawn. */
 
-import type { IErrorInfo, ITaskView } from '../schemas';
+import type { IErrorInfo, IRecord, ITaskView } from '../schemas';
 import { formatDuration, formatElapsed, formatMoment, secondsRun } from './durations';
 import { isFailure, isLive, stateLook } from './states';
 import type { ITexts } from './translation';
 
 /** After so many seconds a task that has not begun shows how long it has waited. */
 const PATIENCE_SECONDS = 3;
+
+/** What runs for a time that can be expected. */
+export type ITimed = IRecord & Pick<ITaskView, 'expected_seconds'>;
 
 /** The texts of one task line; an empty text is not shown. */
 export interface ITaskWords {
@@ -56,7 +59,7 @@ export function stateWord(state: string, live: boolean, texts: ITexts): string {
 }
 
 /** Give how long a task ran, beside what is expected while it runs. */
-export function timeWords(task: ITaskView, live: boolean, now: number, texts: ITexts): string {
+export function timeWords(task: ITimed, live: boolean, now: number, texts: ITexts): string {
   const seconds = secondsRun(task, now);
   if (!isLive(task.state)) {
     return seconds === null ? '' : formatDuration(seconds);
@@ -75,7 +78,7 @@ export function timeWords(task: ITaskView, live: boolean, now: number, texts: IT
 }
 
 /** Give why a task ended badly: its exception, else its message. */
-export function errorWords(task: ITaskView): string {
+export function errorWords(task: Pick<ITaskView, 'error' | 'message'>): string {
   return task.error === null ? task.message : exceptionWords(task.error);
 }
 
@@ -118,7 +121,8 @@ export function taskFacts(task: ITaskView, texts: ITexts, locale?: string): [str
   return facts.filter((fact): fact is [string, string] => Boolean(fact[1]));
 }
 
-function whereWords(task: ITaskView, texts: ITexts): string {
+/** Give where in the user's code a task failed: "cell 4, line 3"; empty where that is not known. */
+export function whereWords(task: ITaskView, texts: ITexts): string {
   const cell = task.error?.cell;
   const line = task.error?.line ?? null;
   const place = cell === task.name ? null : (cell ?? null);

@@ -46,7 +46,7 @@ export function traceback(text: string, texts: ITexts): HTMLElement {
   });
   return html(
     'div',
-    { class: 'orc-trace', role: 'group', 'aria-label': texts.__('Traceback') },
+    { class: 'orc-trace', role: 'group', tabindex: 0, 'aria-label': texts.__('Traceback') },
     ...parts
   );
 }

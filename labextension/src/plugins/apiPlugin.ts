@@ -3,6 +3,7 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { OrchestraApi } from '../api';
+import { labSettings } from '../labSettings';
 import { IOrchestraApi } from '../tokens';
 
 export const apiPlugin: JupyterFrontEndPlugin<IOrchestraApi> = {
@@ -10,5 +11,6 @@ export const apiPlugin: JupyterFrontEndPlugin<IOrchestraApi> = {
   description: 'Talks to the Orchestra server extension.',
   autoStart: true,
   provides: IOrchestraApi,
-  activate: (app: JupyterFrontEnd) => new OrchestraApi(app.serviceManager.serverSettings)
+  activate: (app: JupyterFrontEnd) =>
+    new OrchestraApi(labSettings(app.serviceManager.serverSettings))
 };

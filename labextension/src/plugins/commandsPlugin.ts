@@ -6,6 +6,8 @@ import { ICommandPalette } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { CommandIDs, addCommands } from '../commands';
+import { IOverview } from '../overview/overview';
+import { RunActionIDs, addRunActions } from '../runActions';
 import { IOrchestraApi, IRunsModel } from '../tokens';
 import { localeOf } from './locale';
 
@@ -13,21 +15,26 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
   id: 'orchestra-nb:commands',
   description: 'Adds the commands for runs.',
   autoStart: true,
-  requires: [IOrchestraApi, IRunsModel],
+  requires: [IOrchestraApi, IRunsModel, IOverview],
   optional: [ILabShell, ICommandPalette, ILayoutRestorer, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     api: IOrchestraApi,
     runs: IRunsModel,
+    overview: IOverview,
     labShell: ILabShell | null,
     palette: ICommandPalette | null,
     restorer: ILayoutRestorer | null,
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('orchestra_nb');
-    const logs = addCommands({ app, labShell, api, runs, trans, locale: localeOf(translator) });
+    const alsoKnown = (runId: string) => overview.run(runId);
+    const locale = localeOf(translator);
+    const options = { app, labShell, api, runs, alsoKnown, trans, locale };
+    const logs = addCommands(options);
+    addRunActions(options, overview.api);
     const category = trans.__('Orchestra');
-    for (const command of Object.values(CommandIDs)) {
+    for (const command of [...Object.values(CommandIDs), ...Object.values(RunActionIDs)]) {
       palette?.addItem({ command, category });
     }
     void restorer?.restore(logs, {

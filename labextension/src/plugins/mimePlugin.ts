@@ -7,6 +7,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { CommandIDs, cancelTask } from '../commands';
 import { clock } from '../drawing/clock';
 import { OutputsRenderer, RunRenderer } from '../mime';
+import { OPEN_RUN_PAGE } from '../runPageTabs';
 import { OUTPUTS_MIME_TYPE, RUN_MIME_TYPE } from '../schemas';
 import { IOrchestraApi, IRunsModel } from '../tokens';
 import { localeOf } from './locale';
@@ -34,6 +35,7 @@ export const mimePlugin: JupyterFrontEndPlugin<void> = {
       actions: {
         openLogs: ({ run_id: runId, task_run_id: taskRunId }) =>
           void app.commands.execute(CommandIDs.openLogs, { runId, taskRunId }),
+        openRun: runId => void app.commands.execute(OPEN_RUN_PAGE, { runId }),
         cancel: task => void cancelTask(api, task.run_id, task.task_run_id)
       }
     } satisfies ConstructorParameters<typeof RunRenderer>[1];

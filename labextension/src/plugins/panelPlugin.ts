@@ -6,6 +6,8 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { PANEL_ID } from '../commands';
 import { RunsPanel } from '../components/RunsPanel';
+import { IOverview } from '../overview/overview';
+import { addPanelBadge } from '../panelBadge';
 import { IRunsModel } from '../tokens';
 import { localeOf } from './locale';
 
@@ -14,20 +16,22 @@ const RANK = 350;
 
 export const panelPlugin: JupyterFrontEndPlugin<void> = {
   id: 'orchestra-nb:panel',
-  description: 'Shows active and recent runs in the side bar.',
+  description: 'Shows alerts, runs, schedules and clusters in the side bar.',
   autoStart: true,
-  requires: [IRunsModel],
+  requires: [IRunsModel, IOverview],
   optional: [ILayoutRestorer, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     runs: IRunsModel,
+    overview: IOverview,
     restorer: ILayoutRestorer | null,
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('orchestra_nb');
     const { commands } = app;
-    const panel = new RunsPanel({ runs, commands, trans, locale: localeOf(translator) });
+    const panel = new RunsPanel({ runs, overview, commands, trans, locale: localeOf(translator) });
     panel.id = PANEL_ID;
+    addPanelBadge(panel.title, overview, trans);
     app.shell.add(panel, 'left', { rank: RANK });
     restorer?.add(panel, PANEL_ID);
   }

@@ -1,0 +1,257 @@
+/** The tasks of a run as a graph with live states; a mapped task is one box with a bar, which opens into squares. */
+
+import type { ITaskView } from '../schemas';
+import { ChosenTask } from './chosenTask';
+import { html, setAttributes, showText, svg } from './elements';
+import { DIRECTIONS, MARGIN, curve, nearest } from './flowGraph';
+import { layOut } from './flowLayout';
+import type { IFlowLayout } from './flowLayout';
+import { stateIcon } from './icons';
+import { countWords, showStateBar } from './stateBar';
+import { StateGrid } from './stateGrid';
+import { isFailure, isLive, stateLook } from './states';
+import { countStates, firstFailure, groupState, groupTasks } from './taskGroups';
+import type { ITaskGroup } from './taskGroups';
+import type { IDrawingOptions } from './taskLine';
+import { errorWords, stateWord, timeWords } from './taskWords';
+
+const SIZES = { nodeHeight: 48, layerGap: 40, rowGap: 12, nodeWidth: 208 };
+
+interface INode {
+  readonly item: HTMLElement;
+  readonly box: HTMLButtonElement;
+  readonly icon: HTMLElement;
+  readonly name: HTMLElement;
+  readonly words: HTMLElement;
+  readonly bar: HTMLElement;
+}
+
+/** Draws the graph; `update` keeps the focus, what is chosen and the scroll position. */
+export class RunGraph {
+  constructor(private readonly _options: IDrawingOptions) {
+    const { texts } = _options;
+    this._list.setAttribute('aria-label', texts.__('Tasks in their order'));
+    this._scroll.append(html('div', { class: 'orc-canvas' }, this._edges, this._list));
+    this._chosen = new ChosenTask(_options);
+    this.node.append(this._scroll, this._chosen.node);
+    this._list.addEventListener('keydown', event => this._onKey(event));
+  }
+
+  readonly node = html('div', { class: 'orc-run-graph' });
+
+  /** Show newer records. */
+  update(tasks: readonly ITaskView[], live: boolean): void {
+    this._tasks = tasks;
+    this._live = live;
+    const { groups, edges } = groupTasks(tasks);
+    this._groups = new Map(groups.map(group => [group.id, group]));
+    this._names = new Map(groups.map(group => [group.id, group.name]));
+    this._before = new Map();
+    for (const [from, to] of edges) {
+      this._before.set(to, [...(this._before.get(to) ?? []), from]);
+    }
+    const shape = JSON.stringify([[...this._groups.keys()], edges]);
+    if (shape !== this._shape) {
+      this._shape = shape;
+      this._build(edges);
+    }
+    if (this._choice === null) {
+      this._chooseFailure();
+    }
+    groups.forEach(group => this._showNode(group));
+    this._showEdges();
+    this._showChosen();
+    this._followTime();
+  }
+
+  dispose(): void {
+    this._unfollow?.();
+    this._unfollow = null;
+    this._chosen.dispose();
+    this._grid?.dispose();
+    this.node.remove();
+  }
+
+  private _chooseFailure(): void {
+    const failed = firstFailure(this._tasks);
+    if (failed !== undefined) {
+      const group = [...this._groups.values()].find(({ tasks }) => tasks.includes(failed));
+      this._choice = group?.id ?? null;
+      this._choiceInGroup = failed.task_run_id;
+    }
+  }
+
+  private _build(edges: readonly (readonly [string, string])[]): void {
+    const focused = [...this._nodes].find(([, node]) => node.box === document.activeElement)?.[0];
+    this._layout = layOut([...this._groups.keys()], edges, SIZES);
+    const { width, height, routes } = this._layout;
+    const size = { width: width + 2 * MARGIN, height: height + 2 * MARGIN };
+    setAttributes(this._edges, { ...size, viewBox: `0 0 ${size.width} ${size.height}` });
+    setAttributes(this._list, { style: `width:${size.width}px;height:${size.height}px` });
+    this._edges.replaceChildren(
+      ...routes.map(route =>
+        svg('path', { class: 'orc-edge', 'data-to': route.to, d: curve(route) })
+      )
+    );
+    this._nodes.clear();
+    this._list.replaceChildren(...[...this._groups.keys()].map(id => this._makeNode(id)));
+    this._nodes.get(focused ?? '')?.box.focus({ preventScroll: true });
+  }
+
+  private _makeNode(id: string): HTMLElement {
+    const icon = html('span', { class: 'orc-state' });
+    const name = html('span', { class: 'orc-node-name' });
+    const words = html('span', { class: 'orc-node-words' });
+    const bar = html('span');
+    const box = html('button', { type: 'button', class: 'orc-node-box' });
+    box.append(icon, name, ' ', words, bar); // the blank parts the words for those who hear them
+    const place = this._layout.nodes.get(id) ?? { x: 0, y: 0 };
+    const item = html('li', {
+      class: 'orc-node',
+      style: `left:${place.x + MARGIN}px;top:${place.y + MARGIN}px;width:${SIZES.nodeWidth}px;height:${SIZES.nodeHeight}px`
+    });
+    item.append(box);
+    box.addEventListener('click', () => this._onNode(id));
+    this._nodes.set(id, { item, box, icon, name, words, bar });
+    return item;
+  }
+
+  private _onNode(id: string): void {
+    this._choice = this._choice === id ? '' : id;
+    this._choiceInGroup = null;
+    this._groups.forEach(group => this._showNode(group));
+    this._showChosen();
+  }
+
+  private _showNode(group: ITaskGroup): void {
+    const node = this._nodes.get(group.id);
+    if (node === undefined) {
+      return;
+    }
+    const { texts, clock } = this._options;
+    const [first] = group.tasks;
+    const isMapped = group.tasks.length > 1;
+    const counts = countStates(group.tasks);
+    const state = groupState(counts);
+    const look = stateLook(state);
+    const name = isMapped ? `${group.name} ×${group.tasks.length}` : group.name;
+    const time = isMapped ? '' : timeWords(first, this._live, clock.now(), texts);
+    const words = isMapped
+      ? countWords(counts, texts)
+      : [stateWord(state, this._live, texts), time].filter(Boolean).join(' · ');
+    const error = !isMapped && isFailure(first.state) ? errorWords(first) : '';
+    const before = (this._before.get(group.id) ?? []).map(id => this._names.get(id) ?? '');
+    const after = before.length > 0 ? texts.__('after %1', before.join(', ')) : '';
+    setAttributes(node.item, {
+      'data-orchestra-task': group.name,
+      'data-count': group.tasks.length,
+      'data-state': state,
+      'data-tone': look.tone
+    });
+    if (node.icon.firstElementChild?.getAttribute('data-icon') !== look.icon) {
+      node.icon.replaceChildren(stateIcon(look.icon));
+    }
+    showText(node.name, name);
+    showText(node.words, words);
+    node.bar.hidden = !isMapped;
+    if (isMapped) {
+      showStateBar(node.bar, counts);
+    }
+    const isChosen = this._choice === group.id;
+    const isEntry = isChosen || (!this._groups.has(this._choice ?? '') && this._isFirst(group));
+    setAttributes(node.box, {
+      title: [name, words, error].filter(Boolean).join('\n'),
+      // what is seen is said as it stands, so that it can be spoken to
+      'aria-label': [`${name} ${words}`, error, after].filter(Boolean).join(', '),
+      'aria-pressed': String(isChosen),
+      tabindex: isEntry ? 0 : -1
+    });
+  }
+
+  private _isFirst(group: ITaskGroup): boolean {
+    return this._groups.keys().next().value === group.id;
+  }
+
+  /** Edges into what runs or has failed stand out, the rest is calm. */
+  private _showEdges(): void {
+    for (const edge of this._edges.children) {
+      const item = this._nodes.get(edge.getAttribute('data-to') ?? '')?.item;
+      const tone = item?.getAttribute('data-tone') ?? '';
+      const stands = tone === 'running' || tone === 'failed';
+      setAttributes(edge, { 'data-tone': stands ? tone : null });
+    }
+  }
+
+  private _showChosen(): void {
+    const group = this._groups.get(this._choice ?? '');
+    const isMapped = group !== undefined && group.tasks.length > 1;
+    if (!isMapped) {
+      this._grid?.dispose();
+      this._grid = null;
+    } else {
+      this._grid ??= this._makeGrid();
+      this._grid.update(group.tasks, this._choiceInGroup);
+    }
+    const wanted = isMapped ? this._choiceInGroup : group?.tasks[0].task_run_id;
+    const task = group?.tasks.find(one => one.task_run_id === wanted);
+    this._chosen.show(task, this._live);
+  }
+
+  private _makeGrid(): StateGrid {
+    const grid = new StateGrid(this._options, task => {
+      this._choiceInGroup = task.task_run_id;
+      this._showChosen();
+    });
+    this._chosen.node.prepend(grid.node);
+    return grid;
+  }
+
+  private _onKey(event: KeyboardEvent): void {
+    const direction = DIRECTIONS[event.key];
+    const from = [...this._nodes].find(([, node]) => node.box === event.target)?.[0];
+    if (direction === undefined || from === undefined) {
+      return;
+    }
+    event.preventDefault();
+    event.stopPropagation();
+    const to = nearest(this._layout.nodes, from, direction);
+    if (to !== null) {
+      this._nodes.forEach(({ box }, id) => setAttributes(box, { tabindex: id === to ? 0 : -1 }));
+      this._nodes.get(to)?.box.focus();
+    }
+  }
+
+  private _followTime(): void {
+    const moves = this._live && this._tasks.some(task => isLive(task.state));
+    if (moves && this._unfollow === null) {
+      this._unfollow = this._options.clock.follow(() => {
+        for (const group of this._groups.values()) {
+          if (group.tasks.length === 1 && isLive(group.tasks[0].state)) {
+            this._showNode(group);
+          }
+        }
+      });
+    } else if (!moves && this._unfollow !== null) {
+      this._unfollow();
+      this._unfollow = null;
+    }
+  }
+
+  private _tasks: readonly ITaskView[] = [];
+  private _live = false;
+  private _groups: ReadonlyMap<string, ITaskGroup> = new Map();
+  private _names: ReadonlyMap<string, string> = new Map();
+  private _before = new Map<string, string[]>();
+  private _shape = '';
+  private _layout: IFlowLayout = { nodes: new Map(), routes: [], width: 0, height: 0 };
+  /** Id of the chosen group; null before the first choice, empty when the reader chose none. */
+  private _choice: string | null = null;
+  private _choiceInGroup: string | null = null;
+  private _grid: StateGrid | null = null;
+  private _unfollow: (() => void) | null = null;
+  private readonly _nodes = new Map<string, INode>();
+  private readonly _scroll = html('div', { class: 'orc-graph' });
+  private readonly _edges = svg('svg', { class: 'orc-edges', 'aria-hidden': 'true' });
+  private readonly _list = html('ul', { class: 'orc-nodes' });
+  private readonly _chosen: ChosenTask;
+}

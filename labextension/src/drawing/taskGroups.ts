@@ -1,0 +1,94 @@
+/** The tasks of a run as few enough nodes: what was mapped over many items is one. */
+
+import type { ITaskView } from '../schemas';
+import { isFailure } from './states';
+
+/** Task runs of one name and one place in the graph; a task that was called once is a group of one. */
+export interface ITaskGroup {
+  /** The id of its first task run. */
+  readonly id: string;
+  readonly name: string;
+  /** In the order of their creation. */
+  readonly tasks: readonly ITaskView[];
+}
+
+/** The groups of a run, in the order of their first task runs. */
+export interface IGrouping {
+  readonly groups: readonly ITaskGroup[];
+  /** Pairs of group ids: from, to. */
+  readonly edges: readonly (readonly [string, string])[];
+}
+
+/** What the state of a group is: that of these which one of its task runs is in, the first in this order. */
+const PRECEDENCE = [
+  ...['FAILED', 'TIMED_OUT', 'CRASHED', 'CANCELLING', 'RUNNING', 'RETRYING', 'PAUSED', 'PENDING'],
+  ...['SCHEDULED', 'UPSTREAM_FAILED', 'CANCELLED', 'SKIPPED', 'MISSED', 'COMPLETED', 'CACHED']
+];
+
+/** Runs of one task of a flow are numbered: "model-17". */
+const NUMBER = /-\d+$/;
+
+/** Give the name of one of many runs of a task: its own where that tells it from the others. */
+export function memberName(task: ITaskView, index: number): string {
+  return NUMBER.test(task.name) ? task.name : `${task.name} ${index + 1}`;
+}
+
+/** Group task runs by name, without their numbers, and by how many others they come after. O(tasks + edges). */
+export function groupTasks(tasks: readonly ITaskView[]): IGrouping {
+  const depths = new Map<string, number>();
+  const groups = new Map<string, { id: string; name: string; tasks: ITaskView[] }>();
+  const groupOf = new Map<string, string>();
+  for (const task of tasks) {
+    const place = task.upstream.reduce((most, id) => Math.max(most, depthOf(id) + 1), 0);
+    depths.set(task.task_run_id, place);
+    const name = task.name.replace(NUMBER, '');
+    const key = `${place} ${name}`;
+    const group = groups.get(key) ?? { id: task.task_run_id, name: task.name, tasks: [] };
+    if (group.tasks.push(task) > 1) {
+      group.name = name;
+    }
+    groups.set(key, group);
+    groupOf.set(task.task_run_id, group.id);
+  }
+  const edges = new Map<string, readonly [string, string]>();
+  for (const task of tasks) {
+    const to = groupOf.get(task.task_run_id) ?? '';
+    for (const id of task.upstream) {
+      const from = groupOf.get(id);
+      if (from !== undefined) {
+        edges.set(`${from} ${to}`, [from, to]);
+      }
+    }
+  }
+  return { groups: [...groups.values()], edges: [...edges.values()] };
+
+  function depthOf(id: string): number {
+    return depths.get(id) ?? -1;
+  }
+}
+
+/** State to how many task runs are in it, in the order of {@link PRECEDENCE}. */
+export function countStates(tasks: readonly ITaskView[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const task of tasks) {
+    counts.set(task.state, (counts.get(task.state) ?? 0) + 1);
+  }
+  const known = PRECEDENCE.filter(state => counts.has(state));
+  const others = [...counts.keys()].filter(state => !PRECEDENCE.includes(state));
+  return new Map([...known, ...others].map(state => [state, counts.get(state) ?? 0]));
+}
+
+/** Give the state that stands for all of some task runs. */
+export function groupState(counts: ReadonlyMap<string, number>): string {
+  return counts.keys().next().value ?? '';
+}
+
+/** Give the task run that failed first of its own; undefined when none did. */
+export function firstFailure(tasks: readonly ITaskView[]): ITaskView | undefined {
+  const failed = tasks.filter(task => isFailure(task.state) && task.state !== 'UPSTREAM_FAILED');
+  const ended = (task: ITaskView): number => Date.parse(task.ended_at ?? '') || Infinity;
+  return failed.reduce<ITaskView | undefined>(
+    (first, task) => (first === undefined || ended(task) < ended(first) ? task : first),
+    undefined
+  );
+}

@@ -1,0 +1,75 @@
+/** Earlier runs of a notebook, whose parameters a form can start from. */
+
+import type { ITexts } from '../drawing/translation';
+import { readFields, readTextOrNull } from '../schemas';
+
+const DAY = 86_400_000;
+
+/** A run and its parameters. */
+export interface IEarlierRun {
+  readonly name: string;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  /** The notebook's file. */
+  readonly notebookPath: string;
+  /** As recorded: secrets are hidden, or the names of stored ones. */
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+/** Read an earlier run; null when it is none, or had no parameters. */
+export function readEarlierRun(data: unknown): IEarlierRun | null {
+  const fields = readFields(data);
+  const parameters = readFields(fields?.parameters);
+  const createdAt = readTextOrNull(fields?.created_at);
+  if (fields === null || parameters === null || createdAt === null) {
+    return null;
+  }
+  return {
+    name: readTextOrNull(fields.name) ?? '',
+    createdAt,
+    notebookPath: readTextOrNull(fields.notebook_path) ?? '',
+    parameters
+  };
+}
+
+/**
+ * Give those runs that a form is to offer, the newest first: of this file, and each set of values once.
+ *
+ * @param most - at most so many
+ */
+export function offeredRuns(
+  runs: readonly IEarlierRun[],
+  path: string,
+  most: number
+): IEarlierRun[] {
+  const seen = new Set<string>(['{}']);
+  const offered = runs.filter(run => {
+    const values = JSON.stringify(Object.entries(run.parameters).sort());
+    const isNew = Object.keys(run.parameters).length > 0 && !seen.has(values);
+    seen.add(values);
+    return isNew && run.notebookPath === path;
+  });
+  return offered.slice(0, most);
+}
+
+/** Say when something was, near `now` (milliseconds since the epoch) in words: "08:00", "yesterday 08:00", "3 Mar 08:00". */
+export function whenText(at: string, now: number, locale?: string): string {
+  const moment = new Date(at);
+  const time = moment.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' });
+  const days = Math.round((midnight(now) - midnight(moment.getTime())) / DAY);
+  if (days <= 1) {
+    const word = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }).format(-days, 'day');
+    return `${word} ${time}`;
+  }
+  const date = moment.toLocaleDateString(locale, { day: 'numeric', month: 'short' });
+  return `${date} ${time}`;
+}
+
+/** Say which run it is that a form can start from. */
+export function presetLabel(run: IEarlierRun, now: number, texts: ITexts, locale?: string): string {
+  return texts.__('As in run %1 (%2)', run.name, whenText(run.createdAt, now, locale));
+}
+
+function midnight(time: number): number {
+  return new Date(time).setHours(0, 0, 0, 0);
+}

@@ -1,0 +1,82 @@
+/** Dialogs of pages: the browser's own, so that the focus stays inside, Escape closes, and the rest cannot be reached. */
+
+import { html, showText } from '../drawing/elements';
+import type { ITexts } from '../drawing/translation';
+
+/** What a dialog asks. */
+export interface IQuestion {
+  readonly title: string;
+  readonly body: readonly (Node | string)[];
+  /** The label of the button that does it. */
+  readonly act: string;
+  /** The label of the button that does not. */
+  readonly leave: string;
+  /** Do it; what it throws is shown, and the dialog stays open. False where what was filled in is wrong. */
+  readonly onAct: () => Promise<boolean>;
+  /** Show what `onAct` threw at its place; false to have it shown above the buttons. */
+  readonly onError?: (error: unknown) => boolean;
+}
+
+let dialogs = 0;
+
+/** Ask; true when it was done. */
+export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
+  dialogs += 1;
+  const id = `orc-dialog-${dialogs}`;
+  const problem = html('p', { class: 'orc-problem', role: 'alert' });
+  showText(problem, '');
+  const leave = html('button', { type: 'button', class: 'orc-push' }, question.leave);
+  const act = html('button', { type: 'submit', class: 'orc-push orc-push-main' }, question.act);
+  const form = html(
+    'form',
+    { method: 'dialog', novalidate: true },
+    html('h2', { id }, question.title),
+    html('div', { class: 'orc-dialog-body' }, ...question.body),
+    problem,
+    html('div', { class: 'orc-dialog-buttons' }, leave, act)
+  );
+  const dialog = html('dialog', { class: 'orc-dialog', 'aria-labelledby': id }, form);
+  document.body.append(dialog);
+  return new Promise(resolve => {
+    let isBusy = false;
+    let isDone = false;
+    const run = async (): Promise<void> => {
+      isBusy = true;
+      act.disabled = true;
+      showText(problem, '');
+      try {
+        isDone = await question.onAct();
+        if (isDone) {
+          dialog.close();
+        }
+      } catch (error) {
+        if (!(question.onError?.(error) ?? false)) {
+          showText(problem, errorText(error, texts));
+        }
+      } finally {
+        isBusy = false;
+        act.disabled = false;
+      }
+    };
+    form.addEventListener('submit', event => {
+      event.preventDefault();
+      if (!isBusy) {
+        void run();
+      }
+    });
+    leave.addEventListener('click', () => dialog.close());
+    dialog.addEventListener('close', () => {
+      dialog.remove();
+      resolve(isDone);
+    });
+    dialog.showModal();
+  });
+}
+
+/** Say what went wrong; an answer that never came is said in our words. */
+export function errorText(error: unknown, texts: ITexts): string {
+  if (error instanceof TypeError) {
+    return texts.__('The server did not answer. Is it still there?');
+  }
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,212 @@
+/** The page of a flow: how its last runs went, what became of its tasks in them, what runs it next; two can be compared. */
+
+import { formatDuration } from '../../drawing/durations';
+import { html, setAttributes, showText } from '../../drawing/elements';
+import { isId } from '../../schemas';
+import type { IRunsChange, IRunsModel } from '../../tokens';
+import { errorText } from '../dialogs';
+import type { IPage, IPageContext } from '../page';
+import { Tabs } from '../tabs';
+import { ComparisonView } from './comparisonView';
+import { DeploymentsView } from './deploymentsView';
+import { dueTime, showDueTimes } from './dueTime';
+import type { IFlow, IFlowDetails } from './flowSchemas';
+import { rateWords } from './flowWords';
+import { HistoryChart } from './historyChart';
+import { HistoryTable } from './historyTable';
+import { MatrixTable } from './matrixTable';
+import { Reader } from './reader';
+
+/** Shows a flow; it is read anew while its runs change. */
+export class FlowPage implements IPage {
+  constructor(context: IPageContext, flow: string) {
+    this._context = context;
+    this._flow = flow;
+    this.title = flow;
+    const { texts, runs } = context;
+    this._chart = new HistoryChart(context);
+    this._runs = new HistoryTable(context, (older, newer) => this._compare(older, newer));
+    this._matrix = new MatrixTable(context);
+    this._comparison = new ComparisonView(context);
+    this._deployments = new DeploymentsView(context);
+    this._tabs = this._makeTabs();
+    this._notice.textContent = texts.__('Reading the flow…');
+    this._content.hidden = true;
+    this._content.append(this._facts, this._chart.node, this._empty, this._tabs.node);
+    this.node.append(
+      html('h1', {}, flow, ' ', html('span', { class: 'orc-detail' }, texts.__('flow'))),
+      this._notice,
+      this._problem,
+      this._content
+    );
+    this._reader = new Reader(() => this._read());
+    runs.changed.connect(this._onChanged, this);
+    const watch = runs.watch();
+    const unfollow = context.clock.follow(() => this._showTimes());
+    this._undo = () => {
+      runs.changed.disconnect(this._onChanged, this);
+      watch.dispose();
+      unfollow();
+    };
+    this._reader.ask();
+  }
+
+  readonly node = html('div', { class: 'orc-page orc-flow-page' });
+  readonly title: string;
+  onTitle: (() => void) | null = null;
+
+  dispose(): void {
+    this._isDisposed = true;
+    this._undo();
+    this._reader.dispose();
+    this.node.remove();
+  }
+
+  private _makeTabs(): Tabs {
+    const { texts } = this._context;
+    const tabs = [
+      { key: 'runs', label: texts.__('Runs') },
+      { key: 'tasks', label: texts.__('Tasks') },
+      { key: 'deployments', label: texts.__('Schedules and versions') },
+      { key: 'comparison', label: texts.__('Comparison') }
+    ];
+    const views: Readonly<Record<string, HTMLElement>> = {
+      runs: this._runs.node,
+      tasks: this._matrix.node,
+      deployments: this._deployments.node,
+      comparison: this._comparison.node
+    };
+    const made = new Tabs(tabs, texts.__('What is known of this flow'), (key, panel) => {
+      if (panel.childElementCount === 0) {
+        panel.append(views[key]);
+      }
+      this._showTab();
+    });
+    made.setHidden('comparison', true);
+    return made;
+  }
+
+  private _onChanged(_: IRunsModel, change: IRunsChange): void {
+    const { runs } = this._context;
+    if ([...change.runs].some(id => runs.run(id)?.flow_name === this._flow)) {
+      this._reader.ask();
+    }
+  }
+
+  private async _read(): Promise<void> {
+    const { pagesApi, texts } = this._context;
+    try {
+      const details = await pagesApi.readFlow(this._flow);
+      if (!this._isDisposed) {
+        showText(this._problem, '');
+        this._details = details;
+        this._show(details);
+      }
+    } catch (error) {
+      showText(this._problem, errorText(error, texts));
+    } finally {
+      showText(this._notice, '');
+    }
+  }
+
+  private _show(details: IFlowDetails): void {
+    const { texts } = this._context;
+    const { flow, runs } = details;
+    this._showFacts(flow);
+    this._chart.update(runs, flow);
+    showText(this._empty, runs.length === 0 ? texts.__('This flow has not run yet.') : '');
+    this._tabs.setHidden('runs', runs.length === 0);
+    this._tabs.setHidden('tasks', runs.length === 0);
+    this._content.hidden = false;
+    if (!this._tabs.has(this._tabs.chosen)) {
+      this._tabs.choose(runs.length === 0 ? 'deployments' : 'runs');
+      this._readAddress();
+    } else {
+      this._showTab();
+    }
+  }
+
+  /** Bring what is in sight up to date. */
+  private _showTab(): void {
+    const details = this._details;
+    if (details === null) {
+      return;
+    }
+    switch (this._tabs.chosen) {
+      case 'runs':
+        this._runs.update(details.runs);
+        break;
+      case 'tasks':
+        this._matrix.update(details);
+        break;
+      case 'deployments':
+        this._deployments.update(details.flow.deployments);
+        break;
+    }
+  }
+
+  private _showFacts(flow: IFlow): void {
+    const { texts } = this._context;
+    const { duration } = flow;
+    const paused = flow.deployments.filter(one => one.is_paused).map(({ name }) => name);
+    const facts: [string, Node | string][] = [
+      [texts.__('Success'), rateWords(flow, texts)],
+      [texts.__('Median'), duration === null ? '' : formatDuration(duration.p50)],
+      [texts.__('95 %'), duration === null ? '' : formatDuration(duration.p95)],
+      [texts.__('Next due'), flow.next_at === null ? '' : dueTime(flow.next_at, this._context)],
+      [texts.__('Paused'), paused.join(', ')]
+    ];
+    const shown = facts.filter(([, value]) => value !== '');
+    this._facts.replaceChildren(
+      ...shown.map(([name, value]) => html('div', {}, html('dt', {}, name), html('dd', {}, value)))
+    );
+    this._facts.hidden = shown.length === 0;
+  }
+
+  private _showTimes(): void {
+    this._runs.showTimes();
+    showDueTimes(this.node, this._context);
+  }
+
+  /** Which two are compared is in the address, so that it can be kept and sent. */
+  private _readAddress(): void {
+    const { pathname, search, href } = window.location;
+    if (pathname === new URL(this._address, href).pathname) {
+      const ids = new URLSearchParams(search).get('compare')?.split(',') ?? [];
+      if (ids.length === 2 && ids.every(isId)) {
+        this._compare(ids[0], ids[1]);
+      }
+    }
+  }
+
+  private _compare(older: string, newer: string): void {
+    window.history.replaceState(null, '', `${this._address}?compare=${older},${newer}`);
+    this._tabs.setHidden('comparison', false);
+    this._tabs.choose('comparison');
+    setAttributes(this._comparison.node, { tabindex: -1 });
+    this._comparison.node.focus({ preventScroll: true });
+    void this._comparison.show(older, newer);
+  }
+
+  private get _address(): string {
+    return this._context.href(['flows', this._flow]);
+  }
+
+  private readonly _context: IPageContext;
+  private readonly _flow: string;
+  private readonly _undo: () => void;
+  private readonly _reader: Reader;
+  private readonly _chart: HistoryChart;
+  private readonly _runs: HistoryTable;
+  private readonly _matrix: MatrixTable;
+  private readonly _comparison: ComparisonView;
+  private readonly _deployments: DeploymentsView;
+  private readonly _tabs: Tabs;
+  private _details: IFlowDetails | null = null;
+  private _isDisposed = false;
+  private readonly _notice = html('p', { class: 'orc-empty', role: 'status' });
+  private readonly _problem = html('p', { class: 'orc-problem', role: 'alert', hidden: true });
+  private readonly _content = html('div');
+  private readonly _facts = html('dl', { class: 'orc-flow-facts' });
+  private readonly _empty = html('p', { class: 'orc-empty', hidden: true });
+}

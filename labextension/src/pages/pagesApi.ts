@@ -1,0 +1,263 @@
+/** What the pages ask of the server beside what all views ask: `api.ts` has the rest. */
+
+import { ApiError } from '../apiError';
+import { request } from '../request';
+import type { IServerSettings, Method, Query } from '../request';
+import { isId, readFields, readList, readNumber, readRun, readTextOrNull } from '../schemas';
+import type { IRun } from '../schemas';
+import { readDeploymentTimes, readFlow, readFlowDetails, readVersion } from './flows/flowSchemas';
+import type {
+  IDeploymentTimes,
+  IDeploymentVersion,
+  IFlowDetails,
+  IFlowListPage
+} from './flows/flowSchemas';
+
+const LISTED_RUNS = 50;
+const LAST_SUCCESSES = 10;
+const MOST_ARTIFACTS = 100;
+const LISTED_VERSIONS = 20;
+
+/** Which runs are listed. */
+export interface IRunFilter {
+  /** States of the API with commas; empty for all. */
+  readonly states: string;
+  /** Name of a flow or notebook; empty for all. */
+  readonly flow: string;
+}
+
+/** Some runs, the newest first; `next` leads to those that follow, null at the end. */
+export interface IRunListPage {
+  readonly runs: readonly IRun[];
+  readonly next: string | null;
+}
+
+/** One time that a task was begun. */
+export interface ITaskAttempt {
+  readonly task_run_id: string;
+  readonly epoch: number;
+  readonly number: number;
+  readonly state: string;
+  readonly message: string;
+  readonly started_at: string;
+  readonly ended_at: string | null;
+}
+
+/** A value that a run recorded or returned. */
+export interface IRunValue {
+  readonly name: string;
+  readonly type: string;
+  readonly value: unknown;
+  readonly summary: string;
+}
+
+/** An artifact; the form of `data` belongs to the type. */
+export interface IArtifact {
+  readonly artifact_id: string;
+  readonly type: string;
+  readonly key: string | null;
+  readonly description: string;
+  readonly data: unknown;
+}
+
+/** A run that was put into its pool again. */
+export interface IRunAgain {
+  /** What it waits for there; empty where it goes on. */
+  readonly message: string;
+}
+
+/** Asks what the pages show, and does what their buttons say. All methods throw `ApiError`. */
+export class PagesApi {
+  constructor(settings: IServerSettings) {
+    this._settings = settings;
+  }
+
+  /** List runs. */
+  async listRuns(filter: IRunFilter, before: string | null): Promise<IRunListPage> {
+    const query: Query = {
+      limit: LISTED_RUNS,
+      state: filter.states || null,
+      flow: filter.flow || null,
+      before
+    };
+    const fields = readFields(await request(this._settings, 'GET', ['runs'], query));
+    return { runs: readList(fields?.runs, readRun), next: readTextOrNull(fields?.next) };
+  }
+
+  /** Find the newest run with a name; null when there is none. */
+  async findRun(name: string): Promise<IRun | null> {
+    try {
+      const fields = readFields(await request(this._settings, 'GET', ['runs', name]));
+      return readRun(fields?.run);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) {
+        return null;
+      }
+      throw error;
+    }
+  }
+
+  /** Give the median duration, in seconds, of the last successes of a flow; null before the first. */
+  async readExpectedSeconds(flow: string): Promise<number | null> {
+    const query = {
+      flow,
+      state: 'COMPLETED',
+      limit: LAST_SUCCESSES,
+      fields: 'run_id,started_at,ended_at'
+    };
+    const fields = readFields(await request(this._settings, 'GET', ['runs'], query));
+    const seconds = readList(fields?.runs, readRun).flatMap(run =>
+      run.started_at === null || run.ended_at === null
+        ? []
+        : [(Date.parse(run.ended_at) - Date.parse(run.started_at)) / 1000]
+    );
+    seconds.sort((a, b) => a - b);
+    return seconds.length === 0 ? null : seconds[Math.floor((seconds.length - 1) / 2)];
+  }
+
+  /** Read the attempts of those tasks of a run that were begun more than once. */
+  async readAttempts(runId: string): Promise<readonly ITaskAttempt[]> {
+    const fields = readFields(await this._ofRun(runId, 'task-attempts'));
+    return readList(fields?.attempts, readAttempt);
+  }
+
+  /** Read what a run recorded and returned. */
+  async readValues(runId: string): Promise<readonly IRunValue[]> {
+    const fields = readFields(await this._ofRun(runId, 'values'));
+    return readList(fields?.values, readValue);
+  }
+
+  /** List the flows that have run or are deployed, by name. */
+  async listFlows(after: string | null): Promise<IFlowListPage> {
+    const fields = readFields(await request(this._settings, 'GET', ['flows'], { after }));
+    return { flows: readList(fields?.flows, readFlow), next: readTextOrNull(fields?.next) };
+  }
+
+  /** Read a flow with its last runs. */
+  async readFlow(name: string): Promise<IFlowDetails> {
+    const flow = readFlowDetails(await request(this._settings, 'GET', ['flows', name]));
+    if (flow === null) {
+      throw new ApiError('The answer holds no flow.', 200, 'unexpected_answer');
+    }
+    return flow;
+  }
+
+  /** Read when a deployment is due next; null where the answer holds none. */
+  async readDeployment(name: string): Promise<IDeploymentTimes | null> {
+    return readDeploymentTimes(await request(this._settings, 'GET', ['deployments', name]));
+  }
+
+  /** Read the newest versions of a deployment, the newest first. */
+  async listVersions(name: string): Promise<readonly IDeploymentVersion[]> {
+    const path = ['deployments', name, 'versions'];
+    const query = { limit: LISTED_VERSIONS };
+    const fields = readFields(await request(this._settings, 'GET', path, query));
+    return readList(fields?.versions, readVersion);
+  }
+
+  /** List the newest artifacts of a run. */
+  async listArtifacts(runId: string): Promise<readonly IArtifact[]> {
+    const query = { run: checkedId(runId), limit: MOST_ARTIFACTS };
+    const fields = readFields(await request(this._settings, 'GET', ['artifacts'], query));
+    return readList(fields?.artifacts, readArtifact);
+  }
+
+  /** Have a run of a deployment that ended badly run again, without what it did already. */
+  async retryRun(runId: string): Promise<IRunAgain> {
+    const path = ['runs', checkedId(runId), 'retry'];
+    const fields = readFields(await request(this._settings, 'POST', path, {}, '{}'));
+    return { message: readTextOrNull(fields?.message) ?? '' };
+  }
+
+  /** Let a paused run go on, where it asks for no answer. */
+  async resumeRun(runId: string): Promise<IRunAgain> {
+    const path = ['runs', checkedId(runId), 'resume'];
+    const fields = readFields(await request(this._settings, 'POST', path, {}, '{}'));
+    return { message: readTextOrNull(fields?.message) ?? '' };
+  }
+
+  /** Have a run of a deployment wait to be started; parameters are names to JSON. */
+  async runDeployment(name: string, parameters: ReadonlyMap<string, string>): Promise<IRun> {
+    const members = [...parameters].map(([key, json]) => `${JSON.stringify(key)}: ${json}`);
+    const body = `{"parameters": {${members.join(', ')}}}`;
+    const path = ['deployments', name, 'runs'];
+    const run = readRun(await request(this._settings, 'POST', path, {}, body));
+    if (run === null) {
+      throw new ApiError('The answer holds no run.', 200, 'unexpected_answer');
+    }
+    return run;
+  }
+
+  /**
+   * Do any call of the API, for a page that reads the answer itself.
+   *
+   * @param sent - JSON
+   */
+  call(
+    method: Method,
+    path: readonly string[],
+    query: Query = {},
+    sent: string | null = null
+  ): Promise<unknown> {
+    return request(this._settings, method, path, query, sent);
+  }
+
+  private _ofRun(runId: string, part: string): Promise<unknown> {
+    return request(this._settings, 'GET', ['runs', checkedId(runId), part]);
+  }
+
+  private readonly _settings: IServerSettings;
+}
+
+function checkedId(id: string): string {
+  if (!isId(id)) {
+    throw new ApiError(`${JSON.stringify(id.slice(0, 40))} is no id of a run.`, 422, 'no_id');
+  }
+  return id;
+}
+
+function readAttempt(data: unknown): ITaskAttempt | null {
+  const fields = readFields(data);
+  const [id, state, started] = [fields?.task_run_id, fields?.state, fields?.started_at].map(
+    readTextOrNull
+  );
+  if (id === null || state === null || started === null) {
+    return null;
+  }
+  return {
+    task_run_id: id,
+    epoch: readNumber(fields?.epoch) ?? 1,
+    number: readNumber(fields?.number) ?? 1,
+    state,
+    message: readTextOrNull(fields?.message) ?? '',
+    started_at: started,
+    ended_at: readTextOrNull(fields?.ended_at)
+  };
+}
+
+function readValue(data: unknown): IRunValue | null {
+  const fields = readFields(data);
+  const name = readTextOrNull(fields?.name);
+  return name === null
+    ? null
+    : {
+        name,
+        type: readTextOrNull(fields?.type) ?? '',
+        value: fields?.value,
+        summary: readTextOrNull(fields?.summary) ?? ''
+      };
+}
+
+function readArtifact(data: unknown): IArtifact | null {
+  const fields = readFields(data);
+  const id = readTextOrNull(fields?.artifact_id);
+  return id === null
+    ? null
+    : {
+        artifact_id: id,
+        type: readTextOrNull(fields?.type) ?? '',
+        key: readTextOrNull(fields?.key),
+        description: readTextOrNull(fields?.description) ?? '',
+        data: fields?.data
+      };
+}

@@ -1,0 +1,74 @@
+/** Lists the pages. `orchestra_nb/server/pages_handler.py` has the same addresses. */
+
+import type { ITexts } from '../drawing/translation';
+import { isId } from '../schemas';
+import { FlowListPage } from './flows/flowListPage';
+import { FlowPage } from './flows/flowPage';
+import { AutomationsPage } from './lists/automationsPage';
+import { DeadLettersPage } from './lists/deadLettersPage';
+import { NotificationsPage } from './lists/notificationsPage';
+import { PoolsPage } from './lists/poolsPage';
+import { VariablesPage } from './lists/variablesPage';
+import { NamedRunPage } from './namedRunPage';
+import type { IPage, IPageContext, IPageKind, PagePath } from './page';
+import { RunPage } from './run/runPage';
+import { RunListPage } from './runListPage';
+
+/** All kinds of pages. */
+export const PAGES: readonly IPageKind[] = [
+  { pattern: [], make: context => new RunListPage(context) },
+  {
+    pattern: ['runs', ':run'],
+    make: (context, [run]) =>
+      isId(run) ? new RunPage(context, run) : new NamedRunPage(context, run)
+  },
+  { pattern: ['flows'], make: context => new FlowListPage(context) },
+  { pattern: ['flows', ':flow'], make: (context, [flow]) => new FlowPage(context, flow) },
+  { pattern: ['dead-letters'], make: context => new DeadLettersPage(context) },
+  { pattern: ['notifications'], make: context => new NotificationsPage(context) },
+  { pattern: ['pools'], make: context => new PoolsPage(context) },
+  { pattern: ['variables'], make: context => new VariablesPage(context) },
+  { pattern: ['automations'], make: context => new AutomationsPage(context) }
+];
+
+/** What every page leads to: the address of a page, and its name. */
+export function pageLinks(texts: ITexts): readonly (readonly [PagePath, string])[] {
+  return [
+    [[], texts.__('Runs')],
+    [['flows'], texts.__('Flows')],
+    [['dead-letters'], texts.__('Dead letters')],
+    [['notifications'], texts.__('Notifications')],
+    [['pools'], texts.__('Work pools')],
+    [['variables'], texts.__('Variables')],
+    [['automations'], texts.__('Automations')]
+  ];
+}
+
+/** Give the part of the pages that an address belongs to: that of the runs is the first page, too. */
+export function sectionOf(path: PagePath): string {
+  return path[0] ?? 'runs';
+}
+
+/** Tell whether a page follows what happens; a list shows what was so when it was read. */
+export function isLivePage(path: PagePath): boolean {
+  return ['runs', 'flows'].includes(sectionOf(path));
+}
+
+/** Make the page of an address; null when there is none. */
+export function makePage(context: IPageContext, path: PagePath, kinds = PAGES): IPage | null {
+  for (const kind of kinds) {
+    const parts = matchPath(kind.pattern, path);
+    if (parts !== null) {
+      return kind.make(context, parts);
+    }
+  }
+  return null;
+}
+
+/** Give the texts that stand for the parts with a colon; null when the address is none of the pattern. */
+export function matchPath(pattern: PagePath, path: PagePath): string[] | null {
+  const isMatch =
+    pattern.length === path.length &&
+    pattern.every((part, at) => (part.startsWith(':') ? path[at] !== '' : part === path[at]));
+  return isMatch ? path.filter((_, at) => pattern[at].startsWith(':')) : null;
+}

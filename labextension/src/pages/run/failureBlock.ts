@@ -1,0 +1,92 @@
+/** The failure of a run, first on its page: what, where in the user's code, and the trace unfolded there. */
+
+import { html, setAttributes, showText } from '../../drawing/elements';
+import { stateIcon } from '../../drawing/icons';
+import { isFailure, stateLook } from '../../drawing/states';
+import { errorWords, whereWords } from '../../drawing/taskWords';
+import { traceback } from '../../drawing/traceback';
+import type { ITaskView } from '../../schemas';
+import type { IPageContext } from '../page';
+import { notebookLink } from './notebookView';
+import type { RunRecords } from './runRecords';
+
+/** Draws the failure; hidden where there is none. */
+export class FailureBlock {
+  constructor(private readonly _context: IPageContext) {
+    this.node.setAttribute('aria-label', _context.texts.__('What failed'));
+    this.node.hidden = true;
+  }
+
+  readonly node = html('section', { class: 'orc-failure' });
+
+  /** Show newer records. */
+  update(records: RunRecords): void {
+    const { run, failure } = records;
+    const isBad = run !== null && isFailure(run.state);
+    const shown = JSON.stringify([isBad, run?.message, failure, records.tasks.length]);
+    if (shown === this._shown) {
+      return;
+    }
+    this._shown = shown;
+    this.node.hidden = failure === null && !isBad;
+    if (run === null || this.node.hidden) {
+      this.node.replaceChildren();
+      return;
+    }
+    const look = stateLook(failure?.state ?? run.state);
+    setAttributes(this.node, { 'data-tone': look.tone });
+    const word = look.word(this._context.texts);
+    const what = failure === null ? run.message : `${failure.name}: ${errorWords(failure) || word}`;
+    const icon = html('span', { class: 'orc-state' }, stateIcon(look.icon));
+    const parts: HTMLElement[] = [html('h2', {}, icon, what || word)];
+    if (failure !== null) {
+      parts.push(...this._details(records, failure));
+    }
+    this.node.replaceChildren(...parts);
+    this._scrollToOwnFrame();
+  }
+
+  private _details(records: RunRecords, failure: ITaskView): HTMLElement[] {
+    const { texts } = this._context;
+    const { run } = records;
+    const parts: HTMLElement[] = [];
+    const where = whereWords(failure, texts);
+    const line = failure.error?.source_line?.trim() ?? '';
+    const file = run?.output_path ?? run?.notebook_path ?? null;
+    if (where !== '' || line !== '') {
+      const place = html('p', { class: 'orc-failure-place' });
+      if (file !== null && failure.cell_id !== null) {
+        place.append(
+          notebookLink(this._context, file, where || texts.__('The cell'), failure.cell_id)
+        );
+      } else if (where !== '') {
+        place.append(html('span', {}, where));
+      }
+      if (line !== '') {
+        place.append(' ', html('code', {}, line));
+      }
+      parts.push(place);
+    }
+    const trace = failure.error?.traceback;
+    if (trace) {
+      parts.push(traceback(trace, texts));
+    }
+    const others = records.all.filter(task => isFailure(task.state) && task !== failure).length;
+    const more = html('p', { class: 'orc-detail' });
+    showText(more, others === 0 ? '' : texts._n('%1 other failed', '%1 others failed', others));
+    parts.push(more);
+    return parts;
+  }
+
+  /** The user's own frame is the last that is no library's: it is what the reader looks for. */
+  private _scrollToOwnFrame(): void {
+    const trace = this.node.querySelector<HTMLElement>('.orc-trace');
+    const own = trace?.querySelectorAll<HTMLElement>(':scope > .orc-trace-text');
+    const last = own?.[own.length - 1];
+    if (trace && last) {
+      trace.scrollTop = last.offsetTop + last.offsetHeight - trace.clientHeight;
+    }
+  }
+
+  private _shown = '';
+}

@@ -1,0 +1,211 @@
+/** The head of the run page: which run, how it stands, and what can be done about it. */
+
+import { formatDuration, formatElapsed, formatMoment, secondsRun } from '../../drawing/durations';
+import { html, setAttributes, showText } from '../../drawing/elements';
+import { stateIcon } from '../../drawing/icons';
+import { isFailure, isLive, stateLook } from '../../drawing/states';
+import type { IRun } from '../../schemas';
+import { ask, errorText } from '../dialogs';
+import { pageLink } from '../page';
+import type { IPageContext } from '../page';
+import { canRunAgain, runAgain } from './runAgain';
+import type { RunRecords } from './runRecords';
+
+/** Expected durations below this are no news. */
+const LEAST_EXPECTED_SECONDS = 1;
+
+/** Draws the head, and does what its buttons say. */
+export class RunHeader {
+  constructor(private readonly _context: IPageContext) {
+    const { texts } = _context;
+    this._cancel = this._action(texts.__('Cancel'), run => this._onCancel(run));
+    this._resume = this._action(texts.__('Resume'), run => this._onResume(run));
+    this._retry = this._action(texts.__('Retry'), run => this._onRetry(run));
+    this._again = this._action(texts.__('Run again…'), run => this._onAgain(run));
+    this.node.append(
+      html('h1', {}, this._flow, ' ', this._name),
+      html(
+        'div',
+        { class: 'orc-run-facts' },
+        this._state,
+        this._time,
+        this._count,
+        html(
+          'span',
+          { class: 'orc-run-actions' },
+          this._resume,
+          this._cancel,
+          this._retry,
+          this._again
+        )
+      ),
+      this._message,
+      this._advice,
+      this._problem,
+      this._news
+    );
+  }
+
+  readonly node = html('header', { class: 'orc-run-header' });
+
+  /** Show newer records. */
+  update(records: RunRecords): void {
+    const { run } = records;
+    if (run === null) {
+      return;
+    }
+    const { texts, locale } = this._context;
+    const before = this._run;
+    this._run = run;
+    this._expected = records.expectedSeconds;
+    const look = stateLook(run.state);
+    if (before?.state !== run.state) {
+      const word = html('span', { class: 'orc-word' }, look.word(texts));
+      this._state.replaceChildren(stateIcon(look.icon), word);
+      setAttributes(this._state, { 'data-tone': look.tone, 'data-state': run.state });
+    }
+    setAttributes(this.node, { 'data-orchestra-run': run.name, 'data-state': run.state });
+    if (before === null) {
+      pageLink(this._flow, this._context, ['flows', run.flow_name]);
+    }
+    showText(this._flow, run.flow_name);
+    showText(this._name, texts.__('run %1', run.name));
+    showText(this._count, countWords(records, this._context));
+    if (run.started_at !== null) {
+      this._time.title = texts.__('Started %1', formatMoment(run.started_at, locale));
+    }
+    showText(this._message, isFailure(run.state) && records.failure !== null ? '' : run.message);
+    const hasEnded = !isLive(run.state);
+    const isBad = isFailure(run.state) || run.state === 'CANCELLED';
+    this._cancel.hidden = hasEnded;
+    this._cancel.disabled = run.state === 'CANCELLING' || this._isBusy;
+    this._resume.hidden = run.state !== 'PAUSED';
+    this._retry.hidden = !(hasEnded && isBad && run.deployment !== null);
+    this._again.hidden = !canRunAgain(this._context, run);
+    const command = `orchestra runs retry ${run.name}`;
+    const isOfShell = hasEnded && isBad && run.deployment === null && run.kind !== 'interactive';
+    showText(this._advice, isOfShell ? texts.__('To go on where it failed: %1', command) : '');
+    if (before !== null && isLive(before.state) && hasEnded) {
+      this._news.textContent = texts.__('Run %1: %2', run.name, look.word(texts));
+    }
+    this.showTime();
+  }
+
+  /** Show how long it has run; called as time goes by. */
+  showTime(): void {
+    const run = this._run;
+    const seconds = run === null ? null : secondsRun(run, this._context.clock.now());
+    if (run === null || seconds === null) {
+      showText(this._time, '');
+      return;
+    }
+    const { texts } = this._context;
+    const expected = this._expected;
+    const hasExpected = expected !== null && expected >= LEAST_EXPECTED_SECONDS;
+    const title = this._time.title;
+    const words = !isLive(run.state)
+      ? formatDuration(seconds)
+      : hasExpected
+        ? texts.__('%1 of ~%2', formatElapsed(seconds), formatElapsed(expected))
+        : formatElapsed(seconds);
+    showText(this._time, words, title);
+  }
+
+  private _action(label: string, act: (run: IRun) => Promise<void>): HTMLButtonElement {
+    const node = html('button', { type: 'button', class: 'orc-push' }, label);
+    node.hidden = true;
+    node.addEventListener('click', () => {
+      if (this._run !== null && !this._isBusy) {
+        void this._do(node, this._run, act);
+      }
+    });
+    return node;
+  }
+
+  /** Do something; what goes wrong is said below the head. */
+  private async _do(
+    node: HTMLButtonElement,
+    run: IRun,
+    act: (run: IRun) => Promise<void>
+  ): Promise<void> {
+    this._isBusy = true;
+    node.disabled = true;
+    showText(this._problem, '');
+    try {
+      await act(run);
+    } catch (error) {
+      showText(this._problem, errorText(error, this._context.texts));
+    } finally {
+      this._isBusy = false;
+      node.disabled = node === this._cancel && this._run?.state === 'CANCELLING';
+    }
+  }
+
+  private async _onCancel(run: IRun): Promise<void> {
+    const { texts, api } = this._context;
+    const isAsked = await ask(
+      {
+        title: texts.__('Cancel run %1 of %2?', run.name, run.flow_name),
+        body: [texts.__('Its running tasks are stopped, and those that wait will not start.')],
+        act: texts.__('Cancel run'),
+        leave: texts.__('Keep running'),
+        onAct: async () => {
+          await api.cancelRun(run.run_id);
+          return true;
+        }
+      },
+      texts
+    );
+    if (isAsked) {
+      this._news.textContent = texts.__('The run was asked to stop.');
+    }
+  }
+
+  private async _onResume(run: IRun): Promise<void> {
+    const again = await this._context.pagesApi.resumeRun(run.run_id);
+    this._news.textContent = again.message || this._context.texts.__('The run goes on.');
+  }
+
+  private async _onRetry(run: IRun): Promise<void> {
+    const again = await this._context.pagesApi.retryRun(run.run_id);
+    const { texts } = this._context;
+    this._news.textContent = again.message || texts.__('The run is going to be run again.');
+  }
+
+  private async _onAgain(run: IRun): Promise<void> {
+    const started = await runAgain(this._context, run);
+    if (started !== null) {
+      this._context.go(['runs', started.run_id]);
+    }
+  }
+
+  private _run: IRun | null = null;
+  private _expected: number | null = null;
+  private _isBusy = false;
+  private readonly _flow = html('a', { class: 'orc-run-flow' });
+  private readonly _name = html('span', { class: 'orc-detail' });
+  private readonly _state = html('span', { class: 'orc-state' });
+  private readonly _time = html('span', { class: 'orc-time' });
+  private readonly _count = html('span', { class: 'orc-detail' });
+  private readonly _cancel: HTMLButtonElement;
+  private readonly _resume: HTMLButtonElement;
+  private readonly _retry: HTMLButtonElement;
+  private readonly _again: HTMLButtonElement;
+  private readonly _message = html('p', { class: 'orc-run-message', hidden: true });
+  private readonly _advice = html('p', { class: 'orc-run-message', hidden: true });
+  private readonly _problem = html('p', { class: 'orc-problem', role: 'alert', hidden: true });
+  private readonly _news = html('span', { class: 'orc-sr-only', role: 'status' });
+}
+
+/** Say how many tasks, or cells where there are no tasks, have ended. */
+function countWords(records: RunRecords, { texts }: IPageContext): string {
+  const { tasks, cells } = records;
+  const of = tasks.length > 0 ? tasks : cells;
+  const done = of.filter(task => !isLive(task.state)).length;
+  if (of.length === 0) {
+    return '';
+  }
+  return tasks.length > 0
+    ? texts._n('%2 of %1 task', '%2 of %1 tasks', of.length, done)
+    : texts._n('%2 of %1 cell', '%2 of %1 cells', of.length, done);
+}

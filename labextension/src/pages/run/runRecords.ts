@@ -1,0 +1,216 @@
+/** What is known of one run, kept live: the run, its tasks and its cells, and which of them is at fault. */
+
+import { Signal } from '@lumino/signaling';
+import type { ISignal } from '@lumino/signaling';
+
+import { isLive } from '../../drawing/states';
+import { firstFailure } from '../../drawing/taskGroups';
+import type { IAttempt } from '../../drawing/timeSpans';
+import type { ITexts } from '../../drawing/translation';
+import type { ICell, IRun, ITaskView } from '../../schemas';
+import type { IOrchestraApi, IRunsChange, IRunsModel } from '../../tokens';
+import { errorText } from '../dialogs';
+import type { PagesApi } from '../pagesApi';
+
+/** What the records need. */
+export interface IRunRecordsOptions {
+  readonly runId: string;
+  readonly api: IOrchestraApi;
+  readonly pagesApi: PagesApi;
+  readonly runs: IRunsModel;
+  readonly texts: ITexts;
+}
+
+/** Holds the records of one run; what the model forgets stays here. */
+export class RunRecords {
+  constructor(private readonly _options: IRunRecordsOptions) {
+    _options.runs.changed.connect(this._onChanged, this);
+    _options.runs.connectionChanged.connect(this._onConnection, this);
+    void this._load();
+  }
+
+  /** Emitted when any of it changes. */
+  get changed(): ISignal<RunRecords, void> {
+    return this._changed;
+  }
+
+  /** Null until it is read. */
+  get run(): IRun | null {
+    return this._run;
+  }
+
+  /** The task runs of the newest epoch, in the order of their creation. */
+  get tasks(): readonly ITaskView[] {
+    return this._tasks;
+  }
+
+  /** The cells as tasks, in the notebook's order: each waits for nothing but its turn. */
+  get cells(): readonly ITaskView[] {
+    return this._cells;
+  }
+
+  /** Cells and tasks, as tables and timelines show them. */
+  get all(): readonly ITaskView[] {
+    return [...this._cells, ...this._tasks];
+  }
+
+  /** Task run id to its attempts, where there was more than one. */
+  get attempts(): ReadonlyMap<string, readonly IAttempt[]> {
+    return this._attempts;
+  }
+
+  /** Seconds that the flow takes, by its last successes; null before the first. */
+  get expectedSeconds(): number | null {
+    return this._expected;
+  }
+
+  /** Why the run cannot be shown; empty when it can. */
+  get problem(): string {
+    return this._problem;
+  }
+
+  /** Whether the tasks and cells are there, too, and not the run alone. */
+  get isRead(): boolean {
+    return this._isRead;
+  }
+
+  /** Whether more may follow. */
+  get isLive(): boolean {
+    return this._run !== null && isLive(this._run.state);
+  }
+
+  /** What failed first of its own: a task, else a cell; null when nothing did. */
+  get failure(): ITaskView | null {
+    return firstFailure(this._tasks) ?? firstFailure(this._cells) ?? null;
+  }
+
+  dispose(): void {
+    this._isDisposed = true;
+    this._options.runs.changed.disconnect(this._onChanged, this);
+    this._options.runs.connectionChanged.disconnect(this._onConnection, this);
+    Signal.clearData(this);
+  }
+
+  private async _load(): Promise<void> {
+    const { runId, api, runs, texts } = this._options;
+    if (!(await runs.load(runId)) && !this._isDisposed) {
+      try {
+        await api.readRun(runId); // tells why
+        await runs.load(runId);
+      } catch (error) {
+        this._problem = errorText(error, texts);
+      }
+    }
+    if (!this._isDisposed) {
+      this._isRead = this._problem === '';
+      this._take();
+    }
+  }
+
+  private _onChanged(_: IRunsModel, change: IRunsChange): void {
+    if (change.runs.has(this._options.runId)) {
+      this._take();
+    }
+  }
+
+  /** What could not be read may be there now that the server is back. */
+  private _onConnection(): void {
+    if (this._options.runs.connection === 'connected' && this._run === null) {
+      void this._load();
+    }
+  }
+
+  private _take(): void {
+    const { runId, runs, texts } = this._options;
+    const run = runs.run(runId);
+    if (run === undefined) {
+      this._changed.emit();
+      return;
+    }
+    const isFirst = this._run === null;
+    this._run = run;
+    this._problem = '';
+    this._tasks = runs.tasksOf(runId).filter(task => task.epoch === run.epoch);
+    this._cells = runs.cellsOf(runId).map(cell => cellAsTask(cell, texts));
+    if (isFirst) {
+      void this._readExpected(run.flow_name);
+    }
+    this._readAttempts();
+    this._changed.emit();
+  }
+
+  private async _readExpected(flow: string): Promise<void> {
+    try {
+      this._expected = await this._options.pagesApi.readExpectedSeconds(flow);
+    } catch {
+      return; // a convenience: the page is as good without it
+    }
+    if (!this._isDisposed) {
+      this._changed.emit();
+    }
+  }
+
+  /** Read the attempts anew when one has begun or ended since they were read. */
+  private _readAttempts(): void {
+    const retried = this._tasks.filter(task => task.attempt > 1);
+    const wanted = retried.map(task => `${task.task_run_id} ${task.attempt} ${task.state}`).join();
+    if (wanted === this._attemptsOf || this._isReadingAttempts) {
+      return;
+    }
+    this._attemptsOf = wanted;
+    this._isReadingAttempts = true;
+    const { pagesApi, runId } = this._options;
+    pagesApi
+      .readAttempts(runId)
+      .then(attempts => {
+        const found = new Map<string, IAttempt[]>();
+        for (const attempt of attempts) {
+          const of = found.get(attempt.task_run_id) ?? [];
+          found.set(attempt.task_run_id, [...of, attempt]);
+        }
+        this._attempts = found;
+      })
+      .catch(() => {
+        this._attemptsOf = ''; // the next change asks again
+      })
+      .finally(() => {
+        this._isReadingAttempts = false;
+        if (!this._isDisposed) {
+          this._readAttempts();
+          this._changed.emit();
+        }
+      });
+  }
+
+  private readonly _changed = new Signal<RunRecords, void>(this);
+  private _run: IRun | null = null;
+  private _tasks: readonly ITaskView[] = [];
+  private _cells: readonly ITaskView[] = [];
+  private _attempts: ReadonlyMap<string, readonly IAttempt[]> = new Map();
+  private _attemptsOf = '';
+  private _isReadingAttempts = false;
+  private _expected: number | null = null;
+  private _problem = '';
+  private _isRead = false;
+  private _isDisposed = false;
+}
+
+/** Give a cell as a task, so that the same drawings show both. */
+export function cellAsTask(cell: ICell, texts: ITexts): ITaskView {
+  const name = cell.number === 0 ? texts.__('parameters') : texts.__('cell %1', cell.number);
+  const { started_at, ended_at, error } = cell;
+  return {
+    ...{ state: cell.state, epoch: cell.epoch, message: cell.message, started_at, ended_at, error },
+    task_run_id: `${cell.run_id}-cell-${cell.index}`,
+    run_id: cell.run_id,
+    name: cell.title === '' ? name : `${name} · ${cell.title}`,
+    attempt: cell.started_at === null ? 0 : cell.attempt,
+    max_attempts: cell.max_attempts,
+    created_at: null,
+    worker: null,
+    expected_seconds: null,
+    upstream: [],
+    cell_id: cell.cell_id || null,
+    tags: {}
+  };
+}

@@ -1,0 +1,166 @@
+/** The command that schedules a notebook: it saves the notebook, shows what it is scheduled for, and changes that. */
+
+import { Notification } from '@jupyterlab/apputils';
+import { PathExt } from '@jupyterlab/coreutils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import { ApiError } from '../apiError';
+import { clock } from '../drawing/clock';
+import { scheduleIcon } from '../icon';
+import { NOTEBOOK_ARGS, isSaved, notebookOf } from '../runNotebook';
+import type { INotebookPlaces } from '../runNotebook';
+import { readFields } from '../schemas';
+import type { IOrchestraApi } from '../tokens';
+import type { IScheduleApi } from './scheduleApi';
+import { ScheduleDialog } from './scheduleDialog';
+import type { IDeletedDeployment, IScheduleRequest } from './scheduleForm';
+import { readersZone, soonText } from './times';
+
+/** The id of the command. */
+export const SCHEDULE_NOTEBOOK = 'orchestra:schedule-notebook';
+
+/** What the command needs. */
+export interface IScheduleNotebookOptions extends INotebookPlaces {
+  readonly api: IOrchestraApi;
+  readonly schedules: IScheduleApi;
+  readonly trans: TranslationBundle;
+  readonly locale?: string;
+}
+
+/** Add the command. */
+export function addScheduleNotebook(options: IScheduleNotebookOptions): void {
+  const { app, trans } = options;
+  const { commands, shell } = app;
+  commands.addCommand(SCHEDULE_NOTEBOOK, {
+    label: trans.__('Schedule…'),
+    caption: trans.__('Have this notebook run by itself, at times that you choose'),
+    icon: scheduleIcon,
+    describedBy: { args: NOTEBOOK_ARGS },
+    // the toolbar belongs to a notebook, which may not be in front yet
+    isEnabled: args => readFields(args)?.isToolbar === true || notebookOf(options, args) !== null,
+    isVisible: args => readFields(args)?.fromBrowser !== true || notebookOf(options, args) !== null,
+    execute: async args => {
+      const path = notebookOf(options, args);
+      if (path !== null) {
+        await scheduleNotebook(options, path);
+      }
+    }
+  });
+  shell.currentChanged?.connect(() => commands.notifyCommandChanged(SCHEDULE_NOTEBOOK));
+}
+
+async function scheduleNotebook(
+  options: IScheduleNotebookOptions,
+  fullPath: string
+): Promise<void> {
+  const { api, app, documents, locale, schedules, trans } = options;
+  const path = app.serviceManager.contents.localPath(fullPath);
+  const notebook = PathExt.basename(path);
+  const question = {
+    title: trans.__('Schedule %1 without your changes?', notebook),
+    body: trans.__('The notebook could not be saved. Its runs would have the file as it is.'),
+    accept: trans.__('Schedule the saved file'),
+    cancel: trans.__('Cancel')
+  };
+  if (!(await isSaved(documents, fullPath, question))) {
+    return;
+  }
+  try {
+    const [parameters, deployments, earlier, pools, secrets, health, channels, rules] =
+      await Promise.all([
+        api.readParameters(path),
+        schedules.listDeployments(path),
+        // without these the form is as good: the server tells what is wrong
+        api.listEarlierRuns(notebook.replace(/\.ipynb$/, '')).catch(() => []),
+        schedules.listPools().catch(() => null),
+        schedules.listSecrets().catch(() => []),
+        schedules.readHealth().catch(() => null),
+        schedules.listChannels().catch(() => []),
+        schedules.listRules().catch(() => [])
+      ]);
+    const dialog = new ScheduleDialog({
+      api: schedules,
+      notebook,
+      parameters,
+      earlier,
+      deployments,
+      pools,
+      secrets,
+      health,
+      channels,
+      rules,
+      reader: readersZone(),
+      trans,
+      locale,
+      stored: request => afterStored(options, request),
+      deleted: deployment => tellDeleted(options, deployment)
+    });
+    await dialog.launch();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    Notification.error(trans.__('%1 cannot be scheduled: %2', notebook, why), {
+      autoClose: false
+    });
+  }
+}
+
+/** Do what comes after a deployment was stored: it is stored whatever becomes of that. */
+async function afterStored(
+  options: IScheduleNotebookOptions,
+  request: IScheduleRequest
+): Promise<void> {
+  const { schedules, trans } = options;
+  try {
+    await schedules.notify(request.name, request.notify);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const said = trans.__(
+      'Who is told of the deployment %1 could not be set: %2',
+      request.name,
+      why
+    );
+    Notification.error(said, { autoClose: false });
+  }
+  await tellStored(options, request.name, request.version === 0);
+}
+
+/** Say when the first run comes. */
+async function tellStored(
+  options: IScheduleNotebookOptions,
+  name: string,
+  isNew: boolean
+): Promise<void> {
+  const { locale, schedules, trans } = options;
+  const said = isNew
+    ? trans.__('The deployment %1 is made.', name)
+    : trans.__('The deployment %1 is changed.', name);
+  const then = await schedules.showDeployment(name).then(
+    deployment =>
+      deployment.isPaused
+        ? trans.__('It is paused.')
+        : deployment.nextAt === null
+          ? trans.__('It is not due any more.')
+          : trans.__(
+              'Its next run: %1.',
+              soonText(deployment.nextAt, clock.now(), readersZone(), locale)
+            ),
+    error =>
+      trans.__(
+        'When it runs next cannot be told: %1',
+        error instanceof ApiError ? error.message : String(error)
+      )
+  );
+  Notification.success(`${said} ${then}`, { autoClose: 10_000 });
+}
+
+function tellDeleted(options: IScheduleNotebookOptions, deployment: IDeletedDeployment): void {
+  const { name, cancelled } = deployment;
+  const { trans } = options;
+  const said = trans.__('The deployment %1 is deleted; its runs stay.', name);
+  const waiting = trans._n(
+    '%1 run that waited is cancelled.',
+    '%1 runs that waited are cancelled.',
+    cancelled
+  );
+  Notification.info(cancelled === 0 ? said : `${said} ${waiting}`, { autoClose: 10_000 });
+}

@@ -1,0 +1,88 @@
+"""Who changed what, when, from where, and how it ended: the entries of the audit trail.
+
+An entry names things and never holds what was said of them: no parameter, no value, no body, no message of an error.
+So nothing secret can be in it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+#: What is longer is cut: names come from whoever calls.
+_LONGEST_NAME: Final = 200
+
+
+class Via(StrEnum):
+    """By which way somebody came."""
+
+    #: the REST API: people, programs, remote workers and senders of messages
+    API = "api"
+    #: a command in a shell
+    CLI = "cli"
+    #: Python code that deploys: in a notebook, or a script
+    PYTHON = "python"
+    #: something that acts by itself: an automation, retention
+    SERVICE = "service"
+
+
+class Outcome(StrEnum):
+    """How it ended."""
+
+    #: it was done
+    DONE = "done"
+    #: whoever asked for it may not
+    REFUSED = "refused"
+    #: it could not be done; ``code`` says why
+    FAILED = "failed"
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry.
+
+    Parameters
+    ----------
+    number
+        Its place in the order of the trail; 0 before it is kept.
+    actor
+        Who: ``"user alice"``, ``"token ci"``, ``"command line of bob"``, ``"automation tidy"``.
+    origin
+        From where: the address of who called, or the host of the shell; empty where that says nothing.
+    action
+        What was done, by the name that the call has in the REST API: ``"cancel_run"``.
+    area
+        What it was done to something of: ``"runs"``, ``"deployments"``, …
+    target
+        The name, id or number of it, as whoever asked named it; empty where it has none.
+    code
+        Why it was not done: the code of the problem; empty where it was.
+    run_id
+        The run that it made or changed, where it says so.
+    """
+
+    at: datetime
+    actor: str
+    via: Via
+    origin: str
+    action: str
+    area: str
+    target: str
+    outcome: Outcome
+    code: str = ""
+    run_id: str | None = None
+    number: int = 0
+
+
+def short_name(text: object) -> str:
+    """Return a name as an entry has it.
+
+    Examples
+    --------
+    >>> short_name(7), short_name("n" * 300)[-3:]
+    ('7', 'nn…')
+    """
+    name = str(text)
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"

@@ -1,0 +1,206 @@
+"""Runs as containers of Docker: what one is like, checked, and as arguments of ``docker run``.
+
+https://docs.docker.com/reference/cli/docker/container/run/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, Literal, TypeVar
+
+import msgspec
+
+from orchestra_nb.errors import InvalidInput
+
+#: What a container runs; the run and who has claimed it are appended.
+DEFAULT_COMMAND: Final = ("python", "-m", "orchestra_nb.operations.deployed_job")
+
+_IMAGE: Final = re.compile(
+    r"(?:[a-zA-Z0-9][a-zA-Z0-9.-]*(?::\d+)?/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
+    r"(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MEMORY: Final = re.compile(r"[1-9]\d*[bkmg]?", re.IGNORECASE)
+#: Mappings whose values are texts.
+_OF_TEXTS: Final = ("env", "labels", "annotations", "node_selector")
+_LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+
+
+J = TypeVar("J", bound=msgspec.Struct)
+
+
+class DockerJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A container of one run.
+
+    Parameters
+    ----------
+    command
+        What it runs; the run's id and that of its claim are appended.
+    env
+        Variables that it gets. A variable that is None is that of the worker.
+    volumes
+        ``SOURCE:TARGET`` or ``SOURCE:TARGET:ro``.
+    mem_limit
+        ``512m``, ``2g``.
+    auto_remove
+        Whether it is removed at its end.
+    stop_grace_seconds
+        What it gets to end by itself when it is stopped.
+    extra_arguments
+        Further words for ``docker run``, before the image.
+    """
+
+    image: str
+    command: tuple[str, ...] = DEFAULT_COMMAND
+    env: dict[str, str | None] = {}
+    volumes: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    mem_limit: str | None = None
+    cpus: float | None = None
+    gpus: str | None = None
+    shm_size: str | None = None
+    user: str | None = None
+    working_dir: str | None = None
+    entrypoint: str | None = None
+    platform: str | None = None
+    privileged: bool = False
+    image_pull_policy: Literal["always", "missing", "never"] = "missing"
+    auto_remove: bool = True
+    stop_grace_seconds: int = 10
+    extra_arguments: tuple[str, ...] = ()
+
+
+def read_docker_job(variables: Mapping[str, object], what: str) -> DockerJob:
+    """Return the container that job variables describe.
+
+    Parameters
+    ----------
+    what
+        Where they stand, for errors: ``"pool gpu"``.
+
+    Raises
+    ------
+    InvalidInput
+        A field is unknown, missing, or cannot be used.
+    """
+    job = convert_job(variables, DockerJob, what)
+    check_image(job.image, what)
+    check_command(job.command, what)
+    check_variables(job.env, what)
+    _check_texts(job, what)
+    for name in job.labels:
+        if not _LABEL.fullmatch(name):
+            raise InvalidInput(f"{what}: labels: {name!r} is no name of a label.")
+    for volume in job.volumes:
+        parts = volume.split(":")
+        if len(parts) not in (2, 3) or not all(parts) or not parts[1].startswith("/"):
+            raise InvalidInput(f"{what}: volumes: {volume!r} is none. Write SOURCE:/TARGET or SOURCE:/TARGET:ro.")
+    for field in ("mem_limit", "shm_size"):
+        size = getattr(job, field)
+        if size is not None and not _MEMORY.fullmatch(size):
+            raise InvalidInput(f"{what}: {field}: {size!r} is no size. Write 512m or 2g.")
+    if job.cpus is not None and job.cpus <= 0:
+        raise InvalidInput(f"{what}: cpus: a number above 0, not {job.cpus:g}.")
+    if job.stop_grace_seconds < 0:
+        raise InvalidInput(f"{what}: stop_grace_seconds: 0 or more, not {job.stop_grace_seconds}.")
+    if job.working_dir is not None and not job.working_dir.startswith("/"):
+        raise InvalidInput(f"{what}: working_dir: a path in the container begins with /, not {job.working_dir!r}.")
+    return job
+
+
+def _check_texts(job: DockerJob, what: str) -> None:
+    """Refuse what no process can be given."""
+    for field in job.__struct_fields__:
+        value = getattr(job, field)
+        texts = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
+        for text in texts:
+            if isinstance(text, str) and "\0" in text:
+                raise InvalidInput(f"{what}: {field}: {text!r} cannot be given to a process.")
+    for field in ("command", "extra_arguments", "volumes", "networks"):
+        if "" in getattr(job, field):
+            raise InvalidInput(f"{what}: {field}: an empty text is no word of a command.")
+
+
+def docker_arguments(
+    job: DockerJob, *, name: str, run_id: str, claimant: str, labels: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the words of ``docker run``.
+
+    Values of variables are not among them, since everybody can read a command line: ``docker`` takes those from its
+    own environment (:func:`docker_environment`).
+    """
+    options = {
+        "--name": name,
+        "--pull": job.image_pull_policy,
+        "--memory": job.mem_limit,
+        "--cpus": None if job.cpus is None else f"{job.cpus:g}",
+        "--gpus": job.gpus,
+        "--shm-size": job.shm_size,
+        "--user": job.user,
+        "--workdir": job.working_dir,
+        "--entrypoint": job.entrypoint,
+        "--platform": job.platform,
+        "--stop-timeout": str(job.stop_grace_seconds),
+    }
+    words = ["docker", "run", "--init"]
+    words += ["--rm"] if job.auto_remove else []
+    words += ["--privileged"] if job.privileged else []
+    words += [word for option, value in options.items() if value is not None for word in (option, value)]
+    words += [word for key, value in {**job.labels, **labels}.items() for word in ("--label", f"{key}={value}")]
+    words += [word for variable in job.env for word in ("--env", variable)]
+    words += [word for volume in job.volumes for word in ("--volume", volume)]
+    words += [word for network in job.networks for word in ("--network", network)]
+    return (*words, *job.extra_arguments, job.image, *job.command, run_id, claimant)
+
+
+def docker_environment(job: DockerJob) -> dict[str, str]:
+    """Return what the environment of ``docker`` has beside that of the worker."""
+    return {name: value for name, value in job.env.items() if value is not None}
+
+
+def convert_job(variables: Mapping[str, object], kind: type[J], what: str) -> J:
+    """Return job variables as a record; what is wrong with them is named by its field."""
+    known = kind.__struct_fields__
+    for name in variables:
+        if name not in known:
+            raise InvalidInput(f"{what}: there is no job variable {name!r}. They are {', '.join(known)}.")
+    if not variables.get("image"):
+        raise InvalidInput(f"{what}: image: it is missing. Name the image that has orchestra-nb: image=NAME:TAG.")
+    said = {name: _texts(value) if name in _OF_TEXTS else value for name, value in variables.items()}
+    try:
+        return msgspec.convert(said, kind, strict=True)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$.")
+        raise InvalidInput(f"{what}: {path.rstrip('`') or 'job'}: {message}.") from None
+
+
+def _texts(value: object) -> object:
+    """Return a mapping with numbers as texts: nobody writes a variable's ``1`` in quotes."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: str(one) if isinstance(one, int | float) and not isinstance(one, bool) else one
+        for name, one in value.items()
+    }
+
+
+def check_image(image: str, what: str) -> None:
+    """Refuse what names no image: https://docs.docker.com/reference/cli/docker/image/tag/."""
+    if not _IMAGE.fullmatch(image):
+        raise InvalidInput(f"{what}: image: {image!r} names none. Write NAME:TAG or REGISTRY/NAME:TAG, in lower case.")
+
+
+def check_command(command: tuple[str, ...], what: str) -> None:
+    """Refuse an empty one."""
+    if not command:
+        raise InvalidInput(f"{what}: command: it is empty. Leave it out for {' '.join(DEFAULT_COMMAND)}.")
+
+
+def check_variables(names: Mapping[str, object], what: str) -> None:
+    """Refuse what no shell takes for the name of a variable."""
+    for name in names:
+        if not _VARIABLE.fullmatch(name):
+            raise InvalidInput(f"{what}: env: {name!r} is no name of a variable.")

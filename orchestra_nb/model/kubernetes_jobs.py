@@ -1,0 +1,268 @@
+"""Runs as jobs of Kubernetes: what one is like, checked, and as a manifest.
+
+The rules are those of https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.31/#job-v1-batch and of
+https://kubernetes.io/docs/concepts/overview/working-with-objects/.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+
+from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.docker_jobs import (
+    DEFAULT_COMMAND,
+    check_command,
+    check_image,
+    check_variables,
+    convert_job,
+)
+
+_LABEL_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
+_QUANTITY: Final = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+|[numkMGTPE]|[KMGTPE]i)?")
+_KEY_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_LABEL_VALUE: Final = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
+_SOURCES: Final = ("persistent_volume_claim", "config_map", "secret", "host_path", "empty_dir")
+_LONGEST_NAME: Final = 63
+
+
+class SecretKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The value of a variable, from a secret of Kubernetes."""
+
+    secret: str
+    key: str
+
+
+class Mount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A volume at a path of the container: exactly one of those below ``read_only`` says what it is."""
+
+    path: str
+    read_only: bool = False
+    persistent_volume_claim: str | None = None
+    config_map: str | None = None
+    secret: str | None = None
+    host_path: str | None = None
+    empty_dir: bool = False
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Resource to quantity, such as ``cpu: 500m`` and ``memory: 2Gi``."""
+
+    requests: dict[str, str | int | float] = {}
+    limits: dict[str, str | int | float] = {}
+
+
+class KubernetesJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A job of one run.
+
+    Parameters
+    ----------
+    command
+        What its container runs; the run's id and that of its claim are appended.
+    env
+        Variable to its text, or to the key of a secret that has it.
+    env_from_secrets
+        Secrets all of whose keys become variables.
+    volumes
+        What is mounted.
+    backoff_limit
+        How often Kubernetes starts it again; 0, since the deployment says what follows a run that was lost.
+    finished_job_ttl
+        After how many seconds Kubernetes deletes a job that has ended.
+    active_deadline_seconds
+        How long it may take, its wait for a node included.
+    grace_seconds
+        What it gets to end by itself when it is deleted.
+    pod
+        Further fields of the pod's spec, as Kubernetes has them, in place of those made here.
+    """
+
+    image: str
+    command: tuple[str, ...] = DEFAULT_COMMAND
+    namespace: str = "default"
+    env: dict[str, str | SecretKey] = {}
+    env_from_secrets: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    service_account_name: str | None = None
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
+    resources: Resources = Resources()
+    volumes: tuple[Mount, ...] = ()
+    working_dir: str | None = None
+    node_selector: dict[str, str] = {}
+    tolerations: tuple[dict[str, Any], ...] = ()
+    backoff_limit: int = 0
+    finished_job_ttl: int = 600
+    active_deadline_seconds: int | None = None
+    grace_seconds: int = 30
+    pod: dict[str, Any] = {}
+
+
+def read_kubernetes_job(variables: Mapping[str, object], what: str) -> KubernetesJob:
+    """Return the job that job variables describe.
+
+    Parameters
+    ----------
+    what
+        Where they stand, for errors: ``"pool gpu"``.
+
+    Raises
+    ------
+    InvalidInput
+        A field is unknown, missing, or cannot be used.
+    """
+    job = convert_job(variables, KubernetesJob, what)
+    check_image(job.image, what)
+    check_command(job.command, what)
+    check_variables(job.env, what)
+    _check_dns(job.namespace, _LABEL_NAME, 63, f"{what}: namespace")
+    if job.service_account_name is not None:
+        _check_dns(job.service_account_name, _SUBDOMAIN, 253, f"{what}: service_account_name")
+    secrets = [value.secret for value in job.env.values() if isinstance(value, SecretKey)]
+    for field, names in (
+        ("env", secrets),
+        ("env_from_secrets", job.env_from_secrets),
+        ("image_pull_secrets", job.image_pull_secrets),
+    ):
+        for name in names:
+            _check_dns(name, _SUBDOMAIN, 253, f"{what}: {field}")
+    for field, labels in (("labels", job.labels), ("node_selector", job.node_selector)):
+        for key, value in labels.items():
+            _check_key(key, f"{what}: {field}")
+            if not _LABEL_VALUE.fullmatch(value):
+                raise InvalidInput(f"{what}: {field}: {value!r} of {key} is no value: at most 63 letters, digits, -_.")
+    for key in job.annotations:
+        _check_key(key, f"{what}: annotations")
+    for field, quantities in (("requests", job.resources.requests), ("limits", job.resources.limits)):
+        for key, quantity in quantities.items():
+            _check_key(key, f"{what}: resources.{field}")
+            if not _QUANTITY.fullmatch(str(quantity)):
+                raise InvalidInput(
+                    f"{what}: resources.{field}.{key}: {quantity!r} is no quantity. Write 500m, 2, 512Mi or 4Gi."
+                )
+    for number, mount in enumerate(job.volumes):
+        _check_mount(mount, f"{what}: volumes[{number}]")
+    for field, least in (("backoff_limit", 0), ("finished_job_ttl", 0), ("grace_seconds", 0)):
+        if getattr(job, field) < least:
+            raise InvalidInput(f"{what}: {field}: {least} or more, not {getattr(job, field)}.")
+    if job.active_deadline_seconds is not None and job.active_deadline_seconds < 1:
+        raise InvalidInput(f"{what}: active_deadline_seconds: 1 or more, not {job.active_deadline_seconds}.")
+    if "containers" in job.pod:
+        raise InvalidInput(f"{what}: pod: containers are made from image, command and the rest. Leave it out.")
+    return job
+
+
+def job_manifest(
+    job: KubernetesJob, *, name: str, run_id: str, claimant: str, labels: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the manifest, of ``batch/v1``, of a run's job."""
+    marks = {**job.labels, **labels}
+    container = {
+        "name": "run",
+        "image": job.image,
+        "imagePullPolicy": job.image_pull_policy,
+        "command": [*job.command, run_id, claimant],
+        "workingDir": job.working_dir,
+        "env": [_variable(variable, value) for variable, value in job.env.items()],
+        "envFrom": [{"secretRef": {"name": secret}} for secret in job.env_from_secrets],
+        "resources": _present(
+            {field: {key: str(value) for key, value in getattr(job.resources, field).items()} for field in _AMOUNTS}
+        ),
+        "volumeMounts": [
+            _present({"name": f"volume-{number}", "mountPath": mount.path, "readOnly": mount.read_only or None})
+            for number, mount in enumerate(job.volumes)
+        ],
+    }
+    pod = {
+        "restartPolicy": "Never",
+        "serviceAccountName": job.service_account_name,
+        "imagePullSecrets": [{"name": secret} for secret in job.image_pull_secrets],
+        "nodeSelector": job.node_selector,
+        "tolerations": list(job.tolerations),
+        "terminationGracePeriodSeconds": job.grace_seconds,
+        "volumes": [_volume(f"volume-{number}", mount) for number, mount in enumerate(job.volumes)],
+        "containers": [_present(container)],
+        **job.pod,
+    }
+    spec = {
+        "backoffLimit": job.backoff_limit,
+        "ttlSecondsAfterFinished": job.finished_job_ttl,
+        "activeDeadlineSeconds": job.active_deadline_seconds,
+        "template": {"metadata": _present({"labels": marks, "annotations": job.annotations}), "spec": _present(pod)},
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": _present(
+            {"name": name, "namespace": job.namespace, "labels": marks, "annotations": job.annotations}
+        ),
+        "spec": _present(spec),
+    }
+
+
+_AMOUNTS: Final = ("requests", "limits")
+
+
+def job_name(run_name: str, run_id: str, epoch: int) -> str:
+    """Return a name that Kubernetes and Docker take, of one attempt at a run.
+
+    Examples
+    --------
+    >>> job_name("calm-fox", "0198f2a7c0de4e5f8a9b0c1d2e3f4a5b", 2)
+    'orchestra-calm-fox-2e3f4a5b-2'
+    """
+    clean = re.sub(r"[^a-z0-9]+", "-", run_name.lower()).strip("-")[:30].strip("-") or "run"
+    return f"orchestra-{clean}-{run_id[-8:].lower()}-{epoch}"[:_LONGEST_NAME]
+
+
+def _variable(name: str, value: str | SecretKey) -> dict[str, Any]:
+    if isinstance(value, SecretKey):
+        return {"name": name, "valueFrom": {"secretKeyRef": {"name": value.secret, "key": value.key}}}
+    return {"name": name, "value": value}
+
+
+def _volume(name: str, mount: Mount) -> dict[str, Any]:
+    sources: dict[str, Any] = {
+        "persistentVolumeClaim": {"claimName": mount.persistent_volume_claim},
+        "configMap": {"name": mount.config_map},
+        "secret": {"secretName": mount.secret},
+        "hostPath": {"path": mount.host_path},
+    }
+    found = {key: value for key, value in sources.items() if next(iter(value.values())) is not None}
+    return {"name": name, **(found or {"emptyDir": {}})}
+
+
+def _present(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in (None, {}, [], ())}
+
+
+def _check_mount(mount: Mount, what: str) -> None:
+    given = [name for name in _SOURCES if getattr(mount, name)]
+    if len(given) != 1:
+        raise InvalidInput(f"{what}: it is one of {', '.join(_SOURCES)}, and {len(given) or 'none'} of them is given.")
+    for field in ("path", "host_path"):
+        path = getattr(mount, field)
+        if path is not None and not path.startswith("/"):
+            raise InvalidInput(f"{what}.{field}: a path begins with /, not {path!r}.")
+    for field in ("persistent_volume_claim", "config_map", "secret"):
+        name = getattr(mount, field)
+        if name is not None:
+            _check_dns(name, _SUBDOMAIN, 253, f"{what}.{field}")
+
+
+def _check_dns(name: str, form: re.Pattern[str], longest: int, what: str) -> None:
+    if len(name) > longest or not form.fullmatch(name):
+        raise InvalidInput(f"{what}: {name!r} is no name in Kubernetes: at most {longest} of a-z, 0-9 and -.")
+
+
+def _check_key(key: str, what: str) -> None:
+    prefix, slash, name = key.rpartition("/")
+    if not _KEY_NAME.fullmatch(name) or (slash and (len(prefix) > 253 or not _SUBDOMAIN.fullmatch(prefix))):
+        raise InvalidInput(
+            f"{what}: {key!r} is no key: [PREFIX/]NAME with at most 63 letters, digits, - _ and . in NAME."
+        )

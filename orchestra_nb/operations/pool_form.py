@@ -1,0 +1,228 @@
+"""A work pool as people write it: on the command line, in files, in ``--json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.durations import write_duration
+from orchestra_nb.model.variables import check_name
+from orchestra_nb.model.work_pools import (
+    IDLE_SECONDS,
+    POOL_KINDS,
+    DaskPlace,
+    DockerPlace,
+    KubernetesPlace,
+    LocalPlace,
+    Place,
+    PoolKind,
+    WorkPool,
+)
+from orchestra_nb.operations.deployment_request import read_seconds
+from orchestra_nb.operations.job_templates import read_job
+from orchestra_nb.operations.located_yaml import Findings
+
+_MOST_RUNS: Final = 1_000_000
+#: Fields that only pools of a kind have.
+_OF_KIND: Final[dict[PoolKind, tuple[str, ...]]] = {
+    "local": (),
+    "dask": ("cluster", "arguments", "minimum", "maximum", "idle"),
+    "docker": ("job",),
+    "kubernetes": ("job",),
+}
+_WITH_IMAGE: Final = ("docker", "kubernetes")
+
+
+class PoolForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A pool as a file says it.
+
+    Parameters
+    ----------
+    cluster, arguments, minimum, maximum, idle
+        Of a pool of the kind dask, as :class:`~orchestra_nb.model.work_pools.DaskPlace` has them.
+    job
+        Of a pool of the kind docker or kubernetes: its job variables, of which ``image`` is empty where each deployment
+        names its own.
+    """
+
+    name: str
+    kind: str = "local"
+    description: str = ""
+    concurrency: int | None = None
+    paused: bool = False
+    cluster: str | None = None
+    arguments: dict[str, Any] = {}
+    minimum: int | None = None
+    maximum: int | None = None
+    idle: str | int | float | None = None
+    job: dict[str, Any] = {}
+
+
+def read_pool(form: PoolForm) -> WorkPool:
+    """Return the pool that a form describes.
+
+    Raises
+    ------
+    InvalidInput
+        A field cannot be used, or is of another kind of pool.
+    """
+    findings = Findings()
+    findings.trying(lambda: _check_pool_name(form.name))
+    if form.kind in _WITH_IMAGE and "image" not in form.job:
+        message = (
+            f"Pool {form.name}: image: it is missing. Name the image that has orchestra-nb: image=NAME:TAG. Where each "
+            "deployment names its own, say so by an empty one: image=."
+        )
+        findings.errors.append(InvalidInput(message))
+    return _pool(form, findings)
+
+
+def changed_pool(form: PoolForm) -> WorkPool:
+    """Return the pool that a form describes, of one that is there: its name is what it is.
+
+    Raises
+    ------
+    InvalidInput
+        As :func:`read_pool`.
+    """
+    return _pool(form, Findings())
+
+
+def _pool(form: PoolForm, findings: Findings) -> WorkPool:
+    kind = next((one for one in POOL_KINDS if one == form.kind), None)
+    if kind is None:
+        raise InvalidInput(f"kind: {form.kind!r} is none of {', '.join(POOL_KINDS)}.")
+    owners = {name: owner for owner, names in reversed(_OF_KIND.items()) for name in names}
+    for name, owner in owners.items():
+        if name not in _OF_KIND[kind] and getattr(form, name) not in (None, {}):
+            message = f"{name}: a pool of the kind {kind} has none, but one of the kind {owner}."
+            findings.errors.append(InvalidInput(message))
+    if form.concurrency is not None and not 1 <= form.concurrency <= _MOST_RUNS:
+        message = (
+            f"concurrency: 1 to {_MOST_RUNS:,} runs go on at a time, not {form.concurrency}. "
+            "A pool that starts nothing is paused."
+        )
+        findings.errors.append(InvalidInput(message))
+    place = findings.trying(lambda: _place_of(kind, form))
+    pool = WorkPool(
+        name=form.name,
+        place=place or LocalPlace(),
+        description=form.description,
+        concurrency=form.concurrency,
+        is_paused=form.paused,
+    )
+    if kind in _WITH_IMAGE and place is not None:
+        filled = {} if form.job.get("image") else {"image": "given-by-each-deployment"}
+        findings.trying(lambda: read_job(pool, filled, f"Pool {form.name}"))
+    findings.tell()
+    return pool
+
+
+def _check_pool_name(name: str) -> None:
+    check_name(name, "pool")
+    if name.startswith("-") or "," in name or name != name.strip():
+        raise InvalidInput(
+            f"{name!r} is no name of a pool: it may not begin with -, nor have commas, nor blanks around it."
+        )
+
+
+def pool_form(pool: WorkPool) -> dict[str, Any]:
+    """Return what a pool says, without what goes without saying; :func:`read_pool` takes it."""
+    form: dict[str, Any] = {
+        "name": pool.name,
+        "kind": pool.kind,
+        "description": pool.description or None,
+        "concurrency": pool.concurrency,
+        "paused": pool.is_paused or None,
+    }
+    match pool.place:
+        case DaskPlace() as place:
+            form |= {
+                "cluster": place.cluster,
+                "arguments": place.arguments or None,
+                "minimum": place.minimum,
+                "maximum": place.maximum,
+                "idle": None if place.idle_seconds == IDLE_SECONDS else write_duration(place.idle_seconds),
+            }
+        case DockerPlace() | KubernetesPlace() as job_place:
+            form["job"] = {"image": None, **job_place.job}
+        case LocalPlace():
+            pass
+    return {name: value for name, value in form.items() if value is not None}
+
+
+def changed_form(pool: WorkPool, changes: Mapping[str, object]) -> PoolForm:
+    """Return the form of a pool with other words; of its job, variable by variable, where None takes one away."""
+    form = pool_form(pool)
+    for name, value in changes.items():
+        if name in ("job", "arguments") and isinstance(value, Mapping):
+            form[name] = _merged(form.get(name, {}), value)
+        elif value is None:
+            form.pop(name, None)
+        else:
+            form[name] = value
+    return msgspec.convert(form, PoolForm)
+
+
+def _merged(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(before)
+    for name, value in after.items():
+        if value is None:
+            found.pop(name, None)
+        elif isinstance(value, Mapping) and isinstance(found.get(name), Mapping):
+            found[name] = _merged(found[name], value)
+        else:
+            found[name] = value
+    return found
+
+
+def _place_of(kind: PoolKind, form: PoolForm) -> Place:
+    match kind:
+        case "local":
+            return LocalPlace()
+        case "docker":
+            return DockerPlace(job=form.job)
+        case "kubernetes":
+            return KubernetesPlace(job=form.job)
+        case "dask":
+            return _cluster_of(form)
+
+
+def _cluster_of(form: PoolForm) -> DaskPlace:
+    from orchestra_nb.engine.cluster_class import check_cluster
+
+    cluster = form.cluster or ""
+    if not cluster:
+        raise InvalidInput(
+            "cluster: it is missing. Name a class, such as dask.distributed.LocalCluster or "
+            "dask_jobqueue.SLURMCluster, or the address of a scheduler, tcp://HOST:8786."
+        )
+    is_address = "://" in cluster
+    if is_address:
+        from orchestra_nb.engine.clusters import parse_cluster
+
+        parse_cluster(cluster)
+        for name in ("arguments", "minimum", "maximum", "idle"):
+            if getattr(form, name) not in (None, {}):
+                raise InvalidInput(f"{name}: the cluster at {cluster} is made, and scaled, by others. Leave it out.")
+    elif not all(part.isidentifier() for part in cluster.split(".")) or "." not in cluster:
+        raise InvalidInput(f"cluster: {cluster!r} is no dotted path of a class, and no address.")
+    else:
+        check_cluster(cluster, form.arguments)
+    least, most = form.minimum, form.maximum
+    if (least is not None and least < 0) or (most is not None and most < max(1, least or 0)):
+        raise InvalidInput(f"minimum, maximum: {least} to {most} is no number of workers to scale between.")
+    return DaskPlace(
+        cluster=cluster,
+        arguments=form.arguments,
+        minimum=least,
+        maximum=most,
+        idle_seconds=IDLE_SECONDS if form.idle is None else _idle_seconds(form.idle),
+    )
+
+
+def _idle_seconds(idle: str | float) -> float:
+    return read_seconds(idle if isinstance(idle, str) else write_duration(idle), "idle")

@@ -1,0 +1,118 @@
+"""Webhooks: made, looked at, given another secret, deleted. A secret is answered once, where it is made."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Meta
+
+from orchestra_nb.model.secret_values import Secret
+from orchestra_nb.model.webhooks import StoredWebhook, Webhook, WebhookScheme
+from orchestra_nb.operations import webhooks
+from orchestra_nb.rest.common_answers import Deleted
+from orchestra_nb.rest.endpoint import Area, Call
+
+area = Area("follow-up")
+
+_OwnSecret = Annotated[str | None, Meta(description="The sender's; null to draw one.")]
+
+
+class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A webhook that is to be made: it runs a `deployment`, or emits an `event`."""
+
+    name: str
+    scheme: Annotated[WebhookScheme, Meta(description="How its senders sign.")] = WebhookScheme.STANDARD
+    deployment: str | None = None
+    event: str | None = None
+    parameters: Annotated[
+        dict[str, str], Meta(description="Templates of the run's parameters, or of the event's payload, by name.")
+    ] = {}
+    resource: Annotated[str, Meta(description="A template: what an event is about.")] = ""
+    condition: Annotated[str, Meta(description="A template: only messages for which it says yes.")] = ""
+    secret: _OwnSecret = None
+
+
+class MadeWebhook(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook with its address and a new secret, which is answered this once.
+
+    ``warnings`` are of parameters that may not fit.
+    """
+
+    name: str
+    address: str
+    secret: str
+    warnings: tuple[str, ...] = ()
+
+
+class WebhookDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook with its address, and since when it has its secret."""
+
+    webhook: Webhook
+    address: str
+    created_at: datetime
+    secret_changed_at: datetime
+    previous_until: datetime | None
+
+
+class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the secret of a webhook is changed."""
+
+    secret: _OwnSecret = None
+    overlap_seconds: Annotated[
+        Annotated[float, Meta(ge=0, le=31_536_000)], Meta(description="For so long the old one is accepted, too.")
+    ] = 0.0
+
+
+@area.post("/webhooks", status=201, keeps_answer=False, is_one_transaction=False)
+def create_webhook(call: Call, body: WebhookRequest) -> MadeWebhook:
+    """Make a webhook; its secret is answered now and never again."""
+    said = {name: getattr(body, name) for name in Webhook.__struct_fields__}
+    made = webhooks.create_webhook(call.store, Webhook(**said), _secret(body.secret), call.settings, now=call.now)
+    return MadeWebhook(
+        name=body.name, address=_address(call, body.name), secret=made.secret.get(), warnings=made.warnings
+    )
+
+
+@area.get("/webhooks/{name}")
+def show_webhook(call: Call, name: str) -> WebhookDetails:
+    """Show a webhook, without its secret."""
+    found: StoredWebhook = webhooks.show_webhook(call.store, name)
+    return WebhookDetails(
+        webhook=found.webhook,
+        address=_address(call, name),
+        created_at=found.created_at,
+        secret_changed_at=found.secret_changed_at,
+        previous_until=found.previous_until,
+    )
+
+
+@area.post("/webhooks/{name}/rotate", keeps_answer=False)
+def rotate_webhook_secret(call: Call, name: str, body: Rotation) -> MadeWebhook:
+    """Give a webhook another secret, which is answered now and never again."""
+    secret = webhooks.rotate_secret(
+        call.store,
+        name,
+        _secret(body.secret),
+        key_place=call.settings.secret_key_place,
+        now=call.now,
+        overlap=timedelta(seconds=body.overlap_seconds),
+    )
+    return MadeWebhook(name=name, address=_address(call, name), secret=secret.get())
+
+
+@area.delete("/webhooks/{name}")
+def delete_webhook(call: Call, name: str) -> Deleted:
+    """Delete a webhook and the list of its messages; what they started stays."""
+    webhooks.delete_webhook(call.store, name)
+    return Deleted(deleted=name)
+
+
+def _secret(text: str | None) -> Secret | None:
+    return None if text is None else Secret(text)
+
+
+def _address(call: Call, name: str) -> str:
+    return f"{call.server_url}{webhooks.WEBHOOKS_PATH}/{quote(name, safe='')}"

@@ -1,0 +1,112 @@
+"""Requests with a token of ours: who calls is the token, and what it may do are its scopes.
+
+Jupyter's own identity and authorizer are for people, and for all of the server. A request with ``Authorization: Bearer
+orc_…`` on one of our routes is judged by that token alone, whatever cookies come with it, and on no other route does it
+open anything. A browser never sends one by itself, so such a request needs no token against forgery.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from jupyter_core.utils import ensure_async
+from jupyter_server.auth import Authorizer
+from jupyter_server.auth.identity import User
+from jupyter_server.base.handlers import JupyterHandler
+from tornado import web
+
+from orchestra_nb.errors import ScopeMissing
+from orchestra_nb.model.access import Person, Role
+from orchestra_nb.model.api_tokens import ApiToken, Scope, bearer_token
+from orchestra_nb.operations.api_tokens import find_token
+from orchestra_nb.server.callers import KnownCaller
+
+if TYPE_CHECKING:
+    from orchestra_nb.server.store_access import StoreAccess
+
+_LONGEST_HOST: Final = 200
+
+
+class TokenIdentity(KnownCaller):
+    """A handler that also takes tokens of ours."""
+
+    #: What a token needs to read, and to do anything else; None for nothing but to be one.
+    read_scope: Scope | None = Scope.READ_RUNS
+    write_scope: Scope | None = Scope.WRITE_RUNS
+
+    #: The token of this request, None where somebody else calls.
+    api_token: ApiToken | None = None
+    _access: StoreAccess
+    _token_authenticated: bool
+    _jupyter_current_user: User
+
+    async def prepare(self, **options: Any) -> None:
+        """Find out who calls; raise 401 for a token that opens nothing."""
+        text = bearer_token(self.request.headers.get("Authorization", ""))
+        if text is None:
+            prepared: Any = super().prepare(**options)  # a coroutine that may return another one
+            while prepared is not None:
+                prepared = await ensure_async(prepared)
+            return
+        if not self.check_host():
+            host = self.request.headers.get("Host", "")[:_LONGEST_HOST]
+            raise web.HTTPError(
+                403, f"This server does not answer to the name {host!r}: see ServerApp.local_hostnames in its settings."
+            )
+        self.api_token = await self._access.call(find_token, text, datetime.now(UTC))
+        # what the identity provider does for its own tokens: so neither cookies nor origins count
+        self._token_authenticated = True
+        self._jupyter_current_user = User(f"token {self.api_token.name}")
+        self.current_user = self._jupyter_current_user
+        self.set_cors_headers()
+
+    @property
+    def caller_name(self) -> str:
+        """Whose the things are that the caller makes: a token's are its own."""
+        return super().caller_name if self.api_token is None else f"token {self.api_token.name}"
+
+    @property
+    def actor(self) -> str:
+        """Who calls, for records of who did what."""
+        return super().actor if self.api_token is None else self.caller_name
+
+    @property
+    def role(self) -> Role:
+        """The highest role of the caller; a token's is what its scopes allow."""
+        if self.api_token is None:
+            return super().role
+        if self.api_token.allows(Scope.ADMIN):
+            return Role.ADMIN
+        return Role.RUNNER if self.api_token.allows(Scope.WRITE_RUNS) else Role.VIEWER
+
+    def may_change(self, owner: str | None) -> bool:
+        """Tell whether the caller may change what is this user's; a token for all may change all."""
+        if self.api_token is None:
+            return super().may_change(owner)
+        if not self.access_rules.is_owners_only or self.api_token.allows(Scope.ADMIN):
+            return True
+        return self.access_rules.has_part_in(Person(self.caller_name), owner)
+
+    @property
+    def authorizer(self) -> Authorizer:
+        """Who decides what the caller may do: the server's authorizer, or for a token its scopes."""
+        if self.api_token is None:
+            return super().authorizer
+        return _Scopes(self.api_token, self.read_scope, self.write_scope)
+
+
+class _Scopes(Authorizer):
+    """Allows what a token has the scope for, and says which one it would need."""
+
+    def __init__(self, token: ApiToken, read_scope: Scope | None, write_scope: Scope | None) -> None:
+        super().__init__()
+        self._token = token
+        self._read_scope = read_scope
+        self._write_scope = write_scope
+
+    def is_authorized(self, handler: JupyterHandler, user: User, action: str, resource: str) -> bool:
+        scope = self._read_scope if action == "read" else self._write_scope
+        if scope is not None and not self._token.allows(scope):
+            raise ScopeMissing(f"The token {self._token.name!r} does not have the scope {scope.value}.")
+        return True

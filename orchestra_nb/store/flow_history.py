@@ -1,0 +1,127 @@
+"""The last runs of a flow, and what became of its tasks in them: each read is bounded, whatever the history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, case, func, select
+
+from orchestra_nb.model.runs import CellRun, RunKind, numbered
+from orchestra_nb.model.states import State
+from orchestra_nb.store.database import Database
+from orchestra_nb.store.run_tables import cell_runs, runs, task_runs
+from orchestra_nb.store.stored_records import cell_run_of_row
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run as a history needs it."""
+
+    run_id: str
+    name: str
+    flow_name: str
+    state: State
+    message: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTally:
+    """The task runs of one task and state in a run.
+
+    ``name`` is without the number that tells runs of one task apart: ``fit`` for ``fit-0`` and ``fit-1``.
+    ``first_number`` orders them as they were created; ``started_at`` is of the first, ``ended_at`` of the last of them.
+    """
+
+    run_id: str
+    name: str
+    state: State
+    is_cached: bool
+    count: int
+    first_number: int
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class FlowHistory:
+    """Reads the newest runs of flows. All methods may be called from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def newest(self, flow_names: Iterable[str], limit: int) -> dict[str, list[PastRun]]:
+        """Return flow to its newest runs that do not wait to be started, the newest first; O(flows * limit).
+
+        A sweep is left out: its child runs are the runs of the flow.
+        """
+        columns = (
+            *(runs.c.run_id, runs.c.name, runs.c.flow_name, runs.c.state, runs.c.message),
+            *(runs.c.created_at, runs.c.started_at, runs.c.ended_at),
+        )
+        found: dict[str, list[PastRun]] = {}
+        with self._database.connect() as connection:
+            for flow_name in flow_names:
+                query = (
+                    select(*columns)
+                    .where(
+                        runs.c.flow_name == flow_name,
+                        runs.c.state != State.SCHEDULED.value,
+                        runs.c.kind != RunKind.SWEEP.value,
+                    )
+                    .order_by(runs.c.run_id.desc())
+                    .limit(limit)
+                )
+                found[flow_name] = [
+                    PastRun(run_id, name, flow, State(state), message, created_at, started_at, ended_at)
+                    for run_id, name, flow, state, message, created_at, started_at, ended_at in connection.execute(
+                        query
+                    )
+                ]
+        return found
+
+    def tasks(self, run_ids: Sequence[str]) -> list[TaskTally]:
+        """Return what became of the tasks of the newest epoch of some runs, counted in the store: O(task runs)."""
+        named = (
+            select(
+                *(task_runs.c.run_id, _task_name(), task_runs.c.state, task_runs.c.is_cached),
+                *(task_runs.c.number, task_runs.c.started_at, task_runs.c.ended_at),
+            )
+            .join(runs, runs.c.run_id == task_runs.c.run_id)
+            .where(task_runs.c.run_id.in_(run_ids), task_runs.c.epoch == runs.c.epoch)
+            .subquery()
+        ).c
+        what = (named.run_id, named.task, named.state, named.is_cached)
+        query = select(
+            *what, func.count(), func.min(named.number), func.min(named.started_at), func.max(named.ended_at)
+        ).group_by(*what)
+        with self._database.connect() as connection:
+            return [
+                TaskTally(run_id, name, State(state), is_cached, count, number, started_at, ended_at)
+                for run_id, name, state, is_cached, count, number, started_at, ended_at in connection.execute(query)
+            ]
+
+    def cells(self, run_ids: Sequence[str]) -> dict[str, list[CellRun]]:
+        """Return run id to the cells of its newest epoch, in the notebook's order, numbered."""
+        query = (
+            select(cell_runs)
+            .join(runs, runs.c.run_id == cell_runs.c.run_id)
+            .where(cell_runs.c.run_id.in_(run_ids), cell_runs.c.epoch == runs.c.epoch)
+            .order_by(cell_runs.c.run_id, cell_runs.c.cell_index)
+        )
+        of_run: dict[str, list[CellRun]] = {}
+        with self._database.connect() as connection:
+            for row in connection.execute(query).mappings():
+                of_run.setdefault(row["run_id"], []).append(cell_run_of_row(row))
+        return {run_id: numbered(cells) for run_id, cells in of_run.items()}
+
+
+def _task_name() -> ColumnElement[str]:
+    """Return the name of a task run without ``-`` and digits at its end."""
+    name = task_runs.c.name
+    rest = func.rtrim(name, "0123456789")
+    is_numbered = and_(rest != name, func.substr(rest, func.length(rest), 1) == "-", func.length(rest) > 1)
+    return case((is_numbered, func.substr(rest, 1, func.length(rest) - 1)), else_=name).label("task")

@@ -1,0 +1,60 @@
+"""``orchestra serve`` for the tests of the pages: with a port that stays, so that it can be ended and started again."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+from patience import PATIENCE_SECONDS, eventually
+
+from tests.services.deployed import Deployed
+
+
+class Service:
+    """``orchestra serve`` on one port, which can be ended and started again; to be closed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.deployed = Deployed(folder, f"sqlite:///{folder / 'orchestra.db'}")
+        self.token = secrets.token_hex(16)
+        self._runtime = folder / "jupyter"
+        self._environ = self.deployed.environ | {
+            "JUPYTER_RUNTIME_DIR": str(self._runtime),
+            "JUPYTER_CONFIG_DIR": str(folder / "config"),
+            "JUPYTER_TOKEN": self.token,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = 0
+        self.url = ""
+
+    def start(self) -> None:
+        """Start it, on the same port as before."""
+        command = [
+            *(sys.executable, "-m", "orchestra_nb", "serve", "--no-commands", "--port", str(self.port)),
+            "--ServerApp.base_url=/team/",
+        ]
+        with (self.deployed.folder / "serve.log").open("ab") as log:
+            process = subprocess.Popen(command, cwd=self.deployed.folder, env=self._environ, stderr=log)
+        self._process = process
+        info = eventually(lambda: self._info(process))
+        self.port, self.url = info["port"], info["url"]
+
+    def _info(self, process: subprocess.Popen[bytes]) -> dict | None:
+        assert process.poll() is None, (self.deployed.folder / "serve.log").read_text()
+        try:
+            return json.loads((self._runtime / f"jpserver-{process.pid}.json").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def stop(self) -> None:
+        """End it in good order."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(PATIENCE_SECONDS)
+            self._process = None
+
+    def close(self) -> None:
+        self.stop()
+        self.deployed.close()

@@ -1,0 +1,227 @@
+"""The pages of lists on a real service: what they show is decided about, changed and paused by clicks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from patience import eventually
+from served_pages import Service
+from standalone_pages import assert_no_sideways_scrolling, axe_finds, keep_picture, open_alone
+from webhook_receiver import receiving
+
+from orchestra_nb.store.outbox_store import OutboxStore
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+
+FAILS_ONCE = "from pathlib import Path\nassert Path('mended').exists(), 'not mended yet'"
+
+EMIT = """
+from orchestra_nb.events import emit_event
+emit_event("orders.imported", resource={"id": "orders.eu"})
+"""
+AUTOMATION = """
+automations:
+  - name: note
+    when: {event: orders.imported}
+    do:
+      - emit: orders.noted
+        resource: orders.eu
+"""
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    service = Service(tmp_path)
+    try:
+        service.start()
+        yield service
+    finally:
+        service.close()
+
+
+def refreshed(page: Page) -> Page:
+    """Return the page when its only list has been read anew."""
+    page.get_by_role("button", name="Refresh").click()
+    page.locator("table[aria-busy]").wait_for(state="detached")
+    return page
+
+
+def check_looks(page: Page, name: str) -> None:
+    """Check what axe finds, and that nothing is lost in a narrow window; keep pictures of both themes."""
+    size = page.viewport_size
+    assert size is not None
+    assert axe_finds(page) == []
+    keep_picture(page, f"{name}-light")
+    page.emulate_media(color_scheme="dark")
+    assert axe_finds(page) == []
+    keep_picture(page, f"{name}-dark")
+    page.set_viewport_size({"width": 320, "height": 640})
+    assert_no_sideways_scrolling(page)
+    assert axe_finds(page) == []
+    keep_picture(page, f"{name}-narrow")
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(size)
+
+
+def test_what_failed_for_good_is_run_again_or_discarded(chromium: Browser, service: Service) -> None:
+    failing = service.deployed.deploy_notebook("nightly", FAILS_ONCE)
+    runs = [service.deployed.ask(failing) for _ in range(2)]
+    for run in runs:
+        service.deployed.wait(run)
+    script = service.deployed.folder / "hand.py"
+    script.write_text(
+        "from orchestra_nb import flow\n\n@flow\ndef by_hand():\n    raise ValueError('<b>no</b> rows')\n\nby_hand()\n"
+    )
+    subprocess.run([sys.executable, script], cwd=script.parent, env=service.deployed.environ, capture_output=True)
+    with open_alone(chromium) as page:
+        page.goto(f"{service.url}orchestra/dead-letters?token={service.token}")
+        rows = page.locator("tbody tr")
+        rows.nth(2).wait_for()
+        assert page.get_by_role("navigation").locator("[aria-current=page]").inner_text() == "Dead letters"
+        hand = page.get_by_role("row", name="by-hand").first
+        assert "<b>no</b> rows" in hand.inner_text()
+        hand.get_by_text("Trace", exact=True).click()
+        hand.get_by_text("raise ValueError").first.wait_for()
+        hand.get_by_text("Trace", exact=True).click()
+        check_looks(page, "dead-letters")
+
+        # no service has its code
+        page.get_by_role("button", name="Retry by-hand").click()
+        page.get_by_role("alert").get_by_text("orchestra dead-letters retry").wait_for()
+        page.get_by_role("button", name="Discard… by-hand").click()
+        dialog = page.get_by_role("dialog", name="Discard the dead letter of by-hand?")
+        dialog.get_by_role("button", name="Keep").click()
+        assert rows.count() == 3
+        page.get_by_role("button", name="Discard… by-hand").click()
+        dialog.get_by_label("Why (may be empty)").fill("only a trial")
+        assert axe_finds(page) == []
+        keep_picture(page, "dead-letters-discard")
+        dialog.get_by_role("button", name="Discard", exact=True).click()
+        page.get_by_role("status").get_by_text("by-hand is discarded.").wait_for()
+        assert rows.count() == 2
+
+        # it runs again, and ends well now
+        (service.deployed.folder / "mended").touch()
+        first = page.get_by_role("button", name="Retry nightly").first
+        link = rows.first.get_by_role("link").get_attribute("href")
+        assert link is not None
+        first.click()
+        page.get_by_role("status").get_by_text("of nightly is run again").wait_for()
+        retried = link.rsplit("/", 1)[-1]
+        service.deployed.wait(retried, lambda run: run.state == "COMPLETED")
+        keep_picture(page, "dead-letters-retried")
+
+        page.get_by_label("Show").select_option("Discarded")
+        page.get_by_text("only a trial").wait_for()
+        page.get_by_label("Show").select_option("All")
+        rows.nth(2).wait_for()
+        assert axe_finds(page) == []
+        keep_picture(page, "dead-letters-all")
+        page.locator(f"tbody a[href$='{retried}']").click()
+        page.locator(".orc-run-header [data-state=COMPLETED]").wait_for()
+
+
+def test_a_channel_is_tried_and_what_could_not_be_sent_is_decided_about(chromium: Browser, tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    with receiving() as chat, contextlib.closing(service), open_alone(chromium) as page:
+        said, now = service.deployed, datetime.now(UTC)
+        add = [sys.executable, "-m", "orchestra_nb", "notifications", "channels", "add", "chat", "--allow-private"]
+        subprocess.run(add, input=chat.url().encode(), cwd=tmp_path, env=said.environ, check=True)
+        run = said.ask(said.deploy_notebook("nightly", "1"))
+        outbox = OutboxStore(said.store.database)
+        for moment in ("FAILED", "LATE"):
+            words = {"severity": "failure", "title": f"nightly is {moment}", "body": "It <b>ended</b>."}
+            assert outbox.add("team", "chat", run_id=run, moment=moment, at=now, **words)
+        for lost in outbox.claim("gone", 8, now, now + timedelta(minutes=1), sending={}, most_a_channel=8):
+            assert outbox.failed(lost.number, "gone", "It answered 503 Service Unavailable.", None)
+
+        service.start()
+        page.goto(f"{service.url}orchestra/notifications?token={service.token}")
+        messages = page.get_by_role("table", name="Messages, the newest first").locator("tbody tr")
+        messages.nth(1).wait_for()
+        page.get_by_text("Text", exact=True).first.click()
+        page.get_by_text("It <b>ended</b>.").first.wait_for()
+        page.get_by_text("Text", exact=True).first.click()
+        check_looks(page, "notifications")
+
+        page.get_by_role("button", name="Test chat").click()
+        page.get_by_role("status").get_by_text("Channel chat took a test message.").wait_for()
+        chat.status = 503
+        page.get_by_role("button", name="Test chat").click()
+        page.get_by_role("alert").get_by_text("Channel chat did not take a message").wait_for()
+        chat.status = 200
+
+        page.get_by_role("button", name="Discard… nightly is LATE").click()
+        page.get_by_role("dialog").get_by_role("button", name="Discard", exact=True).click()
+        page.get_by_role("status").get_by_text("nightly is LATE is discarded.").wait_for()
+        page.get_by_role("button", name="Send again: nightly is FAILED").click()
+        page.get_by_text("All messages could be sent.").wait_for()
+        eventually(lambda: "nightly is FAILED" in chat.titles)
+        assert not any("LATE" in title for title in chat.titles)
+
+
+def test_pools_are_paused_and_variables_and_automations_changed(chromium: Browser, service: Service) -> None:
+    deployed = service.deployed
+    (deployed.folder / "orchestra.yaml").write_text(AUTOMATION)
+    assert deployed.orchestra("pools", "create", "gpu", "--concurrency", "2", "--description", "cards")[0] == 0
+    deployed.ask(deployed.deploy_notebook("nightly", "1", pool="gpu"))
+    with open_alone(chromium) as page:
+        page.goto(f"{service.url}orchestra/variables?token={service.token}")
+        page.get_by_text("No variables yet.").wait_for()
+        check_looks(page, "variables-empty")
+        for name, value in (("regions", '["EU", "US"]'), ("day", "<b>monday</b>")):
+            page.get_by_role("button", name="Set a variable…").click()
+            page.get_by_role("dialog").get_by_label("Name").fill(name)
+            page.get_by_role("dialog").get_by_label("Value").fill(value)
+            assert axe_finds(page) == []
+            keep_picture(page, "variables-dialog")
+            page.get_by_role("dialog").get_by_role("button", name="Set", exact=True).click()
+            page.get_by_role("status").get_by_text(f"Variable {name} is set.").wait_for()
+        assert deployed.orchestra("variables", "get", "day")[1].strip() == "<b>monday</b>"
+        page.get_by_role("button", name="Set a variable…").click()
+        page.get_by_role("dialog").get_by_label("Name").fill("day")
+        page.get_by_role("dialog").get_by_role("button", name="Set", exact=True).click()
+        page.get_by_role("alert").get_by_text("There is a variable day already.").wait_for()
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Change… regions").click()
+        page.get_by_role("dialog").get_by_label("Value").fill("[1, 2]")
+        page.get_by_role("dialog").get_by_role("button", name="Set", exact=True).click()
+        page.get_by_role("status").get_by_text("Variable regions is set.").wait_for()
+        check_looks(page, "variables")
+        page.get_by_role("button", name="Delete… day").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+        page.get_by_role("status").get_by_text("Variable day is deleted.").wait_for()
+        assert [one["name"] for one in json.loads(deployed.orchestra("variables", "ls", "--json")[1])["variables"]] == [
+            "regions"
+        ]
+
+        page.get_by_role("link", name="Work pools").click()
+        page.get_by_role("button", name="Pause gpu").click()
+        page.get_by_role("status").get_by_text("Pool gpu is paused").wait_for()
+        check_looks(page, "pools")
+        page.get_by_role("button", name="Resume gpu").click()
+        page.get_by_role("button", name="Pause gpu").wait_for()
+
+        page.get_by_role("link", name="Automations").click()
+        page.get_by_text("No automations yet.").wait_for()
+        assert deployed.orchestra("automations", "create", "-f", "orchestra.yaml")[0] == 0
+        subprocess.run([sys.executable, "-c", EMIT], cwd=deployed.folder, env=deployed.environ, check=True)
+        eventually(lambda: refreshed(page).get_by_text("orders.imported").count() > 1)
+        page.get_by_text("Its last firings").click()
+        page.locator(".orc-firings li").first.wait_for()
+        check_looks(page, "automations")
+        page.get_by_role("button", name="Pause note").click()
+        page.get_by_role("status").get_by_text("Automation note is paused: it does nothing.").wait_for()
+        shown = json.loads(deployed.orchestra("automations", "show", "note", "--json")[1])
+        assert shown["is_active"] is False

@@ -1,0 +1,385 @@
+"""The pages at ``/orchestra/``, and the run page in JupyterLab: real runs, a real server, logged in with its token."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from lab_pages import take_pictures
+from patience import PATIENCE_SECONDS
+from standalone_pages import assert_no_sideways_scrolling, axe_finds, keep_picture, open_alone
+
+from orchestra_nb.model.events import RunCreated, RunStateChanged, TaskRunCreated
+from orchestra_nb.model.runs import Run, RunKind, TaskRun
+from orchestra_nb.model.states import State
+from orchestra_nb.store.database import open_database
+from orchestra_nb.store.run_store import RunStore
+
+if TYPE_CHECKING:
+    from lab_pages import Lab
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+
+TRAINING = """\
+from orchestra_nb import flow, task
+from orchestra_nb.artifacts import create_markdown_artifact, create_table_artifact
+from orchestra_nb.task_runners import ThreadPoolTaskRunner
+
+tries = []
+
+
+@task(log_prints=True)
+def load():
+    print("loading <b>everything</b>")
+    return list(range(40))
+
+
+@task(retries=2, retry_delay_seconds=0.3)
+def clean(rows):
+    tries.append(1)
+    if len(tries) < 2:
+        raise ConnectionError("not yet")
+    return rows
+
+
+@task
+def model(n):
+    if n == 17:
+        raise ValueError("no such region: <img src=x onerror=alert(1)>")
+    return n
+
+
+@flow(task_runner=ThreadPoolTaskRunner)
+def training(region="EU"):
+    rows = clean(load())
+    create_markdown_artifact("See https://example.org/report", key="notes")
+    create_table_artifact({"region": ["EU", "US"], "rows": [1, 2]}, key="counts")
+    return [future.result() for future in model.map(rows)]
+
+
+training()
+"""
+
+NOTEBOOK = ("region = 'EU'", "import math\nprint('read', region)", "def share(n):\n    return 1 / n\n\nshare(0)")
+
+
+@dataclass(frozen=True, slots=True)
+class MadeRuns:
+    """The ids of the runs that the tests look at."""
+
+    training: str
+    report: str
+    many: str
+
+
+def _notebook(lab: Lab, name: str, *sources: str) -> None:
+    cells = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "execution_count": None, "source": source, "outputs": []}
+        for n, source in enumerate(sources)
+    ]
+    cells[0]["metadata"] = {"tags": ["parameters"]}
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    document = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    (lab.root / name).write_text(json.dumps(document))
+
+
+def _many(store: RunStore) -> str:
+    """Store a run with ten thousand mapped task runs, as its driver would have."""
+    now = datetime.now(UTC) - timedelta(minutes=5)
+    run = Run(
+        run_id=f"{0:031x}a",
+        name="busy-bee",
+        flow_name="everything",
+        kind=RunKind.FLOW,
+        state=State.RUNNING,
+        created_at=now,
+        started_at=now,
+    )
+    states = (*[State.COMPLETED] * 9, State.FAILED)
+    tasks = [
+        TaskRun(
+            task_run_id=f"{number:032x}",
+            run_id=run.run_id,
+            name=f"item-{number}",
+            state=states[number % 10],
+            created_at=now,
+            started_at=now + timedelta(milliseconds=number),
+            ended_at=now + timedelta(milliseconds=number + 50),
+        )
+        for number in range(10_000)
+    ]
+    ended = RunStateChanged(run_id=run.run_id, state=State.FAILED, at=now + timedelta(seconds=11), message="it failed")
+    store.apply([RunCreated(run=run), *(TaskRunCreated(task_run=task) for task in tasks), ended])
+    return run.run_id
+
+
+@pytest.fixture(scope="module")
+def made(jupyterlab: Lab) -> Iterator[MadeRuns]:
+    """Real runs: of a flow, whose 18th mapped task fails, and of a notebook, whose third cell does."""
+    (jupyterlab.root / "training.py").write_text(TRAINING)
+    _notebook(jupyterlab, "report.ipynb", *NOTEBOOK)
+    commands = ([sys.executable, "training.py"], [sys.executable, "-m", "orchestra_nb", "run", "report.ipynb"])
+    for command in commands:
+        ended = subprocess.run(
+            command,
+            cwd=jupyterlab.root,
+            env=jupyterlab.environ,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
+        assert ended.returncode != 0, ended
+        assert "no such region" in ended.stderr or "ZeroDivisionError" in ended.stdout + ended.stderr, ended
+    database = open_database(jupyterlab.environ["ORCHESTRA_STORE_URL"])
+    store = RunStore(database)
+    try:
+        found = {run.flow_name: run.run_id for run in store.list_runs(limit=20)}
+        yield MadeRuns(found["training"], found["report"], _many(store))
+    finally:
+        database.close()
+
+
+def _open(page: Page, lab: Lab, path: str = "") -> None:
+    """Go to a page as a link with the token does."""
+    page.goto(f"{lab.url}orchestra/{path}?token={lab.token}")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 320)], ids=["light", "dark", "narrow"]
+)
+def test_the_list_leads_to_a_run_and_its_failure_is_first(
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns, scheme: str, width: int
+) -> None:
+    with open_alone(chromium, scheme=scheme, width=width) as page:
+        _open(page, jupyterlab)
+        page.get_by_role("heading", name="Runs").wait_for()
+        page.get_by_text("Live", exact=True).wait_for()
+        assert "token" not in page.url
+        item = page.locator(".orc-run-item", has_text="training")
+        item.get_by_text("Failed").wait_for()
+        found = {"list": axe_finds(page)}
+        assert_no_sideways_scrolling(page)
+        keep_picture(page, f"runs-{scheme}-{width}")
+
+        item.locator(".orc-run-link").click()
+        failure = page.get_by_role("region", name="What failed")
+        failure.get_by_role("heading").get_by_text("model-17: ValueError: no such region: <img").wait_for()
+        assert page.url.endswith(f"/orchestra/runs/{made.training}")
+        assert page.title().startswith("training · ")
+        assert failure.get_by_role("group", name="Traceback").inner_text().count("raise ValueError") == 1
+        assert page.locator("img").count() == 0
+        page.locator(".orc-square").first.wait_for()
+        assert page.locator(".orc-square[data-state=FAILED]").count() == 1
+        for tab in ("Graph", "Timeline", "Tasks", "Logs", "Results", "Artifacts", "Parameters"):
+            page.get_by_role("tab", name=tab).click()
+            page.get_by_role("tabpanel", name=tab).wait_for()
+            if tab == "Logs":
+                page.get_by_text("loading <b>everything</b>").wait_for()
+            if tab == "Artifacts":
+                page.get_by_role("link", name="https://example.org/report").wait_for()
+            found[tab] = axe_finds(page)
+            assert_no_sideways_scrolling(page)
+            keep_picture(page, f"run-{tab.lower()}-{scheme}-{width}")
+        assert {tab: wrong for tab, wrong in found.items() if wrong} == {}
+
+        page.go_back()
+        page.get_by_role("heading", name="Runs").wait_for()
+
+
+def test_attempts_are_bars_with_their_wait_between_them(chromium: Browser, jupyterlab: Lab, made: MadeRuns) -> None:
+    with open_alone(chromium) as page:
+        _open(page, jupyterlab, f"runs/{made.training}")
+        page.get_by_role("tab", name="Timeline").click()
+        row = page.locator(".orc-timeline-row", has_text=re.compile("^clean-0"))
+        row.locator(".orc-bar[data-kind=run]").nth(1).wait_for()
+        kinds = row.locator(".orc-bar").evaluate_all("bars => bars.map(bar => bar.dataset.kind)")
+
+        assert kinds[-3:] == ["run", "wait", "run"]
+        page.get_by_role("button", name=re.compile("^model ×40")).click()
+        assert page.get_by_role("button", name=re.compile("^model-17, Failed")).count() == 1
+
+
+def test_the_keyboard_reaches_everything_on_a_run(chromium: Browser, jupyterlab: Lab, made: MadeRuns) -> None:
+    with open_alone(chromium) as page:
+        _open(page, jupyterlab, f"runs/{made.training}")
+        page.locator(".orc-square").first.wait_for()
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+        page.keyboard.press("Enter")
+
+        page.get_by_role("tab", name="Graph").focus()
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("document.activeElement.textContent") == "Timeline"
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")  # the graph scrolls, then the chosen box
+        chosen = page.locator(".orc-node-box[aria-pressed=true]")
+        chosen.focus()
+        page.keyboard.press("ArrowLeft")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("clean-0 Completed")
+        page.keyboard.press("Enter")
+        assert page.locator(".orc-chosen .orc-task").get_attribute("data-orchestra-task") == "clean-0"
+
+
+def test_a_notebooks_run_shows_its_cells_and_where_one_failed(
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns
+) -> None:
+    with open_alone(chromium) as page:
+        _open(page, jupyterlab, f"runs/{made.report}")
+        failure = page.get_by_role("region", name="What failed")
+        failure.get_by_role("heading").get_by_text("ZeroDivisionError").wait_for()
+        link = failure.get_by_role("link")
+        assert "/lab/tree/report." in str(link.get_attribute("href"))
+        assert str(link.get_attribute("href")).endswith("#cell-id=c2")
+        assert page.get_by_role("tab", name="Graph").count() == 0
+        assert page.get_by_role("tab", name="Tasks").get_attribute("aria-selected") == "true"
+        assert page.get_by_role("rowheader").all_inner_texts()[-1].startswith("cell 3")
+        page.get_by_role("tab", name="Notebook").click()
+        page.get_by_role("link", name="Executed notebook").wait_for()
+        assert axe_finds(page) == []
+        keep_picture(page, "run-of-notebook")
+
+
+def test_it_is_run_again_with_other_parameters_and_followed_live(
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns
+) -> None:
+    _notebook(jupyterlab, "slow.ipynb", "seconds = 0.0", "import time\nwhile seconds:\n    time.sleep(0.05)")
+    subprocess.run(
+        [sys.executable, "-m", "orchestra_nb", "run", "slow.ipynb"],
+        cwd=jupyterlab.root,
+        env=jupyterlab.environ,
+        check=True,
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    with open_alone(chromium) as page, open_alone(chromium) as other:
+        _open(other, jupyterlab)
+        other.locator(".orc-run-item", has_text="slow").wait_for()
+        _open(page, jupyterlab)
+        page.locator(".orc-run-item", has_text="slow").locator(".orc-run-link").click()
+        page.get_by_role("button", name="Run again…").click()
+        dialog = page.get_by_role("dialog", name="Run slow again")
+        dialog.get_by_label("Seconds").fill("many")
+        dialog.get_by_role("button", name="Run", exact=True).click()
+        dialog.get_by_text("Write a number.").wait_for()
+        assert axe_finds(page) == []
+        keep_picture(page, "run-again")
+        dialog.get_by_label("Seconds").fill("1")
+        dialog.get_by_role("button", name="Run", exact=True).click()
+        dialog.wait_for(state="detached")
+
+        # it goes on until it is cancelled, and the list of another page follows without being asked
+        page.locator(".orc-run-header [data-state=RUNNING]").wait_for()
+        other.locator(".orc-run-item[data-state=RUNNING]", has_text="slow").wait_for()
+        keep_picture(page, "run-live")
+        page.get_by_role("button", name="Cancel", exact=True).click()
+        page.get_by_role("button", name="Keep running").click()
+        page.get_by_role("button", name="Cancel", exact=True).click()
+        page.get_by_role("button", name="Cancel run").click()
+        page.locator(".orc-run-header [data-state=CANCELLED]").wait_for()
+        other.locator(".orc-run-item[data-state=CANCELLED]", has_text="slow").wait_for()
+
+
+def test_the_list_is_filtered_by_state_and_name_and_the_filter_is_in_the_address(
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns
+) -> None:
+    with open_alone(chromium) as page:
+        _open(page, jupyterlab)
+        page.locator(".orc-run-item").first.wait_for()
+        page.get_by_label("State").select_option("completed")
+        page.locator(".orc-run-item", has_text="training").wait_for(state="detached")
+        page.get_by_label("State").select_option("")
+        page.get_by_label("Flow or run").fill("busy-bee")
+        page.keyboard.press("Enter")
+        page.locator(".orc-run-item", has_text="training").wait_for(state="detached")
+        page.locator(".orc-run-item", has_text="everything").wait_for()
+        assert page.locator(".orc-run-item").count() == 1
+        page.reload()
+        page.locator(".orc-run-item", has_text="everything").wait_for()
+        assert page.get_by_label("Flow or run").input_value() == "busy-bee"
+        page.get_by_label("Flow or run").fill("no-such")
+        page.keyboard.press("Enter")
+        page.get_by_text("No run is like this.").wait_for()
+
+
+def test_ten_thousand_mapped_tasks_are_one_box_and_few_nodes(
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns
+) -> None:
+    with open_alone(chromium) as page:
+        _open(page, jupyterlab, f"runs/{made.many}")
+        page.locator(".orc-node-box", has_text="item ×10000").wait_for()
+        page.locator(".orc-square").first.wait_for()
+        assert page.locator(".orc-square").count() < 2_000
+        keep_picture(page, "run-many")
+        page.get_by_role("tab", name="Tasks").click()
+        page.get_by_role("rowheader").first.wait_for()
+        assert page.get_by_role("table", name="Tasks").get_attribute("aria-rowcount") == "10001"
+        page.locator(".orc-tasks-scroll").evaluate("node => { node.scrollTop = node.scrollHeight }")
+        page.locator(".orc-tasks-row[aria-rowindex='10001']").wait_for()
+        page.get_by_role("tab", name="Timeline").click()
+        page.get_by_role("button", name=re.compile("^item ×10000")).click()
+        page.locator(".orc-timeline-row").nth(10).wait_for()
+        assert page.locator("*").count() < 10_000
+
+
+def test_a_run_that_is_not_there_and_a_page_that_is_none_say_so(chromium: Browser, jupyterlab: Lab) -> None:
+    with open_alone(chromium) as page:
+        _open(page, jupyterlab, f"runs/{'f' * 32}")
+        page.get_by_role("alert").get_by_text("No run").wait_for()
+        _open(page, jupyterlab, "runs/%2F..%2Fx")
+        page.get_by_role("alert").get_by_text("There is no run that is called /../x.").wait_for()
+
+
+def test_a_run_is_found_by_its_name(chromium: Browser, jupyterlab: Lab, made: MadeRuns) -> None:
+    with open_alone(chromium) as page:
+        _open(page, jupyterlab, "runs/busy-bee")
+        page.wait_for_url(f"**/orchestra/runs/{made.many}")
+        page.locator(".orc-node-box", has_text="item ×10000").wait_for()
+
+
+def test_who_is_not_logged_in_sees_nothing(chromium: Browser, jupyterlab: Lab, made: MadeRuns) -> None:
+    with open_alone(chromium) as page:
+        page.goto(f"{jupyterlab.url}orchestra/runs/{made.training}")
+
+        assert "/login?next=" in page.url
+
+
+def test_the_run_page_is_a_tab_in_jupyterlab_and_is_there_after_a_reload(
+    page: Page, jupyterlab: Lab, made: MadeRuns
+) -> None:
+    page.goto(f"{jupyterlab.url}lab/workspaces/run-page?token={jupyterlab.token}&reset")
+    page.evaluate(
+        "async () => { await jupyterapp.restored; await jupyterapp.commands.execute('orchestra:open-panel') }"
+    )
+    page.locator("#orchestra-nb-panel .orc-run", has_text="training").locator(".orc-row-name").click()
+    tab = page.locator(".jp-MainAreaWidget .orc-run-page")
+    tab.get_by_role("region", name="What failed").wait_for()
+    take_pictures(page, "run-page-in-lab", tab)
+    # the layout is saved a moment after it changes
+    page.evaluate(
+        """async () => {
+            const {serverSettings, workspaces} = jupyterapp.serviceManager;
+            for (;;) {
+                const found = await workspaces.fetch('run-page').catch(() => null);
+                if (JSON.stringify(found ?? {}).includes('orchestra-run-pages:')) { return; }
+                await new Promise(resolve => setTimeout(resolve, 100));
+            }
+        }"""
+    )
+
+    page.goto(f"{jupyterlab.url}lab/workspaces/run-page")
+    tab.get_by_role("region", name="What failed").wait_for()
+
+    page.evaluate(f"void jupyterapp.commands.execute('orchestra:open-run-page', {{runId: '{made.report}'}})")
+    report = page.locator(".orc-run-page:visible", has_text="report")
+    report.get_by_role("region", name="What failed").get_by_role("button").click()
+    notebook = page.locator(".jp-NotebookPanel")
+    notebook.locator(".jp-Cell.jp-mod-active", has_text="share(0)").wait_for()

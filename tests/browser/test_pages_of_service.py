@@ -1,0 +1,82 @@
+"""The pages of ``orchestra serve``: a run of a deployment is retried and run again there, with the server gone in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from served_pages import Service
+from standalone_pages import axe_finds, keep_picture, open_alone
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.browser
+
+FAILS_ONCE = (
+    "from pathlib import Path\nassert not fails or Path('mended').exists(), 'not mended yet'\nprint('done', region)"
+)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    service = Service(tmp_path)
+    try:
+        service.start()
+        yield service
+    finally:
+        service.close()
+
+
+def test_a_run_of_a_deployment_is_retried_and_run_again_with_other_parameters(
+    chromium: Browser, service: Service
+) -> None:
+    parameters = "region: str = 'EU'\nshare: float = 0.5\nfails: bool = True"
+    deployment = service.deployed.deploy_notebook("nightly", FAILS_ONCE, parameters_cell=parameters)
+    run_id = service.deployed.ask(deployment, region="EU", share=0.5, fails=True)
+    with open_alone(chromium) as page:
+        page.goto(f"{service.url}orchestra/runs/{run_id}?token={service.token}")
+        page.get_by_role("region", name="What failed").get_by_text("not mended yet").first.wait_for()
+        assert page.url == f"{service.url}orchestra/runs/{run_id}"
+        keep_picture(page, "service-failed")
+
+        # the page comes back with the server
+        service.stop()
+        page.get_by_text("No connection, trying again…").wait_for()
+        page.get_by_role("button", name="Retry", exact=True).click()
+        page.get_by_role("alert").get_by_text("The server did not answer.").wait_for()
+        service.start()
+        page.get_by_text("Live", exact=True).wait_for()
+
+        (service.deployed.folder / "mended").touch()
+        page.get_by_role("button", name="Retry", exact=True).click()
+        page.locator(".orc-run-header [data-state=COMPLETED]").wait_for()
+        page.get_by_role("region", name="What failed").wait_for(state="hidden")
+
+        page.get_by_role("button", name="Run again…").click()
+        dialog = page.get_by_role("dialog", name="Run nightly again")
+        assert dialog.get_by_label("region", exact=True).input_value() == "EU"
+        assert dialog.get_by_label("fails").is_checked()
+        dialog.get_by_label("share").fill("0.25")
+        dialog.get_by_label("Other parameters").fill('{"unknown": 1}')
+        dialog.get_by_role("button", name="Run", exact=True).click()
+        dialog.get_by_role("alert").get_by_text("unknown").first.wait_for()
+        assert axe_finds(page) == []
+        keep_picture(page, "service-run-again")
+        dialog.get_by_label("Other parameters").fill("{}")
+        dialog.get_by_label("region", exact=True).fill("US")
+        dialog.get_by_role("button", name="Run", exact=True).click()
+        dialog.wait_for(state="detached")
+        page.locator(".orc-run-header [data-state=COMPLETED]").wait_for()
+        assert not page.url.endswith(run_id)
+        page.get_by_role("tab", name="Parameters").click()
+        page.get_by_role("tabpanel").get_by_text("US", exact=True).wait_for()
+        page.get_by_role("tab", name="Logs").click()
+        page.get_by_text("done US").wait_for()
+
+        page.get_by_role("link", name="Service").click()
+        page.get_by_role("heading", name="Services of the store").wait_for()
+        page.get_by_role("link", name="Runs", exact=True).first.click()
+        page.locator(".orc-run-item").nth(1).wait_for()
