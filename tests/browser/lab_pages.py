@@ -44,6 +44,18 @@ def open_page(browser: Browser) -> Iterator[Page]:
     assert errors == []
 
 
+def wait_for_lab(page: Page) -> None:
+    """Wait until JupyterLab has started: its page is loaded before."""
+    page.wait_for_function("window.jupyterapp?.restored")
+    page.evaluate("jupyterapp.restored")
+
+
+def open_lab(page: Page, lab: Lab) -> None:
+    """Open JupyterLab with nothing in it."""
+    page.goto(f"{lab.url}lab?token={lab.token}&reset")
+    wait_for_lab(page)
+
+
 def set_theme(page: Page, name: str) -> None:
     """Change JupyterLab's theme ("Light" or "Dark") and wait until it is there."""
     page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", f"JupyterLab {name}")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from lab_pages import take_pictures
+from lab_pages import take_pictures, wait_for_lab
 from patience import PATIENCE_SECONDS
 from standalone_pages import assert_no_sideways_scrolling, axe_finds, keep_picture, open_alone
 
@@ -356,9 +356,8 @@ def test_the_run_page_is_a_tab_in_jupyterlab_and_is_there_after_a_reload(
     page: Page, jupyterlab: Lab, made: MadeRuns
 ) -> None:
     page.goto(f"{jupyterlab.url}lab/workspaces/run-page?token={jupyterlab.token}&reset")
-    page.evaluate(
-        "async () => { await jupyterapp.restored; await jupyterapp.commands.execute('orchestra:open-panel') }"
-    )
+    wait_for_lab(page)
+    page.evaluate("jupyterapp.commands.execute('orchestra:open-panel')")
     page.locator("#orchestra-nb-panel .orc-run", has_text="training").locator(".orc-row-name").click()
     tab = page.locator(".jp-MainAreaWidget .orc-run-page")
     tab.get_by_role("region", name="What failed").wait_for()

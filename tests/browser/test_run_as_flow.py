@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from lab_pages import take_pictures, wait_until_ready
+from lab_pages import open_lab, take_pictures, wait_until_ready
 
 if TYPE_CHECKING:
     from lab_pages import Lab
@@ -130,7 +130,7 @@ def test_a_notebook_is_run_as_a_flow_with_a_form_for_its_parameters(page: Page, 
 
 def test_a_notebook_without_parameters_is_run_from_the_file_browser(page: Page, jupyterlab: Lab) -> None:
     write_notebook(jupyterlab, "plain.ipynb", "print('plain')")
-    page.goto(f"{jupyterlab.url}lab?token={jupyterlab.token}&reset")
+    open_lab(page, jupyterlab)
     item = page.locator(".jp-DirListing-item[data-file-type=notebook]", has_text="plain.ipynb")
     item.click(button="right")
     page.locator('.lm-Menu-item[data-command="orchestra:run-notebook"]').click()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lab_pages import take_pictures, wait_until_ready
+from lab_pages import open_lab, take_pictures, wait_until_ready
 from patience import PATIENCE_SECONDS, eventually
 
 if TYPE_CHECKING:
@@ -59,9 +59,7 @@ def spec_of(lab: Lab, name: str) -> dict[str, Any]:
 
 def open_schedule(page: Page, lab: Lab, name: str) -> Locator:
     """Open the dialog for a notebook that is not open itself."""
-    page.goto(f"{lab.url}lab?token={lab.token}&reset")
-    page.wait_for_function("window.jupyterapp !== undefined")
-    page.evaluate("async () => { await jupyterapp.restored; }")
+    open_lab(page, lab)
     return reopen(page, name)
 
 
@@ -372,7 +370,7 @@ def test_the_dialog_is_used_with_the_keyboard_alone_on_a_narrow_screen(page: Pag
 
 def test_a_notebook_is_scheduled_from_the_file_browser(page: Page, jupyterlab: Lab) -> None:
     write_notebook(jupyterlab, "listed.ipynb", "n = 1")
-    page.goto(f"{jupyterlab.url}lab?token={jupyterlab.token}&reset")
+    open_lab(page, jupyterlab)
     page.locator(".jp-DirListing-item[data-file-type=notebook]", has_text="listed.ipynb").click(button="right")
     page.locator('.lm-Menu-item[data-command="orchestra:schedule-notebook"]').click()
     dialog = page.get_by_role("dialog")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from lab_pages import open_page, take_pictures
+from lab_pages import open_lab, open_page, take_pictures
 from patience import PATIENCE_SECONDS, eventually
 
 from tests.foreign_cluster import foreign_cluster
@@ -64,9 +64,8 @@ def service(lab: Lab) -> Iterator[None]:
 
 def open_panel(page: Page, lab: Lab) -> Locator:
     """Return the panel, connected, in a new page of JupyterLab."""
-    page.goto(f"{lab.url}lab?token={lab.token}&reset")
-    page.wait_for_function("window.jupyterapp?.restored")
-    page.evaluate("jupyterapp.restored.then(() => jupyterapp.commands.execute('orchestra:open-panel'))")
+    open_lab(page, lab)
+    page.evaluate("jupyterapp.commands.execute('orchestra:open-panel')")
     panel = page.locator("#orchestra-nb-panel")
     panel.locator("[data-connection=connected]").wait_for()
     return panel

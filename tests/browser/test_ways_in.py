@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from lab_pages import take_pictures, wait_until_ready
+from lab_pages import open_lab, take_pictures, wait_until_ready
 
 if TYPE_CHECKING:
     from lab_pages import Lab
@@ -23,12 +23,6 @@ def write_notebook(lab: Lab, name: str, source: str) -> None:
     cell = {"cell_type": "code", "id": "a", "metadata": {}, "execution_count": None, "source": source, "outputs": []}
     document = {"cells": [cell], "metadata": {"kernelspec": KERNEL}, "nbformat": 4, "nbformat_minor": 5}
     (lab.root / name).write_text(json.dumps(document))
-
-
-def open_lab(page: Page, lab: Lab) -> None:
-    page.goto(f"{lab.url}lab?token={lab.token}&reset")
-    page.wait_for_function("window.jupyterapp?.restored")
-    page.evaluate("jupyterapp.restored")
 
 
 def start_run(page: Page, path: str) -> None:

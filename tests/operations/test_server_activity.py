@@ -23,7 +23,7 @@ from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.schedule_store import ScheduleStore
 from orchestra_nb.store.work_queue import WorkQueue
 
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC).replace(microsecond=0)  # an interval's times are whole seconds
 
 
 @pytest.fixture
