@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, event
 
 #: Execution options of a statement whose result is not looked at. SQLite executes it as any other.
 SENT: Final = {"orchestra_sent": True}
 
-#: Those that are open. Whoever writes ends them: a connection that was lost forgets what it knew.
-_open: dict[Connection, Any] = {}
+#: Those that are open, with psycopg's connections. Whoever writes ends them: what was lost forgets what it knew.
+_open: dict[Connection, tuple[Any, Any]] = {}
 
 
 def use_pipelines(engine: Engine) -> None:
@@ -35,9 +35,21 @@ def use_pipelines(engine: Engine) -> None:
         if not is_sent or connection.in_nested_transaction():
             end_pipeline(connection)
         elif connection not in _open:
-            pipeline = connection.connection.driver_connection.pipeline()  # type: ignore[union-attr]  # it is psycopg's
-            pipeline.__enter__()
-            _open[connection] = pipeline
+            driver_connection: Any = connection.connection.driver_connection
+            pipeline = driver_connection.pipeline()
+            try:
+                pipeline.__enter__()
+            except Exception as error:
+                _forget_lost(connection, driver_connection, error)
+                raise
+            _open[connection] = (pipeline, driver_connection)
+
+    @event.listens_for(engine, "handle_error")
+    def tell_loss(context: ExceptionContext) -> None:
+        """Tell SQLAlchemy of a loss in a pipeline that psycopg makes itself, for many rows."""
+        connection = context.connection
+        if connection is not None and connection not in _open and not connection.closed and not connection.invalidated:
+            context.is_disconnect |= _is_lost(connection.connection.driver_connection)
 
 
 def end_pipeline(connection: Connection) -> None:
@@ -48,11 +60,30 @@ def end_pipeline(connection: Connection) -> None:
     psycopg.Error
         One of the statements failed; those behind it were not executed.
     """
-    if (pipeline := _open.pop(connection, None)) is not None:
-        pipeline.__exit__(None, None, None)
+    if (found := _open.pop(connection, None)) is not None:
+        pipeline, driver_connection = found
+        try:
+            pipeline.__exit__(None, None, None)
+        except Exception as error:
+            _forget_lost(connection, driver_connection, error)
+            raise
 
 
 def leave_pipeline(connection: Connection) -> None:
     """Wait for what was sent by a transaction that is to be undone; what failed first is told, and no more."""
     with contextlib.suppress(Exception):
         end_pipeline(connection)
+
+
+def _forget_lost(connection: Connection, driver_connection: Any, error: Exception) -> None:
+    """Have SQLAlchemy replace a connection that is lost; of what it calls itself it knows already."""
+    if not connection.invalidated and _is_lost(driver_connection):
+        connection.invalidate(error)
+
+
+def _is_lost(driver_connection: Any) -> bool:
+    """Return whether psycopg's connection, outside of a pipeline, cannot be used again.
+
+    One that was lost within a pipeline may look open, but never gets out of it.
+    """
+    return bool(driver_connection.closed or driver_connection.pgconn.pipeline_status)

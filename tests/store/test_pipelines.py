@@ -136,3 +136,24 @@ def test_a_connection_that_was_lost_a_moment_ago_is_replaced(postgres_url: str) 
         assert name in _names(database)
     database.close()
     other.close()
+
+
+def test_a_connection_that_is_lost_while_statements_are_on_their_way_is_replaced_without_noise(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = open_database(postgres_url)
+    admin = open_database(postgres_url)
+
+    with pytest.raises(StoreUnavailable), database.write() as connection:
+        number = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        connection.execute(_INSERT, _row("a"))
+        with admin.connect() as other:
+            other.execute(text("SELECT pg_terminate_backend(:number)"), {"number": number})
+            connection.execute(_INSERT, _row("b"))
+    with database.write() as connection:
+        connection.execute(_INSERT, _row("c"))
+
+    assert _names(database) == ["c"]
+    assert caplog.text == ""
+    database.close()
+    admin.close()
