@@ -58,7 +58,7 @@ def main() -> int:
 
 def _pytests() -> dict[str, list[str]]:
     """Return the commands for all tests, also for those of folders and files that no group names."""
-    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=30", "--durations-min=4"]
     found = {
         group: sorted(str(path.relative_to(ROOT)) for name in group.split() for path in ROOT.glob(name))
         for group in GROUPS

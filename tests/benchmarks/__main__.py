@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.benchmarks import (
     analysis_cost,
     automation_cost,
+    browser_cost,
     command_cost,
     engine_cost,
     extension_cost,
@@ -54,6 +55,7 @@ NAMES = (
     "mapped",
     "engine",
     "scale",
+    "browser",
 )
 
 
@@ -94,6 +96,7 @@ def run(names: list[str], environ: dict[str, str], repeats: int, folder: Path) -
         "mapped": lambda: mapped_cost.measure(environ),
         "engine": lambda: engine_cost.measure(environ, repeats, folder),
         "scale": lambda: engine_cost.measure_scale(environ, folder),
+        "browser": lambda: browser_cost.measure(environ, repeats, folder),
     }
     rows: list[Measurement] = []
     for name in NAMES:

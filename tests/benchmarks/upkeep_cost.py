@@ -36,7 +36,7 @@ def measure(repeats: int, folder: Path) -> list[Measurement]:
     """Return rows for the statistics and for the writes."""
     path = folder / "upkeep.db"
     database = open_database(f"sqlite:///{path}")
-    _fill(database)
+    fill(database)
     history = RunHistory(database)
     ours, plain = alternate(lambda: _milliseconds(history.runs), lambda: _milliseconds(lambda: _read(path)), repeats)
     quiet = _write_latencies(database, threading.Event(), 200)
@@ -49,7 +49,8 @@ def measure(repeats: int, folder: Path) -> list[Measurement]:
     ]
 
 
-def _fill(database: Database) -> None:
+def fill(database: Database) -> None:
+    """Store 100,000 runs of the last 120 days."""
     rng, now = random.Random(1), datetime.now(UTC)
     records = []
     for number in range(_RUNS):

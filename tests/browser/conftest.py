@@ -5,106 +5,36 @@ Where Chromium or the build is missing the tests are skipped and name what to do
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
-import shutil
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from lab_pages import Lab, open_page
-from patience import PATIENCE_SECONDS
-
-import orchestra_nb
+from running_lab import EXTENSION, launch_chromium, running_lab
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-_PACKAGE = Path(orchestra_nb.__file__).parent
-
-_CHROMIUM_ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
 
 @pytest.fixture(scope="module")
 def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """JupyterLab with token, XSRF check and our two extensions on."""
-    built = _PACKAGE / "labextension"
-    if not (built / "package.json").exists():
+    """JupyterLab with our two extensions on."""
+    if not (EXTENSION / "package.json").exists():
         _miss("The JupyterLab extension is not built. Run: make test, or jlpm build in labextension/")
-    folder = tmp_path_factory.mktemp("lab")
-    root, data = folder / "root", folder / "data"
-    root.mkdir()
-    (data / "labextensions").mkdir(parents=True)
-    # as found by data folder, so that neither an installation nor a development link is needed
-    (data / "labextensions" / "orchestra-nb").symlink_to(built)
-    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
-    quiet = {"fetchNews": "false", "checkForUpdates": False}
-    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
-    # no dialog that asks for a kernel may cover the page
-    tracker = folder / "settings" / "@jupyterlab" / "notebook-extension"
-    tracker.mkdir(parents=True)
-    (tracker / "tracker.jupyterlab-settings").write_text(json.dumps({"autoStartDefaultKernel": True}))
-    token = secrets.token_hex(16)
-    environ = os.environ | {
-        "HOME": str(folder),
-        "PYTHONPATH": str(_PACKAGE.parent),
-        "JUPYTER_CONFIG_DIR": str(folder / "config"),
-        "JUPYTER_DATA_DIR": str(data),
-        # before what is installed in a virtual environment, which may be another build
-        "JUPYTER_PREFER_ENV_PATH": "0",
-        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
-        "ORCHESTRA_STORE_URL": f"sqlite:///{folder / 'orchestra.db'}",
-    }
-    command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root"),
-        f"--IdentityProvider.token={token}",
-        f"--ServerApp.root_dir={root}",
-        "--ServerApp.jpserver_extensions={'orchestra_nb': True}",
-        "--OrchestraExtension.has_services=False",
-        "--LabApp.expose_app_in_browser=True",
-    ]
-    log = folder / "server.log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(command, env=environ, cwd=folder, stdout=output, stderr=output)
-        try:
-            url = _wait_for_server(server, folder / "runtime", log)
-            yield Lab(url=url, token=token, root=root, environ=environ)
-        finally:
-            server.terminate()
-            try:
-                server.wait(PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+    with running_lab(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium, driven by Playwright."""
-    executable = shutil.which("chromium")
-    if executable is None:
-        _miss("Chromium is not installed. On Debian: apt-get install chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(_CHROMIUM_ARGUMENTS))
+        browser = launch_chromium(playwright)
+        if browser is None:
+            _miss("Chromium is not installed. On Debian: apt-get install chromium")
         yield browser
         browser.close()
 
@@ -116,23 +46,7 @@ def page(chromium: Browser) -> Iterator[Page]:
         yield page
 
 
-def _wait_for_server(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
-    """Return the server's URL once it answers; it writes its real port into a file."""
-    file = runtime / f"jpserver-{server.pid}.json"
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
-        assert server.poll() is None, log.read_text()
-        try:
-            info = json.loads(file.read_text())
-            urllib.request.urlopen(f"{info['url']}api?token={info['token']}", timeout=5).close()
-        except (OSError, ValueError):
-            time.sleep(0.1)
-        else:
-            return str(info["url"])
-    raise AssertionError(f"JupyterLab did not start:\n{log.read_text()}")
-
-
-def _miss(what: str) -> None:
+def _miss(what: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(what)
     pytest.skip(what)

@@ -41,6 +41,12 @@ class Service:
         info = eventually(lambda: self._info(process))
         self.port, self.url = info["port"], info["url"]
 
+    @property
+    def pid(self) -> int:
+        """Of the server that runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def _info(self, process: subprocess.Popen[bytes]) -> dict | None:
         assert process.poll() is None, (self.deployed.folder / "serve.log").read_text()
         try:
