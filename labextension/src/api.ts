@@ -46,7 +46,8 @@ export class OrchestraApi implements IOrchestraApi {
     return {
       run,
       tasks: readList(fields?.tasks, readTask),
-      cells: readList(fields?.cells, readCell)
+      cells: readList(fields?.cells, readCell),
+      sequence: readNumber(fields?.sequence) ?? -1
     };
   }
 

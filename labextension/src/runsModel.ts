@@ -251,16 +251,25 @@ export class RunsModel implements IRunsModel, IDisposable {
   /** Read the list anew, and the tasks of the runs whose tasks were known. */
   private async _refresh(): Promise<void> {
     const page = await this._api.listRuns(LISTED_RUNS);
-    const loaded = [...this._loads.keys()];
-    this._loads.clear();
     this._sequence = page.sequence;
     this._take(page.runs, [], [], true);
-    loaded.filter(id => this._runs.has(id)).forEach(id => void this.load(id));
+    this._loads.forEach((load, runId) => void this._reload(runId, load, page.sequence));
+  }
+
+  /** Read a run's tasks anew, unless they were read when no change was missing: a large run is not read twice. */
+  private async _reload(runId: string, load: Promise<boolean>, sequence: number): Promise<void> {
+    await load;
+    const isCurrent = (this._readAt.get(runId) ?? -1) >= sequence;
+    if (!isCurrent && !this._isDisposed && this._loads.get(runId) === load) {
+      this._loads.delete(runId);
+      void this.load(runId);
+    }
   }
 
   private async _load(runId: string): Promise<boolean> {
     try {
-      const { run, tasks, cells } = await this._api.readRun(runId);
+      const { run, tasks, cells, sequence } = await this._api.readRun(runId);
+      this._readAt.set(runId, sequence);
       this._take([run], tasks, cells, false);
       return true;
     } catch {
@@ -315,6 +324,7 @@ export class RunsModel implements IRunsModel, IDisposable {
     dropped.forEach(id => this._runs.delete(id));
     for (const runId of dropped) {
       this._loads.delete(runId);
+      this._readAt.delete(runId);
       this._cells.delete(runId);
       this._taskIds.get(runId)?.forEach(id => this._tasks.delete(id));
       this._taskIds.delete(runId);
@@ -371,6 +381,8 @@ export class RunsModel implements IRunsModel, IDisposable {
   private readonly _cells = new Map<string, Map<number, ICell>>();
   /** The runs whose tasks are known or being read. */
   private readonly _loads = new Map<string, Promise<boolean>>();
+  /** Number of the last change that was stored before a run was read. */
+  private readonly _readAt = new Map<string, number>();
   private _connection: Connection = 'idle';
   private _trouble = '';
   private _watchers = 0;

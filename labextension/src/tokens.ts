@@ -19,6 +19,8 @@ export interface IRunDetails {
   readonly run: IRun;
   readonly tasks: readonly ITaskView[];
   readonly cells: readonly ICell[];
+  /** Number of the last change that had been stored before. */
+  readonly sequence: number;
 }
 
 /** A page of log lines; `next` is the `after` of the following page. */

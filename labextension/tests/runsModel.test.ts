@@ -45,7 +45,8 @@ class Server implements IOrchestraApi {
     if (found === undefined) {
       throw new ApiError(`No run ${runId}.`, 404, 'run_not_found');
     }
-    return { run: found, tasks: this.tasks.filter(task => task.run_id === runId), cells: [] };
+    const tasks = this.tasks.filter(task => task.run_id === runId);
+    return { run: found, tasks, cells: [], sequence: this.runSequence };
   }
 
   async readLogs(): Promise<ILogPage> {
@@ -95,6 +96,8 @@ class Server implements IOrchestraApi {
   runs: IRun[] = [];
   tasks: ITaskView[] = [];
   sequence = 5;
+  /** Up to which change the answers for one run are. */
+  runSequence = 5;
   error: Error | null = null;
   /** Whether streams break before they have said anything. */
   isDown = false;
@@ -179,6 +182,21 @@ test('a change in the stream replaces the record and says which', async () => {
     [id(100), id(1)],
     [id(100), id(1)]
   ]);
+});
+
+test.each([
+  ['only once when it was read with all that the list has', 5, 1],
+  ['again when something may have come between', 4, 2]
+])('a run that is read before the list is read %s', async (_, runSequence, reads) => {
+  server.runs = [run()];
+  server.runSequence = runSequence;
+  await model.load(id(100));
+  server.runSequence = 5;
+
+  await connect();
+  await model.load(id(100));
+
+  expect(server.reads).toHaveLength(reads);
 });
 
 test('after a break the stream is asked for what was missed, without reading the list again', async () => {
