@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestra_nb.errors import NotFound, NotYours
@@ -41,6 +42,24 @@ def check_owner(endpoint: Endpoint[..., Any], call: Call, arguments: Mapping[str
         return
     if what:
         _check(call.may_change, what, owner)
+
+
+@contextmanager
+def owned(endpoint: Endpoint[..., Any], call: Call, arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Have a call change nothing of somebody else's, also where that has become theirs while the call was prepared.
+
+    Each transaction of this thread in the block begins with :func:`check_owner`.
+
+    Raises
+    ------
+    NotYours
+        As :func:`check_owner`.
+    """
+    if endpoint.method == "GET" or call.may_change is None:
+        yield
+        return
+    with call.store.database.beginning_with(lambda: check_owner(endpoint, call, arguments)):
+        yield
 
 
 def check_plan(call: Call, plan: Plan) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from example_runs import UPGRADE, run_of
 from jupyter_server.serverapp import ServerApp
+from slow_flow import SlowFlow
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 from traitlets.config import Config
@@ -348,6 +349,41 @@ class TestOwnersOnly:
 
         assert refused == ["not_yours"] * 6
         assert (made, tried) == (201, 200)
+
+    async def test_a_deployment_that_became_somebody_elses_meanwhile_stays_so(
+        self, call: Call, store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        flow = SlowFlow(tmp_path)
+        flow.stop()
+
+        late = asyncio.ensure_future(call("bob", "PUT", "deployments/report", {"flow": "slow.py:load"}))
+        await flow.wait_until_begun()
+        deploy(store, "report", owner="alice")
+        flow.go_on()
+        code, answer = await late
+
+        assert (code, answer["code"]) == (403, "not_yours")
+        kept = DeploymentStore(store.database).get("report")
+        assert (kept.owner, kept.version, kept.spec.flow_name) == ("alice", 1, "report")
+
+    async def test_a_file_changes_nothing_where_something_of_it_became_somebody_elses_meanwhile(
+        self, call: Call, store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        flow = SlowFlow(tmp_path)
+        flow.stop()
+        text = "pools: [{name: p, kind: local}]\ndeployments: [{name: mine, flow: 'slow.py:load'}, {name: report, flow: 'slow.py:load'}]"
+
+        late = asyncio.ensure_future(call("bob", "POST", "files", {"text": text}))
+        await flow.wait_until_begun()
+        deploy(store, "report", owner="alice")
+        flow.go_on()
+        code, answer = await late
+
+        assert (code, answer["code"]) == (403, "not_yours")
+        assert [one.name for one in DeploymentStore(store.database).list_deployments()] == ["report"]
+        assert (await call("bob", "GET", "pools/p"))[0] == 404
 
     @pytest.mark.parametrize(
         ("text", "prune"),
