@@ -1467,14 +1467,14 @@ class Calls(ABC):
         answer: LetterInputs = self._call("read_letter_inputs", {"letter": letter}, {}, None)
         return answer
 
-    def retry_letter(self, letter: str, *, note: str = "") -> RunAgain:
+    def retry_dead_letter(self, letter: str, *, note: str = "") -> RunAgain:
         """Have the run of a deployment that a dead letter tells of wait in its pool again; each is decided about once.
 
         A task, or a run of no deployment, is run again by `orchestra dead-letters retry`, where its code is.
 
         Needs the role runner.
         """
-        answer: RunAgain = self._call("retry_letter", {"letter": letter}, {}, {"note": note})
+        answer: RunAgain = self._call("retry_dead_letter", {"letter": letter}, {}, {"note": note})
         return answer
 
     def create_automation(
@@ -2136,7 +2136,7 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "list_alerts": "orchestra_nb.rest.overview_endpoints",
     "list_clusters": "orchestra_nb.rest.overview_endpoints",
     "read_letter_inputs": "orchestra_nb.rest.dead_letter_endpoints",
-    "retry_letter": "orchestra_nb.rest.dead_letter_endpoints",
+    "retry_dead_letter": "orchestra_nb.rest.dead_letter_endpoints",
     "create_automation": "orchestra_nb.rest.automation_endpoints",
     "replace_automation": "orchestra_nb.rest.automation_endpoints",
     "dry_run_automation": "orchestra_nb.rest.automation_endpoints",

@@ -14,12 +14,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from orchestra_nb.errors import InvalidInput, NotFound, PreconditionFailed
 from orchestra_nb.operations.audit_trail import note
 from orchestra_nb.operations.json_encoding import encode_json
-from orchestra_nb.rest.audited_calls import run_in
+from orchestra_nb.rest.audited_calls import entries_after
 from orchestra_nb.rest.catalogue import endpoints_at
 from orchestra_nb.rest.ownership import owned
 from orchestra_nb.rest.request_reading import given_parameters
@@ -188,7 +186,8 @@ def _answer_once(
 
 def _note(call: Call, entry: AuditEntry | None, body: bytes) -> None:
     if entry is not None:
-        note(call.store, msgspec.structs.replace(entry, run_id=run_in(body)))
+        for one in entries_after(entry, body):
+            note(call.store, one)
 
 
 def _check_match(endpoint: Endpoint[..., Any], call: Call, arguments: dict[str, Any], etags: tuple[str, ...]) -> None:
