@@ -209,14 +209,23 @@ class Calls(ABC):
         answer: AttemptsAnswer = self._call("list_attempts", {"run": run}, {}, None)
         return answer
 
-    def list_task_attempts(self, run: str) -> TaskAttemptsAnswer:
+    def list_task_attempts(self, run: str, *, after: str | None = None, limit: int = 500) -> TaskAttemptsAnswer:
         """List each attempt of those tasks of a run that were begun more than once.
 
         Of any other task the one attempt is what the task run itself says.
 
         Needs the role viewer.
+
+        Parameters
+        ----------
+        after
+            The `next` of the page before.
+        limit
+            At most those of so many tasks.
         """
-        answer: TaskAttemptsAnswer = self._call("list_task_attempts", {"run": run}, {}, None)
+        answer: TaskAttemptsAnswer = self._call(
+            "list_task_attempts", {"run": run}, {"after": after, "limit": limit}, None
+        )
         return answer
 
     def read_logs(self, run: str, *, task: str | None = None, after: int = 0, limit: int = 1000) -> LogPage:
@@ -330,12 +339,19 @@ class Calls(ABC):
         answer: ChildrenAnswer = self._call("list_children", {"run": run}, {"after": after, "limit": limit}, None)
         return answer
 
-    def show_sweep(self, run: str) -> SweepAnswer:
+    def show_sweep(self, run: str, *, after: int | None = None, limit: int = 500) -> SweepAnswer:
         """Show the table of a sweep: its combinations, and what their runs returned.
 
         Needs the role viewer.
+
+        Parameters
+        ----------
+        after
+            The `next` of the page before.
+        limit
+            At most so many rows.
         """
-        answer: SweepAnswer = self._call("show_sweep", {"run": run}, {}, None)
+        answer: SweepAnswer = self._call("show_sweep", {"run": run}, {"after": after, "limit": limit}, None)
         return answer
 
     def list_inputs(self, run: str) -> InputsAnswer:
