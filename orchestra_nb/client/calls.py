@@ -471,7 +471,7 @@ class Calls(ABC):
             Run cells ahead of their turn on the cluster, where that pays.
         cluster
             Where task cells run; null for that of the settings. A class, which is code that runs as the server does,
-            needs the role *author*.
+            needs the role *author*, and so does an address that no setting, profile or pool names.
         kernel
             Null for the one that the notebook names.
         timeout_seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -11,7 +12,7 @@ from orchestra_nb.engine.clusters import parse_cluster
 from orchestra_nb.engine.local_cluster import LocalCluster, local_cluster_status
 from orchestra_nb.errors import ClusterUnavailable, InvalidSetting
 from orchestra_nb.model.work_pools import DaskPlace
-from orchestra_nb.settings import Settings
+from orchestra_nb.settings import Settings, known_profiles
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -79,6 +80,16 @@ def list_clusters(store: RunStore, settings: Settings) -> tuple[ClusterView, ...
     with ThreadPoolExecutor(min(_ASKED_AT_ONCE, len(users)), thread_name_prefix="orchestra-cluster-look") as threads:
         others = threads.map(lambda one: _view_at(one[0], tuple(one[1])), users.items())
         return (local, *others)
+
+
+def is_known_address(store: RunStore, settings: Settings, address: str) -> bool:
+    """Tell whether the settings, one of their profiles or a pool names the cluster at this address."""
+    named = set(_users(store, settings))
+    for files in known_profiles().values():
+        for said in files.values():
+            with contextlib.suppress(InvalidSetting):
+                named.add(parse_cluster(str(said.get("cluster", "local"))).target)
+    return address.rstrip("/") in named
 
 
 def _users(store: RunStore, settings: Settings) -> dict[str, list[str]]:

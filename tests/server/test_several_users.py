@@ -69,6 +69,12 @@ ADMIN_ONLY = {
     "/automations/{name}",
     "/automations/{name}/pause",
     "/automations/{name}/resume",
+    "/limits",
+    "/limits/{name}",
+    "/pools",
+    "/pools/{name}",
+    "/pools/{name}/pause",
+    "/pools/{name}/resume",
     "/receipts/{number}/retry",
     "/receipts/{number}/discard",
     "/webhooks",
@@ -80,8 +86,6 @@ CHECKS_ITSELF = {"/files"}
 #: They change nothing, make what is the caller's own, or change what is for all of their role.
 NEEDS_NO_OWNER = {
     "/automations/{name}/test",
-    "/limits",
-    "/limits/{name}",
     "/notebooks/runs",
     "/notebooks/task-line/read",
     "/notebooks/task-line/write",
@@ -92,10 +96,6 @@ NEEDS_NO_OWNER = {
     "/notifications/deliveries/{number}/discard",
     "/notifications/rules",
     "/notifications/rules/{name}",
-    "/pools",
-    "/pools/{name}",
-    "/pools/{name}/pause",
-    "/pools/{name}/resume",
     "/secrets/{name}",
     "/tokens",
     "/tokens/{name}",
@@ -197,13 +197,24 @@ async def test_only_who_may_deploy_names_code_that_makes_a_cluster(
         await run("carol/ops", "{class: subprocess.Popen, args: 'false'}"),
         await run("", made, bearer),
     ]
-    passed = [await run("alice", made), await run("carol/ops", "local"), await run("", "tcp://127.0.0.1:1", bearer)]
+    await call("root", "POST", "pools", {"name": "lab", "kind": "dask", "cluster": "tcp://127.0.0.1:1"})
+    elsewhere = [await run("carol/ops", "tcp://127.0.0.1:2"), await run("", "tls://127.0.0.1:1/", bearer)]
+    passed = [
+        await run("alice", made),
+        await run("alice", "tcp://127.0.0.1:2"),
+        await run("carol/ops", "local"),
+        await run("", "tcp://127.0.0.1:1/", bearer),
+    ]
 
     for code, detail, errors in refused:
         assert (code, [error["pointer"] for error in errors]) == (422, ["#/cluster"])
         assert "needs the role author, and you have the role runner" in detail
         assert "OrchestraExtension.cluster" in detail
-    assert [(code, [error["pointer"] for error in errors]) for code, _, errors in passed] == [(422, ["#/parallel"])] * 3
+    assert [(code, [error["pointer"] for error in errors]) for code, _, errors in passed] == [(422, ["#/parallel"])] * 4
+    for code, detail, errors in elsewhere:
+        assert (code, [error["pointer"] for error in errors]) == (422, ["#/cluster"])
+        assert "is no cluster of this server" in detail
+        assert "needs the role author, and you have the role runner" in detail
 
 
 async def test_without_owners_only_a_file_changes_what_is_anybodys(call: Call, store) -> None:
@@ -342,12 +353,16 @@ class TestOwnersOnly:
                 ("POST", "webhooks", webhook),
                 ("DELETE", "webhooks/hook", None),
                 ("POST", "receipts/1/retry", None),
+                ("POST", "pools", {"name": "bobs"}),
+                ("PATCH", "pools/default", {"concurrency": 1}),
+                ("POST", "limits", {"name": "bobs", "limit": 1}),
+                ("POST", "files", {"text": "pools: [{name: bobs}]"}),
             )
         ]
         made = (await call("root", "POST", "automations", automation))[0]
         tried = (await call("bob", "POST", "automations/tidy/test", {}))[0]
 
-        assert refused == ["not_yours"] * 6
+        assert refused == ["not_yours"] * 10
         assert (made, tried) == (201, 200)
 
     async def test_a_deployment_that_became_somebody_elses_meanwhile_stays_so(
@@ -373,7 +388,7 @@ class TestOwnersOnly:
         monkeypatch.chdir(tmp_path)
         flow = SlowFlow(tmp_path)
         flow.stop()
-        text = "pools: [{name: p, kind: local}]\ndeployments: [{name: mine, flow: 'slow.py:load'}, {name: report, flow: 'slow.py:load'}]"
+        text = "deployments: [{name: mine, flow: 'slow.py:load'}, {name: report, flow: 'slow.py:load'}]"
 
         late = asyncio.ensure_future(call("bob", "POST", "files", {"text": text}))
         await flow.wait_until_begun()
@@ -383,7 +398,15 @@ class TestOwnersOnly:
 
         assert (code, answer["code"]) == (403, "not_yours")
         assert [one.name for one in DeploymentStore(store.database).list_deployments()] == ["report"]
-        assert (await call("bob", "GET", "pools/p"))[0] == 404
+
+    async def test_webhooks_and_their_messages_are_seen_by_admins(self, call: Call, things) -> None:
+        paths = ("webhooks", "webhooks/hook", "receipts")
+        made = {"name": "hook", "event": "pushed"}
+
+        assert (await call("root", "POST", "webhooks", made))[0] == 201
+        assert [(await call("root", "GET", path))[0] for path in paths] == [200] * 3
+        for user in ("alice", "eve"):
+            assert [(await call(user, "GET", path))[1].get("code") for path in paths] == ["not_yours"] * 3
 
     @pytest.mark.parametrize(
         ("text", "prune"),
@@ -420,7 +443,7 @@ class TestOwnersOnly:
         assert await state() != before
 
     async def test_a_file_of_what_is_ones_own_is_applied(self, call: Call, things, folder: Path) -> None:
-        own = "deployments: [{name: bobs, flow: 'f.py:f', triggers: %s, tags: {v: '%s'}}]\npools: [{name: p, kind: local}]"
+        own = "deployments: [{name: bobs, flow: 'f.py:f', triggers: %s, tags: {v: '%s'}}]"
         trigger = "[{name: begun, when: {event: e}}]"
 
         async def apply(user: str, text: str) -> tuple[int, list[tuple[str, str]]]:
@@ -432,9 +455,9 @@ class TestOwnersOnly:
         unchanged = await apply("alice", own % ("[]", 2))
         refused = [(await apply("alice", own % said))[0] for said in (("[]", 3), (trigger, 2))]
 
-        assert made == (200, [("p", "create"), ("bobs", "create"), ("begun", "create")])
-        assert changed == (200, [("p", "unchanged"), ("bobs", "change"), ("begun", "delete")])
-        assert unchanged == (200, [("p", "unchanged"), ("bobs", "unchanged")])
+        assert made == (200, [("bobs", "create"), ("begun", "create")])
+        assert changed == (200, [("bobs", "change"), ("begun", "delete")])
+        assert unchanged == (200, [("bobs", "unchanged")])
         assert refused == [403, 403]
         assert (await call("eve", "GET", "deployments/bobs"))[1]["owner"] == "bob"
 
