@@ -29,6 +29,7 @@ from orchestra_nb.rest import endpoint as endpoints
 from orchestra_nb.rest.catalogue import ENDPOINTS
 from orchestra_nb.rest.endpoint import Role
 from orchestra_nb.rest.ownership import check_owner
+from orchestra_nb.server.run_events import RUN_STATE
 from orchestra_nb.settings import load_settings
 from orchestra_nb.store.deployment_store import DeploymentStore
 from tests.faults.notebook_command import notebook_of
@@ -279,6 +280,28 @@ async def test_a_run_belongs_to_who_asked_for_it_and_lists_can_be_cut_to_ones_ow
     assert hers == [{"run_id": of_ops["run_id"]}]
     [entry] = (await call("root", "GET", "audit?actor=user+bob"))[1]["entries"]
     assert (entry["action"], entry["target"], entry["run_id"]) == ("run_deployment", "nightly", of_bob["run_id"])
+
+
+async def test_events_for_all_who_listen_have_ids_and_no_names_where_there_are_roles(
+    jp_serverapp: ServerApp, store, http_server_client, jp_base_url, http_server, jp_http_port
+) -> None:
+    address = f"ws://localhost:{jp_http_port}{jp_base_url}api/events/subscribe"
+    socket = await websocket_connect(HTTPRequest(address, headers={"X-User": "nobody-known"}))
+    reading = asyncio.ensure_future(socket.read_message())
+    made: list[str] = []
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not reading.done():  # what happened before somebody listened is not told
+            run = run_of(len(made) + 1, name="secret-fox", owner="alice", deployment="merger", deployment_version=1)
+            store.apply([RunCreated(run=run)])
+            made.append(run.run_id)
+            await asyncio.wait([reading], timeout=0.2)
+    told = json.loads(reading.result())
+    socket.close()
+
+    assert (told["schema_id"], told["run_id"] in made, told["state"]) == (RUN_STATE, True, run.state)
+    assert {told[name] for name in ("owner", "actor", "deployment", "pool")} == {None}
+    assert not {"secret-fox", "alice", "merger", run_of(1).flow_name} & set(map(str, told.values()))
 
 
 class TestOwnersOnly:
