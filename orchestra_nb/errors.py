@@ -37,6 +37,8 @@
     ├── Conflict                               the thing is in another state            409
     │   ├── InvalidTransition
     │   ├── NameTaken (ValueError)             there is one of this name already
+    │   ├── CallInProgress                     the same call with the same key is being answered
+    │   ├── CallInterrupted                    one that was cut off when it had changed something
     │   └── NotThisWorkers                     a run, or a whole worker, that others have ended or taken over
     ├── WebhookRefused (PermissionError)       a message that nobody vouches for         401
     ├── TokenRefused (PermissionError)         a token that opens nothing (any more)     401
@@ -226,6 +228,14 @@ class PreconditionFailed(Conflict):
 
 class NameTaken(Conflict, ValueError):
     """There is one of this name already."""
+
+
+class CallInProgress(Conflict):
+    """The same call with the same ``Idempotency-Key`` is being answered; ask again in a moment."""
+
+
+class CallInterrupted(Conflict):
+    """The same call with the same ``Idempotency-Key`` was cut off after it had changed something."""
 
 
 class NotThisWorkers(Conflict):

@@ -76,7 +76,7 @@ def create(path: str, overwrite: bool, as_json: bool) -> None:
             )
         except NameTaken as error:
             raise NameTaken(f"{error} Pass --overwrite to replace what is there.") from None
-        has_changed(("automations", one.name) for one in made)
+        has_changed(("replace_automation" if overwrite else "create_automation", one.name) for one in made)
         has_service = backend.call(is_served)
     if as_json:
         print_json({"automations": made})

@@ -25,7 +25,7 @@ def caller() -> str:
 
 
 def has_changed(targets: Iterable[tuple[str, str]]) -> None:
-    """Say what a command has changed whose parameters do not name it: (area, name) of each; it may be nothing."""
+    """Say what a command has done that its parameters do not tell: (action, target) of each; it may be nothing."""
     context = click.get_current_context(silent=True)
     if context is not None:
         context.meta[_TARGETS] = list(targets)
@@ -65,18 +65,9 @@ def words_of(context: click.Context) -> str:
 def _entries(deed: Deed, context: click.Context, *, is_done: bool) -> Iterator[AuditEntry]:
     import socket
 
-    from orchestra_nb.model.audit import AuditEntry, Outcome, Via, short_name
+    from orchestra_nb.model.audit import Via, entry_of
 
     said: list[tuple[str, str]] | None = context.meta.get(_TARGETS) if is_done else None
     given = context.params.get(deed.parameter)
-    for area, target in [(deed.area, "" if given is None else str(given))] if said is None else said:
-        yield AuditEntry(
-            at=datetime.now(UTC),
-            actor=caller(),
-            via=Via.CLI,
-            origin=socket.gethostname(),
-            action=deed.action,
-            area=area,
-            target=short_name(target),
-            outcome=Outcome.DONE,
-        )
+    for action, target in [(deed.action, "" if given is None else str(given))] if said is None else said:
+        yield entry_of(action, target, at=datetime.now(UTC), actor=caller(), via=Via.CLI, origin=socket.gethostname())

@@ -112,7 +112,7 @@ def deploy(
     now = datetime.now(UTC)
     with opened_backend() as backend:
         done = backend.call(make_deployment, request, load_settings(), actor=caller(), now=now, findings=findings)
-        has_changed([("deployments", done.details.name)])
+        has_changed([("deploy", done.details.name)])
         pool = request.pool
         has_service = backend.call(is_served, pool)
     if as_json:

@@ -18,6 +18,7 @@ from orchestra_nb.cli.opened_store import as_json_option, caller
 from orchestra_nb.cli.run_tables import printable
 from orchestra_nb.cli.service_hint import say_if_unserved
 from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.audit_actions import action_of_step
 from orchestra_nb.model.automations import is_trigger_of
 from orchestra_nb.model.counted import counted
 from orchestra_nb.model.work_pools import DEFAULT_POOL, WorkPool
@@ -56,7 +57,11 @@ def apply(file: str, is_agreed: bool, prune: bool, is_dry: bool, as_json: bool) 
         is_applied = not is_dry and (is_agreed or plan.changes_nothing or (not as_json and _asked()))
         if is_applied:
             backend.call(apply_plan, plan, actor=caller(), now=now)
-        has_changed((f"{step.kind}s", step.name) for step in plan.steps if is_applied and step.action != "unchanged")
+        has_changed(
+            (action, step.name)
+            for step in plan.steps
+            if is_applied and (action := action_of_step(step.kind, step.action)) is not None
+        )
         has_service = backend.call(is_served)
     if as_json:
         print_json(_document(plan, is_applied))

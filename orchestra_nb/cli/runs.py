@@ -12,6 +12,7 @@ import msgspec
 
 from orchestra_nb.acting_user import process_user
 from orchestra_nb.cli.backend import opened_backend
+from orchestra_nb.cli.command_audit import has_changed
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, caller
 from orchestra_nb.cli.run_children import children_document, children_of, print_children
@@ -176,6 +177,8 @@ def cancel(run: str, task: str | None, as_json: bool) -> None:
     """Ask a run to stop."""
     with opened_backend() as backend:
         found = backend.call(operations.cancel_run, run, task=task, actor=caller(), now=datetime.now(UTC))
+        if task is not None:
+            has_changed([("cancel_task", f"task {task} of {run}")])
     if as_json:
         print_json({"cancelled": found.run_id})
     else:

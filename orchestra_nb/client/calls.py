@@ -209,14 +209,23 @@ class Calls(ABC):
         answer: AttemptsAnswer = self._call("list_attempts", {"run": run}, {}, None)
         return answer
 
-    def list_task_attempts(self, run: str) -> TaskAttemptsAnswer:
+    def list_task_attempts(self, run: str, *, after: str | None = None, limit: int = 500) -> TaskAttemptsAnswer:
         """List each attempt of those tasks of a run that were begun more than once.
 
         Of any other task the one attempt is what the task run itself says.
 
         Needs the role viewer.
+
+        Parameters
+        ----------
+        after
+            The `next` of the page before.
+        limit
+            At most those of so many tasks.
         """
-        answer: TaskAttemptsAnswer = self._call("list_task_attempts", {"run": run}, {}, None)
+        answer: TaskAttemptsAnswer = self._call(
+            "list_task_attempts", {"run": run}, {"after": after, "limit": limit}, None
+        )
         return answer
 
     def read_logs(self, run: str, *, task: str | None = None, after: int = 0, limit: int = 1000) -> LogPage:
@@ -330,12 +339,19 @@ class Calls(ABC):
         answer: ChildrenAnswer = self._call("list_children", {"run": run}, {"after": after, "limit": limit}, None)
         return answer
 
-    def show_sweep(self, run: str) -> SweepAnswer:
+    def show_sweep(self, run: str, *, after: int | None = None, limit: int = 500) -> SweepAnswer:
         """Show the table of a sweep: its combinations, and what their runs returned.
 
         Needs the role viewer.
+
+        Parameters
+        ----------
+        after
+            The `next` of the page before.
+        limit
+            At most so many rows.
         """
-        answer: SweepAnswer = self._call("show_sweep", {"run": run}, {}, None)
+        answer: SweepAnswer = self._call("show_sweep", {"run": run}, {"after": after, "limit": limit}, None)
         return answer
 
     def list_inputs(self, run: str) -> InputsAnswer:
@@ -455,7 +471,7 @@ class Calls(ABC):
             Run cells ahead of their turn on the cluster, where that pays.
         cluster
             Where task cells run; null for that of the settings. A class, which is code that runs as the server does,
-            needs the role *author*.
+            needs the role *author*, and so does an address that no setting, profile or pool names.
         kernel
             Null for the one that the notebook names.
         timeout_seconds
@@ -1467,14 +1483,14 @@ class Calls(ABC):
         answer: LetterInputs = self._call("read_letter_inputs", {"letter": letter}, {}, None)
         return answer
 
-    def retry_letter(self, letter: str, *, note: str = "") -> RunAgain:
+    def retry_dead_letter(self, letter: str, *, note: str = "") -> RunAgain:
         """Have the run of a deployment that a dead letter tells of wait in its pool again; each is decided about once.
 
         A task, or a run of no deployment, is run again by `orchestra dead-letters retry`, where its code is.
 
         Needs the role runner.
         """
-        answer: RunAgain = self._call("retry_letter", {"letter": letter}, {}, {"note": note})
+        answer: RunAgain = self._call("retry_dead_letter", {"letter": letter}, {}, {"note": note})
         return answer
 
     def create_automation(
@@ -2136,7 +2152,7 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "list_alerts": "orchestra_nb.rest.overview_endpoints",
     "list_clusters": "orchestra_nb.rest.overview_endpoints",
     "read_letter_inputs": "orchestra_nb.rest.dead_letter_endpoints",
-    "retry_letter": "orchestra_nb.rest.dead_letter_endpoints",
+    "retry_dead_letter": "orchestra_nb.rest.dead_letter_endpoints",
     "create_automation": "orchestra_nb.rest.automation_endpoints",
     "replace_automation": "orchestra_nb.rest.automation_endpoints",
     "dry_run_automation": "orchestra_nb.rest.automation_endpoints",

@@ -263,7 +263,10 @@ class Client(Calls):
             headers["Idempotency-Key"] = key
         seconds = _ANSWER_SECONDS if method == "GET" else _LONG_ANSWER_SECONDS
         pause = _FIRST_PAUSE_SECONDS
-        for tries_left in reversed(range(_TRIES if method == "GET" or key is not None else 1)):
+        until = time.monotonic() + seconds
+        tries_left = _TRIES if method == "GET" or key is not None else 1
+        while True:
+            tries_left -= 1
             try:
                 answer = self._connections.request(
                     method,
@@ -274,7 +277,9 @@ class Client(Calls):
                     retries=False,
                     redirect=False,
                 )
-                if not tries_left or answer.status not in (502, 503, 504):
+                if key is not None and _is_being_answered(answer) and time.monotonic() < until:
+                    tries_left += 1  # it is asked for what is done already
+                elif not tries_left or answer.status not in (502, 503, 504):
                     return answer
             except urllib3.exceptions.ReadTimeoutError as error:
                 raise StoreUnavailable(
@@ -286,8 +291,7 @@ class Client(Calls):
                         f"The server {self.url} cannot be reached: {str(error)[:_LONGEST_SHOWN]}"
                     ) from error
             time.sleep(pause)
-            pause *= 2
-        raise AssertionError("unreachable")
+            pause = min(_LONGEST_PAUSE_SECONDS, 2 * pause)
 
     def _error_of(self, status: int, data: bytes) -> OrchestraError:
         problem: dict[str, Any] = {}
@@ -320,6 +324,13 @@ class Client(Calls):
         """Remember an error that another version of the server can be the cause of, and return it."""
         self._doubtful = error
         return error
+
+
+def _is_being_answered(answer: urllib3.BaseHTTPResponse) -> bool:
+    """Tell whether an earlier try, whose answer got lost, is being answered still."""
+    from orchestra_nb.operations.problems import code_of
+
+    return answer.status == 409 and code_of(errors.CallInProgress).encode() in answer.data
 
 
 def _document(endpoint: Endpoint[..., Any], body: Mapping[str, object] | None) -> bytes | None:

@@ -12,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from orchestra_nb.model.audit_actions import AREA_OF
+
 #: What is longer is cut: names come from whoever calls.
 _LONGEST_NAME: Final = 200
 
@@ -52,11 +54,12 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     origin
         From where: the address of who called, or the host of the shell; empty where that says nothing.
     action
-        What was done, by the name that the call has in the REST API: ``"cancel_run"``.
+        What was done, as :mod:`~orchestra_nb.model.audit_actions` has it: ``"cancel_run"``.
     area
         What it was done to something of: ``"runs"``, ``"deployments"``, …
     target
-        The name, id or number of it, as whoever asked named it; empty where it has none.
+        The name, id or number of it, as whoever asked named it, ``"schedule 2 of nightly"`` for a part of something;
+        empty where it has none.
     code
         Why it was not done: the code of the problem; empty where it was.
     run_id
@@ -74,6 +77,29 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
     run_id: str | None = None
     number: int = 0
+
+
+def entry_of(
+    action: str, target: object, *, at: datetime, actor: str, via: Via, origin: str, run_id: str | None = None
+) -> AuditEntry:
+    """Return the entry of something that is done.
+
+    Raises
+    ------
+    KeyError
+        There is no such action.
+    """
+    return AuditEntry(
+        at=at,
+        actor=actor,
+        via=via,
+        origin=origin,
+        action=action,
+        area=AREA_OF[action],
+        target=short_name(target),
+        outcome=Outcome.DONE,
+        run_id=run_id,
+    )
 
 
 def short_name(text: object) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from orchestra_nb.model.audit import AuditEntry, Outcome, Via, short_name
+from orchestra_nb.model.audit import AuditEntry, Via, entry_of
 from orchestra_nb.model.automation_decisions import actor_of, related_of, tags_of
 from orchestra_nb.model.automation_log import LoggedAction, LoggedFiring
 from orchestra_nb.model.automations import (
@@ -54,20 +54,21 @@ _LONGEST_TITLE: Final = 250
 _LONGEST_BODY: Final = 8_000
 
 
-#: What an action is done to, and which of its fields names that; no field for an address, which may hold a secret.
-_WHAT: Final[dict[type, tuple[str, str]]] = {
-    RunDeployment: ("deployments", "deployment"),
-    PauseDeployment: ("deployments", "deployment"),
-    ResumeDeployment: ("deployments", "deployment"),
-    MoveDeployment: ("deployments", "deployment"),
-    PausePool: ("pools", "pool"),
-    ResumePool: ("pools", "pool"),
-    CancelRun: ("runs", "run"),
-    SuspendRun: ("runs", "run"),
-    RetryRun: ("runs", "run"),
-    Notify: ("notifications", "channel"),
-    CallWebhook: ("notifications", ""),
-    EmitEvent: ("events", "event"),
+#: Kind of action to what the audit trail calls it, and which of its fields names what it is done to; no field for an
+#: address, which may hold a secret.
+DEEDS: Final[dict[type, tuple[str, str]]] = {
+    RunDeployment: ("run_deployment", "deployment"),
+    PauseDeployment: ("pause_deployment", "deployment"),
+    ResumeDeployment: ("resume_deployment", "deployment"),
+    MoveDeployment: ("deploy", "deployment"),
+    PausePool: ("pause_pool", "pool"),
+    ResumePool: ("resume_pool", "pool"),
+    CancelRun: ("cancel_run", "run"),
+    SuspendRun: ("suspend_run", "run"),
+    RetryRun: ("retry_run", "run"),
+    Notify: ("notify", "channel"),
+    CallWebhook: ("call_webhook", ""),
+    EmitEvent: ("emit_event", "event"),
 }
 
 
@@ -187,25 +188,16 @@ class AutomationActions:
 
 
 def _entry_of(firing: LoggedFiring, logged: LoggedAction, now: datetime) -> AuditEntry:
-    area, name = _WHAT[type(logged.action)]
-    return AuditEntry(
+    action, name = DEEDS[type(logged.action)]
+    return entry_of(
+        action,
+        getattr(logged.action, name) if name else "",
         at=now,
         actor=actor_of(firing.automation),
         via=Via.SERVICE,
         origin=socket.gethostname(),
-        action=_verb_of(type(logged.action)),
-        area=area,
-        target=short_name(getattr(logged.action, name)) if name else "",
-        outcome=Outcome.DONE,
         run_id=logged.id if isinstance(logged.action, RunDeployment) else None,
     )
-
-
-def _verb_of(kind: type) -> str:
-    """Return what an action does by the name that the call of the REST API has: ``"run_deployment"``."""
-    if kind is MoveDeployment:
-        return "deploy"
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind.__name__).strip("_")
 
 
 def _also(waiting: int) -> str:

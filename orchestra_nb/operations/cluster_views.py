@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -11,7 +12,8 @@ from orchestra_nb.engine.clusters import parse_cluster
 from orchestra_nb.engine.local_cluster import LocalCluster, local_cluster_status
 from orchestra_nb.errors import ClusterUnavailable, InvalidSetting
 from orchestra_nb.model.work_pools import DaskPlace
-from orchestra_nb.settings import Settings
+from orchestra_nb.operations.recent_answers import RecentAnswers
+from orchestra_nb.settings import Settings, known_profiles
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -66,11 +68,15 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True):
     workers: tuple[WorkerView, ...]
 
 
+#: What schedulers said a moment ago: side bars of many people ask all the time.
+_LOOKS: Final[RecentAnswers[str, ClusterView]] = RecentAnswers(seconds=5.0, most=64)
+
+
 def list_clusters(store: RunStore, settings: Settings) -> tuple[ClusterView, ...]:
     """Return the local cluster of this user and environment, and those at an address that settings and pools name.
 
-    What a pool makes of a class is known to the service that makes it alone. Those at an address are asked now, side by
-    side, for at most some seconds.
+    What a pool makes of a class is known to the service that makes it alone. Those at an address are asked side by
+    side, for at most some seconds; what one said, or that it did not, holds for five seconds.
     """
     users = _users(store, settings)
     local = _local_view(tuple(users.pop("local", ())))
@@ -79,6 +85,16 @@ def list_clusters(store: RunStore, settings: Settings) -> tuple[ClusterView, ...
     with ThreadPoolExecutor(min(_ASKED_AT_ONCE, len(users)), thread_name_prefix="orchestra-cluster-look") as threads:
         others = threads.map(lambda one: _view_at(one[0], tuple(one[1])), users.items())
         return (local, *others)
+
+
+def is_known_address(store: RunStore, settings: Settings, address: str) -> bool:
+    """Tell whether the settings, one of their profiles or a pool names the cluster at this address."""
+    named = set(_users(store, settings))
+    for files in known_profiles().values():
+        for said in files.values():
+            with contextlib.suppress(InvalidSetting):
+                named.add(parse_cluster(str(said.get("cluster", "local"))).target)
+    return address.rstrip("/") in named
 
 
 def _users(store: RunStore, settings: Settings) -> dict[str, list[str]]:
@@ -136,6 +152,10 @@ def _local_workers(cluster: LocalCluster) -> tuple[WorkerView, ...]:
 
 
 def _view_at(address: str, used_by: tuple[str, ...]) -> ClusterView:
+    return msgspec.structs.replace(_LOOKS.answer(address, lambda: _look_at(address)), used_by=used_by)
+
+
+def _look_at(address: str) -> ClusterView:
     from orchestra_nb.engine.scheduler_look import look_at_scheduler
 
     problem, dashboard = "", ""
@@ -164,6 +184,6 @@ def _view_at(address: str, used_by: tuple[str, ...]) -> ClusterView:
         dashboard_url=dashboard,
         idle_seconds=None,
         problem=problem,
-        used_by=used_by,
+        used_by=(),
         workers=workers,
     )

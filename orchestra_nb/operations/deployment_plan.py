@@ -238,7 +238,7 @@ def plan_content(
 
 
 def apply_plan(store: RunStore, plan: Plan, *, actor: str, now: datetime, version: int | None = None) -> None:
-    """Do what a plan says; what somebody else did meanwhile is done over.
+    """Do what a plan says, all of it or nothing; what somebody else did meanwhile is done over.
 
     Parameters
     ----------
@@ -250,15 +250,16 @@ def apply_plan(store: RunStore, plan: Plan, *, actor: str, now: datetime, versio
     DeploymentNotFound, Conflict
         It has another version by now; nothing is changed.
     """
-    for step in plan.steps:
-        if step.kind == "automation":
-            _apply_to_automation(store, step, now)
-        elif step.kind == "pool":
-            _apply_to_pool(store, step, now)
-        elif step.prepared is None:
-            delete_deployment(store, step.name, actor=actor, now=now)
-        elif step.action != "unchanged":
-            store_deployment(store, step.prepared, actor=actor, now=now, version=version)
+    with store.database.together():
+        for step in plan.steps:
+            if step.kind == "automation":
+                _apply_to_automation(store, step, now)
+            elif step.kind == "pool":
+                _apply_to_pool(store, step, now)
+            elif step.prepared is None:
+                delete_deployment(store, step.name, actor=actor, now=now)
+            elif step.action != "unchanged":
+                store_deployment(store, step.prepared, actor=actor, now=now, version=version)
 
 
 def _words_of(step: PlanStep) -> str:

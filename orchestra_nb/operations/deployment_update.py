@@ -43,11 +43,14 @@ def update_deployment(
         There is none of this name.
     InvalidInput, NotFound
         As :func:`~orchestra_nb.operations.deployments.deploy`; nothing is stored then.
+    Conflict
+        Somebody else has changed it meanwhile; nothing is stored then.
     """
-    request = request_of(find_deployment(store, name))
+    present = find_deployment(store, name)
+    request = request_of(present)
     texts = dict(parameter_texts or {})
     kept = {name: value for name, value in request.parameters.items() if name not in texts}
     request = msgspec.structs.replace(
         request, parameters={**kept, **(parameters or {})}, parameter_texts=texts, note=note
     )
-    return deploy(store, request, settings, actor=actor, now=now)
+    return deploy(store, request, settings, actor=actor, now=now, version=present.version)

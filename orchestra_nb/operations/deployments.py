@@ -50,6 +50,7 @@ def deploy(
     actor: str,
     now: datetime,
     findings: Findings | None = None,
+    version: int | None = None,
 ) -> Deployed:
     """Check what is asked for and store it: a new deployment, a new version of one, or nothing where it says the same.
 
@@ -57,15 +58,19 @@ def deploy(
     ----------
     findings
         What is known to be wrong with the request already, to be told with the rest; None for nothing.
+    version
+        As :func:`check_seen` has it.
 
     Raises
     ------
     InvalidInput, NotFound
         As :func:`~orchestra_nb.operations.deployment_preparation.prepare_deployment` and
         :func:`~orchestra_nb.operations.deployment_places.check_places`; nothing is stored then.
+    Conflict
+        As :func:`check_seen`.
     """
     prepared = prepare(store, request, settings, now, Findings() if findings is None else findings)
-    return store_deployment(store, prepared, actor=actor, now=now)
+    return store_deployment(store, prepared, actor=actor, now=now, version=version)
 
 
 def prepare(

@@ -280,13 +280,4 @@ def _day(value: object) -> date:
 
 
 def _entry(actor: str, name: str, now: datetime) -> audit.AuditEntry:
-    return audit.AuditEntry(
-        at=now,
-        actor=actor,
-        via=audit.Via.PYTHON,
-        origin=socket.gethostname(),
-        action="deploy",
-        area="deployments",
-        target=name,
-        outcome=audit.Outcome.DONE,
-    )
+    return audit.entry_of("deploy", name, at=now, actor=actor, via=audit.Via.PYTHON, origin=socket.gethostname())

@@ -37,8 +37,19 @@ class TaskAttempt(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None
 
 
-def list_task_attempts(store: RunStore, id_or_name: str) -> tuple[TaskAttempt, ...]:
+def list_task_attempts(
+    store: RunStore, id_or_name: str, *, after: str = "", limit: int
+) -> tuple[tuple[TaskAttempt, ...], str | None]:
     """Return the attempts of those tasks of a run that were begun more than once, task by task, the oldest first.
+
+    Beside them the id of the task behind which more follow; None at the end.
+
+    Parameters
+    ----------
+    after
+        Only tasks behind this one.
+    limit
+        At most those of so many tasks.
 
     Raises
     ------
@@ -46,10 +57,10 @@ def list_task_attempts(store: RunStore, id_or_name: str) -> tuple[TaskAttempt, .
         There is no run with this id or name.
     """
     run = find_run(store, id_or_name)
-    of_task: dict[str, list[StateChange]] = {}
-    for change in store.changes_of_retried_tasks(run.run_id):
-        of_task.setdefault(str(change.task_run_id), []).append(change)
-    return tuple(attempt for changes in of_task.values() for attempt in _attempts(changes))
+    found = store.changes_of_retried_tasks(run.run_id, after=after, limit=limit + 1)
+    page = list(found)[:limit]
+    attempts = tuple(attempt for task in page for attempt in _attempts(found[task]))
+    return attempts, page[-1] if len(found) > limit else None
 
 
 def _attempts(changes: Sequence[StateChange]) -> list[TaskAttempt]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import unquote
 
 import msgspec
 
-from orchestra_nb.model.audit import AuditEntry, Outcome, Via, short_name
+from orchestra_nb.model import audit
+from orchestra_nb.model.audit import AuditEntry, Via
+from orchestra_nb.model.audit_actions import AREA_OF, action_of_step
 
 if TYPE_CHECKING:
     from orchestra_nb.rest.endpoint import Endpoint
@@ -17,9 +20,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: POST, and yet it only looks.
-_READERS: Final = frozenset({"dry_run_automation", "read_task_line", "write_task_line"})
+READERS: Final = frozenset({"dry_run_automation", "read_task_line", "write_task_line"})
 #: Those that only tell what they would do, with ``plan``.
-_PLANNERS: Final = frozenset({"apply_file", "deploy"})
+_FILE: Final = "apply_file"
+_PLANNERS: Final = frozenset({_FILE, "deploy"})
 
 
 def entry_of(
@@ -43,23 +47,31 @@ def entry_of(
     body
         As it was given; of one that is no object, or holds no name, nothing is known.
     """
-    if endpoint.method == "GET" or endpoint.name in _READERS:
+    if endpoint.method == "GET" or endpoint.name in READERS:
         return None
     if endpoint.name in _PLANNERS and str(query.get("plan", "")).lower() in ("true", "1"):
         return None
     found = endpoint.pattern.fullmatch(path)
     assert found is not None
-    named = [unquote(part) for part in found.groups()]
-    return AuditEntry(
-        at=at,
-        actor=actor,
-        via=Via.API,
-        origin=origin,
-        action=endpoint.name,
-        area=endpoint.path.split("/")[1],
-        target=short_name("/".join(named) if named else _name_in(body)),
-        outcome=Outcome.DONE,
-    )
+    target = _target_of(endpoint.path, [unquote(part) for part in found.groups()]) or _name_in(body)
+    return audit.entry_of(endpoint.name, target, at=at, actor=actor, via=Via.API, origin=origin)
+
+
+def entries_after(entry: AuditEntry, answer: bytes) -> list[AuditEntry]:
+    """Return what the trail says of a call once it is done: one entry, or for a file one for each thing that changed.
+
+    Parameters
+    ----------
+    answer
+        JSON.
+    """
+    if entry.action != _FILE:
+        return [msgspec.structs.replace(entry, run_id=run_in(answer))]
+    return [
+        msgspec.structs.replace(entry, action=action, area=AREA_OF[action], target=audit.short_name(step.name))
+        for step in _read(answer, _OfFile).steps
+        if (action := action_of_step(step.kind, step.action)) is not None
+    ]
 
 
 def run_in(answer: bytes) -> str | None:
@@ -77,6 +89,17 @@ def run_in(answer: bytes) -> str | None:
 class _Named(msgspec.Struct, frozen=True):
     name: Any = None
     path: Any = None
+    file: Any = None
+
+
+class _Step(msgspec.Struct, frozen=True):
+    kind: str
+    name: str
+    action: str
+
+
+class _OfFile(msgspec.Struct, frozen=True):
+    steps: tuple[_Step, ...] = ()
 
 
 class _OfRun(msgspec.Struct, frozen=True):
@@ -85,9 +108,24 @@ class _OfRun(msgspec.Struct, frozen=True):
     suspended: Any = None
 
 
+def _target_of(path: str, values: Sequence[str]) -> str:
+    """Return the name of a thing, or of a part of one.
+
+    Examples
+    --------
+    >>> _target_of("/deployments/{name}/schedules/{number}/pause", ["nightly", "2"])
+    'schedule 2 of nightly'
+    """
+    kinds = [before for before, part in pairwise(path.split("/")) if part.startswith("{")]
+    named = ""
+    for kind, value in zip(kinds, values, strict=True):
+        named = f"{kind.removesuffix('s')} {value} of {named}" if named else value
+    return named
+
+
 def _name_in(body: bytes) -> str:
     said = _read(body, _Named)
-    return next((one for one in (said.name, said.path) if isinstance(one, str)), "")
+    return next((one for one in (said.name, said.path, said.file) if isinstance(one, str)), "")
 
 
 def _read(text: bytes, kind: type[T]) -> T:

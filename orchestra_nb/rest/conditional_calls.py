@@ -2,7 +2,7 @@
 
 ``Idempotency-Key``: the same call with the same key is answered as the first time, and does nothing. ``If-Match`` (RFC
 9110, section 13.1.1): a thing is changed only while reading it is answered with this ETag. Either way the question and
-what is done are one transaction, where what is done may be.
+what is done are one transaction, where what is done may be; else a key is reserved before, and its answer kept after.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from orchestra_nb.errors import InvalidInput, NotFound, PreconditionFailed
 from orchestra_nb.operations.audit_trail import note
 from orchestra_nb.operations.json_encoding import encode_json
-from orchestra_nb.rest.audited_calls import run_in
+from orchestra_nb.rest.audited_calls import entries_after
 from orchestra_nb.rest.catalogue import endpoints_at
+from orchestra_nb.rest.ownership import owned
 from orchestra_nb.rest.request_reading import given_parameters
 
 if TYPE_CHECKING:
@@ -135,6 +134,10 @@ def answer_call(
         The caller has used the key for another call.
     PreconditionFailed
         The thing is not as the caller knows it. Nothing was done.
+    CallInProgress, CallInterrupted
+        As :class:`~orchestra_nb.store.kept_answers.KeptAnswers` has them.
+    NotYours
+        As :func:`~orchestra_nb.rest.ownership.owned`.
     """
     if conditions.key is not None:
         return _answer_once(endpoint, call, arguments, conditions, conditions.key, entry)
@@ -161,10 +164,18 @@ def _answer_once(
 
     def do() -> KeptAnswer:
         body = _body_of(endpoint, call, arguments)
-        _note(call, entry, body)
         return KeptAnswer(fingerprint=conditions.fingerprint, status=endpoint.status, body=body)
 
-    found = KeptAnswers(call.store.database).answer(conditions.caller, key, do, call.now)
+    def do_and_note() -> KeptAnswer:
+        done = do()
+        _note(call, entry, done.body)
+        return done
+
+    kept, named = KeptAnswers(call.store.database), (conditions.caller, key, conditions.fingerprint)
+    if endpoint.is_one_transaction:
+        found = kept.answer(*named, do_and_note, call.now)
+    else:
+        found = kept.answer_slowly(*named, do, lambda done: _note(call, entry, done.body), call.now)
     if found.fingerprint != conditions.fingerprint:
         raise InvalidInput(
             f"The Idempotency-Key {key!r} was used within a day for another call, or with another body. Use a new key "
@@ -175,7 +186,8 @@ def _answer_once(
 
 def _note(call: Call, entry: AuditEntry | None, body: bytes) -> None:
     if entry is not None:
-        note(call.store, msgspec.structs.replace(entry, run_id=run_in(body)))
+        for one in entries_after(entry, body):
+            note(call.store, one)
 
 
 def _check_match(endpoint: Endpoint[..., Any], call: Call, arguments: dict[str, Any], etags: tuple[str, ...]) -> None:
@@ -196,7 +208,8 @@ def _check_match(endpoint: Endpoint[..., Any], call: Call, arguments: dict[str, 
 
 
 def _body_of(endpoint: Endpoint[..., Any], call: Call, arguments: dict[str, Any], fields: Sequence[str] = ()) -> bytes:
-    answer: object = endpoint.function(call, **arguments)
+    with owned(endpoint, call, arguments):
+        answer: object = endpoint.function(call, **arguments)
     if fields:
         from orchestra_nb.rest.field_choice import only_fields
 

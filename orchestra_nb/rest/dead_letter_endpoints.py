@@ -27,7 +27,7 @@ def read_letter_inputs(call: Call, letter: str) -> LetterInputs:
 
 
 @area.post("/dead-letters/{letter}/retry", Role.RUNNER, status=202)
-def retry_letter(call: Call, letter: str, body: Note) -> RunAgain:
+def retry_dead_letter(call: Call, letter: str, body: Note) -> RunAgain:
     """Have the run of a deployment that a dead letter tells of wait in its pool again; each is decided about once.
 
     A task, or a run of no deployment, is run again by `orchestra dead-letters retry`, where its code is.

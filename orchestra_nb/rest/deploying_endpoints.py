@@ -122,8 +122,9 @@ def apply_file(call: Call, query: PlanQuery, body: SentFile) -> FileAnswer:
     notebooks = {path: json.dumps(document) for path, document in body.notebooks.items()}
     plan = plan_sent_file(call.store, body.file, body.text, notebooks, call.settings, call.now, prune=body.prune)
     if not query.plan:
-        check_plan(call, plan)
-        apply_plan(call.store, plan, actor=call.actor, now=call.now)
+        with call.store.database.together():
+            check_plan(call, plan)
+            apply_plan(call.store, plan, actor=call.actor, now=call.now)
     return FileAnswer(is_applied=not query.plan, steps=_steps_of(plan))
 
 

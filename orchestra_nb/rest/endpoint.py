@@ -107,11 +107,11 @@ class Endpoint(Generic[P, R]):
         What it is about, for lists of endpoints.
     keeps_answer
         Whether a caller may give a key by which its answer is kept and given again. Not where the answer is to be kept
-        nowhere, nor where it is not one transaction.
+        nowhere.
     is_one_transaction
         Whether what it does may be one transaction with its conditions and with what the audit trail says of it. Not
         where something is done outside of the store that takes its time (a message is sent, code of users is imported):
-        everybody who writes would wait. A call with a key waits for that nevertheless.
+        everybody who writes would wait.
     is_slow
         Whether it may take its time: it waits for others, or reads files. It is not done where short reads are.
     """

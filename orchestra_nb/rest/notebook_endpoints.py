@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from orchestra_nb.engine.clusters import parse_cluster
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.jsonable import to_stored
+from orchestra_nb.operations.cluster_views import is_known_address
 from orchestra_nb.operations.detached_run import start_detached
 from orchestra_nb.operations.notebook_parameters import notebook_parameters
 from orchestra_nb.operations.notebook_request import NotebookRequest
@@ -73,7 +74,7 @@ class NotebookRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         str | None,
         Meta(
             description="Where task cells run; null for that of the settings. A class, which is code that runs as the "
-            "server does, needs the role *author*."
+            "server does, needs the role *author*, and so does an address that no setting, profile or pool names."
         ),
     ] = None
     kernel: Annotated[str | None, Meta(description="Null for the one that the notebook names.")] = None
@@ -96,7 +97,7 @@ def run_notebook(call: Call, body: NotebookRun) -> RunSummary:
     `#/parameters/share`; nothing runs then.
     """
     if body.cluster is not None and call.role.rank < Role.AUTHOR.rank:
-        _refuse_class(body.cluster, call.role)
+        _check_cluster(call, body.cluster)
     request = NotebookRequest(
         path=str(call.notebook_at(body.path)),
         run_id=new_run_id(),
@@ -116,9 +117,21 @@ def run_notebook(call: Call, body: NotebookRun) -> RunSummary:
     return run_summary(msgspec.structs.replace(run, parameters=parameters), {})
 
 
-def _refuse_class(cluster: str, role: Role) -> None:
-    """See that no code is named that would run in the server's account: a class of any module, with any arguments."""
-    if parse_cluster(cluster).kind == "class":
+def _check_cluster(call: Call, cluster: str) -> None:
+    """See that no cluster is named that only authors may bring.
+
+    A class is code of any module that would run in the server's account, and the notebook goes with its parameters and
+    secrets to whatever listens at an address.
+    """
+    role, spec = call.role, parse_cluster(cluster)
+    if spec.kind == "address" and not is_known_address(call.store, call.settings, spec.target):
+        raise InvalidInput(
+            f"cluster: {spec.target} is no cluster of this server: neither its settings nor a profile nor a pool names "
+            f"it. To name any other one needs the role {Role.AUTHOR}, and you have the role {role}. `GET …/clusters` "
+            "lists those of this server.",
+            at={"/cluster": f"No cluster of this server. Any other one needs the role {Role.AUTHOR}."},
+        )
+    if spec.kind == "class":
         raise InvalidInput(
             f"cluster: a class is code that runs as the server does. This needs the role {Role.AUTHOR}, and you "
             f"have the role {role}. Leave it out and have an author deploy the notebook with this cluster, or have "

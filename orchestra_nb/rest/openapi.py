@@ -88,7 +88,8 @@ _KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same call with the same key is done once within a day, and answered as the first time.",
+    "description": "The same call with the same key is done once within a day, and answered as the first time: 409 "
+    "while it is being answered.",
     "schema": {"type": "string", "pattern": "^[ -~]{1,255}$"},
 }
 

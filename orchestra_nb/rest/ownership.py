@@ -1,8 +1,9 @@
-"""Whose the thing is that a call changes: runs and deployments have owners, all else is for all authors of a store."""
+"""Whose the thing is that a call changes: runs and deployments have owners; what acts on those of all is for admins."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestra_nb.errors import NotFound, NotYours
@@ -15,21 +16,23 @@ if TYPE_CHECKING:
     from orchestra_nb.rest.endpoint import Call, Endpoint
 
 #: What acts on any run and deployment: who may change one of these could change all of those by it.
-_ACTING: Final = ("/automations", "/webhooks", "/receipts")
+_ACTING: Final = ("/automations", "/webhooks", "/receipts", "/pools", "/limits")
+#: What others send, and where to: to be seen by admins alone.
+_UNSEEN: Final = ("/webhooks", "/receipts")
 #: Changes nothing.
 _DRY_RUN: Final = "dry_run_automation"
 _OF_DEPLOYMENTS: Final = "/deployments/{name}"
 
 
 def check_owner(endpoint: Endpoint[..., Any], call: Call, arguments: Mapping[str, Any]) -> None:
-    """Refuse to change what is somebody else's, where the rules of the server say so.
+    """Refuse to change what is somebody else's, and to see webhooks, where the rules of the server say so.
 
     Raises
     ------
     NotYours
         It belongs to another user, who has not shared it.
     """
-    if endpoint.method == "GET" or call.may_change is None:
+    if call.may_change is None or (endpoint.method == "GET" and not endpoint.path.startswith(_UNSEEN)):
         return
     if endpoint.path.startswith(_ACTING):
         if endpoint.name != _DRY_RUN:
@@ -43,6 +46,24 @@ def check_owner(endpoint: Endpoint[..., Any], call: Call, arguments: Mapping[str
         _check(call.may_change, what, owner)
 
 
+@contextmanager
+def owned(endpoint: Endpoint[..., Any], call: Call, arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Have a call change nothing of somebody else's, also where that has become theirs while the call was prepared.
+
+    Each transaction of this thread in the block begins with :func:`check_owner`.
+
+    Raises
+    ------
+    NotYours
+        As :func:`check_owner`.
+    """
+    if endpoint.method == "GET" or call.may_change is None:
+        yield
+        return
+    with call.store.database.beginning_with(lambda: check_owner(endpoint, call, arguments)):
+        yield
+
+
 def check_plan(call: Call, plan: Plan) -> None:
     """Refuse a plan that changes what is somebody else's, before anything of it is done.
 
@@ -50,14 +71,14 @@ def check_plan(call: Call, plan: Plan) -> None:
     ------
     NotYours
         A deployment that would change, or be deleted, belongs to another user, who has not shared it; or an automation
-        would that is no trigger of a deployment.
+        would that is no trigger of a deployment, or a pool.
     """
     if call.may_change is None:
         return
     for step in plan.steps:
-        if step.kind == "pool" or step.action == "unchanged":
+        if step.action == "unchanged":
             continue
-        name = step.name if step.kind == "deployment" else step.trigger_of
+        name = step.name if step.kind == "deployment" else step.trigger_of  # of a pool there is none
         if name is None:
             _check_acting(call.may_change)
             continue
@@ -70,7 +91,10 @@ def check_plan(call: Call, plan: Plan) -> None:
 
 def _check_acting(may_change: Callable[[str | None], bool]) -> None:
     if not may_change(None):
-        raise NotYours("Automations and webhooks act on what is everybody's: on this server an admin changes them.")
+        raise NotYours(
+            "Automations, webhooks, pools and limits act on what is everybody's: on this server an admin changes them, "
+            "and sees webhooks."
+        )
 
 
 def _check(may_change: Callable[[str | None], bool], what: str, owner: str | None) -> None:

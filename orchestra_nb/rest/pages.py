@@ -16,21 +16,22 @@ from orchestra_nb.rest.endpoint import Limit, Number
 T = TypeVar("T")
 C = TypeVar("C")
 
-_FOLLOWING: Final = "The `next` of the page before."
+#: Of what leads to a page.
+FOLLOWING: Final = "The `next` of the page before."
 
 #: Of lists that are newest first, and have ids or numbers.
-Before = Annotated[str | None, Meta(description=_FOLLOWING)]
-BeforeNumber = Annotated[Number | None, Meta(description=_FOLLOWING)]
+Before = Annotated[str | None, Meta(description=FOLLOWING)]
+BeforeNumber = Annotated[Number | None, Meta(description=FOLLOWING)]
 
 #: Of lists in the order of creation.
-After = Annotated[str | None, Meta(description=_FOLLOWING)]
+After = Annotated[str | None, Meta(description=FOLLOWING)]
 
 
 class NamesQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which page of a list by name."""
 
     limit: Limit = 500
-    after: Annotated[str | None, Meta(description=_FOLLOWING)] = None
+    after: Annotated[str | None, Meta(description=FOLLOWING)] = None
 
 
 def page_of(found: Sequence[T], limit: int, cursor_of: Callable[[T], C]) -> tuple[tuple[T, ...], C | None]:

@@ -32,6 +32,7 @@ from orchestra_nb.rest.pages import After, page_of
 area = Area("runs")
 
 
+_TASKS_A_PAGE: Final = 500
 _SORT: Final = (
     f"Fields with commas, with - before one that descends: {', '.join(SORTABLE)}. Runs that lack one come last. "
     "Default: -created_at. `next` is of the same sort."
@@ -108,6 +109,14 @@ class TaskAttemptsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Each time that a task was begun, by task run and number."""
 
     attempts: tuple[TaskAttempt, ...]
+    next: str | None
+
+
+class TaskAttemptsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which page of the attempts."""
+
+    after: After = None
+    limit: Annotated[int, Meta(ge=1, le=_TASKS_A_PAGE, description="At most those of so many tasks.")] = _TASKS_A_PAGE
 
 
 class LogsQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,12 +235,13 @@ def list_attempts(call: Call, run: str) -> AttemptsAnswer:
 
 
 @area.get("/runs/{run}/task-attempts")
-def list_task_attempts(call: Call, run: str) -> TaskAttemptsAnswer:
+def list_task_attempts(call: Call, run: str, query: TaskAttemptsQuery) -> TaskAttemptsAnswer:
     """List each attempt of those tasks of a run that were begun more than once.
 
     Of any other task the one attempt is what the task run itself says.
     """
-    return TaskAttemptsAnswer(attempts=task_attempts.list_task_attempts(call.store, run))
+    found, following = task_attempts.list_task_attempts(call.store, run, after=query.after or "", limit=query.limit)
+    return TaskAttemptsAnswer(attempts=found, next=following)
 
 
 @area.get("/runs/{run}/logs")

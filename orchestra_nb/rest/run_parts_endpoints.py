@@ -13,7 +13,7 @@ from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.operations import run_questions, run_results, runs
 from orchestra_nb.rest.endpoint import Area, Call, Role
-from orchestra_nb.rest.pages import After, page_of
+from orchestra_nb.rest.pages import FOLLOWING, After, page_of
 from orchestra_nb.rest.run_endpoints import ValueView, value_view
 
 area = Area("runs")
@@ -21,6 +21,7 @@ area = Area("runs")
 #: So many ids a call asks the names of.
 MOST_IDS: Final = 200
 _CHILDREN_A_PAGE: Final = 500
+_ROWS_A_PAGE: Final = 500
 _LARGEST_VALUE_BYTES: Final = 4_000_000
 
 
@@ -54,6 +55,14 @@ class SweepAnswer(msgspec.Struct, frozen=True, kw_only=True):
     run: Run
     swept: tuple[str, ...]
     rows: tuple[SweepRowView, ...]
+    next: int | None
+
+
+class SweepQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which page of the table of a sweep."""
+
+    after: Annotated[Annotated[int, Meta(ge=0, le=2**31 - 1)] | None, Meta(description=FOLLOWING)] = None
+    limit: Annotated[int, Meta(ge=1, le=_ROWS_A_PAGE, description="At most so many rows.")] = _ROWS_A_PAGE
 
 
 class InputsAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,24 +109,26 @@ def read_value(call: Call, run: str, value: str) -> ValueView:
 @area.get("/runs/{run}/children")
 def list_children(call: Call, run: str, query: ChildrenQuery) -> ChildrenAnswer:
     """List the runs that a run started, in the order of their creation."""
-    children = call.store.children(runs.find_run(call.store, run).run_id)
-    behind = [one for one in children if query.after is None or one.run_id > query.after]
-    page, following = page_of(behind, query.limit, lambda one: one.run_id)
+    run_id = runs.find_run(call.store, run).run_id
+    children = call.store.children(run_id, after=query.after or "", limit=query.limit + 1)
+    page, following = page_of(children, query.limit, lambda one: one.run_id)
     return ChildrenAnswer(runs=page, next=following)
 
 
 @area.get("/runs/{run}/sweep")
-def show_sweep(call: Call, run: str) -> SweepAnswer:
+def show_sweep(call: Call, run: str, query: SweepQuery) -> SweepAnswer:
     """Show the table of a sweep: its combinations, and what their runs returned."""
     from orchestra_nb.operations.sweep_views import sweep_table
 
     found = runs.find_run(call.store, run)
     if found.kind is not RunKind.SWEEP:
         raise Conflict(f"Run {found.name} is no sweep: it is of the kind {found.kind.value}.")
-    sweep = sweep_table(call.store, found)
+    sweep = sweep_table(call.store, found, after=query.after, limit=query.limit + 1)
+    page, following = page_of(sweep.rows, query.limit, lambda row: row.index)
     return SweepAnswer(
         run=sweep.run,
         swept=sweep.swept,
+        next=following,
         rows=tuple(
             SweepRowView(
                 index=row.index,
@@ -126,7 +137,7 @@ def show_sweep(call: Call, run: str) -> SweepAnswer:
                 values=tuple(value_view(record) for record in row.records),
                 message=row.message,
             )
-            for row in sweep.rows
+            for row in page
         ),
     )
 

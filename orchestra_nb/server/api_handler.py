@@ -10,7 +10,7 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
-from orchestra_nb.errors import InvalidInput, OrchestraError
+from orchestra_nb.errors import CallInProgress, InvalidInput, OrchestraError
 from orchestra_nb.operations.json_encoding import encode_json
 from orchestra_nb.operations.problems import problem_of
 from orchestra_nb.server.callers import AUTH_RESOURCE
@@ -104,8 +104,11 @@ class OrchestraAPIHandler(TokenIdentity, APIHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with a problem; what is not ours to tell stays in the server's log."""
-        status, body = problem_answer(status_code, kwargs.get("exc_info", (None, None, None))[1])
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        status, body = problem_answer(status_code, error)
         self.set_status(status)
+        if isinstance(error, CallInProgress):
+            self.set_header("Retry-After", "1")
         self.finish(body, set_content_type=PROBLEM_TYPE)
 
 

@@ -135,7 +135,8 @@ class OrchestraExtension(ExtensionApp):
             self.serverapp.io_loop.add_callback(self._activity.start)
         self._events: RunEvents | None = None
         if self.emits_events and self.serverapp is not None and self.serverapp.event_logger is not None:
-            self._events = RunEvents(self._access, self.serverapp.event_logger, self.log, self.events_seconds)
+            logger, has_names = self.serverapp.event_logger, not self.roles
+            self._events = RunEvents(self._access, logger, self.log, self.events_seconds, has_names=has_names)
             self.serverapp.io_loop.add_callback(self._events.start)
 
     def current_activity(self) -> list[str] | None:

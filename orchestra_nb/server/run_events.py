@@ -1,7 +1,9 @@
 """Tells those who collect events of this Jupyter server which states runs enter, by a schema of ``jupyter_events``.
 
-The facts come from the store, so it does not matter which process drives a run. Nothing is read while nobody collects:
-neither a handler (``EventLogger.handlers``) nor a listener, such as a front end that is open.
+The facts come from the store, so it does not matter which process drives a run. Jupyter gives each event to every
+listener, whoever it is, and has no way to ask what that one may see: where roles say who may see runs, an event has ids
+and states, and no names. Nothing is read while nobody collects: neither a handler (``EventLogger.handlers``) nor a
+listener, such as a front end that is open.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 #: The schema's ``$id``.
 RUN_STATE: Final = "urn:orchestra-nb:event:run_state:v1"
+#: What tells of people and their work, and what stands in its place where the schema wants a text.
+_NAMES: Final = ("name", "flow_name", "actor", "owner", "deployment", "deployment_version", "pool")
+_UNNAMED: Final = {"name": "", "flow_name": ""}
 _SCHEMA: Final = Path(__file__).with_name("event_schemas") / "run_state" / "v1.yaml"
 
 
@@ -35,13 +40,18 @@ class RunEvents:
     ----------
     every_seconds
         How often is looked for what happened.
+    has_names
+        Whether events say whose runs they are and what they are called; else ids and states alone.
     """
 
-    def __init__(self, access: StoreAccess, events: EventLogger, log: Log, every_seconds: float) -> None:
+    def __init__(
+        self, access: StoreAccess, events: EventLogger, log: Log, every_seconds: float, *, has_names: bool
+    ) -> None:
         self._access = access
         self._events = events
         self._log = log
         self._every_seconds = every_seconds
+        self._has_names = has_names
         self._telling: asyncio.Task[None] | None = None
         self._is_closed = False
         events.register_event_schema(_SCHEMA)
@@ -86,12 +96,16 @@ class RunEvents:
             while facts:
                 for fact in facts:
                     mark = fact.sequence  # what cannot be emitted once never can: somebody's modifier breaks on it
-                    self._events.emit(schema_id=RUN_STATE, data=_data_of(fact), timestamp_override=fact.at)
+                    self._events.emit(schema_id=RUN_STATE, data=self._data_of(fact), timestamp_override=fact.at)
                 facts, until = await self._access.call(run_facts_since, until)
         except Exception as error:  # the rest comes with the next look
             self._log.warning("The states of runs are not emitted: %s", error)
             return mark
         return until
+
+    def _data_of(self, fact: RunFact) -> dict[str, Any]:
+        data = _data_of(fact)
+        return data if self._has_names else data | {name: _UNNAMED.get(name) for name in _NAMES}
 
     def _has_collectors(self) -> bool:
         """Tell whether an event would be seen, as ``emit`` itself does: there is no public way to ask for listeners."""

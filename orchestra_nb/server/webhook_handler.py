@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
 from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado import web
 
 from orchestra_nb.errors import InvalidSetting, StoreUnavailable, WebhookRefused
-from orchestra_nb.model.audit import AuditEntry, Outcome, Via
+from orchestra_nb.model.audit import AuditEntry, Outcome, Via, entry_of
 from orchestra_nb.model.webhook_signatures import slack_challenge
 from orchestra_nb.model.webhooks import Receipt, ReceiptState
 from orchestra_nb.operations import webhooks
@@ -69,18 +70,9 @@ def _receive(store: RunStore, name: str, headers: Mapping[str, str], body: bytes
 def _entry(name: str, receipt: Receipt, origin: str, now: datetime) -> AuditEntry:
     """Return what the audit trail says of a message that was rightly signed, and is no repetition."""
     is_done = receipt.state is ReceiptState.ACCEPTED
-    return AuditEntry(
-        at=now,
-        actor=f"webhook {name}",
-        via=Via.API,
-        origin=origin,
-        action="receive_message",
-        area="webhooks",
-        target=name,
-        outcome=Outcome.DONE if is_done else Outcome.FAILED,
-        code="" if is_done else "dead_letter",
-        run_id=receipt.run_id,
-    )
+    actor = f"webhook {name}"
+    entry = entry_of("receive_message", name, at=now, actor=actor, via=Via.API, origin=origin, run_id=receipt.run_id)
+    return entry if is_done else msgspec.structs.replace(entry, outcome=Outcome.FAILED, code="dead_letter")
 
 
 def _answer(receipt: Receipt) -> dict[str, object]:

@@ -19,7 +19,7 @@ from tornado import web
 
 from orchestra_nb.errors import InvalidInput, ScopeMissing
 from orchestra_nb.model.api_tokens import ApiToken, Scope
-from orchestra_nb.model.audit import AuditEntry, Outcome, Via
+from orchestra_nb.model.audit import Via, entry_of
 from orchestra_nb.model.questions import Asker
 from orchestra_nb.operations import remote_workers
 from orchestra_nb.operations.audit_trail import note
@@ -87,16 +87,8 @@ class _WorkerHandler(BoundedBodyHandler):
 
     async def note(self, action: str, worker: str) -> None:
         """Have the audit trail say that a worker began or ended; what becomes of its runs is their history."""
-        entry = AuditEntry(
-            at=datetime.now(UTC),
-            actor=self.actor,
-            via=Via.API,
-            origin=self.request.remote_ip or "",
-            action=action,
-            area="workers",
-            target=worker,
-            outcome=Outcome.DONE,
-        )
+        origin = self.request.remote_ip or ""
+        entry = entry_of(action, worker, at=datetime.now(UTC), actor=self.actor, via=Via.API, origin=origin)
         await self.call(note, entry)
 
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from orchestra_nb.engine.result_files import delete_by_content
 from orchestra_nb.errors import StoreUnavailable
-from orchestra_nb.model.audit import AuditEntry, Outcome, Via
+from orchestra_nb.model.audit import Via, entry_of
 from orchestra_nb.model.counted import counted
 from orchestra_nb.model.retention import Cleaned, Horizon
 from orchestra_nb.services.run_files import RunFiles
@@ -206,15 +206,13 @@ class RetentionService:
             _log.info("Deleted what was too old: %s, %s.", runs, lines)
 
     def _note(self, runs: int) -> None:
-        entry = AuditEntry(
+        entry = entry_of(
+            "clean_store",
+            counted(runs, "run"),
             at=datetime.now(UTC),
             actor="retention",
             via=Via.SERVICE,
             origin=socket.gethostname(),
-            action="clean_store",
-            area="store",
-            target=counted(runs, "run"),
-            outcome=Outcome.DONE,
         )
         try:
             AuditStore(self._database).add(entry)

@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,12 +121,10 @@ class Database:
                 yield joined
             return
         with telling_store_errors(self.location), self._write_lock:
-            if self.is_sqlite:
-                with self._sqlite_write(durable) as connection:
-                    yield connection
-            else:
-                with self._postgres_write(durable) as connection:
-                    yield connection
+            write = self._sqlite_write if self.is_sqlite else self._postgres_write
+            with write(durable) as connection:
+                self._begin(connection)
+                yield connection
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -150,6 +148,24 @@ class Database:
             finally:
                 self._joined.connection = None
 
+    @contextlib.contextmanager
+    def beginning_with(self, first: Callable[[], None]) -> Iterator[None]:
+        """Have each write transaction of this thread in the block begin with this, and be undone where it raises.
+
+        Where the block is part of a transaction already, it is done now. What ``first`` reads and writes is part of the
+        transaction.
+        """
+        if self._joined_connection is not None:
+            first()
+            yield
+            return
+        before: tuple[Callable[[], None], ...] = getattr(self._joined, "firsts", ())
+        self._joined.firsts = (*before, first)
+        try:
+            yield
+        finally:
+            self._joined.firsts = before
+
     def close(self) -> None:
         """Close all connections that are not in use."""
         with self._write_lock:
@@ -160,6 +176,17 @@ class Database:
     def _joined_connection(self) -> Connection | None:
         """The connection that this thread's transactions are part of at present; None where each is its own."""
         return getattr(self._joined, "connection", None)
+
+    def _begin(self, connection: Connection) -> None:
+        firsts: tuple[Callable[[], None], ...] = getattr(self._joined, "firsts", ())
+        if not firsts:
+            return
+        self._joined.connection = connection
+        try:
+            for first in firsts:
+                first()
+        finally:
+            self._joined.connection = None
 
     @contextlib.contextmanager
     def _sqlite_write(self, durable: bool) -> Iterator[Connection]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Unpack
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, func, insert, select
+from sqlalchemy import Connection, RowMapping, and_, func, insert, select
 
 from orchestra_nb.errors import RunNotFound, TaskNotFound
 from orchestra_nb.model.events import (
@@ -211,11 +211,26 @@ class RunStore:
         with self.database.connect() as connection:
             return set(connection.execute(select(runs.c.flow_name).distinct()).scalars())
 
-    def children(self, run_id: str) -> list[Run]:
-        """Return the runs that this one started, the oldest first."""
-        query = select(runs).where(runs.c.parent_run_id == run_id).order_by(runs.c.run_id)
+    def children(self, run_id: str, *, after: str = "", limit: int | None = None) -> list[Run]:
+        """Return the runs that this one started, the oldest first.
+
+        Parameters
+        ----------
+        after
+            Only those behind the one with this id.
+        limit
+            At most so many; None for all.
+        """
+        is_behind = and_(runs.c.parent_run_id == run_id, runs.c.run_id > after)
+        query = select(runs).where(is_behind).order_by(runs.c.run_id).limit(limit)
         with self.database.connect() as connection:
             return [run_of_row(row) for row in connection.execute(query).mappings()]
+
+    def child_tags(self, run_id: str) -> dict[str, dict[str, str]]:
+        """Return id to tags of the runs that this one started, the oldest first."""
+        query = select(runs.c.run_id, runs.c.tags).where(runs.c.parent_run_id == run_id).order_by(runs.c.run_id)
+        with self.database.connect() as connection:
+            return {id_: dict(tags or {}) for id_, tags in connection.execute(query)}
 
     def child_counts(self, run_ids: Iterable[str]) -> dict[str, dict[State, int]]:
         """Return run id to state to the number of runs that it started; nothing for runs without any."""
@@ -327,16 +342,26 @@ class RunStore:
         with self.database.connect() as connection:
             return [_state_change_of_row(row) for row in connection.execute(query).mappings()]
 
-    def changes_of_retried_tasks(self, run_id: str) -> list[StateChange]:
-        """Return the history of those task runs of a run that were begun more than once, in order."""
-        retried = select(task_runs.c.task_run_id).where(task_runs.c.run_id == run_id, task_runs.c.attempt > 1)
-        query = (
-            select(changes)
-            .where(changes.c.run_id == run_id, changes.c.to_state.is_not(None), changes.c.task_run_id.in_(retried))
-            .order_by(changes.c.sequence)
-        )
+    def changes_of_retried_tasks(self, run_id: str, *, after: str, limit: int) -> dict[str, list[StateChange]]:
+        """Return the id of some task runs of a run that were begun more than once to their history, by id.
+
+        Parameters
+        ----------
+        after
+            Only task runs behind the one with this id.
+        limit
+            At most so many task runs.
+        """
+        task, history = task_runs.c, changes.c
+        is_wanted = and_(task.run_id == run_id, task.attempt > 1, task.task_run_id > after)
+        retried = select(task.task_run_id).where(is_wanted).order_by(task.task_run_id).limit(limit)
         with self.database.connect() as connection:
-            return [_state_change_of_row(row) for row in connection.execute(query).mappings()]
+            found: dict[str, list[StateChange]] = {id_: [] for id_ in connection.execute(retried).scalars()}
+            is_of_them = and_(history.run_id == run_id, history.task_run_id.in_(list(found)))
+            query = select(changes).where(is_of_them, history.to_state.is_not(None)).order_by(history.sequence)
+            for row in connection.execute(query).mappings():
+                found[row["task_run_id"]].append(_state_change_of_row(row))
+        return found
 
     def request_cancel(
         self,

@@ -15,6 +15,12 @@ from orchestra_nb.acting_user import process_user
 from orchestra_nb.cli.audited_commands import AUDITED
 from orchestra_nb.cli.main import main
 from orchestra_nb.errors import VariableNotFound
+from orchestra_nb.model.audit_actions import AREA_OF, action_of_step
+from orchestra_nb.operations.automation_actions import DEEDS
+from orchestra_nb.rest.audited_calls import READERS
+from orchestra_nb.rest.catalogue import ENDPOINTS
+
+KINDS = ("deployment", "automation", "pool")
 
 #: Commands that look, and those that change nothing in the store, or nothing but runs, which say whose they are.
 LOOKING = """
@@ -65,6 +71,17 @@ def test_each_command_is_in_the_trail_or_changes_nothing() -> None:
     for words, deed in AUDITED.items():
         parameters = {parameter.name for parameter in commands[words].params}
         assert {deed.parameter, deed.looks_with, deed.acts_with} - {""} <= parameters, words
+
+
+def test_all_ways_take_their_actions_from_one_table() -> None:
+    commands = {deed.action for deed in AUDITED.values()}
+    calls = {endpoint.name for endpoint in ENDPOINTS if endpoint.method != "GET"} - READERS
+    of_files = {action_of_step(kind, becomes) for kind in KINDS for becomes in ("create", "change", "delete")}
+    of_automations = {action for action, _ in DEEDS.values()}
+    elsewhere = {"receive_message", "register_worker", "end_worker"}
+
+    assert commands | calls | of_files | of_automations | elsewhere == set(AREA_OF)
+    assert commands - calls == {"clean_store", "repair_store"}  # the store is the server's own
 
 
 def test_commands_are_noted_with_who_from_where_and_how_they_ended() -> None:
@@ -122,8 +139,8 @@ def test_what_a_file_makes_is_noted_each_by_its_name_and_a_look_is_not(tmp_path:
     assert (looked.exit_code, declined.return_value, none) == (0, 1, [])
     assert [applied.return_value, again.return_value] == [0, 0]
     assert [(one["action"], one["area"], one["target"]) for one in entries()] == [
-        ("apply", "pools", "gpu"),
-        ("apply", "pools", "cpu"),
+        ("create_pool", "pools", "gpu"),
+        ("create_pool", "pools", "cpu"),
     ]
 
 

@@ -46,6 +46,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteWorld]:
         "automations:\n  - name: refill\n    when: {success: load}\n    do:\n      - emit: shop.loaded\n"
         "        resource: shop\n"
     )
+    (world.elsewhere / "pools.yaml").write_text("pools: [{name: cpu}]")
     try:
         world.start_server()
         yield world
@@ -75,7 +76,11 @@ _STORY: list[tuple[str, str | None, str]] = [
     ("deployments run report -p number 007", None, "Run (RUN) of report waits"),
     ("deployments backfill report --from 2026-03-01 --to 2026-03-02", None, "2 runs made"),
     ("deployments rollback report --to 1", None, "report is at version 1 already."),
+    ("deployments update report", None, ""),
     ("deployments delete spare", None, "spare is deleted."),
+    ("apply pools.yaml --yes", None, "Done."),
+    ("apply pools.yaml --yes", None, ""),
+    ("pools delete cpu", None, "The pool cpu is no more."),
     ("pools delete gpu", None, "The pool gpu is no more."),
     ("automations create -f automations.yaml", None, "refill  created"),
     ("automations create -f automations.yaml --overwrite", None, "refill  unchanged"),
@@ -98,7 +103,7 @@ def test_what_is_changed_over_a_server_is_changed_there_and_told_as_on_the_store
     world: RemoteWorld, tmp_path: Path
 ) -> None:
     other = RemoteWorld(tmp_path)  # the same story on a store, to compare
-    for name in ("report.ipynb", "automations.yaml"):
+    for name in ("report.ipynb", "automations.yaml", "pools.yaml"):
         (other.home / name).write_text((world.elsewhere / name).read_text())
     with closing(other):
         for line, stdin, said in _STORY:
@@ -114,6 +119,7 @@ def test_what_is_changed_over_a_server_is_changed_there_and_told_as_on_the_store
                 )
 
         assert _kept(world.local) == _kept(other.local)
+        assert _trail(world.local) == _trail(other.local)
 
 
 def _kept(orchestra: Any) -> list[Any]:
@@ -129,6 +135,12 @@ def _kept(orchestra: Any) -> list[Any]:
     for one in found[-1]["deployments"]:
         assert one["name"] == "report"
     return [*found[:-1], specs, parameters]
+
+
+def _trail(orchestra: Any) -> list[tuple[str, str, str]]:
+    """Return what the audit trail says was done, the newest first."""
+    entries = json.loads(orchestra("audit", "ls", "--json", "--limit", "500").stdout)["entries"]
+    return [(one["action"], one["area"], one["target"]) for one in entries]
 
 
 def _words(text: str, world: RemoteWorld) -> str:

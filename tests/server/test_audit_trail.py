@@ -103,6 +103,24 @@ async def test_a_call_that_is_only_answered_again_is_noted_once(fetch, store, jp
     assert [entry.action for entry in trail(store)] == ["create_pool"]
 
 
+async def test_of_a_file_each_thing_that_changed_is_noted(fetch, store) -> None:
+    def file(text: str) -> dict[str, object]:
+        return {"file": "orchestra.yaml", "text": text, "prune": True}
+
+    await fetch("POST", "files", file("pools: [{name: gpu}, {name: cpu}]"))
+    await fetch("POST", "files?plan=true", file("pools: []"))
+    await fetch("POST", "files", file("pools: [{name: gpu, description: fast}]\nautomations: []"))
+    await fetch("POST", "files", file("pools: [{nam: gpu}]"))
+
+    assert [(entry.action, entry.area, entry.target, entry.code) for entry in trail(store)] == [
+        ("create_pool", "pools", "gpu", ""),
+        ("create_pool", "pools", "cpu", ""),
+        ("update_pool", "pools", "gpu", ""),
+        ("delete_pool", "pools", "cpu", ""),
+        ("apply_file", "files", "orchestra.yaml", "invalid_input"),
+    ]
+
+
 async def test_no_secret_is_in_the_trail(fetch, store, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("ORCHESTRA_SECRET_KEY_FILE", str(tmp_path / "key"))
 
@@ -199,7 +217,9 @@ def test_each_endpoint_that_changes_something_has_an_entry() -> None:
     missing = {endpoint.name for endpoint, entry in entries.items() if entry is None and endpoint.method != "GET"}
     assert missing == {"dry_run_automation", "read_task_line", "write_task_line"}  # nothing is stored
     assert [endpoint.name for endpoint, entry in entries.items() if entry and endpoint.method == "GET"] == []
-    assert {entry.target.split("/")[0] for entry in entries.values() if entry} == {"a", "n"}
+    assert {entry.target for entry in entries.values() if entry} == {
+        *("a/b", "n", "schedule a/b of a/b", "task a/b of a/b")
+    }
     deploy = next(endpoint for endpoint in ENDPOINTS if endpoint.name == "deploy")
     assert entry_of(deploy, "/deployments/x", {"plan": "true"}, b"", actor="me", origin="", at=NOW) is None
 

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
+from example_runs import NOON
+from slow_flow import SlowFlow
 from test_rest_api import call, problem
 from webhook_messages import body_of, standard
 from webhook_receiver import TOKEN, receiving
 
+from orchestra_nb.errors import NameTaken
+from orchestra_nb.model.automations import Automation, EventMatch, Happens, PauseDeployment
 from orchestra_nb.model.custom_events import CustomEvent
 from orchestra_nb.operations.automation_actions import AutomationActions
+from orchestra_nb.operations.deployment_plan import apply_plan, plan_sent_file
 from orchestra_nb.services.automation_service import AutomationService
 from orchestra_nb.settings import Settings
 from orchestra_nb.store.automation_store import AutomationStore
 from orchestra_nb.store.custom_event_store import CustomEventStore
 from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.outbox_store import OutboxStore
+from orchestra_nb.store.pool_store import PoolStore
 from orchestra_nb.store.run_store import RunStore
 from tests.faults.notebook_command import code_cell, notebook_of
 
@@ -44,6 +52,44 @@ def notebook(*sources: str) -> dict[str, Any]:
 
 def steps(answer: dict[str, Any]) -> list[tuple[str, str]]:
     return [(step["name"], step["action"]) for step in answer["steps"]]
+
+
+def test_a_plan_is_done_as_a_whole_or_not_at_all(store: RunStore, folder: Path) -> None:
+    text = """
+pools: [{name: gpu, kind: local}]
+deployments: [{name: d, flow: 'flows.py:load', triggers: [{name: begun, when: {event: e}}]}]
+"""
+    plan = plan_sent_file(store, "f.yaml", text, {}, Settings(), NOON)
+    taken = Automation(
+        name="begun", trigger=Happens(matches=(EventMatch(names=("x",)),)), actions=(PauseDeployment(deployment="d"),)
+    )
+    AutomationStore(store.database).save(taken, NOON, may_replace=False)
+
+    with pytest.raises(NameTaken, match="'begun'"):
+        apply_plan(store, plan, actor="test", now=NOON)
+
+    assert [step.action for step in plan.steps] == ["create"] * 3
+    assert DeploymentStore(store.database).list_deployments() == []
+    assert "gpu" not in [pool.name for pool in PoolStore(store.database).list_pools()]
+
+
+async def test_an_update_is_made_of_the_version_that_was_read(jp_fetch, store: RunStore, folder: Path) -> None:
+    flow = SlowFlow(folder)
+    await call(jp_fetch, "PUT", "/deployments/load", {"flow": "slow.py:load"})
+    flow.stop()
+
+    late = asyncio.ensure_future(
+        problem(jp_fetch, "POST", "/deployments/load/update", json.dumps({"parameters": {"day": 2}}))
+    )
+    await flow.wait_until_begun()
+    deployments = DeploymentStore(store.database)
+    changed = msgspec.structs.replace(deployments.get("load").spec, priority=7)
+    deployments.save(changed, notebook=None, actor="somebody else", at=NOON)
+    flow.go_on()
+    status, _, detail = await late
+
+    assert (status, "has version 2 by now, not 1" in detail) == (409, True)
+    assert deployments.get("load").spec == changed
 
 
 async def test_a_notebook_is_deployed_from_its_document(jp_fetch, store: RunStore, folder: Path) -> None:

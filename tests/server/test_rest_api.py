@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from example_runs import NOON, run_of, task_of
 from jsonschema import Draft202012Validator
+from slow_flow import SlowFlow
 from tornado.httpclient import HTTPClientError
 
 from orchestra_nb.errors import PreconditionFailed
@@ -26,6 +27,7 @@ from orchestra_nb.model.deployments import DeploymentSpec, NotebookTarget
 from orchestra_nb.model.events import DeadLetterAdded, RunCreated, TaskRunCreated
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.api_tokens import create_token
+from orchestra_nb.operations.audit_trail import list_audit
 from orchestra_nb.rest import shared_endpoints
 from orchestra_nb.rest.catalogue import ENDPOINTS
 from orchestra_nb.rest.conditional_calls import Conditions, answer_call
@@ -38,6 +40,7 @@ from orchestra_nb.store.artifact_store import ArtifactStore
 from orchestra_nb.store.custom_event_store import CustomEventStore
 from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.service_tables import notifications, webhook_receipts
+from orchestra_nb.store.variable_store import VariableStore
 from tests.faults.notebook_command import notebook_of
 from tests.patience import PATIENCE_SECONDS
 
@@ -312,9 +315,14 @@ async def test_a_run_is_made_once_however_often_it_is_asked_for_with_one_key(jp_
         answer = await jp_fetch(path, method="POST", body=body, headers=headers, raise_error=False)
         return answer.code, json.loads(answer.body), answer.headers.get("Idempotency-Replayed")
 
+    async def make_patiently(body: str, key: str):
+        while (answer := await make(body, key))[0] == 409:
+            assert answer[1]["code"] == "call_in_progress"
+        return answer
+
     _, token = create_token(store, "ci", ("runs:write",), expires_at=None, actor="me", now=NOON)
     as_ci = {"Authorization": f"Bearer {token.get()}"}
-    racing = await asyncio.gather(*(make("{}", "a") for _ in range(3)))
+    racing = await asyncio.gather(*(make_patiently("{}", "a") for _ in range(3)))
     other_body = await make('{"parameters": {}}', "a")
     others = [await make("{}", "b"), await make("{}", "a", **as_ci), await make("{}", "a", **as_ci)]
     failed = [await make('{"parameters": {"none": 1}}', "c") for _ in range(2)]
@@ -329,6 +337,42 @@ async def test_a_run_is_made_once_however_often_it_is_asked_for_with_one_key(jp_
     assert (other_body[0], "'a' was used within a day for another call" in other_body[1]["detail"]) == (422, True)
     assert [answer[0] for answer in failed] == [422, 422]
     assert failed[0][1:] == failed[1][1:]
+
+
+async def test_while_code_of_users_is_imported_for_a_call_with_a_key_others_write(
+    jp_fetch, store, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flow = SlowFlow(tmp_path)
+    await call(jp_fetch, "PUT", "/deployments/slow", {"flow": "slow.py:load"})
+
+    async def make(body: str):
+        answer = await jp_fetch(
+            f"{API}/deployments/slow/runs",
+            method="POST",
+            body=body,
+            headers={"Idempotency-Key": "a"},
+            raise_error=False,
+        )
+        headers = answer.headers.get("Retry-After"), answer.headers.get("Idempotency-Replayed")
+        return answer.code, json.loads(answer.body), headers
+
+    flow.stop()
+    first = asyncio.ensure_future(make('{"parameters": {"day": 2}}'))
+    await flow.wait_until_begun()
+    await asyncio.to_thread(VariableStore(store.database).set, "x", 1, (), NOON, may_overwrite=True)
+    meanwhile = await make('{"parameters": {"day": 2}}')
+    other_body = await make('{"parameters": {"day": 3}}')
+    flow.go_on()
+    made, again = await first, await make('{"parameters": {"day": 2}}')
+
+    assert (meanwhile[0], meanwhile[1]["code"], meanwhile[2]) == (409, "call_in_progress", ("1", None))
+    assert other_body[0] == 422
+    assert (made[0], made[2], again[0], again[2]) == (201, (None, None), 201, (None, "true"))
+    assert [run.run_id for run in store.list_runs()] == [made[1]["run_id"]] == [again[1]["run_id"]]
+    noted = [(entry.action, entry.code) for entry in list_audit(store)[0][::-1]]
+    refused = [("run_deployment", code) for code in ("call_in_progress", "invalid_input")]
+    assert noted == [("deploy", ""), *refused, ("run_deployment", "")]
 
 
 @pytest.mark.parametrize(

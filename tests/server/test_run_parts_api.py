@@ -9,10 +9,12 @@ from example_runs import NOON, run_of, task_of
 from tornado.httpclient import HTTPClientError
 
 from orchestra_nb.model.dead_letters import DeadLetter
-from orchestra_nb.model.events import DeadLetterAdded, RunCreated, TaskRunCreated
+from orchestra_nb.model.events import DeadLetterAdded, RunCodeRecorded, RunCreated, TaskRunCreated
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import RunKind
 from orchestra_nb.model.states import State
+from orchestra_nb.model.sweeps import COMBINATION_TAG, SweepRequest
+from orchestra_nb.operations.sweep_request import sweep_code
 from orchestra_nb.rest.run_parts_endpoints import MOST_IDS
 from orchestra_nb.store.run_input_store import RunInputStore
 
@@ -43,6 +45,33 @@ async def test_the_runs_that_a_run_started_come_page_by_page_in_their_order(jp_f
     assert [run["name"] for run in first["runs"] + rest["runs"]] == [run.name for run in children]
     assert rest["next"] is None
     assert (no_sweep["status"], "calm-fox is no sweep" in no_sweep["detail"]) == (409, True)
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+async def test_the_table_of_a_sweep_comes_page_by_page(jp_fetch, store, is_recorded: bool) -> None:
+    sweep = run_of(1, name="wide-fox", kind=RunKind.SWEEP)
+    children = [
+        run_of(number, parent_run_id=sweep.run_id, tags={COMBINATION_TAG: str(index)}, parameters={"n": index})
+        for number, index in ((2, 0), (3, 1), (4, 4), (5, 1), (6, 3))
+    ]
+    request = SweepRequest(path="/n.ipynb", combinations=tuple({"n": index} for index in range(5)), swept=("n",))
+    store.apply([RunCreated(run=run) for run in (sweep, *children)])
+    if is_recorded:
+        store.apply([RunCodeRecorded(code=sweep_code(sweep, request))])
+    seen: list[tuple[int, dict[str, int], str | None]] = []
+    sizes: list[int] = []
+    page: dict = {"next": -1}
+
+    while page["next"] is not None:
+        after = {} if page["next"] == -1 else {"after": page["next"]}
+        page = await call(jp_fetch, "GET", "runs", "wide-fox", "sweep", limit=2, **after)
+        sizes.append(len(page["rows"]))
+        seen += [(row["index"], row["parameters"], row["run"] and row["run"]["run_id"]) for row in page["rows"]]
+
+    ids = {0: children[0].run_id, 1: children[3].run_id, 3: children[4].run_id, 4: children[2].run_id}
+    indexes = range(5) if is_recorded else sorted(ids)
+    assert sizes == ([2, 2, 1] if is_recorded else [2, 2])
+    assert seen == [(index, {"n": index}, ids.get(index)) for index in indexes]
 
 
 async def test_names_are_read_by_ids_of_those_that_there_are(jp_fetch, store, calm_fox) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from example_runs import UPGRADE, run_of
 from jupyter_server.serverapp import ServerApp
+from slow_flow import SlowFlow
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 from traitlets.config import Config
@@ -28,6 +29,7 @@ from orchestra_nb.rest import endpoint as endpoints
 from orchestra_nb.rest.catalogue import ENDPOINTS
 from orchestra_nb.rest.endpoint import Role
 from orchestra_nb.rest.ownership import check_owner
+from orchestra_nb.server.run_events import RUN_STATE
 from orchestra_nb.settings import load_settings
 from orchestra_nb.store.deployment_store import DeploymentStore
 from tests.faults.notebook_command import notebook_of
@@ -68,6 +70,12 @@ ADMIN_ONLY = {
     "/automations/{name}",
     "/automations/{name}/pause",
     "/automations/{name}/resume",
+    "/limits",
+    "/limits/{name}",
+    "/pools",
+    "/pools/{name}",
+    "/pools/{name}/pause",
+    "/pools/{name}/resume",
     "/receipts/{number}/retry",
     "/receipts/{number}/discard",
     "/webhooks",
@@ -79,8 +87,6 @@ CHECKS_ITSELF = {"/files"}
 #: They change nothing, make what is the caller's own, or change what is for all of their role.
 NEEDS_NO_OWNER = {
     "/automations/{name}/test",
-    "/limits",
-    "/limits/{name}",
     "/notebooks/runs",
     "/notebooks/task-line/read",
     "/notebooks/task-line/write",
@@ -91,10 +97,6 @@ NEEDS_NO_OWNER = {
     "/notifications/deliveries/{number}/discard",
     "/notifications/rules",
     "/notifications/rules/{name}",
-    "/pools",
-    "/pools/{name}",
-    "/pools/{name}/pause",
-    "/pools/{name}/resume",
     "/secrets/{name}",
     "/tokens",
     "/tokens/{name}",
@@ -196,13 +198,24 @@ async def test_only_who_may_deploy_names_code_that_makes_a_cluster(
         await run("carol/ops", "{class: subprocess.Popen, args: 'false'}"),
         await run("", made, bearer),
     ]
-    passed = [await run("alice", made), await run("carol/ops", "local"), await run("", "tcp://127.0.0.1:1", bearer)]
+    await call("root", "POST", "pools", {"name": "lab", "kind": "dask", "cluster": "tcp://127.0.0.1:1"})
+    elsewhere = [await run("carol/ops", "tcp://127.0.0.1:2"), await run("", "tls://127.0.0.1:1/", bearer)]
+    passed = [
+        await run("alice", made),
+        await run("alice", "tcp://127.0.0.1:2"),
+        await run("carol/ops", "local"),
+        await run("", "tcp://127.0.0.1:1/", bearer),
+    ]
 
     for code, detail, errors in refused:
         assert (code, [error["pointer"] for error in errors]) == (422, ["#/cluster"])
         assert "needs the role author, and you have the role runner" in detail
         assert "OrchestraExtension.cluster" in detail
-    assert [(code, [error["pointer"] for error in errors]) for code, _, errors in passed] == [(422, ["#/parallel"])] * 3
+    assert [(code, [error["pointer"] for error in errors]) for code, _, errors in passed] == [(422, ["#/parallel"])] * 4
+    for code, detail, errors in elsewhere:
+        assert (code, [error["pointer"] for error in errors]) == (422, ["#/cluster"])
+        assert "is no cluster of this server" in detail
+        assert "needs the role author, and you have the role runner" in detail
 
 
 async def test_without_owners_only_a_file_changes_what_is_anybodys(call: Call, store) -> None:
@@ -267,6 +280,28 @@ async def test_a_run_belongs_to_who_asked_for_it_and_lists_can_be_cut_to_ones_ow
     assert hers == [{"run_id": of_ops["run_id"]}]
     [entry] = (await call("root", "GET", "audit?actor=user+bob"))[1]["entries"]
     assert (entry["action"], entry["target"], entry["run_id"]) == ("run_deployment", "nightly", of_bob["run_id"])
+
+
+async def test_events_for_all_who_listen_have_ids_and_no_names_where_there_are_roles(
+    jp_serverapp: ServerApp, store, http_server_client, jp_base_url, http_server, jp_http_port
+) -> None:
+    address = f"ws://localhost:{jp_http_port}{jp_base_url}api/events/subscribe"
+    socket = await websocket_connect(HTTPRequest(address, headers={"X-User": "nobody-known"}))
+    reading = asyncio.ensure_future(socket.read_message())
+    made: list[str] = []
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not reading.done():  # what happened before somebody listened is not told
+            run = run_of(len(made) + 1, name="secret-fox", owner="alice", deployment="merger", deployment_version=1)
+            store.apply([RunCreated(run=run)])
+            made.append(run.run_id)
+            await asyncio.wait([reading], timeout=0.2)
+    told = json.loads(reading.result())
+    socket.close()
+
+    assert (told["schema_id"], told["run_id"] in made, told["state"]) == (RUN_STATE, True, run.state)
+    assert {told[name] for name in ("owner", "actor", "deployment", "pool")} == {None}
+    assert not {"secret-fox", "alice", "merger", run_of(1).flow_name} & set(map(str, told.values()))
 
 
 class TestOwnersOnly:
@@ -341,13 +376,60 @@ class TestOwnersOnly:
                 ("POST", "webhooks", webhook),
                 ("DELETE", "webhooks/hook", None),
                 ("POST", "receipts/1/retry", None),
+                ("POST", "pools", {"name": "bobs"}),
+                ("PATCH", "pools/default", {"concurrency": 1}),
+                ("POST", "limits", {"name": "bobs", "limit": 1}),
+                ("POST", "files", {"text": "pools: [{name: bobs}]"}),
             )
         ]
         made = (await call("root", "POST", "automations", automation))[0]
         tried = (await call("bob", "POST", "automations/tidy/test", {}))[0]
 
-        assert refused == ["not_yours"] * 6
+        assert refused == ["not_yours"] * 10
         assert (made, tried) == (201, 200)
+
+    async def test_a_deployment_that_became_somebody_elses_meanwhile_stays_so(
+        self, call: Call, store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        flow = SlowFlow(tmp_path)
+        flow.stop()
+
+        late = asyncio.ensure_future(call("bob", "PUT", "deployments/report", {"flow": "slow.py:load"}))
+        await flow.wait_until_begun()
+        deploy(store, "report", owner="alice")
+        flow.go_on()
+        code, answer = await late
+
+        assert (code, answer["code"]) == (403, "not_yours")
+        kept = DeploymentStore(store.database).get("report")
+        assert (kept.owner, kept.version, kept.spec.flow_name) == ("alice", 1, "report")
+
+    async def test_a_file_changes_nothing_where_something_of_it_became_somebody_elses_meanwhile(
+        self, call: Call, store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        flow = SlowFlow(tmp_path)
+        flow.stop()
+        text = "deployments: [{name: mine, flow: 'slow.py:load'}, {name: report, flow: 'slow.py:load'}]"
+
+        late = asyncio.ensure_future(call("bob", "POST", "files", {"text": text}))
+        await flow.wait_until_begun()
+        deploy(store, "report", owner="alice")
+        flow.go_on()
+        code, answer = await late
+
+        assert (code, answer["code"]) == (403, "not_yours")
+        assert [one.name for one in DeploymentStore(store.database).list_deployments()] == ["report"]
+
+    async def test_webhooks_and_their_messages_are_seen_by_admins(self, call: Call, things) -> None:
+        paths = ("webhooks", "webhooks/hook", "receipts")
+        made = {"name": "hook", "event": "pushed"}
+
+        assert (await call("root", "POST", "webhooks", made))[0] == 201
+        assert [(await call("root", "GET", path))[0] for path in paths] == [200] * 3
+        for user in ("alice", "eve"):
+            assert [(await call(user, "GET", path))[1].get("code") for path in paths] == ["not_yours"] * 3
 
     @pytest.mark.parametrize(
         ("text", "prune"),
@@ -384,7 +466,7 @@ class TestOwnersOnly:
         assert await state() != before
 
     async def test_a_file_of_what_is_ones_own_is_applied(self, call: Call, things, folder: Path) -> None:
-        own = "deployments: [{name: bobs, flow: 'f.py:f', triggers: %s, tags: {v: '%s'}}]\npools: [{name: p, kind: local}]"
+        own = "deployments: [{name: bobs, flow: 'f.py:f', triggers: %s, tags: {v: '%s'}}]"
         trigger = "[{name: begun, when: {event: e}}]"
 
         async def apply(user: str, text: str) -> tuple[int, list[tuple[str, str]]]:
@@ -396,9 +478,9 @@ class TestOwnersOnly:
         unchanged = await apply("alice", own % ("[]", 2))
         refused = [(await apply("alice", own % said))[0] for said in (("[]", 3), (trigger, 2))]
 
-        assert made == (200, [("p", "create"), ("bobs", "create"), ("begun", "create")])
-        assert changed == (200, [("p", "unchanged"), ("bobs", "change"), ("begun", "delete")])
-        assert unchanged == (200, [("p", "unchanged"), ("bobs", "unchanged")])
+        assert made == (200, [("bobs", "create"), ("begun", "create")])
+        assert changed == (200, [("bobs", "change"), ("begun", "delete")])
+        assert unchanged == (200, [("bobs", "unchanged")])
         assert refused == [403, 403]
         assert (await call("eve", "GET", "deployments/bobs"))[1]["owner"] == "bob"
 

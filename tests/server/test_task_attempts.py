@@ -63,6 +63,27 @@ async def test_what_comes_between_a_beginning_and_its_end_is_of_the_same_attempt
     ]
 
 
+async def test_the_attempts_of_many_tasks_come_page_by_page(jp_fetch, store) -> None:
+    tasks = [task_of(RUN, f"t{number}", max_attempts=2) for number in range(5)]
+    store.apply([RunCreated(run=RUN), *(TaskRunCreated(task_run=task) for task in (ONCE, *tasks))])
+    for task in tasks[::-1]:
+        store.apply([became(task, State.RUNNING, 1, 1), became(task, State.RETRYING, 2, 1)])
+        store.apply([became(task, State.RUNNING, 3, 2)])
+    seen: list[list[tuple[str, int]]] = []
+    following: str | None = ""
+
+    while following is not None:
+        params = {"limit": 2} | ({"after": following} if following else {})
+        response = await jp_fetch("orchestra", "api", "v1", "runs", "calm-fox", "task-attempts", params=params)
+        page = json.loads(response.body)
+        seen.append([(one["task_run_id"], one["number"]) for one in page["attempts"]])
+        following = page["next"]
+
+    ids = sorted(task.task_run_id for task in tasks)
+    assert [len(page) for page in seen] == [4, 4, 2]
+    assert [one for page in seen for one in page] == [(id_, number) for id_ in ids for number in (1, 2)]
+
+
 @pytest.mark.parametrize("known", [True, False])
 async def test_a_run_without_retries_has_none_and_an_unknown_one_is_not_found(jp_fetch, store, known: bool) -> None:
     store.apply([RunCreated(run=RUN), TaskRunCreated(task_run=ONCE)])

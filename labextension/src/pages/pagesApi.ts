@@ -117,8 +117,15 @@ export class PagesApi {
 
   /** Read the attempts of those tasks of a run that were begun more than once. */
   async readAttempts(runId: string): Promise<readonly ITaskAttempt[]> {
-    const fields = readFields(await this._ofRun(runId, 'task-attempts'));
-    return readList(fields?.attempts, readAttempt);
+    const path = ['runs', checkedId(runId), 'task-attempts'];
+    const attempts: ITaskAttempt[] = [];
+    let after: string | null = null;
+    do {
+      const fields = readFields(await request(this._settings, 'GET', path, { after }));
+      attempts.push(...readList(fields?.attempts, readAttempt));
+      after = readTextOrNull(fields?.next);
+    } while (after !== null);
+    return attempts;
   }
 
   /** Read what a run recorded and returned. */

@@ -46,7 +46,7 @@ def retry_letter_from_shell(
 ) -> Rerun:
     """Have the run that a dead letter tells of wait in its pool again."""
     _check_place(is_here)
-    return Rerun(_waiting(client, client.retry_letter(id_, note=note)), "pool")
+    return Rerun(_waiting(client, client.retry_dead_letter(id_, note=note)), "pool")
 
 
 def resume_from_shell(

@@ -186,6 +186,10 @@ def children_of(client: Client, run: RunSummary) -> tuple[Run, ...] | SweepResul
 def sweep_table(client: Client, run: Run) -> SweepResult:
     """Return a sweep as far as it has come."""
     sweep = client.show_sweep(run.run_id)
+    found, following = list(sweep.rows), sweep.next
+    while following is not None:
+        page = client.show_sweep(run.run_id, after=following)
+        found, following = [*found, *page.rows], page.next
     rows = (
         SweepRow(
             row.index,
@@ -194,7 +198,7 @@ def sweep_table(client: Client, run: Run) -> SweepResult:
             tuple(_record_of(view, "" if row.run is None else row.run.run_id) for view in row.values),
             row.message,
         )
-        for row in sweep.rows
+        for row in found
     )
     return SweepResult(sweep.run, tuple(rows), sweep.swept)
 
