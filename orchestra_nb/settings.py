@@ -2,8 +2,9 @@
 
 From strong to weak: what the caller overrides (a command's flag, a traitlet), the environment (``ORCHESTRA_*``), the
 project's ``orchestra.toml`` in the working folder or above it, the user's ``orchestra.toml`` in Jupyter's configuration
-folder, what a JupyterHub says, the default. In a file the settings of a profile stand under ``[profiles.NAME]`` and win over those at the top;
-``ORCHESTRA_PROFILE`` chooses the profile, or else ``profile = "NAME"`` at the top of one of the files.
+folder, what a JupyterHub says of itself, the default. In a file the settings of a profile stand under
+``[profiles.NAME]`` and win over those at the top; ``ORCHESTRA_PROFILE`` chooses the profile, or else ``profile =
+"NAME"`` at the top of one of the files.
 """
 
 from __future__ import annotations

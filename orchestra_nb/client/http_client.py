@@ -300,8 +300,8 @@ class Client(Calls):
         detail, code = str(problem.get("detail", "")), str(problem.get("code", ""))
         if not code and self._is_of_hub:
             return StoreUnavailable(
-                f"No server runs at {self.url}: a JupyterHub answers there (with {status}). Start the server on the hub's "
-                "page, or give the base URL of one that runs, as a browser has it before /lab."
+                f"No server runs at {self.url}: a JupyterHub answers there (with {status}). Start the server on the "
+                "hub's page, or give the base URL of one that runs, as a browser has it before /lab."
             )
         if not code:
             return StoreUnavailable(

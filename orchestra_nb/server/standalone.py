@@ -109,8 +109,8 @@ class OrchestraServer(ServerApp):
         super().load_server_extensions()
         if os.environ.get(_HUB_SERVICE) and not self.web_app.settings[RULES_SETTING].roles:
             _refuse(
-                "This is a service of a JupyterHub, and nobody has a role in it: each user of the hub could run code as "
-                f"{process_user()!r}. Say in jupyter_server_config.py who may do what: "
+                "This is a service of a JupyterHub, and nobody has a role in it: each user of the hub could run code "
+                f"as {process_user()!r}. Say in jupyter_server_config.py who may do what: "
                 'c.OrchestraExtension.roles = {"ana": "admin", "group:analysts": "author", "*": "viewer"}'
             )
 
