@@ -2,8 +2,9 @@
 
 From strong to weak: what the caller overrides (a command's flag, a traitlet), the environment (``ORCHESTRA_*``), the
 project's ``orchestra.toml`` in the working folder or above it, the user's ``orchestra.toml`` in Jupyter's configuration
-folder, the default. In a file the settings of a profile stand under ``[profiles.NAME]`` and win over those at the top;
-``ORCHESTRA_PROFILE`` chooses the profile, or else ``profile = "NAME"`` at the top of one of the files.
+folder, what a JupyterHub says of itself, the default. In a file the settings of a profile stand under
+``[profiles.NAME]`` and win over those at the top; ``ORCHESTRA_PROFILE`` chooses the profile, or else ``profile =
+"NAME"`` at the top of one of the files.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ class SecretKeyPlace(msgspec.Struct, frozen=True):
     file: Path
     backend: SecretBackend = "file"
 
+
+#: Where others reach this server, as a JupyterHub says that was told its own address (``JupyterHub.public_url``).
+_HUB_URL: Final = "JUPYTERHUB_PUBLIC_URL"
 
 #: Where pages are, or nothing.
 PagesUrl = Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s/]+\S*)?$")]
@@ -211,6 +215,8 @@ def user_settings_file(environ: Mapping[str, str] | None = None) -> Path:
 def _layers(environ: Mapping[str, str], overrides: Mapping[str, object]) -> list[tuple[str, Mapping[str, object]]]:
     """Return (origin, values) from weak to strong."""
     layers: list[tuple[str, Mapping[str, object]]] = []
+    if public := environ.get(_HUB_URL):
+        layers.append((_HUB_URL, {"pages_url": f"{public.rstrip('/')}/orchestra/"}))
     contents = _files(environ)
     profile, said_by = _profile_of(environ, contents)
     seen_profile = not profile

@@ -56,6 +56,8 @@ _LONGEST_PAUSE_SECONDS: Final = 2.0
 _LOOKS_AFTER_END: Final = 10
 _RUNS_A_PAGE: Final = 200
 _LONGEST_SHOWN: Final = 300
+#: What a JupyterHub, and each server behind it, answers with.
+_HUB_HEADER: Final = "X-JupyterHub-Version"
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +102,7 @@ class Client(Calls):
         self._headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         self._connections = connections_to(self.url)
         self._doubtful: OrchestraError | None = None
+        self._is_of_hub = False
 
     def __enter__(self) -> Self:
         return self
@@ -280,6 +283,7 @@ class Client(Calls):
                 if key is not None and _is_being_answered(answer) and time.monotonic() < until:
                     tries_left += 1  # it is asked for what is done already
                 elif not tries_left or answer.status not in (502, 503, 504):
+                    self._is_of_hub = _HUB_HEADER in answer.headers
                     return answer
             except urllib3.exceptions.ReadTimeoutError as error:
                 raise StoreUnavailable(
@@ -298,6 +302,11 @@ class Client(Calls):
         with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
             problem = msgspec.json.decode(data, type=dict[str, Any])
         detail, code = str(problem.get("detail", "")), str(problem.get("code", ""))
+        if not code and self._is_of_hub:
+            return StoreUnavailable(
+                f"No server runs at {self.url}: a JupyterHub answers there (with {status}). Start the server on the "
+                "hub's page, or give the base URL of one that runs, as a browser has it before /lab."
+            )
         if not code:
             return StoreUnavailable(
                 f"What answers at {self.url} (with {status}) is no Orchestra. Give the base URL of a Jupyter "
@@ -308,6 +317,8 @@ class Client(Calls):
         kind = _kinds().get(code) or by_status.get(status, otherwise)
         if kind in (TokenRefused, ScopeMissing) and code not in _kinds():  # Jupyter's own words are few: "Forbidden"
             detail = f"The server {self.url} does not allow this: {detail.rstrip('.')}."
+            if self._is_of_hub:
+                detail += " It takes tokens that its JupyterHub makes, on the hub's page Token."
         if issubclass(kind, InvalidInput):
             places = {one["pointer"].removeprefix("#"): one["detail"] for one in problem.get("errors", ())}
             return self._may_be_of_version(kind(detail, places))

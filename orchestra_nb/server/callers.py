@@ -52,7 +52,7 @@ class KnownCaller(JupyterHandler):
         """Who is logged in. Jupyter's own providers know no names: who has the server's token is its owner."""
         if type(self.identity_provider).__module__.partition(".")[0] == "jupyter_server":
             return Person(process_user())
-        return Person(self.current_user.username, _groups_of(self.current_user))
+        return _person_of(self.current_user)
 
     @property
     def caller_name(self) -> str:
@@ -100,8 +100,11 @@ class _ByRole(Authorizer):
         return await ensure_async(allowed)
 
 
-def _groups_of(user: User) -> frozenset[str]:
-    """Return the groups that an identity provider tells of: a JupyterHub's in ``hub_user``, others as an attribute."""
+def _person_of(user: User) -> Person:
+    """Return whom an identity provider tells of, with their groups: a JupyterHub's in ``hub_user``."""
     hub_user: Any = getattr(user, "hub_user", None)
-    groups = hub_user.get("groups") if isinstance(hub_user, dict) else getattr(user, "groups", None)
-    return frozenset(str(group) for group in groups or ())
+    is_of_hub = isinstance(hub_user, dict)
+    groups = hub_user.get("groups") if is_of_hub else getattr(user, "groups", None)
+    # a service of a hub may be called as a user is, and is somebody else
+    name = f"service {user.username}" if is_of_hub and hub_user.get("kind") == "service" else user.username
+    return Person(name, frozenset(str(group) for group in groups or ()))

@@ -96,7 +96,15 @@ class PagesHandler(PageHandler):
 
 
 class PageAssetHandler(PageHandler):
-    """The code and the style of the pages."""
+    """The code and the style of the pages.
+
+    The code is a plain script, not a module: browsers ask for modules as they do for other origins (``Sec-Fetch-Mode:
+    cors``), which under a JupyterHub needs a token against forgery that no tag can send.
+    """
+
+    def get_login_url(self) -> str:
+        """Refuse whoever is not logged in: a login page is no script, and a login at a JupyterHub leads back here."""
+        raise web.HTTPError(403)
 
     @web.authenticated
     @authorized

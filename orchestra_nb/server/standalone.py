@@ -23,11 +23,13 @@ from jupyter_server.utils import url_path_join
 from tornado.netutil import bind_sockets
 from traitlets import List, Unicode, default
 
+from orchestra_nb.acting_user import process_user
 from orchestra_nb.errors import InvalidSetting, OrchestraError, StoreReadOnly
 from orchestra_nb.operations.opening import close_store, open_store
 from orchestra_nb.operations.problems import problem_of
 from orchestra_nb.operations.running_servers import SERVER_INFO_KEY, STORE_INFO_KEY, running_servers
 from orchestra_nb.operations.service_presence import pools_of
+from orchestra_nb.server.callers import RULES_SETTING
 from orchestra_nb.server.extension import OrchestraExtension
 from orchestra_nb.services.kept_process import KeptProcess
 from orchestra_nb.services.service_log import show_service_log
@@ -101,6 +103,16 @@ class OrchestraServer(ServerApp):
         hub = self.extension_manager.extensions.get(_HUB_EXTENSION)
         if hub is None and os.environ.get(_HUB_SERVICE):
             _refuse("This is a service of a JupyterHub, whose users are known by its package: pip install jupyterhub")
+
+    def load_server_extensions(self) -> None:
+        """Load our extension; a service of a JupyterHub has users, so it is refused where nobody has a role."""
+        super().load_server_extensions()
+        if os.environ.get(_HUB_SERVICE) and not self.web_app.settings[RULES_SETTING].roles:
+            _refuse(
+                "This is a service of a JupyterHub, and nobody has a role in it: each user of the hub could run code "
+                f"as {process_user()!r}. Say in jupyter_server_config.py who may do what: "
+                'c.OrchestraExtension.roles = {"ana": "admin", "group:analysts": "author", "*": "viewer"}'
+            )
 
     def init_resources(self) -> None:
         """Start what must be as its callers are before this process is given more open files than they have."""

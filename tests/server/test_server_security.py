@@ -23,13 +23,12 @@ API = "orchestra/api/v1"
 PUBLIC = ("/webhooks/something", "POST")
 
 
-#: Pages for people: who is not logged in is sent to the login page.
+#: Pages for people: who is not logged in is sent to the login page. Their files are refused: that page is no script.
 PAGES = (
     *("/orchestra", "/orchestra/", "/orchestra/service", "/orchestra/runs/something"),
     *("/orchestra/flows", "/orchestra/flows/something"),
     *("/orchestra/dead-letters", "/orchestra/notifications", "/orchestra/pools"),
     *("/orchestra/variables", "/orchestra/automations"),
-    "/orchestra/static/something",
 )
 
 

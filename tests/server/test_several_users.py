@@ -30,7 +30,7 @@ from orchestra_nb.rest.catalogue import ENDPOINTS
 from orchestra_nb.rest.endpoint import Role
 from orchestra_nb.rest.ownership import check_owner
 from orchestra_nb.server.run_events import RUN_STATE
-from orchestra_nb.settings import load_settings
+from orchestra_nb.settings import load_settings, load_settings_with_origins
 from orchestra_nb.store.deployment_store import DeploymentStore
 from tests.faults.notebook_command import notebook_of
 from tests.patience import PATIENCE_SECONDS
@@ -583,6 +583,20 @@ def test_rules_name_what_is_wrong_with_them() -> None:
     with pytest.raises(InvalidSetting, match="Set OrchestraExtension.roles, too"):
         AccessRules.of({}, is_owners_only=True)
     assert AccessRules.of({"a": "viewer"}).role_of(Person("b")) is None
+
+
+def test_links_begin_with_the_address_that_a_hub_tells_unless_a_setting_says_another(monkeypatch) -> None:
+    monkeypatch.setenv("JUPYTERHUB_PUBLIC_URL", "https://hub.example.org/user/alice/")
+    told, origins = load_settings_with_origins()
+    monkeypatch.setenv("ORCHESTRA_PAGES_URL", "https://other.example.org/orchestra/")
+    said = load_settings()
+    monkeypatch.setenv("JUPYTERHUB_PUBLIC_URL", "")  # as a hub that does not know its own address has it
+    monkeypatch.delenv("ORCHESTRA_PAGES_URL")
+
+    assert told.pages_url == "https://hub.example.org/user/alice/orchestra/"
+    assert origins["pages_url"] == "JUPYTERHUB_PUBLIC_URL"
+    assert said.pages_url == "https://other.example.org/orchestra/"
+    assert load_settings().pages_url == ""
 
 
 def test_a_process_is_of_the_user_of_its_hub_where_there_is_one(monkeypatch) -> None:
