@@ -21,12 +21,13 @@ def offer_titles(log: logging.Logger) -> None:
     except ImportError:
         return
 
-    class Titles(TranslationBundle):  # type: ignore[misc]  # jupyterlab_server has no types
+    class Titles(TranslationBundle):
         """Our words in place of a ``.mo`` file."""
 
         def pgettext(self, msgctxt: str, msgid: str) -> str:
             """Return a text of a schema; as it is where it is not translated."""
-            return _words(self._locale).get(f"{msgctxt}\u0004{msgid}", [msgid])[0]
+            forms = _words(self._locale).get(f"{msgctxt}\u0004{msgid}", [msgid])
+            return str(forms[0])
 
     known = getattr(translator, "_TRANSLATORS", None)
     if isinstance(known, dict):
@@ -38,4 +39,5 @@ def offer_titles(log: logging.Logger) -> None:
 @cache
 def _words(locale: str) -> dict[str, Any]:
     path = catalogues().get(locale.replace("_", "-"))
-    return {} if path is None else json.loads(path.read_text(encoding="utf-8"))
+    words: dict[str, Any] = {} if path is None else json.loads(path.read_text(encoding="utf-8"))
+    return words

@@ -68,8 +68,6 @@ class PagesHandler(PageHandler):
         self.set_header("Referrer-Policy", "same-origin")
         self.set_header("Content-Type", "text/html; charset=UTF-8")
         language = self._language()
-            self.request.headers.get("Accept-Language", "")
-        )
         self.finish(
             page_templates()
             .get_template("pages.html")
