@@ -1,6 +1,6 @@
 /** The words of the pages in the reader's language, from the catalogue that the server offers. */
 
-import { englishTexts, fill } from '../../drawing/translation';
+import { fill } from '../../drawing/translation';
 import type { ITexts } from '../../drawing/translation';
 import { readFields } from '../../schemas';
 
@@ -26,16 +26,13 @@ export function catalogueTexts(data: unknown): ITexts {
     const forms = Object.hasOwn(words, msgid) ? words[msgid] : null;
     return msgid !== '' && Array.isArray(forms) ? forms : [];
   };
+  const textOf = (form: unknown, english: string): string =>
+    typeof form === 'string' ? form : english;
   return {
-    __: (msgid, ...values) => {
-      const [form] = formsOf(msgid);
-      return typeof form === 'string' ? fill(form, values) : englishTexts.__(msgid, ...values);
-    },
+    __: (msgid, ...values) => fill(textOf(formsOf(msgid)[0], msgid), values),
     _n: (msgid, plural, n, ...values) => {
       const form = formsOf(msgid)[Number(categories[rules.select(n)])];
-      return typeof form === 'string'
-        ? fill(form, [n, ...values])
-        : englishTexts._n(msgid, plural, n, ...values);
+      return fill(textOf(form, n === 1 ? msgid : plural), [n, ...values]);
     }
   };
 }
