@@ -82,6 +82,10 @@ check-binder: ## Run Binder's build steps in a clean folder, without Docker
 client: $(STAMPS)/develop ## Write the Python client's calls as the REST API's endpoints say
 	@python scripts/write_client_calls.py
 
+.PHONY: catalogue
+catalogue: $(STAMPS)/develop $(NODE_MODULES) ## Write the catalogues of translations as the source says
+	@python scripts/write_catalogue.py
+
 ##@ Products
 
 .PHONY: build

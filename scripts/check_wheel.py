@@ -26,6 +26,7 @@ def problems(wheel: Path) -> list[str]:
             "orchestra_nb/static/widget.js",
             "orchestra_nb/static/pages.js",
             "orchestra_nb/static/pages.css",
+            "orchestra_nb/locale/de_DE/LC_MESSAGES/orchestra_nb.json",
             f"{data}/{EXTENSION}/install.json",
             npm_package,
             f"{data}/{SERVER_CONFIG}",

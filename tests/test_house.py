@@ -28,8 +28,8 @@ USED_BY_NAME = {"ipykernel", "papermill", "tzdata"}
 #: What comes with a package that we import, under the same name.
 IN_A_SHARED_NAMESPACE = {"opentelemetry-semantic-conventions"}
 
-#: Imported only where the user's own code has loaded them already.
-USED_WHERE_LOADED = {"numpy"}
+#: Imported only where they are there: the user's own code, or JupyterLab, has brought them.
+USED_WHERE_LOADED = {"jupyterlab-server", "numpy"}
 
 
 def _tracked_files() -> list[Path]:

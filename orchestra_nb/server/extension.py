@@ -19,9 +19,11 @@ from orchestra_nb.server.activity_watch import ActivityWatch
 from orchestra_nb.server.callers import RULES_SETTING
 from orchestra_nb.server.figures_collector import FiguresCollector
 from orchestra_nb.server.health_handler import health_routes
+from orchestra_nb.server.lab_titles import offer_titles
 from orchestra_nb.server.landing_handler import landing_routes, redirect_routes
+from orchestra_nb.server.languages import known_language
 from orchestra_nb.server.metrics_handler import metrics_routes
-from orchestra_nb.server.pages_handler import pages_routes
+from orchestra_nb.server.pages_handler import LANGUAGE_SETTING, pages_routes
 from orchestra_nb.server.rest_handler import rest_routes
 from orchestra_nb.server.run_events import RunEvents
 from orchestra_nb.server.service_keeper import ServiceKeeper
@@ -97,6 +99,12 @@ class OrchestraExtension(ExtensionApp):
         "'group:NAME' or '*'.",
     ).tag(config=True)
 
+    language = Unicode(
+        "",
+        help="The language of the pages at /orchestra/, such as 'de' or 'en'; empty, the default, means that of the "
+        "browser. JupyterLab has a setting of its own.",
+    ).tag(config=True)
+
     _is_serving = False
 
     def initialize_settings(self) -> None:
@@ -105,9 +113,12 @@ class OrchestraExtension(ExtensionApp):
             raise InvalidSetting("The configuration of OrchestraExtension is wrong, so it does not serve anybody.")
         try:
             rules = AccessRules.of(self.roles, is_owners_only=self.owners_only, sharing=self.sharing)
+            language = known_language(self.language)
         except InvalidSetting as error:
             raise InvalidSetting(f"The configuration of OrchestraExtension is wrong: {error}") from None
         self.settings[RULES_SETTING] = rules
+        self.settings[LANGUAGE_SETTING] = language
+        offer_titles(self.log)
         self._is_serving = True
         self._exported: dict[str, str] = {}
         store_url = self.store_url

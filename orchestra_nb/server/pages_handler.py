@@ -17,11 +17,15 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from orchestra_nb.server.landing_handler import PageHandler, page_templates
+from orchestra_nb.server.languages import catalogues, wanted_language
 from orchestra_nb.version import __version__
 
 #: What the build wrote, and as what it is served.
 STATIC: Final = Path(__file__).parent.parent / "static"
 ASSETS: Final = {"pages.js": "text/javascript; charset=UTF-8", "pages.css": "text/css; charset=UTF-8"}
+
+#: Key of the server's settings: the language of the pages, empty for the browser's.
+LANGUAGE_SETTING: Final = "orchestra_language"
 
 #: The addresses of pages below ``/orchestra/``, as regular expressions; ``labextension/src/pages/registry.ts`` has the
 #: page of each.
@@ -63,6 +67,7 @@ class PagesHandler(PageHandler):
         self.set_header("Cache-Control", "no-store")
         self.set_header("Referrer-Policy", "same-origin")
         self.set_header("Content-Type", "text/html; charset=UTF-8")
+        language = self._language()
         self.finish(
             page_templates()
             .get_template("pages.html")
@@ -70,7 +75,9 @@ class PagesHandler(PageHandler):
                 base=self.base_url,
                 version=__version__,
                 is_built=all((STATIC / name).exists() for name in ASSETS),
-                digests={name: _digest(name) for name in ASSETS},
+                digests={name: _digest(STATIC / name) for name in ASSETS},
+                language=language,
+                words_digest=_digest(catalogues()[language]) if language in catalogues() else "",
                 notebook_url=self._notebook_url(),
                 server_root=self._server_root(),
             )
@@ -82,6 +89,11 @@ class PagesHandler(PageHandler):
         """Return whom the page may ask; not every browser takes the websocket's scheme for that of the page."""
         host = self.request.host
         return f"'self' ws://{host} wss://{host}" if _HOST.fullmatch(host) else "'self'"
+
+    def _language(self) -> str:
+        """Return the language of the page as a BCP 47 tag."""
+        chosen: str = self.settings.get(LANGUAGE_SETTING, "")
+        return chosen or wanted_language(self.request.headers.get("Accept-Language", ""))
 
     def _notebook_url(self) -> str:
         """Return the address below which a notebook is opened, empty where this server opens none."""
@@ -96,7 +108,7 @@ class PagesHandler(PageHandler):
 
 
 class PageAssetHandler(PageHandler):
-    """The code and the style of the pages.
+    """The code, the style and the words of the pages.
 
     The code is a plain script, not a module: browsers ask for modules as they do for other origins (``Sec-Fetch-Mode:
     cors``), which under a JupyterHub needs a token against forgery that no tag can send.
@@ -109,19 +121,19 @@ class PageAssetHandler(PageHandler):
     @web.authenticated
     @authorized
     def get(self, name: str) -> None:
-        """Give a file of the build; with its digest in the address it is kept by the browser."""
-        if name not in ASSETS or not (STATIC / name).exists():
+        """Give a file; with its digest in the address it is kept by the browser."""
+        path = STATIC / name if name in ASSETS else catalogues().get(name.removesuffix(".json"))
+        if path is None or not path.exists():
             raise web.HTTPError(404)
-        is_named = self.get_query_argument("v", "") == _digest(name)
+        is_named = self.get_query_argument("v", "") == _digest(path)
         self.set_header("Cache-Control", f"private, max-age={_A_YEAR}, immutable" if is_named else "private, no-cache")
-        self.set_header("Content-Type", ASSETS[name])
-        self.finish((STATIC / name).read_bytes())
+        self.set_header("Content-Type", ASSETS.get(name, "application/json"))
+        self.finish(path.read_bytes())
 
     head = get
 
 
-def _digest(name: str) -> str:
-    path = STATIC / name
+def _digest(path: Path) -> str:
     return _digest_at(path, path.stat().st_mtime_ns) if path.exists() else ""
 
 

@@ -23,10 +23,15 @@ _FIND = """async () => (await axe.run(document)).violations.map(
 
 @contextmanager
 def open_alone(
-    browser: Browser, *, scheme: Literal["light", "dark"] = "light", width: int = 1280, height: int = 900
+    browser: Browser,
+    *,
+    scheme: Literal["light", "dark"] = "light",
+    width: int = 1280,
+    height: int = 900,
+    locale: str = "en-US",
 ) -> Iterator[Page]:
     """Open a page of its own, without a cookie; what nobody catches in it, or it may not do, is raised at the end."""
-    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": height})
+    context = browser.new_context(locale=locale, color_scheme=scheme, viewport={"width": width, "height": height})
     if AXE.exists():
         context.add_init_script(path=AXE)
     page = context.new_page()

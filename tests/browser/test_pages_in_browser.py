@@ -345,6 +345,25 @@ def test_a_run_is_found_by_its_name(chromium: Browser, jupyterlab: Lab, made: Ma
         page.locator(".orc-node-box", has_text="item ×10000").wait_for()
 
 
+def test_the_pages_are_german_for_a_german_browser_and_fit_a_telephone(
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns
+) -> None:
+    with open_alone(chromium, width=320, height=640, locale="de-AT") as page:
+        for path, said in {
+            "": "Alle Zustände",
+            f"runs/{made.report}": "Fehlgeschlagen",
+            "flows": "Letzte Läufe",
+            "notifications": "Kanäle",
+            "variables": "Variable setzen…",
+        }.items():
+            _open(page, jupyterlab, path)
+            page.get_by_role("navigation", name="Seiten").wait_for()
+            assert page.locator("html").get_attribute("lang") == "de-DE"
+            page.locator("main").get_by_text(said).first.wait_for(state="attached")
+            keep_picture(page, f"german-{path.split('/')[0] or 'list'}")
+            assert_no_sideways_scrolling(page)
+
+
 def test_who_is_not_logged_in_sees_nothing(chromium: Browser, jupyterlab: Lab, made: MadeRuns) -> None:
     with open_alone(chromium) as page:
         page.goto(f"{jupyterlab.url}orchestra/runs/{made.training}")

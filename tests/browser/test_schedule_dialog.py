@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,8 +42,12 @@ def write_notebook(lab: Lab, name: str, *sources: str) -> None:
 
 def ask(lab: Lab, path: str, method: str = "GET", body: object = None) -> dict[str, Any]:
     """Ask the REST API, past the browser."""
+    return ask_lab(lab, f"orchestra/api/v1/{path}", method, body)
+
+
+def ask_lab(lab: Lab, path: str, method: str = "GET", body: object = None) -> dict[str, Any]:
     request = urllib.request.Request(
-        f"{lab.url}orchestra/api/v1/{path}",
+        f"{lab.url}{path}",
         method=method,
         data=None if body is None else json.dumps(body).encode(),
         headers={"Authorization": f"token {lab.token}"},
@@ -378,3 +383,36 @@ def test_a_notebook_is_scheduled_from_the_file_browser(page: Page, jupyterlab: L
     dialog.get_by_role("button", name="Cancel").click()
     dialog.wait_for(state="detached")
     assert "listed" not in [one["name"] for one in ask(jupyterlab, "deployments")["deployments"]]
+
+
+@pytest.fixture
+def german(jupyterlab: Lab) -> Iterator[None]:
+    """Have JupyterLab speak German."""
+    settings = Path(jupyterlab.environ["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab/translation-extension"
+    settings.mkdir()
+    chosen = settings / "plugin.jupyterlab-settings"
+    chosen.write_text(json.dumps({"locale": "de_DE"}))
+    yield
+    chosen.unlink()
+    settings.rmdir()
+
+
+def test_jupyterlab_in_german_has_our_words_in_german(page: Page, jupyterlab: Lab, german: None) -> None:
+    write_notebook(jupyterlab, "bericht.ipynb", "region = 'EU'")
+    open_lab(page, jupyterlab)
+
+    page.evaluate("void jupyterapp.commands.execute('orchestra:schedule-notebook', {path: 'bericht.ipynb'})")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("tab", name="Kalender").wait_for()
+    assert dialog.locator(".jp-Dialog-header").inner_text() == "Zeitplan für bericht.ipynb"
+    take_pictures(page, "german-schedule", of=dialog)
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    page.evaluate("jupyterapp.commands.execute('orchestra:open-panel')")
+    panel = page.locator("#orchestra-nb-panel")
+    panel.locator("[data-section=schedules]").get_by_text("Zeitpläne").wait_for()
+    take_pictures(page, "german-panel", of=panel)
+    assert page.evaluate("jupyterapp.commands.label('orchestra:open-panel')") == "Orchestra-Läufe anzeigen"
+    assert page.evaluate("jupyterapp.commands.label('orchestra:run-notebook')") == "Als Flow ausführen…"
+    titles = ask_lab(jupyterlab, "lab/api/settings/orchestra-nb:overview")
+    assert titles["schema"]["title"] == "Orchestra: Seitenleiste"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -78,6 +79,28 @@ async def test_files_of_the_build_are_kept_by_the_browser_under_their_digest(jp_
     assert "immutable" in named.headers["Cache-Control"]
     assert plain.headers["Cache-Control"] == "private, no-cache"
     assert digest not in newer
+
+
+async def test_page_is_in_the_language_of_the_browser_and_offers_its_words(jp_fetch, jp_base_url, built) -> None:
+    german = (await jp_fetch("orchestra/", headers={"Accept-Language": "fr, de-AT;q=0.8, en;q=0.5"})).body.decode()
+    english = (await jp_fetch("orchestra/", headers={"Accept-Language": "fr"})).body.decode()
+
+    assert '<html lang="de-DE">' in german
+    url = re.search(rf'data-words-url="{jp_base_url}(orchestra/static/de-DE.json)\?v=([0-9a-f]{{16}})"', german)
+    words = await jp_fetch(url[1], params={"v": url[2]})
+    assert json.loads(words.body)["Cancel run"] == ["Lauf abbrechen"]
+    assert words.headers["Content-Type"] == "application/json"
+    assert "immutable" in words.headers["Cache-Control"]
+    assert '<html lang="en">' in english
+    assert "data-words-url" not in english
+
+
+async def test_language_of_the_configuration_counts_before_that_of_the_browser(jp_fetch, jp_serverapp, built) -> None:
+    jp_serverapp.web_app.settings[pages_handler.LANGUAGE_SETTING] = "en"
+
+    text = (await jp_fetch("orchestra/", headers={"Accept-Language": "de"})).body.decode()
+
+    assert '<html lang="en">' in text
 
 
 @pytest.mark.parametrize("name", ["widget.js", "nothing.js", "..%2Fversion.py"])

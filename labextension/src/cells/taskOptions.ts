@@ -91,7 +91,7 @@ function fieldsOf(option: ITaskOption, task: ITaskOptions, texts: ITexts): IFiel
   const given = task.values.get(name) ?? [];
   const label = labelOf(name, texts);
   const typed = `${name} ${example}`.trim();
-  const help = `${typed} · ${texts.__(option.help)}`;
+  const help = `${typed} · ${option.help}`;
   const isOn = String(given.length > 0);
   if (!option.takesValue) {
     return [plainField({ name, label, kind: 'checkbox', help, initial: isOn })];

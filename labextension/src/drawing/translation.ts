@@ -18,6 +18,7 @@ export const englishTexts: ITexts = {
   _n: (msgid, plural, n, ...values) => fill(n === 1 ? msgid : plural, [n, ...values])
 };
 
-function fill(text: string, values: (string | number)[]): string {
+/** Put the values into a text. */
+export function fill(text: string, values: readonly (string | number)[]): string {
   return text.replace(/%(\d+)/g, (_, place: string) => String(values[Number(place) - 1] ?? ''));
 }

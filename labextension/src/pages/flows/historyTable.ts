@@ -32,7 +32,13 @@ export class HistoryTable {
     private readonly _onCompare: (older: string, newer: string) => void
   ) {
     const { texts } = _context;
-    const titles = ['State', 'Run', 'Started', 'Duration', 'Message'].map(title => texts.__(title));
+    const titles = [
+      texts.__('State'),
+      texts.__('Run'),
+      texts.__('Started'),
+      texts.__('Duration'),
+      texts.__('Message')
+    ];
     const head = html(
       'tr',
       {},

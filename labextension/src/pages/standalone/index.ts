@@ -5,6 +5,7 @@ import { OrchestraApi } from '../../api';
 import { clock } from '../../drawing/clock';
 import { html, setAttributes } from '../../drawing/elements';
 import { englishTexts } from '../../drawing/translation';
+import type { ITexts } from '../../drawing/translation';
 import { contentsPaths } from '../../notebookPaths';
 import { RunsModel } from '../../runsModel';
 import { connectionBadge } from '../connectionBadge';
@@ -14,8 +15,15 @@ import { PagesApi } from '../pagesApi';
 import { isLivePage, pageLinks, sectionOf } from '../registry';
 import { pageSettings } from './pageSettings';
 import { Router } from './router';
+import { fetchTexts, localeFor } from './words';
 
-const { baseUrl = '/', version = '', notebookUrl = '', serverRoot = '' } = document.body.dataset;
+const {
+  baseUrl = '/',
+  version = '',
+  notebookUrl = '',
+  serverRoot = '',
+  wordsUrl
+} = document.body.dataset;
 const pages = `${baseUrl}orchestra/`;
 
 /** Mark the page as light or dark, as JupyterLab marks its own: the style sheets know that mark. */
@@ -37,10 +45,21 @@ function forgetToken(): void {
   }
 }
 
-function start(): void {
+/** Give the words of the page's language. Without them the page is English, which is better than none. */
+async function readTexts(): Promise<ITexts> {
+  try {
+    return wordsUrl === undefined ? englishTexts : await fetchTexts(wordsUrl);
+  } catch (error) {
+    console.error('The words in your language could not be read.', error);
+    document.documentElement.lang = 'en';
+    return englishTexts;
+  }
+}
+
+async function start(): Promise<void> {
   followSystemTheme();
   forgetToken();
-  const texts = englishTexts;
+  const texts = await readTexts();
   const settings = pageSettings(baseUrl);
   const api = new OrchestraApi(settings);
   const runs = new RunsModel(api);
@@ -54,6 +73,7 @@ function start(): void {
     runs,
     texts,
     clock,
+    locale: localeFor(document.documentElement.lang, navigator.languages),
     href: path => router.href(path),
     go: path => router.go(path),
     serverPaths,
@@ -96,4 +116,4 @@ function start(): void {
   });
 }
 
-start();
+void start();
