@@ -69,6 +69,7 @@ export class NotebookMenuButton extends Widget {
     const { left, bottom } = this._button.getBoundingClientRect();
     setAttributes(this._button, { 'aria-expanded': 'true' });
     this._menu.open(left, bottom);
+    this._menu.node.focus(); // at once: a key that comes before JupyterLab's own turn is the menu's
     if (isByKey) {
       this._menu.activateNextItem();
     }
