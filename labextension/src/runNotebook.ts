@@ -156,8 +156,9 @@ async function runNotebook(
       void runs.load(run.run_id);
       tellStarted(options, run);
     };
-    const { fields, problem } = parameters;
-    if (!asks && problem === '' && !fields.some(field => field.isRequired)) {
+    const { fields, isDeclared, problem } = parameters;
+    const isKnown = !isDeclared || problem === '';
+    if (!asks && isKnown && !fields.some(field => field.isRequired)) {
       await start(new Map(), new Map());
       return;
     }

@@ -172,7 +172,7 @@ def test_the_menu_of_a_notebook_is_used_by_the_keyboard(page: Page, jupyterlab: 
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    page.get_by_text("of plain has started.").first.wait_for(timeout=20000)
+    page.get_by_text("of plain has started.").first.wait_for()
     button.click()
     with page.context.expect_page() as opened:
         page.locator('.lm-Menu-item[data-command="orchestra:show-notebook-runs"]').click()
