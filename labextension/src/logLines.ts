@@ -266,7 +266,13 @@ export class LogLines {
   private readonly _level = html('select');
   private readonly _follow = html('input', { type: 'checkbox' });
   private readonly _notice = html('p', { class: 'orc-notice', hidden: true });
-  private readonly _lines = html('div', { class: 'orc-log', role: 'log', tabindex: 0 });
+  private readonly _lines = html('div', {
+    class: 'orc-log',
+    role: 'log',
+    // a run may write many lines a second: they are read, not read out
+    'aria-live': 'off',
+    tabindex: 0
+  });
 }
 
 function levelWord(level: number, texts: ITexts): string {

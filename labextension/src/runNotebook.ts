@@ -8,6 +8,7 @@ import type { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { CommandIDs } from './commands';
+import type { FormValues } from './form/form';
 import { orchestraIcon } from './icon';
 import { notifyFailure } from './notify';
 import { RunDialog } from './runDialog';
@@ -15,8 +16,11 @@ import { readFields, readTextOrNull } from './schemas';
 import type { IRun } from './schemas';
 import type { IOrchestraApi, IRunsModel } from './tokens';
 
-/** The id of the command. */
+/** The ids of the commands: with a form for the parameters, and without asking where all of them have defaults. */
 export const RUN_NOTEBOOK = 'orchestra:run-notebook';
+export const RUN_IN_BACKGROUND = 'orchestra:run-notebook-in-background';
+/** Shows the page of the flow that a notebook is. */
+export const SHOW_RUNS = 'orchestra:show-notebook-runs';
 
 /** Where a notebook is looked for. */
 export interface INotebookPlaces {
@@ -43,7 +47,7 @@ export const NOTEBOOK_ARGS = {
       description: 'The notebook, relative to the root folder; the one in front without it'
     },
     fromBrowser: { type: 'boolean', description: 'Take the notebook selected in the file browser' },
-    isToolbar: { type: 'boolean', description: "Whether it is the button in a notebook's toolbar" }
+    isToolbar: { type: 'boolean', description: "Whether it is in the menu of a notebook's toolbar" }
   }
 } as const;
 
@@ -52,21 +56,53 @@ export function addRunNotebook(options: IRunNotebookOptions): void {
   const { app, trans } = options;
   const { commands, shell } = app;
   commands.addCommand(RUN_NOTEBOOK, {
-    label: trans.__('Run as Flow…'),
+    label: args =>
+      readFields(args)?.isToolbar === true ? trans.__('Run Now…') : trans.__('Run as Flow…'),
     caption: trans.__('Run this notebook as a flow, in a kernel of its own'),
     icon: orchestraIcon,
     describedBy: { args: NOTEBOOK_ARGS },
-    // the toolbar belongs to a notebook, which may not be in front yet
-    isEnabled: args => readFields(args)?.isToolbar === true || notebookOf(options, args) !== null,
+    isEnabled: args => notebookOf(options, args) !== null,
     isVisible: args => readFields(args)?.fromBrowser !== true || notebookOf(options, args) !== null,
     execute: async args => {
       const path = notebookOf(options, args);
       if (path !== null) {
-        await runNotebook(options, path);
+        await runNotebook(options, path, true);
       }
     }
   });
-  shell.currentChanged?.connect(() => commands.notifyCommandChanged(RUN_NOTEBOOK));
+  commands.addCommand(RUN_IN_BACKGROUND, {
+    label: args =>
+      readFields(args)?.isToolbar === true
+        ? trans.__('Run in the Background')
+        : trans.__('Run as Flow in the Background'),
+    caption: trans.__('Run this notebook as a flow with its defaults; what has none is asked for'),
+    describedBy: { args: NOTEBOOK_ARGS },
+    isEnabled: args => notebookOf(options, args) !== null,
+    execute: async args => {
+      const path = notebookOf(options, args);
+      if (path !== null) {
+        await runNotebook(options, path, false);
+      }
+    }
+  });
+  commands.addCommand(SHOW_RUNS, {
+    label: args =>
+      readFields(args)?.isToolbar === true
+        ? trans.__('Show Its Runs')
+        : trans.__('Show Runs of This Notebook'),
+    caption: trans.__('Show how the runs of this notebook went, in a tab of the browser'),
+    describedBy: { args: NOTEBOOK_ARGS },
+    isEnabled: args => notebookOf(options, args) !== null,
+    execute: args => {
+      const path = notebookOf(options, args);
+      if (path !== null) {
+        const { baseUrl } = app.serviceManager.serverSettings;
+        const flow = encodeURIComponent(flowOf(PathExt.basename(path)));
+        window.open(`${baseUrl}orchestra/flows/${flow}`, '_blank', 'noopener');
+      }
+    }
+  });
+  shell.currentChanged?.connect(() => commands.notifyCommandChanged());
 }
 
 /** Give the path of the notebook that is meant; null when there is none. */
@@ -86,7 +122,17 @@ export function notebookOf(places: INotebookPlaces, args: unknown): string | nul
   return context?.contentsModel?.type === 'notebook' ? context.path : null;
 }
 
-async function runNotebook(options: IRunNotebookOptions, fullPath: string): Promise<void> {
+/** Give the name of the flow that a notebook is. */
+function flowOf(notebook: string): string {
+  return notebook.replace(/\.ipynb$/, '');
+}
+
+/** @param asks - whether the form is shown where every parameter has a default, too */
+async function runNotebook(
+  options: IRunNotebookOptions,
+  fullPath: string,
+  asks: boolean
+): Promise<void> {
   const { app, api, runs, trans, locale } = options;
   const path = app.serviceManager.contents.localPath(fullPath);
   const notebook = PathExt.basename(path);
@@ -103,20 +149,20 @@ async function runNotebook(options: IRunNotebookOptions, fullPath: string): Prom
     const [parameters, earlier] = await Promise.all([
       api.readParameters(path),
       // what a form may start from is a convenience: without it the form is as good
-      api.listEarlierRuns(notebook.replace(/\.ipynb$/, '')).catch(() => [])
+      api.listEarlierRuns(flowOf(notebook)).catch(() => [])
     ]);
-    const dialog = new RunDialog({
-      notebook,
-      parameters,
-      earlier,
-      trans,
-      locale,
-      start: async (values, chosen) => {
-        const run = await api.runNotebook(path, values, chosen);
-        void runs.load(run.run_id);
-        tellStarted(options, run);
-      }
-    });
+    const start = async (values: FormValues, chosen: FormValues): Promise<void> => {
+      const run = await api.runNotebook(path, values, chosen);
+      void runs.load(run.run_id);
+      tellStarted(options, run);
+    };
+    const { fields, isDeclared, problem } = parameters;
+    const isKnown = !isDeclared || problem === '';
+    if (!asks && isKnown && !fields.some(field => field.isRequired)) {
+      await start(new Map(), new Map());
+      return;
+    }
+    const dialog = new RunDialog({ notebook, parameters, earlier, trans, locale, start });
     await dialog.launch();
   } catch (error) {
     notifyFailure(trans, trans.__('%1 cannot be run.', notebook), error);

@@ -165,7 +165,7 @@ test('a deployment is deleted only after a second word, and what can be done fol
     remove: async ({ name }) => void done.push(`deleted ${name}`)
   });
   document.body.replaceChildren(bar.node);
-  const status = (): string | null => find('.orc-bar-status').textContent;
+  const status = (): string | null => find('.orc-deployment-status').textContent;
   const press = async (title: string): Promise<void> => {
     const buttons = [...document.querySelectorAll('button')];
     buttons.find(each => each.textContent === title)?.click();

@@ -70,7 +70,7 @@ test('the widget draws its output, follows it, and leaves nothing behind', () =>
 test('another view takes the place of the first, and what is no output draws nothing', () => {
   const model = new Model({});
   const clean = render({ model, el: document.body });
-  expect(shadow().querySelector('section')).toBeNull();
+  expect(shadow().querySelector('.orc-task, .orc-flow')).toBeNull();
 
   model.set(TASK);
   model.set({ version: 1, view: 'flow', run: run(), tasks: [task()], edges: [], live: true });

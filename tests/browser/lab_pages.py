@@ -41,7 +41,7 @@ def open_page(browser: Browser) -> Iterator[Page]:
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     page.context.close()
-    assert errors == []
+    assert errors == [], errors
 
 
 def wait_for_lab(page: Page) -> None:

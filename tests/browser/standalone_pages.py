@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 AXE = Path(__file__).parent.parent.parent / "labextension/node_modules/axe-core/axe.min.js"
 
-_FIND = """async () => (await axe.run(document)).violations.map(
+_FIND = """async places => (await axe.run(
+    places.length === 0 ? document : {include: places.map(place => [place])}, {rules: {'target-size': {enabled: true}}}
+)).violations.map(
     found => [found.id, ...found.nodes.map(node => `${node.target.join(' ')}: ${node.failureSummary}`)]
 )"""
 
@@ -47,13 +49,13 @@ def open_alone(
     assert errors == []
 
 
-def axe_finds(page: Page) -> list[list[str]]:
-    """Return what axe finds wrong: its rule, and each place."""
+def axe_finds(page: Page, *places: str) -> list[list[str]]:
+    """Return what axe finds wrong in these places, or all of the page: its rule, and each place."""
     if not AXE.exists():
         if os.environ.get("CI") == "true":
             pytest.fail("axe-core is not installed. Run: jlpm install in labextension/")
         pytest.skip("axe-core is not installed. Run: jlpm install in labextension/")
-    found: list[list[str]] = page.evaluate(_FIND)
+    found: list[list[str]] = page.evaluate(_FIND, list(places))
     return found
 
 

@@ -67,8 +67,8 @@ def test_a_notebook_is_run_as_a_flow_with_a_form_for_its_parameters(page: Page, 
     wait_until_ready(page)
     # changed, so that it is saved before it runs
     page.evaluate("jupyterapp.shell.currentWidget.content.widgets[2].model.sharedModel.source += 'print(\"saved\")'")
-    button = page.locator(".jp-NotebookPanel-toolbar [data-jp-item-name=orchestra-run] jp-button")
-    button.click()
+    page.locator(".jp-NotebookPanel-toolbar [data-jp-item-name=orchestra-run] button").click()
+    page.locator('.lm-Menu-item[data-command="orchestra:run-notebook"]').click()
     dialog = page.get_by_role("dialog")
     rows, share = dialog.get_by_label("Rows"), dialog.get_by_label("Share")
     rows.wait_for()

@@ -129,7 +129,8 @@ def test_a_notebook_is_scheduled_by_the_calendar_by_cron_and_by_an_interval(page
     wait_until_ready(page)
     # changed, so that it is saved before it is deployed
     page.evaluate("jupyterapp.shell.currentWidget.content.widgets[1].model.sharedModel.source += '\\nprint(\"saved\")'")
-    page.locator(".jp-NotebookPanel-toolbar [data-jp-item-name=orchestra-schedule] jp-button").click()
+    page.locator(".jp-NotebookPanel-toolbar [data-jp-item-name=orchestra-run] button").click()
+    page.locator('.lm-Menu-item[data-command="orchestra:schedule-notebook"]').click()
     dialog = page.get_by_role("dialog")
     words = dialog.locator(".orc-preview-words")
 

@@ -7,6 +7,7 @@ import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { editIcon } from '@jupyterlab/ui-components';
 
+import { notifyFailure } from '../notify';
 import { readFields } from '../schemas';
 import type { ICellsApi } from './cellsApi';
 import { TaskDialog } from './taskDialog';
@@ -174,10 +175,8 @@ async function editTask(
     });
     await dialog.launch();
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    Notification.error(trans.__('The options of this task cannot be edited in a form. %1', why), {
-      autoClose: false
-    });
+    const what = trans.__('The options of this task cannot be edited in a form.');
+    notifyFailure(trans, what, error);
   }
 }
 

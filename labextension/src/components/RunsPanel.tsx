@@ -238,10 +238,10 @@ function RunsView(props: IRunsPanelOptions & { isShown: boolean }): React.JSX.El
 
   return (
     <>
-      <header className="orc-panel-head">
+      <div className="orc-panel-head">
         <h2>{trans.__('Orchestra')}</h2>
         <ConnectionState connection={runs.connection} texts={trans} />
-      </header>
+      </div>
       <ConnectionNote runs={runs} texts={trans} />
       {(isKnown || runs.runs.length > 0) && (
         <div
@@ -330,10 +330,11 @@ function useTree(): ITree {
   const ref = useRef<HTMLDivElement>(null);
   const nodes = useRef(new Map<string, HTMLElement>());
   const [focused, setFocused] = useState<string | null>(null);
+  const entry = useRef<{ key: string | null; at: number }>({ key: null, at: 0 });
   const hadFocus = ref.current?.contains(document.activeElement) ?? false;
   useLayoutEffect(() => {
     if (hadFocus && focused !== null && !ref.current?.contains(document.activeElement)) {
-      nodes.current.get(focused)?.focus();
+      nodes.current.get(entry.current.key ?? focused)?.focus();
     }
   });
   const register = useCallback((key: string, node: HTMLElement | null) => {
@@ -348,6 +349,12 @@ function useTree(): ITree {
     register,
     setFocused,
     focus: key => nodes.current.get(key)?.focus(),
-    entry: rows => (rows.find(row => row.key === focused) ?? rows[0])?.key ?? null
+    entry: rows => {
+      // of a row that is gone, what has come into its place
+      const at = rows.findIndex(row => row.key === focused);
+      const place = Math.min(at < 0 && focused !== null ? entry.current.at : at, rows.length - 1);
+      entry.current = { key: rows[Math.max(0, place)]?.key ?? null, at: Math.max(0, place) };
+      return entry.current.key;
+    }
   };
 }

@@ -21,7 +21,7 @@ export class ChosenTask {
     if (task !== undefined) {
       const output = { view: 'task', task, cluster: '', live } as const;
       if (this._line === null) {
-        this._line = new TaskLine(output, this._options);
+        this._line = new TaskLine(output, this._options, true);
         this.node.append(this._line.node);
       } else {
         this._line.update(output);

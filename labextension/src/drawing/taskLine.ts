@@ -33,7 +33,8 @@ let lastId = 0;
 
 /** Draws one task. `update` changes only what differs, so the focus and an open trace stay. */
 export class TaskLine {
-  constructor(output: ITaskOutput, options: IDrawingOptions) {
+  /** @param isPart - whether it is part of the drawing of a run, which says itself what becomes of the run */
+  constructor(output: ITaskOutput, options: IDrawingOptions, isPart = false) {
     this._options = options;
     this._output = output;
     const { texts } = options;
@@ -58,7 +59,10 @@ export class TaskLine {
       this._message,
       this._actions
     );
-    this.node = html('section', { class: 'orc-task' }, this._line, this._facts, this._news);
+    this.node = html('div', { class: 'orc-task', role: 'group' }, this._line, this._facts);
+    if (!isPart) {
+      this.node.append(this._news);
+    }
     this._line.addEventListener('click', event => this._onLineClick(event));
     showText(
       this._logs,

@@ -2,6 +2,7 @@
 
 import type { ITaskView } from '../schemas';
 import { isLive } from './states';
+import { countStates, groupState } from './taskGroups';
 
 /** A stretch of time; milliseconds since the epoch. */
 export interface ITimeSpan {
@@ -95,4 +96,16 @@ function ownAttempt(task: ITaskView): IAttempt[] {
 function time(at: string | null): number | null {
   const milliseconds = Date.parse(at ?? '');
   return Number.isFinite(milliseconds) ? milliseconds : null;
+}
+
+/** Give the bar of many tasks: from where the first began to where the last ended; none before that. */
+export function groupSpans(
+  tasks: readonly ITaskView[],
+  spans: readonly ITimeSpan[],
+  now: number
+): ITimeSpan[] {
+  const runs = spans.filter(span => span.kind === 'run');
+  const extent = extentOf(runs, now);
+  const state = groupState(countStates(tasks));
+  return extent === null ? [] : [{ kind: 'run', ...extent, state, attempt: 0 }];
 }

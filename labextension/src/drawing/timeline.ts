@@ -9,8 +9,9 @@ import { isLive, stateLook } from './states';
 import { countStates, groupState, groupTasks, memberName } from './taskGroups';
 import type { IDrawingOptions } from './taskLine';
 import { attemptCount, errorWords, stateWord } from './taskWords';
-import { extentOf, markStep, timeSpans } from './timeSpans';
+import { extentOf, groupSpans, markStep, timeSpans } from './timeSpans';
 import type { IAttempt, ITimeSpan } from './timeSpans';
+import { treeKey } from './treeKeys';
 import { VirtualRows } from './virtualRows';
 
 const ROW_HEIGHT = 28;
@@ -126,6 +127,9 @@ export class Timeline {
     this._inner.style.setProperty('--orc-track', `${track}px`);
     setAttributes(this._fit, { 'aria-pressed': String(this._wantedScale === null) });
     this._drawAxis(seconds);
+    if (!this._data.some(({ key }) => key === this._entry)) {
+      this._entry = this._data[0]?.key ?? '';
+    }
     this._rows.update(this._data.map(row => row.key));
     this._showChosen();
   }
@@ -144,6 +148,9 @@ export class Timeline {
     const last = Math.min(seconds / step, first + 8 + this._trackWidth() / (step * this._scale));
     const marks: HTMLElement[] = [];
     for (let at = first; at <= last; at++) {
+      if (at > 0 && (seconds - at * step) * this._scale < LEAST_MARK_PIXELS / 2) {
+        break; // its time would be cut off
+      }
       const mark = html('span', { class: 'orc-mark', style: `left:${at * step * this._scale}px` });
       mark.textContent = step < 1 ? `${(at * step).toFixed(2)} s` : formatElapsed(at * step);
       marks.push(mark);
@@ -171,10 +178,14 @@ export class Timeline {
       'aria-label': `${data.name}, ${this._words(data, counts)}`,
       'aria-expanded': data.isOpen === null ? null : String(data.isOpen),
       'aria-pressed': data.isOpen === null ? String(isChosen) : null,
+      tabindex: data.key === this._entry ? 0 : -1,
       title: data.isOpen === null ? texts.__('Show %1', data.name) : null
     });
     setAttributes(row, { 'data-state': state, 'data-tone': stateLook(state).tone });
-    const bars = data.isOpen === null ? data.spans : groupSpans(data, this._options.clock.now());
+    const bars =
+      data.isOpen === null
+        ? data.spans
+        : groupSpans(data.tasks, data.spans, this._options.clock.now());
     while (track.childElementCount > bars.length) {
       track.lastElementChild?.remove();
     }
@@ -250,6 +261,7 @@ export class Timeline {
   }
 
   private _onName(key: string): void {
+    this._entry = key;
     const data = this._data.find(row => row.key === key);
     if (data?.isOpen === true) {
       this._open.delete(key);
@@ -273,7 +285,14 @@ export class Timeline {
     if (event.ctrlKey || event.metaKey || event.altKey) {
       return; // those are the browser's
     }
-    if (event.key === '+' || event.key === '=') {
+    if (event.key === 'Tab') {
+      this._keepEntry();
+      return;
+    }
+    const row = event.target instanceof Element ? event.target.closest('.orc-timeline-row') : null;
+    if (row !== null && this._moveFrom(row.getAttribute('data-key') ?? '', event.key)) {
+      // it is done
+    } else if (event.key === '+' || event.key === '=') {
       this._zoom(ZOOM_STEP);
     } else if (event.key === '-') {
       this._zoom(1 / ZOOM_STEP);
@@ -284,6 +303,35 @@ export class Timeline {
     }
     event.preventDefault();
     event.stopPropagation();
+  }
+
+  /** Go to another row, or open and close one; false for other keys. */
+  private _moveFrom(key: string, pressed: string): boolean {
+    const at = this._data.findIndex(row => row.key === key);
+    const to = treeKey(this._data, at, pressed);
+    if (to === 'toggle') {
+      this._onName(key);
+    } else if (to !== null) {
+      this._setEntry(to)?.focus({ preventScroll: true });
+    }
+    return to !== null;
+  }
+
+  /** Have Tab lead to a row in sight where the one that it led to is not drawn. */
+  private _keepEntry(): void {
+    if (this._data.length > 0 && this._list.querySelector('[tabindex="0"]') === null) {
+      const seen = Math.ceil(this._scroll.scrollTop / ROW_HEIGHT);
+      this._setEntry(Math.min(this._data.length - 1, seen));
+    }
+  }
+
+  /** Have Tab lead to a row. */
+  private _setEntry(at: number): HTMLElement | null {
+    this._entry = this._data[at].key;
+    this._list.querySelector('[tabindex="0"]')?.setAttribute('tabindex', '-1');
+    const name = this._rows.reveal(at)?.querySelector<HTMLElement>('.orc-timeline-name') ?? null;
+    name?.setAttribute('tabindex', '0');
+    return name;
   }
 
   private _onWheel(event: WheelEvent): void {
@@ -330,6 +378,8 @@ export class Timeline {
   private _wantedScale: number | null = null;
   private readonly _open = new Set<string>();
   private _choice: string | null = null;
+  /** Key of the row that Tab leads to. */
+  private _entry = '';
   private _unfollow: (() => void) | null = null;
   private readonly _fit: HTMLButtonElement;
   private readonly _rows: VirtualRows;
@@ -350,14 +400,6 @@ export class Timeline {
           }
         });
   private _drawnWidth = 0;
-}
-
-/** The bar of many tasks: from where the first began to where the last ended. */
-function groupSpans(data: IRowData, now: number): ITimeSpan[] {
-  const runs = data.spans.filter(span => span.kind === 'run');
-  const extent = extentOf(runs, now);
-  const state = groupState(countStates(data.tasks));
-  return extent === null ? [] : [{ kind: 'run', ...extent, state, attempt: 0 }];
 }
 
 function* flat<T>(lists: Iterable<readonly T[]>): Iterable<T> {

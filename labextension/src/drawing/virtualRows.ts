@@ -88,17 +88,25 @@ export class VirtualRows {
       if (known === null || isUpdate) {
         const row = this._draw(index, known);
         row.style.top = `${index * this._rowHeight}px`;
-        if (known === null) {
-          this._rows.set(key, row);
-          // in their order, which is that of the Tab key and of screen readers
-          if (before === null) {
-            this._list.prepend(row);
-          } else {
-            before.after(row);
-          }
-        }
+        this._rows.set(key, row);
+        this._place(row, before);
       }
       before = this._rows.get(key) ?? null;
+    }
+  }
+
+  /** Rows stand in their order, which is that of the Tab key and of screen readers. */
+  private _place(row: HTMLElement, before: HTMLElement | null): void {
+    const isPlaced = row.parentElement === this._list;
+    // moved, it would lose the focus: the others are moved around it
+    const isFixed = isPlaced && row.contains(document.activeElement);
+    if (isFixed || (isPlaced && row.previousElementSibling === before)) {
+      return;
+    }
+    if (before === null) {
+      this._list.prepend(row);
+    } else {
+      before.after(row);
     }
   }
 

@@ -56,6 +56,9 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
       } finally {
         isBusy = false;
         act.disabled = false;
+        if (dialog.open && !dialog.contains(document.activeElement)) {
+          act.focus(); // the browser took it when the button could not be pressed
+        }
       }
     };
     form.addEventListener('submit', event => {

@@ -1,12 +1,15 @@
 /** Adds the command that runs a notebook as a flow; its settings put it into toolbar and menus. */
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette } from '@jupyterlab/apputils';
+import { ICommandPalette, IToolbarWidgetRegistry } from '@jupyterlab/apputils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
+import type { NotebookPanel } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { RUN_NOTEBOOK, addRunNotebook } from '../runNotebook';
+import { NotebookMenuButton } from '../notebookMenu';
+import { RUN_IN_BACKGROUND, RUN_NOTEBOOK, SHOW_RUNS, addRunNotebook } from '../runNotebook';
+import { SCHEDULE_NOTEBOOK } from '../schedule/scheduleNotebook';
 import { IOrchestraApi, IRunsModel } from '../tokens';
 import { localeOf } from './locale';
 
@@ -15,7 +18,7 @@ export const runNotebookPlugin: JupyterFrontEndPlugin<void> = {
   description: 'Runs a notebook as a flow, with a form for its parameters.',
   autoStart: true,
   requires: [IOrchestraApi, IRunsModel, IDocumentManager],
-  optional: [IFileBrowserFactory, ICommandPalette, ITranslator],
+  optional: [IFileBrowserFactory, ICommandPalette, ITranslator, IToolbarWidgetRegistry],
   activate: (
     app: JupyterFrontEnd,
     api: IOrchestraApi,
@@ -23,10 +26,18 @@ export const runNotebookPlugin: JupyterFrontEndPlugin<void> = {
     documents: IDocumentManager,
     browsers: IFileBrowserFactory | null,
     palette: ICommandPalette | null,
-    translator: ITranslator | null
+    translator: ITranslator | null,
+    toolbars: IToolbarWidgetRegistry | null
   ) => {
     const trans = (translator ?? nullTranslator).load('orchestra_nb');
     addRunNotebook({ app, api, runs, documents, browsers, trans, locale: localeOf(translator) });
-    palette?.addItem({ command: RUN_NOTEBOOK, category: trans.__('Orchestra') });
+    for (const command of [RUN_NOTEBOOK, RUN_IN_BACKGROUND, SHOW_RUNS]) {
+      palette?.addItem({ command, category: trans.__('Orchestra') });
+    }
+    toolbars?.addFactory<NotebookPanel>('Notebook', 'orchestra-run', panel => {
+      const items = [RUN_NOTEBOOK, RUN_IN_BACKGROUND, SCHEDULE_NOTEBOOK, SHOW_RUNS];
+      const path = (): string => panel.context.path;
+      return new NotebookMenuButton({ commands: app.commands, items, path, trans });
+    });
   }
 };

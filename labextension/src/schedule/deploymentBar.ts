@@ -31,15 +31,15 @@ export class DeploymentBar {
     this._select = html('select', { id: `orc-bar-${bars}` });
     this._schedules = html('select', { id: `orc-bar-${bars}-schedule` });
     this._schedulesRow = row(texts.__('Schedule'), this._schedules);
-    this._status = html('span', { class: 'orc-bar-status', role: 'status' });
-    this._actions = html('span', { class: 'orc-bar-actions' });
+    this._status = html('span', { class: 'orc-deployment-status', role: 'status' });
+    this._actions = html('span', { class: 'orc-deployment-actions' });
     const help = texts.__('Saving takes the notebook as it is now.');
     this._help = html('div', { class: 'orc-form-help' }, help);
     this.node = html(
       'div',
-      { class: 'orc-bar' },
+      { class: 'orc-deployment-bar' },
       row(texts.__('Deployment'), this._select),
-      html('div', { class: 'orc-bar-line' }, this._status, this._actions),
+      html('div', { class: 'orc-deployment-line' }, this._status, this._actions),
       this._help,
       this._schedulesRow
     );

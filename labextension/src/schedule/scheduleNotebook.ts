@@ -7,6 +7,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { ApiError } from '../apiError';
 import { clock } from '../drawing/clock';
 import { scheduleIcon } from '../icon';
+import { notifyFailure } from '../notify';
 import { NOTEBOOK_ARGS, isSaved, notebookOf } from '../runNotebook';
 import type { INotebookPlaces } from '../runNotebook';
 import { readFields } from '../schemas';
@@ -36,8 +37,7 @@ export function addScheduleNotebook(options: IScheduleNotebookOptions): void {
     caption: trans.__('Have this notebook run by itself, at times that you choose'),
     icon: scheduleIcon,
     describedBy: { args: NOTEBOOK_ARGS },
-    // the toolbar belongs to a notebook, which may not be in front yet
-    isEnabled: args => readFields(args)?.isToolbar === true || notebookOf(options, args) !== null,
+    isEnabled: args => notebookOf(options, args) !== null,
     isVisible: args => readFields(args)?.fromBrowser !== true || notebookOf(options, args) !== null,
     execute: async args => {
       const path = notebookOf(options, args);
@@ -97,10 +97,7 @@ async function scheduleNotebook(
     });
     await dialog.launch();
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    Notification.error(trans.__('%1 cannot be scheduled: %2', notebook, why), {
-      autoClose: false
-    });
+    notifyFailure(trans, trans.__('%1 cannot be scheduled.', notebook), error);
   }
 }
 
@@ -113,13 +110,8 @@ async function afterStored(
   try {
     await schedules.notify(request.name, request.notify);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    const said = trans.__(
-      'Who is told of the deployment %1 could not be set: %2',
-      request.name,
-      why
-    );
-    Notification.error(said, { autoClose: false });
+    const what = trans.__('Who is told of the deployment %1 could not be set.', request.name);
+    notifyFailure(trans, what, error);
   }
   await tellStored(options, request.name, request.version === 0);
 }

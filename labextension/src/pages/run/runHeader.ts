@@ -22,8 +22,9 @@ export class RunHeader {
     this._resume = this._action(texts.__('Resume'), run => this._onResume(run));
     this._retry = this._action(texts.__('Retry'), run => this._onRetry(run));
     this._again = this._action(texts.__('Run again…'), run => this._onAgain(run));
+    this._heading.append(this._flow, ' ', this._name);
     this.node.append(
-      html('h1', {}, this._flow, ' ', this._name),
+      this._heading,
       html(
         'div',
         { class: 'orc-run-facts' },
@@ -46,7 +47,7 @@ export class RunHeader {
     );
   }
 
-  readonly node = html('header', { class: 'orc-run-header' });
+  readonly node = html('div', { class: 'orc-run-header' });
 
   /** Show newer records. */
   update(records: RunRecords): void {
@@ -56,6 +57,7 @@ export class RunHeader {
     }
     const { texts, locale } = this._context;
     const before = this._run;
+    const held = document.activeElement;
     this._run = run;
     this._expected = records.expectedSeconds;
     const look = stateLook(run.state);
@@ -82,10 +84,13 @@ export class RunHeader {
     this._resume.hidden = run.state !== 'PAUSED';
     this._retry.hidden = !(hasEnded && isBad && run.deployment !== null);
     this._again.hidden = !canRunAgain(this._context, run);
+    if (held instanceof HTMLElement && held.hidden && this.node.contains(held)) {
+      this._heading.focus(); // not back to the top of the page when a button goes
+    }
     const command = `orchestra runs retry ${run.name}`;
     const isOfShell = hasEnded && isBad && run.deployment === null && run.kind !== 'interactive';
     showText(this._advice, isOfShell ? texts.__('To go on where it failed: %1', command) : '');
-    if (before !== null && isLive(before.state) && hasEnded) {
+    if (before !== null && before.state !== run.state) {
       this._news.textContent = texts.__('Run %1: %2', run.name, look.word(texts));
     }
     this.showTime();
@@ -128,6 +133,7 @@ export class RunHeader {
     run: IRun,
     act: (run: IRun) => Promise<void>
   ): Promise<void> {
+    const hadFocus = document.activeElement === node;
     this._isBusy = true;
     node.disabled = true;
     showText(this._problem, '');
@@ -138,6 +144,10 @@ export class RunHeader {
     } finally {
       this._isBusy = false;
       node.disabled = node === this._cancel && this._run?.state === 'CANCELLING';
+      // browsers take the focus from a button that cannot be pressed
+      if (hadFocus && [null, document.body, node].includes(document.activeElement as HTMLElement)) {
+        (node.disabled || node.hidden ? this._heading : node).focus();
+      }
     }
   }
 
@@ -182,6 +192,7 @@ export class RunHeader {
   private _run: IRun | null = null;
   private _expected: number | null = null;
   private _isBusy = false;
+  private readonly _heading = html('h1', { tabindex: -1 });
   private readonly _flow = html('a', { class: 'orc-run-flow' });
   private readonly _name = html('span', { class: 'orc-detail' });
   private readonly _state = html('span', { class: 'orc-state' });

@@ -1,0 +1,225 @@
+"""What a keyboard, a screen reader and forced colours find in our parts of a real JupyterLab."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from lab_pages import open_cells, open_lab, set_theme, take_pictures, wait_until_ready, write_cells
+from patience import PATIENCE_SECONDS
+from standalone_pages import AXE, axe_finds, keep_picture, open_alone
+
+if TYPE_CHECKING:
+    from lab_pages import Lab
+    from playwright.sync_api import Browser, Locator, Page
+
+pytestmark = pytest.mark.browser
+
+TRAINING = """\
+from orchestra_nb import flow, task
+
+
+@task
+def load():
+    return list(range(40))
+
+
+@task
+def model(n):
+    if n == 17:
+        raise ValueError("no such region")
+    return n
+
+
+@flow
+def training():
+    return [future.result() for future in model.map(load())]
+
+
+training()
+"""
+
+PARAMETERS = """\
+from typing import Literal
+
+rows: int  # how many rows are read
+region: Literal["EU", "US"] = "EU"  # where the customers live
+is_final: bool = False  # whether this is sent to everybody
+"""
+
+TASKS = (
+    "%load_ext orchestra_nb",
+    "%%task done\nrows = 3",
+    "%%task broken --retries 1\nraise KeyError('EU')",
+    "%flow",
+)
+
+
+@pytest.fixture(scope="module")
+def work(jupyterlab: Lab) -> None:
+    """A notebook with parameters that is scheduled, runs of it, and a failed flow with mapped tasks."""
+    write_cells(jupyterlab, "sales.ipynb", PARAMETERS, "print(rows)")
+    path = jupyterlab.root / "sales.ipynb"
+    document = json.loads(path.read_text())
+    document["cells"][0]["metadata"]["tags"] = ["parameters"]
+    path.write_text(json.dumps(document))
+    (jupyterlab.root / "training.py").write_text(TRAINING)
+    orchestra = [sys.executable, "-P", "-m", "orchestra_nb"]
+    for command, is_good in (
+        ([sys.executable, "training.py"], False),
+        ([*orchestra, "run", "sales.ipynb", "-p", "rows", "3"], True),
+        ([*orchestra, "deploy", "sales.ipynb", "--cron", "0 8 * * 1-5", "-p", "rows", "3"], True),
+    ):
+        ended = subprocess.run(
+            command,
+            cwd=jupyterlab.root,
+            env=jupyterlab.environ,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
+        assert (ended.returncode == 0) is is_good, ended
+
+
+def execute(page: Page, command: str, **args: str) -> None:
+    """Start a command, and wait for nothing."""
+    page.evaluate("([command, args]) => void jupyterapp.commands.execute(command, args)", [command, args])
+
+
+def close_dialog(page: Page) -> None:
+    page.keyboard.press("Escape")
+    page.locator(".jp-Dialog").wait_for(state="detached")
+
+
+def open_training(page: Page) -> Locator:
+    """Open the page of the failed run from the side bar."""
+    execute(page, "orchestra:open-panel")
+    panel = page.locator("#orchestra-nb-panel")
+    panel.locator(".orc-run[data-orchestra-run]", has_text="training").locator(".orc-row-name").first.click()
+    run_page = page.locator(".jp-MainAreaWidget .orc-run-page")
+    run_page.get_by_role("region", name="What failed").wait_for()
+    return run_page
+
+
+def test_axe_finds_nothing_in_our_parts_of_jupyterlab(page: Page, jupyterlab: Lab, work: None) -> None:
+    if AXE.exists():
+        page.context.add_init_script(path=AXE)
+    found: dict[str, list[list[str]]] = {}
+
+    def look(name: str, *places: str) -> None:
+        page.locator(places[0]).first.wait_for()
+        for theme in ("Dark", "Light"):
+            set_theme(page, theme)
+            found[f"{name}, {theme}"] = axe_finds(page, *places)
+        take_pictures(page, f"a11y-{name}", page.locator(places[0]).first)
+
+    open_cells(page, jupyterlab, "tasks.ipynb", *TASKS)
+    page.locator(".orc-cell-badge[data-state=FAILED]").wait_for()
+    execute(page, "orchestra:open-panel")
+    page.locator("#orchestra-nb-panel .orc-cluster").wait_for()
+    look("notebook", ".orc-flow", ".orc-task", ".orc-cell-badge", ".orc-menu-button")
+    look("side-bar", "#orchestra-nb-panel", ".orc-status-item")
+    page.locator(".jp-CodeCell .cm-content").nth(2).click()
+    execute(page, "orchestra:edit-task")
+    look("task-dialog", ".jp-Dialog")
+    close_dialog(page)
+    execute(page, "orchestra:run-notebook", path="sales.ipynb")
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    page.locator(".jp-Dialog").get_by_text("Fill this in.").wait_for()
+    look("run-dialog", ".jp-Dialog")
+    close_dialog(page)
+    execute(page, "orchestra:schedule-notebook", path="sales.ipynb")
+    for tab in ("Every", "Calendar", "Cron"):
+        page.locator(".jp-Dialog").get_by_role("tab", name=tab).click()
+        page.locator(".orc-preview tbody tr").first.wait_for()
+        look(f"schedule-{tab.lower()}", ".jp-Dialog")
+    close_dialog(page)
+    run_page = open_training(page)
+    for tab in ("Graph", "Timeline", "Tasks", "Logs", "Results", "Artifacts", "Parameters"):
+        run_page.get_by_role("tab", name=tab).click()
+        look(f"run-{tab.lower()}", ".orc-run-page")
+
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_the_menu_of_a_notebook_is_used_by_the_keyboard(page: Page, jupyterlab: Lab, work: None) -> None:
+    write_cells(jupyterlab, "plain.ipynb", "print('plain')")
+    page.goto(jupyterlab.notebook_url("plain.ipynb"))
+    wait_until_ready(page)
+    button = page.get_by_role("button", name="Run as flow", exact=True)
+
+    button.focus()
+    page.keyboard.press("ArrowDown")
+    items = page.get_by_role("menu").get_by_role("menuitem")
+    items.first.wait_for()
+    assert button.get_attribute("aria-expanded") == "true"
+    labels = page.locator(".lm-Menu-itemLabel").all_inner_texts()
+    assert labels == ["Run Now…", "Run in the Background", "Schedule…", "Show Its Runs"]
+    take_pictures(page, "notebook-menu", button)
+    page.keyboard.press("Escape")
+    items.first.wait_for(state="detached")
+    assert button.evaluate("node => node === document.activeElement && node.ariaExpanded === 'false'")
+
+    page.keyboard.press("Enter")  # a dialog gives the focus back
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").get_by_text("This notebook takes no parameters.").wait_for()
+    close_dialog(page)
+    assert button.evaluate("node => node === document.activeElement")
+
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.get_by_text("of plain has started.").first.wait_for()
+    button.click()
+    with page.context.expect_page() as opened:
+        page.locator('.lm-Menu-item[data-command="orchestra:show-notebook-runs"]').click()
+    opened.value.get_by_role("heading", name="plain").wait_for()
+
+
+def test_arrows_lead_through_timeline_and_squares(page: Page, jupyterlab: Lab, work: None) -> None:
+    open_lab(page, jupyterlab)
+    run_page = open_training(page)
+    label = "document.activeElement.getAttribute('aria-label')"
+    assert run_page.locator("[role=status]:not([hidden])").count() == 1  # one region says what becomes of the run
+
+    run_page.locator(".orc-square[tabindex='0']").focus()
+    page.keyboard.press("Home")
+    assert page.evaluate(label).startswith("model-0, Completed")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(label).startswith("model-1, Completed")
+
+    run_page.get_by_role("tab", name="Timeline").click()
+    names = run_page.locator(".orc-timeline-name")
+    names.first.focus()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate(label).startswith("model ×40")
+    page.keyboard.press("ArrowRight")
+    names.nth(2).wait_for()
+    page.keyboard.press("End")
+    assert page.evaluate(label).startswith("model-39")
+    assert run_page.locator(".orc-timeline-name[tabindex='0']").count() == 1
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    names.nth(2).wait_for(state="detached")
+    assert page.evaluate(label).startswith("model ×40")
+
+
+def test_marks_are_seen_in_forced_colours(chromium: Browser, jupyterlab: Lab, work: None) -> None:
+    with open_alone(chromium) as page:
+        page.emulate_media(forced_colors="active", reduced_motion="reduce")
+        open_lab(page, jupyterlab)
+        run_page = open_training(page)
+
+        failed = run_page.locator(".orc-square[data-tone=failed]")
+        assert failed.evaluate("node => getComputedStyle(node).borderTopStyle") == "double"
+        bar = run_page.locator(".orc-state-bar > [data-tone=failed]")
+        assert "gradient" in bar.evaluate("node => getComputedStyle(node).backgroundImage")
+        dot = "getComputedStyle(document.querySelector('.orc-connection'), '::before').backgroundColor"
+        assert page.evaluate(dot) == page.evaluate("getComputedStyle(document.body).color")
+        keep_picture(page, "forced-run")
+        run_page.get_by_role("tab", name="Timeline").click()
+        run_page.locator(".orc-bar").first.wait_for()
+        keep_picture(page, "forced-timeline")
