@@ -22,6 +22,7 @@ from orchestra_nb.operations import (
     runs,
     task_attempts,
 )
+from orchestra_nb.operations.error_places import told_below
 from orchestra_nb.operations.run_attempts import RunAttempt
 from orchestra_nb.operations.run_views import CellView, RunSummary, TaskView
 from orchestra_nb.operations.runs import LogPage
@@ -281,7 +282,8 @@ def resume_run(call: Call, run: str, body: ResumeRequest) -> RunAgain:
     A suspended run of a deployment waits in its pool then; one of no deployment is resumed by `orchestra runs resume`,
     where its code is.
     """
-    resumed = run_resumption.resume_run(call.store, run, body.input, actor=call.actor, now=call.now, key=body.key)
+    with told_below("/input"):
+        resumed = run_resumption.resume_run(call.store, run, body.input, actor=call.actor, now=call.now, key=body.key)
     return run_again(call, resumed)
 
 

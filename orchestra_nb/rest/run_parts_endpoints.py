@@ -12,6 +12,7 @@ from orchestra_nb.model.jsonable import to_readable, to_stored
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.operations import run_questions, run_results, runs
+from orchestra_nb.operations.error_places import told_below
 from orchestra_nb.rest.endpoint import Area, Call, Role
 from orchestra_nb.rest.pages import After, page_of
 from orchestra_nb.rest.run_endpoints import ValueView, value_view
@@ -140,7 +141,8 @@ def list_inputs(call: Call, run: str) -> InputsAnswer:
 @area.post("/runs/{run}/inputs", Role.RUNNER)
 def answer_input(call: Call, run: str, body: InputAnswer) -> RunInput:
     """Answer what a run asks for; a run that waits goes on, one that is suspended does when it is resumed."""
-    return run_questions.answer_input(call.store, run, body.value, actor=call.actor, now=call.now, key=body.key)
+    with told_below("/value"):
+        return run_questions.answer_input(call.store, run, body.value, actor=call.actor, now=call.now, key=body.key)
 
 
 @area.get("/names")

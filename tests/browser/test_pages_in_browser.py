@@ -68,6 +68,32 @@ def training(region="EU"):
 training()
 """
 
+APPROVAL = """\
+from typing import Literal
+
+from pydantic import Field
+
+from orchestra_nb import flow, pause_flow_run
+from orchestra_nb.input import RunInput
+
+
+class Review(RunInput):
+    rows: int = Field(description="How many rows shall be kept?")
+    region: Literal["EU", "US"] = "EU"
+    codes: list[str] = []
+
+
+@flow
+def approval():
+    asked = Review.with_initial_data(description="Is <b>this</b> right?")
+    found = pause_flow_run(wait_for_input=asked, timeout=600)
+    pause_flow_run(timeout=600)
+    return found.rows, found.region, found.codes
+
+
+print(approval())
+"""
+
 NOTEBOOK = ("region = 'EU'", "import math\nprint('read', region)", "def share(n):\n    return 1 / n\n\nshare(0)")
 
 
@@ -286,6 +312,55 @@ def test_it_is_run_again_with_other_parameters_and_followed_live(
         page.get_by_role("button", name="Cancel run").click()
         page.locator(".orc-run-header [data-state=CANCELLED]").wait_for()
         other.locator(".orc-run-item[data-state=CANCELLED]", has_text="slow").wait_for()
+
+
+def test_a_paused_run_is_answered_on_its_page_and_another_page_of_it_agrees(
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns
+) -> None:
+    (jupyterlab.root / "approval.py").write_text(APPROVAL)
+    with (
+        subprocess.Popen(
+            [sys.executable, "approval.py"],
+            cwd=jupyterlab.root,
+            env=jupyterlab.environ,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as asking,
+        open_alone(chromium) as page,
+        open_alone(chromium, scheme="dark", width=320) as other,
+    ):
+        try:
+            _open(page, jupyterlab)
+            page.locator(".orc-run-item[data-state=PAUSED]", has_text="approval").locator(".orc-run-link").click()
+            question = page.get_by_role("region", name="What this run waits for")
+            question.get_by_role("heading", name="Is <b>this</b> right?").wait_for()
+            other.goto(f"{page.url}?token={jupyterlab.token}")
+            elsewhere = other.get_by_role("region", name="What this run waits for")
+            elsewhere.get_by_role("button", name="Resume").wait_for()
+            assert_no_sideways_scrolling(other)
+            keep_picture(other, "question-dark-320")
+
+            question.get_by_role("button", name="Resume").click()
+            question.get_by_text("Fill this in.").wait_for()
+            question.get_by_label("Rows").fill("7")
+            question.get_by_label("Codes").fill('["a", 1]')
+            assert question.get_by_label("Region").locator("option").all_inner_texts() == ["EU", "US"]
+            question.get_by_role("button", name="Resume").click()
+            question.get_by_text("1 is not of type 'string'").wait_for()
+            assert axe_finds(page) == []
+            keep_picture(page, "question")
+            question.get_by_label("Codes").fill('["a"]')
+            question.get_by_role("button", name="Resume").click()
+
+            # the flow asks a second time, for nothing but to go on
+            question.get_by_label("Rows").wait_for(state="detached")
+            elsewhere.get_by_text("Answered elsewhere: by user").wait_for()
+            question.get_by_role("button", name="Resume").click()
+            page.locator(".orc-run-header [data-state=COMPLETED]").wait_for()
+            question.get_by_role("button").first.wait_for(state="detached")
+            assert asking.communicate(timeout=PATIENCE_SECONDS)[0] == "(7, 'EU', ['a'])\n"
+        finally:
+            asking.kill()
 
 
 def test_the_list_is_filtered_by_state_and_name_and_the_filter_is_in_the_address(

@@ -282,12 +282,18 @@ async def test_a_paused_run_is_told_what_it_asks_for_once_it_fits(jp_fetch, stor
     inputs.ask(RunInput(run_id=run.run_id, key="size", asked_at=NOON, schema=schema))
 
     wrong = await posted(jp_fetch, "runs", "calm-fox", "resume", body={"input": {"rows": "x", "columns": None}})
+    missing = await posted(jp_fetch, "runs", "calm-fox", "resume", body={"input": {"columns": 2}})
     nothing = await posted(jp_fetch, "runs", "calm-fox", "resume")
     told = await posted(jp_fetch, "runs", "calm-fox", "resume", body={"input": {"rows": 3}, "key": "size"})
     late = await posted(jp_fetch, "runs", "calm-fox", "resume", body={"input": {"rows": 4}})
 
     assert (wrong[0], wrong[1]["code"]) == (422, "invalid_input")
     assert "at $.columns: None is not of type 'integer'; at $.rows: 'x' is not of type 'integer'" in wrong[1]["detail"]
+    assert wrong[1]["errors"] == [
+        {"pointer": "#/input/rows", "detail": "'x' is not of type 'integer'"},
+        {"pointer": "#/input/columns", "detail": "None is not of type 'integer'"},
+    ]
+    assert missing[1]["errors"] == [{"pointer": "#/input/rows", "detail": "'rows' is a required property"}]
     assert (nothing[0], "asks for a value" in nothing[1]["detail"]) == (422, True)
     assert (told[0], told[1]["state"], told[1]["message"]) == (202, "PAUSED", "")
     assert (late[0], late[1]["code"]) == (404, "input_not_found")

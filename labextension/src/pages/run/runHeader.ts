@@ -5,9 +5,10 @@ import { html, setAttributes, showText } from '../../drawing/elements';
 import { stateIcon } from '../../drawing/icons';
 import { isFailure, isLive, stateLook } from '../../drawing/states';
 import type { IRun } from '../../schemas';
-import { ask, errorText } from '../dialogs';
+import { errorText } from '../dialogs';
 import { pageLink } from '../page';
 import type { IPageContext } from '../page';
+import { askToCancel } from './cancelling';
 import { canRunAgain, runAgain } from './runAgain';
 import type { RunRecords } from './runRecords';
 
@@ -19,7 +20,6 @@ export class RunHeader {
   constructor(private readonly _context: IPageContext) {
     const { texts } = _context;
     this._cancel = this._action(texts.__('Cancel'), run => this._onCancel(run));
-    this._resume = this._action(texts.__('Resume'), run => this._onResume(run));
     this._retry = this._action(texts.__('Retry'), run => this._onRetry(run));
     this._again = this._action(texts.__('Run again…'), run => this._onAgain(run));
     this.node.append(
@@ -30,14 +30,7 @@ export class RunHeader {
         this._state,
         this._time,
         this._count,
-        html(
-          'span',
-          { class: 'orc-run-actions' },
-          this._resume,
-          this._cancel,
-          this._retry,
-          this._again
-        )
+        html('span', { class: 'orc-run-actions' }, this._cancel, this._retry, this._again)
       ),
       this._message,
       this._advice,
@@ -74,12 +67,13 @@ export class RunHeader {
     if (run.started_at !== null) {
       this._time.title = texts.__('Started %1', formatMoment(run.started_at, locale));
     }
-    showText(this._message, isFailure(run.state) && records.failure !== null ? '' : run.message);
+    const isSaidBelow =
+      run.state === 'PAUSED' || (isFailure(run.state) && records.failure !== null);
+    showText(this._message, isSaidBelow ? '' : run.message);
     const hasEnded = !isLive(run.state);
     const isBad = isFailure(run.state) || run.state === 'CANCELLED';
     this._cancel.hidden = hasEnded;
     this._cancel.disabled = run.state === 'CANCELLING' || this._isBusy;
-    this._resume.hidden = run.state !== 'PAUSED';
     this._retry.hidden = !(hasEnded && isBad && run.deployment !== null);
     this._again.hidden = !canRunAgain(this._context, run);
     const command = `orchestra runs retry ${run.name}`;
@@ -142,28 +136,9 @@ export class RunHeader {
   }
 
   private async _onCancel(run: IRun): Promise<void> {
-    const { texts, api } = this._context;
-    const isAsked = await ask(
-      {
-        title: texts.__('Cancel run %1 of %2?', run.name, run.flow_name),
-        body: [texts.__('Its running tasks are stopped, and those that wait will not start.')],
-        act: texts.__('Cancel run'),
-        leave: texts.__('Keep running'),
-        onAct: async () => {
-          await api.cancelRun(run.run_id);
-          return true;
-        }
-      },
-      texts
-    );
-    if (isAsked) {
-      this._news.textContent = texts.__('The run was asked to stop.');
+    if (await askToCancel(this._context, run)) {
+      this._news.textContent = this._context.texts.__('The run was asked to stop.');
     }
-  }
-
-  private async _onResume(run: IRun): Promise<void> {
-    const again = await this._context.pagesApi.resumeRun(run.run_id);
-    this._news.textContent = again.message || this._context.texts.__('The run goes on.');
   }
 
   private async _onRetry(run: IRun): Promise<void> {
@@ -188,7 +163,6 @@ export class RunHeader {
   private readonly _time = html('span', { class: 'orc-time' });
   private readonly _count = html('span', { class: 'orc-detail' });
   private readonly _cancel: HTMLButtonElement;
-  private readonly _resume: HTMLButtonElement;
   private readonly _retry: HTMLButtonElement;
   private readonly _again: HTMLButtonElement;
   private readonly _message = html('p', { class: 'orc-run-message', hidden: true });

@@ -14,6 +14,7 @@ import { ArtifactsView } from './artifactsView';
 import { FailureBlock } from './failureBlock';
 import { NotebookView } from './notebookView';
 import { ParametersView } from './parametersView';
+import { QuestionsBlock } from './questionsBlock';
 import { RunHeader } from './runHeader';
 import { RunRecords } from './runRecords';
 import type { IRunView } from './runView';
@@ -27,6 +28,7 @@ export class RunPage implements IPage {
     this.title = context.texts.__('Run');
     this._records = new RunRecords({ ...context, runId });
     this._header = new RunHeader(context);
+    this._questions = new QuestionsBlock(context, runId);
     this._failure = new FailureBlock(context);
     this._tabs = this._makeTabs();
     this._drawing = {
@@ -45,6 +47,7 @@ export class RunPage implements IPage {
       this._notice,
       this._header.node,
       this._problem,
+      this._questions.node,
       this._failure.node,
       this._tabs.node
     );
@@ -65,6 +68,7 @@ export class RunPage implements IPage {
     this._records.dispose();
     this._watch.dispose();
     this._unfollow?.();
+    this._questions.dispose();
     this._views.forEach(view => view.dispose());
     this.node.remove();
   }
@@ -147,6 +151,7 @@ export class RunPage implements IPage {
       return;
     }
     this._header.update(this._records);
+    this._questions.update(run);
     this._showTitle(run);
     this._followTime();
     if (!this._records.isRead) {
@@ -200,6 +205,7 @@ export class RunPage implements IPage {
   private readonly _context: IPageContext;
   private readonly _records: RunRecords;
   private readonly _header: RunHeader;
+  private readonly _questions: QuestionsBlock;
   private readonly _failure: FailureBlock;
   private readonly _tabs: Tabs;
   private readonly _drawing: IDrawingOptions;
