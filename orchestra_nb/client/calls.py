@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from orchestra_nb.operations.backfill import Backfill
     from orchestra_nb.operations.deployment_files import FileSchedule
     from orchestra_nb.operations.deployment_views import DeploymentDetails
+    from orchestra_nb.operations.executed_notebook import ExecutedNotebook
     from orchestra_nb.operations.flow_views import FlowDetails
     from orchestra_nb.operations.kept_artifacts import AssetDetails
     from orchestra_nb.operations.notebook_cells import NotebookCells
@@ -359,6 +360,28 @@ class Calls(ABC):
             Which question, when the run waits for several.
         """
         answer: RunInput = self._call("answer_input", {"run": run}, {}, {"value": value, "key": key})
+        return answer
+
+    def read_notebook_of_run(
+        self, run: str, *, attempt: int | None = None, known: str | None = None
+    ) -> ExecutedNotebook:
+        """Read the executed notebook of a run, as far as it has come: code, state and outputs of each cell.
+
+        Outputs are texts without colours, and pictures as base64; long ones are shortened. What a notebook shows as
+        HTML or by a script is told as the text that stands beside it, or left out.
+
+        Needs the role viewer.
+
+        Parameters
+        ----------
+        attempt
+            Default: the newest whose file is there.
+        known
+            The `version` that is known: `cells` is null while it holds.
+        """
+        answer: ExecutedNotebook = self._call(
+            "read_notebook_of_run", {"run": run}, {"attempt": attempt, "known": known}, None
+        )
         return answer
 
     def read_names(self, *, run: Sequence[str] = (), task: Sequence[str] = ()) -> NamesAnswer:
@@ -2076,6 +2099,7 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "show_sweep": "orchestra_nb.rest.run_parts_endpoints",
     "list_inputs": "orchestra_nb.rest.run_parts_endpoints",
     "answer_input": "orchestra_nb.rest.run_parts_endpoints",
+    "read_notebook_of_run": "orchestra_nb.rest.run_parts_endpoints",
     "read_names": "orchestra_nb.rest.run_parts_endpoints",
     "list_flows": "orchestra_nb.rest.flow_endpoints",
     "show_flow": "orchestra_nb.rest.flow_endpoints",

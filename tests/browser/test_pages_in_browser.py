@@ -94,7 +94,22 @@ def approval():
 print(approval())
 """
 
-NOTEBOOK = ("region = 'EU'", "import math\nprint('read', region)", "def share(n):\n    return 1 / n\n\nshare(0)")
+NOTEBOOK = (
+    "region = 'EU'",
+    "import math\nprint('read', region)",
+    "def share(n):\n    return 1 / n\n\nshare(0)",
+)
+#: What a cell may show that wants to run, or to be asked of somebody.
+HOSTILE = """\
+from IPython.display import HTML, SVG, Image, Javascript, display
+
+print("<img src=x onerror=alert(1)> </script><script>alert(2)</script> \\x1b[31mred\\x1b[0m")
+display(HTML("<img src='https://elsewhere.invalid/x.png' onerror='alert(3)'><script>alert(4)</script>"))
+display(Javascript("alert(5)"))
+display(SVG("<svg xmlns='http://www.w3.org/2000/svg' onload='alert(6)'><script>alert(7)</script></svg>"))
+pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+display({"image/png": pixel, "text/plain": "<Figure of 1 axis>"}, raw=True)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,10 +283,56 @@ def test_a_notebooks_run_shows_its_cells_and_where_one_failed(
         assert page.get_by_role("tab", name="Graph").count() == 0
         assert page.get_by_role("tab", name="Tasks").get_attribute("aria-selected") == "true"
         assert page.get_by_role("rowheader").all_inner_texts()[-1].startswith("cell 3")
-        page.get_by_role("tab", name="Notebook").click()
-        page.get_by_role("link", name="Executed notebook").wait_for()
+
+        failure.get_by_role("button", name="Show the executed cell").click()
+        notebook = page.get_by_role("tabpanel", name="Notebook")
+        marked = notebook.locator(".orc-nb-cell[aria-current=true]")
+        marked.get_by_text("return 1 / n").first.wait_for()
+        assert marked.get_attribute("data-state") == "FAILED"
+        marked.get_by_role("group", name="Traceback").get_by_text("ZeroDivisionError").first.wait_for()
+        notebook.get_by_role("button", name=re.compile("^Completed cell 2")).click()
+        marked.get_by_text("read EU", exact=True).wait_for()
+        notebook.get_by_role("link", name="Executed notebook").wait_for()
         assert axe_finds(page) == []
         keep_picture(page, "run-of-notebook")
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 1280), ("light", 320)], ids=["dark", "narrow"])
+def test_the_executed_notebook_grows_on_its_page_and_nothing_that_it_shows_runs(
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns, scheme: str, width: int
+) -> None:
+    gate = jupyterlab.root / f"gate-{width}"
+    name = f"hostile-{width}"
+    wait = f"import time\nfrom pathlib import Path\nwhile not Path({gate.name!r}).exists():\n    time.sleep(0.05)"
+    _notebook(jupyterlab, f"{name}.ipynb", HOSTILE, wait, "print('the last one')")
+    command = [sys.executable, "-m", "orchestra_nb", "run", f"{name}.ipynb"]
+    with (
+        subprocess.Popen(command, cwd=jupyterlab.root, env=jupyterlab.environ, stdout=subprocess.DEVNULL) as run,
+        open_alone(chromium, scheme=scheme, width=width) as page,
+    ):
+        try:
+            page.on("dialog", lambda dialog: pytest.fail(f"the notebook ran: {dialog.message}"))
+            asked: list[str] = []
+            page.on("request", lambda request: asked.append(request.url))
+            _open(page, jupyterlab)
+            page.locator(".orc-run-item[data-state=RUNNING]", has_text=name).locator(".orc-run-link").click()
+            page.get_by_role("tab", name="Notebook").click()
+            page.get_by_text("</script><script>alert(2)</script> red", exact=False).first.wait_for()
+            page.locator(".orc-nb-cell[data-state=RUNNING]").wait_for()
+            assert page.get_by_role("img", name="<Figure of 1 axis>").get_attribute("src").startswith("data:image/png")
+            assert page.locator(".orc-nb img").count() == 1
+            assert page.locator(".orc-nb :is(script, iframe, svg[onload])").count() == 0
+            gate.touch()
+            page.get_by_text("the last one", exact=True).wait_for()
+            page.locator(".orc-run-header [data-state=COMPLETED]").wait_for()
+            assert not any("elsewhere.invalid" in url for url in asked)
+            assert axe_finds(page) == []
+            assert_no_sideways_scrolling(page)
+            keep_picture(page, f"executed-notebook-{scheme}-{width}")
+            assert run.wait(PATIENCE_SECONDS) == 0
+        finally:
+            gate.touch()
+            run.kill()
 
 
 def test_it_is_run_again_with_other_parameters_and_followed_live(

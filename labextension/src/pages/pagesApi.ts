@@ -20,6 +20,8 @@ import type {
   IFlowDetails,
   IFlowListPage
 } from './flows/flowSchemas';
+import { readExecutedNotebook } from './run/executedNotebook';
+import type { IExecutedNotebook } from './run/executedNotebook';
 
 const LISTED_RUNS = 50;
 const LAST_SUCCESSES = 10;
@@ -139,6 +141,26 @@ export class PagesApi {
   async readAttempts(runId: string): Promise<readonly ITaskAttempt[]> {
     const fields = readFields(await this._ofRun(runId, 'task-attempts'));
     return readList(fields?.attempts, readAttempt);
+  }
+
+  /**
+   * Read the executed notebook of a run.
+   *
+   * @param attempt - null for the newest
+   * @param known - the version that is known; null for none
+   */
+  async readExecutedNotebook(
+    runId: string,
+    attempt: number | null,
+    known: string | null
+  ): Promise<IExecutedNotebook> {
+    const path = ['runs', checkedId(runId), 'notebook'];
+    const answer = await request(this._settings, 'GET', path, { attempt, known });
+    const notebook = readExecutedNotebook(answer);
+    if (notebook === null) {
+      throw new ApiError('The answer holds no notebook.', 200, 'unexpected_answer');
+    }
+    return notebook;
   }
 
   /** Read what a run recorded and returned. */

@@ -29,7 +29,7 @@ export class RunPage implements IPage {
     this._records = new RunRecords({ ...context, runId });
     this._header = new RunHeader(context);
     this._questions = new QuestionsBlock(context, runId);
-    this._failure = new FailureBlock(context);
+    this._failure = new FailureBlock(context, cellId => this._showCell(cellId));
     this._tabs = this._makeTabs();
     this._drawing = {
       texts: context.texts,
@@ -37,6 +37,7 @@ export class RunPage implements IPage {
       locale: context.locale,
       actions: {
         openLogs: task => this._openLogs(task),
+        showCell: cellId => this._showCell(cellId),
         cancel: task => void this._cancelTask(task),
         canCancel: isTask
       }
@@ -125,8 +126,11 @@ export class RunPage implements IPage {
         return new ArtifactsView(this._context);
       case 'parameters':
         return new ParametersView(this._context);
-      default:
-        return new NotebookView(this._context, this._drawing);
+      default: {
+        const notebook = new NotebookView(this._context, this.runId);
+        this._notebook = notebook;
+        return notebook;
+      }
     }
   }
 
@@ -191,6 +195,11 @@ export class RunPage implements IPage {
     this._logs?.focus();
   }
 
+  private _showCell(cellId: string): void {
+    this._tabs.choose('notebook');
+    this._notebook?.showCell(cellId);
+  }
+
   private async _cancelTask(task: ITaskView): Promise<void> {
     const { api, texts } = this._context;
     try {
@@ -211,6 +220,7 @@ export class RunPage implements IPage {
   private readonly _drawing: IDrawingOptions;
   private readonly _views = new Map<string, IRunView>();
   private _logs: LogLines | null = null;
+  private _notebook: NotebookView | null = null;
   private readonly _watch: { dispose(): void };
   private _unfollow: (() => void) | null = null;
   private _isWaiting = false;
