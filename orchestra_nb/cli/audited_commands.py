@@ -46,6 +46,7 @@ AUDITED: Final[dict[str, Deed]] = {
     "runs input": Deed("answer_input", "runs", "run"),
     "runs resume": Deed("resume_run", "runs", "run"),
     "runs retry": Deed("retry_run", "runs", "run"),
+    "runs set-state": Deed("set_run_state", "runs", "run"),
     "runs suspend": Deed("suspend_run", "runs", "run"),
     "variables set": Deed("set_variable", "variables", "name"),
     "variables unset": Deed("unset_variable", "variables", "name"),

@@ -280,6 +280,24 @@ class Calls(ABC):
         answer: RunAgain = self._call("retry_run", {"run": run}, {}, {"note": note})
         return answer
 
+    def set_run_state(self, run: str, *, state: str, note: str = "") -> Run:
+        """Set the state of a run by hand, where it has ended, is suspended, or its process has gone.
+
+        It needs the role *author*: what the run says of itself is overruled, and automations and notifications follow
+        as from any other end. Set to COMPLETED, its open dead letters are closed.
+
+        Needs the role author.
+
+        Parameters
+        ----------
+        state
+            One of COMPLETED, FAILED, CANCELLED, CRASHED.
+        note
+            Why, for the run's history.
+        """
+        answer: Run = self._call("set_run_state", {"run": run}, {}, {"state": state, "note": note})
+        return answer
+
     def resume_run(self, run: str, *, input: Any = None, key: str | None = None) -> RunAgain:
         """Let a paused run go on, with an answer where it asks for one.
 
@@ -2092,6 +2110,7 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "cancel_run": "orchestra_nb.rest.run_endpoints",
     "suspend_run": "orchestra_nb.rest.run_endpoints",
     "retry_run": "orchestra_nb.rest.run_endpoints",
+    "set_run_state": "orchestra_nb.rest.run_endpoints",
     "resume_run": "orchestra_nb.rest.run_endpoints",
     "cancel_task": "orchestra_nb.rest.run_endpoints",
     "read_value": "orchestra_nb.rest.run_parts_endpoints",

@@ -11,7 +11,7 @@ from msgspec import Meta
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.run_order import SORTABLE
 from orchestra_nb.model.runs import Run, RunKind
-from orchestra_nb.model.states import State
+from orchestra_nb.model.states import SETTABLE_STATES, State
 from orchestra_nb.operations import (
     deployment_run,
     pool_retries,
@@ -19,6 +19,7 @@ from orchestra_nb.operations import (
     run_changes,
     run_results,
     run_resumption,
+    run_state_setting,
     runs,
     task_attempts,
 )
@@ -155,6 +156,13 @@ class RetryRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     note: Annotated[str, Meta(max_length=2_000, description="Why, for the run's history.")] = ""
 
 
+class StateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A state that somebody gives a run by hand."""
+
+    state: Annotated[str, Meta(description=f"One of {', '.join(SETTABLE_STATES)}.")]
+    note: Annotated[str, Meta(max_length=2_000, description="Why, for the run's history.")] = ""
+
+
 class ResumeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a paused run is told."""
 
@@ -273,6 +281,16 @@ def retry_run(call: Call, run: str, body: RetryRequest) -> RunAgain:
     """
     again = pool_retries.retry_in_pool(call.store, run, actor=call.actor, now=call.now, note=body.note)
     return run_again(call, again)
+
+
+@area.post("/runs/{run}/state", Role.AUTHOR)
+def set_run_state(call: Call, run: str, body: StateRequest) -> Run:
+    """Set the state of a run by hand, where it has ended, is suspended, or its process has gone.
+
+    It needs the role *author*: what the run says of itself is overruled, and automations and notifications follow as
+    from any other end. Set to COMPLETED, its open dead letters are closed.
+    """
+    return run_state_setting.set_run_state(call.store, run, body.state, actor=call.actor, now=call.now, note=body.note)
 
 
 @area.post("/runs/{run}/resume", Role.RUNNER, status=202)

@@ -11,6 +11,7 @@ import type { IPageContext } from '../page';
 import { askToCancel } from './cancelling';
 import { canRunAgain, runAgain } from './runAgain';
 import type { RunRecords } from './runRecords';
+import { askForState } from './stateSetting';
 
 /** Expected durations below this are no news. */
 const LEAST_EXPECTED_SECONDS = 1;
@@ -21,6 +22,7 @@ export class RunHeader {
     const { texts } = _context;
     this._cancel = this._action(texts.__('Cancel'), run => this._onCancel(run));
     this._retry = this._action(texts.__('Retry'), run => this._onRetry(run));
+    this._setState = this._action(texts.__('Set state…'), run => this._onSetState(run));
     this._again = this._action(texts.__('Run again…'), run => this._onAgain(run));
     this.node.append(
       html('h1', {}, this._flow, ' ', this._name),
@@ -30,7 +32,14 @@ export class RunHeader {
         this._state,
         this._time,
         this._count,
-        html('span', { class: 'orc-run-actions' }, this._cancel, this._retry, this._again)
+        html(
+          'span',
+          { class: 'orc-run-actions' },
+          this._cancel,
+          this._retry,
+          this._again,
+          this._setState
+        )
       ),
       this._message,
       this._advice,
@@ -75,6 +84,8 @@ export class RunHeader {
     this._cancel.hidden = hasEnded;
     this._cancel.disabled = run.state === 'CANCELLING' || this._isBusy;
     this._retry.hidden = !(hasEnded && isBad && run.deployment !== null);
+    // one that waits to be started is cancelled
+    this._setState.hidden = run.state === 'SCHEDULED' || run.state === 'CANCELLING';
     this._again.hidden = !canRunAgain(this._context, run);
     const command = `orchestra runs retry ${run.name}`;
     const isOfShell = hasEnded && isBad && run.deployment === null && run.kind !== 'interactive';
@@ -147,6 +158,10 @@ export class RunHeader {
     this._news.textContent = again.message || texts.__('The run is going to be run again.');
   }
 
+  private async _onSetState(run: IRun): Promise<void> {
+    await askForState(this._context, run);
+  }
+
   private async _onAgain(run: IRun): Promise<void> {
     const started = await runAgain(this._context, run);
     if (started !== null) {
@@ -165,6 +180,7 @@ export class RunHeader {
   private readonly _cancel: HTMLButtonElement;
   private readonly _retry: HTMLButtonElement;
   private readonly _again: HTMLButtonElement;
+  private readonly _setState: HTMLButtonElement;
   private readonly _message = html('p', { class: 'orc-run-message', hidden: true });
   private readonly _advice = html('p', { class: 'orc-run-message', hidden: true });
   private readonly _problem = html('p', { class: 'orc-problem', role: 'alert', hidden: true });
