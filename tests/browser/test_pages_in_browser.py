@@ -515,6 +515,14 @@ def test_the_run_page_is_a_tab_in_jupyterlab_and_is_there_after_a_reload(
 
     page.evaluate(f"void jupyterapp.commands.execute('orchestra:open-run-page', {{runId: '{made.report}'}})")
     report = page.locator(".orc-run-page:visible", has_text="report")
-    report.get_by_role("region", name="What failed").get_by_role("button").click()
+    report.get_by_role("region", name="What failed").get_by_role("button", name="cell 3").click()
     notebook = page.locator(".jp-NotebookPanel")
     notebook.locator(".jp-Cell.jp-mod-active", has_text="share(0)").wait_for()
+
+    # the notebook that was run opens beside the page, which stays in sight
+    page.evaluate(f"void jupyterapp.commands.execute('orchestra:open-run-page', {{runId: '{made.report}'}})")
+    report.get_by_role("tab", name="Notebook").click()
+    report.get_by_role("button", name="Open Notebook beside this page").click()
+    page.locator(".jp-NotebookPanel:visible").locator(".jp-Cell", has_text="share(0)").first.wait_for()
+    report.locator(".orc-nb-cell[data-state=FAILED]").wait_for()
+    take_pictures(page, "run-page-beside-notebook", report)

@@ -91,10 +91,10 @@ export class QuestionsBlock {
     const known = this._forms.get(question.key);
     if (known === undefined) {
       const { texts } = this._context;
-      showText(this._news, '');
       this._stood.add(question.key);
       const form = new QuestionForm(this._context, run, question, (key, isDone) => {
         this._answered[isDone ? 'add' : 'delete'](key);
+        showText(this._news, '');
         this._show();
       });
       const said = question.description || texts.__('Run %1 waits for an answer', run.name);
