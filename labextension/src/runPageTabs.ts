@@ -4,6 +4,7 @@ import type { ILabShell, JupyterFrontEnd } from '@jupyterlab/application';
 import { MainAreaWidget, Notification, WidgetTracker } from '@jupyterlab/apputils';
 import { PageConfig } from '@jupyterlab/coreutils';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
+import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
@@ -152,7 +153,11 @@ function pageContext(options: IRunPageTabsOptions, openRun: (runId: string) => v
       const paths = serverPaths(file);
       return paths.length === 0
         ? null
-        : { href: null, open: () => void openNotebook(options, paths, cellId) };
+        : {
+            href: null,
+            open: () => void openNotebook(options, paths, cellId, {}),
+            openBeside: () => void openNotebook(options, paths, cellId, { mode: 'split-right' })
+          };
     }
   };
 }
@@ -161,7 +166,8 @@ function pageContext(options: IRunPageTabsOptions, openRun: (runId: string) => v
 async function openNotebook(
   options: IRunPageTabsOptions,
   paths: readonly string[],
-  cellId: string | null
+  cellId: string | null,
+  place: DocumentRegistry.IOpenOptions
 ): Promise<void> {
   const { app, documents, trans } = options;
   for (const path of paths) {
@@ -170,7 +176,7 @@ async function openNotebook(
     } catch {
       continue;
     }
-    const widget = documents.openOrReveal(path);
+    const widget = documents.openOrReveal(path, undefined, undefined, place);
     await widget?.context.ready;
     await widget?.revealed;
     if (cellId !== null) {

@@ -61,6 +61,10 @@ export class RunsModel implements IRunsModel, IDisposable {
     return this._logged;
   }
 
+  get asked(): ISignal<IRunsModel, readonly string[]> {
+    return this._asked;
+  }
+
   get listsChanged(): ISignal<IRunsModel, readonly string[]> {
     return this._listsChanged;
   }
@@ -217,6 +221,9 @@ export class RunsModel implements IRunsModel, IDisposable {
     if (message.logs.length > 0) {
       this._logged.emit(message.logs);
     }
+    if (message.inputs.length > 0) {
+      this._asked.emit(message.inputs);
+    }
     if (message.lists.length > 0) {
       this._listsChanged.emit(message.lists);
     }
@@ -371,6 +378,7 @@ export class RunsModel implements IRunsModel, IDisposable {
   private readonly _changed = new Signal<IRunsModel, IRunsChange>(this);
   private readonly _cellsChanged = new Signal<IRunsModel, readonly ICell[]>(this);
   private readonly _logged = new Signal<IRunsModel, readonly string[]>(this);
+  private readonly _asked = new Signal<IRunsModel, readonly string[]>(this);
   private readonly _listsChanged = new Signal<IRunsModel, readonly string[]>(this);
   private readonly _connectionChanged = new Signal<IRunsModel, void>(this);
   private readonly _runs = new Map<string, IRun>();

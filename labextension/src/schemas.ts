@@ -70,6 +70,8 @@ export interface IRun extends IRecord {
   readonly tasks: ITaskCounts | null;
   /** The deployment that it is of; null for none. */
   readonly deployment: string | null;
+  /** The process that drives it; null before one does, and while it is suspended. */
+  readonly driver_id: string | null;
   /** As recorded: secrets are hidden, or the names of stored ones. */
   readonly parameters: Readonly<Record<string, unknown>>;
   readonly tags: Readonly<Record<string, string>>;
@@ -134,6 +136,8 @@ export interface IStreamMessage {
   readonly cells: readonly ICell[];
   /** Ids of the runs that have new log lines. */
   readonly logs: readonly string[];
+  /** Ids of the runs that ask people for something new, or were answered. */
+  readonly inputs: readonly string[];
   /** Lists that have no sequence numbers and are to be read anew: "deployments", "alerts", "pools". */
   readonly lists: readonly string[];
 }
@@ -214,6 +218,7 @@ export function readRun(data: unknown): IRun | null {
     cluster: readTextOrNull(fields.cluster),
     tasks: readCounts(fields.tasks),
     deployment: readTextOrNull(fields.deployment),
+    driver_id: readTextOrNull(fields.driver_id),
     parameters: readFields(fields.parameters) ?? {},
     tags: readTexts(fields.tags)
   };
@@ -273,6 +278,7 @@ export function readStreamMessage(data: unknown): IStreamMessage | null {
     tasks: readList(fields.tasks, readTask),
     cells: readList(fields.cells, readCell),
     logs: readList(fields.logs, readTextOrNull),
+    inputs: readList(fields.inputs, readTextOrNull),
     lists: readList(fields.lists, readTextOrNull)
   };
 }

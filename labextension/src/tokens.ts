@@ -76,6 +76,8 @@ export interface IRunsModel {
   readonly cellsChanged: ISignal<IRunsModel, readonly ICell[]>;
   /** Emitted with the ids of the runs that have new log lines. */
   readonly logged: ISignal<IRunsModel, readonly string[]>;
+  /** Emitted with the ids of the runs that ask people for something new, or were answered. */
+  readonly asked: ISignal<IRunsModel, readonly string[]>;
   /** Emitted with the lists beside the runs that have changed: "deployments", "alerts", "pools". */
   readonly listsChanged: ISignal<IRunsModel, readonly string[]>;
   /** Emitted when `connection` or `trouble` changes. */

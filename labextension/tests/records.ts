@@ -65,6 +65,7 @@ export function run(changes: Partial<IRun> = {}): IRun {
     cluster: null,
     tasks: null,
     deployment: null,
+    driver_id: 'driver',
     parameters: {},
     tags: {},
     ...changes

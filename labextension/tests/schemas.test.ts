@@ -99,6 +99,7 @@ test('a message of the stream without records is one', () => {
     tasks: [],
     cells: [],
     logs: [],
+    inputs: [],
     lists: []
   });
   expect(readStreamMessage({ runs: [] })).toBeNull();

@@ -45,6 +45,7 @@ AUDITED: Final[dict[str, Deed]] = {
     "runs input": Deed("answer_input", "run"),
     "runs resume": Deed("resume_run", "run"),
     "runs retry": Deed("retry_run", "run"),
+    "runs set-state": Deed("set_run_state", "run"),
     "runs suspend": Deed("suspend_run", "run"),
     "variables set": Deed("set_variable", "name"),
     "variables unset": Deed("unset_variable", "name"),

@@ -20,6 +20,7 @@ from orchestra_nb.cli.run_input import input_
 from orchestra_nb.cli.run_results import readable_values, results, returned_text
 from orchestra_nb.cli.run_resumption import resume
 from orchestra_nb.cli.run_retries import retry
+from orchestra_nb.cli.run_state_command import set_state
 from orchestra_nb.cli.run_tables import (
     CACHED,
     Mark,
@@ -68,6 +69,7 @@ runs.add_command(input_)
 runs.add_command(results)
 runs.add_command(resume)
 runs.add_command(retry)
+runs.add_command(set_state)
 
 
 @runs.command()

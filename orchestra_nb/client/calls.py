@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from orchestra_nb.operations.backfill import Backfill
     from orchestra_nb.operations.deployment_files import FileSchedule
     from orchestra_nb.operations.deployment_views import DeploymentDetails
+    from orchestra_nb.operations.executed_notebook import ExecutedNotebook
     from orchestra_nb.operations.flow_views import FlowDetails
     from orchestra_nb.operations.kept_artifacts import AssetDetails
     from orchestra_nb.operations.notebook_cells import NotebookCells
@@ -288,6 +289,24 @@ class Calls(ABC):
         answer: RunAgain = self._call("retry_run", {"run": run}, {}, {"note": note})
         return answer
 
+    def set_run_state(self, run: str, *, state: str, note: str = "") -> Run:
+        """Set the state of a run by hand, where it has ended, is suspended, or its process has gone.
+
+        It needs the role *author*: what the run says of itself is overruled, and automations and notifications follow
+        as from any other end. Set to COMPLETED, its open dead letters are closed.
+
+        Needs the role author.
+
+        Parameters
+        ----------
+        state
+            One of COMPLETED, FAILED, CANCELLED, CRASHED.
+        note
+            Why, for the run's history.
+        """
+        answer: Run = self._call("set_run_state", {"run": run}, {}, {"state": state, "note": note})
+        return answer
+
     def resume_run(self, run: str, *, input: Any = None, key: str | None = None) -> RunAgain:
         """Let a paused run go on, with an answer where it asks for one.
 
@@ -375,6 +394,28 @@ class Calls(ABC):
             Which question, when the run waits for several.
         """
         answer: RunInput = self._call("answer_input", {"run": run}, {}, {"value": value, "key": key})
+        return answer
+
+    def read_notebook_of_run(
+        self, run: str, *, attempt: int | None = None, known: str | None = None
+    ) -> ExecutedNotebook:
+        """Read the executed notebook of a run, as far as it has come: code, state and outputs of each cell.
+
+        Outputs are texts without colours, and pictures as base64; long ones are shortened. What a notebook shows as
+        HTML or by a script is told as the text that stands beside it, or left out.
+
+        Needs the role viewer.
+
+        Parameters
+        ----------
+        attempt
+            Default: the newest whose file is there.
+        known
+            The `version` that is known: `cells` is null while it holds.
+        """
+        answer: ExecutedNotebook = self._call(
+            "read_notebook_of_run", {"run": run}, {"attempt": attempt, "known": known}, None
+        )
         return answer
 
     def read_names(self, *, run: Sequence[str] = (), task: Sequence[str] = ()) -> NamesAnswer:
@@ -2085,6 +2126,7 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "cancel_run": "orchestra_nb.rest.run_endpoints",
     "suspend_run": "orchestra_nb.rest.run_endpoints",
     "retry_run": "orchestra_nb.rest.run_endpoints",
+    "set_run_state": "orchestra_nb.rest.run_endpoints",
     "resume_run": "orchestra_nb.rest.run_endpoints",
     "cancel_task": "orchestra_nb.rest.run_endpoints",
     "read_value": "orchestra_nb.rest.run_parts_endpoints",
@@ -2092,6 +2134,7 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "show_sweep": "orchestra_nb.rest.run_parts_endpoints",
     "list_inputs": "orchestra_nb.rest.run_parts_endpoints",
     "answer_input": "orchestra_nb.rest.run_parts_endpoints",
+    "read_notebook_of_run": "orchestra_nb.rest.run_parts_endpoints",
     "read_names": "orchestra_nb.rest.run_parts_endpoints",
     "list_flows": "orchestra_nb.rest.flow_endpoints",
     "show_flow": "orchestra_nb.rest.flow_endpoints",

@@ -10,7 +10,7 @@ from typing import Final
 
 #: Kind of thing to what is done to such things.
 _ACTIONS: Final = {
-    "runs": "answer_input cancel_run cancel_task resume_run retry_run suspend_run",
+    "runs": "answer_input cancel_run cancel_task resume_run retry_run set_run_state suspend_run",
     "notebooks": "run_notebook",
     "dead-letters": "discard_dead_letter retry_dead_letter",
     "deployments": "add_schedule backfill_deployment delete_deployment deploy pause_deployment pause_schedule "

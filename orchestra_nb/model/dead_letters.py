@@ -21,7 +21,7 @@ class LetterState(str, Enum):
     OPEN = "OPEN"
     RETRIED = "RETRIED"
     DISCARDED = "DISCARDED"
-    #: a later run of the same deployment completed
+    #: a later run of the same deployment completed, or somebody set its run to COMPLETED
     RESOLVED = "RESOLVED"
 
     def __str__(self) -> str:

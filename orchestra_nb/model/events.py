@@ -118,6 +118,24 @@ class RunReopened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     takes_missed: bool = False
 
 
+class RunStateSet(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Somebody set the state of a run by hand, within its epoch, unless it stands otherwise by now.
+
+    Parameters
+    ----------
+    before
+        The state that they saw.
+    """
+
+    run_id: str
+    at: datetime
+    epoch: int
+    before: State
+    state: State
+    actor: str
+    message: str
+
+
 class RunOutputWritten(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The executed notebook of a run stands at this path."""
 
@@ -183,6 +201,7 @@ Event = (
     | RunClaimed
     | RunGivenBack
     | RunReopened
+    | RunStateSet
     | RunOutputWritten
     | ValueRecorded
     | TaskRunCreated

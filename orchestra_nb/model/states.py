@@ -68,6 +68,9 @@ REOPENABLE_STATES: Final = frozenset(
     {State.FAILED, State.TIMED_OUT, State.CRASHED, State.CANCELLED, State.UPSTREAM_FAILED}
 )
 
+#: States that people may set a run to: ends that say whether what it was to do is done.
+SETTABLE_STATES: Final = (State.COMPLETED, State.FAILED, State.CANCELLED, State.CRASHED)
+
 _NOT_STARTED_ENDS = frozenset({State.CANCELLED, State.SKIPPED, State.UPSTREAM_FAILED, State.FAILED, State.CRASHED})
 _STARTED_ENDS = frozenset({State.COMPLETED, State.FAILED, State.TIMED_OUT, State.CRASHED, State.CANCELLED})
 

@@ -32,6 +32,26 @@ def told_at(pointer: str) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def told_below(pointer: str) -> Iterator[None]:
+    """Have the places that what is raised within names stand below this field.
+
+    Examples
+    --------
+    >>> try:
+    ...     with told_below("/input"):
+    ...         raise InvalidInput("No number.", {"/rows": "No number.", "": "Too few."})
+    ... except InvalidInput as error:
+    ...     print(error.at)
+    {'/input/rows': 'No number.', '/input': 'Too few.'}
+    """
+    try:
+        yield
+    except InvalidInput as error:
+        error.at = {f"{pointer}{place}": detail for place, detail in error.at.items()}
+        raise
+
+
 def pointer_to(path: str) -> str:
     """Return the JSON pointer to a value that a path leads to.
 

@@ -57,7 +57,7 @@ def answer_input(
     RunNotFound, InputNotFound
         There is no such run, or it asks for no such input.
     InvalidInput
-        The value does not fit what is asked for, or it is not said which question is meant.
+        The value does not fit what is asked for, and its ``at`` says where; or it is not said which question is meant.
     Conflict
         It was answered before.
     """
@@ -108,13 +108,24 @@ def _check(value: object, question: RunInput, run_name: str) -> None:
     said = "; ".join(_words_of(error) for error in nearest)
     more = f"; and {len(errors) - _MOST_WRONG} more" if len(errors) > _MOST_WRONG else ""
     between = " " if nearest[0].path else ": "
-    raise InvalidInput(f"The input {question.key!r} does not fit what is asked for{between}{said}{more}")
+    raise InvalidInput(
+        f"The input {question.key!r} does not fit what is asked for{between}{said}{more}",
+        {_pointer_of(error): _shortened(error.message) for error in reversed(nearest)},
+    )
 
 
 def _words_of(error: ValidationError) -> str:
     """Return where something is wrong, and what: its begin and its end, where the reason stands."""
     place = f"at {_shortened(error.json_path)}: " if error.path else ""
     return f"{place}{_shortened(error.message)}"
+
+
+def _pointer_of(error: ValidationError) -> str:
+    """Return the place of an error as a JSON pointer: of what is missing, where it would stand."""
+    steps = list(error.absolute_path)
+    if error.validator == "required" and isinstance(error.instance, dict):
+        steps += [name for name in error.validator_value if name not in error.instance][:1]
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
 
 
 def _shortened(text: str) -> str:

@@ -11,7 +11,7 @@ from msgspec import Meta
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.run_order import SORTABLE
 from orchestra_nb.model.runs import Run, RunKind
-from orchestra_nb.model.states import State
+from orchestra_nb.model.states import SETTABLE_STATES, State
 from orchestra_nb.operations import (
     deployment_run,
     pool_retries,
@@ -19,9 +19,11 @@ from orchestra_nb.operations import (
     run_changes,
     run_results,
     run_resumption,
+    run_state_setting,
     runs,
     task_attempts,
 )
+from orchestra_nb.operations.error_places import told_below
 from orchestra_nb.operations.run_attempts import RunAttempt
 from orchestra_nb.operations.run_views import CellView, RunSummary, TaskView
 from orchestra_nb.operations.runs import LogPage
@@ -163,6 +165,13 @@ class RetryRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     note: Annotated[str, Meta(max_length=2_000, description="Why, for the run's history.")] = ""
 
 
+class StateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A state that somebody gives a run by hand."""
+
+    state: Annotated[str, Meta(description=f"One of {', '.join(SETTABLE_STATES)}.")]
+    note: Annotated[str, Meta(max_length=2_000, description="Why, for the run's history.")] = ""
+
+
 class ResumeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a paused run is told."""
 
@@ -284,6 +293,16 @@ def retry_run(call: Call, run: str, body: RetryRequest) -> RunAgain:
     return run_again(call, again)
 
 
+@area.post("/runs/{run}/state", Role.AUTHOR)
+def set_run_state(call: Call, run: str, body: StateRequest) -> Run:
+    """Set the state of a run by hand, where it has ended, is suspended, or its process has gone.
+
+    It needs the role *author*: what the run says of itself is overruled, and automations and notifications follow as
+    from any other end. Set to COMPLETED, its open dead letters are closed.
+    """
+    return run_state_setting.set_run_state(call.store, run, body.state, actor=call.actor, now=call.now, note=body.note)
+
+
 @area.post("/runs/{run}/resume", Role.RUNNER, status=202)
 def resume_run(call: Call, run: str, body: ResumeRequest) -> RunAgain:
     """Let a paused run go on, with an answer where it asks for one.
@@ -291,7 +310,8 @@ def resume_run(call: Call, run: str, body: ResumeRequest) -> RunAgain:
     A suspended run of a deployment waits in its pool then; one of no deployment is resumed by `orchestra runs resume`,
     where its code is.
     """
-    resumed = run_resumption.resume_run(call.store, run, body.input, actor=call.actor, now=call.now, key=body.key)
+    with told_below("/input"):
+        resumed = run_resumption.resume_run(call.store, run, body.input, actor=call.actor, now=call.now, key=body.key)
     return run_again(call, resumed)
 
 

@@ -12,6 +12,8 @@ from orchestra_nb.model.jsonable import to_readable, to_stored
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.operations import run_questions, run_results, runs
+from orchestra_nb.operations.error_places import told_below
+from orchestra_nb.operations.executed_notebook import ExecutedNotebook, executed_notebook
 from orchestra_nb.rest.endpoint import Area, Call, Role
 from orchestra_nb.rest.pages import FOLLOWING, After, page_of
 from orchestra_nb.rest.run_endpoints import ValueView, value_view
@@ -76,6 +78,15 @@ class InputAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     value: Annotated[Any, Meta(description="Null where it only asks to go on.")] = None
     key: Annotated[str | None, Meta(description="Which question, when the run waits for several.")] = None
+
+
+class NotebookOfRunQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which attempt's notebook."""
+
+    attempt: Annotated[int | None, Meta(description="Default: the newest whose file is there.")] = None
+    known: Annotated[str | None, Meta(description="The `version` that is known: `cells` is null while it holds.")] = (
+        None
+    )
 
 
 class NamesOfQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +162,18 @@ def list_inputs(call: Call, run: str) -> InputsAnswer:
 @area.post("/runs/{run}/inputs", Role.RUNNER)
 def answer_input(call: Call, run: str, body: InputAnswer) -> RunInput:
     """Answer what a run asks for; a run that waits goes on, one that is suspended does when it is resumed."""
-    return run_questions.answer_input(call.store, run, body.value, actor=call.actor, now=call.now, key=body.key)
+    with told_below("/value"):
+        return run_questions.answer_input(call.store, run, body.value, actor=call.actor, now=call.now, key=body.key)
+
+
+@area.get("/runs/{run}/notebook", is_slow=True)
+def read_notebook_of_run(call: Call, run: str, query: NotebookOfRunQuery) -> ExecutedNotebook:
+    """Read the executed notebook of a run, as far as it has come: code, state and outputs of each cell.
+
+    Outputs are texts without colours, and pictures as base64; long ones are shortened. What a notebook shows as HTML or
+    by a script is told as the text that stands beside it, or left out.
+    """
+    return executed_notebook(call.store, run, attempt=query.attempt, known=query.known)
 
 
 @area.get("/names")

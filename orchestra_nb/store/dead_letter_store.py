@@ -110,8 +110,12 @@ class DeadLetterStore:
 
     def close_retried(self, run_id: str, epoch: int, actor: str, at: datetime, note: str) -> None:
         """Close the open letters of a run, and of its tasks, up to an epoch: it is being retried."""
+        self.close_of_run(run_id, epoch, LetterState.RETRIED, actor, at, note)
+
+    def close_of_run(self, run_id: str, epoch: int, state: LetterState, actor: str, at: datetime, note: str) -> None:
+        """Close the open letters of a run, and of its tasks, up to an epoch, all as what was decided about the run."""
         of_run = (dead_letters.c.run_id == run_id, dead_letters.c.epoch <= epoch)
-        closed = {"state": LetterState.RETRIED.value, "closed_at": at, "closed_by": actor}
+        closed = {"state": state.value, "closed_at": at, "closed_by": actor}
         with self._database.write() as connection:
             connection.execute(
                 update(dead_letters)

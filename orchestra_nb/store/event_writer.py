@@ -30,6 +30,7 @@ from orchestra_nb.model.events import (
     RunOutputWritten,
     RunReopened,
     RunStateChanged,
+    RunStateSet,
     RunSuspended,
     TaskRunCreated,
     TaskRunStateChanged,
@@ -111,7 +112,7 @@ class EventWriter:
                     self._runs.want(run_id)
                 case RunCodeRecorded(code=code):
                     self._codes.want(code.run_id)
-                case RunSuspended(run_id=run_id) | RunReopened(run_id=run_id):
+                case RunSuspended(run_id=run_id) | RunReopened(run_id=run_id) | RunStateSet(run_id=run_id):
                     self._runs.want(run_id)
                     self._codes.want(run_id)
                 case TaskRunCreated(task_run=task_run):
@@ -150,6 +151,8 @@ class EventWriter:
                 return self._give_back(event)
             case RunReopened():
                 return self._reopen(event)
+            case RunStateSet():
+                return self._set_state(event)
             case RunOutputWritten():
                 return self._set_output(event)
             case ValueRecorded():
@@ -306,6 +309,30 @@ class EventWriter:
             event.run_id,
             from_state=state.value,
             to_state=State.SCHEDULED.value,
+            epoch=event.epoch,
+            at=event.at,
+            actor=event.actor,
+            message=event.message,
+        )
+        return True
+
+    def _set_state(self, event: RunStateSet) -> bool:
+        row = self._runs.get(event.run_id)
+        if row is None or row["epoch"] != event.epoch or row["state"] != event.before.value:
+            return False
+        self._runs.update(
+            row,
+            state=event.state.value,
+            message=short_message(event.message),
+            ended_at=row["ended_at"] or event.at,
+        )
+        if (code := self._codes.get(event.run_id)) is not None:
+            self._codes.update(code, suspended_until=None)
+        self._record_change(
+            "run",
+            event.run_id,
+            from_state=event.before.value,
+            to_state=event.state.value,
             epoch=event.epoch,
             at=event.at,
             actor=event.actor,

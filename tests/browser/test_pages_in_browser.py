@@ -68,7 +68,48 @@ def training(region="EU"):
 training()
 """
 
-NOTEBOOK = ("region = 'EU'", "import math\nprint('read', region)", "def share(n):\n    return 1 / n\n\nshare(0)")
+APPROVAL = """\
+from typing import Literal
+
+from pydantic import Field
+
+from orchestra_nb import flow, pause_flow_run
+from orchestra_nb.input import RunInput
+
+
+class Review(RunInput):
+    rows: int = Field(description="How many rows shall be kept?")
+    region: Literal["EU", "US"] = "EU"
+    codes: list[str] = []
+
+
+@flow
+def approval():
+    asked = Review.with_initial_data(description="Is <b>this</b> right?")
+    found = pause_flow_run(wait_for_input=asked, timeout=600)
+    pause_flow_run(timeout=600)
+    return found.rows, found.region, found.codes
+
+
+print(approval())
+"""
+
+NOTEBOOK = (
+    "region = 'EU'",
+    "import math\nprint('read', region)",
+    "def share(n):\n    return 1 / n\n\nshare(0)",
+)
+#: What a cell may show that wants to run, or to be asked of somebody.
+HOSTILE = """\
+from IPython.display import HTML, SVG, Image, Javascript, display
+
+print("<img src=x onerror=alert(1)> </script><script>alert(2)</script> \\x1b[31mred\\x1b[0m")
+display(HTML("<img src='https://elsewhere.invalid/x.png' onerror='alert(3)'><script>alert(4)</script>"))
+display(Javascript("alert(5)"))
+display(SVG("<svg xmlns='http://www.w3.org/2000/svg' onload='alert(6)'><script>alert(7)</script></svg>"))
+pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+display({"image/png": pixel, "text/plain": "<Figure of 1 axis>"}, raw=True)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +283,56 @@ def test_a_notebooks_run_shows_its_cells_and_where_one_failed(
         assert page.get_by_role("tab", name="Graph").count() == 0
         assert page.get_by_role("tab", name="Tasks").get_attribute("aria-selected") == "true"
         assert page.get_by_role("rowheader").all_inner_texts()[-1].startswith("cell 3")
-        page.get_by_role("tab", name="Notebook").click()
-        page.get_by_role("link", name="Executed notebook").wait_for()
+
+        failure.get_by_role("button", name="Show the executed cell").click()
+        notebook = page.get_by_role("tabpanel", name="Notebook")
+        marked = notebook.locator(".orc-nb-cell[aria-current=true]")
+        marked.get_by_text("return 1 / n").first.wait_for()
+        assert marked.get_attribute("data-state") == "FAILED"
+        marked.get_by_role("group", name="Traceback").get_by_text("ZeroDivisionError").first.wait_for()
+        notebook.get_by_role("button", name=re.compile("^Completed cell 2")).click()
+        marked.get_by_text("read EU", exact=True).wait_for()
+        notebook.get_by_role("link", name="Executed notebook").wait_for()
         assert axe_finds(page) == []
         keep_picture(page, "run-of-notebook")
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 1280), ("light", 320)], ids=["dark", "narrow"])
+def test_the_executed_notebook_grows_on_its_page_and_nothing_that_it_shows_runs(
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns, scheme: str, width: int
+) -> None:
+    gate = jupyterlab.root / f"gate-{width}"
+    name = f"hostile-{width}"
+    wait = f"import time\nfrom pathlib import Path\nwhile not Path({gate.name!r}).exists():\n    time.sleep(0.05)"
+    _notebook(jupyterlab, f"{name}.ipynb", HOSTILE, wait, "print('the last one')")
+    command = [sys.executable, "-m", "orchestra_nb", "run", f"{name}.ipynb"]
+    with (
+        subprocess.Popen(command, cwd=jupyterlab.root, env=jupyterlab.environ, stdout=subprocess.DEVNULL) as run,
+        open_alone(chromium, scheme=scheme, width=width) as page,
+    ):
+        try:
+            page.on("dialog", lambda dialog: pytest.fail(f"the notebook ran: {dialog.message}"))
+            asked: list[str] = []
+            page.on("request", lambda request: asked.append(request.url))
+            _open(page, jupyterlab)
+            page.locator(".orc-run-item[data-state=RUNNING]", has_text=name).locator(".orc-run-link").click()
+            page.get_by_role("tab", name="Notebook").click()
+            page.get_by_text("</script><script>alert(2)</script> red", exact=False).first.wait_for()
+            page.locator(".orc-nb-cell[data-state=RUNNING]").wait_for()
+            assert page.get_by_role("img", name="<Figure of 1 axis>").get_attribute("src").startswith("data:image/png")
+            assert page.locator(".orc-nb img").count() == 1
+            assert page.locator(".orc-nb :is(script, iframe, svg[onload])").count() == 0
+            gate.touch()
+            page.get_by_text("the last one", exact=True).wait_for()
+            page.locator(".orc-run-header [data-state=COMPLETED]").wait_for()
+            assert not any("elsewhere.invalid" in url for url in asked)
+            assert axe_finds(page) == []
+            assert_no_sideways_scrolling(page)
+            keep_picture(page, f"executed-notebook-{scheme}-{width}")
+            assert run.wait(PATIENCE_SECONDS) == 0
+        finally:
+            gate.touch()
+            run.kill()
 
 
 def test_it_is_run_again_with_other_parameters_and_followed_live(
@@ -286,6 +373,55 @@ def test_it_is_run_again_with_other_parameters_and_followed_live(
         page.get_by_role("button", name="Cancel run").click()
         page.locator(".orc-run-header [data-state=CANCELLED]").wait_for()
         other.locator(".orc-run-item[data-state=CANCELLED]", has_text="slow").wait_for()
+
+
+def test_a_paused_run_is_answered_on_its_page_and_another_page_of_it_agrees(
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns
+) -> None:
+    (jupyterlab.root / "approval.py").write_text(APPROVAL)
+    with (
+        subprocess.Popen(
+            [sys.executable, "approval.py"],
+            cwd=jupyterlab.root,
+            env=jupyterlab.environ,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as asking,
+        open_alone(chromium) as page,
+        open_alone(chromium, scheme="dark", width=320) as other,
+    ):
+        try:
+            _open(page, jupyterlab)
+            page.locator(".orc-run-item[data-state=PAUSED]", has_text="approval").locator(".orc-run-link").click()
+            question = page.get_by_role("region", name="What this run waits for")
+            question.get_by_role("heading", name="Is <b>this</b> right?").wait_for()
+            other.goto(f"{page.url}?token={jupyterlab.token}")
+            elsewhere = other.get_by_role("region", name="What this run waits for")
+            elsewhere.get_by_role("button", name="Resume").wait_for()
+            assert_no_sideways_scrolling(other)
+            keep_picture(other, "question-dark-320")
+
+            question.get_by_role("button", name="Resume").click()
+            question.get_by_text("Fill this in.").wait_for()
+            question.get_by_label("Rows").fill("7")
+            question.get_by_label("Codes").fill('["a", 1]')
+            assert question.get_by_label("Region").locator("option").all_inner_texts() == ["EU", "US"]
+            question.get_by_role("button", name="Resume").click()
+            question.get_by_text("1 is not of type 'string'").wait_for()
+            assert axe_finds(page) == []
+            keep_picture(page, "question")
+            question.get_by_label("Codes").fill('["a"]')
+            question.get_by_role("button", name="Resume").click()
+
+            # the flow asks a second time, for nothing but to go on
+            question.get_by_label("Rows").wait_for(state="detached")
+            elsewhere.get_by_text("Answered elsewhere: by user").wait_for()
+            question.get_by_role("button", name="Resume").click()
+            page.locator(".orc-run-header [data-state=COMPLETED]").wait_for()
+            question.get_by_role("button").first.wait_for(state="detached")
+            assert asking.communicate(timeout=PATIENCE_SECONDS)[0] == "(7, 'EU', ['a'])\n"
+        finally:
+            asking.kill()
 
 
 def test_the_list_is_filtered_by_state_and_name_and_the_filter_is_in_the_address(
@@ -398,6 +534,14 @@ def test_the_run_page_is_a_tab_in_jupyterlab_and_is_there_after_a_reload(
 
     page.evaluate(f"void jupyterapp.commands.execute('orchestra:open-run-page', {{runId: '{made.report}'}})")
     report = page.locator(".orc-run-page:visible", has_text="report")
-    report.get_by_role("region", name="What failed").get_by_role("button").click()
+    report.get_by_role("region", name="What failed").get_by_role("button", name="cell 3").click()
     notebook = page.locator(".jp-NotebookPanel")
     notebook.locator(".jp-Cell.jp-mod-active", has_text="share(0)").wait_for()
+
+    # the notebook that was run opens beside the page, which stays in sight
+    page.evaluate(f"void jupyterapp.commands.execute('orchestra:open-run-page', {{runId: '{made.report}'}})")
+    report.get_by_role("tab", name="Notebook").click()
+    report.get_by_role("button", name="Open Notebook beside this page").click()
+    page.locator(".jp-NotebookPanel:visible").locator(".jp-Cell", has_text="share(0)").first.wait_for()
+    report.locator(".orc-nb-cell[data-state=FAILED]").wait_for()
+    take_pictures(page, "run-page-beside-notebook", report)

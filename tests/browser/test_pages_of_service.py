@@ -55,6 +55,17 @@ def test_a_run_of_a_deployment_is_retried_and_run_again_with_other_parameters(
         page.locator(".orc-run-header [data-state=COMPLETED]").wait_for()
         page.get_by_role("region", name="What failed").wait_for(state="hidden")
 
+        # what is right all the same, or wrong, is said by hand
+        page.get_by_role("button", name="Set state…").click()
+        dialog = page.get_by_role("dialog", name="Set the state of run")
+        dialog.get_by_label("State").select_option("Failed")
+        dialog.get_by_label("Note").fill("the numbers are <b>wrong</b>")
+        assert axe_finds(page) == []
+        keep_picture(page, "service-set-state")
+        dialog.get_by_role("button", name="Set state").click()
+        page.locator(".orc-run-header [data-state=FAILED]").wait_for()
+        page.get_by_text("the numbers are <b>wrong</b>").first.wait_for()
+
         page.get_by_role("button", name="Run again…").click()
         dialog = page.get_by_role("dialog", name="Run nightly again")
         assert dialog.get_by_label("region", exact=True).input_value() == "EU"

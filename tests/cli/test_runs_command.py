@@ -420,6 +420,20 @@ def test_cancelling_asks_the_driver(store: RunStore) -> None:
     assert [request.task_run_id for request in store.cancel_requests("driver-1")] == [LOAD.task_run_id, None]
 
 
+def test_the_state_of_a_run_that_has_ended_is_set_with_a_note(store: RunStore, failed_run: Run) -> None:
+    done = orchestra("runs", "set-state", "calm-fox", "completed", "--note", "mended by hand")
+    again = orchestra("runs", "set-state", "calm-fox", "COMPLETED")
+    back = orchestra("runs", "set-state", "calm-fox", "FAILED", "--json")
+
+    assert re.fullmatch(r"Run calm-fox is COMPLETED: set to COMPLETED by .+: mended by hand\.\n", done.stdout)
+    assert (again.exit_code, "is COMPLETED already" in again.stderr) == (1, True)
+    assert json.loads(back.stdout)["state"] == "FAILED"
+    assert [change.to_state for change in store.state_changes(failed_run.run_id, with_tasks=False)][-2:] == [
+        State.COMPLETED,
+        State.FAILED,
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "exit_code", "code"),
     [

@@ -267,6 +267,7 @@ def test_a_run_of_a_deployment_is_waited_for_and_followed_and_retried(world: Rem
     retried = world.remote("runs", "retry", failed.name, "--note", "again", "--wait", "--json")
     here = world.remote("runs", "retry", failed.name, "--here")
     cancelled = world.remote("runs", "cancel", failed.name)
+    said = world.remote("runs", "set-state", failed.name, "completed", "--note", "done by hand")
 
     assert "waits for a service, and none is up" in unserved.stdout
     assert (waiter.returncode, json.loads(waited)["state"]) == (0, "COMPLETED")
@@ -278,6 +279,8 @@ def test_a_run_of_a_deployment_is_waited_for_and_followed_and_retried(world: Rem
     )
     assert (here.returncode, "--here runs it where its code is" in here.stderr) == (2, True)
     assert (cancelled.returncode, "FAILED" in cancelled.stderr) == (1, True)
+    assert (said.returncode, "done by hand" in said.stdout) == (0, True), said.stderr
+    assert world.store.get_run(run_id).state is State.COMPLETED
 
 
 def test_who_may_start_runs_but_not_look_starts_and_stops_them(world: RemoteWorld) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from example_runs import NOON, run_of, task_of
 from tornado.httpclient import HTTPClientError
 
+from orchestra_nb.model.dead_letters import DeadLetter, LetterState
 from orchestra_nb.model.deployments import DeploymentSpec, FlowTarget
 from orchestra_nb.model.events import (
+    DeadLetterAdded,
+    DriverStarted,
     LogsWritten,
     RunCodeRecorded,
     RunCreated,
@@ -19,9 +23,10 @@ from orchestra_nb.model.events import (
 )
 from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.run_inputs import RunInput
-from orchestra_nb.model.runs import ErrorInfo, LogLine, RunKind
+from orchestra_nb.model.runs import Driver, ErrorInfo, LogLine, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.model.stop_requests import StopKind
+from orchestra_nb.store.dead_letter_store import DeadLetterStore
 from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.run_input_store import RunInputStore
 from orchestra_nb.store.work_queue import WorkQueue
@@ -282,12 +287,18 @@ async def test_a_paused_run_is_told_what_it_asks_for_once_it_fits(jp_fetch, stor
     inputs.ask(RunInput(run_id=run.run_id, key="size", asked_at=NOON, schema=schema))
 
     wrong = await posted(jp_fetch, "runs", "calm-fox", "resume", body={"input": {"rows": "x", "columns": None}})
+    missing = await posted(jp_fetch, "runs", "calm-fox", "resume", body={"input": {"columns": 2}})
     nothing = await posted(jp_fetch, "runs", "calm-fox", "resume")
     told = await posted(jp_fetch, "runs", "calm-fox", "resume", body={"input": {"rows": 3}, "key": "size"})
     late = await posted(jp_fetch, "runs", "calm-fox", "resume", body={"input": {"rows": 4}})
 
     assert (wrong[0], wrong[1]["code"]) == (422, "invalid_input")
     assert "at $.columns: None is not of type 'integer'; at $.rows: 'x' is not of type 'integer'" in wrong[1]["detail"]
+    assert wrong[1]["errors"] == [
+        {"pointer": "#/input/rows", "detail": "'x' is not of type 'integer'"},
+        {"pointer": "#/input/columns", "detail": "None is not of type 'integer'"},
+    ]
+    assert missing[1]["errors"] == [{"pointer": "#/input/rows", "detail": "'rows' is a required property"}]
     assert (nothing[0], "asks for a value" in nothing[1]["detail"]) == (422, True)
     assert (told[0], told[1]["state"], told[1]["message"]) == (202, "PAUSED", "")
     assert (late[0], late[1]["code"]) == (404, "input_not_found")
@@ -423,3 +434,64 @@ async def test_health_tells_the_version_and_that_the_store_works(jp_fetch) -> No
     health = await read(jp_fetch, "health")
 
     assert (health["version"], health["store"], health["message"]) == (__version__, "ok", "")
+
+
+async def test_the_state_of_a_run_that_has_ended_is_set_by_hand_once(jp_fetch, store) -> None:
+    run = run_of(1, name="calm-fox", state=State.FAILED, kind=RunKind.FLOW, message="it broke", ended_at=NOON)
+    letter = DeadLetter(
+        run_id=run.run_id,
+        name="f",
+        flow_name="f",
+        ended_as=State.FAILED,
+        attempts=1,
+        message="it broke",
+        created_at=NOON,
+    )
+    store.apply([RunCreated(run=run), DeadLetterAdded(letter=letter)])
+
+    done = await posted(jp_fetch, "runs", "calm-fox", "state", body={"state": "completed", "note": "mended by hand"})
+    again = await posted(jp_fetch, "runs", "calm-fox", "state", body={"state": "COMPLETED"})
+    unknown = await posted(jp_fetch, "runs", "calm-fox", "state", body={"state": "RUNNING"})
+
+    assert (done[0], done[1]["state"], done[1]["epoch"]) == (200, "COMPLETED", 1)
+    change = store.state_changes(run.run_id)[-1]
+    assert (change.from_state, change.to_state) == (State.FAILED, State.COMPLETED)
+    assert change.message == f"set to COMPLETED by {change.actor}: mended by hand"
+    assert store.get_run(run.run_id).ended_at == NOON
+    assert DeadLetterStore(store.database).get(run.run_id).state is LetterState.RESOLVED
+    assert (again[0], again[1]["code"]) == (409, "invalid_transition")
+    assert (unknown[0], unknown[1]["errors"][0]["pointer"]) == (422, "#/state")
+
+
+async def test_the_state_of_a_run_that_goes_on_or_waits_is_not_set(jp_fetch, store) -> None:
+    now = datetime.now(UTC)
+    driver = Driver(
+        driver_id="alive",
+        kind="shell",
+        host="h",
+        boot_id="b",
+        pid=1,
+        process_started_at=1.0,
+        heartbeat_at=now,
+        lease_until=now + timedelta(minutes=10),
+    )
+    going = run_of(1, name="calm-fox", state=State.RUNNING, driver_id=driver.driver_id)
+    lost = run_of(2, name="lost-lynx", state=State.RUNNING, driver_id="gone")
+    waiting = run_of(3, name="old-owl", state=State.SCHEDULED)
+    suspended = run_of(4, name="shy-shrew", state=State.PAUSED, kind=RunKind.FLOW)
+    store.apply([DriverStarted(driver=driver), *(RunCreated(run=run) for run in (going, lost, waiting, suspended))])
+
+    answers = [
+        await posted(jp_fetch, "runs", run.name, "state", body={"state": "FAILED"})
+        for run in (going, waiting, lost, suspended)
+    ]
+
+    assert [status for status, _ in answers] == [409, 409, 200, 200]
+    assert "a process drives it" in answers[0][1]["detail"]
+    assert "waits to be started" in answers[1][1]["detail"]
+    assert [store.get_run(run.run_id).state for run in (going, waiting, lost, suspended)] == [
+        State.RUNNING,
+        State.SCHEDULED,
+        State.FAILED,
+        State.FAILED,
+    ]

@@ -74,6 +74,24 @@ async def test_the_table_of_a_sweep_comes_page_by_page(jp_fetch, store, is_recor
     assert seen == [(index, {"n": index}, ids.get(index)) for index in indexes]
 
 
+async def test_the_executed_notebook_of_a_run_is_read_and_why_there_is_none_is_told(
+    jp_fetch, store, calm_fox, tmp_path
+) -> None:
+    copy = tmp_path / "report.old-owl.ipynb"
+    run = run_of(7, name="old-owl", kind=RunKind.NOTEBOOK, output_path=str(copy))
+    store.apply([RunCreated(run=run)])
+    cell = {"cell_type": "code", "id": "c0", "metadata": {}, "execution_count": 1, "source": "x", "outputs": []}
+    document = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    copy.write_text(json.dumps(document))
+
+    found = await call(jp_fetch, "GET", "runs", "old-owl", "notebook")
+    same = await call(jp_fetch, "GET", "runs", "old-owl", "notebook", attempt=1, known=found["version"])
+    none = await refusal(jp_fetch, "GET", "runs", "calm-fox", "notebook")
+
+    assert [(one["cell_id"], one["source"], one["outputs"]) for one in found["cells"]] == [("c0", "x", [])]
+    assert (found["attempts"], same["cells"], none["status"]) == ([1], None, 404)
+
+
 async def test_names_are_read_by_ids_of_those_that_there_are(jp_fetch, store, calm_fox) -> None:
     task = task_of(calm_fox, "load").task_run_id
 

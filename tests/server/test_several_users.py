@@ -48,6 +48,7 @@ OWNED_BY_PATH = {
     "/runs/{run}/suspend",
     "/runs/{run}/retry",
     "/runs/{run}/resume",
+    "/runs/{run}/state",
     "/runs/{run}/tasks/{task}/cancel",
     "/runs/{run}/inputs",
     "/deployments/{name}",

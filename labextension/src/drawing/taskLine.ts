@@ -16,6 +16,8 @@ export interface ITaskActions {
   readonly cancel?: (task: ITaskView) => void;
   /** Tell whether a task can be cancelled by itself; all can without it. */
   readonly canCancel?: (task: ITaskView) => boolean;
+  /** Show the cell of a task in the executed notebook; offered for a task that is a cell. */
+  readonly showCell?: (cellId: string) => void;
   /** Open the page of a run. */
   readonly openRun?: (runId: string) => void;
 }
@@ -47,7 +49,7 @@ export class TaskLine {
       'aria-controls': id
     });
     this._toggle.append(html('span', { class: 'orc-caret', 'aria-hidden': 'true' }), this._state);
-    this._actions.append(this._logs, this._cancel);
+    this._actions.append(this._cell, this._logs, this._cancel);
     this._line.append(
       this._toggle,
       this._name,
@@ -89,6 +91,12 @@ export class TaskLine {
       'data-live': String(live && isLive(task.state)),
       'aria-label': texts.__('Task %1', task.name)
     });
+    const isCell = actions.showCell !== undefined && task.cell_id !== null;
+    showText(
+      this._cell,
+      isCell ? texts.__('Cell') : '',
+      texts.__('Show the cell in the executed notebook')
+    );
     const isOffered = actions.cancel !== undefined && (actions.canCancel?.(task) ?? true);
     const canCancel = live && isLive(task.state) && isOffered;
     showText(this._cancel, canCancel ? texts.__('Cancel') : '', texts.__('Cancel this task'));
@@ -187,6 +195,12 @@ export class TaskLine {
   private readonly _logs = button('', '', () =>
     this._options.actions.openLogs?.(this._output.task)
   );
+  private readonly _cell = button('', '', () => {
+    const { cell_id } = this._output.task;
+    if (cell_id !== null) {
+      this._options.actions.showCell?.(cell_id);
+    }
+  });
   private readonly _cancel = button('', '', () =>
     this._options.actions.cancel?.(this._output.task)
   );

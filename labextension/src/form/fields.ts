@@ -145,7 +145,8 @@ export function plainField(
   };
 }
 
-function readField(data: unknown, properties: Schema, definitions: Schema): IField | null {
+/** Read a parameter, of whose value the schema of its name tells; null when it is none. */
+export function readField(data: unknown, properties: Schema, definitions: Schema): IField | null {
   const parameter = readFields(data);
   const name = readTextOrNull(parameter?.name);
   if (parameter === null || name === null) {
@@ -189,7 +190,12 @@ function withoutNull(
   definitions: Schema
 ): { readonly schema: Schema; readonly isNullable: boolean } {
   const schema = resolved(outer, definitions);
-  const options = readList(schema.anyOf, readFields);
+  const types = readList(schema.type, readTextOrNull);
+  if (types.length === 2 && types.includes('null')) {
+    const type = types.find(each => each !== 'null');
+    return { schema: { ...schema, type }, isNullable: true };
+  }
+  const options = readList(schema.anyOf ?? schema.oneOf, readFields);
   const rest = options.filter(option => option.type !== 'null');
   if (rest.length === options.length) {
     return { schema, isNullable: schema.type === 'null' };
@@ -197,14 +203,16 @@ function withoutNull(
   return { schema: rest.length === 1 ? resolved(rest[0], definitions) : {}, isNullable: true };
 }
 
-function resolved(schema: Schema, definitions: Schema): Schema {
+function resolved(outer: Schema, definitions: Schema): Schema {
+  const whole = readList(outer.allOf, readFields);
+  const schema = whole.length === 1 ? { ...whole[0], ...outer } : outer;
   const reference = readTextOrNull(schema.$ref) ?? '';
   const found = readFields(definitions[reference.replace('#/$defs/', '')]);
   return found === null ? schema : { ...found, ...schema };
 }
 
 function kindOf(schema: Schema, value: unknown): FieldKind {
-  if (Array.isArray(schema.enum)) {
+  if (Array.isArray(schema.enum) || Object.hasOwn(schema, 'const')) {
     return 'choice';
   }
   switch (schema.type) {
@@ -238,7 +246,8 @@ function stringKind(format: unknown, value: unknown): FieldKind {
 }
 
 function readChoices(schema: Schema): IChoice[] {
-  const values: unknown[] = Array.isArray(schema.enum) ? schema.enum : [];
+  const single: unknown[] = Object.hasOwn(schema, 'const') ? [schema.const] : [];
+  const values: unknown[] = Array.isArray(schema.enum) ? schema.enum : single;
   return values.map(choiceOf);
 }
 

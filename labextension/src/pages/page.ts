@@ -14,6 +14,8 @@ export interface INotebookPlace {
   readonly href: string | null;
   /** Open it in the application around; null where the link does. */
   readonly open: (() => void) | null;
+  /** Open it beside what is shown, where there is room for both; null where there is none. */
+  readonly openBeside: (() => void) | null;
 }
 
 /** What pages need from where they are shown. */

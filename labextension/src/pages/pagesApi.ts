@@ -3,7 +3,15 @@
 import { ApiError } from '../apiError';
 import { request } from '../request';
 import type { IServerSettings, Method, Query } from '../request';
-import { isId, readFields, readList, readNumber, readRun, readTextOrNull } from '../schemas';
+import {
+  isId,
+  readFields,
+  readList,
+  readNumber,
+  readRun,
+  readTextOrNull,
+  readTime
+} from '../schemas';
 import type { IRun } from '../schemas';
 import { readDeploymentTimes, readFlow, readFlowDetails, readVersion } from './flows/flowSchemas';
 import type {
@@ -12,6 +20,8 @@ import type {
   IFlowDetails,
   IFlowListPage
 } from './flows/flowSchemas';
+import { readExecutedNotebook } from './run/executedNotebook';
+import type { IExecutedNotebook } from './run/executedNotebook';
 
 const LISTED_RUNS = 50;
 const LAST_SUCCESSES = 10;
@@ -64,6 +74,18 @@ export interface IArtifact {
 export interface IRunAgain {
   /** What it waits for there; empty where it goes on. */
   readonly message: string;
+}
+
+/** What a run asks people for. */
+export interface IRunQuestion {
+  /** Names the question within its run. */
+  readonly key: string;
+  /** JSON Schema of the answer; null where only to go on is asked for. */
+  readonly schema: Readonly<Record<string, unknown>> | null;
+  readonly description: string;
+  /** ISO 8601; null while it waits. */
+  readonly answered_at: string | null;
+  readonly answered_by: string | null;
 }
 
 /** Asks what the pages show, and does what their buttons say. All methods throw `ApiError`. */
@@ -128,6 +150,26 @@ export class PagesApi {
     return attempts;
   }
 
+  /**
+   * Read the executed notebook of a run.
+   *
+   * @param attempt - null for the newest
+   * @param known - the version that is known; null for none
+   */
+  async readExecutedNotebook(
+    runId: string,
+    attempt: number | null,
+    known: string | null
+  ): Promise<IExecutedNotebook> {
+    const path = ['runs', checkedId(runId), 'notebook'];
+    const answer = await request(this._settings, 'GET', path, { attempt, known });
+    const notebook = readExecutedNotebook(answer);
+    if (notebook === null) {
+      throw new ApiError('The answer holds no notebook.', 200, 'unexpected_answer');
+    }
+    return notebook;
+  }
+
   /** Read what a run recorded and returned. */
   async readValues(runId: string): Promise<readonly IRunValue[]> {
     const fields = readFields(await this._ofRun(runId, 'values'));
@@ -176,11 +218,36 @@ export class PagesApi {
     return { message: readTextOrNull(fields?.message) ?? '' };
   }
 
-  /** Let a paused run go on, where it asks for no answer. */
-  async resumeRun(runId: string): Promise<IRunAgain> {
+  /** Read what a run asks people for, in order, answered or not. */
+  async listQuestions(runId: string): Promise<readonly IRunQuestion[]> {
+    const fields = readFields(await this._ofRun(runId, 'inputs'));
+    return readList(fields?.inputs, readQuestion);
+  }
+
+  /**
+   * Let a paused or suspended run go on.
+   *
+   * @param key - which question is answered; null where it asks for nothing
+   * @param answer - JSON
+   */
+  async resumeRun(runId: string, key: string | null, answer: string): Promise<IRunAgain> {
     const path = ['runs', checkedId(runId), 'resume'];
-    const fields = readFields(await request(this._settings, 'POST', path, {}, '{}'));
+    const body = `{"input": ${answer}, "key": ${JSON.stringify(key)}}`;
+    const fields = readFields(await request(this._settings, 'POST', path, {}, body));
     return { message: readTextOrNull(fields?.message) ?? '' };
+  }
+
+  /** Set the state of a run by hand; `said` is `state` and `note` to JSON. */
+  async setRunState(runId: string, said: ReadonlyMap<string, string>): Promise<void> {
+    const members = [...said].map(([name, json]) => `${JSON.stringify(name)}: ${json}`);
+    const path = ['runs', checkedId(runId), 'state'];
+    await request(this._settings, 'POST', path, {}, `{${members.join(', ')}}`);
+  }
+
+  /** Keep the answer, JSON, to a question of a run that nobody here can start. */
+  async answerQuestion(runId: string, key: string, answer: string): Promise<void> {
+    const body = `{"value": ${answer}, "key": ${JSON.stringify(key)}}`;
+    await request(this._settings, 'POST', ['runs', checkedId(runId), 'inputs'], {}, body);
   }
 
   /** Have a run of a deployment wait to be started; parameters are names to JSON. */
@@ -240,6 +307,20 @@ function readAttempt(data: unknown): ITaskAttempt | null {
     started_at: started,
     ended_at: readTextOrNull(fields?.ended_at)
   };
+}
+
+function readQuestion(data: unknown): IRunQuestion | null {
+  const fields = readFields(data);
+  const key = readTextOrNull(fields?.key);
+  return key === null
+    ? null
+    : {
+        key,
+        schema: readFields(fields?.schema),
+        description: readTextOrNull(fields?.description) ?? '',
+        answered_at: readTime(fields?.answered_at),
+        answered_by: readTextOrNull(fields?.answered_by)
+      };
 }
 
 function readValue(data: unknown): IRunValue | null {

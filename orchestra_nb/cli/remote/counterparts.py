@@ -17,6 +17,7 @@ MODULES: Final[Mapping[str, str]] = {
     "orchestra_nb.cli.deployment_file_commands": f"{_HERE}.remote_files",
     "orchestra_nb.cli.run_children": f"{_HERE}.remote_runs",
     f"{_OPERATIONS}.runs": f"{_HERE}.remote_runs",
+    f"{_OPERATIONS}.run_state_setting": f"{_HERE}.remote_runs",
     f"{_OPERATIONS}.run_attempts": f"{_HERE}.remote_runs",
     f"{_OPERATIONS}.run_results": f"{_HERE}.remote_runs",
     f"{_OPERATIONS}.sweep_views": f"{_HERE}.remote_runs",

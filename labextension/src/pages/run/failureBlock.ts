@@ -12,7 +12,11 @@ import type { RunRecords } from './runRecords';
 
 /** Draws the failure; hidden where there is none. */
 export class FailureBlock {
-  constructor(private readonly _context: IPageContext) {
+  /** @param _showCell - shows a cell in the executed notebook */
+  constructor(
+    private readonly _context: IPageContext,
+    private readonly _showCell: (cellId: string) => void
+  ) {
     this.node.setAttribute('aria-label', _context.texts.__('What failed'));
     this.node.hidden = true;
   }
@@ -65,6 +69,9 @@ export class FailureBlock {
       if (line !== '') {
         place.append(' ', html('code', {}, line));
       }
+      if (failure.cell_id !== null && run?.kind === 'notebook') {
+        place.append(' ', this._cellButton(failure.cell_id));
+      }
       parts.push(place);
     }
     const trace = failure.error?.traceback;
@@ -76,6 +83,13 @@ export class FailureBlock {
     showText(more, others === 0 ? '' : texts._n('%1 other failed', '%1 others failed', others));
     parts.push(more);
     return parts;
+  }
+
+  private _cellButton(cellId: string): HTMLElement {
+    const label = this._context.texts.__('Show the executed cell');
+    const node = html('button', { type: 'button', class: 'orc-link' }, label);
+    node.addEventListener('click', () => this._showCell(cellId));
+    return node;
   }
 
   /** The user's own frame is the last that is no library's: it is what the reader looks for. */

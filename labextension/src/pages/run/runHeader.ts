@@ -5,11 +5,13 @@ import { html, setAttributes, showText } from '../../drawing/elements';
 import { stateIcon } from '../../drawing/icons';
 import { isFailure, isLive, stateLook } from '../../drawing/states';
 import type { IRun } from '../../schemas';
-import { ask, errorText } from '../dialogs';
+import { errorText } from '../dialogs';
 import { pageLink } from '../page';
 import type { IPageContext } from '../page';
+import { askToCancel } from './cancelling';
 import { canRunAgain, runAgain } from './runAgain';
 import type { RunRecords } from './runRecords';
+import { askForState } from './stateSetting';
 
 /** Expected durations below this are no news. */
 const LEAST_EXPECTED_SECONDS = 1;
@@ -19,8 +21,8 @@ export class RunHeader {
   constructor(private readonly _context: IPageContext) {
     const { texts } = _context;
     this._cancel = this._action(texts.__('Cancel'), run => this._onCancel(run));
-    this._resume = this._action(texts.__('Resume'), run => this._onResume(run));
     this._retry = this._action(texts.__('Retry'), run => this._onRetry(run));
+    this._setState = this._action(texts.__('Set state…'), run => this._onSetState(run));
     this._again = this._action(texts.__('Run again…'), run => this._onAgain(run));
     this._heading.append(this._flow, ' ', this._name);
     this.node.append(
@@ -34,10 +36,10 @@ export class RunHeader {
         html(
           'span',
           { class: 'orc-run-actions' },
-          this._resume,
           this._cancel,
           this._retry,
-          this._again
+          this._again,
+          this._setState
         )
       ),
       this._message,
@@ -76,13 +78,16 @@ export class RunHeader {
     if (run.started_at !== null) {
       this._time.title = texts.__('Started %1', formatMoment(run.started_at, locale));
     }
-    showText(this._message, isFailure(run.state) && records.failure !== null ? '' : run.message);
+    const isSaidBelow =
+      run.state === 'PAUSED' || (isFailure(run.state) && records.failure !== null);
+    showText(this._message, isSaidBelow ? '' : run.message);
     const hasEnded = !isLive(run.state);
     const isBad = isFailure(run.state) || run.state === 'CANCELLED';
     this._cancel.hidden = hasEnded;
     this._cancel.disabled = run.state === 'CANCELLING' || this._isBusy;
-    this._resume.hidden = run.state !== 'PAUSED';
     this._retry.hidden = !(hasEnded && isBad && run.deployment !== null);
+    // one that waits to be started is cancelled
+    this._setState.hidden = run.state === 'SCHEDULED' || run.state === 'CANCELLING';
     this._again.hidden = !canRunAgain(this._context, run);
     if (held instanceof HTMLElement && held.hidden && this.node.contains(held)) {
       this._heading.focus(); // not back to the top of the page when a button goes
@@ -152,34 +157,19 @@ export class RunHeader {
   }
 
   private async _onCancel(run: IRun): Promise<void> {
-    const { texts, api } = this._context;
-    const isAsked = await ask(
-      {
-        title: texts.__('Cancel run %1 of %2?', run.name, run.flow_name),
-        body: [texts.__('Its running tasks are stopped, and those that wait will not start.')],
-        act: texts.__('Cancel run'),
-        leave: texts.__('Keep running'),
-        onAct: async () => {
-          await api.cancelRun(run.run_id);
-          return true;
-        }
-      },
-      texts
-    );
-    if (isAsked) {
-      this._news.textContent = texts.__('The run was asked to stop.');
+    if (await askToCancel(this._context, run)) {
+      this._news.textContent = this._context.texts.__('The run was asked to stop.');
     }
-  }
-
-  private async _onResume(run: IRun): Promise<void> {
-    const again = await this._context.pagesApi.resumeRun(run.run_id);
-    this._news.textContent = again.message || this._context.texts.__('The run goes on.');
   }
 
   private async _onRetry(run: IRun): Promise<void> {
     const again = await this._context.pagesApi.retryRun(run.run_id);
     const { texts } = this._context;
     this._news.textContent = again.message || texts.__('The run is going to be run again.');
+  }
+
+  private async _onSetState(run: IRun): Promise<void> {
+    await askForState(this._context, run);
   }
 
   private async _onAgain(run: IRun): Promise<void> {
@@ -199,9 +189,9 @@ export class RunHeader {
   private readonly _time = html('span', { class: 'orc-time' });
   private readonly _count = html('span', { class: 'orc-detail' });
   private readonly _cancel: HTMLButtonElement;
-  private readonly _resume: HTMLButtonElement;
   private readonly _retry: HTMLButtonElement;
   private readonly _again: HTMLButtonElement;
+  private readonly _setState: HTMLButtonElement;
   private readonly _message = html('p', { class: 'orc-run-message', hidden: true });
   private readonly _advice = html('p', { class: 'orc-run-message', hidden: true });
   private readonly _problem = html('p', { class: 'orc-problem', role: 'alert', hidden: true });

@@ -14,6 +14,7 @@ import { ArtifactsView } from './artifactsView';
 import { FailureBlock } from './failureBlock';
 import { NotebookView } from './notebookView';
 import { ParametersView } from './parametersView';
+import { QuestionsBlock } from './questionsBlock';
 import { RunHeader } from './runHeader';
 import { RunRecords } from './runRecords';
 import type { IRunView } from './runView';
@@ -27,7 +28,8 @@ export class RunPage implements IPage {
     this.title = context.texts.__('Run');
     this._records = new RunRecords({ ...context, runId });
     this._header = new RunHeader(context);
-    this._failure = new FailureBlock(context);
+    this._questions = new QuestionsBlock(context, runId);
+    this._failure = new FailureBlock(context, cellId => this._showCell(cellId));
     this._tabs = this._makeTabs();
     this._drawing = {
       texts: context.texts,
@@ -35,6 +37,7 @@ export class RunPage implements IPage {
       locale: context.locale,
       actions: {
         openLogs: task => this._openLogs(task),
+        showCell: cellId => this._showCell(cellId),
         cancel: task => void this._cancelTask(task),
         canCancel: isTask
       }
@@ -45,6 +48,7 @@ export class RunPage implements IPage {
       this._notice,
       this._header.node,
       this._problem,
+      this._questions.node,
       this._failure.node,
       this._tabs.node
     );
@@ -65,6 +69,7 @@ export class RunPage implements IPage {
     this._records.dispose();
     this._watch.dispose();
     this._unfollow?.();
+    this._questions.dispose();
     this._views.forEach(view => view.dispose());
     this.node.remove();
   }
@@ -121,8 +126,11 @@ export class RunPage implements IPage {
         return new ArtifactsView(this._context);
       case 'parameters':
         return new ParametersView(this._context);
-      default:
-        return new NotebookView(this._context, this._drawing);
+      default: {
+        const notebook = new NotebookView(this._context, this.runId);
+        this._notebook = notebook;
+        return notebook;
+      }
     }
   }
 
@@ -147,6 +155,7 @@ export class RunPage implements IPage {
       return;
     }
     this._header.update(this._records);
+    this._questions.update(run);
     this._showTitle(run);
     this._followTime();
     if (!this._records.isRead) {
@@ -186,6 +195,11 @@ export class RunPage implements IPage {
     this._logs?.focus();
   }
 
+  private _showCell(cellId: string): void {
+    this._tabs.choose('notebook');
+    this._notebook?.showCell(cellId);
+  }
+
   private async _cancelTask(task: ITaskView): Promise<void> {
     const { api, texts } = this._context;
     try {
@@ -200,11 +214,13 @@ export class RunPage implements IPage {
   private readonly _context: IPageContext;
   private readonly _records: RunRecords;
   private readonly _header: RunHeader;
+  private readonly _questions: QuestionsBlock;
   private readonly _failure: FailureBlock;
   private readonly _tabs: Tabs;
   private readonly _drawing: IDrawingOptions;
   private readonly _views = new Map<string, IRunView>();
   private _logs: LogLines | null = null;
+  private _notebook: NotebookView | null = null;
   private readonly _watch: { dispose(): void };
   private _unfollow: (() => void) | null = null;
   private _isWaiting = false;

@@ -84,7 +84,7 @@ async function start(): Promise<void> {
       }
       const fragment = cellId === null ? '' : `#cell-id=${encodeURIComponent(cellId)}`;
       const encoded = path.split('/').map(encodeURIComponent).join('/');
-      return { href: `${notebookUrl}${encoded}${fragment}`, open: null };
+      return { href: `${notebookUrl}${encoded}${fragment}`, open: null, openBeside: null };
     }
   };
   const links = pageLinks(texts).map(

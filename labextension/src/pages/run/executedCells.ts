@@ -1,0 +1,141 @@
+/** Draws the cells of an executed notebook: code, state, duration and outputs, all of it as text and pictures. */
+
+import { formatDuration } from '../../drawing/durations';
+import { html, setAttributes } from '../../drawing/elements';
+import { stateIcon } from '../../drawing/icons';
+import { stateLook } from '../../drawing/states';
+import { traceback } from '../../drawing/traceback';
+import type { ITaskView } from '../../schemas';
+import type { IPageContext } from '../page';
+import { pictureOf } from './artifactsView';
+import type { ICellOutput, IExecutedCell } from './executedNotebook';
+
+/** What the file says of a cell to the state that it means. */
+const STATES: Readonly<Record<string, string>> = {
+  pending: 'PENDING',
+  running: 'RUNNING',
+  completed: 'COMPLETED',
+  failed: 'FAILED',
+  skipped: 'SKIPPED'
+};
+
+/** Draws the cells; those that have not changed stay, with what is selected in them. */
+export class ExecutedCells {
+  constructor(private readonly _context: IPageContext) {
+    const label = _context.texts.__('The executed notebook');
+    setAttributes(this.node, { tabindex: 0, role: 'group', 'aria-label': label });
+  }
+
+  readonly node = html('div', { class: 'orc-nb' });
+
+  /**
+   * Show newer cells.
+   *
+   * @param records - index to what the store knows of a code cell, which is newer than the file
+   */
+  update(cells: readonly IExecutedCell[], records: ReadonlyMap<number, ITaskView>): void {
+    cells.forEach((cell, at) => {
+      const record = cell.index === null ? undefined : records.get(cell.index);
+      const state = record?.state ?? STATES[cell.status] ?? '';
+      const shown = JSON.stringify([cell, state, record?.name]);
+      if (this._shown[at] !== shown) {
+        const drawn = this._draw(cell, state, record?.name ?? '');
+        const known = this.node.children.item(at);
+        if (known === null) {
+          this.node.append(drawn);
+        } else {
+          known.replaceWith(drawn);
+        }
+        this._shown[at] = shown;
+      }
+    });
+    while (this.node.childElementCount > cells.length) {
+      this.node.lastElementChild?.remove();
+    }
+    this._shown.length = cells.length;
+    this._mark();
+  }
+
+  /** Bring a cell into sight, and mark it; false where there is none of this id. */
+  show(cellId: string): boolean {
+    this._wanted = cellId;
+    const cell = this._mark();
+    cell?.scrollIntoView({ block: 'nearest' });
+    return cell !== null;
+  }
+
+  private _mark(): HTMLElement | null {
+    let found: HTMLElement | null = null;
+    for (const node of this.node.querySelectorAll<HTMLElement>(':scope > .orc-nb-cell')) {
+      const isWanted = this._wanted !== null && node.dataset.cellId === this._wanted;
+      setAttributes(node, { 'data-marked': isWanted, 'aria-current': isWanted ? 'true' : null });
+      found = isWanted ? node : found;
+    }
+    return found;
+  }
+
+  private _draw(cell: IExecutedCell, state: string, name: string): HTMLElement {
+    const { texts } = this._context;
+    const isCode = cell.type === 'code';
+    const look = state === '' ? null : stateLook(state);
+    const node = html('section', {
+      class: 'orc-nb-cell',
+      'data-cell-id': cell.cell_id,
+      'data-type': cell.type,
+      'data-state': isCode ? state : null,
+      'data-tone': isCode ? (look?.tone ?? null) : null,
+      'aria-label': name || (isCode ? texts.__('Code') : texts.__('Text'))
+    });
+    if (isCode) {
+      const count = cell.execution_count === null ? '[ ]' : `[${cell.execution_count}]`;
+      const head = html('div', { class: 'orc-nb-head' }, html('span', {}, count));
+      if (look !== null) {
+        const word = html('span', { class: 'orc-word' }, look.word(texts));
+        head.append(html('span', { class: 'orc-state' }, stateIcon(look.icon), word));
+      }
+      if (cell.seconds !== null) {
+        head.append(html('span', { class: 'orc-time' }, formatDuration(cell.seconds)));
+      }
+      node.append(head);
+    }
+    const source = isCode ? html('code', {}, cell.source) : cell.source;
+    node.append(html('pre', { class: 'orc-nb-source' }, source));
+    node.append(...cell.outputs.map(output => this._output(output)));
+    return node;
+  }
+
+  private _output(output: ICellOutput): HTMLElement {
+    const { texts } = this._context;
+    if (output.kind === 'picture') {
+      const src = pictureOf('display', { [output.mime]: output.data });
+      if (src !== null) {
+        const alt = output.text || texts.__('Picture');
+        return html('img', { class: 'orc-picture orc-nb-output', src, alt });
+      }
+    }
+    if (output.kind === 'error') {
+      const node = traceback(output.text, texts);
+      node.classList.add('orc-nb-output');
+      return node;
+    }
+    if (output.kind === 'omitted') {
+      return html('p', { class: 'orc-nb-output orc-nb-omitted' }, output.text);
+    }
+    const label = output.kind === 'stderr' ? texts.__('Error output') : texts.__('Output');
+    return html(
+      'pre',
+      {
+        class: 'orc-nb-output',
+        'data-kind': output.kind,
+        tabindex: 0,
+        role: 'group',
+        'aria-label': label
+      },
+      output.text
+    );
+  }
+
+  /** The cells as they are drawn. */
+  private readonly _shown: string[] = [];
+  private _wanted: string | null = null;
+}

@@ -1,0 +1,58 @@
+/** Asks which state a run is to have, and why, and sets it by hand. */
+
+import { ApiError } from '../../apiError';
+import { html } from '../../drawing/elements';
+import { STATE_LOOKS } from '../../drawing/states';
+import { plainField } from '../../form/fields';
+import { Form } from '../../form/form';
+import type { IRun } from '../../schemas';
+import { ask } from '../dialogs';
+import type { IPageContext } from '../page';
+
+const SETTABLE = ['COMPLETED', 'FAILED', 'CANCELLED', 'CRASHED'] as const;
+
+/** Ask, and set the state; true where it was set. */
+export function askForState({ pagesApi, texts }: IPageContext, run: IRun): Promise<boolean> {
+  const offered = SETTABLE.filter(state => state !== run.state);
+  const choices = offered.map(state => ({
+    json: JSON.stringify(state),
+    label: STATE_LOOKS[state].word(texts)
+  }));
+  const state = plainField({
+    ...{ name: 'state', label: texts.__('State'), kind: 'choice', help: '' },
+    isRequired: true,
+    initial: choices[0].json,
+    choices
+  });
+  const note = plainField({
+    ...{ name: 'note', label: texts.__('Note'), kind: 'text' },
+    help: texts.__("Why, for the run's history.")
+  });
+  const form = new Form([state, note], texts, null);
+  const said = texts.__(
+    'Nothing is run. What follows a run that ends so follows now: notifications, automations. Completed also closes what is open of its dead letters.'
+  );
+  return ask(
+    {
+      title: texts.__('Set the state of run %1', run.name),
+      body: [html('p', {}, said), form.node],
+      act: texts.__('Set state'),
+      leave: texts.__('Leave as it is'),
+      onAct: async () => {
+        const values = form.read();
+        if (values === null) {
+          return false;
+        }
+        await pagesApi.setRunState(run.run_id, values);
+        return true;
+      },
+      onError: error => form.showErrors(placesOf(error))
+    },
+    texts
+  );
+}
+
+function placesOf(error: unknown): ReadonlyMap<string, string> {
+  const places = error instanceof ApiError ? [...error.errors] : [];
+  return new Map(places.map(([pointer, detail]) => [pointer.replace('#/', ''), detail]));
+}

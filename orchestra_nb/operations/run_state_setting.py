@@ -1,0 +1,94 @@
+"""Sets the state of a run by hand: of one that has ended, or that nothing drives any more.
+
+The state is changed by a compare-and-set on epoch and state, so what somebody else does at the same time is not lost.
+It stands in the run's history with who did it and why; automations and notifications follow as from any other end.
+
+The function takes the open store, so importing this module loads no SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from orchestra_nb.errors import Conflict, InvalidInput, InvalidTransition
+from orchestra_nb.model.dead_letters import LetterState
+from orchestra_nb.model.events import RunStateSet
+from orchestra_nb.model.runs import Run
+from orchestra_nb.model.states import SETTABLE_STATES, State, may_follow
+from orchestra_nb.operations.runs import find_run, is_suspended, waits_in_queue
+
+if TYPE_CHECKING:
+    from orchestra_nb.store.run_store import RunStore
+
+
+def set_run_state(store: RunStore, id_or_name: str, state: str, *, actor: str, now: datetime, note: str = "") -> Run:
+    """Set the state of a run that has ended, is suspended, or whose process has gone, and return the run.
+
+    Its open dead letters, and those of its tasks, are closed when it is COMPLETED now.
+
+    Parameters
+    ----------
+    state
+        One of :data:`~orchestra_nb.model.states.SETTABLE_STATES`, in any case.
+    note
+        Why, for the run's history.
+
+    Raises
+    ------
+    RunNotFound
+        There is no such run.
+    InvalidInput
+        Nobody can set this state.
+    InvalidTransition
+        The run stands so already, waits to be started, or a process that lives drives it; the message says what to do.
+    Conflict
+        Its state has changed meanwhile.
+    """
+    from orchestra_nb.store.dead_letter_store import DeadLetterStore
+
+    wanted = _settable(state)
+    run = find_run(store, id_or_name)
+    _check(store, run, wanted, now)
+    message = f"set to {wanted} by {actor}{f': {note}' if note else ''}"
+    event = RunStateSet(
+        run_id=run.run_id, at=now, epoch=run.epoch, before=run.state, state=wanted, actor=actor, message=message
+    )
+    with store.database.together():
+        if not store.apply([event])[0]:
+            raise Conflict(f"Run {run.name} is {run.state} no longer. Look at it again before you set its state.")
+        if wanted is State.COMPLETED:
+            DeadLetterStore(store.database).close_of_run(
+                run.run_id, run.epoch, LetterState.RESOLVED, actor, now, f"its run was {message}"
+            )
+    return store.get_run(run.run_id)
+
+
+def _settable(word: str) -> State:
+    wanted = next((state for state in SETTABLE_STATES if state == word.strip().upper()), None)
+    if wanted is None:
+        states = ", ".join(SETTABLE_STATES)
+        raise InvalidInput(f"{word[:40]!r} is no state that can be set. There are: {states}.", {"/state": f"{states}?"})
+    return wanted
+
+
+def _check(store: RunStore, run: Run, wanted: State, now: datetime) -> None:
+    from orchestra_nb.store.leases import Leases
+
+    if run.state is wanted:
+        raise InvalidTransition(f"Run {run.name} is {wanted} already.")
+    if run.state.is_terminal:
+        return
+    if waits_in_queue(run):
+        raise InvalidTransition(
+            f"Run {run.name} waits to be started: end it with `orchestra runs cancel {run.name}`, and set its state "
+            "then."
+        )
+    driver = Leases(store.database).find_driver(run.driver_id) if run.driver_id is not None else None
+    if not is_suspended(run) and driver is not None and driver.ended_at is None and driver.lease_until > now:
+        raise InvalidTransition(
+            f"Run {run.name} is {run.state}, and a process drives it (pid {driver.pid} on {driver.host}), which "
+            f"would go on. End it with `orchestra runs cancel {run.name}`, and set its state then."
+        )
+    if not may_follow(run.state, wanted):
+        raise InvalidTransition(f"A run that is {run.state} cannot become {wanted}.")

@@ -1,0 +1,163 @@
+"""The executed notebook of a run as data: attempts, a file that has not changed, and outputs that are only text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from orchestra_nb.errors import NotebookNotFound
+from orchestra_nb.model.events import RunCreated
+from orchestra_nb.model.runs import Run, RunKind
+from orchestra_nb.model.states import State
+from orchestra_nb.operations.executed_notebook import executed_notebook
+from orchestra_nb.operations.notebook_request import attempts_folder
+from orchestra_nb.store.database import open_database
+from orchestra_nb.store.run_store import RunStore
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunStore]:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    database = open_database(f"sqlite:///{tmp_path / 'orchestra.db'}")
+    yield RunStore(database)
+    database.close()
+
+
+def _run(store: RunStore, kind: RunKind = RunKind.NOTEBOOK, state: State = State.FAILED) -> Run:
+    run = Run(
+        run_id="0a" * 16,
+        name="calm-fox",
+        flow_name="report",
+        kind=kind,
+        state=state,
+        created_at=datetime(2026, 3, 1, tzinfo=UTC),
+        epoch=2,
+    )
+    store.apply([RunCreated(run=run)])
+    return run
+
+
+def _write(run: Run, attempt: int, *outputs: dict[str, object]) -> None:
+    record = {"status": "completed", "duration": 1.5}
+    cells = [
+        {"cell_type": "markdown", "id": "m0", "metadata": {}, "source": ["# Title\n", "<b>text</b>"]},
+        {
+            "cell_type": "code",
+            "id": "c0",
+            "metadata": {"papermill": record},
+            "execution_count": 3,
+            "source": f"attempt = {attempt}",
+            "outputs": list(outputs),
+        },
+    ]
+    document = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (attempts_folder() / f"{run.run_id}.{attempt}.ipynb").write_text(json.dumps(document))
+
+
+def test_the_newest_attempt_is_told_unless_another_is_asked_for(store: RunStore) -> None:
+    run = _run(store)
+    _write(run, 1)
+    _write(run, 2)
+
+    newest = executed_notebook(store, "calm-fox")
+    first = executed_notebook(store, "calm-fox", attempt=1)
+
+    assert (newest.attempt, newest.attempts, first.attempt) == (2, (1, 2), 1)
+    assert newest.cells is not None
+    assert first.cells is not None
+    assert [(cell.index, cell.type, cell.status, cell.seconds) for cell in newest.cells] == [
+        (None, "markdown", "", None),
+        (0, "code", "completed", 1.5),
+    ]
+    assert (newest.cells[0].source, first.cells[1].source) == ("# Title\n<b>text</b>", "attempt = 1")
+
+
+def test_a_file_that_has_not_changed_is_not_told_again(store: RunStore) -> None:
+    run = _run(store)
+    _write(run, 1)
+    known = executed_notebook(store, "calm-fox").version
+
+    same = executed_notebook(store, "calm-fox", known=known)
+    _write(run, 1, {"output_type": "stream", "name": "stdout", "text": "more"})
+    changed = executed_notebook(store, "calm-fox", known=known)
+
+    assert same.cells is None
+    assert changed.cells is not None
+    assert changed.version != known
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ({"output_type": "stream", "name": "stderr", "text": ["a\rb", "\x1b[31mred\x1b[0m"]}, ("stderr", "bred")),
+        (
+            {"output_type": "error", "ename": "E", "evalue": "v", "traceback": ["\x1b[0;31mE\x1b[0m: v", "end"]},
+            ("error", "E: v\nend"),
+        ),
+        (
+            {"output_type": "display_data", "data": {"text/html": "<script>x</script>", "text/plain": "<DataFrame>"}},
+            ("result", "<DataFrame>"),
+        ),
+        (
+            {"output_type": "display_data", "data": {"text/html": "<script>x</script>"}},
+            ("omitted", "Shown only in the notebook: text/html"),
+        ),
+        ({"output_type": "display_data", "data": {"application/json": {"a": [1]}}}, ("result", '{"a":[1]}')),
+        ({"output_type": "display_data", "data": {"image/png": PIXEL}}, ("picture", "")),
+        ({"output_type": "stream", "text": 3}, ("stdout", "3")),
+        ({"output_type": "display_data", "data": "none"}, ("omitted", "Shown only in the notebook: nothing")),
+    ],
+    ids=["stream", "trace", "html-with-text", "html-alone", "json", "picture", "number", "broken"],
+)
+def test_what_a_cell_showed_is_text_or_a_picture(
+    store: RunStore, output: dict[str, object], told: tuple[str, str]
+) -> None:
+    _write(_run(store), 1, output)
+
+    cells = executed_notebook(store, "calm-fox").cells
+
+    assert cells is not None
+    (shown,) = cells[1].outputs
+    assert (shown.kind, shown.text) == told
+    assert shown.data == (PIXEL if told[0] == "picture" else "")
+
+
+def test_of_a_long_text_begin_and_end_are_told(store: RunStore) -> None:
+    text = "a" * 30_000 + "z" * 30_000
+    _write(_run(store), 1, {"output_type": "stream", "name": "stdout", "text": text})
+
+    cells = executed_notebook(store, "calm-fox").cells
+
+    assert cells is not None
+    shown = cells[1].outputs[0].text
+    assert shown == "a" * 10_000 + "\n… 40,000 characters are left out …\n" + "z" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "why"),
+    [
+        (RunKind.FLOW, State.COMPLETED, "executed no whole notebook"),
+        (RunKind.INTERACTIVE, State.COMPLETED, "cells of an open notebook"),
+        (RunKind.NOTEBOOK, State.RUNNING, "is not here yet: it is RUNNING"),
+        (RunKind.NOTEBOOK, State.COMPLETED, "is not on this machine"),
+    ],
+    ids=["flow", "cells", "running", "gone"],
+)
+def test_why_there_is_none_is_said(store: RunStore, kind: RunKind, state: State, why: str) -> None:
+    _run(store, kind, state)
+
+    with pytest.raises(NotebookNotFound, match=why):
+        executed_notebook(store, "calm-fox")
+
+
+def test_an_attempt_without_a_file_is_told_with_those_that_have_one(store: RunStore) -> None:
+    _write(_run(store), 1)
+
+    with pytest.raises(NotebookNotFound, match=r"attempt 7 of run calm-fox is not here. There are: 1\."):
+        executed_notebook(store, "calm-fox", attempt=7)
