@@ -47,6 +47,13 @@ describe('of two records of one task', () => {
 
     expect(laterRecord(task(), second)).toBe(second);
   });
+
+  test('a pause and its end are equally late: what was heard last is taken', () => {
+    const paused = task({ state: 'PAUSED' });
+
+    expect(laterRecord(task(), paused)).toBe(paused);
+    expect(laterRecord(paused, task())).toEqual(task());
+  });
 });
 
 describe('the colours of the states', () => {

@@ -105,7 +105,9 @@ export function laterRecord<T extends IRecord & { readonly attempt?: number }>(
 function rank(record: IRecord & { readonly attempt?: number }): number[] {
   const ended = stateLook(record.state).live ? 0 : 1;
   const order = ['SCHEDULED', 'PENDING', 'RUNNING', 'RETRYING', 'CANCELLING'];
-  return [record.epoch, ended, record.attempt ?? 0, order.indexOf(record.state)];
+  // a run pauses and goes on any number of times
+  const state = record.state === 'PAUSED' ? 'RUNNING' : record.state;
+  return [record.epoch, ended, record.attempt ?? 0, order.indexOf(state)];
 }
 
 function compare(first: number[], second: number[]): number {
