@@ -76,6 +76,8 @@ AUDITED: Final[dict[str, Deed]] = {
     "notifications outbox discard": Deed("discard_delivery", "notifications", "number"),
     "notifications outbox retry": Deed("retry_delivery", "notifications", "number"),
     "notifications rules add": Deed("add_rule", "notifications", "name"),
+    "notifications rules pause": Deed("pause_rule", "notifications", "name"),
+    "notifications rules resume": Deed("resume_rule", "notifications", "name"),
     "notifications rules delete": Deed("delete_rule", "notifications", "name"),
     "automations create": Deed("create_automation", "automations", "path"),
     "automations delete": Deed("delete_automation", "automations", "name"),

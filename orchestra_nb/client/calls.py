@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestra_nb.model.audit import Outcome, Via
     from orchestra_nb.model.dead_letters import DeadLetter, LetterState
     from orchestra_nb.model.limits import ConcurrencyLimit
-    from orchestra_nb.model.notifications import Occasion
+    from orchestra_nb.model.notifications import NotificationRule, Occasion
     from orchestra_nb.model.outbox import Channel, Delivery, DeliveryState
     from orchestra_nb.model.run_inputs import RunInput
     from orchestra_nb.model.runs import Run, RunKind
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     )
     from orchestra_nb.rest.flow_endpoints import FlowsAnswer
     from orchestra_nb.rest.follow_up_endpoints import (
-        AddedRule,
         AutomationsAnswer,
         AutomationStanding,
         ChannelsAnswer,
@@ -58,7 +57,6 @@ if TYPE_CHECKING:
         FiringsAnswer,
         LettersAnswer,
         ReceiptsAnswer,
-        RulesAnswer,
         TrialAnswer,
         WebhooksAnswer,
     )
@@ -66,6 +64,7 @@ if TYPE_CHECKING:
     from orchestra_nb.rest.notebook_endpoints import ParametersAnswer
     from orchestra_nb.rest.overview_endpoints import ClustersAnswer
     from orchestra_nb.rest.pool_endpoints import PoolsAnswer, ShownPool
+    from orchestra_nb.rest.rule_endpoints import AddedRule, RulesAnswer
     from orchestra_nb.rest.run_endpoints import (
         AttemptsAnswer,
         Cancelled,
@@ -1210,70 +1209,6 @@ class Calls(ABC):
         answer: Deleted = self._call("delete_channel", {"name": name}, {}, None)
         return answer
 
-    def list_rules(self, *, limit: int = 500, after: str | None = None) -> RulesAnswer:
-        """List the rules of what is told to whom.
-
-        Needs the role viewer.
-
-        Parameters
-        ----------
-        limit
-            At most so many.
-        after
-            The `next` of the page before.
-        """
-        answer: RulesAnswer = self._call("list_rules", {}, {"limit": limit, "after": after}, None)
-        return answer
-
-    def add_rule(
-        self,
-        *,
-        name: str,
-        channels: Sequence[str],
-        occasion: Occasion | str | None = None,
-        states: Sequence[State | str] = (),
-        late_seconds: float | None = None,
-        flow_names: Sequence[str] = (),
-        deployments: Sequence[str] = (),
-        kinds: Sequence[RunKind | str] = (),
-        tags: Mapping[str, str | None] | None = None,
-        has_child_runs: bool = False,
-        title: str = "",
-        body: str = "",
-    ) -> AddedRule:
-        """Add a rule.
-
-        Needs the role author.
-        """
-        answer: AddedRule = self._call(
-            "add_rule",
-            {},
-            {},
-            {
-                "name": name,
-                "channels": channels,
-                "occasion": occasion,
-                "states": states,
-                "late_seconds": late_seconds,
-                "flow_names": flow_names,
-                "deployments": deployments,
-                "kinds": kinds,
-                "tags": tags,
-                "has_child_runs": has_child_runs,
-                "title": title,
-                "body": body,
-            },
-        )
-        return answer
-
-    def delete_rule(self, name: str) -> Deleted:
-        """Delete a rule.
-
-        Needs the role author.
-        """
-        answer: Deleted = self._call("delete_rule", {"name": name}, {}, None)
-        return answer
-
     def list_deliveries(
         self,
         *,
@@ -1604,6 +1539,130 @@ class Calls(ABC):
         Needs the role author.
         """
         answer: ChannelTest = self._call("try_channel", {"name": name}, {}, None)
+        return answer
+
+    def list_rules(self, *, limit: int = 500, after: str | None = None) -> RulesAnswer:
+        """List the rules of what is told to whom.
+
+        Needs the role viewer.
+
+        Parameters
+        ----------
+        limit
+            At most so many.
+        after
+            The `next` of the page before.
+        """
+        answer: RulesAnswer = self._call("list_rules", {}, {"limit": limit, "after": after}, None)
+        return answer
+
+    def add_rule(
+        self,
+        *,
+        channels: Sequence[str],
+        name: str,
+        occasion: Occasion | str | None = None,
+        states: Sequence[State | str] = (),
+        late_seconds: float | None = None,
+        flow_names: Sequence[str] = (),
+        deployments: Sequence[str] = (),
+        kinds: Sequence[RunKind | str] = (),
+        tags: Mapping[str, str | None] | None = None,
+        has_child_runs: bool = False,
+        title: str = "",
+        body: str = "",
+        is_paused: bool = False,
+    ) -> AddedRule:
+        """Add a rule.
+
+        Needs the role author.
+        """
+        answer: AddedRule = self._call(
+            "add_rule",
+            {},
+            {},
+            {
+                "channels": channels,
+                "occasion": occasion,
+                "states": states,
+                "late_seconds": late_seconds,
+                "flow_names": flow_names,
+                "deployments": deployments,
+                "kinds": kinds,
+                "tags": tags,
+                "has_child_runs": has_child_runs,
+                "title": title,
+                "body": body,
+                "is_paused": is_paused,
+                "name": name,
+            },
+        )
+        return answer
+
+    def set_rule(
+        self,
+        name: str,
+        *,
+        channels: Sequence[str],
+        occasion: Occasion | str | None = None,
+        states: Sequence[State | str] = (),
+        late_seconds: float | None = None,
+        flow_names: Sequence[str] = (),
+        deployments: Sequence[str] = (),
+        kinds: Sequence[RunKind | str] = (),
+        tags: Mapping[str, str | None] | None = None,
+        has_child_runs: bool = False,
+        title: str = "",
+        body: str = "",
+        is_paused: bool = False,
+    ) -> AddedRule:
+        """Make a rule, or have the one of this name be like this; it keeps what it knows of how things stand.
+
+        Needs the role author.
+        """
+        answer: AddedRule = self._call(
+            "set_rule",
+            {"name": name},
+            {},
+            {
+                "channels": channels,
+                "occasion": occasion,
+                "states": states,
+                "late_seconds": late_seconds,
+                "flow_names": flow_names,
+                "deployments": deployments,
+                "kinds": kinds,
+                "tags": tags,
+                "has_child_runs": has_child_runs,
+                "title": title,
+                "body": body,
+                "is_paused": is_paused,
+            },
+        )
+        return answer
+
+    def pause_rule(self, name: str) -> NotificationRule:
+        """Have a rule tell of nothing; it goes on watching.
+
+        Needs the role author.
+        """
+        answer: NotificationRule = self._call("pause_rule", {"name": name}, {}, None)
+        return answer
+
+    def resume_rule(self, name: str) -> NotificationRule:
+        """Have a rule tell of what happens from now on.
+
+        Needs the role author.
+        """
+        answer: NotificationRule = self._call("resume_rule", {"name": name}, {}, None)
+        return answer
+
+    def delete_rule(self, name: str) -> Deleted:
+        """Delete a rule.
+
+        Needs the role author.
+        """
+        answer: Deleted = self._call("delete_rule", {"name": name}, {}, None)
         return answer
 
     def create_webhook(
@@ -2119,9 +2178,6 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "delete_automation": "orchestra_nb.rest.follow_up_endpoints",
     "list_channels": "orchestra_nb.rest.follow_up_endpoints",
     "delete_channel": "orchestra_nb.rest.follow_up_endpoints",
-    "list_rules": "orchestra_nb.rest.follow_up_endpoints",
-    "add_rule": "orchestra_nb.rest.follow_up_endpoints",
-    "delete_rule": "orchestra_nb.rest.follow_up_endpoints",
     "list_deliveries": "orchestra_nb.rest.follow_up_endpoints",
     "show_delivery": "orchestra_nb.rest.follow_up_endpoints",
     "retry_delivery": "orchestra_nb.rest.follow_up_endpoints",
@@ -2143,6 +2199,12 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "create_channel": "orchestra_nb.rest.channel_endpoints",
     "set_channel": "orchestra_nb.rest.channel_endpoints",
     "try_channel": "orchestra_nb.rest.channel_endpoints",
+    "list_rules": "orchestra_nb.rest.rule_endpoints",
+    "add_rule": "orchestra_nb.rest.rule_endpoints",
+    "set_rule": "orchestra_nb.rest.rule_endpoints",
+    "pause_rule": "orchestra_nb.rest.rule_endpoints",
+    "resume_rule": "orchestra_nb.rest.rule_endpoints",
+    "delete_rule": "orchestra_nb.rest.rule_endpoints",
     "create_webhook": "orchestra_nb.rest.webhook_endpoints",
     "show_webhook": "orchestra_nb.rest.webhook_endpoints",
     "rotate_webhook_secret": "orchestra_nb.rest.webhook_endpoints",

@@ -91,6 +91,8 @@ NEEDS_NO_OWNER = {
     "/notifications/deliveries/{number}/discard",
     "/notifications/rules",
     "/notifications/rules/{name}",
+    "/notifications/rules/{name}/pause",
+    "/notifications/rules/{name}/resume",
     "/pools",
     "/pools/{name}",
     "/pools/{name}/pause",
