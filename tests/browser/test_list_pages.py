@@ -162,6 +162,51 @@ def test_a_channel_is_tried_and_what_could_not_be_sent_is_decided_about(chromium
         page.get_by_role("alert").get_by_text("Channel chat did not take a message").wait_for()
         chat.status = 200
 
+        page.get_by_role("button", name="New rule…").click()
+        dialog = page.get_by_role("dialog", name="New rule")
+        dialog.get_by_label("Name").fill("team")
+        dialog.get_by_text("In which words").click()
+        dialog.get_by_label("Title").fill("{{ nothing }}")
+        assert axe_finds(page) == []
+        keep_picture(page, "rule-dialog")
+        dialog.get_by_role("button", name="Make the rule").click()
+        dialog.get_by_role("alert").get_by_text("'nothing' is undefined").wait_for()
+        dialog.get_by_label("Title").fill("<b>{{ subject }}</b>")
+        dialog.get_by_role("button", name="Make the rule").click()
+        page.get_by_role("status").get_by_text("Rule team tells of what happens from now on.").wait_for()
+        page.get_by_role("button", name="Change… team").click()
+        dialog = page.get_by_role("dialog", name="Change rule team")
+        dialog.get_by_text("Of which runs").click()
+        dialog.get_by_label("Tags").fill("team=data\nprod")
+        page.set_viewport_size({"width": 320, "height": 640})
+        assert axe_finds(page) == []
+        keep_picture(page, "rule-dialog-narrow")
+        page.set_viewport_size({"width": 1280, "height": 900})
+        dialog.get_by_role("button", name="Change", exact=True).click()
+        page.get_by_text("tag team=data, tag prod").wait_for()
+        page.get_by_role("button", name="Pause team").click()
+        page.get_by_role("status").get_by_text("Rule team is paused").wait_for()
+        (rule,) = json.loads(said.orchestra("notifications", "rules", "ls", "--json")[1])["rules"]
+        assert (rule["title"], rule["tags"], rule["is_paused"]) == (
+            *("<b>{{ subject }}</b>", {"team": "data", "prod": None}),
+            True,
+        )
+        page.get_by_role("button", name="Delete… team").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+        page.get_by_role("status").get_by_text("Rule team is deleted.").wait_for()
+
+        page.get_by_role("button", name="New channel…").click()
+        dialog = page.get_by_role("dialog", name="New channel")
+        dialog.get_by_label("Name").fill("ops")
+        dialog.get_by_role("textbox", name="Address").fill("nosuch://secret")
+        dialog.get_by_role("button", name="Make the channel").click()
+        dialog.get_by_role("alert").get_by_text("no address that apprise knows").wait_for()
+        dialog.get_by_role("textbox", name="Address").fill("json://example.org/secret")
+        keep_picture(page, "channel-dialog")
+        dialog.get_by_role("button", name="Make the channel").click()
+        page.get_by_role("status").get_by_text("Channel ops is made.").wait_for()
+        assert "secret" not in page.content()
+
         page.get_by_role("button", name="Discard… nightly is LATE").click()
         page.get_by_role("dialog").get_by_role("button", name="Discard", exact=True).click()
         page.get_by_role("status").get_by_text("nightly is LATE is discarded.").wait_for()

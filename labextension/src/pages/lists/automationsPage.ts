@@ -68,12 +68,14 @@ export class AutomationsPage extends ListPage {
         {
           label: texts.__('Pause'),
           name: automation => texts.__('Pause %1', automation.name),
+          need: { role: 'author', isForAll: true },
           isOffered: automation => automation.isActive,
           act: automation => this._set(automation, 'pause')
         },
         {
           label: texts.__('Resume'),
           name: automation => texts.__('Resume %1', automation.name),
+          need: { role: 'author', isForAll: true },
           isOffered: automation => !automation.isActive,
           act: automation => this._set(automation, 'resume')
         }

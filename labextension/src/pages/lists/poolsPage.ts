@@ -60,12 +60,14 @@ export class PoolsPage extends ListPage {
         {
           label: texts.__('Pause'),
           name: pool => texts.__('Pause %1', pool.name),
+          need: { role: 'author' },
           isOffered: pool => !pool.isPaused,
           act: pool => this._set(pool, 'pause')
         },
         {
           label: texts.__('Resume'),
           name: pool => texts.__('Resume %1', pool.name),
+          need: { role: 'author' },
           isOffered: pool => pool.isPaused,
           act: pool => this._set(pool, 'resume')
         }
