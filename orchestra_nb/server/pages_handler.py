@@ -27,7 +27,7 @@ ASSETS: Final = {"pages.js": "text/javascript; charset=UTF-8", "pages.css": "tex
 #: page of each.
 PAGES: Final = (
     *("", "runs/([^/]+)", "flows", "flows/([^/]+)"),
-    *("dead-letters", "notifications", "pools", "variables", "automations"),
+    *("dead-letters", "notifications", "pools", "variables", "automations", "webhooks"),
 )
 
 #: Name of an extension of Jupyter to where below the server it opens a notebook, the preferred one first.

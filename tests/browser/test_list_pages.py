@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from standalone_pages import assert_no_sideways_scrolling, axe_finds, keep_pictu
 from webhook_receiver import receiving
 
 from orchestra_nb.store.outbox_store import OutboxStore
+from tests.server.webhook_messages import body_of, standard
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -216,7 +218,7 @@ def test_a_channel_is_tried_and_what_could_not_be_sent_is_decided_about(chromium
         assert not any("LATE" in title for title in chat.titles)
 
 
-def test_pools_are_paused_and_variables_and_automations_changed(chromium: Browser, service: Service) -> None:
+def test_pools_variables_automations_and_webhooks_are_changed(chromium: Browser, service: Service) -> None:
     deployed = service.deployed
     (deployed.folder / "orchestra.yaml").write_text(AUTOMATION)
     assert deployed.orchestra("pools", "create", "gpu", "--concurrency", "2", "--description", "cards")[0] == 0
@@ -270,3 +272,39 @@ def test_pools_are_paused_and_variables_and_automations_changed(chromium: Browse
         page.get_by_role("status").get_by_text("Automation note is paused: it does nothing.").wait_for()
         shown = json.loads(deployed.orchestra("automations", "show", "note", "--json")[1])
         assert shown["is_active"] is False
+
+        page.get_by_role("link", name="Webhooks").click()
+        page.get_by_text("No webhooks yet.").wait_for()
+        page.get_by_role("button", name="New webhook…").click()
+        dialog = page.get_by_role("dialog", name="New webhook")
+        dialog.get_by_label("Name").fill("a/b")
+        dialog.get_by_label("Emits the event").fill("orders.imported")
+        dialog.get_by_role("button", name="Make the webhook").click()
+        dialog.get_by_role("alert").get_by_text("'a/b' is no name of a webhook").wait_for()
+        assert axe_finds(page) == []
+        keep_picture(page, "webhook-dialog")
+        dialog.get_by_label("Name").fill("orders")
+        dialog.get_by_role("button", name="Make the webhook").click()
+        made = page.get_by_role("dialog", name="Webhook orders is made")
+        secret = made.get_by_role("textbox", name="Secret").input_value()
+        address = made.get_by_role("textbox", name="Address").input_value()
+        assert axe_finds(page) == []
+        keep_picture(page, "webhook-secret")
+        made.get_by_role("button", name="Close").click()
+        page.get_by_role("status").get_by_text("Webhook orders takes messages.").wait_for()
+        body = body_of({"rows": 3})
+        sent = urllib.request.Request(address, body, standard(secret, body, name="m<b>1"))
+        urllib.request.urlopen(sent).close()
+        page.get_by_role("button", name="Refresh").last.click()
+        page.get_by_role("row", name="m<b>1").get_by_text("event ").wait_for()
+        assert secret not in page.content()
+        check_looks(page, "webhooks")
+        page.get_by_role("button", name="New secret… orders").click()
+        page.get_by_role("dialog").get_by_role("button", name="Change the secret").click()
+        made = page.get_by_role("dialog", name="The new secret of webhook orders")
+        assert made.get_by_role("textbox", name="Secret").input_value() not in ("", secret)
+        made.get_by_role("button", name="Close").click()
+        page.get_by_role("status").get_by_text("Webhook orders has a new secret.").wait_for()
+        page.get_by_role("button", name="Delete… orders").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+        page.get_by_role("status").get_by_text("Webhook orders is deleted.").wait_for()
