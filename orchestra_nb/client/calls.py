@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from orchestra_nb.operations.runs import LogPage
     from orchestra_nb.operations.schedule_preview import SchedulePreview
     from orchestra_nb.rest.audit_endpoints import AuditPage
-    from orchestra_nb.rest.automation_endpoints import DryRunAnswer, NamedAutomation
+    from orchestra_nb.rest.automation_endpoints import AutomationText, DryRunAnswer, NamedAutomation, ReadAutomation
     from orchestra_nb.rest.common_answers import Deleted
     from orchestra_nb.rest.dead_letter_endpoints import LetterInputs
     from orchestra_nb.rest.deploying_endpoints import DeployAnswer, FileAnswer
@@ -1412,6 +1412,22 @@ class Calls(ABC):
         answer: RunAgain = self._call("retry_letter", {"letter": letter}, {}, {"note": note})
         return answer
 
+    def read_automation_text(self, *, text: str) -> ReadAutomation:
+        """Read an automation that was written as YAML; the message names the line of all that is wrong. Nothing is kept.
+
+        Needs the role author.
+        """
+        answer: ReadAutomation = self._call("read_automation_text", {}, {}, {"text": text})
+        return answer
+
+    def show_automation_text(self, name: str) -> AutomationText:
+        """Show an automation as YAML, to be edited.
+
+        Needs the role viewer.
+        """
+        answer: AutomationText = self._call("show_automation_text", {"name": name}, {}, None)
+        return answer
+
     def create_automation(
         self,
         *,
@@ -2193,6 +2209,8 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "list_clusters": "orchestra_nb.rest.overview_endpoints",
     "read_letter_inputs": "orchestra_nb.rest.dead_letter_endpoints",
     "retry_letter": "orchestra_nb.rest.dead_letter_endpoints",
+    "read_automation_text": "orchestra_nb.rest.automation_endpoints",
+    "show_automation_text": "orchestra_nb.rest.automation_endpoints",
     "create_automation": "orchestra_nb.rest.automation_endpoints",
     "replace_automation": "orchestra_nb.rest.automation_endpoints",
     "dry_run_automation": "orchestra_nb.rest.automation_endpoints",

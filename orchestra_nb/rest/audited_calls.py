@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: POST, and yet it only looks.
-_READERS: Final = frozenset({"dry_run_automation", "read_task_line", "write_task_line"})
+_READERS: Final = frozenset({"dry_run_automation", "read_automation_text", "read_task_line", "write_task_line"})
 #: Those that only tell what they would do, with ``plan``.
 _PLANNERS: Final = frozenset({"apply_file", "deploy"})
 

@@ -314,6 +314,25 @@ async def test_a_rule_is_made_changed_and_paused_and_what_is_wrong_is_said_at_it
     assert (await problem(jp_fetch, "PUT", "/notifications/rules/a", '{"channels": ["none"]}'))[0] == 404
 
 
+async def test_an_automation_is_edited_as_text_and_what_is_wrong_is_said_with_its_line(jp_fetch) -> None:
+    text = "name: tell\nwhen: {event: orders.*}\nif: ''\ndo:\n  - emit: orders.seen\n    resource: orders.eu\n"
+    read = await call(jp_fetch, "POST", "/automations/read", {"text": text})
+    await call(jp_fetch, "POST", "/automations", read["form"])
+    shown = await call(jp_fetch, "GET", "/automations/tell/text")
+    again = await call(jp_fetch, "POST", "/automations/read", {"text": shown["text"]})
+    changed = await call(jp_fetch, "PUT", "/automations/tell", again["form"])
+    wrong = json.dumps({"text": text.replace("emit", "emits").replace("when: {event", "when: {evnt")})
+    status, _, detail = await problem(jp_fetch, "POST", "/automations/read", wrong)
+
+    assert (read["name"], changed["outcome"]) == ("tell", "unchanged")
+    assert (status, [line.split(": ")[0] for line in detail.splitlines()]) == (
+        *(422, ["automation.yaml:2", "automation.yaml:5"]),
+    )
+    assert (await problem(jp_fetch, "POST", "/automations/read", '{"text": "a: [b"}'))[0] == 422
+    assert (await problem(jp_fetch, "POST", "/automations/read", '{"text": "[]"}'))[0] == 422
+    assert (await problem(jp_fetch, "GET", "/automations/none/text"))[0] == 404
+
+
 async def test_a_webhook_is_made_and_takes_messages_that_are_signed_with_the_secret_it_was_answered_with(
     jp_fetch, http_server_client, store: RunStore
 ) -> None:

@@ -65,6 +65,7 @@ OWNED_BY_PATH = {
 #: They act on what is anybody's.
 ADMIN_ONLY = {
     "/automations",
+    "/automations/read",
     "/automations/{name}",
     "/automations/{name}/pause",
     "/automations/{name}/resume",
