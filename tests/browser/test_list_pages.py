@@ -40,6 +40,12 @@ automations:
       - emit: orders.noted
         resource: orders.eu
 """
+EDITED = """name: two
+when: {event: orders.imported}
+do:
+  - emit: orders.seen
+    resource: orders.eu
+"""
 
 
 @pytest.fixture
@@ -272,6 +278,33 @@ def test_pools_variables_automations_and_webhooks_are_changed(chromium: Browser,
         page.get_by_role("status").get_by_text("Automation note is paused: it does nothing.").wait_for()
         shown = json.loads(deployed.orchestra("automations", "show", "note", "--json")[1])
         assert shown["is_active"] is False
+
+        page.get_by_role("button", name="New automation…").click()
+        dialog = page.get_by_role("dialog", name="New automation")
+        dialog.get_by_role("button", name="Make the automation").click()
+        dialog.get_by_role("alert").get_by_text("No channel 'CHANNEL'").wait_for()
+        dialog.get_by_label("The automation").fill(EDITED.replace("emit:", "emits:"))
+        dialog.get_by_role("button", name="Try on").click()
+        dialog.get_by_role("alert").get_by_text("Line 4: do[0]").wait_for()
+        assert axe_finds(page) == []
+        keep_picture(page, "automation-error")
+        dialog.get_by_label("The automation").fill(EDITED)
+        dialog.get_by_role("button", name="Try on").click()
+        dialog.get_by_text("It would have acted 1 time; nothing was done.").wait_for()
+        page.set_viewport_size({"width": 320, "height": 640})
+        assert axe_finds(page) == []
+        keep_picture(page, "automation-tried")
+        page.set_viewport_size({"width": 1280, "height": 900})
+        dialog.get_by_role("button", name="Make the automation").click()
+        page.get_by_role("status").get_by_text("Automation two is made.").wait_for()
+        page.get_by_role("button", name="Change… two").click()
+        text = page.get_by_label("The automation")
+        text.fill(text.input_value().replace("orders.seen", "orders.found"))
+        page.get_by_role("dialog").get_by_role("button", name="Change", exact=True).click()
+        page.get_by_role("row", name="two").get_by_text("orders.found").first.wait_for()
+        page.get_by_role("button", name="Delete… two").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+        page.get_by_role("status").get_by_text("Automation two is deleted.").wait_for()
 
         page.get_by_role("link", name="Webhooks").click()
         page.get_by_text("No webhooks yet.").wait_for()
