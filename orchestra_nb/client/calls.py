@@ -1413,7 +1413,9 @@ class Calls(ABC):
         return answer
 
     def read_automation_text(self, *, text: str) -> ReadAutomation:
-        """Read an automation that was written as YAML; the message names the line of all that is wrong. Nothing is kept.
+        """Read an automation that was written as YAML; nothing is kept.
+
+        A refusal names the line of all that is wrong.
 
         Needs the role author.
         """

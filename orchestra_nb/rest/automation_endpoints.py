@@ -77,7 +77,10 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 @area.post("/automations/read", keeps_answer=False)
 def read_automation_text(call: Call, body: AutomationText) -> ReadAutomation:
-    """Read an automation that was written as YAML; the message names the line of all that is wrong. Nothing is kept."""
+    """Read an automation that was written as YAML; nothing is kept.
+
+    A refusal names the line of all that is wrong.
+    """
     form = automation_texts.read_automation_text(body.text)
     return ReadAutomation(name=form["name"], form=form)
 

@@ -263,6 +263,14 @@ def test_pools_variables_automations_and_webhooks_are_changed(chromium: Browser,
         page.get_by_role("button", name="Pause gpu").click()
         page.get_by_role("status").get_by_text("Pool gpu is paused").wait_for()
         check_looks(page, "pools")
+        page.get_by_role("button", name="Change… gpu").click()
+        page.get_by_role("dialog").get_by_label("Runs at once").fill("5")
+        page.get_by_role("dialog").get_by_role("button", name="Change", exact=True).click()
+        page.get_by_role("status").get_by_text("Pool gpu is changed.").wait_for()
+        (gpu,) = [
+            one for one in json.loads(deployed.orchestra("pools", "ls", "--json")[1])["pools"] if one["name"] == "gpu"
+        ]
+        assert (gpu["concurrency"], gpu["description"], gpu["is_paused"]) == (5, "cards", True)
         page.get_by_role("button", name="Resume gpu").click()
         page.get_by_role("button", name="Pause gpu").wait_for()
 
