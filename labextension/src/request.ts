@@ -23,7 +23,7 @@ export interface IServerSettings {
 export type Query = Readonly<Record<string, string | number | null>>;
 
 /** What the API knows to do with a path. */
-export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** Give the full URL of a path of the API, its segments encoded. */
 export function apiUrl(base: string, path: readonly string[], query: Query = {}): string {

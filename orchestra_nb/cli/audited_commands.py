@@ -76,6 +76,8 @@ AUDITED: Final[dict[str, Deed]] = {
     "notifications outbox discard": Deed("discard_delivery", "number"),
     "notifications outbox retry": Deed("retry_delivery", "number"),
     "notifications rules add": Deed("add_rule", "name"),
+    "notifications rules pause": Deed("pause_rule", "name"),
+    "notifications rules resume": Deed("resume_rule", "name"),
     "notifications rules delete": Deed("delete_rule", "name"),
     "automations create": Deed("create_automation", "path"),
     "automations delete": Deed("delete_automation", "name"),

@@ -133,7 +133,7 @@ def delete_channel(name: str, as_json: bool) -> None:
 
 @notifications.group()
 def rules() -> None:
-    """Add, list and delete rules: which runs are told of, when, and to which channels."""
+    """Add, list, pause and delete rules: which runs are told of, when, and to which channels."""
 
 
 @rules.command("add")
@@ -163,6 +163,7 @@ def rules() -> None:
 @click.option("--child-runs", is_flag=True, help="Also runs that other runs started.")
 @click.option("--title", default="", metavar="TEMPLATE", help="A Jinja template for the title.")
 @click.option("--body", default="", metavar="TEMPLATE", help="A Jinja template for the text.")
+@click.option("--overwrite", is_flag=True, help="Have a rule that exists be like this; it keeps what it knows.")
 @as_json_option
 def add_rule(
     name: str,
@@ -177,6 +178,7 @@ def add_rule(
     child_runs: bool,
     title: str,
     body: str,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Add a rule, which tells of what happens from now on."""
@@ -196,7 +198,10 @@ def add_rule(
         body=body,
     )
     with opened_backend() as backend:
-        warnings = backend.call(operations.add_rule, rule, datetime.now(UTC))
+        try:
+            warnings = backend.call(operations.add_rule, rule, datetime.now(UTC), may_overwrite=overwrite)
+        except NameTaken:
+            raise NameTaken(f"There is a rule {name!r} already. Pass --overwrite to have it be like this.") from None
     if as_json:
         print_json({**_document(rule), "warnings": warnings})
     else:
@@ -216,10 +221,44 @@ def list_rules(as_json: bool) -> None:
     elif found:
         print_table(
             ("NAME", "CHANNELS", "TELLS OF", "RUNS"),
-            [[rule.name, ", ".join(rule.channels), _occasions(rule), _runs(rule)] for rule in found],
+            [
+                [
+                    f"{rule.name} (paused)" if rule.is_paused else rule.name,
+                    ", ".join(rule.channels),
+                    _occasions(rule),
+                    _runs(rule),
+                ]
+                for rule in found
+            ],
         )
     else:
         click.echo("No rules yet. `orchestra notifications rules add NAME --channel CHANNEL` makes one.")
+
+
+@rules.command("pause")
+@_name_argument
+@as_json_option
+def pause_rule(name: str, as_json: bool) -> None:
+    """Have a rule tell of nothing. It goes on watching, so that it knows what is news later."""
+    with opened_backend() as backend:
+        rule = backend.call(operations.pause_rule, name)
+    if as_json:
+        print_json(_document(rule))
+    else:
+        click.echo(f"{printable(name)} tells of nothing. `orchestra notifications rules resume` has it tell again.")
+
+
+@rules.command("resume")
+@_name_argument
+@as_json_option
+def resume_rule(name: str, as_json: bool) -> None:
+    """Have a rule tell of what happens from now on."""
+    with opened_backend() as backend:
+        rule = backend.call(operations.resume_rule, name)
+    if as_json:
+        print_json(_document(rule))
+    else:
+        click.echo(f"{printable(name)} tells {', '.join(map(printable, rule.channels))} of {_occasions(rule)}.")
 
 
 @rules.command("delete")
@@ -287,7 +326,7 @@ def _runs(rule: NotificationRule) -> str:
 
 
 def _document(rule: NotificationRule) -> dict[str, object]:
-    return msgspec.structs.asdict(rule)
+    return {"name": rule.name, **msgspec.structs.asdict(rule)}
 
 
 def _tell_deleted(name: str, as_json: bool) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestra_nb.model.audit import Outcome, Via
     from orchestra_nb.model.dead_letters import DeadLetter, LetterState
     from orchestra_nb.model.limits import ConcurrencyLimit
-    from orchestra_nb.model.notifications import Occasion
+    from orchestra_nb.model.notifications import NotificationRule, Occasion
     from orchestra_nb.model.outbox import Channel, Delivery, DeliveryState
     from orchestra_nb.model.run_inputs import RunInput
     from orchestra_nb.model.runs import Run, RunKind
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from orchestra_nb.operations.runs import LogPage
     from orchestra_nb.operations.schedule_preview import SchedulePreview
     from orchestra_nb.rest.audit_endpoints import AuditPage
-    from orchestra_nb.rest.automation_endpoints import DryRunAnswer, NamedAutomation
+    from orchestra_nb.rest.automation_endpoints import AutomationText, DryRunAnswer, NamedAutomation, ReadAutomation
     from orchestra_nb.rest.common_answers import Deleted
     from orchestra_nb.rest.dead_letter_endpoints import LetterInputs
     from orchestra_nb.rest.deploying_endpoints import DeployAnswer, FileAnswer
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     )
     from orchestra_nb.rest.flow_endpoints import FlowsAnswer
     from orchestra_nb.rest.follow_up_endpoints import (
-        AddedRule,
         AutomationsAnswer,
         AutomationStanding,
         ChannelsAnswer,
@@ -59,7 +58,6 @@ if TYPE_CHECKING:
         FiringsAnswer,
         LettersAnswer,
         ReceiptsAnswer,
-        RulesAnswer,
         TrialAnswer,
         WebhooksAnswer,
     )
@@ -67,6 +65,7 @@ if TYPE_CHECKING:
     from orchestra_nb.rest.notebook_endpoints import ParametersAnswer
     from orchestra_nb.rest.overview_endpoints import ClustersAnswer
     from orchestra_nb.rest.pool_endpoints import PoolsAnswer, ShownPool
+    from orchestra_nb.rest.rule_endpoints import AddedRule, RulesAnswer
     from orchestra_nb.rest.run_endpoints import (
         AttemptsAnswer,
         Cancelled,
@@ -1267,70 +1266,6 @@ class Calls(ABC):
         answer: Deleted = self._call("delete_channel", {"name": name}, {}, None)
         return answer
 
-    def list_rules(self, *, limit: int = 500, after: str | None = None) -> RulesAnswer:
-        """List the rules of what is told to whom.
-
-        Needs the role viewer.
-
-        Parameters
-        ----------
-        limit
-            At most so many.
-        after
-            The `next` of the page before.
-        """
-        answer: RulesAnswer = self._call("list_rules", {}, {"limit": limit, "after": after}, None)
-        return answer
-
-    def add_rule(
-        self,
-        *,
-        name: str,
-        channels: Sequence[str],
-        occasion: Occasion | str | None = None,
-        states: Sequence[State | str] = (),
-        late_seconds: float | None = None,
-        flow_names: Sequence[str] = (),
-        deployments: Sequence[str] = (),
-        kinds: Sequence[RunKind | str] = (),
-        tags: Mapping[str, str | None] | None = None,
-        has_child_runs: bool = False,
-        title: str = "",
-        body: str = "",
-    ) -> AddedRule:
-        """Add a rule.
-
-        Needs the role author.
-        """
-        answer: AddedRule = self._call(
-            "add_rule",
-            {},
-            {},
-            {
-                "name": name,
-                "channels": channels,
-                "occasion": occasion,
-                "states": states,
-                "late_seconds": late_seconds,
-                "flow_names": flow_names,
-                "deployments": deployments,
-                "kinds": kinds,
-                "tags": tags,
-                "has_child_runs": has_child_runs,
-                "title": title,
-                "body": body,
-            },
-        )
-        return answer
-
-    def delete_rule(self, name: str) -> Deleted:
-        """Delete a rule.
-
-        Needs the role author.
-        """
-        answer: Deleted = self._call("delete_rule", {"name": name}, {}, None)
-        return answer
-
     def list_deliveries(
         self,
         *,
@@ -1534,6 +1469,24 @@ class Calls(ABC):
         answer: RunAgain = self._call("retry_dead_letter", {"letter": letter}, {}, {"note": note})
         return answer
 
+    def read_automation_text(self, *, text: str) -> ReadAutomation:
+        """Read an automation that was written as YAML; nothing is kept.
+
+        A refusal names the line of all that is wrong.
+
+        Needs the role author.
+        """
+        answer: ReadAutomation = self._call("read_automation_text", {}, {}, {"text": text})
+        return answer
+
+    def show_automation_text(self, name: str) -> AutomationText:
+        """Show an automation as YAML, to be edited.
+
+        Needs the role viewer.
+        """
+        answer: AutomationText = self._call("show_automation_text", {"name": name}, {}, None)
+        return answer
+
     def create_automation(
         self,
         *,
@@ -1661,6 +1614,130 @@ class Calls(ABC):
         Needs the role author.
         """
         answer: ChannelTest = self._call("try_channel", {"name": name}, {}, None)
+        return answer
+
+    def list_rules(self, *, limit: int = 500, after: str | None = None) -> RulesAnswer:
+        """List the rules of what is told to whom.
+
+        Needs the role viewer.
+
+        Parameters
+        ----------
+        limit
+            At most so many.
+        after
+            The `next` of the page before.
+        """
+        answer: RulesAnswer = self._call("list_rules", {}, {"limit": limit, "after": after}, None)
+        return answer
+
+    def add_rule(
+        self,
+        *,
+        channels: Sequence[str],
+        name: str,
+        occasion: Occasion | str | None = None,
+        states: Sequence[State | str] = (),
+        late_seconds: float | None = None,
+        flow_names: Sequence[str] = (),
+        deployments: Sequence[str] = (),
+        kinds: Sequence[RunKind | str] = (),
+        tags: Mapping[str, str | None] | None = None,
+        has_child_runs: bool = False,
+        title: str = "",
+        body: str = "",
+        is_paused: bool = False,
+    ) -> AddedRule:
+        """Add a rule.
+
+        Needs the role author.
+        """
+        answer: AddedRule = self._call(
+            "add_rule",
+            {},
+            {},
+            {
+                "channels": channels,
+                "occasion": occasion,
+                "states": states,
+                "late_seconds": late_seconds,
+                "flow_names": flow_names,
+                "deployments": deployments,
+                "kinds": kinds,
+                "tags": tags,
+                "has_child_runs": has_child_runs,
+                "title": title,
+                "body": body,
+                "is_paused": is_paused,
+                "name": name,
+            },
+        )
+        return answer
+
+    def set_rule(
+        self,
+        name: str,
+        *,
+        channels: Sequence[str],
+        occasion: Occasion | str | None = None,
+        states: Sequence[State | str] = (),
+        late_seconds: float | None = None,
+        flow_names: Sequence[str] = (),
+        deployments: Sequence[str] = (),
+        kinds: Sequence[RunKind | str] = (),
+        tags: Mapping[str, str | None] | None = None,
+        has_child_runs: bool = False,
+        title: str = "",
+        body: str = "",
+        is_paused: bool = False,
+    ) -> AddedRule:
+        """Make a rule, or have the one of this name be like this; it keeps what it knows of how things stand.
+
+        Needs the role author.
+        """
+        answer: AddedRule = self._call(
+            "set_rule",
+            {"name": name},
+            {},
+            {
+                "channels": channels,
+                "occasion": occasion,
+                "states": states,
+                "late_seconds": late_seconds,
+                "flow_names": flow_names,
+                "deployments": deployments,
+                "kinds": kinds,
+                "tags": tags,
+                "has_child_runs": has_child_runs,
+                "title": title,
+                "body": body,
+                "is_paused": is_paused,
+            },
+        )
+        return answer
+
+    def pause_rule(self, name: str) -> NotificationRule:
+        """Have a rule tell of nothing; it goes on watching.
+
+        Needs the role author.
+        """
+        answer: NotificationRule = self._call("pause_rule", {"name": name}, {}, None)
+        return answer
+
+    def resume_rule(self, name: str) -> NotificationRule:
+        """Have a rule tell of what happens from now on.
+
+        Needs the role author.
+        """
+        answer: NotificationRule = self._call("resume_rule", {"name": name}, {}, None)
+        return answer
+
+    def delete_rule(self, name: str) -> Deleted:
+        """Delete a rule.
+
+        Needs the role author.
+        """
+        answer: Deleted = self._call("delete_rule", {"name": name}, {}, None)
         return answer
 
     def create_webhook(
@@ -2178,9 +2255,6 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "delete_automation": "orchestra_nb.rest.follow_up_endpoints",
     "list_channels": "orchestra_nb.rest.follow_up_endpoints",
     "delete_channel": "orchestra_nb.rest.follow_up_endpoints",
-    "list_rules": "orchestra_nb.rest.follow_up_endpoints",
-    "add_rule": "orchestra_nb.rest.follow_up_endpoints",
-    "delete_rule": "orchestra_nb.rest.follow_up_endpoints",
     "list_deliveries": "orchestra_nb.rest.follow_up_endpoints",
     "show_delivery": "orchestra_nb.rest.follow_up_endpoints",
     "retry_delivery": "orchestra_nb.rest.follow_up_endpoints",
@@ -2196,12 +2270,20 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "list_clusters": "orchestra_nb.rest.overview_endpoints",
     "read_letter_inputs": "orchestra_nb.rest.dead_letter_endpoints",
     "retry_dead_letter": "orchestra_nb.rest.dead_letter_endpoints",
+    "read_automation_text": "orchestra_nb.rest.automation_endpoints",
+    "show_automation_text": "orchestra_nb.rest.automation_endpoints",
     "create_automation": "orchestra_nb.rest.automation_endpoints",
     "replace_automation": "orchestra_nb.rest.automation_endpoints",
     "dry_run_automation": "orchestra_nb.rest.automation_endpoints",
     "create_channel": "orchestra_nb.rest.channel_endpoints",
     "set_channel": "orchestra_nb.rest.channel_endpoints",
     "try_channel": "orchestra_nb.rest.channel_endpoints",
+    "list_rules": "orchestra_nb.rest.rule_endpoints",
+    "add_rule": "orchestra_nb.rest.rule_endpoints",
+    "set_rule": "orchestra_nb.rest.rule_endpoints",
+    "pause_rule": "orchestra_nb.rest.rule_endpoints",
+    "resume_rule": "orchestra_nb.rest.rule_endpoints",
+    "delete_rule": "orchestra_nb.rest.rule_endpoints",
     "create_webhook": "orchestra_nb.rest.webhook_endpoints",
     "show_webhook": "orchestra_nb.rest.webhook_endpoints",
     "rotate_webhook_secret": "orchestra_nb.rest.webhook_endpoints",

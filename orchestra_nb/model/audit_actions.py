@@ -23,7 +23,7 @@ _ACTIONS: Final = {
     "secrets": "set_secret unset_secret",
     "automations": "create_automation delete_automation pause_automation replace_automation resume_automation",
     "notifications": "add_rule call_webhook create_channel delete_channel delete_rule discard_delivery notify "
-    "retry_delivery set_channel try_channel",
+    "pause_rule resume_rule retry_delivery set_channel set_rule try_channel",
     "webhooks": "create_webhook delete_webhook receive_message rotate_webhook_secret",
     "receipts": "discard_message retry_message",
     "events": "emit_event",

@@ -83,13 +83,15 @@ def check_templates(rule: NotificationRule) -> NotificationRule:
     """
     for news in _EXAMPLES:
         facts = _facts(rule, news)
-        try:
-            _render(rule, facts)
-        except Exception as error:
-            names = ", ".join([*(name for name in facts if name != "run"), *(f"run.{name}" for name in _RUN_FACTS)])
-            raise InvalidInput(
-                f"The templates of the rule {rule.name!r} cannot be used: {_words(error)}. They may use: {names}."
-            ) from error
+        for part in ("title", "body"):
+            try:
+                _environment().from_string(getattr(rule, part)).render(facts)
+            except Exception as error:
+                names = ", ".join([*(name for name in facts if name != "run"), *(f"run.{name}" for name in _RUN_FACTS)])
+                raise InvalidInput(
+                    f"The templates of the rule {rule.name!r} cannot be used: {_words(error)}. They may use: {names}.",
+                    {f"/{part}": f"{_words(error)}."},
+                ) from error
     return rule
 
 

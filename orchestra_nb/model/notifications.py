@@ -6,6 +6,7 @@ second is none, and the success after it is news again.
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from enum import Enum
 from fnmatch import fnmatchcase
@@ -61,8 +62,8 @@ class Occasion(str, Enum):
         return self.value
 
 
-class NotificationRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which runs are told of, when, to whom and in what words.
+class RuleFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a rule says, but for its name: which runs are told of, when, to whom and in what words.
 
     Parameters
     ----------
@@ -84,9 +85,10 @@ class NotificationRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
         Whether runs that another run started are told of, too.
     title, body
         Jinja templates; empty for the usual words.
+    is_paused
+        Whether it tells of nothing for now; it goes on watching, so that it knows what is news when it tells again.
     """
 
-    name: str
     channels: tuple[str, ...]
     occasion: Occasion = Occasion.CHANGE
     states: tuple[State, ...] = ()
@@ -98,6 +100,13 @@ class NotificationRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     has_child_runs: bool = False
     title: str = ""
     body: str = ""
+    is_paused: bool = False
+
+
+class NotificationRule(RuleFields, frozen=True, kw_only=True):
+    """A rule with its name."""
+
+    name: str
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,12 +238,17 @@ def check_rule(rule: NotificationRule) -> NotificationRule:
     Raises
     ------
     InvalidInput
-        It has no channel, or is never an occasion.
+        It has no channel, or is never an occasion, or its lateness is no time.
     """
     if not rule.channels:
-        raise InvalidInput(f"The rule {rule.name!r} names no channel that its messages go to.")
+        message = f"The rule {rule.name!r} names no channel that its messages go to."
+        raise InvalidInput(message, {"/channels": "Name at least one."})
     if rule.occasion is Occasion.NONE and not rule.states and rule.late_seconds is None:
-        raise InvalidInput(f"The rule {rule.name!r} tells of nothing: name an occasion or states.")
+        message = f"The rule {rule.name!r} tells of nothing: name an occasion or states."
+        raise InvalidInput(message, {"/occasion": "Nothing is told: name an occasion, or states."})
+    if rule.late_seconds is not None and not 0 < rule.late_seconds < math.inf:
+        message = f"The rule {rule.name!r} cannot tell of runs that are late by {rule.late_seconds:g} seconds."
+        raise InvalidInput(message, {"/late_seconds": "A time longer than none."})
     return rule
 
 

@@ -135,7 +135,7 @@ def backfill(
                 missed.append(run)
     if has_more and limit is None:
         raise InvalidInput(
-            f"More than {MOST_UNASKED:,} runs would be made. Give --limit, and call it again for those that follow, or "
+            f"More than {MOST_UNASKED:,} runs would be made. Give a limit, and call it again for those that follow, or "
             "a shorter range."
         )
     made = _make(queue, deployment, missing, settings, now)

@@ -75,7 +75,7 @@ def update_limit(
     from orchestra_nb.store.slot_store import SlotStore
 
     if limit is None and slot_decay_per_second is None and is_active is None:
-        raise InvalidInput("Say what to change: --limit, --slot-decay-per-second, --enable or --disable.")
+        raise InvalidInput("Say what to change: the limit, the slot decay per second, or whether it is active.")
     check_limit(limit or 0, slot_decay_per_second or 0.0)
     return SlotStore(store.database).update_limit(
         check_name(name, "concurrency limit"),
@@ -103,7 +103,7 @@ def delete_limit(store: RunStore, name: str, *, is_forced: bool = False) -> None
     if named_by and not is_forced:
         raise Conflict(
             f"Deployments name the concurrency limit {name!r}: {', '.join(sorted(named_by))}. Deploy them without it "
-            "first, or delete it with --force: then nothing holds their runs back."
+            "first, or force it (`--force`, over HTTP `force=true`): then nothing holds their runs back."
         )
     if not SlotStore(store.database).delete_limit(check_name(name, "concurrency limit")):
         raise LimitNotFound(f"No concurrency limit {name!r}. `orchestra concurrency ls` lists them.")

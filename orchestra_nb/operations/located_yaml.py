@@ -66,7 +66,7 @@ class LocatedYaml:
 
     def place(self, path: str) -> str:
         """Return where a value stands, such as ``"orchestra.yaml:12: deployments[0].name"``, or where it would."""
-        known = path
+        known = path = path.lstrip(".")
         while known and known not in self._lines:
             known = known[: max(known.rfind("."), known.rfind("["), 0)]
         return f"{self.file}:{self._lines.get(known, 1)}: {path}"

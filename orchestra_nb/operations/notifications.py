@@ -17,6 +17,7 @@ from orchestra_nb.model.notifications import NotificationRule, check_rule
 from orchestra_nb.model.outbox import Channel, Delivery, DeliveryState
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.variables import check_name
+from orchestra_nb.operations.error_places import told_at
 from orchestra_nb.operations.runs import listed_run
 from orchestra_nb.operations.unknown_names import unknown_names
 from orchestra_nb.settings import SecretKeyPlace
@@ -84,8 +85,10 @@ def add_channel(
     from orchestra_nb.store.notification_store import NotificationStore
     from orchestra_nb.store.secret_key import load_secret_key
 
-    check_name(name, "channel")
-    shown = describe_address(address, may_be_private=may_be_private)
+    with told_at("/name"):
+        check_name(name, "channel")
+    with told_at("/address"):
+        shown = describe_address(address, may_be_private=may_be_private)
     return NotificationStore(store.database, load_secret_key(key_place)).set_channel(
         name, address, shown=shown, may_be_private=may_be_private, at=now, may_overwrite=may_overwrite
     )
@@ -141,23 +144,41 @@ def list_rules(store: RunStore) -> list[NotificationRule]:
     return NotificationStore(store.database).list_rules()
 
 
-def add_rule(store: RunStore, rule: NotificationRule, now: datetime) -> list[str]:
+def add_rule(store: RunStore, rule: NotificationRule, now: datetime, *, may_overwrite: bool = False) -> list[str]:
     """Make a rule, which tells of what happens from now on; return in words what it names that nobody knows yet.
+
+    One of this name that may be overwritten is like this from now on, and keeps what it knows of how things stand.
 
     Raises
     ------
     InvalidInput
         Its name is none, it tells nobody of anything, or its templates cannot be used.
     NameTaken
-        There is one of this name.
+        There is one of this name, and it may not be overwritten.
     NotificationNotFound
         One of its channels does not exist.
     """
     from orchestra_nb.store.notification_store import NotificationStore
 
-    check_name(rule.name, "rule")
-    NotificationStore(store.database).add_rule(check_templates(check_rule(rule)), now)
+    with told_at("/name"):
+        check_name(rule.name, "rule")
+    checked = check_templates(check_rule(rule))
+    NotificationStore(store.database).add_rule(checked, now, may_overwrite=may_overwrite)
     return unknown_names(store, deployments=rule.deployments, flows=rule.flow_names)
+
+
+def pause_rule(store: RunStore, name: str) -> NotificationRule:
+    """Have a rule tell of nothing; it goes on watching. Raises NotificationNotFound where there is none."""
+    from orchestra_nb.store.notification_store import NotificationStore
+
+    return NotificationStore(store.database).set_paused(name, True)
+
+
+def resume_rule(store: RunStore, name: str) -> NotificationRule:
+    """Have a rule tell of what happens from now on. Raises NotificationNotFound where there is none."""
+    from orchestra_nb.store.notification_store import NotificationStore
+
+    return NotificationStore(store.database).set_paused(name, False)
 
 
 def delete_rule(store: RunStore, name: str) -> None:
@@ -168,10 +189,10 @@ def delete_rule(store: RunStore, name: str) -> None:
     NotificationNotFound
         There is none of this name.
     """
-    from orchestra_nb.store.notification_store import NotificationStore
+    from orchestra_nb.store.notification_store import NotificationStore, no_rule
 
     if not NotificationStore(store.database).delete_rule(name):
-        raise NotificationNotFound(f"No rule {name!r}. `orchestra notifications rules ls` lists them.")
+        raise no_rule(name)
 
 
 def list_deliveries(

@@ -31,6 +31,7 @@ from orchestra_nb.model.webhooks import (
     WebhookScheme,
     check_webhook,
 )
+from orchestra_nb.operations.error_places import told_at
 from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.settings import SecretKeyPlace, Settings
 
@@ -90,12 +91,12 @@ def create_webhook(
     from orchestra_nb.operations.foreseen_parameters import foresee_webhook
 
     findings = Findings()
-    findings.trying(lambda: _check_webhook_name(webhook.name))
+    findings.trying(told_at("/name")(lambda: _check_webhook_name(webhook.name)))
     findings.trying(lambda: check_templates(check_webhook(webhook)))
     if webhook.deployment is not None:
         findings.trying(lambda: find_deployment(store, webhook.deployment or ""))
     warnings = findings.trying(lambda: foresee_webhook(store, webhook, settings))
-    kept = findings.trying(lambda: _new_secret(webhook.scheme, secret))
+    kept = findings.trying(told_at("/secret")(lambda: _new_secret(webhook.scheme, secret)))
     findings.tell()
     assert kept is not None
     _webhook_store(store, settings.secret_key_place).add(webhook, kept, now)

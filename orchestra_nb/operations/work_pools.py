@@ -156,7 +156,7 @@ def update_pool(store: RunStore, name: str, changes: Mapping[str, object], now: 
         Nothing is to change, or a field cannot be used.
     """
     if not changes:
-        raise InvalidInput("Say what to change, such as --concurrency 4. `orchestra pools update --help` lists it.")
+        raise InvalidInput("Say what to change of the pool, such as its concurrency: `orchestra pools update --help`.")
     pools = pool_store(store)
     pool = changed_pool(changed_form(pools.get(name), changes))
     pools.save(pool, now)

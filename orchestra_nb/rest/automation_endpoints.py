@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from orchestra_nb.errors import InvalidInput, NameTaken
 from orchestra_nb.model.jsonable import to_readable
-from orchestra_nb.operations import automations
+from orchestra_nb.operations import automation_texts, automations
 from orchestra_nb.operations.automation_files import AutomationFields, AutomationForm, automation_of
 from orchestra_nb.operations.automations import FoundFiles, MadeAutomation
 from orchestra_nb.rest.endpoint import Area, Call, Instant
@@ -25,6 +25,19 @@ class NamedAutomation(AutomationFields, frozen=True, kw_only=True):
     """An automation as files say it; its name, where it is said, is that of the path."""
 
     name: str | None = None
+
+
+class AutomationText(msgspec.Struct, frozen=True, kw_only=True):
+    """An automation as YAML."""
+
+    text: Annotated[str, Meta(max_length=100_000)]
+
+
+class ReadAutomation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a text says; the other calls take `form`."""
+
+    name: str
+    form: dict[str, Any]
 
 
 class DryRunRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,6 +73,22 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True):
     firings: tuple[DryFiring, ...]
     is_cut: bool
     files: tuple[FoundFiles, ...]
+
+
+@area.post("/automations/read", keeps_answer=False)
+def read_automation_text(call: Call, body: AutomationText) -> ReadAutomation:
+    """Read an automation that was written as YAML; nothing is kept.
+
+    A refusal names the line of all that is wrong.
+    """
+    form = automation_texts.read_automation_text(body.text)
+    return ReadAutomation(name=form["name"], form=form)
+
+
+@area.get("/automations/{name}/text")
+def show_automation_text(call: Call, name: str) -> AutomationText:
+    """Show an automation as YAML, to be edited."""
+    return AutomationText(text=automation_texts.automation_text(call.store, name))
 
 
 @area.post("/automations", status=201, is_one_transaction=False)

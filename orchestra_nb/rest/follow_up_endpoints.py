@@ -11,7 +11,6 @@ from msgspec import Meta
 from orchestra_nb.model.automation_decisions import Firing
 from orchestra_nb.model.automation_log import LoggedFiring
 from orchestra_nb.model.dead_letters import DeadLetter, LetterState
-from orchestra_nb.model.notifications import NotificationRule
 from orchestra_nb.model.outbox import Channel, Delivery, DeliveryState
 from orchestra_nb.model.webhook_calls import actions_shown, delivery_shown
 from orchestra_nb.model.webhooks import Receipt, ReceiptState, StoredWebhook
@@ -83,19 +82,6 @@ class ChannelsAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     channels: tuple[Channel, ...]
     next: str | None
-
-
-class RulesAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Rules of what is told to whom, by name."""
-
-    rules: tuple[NotificationRule, ...]
-    next: str | None
-
-
-class AddedRule(NotificationRule, frozen=True, kw_only=True, omit_defaults=True):
-    """A rule that was added; ``warnings`` say what it names that nobody knows yet."""
-
-    warnings: tuple[str, ...] = ()
 
 
 class DeliveriesQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,27 +222,6 @@ def list_channels(call: Call, query: NamesQuery) -> ChannelsAnswer:
 def delete_channel(call: Call, name: str) -> Deleted:
     """Delete a channel that no rule names."""
     notifications.delete_channel(call.store, name)
-    return Deleted(deleted=name)
-
-
-@area.get("/notifications/rules")
-def list_rules(call: Call, query: NamesQuery) -> RulesAnswer:
-    """List the rules of what is told to whom."""
-    page, following = page_by_name(notifications.list_rules(call.store), query, lambda one: one.name)
-    return RulesAnswer(rules=page, next=following)
-
-
-@area.put("/notifications/rules")
-def add_rule(call: Call, body: NotificationRule) -> AddedRule:
-    """Add a rule."""
-    warnings = notifications.add_rule(call.store, body, call.now)
-    return AddedRule(**msgspec.structs.asdict(body), warnings=tuple(warnings))
-
-
-@area.delete("/notifications/rules/{name}")
-def delete_rule(call: Call, name: str) -> Deleted:
-    """Delete a rule."""
-    notifications.delete_rule(call.store, name)
     return Deleted(deleted=name)
 
 

@@ -31,7 +31,7 @@ LANGUAGE_SETTING: Final = "orchestra_language"
 #: page of each.
 PAGES: Final = (
     *("", "runs/([^/]+)", "flows", "flows/([^/]+)"),
-    *("dead-letters", "notifications", "pools", "variables", "automations"),
+    *("dead-letters", "notifications", "pools", "variables", "automations", "webhooks"),
 )
 
 #: Name of an extension of Jupyter to where below the server it opens a notebook, the preferred one first.

@@ -192,7 +192,7 @@ class NotificationService:
     ) -> None:
         if decision.standing is not None:
             standings[key] = decision.standing
-        if decision.news is not None:
+        if decision.news is not None and not rule.is_paused:
             told.append((rule, decision.news, text_of(rule, decision.news, self._pages_url)))
 
     def _send_due(self, now: datetime) -> None:

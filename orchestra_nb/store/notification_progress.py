@@ -135,7 +135,12 @@ class NotificationProgress:
     def read_waiting(self, now: datetime) -> WaitingRuns | None:
         """Return runs that were due long ago and have not started; None where no rule tells of them."""
         with self._database.connect() as connection:
-            rules = [rule.rule for rule in _rules_in_force(connection) if rule.rule.late_seconds is not None]
+            # what a rule that rests does not tell is late still when it tells again
+            rules = [
+                rule
+                for rule in (one.rule for one in _rules_in_force(connection))
+                if rule.late_seconds is not None and not rule.is_paused
+            ]
             if not rules:
                 return None
             least = min(rule.late_seconds or 0.0 for rule in rules)

@@ -117,13 +117,15 @@ class NotificationStore:
             same = notification_channels.c.name == name
             return connection.execute(delete(notification_channels).where(same)).rowcount == 1
 
-    def add_rule(self, rule: NotificationRule, at: datetime) -> None:
-        """Make a rule, which tells of what happens from now on.
+    def add_rule(self, rule: NotificationRule, at: datetime, *, may_overwrite: bool = False) -> None:
+        """Make a rule, which tells of what happens from now on; or have the one of this name be like this.
+
+        One that is there keeps what it knows: how things stood for the runs that it was about.
 
         Raises
         ------
         NameTaken
-            There is one of this name.
+            There is one of this name, and it may not be overwritten.
         NotificationNotFound
             One of its channels does not exist.
         """
@@ -133,10 +135,29 @@ class NotificationStore:
                 if channel not in known:
                     raise _no_channel(channel)
             if any(present.name == rule.name for present in _rules(connection)):
-                raise NameTaken(f"There is a rule {rule.name!r} already. Delete it first, or choose another name.")
+                if not may_overwrite:
+                    raise NameTaken(f"There is a rule {rule.name!r} already. Delete it first, or choose another name.")
+                _save_rule(connection, rule)
+                return
             newest: int = connection.execute(select(func.max(changes.c.sequence))).scalar() or 0
             values = {"rule": msgspec.to_builtins(rule), "from_sequence": newest, "created_at": at}
             connection.execute(insert(notification_rules).values(name=rule.name, **values))
+
+    def set_paused(self, name: str, is_paused: bool) -> NotificationRule:
+        """Have a rule tell of nothing, or tell again.
+
+        Raises
+        ------
+        NotificationNotFound
+            There is none of this name.
+        """
+        with self._database.write() as connection:
+            present = next((rule for rule in _rules(connection) if rule.name == name), None)
+            if present is None:
+                raise no_rule(name)
+            rule = msgspec.structs.replace(present, is_paused=is_paused)
+            _save_rule(connection, rule)
+        return rule
 
     def list_rules(self) -> list[NotificationRule]:
         """Return all rules by name."""
@@ -161,6 +182,16 @@ def _channel_names(connection: Connection) -> set[str]:
 def _rules(connection: Connection) -> list[NotificationRule]:
     query = select(notification_rules.c.rule).order_by(notification_rules.c.name)
     return [msgspec.convert(value, NotificationRule) for value in connection.execute(query).scalars()]
+
+
+def _save_rule(connection: Connection, rule: NotificationRule) -> None:
+    same = notification_rules.c.name == rule.name
+    connection.execute(update(notification_rules).where(same).values(rule=msgspec.to_builtins(rule)))
+
+
+def no_rule(name: str) -> NotificationNotFound:
+    """Return what is said where there is no rule of this name."""
+    return NotificationNotFound(f"No rule {name!r}. `orchestra notifications rules ls` lists them.")
 
 
 def _no_channel(name: str) -> NotificationNotFound:

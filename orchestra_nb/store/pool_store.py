@@ -100,8 +100,8 @@ class PoolStore:
             users = _deployments_of(connection, name)
             if users and not is_forced:
                 raise Conflict(
-                    f"The pool {name!r} is that of {_list(users)}. Have them name another, or pass --force: then "
-                    "their runs wait until there is a pool of this name again."
+                    f"The pool {name!r} is that of {_list(users)}. Have them name another, or force it (`--force`, "
+                    "over HTTP `force=true`): then their runs wait until there is a pool of this name again."
                 )
             connection.execute(delete(work_pools).where(work_pools.c.name == name))
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from standalone_pages import assert_no_sideways_scrolling, axe_finds, keep_pictu
 from webhook_receiver import receiving
 
 from orchestra_nb.store.outbox_store import OutboxStore
+from tests.server.webhook_messages import body_of, standard
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -37,6 +39,12 @@ automations:
     do:
       - emit: orders.noted
         resource: orders.eu
+"""
+EDITED = """name: two
+when: {event: orders.imported}
+do:
+  - emit: orders.seen
+    resource: orders.eu
 """
 
 
@@ -162,6 +170,51 @@ def test_a_channel_is_tried_and_what_could_not_be_sent_is_decided_about(chromium
         page.get_by_role("alert").get_by_text("Channel chat did not take a message").wait_for()
         chat.status = 200
 
+        page.get_by_role("button", name="New rule…").click()
+        dialog = page.get_by_role("dialog", name="New rule")
+        dialog.get_by_label("Name").fill("team")
+        dialog.get_by_text("In which words").click()
+        dialog.get_by_label("Title").fill("{{ nothing }}")
+        assert axe_finds(page) == []
+        keep_picture(page, "rule-dialog")
+        dialog.get_by_role("button", name="Make the rule").click()
+        dialog.get_by_role("alert").get_by_text("'nothing' is undefined").wait_for()
+        dialog.get_by_label("Title").fill("<b>{{ subject }}</b>")
+        dialog.get_by_role("button", name="Make the rule").click()
+        page.get_by_role("status").get_by_text("Rule team tells of what happens from now on.").wait_for()
+        page.get_by_role("button", name="Change… team").click()
+        dialog = page.get_by_role("dialog", name="Change rule team")
+        dialog.get_by_text("Of which runs").click()
+        dialog.get_by_label("Tags").fill("team=data\nprod")
+        page.set_viewport_size({"width": 320, "height": 640})
+        assert axe_finds(page) == []
+        keep_picture(page, "rule-dialog-narrow")
+        page.set_viewport_size({"width": 1280, "height": 900})
+        dialog.get_by_role("button", name="Change", exact=True).click()
+        page.get_by_text("tag team=data, tag prod").wait_for()
+        page.get_by_role("button", name="Pause team").click()
+        page.get_by_role("status").get_by_text("Rule team is paused").wait_for()
+        (rule,) = json.loads(said.orchestra("notifications", "rules", "ls", "--json")[1])["rules"]
+        assert (rule["title"], rule["tags"], rule["is_paused"]) == (
+            *("<b>{{ subject }}</b>", {"team": "data", "prod": None}),
+            True,
+        )
+        page.get_by_role("button", name="Delete… team").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+        page.get_by_role("status").get_by_text("Rule team is deleted.").wait_for()
+
+        page.get_by_role("button", name="New channel…").click()
+        dialog = page.get_by_role("dialog", name="New channel")
+        dialog.get_by_label("Name").fill("ops")
+        dialog.get_by_role("textbox", name="Address").fill("nosuch://secret")
+        dialog.get_by_role("button", name="Make the channel").click()
+        dialog.get_by_role("alert").get_by_text("no address that apprise knows").wait_for()
+        dialog.get_by_role("textbox", name="Address").fill("json://example.org/secret")
+        keep_picture(page, "channel-dialog")
+        dialog.get_by_role("button", name="Make the channel").click()
+        page.get_by_role("status").get_by_text("Channel ops is made.").wait_for()
+        assert "secret" not in page.content()
+
         page.get_by_role("button", name="Discard… nightly is LATE").click()
         page.get_by_role("dialog").get_by_role("button", name="Discard", exact=True).click()
         page.get_by_role("status").get_by_text("nightly is LATE is discarded.").wait_for()
@@ -171,7 +224,7 @@ def test_a_channel_is_tried_and_what_could_not_be_sent_is_decided_about(chromium
         assert not any("LATE" in title for title in chat.titles)
 
 
-def test_pools_are_paused_and_variables_and_automations_changed(chromium: Browser, service: Service) -> None:
+def test_pools_variables_automations_and_webhooks_are_changed(chromium: Browser, service: Service) -> None:
     deployed = service.deployed
     (deployed.folder / "orchestra.yaml").write_text(AUTOMATION)
     assert deployed.orchestra("pools", "create", "gpu", "--concurrency", "2", "--description", "cards")[0] == 0
@@ -210,6 +263,14 @@ def test_pools_are_paused_and_variables_and_automations_changed(chromium: Browse
         page.get_by_role("button", name="Pause gpu").click()
         page.get_by_role("status").get_by_text("Pool gpu is paused").wait_for()
         check_looks(page, "pools")
+        page.get_by_role("button", name="Change… gpu").click()
+        page.get_by_role("dialog").get_by_label("Runs at once").fill("5")
+        page.get_by_role("dialog").get_by_role("button", name="Change", exact=True).click()
+        page.get_by_role("status").get_by_text("Pool gpu is changed.").wait_for()
+        (gpu,) = [
+            one for one in json.loads(deployed.orchestra("pools", "ls", "--json")[1])["pools"] if one["name"] == "gpu"
+        ]
+        assert (gpu["concurrency"], gpu["description"], gpu["is_paused"]) == (5, "cards", True)
         page.get_by_role("button", name="Resume gpu").click()
         page.get_by_role("button", name="Pause gpu").wait_for()
 
@@ -225,3 +286,66 @@ def test_pools_are_paused_and_variables_and_automations_changed(chromium: Browse
         page.get_by_role("status").get_by_text("Automation note is paused: it does nothing.").wait_for()
         shown = json.loads(deployed.orchestra("automations", "show", "note", "--json")[1])
         assert shown["is_active"] is False
+
+        page.get_by_role("button", name="New automation…").click()
+        dialog = page.get_by_role("dialog", name="New automation")
+        dialog.get_by_role("button", name="Make the automation").click()
+        dialog.get_by_role("alert").get_by_text("No channel 'CHANNEL'").wait_for()
+        dialog.get_by_label("The automation").fill(EDITED.replace("emit:", "emits:"))
+        dialog.get_by_role("button", name="Try on").click()
+        dialog.get_by_role("alert").get_by_text("Line 4: do[0]").wait_for()
+        assert axe_finds(page) == []
+        keep_picture(page, "automation-error")
+        dialog.get_by_label("The automation").fill(EDITED)
+        dialog.get_by_role("button", name="Try on").click()
+        dialog.get_by_text("It would have acted 1 time; nothing was done.").wait_for()
+        page.set_viewport_size({"width": 320, "height": 640})
+        assert axe_finds(page) == []
+        keep_picture(page, "automation-tried")
+        page.set_viewport_size({"width": 1280, "height": 900})
+        dialog.get_by_role("button", name="Make the automation").click()
+        page.get_by_role("status").get_by_text("Automation two is made.").wait_for()
+        page.get_by_role("button", name="Change… two").click()
+        text = page.get_by_label("The automation")
+        text.fill(text.input_value().replace("orders.seen", "orders.found"))
+        page.get_by_role("dialog").get_by_role("button", name="Change", exact=True).click()
+        page.get_by_role("row", name="two").get_by_text("orders.found").first.wait_for()
+        page.get_by_role("button", name="Delete… two").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+        page.get_by_role("status").get_by_text("Automation two is deleted.").wait_for()
+
+        page.get_by_role("link", name="Webhooks").click()
+        page.get_by_text("No webhooks yet.").wait_for()
+        page.get_by_role("button", name="New webhook…").click()
+        dialog = page.get_by_role("dialog", name="New webhook")
+        dialog.get_by_label("Name").fill("a/b")
+        dialog.get_by_label("Emits the event").fill("orders.imported")
+        dialog.get_by_role("button", name="Make the webhook").click()
+        dialog.get_by_role("alert").get_by_text("'a/b' is no name of a webhook").wait_for()
+        assert axe_finds(page) == []
+        keep_picture(page, "webhook-dialog")
+        dialog.get_by_label("Name").fill("orders")
+        dialog.get_by_role("button", name="Make the webhook").click()
+        made = page.get_by_role("dialog", name="Webhook orders is made")
+        secret = made.get_by_role("textbox", name="Secret").input_value()
+        address = made.get_by_role("textbox", name="Address").input_value()
+        assert axe_finds(page) == []
+        keep_picture(page, "webhook-secret")
+        made.get_by_role("button", name="Close").click()
+        page.get_by_role("status").get_by_text("Webhook orders takes messages.").wait_for()
+        body = body_of({"rows": 3})
+        sent = urllib.request.Request(address, body, standard(secret, body, name="m<b>1"))
+        urllib.request.urlopen(sent).close()
+        page.get_by_role("button", name="Refresh").last.click()
+        page.get_by_role("row", name="m<b>1").get_by_text("event ").wait_for()
+        assert secret not in page.content()
+        check_looks(page, "webhooks")
+        page.get_by_role("button", name="New secret… orders").click()
+        page.get_by_role("dialog").get_by_role("button", name="Change the secret").click()
+        made = page.get_by_role("dialog", name="The new secret of webhook orders")
+        assert made.get_by_role("textbox", name="Secret").input_value() not in ("", secret)
+        made.get_by_role("button", name="Close").click()
+        page.get_by_role("status").get_by_text("Webhook orders has a new secret.").wait_for()
+        page.get_by_role("button", name="Delete… orders").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+        page.get_by_role("status").get_by_text("Webhook orders is deleted.").wait_for()

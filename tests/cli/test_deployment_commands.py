@@ -612,7 +612,7 @@ def test_a_backfill_makes_what_is_not_there_and_opens_what_was_missed(store: Run
     [
         ("--from 2026-03-02 --to 2026-03-01", "is empty"),
         ("--from 2026-03-02 --to 2026-03-03 --schedule 2", "has no schedule 2: it has 1"),
-        ("--from 2020-01-01 --to 2026-03-03", "More than 10,000 runs would be made. Give --limit"),
+        ("--from 2020-01-01 --to 2026-03-03", "More than 10,000 runs would be made. Give a limit"),
         ("--from 2199-01-01 --to 2199-01-02", "which is still to come: a backfill makes runs of the past"),
         ("--from x --to 2026-03-03", "cannot be the first time"),
     ],

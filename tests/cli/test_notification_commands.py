@@ -140,6 +140,21 @@ def test_a_channel_gets_another_address_only_when_that_is_asked_for(store: RunSt
     assert channel["shown"] == "json://example.com/••••"
 
 
+def test_a_rule_is_paused_resumed_and_changed(store: RunStore) -> None:
+    printed("channels", "add", "chat", stdin="json://example.org/a")
+    printed("rules", "add", "team", "--channel", "chat")
+
+    assert printed("rules", "pause", "team").startswith("team tells of nothing.")
+    assert "team (paused)" in printed("rules", "ls")
+    assert printed("rules", "resume", "team") == "team tells chat of changes of health.\n"
+    code, message = refusal("rules", "add", "team", "--channel", "chat", "--on", "end")
+    assert (code, "Pass --overwrite" in message) == (1, True)
+    printed("rules", "add", "team", "--channel", "chat", "--on", "end", "--overwrite")
+    (rule,) = document("rules", "ls")["rules"]  # type: ignore[misc]
+    assert (rule["occasion"], rule["is_paused"]) == ("end", False)
+    assert refusal("rules", "pause", "none")[0] == 3
+
+
 def test_rules_are_added_listed_and_deleted(store: RunStore) -> None:
     printed("channels", "add", "chat", stdin="json://example.org/a")
 

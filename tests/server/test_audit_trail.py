@@ -215,7 +215,8 @@ def test_each_endpoint_that_changes_something_has_an_entry() -> None:
         entries[endpoint] = entry_of(endpoint, path, {}, b'{"name": "n"}', actor="me", origin="here", at=NOW)
 
     missing = {endpoint.name for endpoint, entry in entries.items() if entry is None and endpoint.method != "GET"}
-    assert missing == {"dry_run_automation", "read_task_line", "write_task_line"}  # nothing is stored
+    # nothing is stored
+    assert missing == {"dry_run_automation", "read_automation_text", "read_task_line", "write_task_line"}
     assert [endpoint.name for endpoint, entry in entries.items() if entry and endpoint.method == "GET"] == []
     assert {entry.target for entry in entries.values() if entry} == {
         *("a/b", "n", "schedule a/b of a/b", "task a/b of a/b")

@@ -14,6 +14,7 @@ import pytest
 from example_runs import NOON
 from slow_flow import SlowFlow
 from test_rest_api import call, problem
+from tornado.httpclient import HTTPClientError
 from webhook_messages import body_of, standard
 from webhook_receiver import TOKEN, receiving
 
@@ -327,6 +328,55 @@ async def test_a_channel_is_made_tried_and_given_another_address_that_nobody_see
     assert (await problem(jp_fetch, "POST", "/notifications/channels", json.dumps({"name": "chat", **address})))[
         0
     ] == 409
+
+
+async def test_a_rule_is_made_changed_and_paused_and_what_is_wrong_is_said_at_its_field(jp_fetch) -> None:
+    async def places(path: str, body: dict[str, object]) -> list[str]:
+        with pytest.raises(HTTPClientError) as refused:
+            await call(jp_fetch, "PUT", path, body)
+        assert refused.value.code == 422
+        return [one["pointer"] for one in json.loads(refused.value.response.body)["errors"]]
+
+    await call(jp_fetch, "POST", "/notifications/channels", {"name": "chat", "address": "json://example.org/x"})
+    rule = {"channels": ["chat"], "occasion": "failure"}
+    made = await call(jp_fetch, "PUT", "/notifications/rules/team", rule)
+    paused = await call(jp_fetch, "POST", "/notifications/rules/team/pause")
+    changed = await call(jp_fetch, "PUT", "/notifications/rules/team", rule | {"late_seconds": 60, "is_paused": True})
+    resumed = await call(jp_fetch, "POST", "/notifications/rules/team/resume")
+
+    assert made == {"name": "team", "channels": ["chat"], "occasion": "failure"}
+    assert paused == made | {"is_paused": True}
+    assert changed == paused | {"late_seconds": 60.0}
+    assert resumed == made | {"late_seconds": 60.0}
+    assert (await call(jp_fetch, "GET", "/notifications/rules"))["rules"] == [resumed]
+    assert await places("/notifications/rules", rule | {"name": "a/b"}) == ["#/name"]
+    assert await places("/notifications/rules/team", rule | {"name": "other"}) == ["#/name"]
+    assert await places("/notifications/rules/team", {"channels": []}) == ["#/channels"]
+    assert await places("/notifications/rules/team", rule | {"occasion": "none"}) == ["#/occasion"]
+    assert await places("/notifications/rules/team", rule | {"late_seconds": 0}) == ["#/late_seconds"]
+    assert await places("/notifications/rules/team", rule | {"title": "{{ nothing }}"}) == ["#/title"]
+    assert await places("/notifications/rules/team", rule | {"body": "{% if %}"}) == ["#/body"]
+    assert (await problem(jp_fetch, "POST", "/notifications/rules/none/pause"))[0] == 404
+    assert (await problem(jp_fetch, "PUT", "/notifications/rules/a", '{"channels": ["none"]}'))[0] == 404
+
+
+async def test_an_automation_is_edited_as_text_and_what_is_wrong_is_said_with_its_line(jp_fetch) -> None:
+    text = "name: tell\nwhen: {event: orders.*}\nif: ''\ndo:\n  - emit: orders.seen\n    resource: orders.eu\n"
+    read = await call(jp_fetch, "POST", "/automations/read", {"text": text})
+    await call(jp_fetch, "POST", "/automations", read["form"])
+    shown = await call(jp_fetch, "GET", "/automations/tell/text")
+    again = await call(jp_fetch, "POST", "/automations/read", {"text": shown["text"]})
+    changed = await call(jp_fetch, "PUT", "/automations/tell", again["form"])
+    wrong = json.dumps({"text": text.replace("emit", "emits").replace("when: {event", "when: {evnt")})
+    status, _, detail = await problem(jp_fetch, "POST", "/automations/read", wrong)
+
+    assert (read["name"], changed["outcome"]) == ("tell", "unchanged")
+    assert (status, [line.split(": ")[0] for line in detail.splitlines()]) == (
+        *(422, ["automation.yaml:2", "automation.yaml:5"]),
+    )
+    assert (await problem(jp_fetch, "POST", "/automations/read", '{"text": "a: [b"}'))[0] == 422
+    assert (await problem(jp_fetch, "POST", "/automations/read", '{"text": "[]"}'))[0] == 422
+    assert (await problem(jp_fetch, "GET", "/automations/none/text"))[0] == 404
 
 
 async def test_a_webhook_is_made_and_takes_messages_that_are_signed_with_the_secret_it_was_answered_with(

@@ -68,6 +68,7 @@ OWNED_BY_PATH = {
 #: They act on what is anybody's.
 ADMIN_ONLY = {
     "/automations",
+    "/automations/read",
     "/automations/{name}",
     "/automations/{name}/pause",
     "/automations/{name}/resume",
@@ -98,6 +99,8 @@ NEEDS_NO_OWNER = {
     "/notifications/deliveries/{number}/discard",
     "/notifications/rules",
     "/notifications/rules/{name}",
+    "/notifications/rules/{name}/pause",
+    "/notifications/rules/{name}/resume",
     "/secrets/{name}",
     "/tokens",
     "/tokens/{name}",

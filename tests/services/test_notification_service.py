@@ -174,6 +174,40 @@ def test_a_change_of_health_is_told_and_nothing_else(world: World) -> None:
     assert "last run-3" in recovered["message"]
 
 
+def test_a_rule_that_is_paused_tells_nothing_but_knows_what_is_news_when_it_tells_again(world: World) -> None:
+    world.add_channel(world.receiver.url())
+    world.add_rule()
+    service = world.start()
+
+    world.channels.set_paused("team", True)
+    world.runs.end(FAILED)
+    world.work(service)
+    while_paused = list(world.receiver.titles)
+    world.channels.set_paused("team", False)
+    world.runs.end(FAILED)
+    world.runs.end(COMPLETED)
+    world.work(service)
+
+    assert while_paused == []
+    assert world.receiver.titles == ["train recovered"]
+
+
+def test_a_rule_that_is_changed_keeps_what_it_knows_and_tells_nothing_of_before(world: World) -> None:
+    world.add_channel(world.receiver.url())
+    world.add_rule()
+    service = world.start()
+    world.runs.end(FAILED)
+    world.work(service)
+
+    changed = NotificationRule(name="team", channels=("chat",), title="{{ moment }}!")
+    world.channels.add_rule(changed, NOON, may_overwrite=True)
+    world.runs.end(FAILED)
+    world.runs.end(COMPLETED)
+    world.work(service)
+
+    assert world.receiver.titles == ["train failed", "recovered!"]
+
+
 def test_changes_are_told_after_a_restart_and_only_once(world: World) -> None:
     world.add_channel(world.receiver.url())
     world.runs.end(FAILED, flow_name="before the rule")

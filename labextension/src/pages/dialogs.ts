@@ -9,7 +9,7 @@ export interface IQuestion {
   readonly body: readonly (Node | string)[];
   /** The label of the button that does it. */
   readonly act: string;
-  /** The label of the button that does not. */
+  /** The label of the button that does not; empty where there is nothing to decide. */
   readonly leave: string;
   /** Do it; what it throws is shown, and the dialog stays open. False where what was filled in is wrong. */
   readonly onAct: () => Promise<boolean>;
@@ -26,6 +26,7 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
   const problem = html('p', { class: 'orc-problem', role: 'alert' });
   showText(problem, '');
   const leave = html('button', { type: 'button', class: 'orc-push' }, question.leave);
+  leave.hidden = question.leave === '';
   const act = html('button', { type: 'submit', class: 'orc-push orc-push-main' }, question.act);
   const form = html(
     'form',

@@ -9,6 +9,7 @@ import { DeadLettersPage } from './lists/deadLettersPage';
 import { NotificationsPage } from './lists/notificationsPage';
 import { PoolsPage } from './lists/poolsPage';
 import { VariablesPage } from './lists/variablesPage';
+import { WebhooksPage } from './lists/webhooksPage';
 import { NamedRunPage } from './namedRunPage';
 import type { IPage, IPageContext, IPageKind, PagePath } from './page';
 import { RunPage } from './run/runPage';
@@ -28,7 +29,8 @@ export const PAGES: readonly IPageKind[] = [
   { pattern: ['notifications'], make: context => new NotificationsPage(context) },
   { pattern: ['pools'], make: context => new PoolsPage(context) },
   { pattern: ['variables'], make: context => new VariablesPage(context) },
-  { pattern: ['automations'], make: context => new AutomationsPage(context) }
+  { pattern: ['automations'], make: context => new AutomationsPage(context) },
+  { pattern: ['webhooks'], make: context => new WebhooksPage(context) }
 ];
 
 /** What every page leads to: the address of a page, and its name. */
@@ -40,7 +42,8 @@ export function pageLinks(texts: ITexts): readonly (readonly [PagePath, string])
     [['notifications'], texts.__('Notifications')],
     [['pools'], texts.__('Work pools')],
     [['variables'], texts.__('Variables')],
-    [['automations'], texts.__('Automations')]
+    [['automations'], texts.__('Automations')],
+    [['webhooks'], texts.__('Webhooks')]
   ];
 }
 

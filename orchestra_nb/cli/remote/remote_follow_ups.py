@@ -148,9 +148,21 @@ def list_rules(client: Client) -> list[NotificationRule]:
     return whole_list(client.list_rules, "rules")
 
 
-def add_rule(client: Client, rule: NotificationRule, now: datetime) -> list[str]:
+def add_rule(client: Client, rule: NotificationRule, now: datetime, *, may_overwrite: bool = False) -> list[str]:
     """Make a rule; return in words what it names that nobody knows yet."""
-    return list(client.add_rule(**msgspec.structs.asdict(rule)).warnings)
+    said = msgspec.structs.asdict(rule)
+    made = client.set_rule(**said) if may_overwrite else client.add_rule(**said)
+    return list(made.warnings)
+
+
+def pause_rule(client: Client, name: str) -> NotificationRule:
+    """Have a rule tell of nothing."""
+    return client.pause_rule(name)
+
+
+def resume_rule(client: Client, name: str) -> NotificationRule:
+    """Have a rule tell of what happens from now on."""
+    return client.resume_rule(name)
 
 
 def delete_rule(client: Client, name: str) -> None:

@@ -3,13 +3,16 @@
 import { html, showText } from '../../drawing/elements';
 import type { ITexts } from '../../drawing/translation';
 import { readFields, readList, readNumber, readTextOrNull } from '../../schemas';
-import { errorText } from '../dialogs';
+import type { INeed } from '../access';
+import { ask, errorText } from '../dialogs';
 import { pageLink } from '../page';
 import type { IPageContext } from '../page';
+import { editAutomation } from './automationDialog';
 import { ListPage } from './listPage';
 import { ListTable, agoNode, twoLines, withCommand } from './listTable';
 import type { IDone } from './listTable';
 
+const NEED: INeed = { role: 'author', isForAll: true };
 /** So many firings are shown. */
 const LAST_FIRINGS = 10;
 
@@ -43,7 +46,7 @@ export class AutomationsPage extends ListPage {
   constructor(private readonly _context: IPageContext) {
     const { texts, pagesApi } = _context;
     super(texts.__('Automations'), texts.__('When something happens, something is done.'));
-    const list = new ListTable<IAutomation>(_context, {
+    const list: ListTable<IAutomation> = new ListTable<IAutomation>(_context, {
       label: texts.__('Automations'),
       columns: [
         { label: texts.__('Name'), kind: 'name', show: automation => automation.name },
@@ -64,18 +67,37 @@ export class AutomationsPage extends ListPage {
           show: automation => this._lastNode(automation)
         }
       ],
+      making: {
+        label: texts.__('New automation…'),
+        need: NEED,
+        act: () => this._make()
+      },
       actions: [
+        {
+          label: texts.__('Change…'),
+          name: automation => texts.__('Change… %1', automation.name),
+          need: NEED,
+          act: automation => this._change(automation, list)
+        },
         {
           label: texts.__('Pause'),
           name: automation => texts.__('Pause %1', automation.name),
+          need: NEED,
           isOffered: automation => automation.isActive,
           act: automation => this._set(automation, 'pause')
         },
         {
           label: texts.__('Resume'),
           name: automation => texts.__('Resume %1', automation.name),
+          need: NEED,
           isOffered: automation => !automation.isActive,
           act: automation => this._set(automation, 'resume')
+        },
+        {
+          label: texts.__('Delete…'),
+          name: automation => texts.__('Delete… %1', automation.name),
+          need: NEED,
+          act: automation => this._delete(automation)
         }
       ],
       key: automation => automation.name,
@@ -88,11 +110,46 @@ export class AutomationsPage extends ListPage {
       },
       empty: () =>
         withCommand(
-          texts.__('No automations yet. In a terminal, with a file that describes them: %1', '%1'),
+          texts.__('No automations yet. Make one here, or in a terminal: %1', '%1'),
           'orchestra automations create -f orchestra.yaml'
         )
     });
     this.add(list);
+  }
+
+  private async _make(): Promise<string | null> {
+    const name = await editAutomation(this._context, null);
+    return name === null ? null : this._context.texts.__('Automation %1 is made.', name);
+  }
+
+  private async _change(
+    automation: IAutomation,
+    list: ListTable<IAutomation>
+  ): Promise<IDone<IAutomation> | null> {
+    if ((await editAutomation(this._context, automation.name)) !== null) {
+      await list.read(); // only the list says in words what it waits for
+      list.say(this._context.texts.__('Automation %1 is changed.', automation.name));
+    }
+    return null;
+  }
+
+  private async _delete(automation: IAutomation): Promise<IDone<IAutomation> | null> {
+    const { pagesApi, texts } = this._context;
+    const { name } = automation;
+    const isDone = await ask(
+      {
+        title: texts.__('Delete automation %1?', name),
+        body: [html('p', {}, texts.__('What it did is forgotten, too; what it started stays.'))],
+        act: texts.__('Delete'),
+        leave: texts.__('Keep'),
+        onAct: async () => {
+          await pagesApi.call('DELETE', ['automations', name]);
+          return true;
+        }
+      },
+      texts
+    );
+    return isDone ? { row: null, news: texts.__('Automation %1 is deleted.', name) } : null;
   }
 
   private async _set(

@@ -86,12 +86,14 @@ export class DeadLettersPage extends ListPage {
         {
           label: texts.__('Retry'),
           name: letter => texts.__('Retry %1, %2', titleOf(letter), nameOf(letter, texts)),
+          need: { role: 'runner' },
           isOffered: letter => letter.state === 'OPEN',
           act: letter => this._retry(letter)
         },
         {
           label: texts.__('Discard…'),
           name: letter => texts.__('Discard… %1, %2', titleOf(letter), nameOf(letter, texts)),
+          need: { role: 'runner' },
           isOffered: letter => letter.state === 'OPEN',
           act: letter => this._discard(letter)
         }

@@ -6,6 +6,8 @@
 
 import { formatAgo, formatMoment } from '../../drawing/durations';
 import { html, setAttributes, showText } from '../../drawing/elements';
+import { mayDo, readIdentity, refusedWords } from '../access';
+import type { Deed, IIdentity, INeed } from '../access';
 import { errorText } from '../dialogs';
 import type { IPageContext } from '../page';
 
@@ -35,8 +37,18 @@ export interface IRowAction<T> {
   readonly name: (row: T) => string;
   /** Whether a row has the button; all have, where nothing is said. */
   readonly isOffered?: (row: T) => boolean;
+  /** What it takes; whoever sees the list may do it, where nothing is said. */
+  readonly need?: INeed;
   /** Do it; null where nothing was done. What it throws is shown. */
   readonly act: (row: T) => Promise<IDone<T> | null>;
+}
+
+/** A button above the list, which makes something that is listed. */
+export interface IMaking {
+  readonly label: string;
+  readonly need?: INeed;
+  /** Do it, and give what is told of it; null where nothing was done. What it throws is shown. */
+  readonly act: () => Promise<string | null>;
 }
 
 /** Where the next part of a list begins; null at its end. */
@@ -54,6 +66,7 @@ export interface IListing<T> {
   readonly label: string;
   readonly columns: readonly IColumn<T>[];
   readonly actions: readonly IRowAction<T>[];
+  readonly making?: IMaking;
   /** Value of the filter to its label; the first is chosen at first. */
   readonly filter?: readonly (readonly [string, string])[];
   readonly key: (row: T) => string;
@@ -88,11 +101,20 @@ export class ListTable<T> {
         html('label', { class: 'orc-field' }, html('span', {}, texts.__('Show')), this._filter)
       );
     }
-    this.bar.append(refresh);
+    this._make = this._makingButton(_listing.making);
+    this.bar.append(...(this._make === null ? [] : [this._make]), refresh);
     // the roles are said because a card is displayed as no table, and would be none then
     setAttributes(this._table, { role: 'table', 'aria-label': _listing.label });
     this._table.append(this._head, this._body);
-    this.node.append(this.bar, this._problem, this._news, this._empty, this._table, this._more);
+    this.node.append(
+      this.bar,
+      this._rights,
+      this._problem,
+      this._news,
+      this._empty,
+      this._table,
+      this._more
+    );
     this._undo = clock.follow(() => this._showTimes());
     void this.read();
   }
@@ -131,9 +153,14 @@ export class ListTable<T> {
     setAttributes(this._table, { 'aria-busy': 'true' });
     this._more.disabled = true;
     try {
-      const part = await this._listing.read(filter, isMore ? this._next : null);
+      const [part, identity] = await Promise.all([
+        this._listing.read(filter, isMore ? this._next : null),
+        this._readIdentity()
+      ]);
       if (reading === this._reading) {
+        this._identity = identity;
         showText(this._problem, '');
+        this._showRights();
         this._take(part, filter, isMore);
       }
     } catch (error) {
@@ -146,6 +173,55 @@ export class ListTable<T> {
         this._more.disabled = false;
       }
     }
+  }
+
+  /** Read who looks, where that decides about a button. */
+  private async _readIdentity(): Promise<IIdentity | null> {
+    return this._deeds().length === 0
+      ? null
+      : readIdentity(await this._context.pagesApi.call('GET', ['me']));
+  }
+
+  private _deeds(): Deed[] {
+    const { actions, making } = this._listing;
+    return [...(making === undefined ? [] : [making]), ...actions].flatMap(
+      ({ label, need }): Deed[] => (need === undefined ? [] : [[label, need]])
+    );
+  }
+
+  private _may(need: INeed | undefined): boolean {
+    return need === undefined || (this._identity !== null && mayDo(need, this._identity));
+  }
+
+  private _showRights(): void {
+    const { _identity: identity, _make: make } = this;
+    if (make !== null) {
+      make.hidden = !this._may(this._listing.making?.need);
+    }
+    const { texts } = this._context;
+    const words = identity === null ? '' : refusedWords(this._deeds(), identity, texts);
+    showText(this._rights, words);
+  }
+
+  private _makingButton(making: IMaking | undefined): HTMLButtonElement | null {
+    if (making === undefined) {
+      return null;
+    }
+    const attributes = { type: 'button', class: 'orc-push', hidden: making.need !== undefined };
+    const node = html('button', attributes, making.label);
+    node.addEventListener('click', () => {
+      this.say('');
+      void making.act().then(
+        async news => {
+          if (news !== null) {
+            await this.read();
+            this.say(news);
+          }
+        },
+        (error: unknown) => showText(this._problem, errorText(error, this._context.texts))
+      );
+    });
+    return node;
   }
 
   private _take(part: IListPart<T>, filter: string, isMore: boolean): void {
@@ -202,7 +278,7 @@ export class ListTable<T> {
     });
     if (this._listing.actions.length > 0) {
       const buttons = this._listing.actions
-        .filter(({ isOffered }) => isOffered?.(row) ?? true)
+        .filter(({ isOffered, need }) => this._may(need) && (isOffered?.(row) ?? true))
         .map(action => this._button(key, shown, action));
       const attributes = { role: 'cell', class: 'orc-list-actions' };
       cells.push(html('td', attributes, html('div', {}, ...buttons)));
@@ -281,6 +357,9 @@ export class ListTable<T> {
   private readonly _undo: () => void;
   private _reading = 0;
   private _next: Cursor = null;
+  private _identity: IIdentity | null = null;
+  private readonly _make: HTMLButtonElement | null;
+  private readonly _rights = html('p', { class: 'orc-list-rights', hidden: true });
   private _columns: readonly IColumn<T>[] = [];
   private readonly _rows = new Map<string, IShownRow<T>>();
   private readonly _busy = new Set<string>();

@@ -1,6 +1,9 @@
 /** The work pools: what each is, how many of its runs wait and go on, and whether it is paused. */
 
+import { NO_BOUNDS, plainField } from '../../form/fields';
+import { Form } from '../../form/form';
 import { readFields, readList, readNumber, readTextOrNull } from '../../schemas';
+import { askWithForm } from '../askWithForm';
 import type { IPageContext } from '../page';
 import { ListPage } from './listPage';
 import { ListTable, twoLines, withCommand } from './listTable';
@@ -58,14 +61,22 @@ export class PoolsPage extends ListPage {
       ],
       actions: [
         {
+          label: texts.__('Change…'),
+          name: pool => texts.__('Change… %1', pool.name),
+          need: { role: 'author' },
+          act: pool => this._change(pool)
+        },
+        {
           label: texts.__('Pause'),
           name: pool => texts.__('Pause %1', pool.name),
+          need: { role: 'author' },
           isOffered: pool => !pool.isPaused,
           act: pool => this._set(pool, 'pause')
         },
         {
           label: texts.__('Resume'),
           name: pool => texts.__('Resume %1', pool.name),
+          need: { role: 'author' },
           isOffered: pool => pool.isPaused,
           act: pool => this._set(pool, 'resume')
         }
@@ -82,6 +93,48 @@ export class PoolsPage extends ListPage {
         )
     });
     this.add(list);
+  }
+
+  private async _change(pool: IPool): Promise<IDone<IPool> | null> {
+    const { pagesApi, texts } = this._context;
+    const form = new Form(
+      [
+        plainField({
+          name: 'concurrency',
+          label: texts.__('Runs at once'),
+          kind: 'integer',
+          help: texts.__('Empty for any number. A pool that starts nothing is paused.'),
+          bounds: { ...NO_BOUNDS, minimum: 1 }
+        }),
+        plainField({
+          name: 'description',
+          label: texts.__('Description'),
+          kind: 'text',
+          help: ''
+        })
+      ],
+      texts,
+      null
+    );
+    form.fill({ concurrency: pool.concurrency, description: pool.description });
+    let row = pool;
+    const isDone = await askWithForm(
+      {
+        title: texts.__('Change pool %1', pool.name),
+        parts: [form],
+        act: texts.__('Change'),
+        send: async values => {
+          const [concurrency, description] = ['concurrency', 'description'].map(
+            field => values.get(field) ?? 'null'
+          );
+          const body = `{"concurrency": ${concurrency}, "description": ${description}}`;
+          const fields = readFields(await pagesApi.call('PATCH', ['pools', pool.name], {}, body));
+          row = readPool(fields?.summary) ?? pool;
+        }
+      },
+      texts
+    );
+    return isDone ? { row, news: texts.__('Pool %1 is changed.', pool.name) } : null;
   }
 
   private async _set(pool: IPool, what: 'pause' | 'resume'): Promise<IDone<IPool>> {

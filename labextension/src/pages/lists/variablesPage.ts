@@ -3,12 +3,14 @@
 import { ApiError } from '../../apiError';
 import { html, setAttributes, showText } from '../../drawing/elements';
 import { readFields, readList, readTextOrNull } from '../../schemas';
+import type { INeed } from '../access';
 import { ask } from '../dialogs';
 import type { IPageContext } from '../page';
 import { ListPage } from './listPage';
 import { ListTable, agoNode, withCommand } from './listTable';
 import type { IDone } from './listTable';
 
+const NEED: INeed = { role: 'author' };
 const HELP = 'orc-variable-help';
 
 /** Longer values are cut in the list. */
@@ -30,7 +32,7 @@ export class VariablesPage extends ListPage {
       texts.__('Variables'),
       texts.__('Values that all runs share and can read. What is secret belongs to the secrets.')
     );
-    this._list = new ListTable<IVariable>(_context, {
+    const list = new ListTable<IVariable>(_context, {
       label: texts.__('Variables'),
       columns: [
         { label: texts.__('Name'), kind: 'name', show: variable => variable.name },
@@ -49,14 +51,21 @@ export class VariablesPage extends ListPage {
         {
           label: texts.__('Change…'),
           name: variable => texts.__('Change… %1', variable.name),
+          need: NEED,
           act: variable => this._change(variable)
         },
         {
           label: texts.__('Delete…'),
           name: variable => texts.__('Delete… %1', variable.name),
+          need: NEED,
           act: variable => this._delete(variable)
         }
       ],
+      making: {
+        label: texts.__('Set a variable…'),
+        need: NEED,
+        act: () => this._setNew()
+      },
       key: variable => variable.name,
       read: async (_, after) => {
         const fields = readFields(await pagesApi.call('GET', ['variables'], { after }));
@@ -71,19 +80,12 @@ export class VariablesPage extends ListPage {
           'orchestra variables set regions \'["EU", "US"]\''
         )
     });
-    const set = html('button', { type: 'button', class: 'orc-push' }, texts.__('Set a variable…'));
-    set.addEventListener('click', () => void this._setNew());
-    this._list.bar.prepend(set);
-    this.add(this._list);
+    this.add(list);
   }
 
-  private async _setNew(): Promise<void> {
-    const { texts } = this._context;
+  private async _setNew(): Promise<string | null> {
     const set = await this._ask(null);
-    if (set !== null) {
-      await this._list.read();
-      this._list.say(texts.__('Variable %1 is set.', set.name));
-    }
+    return set === null ? null : this._context.texts.__('Variable %1 is set.', set.name);
   }
 
   private async _change(variable: IVariable): Promise<IDone<IVariable> | null> {
@@ -197,8 +199,6 @@ export class VariablesPage extends ListPage {
     const body = `{"value": ${json}, "tags": ${JSON.stringify(tags)}}`;
     return readVariable(await this._context.pagesApi.call('PUT', ['variables', name], {}, body));
   }
-
-  private readonly _list: ListTable<IVariable>;
 }
 
 /** Give what was written as JSON: as it is where it is JSON, else as a text. */
