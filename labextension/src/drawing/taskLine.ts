@@ -16,8 +16,6 @@ export interface ITaskActions {
   readonly cancel?: (task: ITaskView) => void;
   /** Tell whether a task can be cancelled by itself; all can without it. */
   readonly canCancel?: (task: ITaskView) => boolean;
-  /** Open the page of a run. */
-  readonly openRun?: (runId: string) => void;
 }
 
 /** What drawings need from where they are shown. */
