@@ -1,10 +1,10 @@
-/** The log lines of one run: they follow, are found by words, task and level, and are shown as text. */
+/** The log lines of runs: they follow, are found by words, task and level, and are shown as text. */
 
 import { formatMoment } from './drawing/durations';
 import { html, setAttributes, showText } from './drawing/elements';
 import type { ITexts } from './drawing/translation';
+import type { ILogSource } from './logSource';
 import type { ILogLine } from './schemas';
-import type { IOrchestraApi, IRunsModel } from './tokens';
 
 /** Older lines are dropped from the view, so that a long log does not make the page slow. */
 const SHOWN_LINES = 5000;
@@ -21,14 +21,12 @@ const TERMINAL_CODES = /\u001b\[[0-?]*[ -/]*[@-~]/g;
 
 /** What the lines need. */
 export interface ILogLinesOptions {
-  readonly runId: string;
-  readonly api: IOrchestraApi;
-  readonly runs: IRunsModel;
+  readonly source: ILogSource;
   readonly texts: ITexts;
   readonly locale?: string;
 }
 
-/** Shows the lines of a run as they come; whoever shows it watches the runs. */
+/** Shows the lines of a run as they come. */
 export class LogLines {
   constructor(options: ILogLinesOptions) {
     this._options = options;
@@ -61,16 +59,11 @@ export class LogLines {
     this._level.addEventListener('change', () => this._filter());
     this._follow.addEventListener('change', () => this._scrollToEnd());
     this._lines.addEventListener('scroll', () => this._onScroll());
-    options.runs.logged.connect(this._onLogged, this);
-    options.runs.changed.connect(this._nameTasks, this);
-    options.runs.connectionChanged.connect(this._onConnection, this);
-    void options.runs.load(options.runId).then(() => this._nameTasks());
+    this._unfollow = options.source.follow(
+      () => this.refresh(),
+      () => this._nameTasks()
+    );
     void this._pull();
-  }
-
-  /** The run whose lines are shown. */
-  get runId(): string {
-    return this._options.runId;
   }
 
   readonly node = html('div', { class: 'orc-logs' });
@@ -93,23 +86,8 @@ export class LogLines {
 
   dispose(): void {
     this._isDisposed = true;
-    const { runs } = this._options;
-    runs.logged.disconnect(this._onLogged, this);
-    runs.changed.disconnect(this._nameTasks, this);
-    runs.connectionChanged.disconnect(this._onConnection, this);
+    this._unfollow();
     this.node.remove();
-  }
-
-  private _onLogged(_: IRunsModel, runIds: readonly string[]): void {
-    if (runIds.includes(this._options.runId)) {
-      void this._pull();
-    }
-  }
-
-  private _onConnection(): void {
-    if (this._options.runs.connection === 'connected') {
-      void this._pull();
-    }
   }
 
   /** Read what is new. Calls while a read is under way lead to one more read after it. */
@@ -122,9 +100,9 @@ export class LogLines {
     try {
       while (this._isStale && !this._isDisposed) {
         this._isStale = false;
-        const page = await this._options.api.readLogs(this._options.runId, null, this._next);
-        this._isStale = this._isStale || page.next > this._next;
-        this._next = page.next;
+        const page = await this._options.source.read();
+        this._isStale = this._isStale || page.isMore;
+        this._nameTasks();
         this._add(page.lines);
         this._say(
           this._lines.childElementCount === 0 ? this._options.texts.__('No log lines yet.') : ''
@@ -173,14 +151,14 @@ export class LogLines {
   }
 
   private _taskName(taskRunId: string | null): string {
-    return taskRunId === null ? '' : (this._options.runs.task(taskRunId)?.name ?? '');
+    return taskRunId === null ? '' : (this._names.get(taskRunId) ?? '');
   }
 
   private _nameTasks(): void {
-    const tasks = this._options.runs.tasksOf(this._options.runId);
     const names = new Map(
-      tasks
-        .filter(task => !this._named.has(task.task_run_id))
+      this._options.source
+        .tasks()
+        .filter(task => !this._names.has(task.task_run_id))
         .map(task => [task.task_run_id, task.name])
     );
     for (const node of names.size === 0 ? [] : this._lines.children) {
@@ -191,7 +169,7 @@ export class LogLines {
       }
     }
     for (const [id, name] of names) {
-      this._named.add(id);
+      this._names.set(id, name);
       if (this._task.options.length <= OFFERED_TASKS || id === this._wantedTask) {
         this._task.append(html('option', { value: id }, name));
       }
@@ -251,15 +229,15 @@ export class LogLines {
   }
 
   private readonly _options: ILogLinesOptions;
+  private readonly _unfollow: () => void;
   private _isDisposed = false;
-  private _next = 0;
   private _isPulling = false;
   private _isStale = false;
   private _isCut = false;
   /** The task to show as soon as its name is known; empty for all, null when nothing is asked for. */
   private _wantedTask: string | null = null;
-  /** Ids of the task runs whose names the lines show. */
-  private readonly _named = new Set<string>();
+  /** Task run id to the name that its lines show. */
+  private readonly _names = new Map<string, string>();
   private readonly _search = html('input');
   private readonly _found = html('span', { class: 'orc-detail', role: 'status' });
   private readonly _task = html('select');

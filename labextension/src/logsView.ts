@@ -5,12 +5,25 @@ import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
 import { LogLines } from './logLines';
-import type { ILogLinesOptions } from './logLines';
+import { ServerLogs } from './logSource';
+import type { ITexts } from './drawing/translation';
+import type { IOrchestraApi, IRunsModel } from './tokens';
+
+/** What the view needs. */
+export interface ILogsViewOptions {
+  readonly runId: string;
+  readonly api: IOrchestraApi;
+  readonly runs: IRunsModel;
+  readonly texts: ITexts;
+  readonly locale?: string;
+}
 
 /** Shows the lines of a run as they come. */
 export class LogsView extends Widget {
-  constructor(options: ILogLinesOptions) {
-    const lines = new LogLines(options);
+  constructor(options: ILogsViewOptions) {
+    const { runId, api, runs, texts, locale } = options;
+    const source = new ServerLogs(() => [runId], api, runs);
+    const lines = new LogLines({ source, texts, locale });
     super({ node: lines.node });
     this._lines = lines;
     this._options = options;
@@ -60,7 +73,7 @@ export class LogsView extends Widget {
     this._lines.focus();
   }
 
-  private readonly _options: ILogLinesOptions;
+  private readonly _options: ILogsViewOptions;
   private readonly _lines: LogLines;
   private _watch: IDisposable | null = null;
 }

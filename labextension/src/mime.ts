@@ -8,10 +8,11 @@ import type { IDisposable } from '@lumino/disposable';
 import type { Message } from '@lumino/messaging';
 import { PanelLayout, Widget } from '@lumino/widgets';
 
-import { FlowGraph } from './drawing/flowGraph';
 import { isLive, laterRecord } from './drawing/states';
 import { TaskLine } from './drawing/taskLine';
-import type { IDrawingOptions } from './drawing/taskLine';
+import { InlineRun } from './inline/inlineRun';
+import { headRunId, newestFlow } from './inline/runParts';
+import type { IInlineOptions } from './inline/runSource';
 import { RUN_MIME_TYPE, isId, readFields, readList, readRunOutput } from './schemas';
 import type { IFlowOutput, IRun, ITaskOutput, ITaskView, RunOutput } from './schemas';
 import type { IRunsChange, IRunsModel } from './tokens';
@@ -27,14 +28,21 @@ const OUTPUT_TYPES = ['stream', 'display_data', 'execute_result', 'error'];
 /** More outputs than this are shown on demand. */
 const SHOWN_OUTPUTS = 100;
 
+/** What the renderer needs. */
+export interface IRunRendererOptions extends IInlineOptions {
+  /** Tell whether there are any runs on this server: asking for one must not make a store of them. */
+  readonly hasStore: () => Promise<boolean>;
+}
+
 /**
  * Draws `application/vnd.orchestra.run.v1+json`.
  *
  * While the output is live, what the server's stream says of the same task is preferred where it is newer. An old output
- * that says to be live is believed only when the server knows its run, or when the kernel sends an update.
+ * that says to be live is believed only when the server knows its run, or when the kernel sends an update. A flow is shown
+ * as the server knows it, also when the kernel that drew it is gone: it may have gone on, or have been retried since.
  */
 export class RunRenderer extends Widget implements IRenderMime.IRenderer {
-  constructor(runs: IRunsModel, options: IDrawingOptions) {
+  constructor(runs: IRunsModel, options: IRunRendererOptions) {
     super();
     this.addClass('orc-output');
     this._runs = runs;
@@ -57,7 +65,7 @@ export class RunRenderer extends Widget implements IRenderMime.IRenderer {
     } else {
       const seconds = age(output, this._options.clock.now());
       this._isConfirmed = seconds < FRESH_SECONDS;
-      if (output.live && seconds > STORING_SECONDS) {
+      if (output.live ? seconds > STORING_SECONDS : headId(output) !== null) {
         void this._askServer(output);
       }
     }
@@ -84,16 +92,22 @@ export class RunRenderer extends Widget implements IRenderMime.IRenderer {
   }
 
   private async _askServer(output: RunOutput): Promise<void> {
-    const ids = new Set(recordsOf(output).map(record => record.run_id));
-    const known = await Promise.all([...ids].filter(isId).map(id => this._runs.load(id)));
+    if (!output.live && !(await this._options.hasStore().catch(() => false))) {
+      return;
+    }
+    const head = headId(output);
+    const ids = output.live ? recordsOf(output).map(record => record.run_id) : [head ?? ''];
+    const known = await Promise.all([...new Set(ids)].filter(isId).map(id => this._runs.load(id)));
     if (known.includes(true) && !this.isDisposed) {
       this._isConfirmed = true;
+      this._isKnown = head !== null;
       this._show();
+      this._adapt();
     }
   }
 
   private _adapt(): void {
-    const follows = this.isAttached && this._output !== null && this._output.live;
+    const follows = this.isAttached && (this._output?.live === true || this._isKnown);
     if (follows && this._watch === null) {
       this._watch = this._runs.watch();
       this._runs.changed.connect(this._onChanged, this);
@@ -138,16 +152,13 @@ export class RunRenderer extends Widget implements IRenderMime.IRenderer {
   }
 
   private _showFlow(output: IFlowOutput): void {
-    const tasks = output.tasks.map(task => this._newestTask(output, task));
-    const known = output.live && output.run ? this._runs.run(output.run.run_id) : undefined;
-    const run = output.run && known ? laterRecord(output.run, known) : output.run;
-    const live = output.live && this._isConfirmed;
-    const newest = { ...output, run, tasks, live };
-    if (this._drawing instanceof FlowGraph) {
+    const isAsked = output.live || this._isKnown;
+    const newest = isAsked ? newestFlow(output, this._runs, this._isConfirmed) : output;
+    if (this._drawing instanceof InlineRun) {
       this._drawing.update(newest);
     } else {
       this._clear();
-      this._drawing = new FlowGraph(newest, this._drawingOptions(output));
+      this._drawing = new InlineRun(newest, this._drawingOptions(output));
       this.node.append(this._drawing.node);
     }
   }
@@ -158,10 +169,10 @@ export class RunRenderer extends Widget implements IRenderMime.IRenderer {
   }
 
   /** Without a server that could answer, and for ids that are none, there is nothing to do about a task. */
-  private _drawingOptions(output: RunOutput): IDrawingOptions {
+  private _drawingOptions(output: RunOutput): IInlineOptions {
     const canAsk =
       this._runs.connection !== 'missing' && recordsOf(output).every(record => isId(record.run_id));
-    return canAsk ? this._options : { ...this._options, actions: {} };
+    return canAsk ? this._options : { ...this._options, actions: {}, source: null };
   }
 
   private _clear(): void {
@@ -171,10 +182,12 @@ export class RunRenderer extends Widget implements IRenderMime.IRenderer {
   }
 
   private readonly _runs: IRunsModel;
-  private readonly _options: IDrawingOptions;
+  private readonly _options: IRunRendererOptions;
   private _output: RunOutput | null = null;
   private _isConfirmed = false;
-  private _drawing: TaskLine | FlowGraph | null = null;
+  /** Whether the server knows the run of the flow's head. */
+  private _isKnown = false;
+  private _drawing: TaskLine | InlineRun | null = null;
   private _watch: IDisposable | null = null;
 }
 
@@ -258,6 +271,12 @@ function recordsOf(output: RunOutput): (ITaskView | IRun)[] {
   return output.view === 'task'
     ? [output.task]
     : [...output.tasks, ...(output.run ? [output.run] : [])];
+}
+
+/** Give the id of the run in the head of a flow; null of what is none. */
+function headId(output: RunOutput): string | null {
+  const id = output.view === 'flow' ? headRunId(output) : null;
+  return id !== null && isId(id) ? id : null;
 }
 
 /** Give how many seconds ago the newest record of an output was created. */

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,9 +87,11 @@ def running_lab(folder: Path, *, with_extension: bool = True) -> Iterator[Lab]:
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root"),
         f"--IdentityProvider.token={token}",
         f"--ServerApp.root_dir={root}",
-        f"--ServerApp.jpserver_extensions={{'orchestra_nb': {with_extension}}}",
+        # Notebook 7 where it is installed: the same server has its pages beside JupyterLab's
+        f"--ServerApp.jpserver_extensions={ {'orchestra_nb': with_extension, 'notebook': _has_notebook()} }",
         "--OrchestraExtension.has_services=False",
         "--LabApp.expose_app_in_browser=True",
+        "--JupyterNotebookApp.expose_app_in_browser=True",
     ]
     log = folder / "server.log"
     with log.open("wb") as output:
@@ -103,6 +106,10 @@ def running_lab(folder: Path, *, with_extension: bool = True) -> Iterator[Lab]:
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+
+
+def _has_notebook() -> bool:
+    return find_spec("notebook") is not None
 
 
 def _wait_for_server(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from lab_pages import open_page, set_theme
+from lab_pages import open_page, set_theme, take_pictures
 
 from orchestra_nb.model.runs import ErrorInfo, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
@@ -131,8 +131,13 @@ def test_the_flow_is_a_graph_opened_at_its_failure(stored: Page) -> None:
     ]
     assert flow.locator(".orc-edge").count() == 1
     assert flow.locator(".orc-chosen .orc-task").get_attribute("data-orchestra-task") == "clean"
-    flow.get_by_role("button", name="Table", exact=True).click()
-    assert flow.locator("tbody tr").count() == 2
+    flow.get_by_role("tab", name="Tasks").click()
+    assert flow.locator(".orc-tasks-body [role=row]").count() == 2
+    for name in ("Timeline", "Logs", "Results"):
+        flow.get_by_role("tab", name=name).click()
+        flow.get_by_role("tabpanel", name=name).locator(":scope > *").wait_for()
+        take_pictures(stored, f"inline-{name.lower()}", flow)
+    flow.locator(".orc-values > .orc-problem:not([hidden])").wait_for()  # this server knows no such run
 
 
 def test_several_outputs_are_drawn_by_jupyterlab_and_stay_untrusted(stored: Page) -> None:

@@ -75,7 +75,8 @@ def test_a_plan_has_a_table_too(page: Page, jupyterlab: Lab) -> None:
     open_cells(page, jupyterlab, "season-table.ipynb", SEASON)
     flow = page.locator(".orc-flow")
 
-    flow.get_by_role("button", name="Table", exact=True).click()
+    flow.get_by_role("button", name="Details").click()
+    flow.get_by_role("tab", name="Tasks").click()
     take_pictures(page, "plan-table", flow)
 
     assert flow.locator("tbody tr").count() == 6

@@ -83,6 +83,19 @@ def test_quickstart_from_first_click_to_reopened_notebook(page: Page, jupyterlab
         assert line(page, name).first.get_attribute("data-state") == state
     take_picture(page, "reopened")
 
+    # the kernel is gone: what is asked for now, the server tells from the store
+    flow = page.locator(".orc-flow").first
+    flow.scroll_into_view_if_needed()
+    flow.get_by_role("tab", name="Logs").click()
+    flow.locator(".orc-log-line").first.wait_for()
+    assert "report" in flow.locator(".orc-logs-bar select").first.inner_text()
+    flow.get_by_role("tab", name="Timeline").click()
+    flow.locator(".orc-bar[data-state=COMPLETED]").first.wait_for()
+    assert flow.get_by_role("button", name="Retry failed").is_visible()
+    for theme in ("Dark", "Light"):
+        set_theme(page, theme)
+        take_picture(page, f"inline-timeline-{theme.lower()}")
+
 
 def line(page: Page, name: str) -> Locator:
     """The line under the cell of a task."""

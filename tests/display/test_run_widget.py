@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -73,6 +74,16 @@ def test_a_view_shows_what_the_static_display_shows_and_leaves_nothing_behind(bu
     assert set(data) == {run_widget.VIEW_MIME}
     assert widget.comm is None
     assert widget_registry._instances == before
+
+
+def test_the_built_bundle_is_small_and_has_no_react() -> None:
+    built = run_widget.BUNDLE
+    if not built.exists():
+        pytest.skip("The bundle is not built. Run: jlpm build:widget in labextension/")
+    code = built.read_bytes()
+
+    assert len(gzip.compress(code)) <= 60 * 1024
+    assert b"react" not in code.lower()
 
 
 def test_asking_whether_a_widget_is_needed_imports_no_widgets() -> None:

@@ -3,19 +3,25 @@
 import type { ITaskView } from '../schemas';
 import { ChosenTask } from './chosenTask';
 import { html, setAttributes, showText, svg } from './elements';
-import { DIRECTIONS, MARGIN, curve, nearest } from './flowGraph';
 import { layOut } from './flowLayout';
-import type { IFlowLayout } from './flowLayout';
+import type { IFlowLayout, ILayoutSizes } from './flowLayout';
+import { DIRECTIONS, MARGIN, curve, nearest } from './graphPaths';
 import { stateIcon } from './icons';
 import { countWords, showStateBar } from './stateBar';
 import { StateGrid } from './stateGrid';
 import { isFailure, isLive, stateLook } from './states';
-import { countStates, firstFailure, groupState, groupTasks } from './taskGroups';
+import { NOT_RUN, countStates, firstFailure, groupState, groupTasks } from './taskGroups';
 import type { ITaskGroup } from './taskGroups';
 import type { IDrawingOptions } from './taskLine';
 import { errorWords, stateWord, timeWords } from './taskWords';
 
 const SIZES = { nodeHeight: 48, layerGap: 40, rowGap: 12, nodeWidth: 208 };
+
+/** Where nothing was run a box has the name alone, and more of the graph is seen at once. */
+const PLAN_SIZES = { nodeHeight: 30, layerGap: 36, rowGap: 10 };
+
+/** The boxes of a plan are as wide as the longest name needs, within these bounds. */
+const PLAN_WIDTHS = { least: 88, most: 208, letter: 8.6, rest: 32 };
 
 interface INode {
   readonly item: HTMLElement;
@@ -50,7 +56,7 @@ export class RunGraph {
     for (const [from, to] of edges) {
       this._before.set(to, [...(this._before.get(to) ?? []), from]);
     }
-    const shape = JSON.stringify([[...this._groups.keys()], edges]);
+    const shape = JSON.stringify([[...this._groups.keys()], edges, this._isPlan]);
     if (shape !== this._shape) {
       this._shape = shape;
       this._build(edges);
@@ -72,6 +78,11 @@ export class RunGraph {
     this.node.remove();
   }
 
+  /** Whether the graph is that of a flow that was not run. */
+  private get _isPlan(): boolean {
+    return this._tasks.length > 0 && this._tasks.every(task => task.state === NOT_RUN);
+  }
+
   private _chooseFailure(): void {
     const failed = firstFailure(this._tasks);
     if (failed !== undefined) {
@@ -82,8 +93,10 @@ export class RunGraph {
   }
 
   private _build(edges: readonly (readonly [string, string])[]): void {
-    const focused = [...this._nodes].find(([, node]) => node.box === document.activeElement)?.[0];
-    this._layout = layOut([...this._groups.keys()], edges, SIZES);
+    const focus = (this.node.getRootNode() as Document | ShadowRoot).activeElement;
+    const focused = [...this._nodes].find(([, node]) => node.box === focus)?.[0];
+    this._sizes = this._isPlan ? planSizes(this._groups.values()) : SIZES;
+    this._layout = layOut([...this._groups.keys()], edges, this._sizes);
     const { width, height, routes } = this._layout;
     const size = { width: width + 2 * MARGIN, height: height + 2 * MARGIN };
     setAttributes(this._edges, { ...size, viewBox: `0 0 ${size.width} ${size.height}` });
@@ -108,7 +121,7 @@ export class RunGraph {
     const place = this._layout.nodes.get(id) ?? { x: 0, y: 0 };
     const item = html('li', {
       class: 'orc-node',
-      style: `left:${place.x + MARGIN}px;top:${place.y + MARGIN}px;width:${SIZES.nodeWidth}px;height:${SIZES.nodeHeight}px`
+      style: `left:${place.x + MARGIN}px;top:${place.y + MARGIN}px;width:${this._sizes.nodeWidth}px;height:${this._sizes.nodeHeight}px`
     });
     item.append(box);
     box.addEventListener('click', () => this._onNode(id));
@@ -152,7 +165,8 @@ export class RunGraph {
       node.icon.replaceChildren(stateIcon(look.icon));
     }
     showText(node.name, name);
-    showText(node.words, words);
+    // of a plan the head says it for all
+    showText(node.words, this._isPlan ? '' : words);
     node.bar.hidden = !isMapped;
     if (isMapped) {
       showStateBar(node.bar, counts);
@@ -162,7 +176,9 @@ export class RunGraph {
     setAttributes(node.box, {
       title: [name, words, error].filter(Boolean).join('\n'),
       // what is seen is said as it stands, so that it can be spoken to
-      'aria-label': [`${name} ${words}`, error, after].filter(Boolean).join(', '),
+      'aria-label': [this._isPlan ? `${name}, ${words}` : `${name} ${words}`, error, after]
+        .filter(Boolean)
+        .join(', '),
       'aria-pressed': String(isChosen),
       tabindex: isEntry ? 0 : -1
     });
@@ -243,6 +259,7 @@ export class RunGraph {
   private _names: ReadonlyMap<string, string> = new Map();
   private _before = new Map<string, string[]>();
   private _shape = '';
+  private _sizes: ILayoutSizes = SIZES;
   private _layout: IFlowLayout = { nodes: new Map(), routes: [], width: 0, height: 0 };
   /** Id of the chosen group; null before the first choice, empty when the reader chose none. */
   private _choice: string | null = null;
@@ -254,4 +271,11 @@ export class RunGraph {
   private readonly _edges = svg('svg', { class: 'orc-edges', 'aria-hidden': 'true' });
   private readonly _list = html('ul', { class: 'orc-nodes' });
   private readonly _chosen: ChosenTask;
+}
+
+function planSizes(groups: Iterable<ITaskGroup>): ILayoutSizes {
+  const { least, most, letter, rest } = PLAN_WIDTHS;
+  const longest = Math.max(0, ...[...groups].map(({ name }) => name.length));
+  const width = Math.min(most, Math.max(least, longest * letter + rest));
+  return { ...PLAN_SIZES, nodeWidth: Math.round(width) };
 }

@@ -25,6 +25,9 @@ const PRECEDENCE = [
   ...['SCHEDULED', 'UPSTREAM_FAILED', 'CANCELLED', 'SKIPPED', 'MISSED', 'COMPLETED', 'CACHED']
 ];
 
+/** The state of the tasks of a flow whose graph was drawn without running it. */
+export const NOT_RUN = 'NOT_RUN';
+
 /** Runs of one task of a flow are numbered: "model-17". */
 const NUMBER = /-\d+$/;
 
@@ -33,7 +36,11 @@ export function memberName(task: ITaskView, index: number): string {
   return NUMBER.test(task.name) ? task.name : `${task.name} ${index + 1}`;
 }
 
-/** Group task runs by name, without their numbers, and by how many others they come after. O(tasks + edges). */
+/**
+ * Group task runs by name, without their numbers, and by how many others they come after. O(tasks + edges).
+ *
+ * What is a cell of its own, or of a plan, where a mapped task is one already, stays apart.
+ */
 export function groupTasks(tasks: readonly ITaskView[]): IGrouping {
   const depths = new Map<string, number>();
   const groups = new Map<string, { id: string; name: string; tasks: ITaskView[] }>();
@@ -42,7 +49,8 @@ export function groupTasks(tasks: readonly ITaskView[]): IGrouping {
     const place = task.upstream.reduce((most, id) => Math.max(most, depthOf(id) + 1), 0);
     depths.set(task.task_run_id, place);
     const name = task.name.replace(NUMBER, '');
-    const key = `${place} ${name}`;
+    const isApart = task.cell_id !== null || task.state === NOT_RUN;
+    const key = isApart ? task.task_run_id : `${place} ${name}`;
     const group = groups.get(key) ?? { id: task.task_run_id, name: task.name, tasks: [] };
     if (group.tasks.push(task) > 1) {
       group.name = name;

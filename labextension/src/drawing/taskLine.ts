@@ -18,8 +18,6 @@ export interface ITaskActions {
   readonly canCancel?: (task: ITaskView) => boolean;
   /** Show the cell of a task in the executed notebook; offered for a task that is a cell. */
   readonly showCell?: (cellId: string) => void;
-  /** Open the page of a run. */
-  readonly openRun?: (runId: string) => void;
 }
 
 /** What drawings need from where they are shown. */

@@ -1,12 +1,19 @@
 /** Renders the states of tasks and flows, and what task cells showed, in notebooks. */
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { CommandIDs, cancelTask } from '../commands';
+import { rerunCells } from '../cells/rerunCells';
 import { clock } from '../drawing/clock';
+import { ServerRuns } from '../inline/serverRuns';
+import { labSettings } from '../labSettings';
 import { OutputsRenderer, RunRenderer } from '../mime';
+import { IOverview } from '../overview/overview';
+import { PagesApi } from '../pages/pagesApi';
+import { RunActionIDs } from '../runActions';
 import { OPEN_RUN_PAGE } from '../runPageTabs';
 import { OUTPUTS_MIME_TYPE, RUN_MIME_TYPE } from '../schemas';
 import { IOrchestraApi, IRunsModel } from '../tokens';
@@ -19,22 +26,33 @@ export const mimePlugin: JupyterFrontEndPlugin<void> = {
   id: 'orchestra-nb:mime',
   description: 'Renders the states of tasks and flows in notebooks.',
   autoStart: true,
-  requires: [IRenderMimeRegistry, IOrchestraApi, IRunsModel],
-  optional: [ITranslator],
+  requires: [IRenderMimeRegistry, IOrchestraApi, IRunsModel, IOverview],
+  optional: [INotebookTracker, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     rendermime: IRenderMimeRegistry,
     api: IOrchestraApi,
     runs: IRunsModel,
+    overview: IOverview,
+    notebooks: INotebookTracker | null,
     translator: ITranslator | null
   ) => {
+    const pagesApi = new PagesApi(labSettings(app.serviceManager.serverSettings));
     const options = {
+      hasStore: () => overview.api.hasStore(),
+      source: new ServerRuns(api, pagesApi, runs),
       texts: (translator ?? nullTranslator).load('orchestra_nb'),
       clock,
       locale: localeOf(translator),
       actions: {
         openLogs: ({ run_id: runId, task_run_id: taskRunId }) =>
           void app.commands.execute(CommandIDs.openLogs, { runId, taskRunId }),
+        cancelRun: runId => void app.commands.execute(CommandIDs.cancelRun, { runId }),
+        retryRun: runId => void app.commands.execute(RunActionIDs.retryRun, { runId }),
+        ...(notebooks && {
+          rerunCells: (cellIds: readonly string[], holder: HTMLElement) =>
+            rerunCells(notebooks, cellIds, holder)
+        }),
         openRun: runId => void app.commands.execute(OPEN_RUN_PAGE, { runId }),
         cancel: task => void cancelTask(api, task.run_id, task.task_run_id)
       }

@@ -6,6 +6,7 @@ import type { IDrawingOptions } from '../../drawing/taskLine';
 import { TaskTable } from '../../drawing/taskTable';
 import { Timeline } from '../../drawing/timeline';
 import { LogLines } from '../../logLines';
+import { ServerLogs } from '../../logSource';
 import type { IRun, ITaskView } from '../../schemas';
 import { errorText } from '../dialogs';
 import type { IPage, IPageContext } from '../page';
@@ -116,12 +117,14 @@ export class RunPage implements IPage {
         return viewOf(table, records => table.update(records.all, records.isLive));
       }
       case 'logs': {
-        const logs = new LogLines({ ...this._context, runId: this.runId });
+        const { api, runs, texts, locale } = this._context;
+        const source = new ServerLogs(() => [this.runId], api, runs);
+        const logs = new LogLines({ source, texts, locale });
         this._logs = logs;
         return viewOf(logs, () => undefined);
       }
       case 'results':
-        return new ValuesView(this._context);
+        return this._makeValues();
       case 'artifacts':
         return new ArtifactsView(this._context);
       case 'parameters':
@@ -132,6 +135,15 @@ export class RunPage implements IPage {
         return notebook;
       }
     }
+  }
+
+  private _makeValues(): IRunView {
+    const { texts, pagesApi } = this._context;
+    const values = new ValuesView({ texts, readValues: runId => pagesApi.readValues(runId) });
+    return viewOf(values, ({ run }) => {
+      const state = run === null ? '' : `${run.epoch} ${run.state} ${run.tasks?.done ?? ''}`;
+      values.update(run?.run_id ?? null, state);
+    });
   }
 
   /** At most once a frame, however many messages come. */

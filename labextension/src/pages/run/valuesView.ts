@@ -2,37 +2,42 @@
 
 import { html, showText } from '../../drawing/elements';
 import { errorText } from '../dialogs';
-import type { IPageContext } from '../page';
+import type { ITexts } from '../../drawing/translation';
 import type { IRunValue } from '../pagesApi';
-import type { RunRecords } from './runRecords';
-import type { IRunView } from './runView';
 import { linkedText, valueText } from './valueText';
 
+/** What the view needs. */
+export interface IValuesViewOptions {
+  readonly texts: ITexts;
+  /** Read the values of a run. */
+  readonly readValues: (runId: string) => Promise<readonly IRunValue[]>;
+}
+
 /** Shows the values; they are read anew when the run's state changes. */
-export class ValuesView implements IRunView {
-  constructor(private readonly _context: IPageContext) {
+export class ValuesView {
+  constructor(private readonly _options: IValuesViewOptions) {
     this.node.append(this._problem, this._notice, this._list);
   }
 
   readonly node = html('div', { class: 'orc-values' });
 
-  update(records: RunRecords): void {
-    const { run } = records;
-    const state = run === null ? '' : `${run.epoch} ${run.state} ${run.tasks?.done ?? ''}`;
-    if (run !== null && state !== this._readOf) {
-      this._readOf = state;
-      void this._read(run.run_id);
+  /** Show the values of a run; `state` is anything that tells when they may have changed. */
+  update(runId: string | null, state: string): void {
+    if (runId !== null && `${runId} ${state}` !== this._readOf) {
+      this._readOf = `${runId} ${state}`;
+      void this._read(runId);
     }
   }
 
+  /** Undo all. */
   dispose(): void {
     this.node.remove();
   }
 
   private async _read(runId: string): Promise<void> {
-    const { pagesApi, texts } = this._context;
+    const { readValues, texts } = this._options;
     try {
-      const values = await pagesApi.readValues(runId);
+      const values = await readValues(runId);
       showText(this._problem, '');
       showText(
         this._notice,

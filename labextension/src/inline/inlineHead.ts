@@ -1,0 +1,155 @@
+/** The line at the head of a run in a cell: how it stands, how long it took, and what can be done about it. */
+
+import { formatDuration, formatElapsed, formatMoment, secondsRun } from '../drawing/durations';
+import { button, html, setAttributes, showText } from '../drawing/elements';
+import { stateIcon } from '../drawing/icons';
+import { isFailure, isLive, stateLook } from '../drawing/states';
+import { stateWord } from '../drawing/taskWords';
+import type { IFlowOutput } from '../schemas';
+import { hasFailed, headRunId, isPlan } from './runParts';
+import type { IInlineOptions } from './runSource';
+
+/** Expected durations below this are no news. */
+const LEAST_EXPECTED_SECONDS = 1;
+
+/** Draws the head. */
+export class InlineHead {
+  /** @param details - the button that unfolds the tabs of a run of which there is no news */
+  constructor(
+    private readonly _options: IInlineOptions,
+    details: HTMLButtonElement
+  ) {
+    const { texts, actions } = _options;
+    this._cancel = button(texts.__('Cancel'), texts.__('Ask this run to stop'), () =>
+      actions.cancelRun?.(this._runId)
+    );
+    this._retry = button(
+      texts.__('Retry failed'),
+      texts.__('Run again what failed or was cancelled, and nothing else'),
+      () => this._onRetry()
+    );
+    this._open = button(texts.__('Open'), texts.__('Open the page of this run'), () =>
+      actions.openRun?.(this._runId)
+    );
+    const buttons = [this._cancel, this._retry, details, this._open];
+    this.node.append(
+      this._state,
+      this._name,
+      this._runName,
+      this._time,
+      this._count,
+      html('span', { class: 'orc-actions' }, ...buttons),
+      this._news
+    );
+  }
+
+  readonly node = html('div', { class: 'orc-line orc-flow-head' });
+
+  /** Show newer records; `expected` is in seconds, null where it is not known. */
+  update(output: IFlowOutput, expected: number | null): void {
+    const before = this._output;
+    this._output = output;
+    this._expected = expected;
+    const { run, live } = output;
+    const { texts, actions } = this._options;
+    const shown = run === null ? '' : `${run.state} ${live}`;
+    if (run === null) {
+      this._state.replaceChildren();
+    } else if (this._state.getAttribute('data-state') !== shown) {
+      const look = stateLook(run.state);
+      const word = html('span', { class: 'orc-word' }, stateWord(run.state, live, texts));
+      this._state.replaceChildren(stateIcon(look.icon), word);
+      setAttributes(this._state, { 'data-tone': look.tone, 'data-state': shown });
+    }
+    const name = run?.flow_name || texts.__('This notebook');
+    showText(this._name, name, name);
+    showText(this._runName, run?.name ? texts.__('run %1', run.name) : '');
+    showText(this._count, this._countWords());
+    const goesOn = live && run !== null && isLive(run.state);
+    this._cancel.hidden = !goesOn || actions.cancelRun === undefined;
+    this._cancel.disabled = run?.state === 'CANCELLING';
+    this._retry.hidden = this._retried() === null;
+    this._open.hidden = isPlan(output) || this._runId === '' || actions.openRun === undefined;
+    if (run !== null && before?.run?.run_id === run.run_id && before.live && !live) {
+      this._news.textContent = texts.__('Run %1: %2', run.name, stateLook(run.state).word(texts));
+    }
+    this.showTime();
+  }
+
+  /** Show how long it has run; called as time goes by. */
+  showTime(): void {
+    const { texts, clock, locale } = this._options;
+    const run = this._output?.run ?? null;
+    const seconds = run === null ? null : secondsRun(run, clock.now());
+    const goesOn = run !== null && isLive(run.state);
+    if (run === null || seconds === null || (goesOn && this._output?.live !== true)) {
+      showText(this._time, '');
+      return;
+    }
+    const expected = this._expected ?? 0;
+    const elapsed =
+      expected < LEAST_EXPECTED_SECONDS
+        ? formatElapsed(seconds)
+        : texts.__('%1 of ~%2', formatElapsed(seconds), formatElapsed(expected));
+    const title = texts.__('Started %1', formatMoment(run.started_at ?? '', locale));
+    showText(this._time, goesOn ? elapsed : formatDuration(seconds), title);
+  }
+
+  private get _runId(): string {
+    return this._output === null ? '' : (headRunId(this._output) ?? '');
+  }
+
+  private _countWords(): string {
+    const { texts } = this._options;
+    const tasks = this._output?.tasks ?? [];
+    if (this._output === null || tasks.length === 0) {
+      return '';
+    }
+    if (isPlan(this._output)) {
+      return texts._n('%1 task', '%1 tasks', tasks.length);
+    }
+    const done = tasks.filter(task => !isLive(task.state)).length;
+    const failed = tasks.filter(task => isFailure(task.state)).length;
+    const counted = texts._n('%2 of %1 task', '%2 of %1 tasks', tasks.length, done);
+    return failed === 0 ? counted : texts.__('%1, %2 failed', counted, failed);
+  }
+
+  /** Give what a retry would do: the whole run by whoever serves it, or some cells; null where nobody can. */
+  private _retried(): 'run' | readonly string[] | null {
+    const { actions } = this._options;
+    const output = this._output;
+    if (output === null || output.live || isPlan(output) || !hasFailed(output)) {
+      return null;
+    }
+    const { run, tasks } = output;
+    if (run !== null && run.deployment !== null) {
+      const isBad = isFailure(run.state) || run.state === 'CANCELLED';
+      return isBad && actions.retryRun !== undefined ? 'run' : null;
+    }
+    const bad = tasks.filter(task => isFailure(task.state) || task.state === 'CANCELLED');
+    const cells = bad.flatMap(task => task.cell_id ?? []);
+    const isOfCells = run === null || run.kind === 'interactive';
+    return isOfCells && cells.length > 0 && actions.rerunCells !== undefined ? cells : null;
+  }
+
+  private _onRetry(): void {
+    const retried = this._retried();
+    if (retried === 'run') {
+      this._options.actions.retryRun?.(this._runId);
+    } else if (retried !== null) {
+      this._options.actions.rerunCells?.(retried, this.node);
+    }
+  }
+
+  private _output: IFlowOutput | null = null;
+  private _expected: number | null = null;
+  private readonly _state = html('span', { class: 'orc-state' });
+  private readonly _name = html('span', { class: 'orc-name' });
+  private readonly _runName = html('span', { class: 'orc-detail' });
+  private readonly _time = html('span', { class: 'orc-time' });
+  private readonly _count = html('span', { class: 'orc-detail' });
+  private readonly _cancel: HTMLButtonElement;
+  private readonly _retry: HTMLButtonElement;
+  private readonly _open: HTMLButtonElement;
+  private readonly _news = html('span', { class: 'orc-sr-only', role: 'status' });
+}

@@ -1,0 +1,62 @@
+/** What a flow's output says of its runs, and the newest that is known of it. */
+
+import { isFailure, isLive, laterRecord } from '../drawing/states';
+import { NOT_RUN } from '../drawing/taskGroups';
+import type { IFlowOutput, IRun, ITaskView } from '../schemas';
+import type { IRunsModel } from '../tokens';
+
+/** Give the ids of all runs that an output shows tasks of; the last is that of its head. */
+export function runIdsOf({ run, tasks }: IFlowOutput): string[] {
+  const ids = new Set(tasks.map(task => task.run_id));
+  if (run !== null) {
+    ids.delete(run.run_id);
+    ids.add(run.run_id);
+  }
+  return [...ids].filter(id => id !== '');
+}
+
+/** Give the run that stands in the head; null where the tasks are of several and none is named. */
+export function headRunId(output: IFlowOutput): string | null {
+  const ids = runIdsOf(output);
+  return output.run === null && ids.length > 1 ? null : (ids.at(-1) ?? null);
+}
+
+/** Tell whether it is the graph of a flow that was not run. */
+export function isPlan({ run }: IFlowOutput): boolean {
+  return run?.state === NOT_RUN;
+}
+
+/** Tell whether something of it ended badly. */
+export function hasFailed({ run, tasks }: IFlowOutput): boolean {
+  const isBad = ({ state }: IRun | ITaskView): boolean => isFailure(state) || state === 'CANCELLED';
+  return (run !== null && isBad(run)) || tasks.some(isBad);
+}
+
+/**
+ * Give an output as it stands now.
+ *
+ * The cells of an open notebook are those that the kernel named: only the newest run of each. Of any other run all tasks
+ * that the server knows are shown, also those of a later retry.
+ *
+ * @param isConfirmed - whether an output that says to be live is to be believed
+ */
+export function newestFlow(
+  output: IFlowOutput,
+  runs: Pick<IRunsModel, 'run' | 'task' | 'tasksOf'>,
+  isConfirmed: boolean
+): IFlowOutput {
+  const known = runs.run(headRunId(output) ?? '');
+  const run = known && output.run ? laterRecord(output.run, known) : (known ?? output.run);
+  const own = output.tasks.map(task => {
+    const newer = runs.task(task.task_run_id);
+    return newer === undefined ? task : laterRecord(task, newer);
+  });
+  const all =
+    known === undefined || known.kind === 'interactive'
+      ? []
+      : runs.tasksOf(known.run_id).filter(task => task.epoch === known.epoch);
+  const tasks = all.length > 0 ? all : own;
+  const goesOn = [...tasks, ...(run ? [run] : [])].some(record => isLive(record.state));
+  const isServed = known !== undefined && run === known && isLive(known.state);
+  return { ...output, run, tasks, live: goesOn && (isServed || (output.live && isConfirmed)) };
+}

@@ -1,0 +1,336 @@
+import { englishTexts } from '../src/drawing/translation';
+import { InlineRun } from '../src/inline/inlineRun';
+import { newestFlow, runIdsOf } from '../src/inline/runParts';
+import type { IRunActions, IRunSource } from '../src/inline/runSource';
+import type { IFlowOutput, ITaskView } from '../src/schemas';
+import { ManualClock } from './clockDouble';
+import { ERROR, ago, id, run, task } from './records';
+
+let clock: ManualClock;
+
+beforeEach(() => {
+  clock = new ManualClock();
+  document.body.replaceChildren();
+});
+
+const LOAD = task({ task_run_id: id(1), name: 'load', state: 'COMPLETED', ended_at: ago(2) });
+const CLEAN = task({ task_run_id: id(2), name: 'clean', upstream: [id(1)] });
+const PLOT = task({
+  task_run_id: id(3),
+  name: 'plot',
+  state: 'PENDING',
+  started_at: null,
+  created_at: ago(0),
+  upstream: [id(2)]
+});
+
+function output(tasks: ITaskView[], live = true): IFlowOutput {
+  const edges = tasks.flatMap(({ task_run_id: to, upstream }) =>
+    upstream.map((from): [string, string] => [from, to])
+  );
+  return { view: 'flow', run: run(), tasks, edges, live };
+}
+
+function draw(
+  flow: IFlowOutput,
+  actions: IRunActions = {},
+  source: IRunSource | null = null
+): InlineRun {
+  const options = { texts: englishTexts, clock, actions, source, locale: 'en' };
+  const graph = new InlineRun(flow, options);
+  document.body.append(graph.node);
+  return graph;
+}
+
+function boxes(): HTMLButtonElement[] {
+  return [...document.querySelectorAll<HTMLButtonElement>('.orc-node-box')];
+}
+
+test('each task is a box with its state in words, time and what it waits for', () => {
+  draw(output([LOAD, CLEAN, PLOT]));
+
+  expect(boxes().map(box => box.getAttribute('aria-label'))).toEqual([
+    'load Completed · 00:10',
+    'clean Running · 00:12, after load',
+    'plot Pending, after clean'
+  ]);
+  expect(document.querySelectorAll('.orc-edge')).toHaveLength(2);
+});
+
+test('the head counts the tasks that have ended', () => {
+  const graph = draw(output([LOAD, CLEAN, PLOT]));
+
+  const head = graph.node.querySelector('.orc-flow-head');
+  expect(head?.textContent).toContain('sales-report');
+  expect(head?.textContent).toContain('1 of 3 tasks');
+});
+
+test('an update changes the states and keeps boxes, focus and choice', () => {
+  const graph = draw(output([LOAD, CLEAN, PLOT]));
+  const before = boxes();
+  before[1].click();
+  before[1].focus();
+
+  graph.update(output([LOAD, { ...CLEAN, state: 'COMPLETED', ended_at: ago(1) }, PLOT]));
+
+  expect(boxes()).toEqual(before);
+  expect(document.activeElement).toBe(before[1]);
+  expect(graph.node.querySelector('[data-state=COMPLETED].orc-node:nth-child(2)')).not.toBeNull();
+  expect(graph.node.querySelector<HTMLElement>('.orc-chosen .orc-task')?.dataset.state).toBe(
+    'COMPLETED'
+  );
+});
+
+test('a new task keeps the focus on the old one', () => {
+  const graph = draw(output([LOAD, CLEAN]));
+  boxes()[1].focus();
+
+  graph.update(output([LOAD, CLEAN, PLOT]));
+
+  expect(boxes()).toHaveLength(3);
+  expect(document.activeElement).toBe(boxes()[1]);
+});
+
+test('the first failure is opened, unless the reader has chosen', () => {
+  const failed = { ...CLEAN, state: 'FAILED', error: ERROR };
+  const graph = draw(output([LOAD, failed]));
+  const line = (): string | undefined =>
+    graph.node.querySelector<HTMLElement>('.orc-chosen .orc-task')?.dataset.orchestraTask;
+  expect(line()).toBe('clean');
+
+  boxes()[1].click();
+  expect(line()).toBeUndefined();
+  graph.update(output([LOAD, failed]));
+  expect(line()).toBeUndefined();
+
+  boxes()[0].click();
+  graph.update(output([LOAD, failed]));
+  expect(line()).toBe('load');
+});
+
+test('arrows lead along the graph, and Tab comes to one box only', () => {
+  draw(output([LOAD, CLEAN, PLOT]));
+  const press = (key: string): boolean =>
+    document.activeElement?.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true })) ??
+    false;
+  boxes()[0].focus();
+
+  press('ArrowRight');
+  expect(document.activeElement).toBe(boxes()[1]);
+  press('ArrowRight');
+  press('ArrowRight');
+  expect(document.activeElement).toBe(boxes()[2]);
+  press('ArrowLeft');
+  press('ArrowDown');
+  expect(document.activeElement).toBe(boxes()[1]);
+  expect(boxes().map(box => box.tabIndex)).toEqual([-1, 0, -1]);
+});
+
+test('times go on only while something is live', () => {
+  const graph = draw(output([LOAD, CLEAN]));
+  clock.advance(5);
+  expect(boxes()[1].textContent).toContain('00:17');
+
+  const done = { ...CLEAN, state: 'COMPLETED', ended_at: ago(0) };
+  const ended = run({ state: 'COMPLETED', ended_at: ago(0) });
+  graph.update({ ...output([LOAD, done], false), run: ended });
+
+  expect(clock.followers.size).toBe(0);
+});
+
+test('a flow without tasks teaches the first step', () => {
+  const graph = draw({ ...output([]), run: null });
+
+  expect(graph.node.querySelector('.orc-empty')?.textContent).toBe(
+    'No tasks yet. Put %%task NAME on the first line of a cell and run it.'
+  );
+});
+
+test('names are text, never markup', () => {
+  const evil = '<img src=x onerror=alert(1)>';
+
+  const graph = draw({
+    ...output([{ ...CLEAN, name: evil, upstream: [] }]),
+    run: run({ flow_name: evil, message: evil })
+  });
+
+  expect(graph.node.querySelector('img')).toBeNull();
+  expect(graph.node.querySelector('.orc-node-name')?.textContent).toBe(evil);
+});
+
+test('a flow that was not run counts its tasks and says that none ran', () => {
+  const plan = [LOAD, CLEAN].map(task => ({ ...task, state: 'NOT_RUN', started_at: null }));
+  const graph = draw({
+    ...output(plan, false),
+    run: run({ run_id: '', name: '', state: 'NOT_RUN', started_at: null })
+  });
+
+  const head = graph.node.querySelector('.orc-flow-head');
+  expect(head?.textContent).toContain('2 tasks');
+  expect(head?.textContent).not.toContain('run calm-fox');
+  expect(boxes()[1].getAttribute('aria-label')).toBe('clean, Not run, after load');
+  expect(boxes()[1].querySelector<HTMLElement>('.orc-node-words')?.hidden).toBe(true);
+});
+
+/** Answers at once, and notes what was asked. */
+class Source implements IRunSource {
+  logs(runIds: () => readonly string[]): ReturnType<IRunSource['logs']> {
+    this.asked.push(`logs ${runIds().length}`);
+    const line = {
+      sequence: 1,
+      at: null,
+      message: '<b>read</b>',
+      level: 20,
+      logger: 'orchestra',
+      task_run_id: id(1)
+    };
+    let lines = [line];
+    return {
+      read: async () => {
+        const answer = { lines, isMore: false };
+        lines = [];
+        return answer;
+      },
+      tasks: () => [LOAD],
+      follow: () => () => undefined
+    };
+  }
+
+  async readValues(runId: string): ReturnType<IRunSource['readValues']> {
+    this.asked.push(`values ${runId}`);
+    return [{ name: 'rows', type: 'int', value: 1200, summary: '' }];
+  }
+
+  async readAttempts(runId: string): ReturnType<IRunSource['readAttempts']> {
+    this.asked.push(`attempts ${runId}`);
+    return [];
+  }
+
+  async readExpectedSeconds(flow: string): Promise<number | null> {
+    this.asked.push(`expected ${flow}`);
+    return 90;
+  }
+
+  readonly asked: string[] = [];
+}
+
+const tick = (): Promise<void> => new Promise(resolve => setTimeout(resolve));
+
+function button(label: string): HTMLButtonElement {
+  const all = [...document.querySelectorAll<HTMLButtonElement>('button')];
+  const found = all.find(one => one.textContent === label);
+  if (found === undefined) {
+    throw new Error(`There is no button ${label}.`);
+  }
+  return found;
+}
+
+test('what a tab shows is asked when it is opened', async () => {
+  const source = new Source();
+  draw(output([LOAD, CLEAN]), {}, source);
+  await tick();
+  expect(source.asked).toEqual(['expected sales-report']);
+  expect(document.querySelector('.orc-flow-head .orc-time')?.textContent).toBe('00:12 of ~01:30');
+
+  button('Logs').click();
+  button('Results').click();
+  await tick();
+
+  expect(source.asked.slice(1)).toEqual(['logs 1', `values ${id(100)}`]);
+  expect(document.querySelector('.orc-log-text')?.textContent).toBe('<b>read</b>');
+  expect(document.querySelector('.orc-log-task')?.textContent).toBe('load');
+  expect(document.querySelector('[data-value=rows]')?.textContent).toContain('1200');
+});
+
+test('where nobody can be asked there are no tabs that would ask', () => {
+  draw(output([LOAD, CLEAN]));
+
+  const shown = [...document.querySelectorAll<HTMLElement>('.orc-tab')].filter(tab => !tab.hidden);
+  expect(shown.map(tab => tab.textContent)).toEqual(['Graph', 'Timeline', 'Tasks']);
+});
+
+test('nothing but the head is shown in the first second', () => {
+  const young = { ...CLEAN, created_at: ago(0), started_at: ago(0), upstream: [] };
+  draw({ ...output([young]), run: run({ created_at: ago(0), started_at: ago(0) }) });
+  const tabs = document.querySelector<HTMLElement>('.orc-tabbed');
+  expect(tabs?.hidden).toBe(true);
+
+  clock.advance(1);
+
+  expect(tabs?.hidden).toBe(false);
+});
+
+test('of a run that ended well there is the graph, and the tabs when asked for', () => {
+  const ended = run({ state: 'COMPLETED', ended_at: ago(0) });
+  draw({ ...output([LOAD], false), run: ended });
+  const tabs = document.querySelector<HTMLElement>('.orc-tabbed');
+  expect([tabs?.dataset.folded, boxes().length]).toEqual(['true', 1]);
+
+  button('Details').click();
+
+  expect(tabs?.dataset.folded).toBe('false');
+  expect(button('Details').getAttribute('aria-expanded')).toBe('true');
+});
+
+test('the page of the run is offered where there is one to open', () => {
+  const openRun = jest.fn();
+  const view = draw(output([LOAD]), { openRun });
+
+  button('Open').click();
+  expect(openRun.mock.calls).toEqual([[id(100)]]);
+
+  view.update({ ...output([LOAD]), run: run({ state: 'NOT_RUN' }) });
+  expect(button('Open').hidden).toBe(true);
+});
+
+test('a run that goes on can be cancelled', () => {
+  const cancelRun = jest.fn();
+  const view = draw(output([LOAD, CLEAN]), { cancelRun });
+
+  button('Cancel').click();
+  expect(cancelRun.mock.calls).toEqual([[id(100)]]);
+
+  view.update({ ...output([LOAD], false), run: run({ state: 'COMPLETED' }) });
+  expect(button('Cancel').hidden).toBe(true);
+});
+
+test('a failed run of a deployment is retried as a whole, and of a notebook the cells', () => {
+  const [retryRun, rerunCells] = [jest.fn(), jest.fn()];
+  const failed = { ...CLEAN, state: 'FAILED', cell_id: 'c2' };
+  const skipped = { ...PLOT, state: 'UPSTREAM_FAILED', cell_id: 'c3' };
+  const ended = output([LOAD, failed, skipped], false);
+  const bad = run({ state: 'FAILED', ended_at: ago(0) });
+  const view = draw({ ...ended, run: { ...bad, deployment: 'nightly' } }, { retryRun, rerunCells });
+
+  button('Retry failed').click();
+  view.update({ ...ended, run: { ...bad, kind: 'interactive' } });
+  button('Retry failed').click();
+
+  expect(retryRun.mock.calls).toEqual([[id(100)]]);
+  expect(rerunCells.mock.calls.map(([cells]) => cells)).toEqual([['c2', 'c3']]);
+  view.update({ ...ended, run: bad }); // of the shell: where its code is, nobody here knows
+  expect(button('Retry failed').hidden).toBe(true);
+});
+
+test('a saved run is shown as the server knows it, with the tasks of its retry', () => {
+  const saved = {
+    ...output([{ ...CLEAN, state: 'FAILED' }], false),
+    run: run({ state: 'FAILED' })
+  };
+  const again = { ...CLEAN, epoch: 2, state: 'RUNNING' };
+  const known = { ...run({ epoch: 2 }), tasks: null };
+  const runs = { run: () => known, task: () => again, tasksOf: () => [CLEAN, again] };
+
+  const newest = newestFlow(saved, runs, true);
+
+  expect([newest.run, newest.tasks, newest.live]).toEqual([known, [again], true]);
+  const ended = { ...runs, run: () => ({ ...known, state: 'COMPLETED' }), tasksOf: () => [] };
+  const done = { ...ended, task: () => ({ ...again, state: 'COMPLETED' }) };
+  expect(newestFlow({ ...saved, live: true }, done, true).live).toBe(false);
+});
+
+test('the runs of an output are those of its tasks, that of the head last', () => {
+  const flow = output([{ ...LOAD, run_id: id(99) }, CLEAN]);
+
+  expect(runIdsOf(flow)).toEqual([id(99), id(100)]);
+});
