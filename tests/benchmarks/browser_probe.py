@@ -225,9 +225,8 @@ def measure_mapped(browser: Browser, service: Service, store: RunStore, repeats:
     for turn in range(repeats + 1):
         page = open_run(browser, service, run, _NOTE_PAINT % ".orc-square")
         page.locator(".orc-square").first.wait_for()
-        page.wait_for_timeout(200)
         if turn > 0:
-            opened.append(page.evaluate("window.paintedAt"))
+            opened.append(_painted_at(page))
         if turn < repeats:
             page.context.close()
     tell("mapped", opened)
@@ -305,11 +304,17 @@ def measure_list(browser: Browser, service: Service, store: RunStore, repeats: i
         page.add_init_script(_NOTE_PAINT % ".orc-run-item")
         page.goto(f"{service.url}orchestra/?token={service.token}")
         page.locator(".orc-run-item").first.wait_for()
-        page.wait_for_timeout(200)
         if turn > 0:
-            painted.append(page.evaluate("window.paintedAt"))
+            painted.append(_painted_at(page))
         page.context.close()
     tell("list_paint", painted)
+
+
+def _painted_at(page: Page) -> float:
+    """Return what ``_NOTE_PAINT`` has kept; the pages forbid what Playwright's own waiting does."""
+    while (at := page.evaluate("window.paintedAt ?? null")) is None:
+        page.wait_for_timeout(20)
+    return float(at)
 
 
 def measure_graph(browser: Browser, folder: Path, repeats: int) -> None:
