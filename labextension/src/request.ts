@@ -34,6 +34,14 @@ export function apiUrl(base: string, path: readonly string[], query: Query = {})
   return [base.replace(/\/+$/, ''), API, ...segments].join('/') + end;
 }
 
+/** An answer, and how it is told from that of another time. */
+export interface ITaggedAnswer {
+  /** What its JSON says. */
+  readonly body: unknown;
+  /** For `If-Match` of a change; null where the server says none. */
+  readonly etag: string | null;
+}
+
 /**
  * Send one request and give the JSON of its answer.
  *
@@ -48,12 +56,31 @@ export async function request(
   query: Query = {},
   sent: string | null = null
 ): Promise<unknown> {
+  return (await requestTagged(settings, method, path, query, sent)).body;
+}
+
+/**
+ * Do as `request`, and give the ETag, too.
+ *
+ * @param match - the ETag that what is changed is to have; null for any
+ * @throws ApiError - also with the status 412, where it has another one
+ */
+export async function requestTagged(
+  settings: IServerSettings,
+  method: Method,
+  path: readonly string[],
+  query: Query,
+  sent: string | null,
+  match: string | null = null
+): Promise<ITaggedAnswer> {
   const url = apiUrl(settings.baseUrl, path, query);
-  const response = await settings.send(url, { method, body: sent });
+  const condition = match === null ? {} : { headers: { 'If-Match': match } };
+  const response = await settings.send(url, { method, body: sent, ...condition });
   clock.learn(response.headers.get('Date'));
   const body = await readJson(response);
   if (response.ok) {
-    return body;
+    // a proxy that compresses answers makes it a weak one, which fits nothing
+    return { body, etag: response.headers.get('ETag')?.replace(/^W\//, '') ?? null };
   }
   const asked = `${method} ${path.join('/')}`;
   const problem = readFields(body);

@@ -39,7 +39,11 @@ test('a request shows the token against forgery, and asks the server of the page
   global.fetch = fetched;
   const settings = pageSettings('/user/ana/');
 
-  await settings.send('http://localhost/x', { method: 'POST', body: '{}' });
+  await settings.send('http://localhost/x', {
+    method: 'POST',
+    body: '{}',
+    headers: { 'If-Match': '"1"' }
+  });
 
   expect(cookie('none')).toBe('');
   expect(settings.baseUrl).toBe('http://localhost/user/ana/');
@@ -48,7 +52,7 @@ test('a request shows the token against forgery, and asks the server of the page
     method: 'POST',
     body: '{}',
     credentials: 'same-origin',
-    headers: { 'X-XSRFToken': '2|abc|def' }
+    headers: { 'X-XSRFToken': '2|abc|def', 'If-Match': '"1"' }
   });
 });
 

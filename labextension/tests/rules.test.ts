@@ -50,8 +50,7 @@ test('what is filled in for a rule is sent as the server takes it', () => {
     ['tags', '"prod\\nteam=data"']
   ]);
 
-  expect(JSON.parse(ruleBody(values, true))).toEqual({
-    is_paused: true,
+  expect(JSON.parse(ruleBody(values))).toEqual({
     channels: ['chat'],
     late_seconds: 90,
     flow_names: ['train', 'load*'],

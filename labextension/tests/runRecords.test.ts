@@ -7,6 +7,7 @@ import { RunRecords, cellAsTask } from '../src/pages/run/runRecords';
 import { readCell } from '../src/schemas';
 import type { ICell, IRun, ITaskView } from '../src/schemas';
 import type { IOrchestraApi, IRunsModel } from '../src/tokens';
+import { ManualClock } from './clockDouble';
 import { ERROR, ago, id, run, task } from './records';
 
 /** Holds the records that a test puts into it, as the model of a page does. */
@@ -31,11 +32,15 @@ class KnownRuns {
 
 let runs: KnownRuns;
 let asked: number;
+let attemptsFail: boolean;
+let clock: ManualClock;
 let readRun: () => Promise<never>;
 
 beforeEach(() => {
   runs = new KnownRuns();
   asked = 0;
+  attemptsFail = false;
+  clock = new ManualClock();
   readRun = async () => {
     throw new ApiError('No run like this.', 404, 'run_not_found');
   };
@@ -46,6 +51,9 @@ function open(): RunRecords {
     readExpectedSeconds: async () => 30,
     readAttempts: async () => {
       asked += 1;
+      if (attemptsFail) {
+        throw new ApiError('503 Service Unavailable', 503, 'error');
+      }
       return runs.tasks.map(({ task_run_id }) => ({
         ...{ task_run_id, epoch: 1, number: 1, state: 'RETRYING', message: '' },
         started_at: ago(9),
@@ -58,7 +66,8 @@ function open(): RunRecords {
     runs: runs as unknown as IRunsModel,
     api: { readRun: () => readRun() } as unknown as IOrchestraApi,
     pagesApi: pagesApi as unknown as PagesApi,
-    texts: englishTexts
+    texts: englishTexts,
+    clock
   });
 }
 
@@ -118,6 +127,38 @@ test('attempts are asked for where there were several, and again when one more b
   runs.change(run(), [task({ attempt: 3 })]);
   await settle();
   expect(asked).toBe(2);
+});
+
+test('attempts that cannot be read are asked for again, but not at once', async () => {
+  attemptsFail = true;
+  runs.change(run(), [task({ attempt: 2 })]);
+  const records = open();
+  await settle();
+  runs.change(run(), [task({ attempt: 3 })]);
+  await settle();
+  expect(asked).toBe(1);
+
+  attemptsFail = false;
+  for (let second = 0; second < 4; second++) {
+    clock.advance(1);
+  }
+  await settle();
+
+  expect(asked).toBe(2);
+  expect(records.attempts.get(id(1))).toHaveLength(1);
+  expect(clock.followers.size).toBe(0);
+});
+
+test('who leaves the page asks no more', async () => {
+  attemptsFail = true;
+  runs.change(run(), [task({ attempt: 2 })]);
+  const records = open();
+  await settle();
+  expect(clock.followers.size).toBe(1);
+
+  records.dispose();
+
+  expect(clock.followers.size).toBe(0);
 });
 
 test('a cell that failed is what failed of a notebook, with its place in the file', async () => {

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from example_runs import NOON
 from slow_flow import SlowFlow
-from test_rest_api import call, problem
+from test_rest_api import API, call, problem
 from tornado.httpclient import HTTPClientError
 from webhook_messages import body_of, standard
 from webhook_receiver import TOKEN, receiving
@@ -259,6 +259,10 @@ async def test_an_automation_is_made_replaced_and_tried(jp_fetch, store: RunStor
     assert taken[2] == "There is an automation 'tell' already. PUT /automations/tell replaces it."
     assert (tried["is_cut"], tried_other["is_cut"]) == (False, False)
     assert store.list_runs() == []
+    known = {"If-Match": (await jp_fetch(f"{API}/automations/tell")).headers["Etag"]}
+    body = json.dumps({**form, "description": "New orders"})
+    sent = {"method": "PUT", "body": body, "headers": known, "raise_error": False}
+    assert [(await jp_fetch(f"{API}/automations/tell", **sent)).code for _ in range(2)] == [200, 412]
     for method, path, body, said in (
         ("PUT", "/automations/tell", {**form, "do": [{"run": "laod"}]}, "automation tell: do[0]: There is no deploym"),
         ("PUT", "/automations/b", form, "The automation of this path is 'b', and the body names 'tell'."),

@@ -1,8 +1,8 @@
 /** What the pages ask of the server beside what all views ask: `api.ts` has the rest. */
 
 import { ApiError } from '../apiError';
-import { request } from '../request';
-import type { IServerSettings, Method, Query } from '../request';
+import { request, requestTagged } from '../request';
+import type { IServerSettings, ITaggedAnswer, Method, Query } from '../request';
 import {
   isId,
   readFields,
@@ -274,6 +274,21 @@ export class PagesApi {
     sent: string | null = null
   ): Promise<unknown> {
     return request(this._settings, method, path, query, sent);
+  }
+
+  /** Read something that is to be changed. */
+  readTagged(path: readonly string[]): Promise<ITaggedAnswer> {
+    return requestTagged(this._settings, 'GET', path, {}, null);
+  }
+
+  /**
+   * Have something be as `sent`, JSON, says, if it is as it was.
+   *
+   * @param match - the ETag that reading it answered; null to ask for nothing
+   * @throws ApiError - with the status 412 where it has changed
+   */
+  async replace(path: readonly string[], sent: string, match: string | null): Promise<void> {
+    await requestTagged(this._settings, 'PUT', path, {}, sent, match);
   }
 
   private _ofRun(runId: string, part: string): Promise<unknown> {

@@ -1,5 +1,6 @@
 /** An editor of one automation, as files say it: what is wrong is said with its line, and it can be tried before it is kept. */
 
+import { ApiError } from '../../apiError';
 import { html, setAttributes, showText } from '../../drawing/elements';
 import type { ITexts } from '../../drawing/translation';
 import { readFields, readTextOrNull } from '../../schemas';
@@ -9,6 +10,8 @@ import { automationTemplates } from './automationTemplates';
 import { readTrial, trialNode } from './automationTrial';
 
 const PATH = ['automations'];
+/** So often it is tried to replace one that does something in the very moment. */
+const TRIES = 5;
 const LINE = /^automation\.yaml:(\d+)/;
 
 let editors = 0;
@@ -20,7 +23,9 @@ export async function editAutomation(
 ): Promise<string | null> {
   const { texts, pagesApi } = context;
   let text = automationTemplates(texts)[0].text;
+  let known = '';
   if (name !== null) {
+    known = formOf((await pagesApi.readTagged([...PATH, name])).body);
     const fields = readFields(await pagesApi.call('GET', [...PATH, name, 'text']));
     text = readTextOrNull(fields?.text) ?? '';
   }
@@ -40,7 +45,7 @@ export async function editAutomation(
         const form = JSON.stringify(read.form);
         await (name === null
           ? pagesApi.call('POST', PATH, {}, form)
-          : pagesApi.call('PUT', [...PATH, name], {}, form));
+          : replace(context, name, known, form));
         kept = read.name;
         return true;
       },
@@ -52,6 +57,46 @@ export async function editAutomation(
     texts
   );
   return kept;
+}
+
+/**
+ * Have an automation be as `form`, JSON, says, if it still says what is known of it.
+ *
+ * Its ETag changes with all that it does, too: then it is read again.
+ *
+ * @param known - what it said, as `formOf` gives it
+ */
+async function replace(
+  { pagesApi, texts }: IPageContext,
+  name: string,
+  known: string,
+  form: string
+): Promise<void> {
+  const path = [...PATH, name];
+  for (let tries = 1; ; tries++) {
+    const { body, etag } = await pagesApi.readTagged(path);
+    if (formOf(body) !== known) {
+      throw new Error(
+        texts.__(
+          'Somebody else has changed %1 meanwhile. Copy what you wrote, and open it again.',
+          name
+        )
+      );
+    }
+    try {
+      await pagesApi.replace(path, form, etag);
+      return;
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 412) || tries === TRIES) {
+        throw error;
+      }
+    }
+  }
+}
+
+/** Give what an automation says, as JSON, from all that is known of it. */
+function formOf(details: unknown): string {
+  return JSON.stringify(readFields(details)?.form ?? null);
 }
 
 /** Give the line that an error is about, from 1; null where it names none. */

@@ -3,11 +3,14 @@
 import { NO_BOUNDS, plainField } from '../../form/fields';
 import { Form } from '../../form/form';
 import { readFields, readList, readNumber, readTextOrNull } from '../../schemas';
+import type { INeed } from '../access';
 import { askWithForm } from '../askWithForm';
 import type { IPageContext } from '../page';
 import { ListPage } from './listPage';
 import { ListTable, twoLines, withCommand } from './listTable';
 import type { IDone } from './listTable';
+
+const NEED: INeed = { role: 'author', isForAll: true };
 
 /** A pool. */
 export interface IPool {
@@ -63,20 +66,20 @@ export class PoolsPage extends ListPage {
         {
           label: texts.__('Change…'),
           name: pool => texts.__('Change… %1', pool.name),
-          need: { role: 'author' },
+          need: NEED,
           act: pool => this._change(pool)
         },
         {
           label: texts.__('Pause'),
           name: pool => texts.__('Pause %1', pool.name),
-          need: { role: 'author' },
+          need: NEED,
           isOffered: pool => !pool.isPaused,
           act: pool => this._set(pool, 'pause')
         },
         {
           label: texts.__('Resume'),
           name: pool => texts.__('Resume %1', pool.name),
-          need: { role: 'author' },
+          need: NEED,
           isOffered: pool => pool.isPaused,
           act: pool => this._set(pool, 'resume')
         }

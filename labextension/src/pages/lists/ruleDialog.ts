@@ -54,16 +54,20 @@ export function askForRule(
       act: rule === null ? texts.__('Make the rule') : texts.__('Change'),
       send: values => {
         const chosen = rule?.name ?? nameOf(values);
-        return send(chosen, ruleBody(values, rule?.isPaused ?? false));
+        return send(chosen, ruleBody(values));
       }
     },
     texts
   );
 }
 
-/** Give what is sent for the fields that are filled in; those that are not are as the server has them. */
-export function ruleBody(values: FormValues, isPaused: boolean): string {
-  const said: Record<string, unknown> = { is_paused: isPaused };
+/**
+ * Give what is sent for the fields that are filled in; those that are not are as the server has them.
+ *
+ * Whether the rule is paused is not among them: somebody may have paused it while the dialog was open.
+ */
+export function ruleBody(values: FormValues): string {
+  const said: Record<string, unknown> = {};
   for (const [field, json] of values) {
     const value: unknown = JSON.parse(json);
     if (field === 'flow_names' || field === 'deployments') {

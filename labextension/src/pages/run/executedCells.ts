@@ -37,17 +37,18 @@ export class ExecutedCells {
     cells.forEach((cell, at) => {
       const record = cell.index === null ? undefined : records.get(cell.index);
       const state = record?.state ?? STATES[cell.status] ?? '';
-      const shown = JSON.stringify([cell, state, record?.name]);
-      if (this._shown[at] !== shown) {
-        const drawn = this._draw(cell, state, record?.name ?? '');
+      const name = record?.name ?? '';
+      const shown = this._shown.at(at);
+      if (shown?.state !== state || shown.name !== name || !isSameCell(shown.cell, cell)) {
+        const drawn = this._draw(cell, state, name);
         const known = this.node.children.item(at);
         if (known === null) {
           this.node.append(drawn);
         } else {
           known.replaceWith(drawn);
         }
-        this._shown[at] = shown;
       }
+      this._shown[at] = { cell, state, name };
     });
     while (this.node.childElementCount > cells.length) {
       this.node.lastElementChild?.remove();
@@ -136,6 +137,40 @@ export class ExecutedCells {
   }
 
   /** The cells as they are drawn. */
-  private readonly _shown: string[] = [];
+  private readonly _shown: IShownCell[] = [];
   private _wanted: string | null = null;
+}
+
+interface IShownCell {
+  readonly cell: IExecutedCell;
+  readonly state: string;
+  readonly name: string;
+}
+
+/** Tell whether two cells say the same; at once where the file was not read anew, however much is in them. */
+function isSameCell(one: IExecutedCell, other: IExecutedCell): boolean {
+  if (one === other) {
+    return true;
+  }
+  const { outputs } = other;
+  return (
+    one.index === other.index &&
+    one.cell_id === other.cell_id &&
+    one.type === other.type &&
+    one.source === other.source &&
+    one.status === other.status &&
+    one.execution_count === other.execution_count &&
+    one.seconds === other.seconds &&
+    one.outputs.length === outputs.length &&
+    one.outputs.every((output, at) => isSameOutput(output, outputs[at]))
+  );
+}
+
+function isSameOutput(one: ICellOutput, other: ICellOutput): boolean {
+  return (
+    one.kind === other.kind &&
+    one.text === other.text &&
+    one.mime === other.mime &&
+    one.data === other.data
+  );
 }

@@ -10,8 +10,10 @@ import { NotebookOutline } from './notebookOutline';
 import type { RunRecords } from './runRecords';
 import type { IRunView } from './runView';
 
-/** So many seconds pass between two looks at the file of a run that goes on. */
+/** So many seconds pass at least between two looks at the file of a run that goes on. */
 const LOOK_SECONDS = 2;
+/** So many times as long as a look took passes before the next, so that a large file is not read all the time. */
+const REST_PER_LOOK = 4;
 
 /** Shows the executed notebook, links to the files, and a choice of attempts where there were several. */
 export class NotebookView implements IRunView {
@@ -58,7 +60,9 @@ export class NotebookView implements IRunView {
     const states = JSON.stringify([run.epoch, run.state, records.cells.map(cell => cell.state)]);
     if (states !== this._states) {
       this._states = states;
-      void this._read();
+      if (!this._isResting()) {
+        void this._read();
+      }
     }
     if (records.isLive) {
       this._unfollow ??= this._context.clock.follow(() => this._look());
@@ -112,9 +116,16 @@ export class NotebookView implements IRunView {
   /** Look whether the file has changed, while it is in sight. */
   private _look(): void {
     this._seconds += 1;
-    if (this._seconds >= LOOK_SECONDS && this.node.closest('[hidden]') === null) {
+    const isDue = this._seconds >= this._rest && !this._isReading;
+    if (isDue && this.node.closest('[hidden]') === null) {
       void this._read();
     }
+  }
+
+  /** Whether a look took long, and the next one that is due is soon enough. */
+  private _isResting(): boolean {
+    const isLong = this._rest > LOOK_SECONDS && this._seconds < this._rest;
+    return isLong && this._notebook !== null && this._records?.isLive === true;
   }
 
   private async _read(): Promise<void> {
@@ -124,9 +135,9 @@ export class NotebookView implements IRunView {
     }
     this._isReading = true;
     this._isStale = false;
-    this._seconds = 0;
     const { pagesApi, texts } = this._context;
     const chosen = this._chosen;
+    const begun = performance.now();
     try {
       const known = this._notebook?.version ?? null;
       const read = await pagesApi.readExecutedNotebook(this._runId, chosen, known);
@@ -138,7 +149,9 @@ export class NotebookView implements IRunView {
       showText(this._problem, errorText(error, texts));
     }
     this._isReading = false;
-    if (this._isStale && !this._isDisposed) {
+    this._seconds = 0;
+    this._rest = Math.max(LOOK_SECONDS, (REST_PER_LOOK * (performance.now() - begun)) / 1000);
+    if (this._isStale && !this._isDisposed && !this._isResting()) {
       void this._read();
     }
   }
@@ -199,7 +212,9 @@ export class NotebookView implements IRunView {
   private _wanted: string | null = null;
   private _shown = '';
   private _states = '';
+  /** Seconds since the last look ended, and how many are to pass. */
   private _seconds = 0;
+  private _rest = LOOK_SECONDS;
   private _isReading = false;
   private _isStale = false;
   private _isDisposed = false;

@@ -175,7 +175,7 @@ class QuestionForm {
     const { texts } = this._context;
     this._run = run;
     const isOfShell = isSuspended(run) && run.deployment === null;
-    const label = isOfShell ? texts.__('Answer') : texts.__('Resume');
+    const label = isOfShell ? texts.__('Send answer') : texts.__('Resume');
     this._resume.textContent = label;
     this._resume.hidden = isOfShell && this._question === null;
     const command = `orchestra runs resume ${run.name}`;

@@ -9,13 +9,18 @@ import type { IRunsModel } from '../../tokens';
 import { errorText } from '../dialogs';
 import type { IPageContext } from '../page';
 import type { IRunQuestion } from '../pagesApi';
+import { Retry } from './retry';
 
-/** Reads the questions when there may be new ones: as the stream tells, and when the run's state changes. */
+/**
+ * Reads the questions when there may be new ones: as the stream tells, and when the run's state changes. While a run
+ * goes on they are read again where that failed.
+ */
 export class RunQuestions {
   constructor(
     private readonly _context: IPageContext,
     private readonly _runId: string
   ) {
+    this._retry = new Retry(_context.clock, () => this.read());
     _context.runs.asked.connect(this._onAsked, this);
     _context.runs.connectionChanged.connect(this._onConnection, this);
   }
@@ -46,8 +51,11 @@ export class RunQuestions {
     if (stands !== this._stands) {
       this._stands = stands;
       this._isRead = false;
-      if (isLive(run.state)) {
+      this._isLive = isLive(run.state);
+      if (this._isLive) {
         this.read();
+      } else {
+        this._retry.stop();
       }
     }
   }
@@ -78,6 +86,11 @@ export class RunQuestions {
           this.read();
         } else {
           this._isRead = this._problem === '';
+          if (this._isRead || !this._isLive) {
+            this._retry.stop();
+          } else {
+            this._retry.failed();
+          }
           this._changed.emit();
         }
       });
@@ -85,6 +98,7 @@ export class RunQuestions {
 
   dispose(): void {
     this._isDisposed = true;
+    this._retry.stop();
     this._context.runs.asked.disconnect(this._onAsked, this);
     this._context.runs.connectionChanged.disconnect(this._onConnection, this);
     Signal.clearData(this);
@@ -103,10 +117,12 @@ export class RunQuestions {
   }
 
   private readonly _changed = new Signal<RunQuestions, void>(this);
+  private readonly _retry: Retry;
   private _all: readonly IRunQuestion[] = [];
   private _problem = '';
   /** Epoch and state of the run at the last reading. */
   private _stands = '';
+  private _isLive = false;
   private _isRead = false;
   private _isReading = false;
   private _isStale = false;

@@ -3,6 +3,7 @@
 import { Signal } from '@lumino/signaling';
 import type { ISignal } from '@lumino/signaling';
 
+import type { Clock } from '../../drawing/clock';
 import { isLive } from '../../drawing/states';
 import { firstFailure } from '../../drawing/taskGroups';
 import type { IAttempt } from '../../drawing/timeSpans';
@@ -11,6 +12,7 @@ import type { ICell, IRun, ITaskView } from '../../schemas';
 import type { IOrchestraApi, IRunsChange, IRunsModel } from '../../tokens';
 import { errorText } from '../dialogs';
 import type { PagesApi } from '../pagesApi';
+import { Retry } from './retry';
 
 /** What the records need. */
 export interface IRunRecordsOptions {
@@ -19,11 +21,13 @@ export interface IRunRecordsOptions {
   readonly pagesApi: PagesApi;
   readonly runs: IRunsModel;
   readonly texts: ITexts;
+  readonly clock: Clock;
 }
 
 /** Holds the records of one run; what the model forgets stays here. */
 export class RunRecords {
   constructor(private readonly _options: IRunRecordsOptions) {
+    this._retry = new Retry(_options.clock, () => this._readAttempts());
     _options.runs.changed.connect(this._onChanged, this);
     _options.runs.connectionChanged.connect(this._onConnection, this);
     void this._load();
@@ -86,6 +90,7 @@ export class RunRecords {
 
   dispose(): void {
     this._isDisposed = true;
+    this._retry.stop();
     this._options.runs.changed.disconnect(this._onChanged, this);
     this._options.runs.connectionChanged.disconnect(this._onConnection, this);
     Signal.clearData(this);
@@ -154,7 +159,7 @@ export class RunRecords {
   private _readAttempts(): void {
     const retried = this._tasks.filter(task => task.attempt > 1);
     const wanted = retried.map(task => `${task.task_run_id} ${task.attempt} ${task.state}`).join();
-    if (wanted === this._attemptsOf || this._isReadingAttempts) {
+    if (wanted === this._attemptsOf || this._isReadingAttempts || this._retry.isWaiting) {
       return;
     }
     this._attemptsOf = wanted;
@@ -169,9 +174,13 @@ export class RunRecords {
           found.set(attempt.task_run_id, [...of, attempt]);
         }
         this._attempts = found;
+        this._retry.stop();
       })
       .catch(() => {
-        this._attemptsOf = ''; // the next change asks again
+        this._attemptsOf = ''; // asked again in a while
+        if (!this._isDisposed) {
+          this._retry.failed();
+        }
       })
       .finally(() => {
         this._isReadingAttempts = false;
@@ -183,6 +192,7 @@ export class RunRecords {
   }
 
   private readonly _changed = new Signal<RunRecords, void>(this);
+  private readonly _retry: Retry;
   private _run: IRun | null = null;
   private _tasks: readonly ITaskView[] = [];
   private _cells: readonly ITaskView[] = [];

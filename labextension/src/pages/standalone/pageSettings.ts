@@ -15,7 +15,11 @@ export function pageSettings(base: string, page: Document = document): IServerSe
         ...init,
         cache: 'no-store',
         credentials: 'same-origin',
-        headers: { 'Content-Type': 'application/json', 'X-XSRFToken': cookie('_xsrf', page) }
+        headers: {
+          ...init.headers,
+          'Content-Type': 'application/json',
+          'X-XSRFToken': cookie('_xsrf', page)
+        }
       })
   };
 }
