@@ -273,11 +273,12 @@ class Calls(ABC):
         answer: Suspended = self._call("suspend_run", {"run": run}, {}, None)
         return answer
 
-    def retry_run(self, run: str, *, note: str = "") -> RunAgain:
+    def retry_run(self, run: str, *, note: str = "", from_cell: str | None = None) -> RunAgain:
         """Have a run of a deployment that failed, crashed, timed out or was cancelled wait in its pool again.
 
         It is run again in the same run, without the tasks whose results were persisted and the cells that were cached.
-        A run of no deployment is run again by `orchestra runs retry`, where its code is.
+        A run of no deployment is run again by `orchestra runs retry`, where its code is. With `from_cell` one that
+        completed is run again, too.
 
         Needs the role runner.
 
@@ -285,8 +286,11 @@ class Calls(ABC):
         ----------
         note
             Why, for the run's history.
+        from_cell
+            The id or the number, counted from 1, of a cell of a notebook that ran with `cache`: the cells above are
+            replayed from what was kept, and it and all below it run. A run that completed can be resumed so, too.
         """
-        answer: RunAgain = self._call("retry_run", {"run": run}, {}, {"note": note})
+        answer: RunAgain = self._call("retry_run", {"run": run}, {}, {"note": note, "from_cell": from_cell})
         return answer
 
     def set_run_state(self, run: str, *, state: str, note: str = "") -> Run:

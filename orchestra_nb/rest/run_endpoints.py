@@ -163,6 +163,15 @@ class RetryRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """A retry of a run."""
 
     note: Annotated[str, Meta(max_length=2_000, description="Why, for the run's history.")] = ""
+    from_cell: Annotated[
+        str | None,
+        Meta(
+            max_length=200,
+            description="The id or the number, counted from 1, of a cell of a notebook that ran with `cache`: the "
+            "cells above are replayed from what was kept, and it and all below it run. A run that completed can be "
+            "resumed so, too.",
+        ),
+    ] = None
 
 
 class StateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -287,9 +296,12 @@ def retry_run(call: Call, run: str, body: RetryRequest) -> RunAgain:
     """Have a run of a deployment that failed, crashed, timed out or was cancelled wait in its pool again.
 
     It is run again in the same run, without the tasks whose results were persisted and the cells that were cached. A
-    run of no deployment is run again by `orchestra runs retry`, where its code is.
+    run of no deployment is run again by `orchestra runs retry`, where its code is. With `from_cell` one that completed
+    is run again, too.
     """
-    again = pool_retries.retry_in_pool(call.store, run, actor=call.actor, now=call.now, note=body.note)
+    again = pool_retries.retry_in_pool(
+        call.store, run, actor=call.actor, now=call.now, note=body.note, from_cell=body.from_cell
+    )
     return run_again(call, again)
 
 
