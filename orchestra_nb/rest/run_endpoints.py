@@ -164,9 +164,8 @@ class RetryRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     note: Annotated[str, Meta(max_length=2_000, description="Why, for the run's history.")] = ""
     from_cell: Annotated[
-        str | None,
+        Annotated[str, Meta(max_length=200)] | None,
         Meta(
-            max_length=200,
             description="The id or the number, counted from 1, of a cell of a notebook that ran with `cache`: the "
             "cells above are replayed from what was kept, and it and all below it run. A run that completed can be "
             "resumed so, too.",
