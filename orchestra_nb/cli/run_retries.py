@@ -93,7 +93,9 @@ def _tell_waiting(backend: Backend, run: Run, is_waiting: bool, as_json: bool) -
     from orchestra_nb.operations.pool_retries import wait_of
 
     reason = backend.call(wait_of, run, datetime.now(UTC))
-    if not as_json:
+    if not as_json and run.pool is None:  # a notebook that a server runs
+        click.echo(f"Run {run.name} is run again by the server: orchestra runs show {run.name}")
+    elif not as_json:
         click.echo(
             f"Run {run.name} of {printable(str(run.deployment))} waits in the pool {run.pool} to be run again: "
             f"orchestra runs show {run.name}"

@@ -274,11 +274,12 @@ class Calls(ABC):
         return answer
 
     def retry_run(self, run: str, *, note: str = "", from_cell: str | None = None) -> RunAgain:
-        """Have a run of a deployment that failed, crashed, timed out or was cancelled wait in its pool again.
+        """Have a run that failed, crashed, timed out or was cancelled run again.
 
-        It is run again in the same run, without the tasks whose results were persisted and the cells that were cached.
-        A run of no deployment is run again by `orchestra runs retry`, where its code is. With `from_cell` one that
-        completed is run again, too.
+        It is run again in the same run, without the tasks whose results were persisted and the cells that were cached;
+        with `from_cell` also one that completed. One of a deployment waits in its pool; the notebook of one of none
+        runs in a process of its own, where this machine has what it ran. Any other is run again by `orchestra runs
+        retry`, where its code is.
 
         Needs the role runner.
 

@@ -310,6 +310,33 @@ def test_the_notebook_of_a_deployment_is_resumed_from_a_cell_in_its_pool(world: 
     assert [cell.is_cached for cell in world.store.cell_runs(run_id)] == [True, True, False]
 
 
+def test_a_notebook_of_no_deployment_is_run_again_by_the_server_that_has_what_it_ran(world: RemoteWorld) -> None:
+    flag, counted = world.home / "flag", world.home / "counted"
+    cells = [
+        code_cell(f"open({str(counted)!r}, 'x').write('x')\nvalue = 1"),
+        code_cell(f"import os\nassert os.path.exists({str(flag)!r}), 'no flag'\nprint(value)"),
+    ]
+    (world.home / "alone.ipynb").write_text(json.dumps(notebook_of(*cells)))
+    with closing(Client(world.url, OWN_TOKEN)) as client:
+        run_id = client.run_notebook(path="alone.ipynb", cache=True).run_id
+        world.deployed.wait(run_id)
+        flag.touch()
+
+        retried = world.remote("runs", "retry", run_id)
+        went_on = world.deployed.wait(run_id, lambda run: run.epoch == 2 and run.state.is_terminal)
+        resumed = world.remote("runs", "retry", run_id, "--from", "2", "--note", "once more")
+        again = world.deployed.wait(run_id, lambda run: run.epoch == 3 and run.state.is_terminal)
+        well = world.remote("runs", "retry", run_id)
+
+    assert (retried.returncode, "is run again by the server" in retried.stdout) == (0, True), retried.stderr
+    assert went_on.state is State.COMPLETED, went_on.message
+    assert resumed.returncode == 0, resumed.stderr
+    assert (again.state, again.fresh_from_index) == (State.COMPLETED, 1)
+    assert [cell.is_cached for cell in world.store.cell_runs(run_id)] == [True, False]
+    assert counted.read_text() == "x"
+    assert (well.returncode, "there is nothing to retry" in well.stderr) == (1, True)
+
+
 def test_who_may_start_runs_but_not_look_starts_and_stops_them(world: RemoteWorld) -> None:
     world.deployed.deploy_notebook("blind", "print('ran')")
     token = {"ORCHESTRA_API_TOKEN": world.token("blind", "runs:write")}

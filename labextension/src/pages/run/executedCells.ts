@@ -21,7 +21,11 @@ const STATES: Readonly<Record<string, string>> = {
 
 /** Draws the cells; those that have not changed stay, with what is selected in them. */
 export class ExecutedCells {
-  constructor(private readonly _context: IPageContext) {
+  /** @param _resume - has the notebook resumed from a cell */
+  constructor(
+    private readonly _context: IPageContext,
+    private readonly _resume: (cellId: string) => void
+  ) {
     const label = _context.texts.__('The executed notebook');
     setAttributes(this.node, { tabindex: 0, role: 'group', 'aria-label': label });
   }
@@ -32,14 +36,20 @@ export class ExecutedCells {
    * Show newer cells.
    *
    * @param records - index to what the store knows of a code cell, which is newer than the file
+   * @param canResume - whether the notebook may be resumed from one that the store knows
    */
-  update(cells: readonly IExecutedCell[], records: ReadonlyMap<number, ITaskView>): void {
+  update(
+    cells: readonly IExecutedCell[],
+    records: ReadonlyMap<number, ITaskView>,
+    canResume: boolean
+  ): void {
     cells.forEach((cell, at) => {
       const record = cell.index === null ? undefined : records.get(cell.index);
       const state = record?.state ?? STATES[cell.status] ?? '';
-      const shown = JSON.stringify([cell, state, record?.name]);
+      const isOffered = canResume && record !== undefined;
+      const shown = JSON.stringify([cell, state, record?.name, isOffered]);
       if (this._shown[at] !== shown) {
-        const drawn = this._draw(cell, state, record?.name ?? '');
+        const drawn = this._draw(cell, state, record?.name ?? '', isOffered);
         const known = this.node.children.item(at);
         if (known === null) {
           this.node.append(drawn);
@@ -74,7 +84,7 @@ export class ExecutedCells {
     return found;
   }
 
-  private _draw(cell: IExecutedCell, state: string, name: string): HTMLElement {
+  private _draw(cell: IExecutedCell, state: string, name: string, isOffered: boolean): HTMLElement {
     const { texts } = this._context;
     const isCode = cell.type === 'code';
     const look = state === '' ? null : stateLook(state);
@@ -96,11 +106,24 @@ export class ExecutedCells {
       if (cell.seconds !== null) {
         head.append(html('span', { class: 'orc-time' }, formatDuration(cell.seconds)));
       }
+      if (isOffered) {
+        head.append(this._resumeButton(cell.cell_id, name));
+      }
       node.append(head);
     }
     const source = isCode ? html('code', {}, cell.source) : cell.source;
     node.append(html('pre', { class: 'orc-nb-source' }, source));
     node.append(...cell.outputs.map(output => this._output(output)));
+    return node;
+  }
+
+  private _resumeButton(cellId: string, name: string): HTMLElement {
+    const { texts } = this._context;
+    const label = texts.__('Resume from here…');
+    const node = html('button', { type: 'button', class: 'orc-link' }, label);
+    setAttributes(node, { title: texts.__('Run this cell and all below it again') });
+    setAttributes(node, { 'aria-label': texts.__('Resume from %1…', name) });
+    node.addEventListener('click', () => this._resume(cellId));
     return node;
   }
 

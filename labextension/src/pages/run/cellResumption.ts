@@ -1,0 +1,67 @@
+/** Asks before the notebook of a run is resumed from a cell: what is taken from before, and what runs again. */
+
+import { html } from '../../drawing/elements';
+import type { ITexts } from '../../drawing/translation';
+import type { IRun, ITaskView } from '../../schemas';
+import { ask } from '../dialogs';
+import type { IPageContext } from '../page';
+import type { RunRecords } from './runRecords';
+
+/** The states of a run whose notebook can be resumed from a cell. */
+const RESUMABLE = ['COMPLETED', 'FAILED', 'TIMED_OUT', 'CRASHED', 'CANCELLED', 'UPSTREAM_FAILED'];
+
+/** Tell whether the notebook of a run may be resumed from one of its cells: it has ended. */
+export function canResume(run: IRun | null): boolean {
+  return run !== null && run.kind === 'notebook' && RESUMABLE.includes(run.state);
+}
+
+/** Ask, and have the notebook resumed from this cell; true where it is. The dialog says where it cannot be, and why. */
+export async function askToResume(
+  { pagesApi, texts }: IPageContext,
+  { run, cells }: RunRecords,
+  cellId: string
+): Promise<boolean> {
+  const at = cells.findIndex(cell => cell.cell_id === cellId);
+  if (run === null || at < 0) {
+    return false;
+  }
+  const facts = html(
+    'dl',
+    { class: 'orc-values' },
+    html('dt', {}, texts.__('Taken from before')),
+    html('dd', {}, takenWords(cells.slice(0, at), texts)),
+    html('dt', {}, texts.__('Run again')),
+    html('dd', {}, rangeWords(cells.slice(at), texts))
+  );
+  return ask(
+    {
+      title: texts.__('Resume run %1 from %2', run.name, cells[at].name),
+      body: [
+        facts,
+        texts.__('It goes on in the same run, with the source and the parameters that it had.')
+      ],
+      act: texts.__('Resume'),
+      leave: texts.__('Leave as it is'),
+      onAct: async () => {
+        await pagesApi.retryRun(run.run_id, cellId);
+        return true;
+      }
+    },
+    texts
+  );
+}
+
+/** Say which cells are replayed, and which of them run nevertheless. */
+function takenWords(cells: readonly ITaskView[], texts: ITexts): string {
+  return cells.length === 0
+    ? texts.__('Nothing: it is the first cell.')
+    : texts.__(
+        '%1, as far as they were kept. One that cannot be kept, or whose inputs have changed, runs again.',
+        rangeWords(cells, texts)
+      );
+}
+
+function rangeWords(cells: readonly ITaskView[], texts: ITexts): string {
+  const [first, last] = [cells[0], cells[cells.length - 1]];
+  return cells.length === 1 ? first.name : texts.__('%1 to %2', first.name, last.name);
+}
