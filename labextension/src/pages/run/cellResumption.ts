@@ -2,7 +2,7 @@
 
 import { html } from '../../drawing/elements';
 import type { ITexts } from '../../drawing/translation';
-import type { IRun, ITaskView } from '../../schemas';
+import type { IRun } from '../../schemas';
 import { ask } from '../dialogs';
 import type { IPageContext } from '../page';
 import type { RunRecords } from './runRecords';
@@ -18,24 +18,25 @@ export function canResume(run: IRun | null): boolean {
 /** Ask, and have the notebook resumed from this cell; true where it is. The dialog says where it cannot be, and why. */
 export async function askToResume(
   { pagesApi, texts }: IPageContext,
-  { run, cells }: RunRecords,
+  { run, cellNames }: RunRecords,
   cellId: string
 ): Promise<boolean> {
-  const at = cells.findIndex(cell => cell.cell_id === cellId);
+  const at = [...cellNames.keys()].indexOf(cellId);
+  const names = [...cellNames.values()];
   if (run === null || at < 0) {
     return false;
   }
   const facts = html(
     'dl',
-    { class: 'orc-values' },
+    { class: 'orc-fact-list' },
     html('dt', {}, texts.__('Taken from before')),
-    html('dd', {}, takenWords(cells.slice(0, at), texts)),
+    html('dd', {}, takenWords(names.slice(0, at), texts)),
     html('dt', {}, texts.__('Run again')),
-    html('dd', {}, rangeWords(cells.slice(at), texts))
+    html('dd', {}, rangeWords(names.slice(at), texts))
   );
   return ask(
     {
-      title: texts.__('Resume run %1 from %2', run.name, cells[at].name),
+      title: texts.__('Resume run %1 from %2', run.name, names[at]),
       body: [
         facts,
         texts.__('It goes on in the same run, with the source and the parameters that it had.')
@@ -52,16 +53,15 @@ export async function askToResume(
 }
 
 /** Say which cells are replayed, and which of them run nevertheless. */
-function takenWords(cells: readonly ITaskView[], texts: ITexts): string {
-  return cells.length === 0
+function takenWords(names: readonly string[], texts: ITexts): string {
+  return names.length === 0
     ? texts.__('Nothing: it is the first cell.')
     : texts.__(
         '%1, as far as they were kept. One that cannot be kept, or whose inputs have changed, runs again.',
-        rangeWords(cells, texts)
+        rangeWords(names, texts)
       );
 }
 
-function rangeWords(cells: readonly ITaskView[], texts: ITexts): string {
-  const [first, last] = [cells[0], cells[cells.length - 1]];
-  return cells.length === 1 ? first.name : texts.__('%1 to %2', first.name, last.name);
+function rangeWords(names: readonly string[], texts: ITexts): string {
+  return names.length === 1 ? names[0] : texts.__('%1 to %2', names[0], names[names.length - 1]);
 }

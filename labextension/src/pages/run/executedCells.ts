@@ -107,7 +107,7 @@ export class ExecutedCells {
         head.append(html('span', { class: 'orc-time' }, formatDuration(cell.seconds)));
       }
       if (isOffered) {
-        head.append(this._resumeButton(cell.cell_id, name));
+        head.append(this._resumeButton(cell.cell_id));
       }
       node.append(head);
     }
@@ -117,12 +117,11 @@ export class ExecutedCells {
     return node;
   }
 
-  private _resumeButton(cellId: string, name: string): HTMLElement {
+  private _resumeButton(cellId: string): HTMLElement {
     const { texts } = this._context;
     const label = texts.__('Resume from here…');
     const node = html('button', { type: 'button', class: 'orc-link' }, label);
     setAttributes(node, { title: texts.__('Run this cell and all below it again') });
-    setAttributes(node, { 'aria-label': texts.__('Resume from %1…', name) });
     node.addEventListener('click', () => this._resume(cellId));
     return node;
   }
