@@ -34,13 +34,13 @@ export async function askToResume(
     html('dt', {}, texts.__('Run again')),
     html('dd', {}, rangeWords(names.slice(at), texts))
   );
+  const said = texts.__(
+    'It goes on in the same run, with the source and the parameters that it had.'
+  );
   return ask(
     {
       title: texts.__('Resume run %1 from %2', run.name, names[at]),
-      body: [
-        facts,
-        texts.__('It goes on in the same run, with the source and the parameters that it had.')
-      ],
+      body: [html('p', {}, said), facts],
       act: texts.__('Resume'),
       leave: texts.__('Leave as it is'),
       onAct: async () => {

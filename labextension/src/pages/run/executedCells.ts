@@ -120,7 +120,7 @@ export class ExecutedCells {
   private _resumeButton(cellId: string): HTMLElement {
     const { texts } = this._context;
     const label = texts.__('Resume from here…');
-    const node = html('button', { type: 'button', class: 'orc-link' }, label);
+    const node = html('button', { type: 'button', class: 'orc-link orc-nb-resume' }, label);
     setAttributes(node, { title: texts.__('Run this cell and all below it again') });
     node.addEventListener('click', () => this._resume(cellId));
     return node;
