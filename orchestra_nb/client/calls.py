@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from orchestra_nb.rest.run_endpoints import (
         AttemptsAnswer,
         Cancelled,
+        Resumption,
         RunAgain,
         RunAnswer,
         RunsPage,
@@ -292,6 +293,19 @@ class Calls(ABC):
             replayed from what was kept, and it and all below it run. A run that completed can be resumed so, too.
         """
         answer: RunAgain = self._call("retry_run", {"run": run}, {}, {"note": note, "from_cell": from_cell})
+        return answer
+
+    def read_resumption(self, run: str, *, cell: str) -> Resumption:
+        """Read whether the notebook of a run can be resumed from a cell by a retry with `from_cell`.
+
+        Needs the role viewer.
+
+        Parameters
+        ----------
+        cell
+            The cell, as `from_cell` of a retry.
+        """
+        answer: Resumption = self._call("read_resumption", {"run": run}, {"cell": cell}, None)
         return answer
 
     def set_run_state(self, run: str, *, state: str, note: str = "") -> Run:
@@ -2131,6 +2145,7 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "cancel_run": "orchestra_nb.rest.run_endpoints",
     "suspend_run": "orchestra_nb.rest.run_endpoints",
     "retry_run": "orchestra_nb.rest.run_endpoints",
+    "read_resumption": "orchestra_nb.rest.run_endpoints",
     "set_run_state": "orchestra_nb.rest.run_endpoints",
     "resume_run": "orchestra_nb.rest.run_endpoints",
     "cancel_task": "orchestra_nb.rest.run_endpoints",

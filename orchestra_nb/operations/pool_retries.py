@@ -56,7 +56,7 @@ def retry_in_pool(
     """
     if from_cell is not None:
         run, cell = find_resumption(store, id_or_name, from_cell)
-        _check_pool(run, f" --from {shlex.quote(from_cell)}")
+        check_pool(run, from_cell)
         return _reopened(store, run, actor, resumed_by(cell, actor, note), now, cell.index)
     run = check_pool_retry(store, id_or_name)
     return _reopened(store, run, actor, retried_by(actor, note), now)
@@ -71,14 +71,15 @@ def check_pool_retry(store: RunStore, id_or_name: str) -> Run:
         As :func:`retry_in_pool`.
     """
     run = check_retry(store, id_or_name)
-    _check_pool(run)
+    check_pool(run)
     return run
 
 
-def _check_pool(run: Run, options: str = "") -> None:
-    """Raise a Conflict when a run is of no deployment; with these options a shell runs it again."""
+def check_pool(run: Run, from_cell: str | None = None) -> None:
+    """Raise a Conflict when a run is of no deployment: it says how a shell runs it again, from this cell if any."""
     if is_of_pool(run):
         return
+    options = "" if from_cell is None else f" --from {shlex.quote(from_cell)}"
     if run.kind is RunKind.INTERACTIVE:
         remedy = "Its tasks are cells of a notebook: run them again there."
     else:

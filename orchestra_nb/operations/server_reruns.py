@@ -8,12 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from orchestra_nb.errors import CodeNotFound
+from orchestra_nb.errors import CodeNotFound, Conflict
 from orchestra_nb.model.events import RunReopened
 from orchestra_nb.model.runs import CellRun, Run, RunKind
 from orchestra_nb.model.sweeps import COMBINATION_TAG
 from orchestra_nb.operations.cell_resumption import find_resumption, resumed_by
-from orchestra_nb.operations.pool_retries import is_of_pool, retry_in_pool
+from orchestra_nb.operations.pool_retries import check_pool, is_of_pool, retry_in_pool
 from orchestra_nb.operations.run_again import check_retry, close_letters, retried_by
 
 if TYPE_CHECKING:
@@ -47,6 +47,23 @@ def retry_from_server(
     if request is None:  # it says why, where it is of no deployment
         return retry_in_pool(store, run.run_id, actor=actor, now=now, note=note, from_cell=from_cell)
     return _retry_here(store, run, request, cell, actor, note, now)
+
+
+def why_not_resumed(store: RunStore, id_or_name: str, from_cell: str) -> str:
+    """Return why a server cannot resume the notebook of a run from a cell; empty where it can.
+
+    Raises
+    ------
+    RunNotFound, InvalidInput
+        As :func:`retry_from_server`.
+    """
+    try:
+        run, cell = find_resumption(store, id_or_name, from_cell)
+        if _request_here(run, cell) is None:
+            check_pool(run, from_cell)
+    except (Conflict, CodeNotFound) as reason:
+        return str(reason)
+    return ""
 
 
 def _request_here(run: Run, cell: CellRun | None) -> NotebookRequest | None:

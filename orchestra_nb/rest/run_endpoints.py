@@ -174,6 +174,18 @@ class RetryRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ] = None
 
 
+class ResumptionQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """A resumption of a notebook."""
+
+    cell: Annotated[str, Meta(max_length=200, description="The cell, as `from_cell` of a retry.")]
+
+
+class Resumption(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the notebook of a run can be resumed from a cell; `problem` is why it cannot, empty where it can."""
+
+    problem: str
+
+
 class StateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A state that somebody gives a run by hand."""
 
@@ -304,6 +316,12 @@ def retry_run(call: Call, run: str, body: RetryRequest) -> RunAgain:
         call.store, run, actor=call.actor, now=call.now, note=body.note, from_cell=body.from_cell
     )
     return run_again(call, again)
+
+
+@area.get("/runs/{run}/resumption")
+def read_resumption(call: Call, run: str, query: ResumptionQuery) -> Resumption:
+    """Read whether the notebook of a run can be resumed from a cell by a retry with `from_cell`."""
+    return Resumption(problem=server_reruns.why_not_resumed(call.store, run, query.cell))
 
 
 @area.post("/runs/{run}/state", Role.AUTHOR)

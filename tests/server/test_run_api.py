@@ -309,6 +309,10 @@ async def test_the_notebook_of_a_run_is_resumed_from_a_cell_where_cells_were_kep
         await posted(jp_fetch, "runs", name, "retry", body={"from_cell": "3"})
         for name in ("old-owl", "wild-hen", "slow-cat", "new-ant", "lost-elk")
     ]
+    asked = [
+        (await read(jp_fetch, "runs", name, "resumption", cell=cell))["problem"]
+        for name, cell in (("old-owl", "1"), ("old-owl", "id-2"), ("slow-cat", "3"))
+    ]
     first = await posted(jp_fetch, "runs", "old-owl", "retry", body={"from_cell": "1"})
 
     assert (wrong[0], wrong[1]["errors"]) == (422, [{"pointer": "#/from_cell", "detail": "No cell of this run."}])
@@ -328,6 +332,7 @@ async def test_the_notebook_of_a_run_is_resumed_from_a_cell_where_cells_were_kep
     assert [(status, words in body["detail"]) for (status, body), words in zip(refused, said, strict=True)] == [
         (409, True)
     ] * 5
+    assert asked == ["", refused[0][1]["detail"], refused[2][1]["detail"]]
     assert first[0] == 202
 
 

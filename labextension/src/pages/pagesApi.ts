@@ -223,6 +223,13 @@ export class PagesApi {
     return { message: readTextOrNull(fields?.message) ?? '' };
   }
 
+  /** Read why the notebook of a run cannot be resumed from a cell; empty where it can. */
+  async readResumption(runId: string, cell: string): Promise<string> {
+    const path = ['runs', checkedId(runId), 'resumption'];
+    const fields = readFields(await request(this._settings, 'GET', path, { cell }));
+    return readTextOrNull(fields?.problem) ?? '';
+  }
+
   /** Read what a run asks people for, in order, answered or not. */
   async listQuestions(runId: string): Promise<readonly IRunQuestion[]> {
     const fields = readFields(await this._ofRun(runId, 'inputs'));

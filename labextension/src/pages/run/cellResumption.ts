@@ -3,7 +3,7 @@
 import { html } from '../../drawing/elements';
 import type { ITexts } from '../../drawing/translation';
 import type { IRun } from '../../schemas';
-import { ask } from '../dialogs';
+import { ask, errorText } from '../dialogs';
 import type { IPageContext } from '../page';
 import type { RunRecords } from './runRecords';
 
@@ -26,6 +26,15 @@ export async function askToResume(
   if (run === null || at < 0) {
     return false;
   }
+  const title = texts.__('Resume run %1 from %2', run.name, names[at]);
+  const problem = await pagesApi
+    .readResumption(run.run_id, cellId)
+    .catch((error: unknown) => errorText(error, texts));
+  if (problem !== '') {
+    const body = [html('p', { class: 'orc-problem' }, problem)];
+    const onAct = () => Promise.resolve(false);
+    return ask({ title, body, act: null, leave: texts.__('Close'), onAct }, texts);
+  }
   const facts = html(
     'dl',
     { class: 'orc-fact-list' },
@@ -39,7 +48,7 @@ export async function askToResume(
   );
   return ask(
     {
-      title: texts.__('Resume run %1 from %2', run.name, names[at]),
+      title,
       body: [html('p', {}, said), facts],
       act: texts.__('Resume'),
       leave: texts.__('Leave as it is'),
