@@ -44,7 +44,7 @@ export function addRunActions(options: ICommandOptions, overview: IOverviewApi):
   commands.addCommand(RunActionIDs.retryRun, {
     label: label(trans.__('Retry Run'), trans.__('Retry Orchestra Run…')),
     caption: trans.__(
-      'Run it again in the same run, without what has been persisted: a run of a deployment that failed or was cancelled'
+      'Run it again in the same run, without what has been kept: a run of a deployment or a notebook that failed or was cancelled'
     ),
     describedBy: { args: ARGS },
     isVisible: args => chooser.hasChoice(args, canRetry),
@@ -105,7 +105,7 @@ export function addRunActions(options: ICommandOptions, overview: IOverviewApi):
 }
 
 function canRetry(run: IRun): boolean {
-  return RETRIED.includes(run.state) && run.deployment !== null;
+  return RETRIED.includes(run.state) && (run.deployment !== null || run.kind === 'notebook');
 }
 
 function canRunAgain(run: IRun): boolean {

@@ -87,22 +87,22 @@ test('what a cell showed is not gone through again as long as its file is the sa
     }
   };
   const cells = [cell({ outputs: [picture] })];
-  const drawn = new ExecutedCells(context);
-  drawn.update(cells, records);
+  const drawn = new ExecutedCells(context, () => undefined);
+  drawn.update(cells, records, false);
   const [node, read] = [drawn.node.firstElementChild, readings];
 
-  drawn.update(cells, new Map(records));
+  drawn.update(cells, new Map(records), false);
 
   expect(drawn.node.firstElementChild).toBe(node);
   expect(readings).toBe(read);
 });
 
 test('of a newer file only cells that say something else are drawn anew', () => {
-  const drawn = new ExecutedCells(context);
-  drawn.update([cell(), cell({ index: 1, cell_id: 'c1' })], records);
+  const drawn = new ExecutedCells(context, () => undefined);
+  drawn.update([cell(), cell({ index: 1, cell_id: 'c1' })], records, false);
   const [first, second] = drawn.node.children;
 
-  drawn.update([cell(), cell({ index: 1, cell_id: 'c1' }, 'BBBB')], records);
+  drawn.update([cell(), cell({ index: 1, cell_id: 'c1' }, 'BBBB')], records, false);
 
   expect(drawn.node.children[0]).toBe(first);
   expect(drawn.node.children[1]).not.toBe(second);
@@ -110,11 +110,11 @@ test('of a newer file only cells that say something else are drawn anew', () => 
 });
 
 test('a cell is drawn anew when the store knows another state or name of it', () => {
-  const drawn = new ExecutedCells(context);
+  const drawn = new ExecutedCells(context, () => undefined);
   const cells = [cell()];
-  drawn.update(cells, records);
+  drawn.update(cells, records, false);
 
-  drawn.update(cells, new Map([[0, task({ state: 'COMPLETED', name: 'plot' })]]));
+  drawn.update(cells, new Map([[0, task({ state: 'COMPLETED', name: 'plot' })]]), false);
 
   const node = drawn.node.querySelector('section');
   expect([node?.dataset.state, node?.getAttribute('aria-label')]).toEqual(['COMPLETED', 'plot']);

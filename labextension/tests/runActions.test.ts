@@ -67,7 +67,7 @@ function register(rowOf: IRun, isListed = true, retryRun = async (): Promise<str
 
 test.each([
   ['of a deployment that crashed', DEPLOYED, [RunActionIDs.retryRun]],
-  ['of a notebook that failed', BY_HAND, [RunActionIDs.runAgain]],
+  ['of a notebook that failed', BY_HAND, [RunActionIDs.retryRun, RunActionIDs.runAgain]],
   ['that goes on', LIVE, []],
   ['of cells in an open notebook', CELLS, []]
 ])('the menu of a run %s offers what can be done with it', (_, one, offered) => {

@@ -211,3 +211,22 @@ test('what comes from a notebook is text, never markup', () => {
   expect(line.node.querySelector('.orc-name')?.textContent).toBe(evil);
   expect(line.node.querySelector('.orc-error')?.textContent).toBe(`${evil}: ${evil}`);
 });
+
+test.each([
+  ['that can be resumed from', true],
+  ['of a run that goes on', false]
+])('a cell %s offers it only then', (_, isEnded) => {
+  const resumed: string[] = [];
+  const actions: ITaskActions = {
+    resume: one => resumed.push(one.cell_id ?? ''),
+    canResume: one => isEnded && one.cell_id !== null
+  };
+  const line = draw({ state: 'FAILED', cell_id: 'c2' }, false, '', actions);
+  const offered = [...line.node.querySelectorAll<HTMLElement>('.orc-actions > button')].filter(
+    one => !one.hidden && one.textContent === 'Resume from here…'
+  );
+
+  offered.forEach(one => one.click());
+
+  expect(resumed).toEqual(isEnded ? ['c2'] : []);
+});

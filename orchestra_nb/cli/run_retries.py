@@ -37,18 +37,24 @@ is_waiting_option = click.option(
 @click.command()
 @click.argument("run")
 @click.option("--note", default="", metavar="TEXT", help="Why, for the run's history.")
+@click.option(
+    "--from",
+    "from_cell",
+    metavar="CELL",
+    help="Run this cell of a notebook that ran with --cache, by number or id, and all below it, whatever was kept.",
+)
 @is_here_option
 @is_waiting_option
 @as_json_option
-def retry(run: str, note: str, is_here: bool, is_waiting: bool, as_json: bool) -> int:
-    """Run a run again that failed, crashed, timed out or was cancelled.
+def retry(run: str, note: str, from_cell: str | None, is_here: bool, is_waiting: bool, as_json: bool) -> int:
+    """Run a run again that failed, crashed, timed out or was cancelled; with --from also one that completed.
 
     A run of a deployment waits in its pool again, for the services or workers that serve it. Any other runs here, until
     it has ended.
 
     Tasks whose results were persisted are not run again, nor are the runs of a sweep that completed. A notebook that
     ran with --cache goes on at the cell that failed, and otherwise starts over, with the source and the parameters that
-    it had.
+    it had. --from CELL has the cells above CELL replayed, and that one and all below it run.
 
     Exits with 1 when it does not end well; with 0 when it waits in its pool.
     """
@@ -56,7 +62,7 @@ def retry(run: str, note: str, is_here: bool, is_waiting: bool, as_json: bool) -
     from orchestra_nb.operations.shell_reruns import retry_from_shell
 
     with opened_backend(is_lasting=is_waiting) as backend:
-        if not backend.is_remote and backend.call(find_run, run).kind is RunKind.SWEEP:
+        if from_cell is None and not backend.is_remote and backend.call(find_run, run).kind is RunKind.SWEEP:
             from orchestra_nb.cli.sweep_retries import retry_sweep_here
 
             return retry_sweep_here(backend.store, run, note, as_json)
@@ -68,6 +74,7 @@ def retry(run: str, note: str, is_here: bool, is_waiting: bool, as_json: bool) -
                 actor=caller(),
                 now=datetime.now(UTC),
                 note=note,
+                from_cell=from_cell,
                 watcher=watcher,
             )
         return tell_rerun(backend, rerun, is_waiting, as_json)
@@ -86,7 +93,9 @@ def _tell_waiting(backend: Backend, run: Run, is_waiting: bool, as_json: bool) -
     from orchestra_nb.operations.pool_retries import wait_of
 
     reason = backend.call(wait_of, run, datetime.now(UTC))
-    if not as_json:
+    if not as_json and run.pool is None:  # a notebook that a server runs
+        click.echo(f"Run {run.name} is run again by the server: orchestra runs show {run.name}")
+    elif not as_json:
         click.echo(
             f"Run {run.name} of {printable(str(run.deployment))} waits in the pool {run.pool} to be run again: "
             f"orchestra runs show {run.name}"

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from orchestra_nb.rest.run_endpoints import (
         AttemptsAnswer,
         Cancelled,
+        Resumption,
         RunAgain,
         RunAnswer,
         RunsPage,
@@ -272,11 +273,13 @@ class Calls(ABC):
         answer: Suspended = self._call("suspend_run", {"run": run}, {}, None)
         return answer
 
-    def retry_run(self, run: str, *, note: str = "") -> RunAgain:
-        """Have a run of a deployment that failed, crashed, timed out or was cancelled wait in its pool again.
+    def retry_run(self, run: str, *, note: str = "", from_cell: str | None = None) -> RunAgain:
+        """Have a run that failed, crashed, timed out or was cancelled run again.
 
-        It is run again in the same run, without the tasks whose results were persisted and the cells that were cached.
-        A run of no deployment is run again by `orchestra runs retry`, where its code is.
+        It is run again in the same run, without the tasks whose results were persisted and the cells that were cached;
+        with `from_cell` also one that completed. One of a deployment waits in its pool; the notebook of one of none
+        runs in a process of its own, where this machine has what it ran. Any other is run again by `orchestra runs
+        retry`, where its code is.
 
         Needs the role runner.
 
@@ -284,8 +287,24 @@ class Calls(ABC):
         ----------
         note
             Why, for the run's history.
+        from_cell
+            The id or the number, counted from 1, of a cell of a notebook that ran with `cache`: the cells above are
+            replayed from what was kept, and it and all below it run. A run that completed can be resumed so, too.
         """
-        answer: RunAgain = self._call("retry_run", {"run": run}, {}, {"note": note})
+        answer: RunAgain = self._call("retry_run", {"run": run}, {}, {"note": note, "from_cell": from_cell})
+        return answer
+
+    def read_resumption(self, run: str, *, cell: str) -> Resumption:
+        """Read whether the notebook of a run can be resumed from a cell by a retry with `from_cell`.
+
+        Needs the role viewer.
+
+        Parameters
+        ----------
+        cell
+            The cell, as `from_cell` of a retry.
+        """
+        answer: Resumption = self._call("read_resumption", {"run": run}, {"cell": cell}, None)
         return answer
 
     def set_run_state(self, run: str, *, state: str, note: str = "") -> Run:
@@ -2203,6 +2222,7 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "cancel_run": "orchestra_nb.rest.run_endpoints",
     "suspend_run": "orchestra_nb.rest.run_endpoints",
     "retry_run": "orchestra_nb.rest.run_endpoints",
+    "read_resumption": "orchestra_nb.rest.run_endpoints",
     "set_run_state": "orchestra_nb.rest.run_endpoints",
     "resume_run": "orchestra_nb.rest.run_endpoints",
     "cancel_task": "orchestra_nb.rest.run_endpoints",

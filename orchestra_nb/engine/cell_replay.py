@@ -76,6 +76,8 @@ class CellReplay:
         The run that this pass is of; "" for none.
     forced_by
         What has every cell run, and recorded anew, in people's words; "" where records may stand for cells.
+    fresh_from_index
+        The cell that runs, and all below it, whatever was recorded; None for none.
     imported
         The modules that the process has loaded; None for what is loaded now.
     max_value_bytes
@@ -90,6 +92,7 @@ class CellReplay:
         *,
         run_id: str = "",
         forced_by: str = "",
+        fresh_from_index: int | None = None,
         imported: ImportedFiles | None = None,
         max_value_bytes: int = 1 << 32,
     ) -> None:
@@ -98,6 +101,7 @@ class CellReplay:
         self.store = self._store = store
         #: why all run, without records; "" while that is not so
         self._forced_because = forced_by
+        self._fresh_from_index = len(sources) if fresh_from_index is None else fresh_from_index
         self._namespace: dict[str, Any] = shell.user_ns
         self._state = KernelState(self._namespace)
         self._tap = OutputTap(shell.kernel)
@@ -191,6 +195,9 @@ class CellReplay:
         """Return the record that may stand for a cell now, or why there is none."""
         if self._forced_because:
             return Mismatch(f"forced: {self._forced_because}")
+        if index >= self._fresh_from_index:
+            is_first = index == self._fresh_from_index
+            return Mismatch("forced: the run was resumed from " + ("this cell" if is_first else "a cell above"))
         if why := self._search.why_none(index):
             return Mismatch(why)
         records = self._search.records(index)

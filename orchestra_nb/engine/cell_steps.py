@@ -20,7 +20,10 @@ _max_bytes = 0
 
 
 def begin(spec: str) -> Answer:
-    """Take over the cells of a notebook; ``spec`` is JSON: sources, run_id, is_refreshed, folder, max_bytes."""
+    """Take over the cells of a notebook.
+
+    ``spec`` is JSON: sources, run_id, is_refreshed, fresh_from_index, folder, max_bytes.
+    """
     global _replay, _max_bytes
     fields = json.loads(spec)
     shell: Any = _shell()
@@ -33,6 +36,7 @@ def begin(spec: str) -> Answer:
         store,
         run_id=fields["run_id"],
         forced_by="--refresh" if fields["is_refreshed"] else "",
+        fresh_from_index=fields["fresh_from_index"],
         max_value_bytes=_max_bytes // 2,
     )
     return Answer({})

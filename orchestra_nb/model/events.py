@@ -107,6 +107,9 @@ class RunReopened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ----------
     takes_missed
         Whether a run that was MISSED is opened, too: somebody asks for what had passed.
+    fresh_from_index
+        Which cell of its notebook runs, and all below it, whatever was kept of them; None for none. A run that ended
+        well is opened only so.
     """
 
     run_id: str
@@ -116,6 +119,7 @@ class RunReopened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     actor: str
     message: str
     takes_missed: bool = False
+    fresh_from_index: int | None = None
 
 
 class RunStateSet(msgspec.Struct, frozen=True, kw_only=True, tag=True):

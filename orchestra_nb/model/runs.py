@@ -90,6 +90,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     owner
         The name of the user whose it is: who asked for it, or whose the deployment or the run is that started it. None
         where that is not known.
+    fresh_from_index
+        Which cell of its notebook it was resumed from in this epoch, by :attr:`CellRun.index`: that and all below it
+        run whatever was kept of them. None where nobody named one.
     """
 
     run_id: str
@@ -116,6 +119,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     due_at: datetime | None = None
     pool: str | None = None
     owner: str | None = None
+    fresh_from_index: int | None = None
 
     @property
     def id(self) -> str:

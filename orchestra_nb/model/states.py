@@ -63,7 +63,8 @@ TERMINAL_STATES: Final = frozenset(
 #: Terminal states that make a flow fail when one of its tasks ends in them.
 FAILURE_STATES: Final = frozenset({State.FAILED, State.TIMED_OUT, State.CRASHED, State.UPSTREAM_FAILED})
 
-#: Terminal states from which a run may be reopened: run again in a new epoch. What ended well is not repeated.
+#: Terminal states from which a run may be reopened: run again in a new epoch. What ended well is not repeated, but for
+#: the cells of a notebook that somebody names (:class:`~orchestra_nb.model.events.RunReopened`).
 REOPENABLE_STATES: Final = frozenset(
     {State.FAILED, State.TIMED_OUT, State.CRASHED, State.CANCELLED, State.UPSTREAM_FAILED}
 )

@@ -40,6 +40,8 @@ class CellKeeper:
         The sources of the code cells, in order.
     is_refreshed
         Run every cell, and keep it anew.
+    fresh_from_index
+        Run this cell and all below it, and keep them anew; None for none.
     max_bytes
         The bound of the store.
     run_id
@@ -47,13 +49,21 @@ class CellKeeper:
     """
 
     def __init__(
-        self, sources: list[str], *, is_refreshed: bool, max_bytes: int, run_id: str = "", folder: str | None = None
+        self,
+        sources: list[str],
+        *,
+        is_refreshed: bool,
+        max_bytes: int,
+        fresh_from_index: int | None = None,
+        run_id: str = "",
+        folder: str | None = None,
     ) -> None:
         self._spec = json.dumps(
             {
                 "sources": sources,
                 "run_id": run_id,
                 "is_refreshed": is_refreshed,
+                "fresh_from_index": fresh_from_index,
                 "max_bytes": max_bytes,
                 "folder": folder,
             }

@@ -45,7 +45,13 @@ class CellReplays:
             )
             return
         sources = [self._record.output.cells[position]["source"] for position in self._record.cells]
-        keeper = CellKeeper(sources, is_refreshed=spec.is_refreshed, max_bytes=spec.cache_bytes, run_id=spec.run_id)
+        keeper = CellKeeper(
+            sources,
+            is_refreshed=spec.is_refreshed,
+            fresh_from_index=spec.fresh_from_index,
+            max_bytes=spec.cache_bytes,
+            run_id=spec.run_id,
+        )
         if (problem := await keeper.begin(client)) is not None:
             self._record.write_log(f"Nothing is kept or replayed in this run: {problem}", "orchestra", logging.WARNING)
             return

@@ -50,6 +50,8 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
         The epoch of the run that this attempt is in.
     is_cached, is_refreshed
         Whether cells are replayed from what was kept, and what they give is kept; whether all run nevertheless.
+    fresh_from_index
+        Which of the code cells runs, and all below it, whatever was kept of them; None for none.
     cache_bytes
         How much may be kept in all.
     cell_timeout_seconds
@@ -80,6 +82,7 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int = 1
     is_cached: bool = False
     is_refreshed: bool = False
+    fresh_from_index: int | None = None
     cache_bytes: int = 0
     cell_timeout_seconds: float | None = None
     may_cells_fail: bool = False

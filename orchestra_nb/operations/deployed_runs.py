@@ -122,7 +122,7 @@ class DeployedRuns:
             cell_timeout_seconds=target.cell_timeout_seconds,
         )
         keep_deployed(run, version.notebook, asked)
-        request = msgspec.structs.replace(request_again(run), epoch=run.epoch)
+        request = msgspec.structs.replace(request_again(run, run.fresh_from_index), epoch=run.epoch)
         driver = NotebookDriver(
             request,
             kind="service",

@@ -1,8 +1,8 @@
 """A notebook run whose driver is a process of its own: what ``orchestra run --no-wait`` leaves behind.
 
-The driver is ``python -m orchestra_nb.operations.detached_run`` with the request on stdin. It answers one line on
-stdout, the run once it is committed or the error that refused it, and then lives on in a session of its own, with a log
-file.
+The driver is ``python -m orchestra_nb.operations.detached_run`` with the request on stdin, and in a second line how the
+run is opened again where it is not a new one. It answers one line on stdout, the run once it is committed or the error
+that refused it, and then lives on in a session of its own, with a log file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 
 import orchestra_nb.errors
 from orchestra_nb.errors import InvalidInput, OrchestraError
-from orchestra_nb.model.events import Event, RunCreated
+from orchestra_nb.model.events import Event, RunCreated, RunReopened
 from orchestra_nb.model.jsonable import from_stored, to_stored
 from orchestra_nb.model.runs import Run
 from orchestra_nb.operations.notebook_request import NotebookRequest, attempts_folder, decode_request, encode_request
@@ -41,8 +41,13 @@ class StartedRun(msgspec.Struct, frozen=True, kw_only=True):
     log_path: str
 
 
-def start_detached(request: NotebookRequest) -> StartedRun:
+def start_detached(request: NotebookRequest, reopened: RunReopened | None = None) -> StartedRun:
     """Start a driver for this request and return its run once it is committed.
+
+    Parameters
+    ----------
+    reopened
+        How the run is opened again that the request is of; None for a new one.
 
     Raises
     ------
@@ -61,7 +66,9 @@ def start_detached(request: NotebookRequest) -> StartedRun:
     assert driver.stdin is not None
     assert driver.stdout is not None
     with driver.stdin, driver.stdout:
-        driver.stdin.write(encode_request(request))
+        driver.stdin.write(encode_request(request))  # one line
+        if reopened is not None:
+            driver.stdin.write(b"\n" + msgspec.json.encode(reopened))
         driver.stdin.close()
         answer = driver.stdout.readline()
     if not answer:
@@ -83,14 +90,16 @@ def start_detached(request: NotebookRequest) -> StartedRun:
 
 def main() -> None:
     """Drive the run that stdin asks for."""
-    request = decode_request(sys.stdin.buffer.read())
+    asked = sys.stdin.buffer.read().splitlines()
+    request = decode_request(asked[0])
+    reopened = msgspec.json.decode(asked[1], type=RunReopened) if len(asked) > 1 else None
 
     def on_event(event: Event) -> None:
         if isinstance(event, RunCreated):
             parameters = {name: to_stored(value) for name, value in event.run.parameters.items()}
             _answer(Started(run=msgspec.structs.replace(event.run, parameters=parameters)))
 
-    driver = NotebookDriver(request, kind="shell", on_event=on_event)
+    driver = NotebookDriver(request, kind="shell", on_event=on_event, reopened=reopened)
     signal.signal(signal.SIGTERM, lambda number, frame: driver.stop("Stopped by SIGTERM", "SIGTERM"))
     try:
         driver.execute()

@@ -62,6 +62,8 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
         Where task cells run; None for the one of the settings.
     is_cached, is_refreshed
         Whether cells are replayed from what was kept; whether all run nevertheless, and are kept anew.
+    fresh_from_index
+        Which code cell of the executed notebook runs, and all below it, whatever was kept; None for none.
     is_strict
         Whether every parameter must be one that the notebook declares, and every cell Python.
     snapshot_path, epoch
@@ -96,6 +98,7 @@ class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
     is_strict: bool = True
     is_cached: bool = False
     is_refreshed: bool = False
+    fresh_from_index: int | None = None
     snapshot_path: str | None = None
     epoch: int = 1
     flow_name: str | None = None
@@ -238,6 +241,7 @@ def _spec_of(
         socket_path=socket_path,
         is_cached=request.is_cached,
         is_refreshed=request.is_refreshed,
+        fresh_from_index=request.fresh_from_index,
         cache_bytes=settings.cell_cache_bytes,
         epoch=request.epoch,
         start_timeout_seconds=request.start_timeout_seconds,

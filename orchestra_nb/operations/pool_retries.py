@@ -6,6 +6,7 @@ runs it as a retry in a shell would: from what was cached or persisted.
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from orchestra_nb.errors import Conflict, InvalidTransition
 from orchestra_nb.model.dead_letters import LetterState
 from orchestra_nb.model.events import RunReopened
 from orchestra_nb.model.runs import Run, RunKind
+from orchestra_nb.operations.cell_resumption import find_resumption, resumed_by
 from orchestra_nb.operations.dead_letter_decisions import close_dead_letter
 from orchestra_nb.operations.run_again import check_retry, close_letters, letter_to_retry, retried_by
 from orchestra_nb.operations.run_waits import why_waiting
@@ -29,13 +31,17 @@ def is_of_pool(run: Run) -> bool:
     return run.deployment is not None and run.deployment_version is not None
 
 
-def retry_in_pool(store: RunStore, id_or_name: str, *, actor: str, now: datetime, note: str = "") -> Run:
+def retry_in_pool(
+    store: RunStore, id_or_name: str, *, actor: str, now: datetime, note: str = "", from_cell: str | None = None
+) -> Run:
     """Have a run of a deployment that ended otherwise than well wait in its pool again, and return it as it waits.
 
     Parameters
     ----------
     actor, note
         Who retries it, and why, for the run's history.
+    from_cell
+        As :func:`~orchestra_nb.operations.run_again.retry_run`.
 
     Raises
     ------
@@ -43,9 +49,15 @@ def retry_in_pool(store: RunStore, id_or_name: str, *, actor: str, now: datetime
         There is no such run.
     InvalidTransition
         It has not ended, or ended well.
+    InvalidInput
+        It has no such cell.
     Conflict
-        It is of no deployment, or somebody else retried it at the same time.
+        It is of no deployment, it cannot be resumed from a cell, or somebody else retried it at the same time.
     """
+    if from_cell is not None:
+        run, cell = find_resumption(store, id_or_name, from_cell)
+        check_pool(run, from_cell)
+        return _reopened(store, run, actor, resumed_by(cell, actor, note), now, cell.index)
     run = check_pool_retry(store, id_or_name)
     return _reopened(store, run, actor, retried_by(actor, note), now)
 
@@ -59,12 +71,19 @@ def check_pool_retry(store: RunStore, id_or_name: str) -> Run:
         As :func:`retry_in_pool`.
     """
     run = check_retry(store, id_or_name)
+    check_pool(run)
+    return run
+
+
+def check_pool(run: Run, from_cell: str | None = None) -> None:
+    """Raise a Conflict when a run is of no deployment: it says how a shell runs it again, from this cell if any."""
     if is_of_pool(run):
-        return run
+        return
+    options = "" if from_cell is None else f" --from {shlex.quote(from_cell)}"
     if run.kind is RunKind.INTERACTIVE:
         remedy = "Its tasks are cells of a notebook: run them again there."
     else:
-        remedy = f"`orchestra runs retry {run.name}` does, on the machine where its code is."
+        remedy = f"`orchestra runs retry {run.name}{options}` does, on the machine where its code is."
     raise Conflict(f"Run {run.name} is of no deployment, so no service can run it again. {remedy}")
 
 
@@ -116,8 +135,15 @@ def check_pool_resumption(run: Run) -> None:
         )
 
 
-def reopen_in_pool(store: RunStore, run: Run, *, actor: str, message: str, now: datetime) -> bool:
+def reopen_in_pool(
+    store: RunStore, run: Run, *, actor: str, message: str, now: datetime, fresh_from_index: int | None = None
+) -> bool:
     """Have a run of a deployment that ended, or is suspended, wait in its pool; False where somebody else was first.
+
+    Parameters
+    ----------
+    fresh_from_index
+        As in :class:`~orchestra_nb.model.events.RunReopened`.
 
     Raises
     ------
@@ -130,7 +156,15 @@ def reopen_in_pool(store: RunStore, run: Run, *, actor: str, message: str, now: 
     assert run.deployment is not None
     assert run.deployment_version is not None
     spec = DeploymentStore(store.database).version(run.deployment, run.deployment_version).spec
-    again = RunReopened(run_id=run.run_id, at=now, epoch=run.epoch + 1, driver_id=None, actor=actor, message=message)
+    again = RunReopened(
+        run_id=run.run_id,
+        at=now,
+        epoch=run.epoch + 1,
+        driver_id=None,
+        actor=actor,
+        message=message,
+        fresh_from_index=fresh_from_index,
+    )
     with store.database.together():
         if not WorkQueue(store.database).add_again(again, now, run.pool or spec.pool, spec.priority, spec.limits):
             return False
@@ -143,7 +177,9 @@ def wait_of(store: RunStore, run: Run, now: datetime) -> str:
     return why_waiting(store, [msgspec.structs.replace(run, message="")], now).get(run.run_id, "")
 
 
-def _reopened(store: RunStore, run: Run, actor: str, message: str, now: datetime) -> Run:
-    if not reopen_in_pool(store, run, actor=actor, message=message, now=now):
+def _reopened(
+    store: RunStore, run: Run, actor: str, message: str, now: datetime, fresh_from_index: int | None = None
+) -> Run:
+    if not reopen_in_pool(store, run, actor=actor, message=message, now=now, fresh_from_index=fresh_from_index):
         raise Conflict(f"Run {run.name} is being run again by somebody else.")
     return store.get_run(run.run_id)

@@ -24,6 +24,7 @@ from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.secret_values import HIDDEN, SECRET_KEY
 from orchestra_nb.model.states import REOPENABLE_STATES, State
 from orchestra_nb.model.sweeps import COMBINATION_TAG
+from orchestra_nb.operations.cell_resumption import find_resumption, resumed_by
 from orchestra_nb.operations.dead_letter_decisions import close_dead_letter, show_dead_letter
 from orchestra_nb.operations.runs import find_run, is_suspended
 
@@ -55,13 +56,24 @@ class Watcher:
 UNWATCHED: Final = Watcher()
 
 
-def retry_run(store: RunStore, id_or_name: str, *, actor: str, note: str = "", watcher: Watcher = UNWATCHED) -> Run:
+def retry_run(
+    store: RunStore,
+    id_or_name: str,
+    *,
+    actor: str,
+    note: str = "",
+    from_cell: str | None = None,
+    watcher: Watcher = UNWATCHED,
+) -> Run:
     """Run a run again that ended otherwise than well, and return it as it ended then.
 
     Parameters
     ----------
     actor, note
         Who retries it, and why, for the run's history.
+    from_cell
+        The cell of its notebook, by id or number, that runs and all below it, whatever was kept of them: of a run that
+        ended well, too. None for what failed and was not kept.
     watcher
         Who looks on, if it is a notebook.
 
@@ -71,11 +83,17 @@ def retry_run(store: RunStore, id_or_name: str, *, actor: str, note: str = "", w
         There is no such run.
     InvalidTransition
         It has not ended, or ended well.
+    InvalidInput
+        It has no such cell.
     CodeNotFound
         Its code or its parameters are not to be found; the message says what is missing.
     Conflict
-        Somebody else retried it at the same time.
+        Somebody else retried it at the same time, or it cannot be resumed from a cell.
     """
+    if from_cell is not None:
+        run, cell = find_resumption(store, id_or_name, from_cell)
+        message = resumed_by(cell, actor, note)
+        return _run_notebook_again(store, run, actor, message, lambda: None, watcher, cell.index)
     run = check_retry(store, id_or_name)
     message = retried_by(actor, note)
     if run.kind is RunKind.SWEEP:
@@ -267,14 +285,20 @@ def _run_again(
 
 
 def _run_notebook_again(
-    store: RunStore, run: Run, actor: str, message: str, before_start: Callable[[], object], watcher: Watcher
+    store: RunStore,
+    run: Run,
+    actor: str,
+    message: str,
+    before_start: Callable[[], object],
+    watcher: Watcher,
+    fresh_from_index: int | None = None,
 ) -> Run:
     """Run the notebook of a run again, as it was, and return the run as it ended then."""
     from orchestra_nb.operations.run_notebook import NotebookDriver
     from orchestra_nb.operations.run_snapshot import request_again
 
     try:
-        request = request_again(run)
+        request = request_again(run, fresh_from_index)
     except CodeNotFound as error:
         raise CodeNotFound(
             f"Run {run.name} cannot be run again in place. {error} {_way_of_notebook(store, run)}"
@@ -282,7 +306,13 @@ def _run_notebook_again(
     with _cluster_of_sweep(run) as cluster:
         before_start()
         reopened = RunReopened(
-            run_id=run.run_id, at=datetime.now(UTC), epoch=run.epoch + 1, driver_id="", actor=actor, message=message
+            run_id=run.run_id,
+            at=datetime.now(UTC),
+            epoch=run.epoch + 1,
+            driver_id="",
+            actor=actor,
+            message=message,
+            fresh_from_index=fresh_from_index,
         )
         driver = NotebookDriver(request, kind="shell", reopened=reopened, on_event=watcher.on_event, cluster=cluster)
         with watcher.stopped_by(driver.stop):

@@ -62,8 +62,13 @@ def keep_deployed(run: Run, notebook: str, request: NotebookRequest) -> None:
     write_file(str(_asked_path(run.run_id)), msgspec.json.encode(request))
 
 
-def request_again(run: Run) -> NotebookRequest:
+def request_again(run: Run, fresh_from_index: int | None = None) -> NotebookRequest:
     """Return the request that runs a run's notebook again in the same run.
+
+    Parameters
+    ----------
+    fresh_from_index
+        Which of its cells runs, and all below it, whatever was kept; None for none.
 
     Raises
     ------
@@ -92,6 +97,8 @@ def request_again(run: Run) -> NotebookRequest:
         asked,
         parameters={name: from_stored(value) for name, value in run.parameters.items()},
         output_path=None if asked.output_path is None else _wanted_output(run.run_id, asked.output_path),
+        fresh_from_index=fresh_from_index,
+        is_refreshed=asked.is_refreshed and fresh_from_index is None,  # the cells above are replayed then
     )
 
 

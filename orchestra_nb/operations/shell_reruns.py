@@ -43,6 +43,7 @@ def retry_from_shell(
     actor: str,
     now: datetime,
     note: str = "",
+    from_cell: str | None = None,
     watcher: Watcher = UNWATCHED,
 ) -> Rerun:
     """Retry a run.
@@ -51,18 +52,19 @@ def retry_from_shell(
     ----------
     is_here
         Run it in this process, also where it would wait in a pool.
-    actor, note, watcher
+    actor, note, from_cell, watcher
         As :func:`~orchestra_nb.operations.run_again.retry_run`.
 
     Raises
     ------
-    RunNotFound, InvalidTransition, CodeNotFound, Conflict
+    RunNotFound, InvalidTransition, InvalidInput, CodeNotFound, Conflict
         As :func:`~orchestra_nb.operations.run_again.retry_run`.
     """
     run = find_run(store, id_or_name)
     if is_of_pool(run) and not is_here:
-        return Rerun(retry_in_pool(store, run.run_id, actor=actor, now=now, note=note), "pool")
-    return Rerun(retry_run(store, run.run_id, actor=actor, note=note, watcher=watcher), "here")
+        return Rerun(retry_in_pool(store, run.run_id, actor=actor, now=now, note=note, from_cell=from_cell), "pool")
+    again = retry_run(store, run.run_id, actor=actor, note=note, from_cell=from_cell, watcher=watcher)
+    return Rerun(again, "here")
 
 
 def retry_letter_from_shell(

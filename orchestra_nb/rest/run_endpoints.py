@@ -21,6 +21,7 @@ from orchestra_nb.operations import (
     run_resumption,
     run_state_setting,
     runs,
+    server_reruns,
     task_attempts,
 )
 from orchestra_nb.operations.error_places import told_below
@@ -163,6 +164,26 @@ class RetryRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """A retry of a run."""
 
     note: Annotated[str, Meta(max_length=2_000, description="Why, for the run's history.")] = ""
+    from_cell: Annotated[
+        Annotated[str, Meta(max_length=200)] | None,
+        Meta(
+            description="The id or the number, counted from 1, of a cell of a notebook that ran with `cache`: the "
+            "cells above are replayed from what was kept, and it and all below it run. A run that completed can be "
+            "resumed so, too.",
+        ),
+    ] = None
+
+
+class ResumptionQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """A resumption of a notebook."""
+
+    cell: Annotated[str, Meta(max_length=200, description="The cell, as `from_cell` of a retry.")]
+
+
+class Resumption(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the notebook of a run can be resumed from a cell; `problem` is why it cannot, empty where it can."""
+
+    problem: str
 
 
 class StateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -180,7 +201,7 @@ class ResumeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class RunAgain(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that was put into its pool again; `message` is what it waits for there, empty where it goes on."""
+    """A run that is run again, in its pool if it has one; `message` is what it waits for, empty where it goes on."""
 
     run_id: str
     name: str
@@ -282,15 +303,25 @@ def suspend_run(call: Call, run: str) -> Suspended:
     return Suspended(suspended=runs.suspend_run(call.store, run, actor=call.actor, now=call.now).run_id)
 
 
-@area.post("/runs/{run}/retry", Role.RUNNER, status=202)
+@area.post("/runs/{run}/retry", Role.RUNNER, status=202, is_one_transaction=False)
 def retry_run(call: Call, run: str, body: RetryRequest) -> RunAgain:
-    """Have a run of a deployment that failed, crashed, timed out or was cancelled wait in its pool again.
+    """Have a run that failed, crashed, timed out or was cancelled run again.
 
-    It is run again in the same run, without the tasks whose results were persisted and the cells that were cached. A
-    run of no deployment is run again by `orchestra runs retry`, where its code is.
+    It is run again in the same run, without the tasks whose results were persisted and the cells that were cached; with
+    `from_cell` also one that completed. One of a deployment waits in its pool; the notebook of one of none runs in a
+    process of its own, where this machine has what it ran. Any other is run again by `orchestra runs retry`, where its
+    code is.
     """
-    again = pool_retries.retry_in_pool(call.store, run, actor=call.actor, now=call.now, note=body.note)
+    again = server_reruns.retry_from_server(
+        call.store, run, actor=call.actor, now=call.now, note=body.note, from_cell=body.from_cell
+    )
     return run_again(call, again)
+
+
+@area.get("/runs/{run}/resumption")
+def read_resumption(call: Call, run: str, query: ResumptionQuery) -> Resumption:
+    """Read whether the notebook of a run can be resumed from a cell by a retry with `from_cell`."""
+    return Resumption(problem=server_reruns.why_not_resumed(call.store, run, query.cell))
 
 
 @area.post("/runs/{run}/state", Role.AUTHOR)

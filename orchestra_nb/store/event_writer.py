@@ -291,7 +291,8 @@ class EventWriter:
         state = State(row["state"])
         is_suspended = state is State.PAUSED and row["driver_id"] is None
         is_wanted_late = state is State.MISSED and event.takes_missed
-        if state not in REOPENABLE_STATES and not is_suspended and not is_wanted_late:
+        is_resumed = state is State.COMPLETED and event.fresh_from_index is not None
+        if state not in REOPENABLE_STATES and not is_suspended and not is_wanted_late and not is_resumed:
             return False
         self._runs.update(
             row,
@@ -301,6 +302,7 @@ class EventWriter:
             message=short_message(event.message),
             started_at=None,
             ended_at=None,
+            fresh_from_index=event.fresh_from_index,
         )
         if (code := self._codes.get(event.run_id)) is not None:
             self._codes.update(code, suspended_until=None)
@@ -466,7 +468,10 @@ def _step(event: RunStateChanged | TaskRunStateChanged) -> dict[str, object]:
     }
 
 
-_RUN_CHANGES = ("state", "epoch", "driver_id", "message", "started_at", "ended_at", "output_path")
+_RUN_CHANGES = (
+    *("state", "epoch", "driver_id", "message", "started_at", "ended_at", "output_path"),
+    "fresh_from_index",
+)
 _TASK_CHANGES = ("state", "message", "attempt", "error", "worker", "started_at", "ended_at", "is_cached")
 _CELL_CHANGES = (
     "cell_id",

@@ -35,6 +35,7 @@ runs = Table(
     Column("due_at", UtcTime),
     Column("pool", AnyText),
     Column("owner", AnyText),
+    Column("fresh_from_index", Integer),
     Index(None, "name", "run_id"),
     Index(None, "state", "run_id"),
     Index(None, "flow_name", "run_id"),

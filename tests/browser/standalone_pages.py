@@ -39,7 +39,7 @@ def open_alone(
     page = context.new_page()
     page.set_default_timeout(1000 * PATIENCE_SECONDS)
     errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("pageerror", lambda error: errors.append(error.stack or str(error)))
     page.on(
         "console",
         lambda message: errors.append(message.text) if "Content Security Policy" in message.text else None,

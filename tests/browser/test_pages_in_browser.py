@@ -375,6 +375,54 @@ def test_it_is_run_again_with_other_parameters_and_followed_live(
         other.locator(".orc-run-item[data-state=CANCELLED]", has_text="slow").wait_for()
 
 
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)], ids=["light", "narrow"])
+def test_a_notebook_is_resumed_from_a_cell_and_the_dialog_says_why_one_cannot_be(
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns, scheme: str, width: int
+) -> None:
+    name, flag, counted = (f"{word}-{width}" for word in ("resumed", "flag", "counted"))
+    cells = (
+        "rows = 3",
+        f"open({counted!r}, 'x').write('x')\nshares = [1 / n for n in range(1, rows)]",
+        f"from pathlib import Path\nassert Path({flag!r}).exists(), 'no rates yet'\nprint(sum(shares))",
+        "print('report is written')",
+    )
+    _notebook(jupyterlab, f"{name}.ipynb", *cells)
+    command = [sys.executable, "-m", "orchestra_nb", "run", f"{name}.ipynb", "--cache"]
+    known = {"cwd": jupyterlab.root, "env": jupyterlab.environ, "timeout": PATIENCE_SECONDS}
+    assert subprocess.run(command, capture_output=True, check=False, **known).returncode == 1
+    with open_alone(chromium, scheme=scheme, width=width) as page:
+        _open(page, jupyterlab, f"runs/{made.report}")  # it ran without --cache
+        page.get_by_role("region", name="What failed").get_by_role("button", name="Resume from here…").click()
+        dialog = page.get_by_role("dialog", name=re.compile("^Resume run .* from cell 3$"))
+        dialog.get_by_text("it ran without --cache, so nothing was kept").wait_for()
+        assert dialog.get_by_role("button").all_inner_texts() == ["Close"]
+        keep_picture(page, f"resume-refused-{scheme}-{width}")
+        dialog.get_by_role("button", name="Close").click()
+
+        (jupyterlab.root / flag).touch()
+        _open(page, jupyterlab)
+        page.locator(".orc-run-item", has_text=name).locator(".orc-run-link").click()
+        page.get_by_role("region", name="What failed").get_by_role("button", name="Resume from here…").click()
+        dialog.get_by_text("cell 1 to cell 2, as far as they were kept.").wait_for()
+        dialog.get_by_text("cell 3 to cell 4", exact=True).wait_for()
+        assert axe_finds(page) == []
+        assert_no_sideways_scrolling(page)
+        keep_picture(page, f"resume-{scheme}-{width}")
+        dialog.get_by_role("button", name="Resume").click()
+        dialog.wait_for(state="detached")
+        page.locator(".orc-run-header [data-state=COMPLETED]").wait_for()
+
+        page.get_by_role("tab", name="Notebook").click()
+        page.locator(".orc-nb-cell[data-state=CACHED]", has_text="shares = ").wait_for()
+        page.locator(".orc-nb-cell", has_text="report is written").get_by_role("button").click()
+        page.get_by_role("dialog", name=re.compile("from cell 4$")).get_by_text("cell 1 to cell 3, as far").wait_for()
+        page.keyboard.press("Escape")
+        assert axe_finds(page) == []
+        assert_no_sideways_scrolling(page)
+        keep_picture(page, f"resumed-{scheme}-{width}")
+        assert (jupyterlab.root / counted).read_text() == "x"
+
+
 def test_a_paused_run_is_answered_on_its_page_and_another_page_of_it_agrees(
     chromium: Browser, jupyterlab: Lab, made: MadeRuns
 ) -> None:

@@ -179,6 +179,73 @@ def test_a_retry_goes_on_at_the_cell_that_failed_in_the_same_run(shell: Shell) -
     assert outputs == ["1", "2", "source"]
 
 
+def counting(name: str, *lines: str) -> str:
+    """Return a cell that leaves a file with one letter for each time that it ran."""
+    kept = f"from pathlib import Path\ncount = len(Path({name!r}).read_text()) if Path({name!r}).exists() else 0"
+    return "\n".join((kept, f"Path({name!r}).write_text('x' * (count + 1))", *lines))
+
+
+def counts(shell: Shell) -> list[str]:
+    return [(shell.folder / name).read_text() for name in ("one", "two", "three", "four")]
+
+
+def test_a_run_is_resumed_from_a_cell_of_it_also_when_it_completed(shell: Shell) -> None:
+    shell.write(
+        "a.ipynb",
+        "# parameters\nbase = 1",
+        "open('one', 'x').write('x')\nfirst = base + 1",
+        "open('two', 'x').write('x')\nsecond = first + 1",
+        counting("three", "third = second + 1", "print('third', third)"),
+        counting("four", "import os", "assert not os.path.exists('bad'), 'bad'", "print('fourth', third + 1)"),
+    )
+    ended = shell.json("run", "a.ipynb", "out.ipynb", "--cache", "-p", "base", "10")
+    run_id = ended["run_id"]
+
+    by_number = shell.run("runs", "retry", run_id, "--from", "4", "--note", "once more")
+    completed = shell.json("runs", "show", run_id)
+    (shell.folder / "bad").touch()
+    failed = shell.run("runs", "retry", run_id, "--from", "cell-4", "--json")
+    (shell.folder / "bad").unlink()
+    after_failure = shell.json("runs", "show", run_id)
+    again = shell.run("runs", "retry", run_id, "--json")
+    details = shell.json("runs", "show", run_id)
+    logs = shell.run("runs", "logs", run_id).stdout
+
+    assert ended["state"] == "COMPLETED"
+    assert by_number.returncode == 0, by_number.stderr
+    assert (completed["state"], completed["epoch"]) == ("COMPLETED", 2)
+    assert cached(completed) == [True, True, True, True, False, False]
+    assert json.loads(failed.stdout)["state"] == "FAILED"
+    assert after_failure["epoch"] == 3
+    assert cached(after_failure) == [True, True, True, True, True, False]
+    assert json.loads(again.stdout)["state"] == "COMPLETED"
+    assert details["epoch"] == 4
+    assert cached(details) == [True, True, True, True, True, False]
+    assert counts(shell) == ["x", "x", "xx", "xxxx"]
+    assert shell.outputs("out.ipynb")[-2:] == ["third 13\n", "fourth 14\n"]
+    assert "Goes on at cell 4: forced: the run was resumed from this cell" in logs
+
+
+def test_a_cell_that_is_not_there_and_a_run_of_which_nothing_was_kept_are_not_resumed_from(shell: Shell) -> None:
+    shell.write("a.ipynb", "open('ran', 'a').write('x')", "print('two')")
+    kept = shell.json("run", "a.ipynb", "out.ipynb", "--cache")
+    bare = shell.json("run", "a.ipynb", "out.ipynb")
+    ran = (shell.folder / "ran").read_text()
+
+    wrong = [shell.run("runs", "retry", kept["run_id"], "--from", cell) for cell in ("7", "0", "cell-9", "²")]
+    nothing = shell.run("runs", "retry", bare["run_id"], "--from", "2")
+    unchanged = [shell.json("runs", "show", one["run_id"]) for one in (kept, bare)]
+    first = shell.run("runs", "retry", bare["run_id"], "--from", "1")
+
+    assert [done.returncode for done in wrong] == [2, 2, 2, 2]
+    assert "has no cell '7'. Its cells, by number and id: 1 (cell-0), 2 (cell-1)." in wrong[0].stderr
+    assert nothing.returncode == 1
+    assert "it ran without --cache, so nothing was kept of the cells above it" in nothing.stderr
+    assert [(one["state"], one["epoch"]) for one in unchanged] == [("COMPLETED", 1)] * 2
+    assert first.returncode == 0, first.stderr
+    assert (shell.folder / "ran").read_text() == ran + "x"
+
+
 def test_a_retry_of_a_run_without_a_cache_says_that_it_starts_over(shell: Shell) -> None:
     shell.write("a.ipynb", "print('first')", "import os\nassert os.path.exists('flag')")
     failed = shell.json("run", "a.ipynb", "out.ipynb")

@@ -18,6 +18,7 @@ import pytest
 from orchestra_nb.client import Client
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.errors import InvalidInput, StoreUnavailable
+from orchestra_nb.model.deployments import NotebookTarget
 from orchestra_nb.model.events import LogsWritten, RunCreated, RunStateChanged
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import LogLine, Run, RunKind
@@ -281,6 +282,59 @@ def test_a_run_of_a_deployment_is_waited_for_and_followed_and_retried(world: Rem
     assert (cancelled.returncode, "FAILED" in cancelled.stderr) == (1, True)
     assert (said.returncode, "done by hand" in said.stdout) == (0, True), said.stderr
     assert world.store.get_run(run_id).state is State.COMPLETED
+
+
+def test_the_notebook_of_a_deployment_is_resumed_from_a_cell_in_its_pool(world: RemoteWorld) -> None:
+    folder = world.deployed.folder
+    once = "open({!r}, 'x').write('x')\nvalue = 1"
+    each_time = "kept = open({!r}, 'a')\nkept.write('x')\nkept.close()\nprint(value)"
+    world.deployed.deploy_notebook(
+        "resumed",
+        once.format(str(folder / "one")),
+        each_time.format(str(folder / "two")),
+        each_time.format(str(folder / "three")),
+        target=NotebookTarget(path=str(folder / "resumed.ipynb"), is_cached=True),
+    )
+    if not world.deployed.services:
+        world.deployed.serve()
+    ended = world.remote("deployments", "run", "resumed", "--wait", "--json")
+    run_id = json.loads(ended.stdout)["run_id"]
+
+    wrong = world.remote("runs", "retry", run_id, "--from", "9")
+    resumed = world.remote("runs", "retry", run_id, "--from", "3", "--note", "new prices", "--wait", "--json")
+
+    assert (wrong.returncode, "has no cell '9'. Its cells, by number and id: 1 (" in wrong.stderr) == (2, True)
+    document = json.loads(resumed.stdout)
+    assert (resumed.returncode, document["state"], document["epoch"]) == (0, "COMPLETED", 2), resumed.stderr
+    assert [(folder / name).read_text() for name in ("one", "two", "three")] == ["x", "x", "xx"]
+    assert [cell.is_cached for cell in world.store.cell_runs(run_id)] == [True, True, False]
+
+
+def test_a_notebook_of_no_deployment_is_run_again_by_the_server_that_has_what_it_ran(world: RemoteWorld) -> None:
+    flag, counted = world.home / "flag", world.home / "counted"
+    cells = [
+        code_cell(f"open({str(counted)!r}, 'x').write('x')\nvalue = 1"),
+        code_cell(f"import os\nassert os.path.exists({str(flag)!r}), 'no flag'\nprint(value)"),
+    ]
+    (world.home / "alone.ipynb").write_text(json.dumps(notebook_of(*cells)))
+    with closing(Client(world.url, OWN_TOKEN)) as client:
+        run_id = client.run_notebook(path="alone.ipynb", cache=True).run_id
+        world.deployed.wait(run_id)
+        flag.touch()
+
+        retried = world.remote("runs", "retry", run_id)
+        went_on = world.deployed.wait(run_id, lambda run: run.epoch == 2 and run.state.is_terminal)
+        resumed = world.remote("runs", "retry", run_id, "--from", "2", "--note", "once more")
+        again = world.deployed.wait(run_id, lambda run: run.epoch == 3 and run.state.is_terminal)
+        well = world.remote("runs", "retry", run_id)
+
+    assert (retried.returncode, "is run again by the server" in retried.stdout) == (0, True), retried.stderr
+    assert went_on.state is State.COMPLETED, went_on.message
+    assert resumed.returncode == 0, resumed.stderr
+    assert (again.state, again.fresh_from_index) == (State.COMPLETED, 1)
+    assert [cell.is_cached for cell in world.store.cell_runs(run_id)] == [True, False]
+    assert counted.read_text() == "x"
+    assert (well.returncode, "there is nothing to retry" in well.stderr) == (1, True)
 
 
 def test_who_may_start_runs_but_not_look_starts_and_stops_them(world: RemoteWorld) -> None:

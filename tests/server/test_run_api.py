@@ -10,8 +10,9 @@ from example_runs import NOON, run_of, task_of
 from tornado.httpclient import HTTPClientError
 
 from orchestra_nb.model.dead_letters import DeadLetter, LetterState
-from orchestra_nb.model.deployments import DeploymentSpec, FlowTarget
+from orchestra_nb.model.deployments import DeploymentSpec, FlowTarget, NotebookTarget
 from orchestra_nb.model.events import (
+    CellRunChanged,
     DeadLetterAdded,
     DriverStarted,
     LogsWritten,
@@ -23,7 +24,7 @@ from orchestra_nb.model.events import (
 )
 from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.run_inputs import RunInput
-from orchestra_nb.model.runs import Driver, ErrorInfo, LogLine, RunKind
+from orchestra_nb.model.runs import CellRun, Driver, ErrorInfo, LogLine, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.model.stop_requests import StopKind
 from orchestra_nb.store.dead_letter_store import DeadLetterStore
@@ -276,6 +277,63 @@ async def test_a_run_of_a_deployment_is_retried_in_its_pool_and_no_other_is(jp_f
         (1, "FAILED", "", None),
         (2, "SCHEDULED", change.actor, None),
     ]
+
+
+def deployed_notebook(store, name: str, *, is_cached: bool) -> dict:
+    """Return what a run has of a deployed notebook that is in the store."""
+    spec = DeploymentSpec(name=name, flow_name="report", target=NotebookTarget(path="/n.ipynb", is_cached=is_cached))
+    DeploymentStore(store.database).save(spec, notebook="{}", actor="ana", at=NOON)
+    return {"deployment": name, "deployment_version": 1, "kind": RunKind.NOTEBOOK, "pool": "default"}
+
+
+async def test_the_notebook_of_a_run_is_resumed_from_a_cell_where_cells_were_kept(jp_fetch, store) -> None:
+    kept, bare = (deployed_notebook(store, name, is_cached=name == "kept") for name in ("kept", "bare"))
+    runs = [
+        run_of(1, name="calm-fox", state=State.COMPLETED, **kept),
+        run_of(2, name="old-owl", state=State.FAILED, **bare),
+        run_of(3, name="wild-hen", state=State.FAILED, **kept | {"parameters": {"key": {"$secret": "api"}}}),
+        run_of(4, name="slow-cat", state=State.FAILED, **deployed(store)),
+        run_of(5, name="new-ant", state=State.RUNNING, **kept),
+        run_of(6, name="lost-elk", state=State.CRASHED, **kept),
+    ]
+    cells = [
+        CellRun(run_id=run.run_id, index=index, cell_id=f"id-{index}", state=State.COMPLETED)
+        for run in runs[:5]
+        for index in range(3)
+    ]
+    store.apply([*(RunCreated(run=run) for run in runs), *(CellRunChanged(cell=cell) for cell in cells)])
+
+    wrong = await posted(jp_fetch, "runs", "calm-fox", "retry", body={"from_cell": "4"})
+    resumed = await posted(jp_fetch, "runs", "calm-fox", "retry", body={"from_cell": "id-2", "note": "new prices"})
+    refused = [
+        await posted(jp_fetch, "runs", name, "retry", body={"from_cell": "3"})
+        for name in ("old-owl", "wild-hen", "slow-cat", "new-ant", "lost-elk")
+    ]
+    asked = [
+        (await read(jp_fetch, "runs", name, "resumption", cell=cell))["problem"]
+        for name, cell in (("old-owl", "1"), ("old-owl", "id-2"), ("slow-cat", "3"))
+    ]
+    first = await posted(jp_fetch, "runs", "old-owl", "retry", body={"from_cell": "1"})
+
+    assert (wrong[0], wrong[1]["errors"]) == (422, [{"pointer": "#/from_cell", "detail": "No cell of this run."}])
+    assert "has no cell '4'. Its cells, by number and id: 1 (id-0), 2 (id-1), 3 (id-2)." in wrong[1]["detail"]
+    assert (resumed[0], resumed[1]["state"], resumed[1]["epoch"]) == (202, "SCHEDULED", 2)
+    again = await read(jp_fetch, "runs", "calm-fox")
+    assert again["run"]["fresh_from_index"] == 2
+    change = store.state_changes(runs[0].run_id)[-1]
+    assert change.message == f"resumed from cell 3 by {change.actor}: new prices"
+    said = (
+        "it ran without --cache",
+        "it has secret parameters",
+        "flow in Python",
+        "RUNNING",
+        "never came to its cells",
+    )
+    assert [(status, words in body["detail"]) for (status, body), words in zip(refused, said, strict=True)] == [
+        (409, True)
+    ] * 5
+    assert asked == ["", refused[0][1]["detail"], refused[2][1]["detail"]]
+    assert first[0] == 202
 
 
 async def test_a_paused_run_is_told_what_it_asks_for_once_it_fits(jp_fetch, store) -> None:

@@ -18,6 +18,10 @@ export interface ITaskActions {
   readonly canCancel?: (task: ITaskView) => boolean;
   /** Show the cell of a task in the executed notebook; offered for a task that is a cell. */
   readonly showCell?: (cellId: string) => void;
+  /** Have the notebook of its run resumed from the cell that a task is. */
+  readonly resume?: (task: ITaskView) => void;
+  /** Tell whether it can be resumed from there now. */
+  readonly canResume?: (task: ITaskView) => boolean;
 }
 
 /** What drawings need from where they are shown. */
@@ -47,7 +51,7 @@ export class TaskLine {
       'aria-controls': id
     });
     this._toggle.append(html('span', { class: 'orc-caret', 'aria-hidden': 'true' }), this._state);
-    this._actions.append(this._cell, this._logs, this._cancel);
+    this._actions.append(this._cell, this._logs, this._resume, this._cancel);
     this._line.append(
       this._toggle,
       this._name,
@@ -99,6 +103,12 @@ export class TaskLine {
     const canCancel = live && isLive(task.state) && isOffered;
     showText(this._cancel, canCancel ? texts.__('Cancel') : '', texts.__('Cancel this task'));
     this._cancel.disabled = task.state === 'CANCELLING';
+    const isResumable = actions.resume !== undefined && (actions.canResume?.(task) ?? false);
+    showText(
+      this._resume,
+      isResumable ? texts.__('Resume from here…') : '',
+      texts.__('Run this cell and all below it again')
+    );
     this._showWords();
     this._showFacts();
     if (before.live && isLive(before.task.state) && !isLive(task.state)) {
@@ -192,6 +202,9 @@ export class TaskLine {
   private readonly _actions = html('span', { class: 'orc-actions' });
   private readonly _logs = button('', '', () =>
     this._options.actions.openLogs?.(this._output.task)
+  );
+  private readonly _resume = button('', '', () =>
+    this._options.actions.resume?.(this._output.task)
   );
   private readonly _cell = button('', '', () => {
     const { cell_id } = this._output.task;

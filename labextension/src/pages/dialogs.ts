@@ -7,8 +7,8 @@ import type { ITexts } from '../drawing/translation';
 export interface IQuestion {
   readonly title: string;
   readonly body: readonly (Node | string)[];
-  /** The label of the button that does it. */
-  readonly act: string;
+  /** The label of the button that does it; null where nothing can be done. */
+  readonly act: string | null;
   /** The label of the button that does not; empty where there is nothing to decide. */
   readonly leave: string;
   /** Do it; what it throws is shown, and the dialog stays open. False where what was filled in is wrong. */
@@ -27,7 +27,12 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
   showText(problem, '');
   const leave = html('button', { type: 'button', class: 'orc-push' }, question.leave);
   leave.hidden = question.leave === '';
-  const act = html('button', { type: 'submit', class: 'orc-push orc-push-main' }, question.act);
+  const act = html(
+    'button',
+    { type: 'submit', class: 'orc-push orc-push-main' },
+    question.act ?? ''
+  );
+  act.hidden = question.act === null;
   const form = html(
     'form',
     { method: 'dialog', novalidate: true },

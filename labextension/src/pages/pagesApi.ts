@@ -211,11 +211,23 @@ export class PagesApi {
     return readList(fields?.artifacts, readArtifact);
   }
 
-  /** Have a run of a deployment that ended badly run again, without what it did already. */
-  async retryRun(runId: string): Promise<IRunAgain> {
+  /**
+   * Have a run that ended badly run again, without what it did already.
+   *
+   * @param fromCell - the id of the cell that its notebook is resumed from, also where it ended well; null for none
+   */
+  async retryRun(runId: string, fromCell: string | null = null): Promise<IRunAgain> {
     const path = ['runs', checkedId(runId), 'retry'];
-    const fields = readFields(await request(this._settings, 'POST', path, {}, '{}'));
+    const body = JSON.stringify(fromCell === null ? {} : { from_cell: fromCell });
+    const fields = readFields(await request(this._settings, 'POST', path, {}, body));
     return { message: readTextOrNull(fields?.message) ?? '' };
+  }
+
+  /** Read why the notebook of a run cannot be resumed from a cell; empty where it can. */
+  async readResumption(runId: string, cell: string): Promise<string> {
+    const path = ['runs', checkedId(runId), 'resumption'];
+    const fields = readFields(await request(this._settings, 'GET', path, { cell }));
+    return readTextOrNull(fields?.problem) ?? '';
   }
 
   /** Read what a run asks people for, in order, answered or not. */

@@ -27,11 +27,12 @@ def retry_from_shell(
     actor: str,
     now: datetime,
     note: str = "",
+    from_cell: str | None = None,
     watcher: Watcher = UNWATCHED,
 ) -> Rerun:
     """Have a run wait in its pool again."""
     _check_place(is_here)
-    return Rerun(_waiting(client, client.retry_run(id_or_name, note=note)), "pool")
+    return Rerun(_waiting(client, client.retry_run(id_or_name, note=note, from_cell=from_cell)), "pool")
 
 
 def retry_letter_from_shell(

@@ -21,7 +21,11 @@ const STATES: Readonly<Record<string, string>> = {
 
 /** Draws the cells; those that have not changed stay, with what is selected in them. */
 export class ExecutedCells {
-  constructor(private readonly _context: IPageContext) {
+  /** @param _resume - has the notebook resumed from a cell */
+  constructor(
+    private readonly _context: IPageContext,
+    private readonly _resume: (cellId: string) => void
+  ) {
     const label = _context.texts.__('The executed notebook');
     setAttributes(this.node, { tabindex: 0, role: 'group', 'aria-label': label });
   }
@@ -32,15 +36,22 @@ export class ExecutedCells {
    * Show newer cells.
    *
    * @param records - index to what the store knows of a code cell, which is newer than the file
+   * @param canResume - whether the notebook may be resumed from one that the store knows
    */
-  update(cells: readonly IExecutedCell[], records: ReadonlyMap<number, ITaskView>): void {
+  update(
+    cells: readonly IExecutedCell[],
+    records: ReadonlyMap<number, ITaskView>,
+    canResume: boolean
+  ): void {
     cells.forEach((cell, at) => {
       const record = cell.index === null ? undefined : records.get(cell.index);
       const state = record?.state ?? STATES[cell.status] ?? '';
       const name = record?.name ?? '';
+      const isOffered = canResume && record !== undefined;
       const shown = this._shown.at(at);
-      if (shown?.state !== state || shown.name !== name || !isSameCell(shown.cell, cell)) {
-        const drawn = this._draw(cell, state, name);
+      const isSame = shown?.state === state && shown.name === name && shown.isOffered === isOffered;
+      if (!isSame || !isSameCell(shown.cell, cell)) {
+        const drawn = this._draw(cell, state, name, isOffered);
         const known = this.node.children.item(at);
         if (known === null) {
           this.node.append(drawn);
@@ -48,7 +59,7 @@ export class ExecutedCells {
           known.replaceWith(drawn);
         }
       }
-      this._shown[at] = { cell, state, name };
+      this._shown[at] = { cell, state, name, isOffered };
     });
     while (this.node.childElementCount > cells.length) {
       this.node.lastElementChild?.remove();
@@ -75,7 +86,7 @@ export class ExecutedCells {
     return found;
   }
 
-  private _draw(cell: IExecutedCell, state: string, name: string): HTMLElement {
+  private _draw(cell: IExecutedCell, state: string, name: string, isOffered: boolean): HTMLElement {
     const { texts } = this._context;
     const isCode = cell.type === 'code';
     const look = state === '' ? null : stateLook(state);
@@ -97,11 +108,23 @@ export class ExecutedCells {
       if (cell.seconds !== null) {
         head.append(html('span', { class: 'orc-time' }, formatDuration(cell.seconds)));
       }
+      if (isOffered) {
+        head.append(this._resumeButton(cell.cell_id));
+      }
       node.append(head);
     }
     const source = isCode ? html('code', {}, cell.source) : cell.source;
     node.append(html('pre', { class: 'orc-nb-source' }, source));
     node.append(...cell.outputs.map(output => this._output(output)));
+    return node;
+  }
+
+  private _resumeButton(cellId: string): HTMLElement {
+    const { texts } = this._context;
+    const label = texts.__('Resume from here…');
+    const node = html('button', { type: 'button', class: 'orc-link orc-nb-resume' }, label);
+    setAttributes(node, { title: texts.__('Run this cell and all below it again') });
+    node.addEventListener('click', () => this._resume(cellId));
     return node;
   }
 
@@ -145,6 +168,7 @@ interface IShownCell {
   readonly cell: IExecutedCell;
   readonly state: string;
   readonly name: string;
+  readonly isOffered: boolean;
 }
 
 /** Tell whether two cells say the same; at once where the file was not read anew, however much is in them. */

@@ -7,6 +7,7 @@ import { errorWords, whereWords } from '../../drawing/taskWords';
 import { traceback } from '../../drawing/traceback';
 import type { ITaskView } from '../../schemas';
 import type { IPageContext } from '../page';
+import { askToResume, canResume } from './cellResumption';
 import { notebookLink } from './notebookView';
 import type { RunRecords } from './runRecords';
 
@@ -27,7 +28,7 @@ export class FailureBlock {
   update(records: RunRecords): void {
     const { run, failure } = records;
     const isBad = run !== null && isFailure(run.state);
-    const shown = JSON.stringify([isBad, run?.message, failure, records.tasks.length]);
+    const shown = JSON.stringify([isBad, run?.state, run?.message, failure, records.tasks.length]);
     if (shown === this._shown) {
       return;
     }
@@ -72,6 +73,9 @@ export class FailureBlock {
       if (failure.cell_id !== null && run?.kind === 'notebook') {
         place.append(' ', this._cellButton(failure.cell_id));
       }
+      if (failure.cell_id !== null && canResume(run)) {
+        place.append(' ', this._resumeButton(records, failure.cell_id));
+      }
       parts.push(place);
     }
     const trace = failure.error?.traceback;
@@ -89,6 +93,13 @@ export class FailureBlock {
     const label = this._context.texts.__('Show the executed cell');
     const node = html('button', { type: 'button', class: 'orc-link' }, label);
     node.addEventListener('click', () => this._showCell(cellId));
+    return node;
+  }
+
+  private _resumeButton(records: RunRecords, cellId: string): HTMLElement {
+    const label = this._context.texts.__('Resume from here…');
+    const node = html('button', { type: 'button', class: 'orc-link' }, label);
+    node.addEventListener('click', () => void askToResume(this._context, records, cellId));
     return node;
   }
 

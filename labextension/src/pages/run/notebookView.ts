@@ -4,6 +4,7 @@ import { html, setAttributes, showText } from '../../drawing/elements';
 import type { IRun, ITaskView } from '../../schemas';
 import { errorText } from '../dialogs';
 import type { IPageContext } from '../page';
+import { askToResume, canResume } from './cellResumption';
 import { ExecutedCells } from './executedCells';
 import type { IExecutedNotebook } from './executedNotebook';
 import { NotebookOutline } from './notebookOutline';
@@ -22,7 +23,11 @@ export class NotebookView implements IRunView {
     private readonly _runId: string
   ) {
     const { texts } = _context;
-    this._cells = new ExecutedCells(_context);
+    this._cells = new ExecutedCells(_context, cellId => {
+      if (this._records !== null) {
+        void askToResume(_context, this._records, cellId);
+      }
+    });
     this._outline = new NotebookOutline(_context, cellId => this.showCell(cellId));
     this._attempt = html('select', {});
     this._attemptField = html(
@@ -190,7 +195,8 @@ export class NotebookView implements IRunView {
       return;
     }
     const isNewest = this._notebook?.attempt === this._records.run?.epoch;
-    this._cells.update(cells, isNewest ? indexed(this._records.cells) : new Map());
+    const records = isNewest ? indexed(this._records.cells) : new Map();
+    this._cells.update(cells, records, canResume(this._records.run));
   }
 
   /** Show a cell where the notebook scrolls by itself: the page stays where it is. */

@@ -85,7 +85,9 @@ export class RunHeader {
     const isBad = isFailure(run.state) || run.state === 'CANCELLED';
     this._cancel.hidden = hasEnded;
     this._cancel.disabled = run.state === 'CANCELLING' || this._isBusy;
-    this._retry.hidden = !(hasEnded && isBad && run.deployment !== null);
+    // a notebook of no deployment is run again by the server, where it has what that ran
+    const isOfServer = run.deployment !== null || run.kind === 'notebook';
+    this._retry.hidden = !(hasEnded && isBad && isOfServer);
     // one that waits to be started is cancelled
     this._setState.hidden = run.state === 'SCHEDULED' || run.state === 'CANCELLING';
     this._again.hidden = !canRunAgain(this._context, run);
@@ -93,7 +95,7 @@ export class RunHeader {
       this._heading.focus(); // not back to the top of the page when a button goes
     }
     const command = `orchestra runs retry ${run.name}`;
-    const isOfShell = hasEnded && isBad && run.deployment === null && run.kind !== 'interactive';
+    const isOfShell = hasEnded && isBad && !isOfServer && run.kind !== 'interactive';
     showText(this._advice, isOfShell ? texts.__('To go on where it failed: %1', command) : '');
     if (before !== null && before.state !== run.state) {
       this._news.textContent = texts.__('Run %1: %2', run.name, look.word(texts));

@@ -12,6 +12,7 @@ import { errorText } from '../dialogs';
 import type { IPage, IPageContext } from '../page';
 import { Tabs } from '../tabs';
 import { ArtifactsView } from './artifactsView';
+import { askToResume, canResume } from './cellResumption';
 import { FailureBlock } from './failureBlock';
 import { NotebookView } from './notebookView';
 import { ParametersView } from './parametersView';
@@ -40,7 +41,9 @@ export class RunPage implements IPage {
         openLogs: task => this._openLogs(task),
         showCell: cellId => this._showCell(cellId),
         cancel: task => void this._cancelTask(task),
-        canCancel: isTask
+        canCancel: isTask,
+        resume: task => void askToResume(context, this._records, task.cell_id ?? ''),
+        canResume: task => task.cell_id !== null && canResume(this._records.run)
       }
     };
     this._notice.textContent = context.texts.__('Reading the run…');

@@ -53,6 +53,11 @@ export class RunRecords {
     return this._cells;
   }
 
+  /** Cell id to what people call the cell, such as "cell 3", in the notebook's order. */
+  get cellNames(): ReadonlyMap<string, string> {
+    return this._cellNames;
+  }
+
   /** Cells and tasks, as tables and timelines show them. */
   get all(): readonly ITaskView[] {
     return [...this._cells, ...this._tasks];
@@ -136,7 +141,9 @@ export class RunRecords {
     this._run = run;
     this._problem = '';
     this._tasks = runs.tasksOf(runId).filter(task => task.epoch === run.epoch);
-    this._cells = runs.cellsOf(runId).map(cell => cellAsTask(cell, texts));
+    const cells = runs.cellsOf(runId);
+    this._cells = cells.map(cell => cellAsTask(cell, texts));
+    this._cellNames = new Map(cells.map(cell => [cell.cell_id, cellName(cell, texts)]));
     if (isFirst) {
       void this._readExpected(run.flow_name);
     }
@@ -196,6 +203,7 @@ export class RunRecords {
   private _run: IRun | null = null;
   private _tasks: readonly ITaskView[] = [];
   private _cells: readonly ITaskView[] = [];
+  private _cellNames: ReadonlyMap<string, string> = new Map();
   private _attempts: ReadonlyMap<string, readonly IAttempt[]> = new Map();
   private _attemptsOf = '';
   private _isReadingAttempts = false;
@@ -205,9 +213,13 @@ export class RunRecords {
   private _isDisposed = false;
 }
 
+function cellName(cell: ICell, texts: ITexts): string {
+  return cell.number === 0 ? texts.__('parameters') : texts.__('cell %1', cell.number);
+}
+
 /** Give a cell as a task, so that the same drawings show both. */
 export function cellAsTask(cell: ICell, texts: ITexts): ITaskView {
-  const name = cell.number === 0 ? texts.__('parameters') : texts.__('cell %1', cell.number);
+  const name = cellName(cell, texts);
   const { started_at, ended_at, error } = cell;
   return {
     ...{ state: cell.state, epoch: cell.epoch, message: cell.message, started_at, ended_at, error },
