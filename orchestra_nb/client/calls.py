@@ -292,7 +292,8 @@ class Calls(ABC):
         """Set the state of a run by hand, where it has ended, is suspended, or its process has gone.
 
         It needs the role *author*: what the run says of itself is overruled, and automations and notifications follow
-        as from any other end. Set to COMPLETED, its open dead letters are closed.
+        as from any other end, but no retry of its deployment. Set to COMPLETED, its open dead letters are closed; set
+        to FAILED or CRASHED after that, they are open again.
 
         Needs the role author.
 

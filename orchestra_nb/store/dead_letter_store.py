@@ -123,6 +123,23 @@ class DeadLetterStore:
                 .values(note=short_message(note), **closed)
             )
 
+    def reopen(self, run: Run, message: str) -> None:
+        """Have the letter of a run be open again, if it has one of this epoch: somebody says that the run failed.
+
+        With it those of its tasks that were closed together with it.
+        """
+        letter_id = DeadLetter.id_of(run.run_id, None, run.epoch)
+        opened = dict.fromkeys(("closed_at", "closed_by")) | {"state": LetterState.OPEN.value, "note": ""}
+        same = dead_letters.c.letter_id == letter_id
+        with self._database.write() as connection:
+            closed_at = connection.execute(select(dead_letters.c.closed_at).where(same)).scalar()
+            ended = {"ended_as": run.state.value, "message": short_message(message)}
+            connection.execute(update(dead_letters).where(same).values(opened | ended))
+            if closed_at is not None:
+                of_run = (dead_letters.c.run_id == run.run_id, dead_letters.c.epoch <= run.epoch)
+                with_it = dead_letters.c.closed_at == closed_at
+                connection.execute(update(dead_letters).where(*of_run, with_it).values(opened))
+
     def close(self, letter_id: str, state: LetterState, actor: str, at: datetime, note: str = "") -> DeadLetter:
         """Write what was decided about an open letter, and return it. Of several who decide at once one succeeds.
 
