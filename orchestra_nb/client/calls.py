@@ -1690,9 +1690,11 @@ class Calls(ABC):
         has_child_runs: bool = False,
         title: str = "",
         body: str = "",
-        is_paused: bool = False,
+        is_paused: bool | None = None,
     ) -> AddedRule:
         """Make a rule, or have the one of this name be like this; it keeps what it knows of how things stand.
+
+        It stays paused, or not paused, where `is_paused` is not said.
 
         Needs the role author.
         """
