@@ -183,7 +183,7 @@ class RestHandler(BoundedBodyHandler):
         is_jupyters_own = type(provider).__module__.partition(".")[0] == "jupyter_server"
         if is_jupyters_own and (self.token_authenticated or not provider.auth_enabled):
             return "server"  # which makes a new name for each of its calls
-        return f"user {self.current_user.username}"
+        return f"user {self.caller_name}"
 
     def _notebook_at(self, path: str) -> Path:
         from orchestra_nb.server.contents_files import notebook_at
