@@ -257,7 +257,7 @@ def count_ends(history: Iterable[tuple[State | None, State, str]]) -> Ends:
     """
     failures = losses = free = 0  # free: lost before it began, at no cost
     for before, after, actor in history:
-        if is_by_hand(actor):
+        if after.is_terminal and is_by_hand(actor):
             continue
         if after is State.CRASHED and before is State.PENDING and free < _MOST_FREE:
             free += 1

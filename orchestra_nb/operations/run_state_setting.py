@@ -9,6 +9,7 @@ The function takes the open store, so importing this module loads no SQLAlchemy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,11 @@ from orchestra_nb.model.dead_letters import DeadLetter, LetterState
 from orchestra_nb.model.deployments import count_ends
 from orchestra_nb.model.events import DeadLetterAdded, RunStateSet
 from orchestra_nb.model.runs import Run, RunKind
-from orchestra_nb.model.states import FAILURE_STATES, SETTABLE_STATES, State, may_follow
+from orchestra_nb.model.states import FAILURE_STATES, SETTABLE_STATES, State, is_by_hand, may_follow
 from orchestra_nb.operations.runs import find_run, is_suspended, waits_in_queue
 
 if TYPE_CHECKING:
-    from orchestra_nb.store.run_store import RunStore
+    from orchestra_nb.store.run_store import RunStore, StateChange
 
 
 def set_run_state(store: RunStore, id_or_name: str, state: str, *, actor: str, now: datetime, note: str = "") -> Run:
@@ -65,9 +66,10 @@ def set_run_state(store: RunStore, id_or_name: str, state: str, *, actor: str, n
             letters.close_of_run(run.run_id, run.epoch, LetterState.RESOLVED, actor, now, f"its run was {message}")
         elif wanted in FAILURE_STATES and run.state not in FAILURE_STATES:
             failed = store.get_run(run.run_id)
+            history = store.state_changes(run.run_id, with_tasks=False)
             if _has_letters(run):
-                store.apply([DeadLetterAdded(letter=_letter_of(store, failed, now))])
-            letters.reopen(failed, failed.message)
+                store.apply([DeadLetterAdded(letter=_letter_of(store, failed, history, now))])
+            letters.reopen(failed, [change.at for change in history if _has_closed_letters(change, failed)])
     return store.get_run(run.run_id)
 
 
@@ -76,11 +78,14 @@ def _has_letters(run: Run) -> bool:
     return run.deployment is not None or (run.kind in (RunKind.FLOW, RunKind.TASK) and run.parent_run_id is None)
 
 
-def _letter_of(store: RunStore, run: Run, now: datetime) -> DeadLetter:
+def _has_closed_letters(change: StateChange, run: Run) -> bool:
+    return change.epoch == run.epoch and change.to_state is State.COMPLETED and is_by_hand(change.actor)
+
+
+def _letter_of(store: RunStore, run: Run, history: Sequence[StateChange], now: datetime) -> DeadLetter:
     from orchestra_nb.store.run_code_store import RunCodeStore
 
-    changes = store.state_changes(run.run_id, with_tasks=False)
-    ends = count_ends((change.from_state, change.to_state, change.actor) for change in changes)
+    ends = count_ends((change.from_state, change.to_state, change.actor) for change in history)
     code = RunCodeStore(store.database).find(run.run_id)
     return DeadLetter(
         run_id=run.run_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -123,22 +124,21 @@ class DeadLetterStore:
                 .values(note=short_message(note), **closed)
             )
 
-    def reopen(self, run: Run, message: str) -> None:
+    def reopen(self, run: Run, closed_at: Collection[datetime]) -> None:
         """Have the letter of a run be open again, if it has one of this epoch: somebody says that the run failed.
 
-        With it those of its tasks that were closed together with it.
+        Parameters
+        ----------
+        closed_at
+            Letters of its tasks, and of epochs before, that were closed then are open again, too.
         """
-        letter_id = DeadLetter.id_of(run.run_id, None, run.epoch)
-        opened = dict.fromkeys(("closed_at", "closed_by")) | {"state": LetterState.OPEN.value, "note": ""}
-        same = dead_letters.c.letter_id == letter_id
+        its_own = dead_letters.c.letter_id == DeadLetter.id_of(run.run_id, None, run.epoch)
+        then = (dead_letters.c.run_id == run.run_id) & dead_letters.c.closed_at.in_(closed_at)
+        opened = {"state": LetterState.OPEN.value, "closed_at": None, "closed_by": None, "note": ""}
+        ended = {"ended_as": run.state.value, "message": short_message(run.message)}
         with self._database.write() as connection:
-            closed_at = connection.execute(select(dead_letters.c.closed_at).where(same)).scalar()
-            ended = {"ended_as": run.state.value, "message": short_message(message)}
-            connection.execute(update(dead_letters).where(same).values(opened | ended))
-            if closed_at is not None:
-                of_run = (dead_letters.c.run_id == run.run_id, dead_letters.c.epoch <= run.epoch)
-                with_it = dead_letters.c.closed_at == closed_at
-                connection.execute(update(dead_letters).where(*of_run, with_it).values(opened))
+            connection.execute(update(dead_letters).where(its_own | then).values(opened))
+            connection.execute(update(dead_letters).where(its_own).values(ended))
 
     def close(self, letter_id: str, state: LetterState, actor: str, at: datetime, note: str = "") -> DeadLetter:
         """Write what was decided about an open letter, and return it. Of several who decide at once one succeeds.

@@ -450,9 +450,12 @@ async def test_the_state_of_a_run_that_has_ended_is_set_by_hand_once(jp_fetch, s
         message="it broke",
         created_at=NOON,
     )
-    store.apply([RunCreated(run=run), DeadLetterAdded(letter=letter)])
+    of_task = msgspec.structs.replace(letter, task_run_id="load", message="no rows")
+    store.apply([RunCreated(run=run), DeadLetterAdded(letter=letter), DeadLetterAdded(letter=of_task)])
+    letters = DeadLetterStore(store.database)
 
     done = await posted(jp_fetch, "runs", "calm-fox", "state", body={"state": "completed", "note": "mended by hand"})
+    closed = [one.state for one in letters.list_letters(state=None)]
     again = await posted(jp_fetch, "runs", "calm-fox", "state", body={"state": "COMPLETED"})
     unknown = await posted(jp_fetch, "runs", "calm-fox", "state", body={"state": "RUNNING"})
 
@@ -462,9 +465,15 @@ async def test_the_state_of_a_run_that_has_ended_is_set_by_hand_once(jp_fetch, s
     assert is_by_hand(change.actor)
     assert change.message == f"set to COMPLETED by {change.actor.removesuffix(', by hand')}: mended by hand"
     assert store.get_run(run.run_id).ended_at == NOON
-    assert DeadLetterStore(store.database).get(run.run_id).state is LetterState.RESOLVED
+    assert closed == [LetterState.RESOLVED] * 2
     assert (again[0], again[1]["code"]) == (409, "invalid_transition")
     assert (unknown[0], unknown[1]["errors"][0]["pointer"]) == (422, "#/state")
+
+    for state in ("CANCELLED", "FAILED"):
+        await posted(jp_fetch, "runs", "calm-fox", "state", body={"state": state})
+    opened = [(one.state, one.message, one.closed_by) for one in letters.list_letters(state=None)]
+    message = store.get_run(run.run_id).message
+    assert opened == [(LetterState.OPEN, "no rows", None), (LetterState.OPEN, message, None)]
 
 
 async def test_the_state_of_a_run_that_goes_on_or_waits_is_not_set(jp_fetch, store) -> None:
