@@ -235,7 +235,7 @@ class CallInProgress(Conflict):
 
 
 class CallInterrupted(Conflict):
-    """The same call with the same ``Idempotency-Key`` was cut off after it had changed something."""
+    """The same call with the same ``Idempotency-Key`` failed or was cut off after it had changed something."""
 
 
 class NotThisWorkers(Conflict):

@@ -163,7 +163,9 @@ def rules() -> None:
 @click.option("--child-runs", is_flag=True, help="Also runs that other runs started.")
 @click.option("--title", default="", metavar="TEMPLATE", help="A Jinja template for the title.")
 @click.option("--body", default="", metavar="TEMPLATE", help="A Jinja template for the text.")
-@click.option("--overwrite", is_flag=True, help="Have a rule that exists be like this; it keeps what it knows.")
+@click.option(
+    "--overwrite", is_flag=True, help="Have a rule that exists be like this; it keeps what it knows, and its pause."
+)
 @as_json_option
 def add_rule(
     name: str,
@@ -199,7 +201,9 @@ def add_rule(
     )
     with opened_backend() as backend:
         try:
-            warnings = backend.call(operations.add_rule, rule, datetime.now(UTC), may_overwrite=overwrite)
+            rule, warnings = backend.call(
+                operations.add_rule, rule, datetime.now(UTC), may_overwrite=overwrite, keeps_pause=True
+            )
         except NameTaken:
             raise NameTaken(f"There is a rule {name!r} already. Pass --overwrite to have it be like this.") from None
     if as_json:
@@ -207,7 +211,8 @@ def add_rule(
     else:
         for warning in warnings:
             click.echo(f"{printable(name)}: {printable(warning)}", err=True)
-        click.echo(f"{printable(name)} tells {', '.join(map(printable, rule.channels))} of {_occasions(rule)}.")
+        paused = " when it is resumed" if rule.is_paused else ""
+        click.echo(f"{printable(name)} tells {', '.join(map(printable, rule.channels))} of {_occasions(rule)}{paused}.")
 
 
 @rules.command("ls")

@@ -20,8 +20,8 @@ from orchestra_nb.model.states import SETTABLE_STATES
 def set_state(run: str, state: str, note: str, as_json: bool) -> None:
     """Set the state of a run that has ended, is suspended, or whose process has gone.
 
-    Nothing is run. Set to COMPLETED, what is open of its dead letters is closed; automations and notifications
-    follow as from any other end.
+    Nothing is run, also no retry of its deployment. Set to COMPLETED, what is open of its dead letters is closed;
+    automations and notifications follow as from any other end.
     """
     from orchestra_nb.operations.run_state_setting import set_run_state
 

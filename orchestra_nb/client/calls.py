@@ -311,7 +311,8 @@ class Calls(ABC):
         """Set the state of a run by hand, where it has ended, is suspended, or its process has gone.
 
         It needs the role *author*: what the run says of itself is overruled, and automations and notifications follow
-        as from any other end. Set to COMPLETED, its open dead letters are closed.
+        as from any other end, but no retry of its deployment. Set to COMPLETED, its open dead letters are closed; set
+        to FAILED or CRASHED after that, they are open again.
 
         Needs the role author.
 
@@ -1708,9 +1709,11 @@ class Calls(ABC):
         has_child_runs: bool = False,
         title: str = "",
         body: str = "",
-        is_paused: bool = False,
+        is_paused: bool | None = None,
     ) -> AddedRule:
         """Make a rule, or have the one of this name be like this; it keeps what it knows of how things stand.
+
+        It stays paused, or not paused, where `is_paused` is not said.
 
         Needs the role author.
         """

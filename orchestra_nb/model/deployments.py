@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Final, Literal, NamedTuple
@@ -18,7 +18,7 @@ from orchestra_nb.model.identifiers import run_name
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.schedules import AnySchedule
-from orchestra_nb.model.states import FAILURE_STATES, State
+from orchestra_nb.model.states import FAILURE_STATES, State, is_by_hand
 from orchestra_nb.model.work_pools import DEFAULT_POOL
 
 #: What becomes of a run that is due while as many run as may: it waits, it does not run, or the oldest one is stopped.
@@ -215,6 +215,22 @@ def after_run(policy: RetryPolicy, state: State, failures: int, losses: int) -> 
     return AfterRun.NOTHING
 
 
+def what_follows(policy: RetryPolicy, history: Sequence[tuple[State | None, State, str]]) -> tuple[AfterRun, Ends]:
+    """Return what follows the last change of a run's history, and how often the run has ended otherwise than well.
+
+    Nothing follows an end that somebody set: it is final until somebody opens the run again.
+
+    Parameters
+    ----------
+    history
+        As in :func:`count_ends`.
+    """
+    ends = count_ends(history)
+    if not history or is_by_hand(history[-1][2]):
+        return AfterRun.NOTHING, ends
+    return after_run(policy, history[-1][1], ends.failures, ends.losses), ends
+
+
 class Ends(NamedTuple):
     """How often a run ended otherwise than well since somebody opened it by hand.
 
@@ -232,7 +248,7 @@ class Ends(NamedTuple):
 
 
 def count_ends(history: Iterable[tuple[State | None, State, str]]) -> Ends:
-    """Return how often a run ended otherwise than well.
+    """Return how often a run ended otherwise than well; an end that somebody set is none that it came to.
 
     Parameters
     ----------
@@ -241,6 +257,8 @@ def count_ends(history: Iterable[tuple[State | None, State, str]]) -> Ends:
     """
     failures = losses = free = 0  # free: lost before it began, at no cost
     for before, after, actor in history:
+        if after.is_terminal and is_by_hand(actor):
+            continue
         if after is State.CRASHED and before is State.PENDING and free < _MOST_FREE:
             free += 1
         elif after is State.CRASHED:

@@ -63,7 +63,7 @@ class Occasion(str, Enum):
 
 
 class RuleFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a rule says, but for its name: which runs are told of, when, to whom and in what words.
+    """What a rule says, but for its name and its pause: which runs are told of, when, to whom and in what words.
 
     Parameters
     ----------
@@ -85,8 +85,6 @@ class RuleFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Whether runs that another run started are told of, too.
     title, body
         Jinja templates; empty for the usual words.
-    is_paused
-        Whether it tells of nothing for now; it goes on watching, so that it knows what is news when it tells again.
     """
 
     channels: tuple[str, ...]
@@ -100,12 +98,18 @@ class RuleFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     has_child_runs: bool = False
     title: str = ""
     body: str = ""
-    is_paused: bool = False
 
 
 class NotificationRule(RuleFields, frozen=True, kw_only=True):
-    """A rule with its name."""
+    """A rule with its name.
 
+    Parameters
+    ----------
+    is_paused
+        Whether it tells of nothing for now; it goes on watching, so that it knows what is news when it tells again.
+    """
+
+    is_paused: bool = False
     name: str
 
 

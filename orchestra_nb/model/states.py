@@ -40,7 +40,7 @@ class State(str, Enum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether nothing more happens in this epoch."""
+        """Whether nothing more happens in this epoch by itself; people may set another end (``SETTABLE_STATES``)."""
         return self in TERMINAL_STATES
 
     def __str__(self) -> str:
@@ -69,13 +69,17 @@ REOPENABLE_STATES: Final = frozenset(
     {State.FAILED, State.TIMED_OUT, State.CRASHED, State.CANCELLED, State.UPSTREAM_FAILED}
 )
 
-#: States that people may set a run to: ends that say whether what it was to do is done.
+#: States that people may set a run to: ends that say whether what it was to do is done. The one exception to the graph
+#: below: such an end may follow another one in the same epoch, and is final until somebody opens the run again.
 SETTABLE_STATES: Final = (State.COMPLETED, State.FAILED, State.CANCELLED, State.CRASHED)
+
+#: What the actor of a change ends with, in the history of a run, that set its state so.
+_BY_HAND: Final = ", by hand"
 
 _NOT_STARTED_ENDS = frozenset({State.CANCELLED, State.SKIPPED, State.UPSTREAM_FAILED, State.FAILED, State.CRASHED})
 _STARTED_ENDS = frozenset({State.COMPLETED, State.FAILED, State.TIMED_OUT, State.CRASHED, State.CANCELLED})
 
-#: State to the states that may follow it within one epoch. Terminal states have no successor.
+#: State to the states that may follow it within one epoch. Terminal states have no successor but what people set.
 TRANSITIONS: Final[dict[State, frozenset[State]]] = {
     State.SCHEDULED: _NOT_STARTED_ENDS | {State.PENDING, State.PAUSED, State.MISSED},
     State.PENDING: _NOT_STARTED_ENDS
@@ -92,3 +96,19 @@ TRANSITIONS: Final[dict[State, frozenset[State]]] = {
 def may_follow(current: State, new: State) -> bool:
     """Tell whether ``new`` may follow ``current`` within one epoch."""
     return new in TRANSITIONS[current]
+
+
+def by_hand(actor: str) -> str:
+    """Return how the history of a run tells of somebody who set its state."""
+    return f"{actor}{_BY_HAND}"
+
+
+def is_by_hand(actor: str) -> bool:
+    """Tell whether a change of state with this actor is one that somebody set.
+
+    Examples
+    --------
+    >>> is_by_hand(by_hand("user ana")), is_by_hand("user ana")
+    (True, False)
+    """
+    return actor.endswith(_BY_HAND)

@@ -122,7 +122,7 @@ class ExecutionRecord:
             now(),
             parameters=to_readable(json.loads(spec.parameters_json)),
             input_path=spec.input_path,
-            run=({} if spec.papermill_json else {"run_id": spec.run_id, "run_name": spec.run_name})
+            run=({} if spec.papermill_json else {"run_id": spec.run_id, "run_name": spec.run_name, "epoch": spec.epoch})
             | {"state": State.RUNNING.value, "message": ""},
             papermill=papermill,
         )

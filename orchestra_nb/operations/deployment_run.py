@@ -13,7 +13,7 @@ import msgspec
 from orchestra_nb.acting_user import acting_user
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.errors import Conflict
-from orchestra_nb.model.deployments import AfterRun, DeploymentSpec, after_run, count_ends, deployed_run
+from orchestra_nb.model.deployments import AfterRun, DeploymentSpec, deployed_run, what_follows
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import FAILURE_STATES
 from orchestra_nb.operations.deployment_preparation import check_parameters
@@ -116,5 +116,5 @@ def may_follow(store: RunStore, run: Run) -> bool:
         return False
     retry = deployment_store(store).version(run.deployment, run.deployment_version).spec.retry
     changes = store.state_changes(run.run_id, with_tasks=False)
-    failures, losses, _ = count_ends((change.from_state, change.to_state, change.actor) for change in changes)
-    return after_run(retry, run.state, failures, losses) is not AfterRun.NOTHING and is_served(store)
+    follows, _ = what_follows(retry, [(change.from_state, change.to_state, change.actor) for change in changes])
+    return follows is not AfterRun.NOTHING and is_served(store)

@@ -10,32 +10,53 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from orchestra_nb.errors import NotebookNotFound
+from orchestra_nb.errors import InvalidNotebook, NotebookNotFound
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.notebooks.document import read_notebook
 from orchestra_nb.notebooks.stream_text import as_left_by_terminal
+from orchestra_nb.operations.json_encoding import encode_json
 from orchestra_nb.operations.notebook_request import attempts_folder
+from orchestra_nb.operations.recent_answers import RecentAnswers
 from orchestra_nb.operations.runs import find_run
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
 
+#: Only files up to this size are read: in memory they are five times as large.
+_LARGEST_FILE_BYTES: Final = 50_000_000
 #: So much of a text is told: of a stream its begin and its end.
 _LONGEST_TEXT: Final = 20_000
 #: So large a picture is told, as base64.
 _LARGEST_PICTURE: Final = 2_000_000
-#: So much is told of a notebook; what its last cells showed is left out then.
+#: So much is told of a notebook: code first; what its last cells showed, or the last cells, are left out then.
 _LARGEST_ANSWER: Final = 12_000_000
+#: So much a cell or an output counts beside its text.
+_COST: Final = 300
 #: What browsers draw from the data alone, the best first.
 _PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 #: Colours and moves of a terminal, and what else no reader wants to see.
 _CONTROLS: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f]")
 _TEXTS: Final = ("text/plain", "text/markdown", "text/latex", "application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class _FileRead:
+    """What a file says: whose it is, and its cells."""
+
+    run_id: object
+    epoch: object
+    cells: tuple[ExecutedCell, ...]
+
+
+#: Path, time of the last change and size of a file to what it says: a page that is open asks every other second.
+_READ: Final[RecentAnswers[tuple[Path, int, int], _FileRead]] = RecentAnswers(seconds=600.0, most=4)
 
 
 class CellOutput(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +137,7 @@ def executed_notebook(
     NotebookNotFound
         It has none, or its file is not on this machine any more; the message says which.
     InvalidNotebook
-        Somebody else has written into the file.
+        Somebody else has written into the file, or it is too large to be told.
     """
     run = find_run(store, id_or_name)
     files = _files(run)
@@ -136,7 +157,7 @@ def executed_notebook(
         attempts=tuple(sorted(files)),
         path=str(path),
         version=version,
-        cells=None if version == known else tuple(_cells(read_notebook(path))),
+        cells=None if version == known else _read(path).cells,
     )
 
 
@@ -145,14 +166,41 @@ def _files(run: Run) -> dict[int, Path]:
     found: dict[int, Path] = {}
     if run.kind is not RunKind.NOTEBOOK:
         return found
-    if run.output_path is not None and os.path.isfile(run.output_path):
-        found[run.epoch] = Path(run.output_path)
     name = re.compile(rf"{run.run_id}\.(\d+)\.ipynb")
     with contextlib.suppress(OSError):
         for path in attempts_folder().glob(f"{run.run_id}.*.ipynb"):
             if (number := name.fullmatch(path.name)) is not None:
-                found[int(number[1])] = path  # the attempt's own file: a copy may be somebody else's by now
+                found[int(number[1])] = path
+    if run.epoch not in found and run.output_path is not None and os.path.isfile(run.output_path):
+        path = Path(run.output_path)
+        try:
+            copy = _read(path)
+        except InvalidNotebook:
+            if not found:
+                raise
+        else:  # of an attempt before, or somebody else's by now
+            epoch = 1 if run.epoch == 1 else copy.epoch
+            if copy.run_id == run.run_id and isinstance(epoch, int):
+                found.setdefault(epoch, path)
     return found
+
+
+def _read(path: Path) -> _FileRead:
+    """Return what a file says, which is read again only after it has changed."""
+    mark = path.stat()
+    if mark.st_size > _LARGEST_FILE_BYTES:
+        raise InvalidNotebook(
+            f"{path} has {mark.st_size // 1_000_000:,} MB, and up to {_LARGEST_FILE_BYTES // 1_000_000} MB are shown "
+            "here. Open it in JupyterLab."
+        )
+    return _READ.answer((path, mark.st_mtime_ns, mark.st_size), lambda: _read_now(path))
+
+
+def _read_now(path: Path) -> _FileRead:
+    notebook = read_notebook(path)
+    ours = notebook["metadata"].get("orchestra")
+    ours = ours if isinstance(ours, dict) else {}
+    return _FileRead(ours.get("run_id"), ours.get("epoch"), _cells(notebook["cells"]))
 
 
 def _why_none(run: Run) -> str:
@@ -167,35 +215,70 @@ def _why_none(run: Run) -> str:
     )
 
 
-def _cells(notebook: dict[str, Any]) -> list[ExecutedCell]:
-    found: list[ExecutedCell] = []
+def _cells(cells: list[dict[str, Any]]) -> tuple[ExecutedCell, ...]:
     room, index = _LARGEST_ANSWER, 0
-    for cell in notebook["cells"]:
+    told: list[ExecutedCell] = []
+    for cell in cells:
         is_code = cell["cell_type"] == "code"
-        record = cell["metadata"].get("papermill")
-        record = record if isinstance(record, dict) else {}
-        outputs = tuple(_output(one) for one in cell.get("outputs", ()) if isinstance(one, dict)) if is_code else ()
-        size = sum(len(one.text) + len(one.data) for one in outputs)
-        if size > room:
-            outputs = (CellOutput(kind="omitted", text="Left out, because the notebook is too large: open it."),)
-        else:
-            room -= size
-        seconds = record.get("duration")
-        count = cell.get("execution_count")
-        found.append(
-            ExecutedCell(
-                index=index if is_code else None,
-                cell_id=str(cell.get("id", "")),
-                type=cell["cell_type"],
-                source=_shortened(cell["source"]),
-                status=str(record.get("status") or ""),
-                execution_count=count if isinstance(count, int) else None,
-                seconds=seconds if isinstance(seconds, int | float) else None,
-                outputs=outputs,
-            )
-        )
+        bare = _without_outputs(cell, index if is_code else None)
+        if _COST + len(bare.source) > room:
+            told.append(_left_out(len(cells) - len(told)))
+            break
+        told.append(bare)
+        room -= _COST + len(bare.source)
         index += is_code
-    return found
+    for place, bare in enumerate(told):
+        if bare.index is not None:
+            outputs, room = _outputs(cells[place].get("outputs", ()), room)
+            told[place] = msgspec.structs.replace(bare, outputs=outputs)
+    return tuple(told)
+
+
+def _without_outputs(cell: dict[str, Any], index: int | None) -> ExecutedCell:
+    record = cell["metadata"].get("papermill")
+    record = record if isinstance(record, dict) else {}
+    seconds = record.get("duration")
+    count = cell.get("execution_count")
+    return ExecutedCell(
+        index=index,
+        cell_id=str(cell.get("id", "")),
+        type=cell["cell_type"],
+        source=_shortened(cell["source"]),
+        status=str(record.get("status") or ""),
+        execution_count=count if isinstance(count, int) else None,
+        seconds=seconds if isinstance(seconds, int | float) else None,
+        outputs=(),
+    )
+
+
+def _left_out(number: int) -> ExecutedCell:
+    """Return the cell that stands for so many that are not told."""
+    return ExecutedCell(
+        index=None,
+        cell_id="",
+        type="raw",
+        source=f"{number:,} more cells are left out, because the notebook is too large: open it.",
+        status="",
+        execution_count=None,
+        seconds=None,
+        outputs=(),
+    )
+
+
+def _outputs(outputs: Iterable[object], room: int) -> tuple[tuple[CellOutput, ...], int]:
+    """Return what a cell showed, as far as there is room, and how much is left."""
+    told: list[CellOutput] = []
+    for one in outputs:
+        if not isinstance(one, dict):
+            continue
+        output = _output(one) if room > _COST else None
+        size = 0 if output is None else _COST + len(output.text) + len(output.data)
+        if output is None or size > room:
+            told.append(CellOutput(kind="omitted", text="Left out, because the notebook is too large: open it."))
+            break
+        told.append(output)
+        room -= size
+    return tuple(told), room
 
 
 def _output(output: dict[str, Any]) -> CellOutput:
@@ -218,7 +301,7 @@ def _displayed(data: dict[str, Any]) -> CellOutput:
     for mime in _TEXTS:
         if mime in data:
             value = data[mime]
-            text = _joined(value) if isinstance(value, str | list) else msgspec.json.encode(value).decode()
+            text = _joined(value) if isinstance(value, str | list) else encode_json(value).decode()
             return CellOutput(kind="result", text=_shortened(_plain(text)))
     types = ", ".join(sorted(map(str, data))) or "nothing"
     return CellOutput(kind="omitted", text=f"Shown only in the notebook: {types}")

@@ -144,10 +144,18 @@ def list_rules(store: RunStore) -> list[NotificationRule]:
     return NotificationStore(store.database).list_rules()
 
 
-def add_rule(store: RunStore, rule: NotificationRule, now: datetime, *, may_overwrite: bool = False) -> list[str]:
-    """Make a rule, which tells of what happens from now on; return in words what it names that nobody knows yet.
+def add_rule(
+    store: RunStore,
+    rule: NotificationRule,
+    now: datetime,
+    *,
+    may_overwrite: bool = False,
+    keeps_pause: bool = False,
+) -> tuple[NotificationRule, list[str]]:
+    """Make a rule, which tells of what happens from now on; return it, and in words what it names that nobody knows.
 
-    One of this name that may be overwritten is like this from now on, and keeps what it knows of how things stand.
+    One of this name that may be overwritten is like this from now on, and keeps what it knows of how things stand; with
+    ``keeps_pause`` also whether it is paused.
 
     Raises
     ------
@@ -163,8 +171,10 @@ def add_rule(store: RunStore, rule: NotificationRule, now: datetime, *, may_over
     with told_at("/name"):
         check_name(rule.name, "rule")
     checked = check_templates(check_rule(rule))
-    NotificationStore(store.database).add_rule(checked, now, may_overwrite=may_overwrite)
-    return unknown_names(store, deployments=rule.deployments, flows=rule.flow_names)
+    kept = NotificationStore(store.database).add_rule(
+        checked, now, may_overwrite=may_overwrite, keeps_pause=keeps_pause
+    )
+    return kept, unknown_names(store, deployments=rule.deployments, flows=rule.flow_names)
 
 
 def pause_rule(store: RunStore, name: str) -> NotificationRule:

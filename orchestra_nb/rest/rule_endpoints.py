@@ -22,8 +22,15 @@ class RulesAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NamedRule(RuleFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A rule; its name, where it is said, is that of the path."""
+    """A rule; its name, where it is said, is that of the path.
 
+    Parameters
+    ----------
+    is_paused
+        Whether it tells of nothing for now; null for as it is.
+    """
+
+    is_paused: bool | None = None
     name: str | None = None
 
 
@@ -48,12 +55,16 @@ def add_rule(call: Call, body: NotificationRule) -> AddedRule:
 
 @area.put("/notifications/rules/{name}")
 def set_rule(call: Call, name: str, body: NamedRule) -> AddedRule:
-    """Make a rule, or have the one of this name be like this; it keeps what it knows of how things stand."""
+    """Make a rule, or have the one of this name be like this; it keeps what it knows of how things stand.
+
+    It stays paused, or not paused, where `is_paused` is not said.
+    """
     if body.name not in (None, name):
         message = f"The rule of this path is {name!r}, and the body names {body.name!r}."
         raise InvalidInput(message, {"/name": f"It is {name!r} in the path."})
     said = {field: getattr(body, field) for field in RuleFields.__struct_fields__}
-    return _set(call, NotificationRule(name=name, **said), may_overwrite=True)
+    rule = NotificationRule(name=name, is_paused=bool(body.is_paused), **said)
+    return _set(call, rule, may_overwrite=True, keeps_pause=body.is_paused is None)
 
 
 @area.post("/notifications/rules/{name}/pause")
@@ -75,6 +86,8 @@ def delete_rule(call: Call, name: str) -> Deleted:
     return Deleted(deleted=name)
 
 
-def _set(call: Call, rule: NotificationRule, *, may_overwrite: bool) -> AddedRule:
-    warnings = notifications.add_rule(call.store, rule, call.now, may_overwrite=may_overwrite)
-    return AddedRule(**msgspec.structs.asdict(rule), warnings=tuple(warnings))
+def _set(call: Call, rule: NotificationRule, *, may_overwrite: bool, keeps_pause: bool = False) -> AddedRule:
+    kept, warnings = notifications.add_rule(
+        call.store, rule, call.now, may_overwrite=may_overwrite, keeps_pause=keeps_pause
+    )
+    return AddedRule(**msgspec.structs.asdict(kept), warnings=tuple(warnings))

@@ -329,7 +329,8 @@ def set_run_state(call: Call, run: str, body: StateRequest) -> Run:
     """Set the state of a run by hand, where it has ended, is suspended, or its process has gone.
 
     It needs the role *author*: what the run says of itself is overruled, and automations and notifications follow as
-    from any other end. Set to COMPLETED, its open dead letters are closed.
+    from any other end, but no retry of its deployment. Set to COMPLETED, its open dead letters are closed; set to
+    FAILED or CRASHED after that, they are open again.
     """
     return run_state_setting.set_run_state(call.store, run, body.state, actor=call.actor, now=call.now, note=body.note)
 

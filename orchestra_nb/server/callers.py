@@ -38,6 +38,13 @@ _NEEDED: Final = {
 }
 
 
+#: What the names begin with of who is no user.
+_SERVICE: Final = "service "
+_TOKEN: Final = "token "
+#: What the name of a user begins with who is called as one of those, or so.
+_USER: Final = "user "
+
+
 class KnownCaller(JupyterHandler):
     """A handler that asks the rules of this server, too, where the server's authorizer is asked."""
 
@@ -105,6 +112,11 @@ def _person_of(user: User) -> Person:
     hub_user: Any = getattr(user, "hub_user", None)
     is_of_hub = isinstance(hub_user, dict)
     groups = hub_user.get("groups") if is_of_hub else getattr(user, "groups", None)
-    # a service of a hub may be called as a user is, and is somebody else
-    name = f"service {user.username}" if is_of_hub and hub_user.get("kind") == "service" else user.username
+    is_service = is_of_hub and hub_user.get("kind") == "service"
+    name = f"{_SERVICE}{user.username}" if is_service else _plain_name(user.username)
     return Person(name, frozenset(str(group) for group in groups or ()))
+
+
+def _plain_name(username: str) -> str:
+    """Return what a user is called: a hub lets one be called as a service or a token is, who are somebody else."""
+    return f"{_USER}{username}" if username.startswith((_SERVICE, _TOKEN, _USER)) else username

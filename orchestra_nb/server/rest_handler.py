@@ -12,7 +12,7 @@ from jupyter_core.utils import ensure_async
 from tornado import web
 
 from orchestra_nb.acting_user import acting_as
-from orchestra_nb.errors import InvalidSetting, StoreUnavailable
+from orchestra_nb.errors import CallInProgress, InvalidSetting, StoreUnavailable
 from orchestra_nb.model.api_tokens import Scope
 from orchestra_nb.model.audit import Outcome
 from orchestra_nb.server.api_handler import code_of_status
@@ -88,7 +88,7 @@ class RestHandler(BoundedBodyHandler):
             call = self.call_long if endpoint.is_slow else self.call
             answer = await call(_call_endpoint, endpoint, facts, arguments, conditions, fields, entry)
         except Exception as error:
-            if entry is not None:
+            if entry is not None and not isinstance(error, CallInProgress):  # that call is noted when it ends
                 await self._note_failure(entry, error)
             raise
         if answer.is_repeated:
@@ -183,7 +183,7 @@ class RestHandler(BoundedBodyHandler):
         is_jupyters_own = type(provider).__module__.partition(".")[0] == "jupyter_server"
         if is_jupyters_own and (self.token_authenticated or not provider.auth_enabled):
             return "server"  # which makes a new name for each of its calls
-        return f"user {self.current_user.username}"
+        return f"user {self.caller_name}"
 
     def _notebook_at(self, path: str) -> Path:
         from orchestra_nb.server.contents_files import notebook_at

@@ -96,11 +96,10 @@ def sweep(
     """
     leases = Leases(store.database)
     ended: list[Run] = []
-    here = boot_id()
     for driver in leases.drivers_without_end():
         if driver.kind == REMOTE_WORKER_KIND and not _had_its_time(driver, watching_since, now):
             continue
-        if here and driver.boot_id == here:
+        if _is_here(driver):
             if not is_alive(driver.pid, driver.process_started_at):
                 ended += end_driver(store, driver, f"{describe_driver(driver)} died: {ProcessEnd()}.", now)
         elif _is_silent(leases, driver, now, suspects):
@@ -110,6 +109,15 @@ def sweep(
     for driver in leases.ended_drivers_with_unfinished_runs():
         ended += end_driver(store, driver, f"{describe_driver(driver)} ended before this did.", now)
     return ended + _end_overdue_suspensions(store, now)
+
+
+def has_ended(driver: Driver, now: datetime) -> bool:
+    """Tell whether a driver has ended, or whoever looks once may take it for dead: by its process, or by its lease."""
+    if driver.ended_at is not None:
+        return True
+    if _is_here(driver):
+        return not is_alive(driver.pid, driver.process_started_at)
+    return _is_silent_for_long(driver, now)
 
 
 def record_death(store: RunStore, driver_id: str, end: ProcessEnd, now: datetime) -> list[Run]:
@@ -209,7 +217,17 @@ def _is_silent(leases: Leases, driver: Driver, now: datetime, suspects: Suspects
         return suspects.is_dead(leases, driver, now)
     if driver.kind == REMOTE_WORKER_KIND:  # it had its time
         return True
+    return _is_silent_for_long(driver, now)
+
+
+def _is_silent_for_long(driver: Driver, now: datetime) -> bool:
+    """Tell whether the lease of a driver ran out as long ago as it held."""
     return now > driver.lease_until + (driver.lease_until - driver.heartbeat_at)
+
+
+def _is_here(driver: Driver) -> bool:
+    here = boot_id()
+    return bool(here) and driver.boot_id == here
 
 
 def _had_its_time(driver: Driver, watching_since: datetime | None, now: datetime) -> bool:

@@ -1,6 +1,7 @@
 """Decides what follows a run of a deployment that ended: a retry, another try after a lost process, or a dead letter.
 
-A run that completed closes the dead letters of earlier runs of its deployment that were given the same.
+Nothing is tried again after an end that somebody set. A run that completed closes the dead letters of earlier runs of
+its deployment that were given the same.
 
 It reads the ends of runs in the order of the store. Each decision is a compare-and-set on the run's epoch, so services
 that share a store may all make it.
@@ -20,10 +21,9 @@ from orchestra_nb.model.deployments import (
     RETRY_ACTOR,
     AfterRun,
     DeploymentSpec,
-    after_run,
-    count_ends,
     rerun_at,
     retry_at,
+    what_follows,
 )
 from orchestra_nb.model.events import DeadLetterAdded, RunReopened
 from orchestra_nb.model.runs import Run
@@ -96,8 +96,8 @@ class RunFollower:
         except DeploymentNotFound:
             return
         changes = self._store.state_changes(run_id, with_tasks=False)
-        failures, losses, crashes = count_ends((change.from_state, change.to_state, change.actor) for change in changes)
-        follows = after_run(spec.retry, run.state, failures, losses)
+        history = [(change.from_state, change.to_state, change.actor) for change in changes]
+        follows, (failures, losses, crashes) = what_follows(spec.retry, history)
         if self._deployments.find(run.deployment) is None:  # it was deleted, so nobody wants it run again
             follows = AfterRun.NOTHING
         match follows:
@@ -109,7 +109,7 @@ class RunFollower:
                 pause = "" if due_at == now else f" {crashes} times, after a pause"
                 self._again(run, spec, due_at, now, f"run again, since its process was lost{pause}")
             case AfterRun.NOTHING:
-                self._bury(run, failures + losses, now)
+                self._bury(run, max(failures + losses, 1), now)  # one that somebody set has come to none
 
     def _again(self, run: Run, spec: DeploymentSpec, due_at: datetime, now: datetime, message: str) -> None:
         reopened = RunReopened(

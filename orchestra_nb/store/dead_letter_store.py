@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -122,6 +123,22 @@ class DeadLetterStore:
                 .where(*of_run, dead_letters.c.state == LetterState.OPEN.value)
                 .values(note=short_message(note), **closed)
             )
+
+    def reopen(self, run: Run, closed_at: Collection[datetime]) -> None:
+        """Have the letter of a run be open again, if it has one of this epoch: somebody says that the run failed.
+
+        Parameters
+        ----------
+        closed_at
+            Letters of its tasks, and of epochs before, that were closed then are open again, too.
+        """
+        its_own = dead_letters.c.letter_id == DeadLetter.id_of(run.run_id, None, run.epoch)
+        then = (dead_letters.c.run_id == run.run_id) & dead_letters.c.closed_at.in_(closed_at)
+        opened = {"state": LetterState.OPEN.value, "closed_at": None, "closed_by": None, "note": ""}
+        ended = {"ended_as": run.state.value, "message": short_message(run.message)}
+        with self._database.write() as connection:
+            connection.execute(update(dead_letters).where(its_own | then).values(opened))
+            connection.execute(update(dead_letters).where(its_own).values(ended))
 
     def close(self, letter_id: str, state: LetterState, actor: str, at: datetime, note: str = "") -> DeadLetter:
         """Write what was decided about an open letter, and return it. Of several who decide at once one succeeds.

@@ -38,7 +38,7 @@ from orchestra_nb.model.events import (
 )
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.runs import Run
-from orchestra_nb.model.states import REOPENABLE_STATES, State, may_follow
+from orchestra_nb.model.states import REOPENABLE_STATES, State, by_hand, may_follow
 from orchestra_nb.store.code_tables import dead_letters, run_codes
 from orchestra_nb.store.dead_letter_store import letter_to_row
 from orchestra_nb.store.many_rows import insert_many
@@ -337,7 +337,7 @@ class EventWriter:
             to_state=event.state.value,
             epoch=event.epoch,
             at=event.at,
-            actor=event.actor,
+            actor=by_hand(event.actor),
             message=event.message,
         )
         return True

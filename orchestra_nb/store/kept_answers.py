@@ -118,7 +118,8 @@ class KeptAnswers:
         Parameters
         ----------
         do
-            What it writes are transactions of its own, in this thread. Where it raises, the key is free again.
+            What it writes are transactions of its own, in this thread. Where it raises, the key is free again if it
+            had written nothing; else the same call is refused from then on.
         then
             Is done with the answer in the transaction that keeps it.
 
@@ -127,7 +128,7 @@ class KeptAnswers:
         CallInProgress
             The same call is being answered.
         CallInterrupted
-            It was cut off, by the death of its process, after it had changed something.
+            It failed, or was cut off by the death of its process, after it had changed something.
         """
         place, holder = _Place(caller, key), uuid4().hex
         row = {"fingerprint": fingerprint, "status": _NOTHING_DONE, "answer": holder}
@@ -141,8 +142,8 @@ class KeptAnswers:
                 with self._database.beginning_with(lambda: self._hold(mine, status=_SOMETHING_DONE)):
                     done = do()
             except BaseException:
-                with contextlib.suppress(StoreUnavailable), self._database.write() as connection:
-                    connection.execute(delete(kept_answers).where(mine))
+                with contextlib.suppress(StoreUnavailable):
+                    self._let_go(mine, now)
                 raise
             with self._database.together(), self._database.write() as connection:
                 then(done)
@@ -166,11 +167,17 @@ class KeptAnswers:
                 )
             if found["status"] == _SOMETHING_DONE:
                 raise CallInterrupted(
-                    "The same call with this Idempotency-Key was cut off after it had changed something: the server "
-                    "ended meanwhile. Look at what there is; where something is missing, ask with a new key."
+                    "The same call with this Idempotency-Key failed or was cut off after it had changed something. "
+                    "Look at what there is; where something is missing, ask with a new key."
                 )
         connection.execute(delete(kept_answers).where(place.condition))
         return None
+
+    def _let_go(self, mine: Any, now: datetime) -> None:
+        """End a reservation whose call failed: the key is free, or says from now on that something was done."""
+        with self._database.write() as connection:
+            connection.execute(delete(kept_answers).where(mine, kept_answers.c.status == _NOTHING_DONE))
+            connection.execute(update(kept_answers).where(mine).values(at=now - self._reserved))
 
     def _hold(self, mine: Any, **values: Any) -> None:
         """Change a reservation that is still held.

@@ -117,10 +117,17 @@ class NotificationStore:
             same = notification_channels.c.name == name
             return connection.execute(delete(notification_channels).where(same)).rowcount == 1
 
-    def add_rule(self, rule: NotificationRule, at: datetime, *, may_overwrite: bool = False) -> None:
+    def add_rule(
+        self, rule: NotificationRule, at: datetime, *, may_overwrite: bool = False, keeps_pause: bool = False
+    ) -> NotificationRule:
         """Make a rule, which tells of what happens from now on; or have the one of this name be like this.
 
-        One that is there keeps what it knows: how things stood for the runs that it was about.
+        One that is there keeps what it knows: how things stood for the runs that it was about. Return it as it is kept.
+
+        Parameters
+        ----------
+        keeps_pause
+            Whether one that is there stays paused, or not paused, as it is.
 
         Raises
         ------
@@ -134,14 +141,18 @@ class NotificationStore:
             for channel in rule.channels:
                 if channel not in known:
                     raise _no_channel(channel)
-            if any(present.name == rule.name for present in _rules(connection)):
+            present = next((one for one in _rules(connection) if one.name == rule.name), None)
+            if present is not None:
                 if not may_overwrite:
                     raise NameTaken(f"There is a rule {rule.name!r} already. Delete it first, or choose another name.")
+                if keeps_pause:
+                    rule = msgspec.structs.replace(rule, is_paused=present.is_paused)
                 _save_rule(connection, rule)
-                return
+                return rule
             newest: int = connection.execute(select(func.max(changes.c.sequence))).scalar() or 0
             values = {"rule": msgspec.to_builtins(rule), "from_sequence": newest, "created_at": at}
             connection.execute(insert(notification_rules).values(name=rule.name, **values))
+        return rule
 
     def set_paused(self, name: str, is_paused: bool) -> NotificationRule:
         """Have a rule tell of nothing, or tell again.

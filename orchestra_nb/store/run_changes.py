@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, RowMapping, select, tuple_
 
-from orchestra_nb.model.deployments import AfterRun, DeploymentSpec, after_run, count_ends
+from orchestra_nb.model.deployments import AfterRun, DeploymentSpec, after_run, what_follows
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
@@ -98,8 +98,8 @@ def _is_retried(connection: Connection, policy: RetryPolicy, state: State, row: 
         )
         .order_by(changes.c.sequence)
     )
-    ends = count_ends(
+    history = [
         (None if before is None else State(before), State(after), actor)
         for before, after, actor in connection.execute(query)
-    )
-    return after_run(policy, state, ends.failures, ends.losses) is not AfterRun.NOTHING
+    ]
+    return what_follows(policy, history)[0] is not AfterRun.NOTHING

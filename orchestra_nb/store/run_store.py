@@ -24,6 +24,7 @@ from orchestra_nb.model.events import (
     RunGivenBack,
     RunReopened,
     RunStateChanged,
+    RunStateSet,
     RunSuspended,
     TaskRunStateChanged,
 )
@@ -62,7 +63,7 @@ class StateChange(msgspec.Struct, frozen=True, kw_only=True):
         None at the creation.
     actor
         Who did it: of a run the id of its driver, ``"driver"`` where that is not known or it is a task run's,
-        ``"recovery"``, or a user.
+        ``"recovery"``, or a user; :func:`~orchestra_nb.model.states.is_by_hand` tells whether they set the state.
     """
 
     sequence: int
@@ -448,7 +449,7 @@ def must_survive_power_loss(event: Event) -> bool:
     match event:
         case DriverStarted() | RunCreated() | RunSuspended() | DeadLetterAdded():
             return True
-        case RunClaimed() | RunGivenBack() | RunReopened():
+        case RunClaimed() | RunGivenBack() | RunReopened() | RunStateSet():
             return True
         case RunStateChanged(state=state) | TaskRunStateChanged(state=state):
             return state.is_terminal

@@ -152,6 +152,11 @@ def test_a_rule_is_paused_resumed_and_changed(store: RunStore) -> None:
     printed("rules", "add", "team", "--channel", "chat", "--on", "end", "--overwrite")
     (rule,) = document("rules", "ls")["rules"]  # type: ignore[misc]
     assert (rule["occasion"], rule["is_paused"]) == ("end", False)
+    printed("rules", "pause", "team")
+    said = printed("rules", "add", "team", "--channel", "chat", "--on", "failure", "--overwrite")
+    assert said == "team tells chat of each failure when it is resumed.\n"
+    (rule,) = document("rules", "ls")["rules"]  # type: ignore[misc]
+    assert (rule["occasion"], rule["is_paused"]) == ("failure", True)
     assert refusal("rules", "pause", "none")[0] == 3
 
 

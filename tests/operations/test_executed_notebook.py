@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from orchestra_nb.errors import NotebookNotFound
+from orchestra_nb.errors import InvalidNotebook, NotebookNotFound
 from orchestra_nb.model.events import RunCreated
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.executed_notebook import executed_notebook
+from orchestra_nb.operations.json_encoding import encode_json
 from orchestra_nb.operations.notebook_request import attempts_folder
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.run_store import RunStore
@@ -29,7 +31,9 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunStore]
     database.close()
 
 
-def _run(store: RunStore, kind: RunKind = RunKind.NOTEBOOK, state: State = State.FAILED) -> Run:
+def _run(
+    store: RunStore, kind: RunKind = RunKind.NOTEBOOK, state: State = State.FAILED, output_path: Path | None = None
+) -> Run:
     run = Run(
         run_id="0a" * 16,
         name="calm-fox",
@@ -38,6 +42,7 @@ def _run(store: RunStore, kind: RunKind = RunKind.NOTEBOOK, state: State = State
         state=state,
         created_at=datetime(2026, 3, 1, tzinfo=UTC),
         epoch=2,
+        output_path=None if output_path is None else str(output_path),
     )
     store.apply([RunCreated(run=run)])
     return run
@@ -109,11 +114,15 @@ def test_a_file_that_has_not_changed_is_not_told_again(store: RunStore) -> None:
             ("omitted", "Shown only in the notebook: text/html"),
         ),
         ({"output_type": "display_data", "data": {"application/json": {"a": [1]}}}, ("result", '{"a":[1]}')),
+        (
+            {"output_type": "display_data", "data": {"application/json": {"a": "\udc80"}}},
+            ("result", '{"a":"\\udc80"}'),
+        ),
         ({"output_type": "display_data", "data": {"image/png": PIXEL}}, ("picture", "")),
         ({"output_type": "stream", "text": 3}, ("stdout", "3")),
         ({"output_type": "display_data", "data": "none"}, ("omitted", "Shown only in the notebook: nothing")),
     ],
-    ids=["stream", "trace", "html-with-text", "html-alone", "json", "picture", "number", "broken"],
+    ids=["stream", "trace", "html-with-text", "html-alone", "json", "no-utf8", "picture", "number", "broken"],
 )
 def test_what_a_cell_showed_is_text_or_a_picture(
     store: RunStore, output: dict[str, object], told: tuple[str, str]
@@ -161,3 +170,75 @@ def test_an_attempt_without_a_file_is_told_with_those_that_have_one(store: RunSt
 
     with pytest.raises(NotebookNotFound, match=r"attempt 7 of run calm-fox is not here. There are: 1\."):
         executed_notebook(store, "calm-fox", attempt=7)
+
+
+def _document(*cells: dict[str, object], **orchestra: object) -> str:
+    return json.dumps({"cells": cells, "metadata": {"orchestra": orchestra}, "nbformat": 4, "nbformat_minor": 5})
+
+
+def test_a_copy_is_of_the_attempt_that_wrote_it(store: RunStore, tmp_path: Path) -> None:
+    copy = tmp_path / "report.ipynb"
+    run = _run(store, output_path=copy)  # its second attempt
+    copy.write_text(_document(run_id=run.run_id, epoch=1))
+
+    told = executed_notebook(store, "calm-fox")
+
+    assert (told.attempt, told.attempts, told.path) == (1, (1,), str(copy))
+
+
+@pytest.mark.parametrize("orchestra", [{"run_id": "0b" * 16, "epoch": 2}, {}], ids=["of-another-run", "of-none"])
+def test_a_copy_that_is_somebody_elses_by_now_is_not_told(
+    store: RunStore, tmp_path: Path, orchestra: dict[str, object]
+) -> None:
+    copy = tmp_path / "report.ipynb"
+    _run(store, output_path=copy)
+    copy.write_text(_document(**orchestra))
+
+    with pytest.raises(NotebookNotFound, match="is not on this machine"):
+        executed_notebook(store, "calm-fox")
+
+
+def test_a_file_that_is_too_large_is_not_read(store: RunStore) -> None:
+    run = _run(store)
+    path = attempts_folder() / f"{run.run_id}.1.ipynb"
+    path.touch()
+    os.truncate(path, 60_000_000)
+
+    with pytest.raises(InvalidNotebook, match=r"has 60 MB, and up to 50 MB are shown here\. Open it in JupyterLab\."):
+        executed_notebook(store, "calm-fox")
+
+
+def test_a_file_is_read_once_until_it_changes(store: RunStore) -> None:
+    run = _run(store)
+    path = attempts_folder() / f"{run.run_id}.1.ipynb"
+    path.write_text(_document({"cell_type": "raw", "metadata": {}, "source": "one"}))
+    mark = path.stat()
+    executed_notebook(store, "calm-fox")
+    path.write_text(_document({"cell_type": "raw", "metadata": {}, "source": "two"}))
+    os.utime(path, ns=(mark.st_atime_ns, mark.st_mtime_ns))  # as if nobody had written
+
+    same = executed_notebook(store, "calm-fox").cells
+    os.utime(path)
+    changed = executed_notebook(store, "calm-fox").cells
+
+    assert same is not None
+    assert changed is not None
+    assert (same[0].source, changed[0].source) == ("one", "two")
+
+
+def test_of_very_many_outputs_and_cells_the_last_are_left_out(store: RunStore) -> None:
+    run = _run(store)
+    shown = {"output_type": "stream", "name": "stdout", "text": "x"}
+    code: dict[str, object] = {"cell_type": "code", "metadata": {}, "source": "", "outputs": [shown] * 45_000}
+    (attempts_folder() / f"{run.run_id}.1.ipynb").write_text(_document(code))
+    empty: dict[str, object] = {"cell_type": "raw", "metadata": {}, "source": ""}
+    (attempts_folder() / f"{run.run_id}.2.ipynb").write_text(_document(*[empty] * 45_000))
+
+    outputs = executed_notebook(store, "calm-fox", attempt=1)
+    cells = executed_notebook(store, "calm-fox", attempt=2)
+
+    assert outputs.cells is not None
+    assert cells.cells is not None
+    assert outputs.cells[0].outputs[-1].kind == "omitted"
+    assert cells.cells[-1].source == "5,000 more cells are left out, because the notebook is too large: open it."
+    assert all(len(encode_json(one)) < 13_000_000 for one in (outputs, cells))

@@ -345,13 +345,15 @@ async def test_a_rule_is_made_changed_and_paused_and_what_is_wrong_is_said_at_it
     rule = {"channels": ["chat"], "occasion": "failure"}
     made = await call(jp_fetch, "PUT", "/notifications/rules/team", rule)
     paused = await call(jp_fetch, "POST", "/notifications/rules/team/pause")
-    changed = await call(jp_fetch, "PUT", "/notifications/rules/team", rule | {"late_seconds": 60, "is_paused": True})
+    changed = await call(jp_fetch, "PUT", "/notifications/rules/team", rule | {"late_seconds": 60})
+    told = await call(jp_fetch, "PUT", "/notifications/rules/team", rule | {"late_seconds": 60, "is_paused": False})
+    await call(jp_fetch, "POST", "/notifications/rules/team/pause")
     resumed = await call(jp_fetch, "POST", "/notifications/rules/team/resume")
 
     assert made == {"name": "team", "channels": ["chat"], "occasion": "failure"}
     assert paused == made | {"is_paused": True}
     assert changed == paused | {"late_seconds": 60.0}
-    assert resumed == made | {"late_seconds": 60.0}
+    assert told == resumed == made | {"late_seconds": 60.0}
     assert (await call(jp_fetch, "GET", "/notifications/rules"))["rules"] == [resumed]
     assert await places("/notifications/rules", rule | {"name": "a/b"}) == ["#/name"]
     assert await places("/notifications/rules/team", rule | {"name": "other"}) == ["#/name"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from example_runs import NOON, run_of, task_of
 from tornado.httpclient import HTTPClientError
@@ -25,8 +27,9 @@ from orchestra_nb.model.events import (
 from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import CellRun, Driver, ErrorInfo, LogLine, RunKind
-from orchestra_nb.model.states import State
+from orchestra_nb.model.states import State, is_by_hand
 from orchestra_nb.model.stop_requests import StopKind
+from orchestra_nb.services.process_watch import boot_id, process_started_at
 from orchestra_nb.store.dead_letter_store import DeadLetterStore
 from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.run_input_store import RunInputStore
@@ -505,20 +508,30 @@ async def test_the_state_of_a_run_that_has_ended_is_set_by_hand_once(jp_fetch, s
         message="it broke",
         created_at=NOON,
     )
-    store.apply([RunCreated(run=run), DeadLetterAdded(letter=letter)])
+    of_task = msgspec.structs.replace(letter, task_run_id="load", message="no rows")
+    store.apply([RunCreated(run=run), DeadLetterAdded(letter=letter), DeadLetterAdded(letter=of_task)])
+    letters = DeadLetterStore(store.database)
 
     done = await posted(jp_fetch, "runs", "calm-fox", "state", body={"state": "completed", "note": "mended by hand"})
+    closed = [one.state for one in letters.list_letters(state=None)]
     again = await posted(jp_fetch, "runs", "calm-fox", "state", body={"state": "COMPLETED"})
     unknown = await posted(jp_fetch, "runs", "calm-fox", "state", body={"state": "RUNNING"})
 
     assert (done[0], done[1]["state"], done[1]["epoch"]) == (200, "COMPLETED", 1)
     change = store.state_changes(run.run_id)[-1]
     assert (change.from_state, change.to_state) == (State.FAILED, State.COMPLETED)
-    assert change.message == f"set to COMPLETED by {change.actor}: mended by hand"
+    assert is_by_hand(change.actor)
+    assert change.message == f"set to COMPLETED by {change.actor.removesuffix(', by hand')}: mended by hand"
     assert store.get_run(run.run_id).ended_at == NOON
-    assert DeadLetterStore(store.database).get(run.run_id).state is LetterState.RESOLVED
+    assert closed == [LetterState.RESOLVED] * 2
     assert (again[0], again[1]["code"]) == (409, "invalid_transition")
     assert (unknown[0], unknown[1]["errors"][0]["pointer"]) == (422, "#/state")
+
+    for state in ("CANCELLED", "FAILED"):
+        await posted(jp_fetch, "runs", "calm-fox", "state", body={"state": state})
+    opened = [(one.state, one.message, one.closed_by) for one in letters.list_letters(state=None)]
+    message = store.get_run(run.run_id).message
+    assert opened == [(LetterState.OPEN, "no rows", None), (LetterState.OPEN, message, None)]
 
 
 async def test_the_state_of_a_run_that_goes_on_or_waits_is_not_set(jp_fetch, store) -> None:
@@ -533,20 +546,32 @@ async def test_the_state_of_a_run_that_goes_on_or_waits_is_not_set(jp_fetch, sto
         heartbeat_at=now,
         lease_until=now + timedelta(minutes=10),
     )
+    busy = msgspec.structs.replace(  # on this machine, and its lease ran out while it was busy
+        driver,
+        driver_id="busy",
+        boot_id=boot_id(),
+        pid=os.getpid(),
+        process_started_at=process_started_at(os.getpid()) or 0.0,
+        lease_until=now - timedelta(minutes=1),
+        heartbeat_at=now - timedelta(minutes=2),
+    )
     going = run_of(1, name="calm-fox", state=State.RUNNING, driver_id=driver.driver_id)
+    laboring = run_of(5, name="busy-bee", state=State.RUNNING, driver_id=busy.driver_id)
     lost = run_of(2, name="lost-lynx", state=State.RUNNING, driver_id="gone")
     waiting = run_of(3, name="old-owl", state=State.SCHEDULED)
     suspended = run_of(4, name="shy-shrew", state=State.PAUSED, kind=RunKind.FLOW)
-    store.apply([DriverStarted(driver=driver), *(RunCreated(run=run) for run in (going, lost, waiting, suspended))])
+    runs = (going, lost, waiting, suspended, laboring)
+    store.apply([*(DriverStarted(driver=one) for one in (driver, busy)), *(RunCreated(run=run) for run in runs)])
 
     answers = [
         await posted(jp_fetch, "runs", run.name, "state", body={"state": "FAILED"})
-        for run in (going, waiting, lost, suspended)
+        for run in (going, waiting, lost, suspended, laboring)
     ]
 
-    assert [status for status, _ in answers] == [409, 409, 200, 200]
+    assert [status for status, _ in answers] == [409, 409, 200, 200, 409]
     assert "a process drives it" in answers[0][1]["detail"]
     assert "waits to be started" in answers[1][1]["detail"]
+    assert "a process drives it" in answers[4][1]["detail"]
     assert [store.get_run(run.run_id).state for run in (going, waiting, lost, suspended)] == [
         State.RUNNING,
         State.SCHEDULED,

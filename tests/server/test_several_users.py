@@ -251,6 +251,37 @@ async def test_a_group_is_nobodys_name(call: Call) -> None:
     assert (code, answer["detail"]) == (403, "This needs the role runner, and you have the role viewer.")
 
 
+OF_ANA = {"ana": "admin", "service ana": "admin", "token ci": "admin", "*": "viewer"}
+
+
+@pytest.mark.parametrize("access", [{"roles": OF_ANA}], ids=["of ana"])
+async def test_the_idempotency_keys_of_a_service_are_not_those_of_the_user_of_its_name(call: Call) -> None:
+    key = {"Idempotency-Key": "k"}
+    pool = {"name": "gpu"}
+
+    by_user = [(await call("ana", "POST", "pools", pool, key))[0] for _ in range(2)]
+    by_service = await call("ana", "POST", "pools", pool, key | {"X-Kind": "service"})
+
+    assert by_user == [201, 201]
+    assert (by_service[0], by_service[1]["code"]) == (409, "name_taken")
+
+
+@pytest.mark.parametrize("access", [{"roles": OF_ANA}], ids=["of ana"])
+async def test_no_user_is_taken_for_a_service_or_a_token_by_a_name(call: Call) -> None:
+    users = ["ana", "service ana", "token ci", "user service ana"]
+
+    told = [(await call(user, "GET", "me"))[1] for user in users]
+    service = (await call("ana", "GET", "me", headers={"X-Kind": "service"}))[1]
+
+    assert [(one["user"], one["role"]) for one in (*told, service)] == [
+        ("ana", "admin"),
+        ("user service ana", "viewer"),
+        ("user token ci", "viewer"),
+        ("user user service ana", "viewer"),
+        ("service ana", "admin"),
+    ]
+
+
 async def test_the_stream_is_for_viewers_and_tells_me_of_my_runs_alone(
     call: Call, store, http_server, jp_http_port, jp_base_url, http_server_client
 ) -> None:

@@ -20,7 +20,7 @@ class HubUser(User):
 
 
 class HeaderIdentity(IdentityProvider):
-    """Takes the name and the groups of who calls from two headers."""
+    """Takes the name, the groups and the kind of who calls from three headers."""
 
     @property
     def auth_enabled(self) -> bool:
@@ -32,7 +32,9 @@ class HeaderIdentity(IdentityProvider):
             return None
         handler._token_authenticated = True  # as a token of a hub: no cookie, so no token against forgery
         groups = handler.request.headers.get("X-Groups", "").split(",")
-        return HubUser(username=name, hub_user={"name": name, "groups": [group for group in groups if group]})
+        kind = handler.request.headers.get("X-Kind", "user")
+        groups = [group for group in groups if group]
+        return HubUser(username=name, hub_user={"name": name, "groups": groups, "kind": kind})
 
 
 class NotMallory(Authorizer):

@@ -14,6 +14,8 @@ from orchestra_nb.model.events import RunCreated, RunReopened, RunStateChanged
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.states import State
 from orchestra_nb.model.work_pools import WorkPool
+from orchestra_nb.operations.deployment_run import may_follow
+from orchestra_nb.operations.run_state_setting import set_run_state
 from orchestra_nb.services.run_follower import RunFollower
 from orchestra_nb.store.database import Database, open_database
 from orchestra_nb.store.dead_letter_store import DeadLetterStore
@@ -232,3 +234,57 @@ def test_runs_of_no_deployment_are_left_alone(database: Database) -> None:
     follower.step(NOON)
 
     assert store.get_run(RUN).epoch == 1
+
+
+@pytest.mark.parametrize(
+    ("ends", "wanted"),
+    [
+        pytest.param([State.COMPLETED], ["CRASHED"], id="completed-crashed"),
+        pytest.param([State.COMPLETED], ["FAILED"], id="completed-failed"),
+        pytest.param([State.COMPLETED], ["FAILED", "CRASHED"], id="completed-failed-crashed"),
+    ],
+)
+def test_nothing_is_run_again_after_an_end_that_somebody_set(
+    database: Database, ends: list[State], wanted: list[str]
+) -> None:
+    deployed = Deployed(database, RetryPolicy(retries=3, infrastructure_retries=3))
+    deployed.end(State.RUNNING, *ends)
+
+    for state in wanted:
+        set_run_state(deployed.store, RUN, state, actor="user ana", now=NOON)
+        deployed.follower.step(NOON)
+
+    run = deployed.store.get_run(RUN)
+    assert (run.state, run.epoch, deployed.queue.waiting()) == (State(wanted[-1]), 1, [])
+    assert not may_follow(deployed.store, run)
+    (letter,) = deployed.letters.list_letters()
+    assert (letter.run_id, letter.attempts) == (RUN, 1)
+
+
+def test_a_failure_that_follows_an_end_that_somebody_set_counts_without_it(database: Database) -> None:
+    deployed = Deployed(database, RetryPolicy(retries=0, infrastructure_retries=1))
+    deployed.end(State.RUNNING, State.FAILED)
+    set_run_state(deployed.store, RUN, "CRASHED", actor="user ana", now=NOON)
+    deployed.follower.step(NOON)
+    assert deployed.where() == (State.CRASHED, 1)
+
+    again = RunReopened(run_id=RUN, at=NOON, epoch=2, driver_id=None, actor="ana", message="")
+    assert deployed.queue.add_again(again, NOON, "gpu", 4, ())
+    deployed.end(State.RUNNING, State.CRASHED)
+
+    assert deployed.where() == (State.SCHEDULED, 3)
+
+
+def test_the_dead_letter_of_a_run_is_open_again_when_it_has_failed_after_all(database: Database) -> None:
+    deployed = Deployed(database, RetryPolicy())
+    deployed.end(State.RUNNING, State.FAILED)
+    states = []
+
+    for state in ("COMPLETED", "CRASHED"):
+        set_run_state(deployed.store, RUN, state, actor="user ana", now=NOON)
+        states.append(deployed.letter_states())
+
+    assert states == [[LetterState.RESOLVED], [LetterState.OPEN]]
+    (letter,) = deployed.letters.list_letters()
+    assert (letter.ended_as, letter.message) == (State.CRASHED, "set to CRASHED by user ana")
+    assert (letter.closed_at, letter.closed_by, letter.note) == (None, None, "")

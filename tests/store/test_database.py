@@ -17,12 +17,12 @@ from sqlalchemy import text
 from stored_examples import NOON, created, line_of, run_became, run_of
 
 from orchestra_nb.errors import InvalidSetting, StoreReadOnly, StoreUnavailable
-from orchestra_nb.model.events import LogsWritten
+from orchestra_nb.model.events import LogsWritten, RunStateSet
 from orchestra_nb.model.states import State
 from orchestra_nb.store import database as database_module
 from orchestra_nb.store.database import Database, open_database, parse_store_url
 from orchestra_nb.store.database_errors import StoreBusy
-from orchestra_nb.store.run_store import RunStore
+from orchestra_nb.store.run_store import RunStore, must_survive_power_loss
 
 
 def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
@@ -82,6 +82,13 @@ def test_a_commit_survives_a_loss_of_power_where_it_must(tmp_path: Path, durable
     database.close()
 
 
+def test_a_state_that_somebody_set_is_a_promise() -> None:
+    before, state = State.FAILED, State.COMPLETED
+    said = RunStateSet(run_id="run", at=NOON, epoch=1, before=before, state=state, actor="ana", message="")
+
+    assert must_survive_power_loss(said)
+
+
 def test_a_write_that_raises_is_rolled_back_and_the_next_one_works(database: Database) -> None:
     store = RunStore(database)
 
@@ -131,7 +138,7 @@ from datetime import UTC, datetime
 from orchestra_nb.model.events import RunStateChanged
 from orchestra_nb.model.states import State
 from orchestra_nb.store.database import open_database
-from orchestra_nb.store.run_store import RunStore
+from orchestra_nb.store.run_store import RunStore, must_survive_power_loss
 
 store = RunStore(open_database(sys.argv[1]))
 print("ready", flush=True)
@@ -303,7 +310,7 @@ from orchestra_nb.model.states import State
 from orchestra_nb.services.recovery import sweep
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.event_log import ChangeWatcher, EventLog
-from orchestra_nb.store.run_store import RunStore
+from orchestra_nb.store.run_store import RunStore, must_survive_power_loss
 import sqlalchemy.dialects.sqlite.pysqlite
 
 if os.getuid() == 0:

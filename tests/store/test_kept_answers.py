@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -184,17 +185,29 @@ KeptAnswers(database).answer_slowly("ana", "k", "make", die, print, datetime.now
                 assert ask(RESERVED).body == b"run-1"
             assert make.calls == (not has_changed)
 
-    def test_where_it_fails_the_key_is_free_again(self, database: Database) -> None:
+    @pytest.mark.parametrize("has_changed", [False, True])
+    def test_where_it_fails_the_key_is_free_again_unless_something_was_changed(
+        self, database: Database, has_changed: bool
+    ) -> None:
         answers, make = KeptAnswers(database), Maker(database)
 
-        def fail_late() -> KeptAnswer:
-            make()
+        def fail() -> KeptAnswer:
+            if has_changed:
+                make()
             raise Conflict("not so")
 
-        with pytest.raises(Conflict, match="not so"):
-            answers.answer_slowly("ana", "k", "make", fail_late, lambda _: None, NOON)
+        def ask(do: Callable[[], KeptAnswer]) -> KeptAnswer:
+            return answers.answer_slowly("ana", "k", "make", do, lambda _: None, datetime.now(UTC))
 
-        assert answers.answer_slowly("ana", "k", "make", make, lambda _: None, NOON).body == b"run-2"
+        with pytest.raises(Conflict, match="not so"):
+            ask(fail)
+
+        if has_changed:
+            with pytest.raises(CallInterrupted):
+                ask(make)
+        else:
+            assert ask(make).body == b"run-1"
+        assert [run.run_id for run in make.store.list_runs()] == ["run-1"]
 
     def test_what_is_done_with_the_answer_is_one_transaction_with_keeping_it(self, database: Database) -> None:
         answers = KeptAnswers(database)

@@ -148,11 +148,16 @@ def list_rules(client: Client) -> list[NotificationRule]:
     return whole_list(client.list_rules, "rules")
 
 
-def add_rule(client: Client, rule: NotificationRule, now: datetime, *, may_overwrite: bool = False) -> list[str]:
-    """Make a rule; return in words what it names that nobody knows yet."""
+def add_rule(
+    client: Client, rule: NotificationRule, now: datetime, *, may_overwrite: bool = False, keeps_pause: bool = False
+) -> tuple[NotificationRule, list[str]]:
+    """Make a rule; return it, and in words what it names that nobody knows yet."""
     said = msgspec.structs.asdict(rule)
-    made = client.set_rule(**said) if may_overwrite else client.add_rule(**said)
-    return list(made.warnings)
+    if may_overwrite:
+        made = client.set_rule(**said | ({"is_paused": None} if keeps_pause else {}))
+    else:
+        made = client.add_rule(**said)
+    return made, list(made.warnings)
 
 
 def pause_rule(client: Client, name: str) -> NotificationRule:
