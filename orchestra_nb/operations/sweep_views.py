@@ -35,8 +35,13 @@ def sweep_request(store: RunStore, run: Run) -> SweepRequest:
     return request_of_code(code)
 
 
-def sweep_table(store: RunStore, run: Run, *, after: int | None = None, limit: int | None = None) -> SweepResult:
-    """Return a sweep as far as it has come: a row for each combination, with its newest run.
+def sweep_table(store: RunStore, run: Run) -> SweepResult:
+    """Return a sweep as far as it has come: a row for each combination, with its newest run."""
+    return sweep_page(store, run, after=None, limit=None)
+
+
+def sweep_page(store: RunStore, run: Run, *, after: int | None, limit: int | None) -> SweepResult:
+    """Return some rows of a sweep's table.
 
     Parameters
     ----------

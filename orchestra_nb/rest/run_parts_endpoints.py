@@ -129,12 +129,12 @@ def list_children(call: Call, run: str, query: ChildrenQuery) -> ChildrenAnswer:
 @area.get("/runs/{run}/sweep")
 def show_sweep(call: Call, run: str, query: SweepQuery) -> SweepAnswer:
     """Show the table of a sweep: its combinations, and what their runs returned."""
-    from orchestra_nb.operations.sweep_views import sweep_table
+    from orchestra_nb.operations.sweep_views import sweep_page
 
     found = runs.find_run(call.store, run)
     if found.kind is not RunKind.SWEEP:
         raise Conflict(f"Run {found.name} is no sweep: it is of the kind {found.kind.value}.")
-    sweep = sweep_table(call.store, found, after=query.after, limit=query.limit + 1)
+    sweep = sweep_page(call.store, found, after=query.after, limit=query.limit + 1)
     page, following = page_of(sweep.rows, query.limit, lambda row: row.index)
     return SweepAnswer(
         run=sweep.run,
