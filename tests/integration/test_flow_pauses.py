@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from flow_scripts import FlowScripts, flow_scripts
+from notebook_files import write_notebook
 from patience import PATIENCE_SECONDS
 
+from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.run_questions import list_inputs
 
@@ -169,6 +171,34 @@ def test_a_repeated_attempt_finds_the_answer_that_was_given_before(scripts: Flow
         output, _ = script.communicate(timeout=PATIENCE_SECONDS)
 
     assert output == "7\n"
+
+
+def test_a_notebook_run_whose_cell_calls_a_flow_that_pauses_says_who_waits_for_what(scripts: FlowScripts) -> None:
+    asking = f"""
+        from orchestra_nb import flow
+        from orchestra_nb.flow_runs import pause_flow_run
+
+        @flow
+        def ask():
+            return pause_flow_run(int, timeout={PATIENCE_SECONDS}, poll_interval=0.05)
+    """
+    write_notebook(scripts.folder / "report.ipynb", asking, "print('answer:', ask())")
+
+    def find_question() -> Run | None:
+        return next((run for run in scripts.store.list_runs(kind=RunKind.FLOW) if run.state is State.PAUSED), None)
+
+    with scripts.orchestra_started("run", "report.ipynb") as command:
+        run = scripts.wait_for(find_question, "a flow that waits")
+        words = f"waits for integer (pause-1): orchestra runs resume {run.name} --input JSON"
+        shown = scripts.orchestra("runs", "show", str(run.parent_run_id))
+        resumed = scripts.orchestra("runs", "resume", run.name, "--input", "3")
+        _, errors = command.communicate(timeout=PATIENCE_SECONDS)
+
+    assert (resumed.returncode, command.returncode) == (0, 0), errors
+    assert f"⏸ cell 2 {words}\n" in errors
+    assert f"\nwaits for run {run.name}, which {words}\n" in shown.stdout
+    after = scripts.orchestra("runs", "show", str(run.parent_run_id))
+    assert "which waits for" not in after.stdout
 
 
 def test_a_task_cannot_pause(scripts: FlowScripts) -> None:
