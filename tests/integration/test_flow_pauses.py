@@ -201,6 +201,19 @@ def test_a_notebook_run_whose_cell_calls_a_flow_that_pauses_says_who_waits_for_w
     assert "which waits for" not in after.stdout
 
 
+def test_a_pause_outside_of_flows_names_the_line_that_does_it(scripts: FlowScripts) -> None:
+    refused = scripts.run("from orchestra_nb import flow, pause_flow_run\npause_flow_run(int)\n")
+
+    assert "not a notebook's or a script's own run" in refused.stderr
+    remedy = refused.stderr.rstrip().rpartition("in one line: ")[2]
+    assert remedy == "flow(name='ask')(lambda: pause_flow_run(int))()"
+    with scripts.started(f"from orchestra_nb import flow, pause_flow_run\nprint({remedy})\n") as script:
+        run = scripts.wait_for_run(State.PAUSED)
+        scripts.orchestra("runs", "resume", run.name, "--input", "7")
+        output, errors = script.communicate(timeout=PATIENCE_SECONDS)
+    assert (run.flow_name, output) == ("ask", "7\n"), errors
+
+
 def test_a_task_cannot_pause(scripts: FlowScripts) -> None:
     source = """
         from orchestra_nb import flow, task
