@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +96,52 @@ def test_a_model_comes_back_as_a_model_with_its_first_values_and_its_words(scrip
     assert "$.rows" in wrong.stderr
     assert output == "Review 3 fine\n"
     assert [question.description for question in list_inputs(scripts.store, run.run_id)] == ["Is it right?"]
+
+
+def test_who_answered_what_and_when_is_told_afterwards_without_secrets(scripts: FlowScripts) -> None:
+    source = f"""
+        from pydantic import BaseModel, SecretStr
+        from orchestra_nb import flow, pause_flow_run
+
+        class Login(BaseModel):
+            user: str
+            password: SecretStr
+
+        @flow
+        def login():
+            options = dict(timeout={PATIENCE_SECONDS}, poll_interval=0.05)
+            found = pause_flow_run(Login, key="login", **options)
+            pause_flow_run(key="go", **options)
+            return found.password.get_secret_value() == "s3cr" + "et"
+
+        print(login())
+    """
+    with scripts.started(source) as script:
+        run = scripts.wait_for_run(State.PAUSED)
+        scripts.orchestra("runs", "resume", run.name, "--input", '{"user": "anä", "password": "s3cret"}')
+        scripts.wait_for(
+            lambda: run if len(list_inputs(scripts.store, run.run_id)) == 2 else None, "the second question"
+        )
+        waiting = scripts.orchestra("runs", "show", run.name)
+        scripts.orchestra("runs", "resume", run.name, "--key", "go")
+        output, errors = script.communicate(timeout=PATIENCE_SECONDS)
+
+    assert output == "True\n", errors
+    assert [line.split()[:3] for line in waiting.stdout.splitlines() if line.startswith("go ")] == [
+        ["go", "-", "waits"]
+    ]
+    shown = scripts.orchestra("runs", "show", run.name)
+    document = scripts.orchestra("runs", "show", run.name, "--json")
+    found = {question["key"]: question for question in json.loads(document.stdout)["inputs"]}
+    by = found["login"]["answered_by"]
+    assert found["login"]["value"] == {"user": "anä", "password": "••••"}
+    assert by.startswith("command line")
+    assert found["login"]["asked_at"] <= found["login"]["answered_at"] <= found["go"]["answered_at"]
+    rows = {line.split()[0]: line for line in shown.stdout.splitlines() if line.startswith(("login ", "go "))}
+    assert '{"user": "anä", "password": "••••"}' in rows["login"]
+    assert by in rows["login"]
+    assert "go on" in rows["go"]
+    assert "s3cret" not in shown.stdout + document.stdout + scripts.orchestra("runs", "input", run.name).stdout
 
 
 def test_each_pause_of_a_flow_is_a_question_of_its_own_and_code_may_answer(scripts: FlowScripts) -> None:
