@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import click
@@ -10,10 +11,11 @@ import click
 from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, caller
-from orchestra_nb.cli.run_tables import one_line, print_table
+from orchestra_nb.cli.run_tables import ago, one_line, print_table
 from orchestra_nb.model.example_values import example_of
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.run_inputs import RunInput
+from orchestra_nb.time_zones import time_text
 
 
 @click.command("input")
@@ -36,13 +38,13 @@ def input_(run: str, value: str | None, key: str | None, go_on: bool, as_json: b
             answer = None if value is None else json_or_text(value)
             found = backend.call(answer_input, run, answer, actor=caller(), now=datetime.now(UTC), key=key)
             if as_json:
-                print_json(_document(found))
+                print_json(question_document(found))
             else:
                 click.echo(f"Run {one_line(run)} was told {one_line(found.key)}.")
             return
         asked = backend.call(list_inputs, run)
     if as_json:
-        print_json({"inputs": [_document(question) for question in asked]})
+        print_json({"inputs": [question_document(question) for question in asked]})
     elif asked:
         print_table(
             ("KEY", "ANSWER", "ASKS"), [[question.key, _answer(question), _asks(question)] for question in asked]
@@ -66,15 +68,39 @@ def json_or_text(word: str) -> object:
     return value
 
 
-def _document(question: RunInput) -> dict[str, object]:
+def print_questions(asked: Sequence[RunInput], now: datetime) -> None:
+    """Print what a run has asked people: who answered what, and when; nothing where it has asked nothing."""
+    if not asked:
+        return
+    click.echo()
+    rows = [
+        [
+            question.key,
+            question.description or "-",
+            _answer_text(question),
+            question.answered_by or "-",
+            "-"
+            if question.answered_at is None
+            else f"{time_text(question.answered_at)}, {ago(question.answered_at, now)}",
+        ]
+        for question in asked
+    ]
+    print_table(("QUESTION", "ASKS", "ANSWER", "BY", "ANSWERED"), rows)
+
+
+def question_document(question: RunInput) -> dict[str, object]:
+    """Return a question as ``--json`` prints it."""
     return {name: to_readable(getattr(question, name)) for name in RunInput.__struct_fields__}
 
 
 def _answer(question: RunInput) -> str:
+    return _answer_text(question) + ("" if question.answered_at is None else f", by {question.answered_by}")
+
+
+def _answer_text(question: RunInput) -> str:
     if question.answered_at is None:
         return "waits"
-    answer = "go on" if question.schema is None else json.dumps(question.value)
-    return f"{answer}, by {question.answered_by}"
+    return "go on" if question.schema is None else json.dumps(question.value, ensure_ascii=False)
 
 
 def _asks(question: RunInput) -> str:

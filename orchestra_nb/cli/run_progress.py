@@ -64,6 +64,8 @@ class RunView:
         self.run: Run | None = None
         self.cells: dict[int, CellRun] = {}
         self.tasks: dict[str, TaskRun] = {}
+        #: id of a run that it has started, or its own where a server follows those, to what people are asked for
+        self.questions: dict[str, str] = {}
         self._has_run = False
 
     def take(self, event: Event) -> CellRun | TaskRun | None:
@@ -72,7 +74,15 @@ class RunView:
             case RunCreated(run=run) if self.run is None:  # those that follow are of flows that it calls
                 self.run = run
             case RunStateChanged(run_id=run_id) if self.run is not None and run_id == self.run.run_id:
+                if event.state is self.run.state is State.RUNNING and event.message:  # as a server tells it of a child
+                    self.questions[run_id] = event.message
+                else:
+                    self.questions.pop(run_id, None)
                 self.run = apply_to_run(self.run, event)
+            case RunStateChanged(run_id=run_id, state=State.PAUSED):
+                self.questions[run_id] = event.message
+            case RunStateChanged(run_id=run_id):
+                self.questions.pop(run_id, None)
             case CellRunChanged(cell=cell) if self.run is not None and cell.run_id == self.run.run_id:
                 self.cells[cell.index] = cell
                 if cell.state is State.RUNNING:
@@ -101,6 +111,12 @@ class RunView:
             for line in event.lines
             if line.run_id == self.run.run_id and line.logger == "orchestra" and line.level >= least
         ]
+
+    def waiting_lines(self) -> list[str]:
+        """Return what is asked of people now: where the run stands, what for, and how to answer."""
+        cell = next((cell for cell in self.cells.values() if cell.state is State.RUNNING), None)
+        who = cell.name if cell is not None else "the run"
+        return [one_line(f"{who} {words}") for words in self.questions.values()]
 
     def _forget_after(self, index: int) -> None:
         """Let the cells below one that begins wait again: they had run, and all starts over."""
@@ -150,6 +166,8 @@ class LineProgress:
         changed = self._view.take(event)
         for note in self._view.notes_in(event):
             click.echo(f"  {_NOTE} {note}", err=True)
+        if isinstance(event, RunStateChanged) and event.run_id in self._view.questions:
+            click.echo(f"  {APPEARANCE[State.PAUSED][0]} {self._view.waiting_lines()[-1]}", err=True)
         if is_first and isinstance(event, RunCreated):
             click.echo(self._view.title, err=True)
         elif isinstance(event, RunStateChanged) and event.state is State.CANCELLING and self._is_of_run(event):
@@ -211,6 +229,9 @@ class BlockProgress:
         lines += [
             Text(f"  {_NOTE} {note}", style="yellow", no_wrap=True, overflow="ellipsis") for note in list(self._notes)
         ]
+        # whole, however narrow the terminal is: each ends with the command that answers
+        icon = APPEARANCE[State.PAUSED][0]
+        lines += [Text(f"  {icon} {words}", style="bold yellow") for words in view.waiting_lines()]
         lines += _task_lines([_chip(task, task.name, now) for task in view.tasks.values()], width)
         if view.run.state is State.CANCELLING:
             lines.append(Text(f"  {one_line(view.run.message)}. Press Ctrl-C again to end it now.", style="magenta"))

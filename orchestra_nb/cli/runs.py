@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from orchestra_nb.cli.command_audit import has_changed
 from orchestra_nb.cli.json_output import print_json
 from orchestra_nb.cli.opened_store import as_json_option, caller
 from orchestra_nb.cli.run_children import children_document, children_of, print_children
-from orchestra_nb.cli.run_input import input_
+from orchestra_nb.cli.run_input import input_, print_questions, question_document
 from orchestra_nb.cli.run_results import readable_values, results, returned_text
 from orchestra_nb.cli.run_resumption import resume
 from orchestra_nb.cli.run_retries import retry
@@ -40,12 +40,14 @@ from orchestra_nb.model.states import FAILURE_STATES, State
 from orchestra_nb.operations import runs as operations
 from orchestra_nb.operations.json_encoding import encode_json
 from orchestra_nb.operations.run_attempts import list_attempts
+from orchestra_nb.operations.run_questions import list_inputs
 from orchestra_nb.operations.run_results import returned_by_run
 from orchestra_nb.time_zones import here, time_text
 
 if TYPE_CHECKING:
     from orchestra_nb.cli.backend import Backend
     from orchestra_nb.model.recorded_values import RecordedValue
+    from orchestra_nb.model.run_inputs import RunInput
     from orchestra_nb.operations.run_attempts import RunAttempt
     from orchestra_nb.operations.run_views import CellView, RunSummary, TaskView
     from orchestra_nb.operations.runs import LogPage, RunDetails
@@ -128,21 +130,25 @@ def ls(
 @click.option("--task", metavar="TASK", help="Only this task, with the whole traceback of its error.")
 @as_json_option
 def show(run: str, is_all: bool, task: str | None, as_json: bool) -> None:
-    """Show a run, its tasks and its cells."""
+    """Show a run, what it asked people, its tasks and its cells."""
     with opened_backend() as backend:
         details = backend.call(operations.show_run, run, has_all_epochs=is_all)
         children = backend.call(children_of, details.run)
         records = backend.call(returned_by_run, details.run)
         attempts = backend.call(list_attempts, details.run.run_id)
+        asked = backend.call(list_inputs, details.run.run_id)
         if task is not None:
             wanted = backend.call(operations.find_task, backend.call(operations.find_run, run), task).task_run_id
             only = tuple(one for one in details.tasks if one.task_run_id == wanted)
             details = msgspec.structs.replace(details, tasks=only, cells=())
     if as_json:
-        more = {"attempts": attempts, "values": readable_values(records)}
+        questions = [question_document(question) for question in asked]
+        more = {"attempts": attempts, "values": readable_values(records), "inputs": questions}
         print_json(_details_document(details) | more | children_document(children))
     else:
-        _print_details(details, is_all, children, records, attempts if task is None else ())
+        if task is not None:
+            attempts, asked = (), []
+        _print_details(details, is_all, children, records, attempts, asked)
 
 
 @runs.command()
@@ -265,6 +271,7 @@ def _print_details(
     children: tuple[Run, ...] | SweepResult,
     records: list[RecordedValue],
     attempts: tuple[RunAttempt, ...],
+    asked: Sequence[RunInput],
 ) -> None:
     run, now = details.run, datetime.now(UTC)
     duration = took(run.started_at, run.ended_at, now)
@@ -288,6 +295,7 @@ def _print_details(
         if value:
             click.echo(f"  {name:<12}{one_line(value)}")
     _print_attempts(attempts, now)
+    print_questions(asked, now)
     _print_tasks(details, now, is_all and run.epoch > 1)
     print_children(children, now)
     _print_cells(details, now)

@@ -142,7 +142,11 @@ def current_flow(verb: str) -> FlowRunContext:
         raise MissingContext(f"A task cannot {verb}, only the flow that it belongs to. Call this in the flow's body.")
     context = flow_run_context.get()
     if context is None:
-        raise MissingContext(f"There is no flow to {verb}: call this inside a function under @flow.")
+        raise MissingContext(
+            f"There is no flow to {verb}: only a flow waits for people, not a notebook's or a script's own run. Put the"
+            " call into a function under @flow and call that, in one line:"
+            f" flow(name='ask')(lambda: {verb}_flow_run(int))()"
+        )
     if context.driver.driver_id is None and context.driver.parent_run_id is None:
         raise MissingContext(
             f"A flow that a task has called cannot {verb}: its worker would be kept waiting. Call it in the outer flow."

@@ -88,9 +88,10 @@ def check_templates(rule: NotificationRule) -> NotificationRule:
                 _environment().from_string(getattr(rule, part)).render(facts)
             except Exception as error:
                 names = ", ".join([*(name for name in facts if name != "run"), *(f"run.{name}" for name in _RUN_FACTS)])
+                words = f"{_words(error)}. It may use: {', '.join(facts)}."
                 raise InvalidInput(
                     f"The templates of the rule {rule.name!r} cannot be used: {_words(error)}. They may use: {names}.",
-                    {f"/{part}": f"{_words(error)}."},
+                    {f"/{part}": words},
                 ) from error
     return rule
 
@@ -146,10 +147,11 @@ class _Given(dict[str, object]):
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+    from orchestra_nb.model.told_undefined import ToldUndefined
+
+    environment = ImmutableSandboxedEnvironment(undefined=ToldUndefined)
     environment.filters["time"] = _time
     environment.filters["until"] = lambda since, at: format_duration(max(0.0, (at - since).total_seconds()))
     return environment
@@ -164,6 +166,10 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _words(error: Exception) -> str:
+    from jinja2 import UndefinedError
+
+    if isinstance(error, UndefinedError):
+        return str(error)[:500].rstrip(".")
     return f"{type(error).__name__}: {error}"[:500].rstrip(".")
 
 

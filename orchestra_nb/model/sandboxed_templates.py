@@ -191,8 +191,9 @@ def _template(text: str) -> Any:
 
 @lru_cache(maxsize=1)
 def _environment() -> ImmutableSandboxedEnvironment:
-    from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    from orchestra_nb.model.told_undefined import ToldUndefined
 
     class _Environment(ImmutableSandboxedEnvironment):
         intercepted_binops = frozenset({"*", "**"})
@@ -204,7 +205,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
                 raise ValueError(f"{operator} with a number above {_LARGEST_FACTOR:,}")
             return super().call_binop(context, operator, left, right)
 
-    environment = _Environment(undefined=StrictUndefined)
+    environment = _Environment(undefined=ToldUndefined)
     environment.filters["time"] = lambda at: f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     return environment
 

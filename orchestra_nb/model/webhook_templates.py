@@ -199,8 +199,9 @@ class _Headers(dict[str, str]):
 
 @lru_cache(maxsize=1)
 def _environment() -> SandboxedEnvironment:
-    from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    from orchestra_nb.model.told_undefined import ToldUndefined
 
     class Environment(ImmutableSandboxedEnvironment):
         """In which ``payload.items`` is what was sent under that name, and no method of dictionaries."""
@@ -210,4 +211,4 @@ def _environment() -> SandboxedEnvironment:
                 return obj[attribute]
             return super().getattr(obj, attribute)
 
-    return Environment(undefined=StrictUndefined)
+    return Environment(undefined=ToldUndefined)

@@ -26,6 +26,7 @@ from orchestra_nb.engine.flow_listener import FlowListener
 from orchestra_nb.engine.flow_runner import FlowRunner
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.interactive_run import InteractiveRun
+from orchestra_nb.engine.life_lines import TaskLines
 from orchestra_nb.engine.question_relay import QuestionRelay
 from orchestra_nb.engine.services import set_answerer
 from orchestra_nb.model.events import Event, EventSink
@@ -92,6 +93,8 @@ class KernelDriver:
         self._parent_run_id = os.environ.get(RUN_ID_VARIABLE)
         self._closers: list[Callable[[], None]] = []
         self._sink = FirstUseSink(self._make_sink)
+        #: to the log only: under its cell each task shows by itself how it fails
+        self._lines = TaskLines(self._sink.emit, lambda line, level: None)
         self._services = self._make_services()
         self.runner = FlowRunner(self._make_executor, self._sink, self, self._services)
         self.run = InteractiveRun(self._sink, self._describe_run, self._tasks_of, on_run_end)
@@ -160,7 +163,8 @@ class KernelDriver:
     # --- told by the flow runner
 
     def task_changed(self, task_run: TaskRun) -> None:
-        """A task run has a new state."""
+        """A task run has a new state: the log says that an attempt failed and another one follows."""
+        self._lines.tell(task_run)
         self._listener.task_changed(task_run)
 
     def task_showed(self, task_run_id: str, outputs: Sequence[Mapping[str, object]]) -> None:
@@ -172,7 +176,8 @@ class KernelDriver:
         self._listener.task_logged(task_run, lines)
 
     def task_ended(self, task_run: TaskRun, outcome: Outcome | None) -> None:
-        """A task run ended: its run may be over."""
+        """A task run ended, and the log says how it failed: its run may be over."""
+        self._lines.tell(task_run)
         self._listener.task_ended(task_run, outcome)
         self.run.look()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.stream_views import EVERYTHING, StreamView
 from orchestra_nb.operations.run_views import CellView, RunSummary, TaskView, cell_views, run_summaries, task_views
 
@@ -30,7 +31,7 @@ class RunChanges(msgspec.Struct, frozen=True, kw_only=True):
     reset
         The changes are not kept, or too many: read the runs anew, then go on from ``sequence``.
     runs
-        Runs that changed, or whose task runs did.
+        Runs that changed, or whose task runs did, and those above a flow's: their message tells what it asks.
     logs
         The ids of runs that logged something.
     artifacts, inputs
@@ -103,13 +104,27 @@ def changes_since(
     names = {run.run_id: run.flow_name for run in runs}
     return RunChanges(
         sequence=changes.sequence,
-        runs=run_summaries(store, runs) if "runs" in view.parts else (),
+        runs=run_summaries(store, (*runs, *_above(store, runs, view))) if "runs" in view.parts else (),
         tasks=task_views(store, tasks, names, expected) if "tasks" in view.parts else (),
         cells=_cells(store, changes.cells),
         logs=changes.logs,
         artifacts=changes.artifacts,
         inputs=changes.inputs,
     )
+
+
+def _above(store: RunStore, runs: Collection[Run], view: StreamView) -> list[Run]:
+    """Return the runs above these flows that a view has; with a condition it has only those that change themselves."""
+    if any((view.flow, view.deployment, view.kind, view.owner)):
+        return []
+    known, above = {run.run_id for run in runs}, []
+    level: Collection[Run] = runs
+    while level:
+        wanted = {run.parent_run_id for run in level if run.kind is RunKind.FLOW and run.parent_run_id} - known
+        level = store.get_runs(wanted) if wanted else []
+        known |= wanted
+        above += [run for run in level if not view.runs or run.run_id in view.runs]
+    return above
 
 
 def _cells(store: RunStore, keys: Collection[tuple[str, int]]) -> tuple[CellView, ...]:

@@ -14,6 +14,7 @@ from orchestra_nb.errors import InputNotFound, InvalidInput
 from orchestra_nb.model.example_values import example_of
 from orchestra_nb.model.json_values import to_json_text
 from orchestra_nb.model.run_inputs import RunInput
+from orchestra_nb.model.secret_answers import without_secrets
 from orchestra_nb.operations.runs import find_run
 
 #: So many fields of an answer are told that are wrong.
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def list_inputs(store: RunStore, run: str) -> list[RunInput]:
-    """Return what a run has asked for, in order, answered or not.
+    """Return what a run has asked for, in order, answered or not; what a question calls a secret is hidden.
 
     Raises
     ------
@@ -37,13 +38,14 @@ def list_inputs(store: RunStore, run: str) -> list[RunInput]:
     """
     from orchestra_nb.store.run_input_store import RunInputStore
 
-    return RunInputStore(store.database).of_run(find_run(store, run).run_id)
+    asked = RunInputStore(store.database).of_run(find_run(store, run).run_id)
+    return [without_secrets(question) for question in asked]
 
 
 def answer_input(
     store: RunStore, run: str, value: object, *, actor: str, now: datetime, key: str | None = None
 ) -> RunInput:
-    """Answer a question of a run, and return it.
+    """Answer a question of a run, and return it as :func:`list_inputs` does.
 
     Parameters
     ----------
@@ -68,7 +70,7 @@ def answer_input(
     question = _choose(found.name, asked, key)
     to_json_text(value, f"The input {question.key!r}")
     _check(value, question, found.name)
-    return RunInputStore(store.database).answer(found.run_id, question.key, value, actor, now)
+    return without_secrets(RunInputStore(store.database).answer(found.run_id, question.key, value, actor, now))
 
 
 def _choose(run_name: str, asked: list[RunInput], key: str | None) -> RunInput:

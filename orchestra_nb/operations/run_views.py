@@ -54,7 +54,7 @@ class CellView(CellRun, frozen=True, kw_only=True):
 def run_summaries(store: RunStore, runs: Sequence[Run]) -> tuple[RunSummary, ...]:
     """Return runs with the numbers of their task runs; of a sweep with those of its child runs.
 
-    The message of one that waits to be started says what it waits for.
+    The message of one that waits, to be started or for people, says what it waits for.
     """
     sweeps = [run.run_id for run in runs if run.kind is RunKind.SWEEP]
     counts_of = store.task_counts([run.run_id for run in runs]) | (store.child_counts(sweeps) if sweeps else {})

@@ -1,4 +1,7 @@
-"""What runs wait for that nobody has started yet: found out when somebody looks, so that it is never out of date."""
+"""What runs wait for that nobody has started yet, and those that have started one that waits for people.
+
+Found out when somebody looks, so that it is never out of date.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,8 @@ if TYPE_CHECKING:
 
 
 def tell_waits(store: RunStore, runs: Sequence[Run]) -> list[Run]:
-    """Return these runs; the message of one that waits to be started says what it waits for."""
-    reasons = why_waiting(store, runs)
+    """Return these runs; the message of one that waits, to be started or for people, says what for."""
+    reasons = why_waiting(store, runs) | _asking_below(store, runs)
     return [msgspec.structs.replace(run, message=reasons[run.run_id]) if run.run_id in reasons else run for run in runs]
 
 
@@ -50,6 +53,22 @@ def why_waiting(store: RunStore, runs: Sequence[Run], now: datetime | None = Non
         else:
             reason = _reason(place, rooms, served, has_service=has_service)
         reasons[run.run_id] = f"{reason} ({run.message})" if run.message else reason
+    return reasons
+
+
+def _asking_below(store: RunStore, runs: Sequence[Run]) -> dict[str, str]:
+    """Return the id of each run that goes on and has started one that waits for people, with what that asks."""
+    going = [run for run in runs if run.state is State.RUNNING]
+    if not going:
+        return {}
+    from orchestra_nb.store.paused_runs import paused_below
+
+    below = paused_below(store.database, [run.run_id for run in going])
+    reasons = {}
+    for run in going:
+        if (paused := below.get(run.run_id)) is not None:
+            reason = f"waits for run {paused.name}, which {paused.message or 'is paused'}"
+            reasons[run.run_id] = f"{reason} ({run.message})" if run.message else reason
     return reasons
 
 

@@ -33,7 +33,10 @@ _OWN_THREADS: Final = frozenset({"xmpp", "xmpps"})
 
 _LONGEST_REASON: Final = 500
 
-_HOW_TO_ALLOW: Final = "Where that is meant, make the channel with --allow-private (by REST: allow_private)."
+_HOW_TO_ALLOW: Final = (
+    "Where that is meant, let messages of the channel go to addresses of the own network: there is a box for it in its "
+    "form; in a shell it is --allow-private, by HTTP allow_private."
+)
 
 
 def describe_address(address: Secret, *, may_be_private: bool) -> str:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from orchestra_nb.cli.run_progress import LineProgress, RunView
-from orchestra_nb.model.events import CellRunChanged, Event, LogsWritten, RunCreated
+from orchestra_nb.model.events import CellRunChanged, Event, LogsWritten, RunCreated, RunStateChanged
 from orchestra_nb.model.runs import CellRun, ErrorInfo, LogLine, Run, RunKind
 from orchestra_nb.model.states import State
 
@@ -66,3 +66,36 @@ def test_lines_say_why_something_runs_again(epoch: int, lines: list[str], capsys
     assert title == "report · run calm-fox"
     assert len(shown) == len(lines)
     assert all(line.startswith(start) for line, start in zip(shown, lines, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("asking", "goes_on"),
+    [
+        pytest.param(
+            RunStateChanged(run_id="child", state=State.PAUSED, at=NOW, message="waits for Review: [say] it"),
+            RunStateChanged(run_id="child", state=State.RUNNING, at=NOW),
+            id="a run that it drives",
+        ),
+        pytest.param(
+            RunStateChanged(run_id="r", state=State.RUNNING, at=NOW, message="waits for Review: [say] it"),
+            RunStateChanged(run_id="r", state=State.RUNNING, at=NOW),
+            id="a run that a server drives",
+        ),
+    ],
+)
+def test_a_question_of_a_flow_is_told_with_the_cell_that_waits_for_it(
+    asking: RunStateChanged, goes_on: RunStateChanged, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress, view = LineProgress(), RunView()
+    child = msgspec.structs.replace(RUN, run_id="child", name="ask-owl", kind=RunKind.FLOW, parent_run_id="r")
+    events: list[Event] = [RunCreated(run=RUN), cell(3, State.RUNNING), RunCreated(run=child), asking]
+
+    for event in events:
+        progress.take(event)
+        view.take(event)
+
+    assert capsys.readouterr().err.splitlines()[1:] == ["  ⏸ cell 4 waits for Review: [say] it"]
+    assert view.waiting_lines() == ["cell 4 waits for Review: [say] it"]
+    progress.take(goes_on)
+    view.take(goes_on)
+    assert (view.waiting_lines(), capsys.readouterr().err) == ([], "")

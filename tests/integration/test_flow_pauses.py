@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flow_scripts import FlowScripts, flow_scripts
+from notebook_files import write_notebook
 from patience import PATIENCE_SECONDS
 
+from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.run_questions import list_inputs
 
@@ -95,6 +98,52 @@ def test_a_model_comes_back_as_a_model_with_its_first_values_and_its_words(scrip
     assert [question.description for question in list_inputs(scripts.store, run.run_id)] == ["Is it right?"]
 
 
+def test_who_answered_what_and_when_is_told_afterwards_without_secrets(scripts: FlowScripts) -> None:
+    source = f"""
+        from pydantic import BaseModel, SecretStr
+        from orchestra_nb import flow, pause_flow_run
+
+        class Login(BaseModel):
+            user: str
+            password: SecretStr
+
+        @flow
+        def login():
+            options = dict(timeout={PATIENCE_SECONDS}, poll_interval=0.05)
+            found = pause_flow_run(Login, key="login", **options)
+            pause_flow_run(key="go", **options)
+            return found.password.get_secret_value() == "s3cr" + "et"
+
+        print(login())
+    """
+    with scripts.started(source) as script:
+        run = scripts.wait_for_run(State.PAUSED)
+        scripts.orchestra("runs", "resume", run.name, "--input", '{"user": "anä", "password": "s3cret"}')
+        scripts.wait_for(
+            lambda: run if len(list_inputs(scripts.store, run.run_id)) == 2 else None, "the second question"
+        )
+        waiting = scripts.orchestra("runs", "show", run.name)
+        scripts.orchestra("runs", "resume", run.name, "--key", "go")
+        output, errors = script.communicate(timeout=PATIENCE_SECONDS)
+
+    assert output == "True\n", errors
+    assert [line.split()[:3] for line in waiting.stdout.splitlines() if line.startswith("go ")] == [
+        ["go", "-", "waits"]
+    ]
+    shown = scripts.orchestra("runs", "show", run.name)
+    document = scripts.orchestra("runs", "show", run.name, "--json")
+    found = {question["key"]: question for question in json.loads(document.stdout)["inputs"]}
+    by = found["login"]["answered_by"]
+    assert found["login"]["value"] == {"user": "anä", "password": "••••"}
+    assert by.startswith("command line")
+    assert found["login"]["asked_at"] <= found["login"]["answered_at"] <= found["go"]["answered_at"]
+    rows = {line.split()[0]: line for line in shown.stdout.splitlines() if line.startswith(("login ", "go "))}
+    assert '{"user": "anä", "password": "••••"}' in rows["login"]
+    assert by in rows["login"]
+    assert "go on" in rows["go"]
+    assert "s3cret" not in shown.stdout + document.stdout + scripts.orchestra("runs", "input", run.name).stdout
+
+
 def test_each_pause_of_a_flow_is_a_question_of_its_own_and_code_may_answer(scripts: FlowScripts) -> None:
     source = f"""
         from orchestra_nb import flow
@@ -169,6 +218,47 @@ def test_a_repeated_attempt_finds_the_answer_that_was_given_before(scripts: Flow
         output, _ = script.communicate(timeout=PATIENCE_SECONDS)
 
     assert output == "7\n"
+
+
+def test_a_notebook_run_whose_cell_calls_a_flow_that_pauses_says_who_waits_for_what(scripts: FlowScripts) -> None:
+    asking = f"""
+        from orchestra_nb import flow
+        from orchestra_nb.flow_runs import pause_flow_run
+
+        @flow
+        def ask():
+            return pause_flow_run(int, timeout={PATIENCE_SECONDS}, poll_interval=0.05)
+    """
+    write_notebook(scripts.folder / "report.ipynb", asking, "print('answer:', ask())")
+
+    def find_question() -> Run | None:
+        return next((run for run in scripts.store.list_runs(kind=RunKind.FLOW) if run.state is State.PAUSED), None)
+
+    with scripts.orchestra_started("run", "report.ipynb") as command:
+        run = scripts.wait_for(find_question, "a flow that waits")
+        words = f"waits for integer (pause-1): orchestra runs resume {run.name} --input JSON"
+        shown = scripts.orchestra("runs", "show", str(run.parent_run_id))
+        resumed = scripts.orchestra("runs", "resume", run.name, "--input", "3")
+        _, errors = command.communicate(timeout=PATIENCE_SECONDS)
+
+    assert (resumed.returncode, command.returncode) == (0, 0), errors
+    assert f"⏸ cell 2 {words}\n" in errors
+    assert f"\nwaits for run {run.name}, which {words}\n" in shown.stdout
+    after = scripts.orchestra("runs", "show", str(run.parent_run_id))
+    assert "which waits for" not in after.stdout
+
+
+def test_a_pause_outside_of_flows_names_the_line_that_does_it(scripts: FlowScripts) -> None:
+    refused = scripts.run("from orchestra_nb import flow, pause_flow_run\npause_flow_run(int)\n")
+
+    assert "not a notebook's or a script's own run" in refused.stderr
+    remedy = refused.stderr.rstrip().rpartition("in one line: ")[2]
+    assert remedy == "flow(name='ask')(lambda: pause_flow_run(int))()"
+    with scripts.started(f"from orchestra_nb import flow, pause_flow_run\nprint({remedy})\n") as script:
+        run = scripts.wait_for_run(State.PAUSED)
+        scripts.orchestra("runs", "resume", run.name, "--input", "7")
+        output, errors = script.communicate(timeout=PATIENCE_SECONDS)
+    assert (run.flow_name, output) == ("ask", "7\n"), errors
 
 
 def test_a_task_cannot_pause(scripts: FlowScripts) -> None:

@@ -230,6 +230,28 @@ def test_a_notebook_of_the_server_runs_there_and_its_end_is_told_here(world: Rem
     assert absent.returncode == 3
 
 
+def test_a_notebook_at_the_server_that_asks_people_says_so_where_the_command_runs(world: RemoteWorld) -> None:
+    asking = (
+        "from orchestra_nb import flow, pause_flow_run\n"
+        "@flow\ndef ask():\n    return pause_flow_run(int, poll_interval=0.1)"
+    )
+    notebook = notebook_of(code_cell(asking), code_cell("print(ask())"))
+    (world.home / "asking.ipynb").write_text(json.dumps(notebook))
+    command = world.start_remote("run", "asking.ipynb")
+    assert command.stderr is not None
+    while "cell 2 waits for run " not in (line := command.stderr.readline()):
+        assert command.poll() is None
+    child = line.partition("orchestra runs resume ")[2].split()[0]
+
+    resumed = world.remote("runs", "resume", child, "--input", "3")
+    _, errors = command.communicate(timeout=PATIENCE_SECONDS)
+    shown = world.remote("runs", "show", child, "--json")
+
+    assert (resumed.returncode, command.returncode) == (0, 0), errors
+    assert "which waits for" not in errors
+    assert [question["value"] for question in json.loads(shown.stdout)["inputs"]] == [3]
+
+
 def test_an_interrupt_of_the_command_stops_the_run_at_the_server(world: RemoteWorld) -> None:
     command = world.start_remote("run", "endless.ipynb")
     run = eventually(

@@ -639,6 +639,40 @@ def test_what_a_task_prints_and_logs_is_in_the_log_of_its_run(kernel: NotebookKe
     assert sorted(lines()) == [("one", 20), ("three", 20), ("two", 30)]
 
 
+def test_the_log_of_a_run_says_how_each_attempt_of_a_task_cell_failed(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task sums --retries 1 --retry-delay 10ms\ndef part(a):\n    return 1 / a\nsum_ = part(0)")
+    below = kernel.run("%%task shows\nprint(sum_)")
+    task = cell.wait_for("FAILED")
+    below.wait_for("UPSTREAM_FAILED")
+    store = open_store(load_settings())
+
+    def lines(of: dict[str, str]) -> list[tuple[str, int]]:
+        found = store.log_lines(of["run_id"], task_run_id=of["task_run_id"])
+        return [(without_colours(line.message), line.level) for _, line in found if line.logger == "orchestra.engine"]
+
+    kernel.wait_until(lambda: len(lines(task)) == 2 and bool(lines(below.task)))
+    why = "ZeroDivisionError: division by zero"
+    repeated, (failed, level) = lines(task)
+    assert repeated == (f"Attempt 1 of 2 failed, another one follows: {why}", 30)
+    assert (failed.splitlines()[0], level) == (f"Failed after 2 attempts: {why}", 40)
+    assert "return 1 / a" in failed
+    assert lines(below.task) == [(f"Does not run: sums failed: {why}", 30)]
+
+
+def test_the_log_has_the_failure_of_a_task_cell_that_runs_in_the_kernel(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task here --local\n1 / 0")
+    task = cell.wait_for("FAILED")
+    store = open_store(load_settings())
+
+    def lines() -> list[str]:
+        found = store.log_lines(task["run_id"], task_run_id=task["task_run_id"])
+        return [without_colours(line.message) for _, line in found]
+
+    kernel.wait_until(lambda: bool(lines()))
+    (line,) = lines()
+    assert line.splitlines()[0] == "Failed: ZeroDivisionError: division by zero"
+
+
 def test_waiting_task_says_what_it_still_waits_for(kernel: NotebookKernel, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     wait = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)\n"

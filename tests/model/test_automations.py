@@ -227,6 +227,13 @@ def test_a_condition_that_cannot_be_told_is_said_and_nothing_is_done(condition: 
     assert firing.actions == ()
 
 
+def test_a_condition_that_asks_for_what_is_not_there_is_told_what_is() -> None:
+    (firing,) = play(automation(Happens(matches=(RunMatch(),)), condition="run.nme == 'a'"), [ended()])
+
+    assert "there is no 'nme', only " in firing.refusal
+    assert ", name, " in firing.refusal
+
+
 def test_a_condition_that_does_not_hold_is_told_apart() -> None:
     (firing,) = play(automation(Happens(matches=(RunMatch(),)), condition="1 > 2"), [ended()])
 

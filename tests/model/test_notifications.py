@@ -266,6 +266,24 @@ def test_templates_that_cannot_be_used_are_refused_and_never_keep_silent(templat
     assert "The templates of the rule team cannot be used" in text.body
 
 
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("{{ run.nme }}", "there is no 'nme', only run_id, name, flow_name, kind, state, "),
+        ("{{ rn.name }}", "'rn' is undefined. It may use: rule, moment, subject, parameters, run, at, "),
+    ],
+    ids=["of the run", "of the news"],
+)
+def test_a_template_that_asks_for_what_is_not_there_is_told_at_its_field_what_is(field: str, words: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        check_templates(rule_of(title=field))
+
+    assert refused.value.at is not None
+    assert list(refused.value.at) == ["/title"]
+    assert refused.value.at["/title"].startswith(words)
+    assert "UndefinedError" not in str(refused.value)
+
+
 def test_long_texts_are_cut() -> None:
     text = text_of(rule_of(title="{{ 'x' * 9000 }}", body="{{ 'y' * 90000 }}"), failure())
 

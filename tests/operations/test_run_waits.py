@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestra_nb.model.events import DriverEnded, DriverStarted, RunStateChanged
+from orchestra_nb.model.events import DriverEnded, DriverStarted, RunCreated, RunStateChanged
 from orchestra_nb.model.limits import ConcurrencyLimit
+from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
+from orchestra_nb.model.stream_views import StreamView
 from orchestra_nb.model.work_pools import WorkPool
+from orchestra_nb.operations.run_changes import changes_since, last_sequence
 from orchestra_nb.operations.run_views import run_summaries
 from orchestra_nb.operations.run_waits import why_waiting
 from orchestra_nb.services.driver_guard import describe_this_process
@@ -88,3 +91,59 @@ def test_a_run_names_the_pool_or_the_limit_that_is_full(store: RunStore) -> None
     assert reason(store, "3") == f"waits for a slot of the limit tag:team=ml: {tells}"
     pools.save(WorkPool(name="default", concurrency=1), NOW)
     assert reason(store, "4") == "waits for its turn: 1 run of the pool default goes on, and 1 may"
+
+
+def started(store: RunStore, run_id: str, kind: RunKind, parent: str | None = None) -> None:
+    run = Run(
+        run_id=run_id,
+        name=f"name-{run_id}",
+        flow_name="f",
+        kind=kind,
+        state=State.PENDING,
+        created_at=NOW,
+        parent_run_id=parent,
+    )
+    store.apply([RunCreated(run=run), RunStateChanged(run_id=run_id, state=State.RUNNING, at=NOW)])
+
+
+def messages(store: RunStore, *run_ids: str) -> list[str]:
+    return [summary.message for summary in run_summaries(store, [store.get_run(run_id) for run_id in run_ids])]
+
+
+def test_a_run_names_the_one_below_it_that_waits_for_people_while_it_does(store: RunStore) -> None:
+    started(store, "book", RunKind.NOTEBOOK)
+    started(store, "outer", RunKind.FLOW, "book")
+    started(store, "inner", RunKind.FLOW, "outer")
+    started(store, "other", RunKind.NOTEBOOK)
+    store.apply([RunStateChanged(run_id="inner", state=State.PAUSED, at=NOW, message="waits for Review: say it")])
+
+    above = "waits for run name-inner, which waits for Review: say it"
+    assert messages(store, "book", "outer", "inner", "other") == [above, above, "waits for Review: say it", ""]
+    store.apply([RunStateChanged(run_id="inner", state=State.RUNNING, at=NOW)])
+    assert messages(store, "book", "outer", "inner", "other") == ["", "", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("view", "told"),
+    [
+        (StreamView(), {"book", "outer", "inner"}),
+        (StreamView(runs=("outer",)), {"outer", "inner"}),
+        (StreamView(flow="f"), {"inner"}),
+    ],
+    ids=["everything", "a run and what it started", "a list with a condition"],
+)
+def test_whoever_follows_a_run_is_told_of_it_when_one_below_it_asks(
+    store: RunStore, view: StreamView, told: set[str]
+) -> None:
+    started(store, "book", RunKind.NOTEBOOK)
+    started(store, "outer", RunKind.FLOW, "book")
+    started(store, "inner", RunKind.FLOW, "outer")
+    before = last_sequence(store)
+
+    store.apply([RunStateChanged(run_id="inner", state=State.PAUSED, at=NOW, message="waits for Review")])
+
+    changed = changes_since(store, before, view=view)
+    assert {run.run_id: run.message for run in changed.runs} == {
+        run_id: "waits for Review" if run_id == "inner" else "waits for run name-inner, which waits for Review"
+        for run_id in told
+    }

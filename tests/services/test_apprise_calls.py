@@ -63,7 +63,7 @@ def test_the_own_machine_is_refused_and_the_remedy_is_named(receiver: WebhookRec
 
     assert reason is not None
     assert reason.startswith("Refused: the address 127.0.0.1 is not one of the open internet. ")
-    assert "--allow-private" in reason
+    assert "there is a box for it in its form; in a shell it is --allow-private, by HTTP allow_private" in reason
     assert receiver.messages == []
 
 

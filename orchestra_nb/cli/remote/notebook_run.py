@@ -130,6 +130,11 @@ def _events(before: RunAnswer | None, after: RunAnswer) -> Iterator[Event]:
     for task in after.tasks:
         if tasks.get(task.task_run_id) != task:
             yield TaskRunCreated(task_run=task)
+    if before is not None and after.run.state is State.RUNNING is before.run.state:
+        if before.run.message != after.run.message:  # what a run that it has started asks people for
+            at = after.run.started_at or after.run.created_at
+            yield RunStateChanged(run_id=after.run.run_id, state=after.run.state, at=at, message=after.run.message)
+        return
     # of a run that is stopped a terminal says what Ctrl-C does next, which is nothing more here
     if before is not None and before.run.state is not after.run.state is not State.CANCELLING:
         at = after.run.ended_at or after.run.started_at or after.run.created_at
