@@ -57,7 +57,7 @@ export class ValuesView {
     const { texts } = this._options;
     return this._isInteractive
       ? texts.__(
-          'What cells that are run one by one record and return stands in the notebook, below each. It is kept here when the notebook is run as a whole.'
+          'What cells that are run one by one record and return stands in the notebook, below each. A run of the whole notebook keeps it.'
         )
       : texts.__(
           'This run has recorded and returned nothing. record(name=value) in a notebook keeps a value.'
