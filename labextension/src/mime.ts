@@ -11,7 +11,8 @@ import { PanelLayout, Widget } from '@lumino/widgets';
 import { isLive, laterRecord } from './drawing/states';
 import { TaskLine } from './drawing/taskLine';
 import { InlineRun } from './inline/inlineRun';
-import { headRunId, newestFlow } from './inline/runParts';
+import { laterRuns } from './inline/rerunTasks';
+import { hasFailed, headRunId, newestFlow } from './inline/runParts';
 import type { IInlineOptions } from './inline/runSource';
 import { RUN_MIME_TYPE, isId, readFields, readList, readRunOutput } from './schemas';
 import type { IFlowOutput, IRun, ITaskOutput, ITaskView, RunOutput } from './schemas';
@@ -62,6 +63,9 @@ export class RunRenderer extends Widget implements IRenderMime.IRenderer {
     }
     if (isUpdate) {
       this._isConfirmed = true;
+      if (!output.live && headId(output) !== this._askedOf) {
+        void this._askServer(output); // its cells may run again in another kernel, which sends no update
+      }
     } else {
       const seconds = age(output, this._options.clock.now());
       this._isConfirmed = seconds < FRESH_SECONDS;
@@ -92,17 +96,21 @@ export class RunRenderer extends Widget implements IRenderMime.IRenderer {
   }
 
   private async _askServer(output: RunOutput): Promise<void> {
+    const head = headId(output);
+    this._askedOf = head;
     if (!output.live && !(await this._options.hasStore().catch(() => false))) {
       return;
     }
-    const head = headId(output);
     const ids = output.live ? recordsOf(output).map(record => record.run_id) : [head ?? ''];
     const known = await Promise.all([...new Set(ids)].filter(isId).map(id => this._runs.load(id)));
     if (known.includes(true) && !this.isDisposed) {
       this._isConfirmed = true;
       this._isKnown = head !== null;
+      this._loadLater();
       this._show();
       this._adapt();
+    } else {
+      this._askedOf = null; // whoever drives it stores it soon: the next update asks again
     }
   }
 
@@ -123,11 +131,22 @@ export class RunRenderer extends Widget implements IRenderMime.IRenderer {
   }
 
   private _onChanged(_: IRunsModel, change: IRunsChange): void {
-    const records = this._output === null ? [] : recordsOf(this._output);
+    const later = this._loadLater();
+    const records = this._output === null ? [] : [...recordsOf(this._output), ...later];
     if (records.some(record => change.runs.has(record.run_id))) {
       this._isConfirmed = true;
       this._show();
     }
+  }
+
+  /** Give the runs in which cells of a flow that failed may have run again; what they did is read once. */
+  private _loadLater(): readonly IRun[] {
+    if (this._output?.view !== 'flow' || !this._isKnown || !hasFailed(this._output)) {
+      return [];
+    }
+    const later = laterRuns(this._runs.run(headId(this._output) ?? ''), this._runs);
+    later.forEach(({ run_id: id }) => void this._runs.load(id));
+    return later;
   }
 
   private _show(): void {
@@ -187,6 +206,8 @@ export class RunRenderer extends Widget implements IRenderMime.IRenderer {
   private _isConfirmed = false;
   /** Whether the server knows the run of the flow's head. */
   private _isKnown = false;
+  /** The run of the head that the server was asked about. */
+  private _askedOf: string | null = null;
   private _drawing: TaskLine | InlineRun | null = null;
   private _watch: IDisposable | null = null;
 }

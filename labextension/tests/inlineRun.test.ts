@@ -319,7 +319,10 @@ test('a saved run is shown as the server knows it, with the tasks of its retry',
   };
   const again = { ...CLEAN, epoch: 2, state: 'RUNNING' };
   const known = { ...run({ epoch: 2 }), tasks: null };
-  const runs = { run: () => known, task: () => again, tasksOf: () => [CLEAN, again] };
+  const runs = {
+    ...{ runs: [known], run: () => known, task: () => again },
+    tasksOf: () => [CLEAN, again]
+  };
 
   const newest = newestFlow(saved, runs, true);
 
@@ -327,6 +330,43 @@ test('a saved run is shown as the server knows it, with the tasks of its retry',
   const ended = { ...runs, run: () => ({ ...known, state: 'COMPLETED' }), tasksOf: () => [] };
   const done = { ...ended, task: () => ({ ...again, state: 'COMPLETED' }) };
   expect(newestFlow({ ...saved, live: true }, done, true).live).toBe(false);
+});
+
+test('cells that failed are shown as they ran again since, in a run of their own', () => {
+  const ofCells = { kind: 'interactive', notebook_path: '/srv/report.ipynb' };
+  const first = run({ ...ofCells, state: 'FAILED', ended_at: ago(9) });
+  const saved = {
+    ...output(
+      [
+        { ...LOAD, cell_id: 'c1' },
+        { ...CLEAN, state: 'FAILED', cell_id: 'c2' },
+        { ...PLOT, state: 'UPSTREAM_FAILED', cell_id: 'c3' }
+      ],
+      false
+    ),
+    run: first
+  };
+  const retry = run({ ...ofCells, run_id: id(102), name: 'brisk-otter' });
+  const others = [
+    run({ ...ofCells, run_id: id(103), notebook_path: '/srv/other.ipynb' }),
+    run({ ...ofCells, run_id: id(99), state: 'FAILED' })
+  ];
+  const clean = { ...CLEAN, task_run_id: id(12), run_id: id(102), cell_id: 'c2' };
+  const all = [...others, retry, first];
+  const runs = {
+    runs: all,
+    run: (runId: string) => all.find(({ run_id }) => run_id === runId),
+    task: () => undefined,
+    tasksOf: (runId: string) => (runId === id(100) ? saved.tasks : runId === id(102) ? [clean] : [])
+  };
+
+  const newest = newestFlow(saved, runs, false);
+
+  expect([newest.run, newest.live]).toEqual([retry, true]);
+  expect(newest.tasks.map(({ task_run_id }) => task_run_id)).toEqual([id(1), id(12), id(3)]);
+  expect(newest.tasks[2].upstream).toEqual([id(12)]);
+  const well = { ...saved, run: { ...first, state: 'COMPLETED' }, tasks: [saved.tasks[0]] };
+  expect(newestFlow(well, { ...runs, run: () => undefined }, false).run).toBe(well.run);
 });
 
 test('the runs of an output are those of its tasks, that of the head last', () => {

@@ -57,6 +57,13 @@ def run_cell(page: Page, number: int) -> None:
     )
 
 
+def fold_output(page: Page, number: int, is_folded: bool) -> None:
+    page.evaluate(
+        "([number, isFolded]) => { jupyterapp.shell.currentWidget.content.widgets[number].outputHidden = isFolded }",
+        [number, is_folded],
+    )
+
+
 def scroll_to(page: Page, cell_id: str, state: str, step: int) -> str:
     """Turn the mouse's wheel over the notebook until the badge of a cell is there with this state; return its text.
 
@@ -123,11 +130,17 @@ def test_a_task_cell_says_what_it_does_and_did_wherever_it_is_looked_at(
 
     run_cell(page, 1)
     running = expect_state(page, "c1", "RUNNING")
+    running.wait_for(state="hidden")  # the line below says it
+    page.locator(".orc-output > .orc-task[data-state=RUNNING]").wait_for()
+    fold_output(page, 1, True)
+    running.wait_for(state="visible")
     take_pictures(page, "badge-running", running)
     go.touch()
     done = expect_state(page, "c1", "COMPLETED")
     assert done.locator(".orc-word").inner_text() == "Completed"
     assert page.locator(".orc-cell-badge").count() == 1
+    fold_output(page, 1, False)
+    done.wait_for(state="hidden")
 
     page.goto(url.replace("&reset", ""))
     expect_state(page, "c1", "COMPLETED")
@@ -162,6 +175,8 @@ def test_what_a_task_did_goes_with_its_line_and_comes_back_with_it(page: Page, j
     run_cell(page, 0)
     run_cell(page, 1)
     done = expect_state(page, "c1", "COMPLETED")
+    fold_output(page, 1, True)
+    done.wait_for(state="visible")
 
     page.evaluate("jupyterapp.commands.execute('orchestra:toggle-task')")
     done.wait_for(state="hidden")
@@ -199,6 +214,14 @@ def test_cells_of_a_run_say_what_was_replayed_and_what_an_edit_made_stale(page: 
     assert badge(page, "c0").locator(".orc-badge-reason").inner_text() == "Stale: changed: its source is another one"
     assert badge(page, "c2").get_attribute("data-stale") == "false"
     take_pictures(page, "badge-stale", badge(page, "c1"))
+
+    # what runs here now is not what the run did
+    wait_until_ready(page)
+    run_cell(page, 2)
+    badge(page, "c2").wait_for(state="hidden")
+    page.wait_for_function("jupyterapp.shell.currentWidget.content.widgets[2].model.executionCount === 1")
+    assert badge(page, "c2").is_hidden()
+    assert badge(page, "c1").is_visible()
 
 
 def test_a_windowed_notebook_of_200_cells_has_its_badges_wherever_it_is_scrolled(page: Page, jupyterlab: Lab) -> None:

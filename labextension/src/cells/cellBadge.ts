@@ -38,9 +38,14 @@ export class CellBadge extends Widget {
     this.showCell(cell);
   }
 
-  /** Show another record. */
-  showCell(cell: ICellRecord): void {
+  /**
+   * Show another record.
+   *
+   * @param hasLine - whether the task's own line stands below the cell: it says all but whether that still holds
+   */
+  showCell(cell: ICellRecord, hasLine = this._button.hidden): void {
     this._cell = cell;
+    this._button.hidden = hasLine;
     const { texts, clock, locale } = this._options;
     const words = cellWords(cell, clock.now(), texts, locale);
     const look = stateLook(cell.state);

@@ -5,7 +5,8 @@
  * back with all that they hold, so it is made once; of a cell that was never drawn it waits for that.
  */
 
-import type { Cell } from '@jupyterlab/cells';
+import type { Cell, ICellModel } from '@jupyterlab/cells';
+import type { IChangedArgs } from '@jupyterlab/coreutils';
 import type { Contents } from '@jupyterlab/services';
 import type { Notebook, NotebookPanel } from '@jupyterlab/notebook';
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
@@ -21,6 +22,8 @@ import type { IBadgeOptions } from './cellBadge';
 import type { ICellRecord } from './cellRecords';
 import type { ICellsApi } from './cellsApi';
 import { NotebookCells } from './notebookCells';
+import { RanHere } from './ranHere';
+import { hasTaskLine } from './taskLines';
 import { isTaskSource } from './taskSource';
 
 /** Typing changes which badges are right; they follow so much later, in milliseconds. */
@@ -116,19 +119,35 @@ export class NotebookBadges implements IDisposable {
   }
 
   private _updateCell(cell: Cell): void {
+    this._listen(cell.model);
     const record = cell.model.type === 'code' ? this._cells.record(cell.model.id) : undefined;
-    const badge = this._badges.get(cell);
-    if (record === undefined || !isSaid(record, cell)) {
-      badge?.hide();
-    } else if (badge === undefined) {
-      this._addBadge(cell, record);
-    } else {
-      badge.showCell(record);
-      badge.show();
+    const known = this._badges.get(cell);
+    if (record === undefined || !isSaid(record, cell) || this._ranHere.isOlder(record)) {
+      known?.hide();
+      return;
+    }
+    const badge = known ?? this._addBadge(cell, record);
+    const hasLine = hasTaskLine(cell, record.task_run_id);
+    badge.showCell(record, hasLine);
+    badge.setHidden(hasLine && record.stale === '');
+  }
+
+  /** Hear when a cell begins in the kernel. */
+  private _listen(model: ICellModel): void {
+    if (!this._heard.has(model)) {
+      this._heard.add(model);
+      model.stateChanged.connect(this._onCellState, this);
     }
   }
 
-  private _addBadge(cell: Cell, record: ICellRecord): void {
+  private _onCellState(model: ICellModel, change: IChangedArgs<unknown>): void {
+    if (change.name === 'executionState' && change.newValue === 'running') {
+      this._ranHere.note(model.id, this._cells.record(model.id), this._options.clock.now());
+      this._updateSoon();
+    }
+  }
+
+  private _addBadge(cell: Cell, record: ICellRecord): CellBadge {
     const badge = new CellBadge(record, this._options);
     this._badges.set(cell, badge);
     void cell.ready.then(() => {
@@ -137,6 +156,7 @@ export class NotebookBadges implements IDisposable {
       }
       cell.inViewportChanged.connect(this._onInViewport, this);
     });
+    return badge;
   }
 
   private _onInViewport(cell: Cell): void {
@@ -173,6 +193,8 @@ export class NotebookBadges implements IDisposable {
 
   private readonly _cells: NotebookCells;
   private readonly _badges = new Map<Cell, CellBadge>();
+  private readonly _ranHere = new RanHere();
+  private readonly _heard = new WeakSet<ICellModel>();
   private _timer: ReturnType<typeof setTimeout> | null = null;
   private _isDisposed = false;
 }

@@ -15,6 +15,8 @@ import type { FormValues } from './form';
 const MOST_PRESETS = 10;
 /** The name of the field for parameters of any name; none of them can be called so. */
 const OTHERS = '…';
+/** The choice of a deployment's own values, beside the places of runs. */
+const DEPLOYED = 'deployed';
 const OF_PARAMETERS = '#/parameters/';
 
 /** What the form needs. */
@@ -30,6 +32,7 @@ export class ParametersForm {
   constructor(options: IParametersFormOptions) {
     const { parameters, trans } = options;
     this._trans = trans;
+    this._asDeployed = html('option', { value: DEPLOYED }, trans.__('As deployed'));
     this._takesOthers = parameters.takesOthers && parameters.fields.length === 0;
     const fields = this._takesOthers ? [othersField(parameters, trans)] : parameters.fields;
     this._form = new Form(fields, trans, trans.__('Parameters'));
@@ -58,6 +61,20 @@ export class ParametersForm {
     this._form.fill(this._takesOthers && !isNone ? { [OTHERS]: values } : values);
   }
 
+  /** Put the values of a deployment into the fields, which can be started from, too; null for none. */
+  fillDeployed(values: Readonly<Record<string, unknown>> | null): void {
+    this._deployed = values ?? {};
+    const hasValues = Object.keys(this._deployed).length > 0;
+    if (this._presets !== null) {
+      this._asDeployed.remove();
+      if (hasValues) {
+        this._presets.prepend(this._asDeployed);
+      }
+      this._presets.value = hasValues ? DEPLOYED : '';
+    }
+    this.fill(this._deployed);
+  }
+
   /** Show those of an error's places that are parameters, at their fields; false where none has a field here. */
   showErrors(errors: ReadonlyMap<string, string>): boolean {
     const ofParameters = [...errors]
@@ -75,8 +92,13 @@ export class ParametersForm {
       ...labels.map((label, at) => html('option', { value: at }, label))
     );
     select.addEventListener('change', () => {
-      this.fill(select.value === '' ? {} : runs[Number(select.value)].parameters);
+      const { value } = select;
+      const isOfRun = value !== '' && value !== DEPLOYED;
+      this.fill(
+        isOfRun ? runs[Number(value)].parameters : value === DEPLOYED ? this._deployed : {}
+      );
     });
+    this._presets = select;
     return html(
       'div',
       { class: 'orc-form-field orc-run-preset' },
@@ -88,6 +110,10 @@ export class ParametersForm {
   private readonly _trans: TranslationBundle;
   private readonly _takesOthers: boolean;
   private readonly _form: Form;
+  private readonly _asDeployed: HTMLOptionElement;
+  private _deployed: Readonly<Record<string, unknown>> = {};
+  /** What the form starts from; null where there are no earlier runs. */
+  private _presets: HTMLSelectElement | null = null;
 }
 
 /** Give those of an error's places that are no parameters: field to what is wrong with it. */

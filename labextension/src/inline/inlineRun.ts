@@ -214,7 +214,10 @@ export class InlineRun {
     const values = new ValuesView({ texts, readValues });
     return viewOf(values, output => {
       const done = output.tasks.filter(task => !isLive(task.state)).length;
-      values.update(headRunId(output), `${output.run?.epoch} ${output.run?.state} ${done}`);
+      const { run } = output;
+      // a kernel tells no kind of its run
+      const isInteractive = run === null || ['', 'interactive'].includes(run.kind);
+      values.update(headRunId(output), `${run?.epoch} ${run?.state} ${done}`, isInteractive);
     });
   }
 

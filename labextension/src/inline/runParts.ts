@@ -4,6 +4,7 @@ import { isFailure, isLive, laterRecord } from '../drawing/states';
 import { NOT_RUN } from '../drawing/taskGroups';
 import type { IFlowOutput, IRun, ITaskView } from '../schemas';
 import type { IRunsModel } from '../tokens';
+import { laterRuns, rerunTasks } from './rerunTasks';
 
 /** Give the ids of all runs that an output shows tasks of; the last is that of its head. */
 export function runIdsOf({ run, tasks }: IFlowOutput): string[] {
@@ -35,18 +36,19 @@ export function hasFailed({ run, tasks }: IFlowOutput): boolean {
 /**
  * Give an output as it stands now.
  *
- * The cells of an open notebook are those that the kernel named: only the newest run of each. Of any other run all tasks
+ * The cells of an open notebook are those that the kernel named: only the newest run of each. Where one of
+ * them failed, those that ran again since, also in a later kernel, are shown as they are now. Of any other run all tasks
  * that the server knows are shown, also those of a later retry.
  *
  * @param isConfirmed - whether an output that says to be live is to be believed
  */
 export function newestFlow(
   output: IFlowOutput,
-  runs: Pick<IRunsModel, 'run' | 'task' | 'tasksOf'>,
+  runs: Pick<IRunsModel, 'run' | 'runs' | 'task' | 'tasksOf'>,
   isConfirmed: boolean
 ): IFlowOutput {
   const known = runs.run(headRunId(output) ?? '');
-  const run = known && output.run ? laterRecord(output.run, known) : (known ?? output.run);
+  const drawn = known && output.run ? laterRecord(output.run, known) : (known ?? output.run);
   const own = output.tasks.map(task => {
     const newer = runs.task(task.task_run_id);
     return newer === undefined ? task : laterRecord(task, newer);
@@ -55,8 +57,11 @@ export function newestFlow(
     known === undefined || known.kind === 'interactive'
       ? []
       : runs.tasksOf(known.run_id).filter(task => task.epoch === known.epoch);
-  const tasks = all.length > 0 ? all : own;
+  const later = hasFailed(output) ? laterRuns(known, runs) : [];
+  const again = rerunTasks(all.length > 0 ? all : own, later, runs);
+  const { tasks } = again;
+  const run = again.run ?? drawn;
   const goesOn = [...tasks, ...(run ? [run] : [])].some(record => isLive(record.state));
-  const isServed = known !== undefined && run === known && isLive(known.state);
+  const isServed = run !== null && run === runs.run(run.run_id) && isLive(run.state);
   return { ...output, run, tasks, live: goesOn && (isServed || (output.live && isConfirmed)) };
 }

@@ -276,7 +276,7 @@ export class ScheduleForm extends Widget implements IFormBody<IScheduleRequest> 
     this._name.node.hidden = deployment !== null;
     this._when.fill(schedule);
     this._zone.fill({ timezone: readTextOrNull(schedule.timezone) ?? this._options.reader });
-    this._parameters.fill(readFields(deployment?.spec.parameters) ?? {});
+    this._parameters.fillDeployed(readFields(deployment?.spec.parameters));
     const rule = deployment === null ? null : ownRule(this._options.rules, deployment.name);
     this._conflicts.fill(rule === null ? options : { ...options, notify: rule.channels[0] });
     this._showOtherRules(deployment);

@@ -11,7 +11,7 @@ import { askToResume, canResume } from './cellResumption';
 import { notebookLink } from './notebookView';
 import type { RunRecords } from './runRecords';
 
-/** Draws the failure; hidden where there is none. */
+/** Draws the failure; hidden where there is none, and of a run that ended well all the same. */
 export class FailureBlock {
   /** @param _showCell - shows a cell in the executed notebook */
   constructor(
@@ -28,12 +28,14 @@ export class FailureBlock {
   update(records: RunRecords): void {
     const { run, failure } = records;
     const isBad = run !== null && isFailure(run.state);
+    // it was set by hand, or let go on: its tasks say what failed
+    const isWell = run !== null && run.state === 'COMPLETED';
     const shown = JSON.stringify([isBad, run?.state, run?.message, failure, records.tasks.length]);
     if (shown === this._shown) {
       return;
     }
     this._shown = shown;
-    this.node.hidden = failure === null && !isBad;
+    this.node.hidden = isWell || (failure === null && !isBad);
     if (run === null || this.node.hidden) {
       this.node.replaceChildren();
       return;

@@ -11,7 +11,7 @@ import type { IPageContext } from '../page';
 import { askToCancel } from './cancelling';
 import { canRunAgain, runAgain } from './runAgain';
 import type { RunRecords } from './runRecords';
-import { askForState } from './stateSetting';
+import { askForState, canSetState, whoSetState } from './stateSetting';
 
 /** Expected durations below this are no news. */
 const LEAST_EXPECTED_SECONDS = 1;
@@ -80,7 +80,9 @@ export class RunHeader {
     }
     const isSaidBelow =
       run.state === 'PAUSED' || (isFailure(run.state) && records.failure !== null);
-    showText(this._message, isSaidBelow ? '' : run.message);
+    const by = whoSetState(run);
+    const said = by === null ? run.message : texts.__('Set to %1 by %2', look.word(texts), by);
+    showText(this._message, isSaidBelow ? '' : said);
     const hasEnded = !isLive(run.state);
     const isBad = isFailure(run.state) || run.state === 'CANCELLED';
     this._cancel.hidden = hasEnded;
@@ -88,8 +90,7 @@ export class RunHeader {
     // a notebook of no deployment is run again by the server, where it has what that ran
     const isOfServer = run.deployment !== null || run.kind === 'notebook';
     this._retry.hidden = !(hasEnded && isBad && isOfServer);
-    // one that waits to be started is cancelled
-    this._setState.hidden = run.state === 'SCHEDULED' || run.state === 'CANCELLING';
+    this._setState.hidden = !canSetState(run);
     this._again.hidden = !canRunAgain(this._context, run);
     if (held instanceof HTMLElement && held.hidden && this.node.contains(held)) {
       this._heading.focus(); // not back to the top of the page when a button goes

@@ -145,7 +145,7 @@ export class RunPage implements IPage {
     const values = new ValuesView({ texts, readValues: runId => pagesApi.readValues(runId) });
     return viewOf(values, ({ run }) => {
       const state = run === null ? '' : `${run.epoch} ${run.state} ${run.tasks?.done ?? ''}`;
-      values.update(run?.run_id ?? null, state);
+      values.update(run?.run_id ?? null, state, run?.kind === 'interactive');
     });
   }
 

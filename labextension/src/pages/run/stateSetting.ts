@@ -2,7 +2,7 @@
 
 import { ApiError } from '../../apiError';
 import { html } from '../../drawing/elements';
-import { STATE_LOOKS } from '../../drawing/states';
+import { STATE_LOOKS, isLive } from '../../drawing/states';
 import { plainField } from '../../form/fields';
 import { Form } from '../../form/form';
 import type { IRun } from '../../schemas';
@@ -10,6 +10,20 @@ import { ask } from '../dialogs';
 import type { IPageContext } from '../page';
 
 const SETTABLE = ['COMPLETED', 'FAILED', 'CANCELLED', 'CRASHED'] as const;
+
+/** Tell whether the state of a run can be set: it has ended, or is suspended; one that goes on is cancelled first. */
+export function canSetState(run: IRun): boolean {
+  return !isLive(run.state) || (run.state === 'PAUSED' && run.driver_id === null);
+}
+
+/**
+ * Give what a run's message says of who set its state and why, such as "ana: checked by hand"; null where nobody did.
+ * The message is the server's: see `run_state_setting.py`.
+ */
+export function whoSetState({ state, message }: IRun): string | null {
+  const said = `set to ${state} by `;
+  return message.startsWith(said) ? message.slice(said.length) : null;
+}
 
 /** Ask, and set the state; true where it was set. */
 export function askForState({ pagesApi, texts }: IPageContext, run: IRun): Promise<boolean> {

@@ -21,10 +21,17 @@ export class ValuesView {
 
   readonly node = html('div', { class: 'orc-values' });
 
-  /** Show the values of a run; `state` is anything that tells when they may have changed. */
-  update(runId: string | null, state: string): void {
-    if (runId !== null && `${runId} ${state}` !== this._readOf) {
-      this._readOf = `${runId} ${state}`;
+  /**
+   * Show the values of a run.
+   *
+   * @param state - anything that tells when they may have changed
+   * @param isInteractive - whether it is of cells that somebody runs one by one: what these record is in the notebook
+   */
+  update(runId: string | null, state: string, isInteractive: boolean): void {
+    this._isInteractive = isInteractive;
+    const readOf = `${runId} ${state} ${isInteractive}`;
+    if (runId !== null && readOf !== this._readOf) {
+      this._readOf = readOf;
       void this._read(runId);
     }
   }
@@ -39,18 +46,22 @@ export class ValuesView {
     try {
       const values = await readValues(runId);
       showText(this._problem, '');
-      showText(
-        this._notice,
-        values.length === 0
-          ? texts.__(
-              'This run has recorded and returned nothing. record(name=value) in a notebook keeps a value.'
-            )
-          : ''
-      );
+      showText(this._notice, values.length === 0 ? this._noneText() : '');
       this._list.replaceChildren(...values.map(value => this._draw(value)));
     } catch (error) {
       showText(this._problem, errorText(error, texts));
     }
+  }
+
+  private _noneText(): string {
+    const { texts } = this._options;
+    return this._isInteractive
+      ? texts.__(
+          'What cells that are run one by one record and return stands in the notebook, below each. A run of the whole notebook keeps it.'
+        )
+      : texts.__(
+          'This run has recorded and returned nothing. record(name=value) in a notebook keeps a value.'
+        );
   }
 
   private _draw(value: IRunValue): HTMLElement {
@@ -66,6 +77,7 @@ export class ValuesView {
   }
 
   private _readOf = '';
+  private _isInteractive = false;
   private readonly _problem = html('p', { class: 'orc-problem', role: 'alert', hidden: true });
   private readonly _notice = html('p', { class: 'orc-empty', hidden: true });
   private readonly _list = html('ul', { class: 'orc-value-list' });
