@@ -269,6 +269,23 @@ async def test_an_automation_is_made_replaced_and_tried(jp_fetch, store: RunStor
         assert (await problem(jp_fetch, method, path, json.dumps(body)))[2].startswith(said)
 
 
+async def test_the_answer_names_what_an_automation_or_a_webhook_says_that_nobody_knows_yet(jp_fetch) -> None:
+    await call(jp_fetch, "PUT", "/deployments/load", {"flow": "flows.py:load"})
+    parameters = {"dys": "{{ run.name }}"}
+    form = {"name": "tell", "when": {"success": "laod"}, "do": [{"run": "load", "parameters": parameters}]}
+    webhook = {"name": "orders", "deployment": "load", "parameters": {"dys": "{{ payload.days }}"}}
+
+    made = await call(jp_fetch, "POST", "/automations", form)
+    replaced = await call(jp_fetch, "PUT", "/automations/tell", form)
+    hooked = await call(jp_fetch, "POST", "/webhooks", webhook)
+
+    unknown, unfit = made["warnings"]
+    assert unknown == "there is no deployment 'laod' yet. Did you mean load?"
+    assert unfit.startswith("parameters of load: The flow load has no parameter 'dys'. Did you mean 'days'?")
+    assert replaced["warnings"] == [unknown, unfit]
+    assert hooked["warnings"] == [unfit]
+
+
 async def test_a_call_is_shown_to_those_who_look_on_without_the_query_of_its_address(jp_fetch, store: RunStore) -> None:
     url = "https://builds.example.org/x?for={{ event.payload.person }}"
     await call(

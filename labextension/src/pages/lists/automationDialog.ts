@@ -7,17 +7,24 @@ import { ask, errorText } from '../dialogs';
 import type { IPageContext } from '../page';
 import { automationTemplates } from './automationTemplates';
 import { readTrial, trialNode } from './automationTrial';
+import { readWarnings } from './warningNotice';
 
 const PATH = ['automations'];
 const LINE = /^automation\.yaml:(\d+)/;
 
 let editors = 0;
 
-/** Ask for an automation: the name of what was kept; null where nothing was. `name` is of the one to be changed. */
+/** An automation that was made or changed. */
+export interface IKeptAutomation {
+  readonly name: string;
+  readonly warnings: readonly string[];
+}
+
+/** Ask for an automation: what was kept; null where nothing was. `name` is of the one to be changed. */
 export async function editAutomation(
   context: IPageContext,
   name: string | null
-): Promise<string | null> {
+): Promise<IKeptAutomation | null> {
   const { texts, pagesApi } = context;
   let text = automationTemplates(texts)[0].text;
   if (name !== null) {
@@ -25,7 +32,7 @@ export async function editAutomation(
     text = readTextOrNull(fields?.text) ?? '';
   }
   const editor = new Editor(context, text, name === null);
-  let kept: string | null = null;
+  let kept: IKeptAutomation | null = null;
   await ask(
     {
       title: name === null ? texts.__('New automation') : texts.__('Change automation %1', name),
@@ -38,10 +45,10 @@ export async function editAutomation(
           throw new Error(texts.__('It is called %1: a name stays as it is.', name));
         }
         const form = JSON.stringify(read.form);
-        await (name === null
+        const made = await (name === null
           ? pagesApi.call('POST', PATH, {}, form)
           : pagesApi.call('PUT', [...PATH, name], {}, form));
-        kept = read.name;
+        kept = { name: read.name, warnings: readWarnings(made) };
         return true;
       },
       onError: error => {

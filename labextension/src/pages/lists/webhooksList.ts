@@ -11,7 +11,8 @@ import { ask } from '../dialogs';
 import type { IPageContext } from '../page';
 import { copyRow } from './copyRow';
 import { ListTable, agoNode } from './listTable';
-import type { IDone } from './listTable';
+import type { IDone, INews } from './listTable';
+import { readWarnings } from './warningNotice';
 
 const PATH = ['webhooks'];
 const NEED: INeed = { role: 'author', isForAll: true };
@@ -119,7 +120,7 @@ function signingWords(scheme: string, texts: ITexts): string {
   }
 }
 
-async function make({ texts, pagesApi }: IPageContext): Promise<string | null> {
+async function make({ texts, pagesApi }: IPageContext): Promise<INews | null> {
   let made: unknown = null;
   let scheme = 'standard';
   const isDone = await askWithForm(
@@ -144,8 +145,7 @@ async function make({ texts, pagesApi }: IPageContext): Promise<string | null> {
   const fields = readFields(made);
   const name = readTextOrNull(fields?.name) ?? '';
   await showSecret(texts.__('Webhook %1 is made', name), made, scheme, texts);
-  const warnings = readList(fields?.warnings, readTextOrNull);
-  return [texts.__('Webhook %1 takes messages.', name), ...warnings].join('\n');
+  return { news: texts.__('Webhook %1 takes messages.', name), warnings: readWarnings(made) };
 }
 
 async function rotate(
