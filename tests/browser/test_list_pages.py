@@ -289,14 +289,28 @@ def test_pools_variables_automations_and_webhooks_are_changed(chromium: Browser,
 
         page.get_by_role("button", name="New automation…").click()
         dialog = page.get_by_role("dialog", name="New automation")
-        dialog.get_by_role("button", name="Make the automation").click()
-        dialog.get_by_role("alert").get_by_text("No channel 'CHANNEL'").wait_for()
+        for refusing in ("Try on", "Make the automation"):
+            dialog.get_by_role("button", name=refusing).click()
+            dialog.get_by_role("alert").get_by_text("Line 6: do[0]: No channel 'CHANNEL'").wait_for()
+            dialog.get_by_label("The automation").press("End")
+            dialog.get_by_label("The automation").press_sequentially(" ")
         dialog.get_by_label("The automation").fill(EDITED.replace("emit:", "emits:"))
         dialog.get_by_role("button", name="Try on").click()
         dialog.get_by_role("alert").get_by_text("Line 4: do[0]").wait_for()
         assert axe_finds(page) == []
         keep_picture(page, "automation-error")
         dialog.get_by_label("The automation").fill(EDITED)
+        kept = page.get_by_role("dialog", name="Throw away what you have written?")
+        dialog.get_by_label("Start from").select_option(label="Run one deployment after another")
+        keep_picture(page, "automation-thrown-away")
+        kept.get_by_role("button", name="Keep it").click()
+        assert dialog.get_by_label("Start from").input_value() == "0"
+        for _ in range(2):  # browsers let only the first of two Escapes in a row be prevented
+            page.keyboard.press("Escape")
+            kept.wait_for()
+            page.keyboard.press("Escape")
+            kept.wait_for(state="detached")
+        assert dialog.get_by_label("The automation").input_value() == EDITED
         dialog.get_by_role("button", name="Try on").click()
         dialog.get_by_text("It would have acted 1 time; nothing was done.").wait_for()
         page.set_viewport_size({"width": 320, "height": 640})

@@ -396,6 +396,48 @@ async def test_an_automation_is_edited_as_text_and_what_is_wrong_is_said_with_it
     assert (await problem(jp_fetch, "GET", "/automations/none/text"))[0] == 404
 
 
+async def test_what_could_not_be_made_is_refused_by_its_trial_with_the_line_and_the_field(jp_fetch) -> None:
+    async def refused(path: str, body: dict[str, Any]) -> tuple[int, str, list[str]]:
+        with pytest.raises(HTTPClientError) as error:
+            await call(jp_fetch, "POST", path, body)
+        said = json.loads(error.value.response.body)
+        return error.value.code, said["detail"], [one["pointer"] for one in said["errors"]]
+
+    await call(jp_fetch, "PUT", "/deployments/load", {"flow": "flows.py:load"})
+    text = "name: tell\nwhen: {success: load}\ndo:\n  - notify: CHANNEL\n"
+    form = {"name": "tell", "when": {"success": "load"}, "do": [{"notify": "CHANNEL"}]}
+    unfit = text.replace("notify: CHANNEL", "run: load\n    parameters: {dys: 1}")
+    said = "do[0]: No channel 'CHANNEL'. `orchestra notifications channels ls` lists them."
+
+    assert await refused("/automations/read", {"text": text}) == (404, f"automation.yaml:4: {said}", ["#/do/0"])
+    for path, body in (("/automations", form), ("/automations/tell/test", {"automation": form})):
+        assert await refused(path, body) == (404, f"automation tell: {said}", ["#/do/0"])
+    status, detail, places = await refused("/automations/read", {"text": unfit})
+    assert (status, detail.startswith("automation.yaml:5: do[0].parameters: parameters of load: "), places) == (
+        *(422, True, ["#/do/0/parameters"]),
+    )
+    assert (await refused("/webhooks", {"name": "hook", "deployment": "laod"}))[2] == ["#/deployment"]
+
+    unknown = {"when": {"success": "laod"}, "do": [{"run": "load"}]}
+    tried = await call(jp_fetch, "POST", "/automations/new/test", {"automation": unknown})
+    assert tried["warnings"] == ["there is no deployment 'laod' yet. Did you mean load?"]
+
+
+async def test_a_wrong_state_hides_no_wrong_condition(jp_fetch) -> None:
+    form = {
+        "name": "tell",
+        "when": {"deployment": "load", "state": ["faild", "lost"], "if": "run.nme"},
+        "if": "run.nme == 1",
+        "do": [{"emit": "{{ run.nme }}", "resource": "x"}],
+    }
+
+    status, _, detail = await problem(jp_fetch, "POST", "/automations", json.dumps(form))
+
+    assert (status, [line.split(": ")[1] for line in detail.splitlines()]) == (
+        *(422, ["when.state", "when.state", "when.if", "if", "do[0]"]),
+    )
+
+
 async def test_a_webhook_is_made_and_takes_messages_that_are_signed_with_the_secret_it_was_answered_with(
     jp_fetch, http_server_client, store: RunStore
 ) -> None:

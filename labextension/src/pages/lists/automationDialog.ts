@@ -3,7 +3,7 @@
 import { html, setAttributes, showText } from '../../drawing/elements';
 import type { ITexts } from '../../drawing/translation';
 import { readFields, readTextOrNull } from '../../schemas';
-import { ask, errorText } from '../dialogs';
+import { ask, askToThrowAway, errorText } from '../dialogs';
 import type { IPageContext } from '../page';
 import { automationTemplates } from './automationTemplates';
 import { readTrial, trialNode } from './automationTrial';
@@ -54,7 +54,8 @@ export async function editAutomation(
       onError: error => {
         editor.showError(error);
         return true;
-      }
+      },
+      hasWritten: () => editor.hasWritten()
     },
     texts
   );
@@ -89,7 +90,7 @@ class Editor {
       wrap: 'off',
       'aria-describedby': `${id}-help ${id}-error`
     });
-    this._text.value = text;
+    this._text.value = this._given = text;
     this._text.addEventListener('input', () => this._say(''));
     this._error = html('div', {
       class: 'orc-form-error orc-automation-error',
@@ -120,6 +121,11 @@ class Editor {
   }
 
   readonly node = html('div', { class: 'orc-automation-editor' });
+
+  /** Whether the text is another than the one that it began with. */
+  hasWritten(): boolean {
+    return this._text.value !== this._given;
+  }
 
   /** Read what is written; what is wrong with it is thrown. */
   async read(): Promise<IReadAutomation> {
@@ -170,14 +176,29 @@ class Editor {
       {},
       ...templates.map(({ label }, at) => html('option', { value: at }, label))
     );
+    let chosen = select.value;
     select.addEventListener('change', () => {
-      this._text.value = templates[Number(select.value)].text;
-      this._say('');
+      void this._startFrom(templates[Number(select.value)].text).then(isTaken => {
+        chosen = isTaken ? select.value : chosen;
+        select.value = chosen;
+      });
     });
     const label = html('label', {}, html('span', {}, texts.__('Start from')), select);
     return html('div', { class: 'orc-form-field' }, label);
   }
 
+  /** Take another text, unless one that was written is to be kept. */
+  private async _startFrom(text: string): Promise<boolean> {
+    if (this.hasWritten() && !(await askToThrowAway(this._context.texts))) {
+      return false;
+    }
+    this._text.value = this._given = text;
+    this._say('');
+    this._result.replaceChildren();
+    return true;
+  }
+
+  private _given: string;
   private readonly _text: HTMLTextAreaElement;
   private readonly _error: HTMLElement;
   private readonly _result = html('div', { role: 'status', class: 'orc-automation-trial' });
