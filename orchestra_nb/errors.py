@@ -131,7 +131,17 @@ class ValueNotHashable(InvalidInput, TypeError):
 
 
 class NotFound(OrchestraError, LookupError):
-    """The thing that was asked for does not exist."""
+    """The thing that was asked for does not exist.
+
+    Parameters
+    ----------
+    at
+        As of :class:`InvalidInput`, where something that was given names it.
+    """
+
+    def __init__(self, message: str = "", at: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.at = dict(at or {})
 
 
 class RunNotFound(NotFound):

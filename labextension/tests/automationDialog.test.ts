@@ -1,5 +1,6 @@
 import { englishTexts } from '../src/drawing/translation';
 import { editAutomation } from '../src/pages/lists/automationDialog';
+import type { IKeptAutomation } from '../src/pages/lists/automationDialog';
 import type { IPageContext } from '../src/pages/page';
 import { PagesApi } from '../src/pages/pagesApi';
 import type { IServerSettings } from '../src/request';
@@ -66,7 +67,10 @@ const settings = {
 } as unknown as IServerSettings;
 
 /** Open the dialog, and give what comes of it. */
-async function open(): Promise<{ kept: Promise<string | null>; change: () => Promise<string> }> {
+async function open(): Promise<{
+  kept: Promise<IKeptAutomation | null>;
+  change: () => Promise<string>;
+}> {
   const context = { texts: englishTexts, pagesApi: new PagesApi(settings) };
   const kept = editAutomation(context as unknown as IPageContext, 'nightly');
   await settle();
@@ -89,7 +93,7 @@ test('an automation is replaced while it is as it was read', async () => {
 
   await change();
 
-  expect(await kept).toBe('nightly');
+  expect((await kept)?.name).toBe('nightly');
   expect(matches).toEqual(['" 0"']);
   expect(form).toEqual({ name: 'nightly', do: ['wait'] });
 });
@@ -127,6 +131,6 @@ test('one that only did something meanwhile is changed', async () => {
 
   await change();
 
-  expect(await kept).toBe('nightly');
+  expect((await kept)?.name).toBe('nightly');
   expect(matches).toEqual(['" 7"', '" 8"']);
 });

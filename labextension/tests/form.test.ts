@@ -87,3 +87,23 @@ test('text of the notebook is text', () => {
   expect(document.querySelector('b, img')).toBeNull();
   expect(document.querySelector('label')?.textContent).toBe('<b>Note</b>');
 });
+
+test('a text is typed unseen until it is shown, and names are offered', () => {
+  const fields = [
+    plainField({ name: 'key', label: 'Key', kind: 'text', help: '', isUnseen: true }),
+    plainField({ name: 'of', label: 'Of', kind: 'text', help: '', offers: ['a', '<b>'] })
+  ];
+  const form = new Form(fields, englishTexts, null);
+  document.body.replaceChildren(form.node);
+  const key = document.querySelector<HTMLInputElement>('[name="key"]');
+  const show = document.querySelector<HTMLButtonElement>('button');
+  const types = [key?.type];
+  for (let click = 0; click < 2; click++) {
+    show?.click();
+    types.push(key?.type);
+  }
+
+  expect(types).toEqual(['password', 'text', 'password']);
+  const offered = document.querySelector<HTMLInputElement>('[name="of"]')?.list?.options ?? [];
+  expect([...offered].map(option => option.value)).toEqual(['a', '<b>']);
+});

@@ -195,3 +195,26 @@ test('an answer that comes too late is not shown', async () => {
   expect(table.node.querySelector('tbody tr')).toBeNull();
   expect(html('p', {}, twoLines('a', 'b')).textContent).toBe('ab');
 });
+
+test('warnings stay until they are closed, whatever is read or done meanwhile', async () => {
+  parts = [{ rows: [A, C], next: null }];
+  act = async thing => ({ row: thing, news: `${thing.name} is taken.`, warnings: ['<i>odd</i>'] });
+  const table = open();
+  await settle();
+  button('Take a').click();
+  await settle();
+  parts = [{ rows: [A, C], next: null }];
+  button('Refresh').click();
+  await settle();
+
+  expect(one('.orc-news').textContent).toBe('');
+  expect(one('.orc-warnings strong').textContent).toBe('a is taken.');
+  expect([...document.querySelectorAll('.orc-warnings li')].map(item => item.textContent)).toEqual([
+    '<i>odd</i>'
+  ]);
+
+  table.say('Something else');
+  expect(document.querySelector('.orc-warnings')).not.toBeNull();
+  button('Close').click();
+  expect(document.querySelector('.orc-warnings')).toBeNull();
+});

@@ -1490,9 +1490,9 @@ class Calls(ABC):
         return answer
 
     def read_automation_text(self, *, text: str) -> ReadAutomation:
-        """Read an automation that was written as YAML; nothing is kept.
+        """Read an automation that was written as YAML, and see whether it could be made; nothing is kept.
 
-        A refusal names the line of all that is wrong.
+        A refusal names the line of all that is wrong, also of a channel or a deployment that is not there.
 
         Needs the role author.
         """
@@ -1578,7 +1578,7 @@ class Calls(ABC):
         """Tell what an automation would have done about what happened since; nothing is done, sent or counted.
 
         Where one that is kept waits for files it is looked for them now; not for one that is only sent, which could
-        name any place, and the server's secrets.
+        name any place, and the server's secrets. What could not be made is refused.
 
         Needs the role author.
 

@@ -319,8 +319,8 @@ class Client(Calls):
             detail = f"The server {self.url} does not allow this: {detail.rstrip('.')}."
             if self._is_of_hub:
                 detail += " It takes tokens that its JupyterHub makes, on the hub's page Token."
+        places = {one["pointer"].removeprefix("#"): one["detail"] for one in problem.get("errors", ())}
         if issubclass(kind, InvalidInput):
-            places = {one["pointer"].removeprefix("#"): one["detail"] for one in problem.get("errors", ())}
             return self._may_be_of_version(kind(detail, places))
         if kind is NotFound or status == 405:  # no thing is not there, but the route, or this method of it
             return self._may_be_of_version(
@@ -329,7 +329,7 @@ class Client(Calls):
                     "before /lab; or its orchestra-nb is of another version than this one."
                 )
             )
-        return kind(detail)
+        return kind(detail, places) if issubclass(kind, NotFound) else kind(detail)
 
     def _may_be_of_version(self, error: OrchestraError) -> OrchestraError:
         """Remember an error that another version of the server can be the cause of, and return it."""

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
-from orchestra_nb.errors import InvalidInput
+from orchestra_nb.errors import InvalidInput, OrchestraError
 from orchestra_nb.model.automation_names import check_action_texts, check_condition, facts_matches
 from orchestra_nb.model.automations import (
     Absent,
@@ -256,6 +256,10 @@ class AutomationEntry:
         """Return where one of its fields stands, such as ``"orchestra.yaml:12: automations[0].do[1].run"``."""
         return self._source.place(f"{self._path}.{field}")
 
+    def error(self, field: str, error: OrchestraError) -> OrchestraError:
+        """Return an error of the same class that says at which field its cause stands."""
+        return self._source.error(f"{self._path}.{field}", error)
+
 
 def read_automation_file(path: str | Path) -> list[AutomationEntry]:
     """Return the automations of a file that has some.
@@ -417,7 +421,7 @@ class AutomationReader:
                 several = self._source.convert(path, item, _FileTogether, kind)
                 return Together(
                     matches=self._matches(f"{path}.{kind}", getattr(several, kind)),
-                    within_seconds=self._seconds(f"{path}.within", several.within),
+                    within_seconds=self._window(path, several.within),
                     is_ordered=kind == "sequence",
                     for_each=several.for_each,
                 )
@@ -425,7 +429,7 @@ class AutomationReader:
                 absent = self._source.convert(path, item, _FileAbsent, "absent")
                 return Absent(
                     expected=self._match(f"{path}.absent", absent.absent),
-                    within_seconds=self._seconds(f"{path}.within", absent.within),
+                    within_seconds=self._window(path, absent.within),
                     after=None if absent.after is None else self._match(f"{path}.after", absent.after),
                     for_each=absent.for_each,
                 )
@@ -434,7 +438,7 @@ class AutomationReader:
                 return Repeated(
                     match=self._match(f"{path}.of", counted.of),
                     count=counted.count,
-                    within_seconds=self._seconds(f"{path}.within", counted.within),
+                    within_seconds=self._window(path, counted.within),
                     for_each=counted.for_each,
                 )
             case "metric":
@@ -445,7 +449,7 @@ class AutomationReader:
         said = self._source.convert(path, item, _FileMetric, "metric")
         runs = self._match(f"{path}.of", said.of)
         if not isinstance(runs, RunMatch):
-            raise InvalidInput(f"{self._source.place(f'{path}.of')}: a metric is of runs: deployment, flow or tags.")
+            raise self._source.error(f"{path}.of", InvalidInput("a metric is of runs: deployment, flow or tags."))
         bounds = {name: getattr(said, name) for name in ("below", "above") if getattr(said, name) is not None}
         read = {name: self._bound(f"{path}.{name}", said.metric, value) for name, value in bounds.items()}
         return Metric(figure=said.metric, match=runs, over=said.over, for_each=said.for_each, **read)
@@ -454,7 +458,7 @@ class AutomationReader:
         if figure != "success_rate":
             return self._seconds(path, value)
         if isinstance(value, str) or not 0 <= value <= 1:
-            raise InvalidInput(f"{self._source.place(path)}: a success rate is a number from 0 to 1, not {value!r}.")
+            raise self._source.error(path, InvalidInput(f"a success rate is a number from 0 to 1, not {value!r}."))
         return float(value)
 
     def _matches(self, path: str, items: Sequence[object]) -> tuple[Match, ...]:
@@ -469,9 +473,9 @@ class AutomationReader:
             return self._files(path, self._source.convert(path, item, _FileFiles, "a file"))
         said = self._source.convert(path, item, _FileRuns, "what happens")
         if item == {}:
-            raise InvalidInput(f"{self._source.place(path)}: say what happens: success, state, event, file, …")
+            raise self._source.error(path, InvalidInput("say what happens: success, state, event, file, …"))
         if said.success is not None and (said.state is not None or said.deployment):
-            raise InvalidInput(f"{self._source.place(path)}: success says which deployment and state: no others.")
+            raise self._source.error(path, InvalidInput("success says which deployment and state: no others."))
         deployments = _texts(said.deployment if said.success is None else said.success)
         states = self._words(f"{path}.state", None if said.state == "any" else said.state, State)
         if said.success is not None:
@@ -494,7 +498,7 @@ class AutomationReader:
         self._telling(f"{path}.file", lambda: check_file_url(url, said.storage))
         every = self._seconds(f"{path}.every", said.every)
         if every < 1:
-            raise InvalidInput(f"{self._source.place(f'{path}.every')}: files are looked for every second at the most.")
+            raise self._source.error(f"{path}.every", InvalidInput("files are looked for every second at the most."))
         files = FileMatch(
             url=url,
             every_seconds=every,
@@ -505,7 +509,8 @@ class AutomationReader:
         return self._with_condition(path, files, said.condition)
 
     def _with_condition(self, path: str, match: M, text: str | bool) -> M:
-        return msgspec.structs.replace(match, condition=self._condition(f"{path}.if", text, (match,)))
+        condition = self._findings.trying(lambda: self._condition(f"{path}.if", text, (match,)))
+        return msgspec.structs.replace(match, condition=condition or "")
 
     def _action(self, path: str, item: object, about: Collection[Match] | None) -> Action:
         kind = next((name for name in _ACTIONS if isinstance(item, dict) and name in item), None)
@@ -540,7 +545,7 @@ class AutomationReader:
             case "retry":
                 action = RetryRun(run=self._source.convert(path, item, _FileRetry, kind).retry)
             case _:
-                raise InvalidInput(f"{self._source.place(path)}: an action is one of {', '.join(_ACTIONS)}.")
+                raise self._source.error(path, InvalidInput(f"an action is one of {', '.join(_ACTIONS)}."))
         return self._with_texts(path, action, about)
 
     def _with_texts(self, path: str, action: Action, about: Collection[Match] | None) -> Action:
@@ -552,7 +557,7 @@ class AutomationReader:
         is_silent = said.json is None and not said.text and method not in ("GET", "DELETE")
         sign = {} if said.sign is None else said.sign
         if said.sign is not None and (set(sign) != {SECRET_KEY} or not sign[SECRET_KEY]):
-            raise InvalidInput(f"{self._source.place(f'{path}.sign')}: write {{{SECRET_KEY}: NAME}}.")
+            raise self._source.error(f"{path}.sign", InvalidInput(f"write {{{SECRET_KEY}: NAME}}."))
         fields = {
             "url": said.call_webhook,
             "method": method,
@@ -566,7 +571,7 @@ class AutomationReader:
             call = msgspec.convert(fields, CallWebhook)
         except msgspec.ValidationError:
             message = f"{said.method!r} is no method: it is one of POST, PUT, PATCH, GET, DELETE."
-            raise InvalidInput(f"{self._source.place(f'{path}.method')}: {message}") from None
+            raise self._source.error(f"{path}.method", InvalidInput(message)) from None
         return self._telling(path, lambda: check_call(call, is_rendered=False))
 
     def _condition(self, path: str, text: str | bool, about: Collection[Match] | None) -> str:
@@ -576,17 +581,23 @@ class AutomationReader:
         self._telling(path, lambda: check_condition(text, about))
         return text
 
+    def _window(self, path: str, value: _Duration) -> float:
+        return self._findings.trying(lambda: self._seconds(f"{path}.within", value)) or 0.0
+
     def _seconds(self, path: str, value: _Duration) -> float:
         text = value if isinstance(value, str) else write_duration(value) if value >= 0 else str(value)
         return self._telling(path, lambda: read_seconds(text, path.rpartition(".")[2]))
 
     def _words(self, path: str, said: _Names | None, kind: type[E]) -> tuple[E, ...]:
+        """Return what words stand for; those that stand for nothing hide nothing else that is wrong."""
         by_word = {str(one.value).lower(): one for one in kind}
         found = []
         for word in _texts(said or []):
             if word.lower() not in by_word:
-                raise InvalidInput(f"{self._source.place(path)}: {word!r} is none of {', '.join(by_word)}.")
-            found.append(by_word[word.lower()])
+                refusal = InvalidInput(f"{word!r} is none of {', '.join(by_word)}.")
+                self._findings.errors.append(self._source.error(path, refusal))
+            else:
+                found.append(by_word[word.lower()])
         return tuple(found)
 
     def _telling(self, path: str, use: Callable[[], T]) -> T:

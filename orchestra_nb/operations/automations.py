@@ -222,8 +222,7 @@ def _create(
     findings = Findings()
     warnings: dict[str, list[str]] = {}
     for entry in entries:
-        check_names(store, entry, findings)
-        warnings[entry.automation.name] = foresee_automation(store, entry.automation, settings, findings, entry.place)
+        warnings[entry.automation.name] = foresee_entry(store, entry, settings, findings)
     findings.tell()
     with store.database.together():
         if not may_replace:
@@ -237,6 +236,23 @@ def _create(
         )
         for entry, outcome in zip(entries, outcomes, strict=True)
     ]
+
+
+def check_entry(store: RunStore, entry: AutomationEntry, settings: Settings) -> tuple[str, ...]:
+    """Return what making an automation would warn of; raises as :func:`create_automation`."""
+    findings = Findings()
+    warnings = foresee_entry(store, entry, settings, findings)
+    findings.tell()
+    return (*unknown_in_automation(store, entry.automation), *warnings)
+
+
+def foresee_entry(store: RunStore, entry: AutomationEntry, settings: Settings, findings: Findings) -> list[str]:
+    """See that an automation could be made: what it names is there, and takes what it is given.
+
+    Returns in words which parameters may not fit; what is wrong whatever comes goes to the findings.
+    """
+    check_names(store, entry, findings)
+    return foresee_automation(store, entry.automation, settings, findings, entry.error)
 
 
 def _check_free(store: RunStore, names: Sequence[str]) -> None:
@@ -301,9 +317,9 @@ def check_names(
     from orchestra_nb.operations.notifications import list_channels
 
     for number, action in enumerate(entry.automation.actions):
-        place = entry.place(f"do[{number}]")
+        field = f"do[{number}]"
         if isinstance(action, MoveDeployment | PausePool | ResumePool):
-            _check_pool(store, action.pool, place, findings, pools)
+            _check_pool(store, action.pool, entry, field, findings, pools)
         match action:
             case (
                 RunDeployment(deployment=name)
@@ -315,17 +331,20 @@ def check_names(
                     try:
                         find_deployment(store, name)
                     except DeploymentNotFound as error:
-                        findings.errors.append(DeploymentNotFound(f"{place}: {error}"))
+                        findings.errors.append(entry.error(field, error))
             case Notify(channel=name) if "{" not in name and name not in {one.name for one in list_channels(store)}:
-                message = f"{place}: No channel {name!r}. `orchestra notifications channels ls` lists them."
-                findings.errors.append(NotificationNotFound(message))
+                message = f"No channel {name!r}. `orchestra notifications channels ls` lists them."
+                findings.errors.append(entry.error(field, NotificationNotFound(message)))
 
 
-def _check_pool(store: RunStore, name: str, place: str, findings: Findings, coming: Collection[str]) -> None:
+def _check_pool(
+    store: RunStore, name: str, entry: AutomationEntry, field: str, findings: Findings, coming: Collection[str]
+) -> None:
     from orchestra_nb.operations.work_pools import pool_store
 
     if "{" not in name and name not in {*coming, *(one.name for one in pool_store(store).list_pools())}:
-        findings.errors.append(PoolNotFound(f"{place}: No work pool {name!r}. `orchestra pools ls` lists them."))
+        refusal = PoolNotFound(f"No work pool {name!r}. `orchestra pools ls` lists them.")
+        findings.errors.append(entry.error(field, refusal))
 
 
 def list_automations(store: RunStore) -> list[AutomationSummary]:

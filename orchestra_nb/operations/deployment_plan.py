@@ -200,7 +200,7 @@ def plan_content(
     for entry in (*(content.automations or ()), *content.triggers):
         check_names(store, entry, findings, content.names | wanted, {pool.name for pool in pools})
         named = entry.automation
-        warnings[named.name] = foresee_automation(store, named, settings, findings, entry.place, coming)
+        warnings[named.name] = foresee_automation(store, named, settings, findings, entry.error, coming)
     for entry in content.triggers:
         _check_place(store, entry, findings)
     findings.tell()

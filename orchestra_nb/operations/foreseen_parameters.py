@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestra_nb.errors import CodeNotFound, DeploymentNotFound, InvalidInput, InvalidParameters
+from orchestra_nb.errors import CodeNotFound, DeploymentNotFound, InvalidInput, InvalidParameters, OrchestraError
 from orchestra_nb.model.automations import Automation, RunDeployment
 from orchestra_nb.model.deployments import DeploymentSpec, NotebookTarget
 from orchestra_nb.model.webhooks import Webhook
@@ -29,7 +29,7 @@ def foresee_automation(
     automation: Automation,
     settings: Settings,
     findings: Findings,
-    place: Callable[[str], str],
+    located: Callable[[str, OrchestraError], OrchestraError],
     coming: Mapping[str, PreparedDeployment] = {},
 ) -> list[str]:
     """Return in words which parameters with templates the deployments do not take that an automation runs.
@@ -38,8 +38,8 @@ def foresee_automation(
     ----------
     findings
         Where goes what is wrong whatever comes, with its place.
-    place
-        Says where a field stands: ``"do[0].parameters"``.
+    located
+        Gives an error the place of a field: of ``"do[0].parameters"``.
     coming
         Deployments that will be so.
     """
@@ -50,11 +50,11 @@ def foresee_automation(
         deployed = _deployed(store, action.deployment, coming)
         if deployed is None:
             continue
-        where = place(f"do[{number}].parameters")
         try:
             warning = _foresee(*deployed, action.parameters, settings)
         except InvalidInput as error:
-            findings.errors.append(type(error)(f"{where}: {_about(action.deployment)}: {error}"))
+            refusal = type(error)(f"{_about(action.deployment)}: {error}")
+            findings.errors.append(located(f"do[{number}].parameters", refusal))
             continue
         if warning:
             warnings.append(f"{_about(action.deployment)}: {warning}")

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from orchestra_nb.errors import InvalidInput, OrchestraError
+from orchestra_nb.errors import InvalidInput, NotFound, OrchestraError
 from orchestra_nb.notebooks.parameter_flags import loader_without_dates
 from orchestra_nb.operations.error_places import pointer_to
 
@@ -43,7 +43,7 @@ class Findings:
             raise self.errors[0]
         if self.errors:
             found = sorted(self.errors, key=_line_of)
-            places = [error.at for error in found if isinstance(error, InvalidInput)]
+            places = [error.at for error in found if isinstance(error, InvalidInput | NotFound)]
             at = {pointer: detail for place in places for pointer, detail in place.items()}
             raise InvalidInput("\n".join(map(str, found)), at)
 
@@ -80,7 +80,7 @@ class LocatedYaml:
             Where the pointers of the error begin; None for the same place.
         """
         message = f"{self.place(path)}: {error}"
-        if not isinstance(error, InvalidInput):
+        if not isinstance(error, InvalidInput | NotFound):
             return type(error)(message)
         begin = pointer_to(path if base is None else base)
         at = {f"{begin}{pointer}": detail for pointer, detail in error.at.items()}
@@ -97,20 +97,21 @@ class LocatedYaml:
             A field is unknown, or of another type.
         """
         if not isinstance(value, dict):
-            raise InvalidInput(f"{self.place(path)}: {what} is a mapping of fields, not {type(value).__name__}.")
+            raise self.error(path, InvalidInput(f"{what} is a mapping of fields, not {type(value).__name__}."))
         known = [field.encode_name for field in msgspec.structs.fields(kind)]  # type: ignore[arg-type]
         unknown = [name for name in value if name not in known]
         if unknown:
-            lines = (
-                f"{self.place(f'{path}.{name}')}: {what} has no such field. {_hint(name, known)}" for name in unknown
-            )
-            raise InvalidInput("\n".join(lines))
+            findings = Findings()
+            for name in unknown:
+                refusal = InvalidInput(f"{what} has no such field. {_hint(name, known)}")
+                findings.errors.append(self.error(f"{path}.{name}", refusal))
+            findings.tell()
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             reason, _, inner = str(error).partition(" - at `$")
             inner = re.sub(r"\[\.\.\.\].*|`$", "", inner)
-            raise InvalidInput(f"{self.place(f'{path}{inner}')}: {reason}.") from None
+            raise self.error(f"{path}{inner}", InvalidInput(f"{reason}.")) from None
 
 
 class SaidContent(LocatedYaml):

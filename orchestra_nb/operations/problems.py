@@ -92,7 +92,7 @@ def problem_of(error: OrchestraError) -> Problem:
     """
     words = _words_of(type(error))
     status, exit_code = next((status, code) for kind, status, code in _KINDS if isinstance(error, kind))
-    places = error.at if isinstance(error, InvalidInput) else {}
+    places = error.at if isinstance(error, InvalidInput | NotFound) else {}
     return Problem(
         code=words.replace(" ", "_"),
         title=words.capitalize(),

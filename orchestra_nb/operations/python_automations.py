@@ -169,7 +169,7 @@ class Automation:
         store = store_at_hand("Automation.create")
         findings = Findings()
         operations.check_names(store, entry, findings)
-        doubts = foresee_automation(store, entry.automation, load_settings(), findings, entry.place)
+        doubts = foresee_automation(store, entry.automation, load_settings(), findings, entry.error)
         findings.tell()
         for doubt in doubts:
             warnings.warn(f"automation {self.name}: {doubt}", stacklevel=3)

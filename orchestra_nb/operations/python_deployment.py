@@ -25,7 +25,7 @@ from orchestra_nb.operations.deployment_views import next_times, schedule_words
 from orchestra_nb.operations.deployments import Outcome, prepare, store_deployment
 from orchestra_nb.operations.flow_deployment import target_of_flow
 from orchestra_nb.operations.foreseen_parameters import foresee_automation
-from orchestra_nb.operations.located_yaml import Findings
+from orchestra_nb.operations.located_yaml import Findings, SaidContent
 from orchestra_nb.operations.notebook_options import as_parameters, check_options
 from orchestra_nb.operations.python_automations import automations_of_deployment
 from orchestra_nb.operations.run_waiting import store_at_hand
@@ -161,7 +161,9 @@ def _check_given(store: RunStore, automations: Sequence[Automation], prepared: P
     doubts = [
         f"automation {one.name}: {doubt}"
         for one in automations
-        for doubt in foresee_automation(store, one, settings, findings, f"automation {one.name}: {{}}".format, coming)
+        for doubt in foresee_automation(
+            store, one, settings, findings, SaidContent(f"automation {one.name}", None).error, coming
+        )
     ]
     findings.tell()
     for doubt in doubts:

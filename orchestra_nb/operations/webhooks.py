@@ -94,7 +94,7 @@ def create_webhook(
     findings.trying(told_at("/name")(lambda: _check_webhook_name(webhook.name)))
     findings.trying(lambda: check_templates(check_webhook(webhook)))
     if webhook.deployment is not None:
-        findings.trying(lambda: find_deployment(store, webhook.deployment or ""))
+        findings.trying(told_at("/deployment")(lambda: find_deployment(store, webhook.deployment or "")))
     warnings = findings.trying(lambda: foresee_webhook(store, webhook, settings))
     kept = findings.trying(told_at("/secret")(lambda: _new_secret(webhook.scheme, secret)))
     findings.tell()

@@ -73,15 +73,16 @@ class DryRunAnswer(msgspec.Struct, frozen=True, kw_only=True):
     firings: tuple[DryFiring, ...]
     is_cut: bool
     files: tuple[FoundFiles, ...]
+    warnings: Annotated[tuple[str, ...], Meta(description="What making one that is sent would warn of.")] = ()
 
 
-@area.post("/automations/read", keeps_answer=False)
+@area.post("/automations/read", keeps_answer=False, is_one_transaction=False)
 def read_automation_text(call: Call, body: AutomationText) -> ReadAutomation:
-    """Read an automation that was written as YAML; nothing is kept.
+    """Read an automation that was written as YAML, and see whether it could be made; nothing is kept.
 
-    A refusal names the line of all that is wrong.
+    A refusal names the line of all that is wrong, also of a channel or a deployment that is not there.
     """
-    form = automation_texts.read_automation_text(body.text)
+    form = automation_texts.read_automation_text(call.store, body.text, call.settings)
     return ReadAutomation(name=form["name"], form=form)
 
 
@@ -119,14 +120,16 @@ def dry_run_automation(call: Call, name: str, body: DryRunRequest) -> DryRunAnsw
     """Tell what an automation would have done about what happened since; nothing is done, sent or counted.
 
     Where one that is kept waits for files it is looked for them now; not for one that is only sent, which could name
-    any place, and the server's secrets.
+    any place, and the server's secrets. What could not be made is refused.
     """
+    warnings: tuple[str, ...] = ()
     since = call.now - _TRIED if body.since is None else body.since
     if body.automation is None:
         trial = automations.try_automation(call.store, name, since=since, now=call.now, settings=call.settings)
     else:
-        automation = automation_of(_form(name, body.automation)).automation
-        trial = automations.try_out(call.store, automation, since=since, now=call.now)
+        entry = automation_of(_form(name, body.automation))
+        warnings = automations.check_entry(call.store, entry, call.settings)
+        trial = automations.try_out(call.store, entry.automation, since=since, now=call.now)
     return DryRunAnswer(
         automation=trial.automation,
         since=trial.since,
@@ -145,6 +148,7 @@ def dry_run_automation(call: Call, name: str, body: DryRunRequest) -> DryRunAnsw
         ),
         is_cut=trial.is_cut,
         files=trial.files,
+        warnings=warnings,
     )
 
 

@@ -41,11 +41,12 @@ automations:
         resource: orders.eu
 """
 EDITED = """name: two
-when: {event: orders.imported}
+when: [{event: orders.imported}, {success: nigthly}]
 do:
   - emit: orders.seen
     resource: orders.eu
 """
+UNKNOWN = "there is no deployment 'nigthly' yet. Did you mean nightly?"
 
 
 @pytest.fixture
@@ -289,22 +290,41 @@ def test_pools_variables_automations_and_webhooks_are_changed(chromium: Browser,
 
         page.get_by_role("button", name="New automation…").click()
         dialog = page.get_by_role("dialog", name="New automation")
-        dialog.get_by_role("button", name="Make the automation").click()
-        dialog.get_by_role("alert").get_by_text("No channel 'CHANNEL'").wait_for()
+        for refusing in ("Try on", "Make the automation"):
+            dialog.get_by_role("button", name=refusing).click()
+            dialog.get_by_role("alert").get_by_text("Line 6: do[0]: No channel 'CHANNEL'").wait_for()
+            dialog.get_by_label("The automation").press("End")
+            dialog.get_by_label("The automation").press_sequentially(" ")
         dialog.get_by_label("The automation").fill(EDITED.replace("emit:", "emits:"))
         dialog.get_by_role("button", name="Try on").click()
         dialog.get_by_role("alert").get_by_text("Line 4: do[0]").wait_for()
         assert axe_finds(page) == []
         keep_picture(page, "automation-error")
         dialog.get_by_label("The automation").fill(EDITED)
+        kept = page.get_by_role("dialog", name="Throw away what you have written?")
+        dialog.get_by_label("Start from").select_option(label="Run one deployment after another")
+        keep_picture(page, "automation-thrown-away")
+        kept.get_by_role("button", name="Keep it").click()
+        eventually(lambda: dialog.get_by_label("Start from").input_value() == "0")
+        for _ in range(2):  # browsers let only the first of two Escapes in a row be prevented
+            page.keyboard.press("Escape")
+            kept.wait_for()
+            page.keyboard.press("Escape")
+            kept.wait_for(state="detached")
+        assert dialog.get_by_label("The automation").input_value() == EDITED
         dialog.get_by_role("button", name="Try on").click()
         dialog.get_by_text("It would have acted 1 time; nothing was done.").wait_for()
+        dialog.get_by_role("status").get_by_text(UNKNOWN).wait_for()
         page.set_viewport_size({"width": 320, "height": 640})
         assert axe_finds(page) == []
         keep_picture(page, "automation-tried")
         page.set_viewport_size({"width": 1280, "height": 900})
         dialog.get_by_role("button", name="Make the automation").click()
         page.get_by_role("status").get_by_text("Automation two is made.").wait_for()
+        refreshed(page).get_by_role("status").get_by_text(UNKNOWN).wait_for()
+        check_looks(page, "automation-warned")
+        page.get_by_role("status").get_by_role("button", name="Close").click()
+        page.get_by_text(UNKNOWN).wait_for(state="detached")
         page.get_by_role("button", name="Change… two").click()
         text = page.get_by_label("The automation")
         text.fill(text.input_value().replace("orders.seen", "orders.found"))
@@ -319,6 +339,12 @@ def test_pools_variables_automations_and_webhooks_are_changed(chromium: Browser,
         page.get_by_role("button", name="New webhook…").click()
         dialog = page.get_by_role("dialog", name="New webhook")
         dialog.get_by_label("Name").fill("a/b")
+        offered = dialog.get_by_label("Runs the deployment").get_attribute("list")
+        assert page.locator(f"[id='{offered}'] option").evaluate_all("all => all.map(one => one.value)") == ["nightly"]
+        dialog.get_by_label("Secret of the sender").fill("whsec_x")
+        dialog.get_by_role("button", name="Show", exact=True).click()
+        dialog.locator("[name=secret][type=text]").wait_for()
+        dialog.get_by_label("Secret of the sender").fill("")
         dialog.get_by_label("Emits the event").fill("orders.imported")
         dialog.get_by_role("button", name="Make the webhook").click()
         dialog.get_by_role("alert").get_by_text("'a/b' is no name of a webhook").wait_for()

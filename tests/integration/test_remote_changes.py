@@ -114,6 +114,8 @@ def test_what_is_changed_over_a_server_is_changed_there_and_told_as_on_the_store
 
                 assert (there.returncode, here.returncode) == (0, 0), (line, there.stderr, here.stderr)
                 assert _words(there.stdout, world) == _words(here.stdout, world), line
+                assert _warnings(there.stderr) == _warnings(here.stderr), line
+                assert ("there is no deployment" in there.stderr) == line.startswith("automations create"), line
                 assert form or re.search(re.escape(said).replace(r"\(RUN\)", r"\S+"), there.stdout), (
                     line,
                     there.stdout,
@@ -121,6 +123,10 @@ def test_what_is_changed_over_a_server_is_changed_there_and_told_as_on_the_store
 
         assert _kept(world.local) == _kept(other.local)
         assert _trail(world.local) == _trail(other.local)
+
+
+def _warnings(told: str) -> list[str]:
+    return [line for line in told.splitlines() if line.startswith("refill: ")]
 
 
 def _kept(orchestra: Any) -> list[Any]:

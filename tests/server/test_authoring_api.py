@@ -273,6 +273,23 @@ async def test_an_automation_is_made_replaced_and_tried(jp_fetch, store: RunStor
         assert (await problem(jp_fetch, method, path, json.dumps(body)))[2].startswith(said)
 
 
+async def test_the_answer_names_what_an_automation_or_a_webhook_says_that_nobody_knows_yet(jp_fetch) -> None:
+    await call(jp_fetch, "PUT", "/deployments/load", {"flow": "flows.py:load"})
+    parameters = {"dys": "{{ run.name }}"}
+    form = {"name": "tell", "when": {"success": "laod"}, "do": [{"run": "load", "parameters": parameters}]}
+    webhook = {"name": "orders", "deployment": "load", "parameters": {"dys": "{{ payload.days }}"}}
+
+    made = await call(jp_fetch, "POST", "/automations", form)
+    replaced = await call(jp_fetch, "PUT", "/automations/tell", form)
+    hooked = await call(jp_fetch, "POST", "/webhooks", webhook)
+
+    unknown, unfit = made["warnings"]
+    assert unknown == "there is no deployment 'laod' yet. Did you mean load?"
+    assert unfit.startswith("parameters of load: The flow load has no parameter 'dys'. Did you mean 'days'?")
+    assert replaced["warnings"] == [unknown, unfit]
+    assert hooked["warnings"] == [unfit]
+
+
 async def test_a_call_is_shown_to_those_who_look_on_without_the_query_of_its_address(jp_fetch, store: RunStore) -> None:
     url = "https://builds.example.org/x?for={{ event.payload.person }}"
     await call(
@@ -383,6 +400,48 @@ async def test_an_automation_is_edited_as_text_and_what_is_wrong_is_said_with_it
     assert (await problem(jp_fetch, "POST", "/automations/read", '{"text": "a: [b"}'))[0] == 422
     assert (await problem(jp_fetch, "POST", "/automations/read", '{"text": "[]"}'))[0] == 422
     assert (await problem(jp_fetch, "GET", "/automations/none/text"))[0] == 404
+
+
+async def test_what_could_not_be_made_is_refused_by_its_trial_with_the_line_and_the_field(jp_fetch) -> None:
+    async def refused(path: str, body: dict[str, Any]) -> tuple[int, str, list[str]]:
+        with pytest.raises(HTTPClientError) as error:
+            await call(jp_fetch, "POST", path, body)
+        said = json.loads(error.value.response.body)
+        return error.value.code, said["detail"], [one["pointer"] for one in said["errors"]]
+
+    await call(jp_fetch, "PUT", "/deployments/load", {"flow": "flows.py:load"})
+    text = "name: tell\nwhen: {success: load}\ndo:\n  - notify: CHANNEL\n"
+    form = {"name": "tell", "when": {"success": "load"}, "do": [{"notify": "CHANNEL"}]}
+    unfit = text.replace("notify: CHANNEL", "run: load\n    parameters: {dys: 1}")
+    said = "do[0]: No channel 'CHANNEL'. `orchestra notifications channels ls` lists them."
+
+    assert await refused("/automations/read", {"text": text}) == (404, f"automation.yaml:4: {said}", ["#/do/0"])
+    for path, body in (("/automations", form), ("/automations/tell/test", {"automation": form})):
+        assert await refused(path, body) == (404, f"automation tell: {said}", ["#/do/0"])
+    status, detail, places = await refused("/automations/read", {"text": unfit})
+    assert (status, detail.startswith("automation.yaml:5: do[0].parameters: parameters of load: "), places) == (
+        *(422, True, ["#/do/0/parameters"]),
+    )
+    assert (await refused("/webhooks", {"name": "hook", "deployment": "laod"}))[2] == ["#/deployment"]
+
+    unknown = {"when": {"success": "laod"}, "do": [{"run": "load"}]}
+    tried = await call(jp_fetch, "POST", "/automations/new/test", {"automation": unknown})
+    assert tried["warnings"] == ["there is no deployment 'laod' yet. Did you mean load?"]
+
+
+async def test_a_wrong_state_hides_no_wrong_condition(jp_fetch) -> None:
+    form = {
+        "name": "tell",
+        "when": {"deployment": "load", "state": ["faild", "lost"], "if": "run.nme"},
+        "if": "run.nme == 1",
+        "do": [{"emit": "{{ run.nme }}", "resource": "x"}],
+    }
+
+    status, _, detail = await problem(jp_fetch, "POST", "/automations", json.dumps(form))
+
+    assert (status, [line.split(": ")[1] for line in detail.splitlines()]) == (
+        *(422, ["when.state", "when.state", "when.if", "if", "do[0]"]),
+    )
 
 
 async def test_a_webhook_is_made_and_takes_messages_that_are_signed_with_the_secret_it_was_answered_with(

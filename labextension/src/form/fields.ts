@@ -60,6 +60,10 @@ export interface IField {
   readonly bounds: IBounds;
   /** How a value is written, where the control does not tell; may be empty. */
   readonly example: string;
+  /** Whether a text is typed unseen, with a button that shows it. */
+  readonly isUnseen?: boolean;
+  /** What is offered for a text; another may be typed. */
+  readonly offers?: readonly string[];
 }
 
 /** What a notebook declares. */

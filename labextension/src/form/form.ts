@@ -115,7 +115,7 @@ class Row {
     this.node = html(
       'div',
       { class: isCheckbox ? 'orc-form-field orc-form-checkbox' : 'orc-form-field' },
-      ...(isCheckbox ? [html('div', {}, this._control, label)] : [label, this._control]),
+      ...(isCheckbox ? [html('div', {}, this._control, label)] : [label, this._withMore(id)]),
       helpNode,
       this._error
     );
@@ -205,15 +205,38 @@ class Row {
       const rows = Math.min(8, Math.max(2, Math.ceil(needed)));
       return html('textarea', { id, rows, spellcheck: 'false', placeholder: field.example });
     }
+    const isHidden = field.kind === 'secret' || field.isUnseen === true;
     const isNumber = field.kind === 'integer' || field.kind === 'number';
     return html('input', {
-      type: INPUT_TYPES[field.kind] ?? 'text',
+      type: isHidden ? 'password' : (INPUT_TYPES[field.kind] ?? 'text'),
       step: field.kind === 'datetime' ? 1 : null,
       inputmode: isNumber ? (field.kind === 'integer' ? 'numeric' : 'decimal') : null,
-      autocomplete: field.kind === 'secret' ? 'new-password' : 'off',
-      spellcheck: field.kind === 'text' ? null : 'false',
+      autocomplete: isHidden ? 'new-password' : 'off',
+      spellcheck: field.kind === 'text' && !isHidden ? null : 'false',
       placeholder: field.computedDefault || field.example || null
     });
+  }
+
+  /** Give the control with what belongs to it: a button that shows what is typed, or a list of what is offered. */
+  private _withMore(id: string): HTMLElement {
+    const { isUnseen = false, offers = [] } = this.field;
+    if (offers.length > 0) {
+      setAttributes(this._control, { list: `${id}-offers` });
+      const options = offers.map(value => html('option', { value }));
+      return html('div', {}, this._control, html('datalist', { id: `${id}-offers` }, ...options));
+    }
+    return isUnseen ? html('div', {}, this._control, this._showingButton()) : this._control;
+  }
+
+  private _showingButton(): HTMLButtonElement {
+    const attributes = { type: 'button', class: 'orc-push', 'aria-pressed': 'false' };
+    const button = html('button', attributes, this._texts.__('Show'));
+    button.addEventListener('click', () => {
+      const isShown = button.getAttribute('aria-pressed') === 'true';
+      setAttributes(button, { 'aria-pressed': String(!isShown) });
+      setAttributes(this._control, { type: isShown ? 'password' : 'text' });
+    });
+    return button;
   }
 
   private _makeSelect(): HTMLSelectElement {

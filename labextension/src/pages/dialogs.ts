@@ -15,6 +15,8 @@ export interface IQuestion {
   readonly onAct: () => Promise<boolean>;
   /** Show what `onAct` threw at its place; false to have it shown above the buttons. */
   readonly onError?: (error: unknown) => boolean;
+  /** Whether something was written that would be lost: it is asked then before the dialog is left. */
+  readonly hasWritten?: () => boolean;
 }
 
 let dialogs = 0;
@@ -73,13 +75,46 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
         void run();
       }
     });
-    leave.addEventListener('click', () => dialog.close());
+    const leaveAfterAsking = async (): Promise<void> => {
+      if (await askToThrowAway(texts)) {
+        dialog.close();
+      }
+    };
+    const onLeave = (event: Event): void => {
+      if (question.hasWritten?.() ?? false) {
+        event.preventDefault();
+        void leaveAfterAsking();
+      } else if (event.type === 'click') {
+        dialog.close();
+      }
+    };
+    leave.addEventListener('click', onLeave);
+    dialog.addEventListener('cancel', onLeave);
+    dialog.addEventListener('keydown', event => {
+      if (event.key === 'Escape') {
+        onLeave(event); // browsers do not let a second `cancel` in a row be prevented
+      }
+    });
     dialog.addEventListener('close', () => {
       dialog.remove();
       resolve(isDone);
     });
     dialog.showModal();
   });
+}
+
+/** Ask whether what was written may be lost; true where it may. */
+export function askToThrowAway(texts: ITexts): Promise<boolean> {
+  return ask(
+    {
+      title: texts.__('Throw away what you have written?'),
+      body: [],
+      act: texts.__('Throw it away'),
+      leave: texts.__('Keep it'),
+      onAct: async () => true
+    },
+    texts
+  );
 }
 
 /** Say what went wrong; an answer that never came is said in our words. */

@@ -299,8 +299,8 @@ export class PagesApi {
    * @param match - the ETag that reading it answered; null to ask for nothing
    * @throws ApiError - with the status 412 where it has changed
    */
-  async replace(path: readonly string[], sent: string, match: string | null): Promise<void> {
-    await requestTagged(this._settings, 'PUT', path, {}, sent, match);
+  async replace(path: readonly string[], sent: string, match: string | null): Promise<unknown> {
+    return (await requestTagged(this._settings, 'PUT', path, {}, sent, match)).body;
   }
 
   private _ofRun(runId: string, part: string): Promise<unknown> {

@@ -4,10 +4,11 @@ import { ApiError } from '../../apiError';
 import { html, setAttributes, showText } from '../../drawing/elements';
 import type { ITexts } from '../../drawing/translation';
 import { readFields, readTextOrNull } from '../../schemas';
-import { ask, errorText } from '../dialogs';
+import { ask, askToThrowAway, errorText } from '../dialogs';
 import type { IPageContext } from '../page';
 import { automationTemplates } from './automationTemplates';
 import { readTrial, trialNode } from './automationTrial';
+import { readWarnings } from './warningNotice';
 
 const PATH = ['automations'];
 /** So often it is tried to replace one that does something in the very moment. */
@@ -16,11 +17,17 @@ const LINE = /^automation\.yaml:(\d+)/;
 
 let editors = 0;
 
-/** Ask for an automation: the name of what was kept; null where nothing was. `name` is of the one to be changed. */
+/** An automation that was made or changed. */
+export interface IKeptAutomation {
+  readonly name: string;
+  readonly warnings: readonly string[];
+}
+
+/** Ask for an automation: what was kept; null where nothing was. `name` is of the one to be changed. */
 export async function editAutomation(
   context: IPageContext,
   name: string | null
-): Promise<string | null> {
+): Promise<IKeptAutomation | null> {
   const { texts, pagesApi } = context;
   let text = automationTemplates(texts)[0].text;
   let known = '';
@@ -30,7 +37,7 @@ export async function editAutomation(
     text = readTextOrNull(fields?.text) ?? '';
   }
   const editor = new Editor(context, text, name === null);
-  let kept: string | null = null;
+  let kept: IKeptAutomation | null = null;
   await ask(
     {
       title: name === null ? texts.__('New automation') : texts.__('Change automation %1', name),
@@ -43,16 +50,17 @@ export async function editAutomation(
           throw new Error(texts.__('It is called %1: a name stays as it is.', name));
         }
         const form = JSON.stringify(read.form);
-        await (name === null
+        const made = await (name === null
           ? pagesApi.call('POST', PATH, {}, form)
           : replace(context, name, known, form));
-        kept = read.name;
+        kept = { name: read.name, warnings: readWarnings(made) };
         return true;
       },
       onError: error => {
         editor.showError(error);
         return true;
-      }
+      },
+      hasWritten: () => editor.hasWritten()
     },
     texts
   );
@@ -71,7 +79,7 @@ async function replace(
   name: string,
   known: string,
   form: string
-): Promise<void> {
+): Promise<unknown> {
   const path = [...PATH, name];
   for (let tries = 1; ; tries++) {
     const { body, etag } = await pagesApi.readTagged(path);
@@ -84,8 +92,7 @@ async function replace(
       );
     }
     try {
-      await pagesApi.replace(path, form, etag);
-      return;
+      return await pagesApi.replace(path, form, etag);
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 412) || tries === TRIES) {
         throw error;
@@ -127,7 +134,7 @@ class Editor {
       wrap: 'off',
       'aria-describedby': `${id}-help ${id}-error`
     });
-    this._text.value = text;
+    this._text.value = this._given = text;
     this._text.addEventListener('input', () => this._say(''));
     this._error = html('div', {
       class: 'orc-form-error orc-automation-error',
@@ -158,6 +165,11 @@ class Editor {
   }
 
   readonly node = html('div', { class: 'orc-automation-editor' });
+
+  /** Whether the text is another than the one that it began with. */
+  hasWritten(): boolean {
+    return this._text.value !== this._given;
+  }
 
   /** Read what is written; what is wrong with it is thrown. */
   async read(): Promise<IReadAutomation> {
@@ -208,14 +220,29 @@ class Editor {
       {},
       ...templates.map(({ label }, at) => html('option', { value: at }, label))
     );
+    let chosen = select.value;
     select.addEventListener('change', () => {
-      this._text.value = templates[Number(select.value)].text;
-      this._say('');
+      void this._startFrom(templates[Number(select.value)].text).then(isTaken => {
+        chosen = isTaken ? select.value : chosen;
+        select.value = chosen;
+      });
     });
     const label = html('label', {}, html('span', {}, texts.__('Start from')), select);
     return html('div', { class: 'orc-form-field' }, label);
   }
 
+  /** Take another text, unless one that was written is to be kept. */
+  private async _startFrom(text: string): Promise<boolean> {
+    if (this.hasWritten() && !(await askToThrowAway(this._context.texts))) {
+      return false;
+    }
+    this._text.value = this._given = text;
+    this._say('');
+    this._result.replaceChildren();
+    return true;
+  }
+
+  private _given: string;
   private readonly _text: HTMLTextAreaElement;
   private readonly _error: HTMLElement;
   private readonly _result = html('div', { role: 'status', class: 'orc-automation-trial' });

@@ -4,6 +4,7 @@ import { html } from '../../drawing/elements';
 import { readFields, readList, readNumber, readTextOrNull } from '../../schemas';
 import type { IPageContext } from '../page';
 import { agoNode } from './listTable';
+import { readWarnings } from './warningNotice';
 
 /** One time that it would have acted, or would not. */
 export interface ITrialFiring {
@@ -20,7 +21,7 @@ export interface ITrial {
   readonly lookedAt: number;
   readonly isCut: boolean;
   readonly firings: readonly ITrialFiring[];
-  /** Why it was not looked for files. */
+  /** What may be wrong with it, and why it was not looked for files. */
   readonly problems: readonly string[];
 }
 
@@ -33,7 +34,7 @@ export function readTrial(data: unknown): ITrial {
     lookedAt: readNumber(fields?.looked_at) ?? 0,
     isCut: fields?.is_cut === true,
     firings: readList(fields?.firings, readFiring),
-    problems: readList(fields?.files, problem)
+    problems: [...readWarnings(data), ...readList(fields?.files, problem)]
   };
 }
 
@@ -66,8 +67,7 @@ export function trialNode(trial: ITrial, context: IPageContext): Node {
       'It looked at %1 things that happened.',
       trial.lookedAt
     ),
-    trial.isCut ? texts.__('So much happened that it did not look at all of it.') : '',
-    ...trial.problems
+    trial.isCut ? texts.__('So much happened that it did not look at all of it.') : ''
   ];
   const items = trial.firings.map(firing => {
     const line = html('li', {}, agoNode(context, firing.at), `: ${firing.about}. `);
@@ -78,6 +78,7 @@ export function trialNode(trial: ITrial, context: IPageContext): Node {
     'div',
     {},
     html('p', {}, words.filter(word => word !== '').join(' ')),
+    ...trial.problems.map(problem => html('p', { class: 'orc-warnings' }, problem)),
     ...(items.length === 0 ? [] : [html('ul', { class: 'orc-firings', tabindex: 0 }, ...items)])
   );
 }

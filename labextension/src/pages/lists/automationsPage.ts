@@ -10,7 +10,7 @@ import type { IPageContext } from '../page';
 import { editAutomation } from './automationDialog';
 import { ListPage } from './listPage';
 import { ListTable, agoNode, twoLines, withCommand } from './listTable';
-import type { IDone } from './listTable';
+import type { IDone, INews } from './listTable';
 
 const NEED: INeed = { role: 'author', isForAll: true };
 /** So many firings are shown. */
@@ -117,18 +117,21 @@ export class AutomationsPage extends ListPage {
     this.add(list);
   }
 
-  private async _make(): Promise<string | null> {
-    const name = await editAutomation(this._context, null);
-    return name === null ? null : this._context.texts.__('Automation %1 is made.', name);
+  private async _make(): Promise<INews | null> {
+    const kept = await editAutomation(this._context, null);
+    const { texts } = this._context;
+    return kept && { news: texts.__('Automation %1 is made.', kept.name), warnings: kept.warnings };
   }
 
   private async _change(
     automation: IAutomation,
     list: ListTable<IAutomation>
   ): Promise<IDone<IAutomation> | null> {
-    if ((await editAutomation(this._context, automation.name)) !== null) {
+    const kept = await editAutomation(this._context, automation.name);
+    if (kept !== null) {
       await list.read(); // only the list says in words what it waits for
-      list.say(this._context.texts.__('Automation %1 is changed.', automation.name));
+      const news = this._context.texts.__('Automation %1 is changed.', kept.name);
+      list.tell({ news, warnings: kept.warnings });
     }
     return null;
   }

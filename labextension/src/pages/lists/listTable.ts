@@ -10,71 +10,19 @@ import { mayDo, readIdentity, refusedWords } from '../access';
 import type { Deed, IIdentity, INeed } from '../access';
 import { errorText } from '../dialogs';
 import type { IPageContext } from '../page';
+import type {
+  Cursor,
+  IColumn,
+  IDone,
+  IListPart,
+  IListing,
+  IMaking,
+  INews,
+  IRowAction
+} from './listing';
+import { WarningNotice } from './warningNotice';
 
-/** A column. */
-export interface IColumn<T> {
-  readonly label: string;
-  /** Show what a row has of it; null for nothing. */
-  readonly show: (row: T) => Node | string | null;
-  /** The column that names the row, one of numbers, or one of long texts. */
-  readonly kind?: 'name' | 'number' | 'long';
-  /** Whether it is shown with this filter; always, where nothing is said. */
-  readonly isShown?: (filter: string) => boolean;
-}
-
-/** What a button did. */
-export interface IDone<T> {
-  /** The row as it is now; null where it is none of the list any more. */
-  readonly row: T | null;
-  /** What is told of it. */
-  readonly news: string;
-}
-
-/** A button in each row. */
-export interface IRowAction<T> {
-  readonly label: string;
-  /** The label with what it is done to, for who does not see the row: it begins with the label. */
-  readonly name: (row: T) => string;
-  /** Whether a row has the button; all have, where nothing is said. */
-  readonly isOffered?: (row: T) => boolean;
-  /** What it takes; whoever sees the list may do it, where nothing is said. */
-  readonly need?: INeed;
-  /** Do it; null where nothing was done. What it throws is shown. */
-  readonly act: (row: T) => Promise<IDone<T> | null>;
-}
-
-/** A button above the list, which makes something that is listed. */
-export interface IMaking {
-  readonly label: string;
-  readonly need?: INeed;
-  /** Do it, and give what is told of it; null where nothing was done. What it throws is shown. */
-  readonly act: () => Promise<string | null>;
-}
-
-/** Where the next part of a list begins; null at its end. */
-export type Cursor = string | number | null;
-
-/** A part of a list. */
-export interface IListPart<T> {
-  readonly rows: readonly T[];
-  readonly next: Cursor;
-}
-
-/** What is listed. */
-export interface IListing<T> {
-  /** The name of the list. */
-  readonly label: string;
-  readonly columns: readonly IColumn<T>[];
-  readonly actions: readonly IRowAction<T>[];
-  readonly making?: IMaking;
-  /** Value of the filter to its label; the first is chosen at first. */
-  readonly filter?: readonly (readonly [string, string])[];
-  readonly key: (row: T) => string;
-  /** Read a part; `filter` is empty where there is none. */
-  readonly read: (filter: string, cursor: Cursor) => Promise<IListPart<T>>;
-  /** What stands where there is no row. */
-  readonly empty: (filter: string) => readonly (Node | string)[];
-}
+export type { Cursor, IColumn, IDone, IListPart, IListing, IMaking, INews, IRowAction };
 
 interface IShownRow<T> {
   readonly node: HTMLElement;
@@ -91,6 +39,7 @@ export class ListTable<T> {
     setAttributes(this.node, { 'aria-label': _listing.label });
     const refresh = html('button', { type: 'button', class: 'orc-push' }, texts.__('Refresh'));
     refresh.addEventListener('click', () => this._anew());
+    this._warnings = new WarningNotice(texts);
     this._more.textContent = texts.__('More');
     this._more.addEventListener('click', () => void this._read(true));
     const { filter } = _listing;
@@ -111,6 +60,7 @@ export class ListTable<T> {
       this._rights,
       this._problem,
       this._news,
+      this._warnings.node,
       this._empty,
       this._table,
       this._more
@@ -132,6 +82,14 @@ export class ListTable<T> {
   say(news: string): void {
     showText(this._problem, '');
     this._news.textContent = news;
+  }
+
+  /** Tell what was done; with warnings in a notice that stays until it is closed, or there are others. */
+  tell({ news, warnings }: INews): void {
+    this.say(warnings?.length ? '' : news);
+    if (warnings !== undefined) {
+      this._warnings.show(news, warnings);
+    }
   }
 
   /** Undo all. */
@@ -215,7 +173,7 @@ export class ListTable<T> {
         async news => {
           if (news !== null) {
             await this.read();
-            this.say(news);
+            this.tell(typeof news === 'string' ? { news } : news);
           }
         },
         (error: unknown) => showText(this._problem, errorText(error, this._context.texts))
@@ -308,7 +266,7 @@ export class ListTable<T> {
     try {
       const done = await action.act(shown.row);
       if (done !== null) {
-        this.say(done.news);
+        this.tell(done);
         this._change(key, shown, done.row);
       }
     } catch (error) {
@@ -355,6 +313,7 @@ export class ListTable<T> {
   }
 
   private readonly _undo: () => void;
+  private readonly _warnings: WarningNotice;
   private _reading = 0;
   private _next: Cursor = null;
   private _identity: IIdentity | null = null;

@@ -7,10 +7,11 @@ import { ask } from '../dialogs';
 import type { IPageContext } from '../page';
 import { readChannel } from './channelsList';
 import { ListTable } from './listTable';
-import type { IDone } from './listTable';
+import type { IDone, INews } from './listTable';
 import { askForRule } from './ruleDialog';
 import { aboutWords, readRule, toldWords } from './rules';
 import type { IRule } from './rules';
+import { readWarnings } from './warningNotice';
 import { readWholeList } from './wholeList';
 
 const PATH = ['notifications', 'rules'];
@@ -71,15 +72,16 @@ export function rulesList(context: IPageContext): ListTable<IRule> {
   });
 }
 
-async function make(context: IPageContext): Promise<string | null> {
+async function make(context: IPageContext): Promise<INews | null> {
   const { texts, pagesApi } = context;
-  let news = '';
-  const isDone = await askForRule(null, await channelNames(context), texts, async (name, body) => {
+  let done: INews | null = null;
+  await askForRule(null, await channelNames(context), texts, async (name, body) => {
     const said = JSON.stringify({ ...readFields(JSON.parse(body)), name });
     const made = await pagesApi.call('PUT', PATH, {}, said);
-    news = withWarnings(texts.__('Rule %1 tells of what happens from now on.', name), made);
+    const news = texts.__('Rule %1 tells of what happens from now on.', name);
+    done = { news, warnings: readWarnings(made) };
   });
-  return isDone ? news : null;
+  return done;
 }
 
 async function change(context: IPageContext, rule: IRule): Promise<IDone<IRule> | null> {
@@ -88,8 +90,8 @@ async function change(context: IPageContext, rule: IRule): Promise<IDone<IRule> 
   let done: IDone<IRule> | null = null;
   await askForRule(rule, [...known], texts, async (name, body) => {
     const made = await pagesApi.call('PUT', [...PATH, name], {}, body);
-    const news = withWarnings(texts.__('Rule %1 is changed.', name), made);
-    done = { row: readRule(made) ?? rule, news };
+    const news = texts.__('Rule %1 is changed.', name);
+    done = { row: readRule(made) ?? rule, news, warnings: readWarnings(made) };
   });
   return done;
 }
@@ -134,9 +136,4 @@ async function channelNames({ pagesApi }: IPageContext): Promise<string[]> {
     readChannel
   );
   return channels.map(channel => channel.name);
-}
-
-/** Add what the server says of names that nobody knows yet. */
-function withWarnings(news: string, made: unknown): string {
-  return [news, ...readList(readFields(made)?.warnings, readTextOrNull)].join('\n');
 }

@@ -9,9 +9,12 @@ import type { INeed } from '../access';
 import { askWithForm } from '../askWithForm';
 import { ask } from '../dialogs';
 import type { IPageContext } from '../page';
+import type { PagesApi } from '../pagesApi';
 import { copyRow } from './copyRow';
 import { ListTable, agoNode } from './listTable';
-import type { IDone } from './listTable';
+import type { IDone, INews } from './listTable';
+import { readWarnings } from './warningNotice';
+import { readWholeList } from './wholeList';
 
 const PATH = ['webhooks'];
 const NEED: INeed = { role: 'author', isForAll: true };
@@ -119,13 +122,13 @@ function signingWords(scheme: string, texts: ITexts): string {
   }
 }
 
-async function make({ texts, pagesApi }: IPageContext): Promise<string | null> {
+async function make({ texts, pagesApi }: IPageContext): Promise<INews | null> {
   let made: unknown = null;
   let scheme = 'standard';
   const isDone = await askWithForm(
     {
       title: texts.__('New webhook'),
-      parts: [webhookForm(texts)],
+      parts: [webhookForm(await deploymentNames(pagesApi), texts)],
       act: texts.__('Make the webhook'),
       send: async values => {
         const said = [...values].map(
@@ -144,8 +147,7 @@ async function make({ texts, pagesApi }: IPageContext): Promise<string | null> {
   const fields = readFields(made);
   const name = readTextOrNull(fields?.name) ?? '';
   await showSecret(texts.__('Webhook %1 is made', name), made, scheme, texts);
-  const warnings = readList(fields?.warnings, readTextOrNull);
-  return [texts.__('Webhook %1 takes messages.', name), ...warnings].join('\n');
+  return { news: texts.__('Webhook %1 takes messages.', name), warnings: readWarnings(made) };
 }
 
 async function rotate(
@@ -236,7 +238,13 @@ async function remove(
   return isDone ? { row: null, news: texts.__('Webhook %1 is deleted.', webhook.name) } : null;
 }
 
-function webhookForm(texts: ITexts): Form {
+function deploymentNames(pagesApi: PagesApi): Promise<readonly string[]> {
+  const nameOf = (deployment: unknown): string | null =>
+    readTextOrNull(readFields(deployment)?.name);
+  return readWholeList(pagesApi, ['deployments'], 'deployments', nameOf);
+}
+
+function webhookForm(deployments: readonly string[], texts: ITexts): Form {
   const template = texts.__('A Jinja template, such as %1', '{{ payload.action == "opened" }}');
   const fields = [
     plainField({ name: 'name', label: texts.__('Name'), kind: 'text', help: '', isRequired: true }),
@@ -252,7 +260,8 @@ function webhookForm(texts: ITexts): Form {
       name: 'deployment',
       label: texts.__('Runs the deployment'),
       kind: 'text',
-      help: texts.__('This, or an event.')
+      help: texts.__('This, or an event.'),
+      offers: deployments
     }),
     plainField({
       name: 'event',
@@ -298,6 +307,7 @@ function secretField(texts: ITexts): ReturnType<typeof plainField> {
     name: 'secret',
     label: texts.__('Secret of the sender'),
     kind: 'text',
+    isUnseen: true,
     help: texts.__('Empty to draw one. Slack has its own: the Signing Secret of your app.')
   });
 }
