@@ -117,6 +117,9 @@ def test_axe_finds_nothing_in_our_parts_of_jupyterlab(page: Page, jupyterlab: La
         take_pictures(page, f"a11y-{name}", page.locator(places[0]).first)
 
     open_cells(page, jupyterlab, "tasks.ipynb", *TASKS)
+    page.locator(".orc-cell-badge[data-state=FAILED]").wait_for(state="attached")
+    # while the line of a task is seen its badge is not
+    page.evaluate("jupyterapp.shell.currentWidget.content.widgets[2].outputHidden = true")
     page.locator(".orc-cell-badge[data-state=FAILED]").wait_for()
     execute(page, "orchestra:open-panel")
     page.locator("#orchestra-nb-panel .orc-cluster").wait_for()

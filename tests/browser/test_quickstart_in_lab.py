@@ -94,7 +94,27 @@ def test_quickstart_from_first_click_to_reopened_notebook(page: Page, jupyterlab
     assert flow.get_by_role("button", name="Retry failed").is_visible()
     for theme in ("Dark", "Light"):
         set_theme(page, theme)
+        page.wait_for_selector("#jupyterlab-splash", state="detached")
         take_picture(page, f"inline-timeline-{theme.lower()}")
+
+    # what failed runs again in another kernel, which has never drawn this: the store tells of it
+    page.evaluate(
+        """async source => {
+            const panel = jupyterapp.shell.currentWidget;
+            const cells = panel.content.widgets.map(({ model }) => model.sharedModel);
+            cells.find(({ id }) => id === 'broken').setSource(source);
+            await panel.sessionContext.restartKernel();
+            await panel.sessionContext.session.kernel.requestExecute({ code: '%load_ext orchestra_nb' }).done;
+        }""",
+        FAILING.replace("country", "region"),
+    )
+    name = flow.locator(".orc-flow-head .orc-detail").first
+    before = name.inner_text()
+    flow.get_by_role("button", name="Retry failed").click()
+    flow.get_by_role("button", name="Retry failed").wait_for(state="hidden")
+    page.locator(".orc-flow[data-state=COMPLETED]").first.wait_for()
+    assert name.inner_text() != before
+    take_picture(page, "inline-retried")
 
 
 def line(page: Page, name: str) -> Locator:

@@ -162,6 +162,7 @@ def test_a_task_cell_says_what_it_does_and_did_wherever_it_is_looked_at(
         expect_state(page, "c1", "COMPLETED")
 
     # its logs are one click away
+    fold_output(page, 1, True)
     badge(page, "c1").get_by_role("button").click()
     page.locator("li.lm-TabBar-tab", has_text="Logs: ").wait_for()
 
