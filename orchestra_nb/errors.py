@@ -152,7 +152,7 @@ class TaskNotFound(NotFound):
     """No task has this name."""
 
 
-class NotebookNotFound(FileNotFoundError, NotFound):
+class NotebookNotFound(NotFound, FileNotFoundError):
     """There is no notebook at this path."""
 
 

@@ -33,3 +33,11 @@ def test_an_error_has_a_code_a_status_and_an_exit_code(
     problem = problem_of(error)
 
     assert (problem.code, problem.status, problem.exit_code, problem.detail) == (code, status, exit_code, "x")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.OrchestraError)],
+)
+def test_each_error_is_told(kind: type[errors.OrchestraError]) -> None:
+    assert problem_of(kind("It went wrong.")).detail.startswith("It went wrong.")
