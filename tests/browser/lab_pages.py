@@ -61,6 +61,8 @@ def set_theme(page: Page, name: str) -> None:
     page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", f"JupyterLab {name}")
     is_light = "true" if name == "Light" else "false"
     page.wait_for_selector(f"body[data-jp-theme-light={is_light}]", state="attached")
+    # JupyterLab fails at a second change before
+    page.wait_for_selector("#jupyterlab-splash", state="detached")
 
 
 def wait_until_ready(page: Page) -> None:
@@ -108,6 +110,5 @@ def take_pictures(page: Page, name: str, of: Locator) -> None:
         return
     for theme in ("Dark", "Light"):
         set_theme(page, theme)
-        page.wait_for_selector("#jupyterlab-splash", state="detached")
         of.scroll_into_view_if_needed()
         page.screenshot(path=Path(folder) / f"{name}-{theme.lower()}.png")

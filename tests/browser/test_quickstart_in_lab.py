@@ -94,7 +94,6 @@ def test_quickstart_from_first_click_to_reopened_notebook(page: Page, jupyterlab
     assert flow.get_by_role("button", name="Retry failed").is_visible()
     for theme in ("Dark", "Light"):
         set_theme(page, theme)
-        page.wait_for_selector("#jupyterlab-splash", state="detached")
         take_picture(page, f"inline-timeline-{theme.lower()}")
 
     # what failed runs again in another kernel, which has never drawn this: the store tells of it

@@ -5,7 +5,7 @@
  * back with all that they hold, so it is made once; of a cell that was never drawn it waits for that.
  */
 
-import type { Cell, ICellModel } from '@jupyterlab/cells';
+import type { Cell, CodeCell, ICellModel } from '@jupyterlab/cells';
 import type { IChangedArgs } from '@jupyterlab/coreutils';
 import type { Contents } from '@jupyterlab/services';
 import type { Notebook, NotebookPanel } from '@jupyterlab/notebook';
@@ -151,12 +151,28 @@ export class NotebookBadges implements IDisposable {
     const badge = new CellBadge(record, this._options);
     this._badges.set(cell, badge);
     void cell.ready.then(() => {
+      this._followFolding(cell as CodeCell, badge);
       if (cell.isDisposed || this._putIntoCell(badge, cell)) {
         return;
       }
       cell.inViewportChanged.connect(this._onInViewport, this);
     });
     return badge;
+  }
+
+  /** Hear when the outputs of a cell are folded or shown: they leave the page, and no signal tells of it. */
+  private _followFolding({ outputArea }: CodeCell, badge: CellBadge): void {
+    if (badge.isDisposed) {
+      return;
+    }
+    const hook = (_: IMessageHandler, { type }: Message): boolean => {
+      if (LOOKS.includes(type)) {
+        this._updateSoon();
+      }
+      return true;
+    };
+    MessageLoop.installMessageHook(outputArea, hook);
+    badge.disposed.connect(() => MessageLoop.removeMessageHook(outputArea, hook));
   }
 
   private _onInViewport(cell: Cell): void {
