@@ -71,6 +71,8 @@ alone, and what else they hold is an attribute, so they survive a pickle from wo
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 TYPE_CHECKING = False  # as in the package itself: typing is not loaded for it
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,17 +133,10 @@ class ValueNotHashable(InvalidInput, TypeError):
 
 
 class NotFound(OrchestraError, LookupError):
-    """The thing that was asked for does not exist.
+    """The thing that was asked for does not exist."""
 
-    Parameters
-    ----------
-    at
-        As of :class:`InvalidInput`, where something that was given names it.
-    """
-
-    def __init__(self, message: str = "", at: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.at = dict(at or {})
+    #: As of :class:`InvalidInput`, where something that was given names it.
+    at: Mapping[str, str] = MappingProxyType({})
 
 
 class RunNotFound(NotFound):

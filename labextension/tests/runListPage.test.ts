@@ -149,6 +149,29 @@ test('the name of a run finds it, where no flow is called so', async () => {
   expect(names()).toEqual(['old-owl']);
 });
 
+test('a part of the name of a flow finds its runs, more of them, and those that come', async () => {
+  window.history.replaceState(null, '', '/orchestra/?name=s.l');
+  const sales = (number: number): IRun => run({ run_id: id(number), flow_name: 'S.les' });
+  server.pages = [
+    { runs: [], next: null },
+    { runs: [sales(2)], next: id(2) },
+    { runs: [sales(1)], next: null }
+  ];
+  server.open();
+  await settle();
+  [...document.querySelectorAll('button')].find(node => node.textContent === 'More runs')?.click();
+  await settle();
+  server.tell(sales(3));
+  server.tell(run({ run_id: id(4), flow_name: 'sales' }));
+
+  expect(server.asked.map(([filter, before]) => [filter.flow, before])).toEqual([
+    ['s.l', null],
+    ['*s.l*', null],
+    ['*s.l*', id(2)]
+  ]);
+  expect(names()).toHaveLength(3);
+});
+
 test('an error is said, and gone with the next answer', async () => {
   server.error = new ApiError('The store is locked.', 503, 'store_unavailable');
   server.open();

@@ -76,7 +76,9 @@ runs.add_command(set_state)
 
 @runs.command()
 @click.option("--state", "states", multiple=True, metavar="STATE", help="Only these states: RUNNING,FAILED …")
-@click.option("--flow", metavar="FLOW", help="Only runs of this flow, or of the notebook of this name.")
+@click.option(
+    "--flow", metavar="FLOW", help="Only runs of this flow, or of the notebook of this name; * stands for anything."
+)
 @click.option("--deployment", metavar="NAME", help="Only runs of this deployment.")
 @click.option("--tag", metavar="TAG", help="Only runs with this tag.")
 @click.option("--owner", metavar="USER", help="Only runs of this user; me for your own.")

@@ -140,7 +140,7 @@ class Calls(ABC):
         kind
             Only runs of this kind.
         flow
-            Only runs of this flow, or of the notebook of this name.
+            Only runs of this flow, or of the notebook of this name; * stands for anything.
         deployment
             Only runs of this deployment.
         tag

@@ -329,7 +329,10 @@ class Client(Calls):
                     "before /lab; or its orchestra-nb is of another version than this one."
                 )
             )
-        return kind(detail, places) if issubclass(kind, NotFound) else kind(detail)
+        error = kind(detail)
+        if isinstance(error, NotFound):
+            error.at = places
+        return error
 
     def _may_be_of_version(self, error: OrchestraError) -> OrchestraError:
         """Remember an error that another version of the server can be the cause of, and return it."""

@@ -86,7 +86,9 @@ class LocatedYaml:
         at = {f"{begin}{pointer}": detail for pointer, detail in error.at.items()}
         if not at and (whole := pointer_to(path)):
             at = {whole: str(error)}
-        return type(error)(message, at)
+        located = type(error)(message)
+        located.at = at
+        return located
 
     def convert(self, path: str, value: object, kind: type[T], what: str) -> T:
         """Return a value as a record.

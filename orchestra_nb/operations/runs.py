@@ -100,6 +100,8 @@ def list_runs(
         Words of :class:`State`, in either case; empty means all.
     kind
         A word of :class:`RunKind`; None means all.
+    flow_name
+        Only runs of this flow; where it has ``*``, of those that are called so, with anything in its place.
     tag, since, deployment, owner
         Only runs with this tag, made then or later, of this deployment, and of this user; None means all.
     has_runs_of_sweeps
@@ -121,6 +123,7 @@ def list_runs(
         raise InvalidInput(f"{_shown(before)} is no run id. Pass the `next` of the page before, 32 hexadecimal digits.")
     if flow_name is not None and ("\0" in flow_name or not _is_unicode(flow_name)):
         raise InvalidInput(f"{_shown(flow_name)} is no name of a flow.")
+    is_pattern = flow_name is not None and "*" in flow_name
     if tag is not None and ("\0" in tag or not _is_unicode(tag)):
         raise InvalidInput(f"{_shown(tag)} is no tag.")
     if deployment is not None and ("\0" in deployment or not _is_unicode(deployment)):
@@ -132,7 +135,8 @@ def list_runs(
         before=before,
         states=[_state(word) for word in states] or None,
         kind=_kind(kind),
-        flow_name=flow_name,
+        flow_name=None if is_pattern else flow_name,
+        flow_pattern=flow_name if is_pattern else None,
         tag=tag,
         since=since,
         deployment=deployment,

@@ -42,6 +42,9 @@ _SORT: Final = (
 )
 
 
+_FLOW: Final = "Only runs of this flow, or of the notebook of this name; * stands for anything."
+
+
 class RunsQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which runs."""
 
@@ -50,7 +53,7 @@ class RunsQuery(msgspec.Struct, frozen=True, kw_only=True):
     sort: Annotated[tuple[str, ...], Meta(description=_SORT)] = ()
     state: Annotated[tuple[State, ...], Meta(description="Only these states.")] = ()
     kind: Annotated[RunKind | None, Meta(description="Only runs of this kind.")] = None
-    flow: Annotated[str | None, Meta(description="Only runs of this flow, or of the notebook of this name.")] = None
+    flow: Annotated[str | None, Meta(description=_FLOW)] = None
     deployment: Annotated[str | None, Meta(description="Only runs of this deployment.")] = None
     tag: Annotated[str | None, Meta(description="Only runs with this tag.")] = None
     owner: Annotated[str | None, Meta(description="Only runs of this user; `me` for who calls.")] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,11 +41,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RunFilter(TypedDict, total=False):
-    """Which runs; what is absent, or None, means all."""
+    """Which runs; what is absent, or None, means all.
+
+    In ``flow_pattern`` ``*`` stands for anything, and capitals do not count.
+    """
 
     states: Iterable[State] | None
     kind: RunKind | None
     flow_name: str | None
+    flow_pattern: str | None
     tag: str | None
     since: datetime | None
     deployment: str | None
@@ -190,6 +195,9 @@ def _filtered(wanted: RunFilter, column_of: Callable[[ColumnElement[Any]], Colum
         query = query.where(column_of(runs.c.kind) == kind.value)
     if (flow_name := wanted.get("flow_name")) is not None:
         query = query.where(column_of(runs.c.flow_name) == flow_name)
+    if (pattern := wanted.get("flow_pattern")) is not None:
+        escaped = re.sub(r"([\\%_])", r"\\\1", pattern)
+        query = query.where(column_of(runs.c.flow_name).ilike(escaped.replace("*", "%"), escape="\\"))
     if (deployment := wanted.get("deployment")) is not None:
         query = query.where(column_of(runs.c.deployment) == deployment)
     if (owner := wanted.get("owner")) is not None:

@@ -489,6 +489,10 @@ def test_the_list_is_filtered_by_state_and_name_and_the_filter_is_in_the_address
         page.reload()
         page.locator(".orc-run-item", has_text="everything").wait_for()
         assert page.get_by_label("Flow or run").input_value() == "busy-bee"
+        page.get_by_label("Flow or run").fill("RAINI")
+        page.keyboard.press("Enter")
+        page.locator(".orc-run-item", has_text="training").first.wait_for()
+        page.locator(".orc-run-item", has_text="everything").wait_for(state="detached")
         page.get_by_label("Flow or run").fill("no-such")
         page.keyboard.press("Enter")
         page.get_by_text("No run is like this.").wait_for()

@@ -204,6 +204,7 @@ def test_the_list_is_filtered_by_flow_tag_and_time(store: RunStore) -> None:
         return [run["name"] for run in json.loads(orchestra("runs", "ls", "--json", *words).stdout)["runs"]]
 
     assert names("--flow", "sales") == ["fox-3", "fox-2"]
+    assert names("--flow", "*AL*") == ["fox-3", "fox-2"]
     assert names("--tag", "nightly") == ["fox-3"]
     assert names("--tag", "50%") == ["fox-4"]
     assert names("--since", "2d") == ["fox-4", "fox-3"]

@@ -345,6 +345,9 @@ def test_runs_are_filtered_by_state_kind_and_flow_on_every_page(store: RunStore)
     assert listed(states=[State.RUNNING, State.FAILED]) == [n for n in newest_first if n % 3 in (0, 1)]
     assert listed(states=[]) == []
     assert listed(kind=RunKind.INTERACTIVE) == [n for n in newest_first if n % 2]
+    assert listed(flow_pattern="*W-3") == [n for n in newest_first if n % 5 == 3]
+    assert listed(flow_pattern="f*-*") == list(newest_first)
+    assert listed(flow_pattern="flow_3") == listed(flow_pattern="fl%") == []
     assert listed(flow_name="flow-3") == [n for n in newest_first if n % 5 == 3]
     assert listed(states=[State.FAILED], kind=RunKind.NOTEBOOK, flow_name="flow-0") == [10, 40][::-1]
 

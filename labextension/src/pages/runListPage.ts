@@ -15,7 +15,7 @@ import type { IRunsChange, IRunsModel } from '../tokens';
 import { errorText } from './dialogs';
 import { pageLink } from './page';
 import type { IPage, IPageContext } from './page';
-import type { IRunFilter } from './pagesApi';
+import type { IRunFilter, IRunListPage } from './pagesApi';
 
 /** Name in the address to states of the API. */
 const STATE_GROUPS: Readonly<Record<string, string>> = {
@@ -89,7 +89,12 @@ export class RunListPage implements IPage {
     ];
     this._state.append(...options.map(([value, label]) => html('option', { value }, label)));
     this._flows.id = 'orc-known-flows';
-    setAttributes(this._name, { list: this._flows.id, autocomplete: 'off', spellcheck: 'false' });
+    setAttributes(this._name, {
+      list: this._flows.id,
+      autocomplete: 'off',
+      spellcheck: 'false',
+      placeholder: texts.__('Part of a flow, or a run')
+    });
     this._filter.append(
       html('label', { class: 'orc-field' }, html('span', {}, texts.__('State')), this._state),
       html('label', { class: 'orc-field' }, html('span', {}, texts.__('Flow or run')), this._name),
@@ -144,15 +149,15 @@ export class RunListPage implements IPage {
     setAttributes(this._list, { 'aria-busy': 'true' });
     this._more.disabled = true;
     try {
-      const page = await pagesApi.listRuns(wanted, isMore ? this._next : null);
-      let { runs } = page;
-      if (!isMore && runs.length === 0 && wanted.flow !== '') {
-        const named = await pagesApi.findRun(wanted.flow);
-        runs = named !== null && this._isWanted(named, true) ? [named] : [];
-      }
+      const flow = this._flow;
+      const found = isMore
+        ? { ...(await pagesApi.listRuns({ ...wanted, flow }, this._next)), flow }
+        : await this._find(wanted);
+      const { runs } = found;
       if (reading === this._reading && !this._isDisposed) {
         showText(this._problem, '');
-        this._next = page.next;
+        this._flow = found.flow;
+        this._next = found.next;
         this._take(runs, isMore);
         if (isMore) {
           this._news.textContent = texts._n('%1 more run', '%1 more runs', runs.length);
@@ -168,6 +173,22 @@ export class RunListPage implements IPage {
         this._more.disabled = false;
       }
     }
+  }
+
+  /** Read the first runs of a flow; else the run of this name, or the runs of flows in whose names this is a part. */
+  private async _find(wanted: IRunFilter): Promise<IRunListPage & { readonly flow: string }> {
+    const { pagesApi } = this._context;
+    const { flow, states } = wanted;
+    const page = await pagesApi.listRuns(wanted, null);
+    if (page.runs.length > 0 || flow === '' || flow.includes('*')) {
+      return { ...page, flow };
+    }
+    const named = await pagesApi.findRun(flow);
+    if (named !== null) {
+      return { runs: isOfStates(named, states) ? [named] : [], next: null, flow };
+    }
+    const pattern = `*${flow}*`;
+    return { ...(await pagesApi.listRuns({ ...wanted, flow: pattern }, null)), flow: pattern };
   }
 
   private _take(runs: readonly IRun[], isMore: boolean): void {
@@ -202,7 +223,7 @@ export class RunListPage implements IPage {
       if (row !== undefined) {
         row.run = laterRecord(row.run, run);
         this._show(row);
-      } else if (run.run_id > newest && this._isWanted(run, false)) {
+      } else if (run.run_id > newest && this._isWanted(run)) {
         const made = this._makeRow(run);
         this._list.prepend(made.item);
         this._show(made);
@@ -212,10 +233,8 @@ export class RunListPage implements IPage {
     this._offerFlows();
   }
 
-  private _isWanted(run: IRun, isNamed: boolean): boolean {
-    const { states, flow } = this._wanted;
-    const isState = states === '' || states.split(',').includes(run.state);
-    return isState && (flow === '' || run.flow_name === flow || (isNamed && run.name === flow));
+  private _isWanted(run: IRun): boolean {
+    return isOfStates(run, this._wanted.states) && isCalled(run.flow_name, this._flow);
   }
 
   private _makeRow(run: IRun): IRow {
@@ -307,6 +326,8 @@ export class RunListPage implements IPage {
   private readonly _undo: () => void;
   private _reading = 0;
   private _isRead = false;
+  /** The flow that the list is of; `*` stands for anything. */
+  private _flow = '';
   private _isDisposed = false;
   private _next: string | null = null;
   private readonly _rows = new Map<string, IRow>();
@@ -319,4 +340,17 @@ export class RunListPage implements IPage {
   private readonly _list = html('ol', { class: 'orc-run-list' });
   private readonly _more = html('button', { type: 'button', class: 'orc-push', hidden: true });
   private readonly _news = html('span', { class: 'orc-sr-only', role: 'status' });
+}
+
+function isOfStates(run: IRun, states: string): boolean {
+  return states === '' || states.split(',').includes(run.state);
+}
+
+/** Whether a name is like a pattern, as the server sees it; an empty one is like any. */
+function isCalled(name: string, pattern: string): boolean {
+  if (!pattern.includes('*')) {
+    return pattern === '' || name === pattern;
+  }
+  const parts = pattern.split('*').map(part => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${parts.join('[^]*')}$`, 'i').test(name);
 }
