@@ -126,7 +126,7 @@ def test_an_automation_is_made_acts_and_shows_what_it_did(store: RunStore) -> No
     assert "refused" in printed("automations", "ls")
     assert "done  orders.new of eu\n" in shown
     assert "✓ event refilled of eu\n" in shown
-    assert "'dict object' has no attribute 'rows'" in shown
+    assert "there is no 'rows'" in shown
     (run,) = store.list_runs()
     assert run.parameters == {"rows": 1}
     refused, done = document("automations", "show", "refill")["firings"]

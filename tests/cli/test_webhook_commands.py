@@ -166,7 +166,7 @@ def test_dead_letters_are_listed_retried_and_discarded(store: RunStore, key: byt
         (good, "m1", "DEAD"),
     ]
     assert (retried["state"], retried["reason"], again.exit_code) == ("ACCEPTED", "", 1)
-    assert "'dict object' has no attribute 'n'" in again.stderr
+    assert "there is no 'n': it is empty" in again.stderr
     assert discarded["state"] == "DISCARDED"
     for number, verb in ((good, "retry"), (bad, "retry"), (good, "discard")):
         assert refusal("webhooks", verb, str(number))[:2] == (1, "conflict")

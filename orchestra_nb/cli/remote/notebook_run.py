@@ -130,12 +130,19 @@ def _events(before: RunAnswer | None, after: RunAnswer) -> Iterator[Event]:
     for task in after.tasks:
         if tasks.get(task.task_run_id) != task:
             yield TaskRunCreated(task_run=task)
-    if before is not None and after.run.state is State.RUNNING is before.run.state:
-        if before.run.message != after.run.message:  # what a run that it has started asks people for
-            at = after.run.started_at or after.run.created_at
-            yield RunStateChanged(run_id=after.run.run_id, state=after.run.state, at=at, message=after.run.message)
-        return
     # of a run that is stopped a terminal says what Ctrl-C does next, which is nothing more here
     if before is not None and before.run.state is not after.run.state is not State.CANCELLING:
-        at = after.run.ended_at or after.run.started_at or after.run.created_at
-        yield RunStateChanged(run_id=after.run.run_id, state=after.run.state, at=at, message=after.run.message)
+        yield _state_of(after.run)
+    asked = "" if before is None else _asked_of_people(before.run)
+    if after.run.state is State.RUNNING and _asked_of_people(after.run) != asked:
+        yield _state_of(after.run)
+
+
+def _asked_of_people(run: RunSummary) -> str:
+    """Return what a run that goes on waits for: a run that it has started asks people for it."""
+    return run.message if run.state is State.RUNNING else ""
+
+
+def _state_of(run: RunSummary) -> RunStateChanged:
+    at = run.ended_at or run.started_at or run.created_at
+    return RunStateChanged(run_id=run.run_id, state=run.state, at=at, message=run.message)
