@@ -115,18 +115,25 @@ class SpoolRelay:
         """Wait until all that was written before has arrived; False when the time was not enough, or it never will."""
         deadline = time.monotonic() + timeout_seconds
         with self._progress:
-            while not self._is_refused and not self._closing.is_set():
+            while not self._is_over:
                 seen = self._steps
                 if self._spool.is_empty:
                     return True
                 rest = deadline - time.monotonic()
-                if rest <= 0 or not self._progress.wait_for(lambda seen=seen: self._steps != seen, rest):  # type: ignore[misc]
+                if not self._progress.wait_for(lambda seen=seen: self._steps != seen or self._is_over, max(0.0, rest)):  # type: ignore[misc]
                     return False
         return False
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing more will arrive."""
+        return self._is_refused or self._closing.is_set()
+
     def close(self) -> None:
         """End the thread; what has not arrived by then never does. May be called twice."""
-        self._closing.set()
+        with self._progress:
+            self._closing.set()
+            self._progress.notify_all()
         self._watcher.close()
         if self._thread.is_alive():
             self._thread.join()
