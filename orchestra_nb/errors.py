@@ -71,7 +71,7 @@ alone, and what else they hold is an attribute, so they survive a pickle from wo
 
 from __future__ import annotations
 
-from types import MappingProxyType
+import types
 
 TYPE_CHECKING = False  # as in the package itself: typing is not loaded for it
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class NotFound(OrchestraError, LookupError):
     """The thing that was asked for does not exist."""
 
     #: As of :class:`InvalidInput`, where something that was given names it.
-    at: Mapping[str, str] = MappingProxyType({})
+    at: Mapping[str, str] = types.MappingProxyType({})
 
 
 class RunNotFound(NotFound):

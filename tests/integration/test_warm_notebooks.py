@@ -171,7 +171,14 @@ def test_a_runner_that_was_killed_takes_its_kernel_along_and_the_next_run_is_wel
 
 def _runners() -> list[psutil.Process]:
     found = psutil.Process().children(recursive=True)
-    return [process for process in found if process.cmdline()[:1] == ["orchestra: a notebook's runner"]]
+    return [process for process in found if _title_of(process) == "orchestra: a notebook's runner"]
+
+
+def _title_of(process: psutil.Process) -> str:
+    try:
+        return process.cmdline()[0]
+    except (psutil.Error, IndexError):  # it has ended meanwhile
+        return ""
 
 
 def test_a_process_that_has_run_notebooks_ends_with_nothing_left(tmp_path: Path) -> None:
