@@ -147,7 +147,7 @@ class TaskNotFound(NotFound):
     """No task has this name."""
 
 
-class NotebookNotFound(NotFound, FileNotFoundError):
+class NotebookNotFound(FileNotFoundError, NotFound):
     """There is no notebook at this path."""
 
 
