@@ -19,6 +19,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner  # no
 from orchestra_nb.errors import OrchestraError
 from orchestra_nb.notebooks.forked_kernel import ForkedKernel
 from orchestra_nb.notebooks.kernel_pool import CannotFork, KernelCommand, shared_pool
+from orchestra_nb.notebooks.ready_client import make_clients_wait_by_event
 
 if TYPE_CHECKING:
     from jupyter_client.connect import KernelConnectionInfo
@@ -79,6 +80,7 @@ class ForkProvisioner(LocalProvisioner):
             self._return_ports()
             connection: Any = {**kernel.connection, "key": kernel.connection["key"].encode()}
             self.connection_info = connection
+        make_clients_wait_by_event(self.parent)
         return self.connection_info
 
     async def shutdown_requested(self, restart: bool = False) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager, KernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory
 from patience import PATIENCE_SECONDS, eventually
@@ -272,6 +273,62 @@ def test_an_async_manager_starts_interrupts_restarts_and_ends_a_kernel() -> None
     assert asyncio.run(use()) == ["ipc", folder, "KeyboardInterrupt", False]
     close_shared_pool()
     eventually(lambda: None if any(name.startswith("k") for name in set(os.listdir(folder)) - before) else True)
+
+
+class _OwnWay(AsyncKernelClient):
+    """A client that somebody has taught another way to wait."""
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Not wait."""
+
+
+def test_a_client_that_was_told_its_kernel_is_ready_has_nothing_left_to_read_of_that(kernels: list[Kernel]) -> None:
+    kernel = Kernel()
+    kernels.append(kernel)
+
+    asked = kernel.client.execute("1 + 1")
+
+    first = kernel.client.get_iopub_msg(timeout=PATIENCE_SECONDS)
+    while first["msg_type"] == "iopub_welcome":  # of the subscription, whenever it comes
+        first = kernel.client.get_iopub_msg(timeout=PATIENCE_SECONDS)
+    assert (first["content"], first["parent_header"]["msg_id"]) == ({"execution_state": "busy"}, asked)
+    assert kernel.client.get_shell_msg(timeout=PATIENCE_SECONDS)["parent_header"]["msg_id"] == asked
+
+
+def test_a_client_of_a_busy_kernel_waits_as_long_as_it_was_told_and_until_that_has_time() -> None:
+    kernel = Kernel()
+    kernel.client.execute("import time\nprint('runs')\ntime.sleep(1000)", stop_on_error=False)
+    eventually(lambda: kernel.client.get_iopub_msg(timeout=PATIENCE_SECONDS)["content"].get("text"))
+    second = kernel.manager.client()
+    second.start_channels()
+
+    with pytest.raises(RuntimeError, match=r"Kernel didn't respond in 0\.5 seconds"):
+        second.wait_for_ready(timeout=0.5)
+    kernel.manager.interrupt_kernel()
+    second.wait_for_ready(timeout=PATIENCE_SECONDS)
+
+    kernel.manager.shutdown_kernel(now=True)
+    with pytest.raises(RuntimeError, match="Kernel died before replying"):
+        second.wait_for_ready(timeout=PATIENCE_SECONDS)
+    for client in (kernel.client, second):
+        client.stop_channels()
+
+
+def test_a_client_with_a_way_of_its_own_keeps_it() -> None:
+    async def start() -> list[type]:
+        made = []
+        for factory in (AsyncKernelClient, _OwnWay):
+            manager = AsyncKernelManager(client_factory=factory)
+            await manager.start_kernel()
+            made.append(type(manager.client()))
+            await manager.shutdown_kernel(now=True)
+        return made
+
+    by_event, own = asyncio.run(start())
+
+    assert issubclass(by_event, AsyncKernelClient)
+    assert by_event is not AsyncKernelClient
+    assert own is _OwnWay
 
 
 def test_nbclient_runs_a_notebook_in_a_forked_kernel() -> None:
