@@ -63,15 +63,18 @@ from orchestra_nb.notebooks.runner_messages import (
 from orchestra_nb.notebooks.throttle import Throttle
 from orchestra_nb.short_process import collect_seldom, end_process
 
-#: Run in the kernel after the last cell, when task cells were announced.
+#: Run in the kernel after the last cell. It is asked whatever is known here: what a cell has started is announced on a
+#: way of its own, which may be longer than that of the cell's reply.
 _WAIT_CODE = (
-    "import orchestra_nb.operations.interactive as _interactive\n"
-    "assert _interactive.wait_for_tasks(), 'tasks did not end'\n"
+    "import sys as _sys\n"
+    "_interactive = _sys.modules.get('orchestra_nb.operations.interactive')\n"
+    "assert _interactive is None or _interactive.wait_for_tasks(), 'tasks did not end'\n"
 )
 #: Run in the kernel when the run is stopped: an interrupt cancels the tasks only where user code does not catch it.
 _STOP_CODE = (
-    "import orchestra_nb.operations.interactive as _interactive\n"
-    "assert _interactive.stop_tasks({seconds!r}), 'tasks did not end'\n"
+    "import sys as _sys\n"
+    "_interactive = _sys.modules.get('orchestra_nb.operations.interactive')\n"
+    "assert _interactive is None or _interactive.stop_tasks({seconds!r}), 'tasks did not end'\n"
 )
 #: What of the grace is left to the kernel's answer when its tasks do not end.
 _ANSWER_SECONDS = 0.3
@@ -119,6 +122,7 @@ class NotebookRunner:
         self._stop_deadline = 0.0
         self._has_started = False
         self._is_running_cells = False
+        self._may_have_tasks = False
         self._attempt: asyncio.Task[Finished] | None = None
         self._interrupting: asyncio.Task[None] | None = None
         self._process: KernelProcess | None = None
@@ -254,6 +258,7 @@ class NotebookRunner:
             await making_ready
         if "language_info" in info:
             self._record.output.set_metadata("language_info", info["language_info"])
+            self._may_have_tasks = info["language_info"].get("name") == "python"
         assert self._client is not None
         return self._client
 
@@ -305,10 +310,15 @@ class NotebookRunner:
             raise _KernelNotStarted(f"could not be started: {problem}") from problem
 
     async def _wait_for_tasks(self, client: KernelClient) -> None:
-        """Wait in the kernel until the tasks that it announced have ended; their outputs come back meanwhile."""
-        if not self._children.tasks:
+        """Wait in the kernel until the tasks of its cells have ended; their outputs come back meanwhile."""
+        if not self._may_have_tasks:
             return
-        reply = await client.execute(_WAIT_CODE, silent=True)
+        try:
+            reply = await client.execute(_WAIT_CODE, silent=True)
+        except KernelDied:
+            if self._children.tasks:
+                raise
+            return  # it has done all that it had to do
         if self._stop is not None:
             await self._stop_tasks(client)
             raise RunStopped
@@ -317,8 +327,8 @@ class NotebookRunner:
             self._record.write_log(f"The end of the tasks was not awaited: {what}", "orchestra", logging.ERROR)
 
     async def _stop_tasks(self, client: KernelClient) -> None:
-        """Cancel the tasks that were announced and wait for their last displays, for no longer than the grace."""
-        if not self._children.tasks:
+        """Cancel the tasks of its cells and wait for their last displays, for no longer than the grace."""
+        if not self._may_have_tasks:
             return
         loop = asyncio.get_running_loop()
         with contextlib.suppress(TimeoutError):

@@ -405,7 +405,7 @@ def test_jupyterlab_in_german_has_our_words_in_german(page: Page, jupyterlab: La
     page.evaluate("void jupyterapp.commands.execute('orchestra:schedule-notebook', {path: 'bericht.ipynb'})")
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("tab", name="Kalender").wait_for()
-    assert dialog.locator(".jp-Dialog-header").inner_text() == "Zeitplan für bericht.ipynb"
+    dialog.locator(".jp-Dialog-header", has_text="Zeitplan für bericht.ipynb").wait_for()  # which React draws later
     take_pictures(page, "german-schedule", of=dialog)
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")

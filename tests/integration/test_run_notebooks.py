@@ -246,6 +246,26 @@ def test_the_error_of_a_task_names_its_cell_as_the_run_counts_them(tmp_path: Pat
     assert "cell 3, line 3" in json.dumps(ran.code_cells[2]["outputs"])
 
 
+_ANNOUNCE_SLOWLY = """%load_ext orchestra_nb
+import time
+from orchestra_nb.engine.event_relay import SocketSink
+
+def send(self, line, send=SocketSink._send, time=time):
+    time.sleep(0.3)
+    send(self, line)
+
+SocketSink._send = send"""
+
+
+def test_a_task_of_the_last_cell_is_awaited_however_late_it_is_announced(tmp_path: Path) -> None:
+    source = write_notebook(tmp_path / "report.ipynb", _ANNOUNCE_SLOWLY, "%%task bad\nx = 1 / 0")
+
+    ran = run(tmp_path, source)
+
+    assert [(task["name"], task["state"]) for task in ran.document["tasks"]] == [("bad", "FAILED")]
+    assert (ran.exit_code, ran.document["state"]) == (1, "FAILED")
+
+
 def test_flows_and_tasks_of_functions_belong_to_the_run_without_the_extension_being_loaded(tmp_path: Path) -> None:
     source = write_notebook(
         tmp_path / "report.ipynb",
