@@ -110,6 +110,8 @@ class RunReopened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     fresh_from_index
         Which cell of its notebook runs, and all below it, whatever was kept of them; None for none. A run that ended
         well is opened only so.
+    before
+        Refused unless it is still in this state: by who decided on grounds of that. None for whatever it is in.
     """
 
     run_id: str
@@ -120,6 +122,7 @@ class RunReopened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     message: str
     takes_missed: bool = False
     fresh_from_index: int | None = None
+    before: State | None = None
 
 
 class RunStateSet(msgspec.Struct, frozen=True, kw_only=True, tag=True):

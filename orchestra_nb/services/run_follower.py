@@ -113,7 +113,13 @@ class RunFollower:
 
     def _again(self, run: Run, spec: DeploymentSpec, due_at: datetime, now: datetime, message: str) -> None:
         reopened = RunReopened(
-            run_id=run.run_id, at=now, epoch=run.epoch + 1, driver_id=None, actor=RETRY_ACTOR, message=message
+            run_id=run.run_id,
+            at=now,
+            epoch=run.epoch + 1,
+            driver_id=None,
+            actor=RETRY_ACTOR,
+            message=message,
+            before=run.state,  # somebody may set it meanwhile, for good
         )
         pool = run.pool or spec.pool  # its deployment may have been moved while it waited
         if self._queue.add_again(reopened, due_at, pool, spec.priority, spec.limits):

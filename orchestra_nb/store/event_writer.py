@@ -289,6 +289,8 @@ class EventWriter:
         if row is None or row["epoch"] != event.epoch - 1:
             return False
         state = State(row["state"])
+        if event.before not in (None, state):
+            return False
         is_suspended = state is State.PAUSED and row["driver_id"] is None
         is_wanted_late = state is State.MISSED and event.takes_missed
         is_resumed = state is State.COMPLETED and event.fresh_from_index is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -201,6 +202,23 @@ def test_a_run_that_somebody_opens_again_has_all_its_retries(database: Database)
     deployed.end(State.RUNNING, State.FAILED)
 
     assert deployed.where() == (State.SCHEDULED, 4)
+
+
+def test_a_state_that_somebody_sets_while_what_follows_is_decided_stays(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed = Deployed(database, RetryPolicy(retries=1))
+    add_again = WorkQueue.add_again
+
+    def set_before(queue: WorkQueue, *arguments: Any) -> bool:
+        set_run_state(deployed.store, RUN, "FAILED", actor="ana", now=NOON)
+        return add_again(queue, *arguments)
+
+    monkeypatch.setattr(WorkQueue, "add_again", set_before)
+    deployed.end(State.RUNNING, State.CRASHED)
+
+    assert deployed.where() == (State.FAILED, 1)
+    assert deployed.queue.waiting() == []
 
 
 def test_an_end_while_no_service_was_up_is_followed_later_and_only_once(database: Database) -> None:
