@@ -23,12 +23,12 @@ STATIC = {f"make {verb}": ["make", "--no-print-directory", verb] for verb in ("l
 
 #: What of the tests one process of pytest runs, which share a local cluster or a PostgreSQL there. The costly first.
 GROUPS = [
-    "tests/integration/test_[a-o]*.py",
-    "tests/integration/test_[p-z]*.py",
-    "tests/engine",
-    "tests/cli tests/services tests/operations",
-    "tests/faults",
     "tests/server tests/display tests/browser",
+    "tests/integration/test_[p-z]*.py",
+    "tests/cli tests/services tests/operations",
+    "tests/integration/test_[a-o]*.py",
+    "tests/engine",
+    "tests/faults",
     "tests/notebooks tests/model",
     "tests/store tests/migrations tests/contracts",
 ]
