@@ -14,6 +14,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ class HubWorld:
             "password": self.password,
             "token": self.admin_token,
             "sockets": self._sockets,
+            "patience": int(PATIENCE_SECONDS),
         }
         foreign = ("JUPYTER", "ORCHESTRA_", "IPYTHON")
         environ = {
@@ -87,7 +89,9 @@ class HubWorld:
 
     def wait(self) -> None:
         """Return when the hub answers, and its service does."""
-        eventually(lambda: self._is_up() or None)
+        eventually(self._is_up)
+        # the hub gives up to wait for a service that takes long to start
+        eventually(lambda: status_of(f"{self.service_url}orchestra/api/v1/runs")[0] == HTTPStatus.FORBIDDEN)
 
     def _is_up(self) -> bool:
         assert self._process.poll() is None, self._log.read_text()
@@ -102,12 +106,13 @@ class HubWorld:
         url = f"{self.url}user/{user}/"
         if not self._answers(f"{url}api"):
             self._ask("POST", f"users/{user}/server", {})
-        eventually(lambda: self._answers(f"{url}api") or None)
+        eventually(lambda: self._answers(f"{url}api"))
         return url
 
     def stop_server(self, user: str) -> None:
-        """End a user's server."""
+        """End a user's server; return when the hub would start another."""
         self._ask("DELETE", f"users/{user}/server")
+        eventually(lambda: self._ask("GET", f"users/{user}")["servers"] == {})
 
     def client(self, url: str, user: str) -> Client:
         """Return a client of a server with a token of a user."""
