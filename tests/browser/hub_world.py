@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from patience import PATIENCE_SECONDS, eventually
 
 import orchestra_nb
 from orchestra_nb.client import Client
+from tests.ports import free_ports
 
 _HERE = Path(__file__).parent
 _PROXY = _HERE.parent.parent / "labextension/node_modules/.bin/configurable-http-proxy"
@@ -46,7 +46,7 @@ class HubWorld:
         self.folder = folder
         self.password = secrets.token_hex(8)
         self.admin_token = secrets.token_hex(16)
-        port, hub_port, proxy_port, service_port = _free_ports(4)
+        port, hub_port, proxy_port, service_port = free_ports(4)
         self.url = f"http://127.0.0.1:{port}/"
         self.service_url = f"{self.url}services/orchestra/"
         self._sockets = tempfile.mkdtemp(prefix="hub-", dir=os.environ["ORCHESTRA_RUNTIME_DIR"])
@@ -157,12 +157,3 @@ def status_of(url: str, token: str | None = None, method: str = "GET", body: byt
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.url
-
-
-def _free_ports(number: int) -> list[int]:
-    """Return ports that were free a moment ago."""
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [one.getsockname()[1] for one in taken]
-    for one in taken:
-        one.close()
-    return ports

@@ -61,8 +61,7 @@ def run_cell(page: Page, number: int) -> None:
 
 def wait_until_ran(page: Page, number: int) -> None:
     """Wait until a cell, the first that ran in its kernel, has run."""
-    model = f"jupyterapp.shell.currentWidget.content.widgets[{number}].model"
-    page.wait_for_function(f"{model}.executionCount === 1 && {model}.executionState === 'idle'")
+    page.wait_for_function(f"jupyterapp.shell.currentWidget.content.widgets[{number}].model.executionCount === 1")
 
 
 def fold_output(page: Page, number: int, is_folded: bool) -> None:
