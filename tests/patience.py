@@ -12,9 +12,9 @@ PATIENCE_SECONDS = 120.0
 
 
 def eventually(look: Callable[[], T | None]) -> T:
-    """Return what ``look`` finds, when it finds something."""
+    """Return what ``look`` finds, when it finds something: neither None nor False."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while (found := look()) is None:
+    while (found := look()) is None or found is False:
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
     return found

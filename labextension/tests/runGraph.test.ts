@@ -73,6 +73,21 @@ test('arrows lead through the squares', () => {
   expect(document.querySelectorAll('.orc-square[tabindex="0"]')).toHaveLength(1);
 });
 
+test('a square keeps the focus when another number of squares fits into a row', () => {
+  const tasks = [LOAD, ...models(100)];
+  draw(tasks);
+  document.querySelectorAll<HTMLElement>('.orc-node-box')[1].click();
+  document.querySelectorAll<HTMLElement>('.orc-square')[41].click();
+  document.querySelectorAll<HTMLElement>('.orc-square')[41].focus();
+
+  Object.defineProperty(document.querySelector('.orc-squares'), 'clientWidth', { value: 240 });
+  graph.update(tasks, true);
+
+  expect(document.querySelector('.orc-square-grid')?.getAttribute('aria-colcount')).toBe('10');
+  expect(document.activeElement?.getAttribute('aria-label')).toBe('model 42, Completed');
+  expect(document.querySelectorAll('.orc-square[tabindex="0"]')).toHaveLength(1);
+});
+
 test('ten thousand squares are drawn as far as they are in sight', () => {
   draw([LOAD, ...models(10_000)]);
 

@@ -8,12 +8,12 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from patience import PATIENCE_SECONDS, eventually
 
 import orchestra_nb
 from orchestra_nb.client import Client
+from tests.ports import free_ports
 
 _HERE = Path(__file__).parent
 _PROXY = _HERE.parent.parent / "labextension/node_modules/.bin/configurable-http-proxy"
@@ -45,7 +46,7 @@ class HubWorld:
         self.folder = folder
         self.password = secrets.token_hex(8)
         self.admin_token = secrets.token_hex(16)
-        port, hub_port, proxy_port, service_port = _free_ports(4)
+        port, hub_port, proxy_port, service_port = free_ports(4)
         self.url = f"http://127.0.0.1:{port}/"
         self.service_url = f"{self.url}services/orchestra/"
         self._sockets = tempfile.mkdtemp(prefix="hub-", dir=os.environ["ORCHESTRA_RUNTIME_DIR"])
@@ -65,6 +66,7 @@ class HubWorld:
             "password": self.password,
             "token": self.admin_token,
             "sockets": self._sockets,
+            "patience": int(PATIENCE_SECONDS),
         }
         foreign = ("JUPYTER", "ORCHESTRA_", "IPYTHON")
         environ = {
@@ -87,7 +89,9 @@ class HubWorld:
 
     def wait(self) -> None:
         """Return when the hub answers, and its service does."""
-        eventually(lambda: self._is_up() or None)
+        eventually(self._is_up)
+        # the hub gives up to wait for a service that takes long to start
+        eventually(lambda: status_of(f"{self.service_url}orchestra/api/v1/runs")[0] == HTTPStatus.FORBIDDEN)
 
     def _is_up(self) -> bool:
         assert self._process.poll() is None, self._log.read_text()
@@ -102,12 +106,13 @@ class HubWorld:
         url = f"{self.url}user/{user}/"
         if not self._answers(f"{url}api"):
             self._ask("POST", f"users/{user}/server", {})
-        eventually(lambda: self._answers(f"{url}api") or None)
+        eventually(lambda: self._answers(f"{url}api"))
         return url
 
     def stop_server(self, user: str) -> None:
-        """End a user's server."""
+        """End a user's server; return when the hub would start another."""
         self._ask("DELETE", f"users/{user}/server")
+        eventually(lambda: self._ask("GET", f"users/{user}")["servers"] == {})
 
     def client(self, url: str, user: str) -> Client:
         """Return a client of a server with a token of a user."""
@@ -152,12 +157,3 @@ def status_of(url: str, token: str | None = None, method: str = "GET", body: byt
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.url
-
-
-def _free_ports(number: int) -> list[int]:
-    """Return ports that were free a moment ago."""
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [one.getsockname()[1] for one in taken]
-    for one in taken:
-        one.close()
-    return ports

@@ -27,6 +27,7 @@ c.Authenticator.allowed_users = {"ana", "ben", "eve"}
 c.JupyterHub.load_groups = {"analysts": {"users": ["ana", "ben"]}}
 
 c.JupyterHub.spawner_class = "simple"
+c.Spawner.start_timeout = c.Spawner.http_timeout = told["patience"]
 c.SimpleLocalProcessSpawner.home_dir_template = f"{folder}/homes/{{username}}"
 c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
 c.Spawner.args = [

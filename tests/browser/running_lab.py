@@ -45,7 +45,9 @@ def launch_chromium(playwright: Playwright) -> Browser | None:
     executable = shutil.which("chromium")
     if executable is None:
         return None
-    return playwright.chromium.launch(executable_path=executable, args=list(_CHROMIUM_ARGUMENTS))
+    return playwright.chromium.launch(
+        executable_path=executable, args=list(_CHROMIUM_ARGUMENTS), timeout=1000 * PATIENCE_SECONDS
+    )
 
 
 @contextmanager

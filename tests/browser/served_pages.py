@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from patience import PATIENCE_SECONDS, eventually
 
+from tests.ports import free_ports
 from tests.services.deployed import Deployed
 
 
@@ -26,7 +29,7 @@ class Service:
             "JUPYTER_TOKEN": self.token,
         }
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = 0
+        (self.port,) = free_ports(1)
         self.url = ""
 
     def start(self) -> None:
@@ -39,7 +42,8 @@ class Service:
             process = subprocess.Popen(command, cwd=self.deployed.folder, env=self._environ, stderr=log)
         self._process = process
         info = eventually(lambda: self._info(process))
-        self.port, self.url = info["port"], info["url"]
+        assert info["port"] == self.port
+        self.url = info["url"]
 
     @property
     def pid(self) -> int:
@@ -47,12 +51,14 @@ class Service:
         assert self._process is not None
         return self._process.pid
 
-    def _info(self, process: subprocess.Popen[bytes]) -> dict | None:
+    def _info(self, process: subprocess.Popen[bytes]) -> dict[str, Any] | None:
         assert process.poll() is None, (self.deployed.folder / "serve.log").read_text()
         try:
-            return json.loads((self._runtime / f"jpserver-{process.pid}.json").read_text())
+            info = json.loads((self._runtime / f"jpserver-{process.pid}.json").read_text())
+            socket.create_connection(("127.0.0.1", info["port"]), PATIENCE_SECONDS).close()  # the file comes first
         except (OSError, ValueError):
             return None
+        return info
 
     def stop(self) -> None:
         """End it in good order."""

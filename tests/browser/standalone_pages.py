@@ -36,8 +36,8 @@ def open_alone(
     context = browser.new_context(locale=locale, color_scheme=scheme, viewport={"width": width, "height": height})
     if AXE.exists():
         context.add_init_script(path=AXE)
+    context.set_default_timeout(1000 * PATIENCE_SECONDS)
     page = context.new_page()
-    page.set_default_timeout(1000 * PATIENCE_SECONDS)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(error.stack or str(error)))
     page.on(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from expectations import expect, focused
 from lab_pages import open_cells, open_lab, set_theme, take_pictures, wait_until_ready, write_cells
 from patience import PATIENCE_SECONDS
 from standalone_pages import AXE, axe_finds, keep_picture, open_alone
@@ -158,19 +160,20 @@ def test_the_menu_of_a_notebook_is_used_by_the_keyboard(page: Page, jupyterlab: 
     page.keyboard.press("ArrowDown")
     items = page.get_by_role("menu").get_by_role("menuitem")
     items.first.wait_for()
-    assert button.get_attribute("aria-expanded") == "true"
-    labels = page.locator(".lm-Menu-itemLabel").all_inner_texts()
-    assert labels == ["Run Now…", "Run in the Background", "Schedule…", "Show Its Runs"]
+    expect(button).to_have_attribute("aria-expanded", "true")
+    labels = page.locator(".lm-Menu-itemLabel")
+    expect(labels).to_have_text(["Run Now…", "Run in the Background", "Schedule…", "Show Its Runs"])
     take_pictures(page, "notebook-menu", button)
     page.keyboard.press("Escape")
     items.first.wait_for(state="detached")
-    assert button.evaluate("node => node === document.activeElement && node.ariaExpanded === 'false'")
+    expect(button).to_be_focused()
+    expect(button).to_have_attribute("aria-expanded", "false")
 
     page.keyboard.press("Enter")  # a dialog gives the focus back
     page.keyboard.press("Enter")
     page.get_by_role("dialog").get_by_text("This notebook takes no parameters.").wait_for()
     close_dialog(page)
-    assert button.evaluate("node => node === document.activeElement")
+    expect(button).to_be_focused()
 
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
@@ -185,29 +188,32 @@ def test_the_menu_of_a_notebook_is_used_by_the_keyboard(page: Page, jupyterlab: 
 def test_arrows_lead_through_timeline_and_squares(page: Page, jupyterlab: Lab, work: None) -> None:
     open_lab(page, jupyterlab)
     run_page = open_training(page)
-    label = "document.activeElement.getAttribute('aria-label')"
-    assert run_page.locator("[role=status]:not([hidden])").count() == 1  # one region says what becomes of the run
+    # one region says what becomes of the run
+    expect(run_page.locator("[role=status]:not([hidden])")).to_have_count(1)
+
+    def expect_label(beginning: str) -> None:
+        expect(focused(page)).to_have_attribute("aria-label", re.compile(f"^{beginning}"))
 
     run_page.locator(".orc-square[tabindex='0']").focus()
     page.keyboard.press("Home")
-    assert page.evaluate(label).startswith("model-0, Completed")
+    expect_label("model-0, Completed")
     page.keyboard.press("ArrowRight")
-    assert page.evaluate(label).startswith("model-1, Completed")
+    expect_label("model-1, Completed")
 
     run_page.get_by_role("tab", name="Timeline").click()
     names = run_page.locator(".orc-timeline-name")
     names.first.focus()
     page.keyboard.press("ArrowDown")
-    assert page.evaluate(label).startswith("model ×40")
+    expect_label("model ×40")
     page.keyboard.press("ArrowRight")
     names.nth(2).wait_for()
     page.keyboard.press("End")
-    assert page.evaluate(label).startswith("model-39")
-    assert run_page.locator(".orc-timeline-name[tabindex='0']").count() == 1
+    expect_label("model-39")
+    expect(run_page.locator(".orc-timeline-name[tabindex='0']")).to_have_count(1)
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
     names.nth(2).wait_for(state="detached")
-    assert page.evaluate(label).startswith("model ×40")
+    expect_label("model ×40")
 
 
 def test_marks_are_seen_in_forced_colours(chromium: Browser, jupyterlab: Lab, work: None) -> None:
@@ -217,11 +223,12 @@ def test_marks_are_seen_in_forced_colours(chromium: Browser, jupyterlab: Lab, wo
         run_page = open_training(page)
 
         failed = run_page.locator(".orc-square[data-tone=failed]")
-        assert failed.evaluate("node => getComputedStyle(node).borderTopStyle") == "double"
+        expect(failed).to_have_css("border-top-style", "double")
         bar = run_page.locator(".orc-state-bar > [data-tone=failed]")
-        assert "gradient" in bar.evaluate("node => getComputedStyle(node).backgroundImage")
-        dot = "getComputedStyle(document.querySelector('.orc-connection'), '::before').backgroundColor"
-        assert page.evaluate(dot) == page.evaluate("getComputedStyle(document.body).color")
+        expect(bar).to_have_css("background-image", re.compile("gradient"))
+        dot = page.locator(".orc-connection[data-connection=connected]").first
+        colour = dot.evaluate("node => getComputedStyle(node, '::before').backgroundColor")
+        assert colour == page.evaluate("getComputedStyle(document.body).color")
         keep_picture(page, "forced-run")
         run_page.get_by_role("tab", name="Timeline").click()
         run_page.locator(".orc-bar").first.wait_for()

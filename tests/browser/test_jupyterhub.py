@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from expectations import expect
 from hub_world import HubWorld, find_proxy, status_of
 from lab_pages import wait_for_lab
 from patience import PATIENCE_SECONDS
@@ -102,7 +103,7 @@ def test_pages_of_a_user_are_live_behind_the_hubs_login_and_when_the_server_is_b
     page.goto(f"{url}orchestra/flows/prices")
     log_in(page, hub, "ana")
     page.get_by_role("heading", name="prices").wait_for()
-    assert page.url == f"{url}orchestra/flows/prices"
+    page.wait_for_url(f"{url}orchestra/flows/prices")
     page.get_by_role("link", name=first.name).first.click()
     page.wait_for_url(f"{url}orchestra/runs/{first.run_id}")
     page.get_by_text("Live", exact=True).wait_for()
@@ -183,10 +184,10 @@ def test_a_visitor_of_the_service_logs_in_at_the_hub_and_gets_the_page_that_was_
     log_in(page, hub, "eve")
 
     page.get_by_role("heading", name="Work pools").wait_for()
-    assert page.url == f"{hub.service_url}orchestra/pools?from=mail"
+    page.wait_for_url(f"{hub.service_url}orchestra/pools?from=mail")
     page.get_by_text("Your role here is viewer. Change, Pause, Resume: takes the role admin.").wait_for()
     page.get_by_role("rowheader").first.wait_for()
-    assert page.get_by_role("button", name="Pause").count() == 0
+    expect(page.get_by_role("button", name="Pause")).to_have_count(0)
     keep_picture(page, "hub-service")
 
 

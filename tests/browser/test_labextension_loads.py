@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from expectations import expect, expect_attributes
 from lab_pages import open_page, set_theme, take_pictures
 
 from orchestra_nb.model.runs import ErrorInfo, Run, RunKind, TaskRun
@@ -24,6 +25,10 @@ pytestmark = pytest.mark.browser
 LONG_AGO = datetime(2026, 1, 1, 8, tzinfo=UTC)
 RUN_ID = f"{1:032x}"
 MARKUP = '<img src=x onerror="window.harmed = true">'
+#: Ends when each image is there or cannot be read, and its handlers have been called.
+IMAGES_ARE_READ = """async images => { for (const image of images) { while (!image.complete) {
+    await new Promise(resolve => requestAnimationFrame(resolve));
+} } }"""
 
 
 def make_task(number: int, name: str, state: State, **fields: object) -> TaskRun:
@@ -96,12 +101,12 @@ def test_a_stored_notebook_shows_its_tasks_without_being_run(stored: Page) -> No
     load = stored.locator(".orc-output > .orc-task[data-orchestra-task=load]")
     clean = stored.locator(".orc-output > .orc-task[data-orchestra-task=clean]")
 
-    assert load.get_attribute("data-state") == "COMPLETED"
-    assert load.locator(".orc-word").inner_text() == "Completed"
-    assert load.locator(".orc-time").inner_text() == "00:28"
-    assert clean.get_attribute("data-state") == "FAILED"
-    assert clean.locator(".orc-error").inner_text() == f"ValueError: {ERROR.message}"
-    assert clean.locator(".orc-where").inner_text() == "cell 4, line 3"
+    expect(load).to_have_attribute("data-state", "COMPLETED")
+    expect(load.locator(".orc-word")).to_have_text("Completed")
+    expect(load.locator(".orc-time")).to_have_text("00:28")
+    expect(clean).to_have_attribute("data-state", "FAILED")
+    expect(clean.locator(".orc-error")).to_have_text(f"ValueError: {ERROR.message}")
+    expect(clean.locator(".orc-where")).to_have_text("cell 4, line 3")
 
 
 def test_the_line_is_one_row_and_opens_into_the_trace(stored: Page) -> None:
@@ -112,27 +117,26 @@ def test_the_line_is_one_row_and_opens_into_the_trace(stored: Page) -> None:
 
     clean.locator(".orc-toggle").press("Enter")
 
-    assert "Traceback (most recent call last)" in clean.locator(".orc-trace").inner_text()
+    trace = clean.locator(".orc-trace")
+    trace.wait_for()
+    expect(trace).to_contain_text("Traceback (most recent call last)")
 
 
 def test_what_was_saved_in_the_middle_of_a_run_is_not_shown_as_running(stored: Page) -> None:
     task = stored.locator(".orc-task[data-orchestra-task='saved in the middle']")
 
-    assert task.get_attribute("data-live") == "false"
-    assert task.locator(".orc-word").inner_text() == "Running when saved"
+    expect(task).to_have_attribute("data-live", "false")
+    expect(task.locator(".orc-word")).to_have_text("Running when saved")
 
 
 def test_the_flow_is_a_graph_opened_at_its_failure(stored: Page) -> None:
     flow = stored.locator(".orc-flow")
 
-    assert flow.locator(".orc-node").evaluate_all("nodes => nodes.map(node => node.dataset.state)") == [
-        "COMPLETED",
-        "FAILED",
-    ]
-    assert flow.locator(".orc-edge").count() == 1
-    assert flow.locator(".orc-chosen .orc-task").get_attribute("data-orchestra-task") == "clean"
+    expect_attributes(flow.locator(".orc-node"), "data-state", ("COMPLETED", "FAILED"))
+    expect(flow.locator(".orc-edge")).to_have_count(1)
+    expect(flow.locator(".orc-chosen .orc-task")).to_have_attribute("data-orchestra-task", "clean")
     flow.get_by_role("tab", name="Tasks").click()
-    assert flow.locator(".orc-tasks-body [role=row]").count() == 2
+    expect(flow.locator(".orc-tasks-body [role=row]")).to_have_count(2)
     for name in ("Timeline", "Logs", "Results"):
         flow.get_by_role("tab", name=name).click()
         flow.get_by_role("tabpanel", name=name).locator(":scope > *").wait_for()
@@ -143,9 +147,11 @@ def test_the_flow_is_a_graph_opened_at_its_failure(stored: Page) -> None:
 def test_several_outputs_are_drawn_by_jupyterlab_and_stay_untrusted(stored: Page) -> None:
     outputs = stored.locator(".orc-outputs")
 
-    assert outputs.locator("[data-mime-type='application/vnd.jupyter.stdout']").inner_text().strip() == "1200 rows"
-    assert outputs.locator("b").inner_text() == "a table"
-    assert outputs.locator("img[onerror]").count() == 0
+    # JupyterLab draws texts and HTML a moment after their outputs
+    expect(outputs.locator("[data-mime-type='application/vnd.jupyter.stdout']")).to_have_text("1200 rows")
+    expect(outputs.locator("b")).to_have_text("a table")
+    expect(outputs.locator("img[onerror]")).to_have_count(0)
+    outputs.locator("img").evaluate_all(IMAGES_ARE_READ)
     assert stored.evaluate("window.harmed") is None
 
 
@@ -155,15 +161,14 @@ def test_the_panel_teaches_the_first_step_and_opens_from_the_palette(stored: Pag
     panel = stored.locator("#orchestra-nb-panel")
     panel.locator("[data-connection=connected]").wait_for()
     taught = panel.locator("[data-section=recent] + .orc-note .orc-empty")
-    assert "No runs yet." in taught.inner_text()
-    assert "%%task" in taught.inner_text()
+    expect(taught).to_contain_text("No runs yet.")
+    expect(taught).to_contain_text("%%task")
 
 
 def test_the_colours_follow_the_theme(stored: Page) -> None:
     word = stored.locator(".orc-output > .orc-task[data-orchestra-task=clean] .orc-word")
-    colour = "node => getComputedStyle(node).color"
 
     set_theme(stored, "Dark")
-    assert word.evaluate(colour) == "rgb(239, 83, 80)"
+    expect(word).to_have_css("color", "rgb(239, 83, 80)")
     set_theme(stored, "Light")
-    assert word.evaluate(colour) == "rgb(183, 28, 28)"
+    expect(word).to_have_css("color", "rgb(183, 28, 28)")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from expectations import expect, expect_attributes
 from patience import eventually
 from served_pages import Service
 from standalone_pages import assert_no_sideways_scrolling, axe_finds, keep_picture, open_alone
@@ -97,9 +98,9 @@ def test_what_failed_for_good_is_run_again_or_discarded(chromium: Browser, servi
         page.goto(f"{service.url}orchestra/dead-letters?token={service.token}")
         rows = page.locator("tbody tr")
         rows.nth(2).wait_for()
-        assert page.get_by_role("navigation").locator("[aria-current=page]").inner_text() == "Dead letters"
+        expect(page.get_by_role("navigation").locator("[aria-current=page]")).to_have_text("Dead letters")
         hand = page.get_by_role("row", name="by-hand").first
-        assert "<b>no</b> rows" in hand.inner_text()
+        expect(hand).to_contain_text("<b>no</b> rows")
         hand.get_by_text("Trace", exact=True).click()
         hand.get_by_text("raise ValueError").first.wait_for()
         hand.get_by_text("Trace", exact=True).click()
@@ -111,14 +112,15 @@ def test_what_failed_for_good_is_run_again_or_discarded(chromium: Browser, servi
         page.get_by_role("button", name="Discard… by-hand").click()
         dialog = page.get_by_role("dialog", name="Discard the dead letter of by-hand?")
         dialog.get_by_role("button", name="Keep").click()
-        assert rows.count() == 3
+        dialog.wait_for(state="detached")
+        expect(rows).to_have_count(3)
         page.get_by_role("button", name="Discard… by-hand").click()
         dialog.get_by_label("Why (may be empty)").fill("only a trial")
         assert axe_finds(page) == []
         keep_picture(page, "dead-letters-discard")
         dialog.get_by_role("button", name="Discard", exact=True).click()
         page.get_by_role("status").get_by_text("by-hand is discarded.").wait_for()
-        assert rows.count() == 2
+        expect(rows).to_have_count(2)
 
         # it runs again, and ends well now
         (service.deployed.folder / "mended").touch()
@@ -305,13 +307,13 @@ def test_pools_variables_automations_and_webhooks_are_changed(chromium: Browser,
         dialog.get_by_label("Start from").select_option(label="Run one deployment after another")
         keep_picture(page, "automation-thrown-away")
         kept.get_by_role("button", name="Keep it").click()
-        eventually(lambda: dialog.get_by_label("Start from").input_value() == "0")
+        expect(dialog.get_by_label("Start from")).to_have_value("0")
         for _ in range(2):  # browsers let only the first of two Escapes in a row be prevented
             page.keyboard.press("Escape")
             kept.wait_for()
             page.keyboard.press("Escape")
             kept.wait_for(state="detached")
-        assert dialog.get_by_label("The automation").input_value() == EDITED
+        expect(dialog.get_by_label("The automation")).to_have_value(EDITED)
         dialog.get_by_role("button", name="Try on").click()
         dialog.get_by_text("It would have acted 1 time; nothing was done.").wait_for()
         dialog.get_by_role("status").get_by_text(UNKNOWN).wait_for()
@@ -340,7 +342,7 @@ def test_pools_variables_automations_and_webhooks_are_changed(chromium: Browser,
         dialog = page.get_by_role("dialog", name="New webhook")
         dialog.get_by_label("Name").fill("a/b")
         offered = dialog.get_by_label("Runs the deployment").get_attribute("list")
-        assert page.locator(f"[id='{offered}'] option").evaluate_all("all => all.map(one => one.value)") == ["nightly"]
+        expect_attributes(page.locator(f"[id='{offered}'] option"), "value", ("nightly",))
         dialog.get_by_label("Secret of the sender").fill("whsec_x")
         dialog.get_by_role("button", name="Show", exact=True).click()
         dialog.locator("[name=secret][type=text]").wait_for()

@@ -20,7 +20,7 @@ def test_notebook_7_runs_a_flow_cell_and_shows_it_live(chromium: Browser, jupyte
     write_cells(jupyterlab, "seven.ipynb", "%load_ext orchestra_nb\n%flow", "%%task nap\nimport time\ntime.sleep(2)")
     errors: list[str] = []
     page = chromium.new_page(viewport={"width": 1200, "height": 900})
-    page.set_default_timeout(1000 * PATIENCE_SECONDS)
+    page.context.set_default_timeout(1000 * PATIENCE_SECONDS)
     page.on("pageerror", lambda error: errors.append(error.stack or str(error)))
     page.goto(f"{jupyterlab.url}notebooks/seven.ipynb?token={jupyterlab.token}")
     wait_until_ready(page)
@@ -35,6 +35,6 @@ def test_notebook_7_runs_a_flow_cell_and_shows_it_live(chromium: Browser, jupyte
     take_pictures(page, "notebook-7", flow)
     with page.expect_popup() as opened:
         flow.get_by_role("button", name="Open").click()
-    assert "/orchestra/runs/" in opened.value.url
+    opened.value.wait_for_url("**/orchestra/runs/**")
     page.context.close()
     assert [error for error in errors if "orchestra" in error.lower()] == []  # Notebook has some of its own

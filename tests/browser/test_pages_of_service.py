@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from expectations import expect
 from served_pages import Service
 from standalone_pages import axe_finds, keep_picture, open_alone
 
@@ -39,7 +40,7 @@ def test_a_run_of_a_deployment_is_retried_and_run_again_with_other_parameters(
     with open_alone(chromium) as page:
         page.goto(f"{service.url}orchestra/runs/{run_id}?token={service.token}")
         page.get_by_role("region", name="What failed").get_by_text("not mended yet").first.wait_for()
-        assert page.url == f"{service.url}orchestra/runs/{run_id}"
+        page.wait_for_url(f"{service.url}orchestra/runs/{run_id}")
         keep_picture(page, "service-failed")
 
         # the page comes back with the server
@@ -68,8 +69,8 @@ def test_a_run_of_a_deployment_is_retried_and_run_again_with_other_parameters(
 
         page.get_by_role("button", name="Run again…").click()
         dialog = page.get_by_role("dialog", name="Run nightly again")
-        assert dialog.get_by_label("region", exact=True).input_value() == "EU"
-        assert dialog.get_by_label("fails").is_checked()
+        expect(dialog.get_by_label("region", exact=True)).to_have_value("EU")
+        expect(dialog.get_by_label("fails")).to_be_checked()
         dialog.get_by_label("share").fill("0.25")
         dialog.get_by_label("Other parameters").fill('{"unknown": 1}')
         dialog.get_by_role("button", name="Run", exact=True).click()
@@ -80,8 +81,8 @@ def test_a_run_of_a_deployment_is_retried_and_run_again_with_other_parameters(
         dialog.get_by_label("region", exact=True).fill("US")
         dialog.get_by_role("button", name="Run", exact=True).click()
         dialog.wait_for(state="detached")
+        page.wait_for_url(lambda address: not address.endswith(run_id))
         page.locator(".orc-run-header [data-state=COMPLETED]").wait_for()
-        assert not page.url.endswith(run_id)
         page.get_by_role("tab", name="Parameters").click()
         page.get_by_role("tabpanel").get_by_text("US", exact=True).wait_for()
         page.get_by_role("tab", name="Logs").click()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from expectations import expect
 from lab_pages import open_cells, take_pictures
 
 if TYPE_CHECKING:
@@ -54,19 +55,13 @@ def test_a_plan_is_drawn_as_a_graph_in_both_themes(page: Page, jupyterlab: Lab) 
 
     take_pictures(page, "plan", flow)
 
-    assert flow.get_attribute("data-state") == "NOT_RUN"
-    assert flow.locator(".orc-node-name").all_inner_texts() == [
-        "load × 3",
-        "clean-0",
-        "model × 4",
-        "compare-0",
-        "report-0",
-        "publish-0",
-    ]
-    assert flow.locator(".orc-edge").count() == 5
+    expect(flow).to_have_attribute("data-state", "NOT_RUN")
+    names = ["load × 3", "clean-0", "model × 4", "compare-0", "report-0", "publish-0"]
+    expect(flow.locator(".orc-node-name")).to_have_text(names)
+    expect(flow.locator(".orc-edge")).to_have_count(5)
     graph = flow.locator(".orc-graph")
     assert graph.evaluate("node => node.scrollWidth <= node.clientWidth")
-    assert flow.locator(".orc-node-words:visible").count() == 0
+    expect(flow.locator(".orc-node-words:visible")).to_have_count(0)
     is_whole = "nodes => nodes.every(node => node.scrollWidth <= node.clientWidth)"
     assert flow.locator(".orc-node-name").evaluate_all(is_whole)
 
@@ -79,4 +74,4 @@ def test_a_plan_has_a_table_too(page: Page, jupyterlab: Lab) -> None:
     flow.get_by_role("tab", name="Tasks").click()
     take_pictures(page, "plan-table", flow)
 
-    assert flow.locator("tbody tr").count() == 6
+    expect(flow.locator("tbody tr")).to_have_count(6)

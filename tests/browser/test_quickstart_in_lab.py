@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from expectations import expect
 from lab_pages import set_theme, wait_until_ready
 
 if TYPE_CHECKING:
@@ -52,16 +53,16 @@ def test_quickstart_from_first_click_to_reopened_notebook(page: Page, jupyterlab
 
     cell = page.locator(".jp-Cell").filter(has=line(page, "broken"))
     cell.scroll_into_view_if_needed()
-    assert "KeyError: 'country'" in cell.first.inner_text()
+    expect(cell.first).to_contain_text("KeyError: 'country'")
     answer = page.locator(".jp-OutputArea-output", has_text="of the patients it has never seen")
     answer.first.scroll_into_view_if_needed()
-    assert "model is right for" in answer.first.inner_text()
-    assert page.locator(".jp-CodeCell .jp-OutputArea img[src^='data:image/png']").count() >= 1
+    expect(answer.first).to_contain_text("model is right for")
+    page.locator(".jp-CodeCell .jp-OutputArea img[src^='data:image/png']").first.wait_for(state="attached")
 
     failed = panel.locator("[data-state=FAILED]").first
     failed.wait_for()
-    assert "quickstart" in failed.inner_text()
-    assert "KeyError" in panel.inner_text()
+    expect(failed).to_contain_text("quickstart")
+    expect(panel).to_contain_text("KeyError")
     for theme in ("Dark", "Light"):
         set_theme(page, theme)
         for name in ("load", "figure", "broken"):
@@ -80,7 +81,7 @@ def test_quickstart_from_first_click_to_reopened_notebook(page: Page, jupyterlab
     page.locator(".orc-flow").first.wait_for(state="attached")
     for name, state in (("load", "COMPLETED"), ("broken", "FAILED")):
         line(page, name).first.scroll_into_view_if_needed()
-        assert line(page, name).first.get_attribute("data-state") == state
+        expect(line(page, name).first).to_have_attribute("data-state", state)
     take_picture(page, "reopened")
 
     # the kernel is gone: what is asked for now, the server tells from the store
@@ -88,10 +89,10 @@ def test_quickstart_from_first_click_to_reopened_notebook(page: Page, jupyterlab
     flow.scroll_into_view_if_needed()
     flow.get_by_role("tab", name="Logs").click()
     flow.locator(".orc-log-line").first.wait_for()
-    assert "report" in flow.locator(".orc-logs-bar select").first.inner_text()
+    expect(flow.locator(".orc-logs-bar select").first).to_contain_text("report")
     flow.get_by_role("tab", name="Timeline").click()
     flow.locator(".orc-bar[data-state=COMPLETED]").first.wait_for()
-    assert flow.get_by_role("button", name="Retry failed").is_visible()
+    flow.get_by_role("button", name="Retry failed").wait_for()
     for theme in ("Dark", "Light"):
         set_theme(page, theme)
         take_picture(page, f"inline-timeline-{theme.lower()}")
@@ -112,7 +113,7 @@ def test_quickstart_from_first_click_to_reopened_notebook(page: Page, jupyterlab
     flow.get_by_role("button", name="Retry failed").click()
     flow.get_by_role("button", name="Retry failed").wait_for(state="hidden")
     page.locator(".orc-flow[data-state=COMPLETED]").first.wait_for()
-    assert name.inner_text() != before
+    expect(name).not_to_have_text(before)
     take_picture(page, "inline-retried")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from expectations import expect
 from lab_pages import open_lab, take_pictures, wait_until_ready
 
 if TYPE_CHECKING:
@@ -72,8 +74,8 @@ def test_a_notebook_is_run_as_a_flow_with_a_form_for_its_parameters(page: Page, 
     dialog = page.get_by_role("dialog")
     rows, share = dialog.get_by_label("Rows"), dialog.get_by_label("Share")
     rows.wait_for()
-    assert rows.evaluate("node => node === document.activeElement")
-    assert share.input_value() == "0.5"
+    expect(rows).to_be_focused()
+    expect(share).to_have_value("0.5")
     take_pictures(page, "run-form", dialog)
 
     # what can be seen here is told at once, at its field, and the first wrong one has the focus
@@ -81,10 +83,9 @@ def test_a_notebook_is_run_as_a_flow_with_a_form_for_its_parameters(page: Page, 
     dialog.get_by_label("Tags").fill('["new"')
     dialog.get_by_role("button", name="Run").click()
     errors = dialog.get_by_role("alert")
-    assert errors.all_inner_texts() == ["Fill this in.", "At most 1.", errors.nth(2).inner_text()]
-    assert errors.nth(2).inner_text().startswith("This is no JSON: ")
-    assert rows.get_attribute("aria-invalid") == "true"
-    assert rows.evaluate("node => node === document.activeElement")
+    expect(errors).to_have_text(["Fill this in.", "At most 1.", re.compile("^This is no JSON: ")])
+    expect(rows).to_have_attribute("aria-invalid", "true")
+    expect(rows).to_be_focused()
     take_pictures(page, "run-errors", dialog)
 
     # all else is told by the server, at its field too
@@ -96,12 +97,12 @@ def test_a_notebook_is_run_as_a_flow_with_a_form_for_its_parameters(page: Page, 
     rows.press("Enter")
     tags_error = errors.filter(has_text="[1]")
     tags_error.wait_for()
-    assert dialog.get_by_label("Tags").evaluate("node => node === document.activeElement")
+    expect(dialog.get_by_label("Tags")).to_be_focused()
     take_pictures(page, "run-server-error", dialog)
     dialog.get_by_label("Tags").fill('["new"')
     dialog.get_by_label("Tags").press("Enter")  # a line of its own
     dialog.get_by_label("Tags").press("]")
-    assert dialog.get_by_label("Tags").input_value() == '["new"\n]'
+    expect(dialog.get_by_label("Tags")).to_have_value('["new"\n]')
     dialog.get_by_role("button", name="Run").click()
     dialog.wait_for(state="detached")
 
@@ -119,10 +120,11 @@ def test_a_notebook_is_run_as_a_flow_with_a_form_for_its_parameters(page: Page, 
     page.evaluate("void jupyterapp.commands.execute('orchestra:run-notebook', {path: 'sales.ipynb'})")
     preset = dialog.get_by_label("Start from")
     preset.select_option(index=1)
-    assert preset.locator("option:checked").inner_text().startswith("As in run ")
-    assert (rows.input_value(), share.input_value()) == ("12", "0.25")
-    assert dialog.get_by_label("Region").locator("option:checked").inner_text() == "US"
-    assert dialog.get_by_label("Token").get_attribute("placeholder") == "is not kept: give it again"
+    expect(preset.locator("option:checked")).to_have_text(re.compile("^As in run "))
+    expect(rows).to_have_value("12")
+    expect(share).to_have_value("0.25")
+    expect(dialog.get_by_label("Region").locator("option:checked")).to_have_text("US")
+    expect(dialog.get_by_label("Token")).to_have_attribute("placeholder", "is not kept: give it again")
     take_pictures(page, "run-preset", dialog)
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")

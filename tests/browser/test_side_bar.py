@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from expectations import expect, focused
 from lab_pages import open_lab, open_page, take_pictures
 from patience import PATIENCE_SECONDS, eventually
 
@@ -95,26 +96,26 @@ def test_schedules_are_seen_paused_resumed_and_run_from_the_side_bar(page: Page,
     deploy(jupyterlab, "nightly", "print('done')", "--cron", "0 8 * * 1-5", "--timezone", "Europe/Berlin")
     row = panel.locator(".orc-schedule[data-deployment=nightly]")
     row.wait_for()
-    assert row.locator(".orc-row-message").inner_text() == "at 08:00, Monday through Friday, Europe/Berlin"
+    expect(row.locator(".orc-row-message")).to_have_text("at 08:00, Monday through Friday, Europe/Berlin")
     time = row.locator(".orc-row-time")
-    assert time.inner_text().startswith("in ")
-    assert (time.get_attribute("title") or "").startswith("Next: ")
+    expect(time).to_have_text(re.compile("^in "))
+    expect(time).to_have_attribute("title", re.compile("^Next: "))
     no_service = panel.locator(".orc-trouble", has_text="No service is up")
     no_service.wait_for()
     take_pictures(page, "schedules", panel)
 
     choose(page, row, "orchestra:pause-deployment")
     row.and_(page.locator("[data-paused=true]")).wait_for()
-    assert row.get_by_title("Paused", exact=True).count() == 1
-    assert time.inner_text() == "paused"
+    expect(row.get_by_title("Paused", exact=True)).to_have_count(1)
+    expect(time).to_have_text("paused")
     assert json.loads(orchestra(jupyterlab, "deployments", "show", "nightly", "--json"))["is_paused"] is True
 
     # by the keyboard alone: from the row Tab leads to its buttons
     row.focus()
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.title") == "Run nightly now"
+    expect(focused(page)).to_have_attribute("title", "Run nightly now")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.title") == "Resume the schedules of nightly"
+    expect(focused(page)).to_have_attribute("title", "Resume the schedules of nightly")
     page.keyboard.press("Enter")
     row.and_(page.locator("[data-paused=false]")).wait_for()
 
@@ -126,7 +127,7 @@ def test_schedules_are_seen_paused_resumed_and_run_from_the_side_bar(page: Page,
     page.keyboard.press("Enter")
     run = panel.locator(".orc-run[data-orchestra-run]", has_text="nightly")
     run.get_by_title("Scheduled", exact=True).wait_for()
-    assert "orchestra serve" in run.locator(".orc-row-message").inner_text()
+    expect(run.locator(".orc-row-message")).to_contain_text("orchestra serve")
     with service(jupyterlab):
         run.get_by_title("Completed", exact=True).wait_for()
         no_service.wait_for(state="detached")
@@ -145,21 +146,21 @@ def test_failures_are_told_until_they_are_seen(page: Page, chromium: Browser, ju
     with service(jupyterlab):
         orchestra(jupyterlab, "deployments", "run", "churn")
         alert.wait_for()
-        assert "KeyError: 'EU'" in alert.locator(".orc-row-error").inner_text()
+        expect(alert.locator(".orc-row-error")).to_contain_text("KeyError: 'EU'")
         page.locator("li[data-id=orchestra-nb-panel][data-orchestra-badge='1']").wait_for()
-        assert tab_of(page).get_attribute("title") == "Orchestra Runs: 1 failure"
+        expect(tab_of(page)).to_have_attribute("title", "Orchestra Runs: 1 failure")
         status.get_by_text("1 failed").wait_for()
         take_pictures(page, "alerts", panel)
 
         section(panel, "alerts").get_by_role("button", name="Mark failures as seen").click()
         alert.wait_for(state="detached")
         page.wait_for_selector("li[data-id=orchestra-nb-panel]:not([data-orchestra-badge])")
-        assert tab_of(page).get_attribute("title") == "Orchestra Runs"
+        expect(tab_of(page)).to_have_attribute("title", "Orchestra Runs")
         with open_page(chromium) as other:  # remembered for the user, not for the page
             again = open_panel(other, jupyterlab)
             again.locator("[data-section=alerts] .orc-row-count").filter(has_text=re.compile(r"\d")).wait_for()
-            assert again.locator(".orc-failed").count() == 0
-            assert tab_of(other).get_attribute("data-orchestra-badge") is None
+            expect(again.locator(".orc-failed")).to_have_count(0)
+            other.wait_for_selector("li[data-id=orchestra-nb-panel]:not([data-orchestra-badge])")
 
         # retried, it fails again, and that is new
         choose(page, run, "orchestra:retry-run")
@@ -202,16 +203,13 @@ def test_clusters_are_seen_with_their_workers_memory_and_dashboard(page: Page, j
 
     orchestra(jupyterlab, "cluster", "start", "--workers", "2")
     local.and_(page.locator("[data-running=true]")).wait_for()
-    words = local.locator(".orc-row-message").inner_text()
-    assert words.startswith("2 workers · ")
-    assert " of " in words
+    expect(local.locator(".orc-row-message")).to_have_text(re.compile("^2 workers · .* of "))
     local.focus()
     page.keyboard.press("ArrowRight")
     workers = panel.locator(".orc-worker")
-    workers.nth(1).wait_for()
-    assert workers.locator(".orc-row-name").all_inner_texts() == ["worker-1", "worker-2"]
+    expect(workers.locator(".orc-row-name")).to_have_text(["worker-1", "worker-2"])
     page.keyboard.press("ArrowDown")
-    assert page.evaluate("document.activeElement.className").endswith("orc-worker")
+    expect(focused(page)).to_have_class(re.compile("orc-worker$"))
 
     folder = tmp_path / "far"
     folder.mkdir()
@@ -219,9 +217,8 @@ def test_clusters_are_seen_with_their_workers_memory_and_dashboard(page: Page, j
         orchestra(jupyterlab, "pools", "create", "lab", "--kind", "dask", "--cluster", cluster.address)
         far = panel.locator(f'.orc-cluster[data-cluster="{cluster.address}"]')
         link = far.get_by_role("link", name="dashboard")
-        link.wait_for()
-        assert (link.get_attribute("href") or "").endswith("/status")
-        assert link.get_attribute("rel") == "noopener noreferrer"
+        expect(link).to_have_attribute("href", re.compile("/status$"))
+        expect(link).to_have_attribute("rel", "noopener noreferrer")
         take_pictures(page, "clusters", panel)
         with page.context.expect_page() as opened:
             choose(page, far, "orchestra:open-dashboard")
@@ -266,7 +263,6 @@ def test_a_call_that_fails_is_told_with_its_details(page: Page, jupyterlab: Lab)
     page.get_by_role("button", name="Details").click()
     dialog = page.get_by_role("dialog")
     details = dialog.locator(".orc-details")
-    details.wait_for()
-    assert "Asked: POST deployments/nosuch/runs" in details.inner_text()
-    assert "Status: 404" in details.inner_text()
+    expect(details).to_contain_text("Asked: POST deployments/nosuch/runs")
+    expect(details).to_contain_text("Status: 404")
     take_pictures(page, "error-details", dialog)

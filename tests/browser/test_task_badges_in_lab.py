@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from expectations import expect
 from lab_pages import open_page, take_pictures, wait_until_ready, write_cells
 from patience import PATIENCE_SECONDS, eventually
 
@@ -55,6 +57,11 @@ def run_cell(page: Page, number: int) -> None:
         }""",
         number,
     )
+
+
+def wait_until_ran(page: Page, number: int) -> None:
+    """Wait until a cell, the first that ran in its kernel, has run."""
+    page.wait_for_function(f"jupyterapp.shell.currentWidget.content.widgets[{number}].model.executionCount === 1")
 
 
 def fold_output(page: Page, number: int, is_folded: bool) -> None:
@@ -126,7 +133,8 @@ def test_a_task_cell_says_what_it_does_and_did_wherever_it_is_looked_at(
     page.goto(url)
     wait_until_ready(page)
     run_cell(page, 0)
-    assert page.locator(".orc-cell-badge").count() == 0
+    wait_until_ran(page, 0)
+    expect(page.locator(".orc-cell-badge")).to_have_count(0)
 
     run_cell(page, 1)
     running = expect_state(page, "c1", "RUNNING")
@@ -137,8 +145,8 @@ def test_a_task_cell_says_what_it_does_and_did_wherever_it_is_looked_at(
     take_pictures(page, "badge-running", running)
     go.touch()
     done = expect_state(page, "c1", "COMPLETED")
-    assert done.locator(".orc-word").inner_text() == "Completed"
-    assert page.locator(".orc-cell-badge").count() == 1
+    expect(done.locator(".orc-word")).to_have_text("Completed")
+    expect(page.locator(".orc-cell-badge")).to_have_count(1)
     fold_output(page, 1, False)
     done.wait_for(state="hidden")
 
@@ -200,7 +208,7 @@ def test_cells_of_a_run_say_what_was_replayed_and_what_an_edit_made_stale(page: 
 
     page.goto(jupyterlab.notebook_url("kept.ipynb"))
     for cell_id in ("c0", "c1", "c2"):
-        assert expect_state(page, cell_id, "CACHED").get_attribute("data-stale") == "false"
+        expect(expect_state(page, cell_id, "CACHED")).to_have_attribute("data-stale", "false")
     page.evaluate(
         """async () => {
             const panel = jupyterapp.shell.currentWidget;
@@ -210,19 +218,19 @@ def test_cells_of_a_run_say_what_was_replayed_and_what_an_edit_made_stale(page: 
     )
 
     badge(page, "c1").and_(page.locator("[data-stale=true]")).wait_for()
-    reason = badge(page, "c1").locator(".orc-badge-reason").inner_text()
-    assert reason.startswith("Stale: upstream changed (cell 1)")
-    assert badge(page, "c0").locator(".orc-badge-reason").inner_text() == "Stale: changed: its source is another one"
-    assert badge(page, "c2").get_attribute("data-stale") == "false"
+    reason = badge(page, "c1").locator(".orc-badge-reason")
+    expect(reason).to_have_text(re.compile(r"^Stale: upstream changed \(cell 1\)"))
+    expect(badge(page, "c0").locator(".orc-badge-reason")).to_have_text("Stale: changed: its source is another one")
+    expect(badge(page, "c2")).to_have_attribute("data-stale", "false")
     take_pictures(page, "badge-stale", badge(page, "c1"))
 
     # what runs here now is not what the run did
     wait_until_ready(page)
     run_cell(page, 2)
     badge(page, "c2").wait_for(state="hidden")
-    page.wait_for_function("jupyterapp.shell.currentWidget.content.widgets[2].model.executionCount === 1")
-    assert badge(page, "c2").is_hidden()
-    assert badge(page, "c1").is_visible()
+    wait_until_ran(page, 2)
+    expect(badge(page, "c2")).to_be_hidden()
+    expect(badge(page, "c1")).to_be_visible()
 
 
 def test_a_windowed_notebook_of_200_cells_has_its_badges_wherever_it_is_scrolled(page: Page, jupyterlab: Lab) -> None:
@@ -280,5 +288,5 @@ def test_badges_can_be_switched_off(page: Page, jupyterlab: Lab) -> None:
         page.goto(jupyterlab.notebook_url(path.name))
         wait_until_ready(page)
         run_cell(page, 0)
-        page.wait_for_function("jupyterapp.shell.currentWidget.content.widgets[0].model.executionCount === 1")
-        assert page.locator(".orc-cell-badge").count() == 0
+        wait_until_ran(page, 0)
+        expect(page.locator(".orc-cell-badge")).to_have_count(0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from expectations import expect
 from lab_pages import take_pictures, wait_until_ready, write_cells
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def test_the_toolbar_makes_a_cell_a_task_and_an_ordinary_one_again(page: Page, j
     button.click()
     expect_source(page, 1, "x = 1")
     expect_pressed(button, False)
-    assert toolbar.locator("[data-jp-item-name=orchestra-task-options] jp-button:visible").count() == 0
+    expect(toolbar.locator("[data-jp-item-name=orchestra-task-options] jp-button:visible")).to_have_count(0)
     button.click()
     expect_source(page, 1, TASK)
     expect_pressed(button, True)
@@ -96,7 +98,7 @@ def test_a_key_and_the_menu_of_the_cell_do_it_too(page: Page, jupyterlab: Lab) -
     cell(page, 1).locator(".jp-InputArea").click(button="right")
     item = page.locator(".lm-Menu-item[data-command='orchestra:toggle-task']")
     item.wait_for()
-    assert "lm-mod-toggled" in (item.get_attribute("class") or "")
+    expect(item).to_have_class(re.compile(r"\blm-mod-toggled\b"))
     take_pictures(page, "task-menu", cell(page, 1))
     page.keyboard.press("Escape")
 
@@ -120,8 +122,8 @@ def test_options_are_edited_in_a_form_and_the_cell_runs_with_them(page: Page, ju
     dialog = page.get_by_role("dialog")
     name = dialog.get_by_label("Name", exact=True)
     name.wait_for()
-    assert name.evaluate("node => node === document.activeElement")
-    assert dialog.get_by_label("Retries", exact=True).input_value() == "2"
+    expect(name).to_be_focused()
+    expect(dialog.get_by_label("Retries", exact=True)).to_have_value("2")
     take_pictures(page, "task-form", dialog)
 
     name.fill("load/data")
@@ -129,7 +131,7 @@ def test_options_are_edited_in_a_form_and_the_cell_runs_with_them(page: Page, ju
     dialog.get_by_role("button", name="Apply").click()
     dialog.get_by_role("alert").filter(has_text="because of '/'").wait_for()
     dialog.get_by_role("alert").filter(has_text="--timeout soon").wait_for()
-    assert name.evaluate("node => node === document.activeElement")
+    expect(name).to_be_focused()
     take_pictures(page, "task-form-errors", dialog)
 
     name.fill("load data")
@@ -145,9 +147,9 @@ def test_options_are_edited_in_a_form_and_the_cell_runs_with_them(page: Page, ju
     page.keyboard.press("Control+Enter")
     task = cell(page, 1).locator(".orc-output > .orc-task[data-state=COMPLETED]")
     task.wait_for()
-    assert task.get_attribute("data-orchestra-task") == "load data"
+    expect(task).to_have_attribute("data-orchestra-task", "load data")
     task.locator(".orc-toggle").click()
-    assert "team=sales, stage=first draft" in task.locator(".orc-facts").inner_text()
+    task.locator(".orc-facts").get_by_text("team=sales, stage=first draft").wait_for()
 
     page.keyboard.press("Control+z")
     expect_source(page, 1, "%%task load --retries=2  # nightly\nprint('ran')")
@@ -161,7 +163,7 @@ def test_a_line_that_cannot_be_understood_is_left_alone(page: Page, jupyterlab: 
     toolbar.locator("[data-jp-item-name=orchestra-task-options] jp-button").click()
 
     page.locator(".Toastify__toast", has_text="Did you mean --retries?").wait_for()
-    assert page.get_by_role("dialog").count() == 0
+    expect(page.get_by_role("dialog")).to_have_count(0)
     expect_source(page, 1, broken)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from expectations import expect
 from lab_pages import open_cells, take_pictures
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ def test_a_form_is_filled_in_while_its_cell_runs(page: Page, jupyterlab: Lab) ->
 
     resume.click()
     rows = form.locator(".widget-vbox").filter(has=page.get_by_label("Rows *"))
-    rows.get_by_role("alert").wait_for()
-    assert rows.get_by_role("alert").inner_text() == "Fill this in."
+    expect(rows.get_by_role("alert")).to_have_text("Fill this in.")
     form.get_by_label("Rows *").fill("0")
     form.get_by_label("Region *").select_option("EU")
     form.get_by_label("Comment").fill("LOUD")
@@ -86,7 +86,7 @@ def test_a_form_is_filled_in_while_its_cell_runs(page: Page, jupyterlab: Lab) ->
     rows.get_by_role("alert").filter(has_text="greater than 0").wait_for()
     take_pictures(page, "input-form", form)
     comment = form.locator(".widget-vbox").filter(has=page.get_by_label("Comment"))
-    assert "please do not shout" in comment.get_by_role("alert").inner_text()
+    expect(comment.get_by_role("alert")).to_contain_text("please do not shout")
 
     form.get_by_label("Rows *").fill("12")
     form.get_by_label("Comment").fill("fine")
@@ -94,11 +94,10 @@ def test_a_form_is_filled_in_while_its_cell_runs(page: Page, jupyterlab: Lab) ->
     resume.click()
 
     found = page.locator(".jp-OutputArea-output", has_text="found 12")
-    found.wait_for()
-    assert found.inner_text().strip() == ("found 12 0.5 Region.EUROPE 2026-03-01 ['price', 'amount'] True fine")
-    assert page.locator(".orchestra-input").count() == 0
+    expect(found).to_have_text("found 12 0.5 Region.EUROPE 2026-03-01 ['price', 'amount'] True fine")
+    expect(page.locator(".orchestra-input")).to_have_count(0)
     answered = page.locator(".jp-OutputArea-output", has_text="Resumed")
-    assert answered.locator("tr", has_text="Rows").locator("td").all_inner_texts() == ["Rows", "12"]
+    expect(answered.locator("tr", has_text="Rows").locator("td")).to_have_text(["Rows", "12"])
 
 
 def test_a_plain_pause_has_buttons_to_go_on_and_to_cancel(page: Page, jupyterlab: Lab) -> None:

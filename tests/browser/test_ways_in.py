@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from expectations import expect, expect_attributes
 from lab_pages import open_lab, take_pictures, wait_until_ready
 
 if TYPE_CHECKING:
@@ -52,14 +53,13 @@ def test_the_launcher_makes_a_notebook_that_is_a_flow(page: Page, jupyterlab: La
     result = page.locator(".jp-OutputArea-output", has_text="1000 numbers, mean ")
     result.wait_for()
     tasks = page.locator(".orc-output > .orc-task")
-    assert tasks.evaluate_all("nodes => nodes.map(node => node.dataset.orchestraTask)") == ["load", "summary"]
-    assert tasks.evaluate_all("nodes => nodes.map(node => node.dataset.state)") == ["COMPLETED", "COMPLETED"]
+    expect_attributes(tasks, "data-orchestra-task", ("load", "summary"))
+    expect_attributes(tasks, "data-state", ("COMPLETED", "COMPLETED"))
     take_pictures(page, "flow-notebook", result)
     # and it takes a parameter as a flow
     page.evaluate("void jupyterapp.commands.execute('orchestra:run-notebook')")
     rows = page.get_by_role("dialog").get_by_label("Rows")
-    rows.wait_for()
-    assert rows.input_value() == "1000"
+    expect(rows).to_have_value("1000")
     page.keyboard.press("Escape")
 
 
@@ -102,7 +102,7 @@ def test_a_run_is_run_again_and_its_id_copied_from_the_menu_of_its_row(page: Pag
     run.click(button="right")
     again = page.locator('.lm-Menu-item[data-command="orchestra:run-again"]')
     again.wait_for()
-    assert not page.locator('.lm-Menu-item[data-command="orchestra:retry-run"]').is_visible()
+    expect(page.locator('.lm-Menu-item[data-command="orchestra:retry-run"]')).to_be_hidden()
     again.click()
     page.get_by_role("dialog").get_by_text("This notebook takes no parameters.").wait_for()
     page.keyboard.press("Enter")
@@ -124,14 +124,10 @@ def test_every_command_is_in_the_palette_and_two_have_a_shortcut(page: Page, jup
 
     page.evaluate("void jupyterapp.commands.execute('apputils:activate-command-palette')")
     page.locator("#command-palette input, #modal-command-palette input").first.fill("orchestra")
-    entries = page.locator(".lm-CommandPalette-item[data-command^='orchestra:']")
-    entries.first.wait_for()
-    found = set(entries.evaluate_all("nodes => nodes.map(node => node.dataset.command)"))
-    assert found >= {
-        f"orchestra:{name}"
-        for name in (
-            *("open-panel", "open-run", "open-logs", "run-notebook", "run-again", "copy-run-id"),
-            *("run-deployment", "pause-deployment", "resume-deployment", "open-dashboard", "mark-alerts-seen"),
-            "new-flow-notebook",
-        )
-    }
+    for name in (
+        *("open-panel", "open-run", "open-logs", "run-notebook", "run-again", "copy-run-id"),
+        *("run-deployment", "pause-deployment", "resume-deployment", "open-dashboard", "mark-alerts-seen"),
+        "new-flow-notebook",
+    ):
+        entry = page.locator(f".lm-CommandPalette-item[data-command='orchestra:{name}']")
+        entry.first.wait_for(state="attached")

@@ -518,8 +518,15 @@ def _read(terminal: int) -> bytes:
 #: Prints what the command that runs it has started, by the names of processes.
 _STARTED = """
 import psutil
+
+def words(process):
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has ended meanwhile
+        return ""
+
 driver = next(one for one in psutil.Process().parents() if "orchestra_nb" in one.cmdline())
-print("started", sorted(" ".join(one.cmdline()) for one in driver.children(recursive=True)))
+print("started", sorted(map(words, driver.children(recursive=True))))
 """
 
 

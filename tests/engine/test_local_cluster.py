@@ -30,6 +30,7 @@ from tests.engine import attempt_bodies as bodies
 from tests.engine.attempt_bodies import Body, value_of
 from tests.engine.executor_probe import ExecutorProbe
 from tests.patience import PATIENCE_SECONDS, eventually
+from tests.processes import title_of
 
 
 @pytest.fixture(autouse=True)
@@ -248,7 +249,7 @@ def test_the_command_shows_starts_and_stops_it(own_runtime_folder: Path) -> None
 
 def zygote_of(cluster: LocalCluster) -> psutil.Process | None:
     children = psutil.Process(cluster.pid).children()
-    return next((child for child in children if child.cmdline()[:1] == ["orchestra: starts workers"]), None)
+    return next((child for child in children if title_of(child) == "orchestra: starts workers"), None)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")

@@ -138,7 +138,8 @@ class FlowScript:
         return {task.name: task.state for task in self.store.task_runs(run.run_id)}
 
     def _alive_or_there(self, path: Path) -> str | None:
+        is_alive = is_running(self.process.pid)  # asked first: it may write the file as the last that it does
         if path.exists():
             return path.read_text()
-        assert is_running(self.process.pid), self.output
+        assert is_alive, self.output
         return None

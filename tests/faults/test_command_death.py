@@ -18,6 +18,7 @@ from orchestra_nb.operations.opening import close_store, open_store
 from tests.faults.invariants import nothing_is_left
 from tests.faults.notebook_command import code_cell, notebook_of
 from tests.patience import eventually
+from tests.processes import words_of
 
 _ENDLESS = "import time\nprint('begun', flush=True)\nwhile True:\n    time.sleep(0.05)"
 _TRUTH = {
@@ -45,14 +46,8 @@ def started(output: Path) -> subprocess.Popen[bytes]:
 
 
 def _watchers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    return [child for child in psutil.Process(process.pid).children(recursive=True) if _is_watcher(child)]
-
-
-def _is_watcher(process: psutil.Process) -> bool:
-    try:
-        return "orchestra_nb.services.driver_watch" in process.cmdline()
-    except psutil.Error:  # it has ended meanwhile
-        return False
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in children if "orchestra_nb.services.driver_watch" in words_of(child)]
 
 
 def truth_in(output: Path) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 from patience import PATIENCE_SECONDS, eventually
 
+from tests.processes import words_of
+
 CELLS = [
     "for _ in range(100):\n    print('x' * 1_000_000)",
     "for number in range(1_000_000):\n    print(number)",
@@ -24,7 +26,7 @@ def peak_mb_of_the_runner(command: psutil.Process) -> int:
     """The most memory that the process had that runs the notebook."""
     peaks = []
     for process in command.children(recursive=True):
-        words = " ".join(process.cmdline())
+        words = " ".join(words_of(process))
         if "runner" in words and "sentinel" not in words and "zygote" not in words and "starts" not in words:
             status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
             peaks.append(int(re.findall(r"VmHWM:\s*(\d+)", status)[0]) // 1024)

@@ -17,7 +17,7 @@ from tests.faults.invariants import nothing_is_left
 def test_a_task_that_holds_the_interpreter_is_ended_at_its_timeout(world: FlowWorld, tmp_path: Path) -> None:
     noted = tmp_path / "pids"
 
-    @task(timeout_seconds=1)
+    @task(timeout_seconds=3)  # the others need less on any machine
     def match(text: str) -> bool:
         if len(text) > 20:
             with noted.open("a") as file:
@@ -37,7 +37,7 @@ def test_a_task_that_holds_the_interpreter_is_ended_at_its_timeout(world: FlowWo
     records = world.tasks("matching")
     for record in (records.pop(3), records.pop(0)):
         assert (record.state, record.attempt) == (State.TIMED_OUT, 1)
-        assert record.message.startswith("ran longer than 1 s")
+        assert record.message.startswith("ran longer than 3 s")
     assert {(record.state, record.attempt) for record in records} == {(State.COMPLETED, 1)}
     pids = [int(pid) for pid in noted.read_text().split()]
     assert len(pids) == 2

@@ -43,7 +43,7 @@ def leave_processes(path: Path) -> None:
 def test_no_process_outlives_its_task(world: FlowWorld, tmp_path: Path, how: str, calls: int) -> None:
     noted = tmp_path / "pids"
 
-    @task(timeout_seconds=1 if how == "TIMED_OUT" else None)
+    @task(timeout_seconds=5 if how == "TIMED_OUT" else None)
     def work(number: int) -> None:
         if number:
             return

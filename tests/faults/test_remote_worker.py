@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -32,6 +31,7 @@ from orchestra_nb.store.pool_store import PoolStore
 from orchestra_nb.store.recorded_value_store import RecordedValueStore
 from tests.faults.invariants import assert_invariants, nothing_is_left
 from tests.patience import PATIENCE_SECONDS, eventually
+from tests.ports import free_ports
 from tests.services.deployed import TIMERS, Deployed
 
 _PARAMETERS = "region = 'EU'\npassword: 'Secret' = None"
@@ -90,9 +90,7 @@ class Remote:
         for name in ("server", "worker", "runtime"):
             (self.folder / name).mkdir(mode=0o700)
         self.deployed = Deployed(self.folder / "server", f"sqlite:///{self.folder / 'server' / 'store.db'}")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        (self.port,) = free_ports(1)
 
     @property
     def place(self) -> Path:

@@ -55,7 +55,8 @@ def deployed(tmp_path: Path) -> Iterator[Deployed]:
 
 def begun(deployed: Deployed, run_id: str) -> None:
     deployed.wait(run_id, lambda run: run.state is State.RUNNING)
-    eventually(lambda: (deployed.folder / "ran").exists() or None)
+    ran = deployed.folder / "ran"
+    eventually(lambda: ran.exists() and ran.read_text() == "x")  # the file is there before what is written into it
 
 
 def test_a_notebook_whose_service_is_killed_runs_once_more_in_the_next_one(deployed: Deployed) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -16,6 +15,7 @@ from orchestra_nb.operations.api_tokens import create_token
 from orchestra_nb.store.run_store import RunStore
 from tests.command_here import run_here
 from tests.patience import PATIENCE_SECONDS, eventually
+from tests.ports import free_ports
 from tests.services.deployed import Deployed
 
 #: Of the server itself, which may do everything.
@@ -35,9 +35,7 @@ class RemoteWorld:
         for name in ("server", "elsewhere", "runtime"):
             (self.folder / name).mkdir(mode=0o700)
         self.deployed = Deployed(self.home, f"sqlite:///{self.home / 'store.db'}")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}/base"
 
     @property

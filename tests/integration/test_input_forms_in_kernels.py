@@ -112,7 +112,7 @@ def test_the_forms_cancel_button_cancels_the_run(kernel: NotebookKernel, store: 
     kernel.wait_until(lambda: cell.has_ended)
 
     assert newest_run(store, "unwanted").state is State.CANCELLED
-    assert "Cancelled" in shown(cell)["text/plain"]
+    kernel.wait_until(lambda: "Cancelled" in shown(cell)["text/plain"])
     assert kernel.value("1 + 1") == "2"
 
 
@@ -124,7 +124,7 @@ def test_a_form_goes_when_the_shell_has_answered(kernel: NotebookKernel, store: 
     kernel.wait_until(lambda: cell.has_ended)
 
     assert (cell.error, cell.output.strip()) == (None, "5")
-    assert "Answer: 5" in shown(cell)["text/plain"]
+    kernel.wait_until(lambda: "Answer: 5" in shown(cell)["text/plain"])
 
 
 def test_an_interrupt_ends_the_wait_and_its_form(kernel: NotebookKernel, store: RunStore) -> None:
@@ -150,4 +150,4 @@ def test_the_form_of_a_suspended_flow_starts_it_again(kernel: NotebookKernel, st
     run_id = newest_run(store, "left").run_id
     kernel.wait_until(lambda: store.get_run(run_id).state.is_terminal)
     assert store.get_run(run_id).state is State.COMPLETED
-    assert "Resumed" in shown(cell)["text/plain"]
+    kernel.wait_until(lambda: "Resumed" in shown(cell)["text/plain"])

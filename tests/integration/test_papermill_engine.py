@@ -19,6 +19,8 @@ import pytest
 from papermill_cases import CASES
 from patience import PATIENCE_SECONDS, eventually
 
+from tests.faults.invariants import nothing_is_left
+
 HERE = Path(__file__).parent
 PROJECT = HERE.parent.parent
 ERROR_MARKER = "papermill-error-cell-tag"
@@ -294,8 +296,7 @@ def test_ctrl_c_ends_the_cell_and_leaves_no_process(tmp_path: Path) -> None:
     assert process.returncode == -signal.SIGINT
     assert b"KeyboardInterrupt" in errors
     assert statuses(tmp_path / "out.ipynb") == (["completed", "failed", "pending"], True)
-    assert [each.pid for each in started if each.is_running()] == []
-    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+    nothing_is_left([*(each.pid for each in started), int((tmp_path / "pid").read_text())])
 
 
 def notebook_of(*sources: str) -> dict[str, Any]:

@@ -304,13 +304,23 @@ def test_a_task_that_exits_its_process_fails_the_run_and_the_body_ran_once(tmp_p
     assert (tmp_path / "body.txt").read_text() == "once "
 
 
+#: Ends the kernel once its driver has heard of both tasks, and that the first one runs.
+_DIE_WHEN_TOLD = """import os, time
+from orchestra_nb.operations.opening import open_store
+
+store = open_store()
+while [task.state for task in store.task_runs(os.environ["ORCHESTRA_RUN_ID"])] != ["RUNNING", "PENDING"]:
+    time.sleep(0.05)
+os._exit(4)"""
+
+
 def test_a_kernel_that_dies_leaves_no_task_open(tmp_path: Path) -> None:
     source = write_notebook(
         tmp_path / "report.ipynb",
         "%load_ext orchestra_nb",
-        "%%task endless\nimport pathlib, time\npathlib.Path('began').touch()\nwhile True:\n    time.sleep(0.05)",
+        "%%task endless\nimport time\nwhile True:\n    time.sleep(0.05)",
         "%%task later --after endless\nb = 2",
-        "import os, pathlib, time\nwhile not pathlib.Path('began').exists():\n    time.sleep(0.05)\ntime.sleep(1)\nos._exit(4)",
+        _DIE_WHEN_TOLD,
     )
 
     ran = run(tmp_path, source)

@@ -61,8 +61,10 @@ def test_a_notebook_that_found_no_rows_has_another_one_run_with_its_values(deplo
     assert (ended.state, ended.message) == (State.COMPLETED, "")
     values = RecordedValueStore(deployed.store.database).of_run(started.run_id)
     assert {value.name: value.readable for value in values} == {"day": "mon", "rows": 10}
-    (firing,) = AutomationStore(deployed.store.database).list_firings()
-    assert (firing.state, firing.hops) == (FiringState.DONE, 1)
+    log = AutomationStore(deployed.store.database)
+    eventually(lambda: {firing.state for firing in log.list_firings()} == {FiringState.DONE})
+    (firing,) = log.list_firings()
+    assert firing.hops == 1
     assert_invariants(deployed.store, started.run_id)
 
 

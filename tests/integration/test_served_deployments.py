@@ -110,7 +110,7 @@ def test_a_notebook_that_fails_is_retried_and_then_a_dead_letter(deployed: Deplo
     code, _, said = deployed.orchestra("dead-letters", "retry", letter.letter_id, "--wait")
 
     assert (code, "ZeroDivisionError" in said) == (1, True), said
-    run = deployed.store.get_run(run_id)
+    run = deployed.wait(run_id, lambda run: run.driver_id is not None)  # none while it waits to be tried again
     driver = Leases(deployed.store.database).find_driver(str(run.driver_id))
     assert driver is not None
     assert (driver.pid, run.epoch >= 3) == (service.pid, True)  # not of the shell

@@ -67,7 +67,7 @@ def test_dependent_task_takes_values_without_the_kernel(kernel: NotebookKernel, 
     )
     second = kernel.run("%%task two\ntotal = sum(numbers)")
 
-    assert "waits for one" in second.task["message"]
+    kernel.wait_until(lambda: "waits for one" in second.task["message"])
     gate.touch()
     assert kernel.value("total") == "499500"
     held = kernel.value("__import__('sys').modules['__main__'].__dict__['numbers'].__class__.__name__")
@@ -560,7 +560,7 @@ def test_second_run_says_that_it_waits_for_the_first(kernel: NotebookKernel, tmp
 
     second = kernel.run("%%task again\ny = 2")
 
-    assert second.task["message"] == "waits for its earlier run"
+    kernel.wait_until(lambda: second.task["message"] == "waits for its earlier run")
     gate.touch()
     assert kernel.value("y") == "2"
 

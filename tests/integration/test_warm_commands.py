@@ -16,6 +16,10 @@ import pytest
 from notebook_files import write_notebook
 from patience import PATIENCE_SECONDS, eventually
 
+from tests.faults.invariants import nothing_is_left
+from tests.processes import title_of, words_of
+from tests.services.deployed import wait_until_ready
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="commands are kept warm on Linux only")
 
 _ORCHESTRA = [sys.executable, "-P", "-m", "orchestra_nb"]
@@ -38,8 +42,7 @@ class Shell:
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert service.stderr is not None
-        assert "Ready" in service.stderr.readline()
+        wait_until_ready(service)
         return service
 
     def start(self, *words: str, shell: str = '"$@"', **options: Any) -> subprocess.Popen[str]:
@@ -61,7 +64,7 @@ class Shell:
     def served(self) -> list[psutil.Process]:
         """Return the processes of commands that the service runs now."""
         children = psutil.Process(self.service.pid).children(recursive=True)
-        return [child for child in children if _title(child).startswith("orchestra run")]
+        return [child for child in children if title_of(child).startswith("orchestra run")]
 
     def state_of(self, name: str) -> str:
         code, shown, stderr = self.run("runs", "show", name, "--json")
@@ -72,13 +75,6 @@ class Shell:
     def close(self) -> None:
         self.service.terminate()
         self.service.communicate(timeout=PATIENCE_SECONDS)
-
-
-def _title(process: psutil.Process) -> str:
-    try:
-        return process.cmdline()[0]
-    except (psutil.Error, IndexError):  # it has just ended
-        return ""
 
 
 @pytest.fixture
@@ -165,7 +161,7 @@ def test_ctrl_c_reaches_the_run_and_a_killed_command_takes_its_run_along(shell: 
     _, stderr = command.communicate(timeout=PATIENCE_SECONDS)
     name = stderr.split("run ")[1].split()[0]
     eventually(lambda: shell.state_of(name) == "CRASHED" or None)
-    eventually(lambda: not any(process.is_running() and process.status() != "zombie" for process in processes) or None)
+    nothing_is_left([process.pid for process in processes])
 
 
 def test_a_service_that_ends_leaves_running_commands_alone_and_nothing_behind(shell: Shell) -> None:
@@ -177,7 +173,7 @@ def test_a_service_that_ends_leaves_running_commands_alone_and_nothing_behind(sh
     command = shell.start("run", "waits.ipynb", "out.ipynb", "--json")
     eventually(lambda: (shell.folder / "began").exists() or None)
     children = psutil.Process(shell.service.pid).children()
-    (host,) = (child for child in children if "--only-commands" in child.cmdline())
+    (host,) = (child for child in children if "--only-commands" in words_of(child))
     kept = [host, *(child for child in host.children() if child not in shell.served())]
     assert kept
 
@@ -233,7 +229,7 @@ def test_commands_are_served_by_a_new_process_when_packages_have_changed(tmp_pat
 
         def is_served() -> bool | None:
             family = psutil.Process(shell.service.pid).children(recursive=True)
-            return any(_title(process) == "orchestra: waits for a command" for process in family) or None
+            return any(title_of(process) == "orchestra: waits for a command" for process in family) or None
 
         eventually(is_served)
         (tmp_path / "began").unlink()
@@ -275,7 +271,7 @@ def test_a_second_service_leaves_commands_to_the_first_and_a_killed_one_is_repla
     family = psutil.Process(shell.service.pid).children(recursive=True)
     shell.service.kill()
     shell.service.communicate()
-    eventually(lambda: not any(process.is_running() and process.status() != "zombie" for process in family) or None)
+    nothing_is_left([process.pid for process in family])
     code, _, stderr = shell.run("run", "short.ipynb", "out.ipynb")  # by itself: nobody listens
     assert code == 0, stderr
     shell.service = shell.start_service()

@@ -19,6 +19,8 @@ from orchestra_nb.model.events import CellRunChanged, Event, LogsWritten
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.run_notebook import NotebookDriver, RunResult, new_run_id, run_notebook
+from tests.faults.invariants import is_running
+from tests.processes import title_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -85,7 +87,7 @@ def test_each_run_has_a_fresh_kernel_in_its_own_folder_with_its_own_environment(
     assert all(look["keeper"].startswith("orchestra: keeps kernel") for look in seen)
     assert all(look["connection"] and look["names"] == ["alpha"] and look["modules"] == [] for look in seen)
     assert len({look["pid"] for look in seen}) == len({look["draw"] for look in seen}) == 4
-    assert not any(psutil.pid_exists(look["pid"]) for look in seen)
+    assert not any(is_running(look["pid"]) for look in seen)
 
 
 def test_many_runs_at_once_keep_apart(tmp_path: Path) -> None:
@@ -144,7 +146,7 @@ def test_no_process_outlives_its_run(tmp_path: Path, ending: str, state: State) 
 
     assert result.run.state is state, result.run.message
     assert len(pids) == 3
-    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert not any(is_running(pid) for pid in pids)
 
 
 def test_a_runner_that_was_killed_takes_its_kernel_along_and_the_next_run_is_well(tmp_path: Path) -> None:
@@ -171,14 +173,7 @@ def test_a_runner_that_was_killed_takes_its_kernel_along_and_the_next_run_is_wel
 
 def _runners() -> list[psutil.Process]:
     found = psutil.Process().children(recursive=True)
-    return [process for process in found if _title_of(process) == "orchestra: a notebook's runner"]
-
-
-def _title_of(process: psutil.Process) -> str:
-    try:
-        return process.cmdline()[0]
-    except (psutil.Error, IndexError):  # it has ended meanwhile
-        return ""
+    return [process for process in found if title_of(process) == "orchestra: a notebook's runner"]
 
 
 def test_a_process_that_has_run_notebooks_ends_with_nothing_left(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from patience import PATIENCE_SECONDS, eventually
 from orchestra_nb.engine.runner_process import end_warm_processes
 from orchestra_nb.notebooks.forked_kernel import ForkedKernel
 from orchestra_nb.notebooks.kernel_pool import CannotFork, KernelCommand, KernelPool, refuse_to_fork
+from tests.processes import title_of
 
 LAUNCH = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 RUNTIME = Path(os.environ["ORCHESTRA_RUNTIME_DIR"])
@@ -133,11 +134,7 @@ def kernels() -> Iterator[Kernels]:
 
 def zygotes() -> list[int]:
     """Return the process ids of zygotes of kernels that this process has started."""
-    found = []
-    for child in psutil.Process().children():
-        if child.status() != psutil.STATUS_ZOMBIE and child.cmdline()[:1] == ["orchestra: starts kernels"]:
-            found.append(child.pid)
-    return found
+    return [child.pid for child in psutil.Process().children() if title_of(child) == "orchestra: starts kernels"]
 
 
 def test_variables_that_are_read_while_packages_are_imported_have_a_zygote_each(kernels: Kernels) -> None:
@@ -230,14 +227,8 @@ def test_a_waiting_kernel_that_was_killed_is_not_given_out() -> None:
 
 
 def _waiting() -> list[int]:
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if process.cmdline()[0] == "orchestra: a kernel that waits":
-                found.append(process.pid)
-        except (psutil.Error, IndexError):
-            continue
-    return found
+    processes = psutil.Process().children(recursive=True)
+    return [process.pid for process in processes if title_of(process) == "orchestra: a kernel that waits"]
 
 
 def test_a_zygote_ends_when_nobody_asks_and_the_next_kernel_has_another() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import subprocess
@@ -22,6 +21,7 @@ from patience import PATIENCE_SECONDS, eventually
 from orchestra_nb.notebooks import kernel_provisioner
 from orchestra_nb.notebooks.forked_kernel import ForkedKernel
 from orchestra_nb.notebooks.kernel_pool import close_shared_pool
+from tests.processes import title_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -112,9 +112,8 @@ print(json.dumps(facts))
 def waiting_kernel() -> int | None:
     """Return the process id of a kernel of ours that has not been asked for yet."""
     for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if process.cmdline()[0].startswith("orchestra: a kernel that waits"):
-                return process.pid
+        if title_of(process).startswith("orchestra: a kernel that waits"):
+            return process.pid
     return None
 
 
@@ -385,9 +384,7 @@ def test_a_kernel_that_does_not_listen_in_time_is_started_plainly(
 def test_a_zygote_that_was_killed_is_replaced_and_its_kernels_live_on(kernels: list[Kernel]) -> None:
     first = Kernel()
     kernels.append(first)
-    zygote = next(
-        process for process in psutil.Process().children() if process.cmdline()[0] == "orchestra: starts kernels"
-    )
+    zygote = next(child for child in psutil.Process().children() if title_of(child) == "orchestra: starts kernels")
 
     zygote.kill()
     kernels.append(Kernel())

@@ -15,6 +15,7 @@ from tornado.httpclient import HTTPClientError
 from orchestra_nb.model.states import State
 from orchestra_nb.rest.openapi import openapi_document
 from orchestra_nb.store.run_store import RunStore
+from tests.faults.invariants import is_running
 
 API = "orchestra/api/v1"
 SECRET = "S3cr3t-hunter2"
@@ -76,7 +77,7 @@ async def test_a_notebook_is_asked_for_its_parameters_and_run_with_some(
     assert "3 0.5 US ••••" in text
     assert SECRET not in text
     # the server collects the driver's process when that has ended
-    eventually(lambda: not [one for one in psutil.Process().children() if one.status() == psutil.STATUS_ZOMBIE] or None)
+    eventually(lambda: all(is_running(child.pid) for child in psutil.Process().children()))
 
 
 async def test_each_value_that_does_not_fit_is_told_at_its_place(post, store: RunStore, sales: Path) -> None:

@@ -79,13 +79,24 @@ def test_a_command_that_cannot_print_ends_and_says_so(tmp_path: Path) -> None:
                 ).returncode
                 for _ in range(2)
             ]
+        os.set_blocking(prepared, False)
+        ready = b""
+
+        def has_one_for_the_next() -> bool:
+            nonlocal ready
+            with contextlib.suppress(BlockingIOError):
+                ready += os.read(prepared, 8)
+            return len(ready) >= 3
+
+        eventually(has_one_for_the_next)
     finally:
         host.terminate()
         host.communicate(timeout=PATIENCE_SECONDS)
 
     assert codes == [120, 120]
     with os.fdopen(prepared, "rb") as told:
-        assert len(told.read()) == 3  # by the host alone, and nobody is left who would hold the pipe open
+        os.set_blocking(prepared, True)
+        assert (ready, told.read()) == (b"...", b"")  # by the host alone, and nobody is left who would hold the pipe
 
 
 def test_ctrl_c_before_the_command_began_ends_it_without_a_word(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from orchestra_nb.store.database import Database, open_database
 from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.work_queue import WorkQueue
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, eventually
 from tests.store.deployment_examples import spec_of, waiting_run
 from tests.store.stored_examples import NOON
 
@@ -131,6 +131,7 @@ def test_what_a_deployment_says_of_its_runs_holds_also_without_room(
     dispatcher = RunDispatcher(Source(database), starter, pools=["default"], room=1)
     queue.add(waiting_run("1"))
     dispatcher.step(NOON)
+    eventually(lambda: starter.driven == ["1"])  # in a thread of its own
     queue.add(waiting_run("2"))
 
     dispatcher.step(NOON)

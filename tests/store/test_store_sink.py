@@ -54,7 +54,7 @@ def test_what_was_emitted_is_in_the_store_after_a_flush(store: RunStore, sink: S
     for event in [*created(run_of("run"), task_of("task")), run_became(State.RUNNING), task_became(State.RUNNING)]:
         sink.emit(event)
 
-    assert sink.flush(30)
+    assert sink.flush(PATIENCE_SECONDS)
     assert store.get_run("run").state is State.RUNNING
     assert store.task_runs("run")[0].state is State.RUNNING
 
@@ -74,7 +74,7 @@ def test_events_of_one_thread_keep_their_order_through_many_batches(store: RunSt
     for thread in threads:
         thread.join()
 
-    assert sink.flush(60)
+    assert sink.flush(PATIENCE_SECONDS)
     for number in range(3):
         messages = [line.message for _, line in store.log_lines(f"run-{number}", limit=5_000)]
         assert messages == [str(number) for number in range(3_000)]
@@ -84,7 +84,7 @@ def test_late_and_duplicate_events_change_nothing(store: RunStore, sink: StoreSi
     for event in [*created(run_of("run")), run_became(State.COMPLETED), run_became(State.RUNNING)] * 2:
         sink.emit(event)
 
-    assert sink.flush(30)
+    assert sink.flush(PATIENCE_SECONDS)
     assert store.get_run("run").state is State.COMPLETED
     assert len(store.state_changes("run")) == 2
 
@@ -119,7 +119,7 @@ def test_while_the_store_is_locked_events_wait_and_one_warning_is_given(
             release(holder)
             holder.wait()
 
-            assert sink.flush(30)
+            assert sink.flush(PATIENCE_SECONDS)
             assert len(store.task_runs("run")) == 2_000
         database.close()
 
@@ -148,7 +148,7 @@ def test_only_log_lines_are_dropped_when_memory_is_full_and_the_log_says_how_man
             release(holder)
             holder.wait()
 
-            assert sink.flush(30)
+            assert sink.flush(PATIENCE_SECONDS)
         lines = [line for _, line in store.log_lines("run", limit=2_000)]
         assert len(store.task_runs("run")) == 1_000
         database.close()
@@ -171,7 +171,7 @@ def test_an_event_that_cannot_be_stored_does_not_hold_up_the_others(
     assert not sink.flush(30)  # not everything is durable
     assert {run.run_id for run in store.list_runs()} == {"a", "b"}
     assert "cannot be stored (RunCreated)" in caplog.text
-    assert sink.flush(30)
+    assert sink.flush(PATIENCE_SECONDS)
 
 
 def test_the_store_is_opened_in_the_thread_of_the_sink(file_store: RunStore) -> None:

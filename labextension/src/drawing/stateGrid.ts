@@ -35,6 +35,7 @@ export class StateGrid {
 
   /** Show newer records. */
   update(tasks: readonly ITaskView[], chosen: string | null): void {
+    const hadFocus = this._grid.contains(document.activeElement);
     const isMoved = chosen !== this._chosen;
     const at = tasks.findIndex(task => task.task_run_id === chosen);
     this._tasks = tasks;
@@ -46,6 +47,9 @@ export class StateGrid {
     this._rows.update(Array.from({ length: rows }, (_, index) => `${this._columns} ${index}`));
     if (isMoved && at >= 0) {
       this._rows.reveal(Math.floor(at / this._columns));
+    }
+    if (hadFocus && !this._grid.contains(document.activeElement)) {
+      this._focusEntry(); // with as many columns as fit now all rows are others
     }
   }
 
@@ -122,8 +126,12 @@ export class StateGrid {
     const wanted = Math.min(last, Math.max(0, this._entry + step));
     this._grid.querySelector('.orc-square[tabindex="0"]')?.setAttribute('tabindex', '-1');
     this._entry = wanted;
-    const row = this._rows.reveal(Math.floor(wanted / this._columns));
-    const square = row?.children[wanted % this._columns]?.firstElementChild;
+    this._focusEntry();
+  }
+
+  private _focusEntry(): void {
+    const row = this._rows.reveal(Math.floor(this._entry / this._columns));
+    const square = row?.children[this._entry % this._columns]?.firstElementChild;
     if (square instanceof HTMLElement) {
       square.tabIndex = 0;
       square.focus({ preventScroll: true });
