@@ -15,7 +15,7 @@ from orchestra_nb.operations.deployment_form import FieldChange
 from orchestra_nb.operations.deployment_plan import Plan, apply_plan, plan_deployment, plan_sent_file
 from orchestra_nb.operations.deployments import check_seen, deployment_store
 from orchestra_nb.rest.endpoint import Area, Call
-from orchestra_nb.rest.ownership import check_plan
+from orchestra_nb.rest.ownership import check_plan, seeing
 
 area = Area("deployments")
 
@@ -120,7 +120,9 @@ def apply_file(call: Call, query: PlanQuery, body: SentFile) -> FileAnswer:
     of the server.
     """
     notebooks = {path: json.dumps(document) for path, document in body.notebooks.items()}
-    plan = plan_sent_file(call.store, body.file, body.text, notebooks, call.settings, call.now, prune=body.prune)
+    with seeing(call):
+        plan = plan_sent_file(call.store, body.file, body.text, notebooks, call.settings, call.now, prune=body.prune)
+    check_plan(call, plan)
     if not query.plan:
         with call.store.database.together():
             check_plan(call, plan)
