@@ -1668,7 +1668,7 @@ class Calls(ABC):
         body: str = "",
         is_paused: bool = False,
     ) -> AddedRule:
-        """Add a rule.
+        """Add a rule; that of somebody who sees only what is theirs tells of their runs alone.
 
         Needs the role author.
         """

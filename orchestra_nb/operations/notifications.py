@@ -144,6 +144,22 @@ def list_rules(store: RunStore) -> list[NotificationRule]:
     return NotificationStore(store.database).list_rules()
 
 
+def show_rule(store: RunStore, name: str) -> NotificationRule:
+    """Return a rule.
+
+    Raises
+    ------
+    NotificationNotFound
+        There is none of this name.
+    """
+    from orchestra_nb.store.notification_store import no_rule
+
+    found = next((rule for rule in list_rules(store) if rule.name == name), None)
+    if found is None:
+        raise no_rule(name)
+    return found
+
+
 def add_rule(
     store: RunStore,
     rule: NotificationRule,

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestra_nb.errors import DeploymentNotFound, NotFound, NotYours
+from orchestra_nb.errors import NotFound, NotYours
 from orchestra_nb.operations.dead_letter_decisions import show_dead_letter
 from orchestra_nb.operations.deployments import find_deployment
-from orchestra_nb.operations.notifications import show_delivery
+from orchestra_nb.operations.notifications import show_delivery, show_rule
 from orchestra_nb.operations.runs import find_run
 from orchestra_nb.operations.webhooks import show_receipt, show_webhook
 from orchestra_nb.rest.audited_calls import READERS
@@ -21,15 +21,18 @@ if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
 
 #: What acts on any run and deployment: who may change one of these could change all of those by it.
-_ACTING: Final = ("/automations", "/pools", "/limits", "/notifications/rules")
-_OF_DEPLOYMENTS: Final = "/deployments/{name}"
+_ACTING: Final = ("/automations", "/pools", "/limits")
 #: Path to what finds the thing that its first parameter names, and raises where it is not there.
 _FINDERS: Final[Mapping[str, Callable[[RunStore, Any], object]]] = {
     "/dead-letters/{letter}": show_dead_letter,
     "/notifications/deliveries/{number}": show_delivery,
     "/webhooks/{name}": show_webhook,
     "/receipts/{number}": show_receipt,
+    "/deployments/{name}": find_deployment,
+    "/notifications/rules/{name}": show_rule,
 }
+#: They also make what is not there.
+_MAKERS: Final = frozenset({"deploy", "set_rule"})
 
 
 def own_things(endpoint: Endpoint[..., Any], call: Call, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,14 +49,12 @@ def own_things(endpoint: Endpoint[..., Any], call: Call, arguments: Mapping[str,
         return dict(arguments)
     if endpoint.path.startswith(_ACTING):
         raise _acting()
-    with seeing(call):
-        if "run" in endpoint.path_parameters:
+    if "run" in endpoint.path_parameters:
+        with seeing(call):
             return {**arguments, "run": find_run(call.store, arguments["run"]).run_id}
-        for path, find in _FINDERS.items():
-            if endpoint.path == path or endpoint.path.startswith(f"{path}/"):
-                find(call.store, arguments[path_names(path)[0]])
-    if endpoint.path == _OF_DEPLOYMENTS or endpoint.path.startswith(f"{_OF_DEPLOYMENTS}/"):
-        _check_deployment(call, arguments["name"], may_be_new=endpoint.name == "deploy")
+    for path, find in _FINDERS.items():
+        if endpoint.path == path or endpoint.path.startswith(f"{path}/"):
+            _check_seen(call, find, arguments[path_names(path)[0]], may_be_new=endpoint.name in _MAKERS)
     return dict(arguments)
 
 
@@ -92,7 +93,7 @@ def check_plan(call: Call, plan: Plan) -> None:
     Raises
     ------
     NotYours
-        A deployment has the name of one that is somebody else's; or an automation would change that is no trigger of a
+        A deployment has the name of one of somebody else's; or an automation would change that is no trigger of a
         deployment, or a pool.
     """
     if call.owners is None:
@@ -100,7 +101,7 @@ def check_plan(call: Call, plan: Plan) -> None:
     for step in plan.steps:
         name = step.name if step.kind == "deployment" else step.trigger_of  # of a pool there is none
         if name is not None:
-            _check_deployment(call, name, may_be_new=True)
+            _check_seen(call, find_deployment, name, may_be_new=True)
         elif step.action != "unchanged":
             raise _acting()
 
@@ -134,30 +135,22 @@ def _check(endpoint: Endpoint[..., Any], call: Call, arguments: Mapping[str, Any
     own_things(endpoint, call, arguments)
 
 
-def _check_deployment(call: Call, name: str, *, may_be_new: bool) -> None:
+def _check_seen(call: Call, find: Callable[[RunStore, Any], object], name: object, *, may_be_new: bool) -> None:
     try:
         with seeing(call):
-            find_deployment(call.store, name)
-    except DeploymentNotFound:
+            find(call.store, name)
+    except NotFound:
         if not may_be_new:
             raise
-        if _is_there(call, name):
-            raise NotYours(
-                f"The name {name!r} is taken, by a deployment that is not yours: choose another one. What is another "
-                "user's is seen and changed by them, by whom they share with, and by admins."
-            ) from None
-
-
-def _is_there(call: Call, name: str) -> bool:
-    try:
-        find_deployment(call.store, name)
-    except NotFound:
-        return False
-    return True
+        try:
+            find(call.store, name)
+        except NotFound:
+            return
+        raise NotYours(
+            f"The name {name!r} is taken, by something that is not yours: choose another one. What is another user's "
+            "is seen by them, by whom they share with, and by admins."
+        ) from None
 
 
 def _acting() -> NotYours:
-    return NotYours(
-        "Automations, rules of notifications, pools and limits act on what is everybody's: on this server an admin "
-        "changes them."
-    )
+    return NotYours("Automations, pools and limits act on what is everybody's: on this server an admin changes them.")

@@ -34,6 +34,19 @@ class NamedRule(RuleFields, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     name: str | None = None
 
 
+class NewRule(RuleFields, frozen=True, kw_only=True):
+    """A rule that is to be added.
+
+    Parameters
+    ----------
+    is_paused
+        Whether it tells of nothing for now.
+    """
+
+    is_paused: bool = False
+    name: str
+
+
 class AddedRule(NotificationRule, frozen=True, kw_only=True, omit_defaults=True):
     """A rule that was added or changed; ``warnings`` say what it names that nobody knows yet."""
 
@@ -48,9 +61,9 @@ def list_rules(call: Call, query: NamesQuery) -> RulesAnswer:
 
 
 @area.put("/notifications/rules")
-def add_rule(call: Call, body: NotificationRule) -> AddedRule:
-    """Add a rule."""
-    return _set(call, body, may_overwrite=False)
+def add_rule(call: Call, body: NewRule) -> AddedRule:
+    """Add a rule; that of somebody who sees only what is theirs tells of their runs alone."""
+    return _set(call, NotificationRule(**msgspec.structs.asdict(body)), may_overwrite=False)
 
 
 @area.put("/notifications/rules/{name}")

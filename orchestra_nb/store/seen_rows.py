@@ -21,7 +21,14 @@ from sqlalchemy.sql.visitors import iterate
 from orchestra_nb.store import code_tables, run_tables, service_tables
 from orchestra_nb.store.code_tables import asset_dependencies, assets, materializations, run_codes
 from orchestra_nb.store.run_tables import runs, task_runs
-from orchestra_nb.store.service_tables import automations, deployments, webhook_receipts, webhooks
+from orchestra_nb.store.service_tables import (
+    automations,
+    deployments,
+    notification_rules,
+    notification_standings,
+    webhook_receipts,
+    webhooks,
+)
 from orchestra_nb.store.table_basics import metadata
 
 #: What is the operator's, and what all who use a server share: machines, pools, limits, variables, channels, caches.
@@ -39,7 +46,7 @@ FOR_ALL: Final = frozenset(
 )
 
 #: Their column ``owner`` says whose they are.
-_OWNED: Final = (runs, deployments, webhooks, code_tables.own_secrets)
+_OWNED: Final = (runs, deployments, webhooks, notification_rules, code_tables.own_secrets)
 #: A row is of the run of its ``run_id``.
 _OF_RUN: Final = (
     *(run_tables.task_runs, run_tables.cell_runs, run_tables.recorded_values, run_tables.log_lines),
@@ -54,16 +61,15 @@ _OF_AUTOMATION: Final = (
     *(service_tables.automation_states, service_tables.automation_firings),
     *(service_tables.file_watches, service_tables.watched_files),
 )
-#: Who is told of which runs, and who did what: for those who see everything.
-_OF_NOBODY: Final = (
-    *(service_tables.notification_rules, service_tables.notification_standings, service_tables.audit_entries),
-)
+#: Who did what: for those who see everything.
+_OF_NOBODY: Final = (service_tables.audit_entries,)
 #: Table to the other one with which a row of it is seen: that one, its column, and the column with the same value.
 _SEEN_WITH: Final[Mapping[str, tuple[Table, str, str]]] = {
     **{table.name: (runs, "run_id", "run_id") for table in _OF_RUN},
     **{table.name: (deployments, "name", "deployment") for table in _OF_DEPLOYMENT},
     **{table.name: (automations, "name", "automation") for table in _OF_AUTOMATION},
     webhook_receipts.name: (webhooks, "name", "webhook"),
+    notification_standings.name: (notification_rules, "name", "rule"),
     asset_dependencies.name: (materializations, "asset_key", "asset_key"),
 }
 

@@ -120,7 +120,8 @@ notification_channels = Table(
     Column("updated_at", UtcTime, nullable=False),
 )
 
-#: Who is told of which runs. A rule tells of what changes behind ``from_sequence``.
+#: Who is told of which runs. A rule tells of what changes behind ``from_sequence``, and where it has an owner, of that
+#: one's runs alone, which its definition says, too.
 notification_rules = Table(
     "notification_rules",
     metadata,
@@ -128,6 +129,7 @@ notification_rules = Table(
     Column("rule", ExactJson, nullable=False),
     Column("from_sequence", BigInteger, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("owner", AnyText),
 )
 
 #: How each deployment or flow stands in the eyes of each rule.

@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from orchestra_nb.rest.catalogue import ENDPOINTS
 from orchestra_nb.rest.endpoint import Endpoint
 from orchestra_nb.rest.other_routes import ROUTES
 from orchestra_nb.services.automation_service import AutomationService
+from orchestra_nb.services.notification_service import NotificationService
 from orchestra_nb.settings import load_settings
 from orchestra_nb.store.pool_store import PoolStore
 from orchestra_nb.store.service_tables import deployments
@@ -62,6 +64,7 @@ OF_PATHS = {
     "artifacts": "artifact",
     "secrets": "secret",
     "receipts": "receipt",
+    "rules": "rule",
     "schedules": "schedule",
 }
 OF_QUERIES = {"run": "run", "task": "task", "flow": "flow", "deployment": "deployment", "webhook": "webhook"}
@@ -92,7 +95,7 @@ SHOW_NOTHING = {
     "show_notebook_cells",
 }
 #: What is everybody's, or nobody's: for admins alone.
-FOR_ADMINS = {"list_audit", "list_rules", "read_metrics"}
+FOR_ADMINS = {"list_audit", "read_metrics"}
 #: Her own secrets: what is everybody's is all that others see.
 FOR_HER_ALONE = {"list_secrets"}
 #: Of other routes, these answer GET and are walked, too.
@@ -246,8 +249,6 @@ BODIES = {
     "create_pool": {"name": "p"},
     "create_limit": {"name": "l", "limit": 1},
     "create_webhook": {"name": "w", "deployment": DEPLOYMENT},
-    "add_rule": {"name": "r", "channels": ["team"]},
-    "set_rule": {"channels": ["team"]},
     "create_channel": {"name": "c", "address": "json://localhost"},
     "set_channel": {"address": "json://localhost"},
     "create_token": {"name": "t", "scopes": ["admin"]},
@@ -259,11 +260,13 @@ BODIES = {
 #: They make something new, and touch nothing that is there; or change what all who have their role share.
 MAKES_ITS_OWN = {
     "deploy",
+    "add_rule",
     "apply_file",
     "run_notebook",
     "read_task_line",
     "read_automation_text",
     "write_task_line",
+    "set_rule",
     "set_secret",
     "set_variable",
     "unset_variable",
@@ -498,6 +501,49 @@ class TestOwnThings:
             "after-of-root": [run_of(2).run_id, run_of(1).run_id],
         }
         assert [(await ask(user, "automations/after-of-bob"))[0] for user in ("bob", "alice")] == [200, 404]
+
+    async def test_a_rule_tells_of_its_owners_runs_alone_and_is_theirs(self, ask: Ask, store) -> None:
+        channel = {"name": "team", "address": "json://localhost", "allow_private": True}
+        assert (await ask("root", "notifications/channels", "POST", channel))[0] == 201
+        for user, path, body in (
+            ("bob", "notifications/rules", {"name": "of-bob", "channels": ["team"], "owner": "alice"}),
+            ("root", "notifications/rules", {"name": "of-all", "channels": ["team"], "occasion": "failure"}),
+            ("bob", "notifications/rules/of-bob", {"channels": ["team"], "states": ["FAILED"]}),
+        ):
+            code, text = await ask(user, path, "PUT", body)
+            assert code == 200, text
+        refused = [
+            (await ask("alice", path, method, body))[0]
+            for path, method, body in (
+                ("notifications/rules", "PUT", {"name": "of-bob", "channels": ["team"]}),
+                ("notifications/rules/of-bob", "PUT", {"channels": ["team"]}),
+                ("notifications/rules/of-bob", "DELETE", None),
+                ("notifications/rules/of-all/pause", "POST", None),
+            )
+        ]
+
+        for number, owner in ((1, "alice"), (2, "bob")):
+            run = run_of(number, owner=owner, state=State.RUNNING)
+            store.apply([RunCreated(run=run)])
+            store.apply([RunStateChanged(run_id=run.run_id, state=State.FAILED, at=datetime.now(UTC))])
+        with closing(NotificationService(store, load_settings().secret_key_place)) as service:
+            service.step(datetime.now(UTC))
+
+        deliveries = json.loads((await ask("root", "notifications/deliveries"))[1])["deliveries"]
+        listed = {
+            user: [
+                (one["name"], one.get("owner"))
+                for one in json.loads((await ask(user, "notifications/rules"))[1])["rules"]
+            ]
+            for user in ("root", "alice", "bob")
+        }
+        assert refused == [409, 403, 404, 404]
+        assert sorted((one["rule"], one["run_id"]) for one in deliveries) == [
+            ("of-all", run_of(1).run_id),
+            ("of-all", run_of(2).run_id),
+            ("of-bob", run_of(2).run_id),
+        ]
+        assert listed == {"root": [("of-all", None), ("of-bob", "bob")], "alice": [], "bob": [("of-bob", "bob")]}
 
     async def test_a_token_sees_what_it_made_and_what_is_shared_with_it(self, ask: Ask, store) -> None:
         tokens = {

@@ -277,4 +277,5 @@ class ZebraThings:
             self._store, entry_of("deploy", DEPLOYMENT, at=self._now, actor=f"user {OWNER}", via=Via.API, origin="lab")
         )
         self.names["webhook"], self.names["delivery"] = [hook.name], [str(number)]
+        self.names["rule"] = ["zebra-rule"]
         self.names["receipt"], self.names["schedule"] = [str(receipt.number)], ["1"]

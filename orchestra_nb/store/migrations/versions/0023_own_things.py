@@ -1,4 +1,4 @@
-"""Whose webhooks, secrets and triggers are."""
+"""Whose webhooks, secrets, triggers and rules of notifications are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("owner", "name", name="pk_own_secrets"),
     )
-    op.add_column("webhooks", sa.Column("owner", sa.Text))
+    for table in ("webhooks", "notification_rules"):
+        op.add_column(table, sa.Column("owner", sa.Text))
     op.add_column("automations", sa.Column("deployment", sa.Text, nullable=False, server_default=""))
     op.add_column("automations", sa.Column("owner", sa.Text))
     automations = sa.table("automations", sa.column("name"), sa.column("automation"), sa.column("deployment"))
