@@ -190,7 +190,12 @@ def add_rule(
     kept = NotificationStore(store.database).add_rule(
         checked, now, may_overwrite=may_overwrite, keeps_pause=keeps_pause
     )
-    return kept, unknown_names(store, deployments=rule.deployments, flows=rule.flow_names)
+    return kept, unknown_in_rule(store, kept)
+
+
+def unknown_in_rule(store: RunStore, rule: NotificationRule) -> list[str]:
+    """Return in words what a rule names that nobody knows."""
+    return unknown_names(store, deployments=rule.deployments, flows=rule.flow_names)
 
 
 def pause_rule(store: RunStore, name: str) -> NotificationRule:

@@ -104,9 +104,10 @@ def deploy(call: Call, name: str, query: DeployQuery, body: DeploymentBody) -> D
     from the folder of the server.
     """
     check_seen(call.store, name, query.version)
-    plan = plan_deployment(
-        call.store, name, _form(name, body), call.settings, call.now, _document(body), body.parameter_texts
-    )
+    with seeing(call):
+        plan = plan_deployment(
+            call.store, name, _form(name, body), call.settings, call.now, _document(body), body.parameter_texts
+        )
     if not query.plan:
         apply_plan(call.store, plan, actor=call.actor, now=call.now, version=query.version)
     return _answer(call, name, plan, is_applied=not query.plan)

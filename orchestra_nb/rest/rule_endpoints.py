@@ -9,6 +9,7 @@ from orchestra_nb.model.notifications import NotificationRule, RuleFields
 from orchestra_nb.operations import notifications
 from orchestra_nb.rest.common_answers import Deleted
 from orchestra_nb.rest.endpoint import Area, Call
+from orchestra_nb.rest.ownership import seeing
 from orchestra_nb.rest.pages import NamesQuery, page_by_name
 
 area = Area("follow-up")
@@ -100,7 +101,7 @@ def delete_rule(call: Call, name: str) -> Deleted:
 
 
 def _set(call: Call, rule: NotificationRule, *, may_overwrite: bool, keeps_pause: bool = False) -> AddedRule:
-    kept, warnings = notifications.add_rule(
-        call.store, rule, call.now, may_overwrite=may_overwrite, keeps_pause=keeps_pause
-    )
+    kept, _ = notifications.add_rule(call.store, rule, call.now, may_overwrite=may_overwrite, keeps_pause=keeps_pause)
+    with seeing(call):  # what somebody else has is not told of
+        warnings = notifications.unknown_in_rule(call.store, kept)
     return AddedRule(**msgspec.structs.asdict(kept), warnings=tuple(warnings))

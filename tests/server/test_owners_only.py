@@ -545,6 +545,30 @@ class TestOwnThings:
         ]
         assert listed == {"root": [("of-all", None), ("of-bob", "bob")], "alice": [], "bob": [("of-bob", "bob")]}
 
+    async def test_no_advice_tells_of_what_is_somebody_elses(
+        self, ask: Ask, store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        zebras = ZebraThings(store, tmp_path, load_settings().secret_key_place)
+        (tmp_path / "f.py").write_text("from orchestra_nb import flow\n\n\n@flow\ndef f() -> None: ...\n")
+        monkeypatch.chdir(tmp_path)
+        told: dict[str, list[object]] = {}
+
+        for mark in (MARK, "quagga"):
+            names = {"flow": f"{mark}-flow", "deployment": [f"{mark}-nightly", f"{mark}-nightli"]}
+            when = {"deployment": f"{mark}-nightly", "if": "returned.x > 1"}
+            calls = [
+                ("notifications/rules", {"name": f"of-{mark}", "channels": ["team"], "flow_names": [names["flow"]]}),
+                (f"notifications/rules/of-{mark}", {"channels": ["team"], "deployments": names["deployment"]}),
+                ("deployments/of-bob?plan=true", {"flow": "f.py:f", "triggers": [{"name": "t", "when": when}]}),
+            ]
+            told[mark] = []
+            for path, body in calls:
+                code, text = await ask("bob", path, "PUT", body)
+                told[mark].append((code, of_nobody(text, zebras.names)))
+
+        assert told[MARK] == told["quagga"]
+        assert [code for code, _ in told[MARK]] == [200] * 3, told[MARK]
+
     async def test_a_token_sees_what_it_made_and_what_is_shared_with_it(self, ask: Ask, store) -> None:
         tokens = {
             name: create_token(store, name, scopes, expires_at=None, actor="test", now=datetime.now(UTC))[1].get()
