@@ -13,6 +13,7 @@ from typing import Final
 _HUB_USER: Final = "JUPYTERHUB_USER"
 
 _acting: ContextVar[str | None] = ContextVar("orchestra_acting_user", default=None)
+_is_alone: ContextVar[bool] = ContextVar("orchestra_acting_alone", default=False)
 
 
 def process_user() -> str:
@@ -30,11 +31,17 @@ def acting_user() -> str | None:
     return _acting.get()
 
 
+def is_acting_alone() -> bool:
+    """Tell whether what this thread makes is for its owner alone: it acts on nothing of anybody else."""
+    return _is_alone.get()
+
+
 @contextmanager
-def acting_as(user: str | None) -> Iterator[None]:
-    """Do what is in the block for a user: what is made in it is theirs."""
-    token = _acting.set(user)
+def acting_as(user: str | None, *, is_alone: bool = False) -> Iterator[None]:
+    """Do what is in the block for a user: what is made in it is theirs, and with ``is_alone`` acts on theirs alone."""
+    token, alone = _acting.set(user), _is_alone.set(is_alone)
     try:
         yield
     finally:
         _acting.reset(token)
+        _is_alone.reset(alone)

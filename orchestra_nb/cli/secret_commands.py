@@ -53,7 +53,13 @@ def ls(as_json: bool) -> None:
         print_json({"secrets": found})
     elif found:
         now = datetime.now(UTC)
-        print_table(("NAME", "CHANGED"), [[secret.name, ago(secret.updated_at, now)] for secret in found])
+        has_own = any(secret.owner is not None for secret in found)
+        head = ("NAME", *(("FOR THE RUNS OF",) if has_own else ()), "CHANGED")
+        rows = [
+            [secret.name, *([secret.owner or "all"] if has_own else ()), ago(secret.updated_at, now)]
+            for secret in found
+        ]
+        print_table(head, rows)
     else:
         click.echo("No secrets yet. `orchestra secrets set NAME` asks for one.")
 

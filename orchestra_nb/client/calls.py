@@ -1668,7 +1668,7 @@ class Calls(ABC):
         body: str = "",
         is_paused: bool = False,
     ) -> AddedRule:
-        """Add a rule.
+        """Add a rule; that of somebody who sees only what is theirs tells of their runs alone.
 
         Needs the role author.
         """
@@ -1775,6 +1775,8 @@ class Calls(ABC):
         secret: str | None = None,
     ) -> MadeWebhook:
         """Make a webhook; its secret is answered now and never again.
+
+        Who sees only what is theirs makes one for a deployment of theirs: it belongs to that one's owner.
 
         Needs the role author.
 
@@ -1892,6 +1894,9 @@ class Calls(ABC):
     def list_secrets(self, *, limit: int = 500, after: str | None = None) -> SecretsAnswer:
         """List the names of the secrets; no call answers what one holds.
 
+        Where those who are no admins see only what is theirs, a runner is told of their own, with their owner, and an
+        author of those for the runs of all, too.
+
         Needs the role author.
 
         Parameters
@@ -1905,7 +1910,10 @@ class Calls(ABC):
         return answer
 
     def set_secret(self, name: str, *, value: str) -> SecretSet:
-        """Set a secret.
+        """Set a secret: for the runs of all.
+
+        Where those who are no admins see only what is theirs, a runner sets one for their own runs alone, which comes
+        before that of all.
 
         Needs the role admin.
         """
@@ -1914,6 +1922,8 @@ class Calls(ABC):
 
     def unset_secret(self, name: str) -> Deleted:
         """Delete a secret.
+
+        Where those who are no admins see only what is theirs, a runner deletes one of their own.
 
         Needs the role admin.
         """

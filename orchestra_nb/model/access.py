@@ -1,4 +1,4 @@
-"""Who may do what where several people use one server: roles, and whose things somebody may change."""
+"""Who may do what where several people use one server: roles, and whose things somebody sees and may change."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ class AccessRules:
         User, ``group:NAME`` or ``*`` to the role; empty where everybody may do everything, as far as the server's
         authorizer lets them.
     is_owners_only
-        Whether those who are no admins may change only runs and deployments that are theirs, or shared with them.
+        Whether those who are no admins see, and may change, only what is theirs, or shared with them.
     sharing
-        Owner to the users, ``group:NAME`` and ``*`` who may change what is theirs.
+        Owner to the users, ``group:NAME`` and ``*`` who see, and may change, what is theirs.
     """
 
     roles: Mapping[str, Role] = field(default_factory=dict)
@@ -122,19 +122,23 @@ class AccessRules:
         found = [self.roles[word] for word in person.words if word in self.roles]
         return max(found, key=lambda role: role.rank, default=None)
 
-    def may_change(self, person: Person, owner: str | None) -> bool:
-        """Tell whether somebody may change what is this user's; None for what is nobody's, which is for admins.
+    def owners_for(self, person: Person) -> frozenset[str] | None:
+        """Return whose things somebody sees and may change; None for those of all, and for what is nobody's.
 
         Examples
         --------
-        >>> rules = AccessRules.of({"*": "author"}, is_owners_only=True, sharing={"alice": ["bob"]})
-        >>> [rules.may_change(Person(name), "alice") for name in ("alice", "bob", "eve")]
-        [True, True, False]
+        >>> roles = {"root": "admin", "*": "author"}
+        >>> rules = AccessRules.of(roles, is_owners_only=True, sharing={"alice": ["bob"]})
+        >>> [sorted(rules.owners_for(Person(name)) or ()) for name in ("alice", "bob", "eve")]
+        [['alice'], ['alice', 'bob'], ['eve']]
+        >>> rules.owners_for(Person("root")) is None
+        True
         """
-        return not self.is_owners_only or self.role_of(person) is Role.ADMIN or self.has_part_in(person, owner)
+        if not self.is_owners_only or self.role_of(person) is Role.ADMIN:
+            return None
+        return self.owners_shared_with(person)
 
-    def has_part_in(self, person: Person, owner: str | None) -> bool:
-        """Tell whether what is this user's is somebody's own, or shared with them."""
-        if owner is None:
-            return False
-        return owner == person.name or not self.sharing.get(owner, frozenset()).isdisjoint(person.words)
+    def owners_shared_with(self, person: Person) -> frozenset[str]:
+        """Return whose things are somebody's own, or shared with them, whatever their role."""
+        words = frozenset(person.words)
+        return frozenset({person.name, *(owner for owner, others in self.sharing.items() if others & words)})

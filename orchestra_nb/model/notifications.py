@@ -107,10 +107,13 @@ class NotificationRule(RuleFields, frozen=True, kw_only=True):
     ----------
     is_paused
         Whether it tells of nothing for now; it goes on watching, so that it knows what is news when it tells again.
+    owner
+        Of whose runs alone it tells; None for those of all.
     """
 
     is_paused: bool = False
     name: str
+    owner: str | None = None
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,7 +189,8 @@ def standing_key(run: Run) -> str:
 def is_about(rule: NotificationRule, run: Run) -> bool:
     """Tell whether a rule looks at a run at all."""
     return (
-        (rule.has_child_runs or run.parent_run_id is None)
+        rule.owner in (None, run.owner)
+        and (rule.has_child_runs or run.parent_run_id is None)
         and _is_named(run.flow_name, rule.flow_names)
         and _is_named(run.deployment, rule.deployments)
         and (not rule.kinds or run.kind in rule.kinds)

@@ -25,11 +25,12 @@ class StoredVariable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """A secret without its value: what lists show."""
+    """A secret without its value: what lists show; of one that is a user's own, for their runs alone, its owner."""
 
     name: str
     created_at: datetime
     updated_at: datetime
+    owner: str | None = None
 
 
 def check_name(name: object, what: str) -> str:

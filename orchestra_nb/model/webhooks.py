@@ -55,12 +55,15 @@ class StoredWebhook(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     previous_until
         Until when the secret before it is accepted, too; None where none is.
+    owner
+        Whose it is: it runs nothing but a deployment of theirs. None for one that starts anything.
     """
 
     webhook: Webhook
     created_at: datetime
     secret_changed_at: datetime
     previous_until: datetime | None = None
+    owner: str | None = None
 
 
 class ReceiptState(str, Enum):

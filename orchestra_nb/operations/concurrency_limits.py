@@ -8,8 +8,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from orchestra_nb.errors import Conflict, InvalidInput, LimitNotFound
-from orchestra_nb.model.limits import ConcurrencyLimit, LimitState, check_limit
+from orchestra_nb.model.limits import ConcurrencyLimit, HeldSlots, LimitState, check_limit
 from orchestra_nb.model.variables import check_name
 
 if TYPE_CHECKING:
@@ -17,10 +19,27 @@ if TYPE_CHECKING:
 
 
 def list_limits(store: RunStore, now: datetime) -> list[LimitState]:
-    """Return all limits by name, with who holds their slots."""
+    """Return all limits by name, with who holds their slots; of holders that are not seen only that they hold some."""
     from orchestra_nb.store.slot_store import SlotStore
 
-    return SlotStore(store.database).limits(now)
+    slots = SlotStore(store.database)
+    if store.database.seen_owners is None:
+        return slots.limits(now)
+    seen = {(held.name, held.holder) for state in slots.limits(now) for held in state.held}
+    with store.database.seen_by(None):
+        every = slots.limits(now)
+    return [
+        msgspec.structs.replace(
+            state,
+            held=tuple(held if (held.name, held.holder) in seen else _by_somebody(held) for held in state.held),
+        )
+        for state in every
+    ]
+
+
+def _by_somebody(held: HeldSlots) -> HeldSlots:
+    """Return what may be told of slots to those who may not know who holds them."""
+    return msgspec.structs.replace(held, holder="", driver_id=None, run_id=None, task_run_id=None)
 
 
 def get_limit(store: RunStore, name: str, now: datetime) -> ConcurrencyLimit:

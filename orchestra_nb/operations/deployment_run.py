@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from orchestra_nb.acting_user import acting_user
+from orchestra_nb.acting_user import acting_as, acting_user
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.errors import Conflict
 from orchestra_nb.model.deployments import AfterRun, DeploymentSpec, deployed_run, what_follows
@@ -76,6 +76,9 @@ def new_run(
     deployment = find_deployment(store, name)
     spec = deployment.spec
     notebook = deployment_store(store).version(spec.name, deployment.version).notebook
+    owner = acting_user() or deployment.owner
+    with acting_as(owner):  # whose secrets it is given
+        checked = check_parameters(spec, notebook, parameters or {}, settings)
     run = deployed_run(
         spec,
         deployment.version,
@@ -83,9 +86,9 @@ def new_run(
         now=now,
         due_at=now if at is None else at,
         cluster=settings.cluster,
-        parameters=check_parameters(spec, notebook, parameters or {}, settings),
+        parameters=checked,
     )
-    return msgspec.structs.replace(run, owner=acting_user() or deployment.owner), spec
+    return msgspec.structs.replace(run, owner=owner), spec
 
 
 def wait_for_run(store: RunStore, run_id: str) -> Run:

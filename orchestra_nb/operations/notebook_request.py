@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from orchestra_nb.acting_user import process_user
+from orchestra_nb.acting_user import acting_user, process_user
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_NAME_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.kernel_environment import CLUSTER_VARIABLE, KERNEL_VARIABLES
 from orchestra_nb.engine.task_keys import NOTEBOOK_VARIABLE
@@ -176,7 +176,7 @@ def prepare(
     source.check_cache(request)
     check_language(source.notebook, source.kernel, source.language)
     parameters = _parameters_of(
-        source, request, request.parameters, request.parameter_texts, find_secret or _secret_finder(settings)
+        source, request, request.parameters, request.parameter_texts, find_secret or _secret_finder(request, settings)
     )
     parameters.inject(source.notebook)
     if is_run:
@@ -322,7 +322,7 @@ def check_combinations(
                 request,
                 {name: value for name, value in given.items() if not isinstance(value, TypedText)},
                 {name: str(value) for name, value in given.items() if isinstance(value, TypedText)},
-                _secret_finder(settings),
+                _secret_finder(request, settings),
                 is_whole=is_whole,
             )
         except InvalidParameters as error:
@@ -402,14 +402,15 @@ def _parameters_of(
     )
 
 
-def _secret_finder(settings: Settings) -> Callable[[str], Secret]:
-    """Return what reads a stored secret; the store is opened for the first one."""
+def _secret_finder(request: NotebookRequest, settings: Settings) -> Callable[[str], Secret]:
+    """Return what reads a stored secret of whose run it is; the store is opened for the first one."""
+    owner = request.owner or acting_user() or process_user()
 
     def find(name: str) -> Secret:
         from orchestra_nb.operations.opening import open_store
         from orchestra_nb.operations.shared_variables import get_secret
 
-        return get_secret(open_store(settings), name, settings.secret_key_place)
+        return get_secret(open_store(settings), name, settings.secret_key_place, owner)
 
     return find
 

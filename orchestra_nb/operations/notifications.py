@@ -144,6 +144,22 @@ def list_rules(store: RunStore) -> list[NotificationRule]:
     return NotificationStore(store.database).list_rules()
 
 
+def show_rule(store: RunStore, name: str) -> NotificationRule:
+    """Return a rule.
+
+    Raises
+    ------
+    NotificationNotFound
+        There is none of this name.
+    """
+    from orchestra_nb.store.notification_store import no_rule
+
+    found = next((rule for rule in list_rules(store) if rule.name == name), None)
+    if found is None:
+        raise no_rule(name)
+    return found
+
+
 def add_rule(
     store: RunStore,
     rule: NotificationRule,
@@ -174,7 +190,12 @@ def add_rule(
     kept = NotificationStore(store.database).add_rule(
         checked, now, may_overwrite=may_overwrite, keeps_pause=keeps_pause
     )
-    return kept, unknown_names(store, deployments=rule.deployments, flows=rule.flow_names)
+    return kept, unknown_in_rule(store, kept)
+
+
+def unknown_in_rule(store: RunStore, rule: NotificationRule) -> list[str]:
+    """Return in words what a rule names that nobody knows."""
+    return unknown_names(store, deployments=rule.deployments, flows=rule.flow_names)
 
 
 def pause_rule(store: RunStore, name: str) -> NotificationRule:

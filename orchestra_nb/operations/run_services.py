@@ -186,7 +186,7 @@ class RunServices:
             case GetVariable() | SetVariable() | DeleteVariable():
                 return self._answer_variable(question)
             case GetSecret() | SetSecret():
-                return self._answer_secret(question)
+                return self._answer_secret(question, asker)
             case AcquireSlots() | RenewSlots() | ReleaseSlots() | TakeRate():
                 return self._answer_slots(question, asker)
             case CreateArtifact():
@@ -277,15 +277,28 @@ class RunServices:
             updated_at=found.updated_at,
         )
 
-    def _answer_secret(self, question: GetSecret | SetSecret) -> Answer:
+    def _answer_secret(self, question: GetSecret | SetSecret, asker: Asker) -> Answer:
         key_place = (self._settings or load_settings()).secret_key_place
         if isinstance(question, SetSecret):
             is_new = shared_variables.set_secret(
                 self._store(), question.name, Secret(question.text), key_place, self._now()
             )
             return DoneAnswer(has_changed=is_new)
-        secret = shared_variables.get_secret(self._store(), question.name, key_place)
+        is_somebodys = shared_variables.has_own_secret(self._store(), question.name)
+        owner = self._owner_of(asker) if is_somebodys else None
+        secret = shared_variables.get_secret(self._store(), question.name, key_place, owner)
         return SecretAnswer(name=question.name, text=secret.get())
+
+    def _owner_of(self, asker: Asker) -> str | None:
+        """Return whose the run is that asks; None where no run does, and where its record does not come."""
+        deadline = time.monotonic() + _RECORDED_SECONDS
+        while asker.run_id is not None:
+            if runs := self._store().get_runs([asker.run_id]):
+                return runs[0].owner
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(_RECORDED_POLL_SECONDS)
+        return None
 
     def _answer_slots(self, question: AcquireSlots | RenewSlots | ReleaseSlots | TakeRate, asker: Asker) -> Answer:
         slots = self._slots()

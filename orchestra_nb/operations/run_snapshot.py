@@ -82,6 +82,7 @@ def request_again(run: Run, fresh_from_index: int | None = None) -> NotebookRequ
         "cluster": run.cluster,
         "flow_name": run.flow_name,
         "tags": run.tags,
+        "owner": run.owner,
         "parent_run_id": run.parent_run_id,
         "parent_task_run_id": run.parent_task_run_id,
         "snapshot_path": str(path),

@@ -41,7 +41,8 @@ def why_waiting(store: RunStore, runs: Sequence[Run], now: datetime | None = Non
     places = queue.places([run.run_id for run in waiting])
     pools = sorted({place.pool for place in places.values()})
     deployments = sorted({run.deployment for run in waiting if run.deployment is not None})
-    rooms = queue.rooms(deployments, pools, now)
+    with store.database.seen_by(None):  # they wait for the runs of all
+        rooms = queue.rooms(deployments, pools, now)
     served = {worker.pool for worker in PoolStore(store.database).workers(pools)}
     has_service = bool(served) or is_served(store)
     reasons = {}

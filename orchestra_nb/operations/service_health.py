@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -11,6 +11,9 @@ from orchestra_nb.operations.service_presence import SERVICE_KIND
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
+
+
+_UNTOLD: Final = "Something is wrong with it: an admin sees what."
 
 
 class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +24,7 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
     is_up
         Whether it was heard of lately.
     problems
-        Loop to what is wrong with it; empty when all go well.
+        Loop to what is wrong with it; empty when all go well. Who sees only what is theirs is not told what.
     """
 
     driver_id: str
@@ -97,6 +100,8 @@ def service_health(store: RunStore, now: datetime) -> ServiceHealth:
 
     database = store.database
     problems = ServiceProblems(database).list_problems()
+    if database.seen_owners is not None:  # it may be about anybody's
+        problems = {driver: dict.fromkeys(loops, _UNTOLD) for driver, loops in problems.items()}
     services = tuple(
         ServiceState(
             driver_id=driver.driver_id,

@@ -73,15 +73,32 @@ def unset_variable(store: RunStore, name: str) -> bool:
     return VariableStore(store.database).delete(check_name(name, "variable"))
 
 
-def list_secrets(store: RunStore) -> list[StoredSecret]:
-    """Return all secrets by name, without their values."""
+def list_secrets(store: RunStore, owner: str | None = None, *, has_shared: bool = True) -> list[StoredSecret]:
+    """Return secrets by name, without their values.
+
+    Parameters
+    ----------
+    owner
+        Whose own are among them; None for nobody's.
+    has_shared
+        Whether those are among them that are for the runs of all.
+    """
     from orchestra_nb.store.secret_store import SecretStore
 
-    return SecretStore(store.database).list_secrets()
+    secrets = SecretStore(store.database)
+    return [
+        *(() if owner is None else secrets.list_own(owner)),
+        *(secrets.list_secrets() if has_shared else ()),
+    ]
 
 
-def get_secret(store: RunStore, name: str, key_place: SecretKeyPlace) -> Secret:
+def get_secret(store: RunStore, name: str, key_place: SecretKeyPlace, owner: str | None = None) -> Secret:
     """Return a secret.
+
+    Parameters
+    ----------
+    owner
+        Whose run wants it: one of their own comes before that of all. None where it is nobody's.
 
     Raises
     ------
@@ -93,19 +110,35 @@ def get_secret(store: RunStore, name: str, key_place: SecretKeyPlace) -> Secret:
     from orchestra_nb.store.secret_key import load_secret_key
     from orchestra_nb.store.secret_store import SecretStore
 
-    return SecretStore(store.database, load_secret_key(key_place)).get(check_name(name, "secret"))
+    return SecretStore(store.database, load_secret_key(key_place)).get(check_name(name, "secret"), owner)
 
 
-def set_secret(store: RunStore, name: str, secret: Secret, key_place: SecretKeyPlace, now: datetime) -> bool:
-    """Set a secret; False when one of this name was replaced. The first one makes the key."""
+def has_own_secret(store: RunStore, name: str) -> bool:
+    """Tell whether some user has a secret of this name for their own runs."""
+    from orchestra_nb.store.secret_store import SecretStore
+
+    return SecretStore(store.database).is_somebodys(name)
+
+
+def set_secret(
+    store: RunStore, name: str, secret: Secret, key_place: SecretKeyPlace, now: datetime, owner: str | None = None
+) -> bool:
+    """Set a secret; False when one of this name was replaced. The first one makes the key.
+
+    Parameters
+    ----------
+    owner
+        For whose runs alone it is; None for those of all.
+    """
     from orchestra_nb.store.secret_key import load_secret_key
     from orchestra_nb.store.secret_store import SecretStore
 
-    return SecretStore(store.database, load_secret_key(key_place)).set(check_name(name, "secret"), secret, now)
+    check_name(name, "secret")
+    return SecretStore(store.database, load_secret_key(key_place)).set(name, secret, now, owner)
 
 
-def unset_secret(store: RunStore, name: str) -> None:
-    """Delete a secret.
+def unset_secret(store: RunStore, name: str, owner: str | None = None) -> None:
+    """Delete a secret; with an owner one of theirs.
 
     Raises
     ------
@@ -114,5 +147,6 @@ def unset_secret(store: RunStore, name: str) -> None:
     """
     from orchestra_nb.store.secret_store import SecretStore
 
-    if not SecretStore(store.database).delete(check_name(name, "secret")):
-        raise SecretNotFound(f"No secret {name!r}. `orchestra secrets ls` lists them.")
+    if not SecretStore(store.database).delete(check_name(name, "secret"), owner):
+        whose = "" if owner is None else " of your own"
+        raise SecretNotFound(f"No secret {name!r}{whose}. `orchestra secrets ls` lists them.")

@@ -68,7 +68,13 @@ class MadeWebhook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def create_webhook(
-    store: RunStore, webhook: Webhook, secret: Secret | None, settings: Settings, *, now: datetime
+    store: RunStore,
+    webhook: Webhook,
+    secret: Secret | None,
+    settings: Settings,
+    *,
+    now: datetime,
+    owner: str | None = None,
 ) -> MadeWebhook:
     """Make a webhook.
 
@@ -76,6 +82,8 @@ def create_webhook(
     ----------
     secret
         The sender's; None to draw one.
+    owner
+        Whose it is, and the deployment that it runs; None for nobody's.
 
     Raises
     ------
@@ -99,7 +107,7 @@ def create_webhook(
     kept = findings.trying(told_at("/secret")(lambda: _new_secret(webhook.scheme, secret)))
     findings.tell()
     assert kept is not None
-    _webhook_store(store, settings.secret_key_place).add(webhook, kept, now)
+    _webhook_store(store, settings.secret_key_place).add(webhook, kept, now, owner)
     return MadeWebhook(secret=kept, warnings=tuple(warnings or ()))
 
 
@@ -201,7 +209,7 @@ def receive(
     known = receipts.find(name, sent)
     if known is not None and known.state is not ReceiptState.DEAD:
         return known
-    outcome = _outcome(store, found.webhook, message_of(headers, body), settings, now)
+    outcome = _outcome(store, found, message_of(headers, body), settings, now)
     return receipts.settle(name, sent, outcome, now)
 
 
@@ -234,6 +242,17 @@ def list_receipts(
     return _receipts(store).list_receipts(webhook=webhook, states=states, before=before, limit=limit)
 
 
+def show_receipt(store: RunStore, number: int) -> Receipt:
+    """Return what came of a message.
+
+    Raises
+    ------
+    WebhookNotFound
+        There is none of this number.
+    """
+    return _receipts(store).get(number)
+
+
 def retry_message(store: RunStore, number: int, settings: Settings, *, actor: str, now: datetime) -> Receipt:
     """Try a dead letter again, with the templates and the deployment as they are now; return what came of it.
 
@@ -253,8 +272,7 @@ def retry_message(store: RunStore, number: int, settings: Settings, *, actor: st
     kept = receipts.get_message(number)
     if kept is None:
         raise Conflict(f"The body of message {number} is not kept any more. Have its sender send it again.")
-    webhook = show_webhook(store, receipt.webhook).webhook
-    outcome = _outcome(store, webhook, _message_from(kept), settings, now)
+    outcome = _outcome(store, show_webhook(store, receipt.webhook), _message_from(kept), settings, now)
     return receipts.settle(receipt.webhook, receipt.message_id, outcome, now, actor)
 
 
@@ -271,13 +289,15 @@ def discard_message(store: RunStore, number: int, *, actor: str, now: datetime) 
     return _receipts(store).discard(number, actor, now)
 
 
-def _outcome(store: RunStore, webhook: Webhook, message: Message, settings: Settings, now: datetime) -> Outcome:
+def _outcome(store: RunStore, stored: StoredWebhook, message: Message, settings: Settings, now: datetime) -> Outcome:
     from orchestra_nb.store.webhook_receipts import Outcome
     from orchestra_nb.store.work_queue import QueuedRun
 
+    webhook = stored.webhook
     if webhook.scheme is WebhookScheme.SLACK and slack_challenge(message.body) is not None:
         return Outcome(state=ReceiptState.IGNORED)
     from orchestra_nb.operations.deployment_run import new_run
+    from orchestra_nb.operations.deployments import find_deployment
 
     hops = hops_of_headers(message.headers)
     try:
@@ -296,6 +316,11 @@ def _outcome(store: RunStore, webhook: Webhook, message: Message, settings: Sett
                 payload=rendered.parameters,
             )
             return Outcome(state=ReceiptState.ACCEPTED, event=event)
+        if stored.owner is not None and find_deployment(store, webhook.deployment or "").owner != stored.owner:
+            raise InvalidInput(
+                f"The deployment {webhook.deployment!r} is not {stored.owner!r}'s any more, whose this webhook is. "
+                "Delete the webhook, and have its new owner make one."
+            )
         run, spec = new_run(store, webhook.deployment or "", settings, now=now, parameters=rendered.parameters)
     except (InvalidInput, NotFound) as error:
         return Outcome(state=ReceiptState.DEAD, reason=str(error), message=_kept(message))

@@ -15,7 +15,7 @@ from orchestra_nb.operations.deployment_form import FieldChange
 from orchestra_nb.operations.deployment_plan import Plan, apply_plan, plan_deployment, plan_sent_file
 from orchestra_nb.operations.deployments import check_seen, deployment_store
 from orchestra_nb.rest.endpoint import Area, Call
-from orchestra_nb.rest.ownership import check_plan
+from orchestra_nb.rest.ownership import check_plan, seeing
 
 area = Area("deployments")
 
@@ -104,9 +104,10 @@ def deploy(call: Call, name: str, query: DeployQuery, body: DeploymentBody) -> D
     from the folder of the server.
     """
     check_seen(call.store, name, query.version)
-    plan = plan_deployment(
-        call.store, name, _form(name, body), call.settings, call.now, _document(body), body.parameter_texts
-    )
+    with seeing(call):
+        plan = plan_deployment(
+            call.store, name, _form(name, body), call.settings, call.now, _document(body), body.parameter_texts
+        )
     if not query.plan:
         apply_plan(call.store, plan, actor=call.actor, now=call.now, version=query.version)
     return _answer(call, name, plan, is_applied=not query.plan)
@@ -120,7 +121,9 @@ def apply_file(call: Call, query: PlanQuery, body: SentFile) -> FileAnswer:
     of the server.
     """
     notebooks = {path: json.dumps(document) for path, document in body.notebooks.items()}
-    plan = plan_sent_file(call.store, body.file, body.text, notebooks, call.settings, call.now, prune=body.prune)
+    with seeing(call):
+        plan = plan_sent_file(call.store, body.file, body.text, notebooks, call.settings, call.now, prune=body.prune)
+    check_plan(call, plan)
     if not query.plan:
         with call.store.database.together():
             check_plan(call, plan)

@@ -71,8 +71,10 @@ class Call:
         The name of who calls, by which what they make is theirs.
     role
         The highest that who calls has.
-    may_change
-        Whether who calls may change what is this user's; None where all may change all.
+    owners
+        Whose things who calls sees and may change; None for those of all, and for what is nobody's.
+    is_owners_only
+        Whether those who are no admins see only what is theirs, or shared with them.
     server_url
         The server's base URL as the caller reached it, without a slash at its end.
     notebook_at
@@ -88,7 +90,8 @@ class Call:
     server_url: str = ""
     user: str | None = None
     role: Role = Role.ADMIN
-    may_change: Callable[[str | None], bool] | None = None
+    owners: frozenset[str] | None = None
+    is_owners_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ class Endpoint(Generic[P, R]):
         everybody who writes would wait.
     is_slow
         Whether it may take its time: it waits for others, or reads files. It is not done where short reads are.
+    own_role
+        Which role suffices for those who see only what is theirs, and so do it to what is theirs; None for the same.
     """
 
     method: Method
@@ -125,6 +130,11 @@ class Endpoint(Generic[P, R]):
     keeps_answer: bool = False
     is_one_transaction: bool = True
     is_slow: bool = False
+    own_role: Role | None = None
+
+    def role_for(self, owners: frozenset[str] | None) -> Role:
+        """Return which role somebody needs who sees what is of these users; None for those of all."""
+        return self.role if owners is None or self.own_role is None else self.own_role
 
     @property
     def name(self) -> str:
@@ -200,10 +210,10 @@ class Area:
         self.endpoints: list[Endpoint[Any, Any]] = []
 
     def get(
-        self, path: str, role: Role = Role.VIEWER, *, is_slow: bool = False
+        self, path: str, role: Role = Role.VIEWER, *, is_slow: bool = False, own_role: Role | None = None
     ) -> Callable[[Callable[P, R]], Endpoint[P, R]]:
         """Make a function the endpoint that reads something."""
-        return self._endpoint("GET", path, role, 200, is_slow=is_slow)
+        return self._endpoint("GET", path, role, 200, is_slow=is_slow, own_role=own_role)
 
     def post(
         self,
@@ -220,18 +230,20 @@ class Area:
         )
 
     def put(
-        self, path: str, role: Role = Role.AUTHOR, *, is_one_transaction: bool = True
+        self, path: str, role: Role = Role.AUTHOR, *, is_one_transaction: bool = True, own_role: Role | None = None
     ) -> Callable[[Callable[P, R]], Endpoint[P, R]]:
         """Make a function the endpoint that sets something, however often it is called."""
-        return self._endpoint("PUT", path, role, 200, is_one_transaction=is_one_transaction)
+        return self._endpoint("PUT", path, role, 200, is_one_transaction=is_one_transaction, own_role=own_role)
 
     def patch(self, path: str, role: Role = Role.AUTHOR) -> Callable[[Callable[P, R]], Endpoint[P, R]]:
         """Make a function the endpoint that changes a part of something."""
         return self._endpoint("PATCH", path, role, 200)
 
-    def delete(self, path: str, role: Role = Role.AUTHOR) -> Callable[[Callable[P, R]], Endpoint[P, R]]:
+    def delete(
+        self, path: str, role: Role = Role.AUTHOR, *, own_role: Role | None = None
+    ) -> Callable[[Callable[P, R]], Endpoint[P, R]]:
         """Make a function the endpoint that removes something."""
-        return self._endpoint("DELETE", path, role, 200)
+        return self._endpoint("DELETE", path, role, 200, own_role=own_role)
 
     def _endpoint(
         self,
@@ -243,10 +255,11 @@ class Area:
         keeps_answer: bool = False,
         is_one_transaction: bool = True,
         is_slow: bool = True,
+        own_role: Role | None = None,
     ) -> Callable[[Callable[P, R]], Endpoint[P, R]]:
         def collect(function: Callable[P, R]) -> Endpoint[P, R]:
             endpoint = Endpoint(
-                method, path, role, function, status, self.name, keeps_answer, is_one_transaction, is_slow
+                method, path, role, function, status, self.name, keeps_answer, is_one_transaction, is_slow, own_role
             )
             self.endpoints.append(endpoint)
             return endpoint

@@ -14,7 +14,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     ``user`` is whose the things are that they make, ``actor`` what histories say. ``role`` is the highest that the
     rules of this server, or the scopes of a token, give; the server's authorizer may allow less. With
-    ``is_owners_only`` those who are no admins change only what is theirs, or shared with them.
+    ``is_owners_only`` those who are no admins see, and change, only what is theirs, or shared with them.
     """
 
     user: str | None
@@ -26,4 +26,4 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 @area.get("/me")
 def show_me(call: Call) -> Identity:
     """Show who calls, and what they may do."""
-    return Identity(user=call.user, actor=call.actor, role=call.role, is_owners_only=call.may_change is not None)
+    return Identity(user=call.user, actor=call.actor, role=call.role, is_owners_only=call.is_owners_only)

@@ -1,4 +1,4 @@
-"""Whose the thing is that a call changes: runs and deployments have owners; what acts on those of all is for admins."""
+"""Whose the things are that a call reads or changes, where those who are no admins see only what is theirs."""
 
 from __future__ import annotations
 
@@ -9,118 +9,148 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestra_nb.errors import NotFound, NotYours
 from orchestra_nb.operations.dead_letter_decisions import show_dead_letter
 from orchestra_nb.operations.deployments import find_deployment
+from orchestra_nb.operations.notifications import show_delivery, show_rule
 from orchestra_nb.operations.runs import find_run
+from orchestra_nb.operations.webhooks import show_receipt, show_webhook
+from orchestra_nb.rest.audited_calls import READERS
+from orchestra_nb.rest.endpoint import path_names
 
 if TYPE_CHECKING:
     from orchestra_nb.operations.deployment_plan import Plan
     from orchestra_nb.rest.endpoint import Call, Endpoint
+    from orchestra_nb.store.run_store import RunStore
 
 #: What acts on any run and deployment: who may change one of these could change all of those by it.
-_ACTING: Final = ("/automations", "/webhooks", "/receipts", "/pools", "/limits")
-#: What others send, and where to: to be seen by admins alone.
-_UNSEEN: Final = ("/webhooks", "/receipts")
-#: Changes nothing.
-_DRY_RUN: Final = "dry_run_automation"
-_OF_DEPLOYMENTS: Final = "/deployments/{name}"
+_ACTING: Final = ("/automations", "/pools", "/limits")
+#: Path to what finds the thing that its first parameter names, and raises where it is not there.
+_FINDERS: Final[Mapping[str, Callable[[RunStore, Any], object]]] = {
+    "/dead-letters/{letter}": show_dead_letter,
+    "/notifications/deliveries/{number}": show_delivery,
+    "/webhooks/{name}": show_webhook,
+    "/receipts/{number}": show_receipt,
+    "/deployments/{name}": find_deployment,
+    "/notifications/rules/{name}": show_rule,
+}
+#: They also make what is not there.
+_MAKERS: Final = frozenset({"deploy", "set_rule"})
 
 
-def check_owner(endpoint: Endpoint[..., Any], call: Call, arguments: Mapping[str, Any]) -> None:
-    """Refuse to change what is somebody else's, and to see webhooks, where the rules of the server say so.
+def own_things(endpoint: Endpoint[..., Any], call: Call, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call, where a run is named by its id: two users may have runs of one name.
 
     Raises
     ------
+    NotFound
+        What is to be changed is not there for who calls: it is somebody else's, who has not shared it, or nobody's.
     NotYours
-        It belongs to another user, who has not shared it.
+        It acts on what is everybody's, or a name is taken by something that who calls does not see.
     """
-    if call.may_change is None or (endpoint.method == "GET" and not endpoint.path.startswith(_UNSEEN)):
-        return
+    if call.owners is None or _only_reads(endpoint):
+        return dict(arguments)
     if endpoint.path.startswith(_ACTING):
-        if endpoint.name != _DRY_RUN:
-            _check_acting(call.may_change)
-        return
-    try:
-        what, owner = _owner_of(endpoint, call, arguments)
-    except NotFound:  # the call says so itself, or makes it
-        return
-    if what:
-        _check(call.may_change, what, owner)
+        raise _acting()
+    if "run" in endpoint.path_parameters:
+        with seeing(call):
+            return {**arguments, "run": find_run(call.store, arguments["run"]).run_id}
+    for path, find in _FINDERS.items():
+        if endpoint.path == path or endpoint.path.startswith(f"{path}/"):
+            _check_seen(call, find, arguments[path_names(path)[0]], may_be_new=endpoint.name in _MAKERS)
+    return dict(arguments)
+
+
+@contextmanager
+def seeing(call: Call) -> Iterator[None]:
+    """Have what is read in the block be what who calls may see."""
+    with call.store.database.seen_by(call.owners):
+        yield
 
 
 @contextmanager
 def owned(endpoint: Endpoint[..., Any], call: Call, arguments: Mapping[str, Any]) -> Iterator[None]:
-    """Have a call change nothing of somebody else's, also where that has become theirs while the call was prepared.
+    """Have a call read and change nothing of somebody else's, also where that becomes theirs while it is prepared.
 
-    Each transaction of this thread in the block begins with :func:`check_owner`.
+    What only reads sees what who calls may see. Each transaction of this thread in the block of any other call begins
+    with :func:`own_things`.
 
     Raises
     ------
-    NotYours
-        As :func:`check_owner`.
+    NotFound, NotYours
+        As :func:`own_things`.
     """
-    if endpoint.method == "GET" or call.may_change is None:
+    if call.owners is None:
         yield
-        return
-    with call.store.database.beginning_with(lambda: check_owner(endpoint, call, arguments)):
-        yield
+    elif _only_reads(endpoint):
+        with seeing(call):
+            yield
+    else:
+        with call.store.database.beginning_with(lambda: _check(endpoint, call, arguments)):
+            yield
 
 
 def check_plan(call: Call, plan: Plan) -> None:
-    """Refuse a plan that changes what is somebody else's, before anything of it is done.
+    """Refuse a plan that tells of, or changes, what who calls may not see, or acts on what is everybody's.
 
     Raises
     ------
     NotYours
-        A deployment that would change, or be deleted, belongs to another user, who has not shared it; or an automation
-        would that is no trigger of a deployment, or a pool.
+        A deployment has the name of one of somebody else's; or an automation would change that is no trigger of a
+        deployment, or a pool.
     """
-    if call.may_change is None:
+    if call.owners is None:
         return
     for step in plan.steps:
-        if step.action == "unchanged":
-            continue
         name = step.name if step.kind == "deployment" else step.trigger_of  # of a pool there is none
-        if name is None:
-            _check_acting(call.may_change)
-            continue
-        try:
-            what, owner = _owner_of_deployment(call, name)
-        except NotFound:  # the plan makes it
-            continue
-        _check(call.may_change, what, owner)
+        if name is not None:
+            _check_seen(call, find_deployment, name, may_be_new=True)
+        elif step.action != "unchanged":
+            raise _acting()
 
 
-def _check_acting(may_change: Callable[[str | None], bool]) -> None:
-    if not may_change(None):
+def owner_of_webhook(call: Call, deployment: str | None) -> str | None:
+    """Return whose a webhook is that is made: its deployment's owner's; nobody's where who calls sees everything.
+
+    Raises
+    ------
+    NotYours
+        It runs no deployment, and so acts on what is everybody's.
+    NotFound
+        There is no such deployment for who calls.
+    """
+    if call.owners is None:
+        return None
+    if deployment is None:
         raise NotYours(
-            "Automations, webhooks, pools and limits act on what is everybody's: on this server an admin changes them, "
-            "and sees webhooks."
+            "A webhook that emits events acts on what is everybody's: on this server an admin makes it. You may make "
+            "one that runs a deployment of yours."
         )
+    with seeing(call):
+        return find_deployment(call.store, deployment).owner
 
 
-def _check(may_change: Callable[[str | None], bool], what: str, owner: str | None) -> None:
-    if may_change(owner):
-        return
-    if owner is None:
-        raise NotYours(f"{what} belongs to nobody: only an admin may change it.")
-    raise NotYours(
-        f"{what} belongs to {owner!r}: you may see it, and not change it. An admin can have them share what is theirs: "
-        "OrchestraExtension.sharing."
-    )
+def _only_reads(endpoint: Endpoint[..., Any]) -> bool:
+    return endpoint.method == "GET" or endpoint.name in READERS
 
 
-def _owner_of(endpoint: Endpoint[..., Any], call: Call, arguments: Mapping[str, Any]) -> tuple[str, str | None]:
-    """Return what a call changes, in words, and whose it is; no words for what is nobody's own."""
-    if "run" in endpoint.path_parameters:
-        run = find_run(call.store, arguments["run"])
-        return f"The run {run.name}", run.owner
-    if "letter" in endpoint.path_parameters:
-        run_id = show_dead_letter(call.store, arguments["letter"]).run_id
-        return "The run of this dead letter", find_run(call.store, run_id).owner
-    if endpoint.path == _OF_DEPLOYMENTS or endpoint.path.startswith(f"{_OF_DEPLOYMENTS}/"):
-        return _owner_of_deployment(call, arguments["name"])
-    return "", None
+def _check(endpoint: Endpoint[..., Any], call: Call, arguments: Mapping[str, Any]) -> None:
+    own_things(endpoint, call, arguments)
 
 
-def _owner_of_deployment(call: Call, name: str) -> tuple[str, str | None]:
-    deployment = find_deployment(call.store, name)
-    return f"The deployment {deployment.name}", deployment.owner
+def _check_seen(call: Call, find: Callable[[RunStore, Any], object], name: object, *, may_be_new: bool) -> None:
+    try:
+        with seeing(call):
+            find(call.store, name)
+    except NotFound:
+        if not may_be_new:
+            raise
+        try:
+            find(call.store, name)
+        except NotFound:
+            return
+        raise NotYours(
+            f"The name {name!r} is taken, by something that is not yours: choose another one. What is another user's "
+            "is seen by them, by whom they share with, and by admins."
+        ) from None
+
+
+def _acting() -> NotYours:
+    return NotYours("Automations, pools and limits act on what is everybody's: on this server an admin changes them.")

@@ -9,6 +9,7 @@ from orchestra_nb.model.notifications import NotificationRule, RuleFields
 from orchestra_nb.operations import notifications
 from orchestra_nb.rest.common_answers import Deleted
 from orchestra_nb.rest.endpoint import Area, Call
+from orchestra_nb.rest.ownership import seeing
 from orchestra_nb.rest.pages import NamesQuery, page_by_name
 
 area = Area("follow-up")
@@ -34,6 +35,19 @@ class NamedRule(RuleFields, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     name: str | None = None
 
 
+class NewRule(RuleFields, frozen=True, kw_only=True):
+    """A rule that is to be added.
+
+    Parameters
+    ----------
+    is_paused
+        Whether it tells of nothing for now.
+    """
+
+    is_paused: bool = False
+    name: str
+
+
 class AddedRule(NotificationRule, frozen=True, kw_only=True, omit_defaults=True):
     """A rule that was added or changed; ``warnings`` say what it names that nobody knows yet."""
 
@@ -48,9 +62,9 @@ def list_rules(call: Call, query: NamesQuery) -> RulesAnswer:
 
 
 @area.put("/notifications/rules")
-def add_rule(call: Call, body: NotificationRule) -> AddedRule:
-    """Add a rule."""
-    return _set(call, body, may_overwrite=False)
+def add_rule(call: Call, body: NewRule) -> AddedRule:
+    """Add a rule; that of somebody who sees only what is theirs tells of their runs alone."""
+    return _set(call, NotificationRule(**msgspec.structs.asdict(body)), may_overwrite=False)
 
 
 @area.put("/notifications/rules/{name}")
@@ -87,7 +101,7 @@ def delete_rule(call: Call, name: str) -> Deleted:
 
 
 def _set(call: Call, rule: NotificationRule, *, may_overwrite: bool, keeps_pause: bool = False) -> AddedRule:
-    kept, warnings = notifications.add_rule(
-        call.store, rule, call.now, may_overwrite=may_overwrite, keeps_pause=keeps_pause
-    )
+    kept, _ = notifications.add_rule(call.store, rule, call.now, may_overwrite=may_overwrite, keeps_pause=keeps_pause)
+    with seeing(call):  # what somebody else has is not told of
+        warnings = notifications.unknown_in_rule(call.store, kept)
     return AddedRule(**msgspec.structs.asdict(kept), warnings=tuple(warnings))

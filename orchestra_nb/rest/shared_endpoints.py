@@ -175,24 +175,41 @@ def unset_variable(call: Call, name: str) -> Deleted:
     return Deleted(deleted=name)
 
 
-@area.get("/secrets", Role.AUTHOR)
+@area.get("/secrets", Role.AUTHOR, own_role=Role.RUNNER)
 def list_secrets(call: Call, query: NamesQuery) -> SecretsAnswer:
-    """List the names of the secrets; no call answers what one holds."""
-    page, following = page_by_name(shared_variables.list_secrets(call.store), query, lambda one: one.name)
+    """List the names of the secrets; no call answers what one holds.
+
+    Where those who are no admins see only what is theirs, a runner is told of their own, with their owner, and an
+    author of those for the runs of all, too.
+    """
+    found = shared_variables.list_secrets(
+        call.store, _owner_of_secrets(call), has_shared=call.role.rank >= Role.AUTHOR.rank
+    )
+    # one's own and one for all may have one name
+    page, following = page_by_name(found, query, lambda one: f"{one.name} {one.owner or ''}".rstrip())
     return SecretsAnswer(secrets=page, next=following)
 
 
-@area.put("/secrets/{name}", Role.ADMIN)
+@area.put("/secrets/{name}", Role.ADMIN, own_role=Role.RUNNER)
 def set_secret(call: Call, name: str, body: SecretValue) -> SecretSet:
-    """Set a secret."""
-    is_new = shared_variables.set_secret(call.store, name, Secret(body.value), call.settings.secret_key_place, call.now)
+    """Set a secret: for the runs of all.
+
+    Where those who are no admins see only what is theirs, a runner sets one for their own runs alone, which comes
+    before that of all.
+    """
+    is_new = shared_variables.set_secret(
+        call.store, name, Secret(body.value), call.settings.secret_key_place, call.now, _owner_of_secrets(call)
+    )
     return SecretSet(name=name, is_new=is_new)
 
 
-@area.delete("/secrets/{name}", Role.ADMIN)
+@area.delete("/secrets/{name}", Role.ADMIN, own_role=Role.RUNNER)
 def unset_secret(call: Call, name: str) -> Deleted:
-    """Delete a secret."""
-    shared_variables.unset_secret(call.store, name)
+    """Delete a secret.
+
+    Where those who are no admins see only what is theirs, a runner deletes one of their own.
+    """
+    shared_variables.unset_secret(call.store, name, _owner_of_secrets(call))
     return Deleted(deleted=name)
 
 
@@ -284,3 +301,8 @@ def list_events(call: Call, query: EventsQuery) -> EventsAnswer:
 def read_statistics(call: Call, query: StatisticsQuery) -> StatisticsReport:
     """Tell how flows, deployments and tasks have done: success rate, durations, lateness."""
     return run_statistics.run_statistics(call.store, query.name, now=call.now, since=query.since, has_tasks=query.tasks)
+
+
+def _owner_of_secrets(call: Call) -> str | None:
+    """Return whose secrets a call is about; None for those that are for the runs of all."""
+    return None if call.owners is None else call.user

@@ -14,6 +14,7 @@ from orchestra_nb.model.webhooks import StoredWebhook, Webhook, WebhookScheme
 from orchestra_nb.operations import webhooks
 from orchestra_nb.rest.common_answers import Deleted
 from orchestra_nb.rest.endpoint import Area, Call
+from orchestra_nb.rest.ownership import owner_of_webhook
 
 area = Area("follow-up")
 
@@ -48,13 +49,14 @@ class MadeWebhook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook with its address, and since when it has its secret."""
+    """A webhook with its address, and since when it has its secret; ``owner`` is null where it is nobody's."""
 
     webhook: Webhook
     address: str
     created_at: datetime
     secret_changed_at: datetime
     previous_until: datetime | None
+    owner: str | None = None
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,9 +70,19 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 @area.post("/webhooks", status=201, keeps_answer=False, is_one_transaction=False)
 def create_webhook(call: Call, body: WebhookRequest) -> MadeWebhook:
-    """Make a webhook; its secret is answered now and never again."""
+    """Make a webhook; its secret is answered now and never again.
+
+    Who sees only what is theirs makes one for a deployment of theirs: it belongs to that one's owner.
+    """
     said = {name: getattr(body, name) for name in Webhook.__struct_fields__}
-    made = webhooks.create_webhook(call.store, Webhook(**said), _secret(body.secret), call.settings, now=call.now)
+    made = webhooks.create_webhook(
+        call.store,
+        Webhook(**said),
+        _secret(body.secret),
+        call.settings,
+        now=call.now,
+        owner=owner_of_webhook(call, body.deployment),
+    )
     return MadeWebhook(
         name=body.name, address=_address(call, body.name), secret=made.secret.get(), warnings=made.warnings
     )
@@ -86,6 +98,7 @@ def show_webhook(call: Call, name: str) -> WebhookDetails:
         created_at=found.created_at,
         secret_changed_at=found.secret_changed_at,
         previous_until=found.previous_until,
+        owner=found.owner,
     )
 
 

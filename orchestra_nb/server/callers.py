@@ -76,9 +76,10 @@ class KnownCaller(JupyterHandler):
         """The highest role of the caller, who has one."""
         return self.access_rules.role_of(self.person) or Role.VIEWER
 
-    def may_change(self, owner: str | None) -> bool:
-        """Tell whether the caller may change what is this user's."""
-        return self.access_rules.may_change(self.person, owner)
+    @property
+    def owners(self) -> frozenset[str] | None:
+        """Whose things the caller sees and may change; None for those of all, and for what is nobody's."""
+        return self.access_rules.owners_for(self.person)
 
     @property
     def authorizer(self) -> Authorizer:

@@ -90,13 +90,13 @@ class OrchestraExtension(ExtensionApp):
     ).tag(config=True)
     owners_only = Bool(
         False,
-        help="Whether those who are no admins may change only runs and deployments that are theirs, or shared with "
-        "them. Needs roles.",
+        help="Whether those who are no admins see, and may change, only what is theirs, or shared with them: runs and "
+        "deployments with all that belongs to them. Needs roles.",
     ).tag(config=True)
     sharing = Dict(
         key_trait=Unicode(),
-        help="With whom users share the runs and deployments that are theirs: a user's name to a list of users, "
-        "'group:NAME' or '*'.",
+        help="With whom users share the runs and deployments that are theirs, to see and to change: a user's name to a "
+        "list of users, 'group:NAME' or '*'.",
     ).tag(config=True)
 
     language = Unicode(
@@ -138,7 +138,8 @@ class OrchestraExtension(ExtensionApp):
         self._access = StoreAccess(self.log)
         self._keeper = ServiceKeeper(self.has_services, self.log, self._service_options())
         self._figures = FiguresCollector(self._access.read_now, self._keeper)
-        self._figures.register()
+        if not rules.is_owners_only:  # whoever is logged in may read what is registered, with the names of flows
+            self._figures.register()
         self._activity: ActivityWatch | None = None
         if self.keeps_server and self.serverapp is not None:
             web_settings = self.serverapp.web_app.settings

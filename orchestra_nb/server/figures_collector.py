@@ -65,22 +65,25 @@ class FiguresCollector:
         self._read_at = -math.inf
         self._is_up: bool | None = None
         self._is_closed = False
+        self._is_registered = False
 
     def register(self) -> None:
         """Be among the figures of this process from now on."""
         REGISTRY.register(self)
+        self._is_registered = True
 
     def forget(self) -> None:
         """Have the next scrape read the store, however lately it was read."""
         self._read_at = -math.inf
 
     def close(self) -> None:
-        """Be no longer among them, and wait for a reading that goes on. May be called twice."""
+        """Be no longer among them, if it was, and wait for a reading that goes on. May be called twice."""
         with self._lock:
             if self._is_closed:
                 return
             self._is_closed = True
-        REGISTRY.unregister(self)
+        if self._is_registered:
+            REGISTRY.unregister(self)
         self._threads.shutdown(wait=True)
 
     def describe(self) -> Iterable[Metric]:

@@ -14,6 +14,7 @@ from orchestra_nb.operations.problems import problem_of
 from orchestra_nb.operations.server_activity import may_have_store
 from orchestra_nb.operations.service_health import ServerHealth, ServiceHealth, StorePresence, service_health
 from orchestra_nb.server.api_handler import OrchestraAPIHandler
+from orchestra_nb.server.store_access import as_seen_by
 from orchestra_nb.settings import load_settings
 from orchestra_nb.version import __version__
 
@@ -36,7 +37,7 @@ class HealthHandler(OrchestraAPIHandler):
         """Answer 200 also when something is wrong."""
         word, message = "ok", ""
         try:
-            health = await self.call(service_health, datetime.now(UTC))
+            health = await self.call(as_seen_by(self.owners, service_health), datetime.now(UTC))
         except StoreUnavailable as error:
             problem = problem_of(error)
             word, message = problem.code, problem.detail

@@ -14,6 +14,7 @@ from tornado import web
 from orchestra_nb.errors import StoreUnavailable
 from orchestra_nb.operations.service_health import ServiceHealth, service_health
 from orchestra_nb.server.callers import AUTH_RESOURCE, KnownCaller
+from orchestra_nb.server.store_access import as_seen_by
 from orchestra_nb.version import __version__
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class LandingHandler(PageHandler):
         """Show how it stands, also when the store cannot be read."""
         location, store_problem = "", ""
         try:
-            location, health = await self._access.call(_look, datetime.now(UTC))
+            location, health = await self._access.call(as_seen_by(self.owners, _look), datetime.now(UTC))
         except StoreUnavailable as error:
             store_problem, health = str(error), ServiceHealth(schema_revision=None, services=(), oldest_waiting=None)
         self.set_header("Cache-Control", "no-store")

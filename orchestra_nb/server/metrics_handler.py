@@ -34,7 +34,9 @@ class MetricsHandler(OrchestraAPIHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Answer with what a scrape of ``/metrics`` would see of ours."""
+        """Answer with what a scrape of ``/metrics`` would see of ours; they have the names of everybody's flows."""
+        if self.owners is not None and self.api_token is None:
+            raise web.HTTPError(403, "These are figures of everybody's runs. On this server this needs the role admin.")
         registry = CollectorRegistry()
         registry.register(self._figures)
         text = await asyncio.to_thread(generate_latest, registry)

@@ -81,7 +81,7 @@ class RestHandler(BoundedBodyHandler):
         endpoint = await self._endpoint_at(path)
         entry = self._audit_entry(endpoint, path)
         try:
-            await self._check_role(endpoint.role)
+            await self._check_role(endpoint.role_for(self.owners))
             arguments, conditions = self._read_request(endpoint, path)
             facts = self._facts()
             fields = self.words("fields") if endpoint.method == "GET" else []
@@ -124,7 +124,8 @@ class RestHandler(BoundedBodyHandler):
             "actor": self.actor,
             "user": self.caller_name,
             "role": self.role,
-            "may_change": self.may_change if self.access_rules.is_owners_only else None,
+            "owners": self.owners,
+            "is_owners_only": self.access_rules.is_owners_only,
             "server_url": f"{self.request.protocol}://{self.request.host}{self.base_url.rstrip('/')}",
             "notebook_at": self._notebook_at,
         }
@@ -214,11 +215,11 @@ def _call_endpoint(
 ) -> Answer:
     from orchestra_nb.rest.conditional_calls import answer_call
     from orchestra_nb.rest.endpoint import Call
-    from orchestra_nb.rest.ownership import check_owner
+    from orchestra_nb.rest.ownership import own_things
 
     call = Call(store=store, now=datetime.now(UTC), **facts)
-    check_owner(endpoint, call, arguments)
-    with acting_as(call.user):
+    arguments = own_things(endpoint, call, arguments)
+    with acting_as(call.user, is_alone=call.owners is not None):
         return answer_call(endpoint, call, arguments, conditions, fields=fields, entry=entry)
 
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: (flow, task) to the median duration of its last successes.
 _Expected = dict[tuple[str, str], float | None]
 
+#: Whose runs a client sees; None for those of all.
+Owners = frozenset[str] | None
+
 Log = logging.Logger | logging.LoggerAdapter[Any]
 
 #: The least time between two messages to a client, and between two reads for it.
@@ -73,9 +76,10 @@ class StoreCall(Protocol):
 
     def __call__(
         self,
-        function: Callable[[RunStore, int, StreamView, _Expected], Delta],
+        function: Callable[[RunStore, int, StreamView, Owners, _Expected], Delta],
         sequence: int,
         view: StreamView,
+        owners: Owners,
         expected: _Expected,
         /,
     ) -> Awaitable[Delta]:
@@ -90,8 +94,8 @@ class RunStream:
         self._call = call
         self._log = log
         self._changed = asyncio.Event()
-        self._reads: dict[tuple[int, StreamView], asyncio.Future[Delta]] = {}
-        self._expected: dict[StreamView, _Expected] = {}
+        self._reads: dict[tuple[int, StreamView, Owners], asyncio.Future[Delta]] = {}
+        self._expected: dict[tuple[StreamView, Owners], _Expected] = {}
         self._clients: set[asyncio.Task[object]] = set()
         self._watches: list[_Watch] = []
 
@@ -111,9 +115,16 @@ class RunStream:
                 self._stop_watching()
 
     async def deltas(
-        self, position: int, view: StreamView = EVERYTHING, marks: Mapping[str, str] = _NO_MARKS
+        self,
+        position: int,
+        view: StreamView = EVERYTHING,
+        marks: Mapping[str, str] = _NO_MARKS,
+        *,
+        owners: Owners = None,
     ) -> AsyncIterator[bytes]:
         """Yield messages about what a view has behind ``position``, at most ten a second, while they are wanted.
+
+        Of runs only those of these owners are in them.
 
         Lists whose marks are not ``marks`` any more are named in them. Runs inside :meth:`subscribed`. The next one is
         read only when it is asked for, so a consumer that waits for its socket holds nothing up and misses nothing.
@@ -126,7 +137,7 @@ class RunStream:
         told = position
         while True:
             changed = self._changed  # taken before the read: a write during the read is not missed
-            delta = await self._read(position, view)
+            delta = await self._read(position, view, owners)
             has_moved, position = delta.changes.sequence != position, delta.changes.sequence
             lists = tuple(name for name, mark in delta.marks.items() if marks.get(name) != mark)
             marks = delta.marks
@@ -152,18 +163,18 @@ class RunStream:
         for watch in self._watches:
             await asyncio.to_thread(watch.close)
 
-    async def _read(self, position: int, view: StreamView) -> Delta:
-        key = (position, view)
+    async def _read(self, position: int, view: StreamView, owners: Owners) -> Delta:
+        key = (position, view, owners)
         read = self._reads.get(key)
         if read is None:
-            if view not in self._expected and len(self._expected) >= _REMEMBERED_VIEWS:
+            if (view, owners) not in self._expected and len(self._expected) >= _REMEMBERED_VIEWS:
                 self._expected.clear()
-            expected = self._expected.setdefault(view, {})
-            read = self._reads[key] = asyncio.ensure_future(self._call(_read_delta, position, view, expected))
+            expected = self._expected.setdefault((view, owners), {})
+            read = self._reads[key] = asyncio.ensure_future(self._call(_read_delta, position, view, owners, expected))
             read.add_done_callback(lambda done: self._forget_failure(key, done))
         return await asyncio.shield(read)  # a client that leaves does not cancel what others wait for
 
-    def _forget_failure(self, key: tuple[int, StreamView], read: asyncio.Future[Delta]) -> None:
+    def _forget_failure(self, key: tuple[int, StreamView, Owners], read: asyncio.Future[Delta]) -> None:
         """Drop a read that failed, so that the next client tries again."""
         if (read.cancelled() or read.exception() is not None) and self._reads.get(key) is read:
             del self._reads[key]
@@ -226,12 +237,13 @@ class _Watch:
                     self._notice()
 
 
-def _read_delta(store: RunStore, position: int, view: StreamView, expected: _Expected) -> Delta:
-    marks = list_marks(store) if view == EVERYTHING else _NO_MARKS
+def _read_delta(store: RunStore, position: int, view: StreamView, owners: Owners, expected: _Expected) -> Delta:
     limit = MAX_CHANGES
-    while True:
-        changes = changes_since(store, position, expected, view=view, limit=limit)
-        text = encode_json(changes)
-        if len(text) <= _LARGEST_BYTES or limit == 1:
-            return Delta(changes, text, changes == type(changes)(sequence=changes.sequence), marks)
-        limit = max(1, min(limit, changes.sequence - position) * _LARGEST_BYTES // len(text))
+    with store.database.seen_by(owners):
+        marks = list_marks(store) if view == EVERYTHING else _NO_MARKS
+        while True:
+            changes = changes_since(store, position, expected, view=view, limit=limit)
+            text = encode_json(changes)
+            if len(text) <= _LARGEST_BYTES or limit == 1:
+                return Delta(changes, text, changes == type(changes)(sequence=changes.sequence), marks)
+            limit = max(1, min(limit, changes.sequence - position) * _LARGEST_BYTES // len(text))

@@ -24,6 +24,18 @@ _THREADS = 4
 _LONG_THREADS = 8
 
 
+def as_seen_by(
+    owners: frozenset[str] | None, function: Callable[Concatenate[RunStore, P], T]
+) -> Callable[Concatenate[RunStore, P], T]:
+    """Return a function that reads only what is of these users; None for those of all."""
+
+    def seeing(store: RunStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with store.database.seen_by(owners):
+            return function(store, *args, **kwargs)
+
+    return seeing
+
+
 class StoreAccess:
     """Calls functions of ``operations`` with the open store, in a few threads.
 

@@ -33,6 +33,7 @@ from orchestra_nb.operations.stream_subscriptions import VIEW_PARAMETERS, view_o
 from orchestra_nb.server.api_handler import PROBLEM_TYPE, problem_answer
 from orchestra_nb.server.callers import AUTH_RESOURCE
 from orchestra_nb.server.rest_handler import PREFIX
+from orchestra_nb.server.store_access import as_seen_by
 from orchestra_nb.server.token_identity import TokenIdentity
 from orchestra_nb.version import __version__
 
@@ -106,7 +107,7 @@ class StreamHandler(WebSocketMixin, WebSocketHandler, TokenIdentity):
             return EVERYTHING  # whose stream needs no store to begin
         owner = self.get_query_argument("owner", None)
         return await self._access.call(
-            view_of,
+            as_seen_by(self.owners, view_of),
             runs=self._words("run"),
             flow=self.get_query_argument("flow", None),
             deployment=self.get_query_argument("deployment", None),
@@ -138,12 +139,13 @@ class StreamHandler(WebSocketMixin, WebSocketHandler, TokenIdentity):
                 since = self._since if self._since is not None else await self._access.call(last_sequence)
                 marks: Mapping[str, str] = {}
                 if self._view == EVERYTHING:
-                    marks = await self._access.call(list_marks)  # before the client knows that it is heard
+                    # before the client knows that it is heard
+                    marks = await self._access.call(as_seen_by(self.owners, list_marks))
                 hello: dict[str, object] = {"sequence": since, "hello": True, "version": __version__}
                 if self._view != EVERYTHING:
                     hello["view"] = self._view
                 await self.write_message(msgspec.json.encode(hello).decode())
-                async for text in stream.deltas(since, self._view, marks):
+                async for text in stream.deltas(since, self._view, marks, owners=self.owners):
                     await self._check_token()
                     await self.write_message(text.decode())
         except WebSocketClosedError:

@@ -80,13 +80,14 @@ class TokenIdentity(KnownCaller):
             return Role.ADMIN
         return Role.RUNNER if self.api_token.allows(Scope.WRITE_RUNS) else Role.VIEWER
 
-    def may_change(self, owner: str | None) -> bool:
-        """Tell whether the caller may change what is this user's; a token for all may change all."""
+    @property
+    def owners(self) -> frozenset[str] | None:
+        """Whose things the caller sees and may change; those of all for a token for all."""
         if self.api_token is None:
-            return super().may_change(owner)
+            return super().owners
         if not self.access_rules.is_owners_only or self.api_token.allows(Scope.ADMIN):
-            return True
-        return self.access_rules.has_part_in(Person(self.caller_name), owner)
+            return None
+        return self.access_rules.owners_shared_with(Person(self.caller_name))
 
     @property
     def authorizer(self) -> Authorizer:

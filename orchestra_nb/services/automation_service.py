@@ -144,7 +144,7 @@ def _judge(judged: Judged, now: datetime) -> tuple[dict[str, TriggerState], list
         before = state = judged.states[automation.name]
         firings: list[Firing] = []
         for seen in judged.happenings:
-            if seen.sequence > (one.from_event if seen.is_event else one.from_change):
+            if seen.sequence > (one.from_event if seen.is_event else one.from_change) and one.hears_of(seen.happening):
                 decision = decide(automation, state, seen.happening, now)
                 state, firings = decision.state, [*firings, *decision.firings]
         if judged.is_all:  # what is behind may be what is missed

@@ -9,15 +9,30 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
+from orchestra_nb.acting_user import acting_user, is_acting_alone
 from orchestra_nb.errors import AutomationNotFound, NameTaken
 from orchestra_nb.model.automation_log import FiringState, LoggedAction, LoggedFiring
 from orchestra_nb.model.automation_triggers import TriggerState, first_state
-from orchestra_nb.model.automations import Automation, Outcome, check_place_of_trigger
+from orchestra_nb.model.automations import (
+    Automation,
+    FileMatch,
+    Happening,
+    Outcome,
+    check_place_of_trigger,
+    is_about,
+    matches_of,
+)
 from orchestra_nb.store.code_tables import custom_events
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.file_watch_store import end_watches, keep_watches
 from orchestra_nb.store.run_tables import changes
-from orchestra_nb.store.service_tables import automation_firings, automation_states, automations, service_marks
+from orchestra_nb.store.service_tables import (
+    automation_firings,
+    automation_states,
+    automations,
+    deployments,
+    service_marks,
+)
 
 #: The mark that is one higher after each change of automations or of what they counted.
 STEP_MARK = "automations: steps"
@@ -25,13 +40,29 @@ STEP_MARK = "automations: steps"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAutomation:
-    """An automation; it looks at the changes and the users' events behind these numbers."""
+    """An automation; it looks at the changes and the users' events behind these numbers.
+
+    Parameters
+    ----------
+    owner
+        Of whose runs alone it hears; None for those of all.
+    """
 
     automation: Automation
     from_change: int
     from_event: int
     created_at: datetime
     updated_at: datetime
+    owner: str | None = None
+
+    def hears_of(self, happening: Happening) -> bool:
+        """Tell whether something happened to its owner's runs, or to the files that it watches itself."""
+        if self.owner is None:
+            return True
+        if happening.run is not None:
+            return happening.run.owner == self.owner
+        files = (one for one in matches_of(self.automation.trigger) if isinstance(one, FileMatch))
+        return any(is_about(one, happening, self.automation.name) for one in files)
 
 
 class AutomationStore:
@@ -74,12 +105,15 @@ class AutomationStore:
                 check_place_of_trigger(present, trigger_of)
             if present is not None and keeps_active:
                 automation = msgspec.structs.replace(automation, is_active=present.is_active)
-            if present == automation:
+            owner = _owner_of(connection, automation)
+            if row is not None and present == automation and row["owner"] == owner:
                 return "unchanged"
             values = {
                 "automation": msgspec.to_builtins(automation),
                 "is_active": automation.is_active,
                 "updated_at": at,
+                "deployment": automation.deployment,
+                "owner": owner,
                 **_now(connection),
             }
             if present is None:
@@ -248,7 +282,17 @@ def _stored_of_row(row: RowMapping) -> StoredAutomation:
         from_event=row["from_event"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        owner=row["owner"],
     )
+
+
+def _owner_of(connection: Connection, automation: Automation) -> str | None:
+    """Return of whose runs alone an automation hears that is made now; None for those of all."""
+    if not is_acting_alone():
+        return None
+    query = select(deployments.c.owner).where(deployments.c.name == automation.deployment)
+    owner: str | None = connection.execute(query).scalar()
+    return owner or acting_user()
 
 
 def _not_found(name: str) -> AutomationNotFound:

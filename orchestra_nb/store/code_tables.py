@@ -18,10 +18,21 @@ variables = Table(
     Column("updated_at", UtcTime, nullable=False),
 )
 
-#: Named texts, encrypted with a key that is not in the store.
+#: Named texts, for the runs of all, encrypted with a key that is not in the store.
 secrets = Table(
     "secrets",
     metadata,
+    Column("name", AnyText, primary_key=True),
+    Column("ciphertext", AnyText, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+)
+
+#: Those that users have for their own runs, encrypted as all secrets are.
+own_secrets = Table(
+    "own_secrets",
+    metadata,
+    Column("owner", AnyText, primary_key=True),
     Column("name", AnyText, primary_key=True),
     Column("ciphertext", AnyText, nullable=False),
     Column("created_at", UtcTime, nullable=False),

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, GenerativeSelect, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
@@ -68,6 +68,7 @@ class Database:
         self._writer: Connection | None = None
         self._writer_is_durable: bool | None = None
         self._joined = threading.local()
+        self._hides = False
         _forget_connections_in_children(self)
 
     @contextlib.contextmanager
@@ -166,6 +167,21 @@ class Database:
         finally:
             self._joined.firsts = before
 
+    @contextlib.contextmanager
+    def seen_by(self, owners: frozenset[str] | None) -> Iterator[None]:
+        """Have what this thread reads in the block be only what is of these users; None for everything.
+
+        What it writes is written as ever, and what a write asks by itself in the database is asked of everything.
+        """
+        if owners is not None:
+            self._hide_what_is_not_seen()
+        before = self.seen_owners
+        self._joined.owners = owners
+        try:
+            yield
+        finally:
+            self._joined.owners = before
+
     def close(self) -> None:
         """Close all connections that are not in use."""
         with self._write_lock:
@@ -176,6 +192,28 @@ class Database:
     def _joined_connection(self) -> Connection | None:
         """The connection that this thread's transactions are part of at present; None where each is its own."""
         return getattr(self._joined, "connection", None)
+
+    @property
+    def seen_owners(self) -> frozenset[str] | None:
+        """Whose things this thread reads, as :meth:`seen_by` says; None for those of all."""
+        return getattr(self._joined, "owners", None)
+
+    def _hide_what_is_not_seen(self) -> None:
+        """Have queries changed before they are executed, from the first time that somebody is not to see everything."""
+        with self._write_lock:
+            if self._hides:
+                return
+            self._hides = True
+        from orchestra_nb.store.seen_rows import only_seen
+
+        @event.listens_for(self._engine, "before_execute", retval=True)
+        def hide(
+            _connection: Connection, statement: Any, many: Any, parameters: Any, _options: Any
+        ) -> tuple[Any, Any, Any]:
+            owners = self.seen_owners
+            if owners is not None and isinstance(statement, GenerativeSelect):
+                statement = only_seen(statement, owners, is_sqlite=self.is_sqlite)
+            return statement, many, parameters
 
     def _begin(self, connection: Connection) -> None:
         firsts: tuple[Callable[[], None], ...] = getattr(self._joined, "firsts", ())

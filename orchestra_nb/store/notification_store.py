@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from orchestra_nb.acting_user import acting_user, is_acting_alone
 from orchestra_nb.errors import Conflict, NameTaken, NotificationNotFound
 from orchestra_nb.model.notifications import NotificationRule
 from orchestra_nb.model.outbox import Channel
@@ -122,7 +123,8 @@ class NotificationStore:
     ) -> NotificationRule:
         """Make a rule, which tells of what happens from now on; or have the one of this name be like this.
 
-        One that is there keeps what it knows: how things stood for the runs that it was about. Return it as it is kept.
+        One that is there keeps what it knows, how things stood for the runs that it was about, and its owner; a new one
+        is of whoever acts alone. Return it as it is kept.
 
         Parameters
         ----------
@@ -145,12 +147,18 @@ class NotificationStore:
             if present is not None:
                 if not may_overwrite:
                     raise NameTaken(f"There is a rule {rule.name!r} already. Delete it first, or choose another name.")
-                if keeps_pause:
-                    rule = msgspec.structs.replace(rule, is_paused=present.is_paused)
+                is_paused = present.is_paused if keeps_pause else rule.is_paused
+                rule = msgspec.structs.replace(rule, is_paused=is_paused, owner=present.owner)
                 _save_rule(connection, rule)
                 return rule
+            rule = msgspec.structs.replace(rule, owner=acting_user() if is_acting_alone() else None)
             newest: int = connection.execute(select(func.max(changes.c.sequence))).scalar() or 0
-            values = {"rule": msgspec.to_builtins(rule), "from_sequence": newest, "created_at": at}
+            values = {
+                "rule": msgspec.to_builtins(rule),
+                "from_sequence": newest,
+                "created_at": at,
+                "owner": rule.owner,
+            }
             connection.execute(insert(notification_rules).values(name=rule.name, **values))
         return rule
 

@@ -120,7 +120,8 @@ notification_channels = Table(
     Column("updated_at", UtcTime, nullable=False),
 )
 
-#: Who is told of which runs. A rule tells of what changes behind ``from_sequence``.
+#: Who is told of which runs. A rule tells of what changes behind ``from_sequence``, and where it has an owner, of that
+#: one's runs alone, which its definition says, too.
 notification_rules = Table(
     "notification_rules",
     metadata,
@@ -128,6 +129,7 @@ notification_rules = Table(
     Column("rule", ExactJson, nullable=False),
     Column("from_sequence", BigInteger, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("owner", AnyText),
 )
 
 #: How each deployment or flow stands in the eyes of each rule.
@@ -171,7 +173,8 @@ notifications = Table(
     sqlite_autoincrement=True,
 )
 
-#: What acts when something happens. An automation looks at the changes, and at the users' events, behind these numbers.
+#: What acts when something happens. An automation looks at the changes, and at the users' events, behind these numbers;
+#: where it has an owner, at those of that one's runs. ``deployment`` is the one that it belongs to, empty for none.
 automations = Table(
     "automations",
     metadata,
@@ -182,6 +185,8 @@ automations = Table(
     Column("from_event", BigInteger, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
+    Column("deployment", AnyText, nullable=False, server_default=""),
+    Column("owner", AnyText),
 )
 
 #: What the trigger of each automation has counted, and when time alone changes that; no row before the first count.
@@ -221,7 +226,7 @@ automation_firings = Table(
 )
 
 #: Addresses that others send messages to. The secret is encrypted with the key of the secrets; the one before it is
-#: accepted, too, until ``previous_until``.
+#: accepted, too, until ``previous_until``. One that has an owner runs nothing but a deployment of that one.
 webhooks = Table(
     "webhooks",
     metadata,
@@ -232,6 +237,7 @@ webhooks = Table(
     Column("secret_changed_at", UtcTime, nullable=False),
     Column("previous_ciphertext", AnyText),
     Column("previous_until", UtcTime),
+    Column("owner", AnyText),
 )
 
 #: What came of each message of a webhook that was rightly signed. ``ciphertext`` is the message, kept for dead letters.

@@ -28,8 +28,8 @@ class WebhookStore:
         self._database = database
         self._key = key
 
-    def add(self, webhook: Webhook, secret: Secret, at: datetime) -> None:
-        """Make a webhook.
+    def add(self, webhook: Webhook, secret: Secret, at: datetime, owner: str | None = None) -> None:
+        """Make a webhook, somebody's or nobody's.
 
         Raises
         ------
@@ -42,6 +42,7 @@ class WebhookStore:
             "ciphertext": seal(secret, self._key),
             "created_at": at,
             "secret_changed_at": at,
+            "owner": owner,
         }
         with self._database.write() as connection:
             if connection.execute(select(webhooks.c.name).where(webhooks.c.name == webhook.name)).first() is not None:
@@ -111,4 +112,5 @@ def _webhook_of_row(row: RowMapping) -> StoredWebhook:
         created_at=row["created_at"],
         secret_changed_at=row["secret_changed_at"],
         previous_until=row["previous_until"],
+        owner=row["owner"],
     )

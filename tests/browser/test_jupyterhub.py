@@ -20,7 +20,7 @@ from patience import PATIENCE_SECONDS
 from standalone_pages import keep_picture, open_alone
 
 from orchestra_nb.client import Client
-from orchestra_nb.errors import NotYours, ScopeMissing
+from orchestra_nb.errors import DeploymentNotFound, RunNotFound, ScopeMissing
 from orchestra_nb.model.api_tokens import Scope
 from tests.faults.notebook_command import code_cell, notebook_of
 from tests.server.webhook_messages import body_of, standard
@@ -153,10 +153,61 @@ def test_the_service_knows_users_and_groups_of_the_hub(hub: HubWorld) -> None:
         client.deploy(name, notebook=NOTEBOOK)
     with pytest.raises(ScopeMissing, match="needs the role author, and you have the role viewer"):
         eve.deploy("of-eve", notebook=NOTEBOOK)
-    with pytest.raises(NotYours, match="belongs to 'ana'"):
+    with pytest.raises(DeploymentNotFound, match="There is no deployment 'of-ana'"):
         ben.run_deployment("of-ana")
     run = ana.run_deployment("of-ben")  # who shares with ana
     assert (ana.wait_for_run(run.run_id).state, ana.show_run(run.run_id).run.owner) == ("COMPLETED", "ana")
+
+
+def test_each_user_of_the_service_sees_what_is_theirs_or_shared_with_them(hub: HubWorld, page: Page) -> None:
+    ana, ben, eve = (hub.client(hub.service_url, user) for user in ("ana", "ben", "eve"))
+    admin = Client(hub.service_url, hub.admin_token)
+    runs = {}
+    for name, client in (("ana", ana), ("ben", ben)):
+        source = f"from orchestra_nb.variables import get_secret\nassert get_secret('db').get() == 'of {name}'"
+        client.set_secret("db", value=f"of {name}")
+        client.deploy(f"prices-of-{name}", notebook=notebook_of(code_cell(source)))
+        runs[name] = client.wait_for_run(client.run_deployment(f"prices-of-{name}").run_id)
+    admin.set_variable("home-region", value="EU")
+
+    def seen(client: Client) -> list[str]:
+        return [one.name for one in client.list_deployments().deployments if one.name.startswith("prices")]
+
+    assert [run.state for run in runs.values()] == ["COMPLETED"] * 2
+    assert [seen(client) for client in (ana, ben, eve, admin)] == [
+        ["prices-of-ana", "prices-of-ben"],
+        ["prices-of-ben"],
+        [],
+        ["prices-of-ana", "prices-of-ben"],
+    ]
+    with pytest.raises(RunNotFound):
+        ben.show_run(runs["ana"].run_id)
+    assert [(one.name, one.owner) for one in ben.list_secrets().secrets] == [("db", "ben")]
+
+    page.goto(f"{hub.service_url}orchestra/")
+    log_in(page, hub, "ben")
+    page.get_by_role("link", name=runs["ben"].name).first.wait_for()
+    assert page.get_by_text(runs["ana"].name).count() == 0
+    keep_picture(page, "hub-runs-of-ben")
+    page.get_by_text("Live", exact=True).wait_for()
+    hidden = ana.run_deployment("prices-of-ana")
+    told = ben.run_deployment("prices-of-ben")
+    page.get_by_role("link", name=told.name).first.wait_for()
+    assert page.get_by_text(hidden.name).count() == 0
+    for path, words in (
+        ("flows", "prices-of-ben"),
+        ("automations", "There is nothing here that is yours, or shared with you."),
+        ("webhooks", "No webhooks yet. One has others start runs by signed messages."),
+        ("pools", "default"),
+        ("variables", "home-region"),
+        ("notifications", "No rules yet"),
+        ("dead-letters", "Nothing waits for a decision."),
+        (f"runs/{hidden.run_id}", f"No run '{hidden.run_id}'"),
+    ):
+        page.goto(f"{hub.service_url}orchestra/{path}")
+        page.get_by_text(words).first.wait_for()
+        assert page.get_by_text("prices-of-ana").count() == 0
+        keep_picture(page, f"hub-of-ben-{path.partition('/')[0]}")
 
 
 def test_the_service_takes_messages_and_tokens_of_its_own_past_the_hubs_login(hub: HubWorld) -> None:

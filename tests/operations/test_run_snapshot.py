@@ -55,6 +55,7 @@ def test_a_retry_is_asked_for_as_the_run_was(notebook: Path) -> None:
         tags={"team": "a"},
         parent_run_id="parent",
         parent_task_run_id="task",
+        owner="alice",
     )
 
     again = retried(request)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from deployments_of import deploy
 from example_runs import UPGRADE, run_of
 from jupyter_server.serverapp import ServerApp
 from slow_flow import SlowFlow
@@ -17,21 +18,22 @@ from tornado.websocket import websocket_connect
 from traitlets.config import Config
 from user_headers import HeaderIdentity, NotMallory
 
-from orchestra_nb.acting_user import acting_as, process_user
-from orchestra_nb.errors import InvalidSetting, NotYours
+from orchestra_nb.acting_user import process_user
+from orchestra_nb.errors import InvalidSetting, NotFound, NotYours
 from orchestra_nb.model.access import AccessRules, Person
 from orchestra_nb.model.dead_letters import DeadLetter
-from orchestra_nb.model.deployments import DeploymentSpec, NotebookTarget
 from orchestra_nb.model.events import DeadLetterAdded, RunCreated
+from orchestra_nb.model.notifications import NotificationRule
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.api_tokens import create_token
 from orchestra_nb.rest import endpoint as endpoints
 from orchestra_nb.rest.catalogue import ENDPOINTS
 from orchestra_nb.rest.endpoint import Role
-from orchestra_nb.rest.ownership import check_owner
+from orchestra_nb.rest.ownership import own_things
 from orchestra_nb.server.run_events import RUN_STATE
 from orchestra_nb.settings import load_settings, load_settings_with_origins
 from orchestra_nb.store.deployment_store import DeploymentStore
+from orchestra_nb.store.notification_store import NotificationStore
 from tests.faults.notebook_command import notebook_of
 from tests.patience import PATIENCE_SECONDS
 
@@ -64,11 +66,19 @@ OWNED_BY_PATH = {
     "/deployments/{name}/schedules/{number}/resume",
     "/dead-letters/{letter}/discard",
     "/dead-letters/{letter}/retry",
+    "/notifications/deliveries/{number}/retry",
+    "/notifications/deliveries/{number}/discard",
+    "/notifications/rules/{name}",
+    "/notifications/rules/{name}/pause",
+    "/notifications/rules/{name}/resume",
+    "/receipts/{number}/retry",
+    "/receipts/{number}/discard",
+    "/webhooks/{name}",
+    "/webhooks/{name}/rotate",
 }
 #: They act on what is anybody's.
 ADMIN_ONLY = {
     "/automations",
-    "/automations/read",
     "/automations/{name}",
     "/automations/{name}/pause",
     "/automations/{name}/resume",
@@ -78,16 +88,12 @@ ADMIN_ONLY = {
     "/pools/{name}",
     "/pools/{name}/pause",
     "/pools/{name}/resume",
-    "/receipts/{number}/retry",
-    "/receipts/{number}/discard",
-    "/webhooks",
-    "/webhooks/{name}",
-    "/webhooks/{name}/rotate",
 }
-#: They look at each thing that would change.
-CHECKS_ITSELF = {"/files"}
+#: They look at each thing that would change, or that is to be started.
+CHECKS_ITSELF = {"/files", "/webhooks"}
 #: They change nothing, make what is the caller's own, or change what is for all of their role.
 NEEDS_NO_OWNER = {
+    "/automations/read",
     "/automations/{name}/test",
     "/notebooks/runs",
     "/notebooks/task-line/read",
@@ -95,12 +101,7 @@ NEEDS_NO_OWNER = {
     "/notifications/channels",
     "/notifications/channels/{name}",
     "/notifications/channels/{name}/test",
-    "/notifications/deliveries/{number}/retry",
-    "/notifications/deliveries/{number}/discard",
     "/notifications/rules",
-    "/notifications/rules/{name}",
-    "/notifications/rules/{name}/pause",
-    "/notifications/rules/{name}/resume",
     "/secrets/{name}",
     "/tokens",
     "/tokens/{name}",
@@ -141,14 +142,6 @@ def call(jp_serverapp, http_server_client, jp_base_url) -> Call:
         return answer.code, json.loads(answer.body)
 
     return call
-
-
-def deploy(store, name: str, owner: str | None) -> None:
-    spec = DeploymentSpec(
-        name=name, flow_name=name, target=NotebookTarget(path=f"{store.database.path.parent}/n.ipynb")
-    )
-    with acting_as(owner):
-        DeploymentStore(store.database).save(spec, notebook=NOTEBOOK, actor="test", at=NOW)
 
 
 @pytest.mark.parametrize(
@@ -340,7 +333,7 @@ async def test_events_for_all_who_listen_have_ids_and_no_names_where_there_are_r
 
 
 class TestOwnersOnly:
-    """Those who are no admins change only what is theirs, or shared with them."""
+    """Those who are no admins change only what is theirs, or shared with them; what they see: test_owners_only.py."""
 
     @pytest.fixture
     def access(self) -> dict[str, object]:
@@ -353,28 +346,25 @@ class TestOwnersOnly:
         store.apply([RunCreated(run=run_of(1, owner="alice", driver_id="d")), RunCreated(run=run_of(2, driver_id="d"))])
 
     @pytest.mark.parametrize(
-        ("user", "allowed"),
-        [("alice", True), ("bob", False), ("carol/ops", True), ("root", True), ("eve", False)],
+        ("user", "code"),
+        [("alice", 202), ("bob", 404), ("carol/ops", 202), ("root", 202), ("eve", 403)],
     )
     async def test_a_run_is_stopped_by_its_owner_by_whom_it_is_shared_with_and_by_admins(
-        self, call: Call, things, store, user: str, allowed: bool
+        self, call: Call, things, store, user: str, code: int
     ) -> None:
-        code, answer = await call(user, "POST", f"runs/{run_of(1).name}/cancel")
+        answered = await call(user, "POST", f"runs/{run_of(1).name}/cancel")
 
-        assert code == (202 if allowed else 403)
-        assert len(store.cancel_requests("d")) == int(allowed)
-        if user == "bob":
-            assert answer["code"] == "not_yours"
-            assert "belongs to 'alice'" in answer["detail"]
+        assert answered[0] == code
+        assert len(store.cancel_requests("d")) == int(code == 202)
 
     async def test_what_is_nobodys_is_for_admins(self, call: Call, things) -> None:
         refused = await call("alice", "POST", f"runs/{run_of(2).name}/cancel")
 
-        assert (refused[0], "belongs to nobody" in refused[1]["detail"]) == (403, True)
-        assert (await call("alice", "POST", "deployments/legacy/pause"))[0] == 403
+        assert (refused[0], refused[1]["code"]) == (404, "run_not_found")
+        assert (await call("alice", "POST", "deployments/legacy/pause"))[0] == 404
         assert (await call("root", "POST", "deployments/legacy/pause"))[0] == 200
 
-    async def test_all_may_be_seen_and_no_call_changes_somebody_elses_deployment(self, call: Call, things) -> None:
+    async def test_no_call_sees_or_changes_somebody_elses_deployment(self, call: Call, things) -> None:
         seen = {(await call("bob", "GET", path))[0] for path in ("deployments/nightly", f"runs/{run_of(1).name}")}
         changing = [
             endpoint
@@ -392,15 +382,14 @@ class TestOwnersOnly:
             body = bodies.get(endpoint.name, {}) if endpoint.body_type is not None else None
             refused[endpoint.name] = (await call("bob", endpoint.method, path, body))[1].get("code")
 
-        assert seen == {200}
+        assert seen == {404}
         assert len(changing) >= 10
-        assert set(refused.values()) == {"not_yours"}, refused
+        assert set(refused.values()) == {"deployment_not_found"}, refused
         replaced = await call("bob", "PUT", "deployments/nightly", {"flow": "m:f"})
-        assert (replaced[0], replaced[1]["code"]) == (403, "not_yours")
+        assert (replaced[0], replaced[1]["code"], "alice" in replaced[1]["detail"]) == (403, "not_yours", False)
 
     async def test_what_acts_on_everybodys_things_is_for_admins(self, call: Call, things) -> None:
         automation = {"name": "tidy", "when": {"event": "orders.*"}, "do": [{"pause": "nightly"}]}
-        webhook = {"name": "hook", "deployment": "nightly"}
 
         refused = [
             (await call("bob", method, path, body))[1].get("code")
@@ -408,9 +397,7 @@ class TestOwnersOnly:
                 ("POST", "automations", automation),
                 ("PUT", "automations/tidy", automation),
                 ("DELETE", "automations/tidy", None),
-                ("POST", "webhooks", webhook),
-                ("DELETE", "webhooks/hook", None),
-                ("POST", "receipts/1/retry", None),
+                ("POST", "webhooks", {"name": "hook", "event": "pushed"}),
                 ("POST", "pools", {"name": "bobs"}),
                 ("PATCH", "pools/default", {"concurrency": 1}),
                 ("POST", "limits", {"name": "bobs", "limit": 1}),
@@ -418,10 +405,10 @@ class TestOwnersOnly:
             )
         ]
         made = (await call("root", "POST", "automations", automation))[0]
-        tried = (await call("bob", "POST", "automations/tidy/test", {}))[0]
+        tried = [(await call(user, "POST", "automations/tidy/test", {}))[0] for user in ("root", "bob")]
 
-        assert refused == ["not_yours"] * 10
-        assert (made, tried) == (201, 200)
+        assert refused == ["not_yours"] * 8
+        assert (made, tried) == (201, [200, 404])
 
     async def test_a_deployment_that_became_somebody_elses_meanwhile_stays_so(
         self, call: Call, store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -464,22 +451,32 @@ class TestOwnersOnly:
         assert (await call("root", "POST", "webhooks", made))[0] == 201
         assert [(await call("root", "GET", path))[0] for path in paths] == [200] * 3
         for user in ("alice", "eve"):
-            assert [(await call(user, "GET", path))[1].get("code") for path in paths] == ["not_yours"] * 3
+            seen = [(await call(user, "GET", path))[1] for path in paths]
+            assert (seen[0]["webhooks"], seen[1]["code"], seen[2]["receipts"]) == ([], "webhook_not_found", [])
 
     @pytest.mark.parametrize(
-        ("text", "prune"),
+        ("text", "prune", "is_refused"),
         [
-            pytest.param("deployments: []\nautomations: []", True, id="pruned with automations"),
-            pytest.param("deployments: []", True, id="pruned"),
+            pytest.param("deployments: []\nautomations: []", True, False, id="pruned with automations"),
+            pytest.param("deployments: []", True, False, id="pruned"),
             pytest.param(
-                "deployments: [{name: bobs, flow: 'f.py:f'}, {name: nightly, flow: 'f.py:f'}]", False, id="replaced"
+                "deployments: [{name: bobs, flow: 'f.py:f'}, {name: nightly, flow: 'f.py:f'}]",
+                False,
+                True,
+                id="replaced",
             ),
-            pytest.param("automations: [{name: a, when: {event: e}, do: [{pause: nightly}]}]", False, id="automation"),
-            pytest.param("automations: []", True, id="automations pruned"),
+            pytest.param(
+                "automations: [{name: a, when: {event: e}, do: [{pause: bobs}]}]\n"
+                "deployments: [{name: bobs, flow: 'f.py:f'}]",
+                False,
+                True,
+                id="automation",
+            ),
+            pytest.param("automations: []", True, False, id="automations pruned"),
         ],
     )
-    async def test_no_file_changes_what_is_somebody_elses(
-        self, call: Call, things, store, folder: Path, text: str, prune: bool
+    async def test_no_file_changes_or_tells_of_what_is_somebody_elses(
+        self, call: Call, things, store, folder: Path, text: str, prune: bool, is_refused: bool
     ) -> None:
         rule = {"name": "kept", "when": {"event": "orders.*"}, "do": [{"pause": "nightly"}]}
         assert (await call("root", "POST", "automations", rule))[0] == 201
@@ -489,14 +486,15 @@ class TestOwnersOnly:
             return [(await call("root", "GET", path))[1] for path in ("deployments", "automations")]
 
         before = await state()
-        code, answer = await call("bob", "POST", "files", file)
+        answers = [await call("bob", "POST", path, file) for path in ("files?plan=true", "files")]
         after = await state()
-        planned = await call("bob", "POST", "files?plan=true", file)
         by_admin = await call("root", "POST", "files", file)
 
-        assert (code, answer["code"]) == (403, "not_yours"), answer
+        for code, answer in answers:
+            told = (code, answer["code"] if is_refused else answer["steps"])
+            assert told == ((403, "not_yours") if is_refused else (200, [])), answer
+            assert "alice" not in json.dumps(answer)
         assert after == before
-        assert (planned[0], planned[1]["is_applied"]) == (200, False)
         assert (by_admin[0], by_admin[1]["is_applied"]) == (200, True), by_admin
         assert await state() != before
 
@@ -510,14 +508,14 @@ class TestOwnersOnly:
 
         made = await apply("bob", own % (trigger, 1))
         changed = await apply("bob", own % ("[]", 2))
-        unchanged = await apply("alice", own % ("[]", 2))
-        refused = [(await apply("alice", own % said))[0] for said in (("[]", 3), (trigger, 2))]
+        unchanged = await apply("bob", own % ("[]", 2))
+        refused = [(await apply("alice", own % said))[0] for said in (("[]", 2), ("[]", 3), (trigger, 2))]
 
         assert made == (200, [("bobs", "create"), ("begun", "create")])
         assert changed == (200, [("bobs", "change"), ("begun", "delete")])
         assert unchanged == (200, [("bobs", "unchanged")])
-        assert refused == [403, 403]
-        assert (await call("eve", "GET", "deployments/bobs"))[1]["owner"] == "bob"
+        assert refused == [403, 403, 403]
+        assert (await call("bob", "GET", "deployments/bobs"))[1]["owner"] == "bob"
 
     @pytest.fixture
     def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -536,7 +534,7 @@ class TestOwnersOnly:
             headers = {"Authorization": f"Bearer {made[token]}"}
             return (await call("", "POST", f"runs/{run_of(number).name}/cancel", headers=headers))[0]
 
-        assert [await cancel("ci", 3), await cancel("ci", 1), await cancel("all", 1)] == [202, 403, 202]
+        assert [await cancel("ci", 3), await cancel("ci", 1), await cancel("all", 1)] == [202, 404, 202]
 
 
 def test_each_call_that_changes_something_says_whose_that_is(store) -> None:
@@ -548,21 +546,22 @@ def test_each_call_that_changes_something_says_whose_that_is(store) -> None:
     )
     store.apply([RunCreated(run=run), DeadLetterAdded(letter=letter)])
     deploy(store, "nightly", owner="alice")
+    NotificationStore(store.database).add_rule(NotificationRule(name="nightly", channels=()), NOW)
     bob = endpoints.Call(
         store=store,
         settings=load_settings(),
         actor="bob",
         now=NOW,
         notebook_at=Path,
-        may_change=lambda owner: owner == "bob",
+        owners=frozenset({"bob"}),
     )
-    arguments = {"run": run.name, "letter": letter.letter_id, "name": "nightly"}
+    arguments = {"run": run.name, "letter": letter.letter_id, "name": "nightly", "number": 1}
 
     refused = set()
     for endpoint in changing:
         try:
-            check_owner(endpoint, bob, arguments)
-        except NotYours:
+            own_things(endpoint, bob, arguments)
+        except (NotFound, NotYours):
             refused.add(endpoint.name)
 
     assert {endpoint.path for endpoint in changing} == set().union(*tables)

@@ -12,7 +12,7 @@ export type Role = (typeof ROLES)[number];
 /** Who looks. */
 export interface IIdentity {
   readonly role: Role;
-  /** Whether who is no admin changes only what is theirs. */
+  /** Whether who is no admin sees, and changes, only what is theirs. */
   readonly isOwnersOnly: boolean;
 }
 

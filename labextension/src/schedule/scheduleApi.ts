@@ -76,7 +76,7 @@ export class ScheduleApi implements IScheduleApi {
   }
 
   async listSecrets(): Promise<readonly string[]> {
-    return this._list(['secrets'], readName);
+    return [...new Set(await this._list(['secrets'], readName))]; // one's own comes before that of all
   }
 
   async readHealth(): Promise<IServiceHealth> {

@@ -153,6 +153,7 @@ def add_rule(
 ) -> tuple[NotificationRule, list[str]]:
     """Make a rule; return it, and in words what it names that nobody knows yet."""
     said = msgspec.structs.asdict(rule)
+    del said["owner"]  # which the server says
     if may_overwrite:
         made = client.set_rule(**said | ({"is_paused": None} if keeps_pause else {}))
     else:

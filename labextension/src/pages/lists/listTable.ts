@@ -189,7 +189,7 @@ export class ListTable<T> {
       this._showHead();
       this._rows.clear();
       this._body.replaceChildren();
-      this._empty.replaceChildren(...this._listing.empty(filter));
+      this._empty.replaceChildren(...this._emptyWords(filter));
     }
     const isFocused = document.activeElement === this._more;
     let first: HTMLElement | null = null;
@@ -208,6 +208,15 @@ export class ListTable<T> {
     if (isMore && isFocused && this._more.hidden) {
       focusOn(first);
     }
+  }
+
+  /** Say why there is no row: who sees only what is theirs is not told how to make what is everybody's. */
+  private _emptyWords(filter: string): readonly (Node | string)[] {
+    const need = this._listing.making?.need;
+    const isTheirs = this._identity?.isOwnersOnly === true && need?.isForAll === true;
+    return isTheirs && !this._may(need)
+      ? [this._context.texts.__('There is nothing here that is yours, or shared with you.')]
+      : this._listing.empty(filter);
   }
 
   private _showHead(): void {

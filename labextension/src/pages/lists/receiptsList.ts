@@ -11,7 +11,7 @@ import { ListTable, agoNode, twoLines } from './listTable';
 import type { IDone } from './listTable';
 
 const AT_ONCE = 50;
-const NEED: INeed = { role: 'runner', isForAll: true };
+const NEED: INeed = { role: 'runner' };
 
 /** A message, without its body. */
 export interface IReceipt {

@@ -66,9 +66,7 @@ export function rulesList(context: IPageContext): ListTable<IRule> {
       const fields = readFields(await pagesApi.call('GET', PATH, { after }));
       return { rows: readList(fields?.rules, readRule), next: readTextOrNull(fields?.next) };
     },
-    empty: () => [
-      texts.__('No rules yet, so nobody is told of anything. Make a channel, then a rule for it.')
-    ]
+    empty: () => [texts.__('No rules yet. Make a channel, then a rule that has it told of runs.')]
   });
 }
 

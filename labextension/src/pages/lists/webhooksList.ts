@@ -17,7 +17,7 @@ import { readWarnings } from './warningNotice';
 import { readWholeList } from './wholeList';
 
 const PATH = ['webhooks'];
-const NEED: INeed = { role: 'author', isForAll: true };
+const NEED: INeed = { role: 'author' };
 const HOUR_SECONDS = 3600;
 
 /** A webhook, without its secret. */
