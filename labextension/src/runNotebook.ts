@@ -11,6 +11,7 @@ import { CommandIDs } from './commands';
 import type { FormValues } from './form/form';
 import { orchestraIcon } from './icon';
 import { notifyFailure } from './notify';
+import { OPEN_PAGE, textOfPath } from './pageCommands';
 import { RunDialog } from './runDialog';
 import { readFields, readTextOrNull } from './schemas';
 import type { IRun } from './schemas';
@@ -90,15 +91,14 @@ export function addRunNotebook(options: IRunNotebookOptions): void {
       readFields(args)?.isToolbar === true
         ? trans.__('Show Its Runs')
         : trans.__('Show Runs of This Notebook'),
-    caption: trans.__('Show how the runs of this notebook went, in a tab of the browser'),
+    caption: trans.__('Show how the runs of this notebook went'),
     describedBy: { args: NOTEBOOK_ARGS },
     isEnabled: args => notebookOf(options, args) !== null,
     execute: args => {
       const path = notebookOf(options, args);
       if (path !== null) {
-        const { baseUrl } = app.serviceManager.serverSettings;
-        const flow = encodeURIComponent(flowOf(PathExt.basename(path)));
-        window.open(`${baseUrl}orchestra/flows/${flow}`, '_blank', 'noopener');
+        const flow = flowOf(PathExt.basename(app.serviceManager.contents.localPath(path)));
+        void commands.execute(OPEN_PAGE, { path: textOfPath(['flows', flow]) });
       }
     }
   });
