@@ -9,6 +9,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { CommandIDs } from './commands';
 import type { FormValues } from './form/form';
+import { Unread } from './form/unread';
 import { orchestraIcon } from './icon';
 import { notifyFailure } from './notify';
 import { OPEN_PAGE, textOfPath } from './pageCommands';
@@ -146,10 +147,10 @@ async function runNotebook(
     return;
   }
   try {
+    const unread = new Unread(trans);
     const [parameters, earlier] = await Promise.all([
       api.readParameters(path),
-      // what a form may start from is a convenience: without it the form is as good
-      api.listEarlierRuns(flowOf(notebook)).catch(() => [])
+      unread.orElse(trans.__('Earlier runs'), api.listEarlierRuns(flowOf(notebook)), [])
     ]);
     const start = async (values: FormValues, chosen: FormValues): Promise<void> => {
       const run = await api.runNotebook(path, values, chosen);
@@ -162,7 +163,8 @@ async function runNotebook(
       await start(new Map(), new Map());
       return;
     }
-    const dialog = new RunDialog({ notebook, parameters, earlier, trans, locale, start });
+    const notice = unread.notice();
+    const dialog = new RunDialog({ notebook, parameters, earlier, notice, trans, locale, start });
     await dialog.launch();
   } catch (error) {
     notifyFailure(trans, trans.__('%1 cannot be run.', notebook), error);
