@@ -15,6 +15,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { isLive, stateLook } from './drawing/states';
 import type { ITexts } from './drawing/translation';
 import { orchestraIcon } from './icon';
+import { firstFile } from './labFiles';
 import { LogsView } from './logsView';
 import { contentsPaths } from './notebookPaths';
 import { notifyFailure } from './notify';
@@ -88,7 +89,7 @@ export function addCommands(options: ICommandOptions): WidgetTracker<MainAreaWid
     isVisible: args => chooser.hasChoice(args, isRun),
     execute: async args => {
       const runId = await chooser.choose(args, trans.__('Open a run'), isRun);
-      if (runId !== null && !(await openNotebook(options, runId))) {
+      if (runId !== null && (await orNotify(openNotebook(options, runId), trans)) === false) {
         await commands.execute(CommandIDs.openLogs, { runId });
       }
     }
@@ -233,16 +234,12 @@ async function openNotebook(options: ICommandOptions, runId: string): Promise<bo
   if (!file) {
     return false;
   }
-  for (const path of contentsPaths(file, PageConfig.getOption('serverRoot'))) {
-    try {
-      await app.serviceManager.contents.get(path, { content: false });
-    } catch {
-      continue;
-    }
+  const paths = contentsPaths(file, PageConfig.getOption('serverRoot'));
+  const path = await firstFile(app.serviceManager.contents, paths);
+  if (path !== null) {
     await app.commands.execute('docmanager:open', { path });
-    return true;
   }
-  return false;
+  return path !== null;
 }
 
 async function cancelRun(options: ICommandOptions, runId: string): Promise<void> {

@@ -7,9 +7,9 @@ import { commandsPlugin } from './plugins/commandsPlugin';
 import { flowNotebookPlugin } from './plugins/flowNotebookPlugin';
 import { mimePlugin } from './plugins/mimePlugin';
 import { overviewPlugin } from './plugins/overviewPlugin';
+import { pagesPlugin } from './plugins/pagesPlugin';
 import { panelPlugin } from './plugins/panelPlugin';
 import { runNotebookPlugin } from './plugins/runNotebookPlugin';
-import { runPagePlugin } from './plugins/runPagePlugin';
 import { runsPlugin } from './plugins/runsPlugin';
 import { scheduleNotebookPlugin } from './plugins/scheduleNotebookPlugin';
 import { taskCellsPlugin } from './plugins/taskCellsPlugin';
@@ -21,7 +21,7 @@ export default [
   mimePlugin,
   commandsPlugin,
   runNotebookPlugin,
-  runPagePlugin,
+  pagesPlugin,
   scheduleNotebookPlugin,
   flowNotebookPlugin,
   panelPlugin,

@@ -1,8 +1,8 @@
 /** The button in a notebook's toolbar that opens what can be done with the notebook as a flow. */
 
 import type { CommandRegistry } from '@lumino/commands';
-import { Menu, Widget } from '@lumino/widgets';
-import { caretDownEmptyIcon } from '@jupyterlab/ui-components';
+import { Widget } from '@lumino/widgets';
+import { MenuSvg, caretDownEmptyIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { html, setAttributes } from './drawing/elements';
@@ -24,7 +24,7 @@ export class NotebookMenuButton extends Widget {
     super();
     this.addClass('orc-menu-button');
     const { commands, trans } = _options;
-    this._menu = new Menu({ commands });
+    this._menu = new MenuSvg({ commands });
     this._button = html('button', {
       type: 'button',
       class: 'orc-toolbar-button',
@@ -76,5 +76,5 @@ export class NotebookMenuButton extends Widget {
   }
 
   private readonly _button: HTMLButtonElement;
-  private readonly _menu: Menu;
+  private readonly _menu: MenuSvg;
 }

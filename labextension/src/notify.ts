@@ -6,21 +6,28 @@ import { createElement } from 'react';
 import { ApiError } from './apiError';
 import { englishTexts } from './drawing/translation';
 import type { ITexts } from './drawing/translation';
+import { errorText } from './errorText';
 
 /** JupyterLab cuts what is longer; the details have all of it. */
 const MOST_CHARACTERS = 140;
 
+/** What is told of now: text to the id of its notification. */
+const told = new Map<string, string>();
+
 /**
- * Tell that something failed, until that is closed.
+ * Tell that something failed, until that is closed; what stands there already is not told twice.
  *
  * @param what - what was to be done, as a sentence ("The run could not be cancelled."); empty where the error says it
  */
 export function notifyFailure(texts: ITexts | null, what: string, error: unknown): void {
   const words = texts ?? englishTexts;
-  const message = error instanceof Error ? error.message : String(error);
-  const said = [what, message].filter(part => part !== '').join(' ');
+  const said = [what, errorText(error, words)].filter(part => part !== '').join(' ');
   const text = said.length > MOST_CHARACTERS ? `${said.slice(0, MOST_CHARACTERS - 1)}…` : said;
-  Notification.error(text, {
+  const known = told.get(text);
+  if (known !== undefined && Notification.manager.has(known)) {
+    return;
+  }
+  const id = Notification.error(text, {
     autoClose: false,
     actions: [
       {
@@ -30,6 +37,32 @@ export function notifyFailure(texts: ITexts | null, what: string, error: unknown
       }
     ]
   });
+  told.set(text, id);
+}
+
+/** Tells of something that is tried again and again: a failure once, until it has worked in between. */
+export class RepeatedFailure {
+  /** @param _what - what was to be done, as a sentence */
+  constructor(
+    private readonly _texts: ITexts,
+    private readonly _what: string
+  ) {}
+
+  /** It has failed. That the server did not answer is told where the connection is shown. */
+  failed(error: unknown): void {
+    const message = error instanceof ApiError ? error.message : '';
+    if (message !== '' && message !== this._message) {
+      notifyFailure(this._texts, this._what, error);
+    }
+    this._message = message;
+  }
+
+  /** It has worked. */
+  worked(): void {
+    this._message = '';
+  }
+
+  private _message = '';
 }
 
 /** Give what is known of an error, a line for each fact. */

@@ -6,6 +6,7 @@ import { PageConfig } from '@jupyterlab/coreutils';
 import { RunChooser } from './commands';
 import type { ICommandOptions } from './commands';
 import { isLive } from './drawing/states';
+import { firstFile } from './labFiles';
 import { contentsPaths } from './notebookPaths';
 import { notifyFailure } from './notify';
 import type { IOverviewApi } from './overview/overviewApi';
@@ -113,16 +114,7 @@ function canRunAgain(run: IRun): boolean {
 }
 
 /** Give the path of the notebook of a run as the file browser has it; null where it is not there. */
-async function notebookBelowRoot(options: ICommandOptions, run: IRun): Promise<string | null> {
-  const { contents } = options.app.serviceManager;
-  const root = PageConfig.getOption('serverRoot');
-  for (const path of contentsPaths(run.notebook_path ?? '', root)) {
-    try {
-      await contents.get(path, { content: false });
-      return path;
-    } catch {
-      continue;
-    }
-  }
-  return null;
+function notebookBelowRoot(options: ICommandOptions, run: IRun): Promise<string | null> {
+  const paths = contentsPaths(run.notebook_path ?? '', PageConfig.getOption('serverRoot'));
+  return firstFile(options.app.serviceManager.contents, paths);
 }

@@ -9,8 +9,10 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { CommandIDs } from './commands';
 import type { FormValues } from './form/form';
+import { Unread } from './form/unread';
 import { orchestraIcon } from './icon';
 import { notifyFailure } from './notify';
+import { OPEN_PAGE, textOfPath } from './pageCommands';
 import { RunDialog } from './runDialog';
 import { readFields, readTextOrNull } from './schemas';
 import type { IRun } from './schemas';
@@ -90,15 +92,14 @@ export function addRunNotebook(options: IRunNotebookOptions): void {
       readFields(args)?.isToolbar === true
         ? trans.__('Show Its Runs')
         : trans.__('Show Runs of This Notebook'),
-    caption: trans.__('Show how the runs of this notebook went, in a tab of the browser'),
+    caption: trans.__('Show how the runs of this notebook went'),
     describedBy: { args: NOTEBOOK_ARGS },
     isEnabled: args => notebookOf(options, args) !== null,
     execute: args => {
       const path = notebookOf(options, args);
       if (path !== null) {
-        const { baseUrl } = app.serviceManager.serverSettings;
-        const flow = encodeURIComponent(flowOf(PathExt.basename(path)));
-        window.open(`${baseUrl}orchestra/flows/${flow}`, '_blank', 'noopener');
+        const flow = flowOf(PathExt.basename(app.serviceManager.contents.localPath(path)));
+        void commands.execute(OPEN_PAGE, { path: textOfPath(['flows', flow]) });
       }
     }
   });
@@ -146,10 +147,10 @@ async function runNotebook(
     return;
   }
   try {
+    const unread = new Unread(trans);
     const [parameters, earlier] = await Promise.all([
       api.readParameters(path),
-      // what a form may start from is a convenience: without it the form is as good
-      api.listEarlierRuns(flowOf(notebook)).catch(() => [])
+      unread.orElse(trans.__('Earlier runs'), api.listEarlierRuns(flowOf(notebook)), [])
     ]);
     const start = async (values: FormValues, chosen: FormValues): Promise<void> => {
       const run = await api.runNotebook(path, values, chosen);
@@ -162,7 +163,8 @@ async function runNotebook(
       await start(new Map(), new Map());
       return;
     }
-    const dialog = new RunDialog({ notebook, parameters, earlier, trans, locale, start });
+    const notice = unread.notice();
+    const dialog = new RunDialog({ notebook, parameters, earlier, notice, trans, locale, start });
     await dialog.launch();
   } catch (error) {
     notifyFailure(trans, trans.__('%1 cannot be run.', notebook), error);

@@ -124,6 +124,10 @@ export class RunsModel implements IRunsModel, IDisposable {
     return load;
   }
 
+  loadError(runId: string): unknown {
+    return this._loadErrors.get(runId) ?? null;
+  }
+
   watch(): IDisposable {
     this._watchers += 1;
     this._adapt();
@@ -277,11 +281,13 @@ export class RunsModel implements IRunsModel, IDisposable {
     try {
       const { run, tasks, cells, sequence } = await this._api.readRun(runId);
       this._readAt.set(runId, sequence);
+      this._loadErrors.delete(runId);
       this._take([run], tasks, cells, false);
       return true;
-    } catch {
+    } catch (error) {
       // The driver may store the run a moment after its first output is shown: the next view asks again.
       this._loads.delete(runId);
+      this._loadErrors.set(runId, error);
       return false;
     }
   }
@@ -388,6 +394,7 @@ export class RunsModel implements IRunsModel, IDisposable {
   /** Run id to its cells by their index. */
   private readonly _cells = new Map<string, Map<number, ICell>>();
   /** The runs whose tasks are known or being read. */
+  private readonly _loadErrors = new Map<string, unknown>();
   private readonly _loads = new Map<string, Promise<boolean>>();
   /** Number of the last change that was stored before a run was read. */
   private readonly _readAt = new Map<string, number>();

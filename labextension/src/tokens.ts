@@ -97,6 +97,8 @@ export interface IRunsModel {
   cellsOf(runId: string): readonly ICell[];
   /** Read a run and its tasks unless they are known; true when the server knows it. */
   load(runId: string): Promise<boolean>;
+  /** Give why a run could not be read the last time; null where it could, or was not asked for. */
+  loadError(runId: string): unknown;
   /** Keep the runs live until the result is disposed. */
   watch(): IDisposable;
   /** Try to connect at once. */

@@ -98,12 +98,14 @@ async function settled(): Promise<void> {
 let runs: Runs;
 let server: Server;
 let cells: NotebookCells;
+const outcome = { failed: jest.fn(), worked: jest.fn() };
 
 beforeEach(() => {
   jest.useFakeTimers();
   runs = new Runs();
   server = new Server();
-  cells = new NotebookCells(server, runs as unknown as IRunsModel, 'sales.ipynb');
+  jest.clearAllMocks();
+  cells = new NotebookCells(server, runs as unknown as IRunsModel, 'sales.ipynb', outcome);
   cells.setFollowing(true);
 });
 
@@ -234,19 +236,20 @@ test('a connection that is there again has all read anew', async () => {
 });
 
 test.each([404, 409, 403])('an answer with %s is no news', async status => {
-  const warn = jest.spyOn(console, 'warn').mockImplementation(() => undefined);
-
   await server.refuse(new ApiError('No.', status, 'no'));
 
-  expect(warn).not.toHaveBeenCalled();
+  expect(outcome.failed).not.toHaveBeenCalled();
 });
 
-test('an answer that is a fault is told in the console', async () => {
-  const warn = jest.spyOn(console, 'warn').mockImplementation(() => undefined);
+test('an answer that is a fault is told, and one that is none, too', async () => {
+  const error = new ApiError('The store is away.', 503, 'store_unavailable');
+  await server.refuse(error);
+  expect(outcome.failed.mock.calls).toEqual([[error]]);
 
-  await server.refuse(new ApiError('The store is away.', 503, 'store_unavailable'));
+  runs.connectionChanged.emit();
+  await server.answer();
 
-  expect(warn).toHaveBeenCalledTimes(1);
+  expect(outcome.worked).toHaveBeenCalledTimes(1);
 });
 
 test('the stream is followed only while somebody looks', () => {

@@ -1,5 +1,3 @@
-import type { TranslationBundle } from '@jupyterlab/translation';
-
 import { englishTexts } from '../src/drawing/translation';
 import { plainField } from '../src/form/fields';
 import { ParametersForm } from '../src/form/parametersForm';
@@ -25,7 +23,7 @@ function draw(): ParametersForm {
         parameters: { region: 'APAC' }
       }
     ],
-    trans: englishTexts as TranslationBundle,
+    trans: englishTexts,
     locale: 'en-GB'
   });
   document.body.replaceChildren(form.node);
@@ -33,7 +31,7 @@ function draw(): ParametersForm {
 }
 
 function presets(): HTMLSelectElement {
-  return document.querySelector('#orc-run-preset') as HTMLSelectElement;
+  return document.querySelector('.orc-run-presets') as HTMLSelectElement;
 }
 
 function chosen(): [string, string] {
@@ -57,7 +55,7 @@ test('what a deployment has is what the form starts from, and can be had again',
   expect(chosen()[1]).toBe('APAC');
   choose('');
   expect(chosen()).toEqual(['The defaults', 'EU']);
-  choose('deployed');
+  choose('begin');
   expect(chosen()).toEqual(['As deployed', 'US']);
 });
 

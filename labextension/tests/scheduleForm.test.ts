@@ -64,6 +64,7 @@ async function open(
     },
     earlier: [],
     deployments,
+    unread: null,
     pools: null,
     secrets: [],
     health: { ownService: 'off', up: 0 },

@@ -638,6 +638,17 @@ class Calls(ABC):
         answer: DeploymentDetails = self._call("show_deployment", {"name": name}, {}, None)
         return answer
 
+    def show_deployed_parameters(self, name: str) -> ParametersAnswer:
+        """Show the parameters that a run of a deployment can be given, with a JSON Schema; nothing of it runs.
+
+        They are what its notebook declared when it was deployed, and the deployment's own values are the defaults. What
+        a flow takes is not known before it runs: any name may be given.
+
+        Needs the role viewer.
+        """
+        answer: ParametersAnswer = self._call("show_deployed_parameters", {"name": name}, {}, None)
+        return answer
+
     def list_versions(self, name: str, *, before: int | None = None, limit: int = 100) -> VersionsAnswer:
         """List the versions of a deployment, the newest first, with what each changed.
 
@@ -2255,6 +2266,7 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "write_task_line": "orchestra_nb.rest.task_cell_endpoints",
     "list_deployments": "orchestra_nb.rest.deployment_endpoints",
     "show_deployment": "orchestra_nb.rest.deployment_endpoints",
+    "show_deployed_parameters": "orchestra_nb.rest.deployment_endpoints",
     "list_versions": "orchestra_nb.rest.deployment_endpoints",
     "run_deployment": "orchestra_nb.rest.deployment_endpoints",
     "update_deployment": "orchestra_nb.rest.deployment_endpoints",

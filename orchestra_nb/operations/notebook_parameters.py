@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.notebooks import document
@@ -56,7 +58,19 @@ def notebook_parameters(path: str | Path) -> NotebookParameters:
     InvalidNotebook
         The file is no notebook.
     """
-    notebook = document.read_notebook(path)
+    return parameters_of(document.read_notebook(path), path)
+
+
+def parameters_of(
+    notebook: Mapping[str, Any], path: str | Path, own: Mapping[str, object] | None = None
+) -> NotebookParameters:
+    """Return the parameters of a notebook that has been read.
+
+    Parameters
+    ----------
+    own
+        Values that stand in place of the notebook's defaults, by name, as JSON has them.
+    """
     language = document.language(notebook)
     declaration = read_declaration(notebook)
     if declaration is None:
@@ -67,7 +81,8 @@ def notebook_parameters(path: str | Path) -> NotebookParameters:
         problem = f"What a parameters cell in {language} declares cannot be told; any name may be given."
     else:
         problem = ""
-    parameters = () if declaration is None else declaration.parameters
+    declared = () if declaration is None else declaration.parameters
+    parameters = tuple(_with_own(parameter, own or {}) for parameter in declared)
     is_complete = declaration is None or declaration.is_complete
     return NotebookParameters(
         path=str(absolute_path(path)),
@@ -77,6 +92,13 @@ def notebook_parameters(path: str | Path) -> NotebookParameters:
         problem=problem,
         schema=parameters_schema(parameters, Path(path).stem, is_complete=is_complete or language == "python"),
     )
+
+
+def _with_own(parameter: Parameter, own: Mapping[str, object]) -> Parameter:
+    if parameter.name not in own:
+        return parameter
+    default = UNKNOWN if parameter.is_secret else own[parameter.name]
+    return replace(parameter, default=default, default_source="", is_required=False)
 
 
 def _as_document(parameter: Parameter) -> dict[str, object]:

@@ -14,6 +14,7 @@ from orchestra_nb.model.runs import Run
 from orchestra_nb.model.sweeps import TypedText
 from orchestra_nb.operations import (
     backfill,
+    deployed_parameters,
     deployment_run,
     deployment_update,
     deployment_versions,
@@ -27,6 +28,7 @@ from orchestra_nb.operations.deployment_versions import VersionView
 from orchestra_nb.operations.deployment_views import DeploymentDetails, DeploymentSummary
 from orchestra_nb.operations.schedule_preview import SchedulePreview
 from orchestra_nb.rest.endpoint import Area, Call, Instant, Limit, Role, Version
+from orchestra_nb.rest.notebook_endpoints import ParametersAnswer
 from orchestra_nb.rest.pages import BeforeNumber, NamesQuery, page_by_name, page_of
 
 area = Area("deployments")
@@ -157,6 +159,17 @@ def list_deployments(call: Call, query: DeploymentsQuery) -> DeploymentsAnswer:
 def show_deployment(call: Call, name: str) -> DeploymentDetails:
     """Show a deployment, its schedules, when they are due next and its last runs."""
     return deployment_views.show_deployment(call.store, name, call.now)
+
+
+@area.get("/deployments/{name}/parameters")
+def show_deployed_parameters(call: Call, name: str) -> ParametersAnswer:
+    """Show the parameters that a run of a deployment can be given, with a JSON Schema; nothing of it runs.
+
+    They are what its notebook declared when it was deployed, and the deployment's own values are the defaults. What a
+    flow takes is not known before it runs: any name may be given.
+    """
+    found = deployed_parameters.deployed_parameters(call.store, name)
+    return msgspec.convert(found.as_document(), ParametersAnswer)
 
 
 @area.get("/deployments/{name}/versions")

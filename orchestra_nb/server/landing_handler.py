@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from jinja2 import Environment, PackageLoader
 from jupyter_server.auth.decorator import authorized
@@ -21,6 +21,19 @@ if TYPE_CHECKING:
     from orchestra_nb.server.service_keeper import ServiceKeeper
     from orchestra_nb.server.store_access import StoreAccess
     from orchestra_nb.store.run_store import RunStore
+
+
+#: The pages that this one leads to, below ``/orchestra/``; ``labextension/src/pages/pageLinks.ts`` has the same.
+_PAGES: Final = (
+    ("", "Runs"),
+    ("flows", "Flows"),
+    ("dead-letters", "Dead letters"),
+    ("notifications", "Notifications"),
+    ("pools", "Work pools"),
+    ("variables", "Variables"),
+    ("automations", "Automations"),
+    ("webhooks", "Webhooks"),
+)
 
 
 class PageHandler(KnownCaller):
@@ -55,9 +68,9 @@ class LandingHandler(PageHandler):
     @authorized
     async def get(self) -> None:
         """Show how it stands, also when the store cannot be read."""
-        location, store_problem = "", ""
+        location, store_problem, now = "", "", datetime.now(UTC)
         try:
-            location, health = await self._access.call(as_seen_by(self.owners, _look), datetime.now(UTC))
+            location, health = await self._access.call(as_seen_by(self.owners, _look), now)
         except StoreUnavailable as error:
             store_problem, health = str(error), ServiceHealth(schema_revision=None, services=(), oldest_waiting=None)
         self.set_header("Cache-Control", "no-store")
@@ -72,6 +85,8 @@ class LandingHandler(PageHandler):
                 store_problem=store_problem,
                 health=health,
                 own_service=self._keeper.state,
+                pages=_PAGES,
+                now=now,
             )
         )
 
@@ -99,11 +114,22 @@ def _moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def _relative(at: datetime, now: datetime) -> str:
+    seconds = (now - at).total_seconds()
+    if seconds < 0:
+        return "soon"
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
 @cache
 def page_templates() -> Environment:
     """Return the templates of the pages for people."""
     templates = Environment(loader=PackageLoader("orchestra_nb.server"), autoescape=True)
     templates.filters["moment"] = _moment
+    templates.filters["relative"] = _relative
     return templates
 
 

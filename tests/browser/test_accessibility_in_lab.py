@@ -180,9 +180,13 @@ def test_the_menu_of_a_notebook_is_used_by_the_keyboard(page: Page, jupyterlab: 
     page.keyboard.press("Enter")
     page.get_by_text("of plain has started.").first.wait_for()
     button.click()
-    with page.context.expect_page() as opened:
-        page.locator('.lm-Menu-item[data-command="orchestra:show-notebook-runs"]').click()
-    opened.value.get_by_role("heading", name="plain").wait_for()
+    page.locator('.lm-Menu-item[data-command="orchestra:show-notebook-runs"]').click()
+    flow = page.locator(".jp-MainAreaWidget .orc-flow-page")
+    flow.get_by_role("heading", name="plain").wait_for()
+    flow.get_by_role("tabpanel").get_by_role("link").first.click()
+    page.locator(".jp-MainAreaWidget .orc-run-page").get_by_role("link", name="plain").click()
+    flow.get_by_role("heading", name="plain").wait_for()
+    assert flow.count() == 1  # the tab that was there
 
 
 def test_arrows_lead_through_timeline_and_squares(page: Page, jupyterlab: Lab, work: None) -> None:

@@ -575,7 +575,7 @@ def test_the_run_page_is_a_tab_in_jupyterlab_and_is_there_after_a_reload(
             const {serverSettings, workspaces} = jupyterapp.serviceManager;
             for (;;) {
                 const found = await workspaces.fetch('run-page').catch(() => null);
-                if (JSON.stringify(found ?? {}).includes('orchestra-run-pages:')) { return; }
+                if (JSON.stringify(found ?? {}).includes('orchestra-pages:')) { return; }
                 await new Promise(resolve => setTimeout(resolve, 100));
             }
         }"""

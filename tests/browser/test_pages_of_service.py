@@ -34,9 +34,15 @@ def service(tmp_path: Path) -> Iterator[Service]:
 def test_a_run_of_a_deployment_is_retried_and_run_again_with_other_parameters(
     chromium: Browser, service: Service
 ) -> None:
-    parameters = "region: str = 'EU'\nshare: float = 0.5\nfails: bool = True"
-    deployment = service.deployed.deploy_notebook("nightly", FAILS_ONCE, parameters_cell=parameters)
-    run_id = service.deployed.ask(deployment, region="EU", share=0.5, fails=True)
+    parameters = (
+        "from typing import Annotated\nfrom pydantic import Field\n"
+        "region: str = 'DE'\nshare: float = 0.5\nfails: bool = True\nrows: Annotated[int, Field(ge=1)] = 3\n"
+        "codes: list[int] = []"
+    )
+    deployment = service.deployed.deploy_notebook(
+        "nightly", FAILS_ONCE, parameters_cell=parameters, parameters={"region": "EU"}
+    )
+    run_id = service.deployed.ask(deployment, region="CH", share=0.5, fails=True)
     with open_alone(chromium) as page:
         page.goto(f"{service.url}orchestra/runs/{run_id}?token={service.token}")
         page.get_by_role("region", name="What failed").get_by_text("not mended yet").first.wait_for()
@@ -69,16 +75,30 @@ def test_a_run_of_a_deployment_is_retried_and_run_again_with_other_parameters(
 
         page.get_by_role("button", name="Run again…").click()
         dialog = page.get_by_role("dialog", name="Run nightly again")
-        expect(dialog.get_by_label("region", exact=True)).to_have_value("EU")
-        expect(dialog.get_by_label("fails")).to_be_checked()
-        dialog.get_by_label("share").fill("0.25")
-        dialog.get_by_label("Other parameters").fill('{"unknown": 1}')
+        expect(dialog.get_by_label("Region", exact=True)).to_have_value("CH")
+        expect(dialog.get_by_label("Fails")).to_be_checked()
+        dialog.get_by_label("Start from").select_option("The defaults")  # those of the deployment
+        expect(dialog.get_by_label("Region", exact=True)).to_have_value("EU")
+        dialog.get_by_label("Start from").select_option(index=0)
+        expect(dialog.get_by_label("Region", exact=True)).to_have_value("CH")
+        dialog.get_by_label("Share").fill("much")
         dialog.get_by_role("button", name="Run", exact=True).click()
-        dialog.get_by_role("alert").get_by_text("unknown").first.wait_for()
+        dialog.get_by_text("Write a number.").wait_for()
+        dialog.get_by_label("Share").fill("0.25")
+        dialog.get_by_label("Region", exact=True).fill("US")
+        dialog.get_by_label("Rows").fill("0")
+        dialog.get_by_role("button", name="Run", exact=True).click()
+        dialog.get_by_role("alert").get_by_text("At least 1.").wait_for()
+        # what only the server knows is said at the field, too
+        dialog.get_by_label("Codes").fill('["x"]')
+        dialog.get_by_label("Rows").fill("1")
+        dialog.get_by_role("button", name="Run", exact=True).click()
+        wrong = dialog.locator("[aria-invalid=true]")
+        wrong.wait_for()
+        expect(wrong).to_have_attribute("name", "codes")
         assert axe_finds(page) == []
         keep_picture(page, "service-run-again")
-        dialog.get_by_label("Other parameters").fill("{}")
-        dialog.get_by_label("region", exact=True).fill("US")
+        dialog.get_by_label("Codes").fill("[1]")
         dialog.get_by_role("button", name="Run", exact=True).click()
         dialog.wait_for(state="detached")
         page.wait_for_url(lambda address: not address.endswith(run_id))

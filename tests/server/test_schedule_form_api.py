@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from test_rest_api import call
 
+from orchestra_nb.model.deployments import DeploymentSpec, FlowTarget
+from orchestra_nb.model.secret_values import Secret
+from orchestra_nb.operations import shared_variables
+from orchestra_nb.settings import load_settings
 from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.run_store import RunStore
 from tests.faults.notebook_command import code_cell, notebook_of
@@ -173,3 +178,49 @@ async def test_the_deployments_of_one_notebook_are_listed(jp_fetch, store: RunSt
     assert [one["name"] for one in found["deployments"]] == ["a", "b"]
     assert [one["name"] for one in everything["deployments"]] == ["a", "b", "c"]
     assert missing[:2] == (404, "notebook_not_found")
+
+
+async def test_the_parameters_of_a_deployment_have_its_own_values_as_defaults(
+    jp_fetch, store: RunStore, sales: Path
+) -> None:
+    body = {"notebook": str(sales), "parameters": {"needed": 7}}
+    await call(jp_fetch, "PUT", "/deployments/report", body)
+    cell = {**code_cell("other = 1"), "metadata": {"tags": ["parameters"]}}
+    sales.write_text(json.dumps(notebook_of(cell)))  # what is deployed stays
+
+    found = await call(jp_fetch, "GET", "/deployments/report/parameters")
+    missing = await refused(jp_fetch, "GET", "deployments/none/parameters")
+
+    shown = {one["name"]: (one["required"], one["default"]) for one in found["parameters"]}
+    assert shown == {"needed": (False, 7), "share": (False, 0.5)}
+    assert found["schema"]["required"] == []
+    assert found["schema"]["properties"]["needed"]["default"] == 7
+    assert found["path"] == str(sales)
+    assert missing[:2] == (404, "deployment_not_found")
+
+
+async def test_a_secret_of_a_deployment_is_not_among_its_parameters(jp_fetch, store: RunStore, sales: Path) -> None:
+    source = "from orchestra_nb.variables import Secret\ntoken: Secret\nrows: int = 1"
+    sales.write_text(json.dumps(notebook_of({**code_cell(source), "metadata": {"tags": ["parameters"]}})))
+    shared_variables.set_secret(store, "api", Secret("hunter2"), load_settings().secret_key_place, datetime.now(UTC))
+    await call(
+        jp_fetch, "PUT", "/deployments/report", {"notebook": str(sales), "parameters": {"token": {"$secret": "api"}}}
+    )
+
+    found = await call(jp_fetch, "GET", "/deployments/report/parameters")
+
+    (token,) = [one for one in found["parameters"] if one["name"] == "token"]
+    assert (token["secret"], token["required"], "default" in token) == (True, False, False)
+    assert "hunter2" not in json.dumps(found)
+
+
+async def test_what_a_deployed_flow_takes_is_not_told(jp_fetch, store: RunStore) -> None:
+    target = FlowTarget(entrypoint="shop:refresh", working_folder="/tmp")
+    spec = DeploymentSpec(name="prices", flow_name="refresh", target=target, parameters={"region": "EU"})
+    DeploymentStore(store.database).save(spec, notebook=None, actor="test", at=datetime.now(UTC))
+
+    found = await call(jp_fetch, "GET", "/deployments/prices/parameters")
+
+    assert (found["parameters"], found["declared"]) == ([], False)
+    assert found["schema"]["additionalProperties"] is True
+    assert "any name may be given" in found["problem"]

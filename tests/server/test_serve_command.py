@@ -179,8 +179,8 @@ def test_a_server_runs_what_is_due_tells_it_to_who_has_the_token_and_ends_in_goo
     assert (health["store"], health["own_service"], len(health["services"])) == ("ok", "up", 2)
     assert len({run.occurrence for run in runs}) == len(runs)
     assert made == [(201, made[0][1])] * 3  # whichever server is asked
-    assert (landing[0], landing[1].count("✓ up")) == (200, 3)
-    assert (len(links), followed) == (4, [200] * 6)
+    assert (landing[0], landing[1].count("</svg>up")) == (200, 3)
+    assert (len(links), followed) == (11, [200] * 13)
     assert [status for status, _ in refused[:2]] == [403, 403]
     assert not any("Services of the store" in body or "often" in body for _, body in refused)
     assert absent == [404] * 3  # nobody is given a kernel or a file

@@ -16,6 +16,7 @@ import type { IMessageHandler, Message } from '@lumino/messaging';
 import { Signal } from '@lumino/signaling';
 import type { PanelLayout } from '@lumino/widgets';
 
+import { RepeatedFailure } from '../notify';
 import type { IRunsModel } from '../tokens';
 import { CellBadge } from './cellBadge';
 import type { IBadgeOptions } from './cellBadge';
@@ -45,9 +46,11 @@ export class NotebookBadges implements IDisposable {
     private readonly _panel: NotebookPanel,
     private readonly _options: INotebookBadgesOptions
   ) {
-    const { api, runs, contents } = _options;
+    const { api, runs, contents, texts } = _options;
     const { content, context } = _panel;
-    this._cells = new NotebookCells(api, runs, contents.localPath(context.path));
+    const what = texts.__('What the cells of %1 did could not be read.', context.path);
+    const failure = new RepeatedFailure(texts, what);
+    this._cells = new NotebookCells(api, runs, contents.localPath(context.path), failure);
     this._cells.changed.connect(this._update, this);
     context.pathChanged.connect(this._onPath, this);
     context.saveState.connect(this._onSaveState, this);

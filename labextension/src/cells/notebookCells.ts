@@ -23,6 +23,12 @@ const SETTLING = 300;
 /** Answers that say nothing is known: there is no such file yet, none of this machine, or the reader may not. */
 const QUIET = [401, 403, 404, 409];
 
+/** Is told how reading them went. */
+export interface IReadingOutcome {
+  failed(error: unknown): void;
+  worked(): void;
+}
+
 /** Keeps the records. */
 export class NotebookCells implements IDisposable {
   /**
@@ -33,6 +39,7 @@ export class NotebookCells implements IDisposable {
     private readonly _api: ICellsApi,
     private readonly _runs: IRunsModel,
     path: string,
+    private readonly _outcome: IReadingOutcome,
     private readonly _settling = SETTLING
   ) {
     this._path = path;
@@ -89,12 +96,13 @@ export class NotebookCells implements IDisposable {
         this._isStale = false;
         const answer = await this._api.readCells(path);
         if (!this._isDisposed && path === this._path) {
+          this._outcome.worked();
           this._take(answer);
         }
       } while (this._isStale && !this._isDisposed && path === this._path);
     } catch (error) {
       if (!(error instanceof ApiError && QUIET.includes(error.status))) {
-        console.warn(`Orchestra: what the cells of ${path} did cannot be read.`, error);
+        this._outcome.failed(error);
       }
     } finally {
       this._isAsking = false;

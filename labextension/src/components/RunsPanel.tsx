@@ -23,7 +23,8 @@ import { orchestraIcon } from '../icon';
 import { notifyFailure } from '../notify';
 import { OverviewCommandIDs } from '../overview/commandIDs';
 import type { IOverview } from '../overview/overview';
-import { OPEN_RUN_PAGE } from '../runPageTabs';
+import { OPEN_RUN_PAGE } from '../pageCommands';
+import type { IRun } from '../schemas';
 import type { IRunsModel } from '../tokens';
 import { ConnectionNote, ConnectionState } from './ConnectionState';
 import { TreeRow } from './TreeRow';
@@ -154,12 +155,19 @@ function RunsView(props: IRunsPanelOptions & { isShown: boolean }): React.JSX.El
       );
   };
 
+  const loadTasks = async (run: IRun): Promise<void> => {
+    if (!(await runs.load(run.run_id))) {
+      const what = trans.__('The tasks of run %1 could not be read.', run.name);
+      notifyFailure(trans, what, runs.loadError(run.run_id));
+    }
+  };
+
   const onToggle = (row: Row): void => {
     if (row.kind === 'section') {
       toggleSection(row.key);
     } else if (row.kind === 'run') {
       toggleRow(row.key);
-      void runs.load(row.key);
+      void loadTasks(row.run);
     } else if (row.isOpen !== null) {
       toggleRow(row.key);
     }

@@ -2,12 +2,12 @@
 
 import type { ITaskView } from '../schemas';
 import { ChosenTask } from './chosenTask';
-import { secondsRun } from './durations';
+import { formatMoment, secondsRun } from './durations';
 import { button, html, setAttributes, showText } from './elements';
 import { stateIcon } from './icons';
 import { isFailure, isLive, stateLook } from './states';
 import type { IDrawingOptions } from './taskLine';
-import { attemptCount, errorWords, stateWord, timeWords } from './taskWords';
+import { attemptCount, errorWords, noTasksWords, stateWord, timeWords } from './taskWords';
 import { VirtualRows } from './virtualRows';
 
 const ROW_HEIGHT = 30;
@@ -53,7 +53,7 @@ export class TaskTable {
     setAttributes(this._scroll, { tabindex: 0, role: 'group', 'aria-label': texts.__('Tasks') });
     const bar = html('div', { class: 'orc-tasks-bar' }, find, this._count);
     this._chosen = new ChosenTask(_options);
-    this.node.append(bar, this._scroll, this._chosen.node);
+    this.node.append(bar, this._empty, this._scroll, this._chosen.node);
     this._rows = new VirtualRows(this._scroll, this._body, ROW_HEIGHT, (index, row) =>
       this._drawRow(index, row)
     );
@@ -87,6 +87,8 @@ export class TaskTable {
     setAttributes(this._table, { 'aria-rowcount': found.length + 1 });
     const counted = texts._n('%2 of %1 task', '%2 of %1 tasks', this._tasks.length, found.length);
     showText(this._count, wanted === '' ? '' : counted);
+    showText(this._empty, this._tasks.length === 0 ? noTasksWords(this._live, texts) : '');
+    this._scroll.hidden = this._tasks.length === 0;
     for (const [column, cell] of this._heads) {
       setAttributes(cell, { 'aria-sort': this._sort[0] === column ? this._sort[1] : 'none' });
     }
@@ -172,18 +174,19 @@ export class TaskTable {
       task.started_at === null
         ? ''
         : new Date(task.started_at).toLocaleTimeString(locale, { hourCycle: 'h23' });
-    const values = [
-      started,
-      timeWords(task, this._live, clock.now(), texts),
-      attemptCount(task, texts),
-      task.worker ?? '',
-      this._message(task)
+    const moment = task.started_at === null ? '' : formatMoment(task.started_at, locale);
+    const values: [string, string?][] = [
+      [started, moment],
+      [timeWords(task, this._live, clock.now(), texts)],
+      [attemptCount(task, texts)],
+      [task.worker ?? ''],
+      [this._message(task)]
     ];
-    values.forEach((value, at) => {
+    values.forEach(([value, title = value], at) => {
       const cell = others[at];
       if (cell.textContent !== value) {
         cell.textContent = value;
-        setAttributes(cell, { title: value || null });
+        setAttributes(cell, { title: title || null });
       }
     });
     return row;
@@ -236,6 +239,7 @@ export class TaskTable {
   private readonly _table: HTMLElement;
   private readonly _rows: VirtualRows;
   private readonly _find = html('input');
+  private readonly _empty = html('p', { class: 'orc-empty', hidden: true });
   private readonly _count = html('span', { class: 'orc-detail', role: 'status' });
   private readonly _scroll = html('div', { class: 'orc-tasks-scroll' });
   private readonly _body = html('div', { class: 'orc-tasks-body' });

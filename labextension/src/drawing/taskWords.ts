@@ -145,3 +145,8 @@ function workerWords(worker: string, texts: ITexts): string {
 function momentOrNull(at: string | null, locale?: string): string | null {
   return at === null ? null : formatMoment(at, locale);
 }
+
+/** Say that there are no tasks, or none yet. */
+export function noTasksWords(live: boolean, texts: ITexts): string {
+  return live ? texts.__('No task has begun yet.') : texts.__('There were no tasks.');
+}

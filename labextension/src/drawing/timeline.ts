@@ -8,7 +8,7 @@ import { countWords } from './stateBar';
 import { isLive, stateLook } from './states';
 import { countStates, groupState, groupTasks, memberName } from './taskGroups';
 import type { IDrawingOptions } from './taskLine';
-import { attemptCount, errorWords, stateWord } from './taskWords';
+import { attemptCount, errorWords, noTasksWords, stateWord } from './taskWords';
 import { extentOf, groupSpans, markStep, timeSpans } from './timeSpans';
 import type { IAttempt, ITimeSpan } from './timeSpans';
 import { treeKey } from './treeKeys';
@@ -60,7 +60,7 @@ export class Timeline {
     );
     this._scroll.append(this._inner);
     this._chosen = new ChosenTask(_options);
-    this.node.append(bar, this._scroll, this._chosen.node);
+    this.node.append(bar, this._empty, this._scroll, this._chosen.node);
     this._rows = new VirtualRows(this._scroll, this._list, ROW_HEIGHT, (index, row) =>
       this._drawRow(this._data[index], row)
     );
@@ -94,6 +94,9 @@ export class Timeline {
 
   private _draw(): void {
     const now = this._options.clock.now();
+    const isEmpty = this._tasks.length === 0;
+    showText(this._empty, isEmpty ? noTasksWords(this._live, this._options.texts) : '');
+    this._scroll.hidden = isEmpty;
     const spansOf = new Map(
       this._tasks.map(task => [
         task.task_run_id,
@@ -383,6 +386,7 @@ export class Timeline {
   private _unfollow: (() => void) | null = null;
   private readonly _fit: HTMLButtonElement;
   private readonly _rows: VirtualRows;
+  private readonly _empty = html('p', { class: 'orc-empty', hidden: true });
   private readonly _scroll = html('div', { class: 'orc-timeline-scroll' });
   private readonly _inner = html('div', { class: 'orc-timeline-inner' });
   private readonly _corner = html('span', { class: 'orc-timeline-corner' });

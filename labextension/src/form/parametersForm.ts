@@ -1,9 +1,8 @@
 /** The form for a notebook's parameters, which can start from what an earlier run had. */
 
-import type { TranslationBundle } from '@jupyterlab/translation';
-
 import { clock } from '../drawing/clock';
 import { html } from '../drawing/elements';
+import type { ITexts } from '../drawing/translation';
 import { readFields } from '../schemas';
 import { offeredRuns, presetLabel } from './earlierRuns';
 import type { IEarlierRun } from './earlierRuns';
@@ -15,24 +14,34 @@ import type { FormValues } from './form';
 const MOST_PRESETS = 10;
 /** The name of the field for parameters of any name; none of them can be called so. */
 const OTHERS = '…';
-/** The choice of a deployment's own values, beside the places of runs. */
-const DEPLOYED = 'deployed';
+/** The choice of what the form starts from by itself, beside the places of runs. */
+const BEGIN = 'begin';
 const OF_PARAMETERS = '#/parameters/';
+
+/** What a form starts from by itself: values, and how they are called among what can be started from. */
+export interface IFormBegin {
+  readonly label: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
 
 /** What the form needs. */
 export interface IParametersFormOptions {
   readonly parameters: INotebookParameters;
   readonly earlier: readonly IEarlierRun[];
-  readonly trans: TranslationBundle;
+  /** What it starts from; the defaults without it. */
+  readonly begin?: IFormBegin;
+  readonly trans: ITexts;
   readonly locale?: string;
 }
+
+let forms = 0;
 
 /** Draws the parameters with the earlier runs, or says that there are none. */
 export class ParametersForm {
   constructor(options: IParametersFormOptions) {
     const { parameters, trans } = options;
     this._trans = trans;
-    this._asDeployed = html('option', { value: DEPLOYED }, trans.__('As deployed'));
+    this._beginOption = html('option', { value: BEGIN });
     this._takesOthers = parameters.takesOthers && parameters.fields.length === 0;
     const fields = this._takesOthers ? [othersField(parameters, trans)] : parameters.fields;
     this._form = new Form(fields, trans, trans.__('Parameters'));
@@ -42,10 +51,13 @@ export class ParametersForm {
       return;
     }
     const offered = offeredRuns(options.earlier, parameters.path, MOST_PRESETS);
-    if (offered.length > 0) {
+    if (offered.length > 0 || options.begin !== undefined) {
       this.node.append(this._makePresets(offered, options.locale));
     }
     this.node.append(html('div', { class: 'orc-run-parameters' }, this._form.node));
+    if (options.begin !== undefined) {
+      this._startFrom(options.begin);
+    }
   }
 
   readonly node: HTMLElement;
@@ -63,16 +75,7 @@ export class ParametersForm {
 
   /** Put the values of a deployment into the fields, which can be started from, too; null for none. */
   fillDeployed(values: Readonly<Record<string, unknown>> | null): void {
-    this._deployed = values ?? {};
-    const hasValues = Object.keys(this._deployed).length > 0;
-    if (this._presets !== null) {
-      this._asDeployed.remove();
-      if (hasValues) {
-        this._presets.prepend(this._asDeployed);
-      }
-      this._presets.value = hasValues ? DEPLOYED : '';
-    }
-    this.fill(this._deployed);
+    this._startFrom({ label: this._trans.__('As deployed'), values: values ?? {} });
   }
 
   /** Show those of an error's places that are parameters, at their fields; false where none has a field here. */
@@ -83,36 +86,50 @@ export class ParametersForm {
     return this._form.showErrors(new Map(ofParameters));
   }
 
+  private _startFrom({ label, values }: IFormBegin): void {
+    this._begin = values;
+    const hasValues = Object.keys(values).length > 0;
+    if (this._presets !== null) {
+      this._beginOption.remove();
+      this._beginOption.textContent = label;
+      if (hasValues) {
+        this._presets.prepend(this._beginOption);
+      }
+      this._presets.value = hasValues ? BEGIN : '';
+    }
+    this.fill(values);
+  }
+
   private _makePresets(runs: readonly IEarlierRun[], locale?: string): HTMLElement {
     const labels = runs.map(run => presetLabel(run, clock.now(), this._trans, locale));
+    forms += 1;
+    const id = `orc-run-preset-${forms}`;
     const select = html(
       'select',
-      { id: 'orc-run-preset' },
+      { id, class: 'orc-run-presets' },
       html('option', { value: '' }, this._trans.__('The defaults')),
       ...labels.map((label, at) => html('option', { value: at }, label))
     );
     select.addEventListener('change', () => {
       const { value } = select;
-      const isOfRun = value !== '' && value !== DEPLOYED;
-      this.fill(
-        isOfRun ? runs[Number(value)].parameters : value === DEPLOYED ? this._deployed : {}
-      );
+      const isOfRun = value !== '' && value !== BEGIN;
+      this.fill(isOfRun ? runs[Number(value)].parameters : value === BEGIN ? this._begin : {});
     });
     this._presets = select;
     return html(
       'div',
       { class: 'orc-form-field orc-run-preset' },
-      html('label', { for: 'orc-run-preset' }, this._trans.__('Start from')),
+      html('label', { for: id }, this._trans.__('Start from')),
       select
     );
   }
 
-  private readonly _trans: TranslationBundle;
+  private readonly _trans: ITexts;
   private readonly _takesOthers: boolean;
   private readonly _form: Form;
-  private readonly _asDeployed: HTMLOptionElement;
-  private _deployed: Readonly<Record<string, unknown>> = {};
-  /** What the form starts from; null where there are no earlier runs. */
+  private readonly _beginOption: HTMLOptionElement;
+  private _begin: Readonly<Record<string, unknown>> = {};
+  /** What the form starts from; null where there is nothing to choose from. */
   private _presets: HTMLSelectElement | null = null;
 }
 
@@ -123,7 +140,7 @@ export function errorsBesideParameters(errors: ReadonlyMap<string, string>): Map
 }
 
 /** Takes parameters of any name, where the notebook's language does not tell what it declares. */
-function othersField(parameters: INotebookParameters, trans: TranslationBundle): IField {
+function othersField(parameters: INotebookParameters, trans: ITexts): IField {
   return plainField({
     name: OTHERS,
     label: trans.__('Parameters'),
@@ -143,7 +160,7 @@ function withOthers(values: FormValues | null): FormValues | null {
   return new Map(given.map(([name, value]) => [name, JSON.stringify(value)]));
 }
 
-function noParametersText(parameters: INotebookParameters, trans: TranslationBundle): string {
+function noParametersText(parameters: INotebookParameters, trans: ITexts): string {
   if (parameters.isDeclared) {
     return parameters.problem || trans.__('The parameters cell of this notebook declares none.');
   }

@@ -2,6 +2,9 @@
 
 import { html, showText } from '../drawing/elements';
 import type { ITexts } from '../drawing/translation';
+import { errorText } from '../errorText';
+
+export { errorText };
 
 /** What a dialog asks. */
 export interface IQuestion {
@@ -115,12 +118,4 @@ export function askToThrowAway(texts: ITexts): Promise<boolean> {
     },
     texts
   );
-}
-
-/** Say what went wrong; an answer that never came is said in our words. */
-export function errorText(error: unknown, texts: ITexts): string {
-  if (error instanceof TypeError) {
-    return texts.__('The server did not answer. Is it still there?');
-  }
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,10 @@
 /** What the pages ask of the server beside what all views ask: `api.ts` has the rest. */
 
 import { ApiError } from '../apiError';
+import { readEarlierRun } from '../form/earlierRuns';
+import type { IEarlierRun } from '../form/earlierRuns';
+import { readNotebookParameters } from '../form/fields';
+import type { INotebookParameters } from '../form/fields';
 import { request, requestTagged } from '../request';
 import type { IServerSettings, ITaggedAnswer, Method, Query } from '../request';
 import {
@@ -27,6 +31,7 @@ const LISTED_RUNS = 50;
 const LAST_SUCCESSES = 10;
 const MOST_ARTIFACTS = 100;
 const LISTED_VERSIONS = 20;
+const EARLIER_RUNS = 30;
 
 /** Which runs are listed. */
 export interface IRunFilter {
@@ -202,6 +207,27 @@ export class PagesApi {
     const query = { limit: LISTED_VERSIONS };
     const fields = readFields(await request(this._settings, 'GET', path, query));
     return readList(fields?.versions, readVersion);
+  }
+
+  /** Read what parameters a run of a deployment can be given: the deployment's own values are the defaults. */
+  async readDeployedParameters(name: string): Promise<INotebookParameters> {
+    const path = ['deployments', name, 'parameters'];
+    const parameters = readNotebookParameters(await request(this._settings, 'GET', path));
+    if (parameters === null) {
+      throw new ApiError('The answer holds no parameters.', 200, 'unexpected_answer');
+    }
+    return parameters;
+  }
+
+  /** List the last runs of a deployment that had parameters. */
+  async listEarlierRunsOf(deployment: string): Promise<readonly IEarlierRun[]> {
+    const query = {
+      deployment,
+      limit: EARLIER_RUNS,
+      fields: 'name,created_at,notebook_path,parameters'
+    };
+    const fields = readFields(await request(this._settings, 'GET', ['runs'], query));
+    return readList(fields?.runs, readEarlierRun);
   }
 
   /** List the newest artifacts of a run. */

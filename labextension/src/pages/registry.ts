@@ -1,6 +1,5 @@
 /** Lists the pages. `orchestra_nb/server/pages_handler.py` has the same addresses. */
 
-import type { ITexts } from '../drawing/translation';
 import { isId } from '../schemas';
 import { FlowListPage } from './flows/flowListPage';
 import { FlowPage } from './flows/flowPage';
@@ -32,20 +31,6 @@ export const PAGES: readonly IPageKind[] = [
   { pattern: ['automations'], make: context => new AutomationsPage(context) },
   { pattern: ['webhooks'], make: context => new WebhooksPage(context) }
 ];
-
-/** What every page leads to: the address of a page, and its name. */
-export function pageLinks(texts: ITexts): readonly (readonly [PagePath, string])[] {
-  return [
-    [[], texts.__('Runs')],
-    [['flows'], texts.__('Flows')],
-    [['dead-letters'], texts.__('Dead letters')],
-    [['notifications'], texts.__('Notifications')],
-    [['pools'], texts.__('Work pools')],
-    [['variables'], texts.__('Variables')],
-    [['automations'], texts.__('Automations')],
-    [['webhooks'], texts.__('Webhooks')]
-  ];
-}
 
 /** Give the part of the pages that an address belongs to: that of the runs is the first page, too. */
 export function sectionOf(path: PagePath): string {

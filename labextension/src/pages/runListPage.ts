@@ -12,6 +12,7 @@ import { stateIcon } from '../drawing/icons';
 import { isLive, laterRecord, stateLook } from '../drawing/states';
 import type { IRun } from '../schemas';
 import type { IRunsChange, IRunsModel } from '../tokens';
+import { addressQuery, keepAddressQuery } from './address';
 import { errorText } from './dialogs';
 import { pageLink } from './page';
 import type { IPage, IPageContext } from './page';
@@ -111,17 +112,10 @@ export class RunListPage implements IPage {
 
   /** The filter is in the address, so that a filtered list can be kept and sent. */
   private _readAddress(): void {
-    const query = new URLSearchParams(this._addressQuery());
+    const query = new URLSearchParams(addressQuery(this._context, []));
     const state = query.get('state') ?? '';
     this._state.value = state in STATE_GROUPS ? state : '';
     this._name.value = query.get('name') ?? '';
-  }
-
-  private _addressQuery(): string {
-    return window.location.pathname ===
-      new URL(this._context.href([]), window.location.href).pathname
-      ? window.location.search
-      : '';
   }
 
   private _apply(): void {
@@ -133,7 +127,7 @@ export class RunListPage implements IPage {
       query.set('name', this._name.value.trim());
     }
     const end = query.toString() === '' ? '' : `?${query}`;
-    window.history.replaceState(null, '', this._context.href([]) + end);
+    keepAddressQuery(this._context, [], end);
     void this._read(false);
   }
 

@@ -11,11 +11,17 @@ import { IRunningSessionManagers } from '@jupyterlab/running';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
+import { ApiError } from '../apiError';
 import { CommandIDs } from '../commands';
+import type { ITexts } from '../drawing/translation';
+import { notifyFailure } from '../notify';
 import { IOverview } from '../overview/overview';
 import { addRunningRuns } from '../runningRuns';
 import { StatusItem } from '../statusItem';
 import { IOrchestraApi, IRunsModel } from '../tokens';
+
+/** Answers of a server without our extension, and to who may not read runs: neither wants to hear of failures. */
+const QUIET = [401, 403, 404];
 
 /** Left of the line and column, right of the kernels. */
 const RANK = 1.5;
@@ -52,13 +58,13 @@ export const attentionPlugin: JupyterFrontEndPlugin<void> = {
       rank: RANK
     });
     if (labShell !== null || managers !== null) {
-      void app.restored.then(() => listen(runs, overview));
+      void app.restored.then(() => listen(runs, overview, trans));
     }
   }
 };
 
 /** Follow runs and alerts for as long as the page lives, from when there are any. */
-async function listen(runs: IRunsModel, overview: IOverview): Promise<void> {
+async function listen(runs: IRunsModel, overview: IOverview, texts: ITexts): Promise<void> {
   let isListening = false;
   const begin = (): void => {
     runs.connectionChanged.disconnect(beginWhenConnected);
@@ -82,6 +88,13 @@ async function listen(runs: IRunsModel, overview: IOverview): Promise<void> {
       begin();
     }
   } catch (error) {
-    console.info('Orchestra: it cannot be told whether there are runs.', error);
+    if (error instanceof ApiError && !QUIET.includes(error.status)) {
+      const what = texts.__(
+        'Failures are not told here before the panel was open: whether there are runs could not be read.'
+      );
+      notifyFailure(texts, what, error);
+    } else {
+      console.info('Orchestra: it cannot be told whether there are runs.', error);
+    }
   }
 }

@@ -11,6 +11,7 @@ import { NotebookBadges } from '../cells/notebookBadges';
 import { CommandIDs } from '../commands';
 import { clock } from '../drawing/clock';
 import { labSettings } from '../labSettings';
+import { notifyFailure } from '../notify';
 import { IRunsModel } from '../tokens';
 import { localeOf } from './locale';
 
@@ -29,11 +30,12 @@ export const cellBadgesPlugin: JupyterFrontEndPlugin<void> = {
     registry: ISettingRegistry | null,
     translator: ITranslator | null
   ) => {
+    const trans = (translator ?? nullTranslator).load('orchestra_nb');
     const options = {
       api: new CellsApi(labSettings(app.serviceManager.serverSettings)),
       runs,
       contents: app.serviceManager.contents,
-      texts: (translator ?? nullTranslator).load('orchestra_nb'),
+      texts: trans,
       clock,
       locale: localeOf(translator),
       openLogs: ({ run_id: runId, task_run_id: taskRunId }) =>
@@ -62,7 +64,11 @@ export const cellBadgesPlugin: JupyterFrontEndPlugin<void> = {
         shown.delete(panel);
       });
     });
-    const settings = await registry?.load(ID).catch(() => null);
+    const settings = await registry?.load(ID).catch((error: unknown) => {
+      const what = trans.__('Whether badges are wanted could not be read; they are shown.');
+      notifyFailure(trans, what, error);
+      return null;
+    });
     const read = (): void => show(settings?.get('showBadges').composite !== false);
     settings?.changed.connect(read);
     read();

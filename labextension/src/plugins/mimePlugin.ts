@@ -14,7 +14,7 @@ import { OutputsRenderer, RunRenderer } from '../mime';
 import { IOverview } from '../overview/overview';
 import { PagesApi } from '../pages/pagesApi';
 import { RunActionIDs } from '../runActions';
-import { OPEN_RUN_PAGE } from '../runPageTabs';
+import { OPEN_RUN_PAGE } from '../pageCommands';
 import { OUTPUTS_MIME_TYPE, RUN_MIME_TYPE } from '../schemas';
 import { IOrchestraApi, IRunsModel } from '../tokens';
 import { localeOf } from './locale';

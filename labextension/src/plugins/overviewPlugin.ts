@@ -5,10 +5,9 @@ import { ICommandPalette } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { ApiError } from '../apiError';
 import type { ITexts } from '../drawing/translation';
 import { labSettings } from '../labSettings';
-import { notifyFailure } from '../notify';
+import { RepeatedFailure, notifyFailure } from '../notify';
 import { OverviewCommandIDs } from '../overview/commandIDs';
 import type { ILiveReading } from '../overview/liveReading';
 import { IOverview, Overview } from '../overview/overview';
@@ -47,10 +46,10 @@ export const overviewPlugin: JupyterFrontEndPlugin<IOverview> = {
       try {
         return (await registry?.load(ID)) ?? null;
       } catch (error) {
-        console.warn(
-          'Orchestra: the settings of the panel cannot be read; they last for this page.',
-          error
+        const what = trans.__(
+          'What the panel remembers could not be read: what you fold or mark as seen lasts for this page.'
         );
+        notifyFailure(trans, what, error);
         return null;
       }
     });
@@ -67,14 +66,10 @@ export const overviewPlugin: JupyterFrontEndPlugin<IOverview> = {
   }
 };
 
-/** Tell an error that the server answered with once, however often it does; that it does not answer is told elsewhere. */
+/** Tell when a reading fails. */
 function tellFailures<T>(reading: ILiveReading<T>, texts: ITexts, what: string): void {
-  let told = '';
-  reading.changed.connect(({ error }) => {
-    const message = error instanceof ApiError ? error.message : '';
-    if (message !== '' && message !== told) {
-      notifyFailure(texts, what, error);
-    }
-    told = message;
-  });
+  const failure = new RepeatedFailure(texts, what);
+  reading.changed.connect(({ error }) =>
+    error === null ? failure.worked() : failure.failed(error)
+  );
 }

@@ -36,6 +36,8 @@ export interface IScheduleFormOptions {
   readonly earlier: readonly IEarlierRun[];
   /** Those that the notebook has. */
   readonly deployments: readonly IDeployment[];
+  /** Says what could not be read; null where all was. */
+  readonly unread: HTMLElement | null;
   /** Null where they are not known. */
   readonly pools: readonly IPool[] | null;
   readonly secrets: readonly string[];
@@ -125,6 +127,7 @@ export class ScheduleForm extends Widget implements IFormBody<IScheduleRequest> 
     this.addClass('orc-schedule-body');
     this.node.append(
       this._problem,
+      ...(_options.unread === null ? [] : [_options.unread]),
       this._notice,
       this._bar.node,
       this._name.node,

@@ -6,6 +6,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { ApiError } from '../apiError';
 import { clock } from '../drawing/clock';
+import { Unread } from '../form/unread';
 import { scheduleIcon } from '../icon';
 import { notifyFailure } from '../notify';
 import { NOTEBOOK_ARGS, isSaved, notebookOf } from '../runNotebook';
@@ -66,23 +67,25 @@ async function scheduleNotebook(
     return;
   }
   try {
+    const unread = new Unread(trans);
+    const flow = notebook.replace(/\.ipynb$/, '');
     const [parameters, deployments, earlier, pools, secrets, health, channels, rules] =
       await Promise.all([
         api.readParameters(path),
         schedules.listDeployments(path),
-        // without these the form is as good: the server tells what is wrong
-        api.listEarlierRuns(notebook.replace(/\.ipynb$/, '')).catch(() => []),
-        schedules.listPools().catch(() => null),
-        schedules.listSecrets().catch(() => []),
-        schedules.readHealth().catch(() => null),
-        schedules.listChannels().catch(() => []),
-        schedules.listRules().catch(() => [])
+        unread.orElse(trans.__('Earlier runs'), api.listEarlierRuns(flow), []),
+        unread.orElse(trans.__('Work pools'), schedules.listPools(), null),
+        unread.orElse(trans.__('Stored secrets'), schedules.listSecrets(), []),
+        schedules.readHealth().catch(() => null), // said where it would stand
+        unread.orElse(trans.__('Channels of notifications'), schedules.listChannels(), []),
+        unread.orElse(trans.__('Rules of notifications'), schedules.listRules(), [])
       ]);
     const dialog = new ScheduleDialog({
       api: schedules,
       notebook,
       parameters,
       earlier,
+      unread: unread.notice(),
       deployments,
       pools,
       secrets,

@@ -4,8 +4,9 @@ import { formatDuration } from '../../drawing/durations';
 import { html, setAttributes, showText } from '../../drawing/elements';
 import { isId } from '../../schemas';
 import type { IRunsChange, IRunsModel } from '../../tokens';
+import { addressQuery, keepAddressQuery } from '../address';
 import { errorText } from '../dialogs';
-import type { IPage, IPageContext } from '../page';
+import type { IPage, IPageContext, PagePath } from '../page';
 import { Tabs } from '../tabs';
 import { ComparisonView } from './comparisonView';
 import { DeploymentsView } from './deploymentsView';
@@ -152,7 +153,7 @@ export class FlowPage implements IPage {
     const facts: [string, Node | string][] = [
       [texts.__('Success'), rateWords(flow, texts)],
       [texts.__('Median'), duration === null ? '' : formatDuration(duration.p50)],
-      [texts.__('95 %'), duration === null ? '' : formatDuration(duration.p95)],
+      [texts.__('95 % within'), duration === null ? '' : formatDuration(duration.p95)],
       [texts.__('Next due'), flow.next_at === null ? '' : dueTime(flow.next_at, this._context)],
       [texts.__('Paused'), paused.join(', ')]
     ];
@@ -170,17 +171,15 @@ export class FlowPage implements IPage {
 
   /** Which two are compared is in the address, so that it can be kept and sent. */
   private _readAddress(): void {
-    const { pathname, search, href } = window.location;
-    if (pathname === new URL(this._address, href).pathname) {
-      const ids = new URLSearchParams(search).get('compare')?.split(',') ?? [];
-      if (ids.length === 2 && ids.every(isId)) {
-        this._compare(ids[0], ids[1]);
-      }
+    const query = new URLSearchParams(addressQuery(this._context, this._path));
+    const ids = query.get('compare')?.split(',') ?? [];
+    if (ids.length === 2 && ids.every(isId)) {
+      this._compare(ids[0], ids[1]);
     }
   }
 
   private _compare(older: string, newer: string): void {
-    window.history.replaceState(null, '', `${this._address}?compare=${older},${newer}`);
+    keepAddressQuery(this._context, this._path, `?compare=${older},${newer}`);
     this._tabs.setHidden('comparison', false);
     this._tabs.choose('comparison');
     setAttributes(this._comparison.node, { tabindex: -1 });
@@ -188,8 +187,8 @@ export class FlowPage implements IPage {
     void this._comparison.show(older, newer);
   }
 
-  private get _address(): string {
-    return this._context.href(['flows', this._flow]);
+  private get _path(): PagePath {
+    return ['flows', this._flow];
   }
 
   private readonly _context: IPageContext;

@@ -11,6 +11,9 @@ import { askToResume, canResume } from './cellResumption';
 import { notebookLink } from './notebookView';
 import type { RunRecords } from './runRecords';
 
+/** The error is what is looked for: a longer name would leave no room for it. */
+const LONGEST_NAME = 60;
+
 /** Draws the failure; hidden where there is none, and of a run that ended well all the same. */
 export class FailureBlock {
   /** @param _showCell - shows a cell in the executed notebook */
@@ -43,9 +46,17 @@ export class FailureBlock {
     const look = stateLook(failure?.state ?? run.state);
     setAttributes(this.node, { 'data-tone': look.tone });
     const word = look.word(this._context.texts);
-    const what = failure === null ? run.message : `${failure.name}: ${errorWords(failure) || word}`;
+    const what =
+      failure === null ? run.message : `${shortName(failure.name)}: ${errorWords(failure) || word}`;
     const icon = html('span', { class: 'orc-state' }, stateIcon(look.icon));
-    const parts: HTMLElement[] = [html('h2', {}, icon, what || word)];
+    const parts: HTMLElement[] = [
+      html(
+        'h2',
+        {},
+        icon,
+        html('span', { class: failure?.error?.traceback ? 'orc-failure-what' : null }, what || word)
+      )
+    ];
     if (failure !== null) {
       parts.push(...this._details(records, failure));
     }
@@ -116,4 +127,10 @@ export class FailureBlock {
   }
 
   private _shown = '';
+}
+
+/** Give a task's name as it stands before an error; a cell is called by its first line, which may end with a colon. */
+function shortName(name: string): string {
+  const plain = name.replace(/:$/, '');
+  return plain.length > LONGEST_NAME ? `${plain.slice(0, LONGEST_NAME - 1)}…` : plain;
 }

@@ -1,16 +1,26 @@
-/** Runs a run's notebook or deployment again, with parameters that start from those of the run. */
+/** Runs a run's notebook or deployment again, with parameters that start from those of the run, or of another one. */
 
 import { ApiError } from '../../apiError';
-import { html } from '../../drawing/elements';
+import { presetLabel } from '../../form/earlierRuns';
+import type { IEarlierRun } from '../../form/earlierRuns';
 import type { INotebookParameters } from '../../form/fields';
-import { Form } from '../../form/form';
-import type { FormValues } from '../../form/form';
+import { ParametersForm } from '../../form/parametersForm';
+import type { IParametersFormOptions } from '../../form/parametersForm';
+import { RunForm } from '../../form/runForm';
+import { Unread } from '../../form/unread';
 import { readValueFields, valueFields } from '../../form/valueFields';
 import type { IRun } from '../../schemas';
 import { ask } from '../dialogs';
 import type { IPageContext } from '../page';
 
-const OF_PARAMETERS = '#/parameters/';
+/** What is asked, and how the run is started with what was filled in. */
+interface IAgainForm {
+  readonly node: HTMLElement;
+  /** Start it; null where something is wrong, which is shown. */
+  start(): Promise<IRun> | null;
+  /** Show an error at the fields that it names; false where none of them is here. */
+  showError(error: unknown): boolean;
+}
 
 /** Tell whether a run can be run again from here: it is of a deployment, or its notebook is a file of this server. */
 export function canRunAgain(context: IPageContext, run: IRun): boolean {
@@ -19,23 +29,116 @@ export function canRunAgain(context: IPageContext, run: IRun): boolean {
 
 /** Ask for parameters and run it again; gives the new run, null where it was not wanted. */
 export async function runAgain(context: IPageContext, run: IRun): Promise<IRun | null> {
-  const { pagesApi, api, texts } = context;
-  if (run.deployment !== null) {
-    const deployment = run.deployment;
-    const form = new Form(valueFields(run.parameters, texts), texts, texts.__('Parameters'));
-    form.fill(run.parameters);
-    return askAndStart(context, run, form, values =>
-      pagesApi.runDeployment(deployment, readValueFields(values))
-    );
-  }
-  const { path, parameters } = await findNotebook(context, run);
-  const isFree = parameters.takesOthers && parameters.fields.length === 0;
-  const fields = isFree ? valueFields(run.parameters, texts) : parameters.fields;
-  const form = new Form(fields, texts, texts.__('Parameters'));
-  form.fill(run.parameters);
-  return askAndStart(context, run, form, values =>
-    api.runNotebook(path, isFree ? readValueFields(values) : values, new Map())
+  const { texts } = context;
+  const unread = new Unread(texts);
+  const form = await (run.deployment === null
+    ? formOfNotebook(context, run, unread)
+    : formOfDeployment(context, run, run.deployment, unread));
+  const notice = unread.notice();
+  let started: IRun | null = null;
+  await ask(
+    {
+      title: texts.__('Run %1 again', run.flow_name),
+      body: notice === null ? [form.node] : [notice, form.node],
+      act: texts.__('Run'),
+      leave: texts.__('Do not run'),
+      onAct: async () => {
+        started = (await form.start()) ?? null;
+        return started !== null;
+      },
+      onError: error => form.showError(error)
+    },
+    texts
   );
+  return started;
+}
+
+async function formOfDeployment(
+  context: IPageContext,
+  run: IRun,
+  deployment: string,
+  unread: Unread
+): Promise<IAgainForm> {
+  const { pagesApi, texts } = context;
+  const [parameters, earlier] = await Promise.all([
+    pagesApi.readDeployedParameters(deployment),
+    unread.orElse(texts.__('Earlier runs'), pagesApi.listEarlierRunsOf(deployment), [])
+  ]);
+  const path = run.notebook_path ?? '';
+  const { options, read } = formOptions(context, run, { ...parameters, path }, earlier);
+  const form = new ParametersForm(options);
+  return {
+    node: form.node,
+    start: () => {
+      const values = form.read();
+      return values === null ? null : pagesApi.runDeployment(deployment, read(values));
+    },
+    showError: error => error instanceof ApiError && form.showErrors(error.errors)
+  };
+}
+
+async function formOfNotebook(
+  context: IPageContext,
+  run: IRun,
+  unread: Unread
+): Promise<IAgainForm> {
+  const { api, texts } = context;
+  const [{ path, parameters }, earlier] = await Promise.all([
+    findNotebook(context, run),
+    unread.orElse(texts.__('Earlier runs'), api.listEarlierRuns(run.flow_name), [])
+  ]);
+  const { options, read } = formOptions(context, run, parameters, earlier);
+  const form = new RunForm(options);
+  return {
+    node: form.node,
+    start: () => {
+      const values = form.read();
+      return values === null
+        ? null
+        : api.runNotebook(path, read(values.parameters), values.options);
+    },
+    showError: error => form.showError(error)
+  };
+}
+
+/** Have a form start from the run; where nobody tells what there is, with a field for each value that was given. */
+function formOptions(
+  context: IPageContext,
+  run: IRun,
+  parameters: INotebookParameters,
+  earlier: readonly IEarlierRun[]
+): { readonly options: IParametersFormOptions; readonly read: typeof readValueFields } {
+  const { texts, locale, clock } = context;
+  const own = {
+    name: run.name,
+    createdAt: run.created_at ?? '',
+    notebookPath: run.notebook_path ?? '',
+    parameters: run.parameters
+  };
+  const others = earlier.filter(one => !hasValues(one, run.parameters));
+  const isFree = parameters.takesOthers && parameters.fields.length === 0;
+  const given = others.filter(one => one.notebookPath === parameters.path);
+  const known = Object.assign({}, ...given.map(one => one.parameters).reverse(), run.parameters);
+  const isOfDefaults = Object.keys(run.parameters).length === 0;
+  return {
+    options: {
+      parameters: isFree
+        ? { ...parameters, takesOthers: false, fields: valueFields(known, texts) }
+        : parameters,
+      earlier: others,
+      begin: isOfDefaults
+        ? undefined
+        : { label: presetLabel(own, clock.now(), texts, locale), values: run.parameters },
+      trans: texts,
+      locale
+    },
+    read: isFree ? readValueFields : values => values
+  };
+}
+
+function hasValues({ parameters }: IEarlierRun, values: IRun['parameters']): boolean {
+  const sorted = (of: IRun['parameters']): string => JSON.stringify(Object.entries(of).sort());
+  return sorted(parameters) === sorted(values);
 }
 
 function notebookPaths(context: IPageContext, run: IRun): readonly string[] {
@@ -61,45 +164,4 @@ async function findNotebook(
     }
   }
   throw problem;
-}
-
-async function askAndStart(
-  context: IPageContext,
-  run: IRun,
-  form: Form,
-  start: (values: FormValues) => Promise<IRun>
-): Promise<IRun | null> {
-  const { texts } = context;
-  const isEmpty = form.node.childElementCount === 0;
-  const none = html('p', {}, texts.__('It takes no parameters.'));
-  let started: IRun | null = null;
-  await ask(
-    {
-      title: texts.__('Run %1 again', run.flow_name),
-      body: [isEmpty ? none : form.node],
-      act: texts.__('Run'),
-      leave: texts.__('Do not run'),
-      onAct: async () => {
-        const values = form.read();
-        if (values === null) {
-          return false;
-        }
-        started = await start(values);
-        return true;
-      },
-      onError: error => form.showErrors(parameterErrors(error))
-    },
-    texts
-  );
-  return started;
-}
-
-/** Give what the server says of parameters: name to text. */
-function parameterErrors(error: unknown): ReadonlyMap<string, string> {
-  const places = error instanceof ApiError ? [...error.errors] : [];
-  return new Map(
-    places
-      .filter(([pointer]) => pointer.startsWith(OF_PARAMETERS))
-      .map(([pointer, detail]) => [pointer.slice(OF_PARAMETERS.length), detail])
-  );
 }

@@ -1,4 +1,4 @@
-/** Opens the page of a run in a tab, and restores the tabs. */
+/** Opens pages in tabs, and restores the tabs. */
 
 import { ILabShell, ILayoutRestorer } from '@jupyterlab/application';
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
@@ -6,13 +6,15 @@ import { ICommandPalette } from '@jupyterlab/apputils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { OPEN_RUN_PAGE, addRunPageTabs } from '../runPageTabs';
+import { OPEN_PAGE, OPEN_RUN_PAGE, textOfPath } from '../pageCommands';
+import { addPageTabs } from '../pageTabs';
+import { pageLinks } from '../pages/pageLinks';
 import { IOrchestraApi, IRunsModel } from '../tokens';
 import { localeOf } from './locale';
 
-export const runPagePlugin: JupyterFrontEndPlugin<void> = {
-  id: 'orchestra-nb:run-page',
-  description: 'Shows the page of a run.',
+export const pagesPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'orchestra-nb:pages',
+  description: 'Shows the pages of runs and flows, and those of lists.',
   autoStart: true,
   requires: [IOrchestraApi, IRunsModel, IDocumentManager],
   optional: [ILabShell, ICommandPalette, ILayoutRestorer, ITranslator],
@@ -28,12 +30,16 @@ export const runPagePlugin: JupyterFrontEndPlugin<void> = {
   ) => {
     const trans = (translator ?? nullTranslator).load('orchestra_nb');
     const locale = localeOf(translator);
-    const tabs = addRunPageTabs({ app, labShell, documents, api, runs, trans, locale });
-    palette?.addItem({ command: OPEN_RUN_PAGE, category: trans.__('Orchestra') });
+    const tabs = addPageTabs({ app, labShell, documents, api, runs, trans, locale });
+    const category = trans.__('Orchestra');
+    palette?.addItem({ command: OPEN_RUN_PAGE, category });
+    for (const [path, name] of pageLinks(trans)) {
+      palette?.addItem({ command: OPEN_PAGE, args: { path: textOfPath(path), name }, category });
+    }
     void restorer?.restore(tabs, {
-      command: OPEN_RUN_PAGE,
-      args: tab => ({ runId: tab.content.page.runId }),
-      name: tab => tab.content.page.runId
+      command: OPEN_PAGE,
+      args: tab => ({ path: textOfPath(tab.content.path) }),
+      name: tab => textOfPath(tab.content.path)
     });
   }
 };
