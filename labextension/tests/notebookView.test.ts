@@ -44,7 +44,7 @@ function cell(changes: Partial<IExecutedCell> = {}, data = 'AAAA'): IExecutedCel
   return {
     ...{ index: 0, cell_id: 'c0', type: 'code', source: 'plot()', status: 'running' },
     ...{ execution_count: 1, seconds: null },
-    outputs: [{ kind: 'picture', text: 'a plot', mime: 'image/png', data }],
+    outputs: [{ kind: 'picture', text: 'a plot', mime: 'image/png', data, html: '' }],
     ...changes
   };
 }
@@ -80,7 +80,7 @@ async function pass(seconds: number): Promise<void> {
 test('what a cell showed is not gone through again as long as its file is the same', () => {
   let readings = 0;
   const picture = {
-    ...{ kind: 'picture', text: '', mime: 'image/png' },
+    ...{ kind: 'picture', text: '', mime: 'image/png', html: '' },
     get data() {
       readings += 1;
       return 'AAAA';

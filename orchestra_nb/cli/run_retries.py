@@ -39,14 +39,15 @@ is_waiting_option = click.option(
 @click.option("--note", default="", metavar="TEXT", help="Why, for the run's history.")
 @click.option(
     "--from",
-    "from_cell",
-    metavar="CELL",
-    help="Run this cell of a notebook that ran with --cache, by number or id, and all below it, whatever was kept.",
+    "from_step",
+    metavar="CELL|TASK",
+    help="Run this cell of a notebook that ran with --cache, by number or id, and all below it, or this task of a "
+    "flow, by name, and all that depends on it, whatever was kept.",
 )
 @is_here_option
 @is_waiting_option
 @as_json_option
-def retry(run: str, note: str, from_cell: str | None, is_here: bool, is_waiting: bool, as_json: bool) -> int:
+def retry(run: str, note: str, from_step: str | None, is_here: bool, is_waiting: bool, as_json: bool) -> int:
     """Run a run again that failed, crashed, timed out or was cancelled; with --from also one that completed.
 
     A run of a deployment waits in its pool again, for the services or workers that serve it. Any other runs here, until
@@ -54,7 +55,9 @@ def retry(run: str, note: str, from_cell: str | None, is_here: bool, is_waiting:
 
     Tasks whose results were persisted are not run again, nor are the runs of a sweep that completed. A notebook that
     ran with --cache goes on at the cell that failed, and otherwise starts over, with the source and the parameters that
-    it had. --from CELL has the cells above CELL replayed, and that one and all below it run.
+    it had. --from CELL has the cells above CELL replayed, and that one and all below it run. --from TASK has that task
+    of a flow run (all its runs, or the one that is named with its number) and all that depends on it; the results of
+    other tasks are taken where they were kept.
 
     Exits with 1 when it does not end well; with 0 when it waits in its pool.
     """
@@ -62,7 +65,7 @@ def retry(run: str, note: str, from_cell: str | None, is_here: bool, is_waiting:
     from orchestra_nb.operations.shell_reruns import retry_from_shell
 
     with opened_backend(is_lasting=is_waiting) as backend:
-        if from_cell is None and not backend.is_remote and backend.call(find_run, run).kind is RunKind.SWEEP:
+        if from_step is None and not backend.is_remote and backend.call(find_run, run).kind is RunKind.SWEEP:
             from orchestra_nb.cli.sweep_retries import retry_sweep_here
 
             return retry_sweep_here(backend.store, run, note, as_json)
@@ -74,7 +77,7 @@ def retry(run: str, note: str, from_cell: str | None, is_here: bool, is_waiting:
                 actor=caller(),
                 now=datetime.now(UTC),
                 note=note,
-                from_cell=from_cell,
+                from_step=from_step,
                 watcher=watcher,
             )
         return tell_rerun(backend, rerun, is_waiting, as_json)

@@ -273,13 +273,15 @@ class Calls(ABC):
         answer: Suspended = self._call("suspend_run", {"run": run}, {}, None)
         return answer
 
-    def retry_run(self, run: str, *, note: str = "", from_cell: str | None = None) -> RunAgain:
+    def retry_run(
+        self, run: str, *, note: str = "", from_cell: str | None = None, from_task: str | None = None
+    ) -> RunAgain:
         """Have a run that failed, crashed, timed out or was cancelled run again.
 
         It is run again in the same run, without the tasks whose results were persisted and the cells that were cached;
-        with `from_cell` also one that completed. One of a deployment waits in its pool; the notebook of one of none
-        runs in a process of its own, where this machine has what it ran. Any other is run again by `orchestra runs
-        retry`, where its code is.
+        with `from_cell` or `from_task` also one that completed. One of a deployment waits in its pool; the notebook of
+        one of none runs in a process of its own, where this machine has what it ran. Any other is run again by
+        `orchestra runs retry`, where its code is.
 
         Needs the role runner.
 
@@ -290,12 +292,17 @@ class Calls(ABC):
         from_cell
             The id or the number, counted from 1, of a cell of a notebook that ran with `cache`: the cells above are
             replayed from what was kept, and it and all below it run. A run that completed can be resumed so, too.
+        from_task
+            The name of a task of a flow, for all its runs, or of one run of it: that runs, and all that depends on it,
+            and of the others kept results are taken. A run that completed can be resumed so, too.
         """
-        answer: RunAgain = self._call("retry_run", {"run": run}, {}, {"note": note, "from_cell": from_cell})
+        answer: RunAgain = self._call(
+            "retry_run", {"run": run}, {}, {"note": note, "from_cell": from_cell, "from_task": from_task}
+        )
         return answer
 
-    def read_resumption(self, run: str, *, cell: str) -> Resumption:
-        """Read whether the notebook of a run can be resumed from a cell by a retry with `from_cell`.
+    def read_resumption(self, run: str, *, cell: str | None = None, task: str | None = None) -> Resumption:
+        """Read whether a run can be resumed by a retry with `from_cell` or `from_task`.
 
         Needs the role viewer.
 
@@ -303,8 +310,10 @@ class Calls(ABC):
         ----------
         cell
             The cell, as `from_cell` of a retry.
+        task
+            The task, as `from_task` of a retry.
         """
-        answer: Resumption = self._call("read_resumption", {"run": run}, {"cell": cell}, None)
+        answer: Resumption = self._call("read_resumption", {"run": run}, {"cell": cell, "task": task}, None)
         return answer
 
     def set_run_state(self, run: str, *, state: str, note: str = "") -> Run:

@@ -37,7 +37,7 @@ def call_sync(owner: Flow[Any, Any], bound: inspect.BoundArguments, return_state
 
 def _attempt(call: FlowCall, attempt: int) -> AttemptResult:
     started_at = datetime.now(UTC)
-    call.context.run_count = attempt
+    call.begin_attempt(attempt)
 
     def body() -> RunState[Any]:
         try:
@@ -68,12 +68,12 @@ def _attempt(call: FlowCall, attempt: int) -> AttemptResult:
 
 async def call_async(owner: Flow[Any, Any], bound: inspect.BoundArguments, return_state: bool, wait_for: Any) -> Any:
     """Run a flow of a coroutine function."""
-    await resolve_async(bound, wait_for)
-    with HIDDEN_FRAMES, begin_call(owner, bound, None) as call:
+    taken = await resolve_async(bound, wait_for)
+    with HIDDEN_FRAMES, begin_call(owner, bound, None, taken) as call:
 
         async def attempt(number: int) -> AttemptResult:
             started_at = datetime.now(UTC)
-            call.context.run_count = number
+            call.begin_attempt(number)
             limit = asyncio.timeout(owner.timeout_seconds)
             switch = coroutine_switch()
             call.stop_by(switch)
@@ -146,8 +146,8 @@ async def call_async_generator(
     owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any
 ) -> AsyncGenerator[Any, Any]:
     """Run a flow of an asynchronous generator function: it runs while somebody reads it, and is not repeated."""
-    await resolve_async(bound, wait_for)
-    with begin_call(owner, bound, None) as call:
+    taken = await resolve_async(bound, wait_for)
+    with begin_call(owner, bound, None, taken) as call:
         started_at = datetime.now(UTC)
         started = call.direct.begin()
         generator = owner.fn(*bound.args, **bound.kwargs)

@@ -118,6 +118,7 @@ def call_generator(
         call.resolve(wait_for)
         if call.ended.state.is_terminal:
             return call.finish(return_state=False)
+        call.scope.note_taken(call.record.task_run_id)  # what it yields comes before its end
         direct, context = call.direct(), call.context(1)
         started = direct.begin()
         generator = owner.body(*call.args, **call.kwargs)
@@ -154,6 +155,7 @@ async def call_async_generator(
         if call.ended.state.is_terminal:
             await asyncio.to_thread(call.finish, False)
             return
+        call.scope.note_taken(call.record.task_run_id)  # what it yields comes before its end
         direct, context = call.direct(), call.context(1)
         started = direct.begin()
         generator = owner.body(*call.args, **call.kwargs)

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,9 +20,10 @@ from orchestra_nb.engine.burials import bury_flow
 from orchestra_nb.engine.direct_call import DirectCall
 from orchestra_nb.engine.drivers import Driver, current_driver
 from orchestra_nb.engine.flow_suspension import leave_suspended
+from orchestra_nb.engine.fresh_tasks import FreshTasks
 from orchestra_nb.engine.function_call import error_info
 from orchestra_nb.engine.futures import TaskFuture, resolve_futures_to_states, wait_for_all, waited_for
-from orchestra_nb.engine.life_lines import begin_line, end_line, repeated_line, tell_flow
+from orchestra_nb.engine.life_lines import LifeLine, begin_line, end_line, repeated_line, tell_flow
 from orchestra_nb.engine.printed_lines import printing_to
 from orchestra_nb.engine.reruns import announce_continued, take_continued_run
 from orchestra_nb.engine.run_codes import record_code, stop_loading
@@ -157,6 +158,12 @@ class FlowCall:
         else:
             self.context.suspend_asked_by = actor
 
+    def begin_attempt(self, number: int) -> None:
+        """Note that the body begins for this time, counted from 1."""
+        self.context.run_count = number
+        if self.context.fresh is not None:
+            self.context.fresh.begin_body()
+
     def stop_by(self, switch: StopSwitch) -> None:
         """Let :meth:`cancel` stop the attempt that begins by this switch; at once, if it was called already."""
         self.switch = switch
@@ -244,6 +251,7 @@ class FlowCall:
             actor=self.last_change.actor,
         )
         self._note(ended)
+        self._end_resumption(is_well=end is State.COMPLETED)
         tell_flow(self.driver, self.run, end_line(state, self.traceback), is_shown_whole=return_state)
         self.driver.sink.emit(ended)
         error = state.data if isinstance(state.data, BaseException) else None
@@ -277,6 +285,16 @@ class FlowCall:
             self.cancel_tasks("its flow was interrupted")
             self.wait_for_tasks(_STOP_SECONDS)
 
+    def _end_resumption(self, is_well: bool) -> None:
+        """Say what there is to say where it was resumed from a task; what it gives the flow around depends on that."""
+        fresh, caller = self.context.fresh, self.context.caller
+        if fresh is None:
+            return
+        if caller is not None and caller.fresh is not None:
+            caller.fresh.note_all_taken()
+        for words in fresh.last_words() if is_well else ():
+            tell_flow(self.driver, self.run, LifeLine(logging.WARNING, words))
+
     def _note(self, change: RunStateChanged) -> None:
         self.context.run = apply_to_run(self.context.run, change)
 
@@ -296,8 +314,15 @@ class FlowCall:
 
 
 @contextmanager
-def begin_call(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any) -> Iterator[FlowCall]:
+def begin_call(
+    owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: Any, taken: Sequence[TaskFuture[Any]] = ()
+) -> Iterator[FlowCall]:
     """Make the record of a call, with its parameters resolved and validated.
+
+    Parameters
+    ----------
+    taken
+        The futures whose values were put into the parameters before.
 
     Raises
     ------
@@ -308,6 +333,7 @@ def begin_call(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: A
     leave_where_asked()
     around, task_around = flow_run_context.get(), task_run_context.get()
     driver = around.driver if around is not None else current_driver()
+    taken = (*taken, *_futures_in(bound, wait_for))
     _resolve(bound, wait_for)
     as_called = dict(bound.arguments)
     invalid: InvalidParameters | None = None
@@ -342,6 +368,7 @@ def begin_call(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: A
         outer_trace=None if outer is None else outer.trace,
         log_prints=_logs_prints(around, task_around) if owner.log_prints is None else owner.log_prints,
         caller=around if task_around is None else None,
+        fresh=_fresh_of_continued(continued) or _fresh_of_caller(around, task_around, taken),
     )
     if owner.flow_run_name is not None and invalid is None and continued is None:
         what = f"Flow {owner.name!r}"
@@ -367,6 +394,25 @@ def begin_call(owner: Flow[Any, Any], bound: inspect.BoundArguments, wait_for: A
         yield call
     finally:
         driver.forget_run(run.run_id)
+
+
+def _fresh_of_continued(run: Run | None) -> FreshTasks | None:
+    """Return which tasks of a run that goes on run whatever was kept; None where it was resumed from none."""
+    if run is None or run.fresh_from_task is None or run.fresh_since is None:
+        return None
+    return FreshTasks(run.fresh_since, run.fresh_from_task)
+
+
+def _fresh_of_caller(
+    around: FlowRunContext | None, task_around: TaskRunContext | None, taken: Sequence[TaskFuture[Any]]
+) -> FreshTasks | None:
+    """Return which tasks of a subflow run whatever was kept: all, where it depends on the task that was named."""
+    if task_around is not None:
+        return None if task_around.kept_since is None else FreshTasks(task_around.kept_since, None)
+    fresh = None if around is None else around.fresh
+    if fresh is None or not fresh.depends([future.task_run_id for future in taken]):
+        return None
+    return FreshTasks(fresh.since, None)
 
 
 def _logs_prints(around: FlowRunContext | None, task_around: TaskRunContext | None) -> bool:
@@ -397,7 +443,7 @@ def _resolve(bound: inspect.BoundArguments, wait_for: Any) -> None:
 
     def value_of(leaf: Any) -> Any:
         if isinstance(leaf, TaskFuture):
-            return leaf.result()
+            return leaf.result_for_call()
         return leaf.result() if isinstance(leaf, RunState) else leaf
 
     if wait_for is not None:
@@ -406,8 +452,7 @@ def _resolve(bound: inspect.BoundArguments, wait_for: Any) -> None:
         bound.arguments[name] = replace_leaves(value, value_of)
 
 
-async def resolve_async(bound: inspect.BoundArguments, wait_for: Any) -> None:
-    """Do what :func:`_resolve` does, without holding up the event loop."""
+def _futures_in(bound: inspect.BoundArguments, wait_for: Any) -> list[TaskFuture[Any]]:
     futures: list[TaskFuture[Any]] = []
 
     def note(leaf: Any) -> Any:
@@ -416,8 +461,15 @@ async def resolve_async(bound: inspect.BoundArguments, wait_for: Any) -> None:
         return leaf
 
     replace_leaves((dict(bound.arguments), wait_for), note)
+    return futures
+
+
+async def resolve_async(bound: inspect.BoundArguments, wait_for: Any) -> list[TaskFuture[Any]]:
+    """Do what :func:`_resolve` does, without holding up the event loop; return the futures whose values it put in."""
+    futures = _futures_in(bound, wait_for)
     if futures:
         await wait_for_all(futures)
         await asyncio.to_thread(_resolve, bound, wait_for)  # fetches values
     else:
         _resolve(bound, wait_for)
+    return futures

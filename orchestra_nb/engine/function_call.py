@@ -80,6 +80,8 @@ class CallDetails(NamedTuple):
     asset_lineage: tuple[str, ...] = ()
     #: the transaction around its submission
     transaction: TransactionFacts | None = None
+    #: a result that was kept before this does not count; None for any
+    kept_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +179,7 @@ class FunctionCallee:
             attempt_context=context,
             asset_lineage=details.asset_lineage,
             log_prints=self.log_prints,
+            kept_since=details.kept_since,
         )
 
     def _run(

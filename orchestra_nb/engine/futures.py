@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from orchestra_nb.engine.returned_values import RETURNED, exception_of, value_of
+from orchestra_nb.engine.run_context import flow_run_context
 from orchestra_nb.engine.run_states import State, state_of
 from orchestra_nb.engine.user_frames import HIDDEN_FRAMES, without_own_frames
 from orchestra_nb.errors import InvalidInput
@@ -53,6 +54,15 @@ class TaskFuture(Generic[Result]):
     @property
     def state(self) -> State[Result]:
         """The state now; the value of a completed one is fetched when it is asked for."""
+        _note_taken(self)
+        return self._state_now()
+
+    def state_for_call(self) -> State[Result]:
+        """Wait, and return the state for a task that takes its value: whoever calls that one does not see it."""
+        self._runner.wait([self.task_run_id])
+        return self._state_now()
+
+    def _state_now(self) -> State[Result]:
         record = self.task_run
         at = record.ended_at
         if record.state is model.State.COMPLETED:
@@ -62,11 +72,20 @@ class TaskFuture(Generic[Result]):
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until it has ended, or so many seconds."""
+        _note_taken(self)
         with HIDDEN_FRAMES:
             self._runner.wait([self.task_run_id], timeout)
 
     async def wait_async(self, timeout: float | None = None) -> None:
         """Wait without holding up the event loop."""
+        _note_taken(self)
+        await self._wait_async(timeout)
+
+    async def wait_for_call(self) -> None:
+        """Do what :meth:`wait_async` does, for a task or a flow that takes its value."""
+        await self._wait_async(None)
+
+    async def _wait_async(self, timeout: float | None) -> None:
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
 
@@ -93,6 +112,11 @@ class TaskFuture(Generic[Result]):
         BaseException
             What the task raised; or TaskCrashed, TaskTimedOut, TaskWasCancelled, UpstreamFailed.
         """
+        _note_taken(self)
+        return self.result_for_call(timeout, raise_on_failure)
+
+    def result_for_call(self, timeout: float | None = None, raise_on_failure: bool = True) -> Result:
+        """Do what :meth:`result` does, for a task or a flow that takes the value: its caller does not see it."""
         with HIDDEN_FRAMES:
             if not self._runner.wait([self.task_run_id], timeout):
                 raise self._not_ended(timeout)
@@ -296,23 +320,31 @@ def resolve_futures_to_states(value: Any) -> Any:
     def replace(leaf: Any) -> Any:
         if not isinstance(leaf, TaskFuture):
             return leaf
-        leaf.wait()
-        return leaf.state
+        return leaf.state_for_call()
 
     return replace_leaves(value, replace)
 
 
 async def wait_for_all(futures: Iterable[TaskFuture[Any]]) -> None:
-    """Wait until all have ended, without holding up the event loop."""
+    """Wait until all have ended, for a task or a flow that takes their values, without holding up the event loop."""
     for future in futures:
-        await future.wait_async()
+        await future.wait_for_call()
 
 
 def _wait_for_all(futures: Collection[TaskFuture[Any]], timeout: float | None) -> None:
     """Wait until all of these have ended, or so many seconds in all."""
+    _note_taken(*futures)
     deadline = None if timeout is None else time.monotonic() + timeout
     for runner, ids in _by_runner(futures).items():
         runner.wait(ids, None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+
+def _note_taken(*futures: TaskFuture[Any]) -> None:
+    """Note that the flow whose body this is has, or may have, what these give."""
+    context = flow_run_context.get()
+    if context is not None and (fresh := context.fresh) is not None:
+        for future in futures:
+            fresh.note_taken(future.task_run_id)
 
 
 def _by_runner(futures: Collection[TaskFuture[Any]]) -> dict[FlowRunner, list[str]]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestra_nb.engine.asset_lineage import MadeAssets
+from orchestra_nb.engine.fresh_tasks import FreshTasks
 from orchestra_nb.engine.trace_context import trace_of_run
 from orchestra_nb.engine.user_runs import FlowRun as SeenFlowRun
 from orchestra_nb.engine.user_runs import TaskRun as SeenTaskRun
@@ -82,6 +83,8 @@ class FlowRunContext:
         That of the flow whose own body called this one; None where a task did, or nobody.
     suspend_asked_by
         Who asked for the flow to suspend itself at its next boundary; None where nobody did.
+    fresh
+        Which of its tasks run whatever was kept, where it is resumed from one of them.
     """
 
     run: Run
@@ -98,6 +101,7 @@ class FlowRunContext:
     cancel: Callable[[str], None] | None = None
     caller: FlowRunContext | None = None
     suspend_asked_by: str | None = None
+    fresh: FreshTasks | None = None
     #: ids of the task runs that were submitted and have not ended, and how many of each task there were
     open_tasks: set[str] = field(default_factory=set)
     #: the loops of places where some of its tasks run although the flow names another place
@@ -196,6 +200,8 @@ class TaskRunContext:
         Keys of the assets that it depends on, by its option ``asset_deps`` and by its arguments.
     log_prints
         Whether what it prints becomes log lines, and so what tasks and flows inside print that do not say.
+    kept_since
+        A result of it, or of a task inside, that was kept before this does not count; None for any.
     """
 
     task: TaskFacts
@@ -209,6 +215,7 @@ class TaskRunContext:
     attempt_context: AttemptContext | None = None
     asset_lineage: tuple[str, ...] = ()
     log_prints: bool = False
+    kept_since: datetime | None = None
 
     @classmethod
     def get(cls) -> TaskRunContext | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -94,6 +94,23 @@ class RunScope:
         """Return how many runs of this task came before in the run."""
         counter = self.flow_context
         return counter.number_of(task_name) if counter is not None else _numbers.next(self.run_id, task_name)
+
+    def kept_since(
+        self, owner: Task[Any, Any], run_name: str, task_run_id: str, upstream: Collection[str]
+    ) -> datetime | None:
+        """Return since when kept results count for a call that takes values of these; None where all of them do."""
+        around = task_run_context.get()
+        if around is not None:  # a part of that task
+            return around.kept_since
+        if self.flow_context is None or (fresh := self.flow_context.fresh) is None:
+            return None
+        is_kept = owner.caching.is_on(self.persist_result)
+        return fresh.of_call(owner.name, run_name, task_run_id, upstream, is_kept)
+
+    def note_taken(self, task_run_id: str) -> None:
+        """Note that the caller has, or may have, what a task gave."""
+        if self.flow_context is not None and self.flow_context.fresh is not None:
+            self.flow_context.fresh.note_taken(task_run_id)
 
     def keep_pace(self, submitted: int) -> None:
         """Wait a moment, now and then, until what was submitted is recorded.

@@ -131,10 +131,10 @@ class TaskCache:
             key = fingerprint((self.task_key, key))
         # now, and not when the result is there: what cannot be kept is not computed
         file = None if self.storage_key is None else fill_storage_key(self.storage_key, inputs)
-        around = staging_transaction()
+        around, since = staging_transaction(), run_context.kept_since
         if key is None or around is None or around.staging is None:
-            return CacheEntry(self, key, file)
-        return CacheEntry(self, key, file, holder=around.staging.new_holder(), around=around)
+            return CacheEntry(self, key, file, kept_since=since)
+        return CacheEntry(self, key, file, kept_since=since, holder=around.staging.new_holder(), around=around)
 
 
 @dataclass(slots=True)
@@ -146,6 +146,8 @@ class CacheEntry:
     key: str | None
     #: the file below the folder of results; None for one named by the content
     file: str | None
+    #: a result that was kept before this does not count; None for any
+    kept_since: datetime | None = None
     holder: str = field(default_factory=lambda: secrets.token_hex(8))
     is_claimed: bool = False
     reference: ResultReference | None = None
@@ -179,6 +181,7 @@ class CacheEntry:
                         holder=around or self.holder,
                         lease_seconds=LEASE_SECONDS,
                         is_refreshed=self.cache.is_refreshed,
+                        kept_since=self.kept_since,
                     ),
                 ).claim
                 if isinstance(claim, Busy) and self.staging is not None:
@@ -290,7 +293,7 @@ class CacheEntry:
 
     def _find_in(self, records: CacheRecords, key: str) -> tuple[bool, Any]:
         reference = None if self.cache.is_refreshed else records.find(key, datetime.now(UTC))
-        if reference is None:
+        if reference is None or (self.kept_since is not None and reference.created_at < self.kept_since):
             return False, None
         try:
             value = self.cache.store.read(reference)

@@ -112,6 +112,8 @@ class TaskCall:
     kwargs: Mapping[str, Any]
     record: TaskRun
     asset_lineage: tuple[str, ...] = ()
+    #: a result that was kept before this does not count; None for any
+    kept_since: datetime | None = None
     ended: Ended = field(default_factory=Ended)
     #: stops the attempt that runs now
     switch: StopSwitch | None = None
@@ -197,6 +199,7 @@ class TaskCall:
             attempt_context=CallerContext(self.scope, self.record, attempt),
             asset_lineage=self.asset_lineage,
             log_prints=self.scope.log_prints if self.owner.log_prints is None else self.owner.log_prints,
+            kept_since=self.kept_since,
         )
 
     def not_ready(self, error: BaseException) -> None:
@@ -295,6 +298,7 @@ class TaskCall:
     def finish(self, return_state: bool, interrupt: BaseException | None = None) -> Any:
         """Call hooks, and return the value or the state, or raise."""
         state = self.final_state()
+        self.scope.note_taken(self.record.task_run_id)
         self._call_hooks(end_hooks(self.owner, state), state)
         self.scope.driver.finish_hooks()
         if self.scope.own_run is not None:
@@ -341,7 +345,9 @@ def begin_call(
         )
         scope.driver.sink.emit(TaskRunCreated(task_run=record))
         record_task_code(scope, owner, CALLED, args, kwargs)
-        call = TaskCall(owner, scope, args, kwargs, record, owner.asset_lineage(scope, args, kwargs, wait_for))
+        lineage = owner.asset_lineage(scope, args, kwargs, wait_for)
+        since = scope.kept_since(owner, record.name, record.task_run_id, record.upstream)
+        call = TaskCall(owner, scope, args, kwargs, record, lineage, since)
         try:
             yield call
         except BaseException as error:
@@ -383,8 +389,7 @@ def _awaited(leaf: Any, is_failure_allowed: bool = False) -> Any:
     if isinstance(leaf, allow_failure):
         return replace_leaves(leaf.value, lambda inner: _awaited(inner, is_failure_allowed=True))
     if isinstance(leaf, TaskFuture):
-        leaf.wait()
-        return _value_of(leaf.state, leaf.task_run.name, is_failure_allowed)
+        return _value_of(leaf.state_for_call(), leaf.task_run.name, is_failure_allowed)
     return _value_of(leaf, "An upstream task", is_failure_allowed) if isinstance(leaf, RunState) else leaf
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,6 +44,8 @@ class Upstream:
     waits: dict[str, None] = field(default_factory=dict)
     allowed_failures: dict[str, None] = field(default_factory=dict)
     futures: list[TaskFuture[Any]] = field(default_factory=list)
+    #: of another place, whose values were taken here
+    elsewhere: dict[str, None] = field(default_factory=dict)
 
     def take_arguments(self, arguments: Any, runner: FlowRunner) -> Any:
         """Return the arguments with each future replaced by what stands for its value, and note what they wait for.
@@ -66,7 +68,7 @@ class Upstream:
             inner = leaf.value if isinstance(leaf, BaseAnnotation) else leaf
             if isinstance(inner, TaskFuture):
                 if inner.runner is not runner:
-                    inner.wait() if is_allowed else inner.result()
+                    self._take_here(inner, is_failure_allowed=is_allowed)
                 else:
                     self.futures.append(inner)
                     (self.waits if is_allowed else self.needs_only_end)[inner.task_run_id] = None
@@ -89,10 +91,14 @@ class Upstream:
         if not isinstance(leaf, TaskFuture):
             return leaf
         if leaf.runner is not runner:
-            return leaf.result(raise_on_failure=not is_failure_allowed)
+            return self._take_here(leaf, is_failure_allowed)
         self.futures.append(leaf)
         (self.allowed_failures if is_failure_allowed else self.needs)[leaf.task_run_id] = None
         return UpstreamValue(leaf.task_run_id, is_failure_allowed)
+
+    def _take_here(self, future: TaskFuture[Any], is_failure_allowed: bool) -> Any:
+        self.elsewhere[future.task_run_id] = None
+        return future.result_for_call(raise_on_failure=not is_failure_allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +219,18 @@ def make_submission(
     kwargs: Mapping[str, Any],
     wait_for: Any = None,
     asset_lineage: tuple[str, ...] = (),
+    taken: Collection[str] = (),
+    kept_since: Callable[[str, tuple[str, ...]], datetime | None] = lambda task_run_id, upstream: None,
 ) -> Submission:
-    """Return the submission of one call."""
+    """Return the submission of one call.
+
+    Parameters
+    ----------
+    taken
+        The ids of task runs whose values it takes although their futures are not in its arguments.
+    kept_since
+        Given its id and those of the tasks that it takes values of, or waits for: since when kept results count.
+    """
     now = datetime.now(UTC)
     upstream = Upstream()
     args, kwargs = upstream.take_arguments((args, kwargs), runner)
@@ -222,6 +238,7 @@ def make_submission(
     task_run_id = fresh_id(now)
     required = tuple(dict.fromkeys((*upstream.needs, *upstream.needs_only_end)))
     after = tuple(dict.fromkeys((*upstream.waits, *upstream.allowed_failures)))
+    depends_on = tuple(dict.fromkeys((*required, *after, *upstream.elsewhere, *taken)))
     record = TaskRun(
         task_run_id=task_run_id,
         run_id=run_id,
@@ -230,7 +247,7 @@ def make_submission(
         created_at=now,
         max_attempts=1 + settings.retry.retries,
         message=runner.waiting_words((*required, *upstream.allowed_failures), ()) if required or after else "",
-        upstream=(*required, *after),
+        upstream=depends_on,
         tags=dict.fromkeys(sorted(tags), "") if tags else {},
     )
     return Submission(
@@ -245,6 +262,7 @@ def make_submission(
                 tags=tags,
                 asset_lineage=asset_lineage,
                 transaction=facts_of_transaction(is_in_process=family.shared is None),
+                kept_since=kept_since(task_run_id, depends_on),
             ),
             args,
             kwargs,

@@ -11,9 +11,10 @@ import hashlib
 import inspect
 import io
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
@@ -297,7 +298,7 @@ class Task(Generic[Parameters, Result]):
         if (recording := current_recording()) is not None:
             return recording.map(self, args, kwargs, wait_for, return_state)
         with HIDDEN_FRAMES:
-            columns, length = _columns(self, args, kwargs)
+            columns, length, taken = _columns(self, args, kwargs)
         with HIDDEN_FRAMES, enter_scope(self.name) as entered_scope:
             scope = self.place(entered_scope)
             record_task_code(scope, self, MAPPED, args, kwargs)
@@ -306,7 +307,8 @@ class Task(Generic[Parameters, Result]):
                 _call_of(self, {name: column[number] for name, column in columns.items()}) for number in range(length)
             )
             submissions: Iterable[tuple[Submission, tuple[str, ...]]] = (
-                self._submission(scope, family, call_args, call_kwargs, wait_for) for call_args, call_kwargs in calls
+                self._submission(scope, family, call_args, call_kwargs, wait_for, taken)
+                for call_args, call_kwargs in calls
             )
             if self.task_run_name is not None or not all(is_plain(column) for column in columns.values()):
                 submissions = list(submissions)  # one of them may be refused: before anything is queued
@@ -477,21 +479,36 @@ class Task(Generic[Parameters, Result]):
         return lineage
 
     def _submission(
-        self, scope: RunScope, family: CallFamily, args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any
+        self,
+        scope: RunScope,
+        family: CallFamily,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        wait_for: Any,
+        taken: Collection[str] = (),
     ) -> tuple[Submission, tuple[str, ...]]:
-        """Return what to submit, and the assets that it depends on."""
+        """Return what to submit, and the assets that it depends on.
+
+        Parameters
+        ----------
+        taken
+            The ids of task runs whose values it takes although their futures are not in its arguments.
+        """
         lineage = self.asset_lineage(scope, args, kwargs, wait_for)
+        name = self.run_name(scope, args, kwargs)
         submission = make_submission(
             self.settings,
             family,
             scope.flow_runner,
             scope.run_id,
-            self.run_name(scope, args, kwargs),
+            name,
             self.tags_now(scope),
             args,
             kwargs,
             wait_for,
             lineage,
+            taken,
+            partial(scope.kept_since, self, name),
         )
         return submission, lineage
 
@@ -564,22 +581,25 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     return Task(fn, **options)
 
 
-def _columns(owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
-    """Return parameter name to what each call gets of it (something with ``[number]``), and the number of calls."""
+def _columns(
+    owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[dict[str, Any], int, tuple[str, ...]]:
+    """Return what the calls get, by name (something with ``[number]``), how many they are, and whose values it is."""
     owner._check(args, kwargs)
     bound = owner.signature.bind(*args, **kwargs).arguments
     mapped: dict[str, list[Any]] = {}
     constant: dict[str, Any] = {}
+    taken: dict[str, None] = {}
     for name, value in bound.items():
         kind = owner.signature.parameters[name].kind
         if kind is inspect.Parameter.VAR_KEYWORD:
             for key, item in value.items():
-                _sort_column(key, item, mapped, constant)
+                _sort_column(key, item, mapped, constant, taken)
         elif kind is inspect.Parameter.VAR_POSITIONAL:
             for number, item in enumerate(value):
-                _sort_column(f"*{name}[{number}]", item, mapped, constant)
+                _sort_column(f"*{name}[{number}]", item, mapped, constant, taken)
         else:
-            _sort_column(name, value, mapped, constant)
+            _sort_column(name, value, mapped, constant, taken)
     if not mapped:
         raise MappingError(
             f"Task {owner.name}: .map got nothing that can be iterated. Pass a list, or use .submit for one call."
@@ -592,7 +612,7 @@ def _columns(owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, 
             "shall get whole in unmapped()."
         )
     length = next(iter(lengths.values()))
-    return {**mapped, **{name: _Same(value) for name, value in constant.items()}}, length
+    return {**mapped, **{name: _Same(value) for name, value in constant.items()}}, length, tuple(taken)
 
 
 class _Same:
@@ -608,7 +628,9 @@ class _Same:
         yield self._value
 
 
-def _sort_column(name: str, value: Any, mapped: dict[str, list[Any]], constant: dict[str, Any]) -> None:
+def _sort_column(
+    name: str, value: Any, mapped: dict[str, list[Any]], constant: dict[str, Any], taken: dict[str, None]
+) -> None:
     if isinstance(value, unmapped):
         constant[name] = value.value
         return
@@ -617,7 +639,8 @@ def _sort_column(name: str, value: Any, mapped: dict[str, list[Any]], constant: 
         return
     inner = value.value if isinstance(value, allow_failure) else value
     if isinstance(inner, TaskFuture):
-        inner = inner.result(raise_on_failure=not isinstance(value, allow_failure))
+        taken[inner.task_run_id] = None
+        inner = inner.result_for_call(raise_on_failure=not isinstance(value, allow_failure))
     if isinstance(inner, str | bytes | io.IOBase | BaseAnnotation) or not _can_be_iterated(inner):
         constant[name] = value if not isinstance(value, TaskFuture) else inner
         return

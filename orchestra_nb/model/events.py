@@ -108,8 +108,10 @@ class RunReopened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     takes_missed
         Whether a run that was MISSED is opened, too: somebody asks for what had passed.
     fresh_from_index
-        Which cell of its notebook runs, and all below it, whatever was kept of them; None for none. A run that ended
-        well is opened only so.
+        Which cell of its notebook runs, and all below it, whatever was kept of them; None for none.
+    fresh_from_task
+        Which task of its flow runs, and all that depends on it, whatever was kept of them before; None for the one that
+        it was resumed from before, if any. A run that ended well is opened only with one of these.
     before
         Refused unless it is still in this state: by who decided on grounds of that. None for whatever it is in.
     """
@@ -122,6 +124,7 @@ class RunReopened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     message: str
     takes_missed: bool = False
     fresh_from_index: int | None = None
+    fresh_from_task: str | None = None
     before: State | None = None
 
 

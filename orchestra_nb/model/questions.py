@@ -288,12 +288,15 @@ class ClaimResult(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field
         Names one attempt at computing it.
     is_refreshed
         Whether a result that is there does not count.
+    kept_since
+        A result that was kept before this does not count either; None for all that are there.
     """
 
     key: str
     holder: str
     lease_seconds: float
     is_refreshed: bool = False
+    kept_since: datetime | None = None
 
 
 class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):

@@ -93,6 +93,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     fresh_from_index
         Which cell of its notebook it was resumed from in this epoch, by :attr:`CellRun.index`: that and all below it
         run whatever was kept of them. None where nobody named one.
+    fresh_from_task, fresh_since
+        Which task of its flow it was last resumed from, by the name of the task or of one run of it, and when: of that
+        and all that depends on it no result counts that was kept before. None where nobody named one.
     """
 
     run_id: str
@@ -120,6 +123,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     pool: str | None = None
     owner: str | None = None
     fresh_from_index: int | None = None
+    fresh_from_task: str | None = None
+    fresh_since: datetime | None = None
 
     @property
     def id(self) -> str:

@@ -1,7 +1,8 @@
 """The executed notebook of a run as data: what each cell is, what became of it, and what it showed.
 
-What cells showed may be hostile, so it is told as texts and pictures only: whoever draws it needs no HTML, and nothing
-of it can run. The file is whole at any moment (:mod:`orchestra_nb.notebooks.notebook_journal`), also in a run that
+What cells showed may be hostile, so it is told as texts and pictures: whoever draws it needs no HTML, and nothing of it
+can run. Only where a result has a table its HTML is told, too, for whoever takes the text of the table's cells out of
+it. The file is whole at any moment (:mod:`orchestra_nb.notebooks.notebook_journal`), also in a run that
 goes on.
 """
 
@@ -35,6 +36,8 @@ _LARGEST_FILE_BYTES: Final = 50_000_000
 _LONGEST_TEXT: Final = 20_000
 #: So large a picture is told, as base64.
 _LARGEST_PICTURE: Final = 2_000_000
+#: So much HTML of a result with a table is told.
+_LARGEST_TABLE: Final = 1_000_000
 #: So much is told of a notebook: code first; what its last cells showed, or the last cells, are left out then.
 _LARGEST_ANSWER: Final = 12_000_000
 #: So much a cell or an output counts beside its text.
@@ -43,7 +46,8 @@ _COST: Final = 300
 _PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 #: Colours and moves of a terminal, and what else no reader wants to see.
 _CONTROLS: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f]")
-_TEXTS: Final = ("text/plain", "text/markdown", "text/latex", "application/json")
+_TEXTS: Final = ("text/plain", "text/latex", "application/json")
+_TABLE: Final = re.compile(r"<table\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +69,17 @@ class CellOutput(msgspec.Struct, frozen=True, kw_only=True):
     Parameters
     ----------
     kind
-        ``"stdout"`` or ``"stderr"``, ``"result"`` or ``"error"``: ``text`` has it, without colours; ``"picture"``:
-        ``data`` is base64 of the type ``mime``; ``"omitted"``: ``text`` says why.
+        ``"stdout"`` or ``"stderr"``, ``"result"`` or ``"error"``: ``text`` has it, without colours; ``"markdown"``:
+        ``text`` is Markdown; ``"picture"``: ``data`` is base64 of the type ``mime``; ``"omitted"``: ``text`` says why.
+    html
+        Of a result with a table; empty for any other. Not to be put into a page: it may be hostile.
     """
 
     kind: str
     text: str = ""
     mime: str = ""
     data: str = ""
+    html: str = ""
 
 
 class ExecutedCell(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,7 +279,7 @@ def _outputs(outputs: Iterable[object], room: int) -> tuple[tuple[CellOutput, ..
         if not isinstance(one, dict):
             continue
         output = _output(one) if room > _COST else None
-        size = 0 if output is None else _COST + len(output.text) + len(output.data)
+        size = 0 if output is None else _COST + len(output.text) + len(output.data) + len(output.html)
         if output is None or size > room:
             told.append(CellOutput(kind="omitted", text="Left out, because the notebook is too large: open it."))
             break
@@ -298,13 +305,17 @@ def _displayed(data: dict[str, Any]) -> CellOutput:
         picture = "".join(_joined(data.get(mime)).split())
         if picture and len(picture) <= _LARGEST_PICTURE:
             return CellOutput(kind="picture", mime=mime, data=picture, text=_shortened(_joined(data.get("text/plain"))))
+    html = _joined(data.get("text/html"))
+    html = html if _TABLE.search(html) and len(html) <= _LARGEST_TABLE else ""
+    if "text/markdown" in data and not html:  # what stands beside it names a Python object
+        return CellOutput(kind="markdown", text=_shortened(_plain(_joined(data["text/markdown"]))))
     for mime in _TEXTS:
         if mime in data:
             value = data[mime]
             text = _joined(value) if isinstance(value, str | list) else encode_json(value).decode()
-            return CellOutput(kind="result", text=_shortened(_plain(text)))
+            return CellOutput(kind="result", text=_shortened(_plain(text)), html=html)
     types = ", ".join(sorted(map(str, data))) or "nothing"
-    return CellOutput(kind="omitted", text=f"Shown only in the notebook: {types}")
+    return CellOutput(kind="omitted", text=f"Shown only in the notebook: {types}", html=html)
 
 
 def _plain(text: str) -> str:

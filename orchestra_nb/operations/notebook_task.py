@@ -7,9 +7,8 @@ runner goes to the cluster that it names, or else to that of the flow's tasks, w
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -89,7 +88,13 @@ class NotebookTask(Task[..., Any]):
         return scope.placed(NotebookTaskRunner(None if is_local else self._cluster))
 
     def _submission(
-        self, scope: RunScope, family: CallFamily, args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any
+        self,
+        scope: RunScope,
+        family: CallFamily,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        wait_for: Any,
+        taken: Collection[str] = (),
     ) -> tuple[Submission, tuple[str, ...]]:
         """Return what to submit; futures of the cluster are waited for by the thread, not by whoever submits."""
         upstream: dict[str, None] = {}
@@ -101,12 +106,7 @@ class NotebookTask(Task[..., Any]):
             return leaf
 
         kwargs = {name: replace_leaves(value, later) for name, value in kwargs.items()}
-        submission, lineage = super()._submission(scope, family, args, kwargs, wait_for)
-        if upstream:
-            record = submission.task_run
-            record = msgspec.structs.replace(record, upstream=(*record.upstream, *upstream))
-            submission = dataclasses.replace(submission, task_run=record)
-        return submission, lineage
+        return super()._submission(scope, family, args, kwargs, wait_for, (*taken, *upstream))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return _notebook_task, (self.path, self.all_options)

@@ -16,8 +16,8 @@ from orchestra_nb.errors import Conflict, InvalidTransition
 from orchestra_nb.model.dead_letters import LetterState
 from orchestra_nb.model.events import RunReopened
 from orchestra_nb.model.runs import Run, RunKind
-from orchestra_nb.operations.cell_resumption import find_resumption, resumed_by
 from orchestra_nb.operations.dead_letter_decisions import close_dead_letter
+from orchestra_nb.operations.resumption_points import Resumption, find_resumption, resumed_by
 from orchestra_nb.operations.run_again import check_retry, close_letters, letter_to_retry, retried_by
 from orchestra_nb.operations.run_waits import why_waiting
 from orchestra_nb.operations.runs import find_run, is_suspended
@@ -32,7 +32,7 @@ def is_of_pool(run: Run) -> bool:
 
 
 def retry_in_pool(
-    store: RunStore, id_or_name: str, *, actor: str, now: datetime, note: str = "", from_cell: str | None = None
+    store: RunStore, id_or_name: str, *, actor: str, now: datetime, note: str = "", from_step: str | None = None
 ) -> Run:
     """Have a run of a deployment that ended otherwise than well wait in its pool again, and return it as it waits.
 
@@ -40,7 +40,7 @@ def retry_in_pool(
     ----------
     actor, note
         Who retries it, and why, for the run's history.
-    from_cell
+    from_step
         As :func:`~orchestra_nb.operations.run_again.retry_run`.
 
     Raises
@@ -50,14 +50,14 @@ def retry_in_pool(
     InvalidTransition
         It has not ended, or ended well.
     InvalidInput
-        It has no such cell.
+        It has no such cell or task.
     Conflict
-        It is of no deployment, it cannot be resumed from a cell, or somebody else retried it at the same time.
+        It is of no deployment, it cannot be resumed from there, or somebody else retried it at the same time.
     """
-    if from_cell is not None:
-        run, cell = find_resumption(store, id_or_name, from_cell)
-        check_pool(run, from_cell)
-        return _reopened(store, run, actor, resumed_by(cell, actor, note), now, cell.index)
+    if from_step is not None:
+        run, start = find_resumption(store, id_or_name, from_step)
+        check_pool(run, from_step)
+        return _reopened(store, run, actor, resumed_by(start, actor, note), now, start)
     run = check_pool_retry(store, id_or_name)
     return _reopened(store, run, actor, retried_by(actor, note), now)
 
@@ -75,11 +75,11 @@ def check_pool_retry(store: RunStore, id_or_name: str) -> Run:
     return run
 
 
-def check_pool(run: Run, from_cell: str | None = None) -> None:
-    """Raise a Conflict when a run is of no deployment: it says how a shell runs it again, from this cell if any."""
+def check_pool(run: Run, from_step: str | None = None) -> None:
+    """Raise a Conflict when a run is of no deployment: it says how a shell runs it again, from this step if any."""
     if is_of_pool(run):
         return
-    options = "" if from_cell is None else f" --from {shlex.quote(from_cell)}"
+    options = "" if from_step is None else f" --from {shlex.quote(from_step)}"
     if run.kind is RunKind.INTERACTIVE:
         remedy = "Its tasks are cells of a notebook: run them again there."
     else:
@@ -136,14 +136,14 @@ def check_pool_resumption(run: Run) -> None:
 
 
 def reopen_in_pool(
-    store: RunStore, run: Run, *, actor: str, message: str, now: datetime, fresh_from_index: int | None = None
+    store: RunStore, run: Run, *, actor: str, message: str, now: datetime, start: Resumption | None = None
 ) -> bool:
     """Have a run of a deployment that ended, or is suspended, wait in its pool; False where somebody else was first.
 
     Parameters
     ----------
-    fresh_from_index
-        As in :class:`~orchestra_nb.model.events.RunReopened`.
+    start
+        From where it is resumed; None where that was not said.
 
     Raises
     ------
@@ -163,7 +163,8 @@ def reopen_in_pool(
         driver_id=None,
         actor=actor,
         message=message,
-        fresh_from_index=fresh_from_index,
+        fresh_from_index=None if start is None else start.fresh_from_index,
+        fresh_from_task=None if start is None else start.fresh_from_task,
     )
     with store.database.together():
         if not WorkQueue(store.database).add_again(again, now, run.pool or spec.pool, spec.priority, spec.limits):
@@ -178,8 +179,8 @@ def wait_of(store: RunStore, run: Run, now: datetime) -> str:
 
 
 def _reopened(
-    store: RunStore, run: Run, actor: str, message: str, now: datetime, fresh_from_index: int | None = None
+    store: RunStore, run: Run, actor: str, message: str, now: datetime, start: Resumption | None = None
 ) -> Run:
-    if not reopen_in_pool(store, run, actor=actor, message=message, now=now, fresh_from_index=fresh_from_index):
+    if not reopen_in_pool(store, run, actor=actor, message=message, now=now, start=start):
         raise Conflict(f"Run {run.name} is being run again by somebody else.")
     return store.get_run(run.run_id)

@@ -24,8 +24,8 @@ from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.secret_values import HIDDEN, SECRET_KEY
 from orchestra_nb.model.states import REOPENABLE_STATES, State
 from orchestra_nb.model.sweeps import COMBINATION_TAG
-from orchestra_nb.operations.cell_resumption import find_resumption, resumed_by
 from orchestra_nb.operations.dead_letter_decisions import close_dead_letter, show_dead_letter
+from orchestra_nb.operations.resumption_points import Resumption, find_resumption, resumed_by
 from orchestra_nb.operations.runs import find_run, is_suspended
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def retry_run(
     *,
     actor: str,
     note: str = "",
-    from_cell: str | None = None,
+    from_step: str | None = None,
     watcher: Watcher = UNWATCHED,
 ) -> Run:
     """Run a run again that ended otherwise than well, and return it as it ended then.
@@ -71,9 +71,10 @@ def retry_run(
     ----------
     actor, note
         Who retries it, and why, for the run's history.
-    from_cell
-        The cell of its notebook, by id or number, that runs and all below it, whatever was kept of them: of a run that
-        ended well, too. None for what failed and was not kept.
+    from_step
+        The cell of its notebook, by id or number, that runs and all below it, or the task of its flow, by name, that
+        runs and all that depends on it, whatever was kept of them: of a run that ended well, too. None for what failed
+        and was not kept.
     watcher
         Who looks on, if it is a notebook.
 
@@ -84,16 +85,15 @@ def retry_run(
     InvalidTransition
         It has not ended, or ended well.
     InvalidInput
-        It has no such cell.
+        It has no such cell or task.
     CodeNotFound
         Its code or its parameters are not to be found; the message says what is missing.
     Conflict
-        Somebody else retried it at the same time, or it cannot be resumed from a cell.
+        Somebody else retried it at the same time, or it cannot be resumed from there.
     """
-    if from_cell is not None:
-        run, cell = find_resumption(store, id_or_name, from_cell)
-        message = resumed_by(cell, actor, note)
-        return _run_notebook_again(store, run, actor, message, lambda: None, watcher, cell.index)
+    if from_step is not None:
+        run, start = find_resumption(store, id_or_name, from_step)
+        return _run_again(store, run, actor, resumed_by(start, actor, note), lambda: None, watcher, start)
     run = check_retry(store, id_or_name)
     message = retried_by(actor, note)
     if run.kind is RunKind.SWEEP:
@@ -236,6 +236,7 @@ def _run_again(
     message: str,
     before_start: Callable[[], object],
     watcher: Watcher = UNWATCHED,
+    start: Resumption | None = None,
 ) -> Run:
     from orchestra_nb.engine.drivers import set_driver
     from orchestra_nb.engine.reruns import continuing
@@ -245,7 +246,8 @@ def _run_again(
     from orchestra_nb.store.run_code_store import RunCodeStore
 
     if run.kind is RunKind.NOTEBOOK:
-        return _run_notebook_again(store, run, actor, message, before_start, watcher)
+        index = None if start is None else start.fresh_from_index
+        return _run_notebook_again(store, run, actor, message, before_start, watcher, index)
     if run.kind is RunKind.INTERACTIVE:
         raise CodeNotFound(f"Run {run.name} cannot be run again in place. {_way_of_notebook(store, run)}")
     code = RunCodeStore(store.database).find(run.run_id)
@@ -264,14 +266,13 @@ def _run_again(
             driver_id=driver.known_driver_id,
             actor=actor,
             message=message,
+            fresh_from_task=None if start is None else start.fresh_from_task,
         )
         if not driver.reopen(store, run, reopened):
             raise Conflict(f"Run {run.name} is being run again by somebody else.")
         close_letters(store, run, actor, reopened.at)
         set_driver(driver)
-        again = msgspec.structs.replace(
-            run, epoch=reopened.epoch, driver_id=reopened.driver_id, state=State.PENDING, started_at=None, ended_at=None
-        )
+        again = msgspec.structs.replace(store.get_run(run.run_id), state=State.PENDING)
         with continuing(again):
             if code.call:
                 call_task(owner, parameters, code.call)

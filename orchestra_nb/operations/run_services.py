@@ -239,8 +239,9 @@ class RunServices:
         match question:
             case FindResult(key=key):
                 return ResultAnswer(reference=index.find(key, self._now()))
-            case ClaimResult(key=key, holder=holder, lease_seconds=seconds, is_refreshed=refresh):
-                return ClaimAnswer(claim=index.claim(key, holder, self._now(), seconds, refresh=refresh))
+            case ClaimResult(key=key, holder=holder, lease_seconds=seconds, is_refreshed=refresh, kept_since=since):
+                claim = index.claim(key, holder, self._now(), seconds, refresh=refresh, kept_since=since)
+                return ClaimAnswer(claim=claim)
             case RenewClaim(key=key, holder=holder, lease_seconds=seconds):
                 return DoneAnswer(has_changed=index.renew(key, holder, self._now(), seconds))
             case ReleaseClaim(key=key, holder=holder):

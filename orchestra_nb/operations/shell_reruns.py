@@ -43,7 +43,7 @@ def retry_from_shell(
     actor: str,
     now: datetime,
     note: str = "",
-    from_cell: str | None = None,
+    from_step: str | None = None,
     watcher: Watcher = UNWATCHED,
 ) -> Rerun:
     """Retry a run.
@@ -52,7 +52,7 @@ def retry_from_shell(
     ----------
     is_here
         Run it in this process, also where it would wait in a pool.
-    actor, note, from_cell, watcher
+    actor, note, from_step, watcher
         As :func:`~orchestra_nb.operations.run_again.retry_run`.
 
     Raises
@@ -62,8 +62,8 @@ def retry_from_shell(
     """
     run = find_run(store, id_or_name)
     if is_of_pool(run) and not is_here:
-        return Rerun(retry_in_pool(store, run.run_id, actor=actor, now=now, note=note, from_cell=from_cell), "pool")
-    again = retry_run(store, run.run_id, actor=actor, note=note, from_cell=from_cell, watcher=watcher)
+        return Rerun(retry_in_pool(store, run.run_id, actor=actor, now=now, note=note, from_step=from_step), "pool")
+    again = retry_run(store, run.run_id, actor=actor, note=note, from_step=from_step, watcher=watcher)
     return Rerun(again, "here")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from orchestra_nb.errors import Conflict, InvalidInput
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.run_order import SORTABLE
 from orchestra_nb.model.runs import Run, RunKind
@@ -36,6 +37,7 @@ area = Area("runs")
 
 
 _TASKS_A_PAGE: Final = 500
+_LONGEST_TASK_NAME: Final = 1_000
 _SORT: Final = (
     f"Fields with commas, with - before one that descends: {', '.join(SORTABLE)}. Runs that lack one come last. "
     "Default: -created_at. `next` is of the same sort."
@@ -175,16 +177,29 @@ class RetryRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             "resumed so, too.",
         ),
     ] = None
+    from_task: Annotated[
+        Annotated[str, Meta(max_length=_LONGEST_TASK_NAME)] | None,
+        Meta(
+            description="The name of a task of a flow, for all its runs, or of one run of it: that runs, and all that "
+            "depends on it, and of the others kept results are taken. A run that completed can be resumed so, too.",
+        ),
+    ] = None
 
 
 class ResumptionQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """A resumption of a notebook."""
+    """A resumption of a notebook or a flow; one of the two is given."""
 
-    cell: Annotated[str, Meta(max_length=200, description="The cell, as `from_cell` of a retry.")]
+    cell: Annotated[
+        Annotated[str, Meta(max_length=200)] | None, Meta(description="The cell, as `from_cell` of a retry.")
+    ] = None
+    task: Annotated[
+        Annotated[str, Meta(max_length=_LONGEST_TASK_NAME)] | None,
+        Meta(description="The task, as `from_task` of a retry."),
+    ] = None
 
 
 class Resumption(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the notebook of a run can be resumed from a cell; `problem` is why it cannot, empty where it can."""
+    """Whether a run can be resumed from a cell or a task; `problem` is why it cannot, empty where it can."""
 
     problem: str
 
@@ -311,20 +326,40 @@ def retry_run(call: Call, run: str, body: RetryRequest) -> RunAgain:
     """Have a run that failed, crashed, timed out or was cancelled run again.
 
     It is run again in the same run, without the tasks whose results were persisted and the cells that were cached; with
-    `from_cell` also one that completed. One of a deployment waits in its pool; the notebook of one of none runs in a
-    process of its own, where this machine has what it ran. Any other is run again by `orchestra runs retry`, where its
-    code is.
+    `from_cell` or `from_task` also one that completed. One of a deployment waits in its pool; the notebook of one of
+    none runs in a process of its own, where this machine has what it ran. Any other is run again by `orchestra runs
+    retry`, where its code is.
     """
     again = server_reruns.retry_from_server(
-        call.store, run, actor=call.actor, now=call.now, note=body.note, from_cell=body.from_cell
+        call.store,
+        run,
+        actor=call.actor,
+        now=call.now,
+        note=body.note,
+        from_step=_step(call, run, body.from_cell, body.from_task),
     )
     return run_again(call, again)
 
 
 @area.get("/runs/{run}/resumption")
 def read_resumption(call: Call, run: str, query: ResumptionQuery) -> Resumption:
-    """Read whether the notebook of a run can be resumed from a cell by a retry with `from_cell`."""
-    return Resumption(problem=server_reruns.why_not_resumed(call.store, run, query.cell))
+    """Read whether a run can be resumed by a retry with `from_cell` or `from_task`."""
+    step = _step(call, run, query.cell, query.task)
+    if step is None:
+        raise InvalidInput("Say from where: from a cell of a notebook (cell) or a task of a flow (task).")
+    return Resumption(problem=server_reruns.why_not_resumed(call.store, run, step))
+
+
+def _step(call: Call, run: str, cell: str | None, task: str | None) -> str | None:
+    """Return the cell or the task that was named, which the run must be of."""
+    if cell is not None and task is not None:
+        raise InvalidInput("A run is resumed from a cell of a notebook or from a task of a flow: name one of them.")
+    kind = runs.find_run(call.store, run).kind
+    if cell is not None and kind is RunKind.FLOW:
+        raise Conflict(f"Run {run} is of a flow in Python, which has no cells: name a task of it (from_task).")
+    if task is not None and kind is RunKind.NOTEBOOK:
+        raise Conflict(f"Run {run} is of a notebook: name a cell of it (from_cell).")
+    return task if cell is None else cell
 
 
 @area.post("/runs/{run}/state", Role.AUTHOR)

@@ -293,7 +293,8 @@ class EventWriter:
             return False
         is_suspended = state is State.PAUSED and row["driver_id"] is None
         is_wanted_late = state is State.MISSED and event.takes_missed
-        is_resumed = state is State.COMPLETED and event.fresh_from_index is not None
+        is_named = event.fresh_from_index is not None or event.fresh_from_task is not None
+        is_resumed = state is State.COMPLETED and is_named
         if state not in REOPENABLE_STATES and not is_suspended and not is_wanted_late and not is_resumed:
             return False
         self._runs.update(
@@ -306,6 +307,8 @@ class EventWriter:
             ended_at=None,
             fresh_from_index=event.fresh_from_index,
         )
+        if event.fresh_from_task is not None:  # it holds until all of them have run, in however many epochs
+            self._runs.update(row, fresh_from_task=event.fresh_from_task, fresh_since=event.at)
         if (code := self._codes.get(event.run_id)) is not None:
             self._codes.update(code, suspended_until=None)
         self._record_change(
@@ -472,7 +475,7 @@ def _step(event: RunStateChanged | TaskRunStateChanged) -> dict[str, object]:
 
 _RUN_CHANGES = (
     *("state", "epoch", "driver_id", "message", "started_at", "ended_at", "output_path"),
-    "fresh_from_index",
+    *("fresh_from_index", "fresh_from_task", "fresh_since"),
 )
 _TASK_CHANGES = ("state", "message", "attempt", "error", "worker", "started_at", "ended_at", "is_cached")
 _CELL_CHANGES = (

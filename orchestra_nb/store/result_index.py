@@ -28,10 +28,10 @@ class ResultIndex:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find(self, cache_key: str, now: datetime) -> ResultReference | None:
-        """Return a key's result, None when there is none or it has expired. Takes no lock."""
+    def find(self, cache_key: str, now: datetime, *, kept_since: datetime | None = None) -> ResultReference | None:
+        """Return a key's result, None when there is none, it has expired or is older than this. Takes no lock."""
         with self._database.connect() as connection:
-            return _find(connection, cache_key, now)
+            return _find(connection, cache_key, now, kept_since)
 
     def put(self, cache_key: str, reference: ResultReference, *, task_name: str, holder: str | None = None) -> None:
         """Record a key's result, in place of an earlier one, and end the claim that ``holder`` has on the key."""
@@ -41,7 +41,14 @@ class ResultIndex:
                 connection.execute(delete(cache_claims).where(*_claim_of(cache_key, holder)))
 
     def claim(
-        self, cache_key: str, holder: str, now: datetime, lease_seconds: float, *, refresh: bool = False
+        self,
+        cache_key: str,
+        holder: str,
+        now: datetime,
+        lease_seconds: float,
+        *,
+        refresh: bool = False,
+        kept_since: datetime | None = None,
     ) -> Claimed | Found | Busy:
         """Return a key's result, or the right to compute it, or who has that right.
 
@@ -53,13 +60,15 @@ class ResultIndex:
             Names one attempt at computing the key; the same name is the same attempt.
         refresh
             Whether a result that is there already does not count.
+        kept_since
+            One that was kept before this does not count either; None for all that are there.
         """
-        if not refresh and (reference := self.find(cache_key, now)) is not None:
+        if not refresh and (reference := self.find(cache_key, now, kept_since=kept_since)) is not None:
             return Found(reference)  # without a lock, since most calls end here
         lease_until = now + timedelta(seconds=lease_seconds)
         with self._database.write(durable=False) as connection:
             # looked at again under the lock: its holder may have put it meanwhile
-            if not refresh and (reference := _find(connection, cache_key, now)) is not None:
+            if not refresh and (reference := _find(connection, cache_key, now, kept_since)) is not None:
                 return Found(reference)
             take = (
                 update(cache_claims)
@@ -143,11 +152,13 @@ def put_result(connection: Connection, cache_key: str, reference: ResultReferenc
         connection.execute(insert(cached_results).values(cache_key=cache_key, **values))
 
 
-def _find(connection: Connection, cache_key: str, now: datetime) -> ResultReference | None:
+def _find(connection: Connection, cache_key: str, now: datetime, kept_since: datetime | None) -> ResultReference | None:
     query = select(cached_results.c.reference).where(
         cached_results.c.cache_key == cache_key,
         or_(cached_results.c.expires_at.is_(None), cached_results.c.expires_at > now),
     )
+    if kept_since is not None:
+        query = query.where(cached_results.c.created_at >= kept_since)
     stored = connection.execute(query).scalar()
     return None if stored is None else _reference_of(stored)
 

@@ -36,6 +36,8 @@ runs = Table(
     Column("pool", AnyText),
     Column("owner", AnyText),
     Column("fresh_from_index", Integer),
+    Column("fresh_from_task", AnyText),
+    Column("fresh_since", UtcTime),
     Index(None, "name", "run_id"),
     Index(None, "state", "run_id"),
     Index(None, "flow_name", "run_id"),

@@ -7,7 +7,8 @@ from typing import Final
 #: The revisions that this version knows, from the oldest. A test holds them to the files in ``migrations/versions``.
 REVISIONS: Final = (
     *("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"),
-    *("0010", "0011", "0012", "0013", "0015", "0016", "0017", "0018", "0019", "0020", "0021", "0022", "0023"),
+    *("0010", "0011", "0012", "0013", "0015", "0016", "0017", "0018", "0019", "0020", "0021", "0022"),
+    *("0023", "0024"),
 )
 
 #: The revision that this version needs.

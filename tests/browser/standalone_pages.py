@@ -46,7 +46,7 @@ def open_alone(
     )
     yield page
     context.close()
-    assert errors == []
+    assert errors == [], "\n".join(errors)
 
 
 def axe_finds(page: Page, *places: str) -> list[list[str]]:

@@ -208,3 +208,22 @@ def test_a_map_that_fails_leaves_no_task_running(world: FlowWorld, tmp_path: Pat
     assert [(task.name, task.state) for task in tasks] == (
         [] if makes_names else [("first", State.CANCELLED), ("second", State.CANCELLED)]
     )
+
+
+def test_what_is_mapped_over_the_values_of_tasks_comes_after_them(world: FlowWorld) -> None:
+    @task
+    def numbers() -> list[int]:
+        return [1, 2]
+
+    @task
+    def factor() -> int:
+        return 3
+
+    @flow
+    def products() -> list[Any]:
+        first, by = numbers.submit(), factor.submit()
+        futures = pack.map(first, by)
+        assert [set(future.task_run.upstream) for future in futures] == [{first.task_run_id, by.task_run_id}] * 2
+        return futures.result()
+
+    assert products() == [(1, 3, None), (2, 3, None)]

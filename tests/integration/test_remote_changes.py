@@ -365,6 +365,21 @@ def test_a_notebook_of_no_deployment_is_run_again_by_the_server_that_has_what_it
     assert (well.returncode, "there is nothing to retry" in well.stderr) == (1, True)
 
 
+def test_a_flow_is_resumed_from_a_task_over_a_server(world: RemoteWorld) -> None:
+    source = "from orchestra_nb import flow, task\n@task\ndef load(): return 1\n@flow\ndef sales(): return load()\n"
+    run_id = world.deployed.ask(world.deployed.deploy_flow("sales", source))
+    world.deployed.serve()
+    world.deployed.wait(run_id)
+
+    unknown = world.remote("runs", "retry", run_id, "--from", "3")
+    resumed = world.remote("runs", "retry", run_id, "--from", "load")
+    again = world.deployed.wait(run_id, lambda run: run.epoch == 2 and run.state.is_terminal)
+
+    assert (unknown.returncode, "has no task '3'. Its tasks: load." in unknown.stderr) == (2, True), unknown.stderr
+    assert resumed.returncode == 0, resumed.stderr
+    assert (again.state, again.fresh_from_task) == (State.COMPLETED, "load")
+
+
 def test_who_may_start_runs_but_not_look_starts_and_stops_them(world: RemoteWorld) -> None:
     world.deployed.deploy_notebook("blind", "print('ran')")
     token = {"ORCHESTRA_API_TOKEN": world.token("blind", "runs:write")}

@@ -113,6 +113,13 @@ def test_a_file_that_has_not_changed_is_not_told_again(store: RunStore) -> None:
             {"output_type": "display_data", "data": {"text/html": "<script>x</script>"}},
             ("omitted", "Shown only in the notebook: text/html"),
         ),
+        (
+            {
+                "output_type": "display_data",
+                "data": {"text/html": "<tableau>", "text/markdown": "*a*", "text/plain": "M"},
+            },
+            ("markdown", "*a*"),
+        ),
         ({"output_type": "display_data", "data": {"application/json": {"a": [1]}}}, ("result", '{"a":[1]}')),
         (
             {"output_type": "display_data", "data": {"application/json": {"a": "\udc80"}}},
@@ -122,7 +129,18 @@ def test_a_file_that_has_not_changed_is_not_told_again(store: RunStore) -> None:
         ({"output_type": "stream", "text": 3}, ("stdout", "3")),
         ({"output_type": "display_data", "data": "none"}, ("omitted", "Shown only in the notebook: nothing")),
     ],
-    ids=["stream", "trace", "html-with-text", "html-alone", "json", "no-utf8", "picture", "number", "broken"],
+    ids=[
+        "stream",
+        "trace",
+        "html-with-text",
+        "html-alone",
+        "markdown",
+        "json",
+        "no-utf8",
+        "picture",
+        "number",
+        "broken",
+    ],
 )
 def test_what_a_cell_showed_is_text_or_a_picture(
     store: RunStore, output: dict[str, object], told: tuple[str, str]
@@ -135,6 +153,31 @@ def test_what_a_cell_showed_is_text_or_a_picture(
     (shown,) = cells[1].outputs
     assert (shown.kind, shown.text) == told
     assert shown.data == (PIXEL if told[0] == "picture" else "")
+    assert shown.html == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"text/html": ["<div><TABLE>", "</TABLE></div>"], "text/plain": "a  b"}, ("result", "a  b", True)),
+        ({"text/html": "<table><tr>", "text/markdown": "| a |", "text/plain": "a"}, ("result", "a", True)),
+        ({"text/html": "<table></table>"}, ("omitted", "Shown only in the notebook: text/html", True)),
+        ({"text/html": f"<table>{'a' * 1_000_000}", "text/plain": "a"}, ("result", "a", False)),
+        ({"text/html": "<table>", "image/png": PIXEL}, ("picture", "", False)),
+    ],
+    ids=["frame", "beside-markdown", "alone", "too-large", "beside-a-picture"],
+)
+def test_where_a_result_has_a_table_its_html_is_told_too(
+    store: RunStore, data: dict[str, object], told: tuple[str, str, bool]
+) -> None:
+    _write(_run(store), 1, {"output_type": "execute_result", "data": data})
+
+    cells = executed_notebook(store, "calm-fox").cells
+
+    assert cells is not None
+    (shown,) = cells[1].outputs
+    assert (shown.kind, shown.text, shown.html != "") == told
+    assert shown.html in ("", "".join(map(str, data["text/html"])))  # type: ignore[call-overload]
 
 
 def test_of_a_long_text_begin_and_end_are_told(store: RunStore) -> None:

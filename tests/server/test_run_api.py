@@ -26,7 +26,7 @@ from orchestra_nb.model.events import (
 )
 from orchestra_nb.model.run_code import RunCode
 from orchestra_nb.model.run_inputs import RunInput
-from orchestra_nb.model.runs import CellRun, Driver, ErrorInfo, LogLine, RunKind
+from orchestra_nb.model.runs import CellRun, Driver, ErrorInfo, LogLine, RunKind, TaskRun
 from orchestra_nb.model.states import State, is_by_hand
 from orchestra_nb.model.stop_requests import StopKind
 from orchestra_nb.services.process_watch import boot_id, process_started_at
@@ -314,7 +314,7 @@ async def test_the_notebook_of_a_run_is_resumed_from_a_cell_where_cells_were_kep
     ]
     asked = [
         (await read(jp_fetch, "runs", name, "resumption", cell=cell))["problem"]
-        for name, cell in (("old-owl", "1"), ("old-owl", "id-2"), ("slow-cat", "3"))
+        for name, cell in (("old-owl", "1"), ("old-owl", "id-2"))
     ]
     first = await posted(jp_fetch, "runs", "old-owl", "retry", body={"from_cell": "1"})
 
@@ -328,15 +328,60 @@ async def test_the_notebook_of_a_run_is_resumed_from_a_cell_where_cells_were_kep
     said = (
         "it ran without --cache",
         "it has secret parameters",
-        "flow in Python",
+        "flow in Python, which has no cells",
         "RUNNING",
         "never came to its cells",
     )
     assert [(status, words in body["detail"]) for (status, body), words in zip(refused, said, strict=True)] == [
         (409, True)
     ] * 5
-    assert asked == ["", refused[0][1]["detail"], refused[2][1]["detail"]]
+    assert asked == ["", refused[0][1]["detail"]]
     assert first[0] == 202
+
+
+async def test_the_flow_of_a_run_is_resumed_from_a_task(jp_fetch, store) -> None:
+    of_pool = deployed(store)
+    runs = [
+        run_of(1, name="calm-fox", state=State.RUNNING, **of_pool),
+        run_of(2, name="old-owl", state=State.RUNNING, kind=RunKind.FLOW),
+        run_of(3, name="wild-hen", state=State.RUNNING, kind=RunKind.TASK),
+        run_of(4, name="slow-cat", state=State.RUNNING, kind=RunKind.NOTEBOOK),
+        run_of(5, name="new-ant", state=State.RUNNING, **of_pool),
+    ]
+    tasks = [
+        TaskRun(task_run_id=f"{run.name}-{name}", run_id=run.run_id, name=name, state=State.COMPLETED, created_at=NOON)
+        for run in runs
+        for name in ("load-0", "model-0", "model-1")
+    ]
+    ended = [RunStateChanged(run_id=run.run_id, state=State.COMPLETED, at=NOON) for run in runs[:4]]
+    store.apply([*(RunCreated(run=run) for run in runs), *(TaskRunCreated(task_run=task) for task in tasks), *ended])
+
+    wrong = await posted(jp_fetch, "runs", "calm-fox", "retry", body={"from_task": "model-2"})
+    both = await posted(jp_fetch, "runs", "calm-fox", "retry", body={"from_task": "model", "from_cell": "1"})
+    asked = [
+        (await read(jp_fetch, "runs", name, "resumption", task="model"))["problem"]
+        for name in ("calm-fox", "old-owl", "wild-hen")
+    ]
+    nothing = await jp_fetch(*API, "runs", "calm-fox", "resumption", raise_error=False)
+    refused = [
+        await posted(jp_fetch, "runs", name, "retry", body={"from_task": "model"})
+        for name in ("old-owl", "new-ant", "wild-hen", "slow-cat")
+    ]
+    resumed = await posted(jp_fetch, "runs", "calm-fox", "retry", body={"from_task": "model", "note": "new prices"})
+
+    assert (wrong[0], wrong[1]["errors"]) == (422, [{"pointer": "#/from_task", "detail": "No task of this run."}])
+    assert "has no task 'model-2'. Its tasks: load, model." in wrong[1]["detail"]
+    assert (both[0], nothing.code) == (422, 422)
+    assert asked == ["", refused[0][1]["detail"], refused[2][1]["detail"]]
+    said = ("`orchestra runs retry old-owl --from model` does", "RUNNING", "of a task alone", "name a cell of it")
+    assert [(status, words in body["detail"]) for (status, body), words in zip(refused, said, strict=True)] == [
+        (409, True)
+    ] * 4
+    assert (resumed[0], resumed[1]["state"], resumed[1]["epoch"]) == (202, "SCHEDULED", 2)
+    again = (await read(jp_fetch, "runs", "calm-fox"))["run"]
+    assert (again["fresh_from_task"], again["fresh_since"] is not None) == ("model", True)
+    change = store.state_changes(runs[0].run_id)[-1]
+    assert change.message == f"resumed from task model by {change.actor}: new prices"
 
 
 async def test_a_paused_run_is_told_what_it_asks_for_once_it_fits(jp_fetch, store) -> None:

@@ -39,8 +39,9 @@ export class RunGraph {
     this._list.setAttribute('aria-label', texts.__('Tasks in their order'));
     this._scroll.append(html('div', { class: 'orc-canvas' }, this._edges, this._list));
     this._chosen = new ChosenTask(_options);
-    this.node.append(this._scroll, this._chosen.node);
+    this.node.append(this._scroll, this._whole, this._chosen.node);
     this._list.addEventListener('keydown', event => this._onKey(event));
+    this._whole.addEventListener('click', () => _options.actions.resumeAll?.(this._wholeName));
   }
 
   readonly node = html('div', { class: 'orc-run-graph' });
@@ -208,9 +209,24 @@ export class RunGraph {
       this._grid ??= this._makeGrid();
       this._grid.update(group.tasks, this._choiceInGroup);
     }
+    this._showWhole(isMapped ? group : undefined);
     const wanted = isMapped ? this._choiceInGroup : group?.tasks[0].task_run_id;
     const task = group?.tasks.find(one => one.task_run_id === wanted);
     this._chosen.show(task, this._live);
+  }
+
+  /** Offer what can be done with all runs of a mapped task; undefined for none. */
+  private _showWhole(group: ITaskGroup | undefined): void {
+    const { texts, actions } = this._options;
+    const { resumeAll, canResume } = actions;
+    const isOffered = group !== undefined && resumeAll !== undefined && canResume?.(group.tasks[0]);
+    const name = group?.name ?? '';
+    showText(
+      this._whole,
+      isOffered ? texts.__('Resume from all runs of %1…', name) : '',
+      texts.__('Run this task and all that depends on it again')
+    );
+    this._wholeName = name;
   }
 
   private _makeGrid(): StateGrid {
@@ -264,10 +280,17 @@ export class RunGraph {
   /** Id of the chosen group; null before the first choice, empty when the reader chose none. */
   private _choice: string | null = null;
   private _choiceInGroup: string | null = null;
+  /** Name of the chosen mapped task. */
+  private _wholeName = '';
   private _grid: StateGrid | null = null;
   private _unfollow: (() => void) | null = null;
   private readonly _nodes = new Map<string, INode>();
   private readonly _scroll = html('div', { class: 'orc-graph' });
+  private readonly _whole = html('button', {
+    type: 'button',
+    class: 'orc-link orc-graph-whole',
+    hidden: true
+  });
   private readonly _edges = svg('svg', { class: 'orc-edges', 'aria-hidden': 'true' });
   private readonly _list = html('ul', { class: 'orc-nodes' });
   private readonly _chosen: ChosenTask;

@@ -31,6 +31,11 @@ export const NOT_RUN = 'NOT_RUN';
 /** Runs of one task of a flow are numbered: "model-17". */
 const NUMBER = /-\d+$/;
 
+/** Tell whether a task run is meant by this name: its own, or that of the task whose runs are numbered. */
+export function isNamed(task: ITaskView, name: string): boolean {
+  return task.name === name || task.name.replace(NUMBER, '') === name;
+}
+
 /** Give the name of one of many runs of a task: its own where that tells it from the others. */
 export function memberName(task: ITaskView, index: number): string {
   return NUMBER.test(task.name) ? task.name : `${task.name} ${index + 1}`;

@@ -18,10 +18,12 @@ export interface ITaskActions {
   readonly canCancel?: (task: ITaskView) => boolean;
   /** Show the cell of a task in the executed notebook; offered for a task that is a cell. */
   readonly showCell?: (cellId: string) => void;
-  /** Have the notebook of its run resumed from the cell that a task is. */
+  /** Have its run resumed from a task, or from the cell that it is. */
   readonly resume?: (task: ITaskView) => void;
   /** Tell whether it can be resumed from there now. */
   readonly canResume?: (task: ITaskView) => boolean;
+  /** Have its run resumed from all runs of the task of this name. */
+  readonly resumeAll?: (name: string) => void;
 }
 
 /** What drawings need from where they are shown. */
@@ -107,7 +109,9 @@ export class TaskLine {
     showText(
       this._resume,
       isResumable ? texts.__('Resume from here…') : '',
-      texts.__('Run this cell and all below it again')
+      task.cell_id === null
+        ? texts.__('Run this task and all that depends on it again')
+        : texts.__('Run this cell and all below it again')
     );
     this._showWords();
     this._showFacts();

@@ -75,6 +75,9 @@ export interface IArtifact {
   readonly data: unknown;
 }
 
+/** From where a run is resumed: a cell of its notebook by id, or a task of its flow by name or that of one run of it. */
+export type IRunStep = { readonly cell: string } | { readonly task: string };
+
 /** A run that was put into its pool again. */
 export interface IRunAgain {
   /** What it waits for there; empty where it goes on. */
@@ -240,19 +243,21 @@ export class PagesApi {
   /**
    * Have a run that ended badly run again, without what it did already.
    *
-   * @param fromCell - the id of the cell that its notebook is resumed from, also where it ended well; null for none
+   * @param step - where it is resumed from, also where it ended well; null for where it failed
    */
-  async retryRun(runId: string, fromCell: string | null = null): Promise<IRunAgain> {
+  async retryRun(runId: string, step: IRunStep | null = null): Promise<IRunAgain> {
     const path = ['runs', checkedId(runId), 'retry'];
-    const body = JSON.stringify(fromCell === null ? {} : { from_cell: fromCell });
+    const from =
+      step === null ? {} : 'cell' in step ? { from_cell: step.cell } : { from_task: step.task };
+    const body = JSON.stringify(from);
     const fields = readFields(await request(this._settings, 'POST', path, {}, body));
     return { message: readTextOrNull(fields?.message) ?? '' };
   }
 
-  /** Read why the notebook of a run cannot be resumed from a cell; empty where it can. */
-  async readResumption(runId: string, cell: string): Promise<string> {
+  /** Read why a run cannot be resumed from a cell or a task; empty where it can. */
+  async readResumption(runId: string, step: IRunStep): Promise<string> {
     const path = ['runs', checkedId(runId), 'resumption'];
-    const fields = readFields(await request(this._settings, 'GET', path, { cell }));
+    const fields = readFields(await request(this._settings, 'GET', path, { ...step }));
     return readTextOrNull(fields?.problem) ?? '';
   }
 

@@ -9,7 +9,7 @@ import msgspec
 
 from orchestra_nb.cli.remote.remote_runs import run_asked
 from orchestra_nb.errors import InvalidInput
-from orchestra_nb.model.runs import Run
+from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.run_again import UNWATCHED, Watcher
 from orchestra_nb.operations.shell_reruns import Rerun
@@ -27,12 +27,16 @@ def retry_from_shell(
     actor: str,
     now: datetime,
     note: str = "",
-    from_cell: str | None = None,
+    from_step: str | None = None,
     watcher: Watcher = UNWATCHED,
 ) -> Rerun:
     """Have a run wait in its pool again."""
     _check_place(is_here)
-    return Rerun(_waiting(client, client.retry_run(id_or_name, note=note, from_cell=from_cell)), "pool")
+    step: dict[str, str] = {}
+    if from_step is not None:
+        is_flow = run_asked(client, id_or_name, kind=RunKind.NOTEBOOK).kind is RunKind.FLOW
+        step = {"from_task" if is_flow else "from_cell": from_step}
+    return Rerun(_waiting(client, client.retry_run(id_or_name, note=note, **step)), "pool")
 
 
 def retry_letter_from_shell(

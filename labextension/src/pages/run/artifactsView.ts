@@ -1,6 +1,7 @@
 /** The artifacts of a run: texts, tables, progress, pictures. What a run made stays text here: nothing of it is run. */
 
 import { html, showText } from '../../drawing/elements';
+import { markdown } from '../../drawing/markdown';
 import { readFields } from '../../schemas';
 import { errorText } from '../dialogs';
 import type { IPageContext } from '../page';
@@ -73,6 +74,9 @@ export class ArtifactsView implements IRunView {
     const table = type === 'table' ? tableOf(data) : null;
     if (table !== null) {
       return this._table(table);
+    }
+    if (type === 'markdown' && typeof data === 'string') {
+      return markdown(valueText(data), { texts, top: 3, keepsLines: false });
     }
     const plain = type === 'display' ? readFields(data)?.['text/plain'] : undefined;
     return linkedText(valueText(plain ?? data));

@@ -1,8 +1,10 @@
-/** Draws the cells of an executed notebook: code, state, duration and outputs, all of it as text and pictures. */
+/** Draws the cells of an executed notebook: code, state, duration and outputs, as text, tables and pictures. */
 
 import { formatDuration } from '../../drawing/durations';
 import { html, setAttributes } from '../../drawing/elements';
+import { foreignTables } from '../../drawing/foreignTables';
 import { stateIcon } from '../../drawing/icons';
+import { markdown } from '../../drawing/markdown';
 import { stateLook } from '../../drawing/states';
 import { traceback } from '../../drawing/traceback';
 import type { ITaskView } from '../../schemas';
@@ -113,8 +115,12 @@ export class ExecutedCells {
       }
       node.append(head);
     }
-    const source = isCode ? html('code', {}, cell.source) : cell.source;
-    node.append(html('pre', { class: 'orc-nb-source' }, source));
+    if (cell.type === 'markdown') {
+      node.append(markdown(cell.source, { texts, top: 2, keepsLines: false }));
+    } else {
+      const source = isCode ? html('code', {}, cell.source) : cell.source;
+      node.append(html('pre', { class: 'orc-nb-source' }, source));
+    }
     node.append(...cell.outputs.map(output => this._output(output)));
     return node;
   }
@@ -142,8 +148,19 @@ export class ExecutedCells {
       node.classList.add('orc-nb-output');
       return node;
     }
+    const tables = output.html === '' ? [] : foreignTables(output.html, texts);
+    if (tables.length > 0) {
+      return html('div', { class: 'orc-nb-output' }, ...tables);
+    }
     if (output.kind === 'omitted') {
       return html('p', { class: 'orc-nb-output orc-nb-omitted' }, output.text);
+    }
+    if (output.kind === 'markdown') {
+      return html(
+        'div',
+        { class: 'orc-nb-output' },
+        markdown(output.text, { texts, top: 2, keepsLines: false })
+      );
     }
     const label = output.kind === 'stderr' ? texts.__('Error output') : texts.__('Output');
     return html(
@@ -195,6 +212,7 @@ function isSameOutput(one: ICellOutput, other: ICellOutput): boolean {
     one.kind === other.kind &&
     one.text === other.text &&
     one.mime === other.mime &&
-    one.data === other.data
+    one.data === other.data &&
+    one.html === other.html
   );
 }

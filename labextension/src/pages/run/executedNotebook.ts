@@ -1,14 +1,16 @@
-/** The executed notebook of a run, as the server tells it: texts and pictures, and nothing that could run. */
+/** The executed notebook of a run, as the server tells it: texts, pictures, and HTML of tables that is not to be put into a page. */
 
 import { readFields, readList, readNumber, readText, readTextOrNull } from '../../schemas';
 
 /** One thing that a cell showed; `data` is base64 of a picture. */
 export interface ICellOutput {
-  /** "stdout", "stderr", "result", "error", "picture" or "omitted". */
+  /** "stdout", "stderr", "result", "markdown", "error", "picture" or "omitted". */
   readonly kind: string;
   readonly text: string;
   readonly mime: string;
   readonly data: string;
+  /** HTML of a result with a table, of which nothing but the text of its tables may be shown; else empty. */
+  readonly html: string;
 }
 
 /** A cell of it. */
@@ -76,6 +78,7 @@ function readOutput(data: unknown): ICellOutput | null {
         kind,
         text: readText(fields?.text),
         mime: readText(fields?.mime),
-        data: readText(fields?.data)
+        data: readText(fields?.data),
+        html: readText(fields?.html)
       };
 }

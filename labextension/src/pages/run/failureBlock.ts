@@ -7,8 +7,9 @@ import { errorWords, whereWords } from '../../drawing/taskWords';
 import { traceback } from '../../drawing/traceback';
 import type { ITaskView } from '../../schemas';
 import type { IPageContext } from '../page';
-import { askToResume, canResume } from './cellResumption';
+import type { IRunStep } from '../pagesApi';
 import { notebookLink } from './notebookView';
+import { askToResume, stepOf } from './resumption';
 import type { RunRecords } from './runRecords';
 
 /** The error is what is looked for: a longer name would leave no room for it. */
@@ -86,8 +87,9 @@ export class FailureBlock {
       if (failure.cell_id !== null && run?.kind === 'notebook') {
         place.append(' ', this._cellButton(failure.cell_id));
       }
-      if (failure.cell_id !== null && canResume(run)) {
-        place.append(' ', this._resumeButton(records, failure.cell_id));
+      const step = stepOf(run, failure);
+      if (step !== null) {
+        place.append(' ', this._resumeButton(records, step));
       }
       parts.push(place);
     }
@@ -109,10 +111,10 @@ export class FailureBlock {
     return node;
   }
 
-  private _resumeButton(records: RunRecords, cellId: string): HTMLElement {
+  private _resumeButton(records: RunRecords, step: IRunStep): HTMLElement {
     const label = this._context.texts.__('Resume from here…');
     const node = html('button', { type: 'button', class: 'orc-link' }, label);
-    node.addEventListener('click', () => void askToResume(this._context, records, cellId));
+    node.addEventListener('click', () => void askToResume(this._context, records, step));
     return node;
   }
 

@@ -4,10 +4,10 @@ import { html, setAttributes, showText } from '../../drawing/elements';
 import type { IRun, ITaskView } from '../../schemas';
 import { errorText } from '../dialogs';
 import type { IPageContext } from '../page';
-import { askToResume, canResume } from './cellResumption';
 import { ExecutedCells } from './executedCells';
 import type { IExecutedNotebook } from './executedNotebook';
 import { NotebookOutline } from './notebookOutline';
+import { askToResume, canResume } from './resumption';
 import type { RunRecords } from './runRecords';
 import type { IRunView } from './runView';
 
@@ -25,7 +25,7 @@ export class NotebookView implements IRunView {
     const { texts } = _context;
     this._cells = new ExecutedCells(_context, cellId => {
       if (this._records !== null) {
-        void askToResume(_context, this._records, cellId);
+        void askToResume(_context, this._records, { cell: cellId });
       }
     });
     this._outline = new NotebookOutline(_context, cellId => this.showCell(cellId));

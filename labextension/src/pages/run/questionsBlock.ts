@@ -4,7 +4,11 @@ import { ApiError } from '../../apiError';
 import { formatMoment } from '../../drawing/durations';
 import { html, setAttributes, showText } from '../../drawing/elements';
 import { stateIcon } from '../../drawing/icons';
+import { markdownOf } from '../../drawing/markdown';
+import { markdownBlocks } from '../../drawing/markdownBlocks';
+import { markdownText } from '../../drawing/markdownText';
 import { isLive, stateLook } from '../../drawing/states';
+import type { ITexts } from '../../drawing/translation';
 import { Form } from '../../form/form';
 import { answerForm } from '../../form/schemaFields';
 import type { IAnswerForm } from '../../form/schemaFields';
@@ -97,8 +101,7 @@ export class QuestionsBlock {
         showText(this._news, '');
         this._show();
       });
-      const said = question.description || texts.__('Run %1 waits for an answer', run.name);
-      form.node.prepend(heading(said, texts));
+      form.node.prepend(...asked(question.description, run, texts));
       this._forms.set(question.key, form);
       this._open.append(form.node);
     } else {
@@ -115,7 +118,7 @@ export class QuestionsBlock {
       const { texts } = this._context;
       this._pause = new QuestionForm(this._context, run, null, () => undefined);
       const said = run.message || texts.__('Run %1 is paused', run.name);
-      this._pause.node.prepend(heading(said, texts));
+      this._pause.node.prepend(heading([said], texts));
       this._open.append(this._pause.node);
     } else {
       this._pause.update(run);
@@ -135,10 +138,22 @@ export class QuestionsBlock {
   private readonly _problem = html('p', { class: 'orc-problem', role: 'alert', hidden: true });
 }
 
-function heading(said: string, texts: IPageContext['texts']): HTMLElement {
+function heading(said: readonly (Node | string)[], texts: ITexts): HTMLElement {
   const look = stateLook('PAUSED');
   const icon = html('span', { class: 'orc-state', title: look.word(texts) }, stateIcon(look.icon));
-  return html('h2', {}, icon, html('span', { class: 'orc-question' }, said));
+  return html('h2', {}, icon, html('span', { class: 'orc-question' }, ...said));
+}
+
+/** Draw what is asked, which is Markdown: its first line is the heading. */
+function asked(description: string, run: IRun, texts: ITexts): readonly HTMLElement[] {
+  const [first, ...others] = markdownBlocks(description);
+  const isLine = first?.kind === 'paragraph' || first?.kind === 'heading';
+  const said = isLine
+    ? markdownText(first.text, true)
+    : [texts.__('Run %1 waits for an answer', run.name)];
+  const rest = isLine || first === undefined ? others : [first, ...others];
+  const more = rest.length > 0 ? [markdownOf(rest, { texts, top: 3, keepsLines: true })] : [];
+  return [heading(said, texts), ...more];
 }
 
 /** One question: its fields, and Resume and Cancel below them. Without a question only these. */

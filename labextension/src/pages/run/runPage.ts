@@ -10,13 +10,14 @@ import { ServerLogs } from '../../logSource';
 import type { IRun, ITaskView } from '../../schemas';
 import { errorText } from '../dialogs';
 import type { IPage, IPageContext } from '../page';
+import type { IRunStep } from '../pagesApi';
 import { Tabs } from '../tabs';
 import { ArtifactsView } from './artifactsView';
-import { askToResume, canResume } from './cellResumption';
 import { FailureBlock } from './failureBlock';
 import { NotebookView } from './notebookView';
 import { ParametersView } from './parametersView';
 import { QuestionsBlock } from './questionsBlock';
+import { askToResume, stepOf } from './resumption';
 import { RunHeader } from './runHeader';
 import { RunRecords } from './runRecords';
 import type { IRunView } from './runView';
@@ -42,8 +43,9 @@ export class RunPage implements IPage {
         showCell: cellId => this._showCell(cellId),
         cancel: task => void this._cancelTask(task),
         canCancel: isTask,
-        resume: task => void askToResume(context, this._records, task.cell_id ?? ''),
-        canResume: task => task.cell_id !== null && canResume(this._records.run)
+        resume: task => this._resume(stepOf(this._records.run, task)),
+        canResume: task => stepOf(this._records.run, task) !== null,
+        resumeAll: name => this._resume({ task: name })
       }
     };
     this._notice.textContent = context.texts.__('Reading the run…');
@@ -213,6 +215,12 @@ export class RunPage implements IPage {
   private _showCell(cellId: string): void {
     this._tabs.choose('notebook');
     this._notebook?.showCell(cellId);
+  }
+
+  private _resume(step: IRunStep | null): void {
+    if (step !== null) {
+      void askToResume(this._context, this._records, step);
+    }
   }
 
   private async _cancelTask(task: ITaskView): Promise<void> {

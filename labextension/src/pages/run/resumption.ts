@@ -1,0 +1,146 @@
+/** Asks before a run is resumed from a cell or a task: what is taken from before, and what runs again. */
+
+import { html } from '../../drawing/elements';
+import { groupTasks, isNamed } from '../../drawing/taskGroups';
+import type { ITexts } from '../../drawing/translation';
+import type { IRun, ITaskView } from '../../schemas';
+import { ask, errorText } from '../dialogs';
+import type { IPageContext } from '../page';
+import type { IRunStep } from '../pagesApi';
+import type { RunRecords } from './runRecords';
+
+/** The states of a run that can be resumed. */
+const RESUMABLE = ['COMPLETED', 'FAILED', 'TIMED_OUT', 'CRASHED', 'CANCELLED', 'UPSTREAM_FAILED'];
+/** So many tasks are named. */
+const MOST_NAMED = 8;
+
+/** Tell whether the notebook of a run may be resumed from one of its cells: it has ended. */
+export function canResume(run: IRun | null): boolean {
+  return run !== null && run.kind === 'notebook' && RESUMABLE.includes(run.state);
+}
+
+/** Give the cell or the task that a run may be resumed from; null where it may not. */
+export function stepOf(run: IRun | null, task: ITaskView): IRunStep | null {
+  if (run === null || !RESUMABLE.includes(run.state)) {
+    return null;
+  }
+  if (run.kind === 'notebook') {
+    return task.cell_id === null ? null : { cell: task.cell_id };
+  }
+  return run.kind === 'flow' ? { task: task.name } : null;
+}
+
+/** What a dialog says. */
+interface IResumption {
+  readonly from: string;
+  readonly taken: string;
+  readonly again: string;
+}
+
+/** Ask, and have a run resumed from there; true where it is. The dialog says where it cannot be, and why. */
+export async function askToResume(
+  { pagesApi, texts }: IPageContext,
+  records: RunRecords,
+  step: IRunStep
+): Promise<boolean> {
+  const { run } = records;
+  const found = 'cell' in step ? ofCell(records, step.cell, texts) : ofTask(records, step, texts);
+  if (run === null || found === null) {
+    return false;
+  }
+  const title = texts.__('Resume run %1 from %2', run.name, found.from);
+  const problem = await pagesApi
+    .readResumption(run.run_id, step)
+    .catch((error: unknown) => errorText(error, texts));
+  if (problem !== '') {
+    const body = [html('p', { class: 'orc-problem' }, problem)];
+    const onAct = () => Promise.resolve(false);
+    return ask({ title, body, act: null, leave: texts.__('Close'), onAct }, texts);
+  }
+  const facts = html(
+    'dl',
+    { class: 'orc-fact-list' },
+    html('dt', {}, texts.__('Taken from before')),
+    html('dd', {}, found.taken),
+    html('dt', {}, texts.__('Run again')),
+    html('dd', {}, found.again)
+  );
+  const said = texts.__(
+    'It goes on in the same run, with the source and the parameters that it had.'
+  );
+  return ask(
+    {
+      title,
+      body: [html('p', {}, said), facts],
+      act: texts.__('Resume'),
+      leave: texts.__('Leave as it is'),
+      onAct: async () => {
+        await pagesApi.retryRun(run.run_id, step);
+        return true;
+      }
+    },
+    texts
+  );
+}
+
+function ofCell({ cellNames }: RunRecords, cellId: string, texts: ITexts): IResumption | null {
+  const at = [...cellNames.keys()].indexOf(cellId);
+  const names = [...cellNames.values()];
+  return at < 0
+    ? null
+    : {
+        from: names[at],
+        taken: takenWords(names.slice(0, at), texts),
+        again: rangeWords(names.slice(at), texts)
+      };
+}
+
+/** Say which cells are replayed, and which of them run nevertheless. */
+function takenWords(names: readonly string[], texts: ITexts): string {
+  return names.length === 0
+    ? texts.__('Nothing: it is the first cell.')
+    : texts.__(
+        '%1, as far as they were kept. One that cannot be kept, or whose inputs have changed, runs again.',
+        rangeWords(names, texts)
+      );
+}
+
+function rangeWords(names: readonly string[], texts: ITexts): string {
+  return names.length === 1 ? names[0] : texts.__('%1 to %2', names[0], names[names.length - 1]);
+}
+
+function ofTask({ tasks }: RunRecords, step: { task: string }, texts: ITexts): IResumption | null {
+  const again = dependents(tasks, step.task);
+  return {
+    from: step.task,
+    taken: texts.__(
+      'The results of other tasks that were kept (persist_result, or a cache). A task of which nothing was kept runs again.'
+    ),
+    again: texts.__(
+      '%1, and what the flow calls after it has taken a value of these itself',
+      namesOf(again, texts)
+    )
+  };
+}
+
+/** Give the tasks that this name means, and those that depend on them as far as the graph shows. O(tasks + edges). */
+export function dependents(tasks: readonly ITaskView[], name: string): readonly ITaskView[] {
+  const found = new Set<string>();
+  return tasks.filter(task => {
+    const isFound = isNamed(task, name) || task.upstream.some(id => found.has(id));
+    if (isFound) {
+      found.add(task.task_run_id);
+    }
+    return isFound;
+  });
+}
+
+function namesOf(tasks: readonly ITaskView[], texts: ITexts): string {
+  const { groups } = groupTasks(tasks);
+  const names = groups
+    .slice(0, MOST_NAMED)
+    .map(({ name, tasks: { length } }) => (length > 1 ? `${name} ×${length}` : name));
+  const more = groups.length - names.length;
+  const listed = names.join(', ');
+  return more > 0 ? texts._n('%2 and %1 more', '%2 and %1 more', more, listed) : listed;
+}

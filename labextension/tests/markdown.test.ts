@@ -1,0 +1,123 @@
+/** Markdown becomes structure, and nothing in it becomes HTML. */
+
+import { markdown } from '../src/drawing/markdown';
+import { englishTexts } from '../src/drawing/translation';
+
+const OPTIONS = { texts: englishTexts, top: 3, keepsLines: false } as const;
+
+function drawn(text: string, keepsLines = false): string {
+  return markdown(text, { ...OPTIONS, keepsLines }).innerHTML;
+}
+
+describe('markdown', () => {
+  it.each([
+    ['# Sales', '<h3 data-level="1">Sales</h3>'],
+    ['### Third ###', '<h5 data-level="3">Third</h5>'],
+    ['Sales\n=====', '<h3 data-level="1">Sales</h3>'],
+    ['one\ntwo\n\nthree', '<p>one\ntwo</p><p>three</p>'],
+    ['one  \ntwo\\\nthree', '<p>one  <br>two<br>three</p>'],
+    ['***', '<hr>'],
+    ['> a\n> b\nc', '<blockquote><p>a\nb\nc</p></blockquote>'],
+    ['```python\nx = "<b>"\n\n# no heading\n```\nafter', null],
+    ['    x = 1\n    y = 2', '<pre tabindex="0"><code>x = 1\ny = 2</code></pre>']
+  ])('draws %j as a block', (text, expected) => {
+    expect(drawn(text)).toBe(
+      expected ?? '<pre tabindex="0"><code>x = "&lt;b&gt;"\n\n# no heading</code></pre><p>after</p>'
+    );
+  });
+
+  it.each([
+    ['- a\n- b', '<ul><li>a</li><li>b</li></ul>'],
+    ['1. a\n2. b', '<ol><li>a</li><li>b</li></ol>'],
+    ['3) a\n4) b', '<ol start="3"><li>a</li><li>b</li></ol>'],
+    [
+      '- a\n  - b\n    - c\n- d',
+      '<ul><li>a<ul><li>b<ul><li>c</li></ul></li></ul></li><li>d</li></ul>'
+    ],
+    ['1. a\n   1. b\n   2. c', '<ol><li>a<ol><li>b</li><li>c</li></ol></li></ol>'],
+    ['- a\n\n  b\n- c', '<ul><li>a<p>b</p></li><li>c</li></ul>'],
+    ['- a\ngoes on\n\nafter', '<ul><li>a\ngoes on</li></ul><p>after</p>'],
+    ['- a\n+ b', '<ul><li>a</li></ul><ul><li>b</li></ul>'],
+    ['in\n1986. Then', '<p>in\n1986. Then</p>']
+  ])('draws %j as a list', (text, expected) => {
+    expect(drawn(text)).toBe(expected);
+  });
+
+  it.each([
+    [
+      '*a* _b_ **c** __d__ ***e*** ~~f~~',
+      '<em>a</em> <em>b</em> <strong>c</strong> <strong>d</strong> <em><strong>e</strong></em> <del>f</del>'
+    ],
+    ['**a *b* c**', '<strong>a <em>b</em> c</strong>'],
+    ['a_b_c 2 * 3 * 4 **open', 'a_b_c 2 * 3 * 4 **open'],
+    ['`*x*` ``a`b`` `open', '<code>*x*</code> <code>a`b</code> `open'],
+    ['\\*a\\* &amp; &#42; &nope;', '*a* &amp; * &amp;nope;'],
+    ['$a_1 * b_2$ and *c*', '$a_1 * b_2$ and <em>c</em>'],
+    ['costs $5 and *more*', 'costs $5 and <em>more</em>'],
+    ['![a *chart*](https://x.invalid/c.png)', '<span>a <em>chart</em></span>']
+  ])('draws %j within a line', (text, expected) => {
+    expect(drawn(text)).toBe(`<p>${expected}</p>`);
+  });
+
+  it('keeps the lines of a message', () => {
+    expect(drawn('one\ntwo', true)).toBe('<p>one<br>two</p>');
+  });
+
+  it('draws a table, with as many cells in each row as in its head', () => {
+    const node = markdown('| a | *b* |\n|---|:-:|\n| 1 | x \\| y | z |\n| 2 |\n\nafter', OPTIONS);
+
+    const rows = [...node.querySelectorAll('tr')].map(row =>
+      [...row.children].map(cell => `${cell.localName} ${cell.innerHTML}`)
+    );
+    expect(rows).toEqual([
+      ['th a', 'th <em>b</em>'],
+      ['td 1', 'td x | y'],
+      ['td 2', 'td ']
+    ]);
+    expect(node.lastElementChild?.textContent).toBe('after');
+  });
+
+  it.each([
+    ['[a](https://x.org/p_(1) "t")', 'https://x.org/p_(1)', 'a'],
+    ['see https://x.org/a_b_c.', 'https://x.org/a_b_c', 'https://x.org/a_b_c'],
+    ['<mailto:ana@x.org>', 'mailto:ana@x.org', 'mailto:ana@x.org']
+  ])('leads by %j to its address alone', (text, href, label) => {
+    const link = markdown(text, OPTIONS).querySelector('a');
+
+    expect([link?.getAttribute('href'), link?.textContent]).toEqual([href, label]);
+    expect([link?.rel, link?.target]).toEqual(['noreferrer noopener', '_blank']);
+  });
+
+  it.each([
+    '<img src=x onerror=alert(1)><script>alert(2)</script>',
+    '<a href="javascript:alert(1)" style="position:fixed">x</a>',
+    '[x](javascript:alert(1)) [y]( jAvAsCrIpT:alert(1)) [z](data:text/html,a) [w](//x.org)',
+    '![x](javascript:alert(1)) ![y](https://x.invalid/y.png)',
+    '<style>* { display: none }</style>\n\n<div onclick="alert(1)">\n\n# a\n\n</div>',
+    '&lt;img src=x onerror=alert(1)&gt; &#60;script&#62;'
+  ])('shows %j as text', text => {
+    const node = markdown(text, OPTIONS);
+
+    const tags = [...node.querySelectorAll('*')].map(one => one.localName);
+    const attributes = [...node.querySelectorAll('*')].flatMap(one => one.getAttributeNames());
+    expect(tags.filter(tag => !['p', 'span', 'h3'].includes(tag))).toEqual([]);
+    expect(attributes.filter(name => name !== 'data-level')).toEqual([]);
+  });
+
+  it.each([
+    ['stars', '*a '.repeat(6_000)],
+    ['closing stars', 'a* '.repeat(6_000)],
+    ['brackets', '[a'.repeat(10_000)],
+    ['brackets that close', `${'[a'.repeat(6_000)}${']'.repeat(6_000)}`],
+    ['code', '`a'.repeat(9_000)],
+    ['formulas', '$a '.repeat(6_000)],
+    ['quotations', `${'>'.repeat(19_000)}a`],
+    ['lists', Array.from({ length: 190 }, (_, at) => `${' '.repeat(at)}- a`).join('\n')],
+    ['blank lines', `- a${'\n'.repeat(19_000)}`],
+    ['rows', '|a'.repeat(9_000) + '\n' + '|-'.repeat(9_000)]
+  ])('keeps all that is said in very many %s', (_, text) => {
+    const letters = (one: string): number => [...one].filter(char => char === 'a').length;
+
+    expect(letters(markdown(text, OPTIONS).textContent ?? '')).toBe(letters(text));
+  });
+});

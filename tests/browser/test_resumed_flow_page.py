@@ -1,0 +1,120 @@
+"""The page of a flow's run, in ``orchestra serve``: it is resumed from a task, from all runs of one, and from one of them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from patience import PATIENCE_SECONDS
+from served_pages import Service
+from standalone_pages import assert_no_sideways_scrolling, axe_finds, keep_picture, open_alone
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.browser
+
+FLOW = """
+from orchestra_nb import flow, task
+from orchestra_nb.task_runners import ThreadPoolTaskRunner
+
+@task
+def load():
+    return list(range(12))
+
+@task
+def model(row):
+    return row
+
+@task
+def report(rows):
+    return sum(rows)
+
+@flow(persist_result=True, task_runner=ThreadPoolTaskRunner)
+def sales():
+    return report.submit(model.map(load.submit()))
+"""
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    service = Service(tmp_path)
+    try:
+        service.start()
+        yield service
+    finally:
+        service.close()
+
+
+def ran(service: Service, run_id: str, epoch: int) -> list[str]:
+    """Return the tasks of an epoch whose code ran."""
+    tasks = service.deployed.store.task_runs(run_id)
+    return sorted(task.name for task in tasks if task.epoch == epoch and not task.is_cached)
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)], ids=["light", "narrow"])
+def test_a_flow_is_resumed_from_a_task_on_its_page(
+    chromium: Browser, service: Service, scheme: str, width: int
+) -> None:
+    run_id = service.deployed.ask(service.deployed.deploy_flow("sales", FLOW))
+    service.deployed.wait(run_id)
+    with open_alone(chromium, scheme=scheme, width=width) as page:
+        page.goto(f"{service.url}orchestra/runs/{run_id}?token={service.token}")
+
+        # all runs of a mapped task, from its box
+        page.get_by_role("button", name=re.compile("^model ×12")).click()
+        keep_picture(page, f"resume-mapped-{scheme}-{width}")
+        page.get_by_role("button", name="Resume from all runs of model…").click()
+        dialog = page.get_by_role("dialog", name=re.compile("^Resume run .* from model$"))
+        dialog.get_by_text("model ×12, report-0, and what the flow calls after it").wait_for()
+        dialog.get_by_text("The results of other tasks that were kept").wait_for()
+        assert axe_finds(page) == []
+        assert_no_sideways_scrolling(page)
+        keep_picture(page, f"resume-task-{scheme}-{width}")
+        dialog.get_by_role("button", name="Resume").click()
+        dialog.wait_for(state="detached")
+        service.deployed.wait(run_id, lambda run: run.epoch == 2 and run.state.is_terminal)
+        page.locator(".orc-run-header [data-state=COMPLETED]").wait_for()
+        assert ran(service, run_id, 2) == sorted([*(f"model-{number}" for number in range(12)), "report-0"])
+
+        # one of them, from its row
+        page.get_by_role("tab", name="Tasks").click()
+        page.get_by_label("Find a task").fill("model-7")
+        page.get_by_role("button", name="model-7", exact=True).click()
+        page.get_by_role("button", name="Resume from here…").click()
+        dialog = page.get_by_role("dialog", name=re.compile("from model-7$"))
+        dialog.get_by_text("model-7, report-0, and what").wait_for()
+        dialog.get_by_role("button", name="Resume").click()
+        dialog.wait_for(state="detached")
+        service.deployed.wait(run_id, lambda run: run.epoch == 3 and run.state.is_terminal)
+        assert ran(service, run_id, 3) == ["model-7", "report-0"]
+        page.get_by_label("Find a task").fill("")
+        page.locator(".orc-tasks-row[data-state=CACHED]", has_text="load-0").wait_for()
+        assert axe_finds(page) == []
+        keep_picture(page, f"resumed-task-{scheme}-{width}")
+
+
+def test_why_a_flow_of_no_deployment_is_not_resumed_here_is_said(chromium: Browser, service: Service) -> None:
+    (service.deployed.folder / "alone.py").write_text(f"{FLOW}\nsales()\n")
+    command = [sys.executable, "alone.py"]
+    subprocess.run(
+        command,
+        cwd=service.deployed.folder,
+        env=service.deployed.environ,
+        check=True,
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    (run,) = service.deployed.store.list_runs()
+    with open_alone(chromium) as page:
+        page.goto(f"{service.url}orchestra/runs/{run.run_id}?token={service.token}")
+        page.get_by_role("button", name=re.compile("^report-0")).click()
+        page.get_by_role("button", name="Resume from here…").click()
+        dialog = page.get_by_role("dialog", name=re.compile("from report-0$"))
+        dialog.get_by_text(f"`orchestra runs retry {run.name} --from report-0` does").wait_for()
+        assert dialog.get_by_role("button").all_inner_texts() == ["Close"]
