@@ -401,7 +401,10 @@ class Calls(ABC):
         return answer
 
     def answer_input(self, run: str, *, value: Any = None, key: str | None = None) -> RunInput:
-        """Answer what a run asks for; a run that waits goes on, one that is suspended does when it is resumed.
+        """Answer what a run asks for; a run that waits goes on.
+
+        One of a deployment that is suspended waits in its pool when all that it asks for is answered. One of no
+        deployment stays suspended until `orchestra runs resume`, where its code is.
 
         Needs the role runner.
 
