@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from orchestra_nb.operations.flow_views import FlowDetails
     from orchestra_nb.operations.kept_artifacts import AssetDetails
     from orchestra_nb.operations.notebook_cells import NotebookCells
+    from orchestra_nb.operations.notebook_plan import NotebookPlan
     from orchestra_nb.operations.notifications import ChannelTest
     from orchestra_nb.operations.run_statistics import StatisticsReport
     from orchestra_nb.operations.run_views import RunSummary
@@ -558,6 +559,40 @@ class Calls(ABC):
                 "timeout_seconds": timeout_seconds,
                 "cell_timeout_seconds": cell_timeout_seconds,
             },
+        )
+        return answer
+
+    def plan_notebook(
+        self,
+        *,
+        path: str,
+        parameters: Mapping[str, Any] | None = None,
+        texts: Mapping[str, str] | None = None,
+        refresh: bool = False,
+        kernel: str | None = None,
+    ) -> NotebookPlan:
+        """Tell which cells of a notebook a run with `cache` would run here, and why; nothing is run.
+
+        Needs the role runner.
+
+        Parameters
+        ----------
+        path
+            Relative to the server's root folder: `reports/sales.ipynb`.
+        parameters
+            By name; `{"$secret": NAME}` stands for a stored secret.
+        texts
+            Further ones as text, as on a command line: the declaration of each says what it means.
+        refresh
+            As if all cells ran, whatever was kept.
+        kernel
+            Null for the one that the notebook names.
+        """
+        answer: NotebookPlan = self._call(
+            "plan_notebook",
+            {},
+            {},
+            {"path": path, "parameters": parameters, "texts": texts, "refresh": refresh, "kernel": kernel},
         )
         return answer
 
@@ -2243,6 +2278,7 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "show_flow": "orchestra_nb.rest.flow_endpoints",
     "show_parameters": "orchestra_nb.rest.notebook_endpoints",
     "run_notebook": "orchestra_nb.rest.notebook_endpoints",
+    "plan_notebook": "orchestra_nb.rest.notebook_endpoints",
     "show_notebook_cells": "orchestra_nb.rest.task_cell_endpoints",
     "read_task_line": "orchestra_nb.rest.task_cell_endpoints",
     "write_task_line": "orchestra_nb.rest.task_cell_endpoints",

@@ -236,6 +236,34 @@ def test_a_notebook_of_the_server_runs_there_and_its_end_is_told_here(world: Rem
     assert absent.returncode == 3
 
 
+def test_a_notebook_of_the_server_is_planned_as_it_would_run_there(world: RemoteWorld) -> None:
+    before = world.remote("plan", "report.ipynb", "-p", "number", "4", "--json")
+    ran = world.remote("run", "report.ipynb", "-p", "number", "4", "--cache", "--json")
+    after = world.remote("plan", "report.ipynb", "-p", "number", "4", "--json")
+    there = world.local("plan", "report.ipynb", "-p", "number", "4", "--json")
+    shown = world.remote("plan", "report.ipynb", "-p", "number", "4", "--refresh")
+    refused = [
+        world.remote("plan", *words)
+        for words in (
+            ["report.ipynb", "--cwd", "/"],
+            ["report.ipynb", "--no-strict"],
+            ["report.ipynb", "-p", "number", "many"],
+            ["absent.ipynb"],
+        )
+    ]
+
+    def actions(done: Any) -> list[str]:
+        assert done.returncode == 0, done.stderr
+        return [cell["action"] for cell in json.loads(done.stdout)["cells"]]
+
+    assert ran.returncode == 0, ran.stderr
+    assert (actions(before), actions(after)) == (["run"] * 3, ["replay"] * 3)
+    assert json.loads(there.stdout) == json.loads(after.stdout)
+    assert (shown.returncode, shown.stdout.count("▶ run")) == (0, 3)
+    assert [one.returncode for one in refused] == [2, 2, 2, 3]
+    assert "--cwd is for notebooks of this machine" in refused[0].stderr
+
+
 def test_a_notebook_at_the_server_that_asks_people_says_so_where_the_command_runs(world: RemoteWorld) -> None:
     asking = (
         "from orchestra_nb import flow, pause_flow_run\n"

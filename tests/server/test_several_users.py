@@ -91,6 +91,7 @@ NEEDS_NO_OWNER = {
     "/automations/{name}/test",
     "/notebooks/runs",
     "/notebooks/task-line/read",
+    "/notebooks/plan",
     "/notebooks/task-line/write",
     "/notifications/channels",
     "/notifications/channels/{name}",
