@@ -82,6 +82,8 @@ ADMIN_ONLY = {
     "/receipts/{number}/discard",
     "/webhooks",
     "/webhooks/{name}",
+    "/webhooks/{name}/pause",
+    "/webhooks/{name}/resume",
     "/webhooks/{name}/rotate",
 }
 #: They look at each thing that would change.
@@ -89,9 +91,9 @@ CHECKS_ITSELF = {"/files"}
 #: They change nothing, make what is the caller's own, or change what is for all of their role.
 NEEDS_NO_OWNER = {
     "/automations/{name}/test",
+    "/notebooks/plan",
     "/notebooks/runs",
     "/notebooks/task-line/read",
-    "/notebooks/plan",
     "/notebooks/task-line/write",
     "/notifications/channels",
     "/notifications/channels/{name}",
