@@ -52,6 +52,14 @@ def template(sources: Path = ROOT / "labextension") -> Catalog:
     return catalogue
 
 
+def add_server_words(catalogue: Catalog) -> None:
+    """Add the texts that the server gives in English, whole, and that views translate (``serverText``)."""
+    from orchestra_nb.operations.pool_schemas import schema_words
+
+    for text in schema_words():
+        catalogue.add(text, locations=[("orchestra_nb/operations/pool_schemas.py", None)])
+
+
 def translated(path: Path, words: Catalog) -> Catalog:
     """Return the catalogue of a language with exactly the messages of the template; what is new has no translation."""
     with path.open("rb") as file:
@@ -106,6 +114,7 @@ def as_json(catalogue: Catalog) -> str:
 def files() -> tuple[dict[Path, str], list[str]]:
     """Return each file of the catalogues with what is to stand in it, and what translators have yet to do."""
     words = template()
+    add_server_words(words)
     found = {_TEMPLATE: _as_po(words)}
     wrong: list[str] = []
     for path in sorted(LOCALE.glob(f"*/LC_MESSAGES/{DOMAIN}.po")):

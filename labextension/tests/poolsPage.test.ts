@@ -24,9 +24,19 @@ async function open(role: string, isOwnersOnly: boolean): Promise<[string[], str
 
 test.each([
   ['author', false, ['Change…', 'Pause'], ''],
-  ['author', true, [], 'Your role here is author. Change, Pause, Resume: takes the role admin.'],
+  [
+    'author',
+    true,
+    [],
+    'Your role here is author. New pool, Change, Pause, Resume, Delete: takes the role admin.'
+  ],
   ['admin', true, ['Change…', 'Pause'], ''],
-  ['viewer', false, [], 'Your role here is viewer. Change, Pause, Resume: takes the role author.']
+  [
+    'viewer',
+    false,
+    [],
+    'Your role here is viewer. New pool, Change, Pause, Resume, Delete: takes the role author.'
+  ]
 ])('who is %s, where things have owners %p, has the buttons %j', async (...row) => {
   const [role, isOwnersOnly, buttons, rights] = row;
 

@@ -13,6 +13,7 @@ from orchestra_nb.cli.opened_store import as_json_option, caller
 from orchestra_nb.cli.parameter_hints import ParametersCommand
 from orchestra_nb.cli.run_tables import printable, state_text
 from orchestra_nb.cli.service_hint import say_if_unserved
+from orchestra_nb.cli.waited_runs import stay_with
 from orchestra_nb.model.counted import counted
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import Run
@@ -22,7 +23,7 @@ from orchestra_nb.model.work_pools import DEFAULT_POOL
 from orchestra_nb.notebooks.parameter_flags import GivenParameters
 from orchestra_nb.operations.backfill import PRIORITY
 from orchestra_nb.operations.backfill import backfill as backfill_
-from orchestra_nb.operations.deployment_run import run_deployment, wait_for_run
+from orchestra_nb.operations.deployment_run import run_deployment
 from orchestra_nb.operations.deployment_views import show_deployment
 from orchestra_nb.operations.schedule_request import read_time
 from orchestra_nb.operations.service_presence import is_served
@@ -36,12 +37,12 @@ _INTERRUPTED = 130
 @click.argument("name")
 @parameter_options
 @click.option("--at", metavar="TIME", help="When it is to start: 2026-03-29T09:00. Default: now.")
-@click.option("--wait", "is_waiting", is_flag=True, help="Stay until the run has ended.")
+@click.option("--wait", "is_waiting", is_flag=True, help="Stay until the run has ended, or is suspended.")
 @as_json_option
 def run(name: str, given: GivenParameters, at: str | None, is_waiting: bool, as_json: bool) -> int:
     """Run a deployment, with parameters in place of its own.
 
-    Exit code: 0 accepted (with --wait: completed), 1 ended otherwise, 2 refused, 3 not found.
+    Exit code: 0 accepted (with --wait: completed), 1 ended otherwise, or suspended, 2 refused, 3 not found.
     """
     due_at = None if at is None else read_time(at, zone_of(machine_zone()[0]), "start")
     parameters = {**given.values, **{name: TypedText(text) for name, text in given.texts.items()}}
@@ -56,7 +57,7 @@ def run(name: str, given: GivenParameters, at: str | None, is_waiting: bool, as_
             say_if_unserved(backend.call(is_served, pool), pool)
         if is_waiting:
             try:
-                made = backend.call(wait_for_run, made.run_id)
+                made = stay_with(backend, made)
             except KeyboardInterrupt:
                 click.echo(f"It goes on: orchestra runs cancel {made.name} stops it.", err=True)
                 return _INTERRUPTED

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
+from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, opened_store
+from orchestra_nb.cli.opened_store import as_json_option
 from orchestra_nb.cli.parameter_hints import ParametersCommand, check_pairs
 from orchestra_nb.cli.run_tables import Mark, print_table
 from orchestra_nb.cli.secret_parameters import read_secret_parameters
+from orchestra_nb.cli.server_choice import chosen_server
 from orchestra_nb.model.counted import counted
 from orchestra_nb.model.durations import format_duration
 from orchestra_nb.notebooks.parameter_flags import collect_parameters
@@ -56,9 +58,17 @@ def plan(
     no_strict: bool,
     as_json: bool,
 ) -> None:
-    """Tell which cells of NOTEBOOK would run with `orchestra run NOTEBOOK --cache`, and why. Nothing is run."""
+    """Tell which cells of NOTEBOOK would run with `orchestra run NOTEBOOK --cache`, and why. Nothing is run.
+
+    Over a server it is a notebook of the server's folder, as for `orchestra run`.
+    """
     from orchestra_nb.operations.notebook_plan import plan_notebook
 
+    settings = load_settings()
+    if chosen_server(settings) is not None:
+        from orchestra_nb.cli.remote.notebook_run import check_options
+
+        check_options()
     check_pairs("-p", typed)
     check_pairs("-r", raw)
     given = collect_parameters(files=files, yaml_texts=yaml_texts, typed=typed, raw=raw)
@@ -74,8 +84,8 @@ def plan(
         is_strict=not no_strict,
         is_cached=True,
     )
-    with opened_store() as store:
-        found = plan_notebook(store, request, load_settings(), datetime.now(UTC), is_refreshed=is_refreshed)
+    with opened_backend() as backend:
+        found = backend.call(plan_notebook, request, settings, datetime.now(UTC), is_refreshed=is_refreshed)
     if as_json:
         print_json(msgspec.to_builtins(found))
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -13,7 +12,7 @@ import msgspec
 from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.duration_option import DURATION
 from orchestra_nb.cli.json_output import print_json
-from orchestra_nb.cli.opened_store import as_json_option, opened_store
+from orchestra_nb.cli.opened_store import as_json_option
 from orchestra_nb.cli.read_assignments import read_assignments
 from orchestra_nb.cli.run_tables import ago, print_table, printable
 from orchestra_nb.model.counted import counted
@@ -207,33 +206,21 @@ def delete(name: str, force: bool, as_json: bool) -> None:
 @as_json_option
 def preview(name: str, deployment: str | None, as_json: bool) -> None:
     """Print what would be submitted for a run of a pool of the kind docker or kubernetes; submit nothing."""
-    with opened_store() as store:
-        job = operations.preview_job(store, name, deployment, load_settings(), datetime.now(UTC))
-    environ = {variable: "…" if variable == "ORCHESTRA_STORE_URL" else value for variable, value in job.environ.items()}
-    manifest = _masked(job.manifest)
+    with opened_backend() as backend:
+        job = backend.call(operations.shown_job, name, deployment, load_settings(), datetime.now(UTC))
     if as_json:
-        print_json({"command": job.words, "environment": environ, "manifest": manifest, "notes": job.notes})
+        print_json(job)
         return
     for note in job.notes:
         click.echo(note, err=True)
     import shlex
 
-    click.echo(" ".join([*(f"{key}={shlex.quote(value)}" for key, value in environ.items()), shlex.join(job.words)]))
-    if manifest is not None:
+    variables = (f"{key}={shlex.quote(value)}" for key, value in job.environment.items())
+    click.echo(" ".join([*variables, shlex.join(job.command)]))
+    if job.manifest is not None:
         import yaml
 
-        click.echo(yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=100), nl=False)
-
-
-def _masked(manifest: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return a manifest without the address of the store, which may hold a password."""
-    if manifest is None:
-        return None
-    copy: dict[str, Any] = json.loads(json.dumps(manifest))
-    for variable in copy["spec"]["template"]["spec"]["containers"][0].get("env", ()):
-        if variable["name"] == "ORCHESTRA_STORE_URL" and "value" in variable:
-            variable["value"] = "…"
-    return copy
+        click.echo(yaml.safe_dump(job.manifest, sort_keys=False, allow_unicode=True, width=100), nl=False)
 
 
 def _fields(options: dict[str, Any]) -> dict[str, object]:

@@ -15,6 +15,8 @@ from orchestra_nb.cli.run_tables import ago, one_line, print_table
 from orchestra_nb.model.example_values import example_of
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.run_inputs import RunInput
+from orchestra_nb.model.runs import Run
+from orchestra_nb.operations.runs import is_suspended, waits_in_queue
 from orchestra_nb.time_zones import time_text
 
 
@@ -27,20 +29,24 @@ from orchestra_nb.time_zones import time_text
 def input_(run: str, value: str | None, key: str | None, go_on: bool, as_json: bool) -> None:
     """Show what a run asks for; with VALUE, answer it.
 
-    VALUE is JSON; what is no JSON is text. --json shows the JSON Schema that it must fit.
+    VALUE is JSON; what is no JSON is text. --json shows the JSON Schema that it must fit. With its last answer a
+    suspended run of a deployment waits in its pool to be run again.
     """
-    from orchestra_nb.operations.run_questions import answer_input, list_inputs
+    from orchestra_nb.operations.run_questions import list_inputs
+    from orchestra_nb.operations.run_resumption import answer_question
+    from orchestra_nb.operations.runs import find_run
 
     if go_on and value is not None:
         raise click.UsageError("Pass a VALUE or --go-on, not both.")
     with opened_backend() as backend:
         if go_on or value is not None:
             answer = None if value is None else json_or_text(value)
-            found = backend.call(answer_input, run, answer, actor=caller(), now=datetime.now(UTC), key=key)
+            found = backend.call(answer_question, run, answer, actor=caller(), now=datetime.now(UTC), key=key)
             if as_json:
                 print_json(question_document(found))
             else:
                 click.echo(f"Run {one_line(run)} was told {one_line(found.key)}.")
+                _tell_what_follows(backend.call(find_run, run))
             return
         asked = backend.call(list_inputs, run)
     if as_json:
@@ -51,6 +57,16 @@ def input_(run: str, value: str | None, key: str | None, go_on: bool, as_json: b
         )
     else:
         click.echo(f"Run {one_line(run)} asks for nothing.")
+
+
+def _tell_what_follows(run: Run) -> None:
+    """Say where a run waits that no process drives."""
+    if is_suspended(run) and run.deployment is None:
+        click.echo(f"It is suspended: `orchestra runs resume {run.name}` runs it, on the machine where its code is.")
+    elif is_suspended(run):
+        click.echo(f"It is suspended, and asks for more: `orchestra runs input {run.name}` shows what.")
+    elif waits_in_queue(run):
+        click.echo(f"It waits in the pool {run.pool} to be run again: orchestra runs show {run.name}")
 
 
 def json_or_text(word: str) -> object:

@@ -17,6 +17,7 @@ from orchestra_nb.cli.run_tables import printable, state_text
 from orchestra_nb.cli.stop_signals import signals_stop
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
+from orchestra_nb.operations.runs import is_suspended
 
 if TYPE_CHECKING:
     from orchestra_nb.cli.backend import Backend
@@ -30,7 +31,10 @@ is_here_option = click.option(
     "--here", "is_here", is_flag=True, help="Run it in this shell where it would wait in the pool of its deployment."
 )
 is_waiting_option = click.option(
-    "--wait", "is_waiting", is_flag=True, help="Stay until it has ended. What runs here is stayed with anyway."
+    "--wait",
+    "is_waiting",
+    is_flag=True,
+    help="Stay until it has ended, or is suspended. What runs here is stayed with anyway.",
 )
 
 
@@ -92,7 +96,7 @@ def tell_rerun(backend: Backend, rerun: Rerun, is_waiting: bool, as_json: bool) 
 
 def _tell_waiting(backend: Backend, run: Run, is_waiting: bool, as_json: bool) -> int:
     """Print where a run waits that was put into its pool, and for what, or how it ended; return the exit code."""
-    from orchestra_nb.operations.deployment_run import wait_for_run
+    from orchestra_nb.cli.waited_runs import stay_with
     from orchestra_nb.operations.pool_retries import wait_of
 
     reason = backend.call(wait_of, run, datetime.now(UTC))
@@ -107,10 +111,12 @@ def _tell_waiting(backend: Backend, run: Run, is_waiting: bool, as_json: bool) -
             click.echo(f"It {reason}.", err=True)
     if is_waiting:
         try:
-            return _tell_end(backend, backend.call(wait_for_run, run.run_id), as_json)
+            found = stay_with(backend, run)
         except KeyboardInterrupt:
             click.echo(f"It goes on: orchestra runs cancel {run.name} stops it.", err=True)
             return INTERRUPTED
+        code = _tell_end(backend, found, as_json)
+        return 1 if is_suspended(found) else code
     if as_json:
         print_json(_document(run) | {"pool": run.pool, "message": reason})
     return 0

@@ -27,7 +27,6 @@ _ASKED: Final = "-"
 
 #: Commands that are about this machine, to what they do.
 _ABOUT_THIS_MACHINE: Final[Mapping[str, str]] = {
-    "plan": "compares a notebook with what the store of this machine has",
     "db": "looks after a store itself",
     "cluster": "is about the Dask cluster of this machine",
     "serve": "starts what is due on the store itself",
@@ -41,7 +40,7 @@ _ABOUT_THIS_MACHINE: Final[Mapping[str, str]] = {
     "schedule": "computes times, which takes no store",
 }
 #: Those of them that read or change the store: a server that the environment or a profile names is meant, too.
-_ON_THE_STORE: Final = frozenset({"plan", "db"})
+_ON_THE_STORE: Final = frozenset({"db"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from orchestra_nb.cli.run_tables import ago, print_table, printable, say_if_cut
 from orchestra_nb.cli.stored_numbers import STORED_NUMBER
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.secret_values import Secret
-from orchestra_nb.model.webhooks import Receipt, ReceiptState, StoredWebhook, Webhook, WebhookScheme
+from orchestra_nb.model.webhooks import Receipt, ReceiptState, StoredWebhook, Webhook, WebhookChanges, WebhookScheme
 from orchestra_nb.operations import webhooks as operations
 from orchestra_nb.operations.deployment_request import read_seconds
 from orchestra_nb.time_zones import time_text
@@ -66,6 +66,9 @@ def webhooks() -> None:
 )
 @click.option("--resource", default="", metavar="TEMPLATE", help="What an event is about.")
 @click.option("--when", "condition", default="", metavar="TEMPLATE", help="Only messages for which this says yes.")
+@click.option(
+    "--paused", "is_paused", is_flag=True, help="Its messages start nothing until `orchestra webhooks resume`."
+)
 @_own_secret_option
 @_secret_env_option
 @as_json_option
@@ -77,6 +80,7 @@ def create(
     parameters: tuple[str, ...],
     resource: str,
     condition: str,
+    is_paused: bool,
     own_secret: bool,
     secret_env: str | None,
     as_json: bool,
@@ -92,6 +96,7 @@ def create(
         parameters=_templates(parameters),
         resource=resource,
         condition=condition,
+        is_paused=is_paused,
     )
     secret = _given_secret(name, own_secret, secret_env)
     with opened_backend() as backend:
@@ -113,9 +118,16 @@ def ls(as_json: bool) -> None:
     elif found:
         now = datetime.now(UTC)
         rows = [
-            [one.webhook.name, str(one.webhook.scheme), _starts(one.webhook), ago(one.created_at, now)] for one in found
+            [
+                one.webhook.name,
+                str(one.webhook.scheme),
+                _starts(one.webhook),
+                "paused" if one.webhook.is_paused else "active",
+                ago(one.created_at, now),
+            ]
+            for one in found
         ]
-        print_table(("NAME", "SIGNED AS", "STARTS", "CREATED"), rows)
+        print_table(("NAME", "SIGNED AS", "STARTS", "STATE", "CREATED"), rows)
     else:
         click.echo("No webhooks yet. `orchestra webhooks create NAME --deployment DEPLOYMENT` makes one.")
 
@@ -132,7 +144,8 @@ def show(name: str, as_json: bool) -> None:
         print_json(_document(found))
         return
     webhook = found.webhook
-    click.echo(f"{printable(name)}  {printable(_starts(webhook))}, signed as {webhook.scheme}")
+    paused = ", paused: its messages start nothing" if webhook.is_paused else ""
+    click.echo(f"{printable(name)}  {printable(_starts(webhook))}, signed as {webhook.scheme}{paused}")
     click.echo(f"Address: {_address(host, name)}")
     _tell_of_host(host, is_remote)
     click.echo(f"Secret since: {time_text(found.secret_changed_at)}")
@@ -144,6 +157,90 @@ def show(name: str, as_json: bool) -> None:
         click.echo(f"Resource: {printable(webhook.resource)}")
     for parameter, template in webhook.parameters.items():
         click.echo(f"  {printable(parameter)} = {printable(template)}")
+
+
+@webhooks.command()
+@_name_argument
+@click.option("--name", "new_name", metavar="NEW", help="Another name: it has another address then.")
+@click.option("--deployment", metavar="NAME", help="Run this deployment, in place of what it starts now.")
+@click.option("--event", metavar="NAME", help="Emit an event of this name, in place of what it starts now.")
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME=TEMPLATE",
+    help="As for create. Those that are given are all that it has then.",
+)
+@click.option("--no-parameters", is_flag=True, help="It has none then.")
+@click.option("--resource", metavar="TEMPLATE", help="What an event is about; empty for the webhook itself.")
+@click.option("--when", "condition", metavar="TEMPLATE", help="Only messages for which this says yes; empty for all.")
+@as_json_option
+def update(
+    name: str,
+    new_name: str | None,
+    deployment: str | None,
+    event: str | None,
+    parameters: tuple[str, ...],
+    no_parameters: bool,
+    resource: str | None,
+    condition: str | None,
+    as_json: bool,
+) -> None:
+    """Change a webhook; what is not said stays, and so do its secret and its messages."""
+    from orchestra_nb.settings import load_settings
+
+    if parameters and no_parameters:
+        raise click.UsageError("-p and --no-parameters exclude each other.")
+    changes = WebhookChanges(
+        new_name=new_name,
+        deployment=deployment,
+        event=event,
+        parameters=_templates(parameters) if parameters or no_parameters else None,
+        resource=resource,
+        condition=condition,
+    )
+    with opened_backend() as backend:
+        warnings = backend.call(operations.change_webhook, name, changes, load_settings())
+        found = backend.call(operations.show_webhook, new_name or name)
+        host, is_remote = _host(backend), backend.is_remote
+    for warning in warnings:
+        click.echo(f"{printable(found.webhook.name)}: {printable(warning)}", err=True)
+    if as_json:
+        print_json(_document(found))
+        return
+    click.echo(f"The webhook {printable(name)} is changed: {printable(_starts(found.webhook))}.")
+    if found.webhook.name != name:
+        click.echo(f"It takes messages at {_address(host, found.webhook.name)}, and no more at its old address.")
+        _tell_of_host(host, is_remote)
+
+
+@webhooks.command()
+@_name_argument
+@as_json_option
+def pause(name: str, as_json: bool) -> None:
+    """Have the messages of a webhook start nothing: those that come are ignored."""
+    with opened_backend() as backend:
+        backend.call(operations.pause_webhook, name)
+        found = backend.call(operations.show_webhook, name)
+    if as_json:
+        print_json(_document(found))
+    else:
+        click.echo(f"The webhook {printable(name)} is paused: its messages are ignored.")
+
+
+@webhooks.command()
+@_name_argument
+@as_json_option
+def resume(name: str, as_json: bool) -> None:
+    """Have the messages of a webhook that come from now on start what they are to start."""
+    with opened_backend() as backend:
+        backend.call(operations.resume_webhook, name)
+        found = backend.call(operations.show_webhook, name)
+    if as_json:
+        print_json(_document(found))
+    else:
+        click.echo(f"The webhook {printable(name)} goes on.")
 
 
 @webhooks.command()

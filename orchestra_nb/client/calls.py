@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from orchestra_nb.operations.flow_views import FlowDetails
     from orchestra_nb.operations.kept_artifacts import AssetDetails
     from orchestra_nb.operations.notebook_cells import NotebookCells
+    from orchestra_nb.operations.notebook_plan import NotebookPlan
     from orchestra_nb.operations.notifications import ChannelTest
     from orchestra_nb.operations.run_statistics import StatisticsReport
     from orchestra_nb.operations.run_views import RunSummary
     from orchestra_nb.operations.runs import LogPage
     from orchestra_nb.operations.schedule_preview import SchedulePreview
+    from orchestra_nb.operations.work_pools import ShownJob
     from orchestra_nb.rest.audit_endpoints import AuditPage
     from orchestra_nb.rest.automation_endpoints import AutomationText, DryRunAnswer, NamedAutomation, ReadAutomation
     from orchestra_nb.rest.common_answers import Deleted
@@ -64,7 +66,7 @@ if TYPE_CHECKING:
     from orchestra_nb.rest.identity_endpoints import Identity
     from orchestra_nb.rest.notebook_endpoints import ParametersAnswer
     from orchestra_nb.rest.overview_endpoints import ClustersAnswer
-    from orchestra_nb.rest.pool_endpoints import PoolsAnswer, ShownPool
+    from orchestra_nb.rest.pool_endpoints import PoolKindsAnswer, PoolsAnswer, ShownPool
     from orchestra_nb.rest.rule_endpoints import AddedRule, RulesAnswer
     from orchestra_nb.rest.run_endpoints import (
         AttemptsAnswer,
@@ -92,7 +94,7 @@ if TYPE_CHECKING:
     )
     from orchestra_nb.rest.task_cell_endpoints import SourceAnswer, TaskLineAnswer
     from orchestra_nb.rest.token_endpoints import MadeToken, Revoked, TokensAnswer
-    from orchestra_nb.rest.webhook_endpoints import MadeWebhook, WebhookDetails
+    from orchestra_nb.rest.webhook_endpoints import ChangedWebhook, MadeWebhook, WebhookDetails
 
 
 class Calls(ABC):
@@ -410,7 +412,10 @@ class Calls(ABC):
         return answer
 
     def answer_input(self, run: str, *, value: Any = None, key: str | None = None) -> RunInput:
-        """Answer what a run asks for; a run that waits goes on, one that is suspended does when it is resumed.
+        """Answer what a run asks for; a run that waits goes on.
+
+        One of a deployment that is suspended waits in its pool when all that it asks for is answered. One of no
+        deployment stays suspended until `orchestra runs resume`, where its code is.
 
         Needs the role runner.
 
@@ -564,6 +569,40 @@ class Calls(ABC):
                 "timeout_seconds": timeout_seconds,
                 "cell_timeout_seconds": cell_timeout_seconds,
             },
+        )
+        return answer
+
+    def plan_notebook(
+        self,
+        *,
+        path: str,
+        parameters: Mapping[str, Any] | None = None,
+        texts: Mapping[str, str] | None = None,
+        refresh: bool = False,
+        kernel: str | None = None,
+    ) -> NotebookPlan:
+        """Tell which cells of a notebook a run with `cache` would run here, and why; nothing is run.
+
+        Needs the role runner.
+
+        Parameters
+        ----------
+        path
+            Relative to the server's root folder: `reports/sales.ipynb`.
+        parameters
+            By name; `{"$secret": NAME}` stands for a stored secret.
+        texts
+            Further ones as text, as on a command line: the declaration of each says what it means.
+        refresh
+            As if all cells ran, whatever was kept.
+        kernel
+            Null for the one that the notebook names.
+        """
+        answer: NotebookPlan = self._call(
+            "plan_notebook",
+            {},
+            {},
+            {"path": path, "parameters": parameters, "texts": texts, "refresh": refresh, "kernel": kernel},
         )
         return answer
 
@@ -1107,6 +1146,16 @@ class Calls(ABC):
         )
         return answer
 
+    def list_pool_kinds(
+        self,
+    ) -> PoolKindsAnswer:
+        """List the kinds of pools, and what is said of a pool of each.
+
+        Needs the role viewer.
+        """
+        answer: PoolKindsAnswer = self._call("list_pool_kinds", {}, {}, None)
+        return answer
+
     def list_pools(self, *, limit: int = 500, after: str | None = None) -> PoolsAnswer:
         """List the pools by name.
 
@@ -1130,6 +1179,19 @@ class Calls(ABC):
         answer: ShownPool = self._call("show_pool", {"name": name}, {}, None)
         return answer
 
+    def preview_job(self, name: str, *, deployment: str | None = None) -> ShownJob:
+        """Show what would be submitted for a run of a pool of the kind docker or kubernetes; nothing is submitted.
+
+        Needs the role viewer.
+
+        Parameters
+        ----------
+        deployment
+            One of this deployment; null for one that says nothing of its own.
+        """
+        answer: ShownJob = self._call("preview_job", {"name": name}, {"deployment": deployment}, None)
+        return answer
+
     def create_pool(
         self,
         *,
@@ -1137,34 +1199,59 @@ class Calls(ABC):
         kind: str = "local",
         description: str = "",
         concurrency: int | None = None,
-        paused: bool = False,
         cluster: str | None = None,
         arguments: Mapping[str, Any] | None = None,
         minimum: int | None = None,
         maximum: int | None = None,
         idle: str | int | float | None = None,
         job: Mapping[str, Any] | None = None,
+        paused: bool = False,
     ) -> ShownPool:
         """Make a pool, described as in files.
 
         Needs the role author.
+
+        Parameters
+        ----------
+        name
+            Deployments name their pool by it.
+        kind
+            Where its runs go on.
+        description
+            What it is for.
+        concurrency
+            Empty for any number. A pool that starts nothing is paused.
+        cluster
+            A class that makes it, by its dotted path, or the address of a scheduler: tcp://HOST:8786.
+        arguments
+            Such as {"cores": 8, "memory": "32GB"}.
+        minimum
+            The cluster scales itself down to so many.
+        maximum
+            The cluster scales itself up to so many.
+        idle
+            How long the cluster lives without a run: 10m. Empty for five minutes.
+        job
+            What the jobs of its runs are like; image is empty where each deployment names its own.
+        paused
+            Its runs wait until it is resumed.
         """
         answer: ShownPool = self._call(
             "create_pool",
             {},
             {},
             {
-                "name": name,
                 "kind": kind,
                 "description": description,
                 "concurrency": concurrency,
-                "paused": paused,
                 "cluster": cluster,
                 "arguments": arguments,
                 "minimum": minimum,
                 "maximum": maximum,
                 "idle": idle,
                 "job": job,
+                "name": name,
+                "paused": paused,
             },
         )
         return answer
@@ -1175,6 +1262,69 @@ class Calls(ABC):
         Needs the role author.
         """
         answer: ShownPool = self._call("update_pool", {"name": name}, {}, values)
+        return answer
+
+    def replace_pool(
+        self,
+        name: str,
+        *,
+        kind: str = "local",
+        description: str = "",
+        concurrency: int | None = None,
+        cluster: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        minimum: int | None = None,
+        maximum: int | None = None,
+        idle: str | int | float | None = None,
+        job: Mapping[str, Any] | None = None,
+        paused: bool | None = None,
+    ) -> ShownPool:
+        """Make a pool, or have the one of this name be like this; what goes on in it goes on as it began.
+
+        Without `paused` one that is there stays paused, or not paused, as it is.
+
+        Needs the role author.
+
+        Parameters
+        ----------
+        kind
+            Where its runs go on.
+        description
+            What it is for.
+        concurrency
+            Empty for any number. A pool that starts nothing is paused.
+        cluster
+            A class that makes it, by its dotted path, or the address of a scheduler: tcp://HOST:8786.
+        arguments
+            Such as {"cores": 8, "memory": "32GB"}.
+        minimum
+            The cluster scales itself down to so many.
+        maximum
+            The cluster scales itself up to so many.
+        idle
+            How long the cluster lives without a run: 10m. Empty for five minutes.
+        job
+            What the jobs of its runs are like; image is empty where each deployment names its own.
+        paused
+            Whether its runs wait; null for as it is.
+        """
+        answer: ShownPool = self._call(
+            "replace_pool",
+            {"name": name},
+            {},
+            {
+                "kind": kind,
+                "description": description,
+                "concurrency": concurrency,
+                "cluster": cluster,
+                "arguments": arguments,
+                "minimum": minimum,
+                "maximum": maximum,
+                "idle": idle,
+                "job": job,
+                "paused": paused,
+            },
+        )
         return answer
 
     def pause_pool(self, name: str) -> ShownPool:
@@ -1792,6 +1942,7 @@ class Calls(ABC):
         parameters: Mapping[str, str] | None = None,
         resource: str = "",
         condition: str = "",
+        is_paused: bool = False,
         secret: str | None = None,
     ) -> MadeWebhook:
         """Make a webhook; its secret is answered now and never again.
@@ -1810,6 +1961,8 @@ class Calls(ABC):
             A template: what an event is about.
         condition
             A template: only messages for which it says yes.
+        is_paused
+            Whether its messages start nothing for now.
         secret
             The sender's; null to draw one.
         """
@@ -1825,6 +1978,7 @@ class Calls(ABC):
                 "parameters": parameters,
                 "resource": resource,
                 "condition": condition,
+                "is_paused": is_paused,
                 "secret": secret,
             },
         )
@@ -1836,6 +1990,73 @@ class Calls(ABC):
         Needs the role viewer.
         """
         answer: WebhookDetails = self._call("show_webhook", {"name": name}, {}, None)
+        return answer
+
+    def update_webhook(
+        self,
+        name: str,
+        *,
+        new_name: str | None = None,
+        deployment: str | None = None,
+        event: str | None = None,
+        parameters: Mapping[str, str] | None = None,
+        resource: str | None = None,
+        condition: str | None = None,
+        is_paused: bool | None = None,
+    ) -> ChangedWebhook:
+        """Change a webhook: its name, what it starts, or for which messages; its secret stays.
+
+        Who sees only what is theirs has it run a deployment of theirs: it belongs to that one's owner then.
+
+        Needs the role author.
+
+        Parameters
+        ----------
+        new_name
+            Another name, and so another address.
+        deployment
+            Run this one, in place of what is started now.
+        event
+            Emit this one, in place of what is started now.
+        parameters
+            All the templates of parameters, or of the event's payload, by name.
+        resource
+            A template: what an event is about.
+        condition
+            A template: only messages for which it says yes.
+        is_paused
+            Whether its messages start nothing for now.
+        """
+        answer: ChangedWebhook = self._call(
+            "update_webhook",
+            {"name": name},
+            {},
+            {
+                "new_name": new_name,
+                "deployment": deployment,
+                "event": event,
+                "parameters": parameters,
+                "resource": resource,
+                "condition": condition,
+                "is_paused": is_paused,
+            },
+        )
+        return answer
+
+    def pause_webhook(self, name: str) -> WebhookDetails:
+        """Have the messages of a webhook start nothing: those that come are ignored.
+
+        Needs the role author.
+        """
+        answer: WebhookDetails = self._call("pause_webhook", {"name": name}, {}, None)
+        return answer
+
+    def resume_webhook(self, name: str) -> WebhookDetails:
+        """Have the messages of a webhook that come from now on start what they are to start.
+
+        Needs the role author.
+        """
+        answer: WebhookDetails = self._call("resume_webhook", {"name": name}, {}, None)
         return answer
 
     def rotate_webhook_secret(
@@ -2270,6 +2491,7 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "show_flow": "orchestra_nb.rest.flow_endpoints",
     "show_parameters": "orchestra_nb.rest.notebook_endpoints",
     "run_notebook": "orchestra_nb.rest.notebook_endpoints",
+    "plan_notebook": "orchestra_nb.rest.notebook_endpoints",
     "show_notebook_cells": "orchestra_nb.rest.task_cell_endpoints",
     "read_task_line": "orchestra_nb.rest.task_cell_endpoints",
     "write_task_line": "orchestra_nb.rest.task_cell_endpoints",
@@ -2293,10 +2515,13 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "remove_schedule": "orchestra_nb.rest.schedule_endpoints",
     "pause_schedule": "orchestra_nb.rest.schedule_endpoints",
     "resume_schedule": "orchestra_nb.rest.schedule_endpoints",
+    "list_pool_kinds": "orchestra_nb.rest.pool_endpoints",
     "list_pools": "orchestra_nb.rest.pool_endpoints",
     "show_pool": "orchestra_nb.rest.pool_endpoints",
+    "preview_job": "orchestra_nb.rest.pool_endpoints",
     "create_pool": "orchestra_nb.rest.pool_endpoints",
     "update_pool": "orchestra_nb.rest.pool_endpoints",
+    "replace_pool": "orchestra_nb.rest.pool_endpoints",
     "pause_pool": "orchestra_nb.rest.pool_endpoints",
     "resume_pool": "orchestra_nb.rest.pool_endpoints",
     "delete_pool": "orchestra_nb.rest.pool_endpoints",
@@ -2340,6 +2565,9 @@ ENDPOINT_MODULES: Final[Mapping[str, str]] = {
     "delete_rule": "orchestra_nb.rest.rule_endpoints",
     "create_webhook": "orchestra_nb.rest.webhook_endpoints",
     "show_webhook": "orchestra_nb.rest.webhook_endpoints",
+    "update_webhook": "orchestra_nb.rest.webhook_endpoints",
+    "pause_webhook": "orchestra_nb.rest.webhook_endpoints",
+    "resume_webhook": "orchestra_nb.rest.webhook_endpoints",
     "rotate_webhook_secret": "orchestra_nb.rest.webhook_endpoints",
     "delete_webhook": "orchestra_nb.rest.webhook_endpoints",
     "list_variables": "orchestra_nb.rest.shared_endpoints",

@@ -9,7 +9,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from types import TracebackType
@@ -136,8 +136,19 @@ class Client(Calls):
             if before is None:
                 return
 
-    def wait_for_run(self, run: str, timeout_seconds: float | None = None) -> RunSummary:
+    def wait_for_run(
+        self,
+        run: str,
+        timeout_seconds: float | None = None,
+        *,
+        is_enough: Callable[[RunSummary], bool] = lambda found: False,
+    ) -> RunSummary:
         """Return a run when it has ended, however it did, and no service is about to run it again.
+
+        Parameters
+        ----------
+        is_enough
+            Gets the run at each look; where it returns true, the run is returned as it is.
 
         Raises
         ------
@@ -150,6 +161,8 @@ class Client(Calls):
         while True:
             answer = self.show_run(run)
             found = answer.run
+            if is_enough(found):
+                return found
             looks_left = looks_left - 1 if answer.may_go_on else _LOOKS_AFTER_END
             if found.state.is_terminal and (not answer.may_go_on or not looks_left):
                 return found

@@ -60,7 +60,8 @@ def check_cluster(path: str, arguments: Mapping[str, object]) -> bool:
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
         if name not in names and (is_complete or near):
             meant = f"Did you mean {near[0]!r}?" if near else f"It takes {', '.join(sorted(names))}."
-            raise InvalidInput(f"arguments: {path} takes no {name!r}. {meant}")
+            message = f"{path} takes no {name!r}. {meant}"
+            raise InvalidInput(f"arguments: {message}", {"/arguments": message})
     return True
 
 

@@ -16,7 +16,7 @@ _ACTIONS: Final = {
     "deployments": "add_schedule backfill_deployment delete_deployment deploy pause_deployment pause_schedule "
     "remove_schedule replace_schedule resume_deployment resume_schedule roll_back run_deployment update_deployment",
     "files": "apply_file",
-    "pools": "create_pool delete_pool pause_pool resume_pool update_pool",
+    "pools": "create_pool delete_pool pause_pool replace_pool resume_pool update_pool",
     "workers": "end_worker register_worker",
     "limits": "create_limit delete_limit update_limit",
     "variables": "set_variable unset_variable",
@@ -24,7 +24,8 @@ _ACTIONS: Final = {
     "automations": "create_automation delete_automation pause_automation replace_automation resume_automation",
     "notifications": "add_rule call_webhook create_channel delete_channel delete_rule discard_delivery notify "
     "pause_rule resume_rule retry_delivery set_channel set_rule try_channel",
-    "webhooks": "create_webhook delete_webhook receive_message rotate_webhook_secret",
+    "webhooks": "create_webhook delete_webhook pause_webhook receive_message resume_webhook "
+    "rotate_webhook_secret update_webhook",
     "receipts": "discard_message retry_message",
     "events": "emit_event",
     "tokens": "create_token revoke_token",

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from orchestra_nb.errors import InvalidInput
 
@@ -32,45 +33,37 @@ J = TypeVar("J", bound=msgspec.Struct)
 
 
 class DockerJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A container of one run.
+    """A container of one run. What is said of a field here is what forms and the REST API say of it."""
 
-    Parameters
-    ----------
-    command
-        What it runs; the run's id and that of its claim are appended.
-    env
-        Variables that it gets. A variable that is None is that of the worker.
-    volumes
-        ``SOURCE:TARGET`` or ``SOURCE:TARGET:ro``.
-    mem_limit
-        ``512m``, ``2g``.
-    auto_remove
-        Whether it is removed at its end.
-    stop_grace_seconds
-        What it gets to end by itself when it is stopped.
-    extra_arguments
-        Further words for ``docker run``, before the image.
-    """
-
-    image: str
-    command: tuple[str, ...] = DEFAULT_COMMAND
-    env: dict[str, str | None] = {}
-    volumes: tuple[str, ...] = ()
-    networks: tuple[str, ...] = ()
-    labels: dict[str, str] = {}
-    mem_limit: str | None = None
-    cpus: float | None = None
-    gpus: str | None = None
-    shm_size: str | None = None
-    user: str | None = None
-    working_dir: str | None = None
-    entrypoint: str | None = None
-    platform: str | None = None
-    privileged: bool = False
-    image_pull_policy: Literal["always", "missing", "never"] = "missing"
-    auto_remove: bool = True
-    stop_grace_seconds: int = 10
-    extra_arguments: tuple[str, ...] = ()
+    image: Annotated[str, Meta(description="An image that has orchestra-nb and what its runs import: NAME:TAG.")]
+    command: Annotated[
+        tuple[str, ...], Meta(description="What it runs; the run's id and that of its claim are appended.")
+    ] = DEFAULT_COMMAND
+    env: Annotated[
+        dict[str, str | None], Meta(description="Variables that it gets; one that is null is that of the worker.")
+    ] = {}
+    volumes: Annotated[tuple[str, ...], Meta(description="What it sees of the machine: SOURCE:/TARGET[:ro].")] = ()
+    networks: Annotated[tuple[str, ...], Meta(description="Networks of Docker that it is in.")] = ()
+    labels: Annotated[dict[str, str], Meta(description="Labels of the container.")] = {}
+    mem_limit: Annotated[str | None, Meta(description="The most memory that it gets: 512m, 2g.")] = None
+    cpus: Annotated[float | None, Meta(description="The most processors that it gets: 1.5.")] = None
+    gpus: Annotated[str | None, Meta(description="The graphics cards that it gets: all, device=0.")] = None
+    shm_size: Annotated[str | None, Meta(description="The size of its /dev/shm: 64m.")] = None
+    user: Annotated[str | None, Meta(description="As whom it runs: NAME or UID:GID.")] = None
+    working_dir: Annotated[str | None, Meta(description="Its working folder, a path in the container.")] = None
+    entrypoint: Annotated[str | None, Meta(description="In place of the entry point of the image.")] = None
+    platform: Annotated[str | None, Meta(description="The platform of the image: linux/amd64.")] = None
+    privileged: Annotated[bool, Meta(description="Whether it may do all that the machine may.")] = False
+    image_pull_policy: Annotated[
+        Literal["always", "missing", "never"], Meta(description="When the image is fetched from its registry.")
+    ] = "missing"
+    auto_remove: Annotated[bool, Meta(description="Whether it is removed at its end.")] = True
+    stop_grace_seconds: Annotated[
+        int, Meta(description="How many seconds it gets to end by itself when it is stopped.")
+    ] = 10
+    extra_arguments: Annotated[
+        tuple[str, ...], Meta(description="Further words for docker run, before the image.")
+    ] = ()
 
 
 def read_docker_job(variables: Mapping[str, object], what: str) -> DockerJob:
@@ -93,21 +86,21 @@ def read_docker_job(variables: Mapping[str, object], what: str) -> DockerJob:
     _check_texts(job, what)
     for name in job.labels:
         if not _LABEL.fullmatch(name):
-            raise InvalidInput(f"{what}: labels: {name!r} is no name of a label.")
+            raise wrong_field(what, "labels", f"{name!r} is no name of a label.")
     for volume in job.volumes:
         parts = volume.split(":")
         if len(parts) not in (2, 3) or not all(parts) or not parts[1].startswith("/"):
-            raise InvalidInput(f"{what}: volumes: {volume!r} is none. Write SOURCE:/TARGET or SOURCE:/TARGET:ro.")
+            raise wrong_field(what, "volumes", f"{volume!r} is none. Write SOURCE:/TARGET or SOURCE:/TARGET:ro.")
     for field in ("mem_limit", "shm_size"):
         size = getattr(job, field)
         if size is not None and not _MEMORY.fullmatch(size):
-            raise InvalidInput(f"{what}: {field}: {size!r} is no size. Write 512m or 2g.")
+            raise wrong_field(what, field, f"{size!r} is no size. Write 512m or 2g.")
     if job.cpus is not None and job.cpus <= 0:
-        raise InvalidInput(f"{what}: cpus: a number above 0, not {job.cpus:g}.")
+        raise wrong_field(what, "cpus", f"a number above 0, not {job.cpus:g}.")
     if job.stop_grace_seconds < 0:
-        raise InvalidInput(f"{what}: stop_grace_seconds: 0 or more, not {job.stop_grace_seconds}.")
+        raise wrong_field(what, "stop_grace_seconds", f"0 or more, not {job.stop_grace_seconds}.")
     if job.working_dir is not None and not job.working_dir.startswith("/"):
-        raise InvalidInput(f"{what}: working_dir: a path in the container begins with /, not {job.working_dir!r}.")
+        raise wrong_field(what, "working_dir", f"a path in the container begins with /, not {job.working_dir!r}.")
     return job
 
 
@@ -118,10 +111,10 @@ def _check_texts(job: DockerJob, what: str) -> None:
         texts = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
         for text in texts:
             if isinstance(text, str) and "\0" in text:
-                raise InvalidInput(f"{what}: {field}: {text!r} cannot be given to a process.")
+                raise wrong_field(what, field, f"{text!r} cannot be given to a process.")
     for field in ("command", "extra_arguments", "volumes", "networks"):
         if "" in getattr(job, field):
-            raise InvalidInput(f"{what}: {field}: an empty text is no word of a command.")
+            raise wrong_field(what, field, "an empty text is no word of a command.")
 
 
 def docker_arguments(
@@ -166,15 +159,21 @@ def convert_job(variables: Mapping[str, object], kind: type[J], what: str) -> J:
     known = kind.__struct_fields__
     for name in variables:
         if name not in known:
-            raise InvalidInput(f"{what}: there is no job variable {name!r}. They are {', '.join(known)}.")
+            message = f"there is no job variable {name!r}. They are {', '.join(known)}."
+            raise InvalidInput(f"{what}: {message}", {f"/{name}": message})
     if not variables.get("image"):
-        raise InvalidInput(f"{what}: image: it is missing. Name the image that has orchestra-nb: image=NAME:TAG.")
+        raise wrong_field(what, "image", "it is missing. Name the image that has orchestra-nb: image=NAME:TAG.")
     said = {name: _texts(value) if name in _OF_TEXTS else value for name, value in variables.items()}
     try:
         return msgspec.convert(said, kind, strict=True)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$.")
-        raise InvalidInput(f"{what}: {path.rstrip('`') or 'job'}: {message}.") from None
+        raise wrong_field(what, path.rstrip("`") or "job", f"{message}.") from None
+
+
+def wrong_field(what: str, field: str, message: str) -> InvalidInput:
+    """Return what is raised of a job variable, or a part of one: ``"resources.limits"``; its place is that variable."""
+    return InvalidInput(f"{what}: {field}: {message}", {f"/{re.split(r'[.[]', field)[0]}": message})
 
 
 def _texts(value: object) -> object:
@@ -190,17 +189,17 @@ def _texts(value: object) -> object:
 def check_image(image: str, what: str) -> None:
     """Refuse what names no image: https://docs.docker.com/reference/cli/docker/image/tag/."""
     if not _IMAGE.fullmatch(image):
-        raise InvalidInput(f"{what}: image: {image!r} names none. Write NAME:TAG or REGISTRY/NAME:TAG, in lower case.")
+        raise wrong_field(what, "image", f"{image!r} names none. Write NAME:TAG or REGISTRY/NAME:TAG, in lower case.")
 
 
 def check_command(command: tuple[str, ...], what: str) -> None:
     """Refuse an empty one."""
     if not command:
-        raise InvalidInput(f"{what}: command: it is empty. Leave it out for {' '.join(DEFAULT_COMMAND)}.")
+        raise wrong_field(what, "command", f"it is empty. Leave it out for {' '.join(DEFAULT_COMMAND)}.")
 
 
 def check_variables(names: Mapping[str, object], what: str) -> None:
     """Refuse what no shell takes for the name of a variable."""
     for name in names:
         if not _VARIABLE.fullmatch(name):
-            raise InvalidInput(f"{what}: env: {name!r} is no name of a variable.")
+            raise wrong_field(what, "env", f"{name!r} is no name of a variable.")

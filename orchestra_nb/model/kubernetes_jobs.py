@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
-from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.docker_jobs import (
     DEFAULT_COMMAND,
     check_command,
     check_image,
     check_variables,
     convert_job,
+    wrong_field,
 )
 
 _LABEL_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
@@ -57,50 +58,57 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class KubernetesJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A job of one run.
+    """A job of one run. What is said of a field here is what forms and the REST API say of it."""
 
-    Parameters
-    ----------
-    command
-        What its container runs; the run's id and that of its claim are appended.
-    env
-        Variable to its text, or to the key of a secret that has it.
-    env_from_secrets
-        Secrets all of whose keys become variables.
-    volumes
-        What is mounted.
-    backoff_limit
-        How often Kubernetes starts it again; 0, since the deployment says what follows a run that was lost.
-    finished_job_ttl
-        After how many seconds Kubernetes deletes a job that has ended.
-    active_deadline_seconds
-        How long it may take, its wait for a node included.
-    grace_seconds
-        What it gets to end by itself when it is deleted.
-    pod
-        Further fields of the pod's spec, as Kubernetes has them, in place of those made here.
-    """
-
-    image: str
-    command: tuple[str, ...] = DEFAULT_COMMAND
-    namespace: str = "default"
-    env: dict[str, str | SecretKey] = {}
-    env_from_secrets: tuple[str, ...] = ()
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-    service_account_name: str | None = None
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
-    image_pull_secrets: tuple[str, ...] = ()
-    resources: Resources = Resources()
-    volumes: tuple[Mount, ...] = ()
-    working_dir: str | None = None
-    node_selector: dict[str, str] = {}
-    tolerations: tuple[dict[str, Any], ...] = ()
-    backoff_limit: int = 0
-    finished_job_ttl: int = 600
-    active_deadline_seconds: int | None = None
-    grace_seconds: int = 30
-    pod: dict[str, Any] = {}
+    image: Annotated[str, Meta(description="An image that has orchestra-nb and what its runs import: NAME:TAG.")]
+    command: Annotated[
+        tuple[str, ...], Meta(description="What it runs; the run's id and that of its claim are appended.")
+    ] = DEFAULT_COMMAND
+    namespace: Annotated[str, Meta(description="The namespace that its jobs are made in.")] = "default"
+    env: Annotated[
+        dict[str, str | SecretKey],
+        Meta(description='Variables that it gets: a text, or a key of a secret, {"secret": NAME, "key": KEY}.'),
+    ] = {}
+    env_from_secrets: Annotated[tuple[str, ...], Meta(description="Secrets all of whose keys become variables.")] = ()
+    labels: Annotated[dict[str, str], Meta(description="Labels of the job and its pod.")] = {}
+    annotations: Annotated[dict[str, str], Meta(description="Annotations of the job and its pod.")] = {}
+    service_account_name: Annotated[str | None, Meta(description="The service account that it runs as.")] = None
+    image_pull_policy: Annotated[
+        Literal["Always", "IfNotPresent", "Never"],
+        Meta(description="When the image is fetched from its registry."),
+    ] = "IfNotPresent"
+    image_pull_secrets: Annotated[
+        tuple[str, ...], Meta(description="Secrets that the registry of the image asks for.")
+    ] = ()
+    resources: Annotated[
+        Resources, Meta(description='What it gets: {"requests": {"cpu": "500m"}, "limits": {"memory": "2Gi"}}.')
+    ] = Resources()
+    volumes: Annotated[
+        tuple[Mount, ...],
+        Meta(description='What is mounted: [{"path": "/data", "persistent_volume_claim": "data"}].'),
+    ] = ()
+    working_dir: Annotated[str | None, Meta(description="Its working folder, a path in the container.")] = None
+    node_selector: Annotated[dict[str, str], Meta(description="Labels of the nodes that it may run on.")] = {}
+    tolerations: Annotated[
+        tuple[dict[str, Any], ...], Meta(description="Taints of nodes that it puts up with, as Kubernetes has them.")
+    ] = ()
+    backoff_limit: Annotated[
+        int,
+        Meta(description="How often Kubernetes starts it again; the deployment says what follows a run that was lost."),
+    ] = 0
+    finished_job_ttl: Annotated[
+        int, Meta(description="After how many seconds Kubernetes deletes a job that has ended.")
+    ] = 600
+    active_deadline_seconds: Annotated[
+        int | None, Meta(description="How many seconds it may take, its wait for a node included.")
+    ] = None
+    grace_seconds: Annotated[int, Meta(description="How many seconds it gets to end by itself when it is deleted.")] = (
+        30
+    )
+    pod: Annotated[
+        dict[str, Any],
+        Meta(description="Further fields of the pod's spec, as Kubernetes has them, in place of those made here."),
+    ] = {}
 
 
 def read_kubernetes_job(variables: Mapping[str, object], what: str) -> KubernetesJob:
@@ -120,9 +128,9 @@ def read_kubernetes_job(variables: Mapping[str, object], what: str) -> Kubernete
     check_image(job.image, what)
     check_command(job.command, what)
     check_variables(job.env, what)
-    _check_dns(job.namespace, _LABEL_NAME, 63, f"{what}: namespace")
+    _check_dns(job.namespace, _LABEL_NAME, 63, what, "namespace")
     if job.service_account_name is not None:
-        _check_dns(job.service_account_name, _SUBDOMAIN, 253, f"{what}: service_account_name")
+        _check_dns(job.service_account_name, _SUBDOMAIN, 253, what, "service_account_name")
     secrets = [value.secret for value in job.env.values() if isinstance(value, SecretKey)]
     for field, names in (
         ("env", secrets),
@@ -130,30 +138,29 @@ def read_kubernetes_job(variables: Mapping[str, object], what: str) -> Kubernete
         ("image_pull_secrets", job.image_pull_secrets),
     ):
         for name in names:
-            _check_dns(name, _SUBDOMAIN, 253, f"{what}: {field}")
+            _check_dns(name, _SUBDOMAIN, 253, what, field)
     for field, labels in (("labels", job.labels), ("node_selector", job.node_selector)):
         for key, value in labels.items():
-            _check_key(key, f"{what}: {field}")
+            _check_key(key, what, field)
             if not _LABEL_VALUE.fullmatch(value):
-                raise InvalidInput(f"{what}: {field}: {value!r} of {key} is no value: at most 63 letters, digits, -_.")
+                raise wrong_field(what, field, f"{value!r} of {key} is no value: at most 63 letters, digits, -_.")
     for key in job.annotations:
-        _check_key(key, f"{what}: annotations")
+        _check_key(key, what, "annotations")
     for field, quantities in (("requests", job.resources.requests), ("limits", job.resources.limits)):
         for key, quantity in quantities.items():
-            _check_key(key, f"{what}: resources.{field}")
+            _check_key(key, what, f"resources.{field}")
             if not _QUANTITY.fullmatch(str(quantity)):
-                raise InvalidInput(
-                    f"{what}: resources.{field}.{key}: {quantity!r} is no quantity. Write 500m, 2, 512Mi or 4Gi."
-                )
+                message = f"{quantity!r} is no quantity. Write 500m, 2, 512Mi or 4Gi."
+                raise wrong_field(what, f"resources.{field}.{key}", message)
     for number, mount in enumerate(job.volumes):
-        _check_mount(mount, f"{what}: volumes[{number}]")
+        _check_mount(mount, what, f"volumes[{number}]")
     for field, least in (("backoff_limit", 0), ("finished_job_ttl", 0), ("grace_seconds", 0)):
         if getattr(job, field) < least:
-            raise InvalidInput(f"{what}: {field}: {least} or more, not {getattr(job, field)}.")
+            raise wrong_field(what, field, f"{least} or more, not {getattr(job, field)}.")
     if job.active_deadline_seconds is not None and job.active_deadline_seconds < 1:
-        raise InvalidInput(f"{what}: active_deadline_seconds: 1 or more, not {job.active_deadline_seconds}.")
+        raise wrong_field(what, "active_deadline_seconds", f"1 or more, not {job.active_deadline_seconds}.")
     if "containers" in job.pod:
-        raise InvalidInput(f"{what}: pod: containers are made from image, command and the rest. Leave it out.")
+        raise wrong_field(what, "pod", "containers are made from image, command and the rest. Leave it out.")
     return job
 
 
@@ -241,28 +248,28 @@ def _present(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value not in (None, {}, [], ())}
 
 
-def _check_mount(mount: Mount, what: str) -> None:
+def _check_mount(mount: Mount, what: str, place: str) -> None:
     given = [name for name in _SOURCES if getattr(mount, name)]
     if len(given) != 1:
-        raise InvalidInput(f"{what}: it is one of {', '.join(_SOURCES)}, and {len(given) or 'none'} of them is given.")
+        message = f"it is one of {', '.join(_SOURCES)}, and {len(given) or 'none'} of them is given."
+        raise wrong_field(what, place, message)
     for field in ("path", "host_path"):
         path = getattr(mount, field)
         if path is not None and not path.startswith("/"):
-            raise InvalidInput(f"{what}.{field}: a path begins with /, not {path!r}.")
+            raise wrong_field(what, f"{place}.{field}", f"a path begins with /, not {path!r}.")
     for field in ("persistent_volume_claim", "config_map", "secret"):
         name = getattr(mount, field)
         if name is not None:
-            _check_dns(name, _SUBDOMAIN, 253, f"{what}.{field}")
+            _check_dns(name, _SUBDOMAIN, 253, what, f"{place}.{field}")
 
 
-def _check_dns(name: str, form: re.Pattern[str], longest: int, what: str) -> None:
+def _check_dns(name: str, form: re.Pattern[str], longest: int, what: str, field: str) -> None:
     if len(name) > longest or not form.fullmatch(name):
-        raise InvalidInput(f"{what}: {name!r} is no name in Kubernetes: at most {longest} of a-z, 0-9 and -.")
+        raise wrong_field(what, field, f"{name!r} is no name in Kubernetes: at most {longest} of a-z, 0-9 and -.")
 
 
-def _check_key(key: str, what: str) -> None:
+def _check_key(key: str, what: str, field: str) -> None:
     prefix, slash, name = key.rpartition("/")
     if not _KEY_NAME.fullmatch(name) or (slash and (len(prefix) > 253 or not _SUBDOMAIN.fullmatch(prefix))):
-        raise InvalidInput(
-            f"{what}: {key!r} is no key: [PREFIX/]NAME with at most 63 letters, digits, - _ and . in NAME."
-        )
+        message = f"{key!r} is no key: [PREFIX/]NAME with at most 63 letters, digits, - _ and . in NAME."
+        raise wrong_field(what, field, message)

@@ -123,21 +123,23 @@ def check_templates(webhook: Webhook) -> Webhook:
     """
     from jinja2 import TemplateError, meta
 
-    named = {f"template of {name!r}": template for name, template in webhook.parameters.items()}
-    for what, template in {
-        **named,
-        "condition": webhook.condition,
-        "template of the resource": webhook.resource,
-    }.items():
+    named = [
+        *((f"template of {name!r}", "/parameters", template) for name, template in webhook.parameters.items()),
+        ("condition", "/condition", webhook.condition),
+        ("template of the resource", "/resource", webhook.resource),
+    ]
+    for what, place, template in named:
         try:
             unknown = meta.find_undeclared_variables(_environment().parse(template)) - _FACTS
             _environment().from_string(template)  # unknown filters
         except TemplateError as error:
-            raise InvalidInput(f"The {what} cannot be used: {error}") from error
+            message = f"The {what} cannot be used: {error}"
+            raise InvalidInput(message, {place: message}) from error
         if unknown:
-            raise InvalidInput(
+            message = (
                 f"The {what} asks for {', '.join(sorted(unknown))}. Templates may use payload, headers and webhook."
             )
+            raise InvalidInput(message, {place: message})
     return webhook
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from orchestra_nb.errors import InvalidInput
 
@@ -37,6 +39,8 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         For an event: a template for the ``id`` of what it is about; empty for the webhook itself.
     condition
         A template: a message for which it is empty, or says no, starts nothing. Empty for all messages.
+    is_paused
+        Whether its messages start nothing for now.
     """
 
     name: str
@@ -46,6 +50,39 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parameters: dict[str, str] = {}
     resource: str = ""
     condition: str = ""
+    is_paused: bool = False
+
+
+class WebhookChanges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be otherwise about a webhook; null is as it is. Its secret, and how it is signed, stay."""
+
+    new_name: Annotated[str | None, Meta(description="Another name, and so another address.")] = None
+    deployment: Annotated[str | None, Meta(description="Run this one, in place of what is started now.")] = None
+    event: Annotated[str | None, Meta(description="Emit this one, in place of what is started now.")] = None
+    parameters: Annotated[
+        dict[str, str] | None, Meta(description="All the templates of parameters, or of the event's payload, by name.")
+    ] = None
+    resource: Annotated[str | None, Meta(description="A template: what an event is about.")] = None
+    condition: Annotated[str | None, Meta(description="A template: only messages for which it says yes.")] = None
+    is_paused: Annotated[bool | None, Meta(description="Whether its messages start nothing for now.")] = None
+
+
+def changed_webhook(webhook: Webhook, changes: WebhookChanges) -> Webhook:
+    """Return a webhook as it is after some changes.
+
+    Examples
+    --------
+    >>> changed = changed_webhook(Webhook(name="orders", deployment="etl"), WebhookChanges(event="orders.imported"))
+    >>> changed.deployment, changed.event
+    (None, 'orders.imported')
+    """
+    said = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not None}
+    said["name"] = said.pop("new_name", webhook.name)
+    if "event" in said:
+        said.setdefault("deployment", None)
+    elif "deployment" in said:
+        said |= {"event": None, "resource": said.get("resource", "")}
+    return msgspec.structs.replace(webhook, **said)
 
 
 class StoredWebhook(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +131,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     run_id, run_name, event_id
         What it started; None for what it did not.
     reason
-        Why it is a dead letter.
+        Why it is a dead letter; of an ignored one, what ignored it, where that was not its condition.
     closed_at, closed_by
         When and by whom it was discarded, or tried again.
     """
@@ -121,11 +158,12 @@ def check_webhook(webhook: Webhook) -> Webhook:
         It starts nothing, or two things, or says of a run what only events have.
     """
     if (webhook.deployment is None) == (webhook.event is None):
-        raise InvalidInput(f"The webhook {webhook.name!r} has to name either a deployment or an event.")
+        message = f"The webhook {webhook.name!r} has to name either a deployment or an event."
+        raise InvalidInput(message, {"/deployment": message})
     if webhook.event is not None and not webhook.event.strip():
-        raise InvalidInput(
-            f"{webhook.event!r} is no name of an event. Name it, by custom with dots: 'orders.imported'."
-        )
+        message = f"{webhook.event!r} is no name of an event. Name it, by custom with dots: 'orders.imported'."
+        raise InvalidInput(message, {"/event": message})
     if webhook.resource and webhook.event is None:
-        raise InvalidInput(f"The webhook {webhook.name!r} runs a deployment: only an event is about a resource.")
+        message = f"The webhook {webhook.name!r} runs a deployment: only an event is about a resource."
+        raise InvalidInput(message, {"/resource": message})
     return webhook

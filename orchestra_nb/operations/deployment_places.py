@@ -10,6 +10,7 @@ from orchestra_nb.model.deployments import DeploymentSpec
 from orchestra_nb.model.variables import check_name
 from orchestra_nb.model.work_pools import DEFAULT_POOL, WorkPool
 from orchestra_nb.operations.deployment_request import DeploymentRequest
+from orchestra_nb.operations.error_places import told_below
 from orchestra_nb.operations.job_templates import read_job
 from orchestra_nb.operations.located_yaml import Findings
 
@@ -67,7 +68,8 @@ def _check_pool(
 
         pool = PoolStore(store.database).get(places.pool)
     if pool is not None:
-        read_job(pool, places.job_variables, f"Deployment {name} in the pool {pool.name}")
+        with told_below("/job_variables"):
+            read_job(pool, places.job_variables, f"Deployment {name} in the pool {pool.name}")
 
 
 def _check_limit(limit: str, known: Collection[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -15,15 +15,19 @@ from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.errors import Conflict
 from orchestra_nb.model.deployments import AfterRun, DeploymentSpec, deployed_run, what_follows
 from orchestra_nb.model.runs import Run
-from orchestra_nb.model.states import FAILURE_STATES
+from orchestra_nb.model.states import FAILURE_STATES, State
 from orchestra_nb.operations.deployment_preparation import check_parameters
 from orchestra_nb.operations.deployments import deployment_store, find_deployment
+from orchestra_nb.operations.run_waits import tell_waits
+from orchestra_nb.operations.runs import is_suspended
 from orchestra_nb.operations.service_presence import is_served
 from orchestra_nb.settings import Settings
 
 #: How long a service may take to decide what follows a run that failed.
 DECISION_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 1.0
+#: States in which the message of a run says for which people, if any, it waits.
+ASKING_STATES: Final = frozenset({State.RUNNING, State.PAUSED})
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -91,17 +95,28 @@ def new_run(
     return msgspec.structs.replace(run, owner=owner), spec
 
 
-def wait_for_run(store: RunStore, run_id: str) -> Run:
-    """Return a run of a deployment when it has ended, and is not retried.
+def wait_for_run(store: RunStore, run_id: str, tell_asking: Callable[[Run], None] | None = None) -> Run:
+    """Return a run of a deployment when it has ended, and is not retried; or when it is suspended: nothing drives it.
 
     Waits in this thread; wakes at each write to the store.
+
+    Parameters
+    ----------
+    tell_asking
+        Gets the run each time that it begins to wait for people where it is, or a run does that it has started; its
+        message says for what. None where nobody wants to hear it.
     """
     from orchestra_nb.store.event_log import ChangeWatcher
 
     decided_by = 0.0
+    told = ""
     with closing(ChangeWatcher(store.database)) as watcher:
         while True:
             run = store.get_run(run_id)
+            if is_suspended(run):
+                return run
+            if tell_asking is not None and run.state in ASKING_STATES:
+                told = tell_anew(tell_waits(store, [run])[0], told, tell_asking)
             if not run.state.is_terminal:
                 decided_by = 0.0
             elif not may_follow(store, run):
@@ -111,6 +126,14 @@ def wait_for_run(store: RunStore, run_id: str) -> Run:
             elif time.monotonic() > decided_by:
                 return run
             watcher.wait(_LOOK_SECONDS)
+
+
+def tell_anew(run: Run, told: str, tell_asking: Callable[[Run], None] | None) -> str:
+    """Tell what a run that goes on waits for, unless that was told; return what was, empty for nothing."""
+    asking = run.message if run.state in ASKING_STATES else ""
+    if tell_asking is not None and asking and asking != told:
+        tell_asking(run)
+    return asking
 
 
 def may_follow(store: RunStore, run: Run) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.durations import write_duration
@@ -22,12 +23,13 @@ from orchestra_nb.model.work_pools import (
     WorkPool,
 )
 from orchestra_nb.operations.deployment_request import read_seconds
+from orchestra_nb.operations.error_places import pointer_to, told_at, told_below
 from orchestra_nb.operations.job_templates import read_job
 from orchestra_nb.operations.located_yaml import Findings
 
 _MOST_RUNS: Final = 1_000_000
 #: Fields that only pools of a kind have.
-_OF_KIND: Final[dict[PoolKind, tuple[str, ...]]] = {
+FIELDS_OF_KIND: Final[dict[PoolKind, tuple[str, ...]]] = {
     "local": (),
     "dask": ("cluster", "arguments", "minimum", "maximum", "idle"),
     "docker": ("job",),
@@ -36,29 +38,49 @@ _OF_KIND: Final[dict[PoolKind, tuple[str, ...]]] = {
 _WITH_IMAGE: Final = ("docker", "kubernetes")
 
 
-class PoolForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A pool as a file says it.
+class PoolFields(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pool says beside its name. What is said of a field here is what forms and the REST API say of it."""
 
-    Parameters
-    ----------
-    cluster, arguments, minimum, maximum, idle
-        Of a pool of the kind dask, as :class:`~orchestra_nb.model.work_pools.DaskPlace` has them.
-    job
-        Of a pool of the kind docker or kubernetes: its job variables, of which ``image`` is empty where each deployment
-        names its own.
-    """
+    kind: Annotated[str, Meta(title="Kind", description="Where its runs go on.")] = "local"
+    description: Annotated[str, Meta(title="Description", description="What it is for.")] = ""
+    concurrency: Annotated[
+        int | None,
+        Meta(title="Runs at once", description="Empty for any number. A pool that starts nothing is paused."),
+    ] = None
+    cluster: Annotated[
+        str | None,
+        Meta(
+            title="Cluster",
+            description="A class that makes it, by its dotted path, or the address of a scheduler: tcp://HOST:8786.",
+        ),
+    ] = None
+    arguments: Annotated[
+        dict[str, Any], Meta(title="Arguments of the class", description='Such as {"cores": 8, "memory": "32GB"}.')
+    ] = {}
+    minimum: Annotated[
+        int | None, Meta(title="Fewest workers", description="The cluster scales itself down to so many.")
+    ] = None
+    maximum: Annotated[
+        int | None, Meta(title="Most workers", description="The cluster scales itself up to so many.")
+    ] = None
+    idle: Annotated[
+        str | int | float | None,
+        Meta(title="Idle time", description="How long the cluster lives without a run: 10m. Empty for five minutes."),
+    ] = None
+    job: Annotated[
+        dict[str, Any],
+        Meta(
+            title="Job variables",
+            description="What the jobs of its runs are like; image is empty where each deployment names its own.",
+        ),
+    ] = {}
 
-    name: str
-    kind: str = "local"
-    description: str = ""
-    concurrency: int | None = None
-    paused: bool = False
-    cluster: str | None = None
-    arguments: dict[str, Any] = {}
-    minimum: int | None = None
-    maximum: int | None = None
-    idle: str | int | float | None = None
-    job: dict[str, Any] = {}
+
+class PoolForm(PoolFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A pool as a file says it."""
+
+    name: Annotated[str, Meta(title="Name", description="Deployments name their pool by it.")]
+    paused: Annotated[bool, Meta(title="Paused", description="Its runs wait until it is resumed.")] = False
 
 
 def read_pool(form: PoolForm) -> WorkPool:
@@ -70,13 +92,7 @@ def read_pool(form: PoolForm) -> WorkPool:
         A field cannot be used, or is of another kind of pool.
     """
     findings = Findings()
-    findings.trying(lambda: _check_pool_name(form.name))
-    if form.kind in _WITH_IMAGE and "image" not in form.job:
-        message = (
-            f"Pool {form.name}: image: it is missing. Name the image that has orchestra-nb: image=NAME:TAG. Where each "
-            "deployment names its own, say so by an empty one: image=."
-        )
-        findings.errors.append(InvalidInput(message))
+    findings.trying(told_at("/name")(lambda: _check_pool_name(form.name)))
     return _pool(form, findings)
 
 
@@ -94,18 +110,24 @@ def changed_pool(form: PoolForm) -> WorkPool:
 def _pool(form: PoolForm, findings: Findings) -> WorkPool:
     kind = next((one for one in POOL_KINDS if one == form.kind), None)
     if kind is None:
-        raise InvalidInput(f"kind: {form.kind!r} is none of {', '.join(POOL_KINDS)}.")
-    owners = {name: owner for owner, names in reversed(_OF_KIND.items()) for name in names}
+        message = f"{form.kind!r} is none of {', '.join(POOL_KINDS)}."
+        raise InvalidInput(f"kind: {message}", {"/kind": message})
+    owners = {name: owner for owner, names in reversed(FIELDS_OF_KIND.items()) for name in names}
     for name, owner in owners.items():
-        if name not in _OF_KIND[kind] and getattr(form, name) not in (None, {}):
-            message = f"{name}: a pool of the kind {kind} has none, but one of the kind {owner}."
-            findings.errors.append(InvalidInput(message))
+        if name not in FIELDS_OF_KIND[kind] and getattr(form, name) not in (None, {}):
+            message = f"a pool of the kind {kind} has none, but one of the kind {owner}."
+            findings.errors.append(InvalidInput(f"{name}: {message}", {f"/{name}": message}))
     if form.concurrency is not None and not 1 <= form.concurrency <= _MOST_RUNS:
         message = (
-            f"concurrency: 1 to {_MOST_RUNS:,} runs go on at a time, not {form.concurrency}. "
-            "A pool that starts nothing is paused."
+            f"1 to {_MOST_RUNS:,} runs go on at a time, not {form.concurrency}. A pool that starts nothing is paused."
         )
-        findings.errors.append(InvalidInput(message))
+        findings.errors.append(InvalidInput(f"concurrency: {message}", {"/concurrency": message}))
+    if form.kind in _WITH_IMAGE and "image" not in form.job:
+        message = (
+            "it is missing. Name the image that has orchestra-nb: image=NAME:TAG. Where each deployment names its own, "
+            "say so by an empty one: image=."
+        )
+        findings.errors.append(InvalidInput(f"Pool {form.name}: image: {message}", {"/job/image": message}))
     place = findings.trying(lambda: _place_of(kind, form))
     pool = WorkPool(
         name=form.name,
@@ -116,7 +138,7 @@ def _pool(form: PoolForm, findings: Findings) -> WorkPool:
     )
     if kind in _WITH_IMAGE and place is not None:
         filled = {} if form.job.get("image") else {"image": "given-by-each-deployment"}
-        findings.trying(lambda: read_job(pool, filled, f"Pool {form.name}"))
+        findings.trying(told_below("/job")(lambda: read_job(pool, filled, f"Pool {form.name}")))
     findings.tell()
     return pool
 
@@ -155,7 +177,13 @@ def pool_form(pool: WorkPool) -> dict[str, Any]:
 
 
 def changed_form(pool: WorkPool, changes: Mapping[str, object]) -> PoolForm:
-    """Return the form of a pool with other words; of its job, variable by variable, where None takes one away."""
+    """Return the form of a pool with other words; of its job, variable by variable, where None takes one away.
+
+    Raises
+    ------
+    InvalidInput
+        There is no such field, or a value is of another type than it.
+    """
     form = pool_form(pool)
     for name, value in changes.items():
         if name in ("job", "arguments") and isinstance(value, Mapping):
@@ -164,7 +192,13 @@ def changed_form(pool: WorkPool, changes: Mapping[str, object]) -> PoolForm:
             form.pop(name, None)
         else:
             form[name] = value
-    return msgspec.convert(form, PoolForm)
+    try:
+        return msgspec.convert(form, PoolForm)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        raise InvalidInput(
+            f"{path.strip('.`') or 'pool'}: {message}.", {pointer_to(path.rstrip("`")): message}
+        ) from None
 
 
 def _merged(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,7 +222,8 @@ def _place_of(kind: PoolKind, form: PoolForm) -> Place:
         case "kubernetes":
             return KubernetesPlace(job=form.job)
         case "dask":
-            return _cluster_of(form)
+            with told_at("/cluster"):
+                return _cluster_of(form)
 
 
 def _cluster_of(form: PoolForm) -> DaskPlace:
@@ -207,14 +242,17 @@ def _cluster_of(form: PoolForm) -> DaskPlace:
         parse_cluster(cluster)
         for name in ("arguments", "minimum", "maximum", "idle"):
             if getattr(form, name) not in (None, {}):
-                raise InvalidInput(f"{name}: the cluster at {cluster} is made, and scaled, by others. Leave it out.")
+                message = f"the cluster at {cluster} is made, and scaled, by others. Leave it out."
+                raise InvalidInput(f"{name}: {message}", {f"/{name}": message})
     elif not all(part.isidentifier() for part in cluster.split(".")) or "." not in cluster:
         raise InvalidInput(f"cluster: {cluster!r} is no dotted path of a class, and no address.")
     else:
         check_cluster(cluster, form.arguments)
     least, most = form.minimum, form.maximum
     if (least is not None and least < 0) or (most is not None and most < max(1, least or 0)):
-        raise InvalidInput(f"minimum, maximum: {least} to {most} is no number of workers to scale between.")
+        message = f"{least} to {most} is no number of workers to scale between."
+        wrong = "minimum" if least is not None and least < 0 else "maximum"
+        raise InvalidInput(f"minimum, maximum: {message}", {f"/{wrong}": message})
     return DaskPlace(
         cluster=cluster,
         arguments=form.arguments,
@@ -224,5 +262,6 @@ def _cluster_of(form: PoolForm) -> DaskPlace:
     )
 
 
+@told_at("/idle")
 def _idle_seconds(idle: str | float) -> float:
     return read_seconds(idle if isinstance(idle, str) else write_duration(idle), "idle")

@@ -12,7 +12,7 @@ from orchestra_nb.errors import Conflict, InvalidInput
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import REOPENABLE_STATES
-from orchestra_nb.operations.pool_retries import check_pool_resumption, resume_in_pool
+from orchestra_nb.operations.pool_retries import check_pool_resumption, is_of_pool, resume_in_pool
 from orchestra_nb.operations.run_questions import answer_input, list_inputs
 from orchestra_nb.operations.runs import find_run, is_suspended
 
@@ -44,6 +44,27 @@ def resume_run(
         return resume_in_pool(store, run.run_id, actor=actor, now=now)
     give_answer(store, run.run_id, value, actor=actor, now=now, key=key)
     return store.get_run(run.run_id)
+
+
+def answer_question(
+    store: RunStore, id_or_name: str, value: object, *, actor: str, now: datetime, key: str | None = None
+) -> RunInput:
+    """Answer a question of a run, and return it; with the last answer a suspended run of a deployment goes on.
+
+    It waits in its pool then. A suspended run of no deployment stays so: only where its code is it can be resumed.
+
+    Raises
+    ------
+    RunNotFound, InputNotFound, InvalidInput, Conflict
+        As :func:`~orchestra_nb.operations.run_questions.answer_input`; nothing is changed then.
+    """
+    run_id = find_run(store, id_or_name).run_id
+    with store.database.together():
+        question = answer_input(store, run_id, value, actor=actor, now=now, key=key)
+        run = store.get_run(run_id)
+        if is_suspended(run) and is_of_pool(run) and all(one.answered_at for one in list_inputs(store, run_id)):
+            resume_in_pool(store, run_id, actor=actor, now=now)
+    return question
 
 
 def answer_suspended(

@@ -1,4 +1,4 @@
-"""Webhooks: make them, take their messages, and decide about those that could not start anything.
+"""Webhooks: make and change them, take their messages, and decide about those that could not start anything.
 
 Every function takes the open store, so importing this module loads no SQLAlchemy.
 """
@@ -28,7 +28,9 @@ from orchestra_nb.model.webhooks import (
     ReceiptState,
     StoredWebhook,
     Webhook,
+    WebhookChanges,
     WebhookScheme,
+    changed_webhook,
     check_webhook,
 )
 from orchestra_nb.operations.error_places import told_at
@@ -95,20 +97,91 @@ def create_webhook(
     NameTaken
         There is a webhook of this name.
     """
-    from orchestra_nb.operations.deployments import find_deployment
-    from orchestra_nb.operations.foreseen_parameters import foresee_webhook
-
     findings = Findings()
     findings.trying(told_at("/name")(lambda: _check_webhook_name(webhook.name)))
-    findings.trying(lambda: check_templates(check_webhook(webhook)))
-    if webhook.deployment is not None:
-        findings.trying(told_at("/deployment")(lambda: find_deployment(store, webhook.deployment or "")))
-    warnings = findings.trying(lambda: foresee_webhook(store, webhook, settings))
+    warnings = _foresee(store, webhook, settings, findings)
     kept = findings.trying(told_at("/secret")(lambda: _new_secret(webhook.scheme, secret)))
     findings.tell()
     assert kept is not None
     _webhook_store(store, settings.secret_key_place).add(webhook, kept, now, owner)
-    return MadeWebhook(secret=kept, warnings=tuple(warnings or ()))
+    return MadeWebhook(secret=kept, warnings=warnings)
+
+
+def change_webhook(
+    store: RunStore, name: str, changes: WebhookChanges, settings: Settings, *, owner: str | None = None
+) -> tuple[str, ...]:
+    """Have a webhook be otherwise; return what may not fit. With another name it has another address.
+
+    Parameters
+    ----------
+    owner
+        Whose it is from now on; None for who it is of.
+
+    Raises
+    ------
+    WebhookNotFound
+        There is none of this name.
+    InvalidInput, DeploymentNotFound
+        Nothing is to change, or as :func:`create_webhook`.
+    NameTaken
+        There is a webhook of the other name.
+    """
+    if changes == WebhookChanges():
+        raise InvalidInput(
+            "Say what to change of the webhook, such as its condition: `orchestra webhooks update --help`."
+        )
+    while True:
+        before = show_webhook(store, name).webhook
+        after = changed_webhook(before, changes)
+        findings = Findings()
+        if after.name != name:
+            findings.trying(told_at("/new_name")(lambda renamed=after.name: _check_webhook_name(renamed)))
+        warnings = _foresee(store, after, settings, findings)
+        findings.tell()
+        if _webhook_store(store).replace(
+            before, after, owner
+        ):  # else somebody else has changed it: once more, of what it is now
+            return warnings
+
+
+def pause_webhook(store: RunStore, name: str) -> None:
+    """Have the messages of a webhook start nothing: those that come are ignored, also where they come again later.
+
+    Raises
+    ------
+    WebhookNotFound
+        There is none of this name.
+    """
+    _set_paused(store, name, True)
+
+
+def resume_webhook(store: RunStore, name: str) -> None:
+    """Have the messages of a webhook that come from now on start what they are to start.
+
+    Raises
+    ------
+    WebhookNotFound
+        There is none of this name.
+    """
+    _set_paused(store, name, False)
+
+
+def _set_paused(store: RunStore, name: str, is_paused: bool) -> None:
+    with store.database.together():
+        before = show_webhook(store, name).webhook
+        _webhook_store(store).replace(before, msgspec.structs.replace(before, is_paused=is_paused))
+
+
+def _foresee(store: RunStore, webhook: Webhook, settings: Settings, findings: Findings) -> tuple[str, ...]:
+    """Return what may not fit about a webhook; what is wrong with it goes to the findings."""
+    from orchestra_nb.operations.deployments import find_deployment
+    from orchestra_nb.operations.foreseen_parameters import foresee_webhook
+
+    findings.trying(lambda: check_templates(check_webhook(webhook)))
+    if webhook.deployment is not None:
+        findings.trying(told_at("/deployment")(lambda: find_deployment(store, webhook.deployment or "")))
+    warnings = findings.trying(told_at("/parameters")(lambda: foresee_webhook(store, webhook, settings)))
+    return tuple(warnings or ())
 
 
 def _check_webhook_name(name: str) -> None:
@@ -209,7 +282,10 @@ def receive(
     known = receipts.find(name, sent)
     if known is not None and known.state is not ReceiptState.DEAD:
         return known
-    outcome = _outcome(store, found, message_of(headers, body), settings, now)
+    if found.webhook.is_paused:
+        outcome = _ignored("The webhook was paused.")
+    else:
+        outcome = _outcome(store, found, message_of(headers, body), settings, now)
     return receipts.settle(name, sent, outcome, now)
 
 
@@ -287,6 +363,12 @@ def discard_message(store: RunStore, number: int, *, actor: str, now: datetime) 
         It is no dead letter.
     """
     return _receipts(store).discard(number, actor, now)
+
+
+def _ignored(why: str) -> Outcome:
+    from orchestra_nb.store.webhook_receipts import Outcome
+
+    return Outcome(state=ReceiptState.IGNORED, reason=why)
 
 
 def _outcome(store: RunStore, stored: StoredWebhook, message: Message, settings: Settings, now: datetime) -> Outcome:

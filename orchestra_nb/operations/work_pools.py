@@ -5,6 +5,7 @@ Every function takes the open store, so importing this module loads no SQLAlchem
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.automations import Automation, MoveDeployment, PausePool, ResumePool
 from orchestra_nb.model.deployments import DeploymentSpec, FlowTarget, deployed_run
 from orchestra_nb.model.docker_jobs import DockerJob
 from orchestra_nb.model.work_pools import DockerPlace, KubernetesPlace, PoolKind, WorkPool
 from orchestra_nb.operations.deployments import Outcome, find_deployment
-from orchestra_nb.operations.job_templates import RenderedJob, read_job, render_job, unseen_store
+from orchestra_nb.operations.job_templates import STORE_VARIABLE, RenderedJob, read_job, render_job, unseen_store
 from orchestra_nb.operations.pool_form import PoolForm, changed_form, changed_pool, pool_form, read_pool
 from orchestra_nb.operations.run_waits import why_waiting
 from orchestra_nb.settings import Settings
@@ -30,6 +32,8 @@ _SHOWN_RUNS: Final = 20
 #: Stands in a preview for the run, and for who claims it.
 _SOME_RUN: Final = "0" * 32
 _CLAIMANT: Final = "WORKER"
+#: Stands in a preview for the address of the store.
+_HIDDEN: Final = "…"
 
 
 class ServedBy(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +89,8 @@ class PoolDetails(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     form
         What it says, as files say it.
+    deployments, automations
+        Those that name it: to run in it; to pause it, resume it or have deployments run in it.
     waiting, running
         The first few of its runs that wait, in their order, and that go on.
     """
@@ -92,9 +98,31 @@ class PoolDetails(msgspec.Struct, frozen=True, kw_only=True):
     summary: PoolSummary
     form: dict[str, Any]
     deployments: tuple[str, ...]
+    automations: tuple[str, ...]
     served_by: tuple[ServedBy, ...]
     waiting: tuple[PoolRun, ...]
     running: tuple[PoolRun, ...]
+
+
+class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
+    """What would be submitted for a run.
+
+    Parameters
+    ----------
+    command
+        The words that submit it.
+    environment
+        What that command's environment has beside the worker's.
+    manifest
+        What it reads from stdin; None for a container.
+    notes
+        What whoever looks at it should know.
+    """
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    manifest: dict[str, Any] | None
+    notes: tuple[str, ...]
 
 
 def create_pool(store: RunStore, form: PoolForm, now: datetime) -> WorkPool:
@@ -163,6 +191,29 @@ def update_pool(store: RunStore, name: str, changes: Mapping[str, object], now: 
     return pool
 
 
+def replace_pool(store: RunStore, form: PoolForm, now: datetime, *, keeps_pause: bool = False) -> WorkPool:
+    """Make a pool, or have the one of this name be like this; what goes on in it goes on as it began.
+
+    Parameters
+    ----------
+    keeps_pause
+        Whether one that is there stays paused, or not paused, whatever the form says.
+
+    Raises
+    ------
+    InvalidInput
+        A field cannot be used.
+    """
+    pools = pool_store(store)
+    with store.database.together():
+        present = pools.find(form.name)
+        pool = read_pool(form) if present is None else changed_pool(form)
+        if present is not None and keeps_pause:
+            pool = msgspec.structs.replace(pool, is_paused=present.is_paused)
+        pools.save(pool, now)
+    return pool
+
+
 def pause_pool(store: RunStore, name: str, now: datetime) -> WorkPool:
     """Have the runs of a pool wait, due or not; what goes on goes on.
 
@@ -228,6 +279,7 @@ def show_pool(store: RunStore, name: str, now: datetime) -> PoolDetails:
         summary=_summary(pool, pools.counts(now), sum(worker.lease_until >= now for worker in workers)),
         form=pool_form(pool),
         deployments=tuple(pools.deployments_of(name)),
+        automations=tuple(_automations_of(store, name)),
         served_by=tuple(
             ServedBy(
                 name=worker.name,
@@ -296,11 +348,44 @@ def preview_job(store: RunStore, name: str, deployment: str | None, settings: Se
     return replace(job, notes=(f"The image is that of the deployment {deployment}: the pool names none.",))
 
 
+def shown_job(store: RunStore, name: str, deployment: str | None, settings: Settings, now: datetime) -> ShownJob:
+    """Return :func:`preview_job` for eyes: without the address of the store, which may hold a password."""
+    job = preview_job(store, name, deployment, settings, now)
+    return ShownJob(
+        command=job.words,
+        environment={key: _HIDDEN if key == STORE_VARIABLE else value for key, value in job.environ.items()},
+        manifest=_without_address(job.manifest),
+        notes=job.notes,
+    )
+
+
+def _without_address(manifest: dict[str, Any] | None) -> dict[str, Any] | None:
+    if manifest is None:
+        return None
+    copy: dict[str, Any] = json.loads(json.dumps(manifest))
+    for variable in copy["spec"]["template"]["spec"]["containers"][0].get("env", ()):
+        if variable["name"] == STORE_VARIABLE and "value" in variable:
+            variable["value"] = _HIDDEN
+    return copy
+
+
 def pool_store(store: RunStore) -> PoolStore:
     """Return the pools of a store."""
     from orchestra_nb.store.pool_store import PoolStore
 
     return PoolStore(store.database)
+
+
+def _automations_of(store: RunStore, name: str) -> list[str]:
+    from orchestra_nb.store.automation_store import AutomationStore
+
+    def names_it(automation: Automation) -> bool:
+        return any(
+            isinstance(one, MoveDeployment | PausePool | ResumePool) and one.pool == name for one in automation.actions
+        )
+
+    kept = AutomationStore(store.database).list_automations()
+    return [one.automation.name for one in kept if names_it(one.automation)]
 
 
 def _summary(pool: WorkPool, counts: Mapping[str, Any], workers: int) -> PoolSummary:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: POST, and yet it only looks.
-READERS: Final = frozenset({"dry_run_automation", "read_automation_text", "read_task_line", "write_task_line"})
+READERS: Final = frozenset(
+    {"dry_run_automation", "plan_notebook", "read_automation_text", "read_task_line", "write_task_line"}
+)
 #: Those that only tell what they would do, with ``plan``.
 _FILE: Final = "apply_file"
 _PLANNERS: Final = frozenset({_FILE, "deploy"})

@@ -2,7 +2,8 @@
 
 ``Idempotency-Key``: the same call with the same key is answered as the first time, and does nothing. ``If-Match`` (RFC
 9110, section 13.1.1): a thing is changed only while reading it is answered with this ETag. Either way the question and
-what is done are one transaction, where what is done may be; else a key is reserved before, and its answer kept after.
+what is done are one transaction, where what is done may be; else a key is reserved before, and its answer kept after,
+while the ETag is looked at before, and again by the transaction that changes the thing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -143,12 +143,21 @@ def answer_call(
         return _answer_once(endpoint, call, arguments, conditions, conditions.key, entry)
     if conditions.etags is None and entry is None:
         return Answer(status=endpoint.status, body=_body_of(endpoint, call, arguments, fields))
-    # where it takes its time the question comes before it: somebody else may change the thing in between
-    with call.store.database.together() if endpoint.is_one_transaction else nullcontext():
-        if conditions.etags is not None:
+    if endpoint.is_one_transaction:
+        with call.store.database.together():
             _check_match(endpoint, call, arguments, conditions.etags)
+            body = _body_of(endpoint, call, arguments, fields)
+            _note(call, entry, body)
+        return Answer(status=endpoint.status, body=body)
+
+    def check() -> None:
+        _check_match(endpoint, call, arguments, conditions.etags)
+
+    # now, so that what takes its time is not done in vain; and with the write, since the thing may change meanwhile
+    check()
+    with call.store.database.beginning_with(check):
         body = _body_of(endpoint, call, arguments, fields)
-        _note(call, entry, body)
+    _note(call, entry, body)
     return Answer(status=endpoint.status, body=body)
 
 
@@ -190,7 +199,11 @@ def _note(call: Call, entry: AuditEntry | None, body: bytes) -> None:
             note(call.store, one)
 
 
-def _check_match(endpoint: Endpoint[..., Any], call: Call, arguments: dict[str, Any], etags: tuple[str, ...]) -> None:
+def _check_match(
+    endpoint: Endpoint[..., Any], call: Call, arguments: dict[str, Any], etags: tuple[str, ...] | None
+) -> None:
+    if etags is None:
+        return
     names = {name: arguments[name] for name in endpoint.path_parameters}
     reader = endpoints_at(endpoint.url_path(names))["GET"]
     # its parameters have the same places in the path, if not the same names

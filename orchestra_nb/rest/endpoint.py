@@ -235,9 +235,11 @@ class Area:
         """Make a function the endpoint that sets something, however often it is called."""
         return self._endpoint("PUT", path, role, 200, is_one_transaction=is_one_transaction, own_role=own_role)
 
-    def patch(self, path: str, role: Role = Role.AUTHOR) -> Callable[[Callable[P, R]], Endpoint[P, R]]:
+    def patch(
+        self, path: str, role: Role = Role.AUTHOR, *, is_one_transaction: bool = True
+    ) -> Callable[[Callable[P, R]], Endpoint[P, R]]:
         """Make a function the endpoint that changes a part of something."""
-        return self._endpoint("PATCH", path, role, 200)
+        return self._endpoint("PATCH", path, role, 200, is_one_transaction=is_one_transaction)
 
     def delete(
         self, path: str, role: Role = Role.AUTHOR, *, own_role: Role | None = None

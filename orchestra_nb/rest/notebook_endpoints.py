@@ -10,9 +10,11 @@ from msgspec import UNSET, Meta, UnsetType
 from orchestra_nb.engine.clusters import parse_cluster
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.jsonable import to_stored
+from orchestra_nb.operations import notebook_plan
 from orchestra_nb.operations.cluster_views import is_known_address
 from orchestra_nb.operations.detached_run import start_detached
 from orchestra_nb.operations.notebook_parameters import notebook_parameters
+from orchestra_nb.operations.notebook_plan import NotebookPlan
 from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.run_notebook import new_run_id
 from orchestra_nb.operations.run_views import RunSummary, run_summary
@@ -82,6 +84,21 @@ class NotebookRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     cell_timeout_seconds: Annotated[Seconds | None, Meta(description="After so long a cell has failed.")] = None
 
 
+class PlannedRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run of a notebook that is only foreseen, with the options of `orchestra plan`."""
+
+    path: NotebookPath
+    parameters: Annotated[
+        dict[str, Any], Meta(description='By name; `{"$secret": NAME}` stands for a stored secret.')
+    ] = {}
+    texts: Annotated[
+        dict[str, str],
+        Meta(description="Further ones as text, as on a command line: the declaration of each says what it means."),
+    ] = {}
+    refresh: Annotated[bool, Meta(description="As if all cells ran, whatever was kept.")] = False
+    kernel: Annotated[str | None, Meta(description="Null for the one that the notebook names.")] = None
+
+
 @area.get("/notebooks/parameters")
 def show_parameters(call: Call, query: NotebookQuery) -> ParametersAnswer:
     """Show the parameters that a notebook declares, with a JSON Schema; nothing of it runs."""
@@ -115,6 +132,20 @@ def run_notebook(call: Call, body: NotebookRun) -> RunSummary:
     run = start_detached(request).run
     parameters = {name: to_stored(value) for name, value in run.parameters.items()}
     return run_summary(msgspec.structs.replace(run, parameters=parameters), {})
+
+
+@area.post("/notebooks/plan", Role.RUNNER, keeps_answer=False, is_one_transaction=False)
+def plan_notebook(call: Call, body: PlannedRun) -> NotebookPlan:
+    """Tell which cells of a notebook a run with `cache` would run here, and why; nothing is run."""
+    request = NotebookRequest(
+        path=str(call.notebook_at(body.path)),
+        run_id=new_run_id(),
+        parameters=body.parameters,
+        parameter_texts=body.texts,
+        kernel_name=body.kernel,
+        is_cached=True,
+    )
+    return notebook_plan.plan_notebook(call.store, request, call.settings, call.now, is_refreshed=body.refresh)
 
 
 def _check_cluster(call: Call, cluster: str) -> None:

@@ -7,9 +7,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.work_pools import POOL_KINDS, PoolKind
 from orchestra_nb.operations import work_pools
-from orchestra_nb.operations.pool_form import PoolForm
-from orchestra_nb.operations.work_pools import PoolDetails, PoolSummary
+from orchestra_nb.operations.pool_form import PoolFields, PoolForm
+from orchestra_nb.operations.pool_schemas import pool_schema
+from orchestra_nb.operations.work_pools import PoolDetails, PoolSummary, ShownJob
 from orchestra_nb.rest.common_answers import Deleted
 from orchestra_nb.rest.endpoint import Area, Call
 from orchestra_nb.rest.pages import NamesQuery, page_by_name
@@ -30,10 +33,44 @@ class ShownPool(PoolDetails, frozen=True, kw_only=True):
     warning: str | None
 
 
+class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Of which run."""
+
+    deployment: Annotated[
+        str | None, Meta(description="One of this deployment; null for one that says nothing of its own.")
+    ] = None
+
+
+class NamedPool(PoolFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A pool as files say it; its name, where it is said, is that of the path."""
+
+    name: str | None = None
+    paused: Annotated[bool | None, Meta(description="Whether its runs wait; null for as it is.")] = None
+
+
 class DeletionQuery(msgspec.Struct, frozen=True, kw_only=True):
     """How a pool is deleted."""
 
     force: Annotated[bool, Meta(description="Also where deployments name it.")] = False
+
+
+class PoolKindSchema(msgspec.Struct, frozen=True, kw_only=True):
+    """What the form of a pool of a kind may have, as JSON Schema, with titles, what fields are for, and defaults."""
+
+    kind: PoolKind
+    schema: dict[str, Any]
+
+
+class PoolKindsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The kinds of pools."""
+
+    kinds: tuple[PoolKindSchema, ...]
+
+
+@area.get("/pool-kinds")
+def list_pool_kinds(call: Call) -> PoolKindsAnswer:
+    """List the kinds of pools, and what is said of a pool of each."""
+    return PoolKindsAnswer(kinds=tuple(PoolKindSchema(kind=kind, schema=pool_schema(kind)) for kind in POOL_KINDS))
 
 
 @area.get("/pools")
@@ -49,6 +86,12 @@ def show_pool(call: Call, name: str) -> ShownPool:
     return _shown(call, name)
 
 
+@area.get("/pools/{name}/job")
+def preview_job(call: Call, name: str, query: JobQuery) -> ShownJob:
+    """Show what would be submitted for a run of a pool of the kind docker or kubernetes; nothing is submitted."""
+    return work_pools.shown_job(call.store, name, query.deployment, call.settings, call.now)
+
+
 @area.post("/pools", status=201)
 def create_pool(call: Call, body: PoolForm) -> ShownPool:
     """Make a pool, described as in files."""
@@ -59,6 +102,21 @@ def create_pool(call: Call, body: PoolForm) -> ShownPool:
 def update_pool(call: Call, name: str, body: dict[str, Any]) -> ShownPool:
     """Change fields of a pool, as files name them; null takes one away."""
     return _shown(call, work_pools.update_pool(call.store, name, body, call.now).name)
+
+
+@area.put("/pools/{name}")
+def replace_pool(call: Call, name: str, body: NamedPool) -> ShownPool:
+    """Make a pool, or have the one of this name be like this; what goes on in it goes on as it began.
+
+    Without `paused` one that is there stays paused, or not paused, as it is.
+    """
+    if body.name not in (None, name):
+        message = f"The pool of this path is {name!r}, and the body names {body.name!r}."
+        raise InvalidInput(message, {"/name": f"It is {name!r} in the path."})
+    said = {field: getattr(body, field) for field in PoolFields.__struct_fields__}
+    form = PoolForm(name=name, paused=bool(body.paused), **said)
+    work_pools.replace_pool(call.store, form, call.now, keeps_pause=body.paused is None)
+    return _shown(call, name)
 
 
 @area.post("/pools/{name}/pause")

@@ -11,7 +11,7 @@ from orchestra_nb.errors import Conflict, InvalidInput
 from orchestra_nb.model.jsonable import to_readable, to_stored
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import Run, RunKind
-from orchestra_nb.operations import run_questions, run_results, runs
+from orchestra_nb.operations import run_questions, run_results, run_resumption, runs
 from orchestra_nb.operations.error_places import told_below
 from orchestra_nb.operations.executed_notebook import ExecutedNotebook, executed_notebook
 from orchestra_nb.rest.endpoint import Area, Call, Role
@@ -161,9 +161,13 @@ def list_inputs(call: Call, run: str) -> InputsAnswer:
 
 @area.post("/runs/{run}/inputs", Role.RUNNER)
 def answer_input(call: Call, run: str, body: InputAnswer) -> RunInput:
-    """Answer what a run asks for; a run that waits goes on, one that is suspended does when it is resumed."""
+    """Answer what a run asks for; a run that waits goes on.
+
+    One of a deployment that is suspended waits in its pool when all that it asks for is answered. One of no deployment
+    stays suspended until `orchestra runs resume`, where its code is.
+    """
     with told_below("/value"):
-        return run_questions.answer_input(call.store, run, body.value, actor=call.actor, now=call.now, key=body.key)
+        return run_resumption.answer_question(call.store, run, body.value, actor=call.actor, now=call.now, key=body.key)
 
 
 @area.get("/runs/{run}/notebook", is_slow=True)

@@ -1,4 +1,4 @@
-"""Webhooks: made, looked at, given another secret, deleted. A secret is answered once, where it is made."""
+"""Webhooks: made, looked at, changed, given another secret, deleted. A secret is answered once, where it is made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from orchestra_nb.model.secret_values import Secret
-from orchestra_nb.model.webhooks import StoredWebhook, Webhook, WebhookScheme
+from orchestra_nb.model.webhooks import StoredWebhook, Webhook, WebhookChanges, WebhookScheme
 from orchestra_nb.operations import webhooks
 from orchestra_nb.rest.common_answers import Deleted
 from orchestra_nb.rest.endpoint import Area, Call
@@ -33,6 +33,7 @@ class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ] = {}
     resource: Annotated[str, Meta(description="A template: what an event is about.")] = ""
     condition: Annotated[str, Meta(description="A template: only messages for which it says yes.")] = ""
+    is_paused: Annotated[bool, Meta(description="Whether its messages start nothing for now.")] = False
     secret: _OwnSecret = None
 
 
@@ -57,6 +58,12 @@ class WebhookDetails(msgspec.Struct, frozen=True, kw_only=True):
     secret_changed_at: datetime
     previous_until: datetime | None
     owner: str | None = None
+
+
+class ChangedWebhook(WebhookDetails, frozen=True, kw_only=True):
+    """A webhook that was changed; ``warnings`` are of parameters that may not fit."""
+
+    warnings: tuple[str, ...] = ()
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,15 +98,34 @@ def create_webhook(call: Call, body: WebhookRequest) -> MadeWebhook:
 @area.get("/webhooks/{name}")
 def show_webhook(call: Call, name: str) -> WebhookDetails:
     """Show a webhook, without its secret."""
-    found: StoredWebhook = webhooks.show_webhook(call.store, name)
-    return WebhookDetails(
-        webhook=found.webhook,
-        address=_address(call, name),
-        created_at=found.created_at,
-        secret_changed_at=found.secret_changed_at,
-        previous_until=found.previous_until,
-        owner=found.owner,
-    )
+    return _details(call, name)
+
+
+@area.patch("/webhooks/{name}", is_one_transaction=False)
+def update_webhook(call: Call, name: str, body: WebhookChanges) -> ChangedWebhook:
+    """Change a webhook: its name, what it starts, or for which messages; its secret stays.
+
+    Who sees only what is theirs has it run a deployment of theirs: it belongs to that one's owner then.
+    """
+    starts_another = body.deployment is not None or body.event is not None
+    owner = owner_of_webhook(call, body.deployment) if starts_another else None
+    warnings = webhooks.change_webhook(call.store, name, body, call.settings, owner=owner)
+    details = _details(call, body.new_name or name)
+    return ChangedWebhook(**{one: getattr(details, one) for one in WebhookDetails.__struct_fields__}, warnings=warnings)
+
+
+@area.post("/webhooks/{name}/pause")
+def pause_webhook(call: Call, name: str) -> WebhookDetails:
+    """Have the messages of a webhook start nothing: those that come are ignored."""
+    webhooks.pause_webhook(call.store, name)
+    return _details(call, name)
+
+
+@area.post("/webhooks/{name}/resume")
+def resume_webhook(call: Call, name: str) -> WebhookDetails:
+    """Have the messages of a webhook that come from now on start what they are to start."""
+    webhooks.resume_webhook(call.store, name)
+    return _details(call, name)
 
 
 @area.post("/webhooks/{name}/rotate", keeps_answer=False)
@@ -121,6 +147,18 @@ def delete_webhook(call: Call, name: str) -> Deleted:
     """Delete a webhook and the list of its messages; what they started stays."""
     webhooks.delete_webhook(call.store, name)
     return Deleted(deleted=name)
+
+
+def _details(call: Call, name: str) -> WebhookDetails:
+    found: StoredWebhook = webhooks.show_webhook(call.store, name)
+    return WebhookDetails(
+        webhook=found.webhook,
+        address=_address(call, name),
+        created_at=found.created_at,
+        secret_changed_at=found.secret_changed_at,
+        previous_until=found.previous_until,
+        owner=found.owner,
+    )
 
 
 def _secret(text: str | None) -> Secret | None:

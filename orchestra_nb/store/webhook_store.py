@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import RowMapping, case, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, case, delete, insert, select, update
 
 from orchestra_nb.errors import NameTaken, SecretUnreadable
 from orchestra_nb.model.secret_values import Secret
@@ -45,10 +45,7 @@ class WebhookStore:
             "owner": owner,
         }
         with self._database.write() as connection:
-            if connection.execute(select(webhooks.c.name).where(webhooks.c.name == webhook.name)).first() is not None:
-                raise NameTaken(
-                    f"There is a webhook {webhook.name!r} already. Delete it first, or choose another name."
-                )
+            _check_free(connection, webhook.name, "Delete it first, change it, or choose another name.")
             connection.execute(insert(webhooks).values(values))
 
     def list_webhooks(self) -> list[StoredWebhook]:
@@ -99,11 +96,43 @@ class WebhookStore:
         with self._database.write() as connection:
             return connection.execute(update(webhooks).where(webhooks.c.name == name).values(values)).rowcount == 1
 
+    def replace(self, before: Webhook, after: Webhook, owner: str | None = None) -> bool:
+        """Have a webhook be like another, with its secret and its messages; False where it is not as ``before`` says.
+
+        Parameters
+        ----------
+        owner
+            Whose it is from now on; None for who it is of.
+
+        Raises
+        ------
+        NameTaken
+            There is one of the other name.
+        """
+        with self._database.write() as connection:
+            row = connection.execute(select(webhooks).where(webhooks.c.name == before.name)).mappings().first()
+            if row is None or _webhook_of_row(row).webhook != before:
+                return False
+            values = {"name": after.name, "definition": msgspec.to_builtins(after)}
+            if owner is not None:
+                values["owner"] = owner
+            if after.name != before.name:
+                _check_free(connection, after.name, "Choose another name.")
+                moved = update(webhook_receipts).where(webhook_receipts.c.webhook == before.name)
+                connection.execute(moved.values(webhook=after.name))
+            connection.execute(update(webhooks).where(webhooks.c.name == before.name).values(values))
+            return True
+
     def delete(self, name: str) -> bool:
         """Delete a webhook and what is known of its messages; False when there is none."""
         with self._database.write() as connection:
             connection.execute(delete(webhook_receipts).where(webhook_receipts.c.webhook == name))
             return connection.execute(delete(webhooks).where(webhooks.c.name == name)).rowcount == 1
+
+
+def _check_free(connection: Connection, name: str, remedy: str) -> None:
+    if connection.execute(select(webhooks.c.name).where(webhooks.c.name == name)).first() is not None:
+        raise NameTaken(f"There is a webhook {name!r} already. {remedy}")
 
 
 def _webhook_of_row(row: RowMapping) -> StoredWebhook:

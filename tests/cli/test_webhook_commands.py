@@ -139,6 +139,35 @@ def test_a_name_is_given_once_and_fits_into_an_address() -> None:
     assert document("webhooks", "create", "für alle", "--event", "e")["path"].endswith("/f%C3%BCr%20alle")
 
 
+def test_a_webhook_is_changed_paused_and_goes_on(store: RunStore, key: bytes) -> None:
+    made = document("webhooks", "create", "orders", "--event", "orders.sent", "-p", "n={{ payload.n }}", "--paused")
+
+    changed = orchestra("webhooks", "update", "orders", "--name", "sales", "--when", "{{ payload.n }}")
+    kept = document("webhooks", "show", "sales")
+    resumed = printed("webhooks", "resume", "sales")
+    emptied = document("webhooks", "update", "sales", "--no-parameters", "--when", "", "--event", "sold")
+    nothing = refusal("webhooks", "update", "sales")
+    listed = printed("webhooks", "ls")
+    paused = document("webhooks", "pause", "sales")
+
+    assert changed.stdout.startswith(
+        "The webhook orders is changed: event orders.sent.\nIt takes messages at <server>/orchestra/api/v1/webhooks/sales"
+    )
+    assert (kept["is_paused"], kept["parameters"], kept["condition"]) == (
+        True,
+        {"n": "{{ payload.n }}"},
+        "{{ payload.n }}",
+    )
+    assert secret_of_webhook(store, key, "sales") == made["secret"]
+    assert resumed == "The webhook sales goes on.\n"
+    assert (emptied["event"], emptied["parameters"], emptied["condition"]) == ("sold", {}, "")
+    assert (nothing[:2], "Say what to change of the webhook" in nothing[2]) == ((2, "invalid_input"), True)
+    assert listed.splitlines()[1].split()[:5] == ["sales", "standard", "event", "sold", "active"]
+    assert paused["is_paused"] is True
+    assert refusal("webhooks", "update", "nobody", "--event", "e")[:2] == (3, "webhook_not_found")
+    assert refusal("webhooks", "pause", "nobody")[:2] == (3, "webhook_not_found")
+
+
 def test_rotate_gives_another_secret(store: RunStore, key: bytes) -> None:
     old = document("webhooks", "create", "orders", "--event", "e")["secret"]
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,10 +109,17 @@ class RemoteWorld:
 
     def start_remote(self, *words: str) -> subprocess.Popen[str]:
         """Start a command over the server as a process."""
+        return self._start(words, self.elsewhere, {**os.environ, **self.remote_environ})
+
+    def start_local(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command on the store of the server, in its folder, as a process."""
+        return self._start(words, self.home, self.deployed.environ)
+
+    def _start(self, words: Sequence[str], folder: Path, environ: Mapping[str, str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "orchestra_nb", *words],
-            cwd=self.elsewhere,
-            env={**os.environ, **self.remote_environ},
+            cwd=folder,
+            env=dict(environ),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

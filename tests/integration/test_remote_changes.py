@@ -81,6 +81,9 @@ _STORY: list[tuple[str, str | None, str]] = [
     ("deployments delete spare", None, "spare is deleted."),
     ("apply pools.yaml --yes", None, "Done."),
     ("apply pools.yaml --yes", None, ""),
+    ('pools create boxes --kind docker --image a/b:1 --job-variable volumes=["/:/"]', None, "The pool boxes is there"),
+    ("pools preview boxes", None, "docker run --init --rm"),
+    ("pools delete boxes", None, "The pool boxes is no more."),
     ("pools delete cpu", None, "The pool cpu is no more."),
     ("pools delete gpu", None, "The pool gpu is no more."),
     ("automations create -f automations.yaml", None, "refill  created"),
@@ -94,7 +97,15 @@ _STORY: list[tuple[str, str | None, str]] = [
     ("notifications channels delete ops", None, "ops is no more."),
     ("webhooks create push --event pushed", None, "push takes messages at"),
     ("webhooks rotate push --overlap 1h", None, "Its secret, shown only now:"),
-    ("webhooks delete push", None, "push is no more."),
+    (
+        "webhooks update push --name pushes --when 1 -p n={{payload.n}}",
+        None,
+        "The webhook push is changed: event pushed.",
+    ),
+    ("webhooks update pushes --deployment report --no-parameters", None, "is changed: deployment report."),
+    ("webhooks pause pushes", None, "The webhook pushes is paused: its messages are ignored."),
+    ("webhooks resume pushes", None, "The webhook pushes goes on."),
+    ("webhooks delete pushes", None, "pushes is no more."),
     ("tokens create --name box --scope worker:gone", None, "orc_"),
     ("tokens revoke box", None, "box opens nothing any more."),
 ]
@@ -234,6 +245,34 @@ def test_a_notebook_of_the_server_runs_there_and_its_end_is_told_here(world: Rem
     assert "--sweep is for notebooks of this machine" in refused[2].stderr
     assert "'many'" in refused[3].stderr
     assert absent.returncode == 3
+
+
+def test_a_notebook_of_the_server_is_planned_as_it_would_run_there(world: RemoteWorld) -> None:
+    before = world.remote("plan", "report.ipynb", "-p", "number", "4", "--json")
+    ran = world.remote("run", "report.ipynb", "-p", "number", "4", "--cache", "--json")
+    after = world.remote("plan", "report.ipynb", "-p", "number", "4", "--json")
+    there = world.local("plan", "report.ipynb", "-p", "number", "4", "--json")
+    shown = world.remote("plan", "report.ipynb", "-p", "number", "4", "--refresh")
+    refused = [
+        world.remote("plan", *words)
+        for words in (
+            ["report.ipynb", "--cwd", "/"],
+            ["report.ipynb", "--no-strict"],
+            ["report.ipynb", "-p", "number", "many"],
+            ["absent.ipynb"],
+        )
+    ]
+
+    def actions(done: Any) -> list[str]:
+        assert done.returncode == 0, done.stderr
+        return [cell["action"] for cell in json.loads(done.stdout)["cells"]]
+
+    assert ran.returncode == 0, ran.stderr
+    assert (actions(before), actions(after)) == (["run"] * 3, ["replay"] * 3)
+    assert json.loads(there.stdout) == json.loads(after.stdout)
+    assert (shown.returncode, shown.stdout.count("▶ run")) == (0, 3)
+    assert [one.returncode for one in refused] == [2, 2, 2, 3]
+    assert "--cwd is for notebooks of this machine" in refused[0].stderr
 
 
 def test_a_notebook_at_the_server_that_asks_people_says_so_where_the_command_runs(world: RemoteWorld) -> None:

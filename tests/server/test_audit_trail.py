@@ -216,7 +216,13 @@ def test_each_endpoint_that_changes_something_has_an_entry() -> None:
 
     missing = {endpoint.name for endpoint, entry in entries.items() if entry is None and endpoint.method != "GET"}
     # nothing is stored
-    assert missing == {"dry_run_automation", "read_automation_text", "read_task_line", "write_task_line"}
+    assert missing == {
+        "dry_run_automation",
+        "plan_notebook",
+        "read_automation_text",
+        "read_task_line",
+        "write_task_line",
+    }
     assert [endpoint.name for endpoint, entry in entries.items() if entry and endpoint.method == "GET"] == []
     assert {entry.target for entry in entries.values() if entry} == {
         *("a/b", "n", "schedule a/b of a/b", "task a/b of a/b")

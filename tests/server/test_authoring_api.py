@@ -470,6 +470,6 @@ async def test_a_webhook_is_made_and_takes_messages_that_are_signed_with_the_sec
     assert (await problem(jp_fetch, "POST", "/webhooks", json.dumps(said)))[:2] == (409, "name_taken")
     assert (await problem(jp_fetch, "POST", "/webhooks", '{"name": "x"}'))[:2] == (422, "invalid_input")
     refused = await problem(jp_fetch, "PUT", "/webhooks/orders", "{}")
-    assert (refused[0], refused[2]) == (405, "PUT is not for this route, but DELETE, GET, POST.")
+    assert (refused[0], refused[2]) == (405, "PUT is not for this route, but DELETE, GET, PATCH, POST.")
     assert await call(jp_fetch, "DELETE", "/webhooks/orders") == {"deleted": "orders"}
     assert (await problem(jp_fetch, "GET", "/webhooks/orders"))[:2] == (404, "webhook_not_found")

@@ -28,9 +28,10 @@ from orchestra_nb.model.events import DeadLetterAdded, RunCreated, TaskRunCreate
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.api_tokens import create_token
 from orchestra_nb.operations.audit_trail import list_audit
+from orchestra_nb.operations.json_encoding import encode_json
 from orchestra_nb.rest import shared_endpoints
 from orchestra_nb.rest.catalogue import ENDPOINTS
-from orchestra_nb.rest.conditional_calls import Conditions, answer_call
+from orchestra_nb.rest.conditional_calls import MATCHED_METHODS, Conditions, answer_call, etag_of
 from orchestra_nb.rest.endpoint import Call
 from orchestra_nb.rest.openapi import openapi_document, openapi_json
 from orchestra_nb.rest.shared_endpoints import VariableValue
@@ -436,6 +437,70 @@ def test_what_takes_its_time_keeps_nobody_from_writing(store, etag: str) -> None
         answer_call(endpoint, call, asked, Conditions(caller="me", etags=(etag,)))
 
     assert len(store.list_runs()) == (etag == "*")
+
+
+def test_what_has_changed_while_another_change_was_prepared_is_not_overwritten(store) -> None:
+    set_variable = shared_endpoints.set_variable
+    call = Call(store=store, settings=load_settings(), actor="me", now=NOON, notebook_at=Path)
+    set_variable.function(call, name="x", body=VariableValue(value=1))
+    known = etag_of(encode_json(shared_endpoints.get_variable.function(call, name="x")))
+
+    @functools.wraps(set_variable.function)
+    def set_slowly(call: Call, name: str, body: VariableValue) -> object:
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(set_variable.function, call, name, VariableValue(value=2)).result(PATIENCE_SECONDS)
+        return set_variable.function(call, name, body)
+
+    endpoint = dataclasses.replace(set_variable, function=set_slowly, is_one_transaction=False)
+    asked = {"name": "x", "body": VariableValue(value=3)}
+    with pytest.raises(PreconditionFailed):
+        answer_call(endpoint, call, asked, Conditions(caller="me", etags=(known,)))
+
+    assert shared_endpoints.get_variable.function(call, name="x").value == 2
+
+
+def _automation(number: int) -> dict:
+    return {"when": {"event": "x"}, "do": [{"emit": "y", "resource": "z"}], "description": str(number)}
+
+
+def _deployment(number: int) -> dict:
+    return {"notebook": notebook_of(), "notebook_path": "a.ipynb", "description": str(number), "schedules": []}
+
+
+#: Call that may take its time before it changes what was read, to its path and its body.
+_PREPARED = {
+    "deploy": ("/deployments/d", _deployment),
+    "replace_automation": ("/automations/a", _automation),
+    "update_webhook": ("/webhooks/w", lambda number: {"condition": str(number)}),
+}
+
+
+async def test_of_several_who_change_what_they_know_at_once_one_does(jp_fetch) -> None:
+    read = {one.path for one in ENDPOINTS if one.method == "GET"}
+    changing = [one for one in ENDPOINTS if one.method in MATCHED_METHODS and one.path in read]
+    assert {one.name for one in changing if not one.is_one_transaction} == set(_PREPARED)
+    await call(jp_fetch, "PUT", "/deployments/d", _deployment(0))
+    await call(jp_fetch, "PUT", "/automations/a", _automation(0))
+    await call(jp_fetch, "POST", "/webhooks", {"name": "w", "event": "x"})
+
+    async def send(method: str, path: str, body: dict, etag: str) -> int:
+        headers = {"If-Match": etag}
+        answer = await jp_fetch(
+            f"{API}{path}", method=method, body=json.dumps(body), headers=headers, raise_error=False
+        )
+        return answer.code
+
+    for name, (path, body_of) in _PREPARED.items():
+        (endpoint,) = (one for one in ENDPOINTS if one.name == name)
+        for round_ in range(3):
+            etag = (await jp_fetch(f"{API}{path}")).headers["Etag"]
+            bodies = [body_of(10 * round_ + number + 1) for number in range(6)]
+            codes = await asyncio.gather(*(send(endpoint.method, path, body, etag) for body in bodies))
+
+            assert sorted(codes) == [200, *[412] * 5], name
+            kept = json.dumps(await call(jp_fetch, "GET", path))
+            winner = bodies[codes.index(200)]
+            assert json.dumps(str(winner.get("description", winner.get("condition")))) in kept, name
 
 
 @pytest.mark.parametrize("has_token", [True, False], ids=["known", "unknown"])

@@ -74,6 +74,8 @@ OWNED_BY_PATH = {
     "/receipts/{number}/retry",
     "/receipts/{number}/discard",
     "/webhooks/{name}",
+    "/webhooks/{name}/pause",
+    "/webhooks/{name}/resume",
     "/webhooks/{name}/rotate",
 }
 #: They act on what is anybody's.
@@ -95,6 +97,7 @@ CHECKS_ITSELF = {"/files", "/webhooks"}
 NEEDS_NO_OWNER = {
     "/automations/read",
     "/automations/{name}/test",
+    "/notebooks/plan",
     "/notebooks/runs",
     "/notebooks/task-line/read",
     "/notebooks/task-line/write",

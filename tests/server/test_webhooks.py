@@ -408,3 +408,78 @@ class TestUnusableStore:
         assert response.code == 503
         assert str(tmp_path).encode() not in response.body
         assert answer(response)["detail"]
+
+
+async def test_a_webhook_is_changed_and_keeps_its_secret_and_its_messages(
+    make, send, jp_fetch, store: RunStore
+) -> None:
+    secret = make(event="orders.sent", condition="{{ payload.n > 10 }}")
+    body = body_of(PAYLOAD)
+    await send(standard(secret, body), body)
+
+    async def change(name: str, **changes: object) -> tuple[int, dict]:
+        answered = await jp_fetch(
+            f"orchestra/api/v1/webhooks/{name}", method="PATCH", body=json.dumps(changes), raise_error=False
+        )
+        return answered.code, json.loads(answered.body)
+
+    make("taken")
+    renamed = await change("orders", new_name="sales", condition="")
+    runs = await change("sales", deployment="etl", parameters={"region": "{{ payload.region }}", "town": "{{ 1 }}"})
+    gone, here = (
+        await send(standard(secret, body, name="m2"), body),
+        await send(standard(secret, body, name="m3"), body, name="sales"),
+    )
+    refused = {
+        place: await change("sales", **changes)
+        for place, changes in {
+            "": {},
+            "#/deployment": {"deployment": "nobody"},
+            "#/condition": {"condition": "{{ payload. }}"},
+            "#/resource": {"resource": "x"},
+            "#/new_name": {"new_name": "a/b"},
+        }.items()
+    }
+    taken = await change("sales", new_name="taken")
+
+    assert (renamed[0], renamed[1]["webhook"]) == (200, {"name": "sales", "event": "orders.sent"})
+    assert renamed[1]["address"].endswith("/webhooks/sales")
+    assert (runs[0], "town" in runs[1]["warnings"][0], runs[1]["webhook"].get("event")) == (200, True, None)
+    assert (gone.code, here.code) == (401, 422)  # the deployment does not take a town
+    await change("sales", parameters={"region": "{{ payload.region }}"})
+    assert answer(await send(standard(secret, body, name="m3"), body, name="sales"))["run"]["name"]
+    assert [(one.message_id, one.webhook) for one in webhooks.list_receipts(store)] == [
+        ("m3", "sales"),
+        ("msg_1", "sales"),
+    ]
+    assert {place: code for place, (code, _) in refused.items() if code not in (404, 422)} == {}
+    assert [{one["pointer"] for one in said.get("errors", ())} for _, said in refused.values()] == [
+        {place} - {""} for place in refused
+    ]
+    assert (taken[0], taken[1]["code"]) == (409, "name_taken")
+
+
+async def test_the_messages_of_a_paused_webhook_are_ignored_and_no_more_tried(
+    make, send, jp_fetch, store: RunStore
+) -> None:
+    secret = make()
+    body = body_of(PAYLOAD)
+
+    async def post(what: str) -> dict:
+        return json.loads((await jp_fetch(f"orchestra/api/v1/webhooks/orders/{what}", method="POST", body="")).body)
+
+    paused = await post("pause")
+    ignored = await send(standard(secret, body, name="m1"), body)
+    unsigned = await send({}, body)
+    resumed = await post("resume")
+    again = await send(standard(secret, body, name="m1"), body)
+    taken = await send(standard(secret, body, name="m2"), body)
+
+    assert (paused["webhook"]["is_paused"], resumed["webhook"].get("is_paused", False)) == (True, False)
+    assert [one.code for one in (ignored, unsigned, again, taken)] == [202, 401, 202, 202]
+    assert [answer(one)["state"] for one in (ignored, again, taken)] == ["IGNORED", "IGNORED", "ACCEPTED"]
+    assert [(one.message_id, one.reason) for one in webhooks.list_receipts(store)] == [
+        ("m2", ""),
+        ("m1", "The webhook was paused."),
+    ]
+    assert len(store.list_runs()) == 1

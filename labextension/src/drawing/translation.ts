@@ -18,6 +18,12 @@ export const englishTexts: ITexts = {
   _n: (msgid, plural, n, ...values) => fill(n === 1 ? msgid : plural, [n, ...values])
 };
 
+/** Translate a text that the server gives in English; the catalogue has it from there. */
+export function serverText(texts: ITexts, text: string): string {
+  const translate: (msgid: string) => string = texts.__.bind(texts);
+  return text === '' ? '' : translate(text);
+}
+
 /** Put the values into a text. */
 export function fill(text: string, values: readonly (string | number)[]): string {
   return text.replace(/%(\d+)/g, (_, place: string) => String(values[Number(place) - 1] ?? ''));

@@ -22,6 +22,8 @@ export interface IFormQuestion {
   readonly act: string;
   /** Do it with what is filled in, name to JSON; what it throws is shown. */
   readonly send: (values: FormValues) => Promise<void>;
+  /** Give the field of a place of an error, a JSON pointer; its first step, where nothing is said. */
+  readonly fieldAt?: (pointer: string) => string;
 }
 
 /** Ask; true when it was done. */
@@ -44,7 +46,7 @@ export function askWithForm(question: IFormQuestion, texts: ITexts): Promise<boo
         return true;
       },
       onError: error => {
-        const places = errorPlaces(error);
+        const places = errorPlaces(error, question.fieldAt);
         const hasField = ([name, detail]: readonly [string, string]): boolean =>
           parts.some(part => part.showErrors(new Map([[name, detail]]), false));
         const areAllShown = places.size > 0 && [...places].every(hasField);
@@ -57,18 +59,20 @@ export function askWithForm(question: IFormQuestion, texts: ITexts): Promise<boo
   );
 }
 
-/** Give the first part of each place of an error, which is the name of a field, with what is wrong there. */
-export function errorPlaces(error: unknown): ReadonlyMap<string, string> {
+/** Give the field of each place of an error, by default the first step to it, with what is wrong there. */
+export function errorPlaces(error: unknown, fieldAt = firstStep): ReadonlyMap<string, string> {
   if (!(error instanceof ApiError)) {
     return new Map();
   }
   if (error.code === 'name_taken') {
     return new Map([['name', error.message]]);
   }
-  const places = [...error.errors].map(
-    ([pointer, detail]) => [pointer.replace(/^#\//, '').split('/')[0], detail] as const
-  );
+  const places = [...error.errors].map(([pointer, detail]) => [fieldAt(pointer), detail] as const);
   return new Map(places.reverse()); // of several at one field the first is said
+}
+
+function firstStep(pointer: string): string {
+  return pointer.replace(/^#?\//, '').split('/')[0];
 }
 
 function showFirstWrong(parts: readonly IFormPart[]): void {

@@ -325,13 +325,20 @@ export class PagesApi {
   }
 
   /**
-   * Have something be as `sent`, JSON, says, if it is as it was.
+   * Change something, if it is as it was.
    *
+   * @param sent - JSON
    * @param match - the ETag that reading it answered; null to ask for nothing
    * @throws ApiError - with the status 412 where it has changed
    */
-  async replace(path: readonly string[], sent: string, match: string | null): Promise<unknown> {
-    return (await requestTagged(this._settings, 'PUT', path, {}, sent, match)).body;
+  async change(
+    method: Method,
+    path: readonly string[],
+    query: Query,
+    sent: string | null,
+    match: string | null
+  ): Promise<unknown> {
+    return (await requestTagged(this._settings, method, path, query, sent, match)).body;
   }
 
   private _ofRun(runId: string, part: string): Promise<unknown> {

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -22,8 +23,11 @@ from orchestra_nb.operations.run_notebook import RunResult
 
 if TYPE_CHECKING:
     from orchestra_nb.client.http_client import Client
+    from orchestra_nb.operations.notebook_plan import NotebookPlan
+    from orchestra_nb.operations.notebook_request import NotebookRequest
     from orchestra_nb.operations.run_views import RunSummary
     from orchestra_nb.rest.run_endpoints import RunAnswer
+    from orchestra_nb.settings import Settings
 
 #: What of the options of ``orchestra run`` a server takes, by the names of their arguments.
 _TAKEN: Final = frozenset(
@@ -81,10 +85,9 @@ def check_options() -> None:
 
 def start_notebook(client: Client, asked: ServersNotebook) -> RunSummary:
     """Start a run at a server, and return it once it is recorded there."""
-    given = asked.parameters.items()
     return client.run_notebook(
         path=asked.path,
-        parameters={name: value.get() if isinstance(value, Secret) else value for name, value in given},
+        parameters=_sent(asked.parameters),
         texts=asked.texts,
         cache=asked.is_cached or asked.is_refreshed,
         refresh=asked.is_refreshed,
@@ -92,6 +95,19 @@ def start_notebook(client: Client, asked: ServersNotebook) -> RunSummary:
         cluster=asked.cluster,
         kernel=asked.kernel_name,
         cell_timeout_seconds=asked.cell_timeout_seconds,
+    )
+
+
+def plan_notebook(
+    client: Client, request: NotebookRequest, settings: Settings, now: datetime, *, is_refreshed: bool = False
+) -> NotebookPlan:
+    """Return what would become of each cell of a notebook of the server's folder."""
+    return client.plan_notebook(
+        path=request.path,
+        parameters=_sent(request.parameters),
+        texts=request.parameter_texts,
+        refresh=is_refreshed,
+        kernel=request.kernel_name,
     )
 
 
@@ -116,6 +132,10 @@ def follow_notebook(client: Client, run: RunSummary, *, shows_progress: bool) ->
             shown.close()
         records = returned_by_run(client, answer.run)
         return RunResult(answer.run, answer.cells, answer.tasks, tuple(records)), was_interrupted()
+
+
+def _sent(parameters: Mapping[str, object]) -> dict[str, object]:
+    return {name: value.get() if isinstance(value, Secret) else value for name, value in parameters.items()}
 
 
 def _events(before: RunAnswer | None, after: RunAnswer) -> Iterator[Event]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,9 +17,11 @@ from orchestra_nb.model.variables import check_name
 from orchestra_nb.operations.deployment_files import FileSchedule
 from orchestra_nb.operations.deployment_form import retry_form
 from orchestra_nb.operations.deployment_request import DeploymentRequest, ScheduleRequest
+from orchestra_nb.operations.deployment_run import tell_anew
 from orchestra_nb.operations.deployment_versions import VersionList
 from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.operations.notebook_deployment import snapshot_of
+from orchestra_nb.operations.runs import is_suspended
 from orchestra_nb.operations.schedule_request import days_off_of
 from orchestra_nb.settings import Settings
 from orchestra_nb.time_zones import machine_zone, zone_of
@@ -83,9 +85,18 @@ def run_deployment(
     return client.run_deployment(name, parameters=values, texts=texts, at=at)
 
 
-def wait_for_run(client: Client, run_id: str) -> Run:
-    """Return a run when it has ended, and is not retried."""
-    return client.wait_for_run(run_id)
+def wait_for_run(client: Client, run_id: str, tell_asking: Callable[[Run], None] | None = None) -> Run:
+    """Return a run when it has ended, and is not retried, or when it is suspended."""
+    told = ""
+
+    def is_enough(run: Run) -> bool:
+        nonlocal told
+        if is_suspended(run):
+            return True
+        told = tell_anew(run, told, tell_asking)
+        return False
+
+    return client.wait_for_run(run_id, is_enough=is_enough)
 
 
 def backfill(

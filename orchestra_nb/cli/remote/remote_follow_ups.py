@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orchestra_nb.client.http_client import Client
     from orchestra_nb.model.notifications import NotificationRule
     from orchestra_nb.model.outbox import Channel, Delivery, DeliveryState
-    from orchestra_nb.model.webhooks import Receipt, ReceiptState, StoredWebhook, Webhook
+    from orchestra_nb.model.webhooks import Receipt, ReceiptState, StoredWebhook, Webhook, WebhookChanges
     from orchestra_nb.operations.automation_files import AutomationEntry
     from orchestra_nb.operations.automations import AutomationDetails, AutomationSummary, MadeAutomation
     from orchestra_nb.operations.notifications import ChannelTest
@@ -221,6 +221,22 @@ def list_webhooks(client: Client) -> list[StoredWebhook]:
 def show_webhook(client: Client, name: str) -> object:
     """Return a webhook with since when it has its secret."""
     return client.show_webhook(name)
+
+
+def change_webhook(client: Client, name: str, changes: WebhookChanges, settings: Settings) -> tuple[str, ...]:
+    """Have a webhook be otherwise; return what may not fit."""
+    said = {one: value for one, value in msgspec.structs.asdict(changes).items() if value is not None}
+    return client.update_webhook(name, **said).warnings
+
+
+def pause_webhook(client: Client, name: str) -> None:
+    """Have the messages of a webhook start nothing."""
+    client.pause_webhook(name)
+
+
+def resume_webhook(client: Client, name: str) -> None:
+    """Have the messages of a webhook start what they are to start."""
+    client.resume_webhook(name)
 
 
 def rotate_secret(

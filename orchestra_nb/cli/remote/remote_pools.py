@@ -17,7 +17,7 @@ from orchestra_nb.settings import Settings
 
 if TYPE_CHECKING:
     from orchestra_nb.client.http_client import Client
-    from orchestra_nb.operations.work_pools import PoolSummary
+    from orchestra_nb.operations.work_pools import PoolSummary, ShownJob
 
 
 def is_served(client: Client, pool: str | None = None) -> bool:
@@ -69,6 +69,11 @@ def delete_pool(client: Client, name: str, *, is_forced: bool = False) -> None:
 def warning_of_pool(client: Client, name: str, settings: Settings) -> str | None:
     """Return why runs of a pool cannot begin."""
     return client.show_pool(name).warning
+
+
+def shown_job(client: Client, name: str, deployment: str | None, settings: Settings, now: datetime) -> ShownJob:
+    """Return what would be submitted for a run in a pool."""
+    return client.preview_job(name, deployment=deployment)
 
 
 def _pool_of(details: PoolDetails) -> WorkPool:

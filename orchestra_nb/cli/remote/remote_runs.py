@@ -213,11 +213,11 @@ def list_inputs(client: Client, run: str) -> list[RunInput]:
     return list(client.list_inputs(run).inputs)
 
 
-def answer_input(
-    client: Client, run: str, value: object, *, actor: str, now: datetime, key: str | None = None
+def answer_question(
+    client: Client, id_or_name: str, value: object, *, actor: str, now: datetime, key: str | None = None
 ) -> RunInput:
     """Answer what a run asks for."""
-    return client.answer_input(run, value=value, key=key)
+    return client.answer_input(id_or_name, value=value, key=key)
 
 
 def _state_of(client: Client, run: Run) -> State:

@@ -1,18 +1,16 @@
 /** An editor of one automation, as files say it: what is wrong is said with its line, and it can be tried before it is kept. */
 
-import { ApiError } from '../../apiError';
 import { html, setAttributes, showText } from '../../drawing/elements';
 import type { ITexts } from '../../drawing/translation';
 import { readFields, readTextOrNull } from '../../schemas';
 import { ask, askToThrowAway, errorText } from '../dialogs';
 import type { IPageContext } from '../page';
 import { automationTemplates } from './automationTemplates';
+import { changeKnown } from './knownChange';
 import { readTrial, trialNode } from './automationTrial';
 import { readWarnings } from './warningNotice';
 
 const PATH = ['automations'];
-/** So often it is tried to replace one that does something in the very moment. */
-const TRIES = 5;
 const LINE = /^automation\.yaml:(\d+)/;
 
 let editors = 0;
@@ -52,7 +50,17 @@ export async function editAutomation(
         const form = JSON.stringify(read.form);
         const made = await (name === null
           ? pagesApi.call('POST', PATH, {}, form)
-          : replace(context, name, known, form));
+          : changeKnown(pagesApi, {
+              method: 'PUT',
+              path: [...PATH, name],
+              sent: form,
+              known,
+              part: formOf,
+              refusal: texts.__(
+                'Somebody else has changed %1 meanwhile. Copy what you wrote, and open it again.',
+                name
+              )
+            }));
         kept = { name: read.name, warnings: readWarnings(made) };
         return true;
       },
@@ -65,40 +73,6 @@ export async function editAutomation(
     texts
   );
   return kept;
-}
-
-/**
- * Have an automation be as `form`, JSON, says, if it still says what is known of it.
- *
- * Its ETag changes with all that it does, too: then it is read again.
- *
- * @param known - what it said, as `formOf` gives it
- */
-async function replace(
-  { pagesApi, texts }: IPageContext,
-  name: string,
-  known: string,
-  form: string
-): Promise<unknown> {
-  const path = [...PATH, name];
-  for (let tries = 1; ; tries++) {
-    const { body, etag } = await pagesApi.readTagged(path);
-    if (formOf(body) !== known) {
-      throw new Error(
-        texts.__(
-          'Somebody else has changed %1 meanwhile. Copy what you wrote, and open it again.',
-          name
-        )
-      );
-    }
-    try {
-      return await pagesApi.replace(path, form, etag);
-    } catch (error) {
-      if (!(error instanceof ApiError && error.status === 412) || tries === TRIES) {
-        throw error;
-      }
-    }
-  }
 }
 
 /** Give what an automation says, as JSON, from all that is known of it. */

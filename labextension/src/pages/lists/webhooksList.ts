@@ -1,9 +1,11 @@
-/** The webhooks: made, given another secret, deleted. A secret is shown once, where it is made. */
+/** The webhooks: made, changed, paused, given another secret, deleted. A secret is shown once, where it is made. */
 
 import { html } from '../../drawing/elements';
 import type { ITexts } from '../../drawing/translation';
 import { NO_BOUNDS, plainField } from '../../form/fields';
+import type { IField } from '../../form/fields';
 import { Form } from '../../form/form';
+import type { FormValues } from '../../form/form';
 import { readFields, readList, readTextOrNull } from '../../schemas';
 import type { INeed } from '../access';
 import { askWithForm } from '../askWithForm';
@@ -11,7 +13,8 @@ import { ask } from '../dialogs';
 import type { IPageContext } from '../page';
 import type { PagesApi } from '../pagesApi';
 import { copyRow } from './copyRow';
-import { ListTable, agoNode } from './listTable';
+import { changeKnown } from './knownChange';
+import { ListTable, agoNode, twoLines } from './listTable';
 import type { IDone, INews } from './listTable';
 import { readWarnings } from './warningNotice';
 import { readWholeList } from './wholeList';
@@ -26,6 +29,7 @@ export interface IWebhook {
   readonly scheme: string;
   readonly deployment: string | null;
   readonly event: string | null;
+  readonly isPaused: boolean;
   readonly secretAt: string | null;
 }
 
@@ -36,7 +40,13 @@ export function webhooksList(context: IPageContext): ListTable<IWebhook> {
     label: texts.__('Webhooks'),
     columns: [
       { label: texts.__('Name'), kind: 'name', show: webhook => webhook.name },
-      { label: texts.__('A message'), show: webhook => startedWords(webhook, texts) },
+      {
+        label: texts.__('A message'),
+        show: webhook =>
+          webhook.isPaused
+            ? twoLines(texts.__('Paused'), startedWords(webhook, texts))
+            : startedWords(webhook, texts)
+      },
       {
         label: texts.__('Signed as by'),
         show: ({ scheme }) => new Map(schemeWords(texts)).get(scheme) ?? scheme
@@ -51,6 +61,26 @@ export function webhooksList(context: IPageContext): ListTable<IWebhook> {
         label: texts.__('How to send…'),
         name: webhook => texts.__('How to send… %1', webhook.name),
         act: webhook => explain(context, webhook)
+      },
+      {
+        label: texts.__('Change…'),
+        name: webhook => texts.__('Change… %1', webhook.name),
+        need: NEED,
+        act: webhook => change(context, webhook)
+      },
+      {
+        label: texts.__('Pause'),
+        name: webhook => texts.__('Pause %1', webhook.name),
+        need: NEED,
+        isOffered: webhook => !webhook.isPaused,
+        act: webhook => setPaused(context, webhook, 'pause')
+      },
+      {
+        label: texts.__('Resume'),
+        name: webhook => texts.__('Resume %1', webhook.name),
+        need: NEED,
+        isOffered: webhook => webhook.isPaused,
+        act: webhook => setPaused(context, webhook, 'resume')
       },
       {
         label: texts.__('New secret…'),
@@ -86,6 +116,7 @@ function readWebhook(data: unknown): IWebhook | null {
         scheme: readTextOrNull(webhook?.scheme) ?? 'standard',
         deployment: readTextOrNull(webhook?.deployment),
         event: readTextOrNull(webhook?.event),
+        isPaused: webhook?.is_paused === true,
         secretAt: readTextOrNull(fields?.secret_changed_at)
       };
 }
@@ -128,7 +159,7 @@ async function make({ texts, pagesApi }: IPageContext): Promise<INews | null> {
   const isDone = await askWithForm(
     {
       title: texts.__('New webhook'),
-      parts: [webhookForm(await deploymentNames(pagesApi), texts)],
+      parts: [newWebhookForm(await deploymentNames(pagesApi), texts)],
       act: texts.__('Make the webhook'),
       send: async values => {
         const said = [...values].map(
@@ -148,6 +179,91 @@ async function make({ texts, pagesApi }: IPageContext): Promise<INews | null> {
   const name = readTextOrNull(fields?.name) ?? '';
   await showSecret(texts.__('Webhook %1 is made', name), made, scheme, texts);
   return { news: texts.__('Webhook %1 takes messages.', name), warnings: readWarnings(made) };
+}
+
+async function change(
+  { texts, pagesApi }: IPageContext,
+  webhook: IWebhook
+): Promise<IDone<IWebhook> | null> {
+  const path = [...PATH, webhook.name];
+  const [deployments, seen] = await Promise.all([
+    deploymentNames(pagesApi),
+    pagesApi.call('GET', path)
+  ]);
+  const form = new Form(webhookFields(deployments, texts), texts, null);
+  form.fill(readFields(readFields(seen)?.webhook) ?? {});
+  let changed: unknown = null;
+  const isDone = await askWithForm(
+    {
+      title: texts.__('Change webhook %1', webhook.name),
+      body: [
+        html(
+          'p',
+          {},
+          texts.__('Its secret stays. With another name it has another address: tell its senders.')
+        ),
+        form.node
+      ],
+      parts: [form],
+      act: texts.__('Change'),
+      send: async values => {
+        if (!values.has('deployment') && !values.has('event')) {
+          throw new Error(texts.__('Name a deployment or an event.'));
+        }
+        changed = await changeKnown(pagesApi, {
+          method: 'PATCH',
+          path,
+          sent: changesOf(values),
+          known: saidOf(seen),
+          part: saidOf,
+          refusal: texts.__(
+            'Somebody else has changed %1 meanwhile. Copy what you wrote, and open it again.',
+            webhook.name
+          )
+        });
+      },
+      fieldAt: pointer => (/^#?\/new_name/.test(pointer) ? 'name' : pointer.split('/')[1])
+    },
+    texts
+  );
+  const row = readWebhook(changed) ?? webhook;
+  const news = texts.__('Webhook %1 is changed.', row.name);
+  return isDone ? { row, news, warnings: readWarnings(changed) } : null;
+}
+
+/** Give what a webhook says, as JSON. */
+function saidOf(details: unknown): string {
+  return JSON.stringify(readFields(details)?.webhook ?? null);
+}
+
+/** Give what is sent for all the fields of a webhook: what is empty is taken away. */
+function changesOf(values: FormValues): string {
+  const said = (name: string, empty: string): string => values.get(name) ?? empty;
+  const [deployment, event] = ['deployment', 'event'].map(name => said(name, 'null'));
+  const members = [
+    ['new_name', said('name', 'null')],
+    ['deployment', deployment],
+    ['event', event],
+    ['parameters', said('parameters', '{}')],
+    ['resource', said('resource', '""')],
+    ['condition', said('condition', '""')]
+  ];
+  return `{${members.map(([name, json]) => `"${name}": ${json}`).join(', ')}}`;
+}
+
+async function setPaused(
+  { texts, pagesApi }: IPageContext,
+  webhook: IWebhook,
+  what: 'pause' | 'resume'
+): Promise<IDone<IWebhook>> {
+  const answer = await pagesApi.call('POST', [...PATH, webhook.name, what]);
+  return {
+    row: readWebhook(answer) ?? webhook,
+    news:
+      what === 'pause'
+        ? texts.__('Webhook %1 is paused: its messages are ignored.', webhook.name)
+        : texts.__('Webhook %1 takes messages again.', webhook.name)
+  };
 }
 
 async function rotate(
@@ -244,18 +360,24 @@ function deploymentNames(pagesApi: PagesApi): Promise<readonly string[]> {
   return readWholeList(pagesApi, ['deployments'], 'deployments', nameOf);
 }
 
-function webhookForm(deployments: readonly string[], texts: ITexts): Form {
+/** The fields of a new webhook: beside what can be changed later, how it is signed. */
+function newWebhookForm(deployments: readonly string[], texts: ITexts): Form {
+  const [name, ...rest] = webhookFields(deployments, texts);
+  const scheme = plainField({
+    name: 'scheme',
+    label: texts.__('Signed as by'),
+    kind: 'choice',
+    help: '',
+    initial: '"standard"',
+    choices: schemeWords(texts).map(([value, label]) => ({ json: JSON.stringify(value), label }))
+  });
+  return new Form([name, scheme, ...rest, secretField(texts)], texts, null);
+}
+
+function webhookFields(deployments: readonly string[], texts: ITexts): readonly IField[] {
   const template = texts.__('A Jinja template, such as %1', '{{ payload.action == "opened" }}');
-  const fields = [
+  return [
     plainField({ name: 'name', label: texts.__('Name'), kind: 'text', help: '', isRequired: true }),
-    plainField({
-      name: 'scheme',
-      label: texts.__('Signed as by'),
-      kind: 'choice',
-      help: '',
-      initial: '"standard"',
-      choices: schemeWords(texts).map(([value, label]) => ({ json: JSON.stringify(value), label }))
-    }),
     plainField({
       name: 'deployment',
       label: texts.__('Runs the deployment'),
@@ -277,14 +399,18 @@ function webhookForm(deployments: readonly string[], texts: ITexts): Form {
       example: '{"rows": "{{ payload.rows }}"}'
     }),
     plainField({
+      name: 'resource',
+      label: texts.__('What the event is about'),
+      kind: 'text',
+      help: texts.__('A Jinja template; empty for the webhook itself. Not of a run.')
+    }),
+    plainField({
       name: 'condition',
       label: texts.__('Only messages for which this says yes'),
       kind: 'text',
       help: template
-    }),
-    secretField(texts)
+    })
   ];
-  return new Form(fields, texts, null);
 }
 
 function rotationForm(webhook: IWebhook, texts: ITexts): Form {
