@@ -12,9 +12,12 @@ from stored_examples import NOON, run_of, task_of
 
 from orchestra_nb.model.assets import Materialization
 from orchestra_nb.model.events import RunCreated, TaskRunCreated
+from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.states import State
 from orchestra_nb.store.asset_store import AssetStore
+from orchestra_nb.store.code_tables import dead_letters
 from orchestra_nb.store.database import Database, open_database
+from orchestra_nb.store.list_marks import ListMarks
 from orchestra_nb.store.run_pages import runs_page
 from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.run_tables import log_lines, runs, task_runs
@@ -151,3 +154,27 @@ def test_schedules_are_read_with_their_deployments(in_file: Database) -> None:
     query = select(schedules).join(deployments, deployments.c.name == schedules.c.deployment)
 
     assert effort_of(plan_of(in_file, query, BOB)) == []
+
+
+def test_marks_of_lists_are_those_of_what_is_seen_however_much_others_have(store: RunStore) -> None:
+    store.apply([RunCreated(run=run_of(name, owner=owner)) for name, owner in (("a", "alice"), ("b", "bob"))])
+    row = {"epoch": 1, "name": "t", "flow_name": "f", "ended_as": "FAILED", "attempts": 1, "message": "", "note": ""}
+    row |= {"inputs": {}, "created_at": NOON, "state": "OPEN"}
+
+    def fail(run_id: str, count: int) -> None:
+        rows = [row | {"run_id": run_id, "letter_id": f"{run_id}{new_id(NOON, number)}"} for number in range(count)]
+        with store.database.write() as connection:
+            connection.execute(dead_letters.insert(), rows)
+
+    def marks() -> str:
+        with store.database.seen_by(BOB):
+            return ListMarks(store.database).read()["alerts"]
+
+    before = marks()
+    fail("a", 1_100)
+    of_others = marks()
+    fail("b", 1)
+    of_his = marks()
+
+    assert of_others == before
+    assert of_his != before
