@@ -64,19 +64,32 @@ def _as_expiry(ctx: click.Context, param: click.Parameter, value: str) -> timede
     help="After how long it opens nothing any more: 12h, 90d, or never.",
 )
 @click.option(
+    "--for",
+    "owner",
+    metavar="USER",
+    help="The user for whom it acts: it sees what they see, and what it makes is theirs. Default: a user of its own.",
+)
+@click.option(
     "--file",
     "path",
     type=click.Path(dir_okay=False, path_type=Path),
     help="A new file that gets the text, for you alone to read; without it the text is printed.",
 )
 @as_json_option
-def create(name: str, scopes: tuple[str, ...], expires: timedelta | None, path: Path | None, as_json: bool) -> None:
+def create(
+    name: str,
+    scopes: tuple[str, ...],
+    expires: timedelta | None,
+    owner: str | None,
+    path: Path | None,
+    as_json: bool,
+) -> None:
     """Make a token, and print its text: once, and never again."""
     now = datetime.now(UTC)
     expires_at = None if expires is None else now + expires
     with _private_file(path) as file, opened_backend() as backend:
         token, text = backend.call(
-            operations.create_token, name, scopes, expires_at=expires_at, actor=caller(), now=now
+            operations.create_token, name, scopes, expires_at=expires_at, actor=caller(), now=now, owner=owner
         )
         absent = backend.call(operations.absent_pools, token)
         if file is not None:
@@ -91,7 +104,10 @@ def create(name: str, scopes: tuple[str, ...], expires: timedelta | None, path: 
         click.echo(text.get())
     kept = "Keep it now" if path is None else f"It is in {printable(str(path))}, which you alone can read"
     until = "never" if expires_at is None else f"at {time_text(expires_at)}"
-    click.echo(f"{kept}: it is not shown again. It may {', '.join(token.scopes)}, and expires {until}.", err=True)
+    whose = "" if token.owner is None else f" for {printable(token.owner)}"
+    click.echo(
+        f"{kept}: it is not shown again. It may {', '.join(token.scopes)}{whose}, and expires {until}.", err=True
+    )
 
 
 @tokens.command()
@@ -105,9 +121,11 @@ def ls(has_revoked: bool, as_json: bool) -> None:
         print_json({"tokens": [_document(token) for token in found]})
     elif found:
         now = datetime.now(UTC)
+        has_owners = any(token.owner is not None for token in found)
         rows = [
             [
                 token.name,
+                *([token.owner or ""] if has_owners else ()),
                 " ".join(token.scopes),
                 _expiry(token, now),
                 "never" if token.last_used_at is None else ago(token.last_used_at, now),
@@ -115,7 +133,8 @@ def ls(has_revoked: bool, as_json: bool) -> None:
             ]
             for token in found
         ]
-        print_table(("NAME", "SCOPES", "EXPIRES", "LAST USED", "CREATED"), rows)
+        head = ("NAME", *(("FOR",) if has_owners else ()), "SCOPES", "EXPIRES", "LAST USED", "CREATED")
+        print_table(head, rows)
     else:
         click.echo("No tokens yet. `orchestra tokens create --name NAME --scope runs:read` makes one.")
 

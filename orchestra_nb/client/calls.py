@@ -2356,6 +2356,8 @@ class Calls(ABC):
     def list_tokens(self, *, limit: int = 500, after: str | None = None, revoked: bool = False) -> TokensAnswer:
         """List the tokens by name.
 
+        Where those who are no admins see only what is theirs, these are the ones that act for them.
+
         Needs the role admin.
 
         Parameters
@@ -2370,21 +2372,33 @@ class Calls(ABC):
         answer: TokensAnswer = self._call("list_tokens", {}, {"limit": limit, "after": after, "revoked": revoked}, None)
         return answer
 
-    def create_token(self, *, name: str, scopes: Sequence[str], days: float | None = 90.0) -> MadeToken:
+    def create_token(
+        self, *, name: str, scopes: Sequence[str], owner: str | None = None, days: float | None = 90.0
+    ) -> MadeToken:
         """Make a token; its text is kept nowhere.
+
+        Where those who are no admins see only what is theirs, they make tokens that act for themselves, with the scope
+        `runs:read`, and from the role *runner* on also `runs:write`.
 
         Needs the role admin.
 
         Parameters
         ----------
+        owner
+            The user for whom it acts: it sees what is theirs. Null: a user of its own, but for who may make them for
+            themselves alone.
         days
             Null: it never expires.
         """
-        answer: MadeToken = self._call("create_token", {}, {}, {"name": name, "scopes": scopes, "days": days})
+        answer: MadeToken = self._call(
+            "create_token", {}, {}, {"owner": owner, "name": name, "scopes": scopes, "days": days}
+        )
         return answer
 
     def revoke_token(self, name: str) -> Revoked:
         """Have a token, by its name or id, open nothing from now on.
+
+        Where those who are no admins see only what is theirs, one that acts for them.
 
         Needs the role admin.
         """

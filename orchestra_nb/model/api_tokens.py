@@ -53,6 +53,8 @@ class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
         None for never.
     last_used_at
         To the minute; None before the first use.
+    owner
+        For whom it acts: it sees what they see, and what it makes is theirs. None for one that is a user of its own.
     """
 
     token_id: str
@@ -63,6 +65,7 @@ class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    owner: str | None = None
 
     def is_active(self, now: datetime) -> bool:
         """Whether it opens anything."""

@@ -32,18 +32,34 @@ _NO_HASH: Final = "0" * 64
 
 
 def create_token(
-    store: RunStore, name: str, scopes: Sequence[str], *, expires_at: datetime | None, actor: str, now: datetime
+    store: RunStore,
+    name: str,
+    scopes: Sequence[str],
+    *,
+    expires_at: datetime | None,
+    actor: str,
+    now: datetime,
+    owner: str | None = None,
 ) -> tuple[ApiToken, Secret]:
     """Make a token; return it with its text, which is kept nowhere.
+
+    Parameters
+    ----------
+    owner
+        For whom it acts; None for a user of its own.
 
     Raises
     ------
     InvalidInput
-        The name is none, a scope is none, or it would have expired already.
+        The name is none, a scope is none, its owner has no name, or it would have expired already.
     NameTaken
         There is a token of this name.
     """
     check_name(name, "token")
+    if owner is not None and not owner.strip():
+        raise InvalidInput(
+            "A token acts for a user, by their name, or is a user of its own.", {"/owner": "Name a user."}
+        )
     if expires_at is not None and expires_at <= now:
         raise InvalidInput(f"A token that expires at {expires_at:%Y-%m-%d %H:%M} UTC opens nothing.")
     token = ApiToken(
@@ -53,6 +69,7 @@ def create_token(
         created_at=now,
         created_by=actor,
         expires_at=expires_at,
+        owner=owner,
     )
     text = token_text(token.token_id, secrets.token_urlsafe(_SECRET_BYTES))
     _tokens(store).add(token, hash_of(text), _audit(CREATED_EVENT, token, actor, now))
@@ -70,18 +87,27 @@ def absent_pools(store: RunStore, token: ApiToken) -> list[str]:
     return [pool for pool in named if pool not in known]
 
 
-def list_tokens(store: RunStore, *, has_revoked: bool = False) -> list[ApiToken]:
-    """Return the tokens by name, without their texts; also those that have expired."""
-    return _tokens(store).list_tokens(has_revoked=has_revoked)
+def list_tokens(store: RunStore, *, has_revoked: bool = False, owner: str | None = None) -> list[ApiToken]:
+    """Return the tokens by name, without their texts; also those that have expired.
+
+    Parameters
+    ----------
+    owner
+        Only those that act for this user; None for all.
+    """
+    found = _tokens(store).list_tokens(has_revoked=has_revoked)
+    return [token for token in found if owner in (None, token.owner)]
 
 
-def revoke_token(store: RunStore, name: str, *, actor: str, now: datetime) -> ApiToken:
+def revoke_token(store: RunStore, name: str, *, actor: str, now: datetime, owner: str | None = None) -> ApiToken:
     """Have a token open nothing from now on; return it as it was.
 
     Parameters
     ----------
     name
         Its name or its id.
+    owner
+        Only one that acts for this user; None for any.
 
     Raises
     ------
@@ -89,7 +115,7 @@ def revoke_token(store: RunStore, name: str, *, actor: str, now: datetime) -> Ap
         There is none, or it was revoked before.
     """
     tokens = _tokens(store)
-    for token in tokens.list_tokens():
+    for token in list_tokens(store, owner=owner):
         if name in (token.name, token.token_id):
             if tokens.revoke(token.token_id, now, _audit(REVOKED_EVENT, token, actor, now)):
                 return token

@@ -223,10 +223,17 @@ class Area:
         *,
         keeps_answer: bool = True,
         is_one_transaction: bool = True,
+        own_role: Role | None = None,
     ) -> Callable[[Callable[P, R]], Endpoint[P, R]]:
         """Make a function the endpoint that makes or does something."""
         return self._endpoint(
-            "POST", path, role, status, keeps_answer=keeps_answer, is_one_transaction=is_one_transaction
+            "POST",
+            path,
+            role,
+            status,
+            keeps_answer=keeps_answer,
+            is_one_transaction=is_one_transaction,
+            own_role=own_role,
         )
 
     def put(

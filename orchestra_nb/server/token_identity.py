@@ -63,13 +63,15 @@ class TokenIdentity(KnownCaller):
 
     @property
     def caller_name(self) -> str:
-        """Whose the things are that the caller makes: a token's are its own."""
-        return super().caller_name if self.api_token is None else f"token {self.api_token.name}"
+        """Whose the things are that the caller makes: a token's are its own, or those of whom it acts for."""
+        if self.api_token is None:
+            return super().caller_name
+        return self.api_token.owner or f"token {self.api_token.name}"
 
     @property
     def actor(self) -> str:
         """Who calls, for records of who did what."""
-        return super().actor if self.api_token is None else self.caller_name
+        return super().actor if self.api_token is None else f"token {self.api_token.name}"
 
     @property
     def role(self) -> Role:
@@ -87,7 +89,8 @@ class TokenIdentity(KnownCaller):
             return super().owners
         if not self.access_rules.is_owners_only or self.api_token.allows(Scope.ADMIN):
             return None
-        return self.access_rules.owners_shared_with(Person(self.caller_name))
+        rules, person = self.access_rules, Person(self.caller_name)
+        return rules.owners_shared_with(person) if self.api_token.owner is None else rules.owners_for(person)
 
     @property
     def authorizer(self) -> Authorizer:

@@ -13,9 +13,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import CTE, ColumnElement, FromClause, GenerativeSelect, MetaData, Table, exists, false, or_, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    FromClause,
+    GenerativeSelect,
+    MetaData,
+    Table,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.sql.visitors import iterate
 
 from orchestra_nb.store import code_tables, run_tables, service_tables
@@ -70,7 +82,6 @@ _SEEN_WITH: Final[Mapping[str, tuple[Table, str, str]]] = {
     **{table.name: (automations, "name", "automation") for table in _OF_AUTOMATION},
     webhook_receipts.name: (webhooks, "name", "webhook"),
     notification_standings.name: (notification_rules, "name", "rule"),
-    asset_dependencies.name: (materializations, "asset_key", "asset_key"),
 }
 
 #: Before this version SQLite takes each such query as a view, which is what is wanted, and knows no word for it.
@@ -125,12 +136,16 @@ class _SeenBy:
         if name == assets.name:
             made = self._with(materializations, "asset_key", rows.c.key)
             return or_(made, self._with(asset_dependencies, "upstream_key", rows.c.key))
+        if name == asset_dependencies.name:  # they say from what it was made the last time
+            newest = self._tables[materializations.name].alias()
+            last = select(func.max(newest.c.number)).where(newest.c.asset_key == rows.c.asset_key)
+            return self._with(materializations, "number", last.scalar_subquery().correlate_except(newest))
         if name == run_codes.name:
             return or_(self._with(runs, "run_id", rows.c.run_id), self._with(task_runs, "task_run_id", rows.c.run_id))
         other, key, column = _SEEN_WITH[name]
         return self._with(other, key, rows.c[column])
 
-    def _with(self, other: Table, key: str, value: ColumnElement[str]) -> ColumnElement[bool]:
+    def _with(self, other: Table, key: str, value: ColumnElement[Any]) -> ColumnElement[bool]:
         found = self._tables[other.name].alias()
         there = select(1).where(found.c[key] == value, self.is_seen(other.name, found))
         return exists(there.select_from(found).correlate_except(found))

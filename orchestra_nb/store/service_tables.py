@@ -289,7 +289,7 @@ watched_files = Table(
     Column("gone_at", UtcTime),
 )
 
-#: Tokens for the REST API: a hash of each, never its text.
+#: Tokens for the REST API: a hash of each, never its text. One that has an owner acts for that user.
 api_tokens = Table(
     "api_tokens",
     metadata,
@@ -302,6 +302,7 @@ api_tokens = Table(
     Column("expires_at", UtcTime),
     Column("last_used_at", UtcTime),
     Column("revoked_at", UtcTime),
+    Column("owner", AnyText),
     Index(None, "name"),
 )
 

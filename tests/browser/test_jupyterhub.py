@@ -182,7 +182,14 @@ def test_each_user_of_the_service_sees_what_is_theirs_or_shared_with_them(hub: H
     ]
     with pytest.raises(RunNotFound):
         ben.show_run(runs["ana"].run_id)
-    assert [(one.name, one.owner) for one in ben.list_secrets().secrets] == [("db", "ben")]
+    listed = orchestra(hub, hub.service_url, hub.token_of("ben"), "secrets", "ls")
+    made = orchestra(
+        hub, hub.service_url, hub.token_of("ben"), "tokens", "create", "--name", "s", "--scope", "runs:read"
+    )
+    script = Client(hub.service_url, made.stdout.strip())
+    assert [line.split()[:2] for line in listed.stdout.splitlines()[1:]] == [["db", "ben"]], listed.stderr
+    assert (script.show_me().user, script.show_me().actor) == ("ben", "token s")
+    assert {run.owner for run in script.list_runs().runs} == {"ben"}
 
     page.goto(f"{hub.service_url}orchestra/")
     log_in(page, hub, "ben")

@@ -35,6 +35,18 @@ def test_a_token_is_made_listed_and_revoked(tokens: Callable[..., Result]) -> No
     assert json.loads(never.stdout)["expires_at"] is None
 
 
+def test_a_token_may_act_for_a_user(tokens: Callable[..., Result]) -> None:
+    plain = tokens("create", "--name", "box", "--scope", "runs:read")
+    before = tokens("ls").stdout.splitlines()[0].split()
+    made = tokens("create", "--name", "script", "--for", "alice", "--scope", "runs:read")
+    listed = [line.split()[:3] for line in tokens("ls").stdout.splitlines()]
+    [owner] = [one["owner"] for one in json.loads(tokens("ls", "--json").stdout)["tokens"] if one["name"] == "script"]
+
+    assert ("for alice" in made.stderr, " for " in plain.stderr, owner) == (True, False, "alice")
+    assert (before[:2], listed[0]) == (["NAME", "SCOPES"], ["NAME", "FOR", "SCOPES"])
+    assert ["script", "alice", "runs:read"] in listed
+
+
 def test_a_file_of_a_token_is_for_its_owner_alone(tokens: Callable[..., Result], tmp_path: Path) -> None:
     path, unused = tmp_path / "token", tmp_path / "unused"
 
@@ -55,6 +67,7 @@ def test_a_file_of_a_token_is_for_its_owner_alone(tokens: Callable[..., Result],
         (("--scope", "worker:"), "'worker:' is no scope"),
         (("--scope", "admin", "--expires", "soon"), "'soon' is no duration"),
         (("--scope", "admin", "--expires", "0s"), "opens nothing"),
+        (("--scope", "admin", "--for", " "), "acts for a user, by their name"),
     ],
 )
 def test_a_token_that_would_be_of_no_use_is_refused(

@@ -66,6 +66,7 @@ OF_PATHS = {
     "receipts": "receipt",
     "rules": "rule",
     "schedules": "schedule",
+    "tokens": "token",
 }
 OF_QUERIES = {"run": "run", "task": "task", "flow": "flow", "deployment": "deployment", "webhook": "webhook"}
 #: What else a query of an endpoint needs, or is worth asking.
@@ -87,7 +88,6 @@ SHOW_NOTHING = {
     "list_variables",
     "get_variable",
     "list_channels",
-    "list_tokens",
     "list_clusters",
     "list_pools",
     "show_limit",
@@ -98,6 +98,8 @@ SHOW_NOTHING = {
 FOR_ADMINS = {"list_audit", "read_metrics"}
 #: Her own secrets: what is everybody's is all that others see.
 FOR_HER_ALONE = {"list_secrets"}
+#: Not of what is shared.
+NOT_SHARED = FOR_HER_ALONE | {"list_tokens"}
 #: Of other routes, these answer GET and are walked, too.
 ROUTES_READ = ("read_health", "read_presence", "read_openapi", "read_metrics")
 
@@ -203,7 +205,7 @@ class TestAnyStore:
         assert every.keys() - by_admin.keys() == SHOW_NOTHING | FOR_HER_ALONE | {"read_presence", "read_openapi"}
         assert by_admin.keys() - by_herself.keys() == FOR_ADMINS
         assert by_herself.keys() - by_admin.keys() == FOR_HER_ALONE
-        assert by_herself.keys() - by_whom_she_shares_with.keys() == FOR_HER_ALONE
+        assert by_herself.keys() - by_whom_she_shares_with.keys() == NOT_SHARED
         for user in ("bob", "eve"):
             for name, questions in every.items():
                 for question in questions:
@@ -251,7 +253,6 @@ BODIES = {
     "create_webhook": {"name": "w", "deployment": DEPLOYMENT},
     "create_channel": {"name": "c", "address": "json://localhost"},
     "set_channel": {"address": "json://localhost"},
-    "create_token": {"name": "t", "scopes": ["admin"]},
     "set_secret": {"value": "v"},
     "set_variable": {"value": 1},
     "apply_file": {"text": "deployments: []", "prune": True},
@@ -261,6 +262,7 @@ BODIES = {
 MAKES_ITS_OWN = {
     "deploy",
     "add_rule",
+    "create_token",
     "apply_file",
     "run_notebook",
     "read_task_line",
@@ -584,6 +586,50 @@ class TestOwnThings:
 
         assert seen == {"ci": [runs[1].name], "all": [run.name for run in reversed(runs)]}
 
+    async def test_a_token_acts_for_its_user_and_for_nobody_else(self, ask: Ask, store) -> None:
+        store.apply([RunCreated(run=run_of(number, owner=owner)) for number, owner in ((1, "alice"), (2, "bob"))])
+        deploy(store, "of-bob", "bob")
+
+        async def make(user: str, **said: object) -> tuple[int, dict]:
+            code, text = await ask(
+                user, "tokens", "POST", {"name": "mine", "scopes": ["runs:read", "runs:write"], **said}
+            )
+            return code, json.loads(text)
+
+        refused = {
+            "as a viewer": await make("eve"),
+            "for somebody else": await make("bob", owner="alice"),
+            "for all": await make("bob", scopes=["admin"]),
+            "for workers": await make("bob", scopes=["worker"]),
+        }
+        code, made = await make("bob")
+        by_admin = (await make("root", name="of-alice", owner="alice", scopes=["runs:read"]))[1]
+        headers = {"Authorization": f"Bearer {made['text']}"}
+        seen = [run["name"] for run in json.loads((await ask("", "runs", headers=headers))[1])["runs"]]
+        run = json.loads((await ask("", "deployments/of-bob/runs", "POST", {}, headers))[1])
+        of_alice = json.loads((await ask("", "runs", headers=bearer(by_admin["text"])))[1])["runs"]
+        minted = await ask("", "tokens", "POST", {"name": "more", "scopes": ["runs:read"]}, headers)
+        listed = {
+            user: [(one["name"], one["owner"]) for one in json.loads((await ask(user, "tokens"))[1])["tokens"]]
+            for user in ("root", "alice", "bob", "eve")
+        }
+        revoked = [(await ask(user, "tokens/mine", "DELETE"))[0] for user in ("alice", "bob")]
+        after = await ask("", "runs", headers=headers)
+
+        assert {name: code for name, (code, _) in refused.items()} == dict.fromkeys(refused, 422)
+        assert (code, made["token"]["owner"], seen) == (201, "bob", [run_of(2).name])
+        assert (run["owner"], [one["name"] for one in of_alice]) == ("bob", [run_of(1).name])
+        assert (minted[0], json.loads(minted[1])["code"]) == (403, "scope_missing")
+        assert listed == {
+            "root": [("mine", "bob"), ("of-alice", "alice")],
+            "alice": [("of-alice", "alice")],
+            "bob": [("mine", "bob")],
+            "eve": [],
+        }
+        assert (revoked, after[0]) == ([404, 200], 401)
+        [entry] = json.loads((await ask("root", "audit?action=run_deployment"))[1])["entries"]
+        assert entry["actor"] == "token mine"
+
 
 def bearer(text: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
@@ -600,5 +646,5 @@ class TestWithoutOwnersOnly:
         by_admin = await shown(ask, "root", zebras.names)
         by_bob = await shown(ask, "bob", zebras.names)
 
-        assert by_admin.keys() - by_bob.keys() == {"list_audit"}
+        assert by_admin.keys() - by_bob.keys() == {"list_audit", "list_tokens"}
         assert {name: by_admin[name] for name in by_bob} == by_bob

@@ -39,6 +39,7 @@ from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import COMBINATION_TAG, SweepRequest
 from orchestra_nb.model.webhooks import ReceiptState, Webhook
+from orchestra_nb.operations.api_tokens import create_token
 from orchestra_nb.operations.audit_trail import note
 from orchestra_nb.operations.sweep_request import sweep_code
 from orchestra_nb.settings import SecretKeyPlace
@@ -277,5 +278,7 @@ class ZebraThings:
             self._store, entry_of("deploy", DEPLOYMENT, at=self._now, actor=f"user {OWNER}", via=Via.API, origin="lab")
         )
         self.names["webhook"], self.names["delivery"] = [hook.name], [str(number)]
-        self.names["rule"] = ["zebra-rule"]
+        said = {"expires_at": None, "actor": f"user {OWNER}", "now": self._now, "owner": OWNER}
+        token, _ = create_token(self._store, "zebra-token", ["runs:read"], **said)
+        self.names["rule"], self.names["token"] = ["zebra-rule"], [token.name, token.token_id]
         self.names["receipt"], self.names["schedule"] = [str(receipt.number)], ["1"]

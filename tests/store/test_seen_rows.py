@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, text
-from stored_examples import run_of, task_of
+from stored_examples import NOON, run_of, task_of
 
+from orchestra_nb.model.assets import Materialization
 from orchestra_nb.model.events import RunCreated, TaskRunCreated
+from orchestra_nb.model.identifiers import new_id
 from orchestra_nb.model.states import State
+from orchestra_nb.store.asset_store import AssetStore
+from orchestra_nb.store.code_tables import dead_letters
 from orchestra_nb.store.database import Database, open_database
+from orchestra_nb.store.list_marks import ListMarks
 from orchestra_nb.store.run_pages import runs_page
 from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.run_tables import log_lines, runs, task_runs
@@ -56,6 +61,26 @@ def test_a_query_reads_what_is_seen_however_it_names_its_tables(store: RunStore)
     assert read(frozenset()) == {name: [] for name in queries}
     assert read(frozenset({"bob", "alice"}))["all"] == ["a", "b", "d"]
     assert read(None)["all"] == ["a", "b", "c", "d"]
+
+
+def test_from_what_an_asset_was_made_is_seen_with_its_last_making(store: RunStore) -> None:
+    store.apply([RunCreated(run=run_of(name, owner=owner)) for name, owner in (("a", "alice"), ("b", "bob"))])
+    assets = AssetStore(store.database)
+    key = "s3://shared/table"
+
+    def seen(owner: str) -> tuple[list[str], list[str]]:
+        with store.database.seen_by(frozenset({owner})):
+            listed = [one.key for one in assets.list_assets()]
+            return listed, list(assets.lineage(key).upstream) if key in listed else []
+
+    made = []
+    for run_id, upstream in (("b", "s3://of-bob"), ("a", "s3://of-alice")):
+        assets.record(Materialization(asset_key=key, at=NOON, upstream=(upstream,), run_id=run_id))
+        made.append((seen("bob"), seen("alice")))
+
+    of_bob, of_alice = made
+    assert of_bob == ((["s3://of-bob", key], ["s3://of-bob"]), ([], []))
+    assert of_alice == (([key], []), (["s3://of-alice", key], ["s3://of-alice"]))
 
 
 def test_what_is_seen_is_that_of_the_thread_and_of_the_block(store: RunStore) -> None:
@@ -129,3 +154,27 @@ def test_schedules_are_read_with_their_deployments(in_file: Database) -> None:
     query = select(schedules).join(deployments, deployments.c.name == schedules.c.deployment)
 
     assert effort_of(plan_of(in_file, query, BOB)) == []
+
+
+def test_marks_of_lists_are_those_of_what_is_seen_however_much_others_have(store: RunStore) -> None:
+    store.apply([RunCreated(run=run_of(name, owner=owner)) for name, owner in (("a", "alice"), ("b", "bob"))])
+    row = {"epoch": 1, "name": "t", "flow_name": "f", "ended_as": "FAILED", "attempts": 1, "message": "", "note": ""}
+    row |= {"inputs": {}, "created_at": NOON, "state": "OPEN"}
+
+    def fail(run_id: str, count: int) -> None:
+        rows = [row | {"run_id": run_id, "letter_id": f"{run_id}{new_id(NOON, number)}"} for number in range(count)]
+        with store.database.write() as connection:
+            connection.execute(dead_letters.insert(), rows)
+
+    def marks() -> str:
+        with store.database.seen_by(BOB):
+            return ListMarks(store.database).read()["alerts"]
+
+    before = marks()
+    fail("a", 1_100)
+    of_others = marks()
+    fail("b", 1)
+    of_his = marks()
+
+    assert of_others == before
+    assert of_his != before

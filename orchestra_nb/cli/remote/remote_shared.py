@@ -145,11 +145,18 @@ def run_statistics(
 
 
 def create_token(
-    client: Client, name: str, scopes: Sequence[str], *, expires_at: datetime | None, actor: str, now: datetime
+    client: Client,
+    name: str,
+    scopes: Sequence[str],
+    *,
+    expires_at: datetime | None,
+    actor: str,
+    now: datetime,
+    owner: str | None = None,
 ) -> tuple[ApiToken, Secret]:
     """Make a token; return it with its text."""
     days = None if expires_at is None else (expires_at - now).total_seconds() / _DAY_SECONDS
-    made = client.create_token(name=name, scopes=scopes, days=days)
+    made = client.create_token(name=name, scopes=scopes, days=days, owner=owner)
     return made.token, Secret(made.text)
 
 

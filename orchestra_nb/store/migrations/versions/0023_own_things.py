@@ -1,4 +1,4 @@
-"""Whose webhooks, secrets, triggers and rules of notifications are."""
+"""Whose webhooks, secrets, triggers, rules of notifications and tokens are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("owner", "name", name="pk_own_secrets"),
     )
-    for table in ("webhooks", "notification_rules"):
+    for table in ("webhooks", "notification_rules", "api_tokens"):
         op.add_column(table, sa.Column("owner", sa.Text))
     op.add_column("automations", sa.Column("deployment", sa.Text, nullable=False, server_default=""))
     op.add_column("automations", sa.Column("owner", sa.Text))
