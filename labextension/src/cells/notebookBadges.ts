@@ -21,6 +21,7 @@ import { CellBadge } from './cellBadge';
 import type { IBadgeOptions } from './cellBadge';
 import type { ICellRecord } from './cellRecords';
 import type { ICellsApi } from './cellsApi';
+import type { ExecutionMemory } from './executionMemory';
 import { NotebookCells } from './notebookCells';
 import { RanHere } from './ranHere';
 import { hasTaskLine } from './taskLines';
@@ -37,6 +38,7 @@ export interface INotebookBadgesOptions extends IBadgeOptions {
   readonly api: ICellsApi;
   readonly runs: IRunsModel;
   readonly contents: Contents.IManager;
+  readonly memory: ExecutionMemory;
 }
 
 /** Keeps the badges right until it is disposed. */
@@ -45,9 +47,11 @@ export class NotebookBadges implements IDisposable {
     private readonly _panel: NotebookPanel,
     private readonly _options: INotebookBadgesOptions
   ) {
-    const { api, runs, contents } = _options;
+    const { api, runs, contents, memory } = _options;
     const { content, context } = _panel;
-    this._cells = new NotebookCells(api, runs, contents.localPath(context.path));
+    const path = contents.localPath(context.path);
+    this._cells = new NotebookCells(api, runs, path);
+    this._ranHere = new RanHere(memory, path);
     this._cells.changed.connect(this._update, this);
     context.pathChanged.connect(this._onPath, this);
     context.saveState.connect(this._onSaveState, this);
@@ -88,7 +92,9 @@ export class NotebookBadges implements IDisposable {
   }
 
   private _onPath(context: DocumentRegistry.Context): void {
-    this._cells.setPath(this._options.contents.localPath(context.path));
+    const path = this._options.contents.localPath(context.path);
+    this._cells.setPath(path);
+    this._ranHere.setPath(path);
   }
 
   private _onSaveState(_: unknown, state: DocumentRegistry.SaveState): void {
@@ -209,7 +215,7 @@ export class NotebookBadges implements IDisposable {
 
   private readonly _cells: NotebookCells;
   private readonly _badges = new Map<Cell, CellBadge>();
-  private readonly _ranHere = new RanHere();
+  private readonly _ranHere: RanHere;
   private readonly _heard = new WeakSet<ICellModel>();
   private _timer: ReturnType<typeof setTimeout> | null = null;
   private _isDisposed = false;
