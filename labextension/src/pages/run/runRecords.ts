@@ -144,7 +144,7 @@ export class RunRecords {
     const cells = runs.cellsOf(runId);
     this._cells = cells.map(cell => cellAsTask(cell, texts));
     this._cellNames = new Map(cells.map(cell => [cell.cell_id, cellName(cell, texts)]));
-    if (isFirst) {
+    if (isFirst && run.kind !== 'interactive') {
       void this._readExpected(run.flow_name);
     }
     this._readAttempts();
