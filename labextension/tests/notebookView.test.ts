@@ -42,7 +42,7 @@ beforeEach(() => {
 /** Make a cell that showed a picture. */
 function cell(changes: Partial<IExecutedCell> = {}, data = 'AAAA'): IExecutedCell {
   return {
-    ...{ index: 0, cell_id: 'c0', type: 'code', source: 'plot()', status: 'running' },
+    ...{ index: 0, number: 1, cell_id: 'c0', type: 'code', source: 'plot()', status: 'running' },
     ...{ execution_count: 1, seconds: null },
     outputs: [{ kind: 'picture', text: 'a plot', mime: 'image/png', data, html: '' }],
     ...changes

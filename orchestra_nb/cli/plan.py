@@ -91,7 +91,7 @@ def plan(
         return
     rows = [
         [
-            str(cell.index + 1),
+            str(cell.number or "-"),
             _MARKS[cell.action] if cell.is_certain else Mark("▶ run?", "yellow"),
             "-" if cell.seconds is None else format_duration(cell.seconds),
             cell.title,

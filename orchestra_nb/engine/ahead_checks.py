@@ -16,6 +16,7 @@ from orchestra_nb.engine.process_resources import Resource
 from orchestra_nb.engine.random_generators import GENERATORS
 from orchestra_nb.engine.user_modules import state_of_user_modules, user_modules, variables_of
 from orchestra_nb.errors import ValueNotHashable
+from orchestra_nb.model.ahead_plans import AheadCell
 from orchestra_nb.model.fingerprints import fingerprint as content_of
 from orchestra_nb.notebooks.aliases import Aliases, Pickled
 from orchestra_nb.notebooks.cell_values import fingerprint
@@ -71,6 +72,7 @@ def difference(
     namespace: dict[str, Any],
     resources: Sequence[Resource],
     taken: Mapping[int, Mapping[str, bytes | None]],
+    cells: Sequence[AheadCell],
 ) -> str:
     """Return what is otherwise now than it was for a cell; empty where nothing is.
 
@@ -78,6 +80,8 @@ def difference(
     ----------
     taken
         Cell that took effect from a worker to the fingerprints of what it gave.
+    cells
+        All of the notebook.
     """
     for name, content in report.along.items():
         try:
@@ -99,7 +103,7 @@ def difference(
         for name in set(given) - report.along.keys():
             now = fingerprint(namespace[name], namespace) if name in namespace else None
             if now is None or prints.get(name) != now:
-                return f"`{name}` of cell {index + 1} has changed meanwhile"
+                return f"`{name}` of {cells[index].name} has changed meanwhile"
     for resource in resources:
         if not _is_same_state(resource, sent, report):
             return f"the state of {resource.name} has changed meanwhile"

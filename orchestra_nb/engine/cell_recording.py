@@ -24,6 +24,7 @@ from orchestra_nb.engine.native_access import native_effects
 from orchestra_nb.engine.process_resources import PATCHES, CellTraits
 from orchestra_nb.engine.random_generators import GENERATORS, generators_seeded_by, was_drawn_from
 from orchestra_nb.model.cell_records import ABSENT, RESOURCE, CellRecord, GivenValue, Known, with_uses
+from orchestra_nb.model.numbers_in_file import number_in_file
 from orchestra_nb.notebooks.cell_code import CellCode
 from orchestra_nb.notebooks.names import CellNames
 
@@ -245,12 +246,13 @@ class CellRecording:
         return ""
 
 
-def note_of(cell: RunningCell, record: CellRecord) -> str:
+def note_of(cell: RunningCell, record: CellRecord, injected_at: int | None) -> str:
     """Return what is worth saying of a record; "" for nothing."""
     if not record.undeclared or cell.code.is_barrier:
         return ""
     listed = ", ".join(f"`{name}`" for name in record.undeclared)
-    return f"Cell {cell.index + 1} changes {listed}, which its code does not say: it counts as reading everything."
+    number = number_in_file(cell.index, injected_at)
+    return f"Cell {number} changes {listed}, which its code does not say: it counts as reading everything."
 
 
 def _undeclared(cell: RunningCell, changes: Changes) -> set[str]:

@@ -78,6 +78,8 @@ class CellReplay:
         What has every cell run, and recorded anew, in people's words; "" where records may stand for cells.
     fresh_from_index
         The cell that runs, and all below it, whatever was recorded; None for none.
+    injected_at
+        The cell that was put in for parameters; None where there is none.
     imported
         The modules that the process has loaded; None for what is loaded now.
     max_value_bytes
@@ -93,11 +95,13 @@ class CellReplay:
         run_id: str = "",
         forced_by: str = "",
         fresh_from_index: int | None = None,
+        injected_at: int | None = None,
         imported: ImportedFiles | None = None,
         max_value_bytes: int = 1 << 32,
     ) -> None:
         self._shell = shell
         self._sources = sources
+        self._injected_at = injected_at
         self.store = self._store = store
         #: why all run, without records; "" while that is not so
         self._forced_because = forced_by
@@ -314,7 +318,7 @@ class CellReplay:
         record = self._recording.record(running, changes, self._tap.messages, self._tap.problem)
         self.last_record = self.last_run_record = record
         self._values.note(record, self._namespace)
-        return note_of(running, record)
+        return note_of(running, record, self._injected_at)
 
 
 def _binder(shell: Any) -> Callable[[list[str], list[str]], object] | None:

@@ -22,7 +22,7 @@ _max_bytes = 0
 def begin(spec: str) -> Answer:
     """Take over the cells of a notebook.
 
-    ``spec`` is JSON: sources, run_id, is_refreshed, fresh_from_index, folder, max_bytes.
+    ``spec`` is JSON: sources, run_id, is_refreshed, fresh_from_index, injected_at, folder, max_bytes.
     """
     global _replay, _max_bytes
     fields = json.loads(spec)
@@ -37,6 +37,7 @@ def begin(spec: str) -> Answer:
         run_id=fields["run_id"],
         forced_by="--refresh" if fields["is_refreshed"] else "",
         fresh_from_index=fields["fresh_from_index"],
+        injected_at=fields["injected_at"],
         max_value_bytes=_max_bytes // 2,
     )
     return Answer({})

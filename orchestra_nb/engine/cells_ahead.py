@@ -186,7 +186,7 @@ class CellsAhead:
                 taken = problem
             else:
                 if problem:
-                    notes.append(f"Cell {index + 1} ran ahead, but is run again in order: {problem}.")
+                    notes.append(f"{self._name(index)} ran ahead, but is run again in order: {problem}.")
                 dropped.append(index)
                 if self._is_off:
                     dropped += self.drop_all()
@@ -196,6 +196,15 @@ class CellsAhead:
         """Stop what runs on workers."""
         self.drop_all()
         self.runner.close("the notebook has ended")
+
+    def _name(self, index: int) -> str:
+        """Return what a cell is called at the begin of a sentence."""
+        name = self.plan.cells[index].name
+        return name[0].upper() + name[1:]
+
+    def _task_name(self, index: int) -> str:
+        """Return the name of the task that a cell is."""
+        return self.plan.cells[index].name.replace(" ", "-")
 
     def _forget_stranded(self, index: int) -> list[int]:
         """Forget the cells that waited for one that was not begun in time: they may be sent again."""
@@ -233,7 +242,7 @@ class CellsAhead:
                 continue
             except _CannotGo as reason:
                 self._never.add(cell.index)
-                notes.append(f"Cell {cell.index + 1} cannot run ahead: {reason}.")
+                notes.append(f"{self._name(cell.index)} cannot run ahead: {reason}.")
         return sent
 
     def _state(self) -> tuple[bytes, dict[str, str]]:
@@ -281,8 +290,8 @@ class CellsAhead:
         task_ids = {other: self._sent[other].task_run_id for other in upstream}
         body = AheadTask(
             source=source,
-            name=f"cell-{index + 1}",
-            label=f"cell {index + 1}",
+            name=self._task_name(index),
+            label=self.plan.cells[index].name,
             lines_above=0,
             outputs=tuple(sorted(names.defines)),
             reads=tuple(sorted(reads)),
@@ -300,7 +309,7 @@ class CellsAhead:
         created = datetime.now(UTC)
         task_run_id = fresh_id(created)
         run_id = os.environ.get("ORCHESTRA_RUN_ID", "") or fresh_id(created)
-        name = f"cell-{index + 1}"
+        name = self._task_name(index)
         self.runner.submit(
             Submission(
                 task_run=TaskRun(
@@ -339,10 +348,10 @@ class CellsAhead:
                 remade |= set(cell.gives)
                 continue
             if found := remade & set(cell.gives) & set(reads):
-                raise _NotYet(f"cell {cell.index + 1} may change `{min(found)}`")
+                raise _NotYet(f"{cell.name} may change `{min(found)}`")
             for name in set(cell.gives) & set(reads):
                 if cell.index not in self._sent or cell.index not in needs:
-                    raise _NotYet(f"cell {cell.index + 1} may change `{name}`")
+                    raise _NotYet(f"{cell.name} may change `{name}`")
                 giver[name] = cell.index
         fetched: dict[int, list[str]] = {}
         for name, other in sorted(giver.items()):
@@ -373,7 +382,7 @@ class CellsAhead:
         assert report is not None
         if problem := report.problem:
             return problem
-        if problem := difference(sent, report, self.namespace, self._resources, self._taken):
+        if problem := difference(sent, report, self.namespace, self._resources, self._taken, self.plan.cells):
             self._is_off = True
             return problem
         if problem := shared_elsewhere(report.replaced, outcome.values, self.namespace):

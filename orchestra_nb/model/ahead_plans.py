@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from orchestra_nb.model.numbers_in_file import cell_name
+
 
 class AheadCell(msgspec.Struct, frozen=True, kw_only=True):
     """One code cell as the kernel is told of it.
@@ -26,10 +28,13 @@ class AheadCell(msgspec.Struct, frozen=True, kw_only=True):
         Whether another cell is worth running beside it.
     touches
         Random states and the like that it reads or changes.
+    number
+        As :class:`~orchestra_nb.model.runs.CellRun` has it.
     """
 
     index: int
     source: str
+    number: int | None = None
     needs: tuple[int, ...] = ()
     gives: tuple[str, ...] = ()
     goes_ahead: bool = False
@@ -38,6 +43,11 @@ class AheadCell(msgspec.Struct, frozen=True, kw_only=True):
     goes_along: bool = False
     is_heavy: bool = False
     touches: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The cell in people's words."""
+        return cell_name(self.index + 1 if self.number is None else self.number)
 
 
 class AheadPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,5 +77,5 @@ class AheadPlan(msgspec.Struct, frozen=True, kw_only=True):
         """Return the plan in one line."""
         if self.why:
             return f"--parallel: in order: {self.why}"
-        listed = ", ".join(str(index + 1) for index in self.ahead)
+        listed = ", ".join(cell.name.removeprefix("cell ") for cell in self.cells if cell.goes_ahead)
         return f"--parallel: cells {listed} run ahead, {self.gain_seconds:.1f} of {self.seconds:.1f} s less expected"

@@ -40,7 +40,7 @@ class RecordedValue(msgspec.Struct, frozen=True, kw_only=True):
         What people and scripts read in place of a value that is no JSON, such as the fields of a dataclass; None where
         there is nothing better than the summary.
     cell_index
-        The code cell that recorded it, from 0; None where nobody knows.
+        The code cell of the user's own file that recorded it, from 0; None where nobody knows.
     unreadable
         Why the value itself cannot be read; empty where it can.
     """

@@ -48,7 +48,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     success_rate
         Those that ended well among these and the failed ones: from 0 to 1, None where there are neither.
     duration
-        Of those that ended well and were computed; None where there are none.
+        Of those that ended well, without a retry, and were computed; None where there are none.
     lateness
         How long after they were due they began for the first time; None where none was due at a time.
     last_run, last_failure

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from orchestra_nb.model.numbers_in_file import cell_name, number_in_file
 from orchestra_nb.model.states import State
 
 
@@ -244,22 +245,20 @@ class CellRun(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """The cell in people's words: as they count in their own file."""
-        if self.number == 0:
-            return "the cell of the parameters"
-        return f"cell {self.index + 1 if self.number is None else self.number}"
+        return cell_name(self.index + 1 if self.number is None else self.number)
 
 
 def numbered(cells: Sequence[CellRun]) -> list[CellRun]:
     """Return the cells of one notebook, in its order, with the numbers that they have in the user's own file."""
-    found, extra = [], 0
-    for cell in cells:
-        if cell.cell_id == INJECTED_CELL_ID:
-            extra = 1
-            cell = msgspec.structs.replace(cell, number=0)
-        elif extra:
-            cell = msgspec.structs.replace(cell, number=cell.index)
-        found.append(cell)
-    return found
+    injected_at = next((cell.index for cell in cells if cell.cell_id == INJECTED_CELL_ID), None)
+    if injected_at is None:
+        return list(cells)
+    return [
+        cell
+        if cell.index < injected_at
+        else msgspec.structs.replace(cell, number=number_in_file(cell.index, injected_at))
+        for cell in cells
+    ]
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):

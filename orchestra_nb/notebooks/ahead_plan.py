@@ -19,6 +19,7 @@ import msgspec
 
 from orchestra_nb.model.ahead_plans import AheadCell, AheadPlan
 from orchestra_nb.model.environment_variables import belongs_to_process
+from orchestra_nb.model.numbers_in_file import cell_name, number_in_file
 from orchestra_nb.notebooks.cell_options import cell_options
 from orchestra_nb.notebooks.environment_reads import environment_reads
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
@@ -59,6 +60,7 @@ def plan_cells_ahead(
     cluster_start_seconds: float = 0.0,
     runs: Sequence[bool] | None = None,
     has_environment: bool = True,
+    injected_at: int | None = None,
 ) -> AheadPlan:
     """Return which cells go ahead, and what that gains. O(cells² + edges).
 
@@ -76,8 +78,11 @@ def plan_cells_ahead(
         For each cell whether it runs at all (it is not empty, and its tags do not exclude it); None: all do.
     has_environment
         Whether cells find the kernel's environment on workers.
+    injected_at
+        The cell that was put in for parameters; None where there is none.
     """
-    drafts = _Drafts(analysis, sources, seconds, runs or [True] * len(sources), has_environment)
+    numbers = [number_in_file(index, injected_at) for index in range(len(sources))]
+    drafts = _Drafts(analysis, sources, seconds, runs or [True] * len(sources), has_environment, numbers)
     cells = drafts.cells
     total = sum(drafts.seconds)
     if (why := drafts.why_in_order) or workers < 1:
@@ -110,6 +115,7 @@ class _Drafts:
         seconds: Mapping[int, float],
         runs: Sequence[bool],
         has_environment: bool,
+        numbers: Sequence[int],
     ) -> None:
         functions = defined_functions(sources)
         imported = _imported_names(sources)
@@ -121,7 +127,7 @@ class _Drafts:
             closures.append(frozenset(cell.depends_on).union(*(closures[other] for other in cell.depends_on)))
             form = _form_of(source, imported, has_environment)
             if form.reads_history and is_run:
-                self.why_in_order = f"cell {cell.index + 1} reads what the last lines of earlier cells gave"
+                self.why_in_order = f"{cell_name(numbers[cell.index])} reads what the last lines of earlier cells gave"
             time = seconds.get(cell.index, guess_seconds(source, functions)) if is_run else 0.0
             self.seconds.append(time)
             # the order of random numbers, and whatever else travels, is an edge of the analysis as well
@@ -132,6 +138,7 @@ class _Drafts:
                 AheadCell(
                     index=cell.index,
                     source=source,
+                    number=numbers[cell.index],
                     needs=tuple(sorted(closures[-1])),
                     gives=tuple(sorted({*cell.defines, *cell.mutates, *cell.deletes})),
                     depends_on=cell.depends_on,

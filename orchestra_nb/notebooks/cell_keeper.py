@@ -42,6 +42,8 @@ class CellKeeper:
         Run every cell, and keep it anew.
     fresh_from_index
         Run this cell and all below it, and keep them anew; None for none.
+    injected_at
+        The cell that was put in for parameters; None where there is none.
     max_bytes
         The bound of the store.
     run_id
@@ -55,6 +57,7 @@ class CellKeeper:
         is_refreshed: bool,
         max_bytes: int,
         fresh_from_index: int | None = None,
+        injected_at: int | None = None,
         run_id: str = "",
         folder: str | None = None,
     ) -> None:
@@ -64,6 +67,7 @@ class CellKeeper:
                 "run_id": run_id,
                 "is_refreshed": is_refreshed,
                 "fresh_from_index": fresh_from_index,
+                "injected_at": injected_at,
                 "max_bytes": max_bytes,
                 "folder": folder,
             }

@@ -49,6 +49,7 @@ class CellReplays:
             sources,
             is_refreshed=spec.is_refreshed,
             fresh_from_index=spec.fresh_from_index,
+            injected_at=next((cell.index for cell in self._record.cells.values() if cell.number == 0), None),
             max_bytes=spec.cache_bytes,
             run_id=spec.run_id,
         )

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from orchestra_nb.errors import InvalidNotebook, NotebookNotFound
+from orchestra_nb.model.numbers_in_file import cell_name
 
 #: A notebook in the shape of nbformat 4.5, as plain mutable dicts and lists; every ``source`` is one string.
 Notebook = dict[str, Any]
@@ -150,10 +151,16 @@ def _repair(notebook: dict[str, Any], where: str) -> Notebook:
         raise InvalidNotebook(f"{where}: JSON, but no notebook: it has no cells.")
     if not isinstance(notebook.setdefault("metadata", {}), dict):
         notebook["metadata"] = {}
-    for number, cell in enumerate(cells, 1):
+    code_cells = 0
+    for place, cell in enumerate(cells, 1):
         if not isinstance(cell, dict) or cell.get("cell_type") not in _CELL_TYPES:
-            raise InvalidNotebook(f"{where}, cell {number}: neither a code cell nor a markdown or raw cell.")
-        _repair_cell(cell, f"{where}, cell {number}")
+            raise InvalidNotebook(
+                f"{where}, the entry {place} of its cells: neither a code cell nor a markdown or raw cell."
+            )
+        is_code = cell["cell_type"] == "code"
+        code_cells += is_code
+        name = cell_name(code_cells) if is_code else f"the {cell['cell_type']} cell in place {place} of all"
+        _repair_cell(cell, f"{where}, {name}")
     _repair_ids(cells)
     return notebook
 

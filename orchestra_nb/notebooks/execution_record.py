@@ -149,7 +149,8 @@ class ExecutionRecord:
             self.outputs.take(message)
             current = self.cells.get(self.current) if self.current is not None else None
             is_replayed = current is not None and current.state is not State.RUNNING
-            self._values.take(message, None if current is None else current.index, is_replayed=is_replayed)
+            number = 0 if current is None else current.index + 1 if current.number is None else current.number
+            self._values.take(message, number - 1 if number else None, is_replayed=is_replayed)
 
     def write_log(self, message: str, logger: str, level: int = logging.INFO) -> None:
         """Add a line to the run's log."""

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
+from orchestra_nb.model.numbers_in_file import number_in_file
 from orchestra_nb.model.recorded_values import VALUE_MIME, RecordedValue, from_output
+from orchestra_nb.model.runs import INJECTED_CELL_ID
 
 #: What scrapbook glues, and what papermill's first versions recorded.
 SCRAP_MIME: Final = "application/scrapbook.scrap.json+json"
@@ -48,7 +50,7 @@ class RecordedOutputs:
         Parameters
         ----------
         cell_index
-            The code cell that runs now.
+            The code cell of the user's own file that runs now.
         is_replayed
             Whether it shows what it showed in an earlier run: its values are returned now, after those of cells before.
         """
@@ -73,9 +75,12 @@ def values_of_notebook(notebook: Mapping[str, Any]) -> dict[str, RecordedValue]:
     run = notebook.get("metadata", {}).get("orchestra", {})
     run_id = str(run.get("run_id", "")) if isinstance(run, Mapping) else ""
     cells = [cell for cell in notebook.get("cells", ()) if cell.get("cell_type") == "code"]
+    injected_at = next((index for index, cell in enumerate(cells) if cell.get("id") == INJECTED_CELL_ID), None)
     for index, cell in enumerate(cells):
+        number = number_in_file(index, injected_at)
+        place = number - 1 if number else None
         for output in cell.get("outputs", ()):
-            for value in values_in_bundle(output.get("data"), run_id=run_id, cell_index=index, now=_UNKNOWN_TIME):
+            for value in values_in_bundle(output.get("data"), run_id=run_id, cell_index=place, now=_UNKNOWN_TIME):
                 found[value.name] = value
     return found
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from orchestra_nb.errors import InvalidNotebook, NotebookNotFound
-from orchestra_nb.model.runs import Run, RunKind
+from orchestra_nb.model.numbers_in_file import number_in_file
+from orchestra_nb.model.runs import INJECTED_CELL_ID, Run, RunKind
 from orchestra_nb.notebooks.document import read_notebook
 from orchestra_nb.notebooks.stream_text import as_left_by_terminal
 from orchestra_nb.operations.json_encoding import encode_json
@@ -89,6 +90,9 @@ class ExecutedCell(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     index
         Its place among the code cells, from 0, as the run's cells are counted; None for any other cell.
+    number
+        Which code cell of the user's own file it is, from 1, and 0 for one that only the run has; None for any other
+        cell.
     type
         ``"code"``, ``"markdown"`` or ``"raw"``.
     status
@@ -96,6 +100,7 @@ class ExecutedCell(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     index: int | None
+    number: int | None
     cell_id: str
     type: str
     source: str
@@ -224,10 +229,12 @@ def _why_none(run: Run) -> str:
 
 def _cells(cells: list[dict[str, Any]]) -> tuple[ExecutedCell, ...]:
     room, index = _LARGEST_ANSWER, 0
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    injected_at = next((place for place, cell in enumerate(code) if cell.get("id") == INJECTED_CELL_ID), None)
     told: list[ExecutedCell] = []
     for cell in cells:
         is_code = cell["cell_type"] == "code"
-        bare = _without_outputs(cell, index if is_code else None)
+        bare = _without_outputs(cell, index if is_code else None, injected_at)
         if _COST + len(bare.source) > room:
             told.append(_left_out(len(cells) - len(told)))
             break
@@ -241,13 +248,14 @@ def _cells(cells: list[dict[str, Any]]) -> tuple[ExecutedCell, ...]:
     return tuple(told)
 
 
-def _without_outputs(cell: dict[str, Any], index: int | None) -> ExecutedCell:
+def _without_outputs(cell: dict[str, Any], index: int | None, injected_at: int | None) -> ExecutedCell:
     record = cell["metadata"].get("papermill")
     record = record if isinstance(record, dict) else {}
     seconds = record.get("duration")
     count = cell.get("execution_count")
     return ExecutedCell(
         index=index,
+        number=None if index is None else number_in_file(index, injected_at),
         cell_id=str(cell.get("id", "")),
         type=cell["cell_type"],
         source=_shortened(cell["source"]),
@@ -262,6 +270,7 @@ def _left_out(number: int) -> ExecutedCell:
     """Return the cell that stands for so many that are not told."""
     return ExecutedCell(
         index=None,
+        number=None,
         cell_id="",
         type="raw",
         source=f"{number:,} more cells are left out, because the notebook is too large: open it.",

@@ -67,7 +67,7 @@ class FlowSummary(msgspec.Struct, frozen=True, kw_only=True):
     success_rate
         Those that ended well among these and the failed ones: from 0 to 1, None where there are neither.
     duration
-        Of those that ended well; None where there are none.
+        Of those that ended well without a retry or a resumption; None where there are none.
     outcomes
         Its newest runs that do not wait to be started, the newest first.
     next_at
@@ -201,7 +201,9 @@ def _deployments(store: RunStore, now: datetime) -> dict[str, list[FlowDeploymen
 def _summary(name: str, past: Sequence[PastRun], deployed: Sequence[FlowDeployment]) -> FlowSummary:
     tally = Tally()
     for run in past:
-        tally.add(run.run_id, run.state, _seconds(run.started_at, run.ended_at))
+        # one that was retried or resumed has the time of its last part alone
+        is_whole = run.epoch == 1
+        tally.add(run.run_id, run.state, _seconds(run.started_at, run.ended_at) if is_whole else None)
     figures = tally.figures()
     return FlowSummary(
         name=name,

@@ -17,6 +17,7 @@ from orchestra_nb.engine.cell_record_store import CellRecordStore
 from orchestra_nb.model.cell_records import RESOURCE, Known
 from orchestra_nb.model.environment_variables import environment_that_counts
 from orchestra_nb.model.fingerprints import fingerprint
+from orchestra_nb.model.numbers_in_file import number_in_file
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.document import INJECTED_TAG, cell_title, tags_of
 from orchestra_nb.notebooks.kernelspecs import kernel_language
@@ -33,9 +34,14 @@ _RUNS_ASKED = 10
 
 
 class PlanLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One code cell in a plan: ``action`` is ``"run"``, ``"replay"`` or ``"skip"``."""
+    """One code cell in a plan: ``action`` is ``"run"``, ``"replay"`` or ``"skip"``.
+
+    ``index`` counts code cells of what is run from 0; ``number`` is that of the user's own file, from 1, and 0 for the
+    cell that a run puts in for its parameters.
+    """
 
     index: int
+    number: int
     id: str
     title: str
     action: str
@@ -63,10 +69,9 @@ def plan_notebook(
     NotebookNotFound, InvalidInput
         As :func:`~orchestra_nb.operations.notebook_request.prepare`: what would be refused is refused here.
     """
-    lines = tuple(
-        _line(cell, plan, is_skipped, history)
-        for cell, plan, is_skipped, history in _planned(store, request, settings, now, is_refreshed=is_refreshed)
-    )
+    planned = _planned(store, request, settings, now, is_refreshed=is_refreshed)
+    injected_at = next((index for index, (cell, *_) in enumerate(planned) if INJECTED_TAG in tags_of(cell)), None)
+    lines = tuple(_line(cell, plan, is_skipped, history, injected_at) for cell, plan, is_skipped, history in planned)
     return NotebookPlan(
         path=str(absolute_path(request.path)),
         cells=lines,
@@ -83,7 +88,7 @@ def stale_cells(store: RunStore, request: NotebookRequest, settings: Settings, n
     NotebookNotFound, InvalidInput
         As :func:`plan_notebook`.
     """
-    planned = _planned(store, request, settings, now, counts_parameters=False)
+    planned = _planned(store, request, settings, now)
     return {
         str(cell["id"]): plan.why
         for cell, plan, is_skipped, _ in planned
@@ -98,28 +103,20 @@ def _planned(
     now: datetime,
     *,
     is_refreshed: bool = False,
-    counts_parameters: bool = True,
 ) -> list[tuple[dict[str, Any], PlannedCell, bool, _History]]:
-    """Return of each code cell what would become of it, whether it is skipped, and the history of all cells.
-
-    Parameters
-    ----------
-    counts_parameters
-        Whether the cell that a run puts in for its parameters counts where cells are named by their numbers: it is in
-        a plan, and not in the user's own file.
-    """
+    """Return of each code cell what would become of it, whether it is skipped, and the history of all cells."""
     # of a notebook in another language, too, it can be told what a run would do
     spec = prepare(msgspec.structs.replace(request, is_cached=False, is_refreshed=False), settings, now).spec
     language = kernel_language(spec.kernel_name)
     cells = [cell for cell in json.loads(spec.notebook_json)["cells"] if cell["cell_type"] == "code"]
     history = _History(store, absolute_path(request.path))
     skipped = [("skip-execution" in tags_of(cell)) for cell in cells]
-    is_injected = [INJECTED_TAG in tags_of(cell) for cell in cells]
+    injected_at = next((index for index, cell in enumerate(cells) if INJECTED_TAG in tags_of(cell)), None)
     sources = [
         PlanSource(
             source="" if is_skipped else cell["source"],
-            number=index + 1 - (0 if counts_parameters else sum(is_injected[: index + 1])),
-            is_parameters=is_injected[index],
+            number=number_in_file(index, injected_at),
+            is_parameters=index == injected_at,
             has_run=str(cell.get("id", "")) in history.kept,
             has_failed=str(cell.get("id", "")) in history.failed,
         )
@@ -142,7 +139,9 @@ def _planned(
     return [(cell, plan, is_skipped, history) for cell, plan, is_skipped in zip(cells, planned, skipped, strict=True)]
 
 
-def _line(cell: dict[str, Any], plan: PlannedCell, is_skipped: bool, history: _History) -> PlanLine:
+def _line(
+    cell: dict[str, Any], plan: PlannedCell, is_skipped: bool, history: _History, injected_at: int | None
+) -> PlanLine:
     if is_skipped:
         action, why = "skip", "its tag skip-execution excludes it"
     else:
@@ -150,6 +149,7 @@ def _line(cell: dict[str, Any], plan: PlannedCell, is_skipped: bool, history: _H
     cell_id = str(cell.get("id", ""))
     return PlanLine(
         index=plan.index,
+        number=number_in_file(plan.index, injected_at),
         id=cell_id,
         title=cell_title(cell["source"]),
         action=action,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from orchestra_nb.model.ahead_plans import AheadCell, AheadPlan
 from orchestra_nb.notebooks.ahead_plan import CLUSTER_START_SECONDS, plan_cells_ahead
 from orchestra_nb.notebooks.dataflow import analyse_notebook
-from orchestra_nb.notebooks.document import read_notebook, tags_of
+from orchestra_nb.notebooks.document import INJECTED_TAG, read_notebook, tags_of
 from orchestra_nb.notebooks.kernelspecs import kernel_language
 from orchestra_nb.operations.cell_history import runs_of_notebook, seconds_of
 
@@ -57,6 +57,7 @@ def plan_parallel(notebook: Mapping[str, Any], path: str, settings: Settings, *,
         cluster_start_seconds=start_seconds,
         runs=[bool(cell["source"].strip()) and "skip-execution" not in tags_of(cell) for cell in cells],
         has_environment=cluster == "local",
+        injected_at=next((index for index, cell in enumerate(cells) if INJECTED_TAG in tags_of(cell)), None),
     )
 
 

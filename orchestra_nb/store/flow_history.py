@@ -23,6 +23,7 @@ class PastRun:
     name: str
     flow_name: str
     state: State
+    epoch: int
     message: str
     created_at: datetime
     started_at: datetime | None
@@ -56,10 +57,11 @@ class FlowHistory:
     def newest(self, flow_names: Iterable[str], limit: int) -> dict[str, list[PastRun]]:
         """Return flow to its newest runs that do not wait to be started, the newest first; O(flows * limit).
 
-        A sweep is left out: its child runs are the runs of the flow.
+        A sweep is left out: its child runs are the runs of the flow. So is what somebody ran in an open notebook: it is
+        of some cells.
         """
         columns = (
-            *(runs.c.run_id, runs.c.name, runs.c.flow_name, runs.c.state, runs.c.message),
+            *(runs.c.run_id, runs.c.name, runs.c.flow_name, runs.c.state, runs.c.epoch, runs.c.message),
             *(runs.c.created_at, runs.c.started_at, runs.c.ended_at),
         )
         found: dict[str, list[PastRun]] = {}
@@ -70,16 +72,14 @@ class FlowHistory:
                     .where(
                         runs.c.flow_name == flow_name,
                         runs.c.state != State.SCHEDULED.value,
-                        runs.c.kind != RunKind.SWEEP.value,
+                        runs.c.kind.not_in((RunKind.SWEEP.value, RunKind.INTERACTIVE.value)),
                     )
                     .order_by(runs.c.run_id.desc())
                     .limit(limit)
                 )
                 found[flow_name] = [
-                    PastRun(run_id, name, flow, State(state), message, created_at, started_at, ended_at)
-                    for run_id, name, flow, state, message, created_at, started_at, ended_at in connection.execute(
-                        query
-                    )
+                    PastRun(run_id, name, flow, State(state), *others)
+                    for run_id, name, flow, state, *others in connection.execute(query)
                 ]
         return found
 

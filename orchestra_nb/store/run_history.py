@@ -54,7 +54,7 @@ class RunHistory:
 
     def runs(self) -> tuple[dict[str, Figures], dict[tuple[str, str], Figures]]:
         """Return flow to how its runs went, and (deployment, flow) to how those of the deployment did."""
-        # a later epoch has its own start: it says nothing about the first one
+        # a later epoch has its own start: it says nothing about the first one, and nothing about the whole
         # and what makes up for what was due long ago is not late
         is_backfill = type_coerce(runs.c.tags, Text).contains(f'"{BACKFILL_TAG}"', autoescape=True)
         is_first = and_(runs.c.epoch == 1, runs.c.due_at.is_not(None), ~is_backfill)
@@ -63,16 +63,20 @@ class RunHistory:
             runs.c.state,
             runs.c.flow_name,
             runs.c.deployment,
-            self._seconds(runs.c.started_at, runs.c.ended_at),
+            runs.c.kind,
+            case((runs.c.epoch == 1, self._seconds(runs.c.started_at, runs.c.ended_at))),
             case((is_first, self._seconds(runs.c.due_at, runs.c.started_at))),
         ).where(*self._wanted)
         flows: defaultdict[str, Tally] = defaultdict(Tally)
         deployments: defaultdict[tuple[str, str], Tally] = defaultdict(Tally)
         with self._database.connect() as connection:
             rows = connection.execution_options(yield_per=_ROWS_A_READ).execute(query)
-            for run_id, word, flow, deployment, duration, lateness in rows:
+            for run_id, word, flow, deployment, kind, duration, lateness in rows:
                 state = _STATES[word]
-                flows[flow].add(run_id, state, duration, lateness)
+                tally = flows[flow]
+                if kind == RunKind.INTERACTIVE.value:  # cells of an open notebook: no run of the whole
+                    continue
+                tally.add(run_id, state, duration, lateness)
                 if deployment is not None:
                     deployments[deployment, flow].add(run_id, state, duration, lateness)
         return _figures(flows), _figures(deployments)

@@ -417,10 +417,14 @@ class RunStore:
             return [CancelRequest(**{**row, "kind": StopKind(row["kind"])}) for row in rows]
 
     def expected_seconds(self, flow_name: str, task_name: str) -> float | None:
-        """Return the median duration of a task's last ten successes in a flow; None before the first."""
+        """Return the median duration of a task's last ten computed successes in a flow; None before the first."""
         newest = (
             select(task_runs.c.run_id, task_runs.c.number, task_runs.c.started_at, task_runs.c.ended_at)
-            .where(task_runs.c.name == task_name, task_runs.c.state == State.COMPLETED.value)
+            .where(
+                task_runs.c.name == task_name,
+                task_runs.c.state == State.COMPLETED.value,
+                task_runs.c.is_cached.is_(False),
+            )
             .order_by(task_runs.c.number.desc())
             .limit(_SUCCESSES_SOUGHT)
             .subquery()

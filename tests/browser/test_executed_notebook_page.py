@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -128,3 +129,48 @@ def test_tables_and_markdown_are_structure_and_nothing_else_of_html_is_there(
         assert axe_finds(page) == []
         assert_no_sideways_scrolling(page)
         keep_picture(page, f"tables-{scheme}-{width}")
+
+
+def test_a_cell_has_one_number_in_the_shell_and_on_the_page(chromium: Browser, jupyterlab: Lab) -> None:
+    def orchestra(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "orchestra_nb", *words]
+        known = {"cwd": jupyterlab.root, "env": jupyterlab.environ, "timeout": PATIENCE_SECONDS}
+        return subprocess.run(command, capture_output=True, text=True, check=False, **known)
+
+    code = {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": []}
+    text = {"cell_type": "markdown", "metadata": {}, "source": "Text is not counted"}
+    cells = [
+        {**text, "id": "t0"},
+        {**code, "id": "c0", "metadata": {"tags": ["parameters"]}, "source": "rows = 1"},
+        {**text, "id": "t1"},
+        {**code, "id": "c1", "source": "from orchestra_nb import record\nrecord(twice=2 * rows)"},
+        {**code, "id": "c2", "source": "third = 1 / (rows - 3)"},
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    document = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    (jupyterlab.root / "counted.ipynb").write_text(json.dumps(document))
+
+    # a run puts a cell in for the parameters, which the file lacks
+    ran = orchestra("run", "counted.ipynb", "-p", "rows", "3", "--cache")
+    shown = orchestra("runs", "ls", "--flow", "counted", "--json")
+    (run,) = json.loads(shown.stdout)["runs"] if shown.stdout.startswith("{") else json.loads(shown.stdout)
+    results = json.loads(orchestra("runs", "results", run["run_id"], "--json").stdout)
+    unknown = orchestra("runs", "retry", run["run_id"], "--from", "4")
+    plan = json.loads(orchestra("plan", "counted.ipynb", "-p", "rows", "4", "--json").stdout)
+    assert "cell 3" in ran.stdout + ran.stderr
+    assert [one["cell"] for one in results["recorded"]] == [2]
+    assert "Its cells, by number and id: 1 (c0), 2 (c1), 3 (c2)." in unknown.stderr
+    assert [cell["number"] for cell in plan["cells"]] == [1, 0, 2, 3]
+    with open_alone(chromium) as page:
+        page.goto(f"{jupyterlab.url}orchestra/runs/{run['run_id']}?token={jupyterlab.token}")
+        page.get_by_role("region", name="What failed").get_by_text(re.compile("^cell 3")).first.wait_for()
+        page.get_by_role("tab", name="Notebook").click()
+        heads = page.locator(".orc-nb-cell[data-type=code] .orc-nb-number")
+        heads.last.wait_for()
+        assert heads.all_inner_texts() == ["cell 1", "parameters", "cell 2", "cell 3"]
+        assert [text.partition(" · ")[0] for text in page.locator(".orc-nb-name").all_inner_texts()] == [
+            *("cell 1", "parameters", "cell 2", "cell 3")
+        ]
+        page.locator("[data-cell-id=c1]").get_by_role("button", name="Resume from here…").click()
+        page.get_by_role("dialog", name=re.compile("from cell 2$")).get_by_text("cell 2 to cell 3").wait_for()
+        keep_picture(page, "cell-numbers")

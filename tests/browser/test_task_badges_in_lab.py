@@ -232,6 +232,21 @@ def test_cells_of_a_run_say_what_was_replayed_and_what_an_edit_made_stale(page: 
     expect(badge(page, "c2")).to_be_hidden()
     expect(badge(page, "c1")).to_be_visible()
 
+    # also after a reload, until something newer is known of the cell
+    page.reload()
+    wait_until_ready(page)
+    badge(page, "c1").and_(page.locator("[data-stale=true]")).wait_for()
+    assert badge(page, "c2").count() == 0
+    subprocess.run(
+        command,
+        cwd=jupyterlab.root,
+        env=jupyterlab.environ,
+        check=True,
+        timeout=PATIENCE_SECONDS,
+        capture_output=True,
+    )
+    expect_state(page, "c2", "CACHED").wait_for(state="visible")
+
 
 def test_a_windowed_notebook_of_200_cells_has_its_badges_wherever_it_is_scrolled(page: Page, jupyterlab: Lab) -> None:
     path = jupyterlab.root / "long.ipynb"

@@ -63,7 +63,13 @@ class Notebook:
         return self._loop.run(self._play(cells, None)).shown
 
     def play(
-        self, *cells: str, is_refreshed: bool = False, max_bytes: int = 1 << 30, run_id: str = "", before: str = ""
+        self,
+        *cells: str,
+        is_refreshed: bool = False,
+        max_bytes: int = 1 << 30,
+        run_id: str = "",
+        before: str = "",
+        injected_at: int | None = None,
     ) -> Pass:
         """Run or replay the cells, after code that belongs to no cell."""
         keeper = CellKeeper(
@@ -72,6 +78,7 @@ class Notebook:
             max_bytes=max_bytes,
             run_id=run_id,
             folder=str(self.folder / "kept"),
+            injected_at=injected_at,
         )
         return self._loop.run(self._play(cells, keeper, before))
 
@@ -520,6 +527,18 @@ def test_what_the_source_hides_is_never_a_wrong_result(notebook: Notebook, case:
     expected = [notebook.plain(*cells) for cells in (before, before, after, before)]
 
     assert [one.shown[-1] for one in passes] == [shown[-1] for shown in expected]
+
+
+@pytest.mark.parametrize(("injected_at", "number"), [(None, 3), (0, 2), (5, 3)], ids=["none", "above", "below"])
+def test_a_cell_is_named_by_its_number_in_the_users_own_file(
+    notebook: Notebook, injected_at: int | None, number: int
+) -> None:
+    cells = ["def quiet(x):\n    return x", "kept = [1]", "quiet.__globals__['kept'].append(2)", "print(kept)"]
+
+    first = notebook.play(*cells, injected_at=injected_at)
+
+    said = f"Cell {number} changes `kept`, which its code does not say"
+    assert any(note.startswith(said) for note in first.notes), (first.notes, first.why)
 
 
 def test_a_cell_that_changes_what_its_code_does_not_say_is_named(notebook: Notebook) -> None:

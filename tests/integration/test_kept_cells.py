@@ -143,10 +143,11 @@ def test_a_second_run_replays_what_an_edit_does_not_touch_and_the_plan_says_so_b
     assert [cell["execution_count"] for cell in executed["cells"]] == [1, 2, 3, 4]
     assert [cell["action"] for cell in live["cells"][:3]] == ["replay", "replay", "run"]
     assert live["cells"][2]["why"] == "the environment is not as before"
+    assert [cell["number"] for cell in other["cells"]] == [1, 0, 2, 3, 4]  # the file lacks the second
     whys = [cell["why"] for cell in other["cells"]]
     assert whys[1] == "parameters changed"
     assert whys[2].startswith("parameters changed: `n`")
-    assert whys[3].startswith("upstream changed (cell 3): `x`")
+    assert whys[3].startswith("upstream changed (cell 2): `x`")
 
 
 def test_a_retry_goes_on_at_the_cell_that_failed_in_the_same_run(shell: Shell) -> None:

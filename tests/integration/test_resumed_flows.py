@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from flow_scripts import FlowScripts, flow_scripts
 
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
+from orchestra_nb.operations.flow_views import show_flow
 from tests.services.deployed import Deployed
 
 
@@ -234,6 +236,11 @@ def test_a_retry_of_a_resumed_run_that_failed_runs_what_has_not_run_since(script
     assert ran_first == ({"clean-0", "model-0"}, {"load-0"})
     # nothing that model read has changed, but what was kept of it is older than the resumption
     assert newest_tasks(scripts, run) == ({"model-0"}, {"load-0", "clean-0"})
+    # it is one run all the same, and its last part says nothing of how long it takes
+    (flow,) = json.loads(scripts.orchestra("stats", "report", "--json").stdout)["flows"]
+    assert (flow["runs"], flow["success_rate"], flow["duration"]) == (1, 1.0, None)
+    shown = show_flow(scripts.store, "report", datetime.now(UTC)).flow
+    assert (shown.counted, shown.success_rate, shown.duration) == (1, 1.0, None)
 
 
 def test_a_body_that_is_repeated_replays_what_has_run_since_it_was_resumed(scripts: FlowScripts) -> None:

@@ -30,6 +30,26 @@ def test_independent_long_cells_run_beside_the_first_of_them() -> None:
     assert planned.describe() == "--parallel: cells 3, 4 run ahead, 8.0 of 12.1 s less expected"
 
 
+def test_cells_are_named_by_their_numbers_in_the_users_own_file() -> None:
+    sources = ["rows = 1", "rows = 2", LOAD, *(f"time.sleep(4)\nr{number} = sum(data)" for number in range(3))]
+    analysis = NotebookAnalysis(path="", cells=analyse_sources([("", source) for source in sources]))
+
+    planned = plan_cells_ahead(analysis, sources, {}, workers=2, injected_at=1)
+    history = [*sources, "print(Out)"]
+    in_order = plan_cells_ahead(
+        NotebookAnalysis(path="", cells=analyse_sources([("", source) for source in history])),
+        history,
+        {},
+        workers=2,
+        injected_at=1,
+    )
+
+    assert planned.ahead == (4, 5)
+    assert planned.describe().startswith("--parallel: cells 4, 5 run ahead, ")
+    assert [cell.name for cell in planned.cells[:3]] == ["cell 1", "the cell of the parameters", "cell 2"]
+    assert in_order.why == "cell 6 reads what the last lines of earlier cells gave"
+
+
 def test_a_chain_runs_beside_another_with_the_short_cells_between() -> None:
     one = ["time.sleep(4)\na = 1", "b = a + 1", "time.sleep(4)\nc = b + 1"]
     other = ["time.sleep(4)\nx = 1", "y = x + 1", "time.sleep(4)\nz = y + 1"]

@@ -26,6 +26,7 @@ from orchestra_nb.notebooks.document import (
     write_notebook,
 )
 
+TEXT_CELL: dict[str, Any] = {"cell_type": "markdown", "metadata": {}, "source": "text"}
 CODE: dict[str, Any] = {
     "cell_type": "code",
     "id": "c1",
@@ -143,10 +144,15 @@ def test_format_3_is_upgraded_in_memory() -> None:
         ),
         (as_bytes(notebook(CODE, nbformat="4")), 'nbformat is "4"'),
         (as_bytes(notebook(CODE, nbformat=True)), "nbformat is true"),
-        (as_bytes(notebook(CODE, {"cell_type": "wat"})), "cell 2: neither a code cell nor"),
-        (as_bytes(notebook(CODE, 3)), "cell 2: neither"),  # type: ignore[arg-type]
+        (as_bytes(notebook(CODE, {"cell_type": "wat"})), "the entry 2 of its cells: neither a code cell nor"),
+        (as_bytes(notebook(CODE, 3)), "the entry 2 of its cells: neither"),  # type: ignore[arg-type]
         (as_bytes(notebook({**CODE, "source": 3})), "cell 1: its source is no text"),
         (as_bytes(notebook({**CODE, "source": ["a", 3]})), "cell 1: its source is no text"),
+        (as_bytes(notebook(TEXT_CELL, {**CODE, "source": 3})), "cell 1: its source is no text"),
+        (
+            as_bytes(notebook(CODE, {**TEXT_CELL, "source": 3})),
+            "the markdown cell in place 2 of all: its source is no text",
+        ),
         (as_bytes({"nbformat": 3, "worksheets": 3, "metadata": {}}), "the old notebook format 3 could not be upgraded"),
         (b"[" * 100_000, "nested too deeply|not JSON"),
     ],

@@ -12,7 +12,7 @@ import pytest
 
 from orchestra_nb.errors import InvalidNotebook, NotebookNotFound
 from orchestra_nb.model.events import RunCreated
-from orchestra_nb.model.runs import Run, RunKind
+from orchestra_nb.model.runs import INJECTED_CELL_ID, Run, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.executed_notebook import executed_notebook
 from orchestra_nb.operations.json_encoding import encode_json
@@ -81,6 +81,19 @@ def test_the_newest_attempt_is_told_unless_another_is_asked_for(store: RunStore)
         (0, "code", "completed", 1.5),
     ]
     assert (newest.cells[0].source, first.cells[1].source) == ("# Title\n<b>text</b>", "attempt = 1")
+
+
+def test_code_cells_are_counted_as_in_the_file_of_the_user(store: RunStore) -> None:
+    run = _run(store)
+    code: dict[str, object] = {"cell_type": "code", "metadata": {}, "source": "", "outputs": []}
+    text: dict[str, object] = {"cell_type": "markdown", "metadata": {}, "source": ""}
+    cells = (text, {**code, "id": "a"}, {**code, "id": INJECTED_CELL_ID}, text, {**code, "id": "b"})
+    (attempts_folder() / f"{run.run_id}.1.ipynb").write_text(_document(*cells))
+
+    told = executed_notebook(store, "calm-fox").cells
+
+    assert told is not None
+    assert [(cell.index, cell.number) for cell in told] == [(None, None), (0, 1), (1, 0), (None, None), (2, 2)]
 
 
 def test_a_file_that_has_not_changed_is_not_told_again(store: RunStore) -> None:

@@ -82,12 +82,12 @@ def test_a_flow_and_its_deployment_are_counted(store: RunStore) -> None:
     assert report.tasks == ()
 
 
-def test_what_was_retried_says_nothing_about_how_late_it_began(store: RunStore) -> None:
+def test_what_was_retried_says_nothing_about_how_late_it_began_and_how_long_it_takes(store: RunStore) -> None:
     add(store, run_of(1, State.COMPLETED, took=1, epoch=2))
 
     (flow,) = run_statistics(store, now=NOW).flows
 
-    assert (flow.duration, flow.lateness) == (Percentiles(p50=1, p95=1), None)
+    assert (flow.duration, flow.lateness) == (None, None)
 
 
 def test_a_backfill_is_not_late(store: RunStore) -> None:
@@ -153,6 +153,22 @@ def test_only_runs_since_a_time_and_of_a_name_are_counted(store: RunStore) -> No
     assert (of_deployment.flows, [one.name for one in of_deployment.deployments]) == ((), ["nightly"])
     with pytest.raises(RunNotFound, match="'other'"):
         run_statistics(store, "other", now=NOW)
+
+
+def test_a_retry_and_a_cell_that_runs_in_an_open_notebook_are_no_runs_of_the_whole(store: RunStore) -> None:
+    retried = run_of(2, State.COMPLETED, took=1, epoch=2)
+    cell = run_of(3, State.FAILED, took=2, kind=RunKind.INTERACTIVE)
+    add(store, run_of(1, State.COMPLETED, took=60), retried, cell)
+    add(store, run_of(4, State.COMPLETED, took=1, kind=RunKind.INTERACTIVE, flow_name="draft"))
+    task = TaskRun(task_run_id="c" * 32, run_id=cell.run_id, name="clean", state=State.FAILED, created_at=NOW)
+    store.apply([TaskRunCreated(task_run=task)])
+
+    report = run_statistics(store, now=NOW, has_tasks=True)
+
+    draft, train = report.flows
+    assert counts(train) == ("train", "train", 2, 2, 0, 0, 0, 1.0)
+    assert (train.duration, train.last_failure) == (Percentiles(p50=60, p95=60), None)
+    assert counts(draft) == ("draft", "draft", 0, 0, 0, 0, 0, None)
 
 
 @pytest.mark.parametrize(

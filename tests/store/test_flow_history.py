@@ -52,11 +52,16 @@ def test_runs_of_one_task_are_counted_without_their_numbers(any_store_url: str) 
         database.close()
 
 
-def test_the_newest_runs_leave_out_what_waits_and_sweeps_themselves(any_store_url: str) -> None:
+def test_the_newest_runs_leave_out_what_waits_sweeps_themselves_and_cells_of_open_notebooks(any_store_url: str) -> None:
     database = open_database(any_store_url)
     try:
-        waits, sweep = run_of(4, State.SCHEDULED), run_of(5, kind=RunKind.SWEEP)
-        RunStore(database).apply([RunCreated(run=run) for run in (run_of(1), run_of(2), run_of(3), waits, sweep)])
+        waits, sweep, cells = (
+            run_of(4, State.SCHEDULED),
+            run_of(5, kind=RunKind.SWEEP),
+            run_of(6, kind=RunKind.INTERACTIVE),
+        )
+        whole = (run_of(1), run_of(2), run_of(3))
+        RunStore(database).apply([RunCreated(run=run) for run in (*whole, waits, sweep, cells)])
 
         found = FlowHistory(database).newest(["etl", "none"], 2)
 

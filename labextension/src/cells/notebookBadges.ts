@@ -22,6 +22,7 @@ import { CellBadge } from './cellBadge';
 import type { IBadgeOptions } from './cellBadge';
 import type { ICellRecord } from './cellRecords';
 import type { ICellsApi } from './cellsApi';
+import type { ExecutionMemory } from './executionMemory';
 import { NotebookCells } from './notebookCells';
 import { RanHere } from './ranHere';
 import { hasTaskLine } from './taskLines';
@@ -38,6 +39,7 @@ export interface INotebookBadgesOptions extends IBadgeOptions {
   readonly api: ICellsApi;
   readonly runs: IRunsModel;
   readonly contents: Contents.IManager;
+  readonly memory: ExecutionMemory;
 }
 
 /** Keeps the badges right until it is disposed. */
@@ -46,11 +48,12 @@ export class NotebookBadges implements IDisposable {
     private readonly _panel: NotebookPanel,
     private readonly _options: INotebookBadgesOptions
   ) {
-    const { api, runs, contents, texts } = _options;
+    const { api, runs, contents, memory, texts } = _options;
     const { content, context } = _panel;
+    const path = contents.localPath(context.path);
     const what = texts.__('What the cells of %1 did could not be read.', context.path);
-    const failure = new RepeatedFailure(texts, what);
-    this._cells = new NotebookCells(api, runs, contents.localPath(context.path), failure);
+    this._cells = new NotebookCells(api, runs, path, new RepeatedFailure(texts, what));
+    this._ranHere = new RanHere(memory, path);
     this._cells.changed.connect(this._update, this);
     context.pathChanged.connect(this._onPath, this);
     context.saveState.connect(this._onSaveState, this);
@@ -91,7 +94,9 @@ export class NotebookBadges implements IDisposable {
   }
 
   private _onPath(context: DocumentRegistry.Context): void {
-    this._cells.setPath(this._options.contents.localPath(context.path));
+    const path = this._options.contents.localPath(context.path);
+    this._cells.setPath(path);
+    this._ranHere.setPath(path);
   }
 
   private _onSaveState(_: unknown, state: DocumentRegistry.SaveState): void {
@@ -212,7 +217,7 @@ export class NotebookBadges implements IDisposable {
 
   private readonly _cells: NotebookCells;
   private readonly _badges = new Map<Cell, CellBadge>();
-  private readonly _ranHere = new RanHere();
+  private readonly _ranHere: RanHere;
   private readonly _heard = new WeakSet<ICellModel>();
   private _timer: ReturnType<typeof setTimeout> | null = null;
   private _isDisposed = false;

@@ -7,6 +7,7 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { CellsApi } from '../cells/cellsApi';
+import { ExecutionMemory, browserStorage } from '../cells/executionMemory';
 import { NotebookBadges } from '../cells/notebookBadges';
 import { CommandIDs } from '../commands';
 import { clock } from '../drawing/clock';
@@ -35,6 +36,7 @@ export const cellBadgesPlugin: JupyterFrontEndPlugin<void> = {
       api: new CellsApi(labSettings(app.serviceManager.serverSettings)),
       runs,
       contents: app.serviceManager.contents,
+      memory: new ExecutionMemory(browserStorage(), app.serviceManager.serverSettings.baseUrl),
       texts: trans,
       clock,
       locale: localeOf(translator),

@@ -11,6 +11,7 @@ import type { ITaskView } from '../../schemas';
 import type { IPageContext } from '../page';
 import { pictureOf } from './artifactsView';
 import type { ICellOutput, IExecutedCell } from './executedNotebook';
+import { cellName } from './runRecords';
 
 /** What the file says of a cell to the state that it means. */
 const STATES: Readonly<Record<string, string>> = {
@@ -102,7 +103,14 @@ export class ExecutedCells {
     });
     if (isCode) {
       const count = cell.execution_count === null ? '[ ]' : `[${cell.execution_count}]`;
-      const head = html('div', { class: 'orc-nb-head' }, html('span', {}, count));
+      const called = cell.number === null ? '' : cellName(cell.number, texts);
+      const title = texts.__('Number of its execution, as the executed notebook has it');
+      const head = html(
+        'div',
+        { class: 'orc-nb-head' },
+        html('span', { class: 'orc-nb-number' }, called),
+        html('span', { class: 'orc-nb-count', title }, count)
+      );
       if (look !== null) {
         const word = html('span', { class: 'orc-word' }, look.word(texts));
         head.append(html('span', { class: 'orc-state' }, stateIcon(look.icon), word));
@@ -196,6 +204,7 @@ function isSameCell(one: IExecutedCell, other: IExecutedCell): boolean {
   const { outputs } = other;
   return (
     one.index === other.index &&
+    one.number === other.number &&
     one.cell_id === other.cell_id &&
     one.type === other.type &&
     one.source === other.source &&

@@ -17,6 +17,8 @@ export interface ICellOutput {
 export interface IExecutedCell {
   /** Place among the code cells, from 0; null for any other cell. */
   readonly index: number | null;
+  /** Of a code cell: which one of the user's own file, from 1; 0 for one that only the run has. */
+  readonly number: number | null;
   readonly cell_id: string;
   readonly type: string;
   readonly source: string;
@@ -59,6 +61,7 @@ function readCell(data: unknown): IExecutedCell | null {
   }
   return {
     index: readNumber(fields.index),
+    number: readNumber(fields.number),
     cell_id: readText(fields.cell_id),
     type,
     source: readText(fields.source),

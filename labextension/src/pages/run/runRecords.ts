@@ -143,8 +143,8 @@ export class RunRecords {
     this._tasks = runs.tasksOf(runId).filter(task => task.epoch === run.epoch);
     const cells = runs.cellsOf(runId);
     this._cells = cells.map(cell => cellAsTask(cell, texts));
-    this._cellNames = new Map(cells.map(cell => [cell.cell_id, cellName(cell, texts)]));
-    if (isFirst) {
+    this._cellNames = new Map(cells.map(cell => [cell.cell_id, cellName(cell.number, texts)]));
+    if (isFirst && run.kind !== 'interactive') {
       void this._readExpected(run.flow_name);
     }
     this._readAttempts();
@@ -213,13 +213,14 @@ export class RunRecords {
   private _isDisposed = false;
 }
 
-function cellName(cell: ICell, texts: ITexts): string {
-  return cell.number === 0 ? texts.__('parameters') : texts.__('cell %1', cell.number);
+/** Say what people call the cell of this number: code cells of their own file, from 1; 0 is that of the parameters. */
+export function cellName(number: number, texts: ITexts): string {
+  return number === 0 ? texts.__('parameters') : texts.__('cell %1', number);
 }
 
 /** Give a cell as a task, so that the same drawings show both. */
 export function cellAsTask(cell: ICell, texts: ITexts): ITaskView {
-  const name = cellName(cell, texts);
+  const name = cellName(cell.number, texts);
   const { started_at, ended_at, error } = cell;
   return {
     ...{ state: cell.state, epoch: cell.epoch, message: cell.message, started_at, ended_at, error },
