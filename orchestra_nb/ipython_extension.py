@@ -102,8 +102,11 @@ class KernelExtension:
     def _close_views(self) -> None:
         """Let what is shown stand for itself, in a notebook that is saved after the end of its kernel, too."""
         atexit.unregister(self._close_views)
-        self._displays.close()
-        self._flow_views.close()
+        try:
+            self._displays.close()
+            self._flow_views.close()
+        except Exception:  # the channel to the front end has been closed before
+            _log.debug("The views could not be closed.", exc_info=True)
 
     # --- binding
 
