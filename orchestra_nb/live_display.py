@@ -34,6 +34,10 @@ class LiveView(Protocol):
     def is_wanted(self) -> bool:
         """Whether somebody may still use it, although nothing happens any more."""
 
+    @property
+    def is_lasting(self) -> bool:
+        """Whether nothing can take its place, because the front end does not follow changes of displays."""
+
     def close(self) -> None:
         """Take it away: the static display stands for itself from now on. May be called again."""
 
@@ -76,7 +80,8 @@ class LiveDisplay:
 
     def look(self) -> None:
         """Let static data stand for a view that nobody uses any more."""
-        if self._view is not None and not _is_live(self._shown) and not self._view.is_wanted:
+        view = self._view
+        if view is not None and not (_is_live(self._shown) or view.is_wanted or view.is_lasting):
             self.close()
 
     def close(self) -> None:
@@ -86,6 +91,9 @@ class LiveDisplay:
 
     def end(self, bundle: Mapping[str, object]) -> None:
         """Show the last data, which stand for themselves from now on."""
+        if self._view is not None and self._view.is_lasting:
+            self._send(bundle, update=True)
+            return
         view, self._view = self._view, None
         self._send(bundle, update=True)
         if view is not None:

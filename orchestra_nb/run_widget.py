@@ -58,14 +58,17 @@ def needs_widget(shell: InteractiveShell) -> bool:
     our server extension says that the front end has ours. A headless run needs none. Cost: microseconds.
     """
     is_vs_code = "__vsc_ipynb_file__" in shell.user_ns or "VSCODE_PID" in os.environ
-    is_voila = os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
     is_plain_jupyter = "JPY_SESSION_NAME" in os.environ and "ORCHESTRA_LABEXTENSION" not in os.environ
     return (
-        (is_vs_code or is_voila or is_plain_jupyter or "google.colab" in sys.modules)
+        (is_vs_code or _is_voila() or is_plain_jupyter or "google.colab" in sys.modules)
         and RUN_ID_VARIABLE not in os.environ
         and BUNDLE.exists()
         and importlib.util.find_spec("anywidget") is not None
     )
+
+
+def _is_voila() -> bool:
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
 
 
 class WidgetView:
@@ -108,6 +111,11 @@ class WidgetView:
     def is_wanted(self) -> bool:
         """Whether somebody may still use it, although nothing happens any more."""
         return time.monotonic() - self._used_at < UNUSED_SECONDS
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether nothing can take its place: Voilà shows displays as they were when the page was made."""
+        return _is_voila()
 
     def close(self) -> None:
         """Take the widget and its state away. May be called again."""

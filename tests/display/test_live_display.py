@@ -15,6 +15,7 @@ class View:
         self.outputs: list[object] = []
         self.is_wanted = True
         self.is_closed = False
+        self.is_lasting = False
 
     def update(self, output: Mapping[str, object]) -> None:
         self.outputs.append(output["number"])
@@ -95,3 +96,15 @@ def test_the_last_data_of_a_task_stand_for_themselves() -> None:
     display.end(data(2, False))
 
     assert (front_end.shown[-1], view.is_closed) == ((2, False, True), True)
+
+
+def test_a_view_whose_front_end_shows_no_changes_of_displays_stays() -> None:
+    front_end, view = FrontEnd(), View()
+    view.is_lasting, view.is_wanted = True, False
+    display = LiveDisplay(front_end, "x", view)
+    display.open(data(1, True))
+
+    display.end(data(2, False))
+    display.look()
+
+    assert (view.outputs, view.is_closed, display.has_view) == ([1, 2], False, True)
