@@ -227,8 +227,8 @@ export class InlineRun {
         0
       );
       const { run } = output;
-      // a kernel tells no kind of its run
-      const isInteractive = run === null || ['', 'interactive'].includes(run.kind);
+      // older notebooks tell no kind; and what a called flow returns is the value of its cell
+      const isInteractive = run === null || ['', 'interactive', 'flow'].includes(run.kind);
       values.update(headRunId(output), `${run?.epoch} ${run?.state} ${done}`, isInteractive);
     });
   }
