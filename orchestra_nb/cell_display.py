@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 from orchestra_nb.engine.executors import ClusterChanged
+from orchestra_nb.live_display import LiveDisplay, LiveView, Publish
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import LogLine, TaskRun
 from orchestra_nb.notebooks.shown_outputs import ShownOutputs
@@ -18,28 +18,8 @@ from orchestra_nb.run_display import outputs_bundle, task_bundle
 
 #: Seconds between two updates of one display.
 UPDATE_SECONDS = 0.1
-
-Bundle = tuple[Mapping[str, object], Mapping[str, object]]
-
-
-class Publish(Protocol):
-    """Sends a display, or an update of one, to the front end; may be called from any thread."""
-
-    def __call__(self, bundle: Bundle, display_id: str, *, update: bool) -> None:
-        """Send this display."""
-
-
-class LiveView(Protocol):
-    """A view of a live task for front ends without our extension."""
-
-    def update(self, task: TaskRun, cluster: str) -> None:
-        """Show this."""
-
-    def bundle(self) -> Mapping[str, object]:
-        """Return what to add to the display's data while the task is live."""
-
-    def close(self) -> None:
-        """The task has ended: the static display stands for itself from now on."""
+#: Seconds between two looks whether anybody still uses the views of what has ended.
+_LOOK_SECONDS = 30.0
 
 
 class CellDisplays:
@@ -50,7 +30,7 @@ class CellDisplays:
     on_change
         Called, in the flow runner's thread, after each change of a task; for whoever shows all of them.
     make_view
-        Makes the live view of a task where the front end needs one; None where it does not.
+        Makes the live view of a task or a flow where the front end needs one; None where it does not.
     """
 
     def __init__(
@@ -66,31 +46,46 @@ class CellDisplays:
         self._cluster = ""
         self._tasks: dict[str, TaskRun] = {}
         self._outputs: dict[str, ShownOutputs] = {}
-        self._views: dict[str, LiveView] = {}
-        self._open: set[str] = set()
+        #: the displays that stand under cells, by task run id
+        self._lines: dict[str, LiveDisplay] = {}
+        #: id of a task run that is a retry to the one whose displays it has
+        self._places: dict[str, str] = {}
         self._dirty_lines: set[str] = set()
         self._dirty_outputs: set[str] = set()
-        self._extra: dict[str, Callable[[], Bundle]] = {}
+        self._extra: dict[str, tuple[LiveDisplay, Callable[[], Mapping[str, object]]]] = {}
         self._dirty_extra: set[str] = set()
         self._wake = threading.Event()
         #: held while changes are sent, so that an older one never comes after a newer one
         self._sending = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def open(self, task: TaskRun) -> None:
-        """Show the line of a task, and keep a place for what it shows, under the cell that is running now."""
+    def open(self, task: TaskRun, in_place_of: str | None = None) -> None:
+        """Show the line of a task, and keep a place for what it shows.
+
+        Parameters
+        ----------
+        in_place_of
+            The task run that it is a retry of: it takes the displays of that one. None: it gets displays of its own,
+            under the cell that is running now.
+        """
         with self._lock:
             task = self._tasks.setdefault(task.task_run_id, task)
-            if self._make_view is not None and not task.state.is_terminal:
-                self._views[task.task_run_id] = self._make_view()
+            if in_place_of is not None:
+                self._places[task.task_run_id] = self._places.get(in_place_of, in_place_of)
+            place = self._places.get(task.task_run_id, task.task_run_id)
+            view = self._make_view() if self._make_view is not None and not task.state.is_terminal else None
+            line = LiveDisplay(self._publish, f"orchestra-{place}", view)
             outputs = self._outputs.get(task.task_run_id)
             first = outputs_bundle(outputs.merged()) if outputs is not None else ({}, {})
             cluster = self._cluster
-        self._publish(self._line_bundle(task, cluster), _line_id(task.task_run_id), update=False)
-        self._publish(first, _outputs_id(task.task_run_id), update=False)
+        if in_place_of is None:
+            line.open(task_bundle(task, cluster))
+        else:
+            line.replace(task_bundle(task, cluster))
+        self._publish(first, self._outputs_id(task.task_run_id), update=in_place_of is not None)
         with self._lock:  # only now: an update that overtook its display would be lost
-            self._open.add(task.task_run_id)
-            if self._dirty_lines & {task.task_run_id} or self._dirty_outputs & {task.task_run_id}:
+            self._lines[task.task_run_id] = line
+            if task.task_run_id in self._dirty_lines | self._dirty_outputs:
                 self._wake.set()
 
     def show_again(self, task: TaskRun, outcome: Outcome | None) -> None:
@@ -99,21 +94,35 @@ class CellDisplays:
             shown = self._outputs.get(task.task_run_id)
             cluster = self._cluster
         outputs = outcome.outputs if outcome is not None else shown.merged() if shown is not None else []
-        self._publish((task_bundle(task, cluster), {}), _line_id(task.task_run_id), update=False)
+        place = self._places.get(task.task_run_id, task.task_run_id)
+        self._publish((task_bundle(task, cluster), {}), f"orchestra-{place}", update=False)
         if outputs:
-            self._publish(outputs_bundle(outputs), _outputs_id(task.task_run_id), update=False)
+            self._publish(outputs_bundle(outputs), self._outputs_id(task.task_run_id), update=False)
 
-    def open_extra(self, display_id: str, bundle: Callable[[], Bundle]) -> None:
+    def open_extra(self, display_id: str, bundle: Callable[[], Mapping[str, object]]) -> None:
         """Show another display that depends on all tasks; it is made anew after each change."""
-        with self._lock:
-            self._extra[display_id] = bundle
-        self._publish(bundle(), display_id, update=False)
+        display = LiveDisplay(self._publish, display_id, self._make_view() if self._make_view is not None else None)
+        with self._sending:
+            display.open(bundle())
+            with self._lock:
+                self._extra[display_id] = display, bundle
+                if display.has_view:
+                    self._start()
 
     def renew_extra(self) -> None:
         """Make the other displays anew: something that they show has changed."""
         with self._lock:
             if self._extra:
                 self._mark(self._dirty_extra, next(iter(self._extra)))
+
+    def close(self) -> None:
+        """Let what is shown stand for itself: the kernel ends."""
+        self._send_changes()
+        with self._sending:
+            with self._lock:
+                displays = [*self._lines.values(), *(display for display, _ in self._extra.values())]
+            for display in displays:
+                display.close()
 
     # --- told by the flow runner
 
@@ -165,62 +174,59 @@ class CellDisplays:
         """Note a change; the lock is held."""
         dirty.add(key)
         self._dirty_extra.update(self._extra)
+        self._start()
+        self._wake.set()
+
+    def _start(self) -> None:
+        """Have changes sent; the lock is held."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._pump, name="orchestra-displays", daemon=True)
             self._thread.start()
-        self._wake.set()
 
     def _pump(self) -> None:
         pause = threading.Event()
         while True:
-            self._wake.wait()
-            self._wake.clear()
-            self._send_changes()
-            pause.wait(UPDATE_SECONDS)
+            self._wake.wait(_LOOK_SECONDS if any(display.has_view for display, _ in self._extras()) else None)
+            if self._wake.is_set():
+                self._wake.clear()
+                self._send_changes()
+                pause.wait(UPDATE_SECONDS)
+            else:
+                with self._sending:
+                    for display, _ in self._extras():
+                        display.look()
+
+    def _extras(self) -> list[tuple[LiveDisplay, Callable[[], Mapping[str, object]]]]:
+        with self._lock:
+            return list(self._extra.values())
 
     def _send_changes(self) -> None:
         with self._sending:
             with self._lock:
-                lines = [self._tasks[key] for key in self._dirty_lines & self._open]
-                outputs = {key: self._outputs[key].merged() for key in self._dirty_outputs & self._open}
-                extra = [(key, self._extra[key]) for key in self._dirty_extra]
-                self._dirty_lines -= self._open
-                self._dirty_outputs -= self._open
+                lines = [(self._lines[key], self._tasks[key]) for key in self._dirty_lines & self._lines.keys()]
+                outputs = {key: self._outputs[key].merged() for key in self._dirty_outputs & self._lines.keys()}
+                extra = [self._extra[key] for key in self._dirty_extra]
+                self._dirty_lines -= self._lines.keys()
+                self._dirty_outputs -= self._lines.keys()
                 self._dirty_extra.clear()
                 cluster = self._cluster
             for key, shown in outputs.items():  # before the line that says that the task has ended
-                self._publish(outputs_bundle(shown), _outputs_id(key), update=True)
-            for task in lines:
-                self._publish(self._line_bundle(task, cluster), _line_id(task.task_run_id), update=True)
-            for key, bundle in extra:
-                self._publish(bundle(), key, update=True)
+                self._publish(outputs_bundle(shown), self._outputs_id(key), update=True)
+            for line, task in lines:
+                show = line.end if task.state.is_terminal else line.update
+                show(task_bundle(task, cluster))
+            for display, bundle in extra:
+                display.update(bundle())
             with self._lock:
                 self._forget_ended()
 
     def _forget_ended(self) -> None:
         """Drop what has been shown for good; the lock is held."""
-        for key in [key for key in self._open if self._tasks[key].state.is_terminal]:
+        for key in [key for key in self._lines if self._tasks[key].state.is_terminal]:
             if key not in self._dirty_lines and key not in self._dirty_outputs:
-                self._open.discard(key)
+                del self._lines[key]
                 self._outputs.pop(key, None)
                 del self._tasks[key]
 
-    def _line_bundle(self, task: TaskRun, cluster: str) -> Bundle:
-        bundle = task_bundle(task, cluster)
-        view = self._views.get(task.task_run_id)
-        if view is not None:
-            if task.state.is_terminal:
-                del self._views[task.task_run_id]
-                view.close()
-            else:
-                view.update(task, cluster)
-                bundle = {**bundle, **view.bundle()}
-        return bundle, {}
-
-
-def _line_id(task_run_id: str) -> str:
-    return f"orchestra-{task_run_id}"
-
-
-def _outputs_id(task_run_id: str) -> str:
-    return f"orchestra-{task_run_id}-outputs"
+    def _outputs_id(self, task_run_id: str) -> str:
+        return f"orchestra-{self._places.get(task_run_id, task_run_id)}-outputs"

@@ -26,7 +26,7 @@ def _make_driver() -> _Driver:
 
 
 def _show_graph(graph: _FlowGraph) -> None:
-    from orchestra_nb.run_display import show_plan
+    from orchestra_nb.flow_display import show_plan
 
     show_plan(graph)
 

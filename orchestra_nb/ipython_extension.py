@@ -6,7 +6,9 @@ Loading is cheap: no network, no cluster, no store. All of that begins with the 
 from __future__ import annotations
 
 import ast
+import atexit
 import logging
+import os
 import re
 import signal
 import threading
@@ -14,14 +16,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestra_nb.cell_display import Bundle, CellDisplays
+from orchestra_nb.cell_display import CellDisplays
+from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE
 from orchestra_nb.errors import TaskFailed, ValueNotPortable
+from orchestra_nb.flow_views import FlowViews
+from orchestra_nb.live_display import Bundle
 from orchestra_nb.magics import TaskMagics
 from orchestra_nb.notebooks.flow_line import complete_flow_line
 from orchestra_nb.notebooks.names import CellNames, analyse_tree
 from orchestra_nb.notebooks.task_line import complete_task_line
 from orchestra_nb.operations.interactive import KernelDriver, set_current_driver
 from orchestra_nb.run_widget import WidgetView, needs_widget
+from orchestra_nb.terminal_displays import TerminalDisplays
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext
@@ -43,8 +49,17 @@ class KernelExtension:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
-        self._displays = CellDisplays(self._publish, make_view=WidgetView if needs_widget(shell) else None)
-        self.driver = KernelDriver(shell.user_ns, self._displays, self._displays.renew_extra)
+        # registered before the driver's own end, and so called after it
+        atexit.register(self._close_views)
+        #: prints what is shown in a terminal; None in a kernel, whose front end shows it
+        self._terminal = TerminalDisplays() if getattr(shell, "kernel", None) is None else None
+        make_view = self._make_view if needs_widget(shell) else None
+        self._displays = CellDisplays(self._publish, make_view=make_view)
+        self._flow_views = FlowViews(
+            self._publish, os.environ.get(RUN_ID_VARIABLE), make_view, is_live=self._terminal is None
+        )
+        self.driver = KernelDriver(shell.user_ns, self._displays, self._displays.renew_extra, self._flow_views.take)
+        self._magics = TaskMagics(shell, self.driver, self._displays)
         #: where displays go when no ``%%capture`` takes them
         self._display_pub: DisplayPublisher | None = None
         self._binder = PendingNameBinder(self.driver, self._ensure_bind_name)
@@ -54,7 +69,7 @@ class KernelExtension:
         """Register magics, completion and hooks."""
         shell = self._shell
         self._note_publisher()
-        shell.register_magics(TaskMagics(shell, self.driver, self._displays))
+        shell.register_magics(self._magics)
         shell.ast_transformers.append(self._binder)
         shell.input_transformers_cleanup.append(put_task_line_first)
         shell.events.register("pre_run_cell", self._cell_begins)
@@ -67,6 +82,7 @@ class KernelExtension:
         """Cancel what has not ended and take everything out of the kernel again."""
         shell = self._shell
         self.driver.close()
+        self._close_views()
         set_current_driver(None)
         for magics, names in (("cell", ["task"]), ("line", ["task", "flow", "orchestra"])):
             for name in names:
@@ -82,6 +98,15 @@ class KernelExtension:
         shell.events.unregister("post_run_cell", self._cell_ended)
         for undo in self._undo:
             undo()
+
+    def _close_views(self) -> None:
+        """Let what is shown stand for itself, in a notebook that is saved after the end of its kernel, too."""
+        atexit.unregister(self._close_views)
+        try:
+            self._displays.close()
+            self._flow_views.close()
+        except Exception:  # the channel to the front end has been closed before
+            _log.debug("The views could not be closed.", exc_info=True)
 
     # --- binding
 
@@ -191,8 +216,16 @@ class KernelExtension:
         if not isinstance(publisher, CapturingDisplayPublisher):
             self._display_pub = publisher
 
+    def _make_view(self) -> WidgetView:
+        from orchestra_nb.widget_answers import WidgetAnswers
+
+        return WidgetView(WidgetAnswers(self.driver, self._magics.retry_tasks).answer)
+
     def _publish(self, bundle: Bundle, display_id: str, *, update: bool) -> None:
         data, metadata = bundle
+        if self._terminal is not None:
+            self._terminal.publish(data, display_id, update=update)
+            return
         # an update belongs to the cell where its display stands, not to a %%capture that runs meanwhile
         publisher = self._display_pub if update and self._display_pub is not None else self._shell.display_pub
         publisher.publish(dict(data), dict(metadata), transient={"display_id": display_id}, update=update)

@@ -9,7 +9,8 @@ import ast
 import builtins
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
@@ -18,23 +19,26 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from orchestra_nb.engine.cell_session import CellOrigin
 from orchestra_nb.engine.name_binder import error_of
 from orchestra_nb.errors import InvalidInput, OrchestraError, TaskNotFound
+from orchestra_nb.flow_display import flow_bundle
 from orchestra_nb.model.machine_messages import cancelled_by
-from orchestra_nb.model.states import State
+from orchestra_nb.model.states import REOPENABLE_STATES, State
 from orchestra_nb.notebooks.cell_numbers import CELL_ID, CELL_NUMBER
 from orchestra_nb.notebooks.flow_line import HELP as FLOW_HELP
 from orchestra_nb.notebooks.flow_line import HINT, RETURN_USAGE, parse_flow_line
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.task_line import HELP, TaskLine, parse_task_line
-from orchestra_nb.run_display import flow_bundle
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchestra_nb.cell_display import CellDisplays
+    from orchestra_nb.model.runs import TaskRun
     from orchestra_nb.notebook_session import NotebookSession
     from orchestra_nb.operations.interactive import KernelDriver
 
 _FLOW_DISPLAY = "orchestra-flow"
+#: How long somebody who asks for a retry waits for a cell that runs.
+_RETRY_SECONDS = 3.0
 _COMMENT = re.compile(r"(^|\s)#.*")
 
 _ORCHESTRA_HELP = """%orchestra cluster [local | ADDRESS | MAPPING]   show or change where task cells run
@@ -56,6 +60,8 @@ class TaskMagics(Magics):
         #: the cell that runs now, and how many tasks without a name it has begun: a loop may begin many
         self._unnamed: tuple[CellOrigin, int] | None = None
         self._flows_shown = 0
+        #: name to the task cell that has it, as it was run last
+        self._cells: dict[str, tuple[TaskLine, CellOrigin]] = {}
         #: made by the first `%flow` with a word
         self._session: NotebookSession | None = None
 
@@ -97,9 +103,9 @@ class TaskMagics(Magics):
     def _show_flow(self) -> None:
         self._flows_shown += 1
 
-        def bundle() -> tuple[dict[str, object], dict[str, object]]:
+        def bundle() -> dict[str, object]:
             session = self._driver.session
-            return flow_bundle(self._driver.run.newest, session.tasks(), session.edges()), {}
+            return flow_bundle(self._driver.run.newest, session.tasks(), session.edges())
 
         self._displays.open_extra(f"{_FLOW_DISPLAY}-{self._driver.driver_id}-{self._flows_shown}", bundle)
 
@@ -156,6 +162,7 @@ class TaskMagics(Magics):
             run_in_kernel(self._driver.session, self.shell, line, origin, name, self._displays.open)
             return
         task = self._driver.session.submit(line, origin, name)
+        self._cells[name] = line, origin
         self._displays.open(task)
         opaque = self._driver.session.opaque_reason(task.task_run_id)
         if not line.wait and opaque is None:
@@ -167,6 +174,63 @@ class TaskMagics(Magics):
             raise error_of(ended)
         if opaque is not None:
             self._driver.session.binder.bind_all(task.task_run_id)
+
+    def retry_tasks(self, task_run_ids: Sequence[str]) -> str:
+        """Run task cells again that failed or were cancelled, as they were run last, each under its own line.
+
+        Not in the thread of the cells: there they are run, after the cells that run or wait. Returns when they were
+        submitted, or after a while what they wait for, in people's words.
+
+        Raises
+        ------
+        TaskNotFound
+            None of these is the newest run of a task cell of this kernel that failed or was cancelled.
+        OrchestraError
+            A task could not be submitted.
+        """
+        wanted = set(task_run_ids)
+        bad = [
+            task
+            for task in self._driver.session.tasks()
+            if task.task_run_id in wanted and task.state in REOPENABLE_STATES and task.name in self._cells
+        ]
+        if not bad:
+            raise TaskNotFound("There is nothing to run again: these tasks have been run again, or did not fail.")
+        submitted: Future[None] = Future()
+
+        def run_again() -> None:
+            self._driver.run.kernel_is_busy(True)
+            try:
+                for task in bad:
+                    self._run_again(task)
+                submitted.set_result(None)
+            except BaseException as error:
+                submitted.set_exception(error)
+            finally:
+                self._driver.run.kernel_is_busy(False)
+
+        self.shell.kernel.io_loop.add_callback(run_again)  # type: ignore[attr-defined]
+        try:
+            submitted.result(_RETRY_SECONDS)
+        except TimeoutError:
+            return "These tasks are run again when the cell that runs now has ended."
+        return ""
+
+    def _run_again(self, task: TaskRun) -> None:
+        line, origin = self._cells[task.name]
+        session = self._driver.session
+        again = session.submit(line, origin, task.name)
+        self._displays.open(again, in_place_of=task.task_run_id)
+        if session.opaque_reason(again.task_run_id) is None:
+            return
+        loop = self.shell.kernel.io_loop  # type: ignore[attr-defined]
+
+        def bind() -> None:
+            if self._driver.runner.task(again.task_run_id).state is State.COMPLETED:
+                session.binder.bind_all(again.task_run_id)
+
+        # nobody could tell before what names it gives
+        self._driver.runner.call_when_ended(again.task_run_id, lambda: loop.add_callback(bind))
 
     def _origin(self) -> CellOrigin:
         count = self.shell.displayhook.prompt_count

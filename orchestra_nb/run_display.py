@@ -1,4 +1,4 @@
-"""What a task cell and a flow show, as MIME bundles: data for our renderer, static HTML and plain text beside it.
+"""What a task cell shows, as MIME bundles: data for our renderer, static HTML and plain text beside it.
 
 The HTML stands by itself: it is what GitHub, nbconvert and front ends without our extension show, also years later.
 It has inline styles only, in colours that keep a contrast of 4.5:1 on white and on the dark themes in use, and every
@@ -8,16 +8,13 @@ word that comes from a user is escaped.
 from __future__ import annotations
 
 import html
-import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
-from orchestra_nb.engine.flow_graph import FlowGraph
 from orchestra_nb.model.durations import format_duration
-from orchestra_nb.model.runs import Run, TaskRun
+from orchestra_nb.model.runs import TaskRun
 from orchestra_nb.model.states import State
 
 RUN_MIME: Final = "application/vnd.orchestra.run.v1+json"
@@ -42,16 +39,16 @@ APPEARANCE: Final[dict[State, tuple[str, str, str]]] = {
 }
 
 #: JupyterLab and nbconvert give a ``pre`` within HTML the font of the text around it.
-_CODE_FONT: Final = "font-family:var(--jp-code-font-family,monospace);"
+CODE_FONT: Final = "font-family:var(--jp-code-font-family,monospace);"
 
 #: What a completed task shows whose result was kept: the code did not run.
-_CACHED: Final = ("⟲", "Cached", "#00838f")
+CACHED_APPEARANCE: Final = ("⟲", "Cached", "#00838f")
 
 
 def task_view(task: TaskRun, expected_seconds: float | None = None) -> dict[str, object]:
     """Return a task run as the views take it: its record as JSON data, with the expected duration."""
     view: dict[str, object] = msgspec.to_builtins(task)
-    if _appearance(task) is _CACHED:
+    if appearance_of(task) is CACHED_APPEARANCE:
         view["state"] = "CACHED"
     if task.error is not None:
         fields = ("type", "message", "cell", "line", "source_line", "traceback")
@@ -72,21 +69,6 @@ def task_bundle(task: TaskRun, cluster: str = "") -> dict[str, object]:
     return {RUN_MIME: output, "text/html": task_html(task, cluster), "text/plain": task_text(task, cluster)}
 
 
-def flow_bundle(run: Run | None, tasks: Sequence[TaskRun], edges: Sequence[tuple[str, str]]) -> dict[str, object]:
-    """Return the bundle of a notebook's graph; ``edges`` are pairs of task run ids."""
-    is_live = any(not task.state.is_terminal for task in tasks) or (run is not None and not run.state.is_terminal)
-    fields = ("run_id", "name", "flow_name", "state", "message", "created_at", "started_at", "ended_at")
-    output = {
-        "version": 1,
-        "view": "flow",
-        "run": None if run is None else {name: msgspec.to_builtins(getattr(run, name)) for name in fields},
-        "tasks": [task_view(task) for task in tasks],
-        "edges": [list(edge) for edge in edges],
-        "live": is_live,
-    }
-    return {RUN_MIME: output, "text/html": flow_html(tasks, edges), "text/plain": flow_text(tasks, edges)}
-
-
 def task_text(task: TaskRun, cluster: str = "") -> str:
     """Return a task's line as plain text.
 
@@ -95,16 +77,16 @@ def task_text(task: TaskRun, cluster: str = "") -> str:
     >>> task_text(TaskRun(task_run_id="1", run_id="2", name="clean", state=State.PENDING, created_at=now))
     '○ clean  Pending'
     """
-    icon, word, _ = _appearance(task)
-    return "  ".join([f"{icon} {task.name}", word, *_details(task, cluster)])
+    icon, word, _ = appearance_of(task)
+    return "  ".join([f"{icon} {task.name}", word, *task_details(task, cluster)])
 
 
 def task_html(task: TaskRun, cluster: str = "") -> str:
     """Return a task's line as HTML that needs nothing else."""
-    icon, word, colour = _appearance(task)
+    icon, word, colour = appearance_of(task)
     details = "".join(
         f'<span style="margin-left:1.2em;opacity:.85">{html.escape(detail)}</span>'
-        for detail in _details(task, cluster)
+        for detail in task_details(task, cluster)
     )
     line = (
         f'<div style="line-height:28px;white-space:normal"><span style="color:{colour};font-weight:600">'
@@ -116,96 +98,16 @@ def task_html(task: TaskRun, cluster: str = "") -> str:
     trace = html.escape(task.error.traceback)
     return (
         f"{line}<details><summary>Traceback</summary>"
-        f'<pre style="{_CODE_FONT}overflow-x:auto;font-size:.9em">{trace}</pre></details>'
+        f'<pre style="{CODE_FONT}overflow-x:auto;font-size:.9em">{trace}</pre></details>'
     )
 
 
-def flow_text(tasks: Sequence[TaskRun], edges: Sequence[tuple[str, str]]) -> str:
-    """Return a graph as plain text: one line a task, with what it comes after."""
-    if not tasks:
-        return NO_TASKS
-    names = {task.task_run_id: task.name for task in tasks}
-    lines = []
-    for task in tasks:
-        after = [names[start] for start, end in edges if end == task.task_run_id]
-        lines.append(task_text(task) + (f"  ← {', '.join(after)}" if after else ""))
-    return "\n".join(lines)
+def appearance_of(task: TaskRun) -> tuple[str, str, str]:
+    """Return character, word and colour of a task run's state."""
+    return CACHED_APPEARANCE if task.is_cached and task.state is State.COMPLETED else APPEARANCE[task.state]
 
 
-def flow_html(tasks: Sequence[TaskRun], edges: Sequence[tuple[str, str]]) -> str:
-    """Return a graph as an HTML table that needs nothing else."""
-    if not tasks:
-        return f"<div>{html.escape(NO_TASKS)}</div>"
-    names = {task.task_run_id: task.name for task in tasks}
-    rows = []
-    for task in tasks:
-        icon, word, colour = _appearance(task)
-        after = ", ".join(names[start] for start, end in edges if end == task.task_run_id)
-        cells = (
-            f'<td style="text-align:left;color:{colour};font-weight:600">{icon}&nbsp;{word}</td>',
-            f'<td style="text-align:left"><b>{html.escape(task.name)}</b></td>',
-            f'<td style="text-align:left">{html.escape(after)}</td>',
-            f'<td style="text-align:left">{html.escape("  ".join(_details(task, "")))}</td>',
-        )
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    head = "".join(f'<th style="text-align:left">{word}</th>' for word in ("State", "Task", "After", "Details"))
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-
-
-def plan_bundle(graph: FlowGraph) -> dict[str, object]:
-    """Return the bundle of the graph of a flow that was not run: the data of a flow whose states say that."""
-    now = datetime.now(UTC)
-    tasks = [
-        TaskRun(
-            task_run_id=node.node_id,
-            run_id="",
-            name=node.label,
-            state=State.PENDING,
-            created_at=now,
-            upstream=node.upstream,
-        )
-        for node in graph.nodes
-    ]
-    output = {
-        "version": 1,
-        "view": "flow",
-        "run": {"run_id": "", "name": "", "flow_name": graph.flow_name, "state": NOT_RUN, "message": ""},
-        "tasks": [{**task_view(task), "state": NOT_RUN} for task in tasks],
-        "edges": [list(edge) for edge in graph.edges],
-        "live": False,
-    }
-    return {RUN_MIME: output, "text/html": plan_html(graph), "text/plain": graph.text()}
-
-
-def plan_html(graph: FlowGraph) -> str:
-    """Return the graph of a flow that was not run as HTML that needs nothing else."""
-    drawing = html.escape(graph.text())
-    return f'<pre style="{_CODE_FONT}line-height:1.2;overflow-x:auto">{drawing}</pre>'
-
-
-def show_plan(graph: FlowGraph) -> None:
-    """Show the graph of a flow that was not run: as a display in a notebook, else as text."""
-    interactive = sys.modules.get("IPython")
-    shell = interactive.get_ipython() if interactive is not None else None
-    if shell is not None and hasattr(shell, "kernel"):
-        from IPython.display import display
-
-        display(plan_bundle(graph), raw=True)  # type: ignore[no-untyped-call]
-    else:
-        sys.stdout.write(f"{graph.text()}\n")
-
-
-#: The state, in the data for our renderer, of what was never started.
-NOT_RUN: Final = "NOT_RUN"
-
-NO_TASKS: Final = "No tasks yet. Put %%task NAME on the first line of a cell and run it."
-
-
-def _appearance(task: TaskRun) -> tuple[str, str, str]:
-    return _CACHED if task.is_cached and task.state is State.COMPLETED else APPEARANCE[task.state]
-
-
-def _details(task: TaskRun, cluster: str) -> list[str]:
+def task_details(task: TaskRun, cluster: str = "") -> list[str]:
     """Return what follows name and state, most important first."""
     details = []
     if task.error is not None and task.state.is_terminal:
@@ -268,7 +170,7 @@ def _output_text(output: Mapping[str, object]) -> str:
 def _output_html(output: Mapping[str, object]) -> str:
     if output.get("output_type") == "stream":
         shade = "background:rgba(221,60,60,.15);" if output.get("name") == "stderr" else ""
-        return f'<pre style="{_CODE_FONT}{shade}margin:0">{html.escape(str(output.get("text", "")))}</pre>'
+        return f'<pre style="{CODE_FONT}{shade}margin:0">{html.escape(str(output.get("text", "")))}</pre>'
     data = output.get("data", {})
     assert isinstance(data, Mapping)
     if "text/html" in data:
@@ -278,4 +180,4 @@ def _output_html(output: Mapping[str, object]) -> str:
     for kind in ("image/png", "image/jpeg"):
         if kind in data:
             return f'<img src="data:{kind};base64,{str(data[kind]).strip()}">'
-    return f'<pre style="{_CODE_FONT}margin:0">{html.escape(str(data.get("text/plain", "")))}</pre>'
+    return f'<pre style="{CODE_FONT}margin:0">{html.escape(str(data.get("text/plain", "")))}</pre>'

@@ -63,7 +63,8 @@ export class RunRenderer extends Widget implements IRenderMime.IRenderer {
     }
     if (isUpdate) {
       this._isConfirmed = true;
-      if (!output.live && headId(output) !== this._askedOf) {
+      const isPart = output.view === 'flow' && output.omitted.size > 0;
+      if ((isPart || !output.live) && headId(output) !== this._askedOf) {
         void this._askServer(output); // its cells may run again in another kernel, which sends no update
       }
     } else {

@@ -47,6 +47,8 @@ export interface ITaskView extends IRecord {
   /** The notebook cell that it is; null for any other task. */
   readonly cell_id: string | null;
   readonly tags: Readonly<Record<string, string>>;
+  /** The first of those that it is drawn with, where whoever wrote the record has grouped them. */
+  readonly group?: string | null;
 }
 
 /** How many task runs a run has: all, those that have ended, those that ended badly. */
@@ -119,8 +121,19 @@ export interface IFlowOutput {
   readonly tasks: readonly ITaskView[];
   /** Pairs of task run ids: from, to. */
   readonly edges: readonly (readonly [string, string])[];
+  /** How many tasks are counted only. */
+  readonly omitted: OmittedTasks;
   readonly live: boolean;
 }
+
+/**
+ * The tasks of a run that were not written out: by the id of the first task of their group the number in each state.
+ * The empty id stands for those of no group that was written.
+ */
+export type OmittedTasks = ReadonlyMap<string, ReadonlyMap<string, number>>;
+
+/** Nothing was left out. */
+export const NO_OMITTED: OmittedTasks = new Map();
 
 /** The content of `application/vnd.orchestra.run.v1+json`. */
 export type RunOutput = ITaskOutput | IFlowOutput;
@@ -173,6 +186,7 @@ export function readRunOutput(data: unknown): RunOutput | null {
       run: readRun(fields.run),
       tasks: readList(fields.tasks, readTask),
       edges,
+      omitted: readOmitted(fields.omitted),
       live
     };
   }
@@ -197,7 +211,8 @@ export function readTask(data: unknown): ITaskView | null {
     error: readError(fields.error),
     upstream: readList(fields.upstream, readTextOrNull),
     cell_id: readTextOrNull(fields.cell_id),
-    tags: readTexts(fields.tags)
+    tags: readTexts(fields.tags),
+    ...(typeof fields.group === 'string' && { group: fields.group })
   };
 }
 
@@ -309,6 +324,20 @@ export function readTextOrNull(data: unknown): string | null {
 /** Read a text; empty when it is none. */
 export function readText(data: unknown): string {
   return typeof data === 'string' ? data : '';
+}
+
+function readOmitted(data: unknown): OmittedTasks {
+  const omitted = new Map<string, ReadonlyMap<string, number>>();
+  for (const [id, counts] of Object.entries(readFields(data) ?? {})) {
+    const known = Object.entries(readFields(counts) ?? {}).flatMap(([state, count]) => {
+      const number = readNumber(count) ?? 0;
+      return number > 0 ? [[state, number] as const] : [];
+    });
+    if (known.length > 0) {
+      omitted.set(id, new Map(known));
+    }
+  }
+  return omitted;
 }
 
 function readStateOf(fields: Fields): string {

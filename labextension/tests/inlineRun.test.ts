@@ -28,7 +28,7 @@ function output(tasks: ITaskView[], live = true): IFlowOutput {
   const edges = tasks.flatMap(({ task_run_id: to, upstream }) =>
     upstream.map((from): [string, string] => [from, to])
   );
-  return { view: 'flow', run: run(), tasks, edges, live };
+  return { view: 'flow', run: run(), tasks, edges, omitted: new Map(), live };
 }
 
 function draw(
@@ -144,6 +144,8 @@ test('a flow without tasks teaches the first step', () => {
   expect(graph.node.querySelector('.orc-empty')?.textContent).toBe(
     'No tasks yet. Put %%task NAME on the first line of a cell and run it.'
   );
+  graph.update({ ...output([]), run: run({ kind: 'flow' }) });
+  expect(graph.node.querySelector<HTMLElement>('.orc-empty')?.hidden).toBe(true);
 });
 
 test('names are text, never markup', () => {
@@ -367,6 +369,59 @@ test('cells that failed are shown as they ran again since, in a run of their own
   expect(newest.tasks[2].upstream).toEqual([id(12)]);
   const well = { ...saved, run: { ...first, state: 'COMPLETED' }, tasks: [saved.tasks[0]] };
   expect(newestFlow(well, { ...runs, run: () => undefined }, false).run).toBe(well.run);
+});
+
+test('tasks that were left out of a notebook are counted in the head and in their box', () => {
+  const failed = { ...CLEAN, state: 'FAILED', upstream: [], group: id(1) };
+  const view = draw({
+    ...output([{ ...LOAD, name: 'clean-0', group: id(1) }, failed], false),
+    run: run({ state: 'FAILED', ended_at: ago(0) }),
+    omitted: new Map([
+      [
+        id(1),
+        new Map([
+          ['COMPLETED', 7],
+          ['FAILED', 1]
+        ])
+      ],
+      ['', new Map([['COMPLETED', 90]])]
+    ])
+  });
+
+  expect(view.node.querySelector('.orc-flow-head')?.textContent).toContain(
+    '100 of 100 tasks, 2 failed'
+  );
+  expect(boxes().map(box => box.getAttribute('aria-label'))).toEqual([
+    'clean ×10 2 failed, 8 completed'
+  ]);
+  expect(view.node.querySelector('.orc-flow-left')?.textContent).toBe(
+    '2 of 100 tasks are written out here, those that failed before others. All are counted.'
+  );
+});
+
+test('of a run that the server was not asked about all tasks are shown that the kernel named', () => {
+  const saved = {
+    ...output([LOAD, CLEAN]),
+    omitted: new Map([[id(1), new Map([['PENDING', 5]])]])
+  };
+  const known = run();
+  const streamed = { ...CLEAN, state: 'COMPLETED', ended_at: ago(0), upstream: [] };
+  const runs = {
+    ...{ runs: [known], run: () => known },
+    task: (taskRunId: string) => (taskRunId === id(2) ? streamed : undefined),
+    tasksOf: () => [streamed]
+  };
+
+  const part = newestFlow(saved, runs, true);
+  const all = newestFlow(
+    { ...saved, omitted: new Map() },
+    { ...runs, tasksOf: () => [LOAD, streamed] },
+    true
+  );
+
+  expect(part.tasks).toEqual([LOAD, { ...streamed, upstream: [id(1)] }]);
+  expect(part.omitted).toBe(saved.omitted);
+  expect(all.tasks).toEqual([LOAD, streamed]);
 });
 
 test('the runs of an output are those of its tasks, that of the head last', () => {

@@ -39,6 +39,7 @@ test('a stored flow is read whole', () => {
     run: run(),
     tasks: [task()],
     edges: [[id(1), id(2)]],
+    omitted: { [id(1)]: { COMPLETED: 7 } },
     live: false
   };
 
@@ -47,6 +48,7 @@ test('a stored flow is read whole', () => {
     run: run(),
     tasks: [task()],
     edges: [[id(1), id(2)]],
+    omitted: new Map([[id(1), new Map([['COMPLETED', 7]])]]),
     live: false
   });
 });
@@ -79,6 +81,7 @@ test('what is wrong inside a record is left out', () => {
     run: 7,
     tasks: [null, { task_run_id: id(1), created_at: 'yesterday', attempt: 'many', upstream: [1] }],
     edges: [['a'], [1, 2], 'x', ['a', 'b']],
+    omitted: { a: { COMPLETED: 'many', FAILED: 2 }, b: 7, c: { FAILED: -1 } },
     live: 'yes'
   };
 
@@ -86,6 +89,7 @@ test('what is wrong inside a record is left out', () => {
     run: null,
     tasks: [{ task_run_id: id(1), created_at: null, attempt: 0, upstream: [] }],
     edges: [['a', 'b']],
+    omitted: new Map([['a', new Map([['FAILED', 2]])]]),
     live: false
   });
 });

@@ -1,6 +1,7 @@
 import {
   countStates,
   firstFailure,
+  groupSize,
   groupState,
   groupTasks,
   memberName
@@ -90,4 +91,23 @@ test('ten thousand mapped runs with one that waits for all are grouped', () => {
 
   expect(groups.map(({ tasks }) => tasks.length)).toEqual([10_000, 1]);
   expect(edges).toEqual([[id(0), id(20_000)]]);
+});
+
+test('what was left out of a group is counted with it', () => {
+  const tasks = [
+    task({ task_run_id: id(1), name: 'inc-0', state: 'COMPLETED', group: id(1) }),
+    task({ task_run_id: id(9), name: 'inc-8', state: 'FAILED', group: id(1) }),
+    task({ task_run_id: id(10), name: 'inc-9', state: 'COMPLETED', group: id(10) })
+  ];
+
+  const { groups } = groupTasks(tasks, new Map([[id(1), new Map([['COMPLETED', 7]])]]));
+
+  expect(groups.map(group => [group.id, group.name, groupSize(group)])).toEqual([
+    [id(1), 'inc', 9],
+    [id(10), 'inc-9', 1]
+  ]);
+  expect([...countStates(groups[0].tasks, groups[0].omitted)]).toEqual([
+    ['FAILED', 1],
+    ['COMPLETED', 8]
+  ]);
 });

@@ -37,6 +37,7 @@ from orchestra_nb.model.states import State
 from orchestra_nb.model.stop_requests import StopKind
 from orchestra_nb.operations.flow_loops import FlowLoops, inside
 from orchestra_nb.operations.opening import open_store
+from orchestra_nb.operations.watched_sink import WatchedSink
 from orchestra_nb.settings import load_settings
 
 if TYPE_CHECKING:
@@ -80,10 +81,16 @@ class KernelDriver:
         Told of every change, in a thread.
     on_run_end
         Called when a run of this kernel has ended.
+    on_event
+        Told of what happens to the flows of this kernel, as :class:`WatchedSink` tells it.
     """
 
     def __init__(
-        self, namespace: dict[str, object], listener: FlowListener, on_run_end: Callable[[], None] = lambda: None
+        self,
+        namespace: dict[str, object],
+        listener: FlowListener,
+        on_run_end: Callable[[], None] = lambda: None,
+        on_event: Callable[[Event], None] = lambda event: None,
     ) -> None:
         self.settings = load_settings()
         self.cluster = self.settings.cluster
@@ -101,7 +108,11 @@ class KernelDriver:
         open_run = self.run.open if self._parent_run_id is None else lambda: str(self._parent_run_id)
         self.session = CellSession(namespace, self.runner, open_run, self._remedy())
         self.loops = FlowLoops(
-            None if self.is_inside_run else self.driver_id, self._sink, self._services, open_run, self._parent_run_id
+            None if self.is_inside_run else self.driver_id,
+            WatchedSink(self._sink, on_event),
+            self._services,
+            open_run,
+            self._parent_run_id,
         )
         set_driver(self.loops)
         set_answerer(lambda: self._services)
@@ -136,6 +147,16 @@ class KernelDriver:
             return make_url(self.settings.resolved_store_url).render_as_string(hide_password=True)
         except ArgumentError:
             return "the setting store_url (ORCHESTRA_STORE_URL) is no database URL: runs are not recorded"
+
+    def flush_events(self, timeout_seconds: float) -> bool:
+        """Wait until what has happened is stored; False when the time was not enough."""
+        return self._sink.flush(timeout_seconds)
+
+    def cancel_run(self, run_id: str, task_run_id: str | None, actor: str) -> None:
+        """Ask for the end of a run of this kernel, or of one task of it. Returns at once, and needs no store."""
+        from orchestra_nb.store.run_store import CancelRequest
+
+        self._cancel_asked(CancelRequest(sequence=0, run_id=run_id, task_run_id=task_run_id, actor=actor))
 
     def use_cluster(self, cluster: str) -> None:
         """Send later tasks to another cluster: ``"local"``, an address, or a mapping as text.

@@ -12,9 +12,10 @@ import pytest
 from expectations import expect, expect_attributes
 from lab_pages import open_page, set_theme, take_pictures
 
+from orchestra_nb.flow_display import flow_bundle
 from orchestra_nb.model.runs import ErrorInfo, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
-from orchestra_nb.run_display import flow_bundle, outputs_bundle, task_bundle
+from orchestra_nb.run_display import outputs_bundle, task_bundle
 
 if TYPE_CHECKING:
     from lab_pages import Lab

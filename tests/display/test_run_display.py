@@ -10,10 +10,8 @@ from orchestra_nb.model.runs import ErrorInfo, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.run_display import (
     APPEARANCE,
-    NO_TASKS,
     OUTPUTS_MIME,
     RUN_MIME,
-    flow_bundle,
     outputs_bundle,
     task_bundle,
     task_html,
@@ -77,18 +75,6 @@ def test_bundle_is_live_until_the_task_ends() -> None:
     assert (data(State.RUNNING)["live"], data(State.RUNNING)["cluster"]) == (True, "starting")
     assert (data(State.COMPLETED)["live"], data(State.COMPLETED)["cluster"]) == (False, "")
     assert msgspec.json.encode(data(State.FAILED))
-
-
-def test_flow_lists_tasks_with_what_they_come_after() -> None:
-    tasks = [task("load", State.COMPLETED), task("clean", State.RUNNING)]
-
-    bundle = flow_bundle(None, tasks, [("id-load", "id-clean")])
-
-    assert bundle["text/plain"] == "✓ load  Completed\n▶ clean  Running  ← load"
-
-
-def test_empty_flow_teaches_the_first_step() -> None:
-    assert flow_bundle(None, [], [])["text/plain"] == NO_TASKS
 
 
 def test_single_figure_stays_a_figure() -> None:

@@ -36,7 +36,8 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
     """A shell whose front end left no mark."""
-    monkeypatch.delenv("VSCODE_PID", raising=False)
+    for variable in ("VSCODE_PID", "SERVER_SOFTWARE"):
+        monkeypatch.delenv(variable, raising=False)
     shell = InteractiveShell.__new__(InteractiveShell)
     shell.user_ns = {}
     return shell
@@ -52,6 +53,12 @@ def test_vs_code_needs_a_widget(shell: InteractiveShell, bundle: Path) -> None:
     assert run_widget.needs_widget(shell)
 
 
+def test_voila_needs_a_widget(shell: InteractiveShell, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.8")
+
+    assert run_widget.needs_widget(shell)
+
+
 def test_a_checkout_that_was_not_built_has_no_widget(shell: InteractiveShell, bundle: Path) -> None:
     shell.user_ns["__vsc_ipynb_file__"] = "/home/ana/report.ipynb"
     bundle.unlink()
@@ -61,15 +68,17 @@ def test_a_checkout_that_was_not_built_has_no_widget(shell: InteractiveShell, bu
 
 def test_a_view_shows_what_the_static_display_shows_and_leaves_nothing_behind(bundle: Path) -> None:
     before = dict(widget_registry._instances)
-    view = run_widget.WidgetView()
+    view = run_widget.WidgetView(lambda asked: None)
+    shown = task_bundle(TASK, "starting the local cluster")[RUN_MIME]
+    assert isinstance(shown, dict)
 
-    view.update(TASK, "starting the local cluster")
+    view.update(shown)
     widget = view._widget
     data = view.bundle()
     view.close()
     view.close()
 
-    assert widget.output == task_bundle(TASK, "starting the local cluster")[RUN_MIME]
+    assert widget.output == shown
     assert widget._esm == bundle.read_text(encoding="utf-8")
     assert set(data) == {run_widget.VIEW_MIME}
     assert widget.comm is None

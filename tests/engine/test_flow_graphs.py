@@ -14,7 +14,8 @@ from orchestra_nb import allow_failure, flow, get_run_logger, runtime, task, unm
 from orchestra_nb.engine.flow_graph import FlowGraph, GraphNode
 from orchestra_nb.engine.flow_recording import record_graph
 from orchestra_nb.exceptions import FlowVisualizationError
-from orchestra_nb.run_display import RUN_MIME, plan_bundle
+from orchestra_nb.flow_display import plan_bundle
+from orchestra_nb.run_display import RUN_MIME
 
 pytestmark = pytest.mark.usefixtures("world")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import re
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -95,6 +96,8 @@ class NotebookKernel:
         self.cells: dict[str, Cell] = {}
         #: the state of each open widget, by its comm's id
         self.widgets: dict[str, dict[str, Any]] = {}
+        #: what open widgets sent beside their state, by their comm's id
+        self.widget_messages: dict[str, list[dict[str, Any]]] = {}
         #: whether something was waited for in vain: later waits then fail at once, lest each takes all its patience
         self.is_lost = False
 
@@ -166,6 +169,19 @@ class NotebookKernel:
             data = {"method": "update", "state": state, "buffer_paths": []}
         self.client.shell_channel.send(self.client.session.msg("comm_msg", {"comm_id": widget, "data": data}))
 
+    def ask_by_widget(self, widget: str, ask: str, **fields: object) -> dict[str, Any]:
+        """Ask the kernel what the widget of a run asks it, and return its message with the answer."""
+        question = {"orchestra": "ask", "id": secrets.token_hex(4), "ask": ask, **fields}
+        data = {"method": "custom", "content": question}
+        self.client.shell_channel.send(self.client.session.msg("comm_msg", {"comm_id": widget, "data": data}))
+
+        def answers() -> list[dict[str, Any]]:
+            return [one for one in self.widget_messages.get(widget, ()) if one.get("id") == question["id"]]
+
+        self.wait_until(lambda: bool(answers()))
+        (answer,) = answers()
+        return answer
+
     def value(self, expression: str) -> str:
         """Return the ``repr`` of an expression, evaluated in a cell."""
         cell = self.run(f"print(repr(({expression})))")
@@ -222,6 +238,8 @@ class NotebookKernel:
             self.widgets[key] = dict(data["state"])
         elif kind == "comm_msg" and data.get("method") in ("update", "echo_update") and key in self.widgets:
             self.widgets[key].update(data["state"])
+        elif kind == "comm_msg" and data.get("method") == "custom":
+            self.widget_messages.setdefault(key, []).append(data["content"])
         elif kind == "comm_close":
             self.widgets.pop(key, None)
 

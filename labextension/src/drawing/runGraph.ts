@@ -1,6 +1,7 @@
 /** The tasks of a run as a graph with live states; a mapped task is one box with a bar, which opens into squares. */
 
-import type { ITaskView } from '../schemas';
+import { NO_OMITTED } from '../schemas';
+import type { ITaskView, OmittedTasks } from '../schemas';
 import { ChosenTask } from './chosenTask';
 import { html, setAttributes, showText, svg } from './elements';
 import { layOut } from './flowLayout';
@@ -10,7 +11,14 @@ import { stateIcon } from './icons';
 import { countWords, showStateBar } from './stateBar';
 import { StateGrid } from './stateGrid';
 import { isFailure, isLive, stateLook } from './states';
-import { NOT_RUN, countStates, firstFailure, groupState, groupTasks } from './taskGroups';
+import {
+  NOT_RUN,
+  countStates,
+  firstFailure,
+  groupSize,
+  groupState,
+  groupTasks
+} from './taskGroups';
 import type { ITaskGroup } from './taskGroups';
 import type { IDrawingOptions } from './taskLine';
 import { errorWords, stateWord, timeWords } from './taskWords';
@@ -47,10 +55,10 @@ export class RunGraph {
   readonly node = html('div', { class: 'orc-run-graph' });
 
   /** Show newer records. */
-  update(tasks: readonly ITaskView[], live: boolean): void {
+  update(tasks: readonly ITaskView[], live: boolean, omitted: OmittedTasks = NO_OMITTED): void {
     this._tasks = tasks;
     this._live = live;
-    const { groups, edges } = groupTasks(tasks);
+    const { groups, edges } = groupTasks(tasks, omitted);
     this._groups = new Map(groups.map(group => [group.id, group]));
     this._names = new Map(groups.map(group => [group.id, group.name]));
     this._before = new Map();
@@ -144,11 +152,12 @@ export class RunGraph {
     }
     const { texts, clock } = this._options;
     const [first] = group.tasks;
-    const isMapped = group.tasks.length > 1;
-    const counts = countStates(group.tasks);
+    const size = groupSize(group);
+    const isMapped = size > 1;
+    const counts = countStates(group.tasks, group.omitted);
     const state = groupState(counts);
     const look = stateLook(state);
-    const name = isMapped ? `${group.name} ×${group.tasks.length}` : group.name;
+    const name = isMapped ? `${group.name} ×${size}` : group.name;
     const time = isMapped ? '' : timeWords(first, this._live, clock.now(), texts);
     const words = isMapped
       ? countWords(counts, texts)
@@ -158,7 +167,7 @@ export class RunGraph {
     const after = before.length > 0 ? texts.__('after %1', before.join(', ')) : '';
     setAttributes(node.item, {
       'data-orchestra-task': group.name,
-      'data-count': group.tasks.length,
+      'data-count': size,
       'data-state': state,
       'data-tone': look.tone
     });
@@ -201,7 +210,7 @@ export class RunGraph {
 
   private _showChosen(): void {
     const group = this._groups.get(this._choice ?? '');
-    const isMapped = group !== undefined && group.tasks.length > 1;
+    const isMapped = group !== undefined && groupSize(group) > 1;
     if (!isMapped) {
       this._grid?.dispose();
       this._grid = null;
@@ -258,7 +267,7 @@ export class RunGraph {
     if (moves && this._unfollow === null) {
       this._unfollow = this._options.clock.follow(() => {
         for (const group of this._groups.values()) {
-          if (group.tasks.length === 1 && isLive(group.tasks[0].state)) {
+          if (groupSize(group) === 1 && isLive(group.tasks[0].state)) {
             this._showNode(group);
           }
         }

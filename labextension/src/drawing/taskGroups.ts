@@ -1,6 +1,7 @@
 /** The tasks of a run as few enough nodes: what was mapped over many items is one. */
 
-import type { ITaskView } from '../schemas';
+import { NO_OMITTED } from '../schemas';
+import type { ITaskView, OmittedTasks } from '../schemas';
 import { isFailure } from './states';
 
 /** Task runs of one name and one place in the graph; a task that was called once is a group of one. */
@@ -10,6 +11,8 @@ export interface ITaskGroup {
   readonly name: string;
   /** In the order of their creation. */
   readonly tasks: readonly ITaskView[];
+  /** State to how many more are in it, of which nothing else is known. */
+  readonly omitted: ReadonlyMap<string, number>;
 }
 
 /** The groups of a run, in the order of their first task runs. */
@@ -18,6 +21,16 @@ export interface IGrouping {
   /** Pairs of group ids: from, to. */
   readonly edges: readonly (readonly [string, string])[];
 }
+
+/** A group while its tasks are gathered. */
+interface IGathered {
+  id: string;
+  name: string;
+  tasks: ITaskView[];
+  omitted: ReadonlyMap<string, number>;
+}
+
+const NONE: ReadonlyMap<string, number> = new Map();
 
 /** What the state of a group is: that of these which one of its task runs is in, the first in this order. */
 const PRECEDENCE = [
@@ -46,18 +59,26 @@ export function memberName(task: ITaskView, index: number): string {
  *
  * What is a cell of its own, or of a plan, where a mapped task is one already, stays apart.
  */
-export function groupTasks(tasks: readonly ITaskView[]): IGrouping {
+export function groupTasks(
+  tasks: readonly ITaskView[],
+  omitted: OmittedTasks = NO_OMITTED
+): IGrouping {
   const depths = new Map<string, number>();
-  const groups = new Map<string, { id: string; name: string; tasks: ITaskView[] }>();
+  const groups = new Map<string, IGathered>();
   const groupOf = new Map<string, string>();
   for (const task of tasks) {
     const place = task.upstream.reduce((most, id) => Math.max(most, depthOf(id) + 1), 0);
     depths.set(task.task_run_id, place);
     const name = task.name.replace(NUMBER, '');
     const isApart = task.cell_id !== null || task.state === NOT_RUN;
-    const key = isApart ? task.task_run_id : `${place} ${name}`;
-    const group = groups.get(key) ?? { id: task.task_run_id, name: task.name, tasks: [] };
-    if (group.tasks.push(task) > 1) {
+    const key = task.group ?? (isApart ? task.task_run_id : `${place} ${name}`);
+    const group = groups.get(key) ?? {
+      id: task.task_run_id,
+      name: task.name,
+      tasks: [],
+      omitted: omitted.get(task.task_run_id) ?? NONE
+    };
+    if (group.tasks.push(task) + group.omitted.size > 1) {
       group.name = name;
     }
     groups.set(key, group);
@@ -80,9 +101,21 @@ export function groupTasks(tasks: readonly ITaskView[]): IGrouping {
   }
 }
 
-/** State to how many task runs are in it, in the order of {@link PRECEDENCE}. */
-export function countStates(tasks: readonly ITaskView[]): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
+/** Give how many task runs a group has. */
+export function groupSize({ tasks, omitted }: ITaskGroup): number {
+  return [...omitted.values()].reduce((sum, count) => sum + count, tasks.length);
+}
+
+/**
+ * State to how many task runs are in it, in the order of {@link PRECEDENCE}.
+ *
+ * @param omitted - those that are counted already
+ */
+export function countStates(
+  tasks: readonly ITaskView[],
+  omitted: ReadonlyMap<string, number> = NONE
+): ReadonlyMap<string, number> {
+  const counts = new Map(omitted);
   for (const task of tasks) {
     counts.set(task.state, (counts.get(task.state) ?? 0) + 1);
   }

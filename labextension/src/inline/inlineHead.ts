@@ -5,8 +5,8 @@ import { button, html, setAttributes, showText } from '../drawing/elements';
 import { stateIcon } from '../drawing/icons';
 import { isFailure, isLive, stateLook } from '../drawing/states';
 import { stateWord } from '../drawing/taskWords';
-import type { IFlowOutput } from '../schemas';
-import { hasFailed, headRunId, isPlan } from './runParts';
+import type { IFlowOutput, ITaskView } from '../schemas';
+import { countsOf, hasFailed, headRunId, isPlan } from './runParts';
 import type { IInlineOptions } from './runSource';
 
 /** Expected durations below this are no news. */
@@ -101,21 +101,24 @@ export class InlineHead {
 
   private _countWords(): string {
     const { texts } = this._options;
-    const tasks = this._output?.tasks ?? [];
-    if (this._output === null || tasks.length === 0) {
+    const counts = this._output === null ? new Map<string, number>() : countsOf(this._output);
+    const count = (isCounted: (state: string) => boolean): number =>
+      [...counts].reduce((sum, [state, number]) => sum + (isCounted(state) ? number : 0), 0);
+    const total = count(() => true);
+    if (this._output === null || total === 0) {
       return '';
     }
     if (isPlan(this._output)) {
-      return texts._n('%1 task', '%1 tasks', tasks.length);
+      return texts._n('%1 task', '%1 tasks', total);
     }
-    const done = tasks.filter(task => !isLive(task.state)).length;
-    const failed = tasks.filter(task => isFailure(task.state)).length;
-    const counted = texts._n('%2 of %1 task', '%2 of %1 tasks', tasks.length, done);
+    const done = count(state => !isLive(state));
+    const failed = count(isFailure);
+    const counted = texts._n('%2 of %1 task', '%2 of %1 tasks', total, done);
     return failed === 0 ? counted : texts.__('%1, %2 failed', counted, failed);
   }
 
   /** Give what a retry would do: the whole run by whoever serves it, or some cells; null where nobody can. */
-  private _retried(): 'run' | readonly string[] | null {
+  private _retried(): 'run' | 'tasks' | readonly string[] | null {
     const { actions } = this._options;
     const output = this._output;
     if (output === null || output.live || isPlan(output) || !hasFailed(output)) {
@@ -126,9 +129,11 @@ export class InlineHead {
       const isBad = isFailure(run.state) || run.state === 'CANCELLED';
       return isBad && actions.retryRun !== undefined ? 'run' : null;
     }
-    const bad = tasks.filter(task => isFailure(task.state) || task.state === 'CANCELLED');
-    const cells = bad.flatMap(task => task.cell_id ?? []);
     const isOfCells = run === null || run.kind === 'interactive';
+    if (isOfCells && actions.retryTasks !== undefined) {
+      return 'tasks';
+    }
+    const cells = tasks.filter(isBadEnd).flatMap(task => task.cell_id ?? []);
     return isOfCells && cells.length > 0 && actions.rerunCells !== undefined ? cells : null;
   }
 
@@ -136,6 +141,9 @@ export class InlineHead {
     const retried = this._retried();
     if (retried === 'run') {
       this._options.actions.retryRun?.(this._runId);
+    } else if (retried === 'tasks') {
+      const bad = this._output?.tasks.filter(isBadEnd) ?? [];
+      this._options.actions.retryTasks?.(bad.map(task => task.task_run_id));
     } else if (retried !== null) {
       this._options.actions.rerunCells?.(retried, this.node);
     }
@@ -152,4 +160,8 @@ export class InlineHead {
   private readonly _retry: HTMLButtonElement;
   private readonly _open: HTMLButtonElement;
   private readonly _news = html('span', { class: 'orc-sr-only', role: 'status' });
+}
+
+function isBadEnd({ state }: ITaskView): boolean {
+  return isFailure(state) || state === 'CANCELLED';
 }

@@ -13,7 +13,7 @@ import { ValuesView } from '../pages/run/valuesView';
 import { Tabs } from '../pages/tabs';
 import type { IFlowOutput, ITaskView } from '../schemas';
 import { InlineHead } from './inlineHead';
-import { hasFailed, headRunId, isPlan, runIdsOf } from './runParts';
+import { countsOf, hasFailed, headRunId, isPlan, omittedCount, runIdsOf } from './runParts';
 import type { IInlineOptions } from './runSource';
 
 /** Nothing but the head is shown of what has run for less: most of it ends before anybody could look. */
@@ -48,7 +48,7 @@ export class InlineRun {
       '%%task NAME'
     );
     this.node = html('section', { class: 'orc-flow orc-inline' });
-    this.node.append(this._head.node, this._message, this._empty, this._tabs.node);
+    this.node.append(this._head.node, this._message, this._empty, this._tabs.node, this._left);
     this.update(output);
   }
 
@@ -96,12 +96,15 @@ export class InlineRun {
 
   private _showBody(): void {
     const { tasks, live } = this._output;
+    const { texts } = this._options;
+    const omitted = omittedCount(this._output);
     const canAsk = this._options.source !== null && headRunId(this._output) !== null;
     const isOfPlan = isPlan(this._output);
     const isEmpty = tasks.length === 0;
     const isCalm = !live && !hasFailed(this._output);
     this._wasShown = this._wasShown || !this._isEarly();
-    this._empty.hidden = !isEmpty;
+    // the function of a flow needs none
+    this._empty.hidden = !isEmpty || this._output.run?.kind === 'flow';
     this._tabs.node.hidden = isEmpty || !this._wasShown;
     this._details.hidden = this._tabs.node.hidden || !isCalm;
     this._tabs.setHidden('timeline', isOfPlan);
@@ -110,6 +113,12 @@ export class InlineRun {
     const hasTabs = !isCalm || this._isOpen;
     setAttributes(this._details, { 'aria-expanded': String(hasTabs) });
     setAttributes(this._tabs.node, { 'data-folded': String(!hasTabs) });
+    const kept = texts.__(
+      '%1 of %2 tasks are written out here, those that failed before others. All are counted.',
+      tasks.length,
+      tasks.length + omitted
+    );
+    showText(this._left, omitted === 0 || this._tabs.node.hidden ? '' : kept);
     if (this._tabs.node.hidden) {
       return;
     }
@@ -164,7 +173,7 @@ export class InlineRun {
         return this._makeValues();
       default: {
         const graph = new RunGraph(this._drawing);
-        return viewOf(graph, ({ tasks, live }) => graph.update(tasks, live));
+        return viewOf(graph, ({ tasks, live, omitted }) => graph.update(tasks, live, omitted));
       }
     }
   }
@@ -213,10 +222,13 @@ export class InlineRun {
     };
     const values = new ValuesView({ texts, readValues });
     return viewOf(values, output => {
-      const done = output.tasks.filter(task => !isLive(task.state)).length;
+      const done = [...countsOf(output)].reduce(
+        (sum, [state, n]) => sum + (isLive(state) ? 0 : n),
+        0
+      );
       const { run } = output;
-      // a kernel tells no kind of its run
-      const isInteractive = run === null || ['', 'interactive'].includes(run.kind);
+      // older notebooks tell no kind; and what a called flow returns is the value of its cell
+      const isInteractive = run === null || ['', 'interactive', 'flow'].includes(run.kind);
       values.update(headRunId(output), `${run?.epoch} ${run?.state} ${done}`, isInteractive);
     });
   }
@@ -308,6 +320,7 @@ export class InlineRun {
   private _unfollow: (() => void) | null = null;
   private readonly _message = html('p', { class: 'orc-flow-message' });
   private readonly _empty = html('p', { class: 'orc-empty' });
+  private readonly _left = html('p', { class: 'orc-detail orc-flow-left' });
 }
 
 function viewOf(

@@ -1,8 +1,9 @@
 /** What a flow's output says of its runs, and the newest that is known of it. */
 
 import { isFailure, isLive, laterRecord } from '../drawing/states';
-import { NOT_RUN } from '../drawing/taskGroups';
-import type { IFlowOutput, IRun, ITaskView } from '../schemas';
+import { NOT_RUN, countStates } from '../drawing/taskGroups';
+import { NO_OMITTED } from '../schemas';
+import type { IFlowOutput, ITaskView } from '../schemas';
 import type { IRunsModel } from '../tokens';
 import { laterRuns, rerunTasks } from './rerunTasks';
 
@@ -27,10 +28,25 @@ export function isPlan({ run }: IFlowOutput): boolean {
   return run?.state === NOT_RUN;
 }
 
+/** Give how many tasks are in each state, those that are counted only among them. */
+export function countsOf({ tasks, omitted }: IFlowOutput): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const group of omitted.values()) {
+    group.forEach((count, state) => counts.set(state, (counts.get(state) ?? 0) + count));
+  }
+  return countStates(tasks, counts);
+}
+
+/** Give how many tasks are counted only. */
+export function omittedCount({ omitted }: IFlowOutput): number {
+  return [...omitted.values()].flatMap(group => [...group.values()]).reduce((a, b) => a + b, 0);
+}
+
 /** Tell whether something of it ended badly. */
-export function hasFailed({ run, tasks }: IFlowOutput): boolean {
-  const isBad = ({ state }: IRun | ITaskView): boolean => isFailure(state) || state === 'CANCELLED';
-  return (run !== null && isBad(run)) || tasks.some(isBad);
+export function hasFailed(output: IFlowOutput): boolean {
+  const isBad = (state: string): boolean => isFailure(state) || state === 'CANCELLED';
+  const { run } = output;
+  return (run !== null && isBad(run.state)) || [...countsOf(output).keys()].some(isBad);
 }
 
 /**
@@ -51,17 +67,33 @@ export function newestFlow(
   const drawn = known && output.run ? laterRecord(output.run, known) : (known ?? output.run);
   const own = output.tasks.map(task => {
     const newer = runs.task(task.task_run_id);
-    return newer === undefined ? task : laterRecord(task, newer);
+    // the kernel knows which run of a task another one comes after now
+    return newer === undefined ? task : { ...laterRecord(task, newer), ...drawnAs(task) };
   });
-  const all =
+  const stored =
     known === undefined || known.kind === 'interactive'
       ? []
       : runs.tasksOf(known.run_id).filter(task => task.epoch === known.epoch);
+  // of a run that was not read as a whole the stream tells only what changed
+  const isWhole = stored.length > 0 && stored.length >= own.length + omittedCount(output);
+  const isLater = known !== undefined && known.epoch > (output.run?.epoch ?? 1);
+  const all = isWhole || isLater ? stored : [];
   const later = hasFailed(output) ? laterRuns(known, runs) : [];
   const again = rerunTasks(all.length > 0 ? all : own, later, runs);
+  const omitted = all.length > 0 ? NO_OMITTED : output.omitted;
   const { tasks } = again;
   const run = again.run ?? drawn;
   const goesOn = [...tasks, ...(run ? [run] : [])].some(record => isLive(record.state));
   const isServed = run !== null && run === runs.run(run.run_id) && isLive(run.state);
-  return { ...output, run, tasks, live: goesOn && (isServed || (output.live && isConfirmed)) };
+  return {
+    ...output,
+    run,
+    tasks,
+    omitted,
+    live: goesOn && (isServed || (output.live && isConfirmed))
+  };
+}
+
+function drawnAs({ upstream, group }: ITaskView): Pick<ITaskView, 'upstream' | 'group'> {
+  return { upstream, group };
 }

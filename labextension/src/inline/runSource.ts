@@ -24,6 +24,8 @@ export interface IRunActions extends ITaskActions {
   readonly cancelRun?: (runId: string) => void;
   /** Have a run of a deployment run again, without what it did already. */
   readonly retryRun?: (runId: string) => void;
+  /** Have whoever ran them run tasks that are cells again. */
+  readonly retryTasks?: (taskRunIds: readonly string[]) => void;
   /** Run cells of the notebook that holds an element again. */
   readonly rerunCells?: (cellIds: readonly string[], holder: HTMLElement) => void;
 }

@@ -152,7 +152,7 @@ export class PagesApi {
     let after: string | null = null;
     do {
       const fields = readFields(await request(this._settings, 'GET', path, { after }));
-      attempts.push(...readList(fields?.attempts, readAttempt));
+      attempts.push(...readList(fields?.attempts, readTaskAttempt));
       after = readTextOrNull(fields?.next);
     } while (after !== null);
     return attempts;
@@ -181,7 +181,7 @@ export class PagesApi {
   /** Read what a run recorded and returned. */
   async readValues(runId: string): Promise<readonly IRunValue[]> {
     const fields = readFields(await this._ofRun(runId, 'values'));
-    return readList(fields?.values, readValue);
+    return readList(fields?.values, readRunValue);
   }
 
   /** List the flows that have run or are deployed, by name. */
@@ -355,7 +355,8 @@ function checkedId(id: string): string {
   return id;
 }
 
-function readAttempt(data: unknown): ITaskAttempt | null {
+/** Read an attempt of a task; null when it is none. */
+export function readTaskAttempt(data: unknown): ITaskAttempt | null {
   const fields = readFields(data);
   const [id, state, started] = [fields?.task_run_id, fields?.state, fields?.started_at].map(
     readTextOrNull
@@ -388,7 +389,8 @@ function readQuestion(data: unknown): IRunQuestion | null {
       };
 }
 
-function readValue(data: unknown): IRunValue | null {
+/** Read a recorded value; null when it is none. */
+export function readRunValue(data: unknown): IRunValue | null {
   const fields = readFields(data);
   const name = readTextOrNull(fields?.name);
   return name === null

@@ -1,65 +1,58 @@
-/** The widget for front ends without our extension (VS Code, Colab): the same drawings in a shadow root. */
+/** The widget for front ends without our extension (VS Code, Colab, Voilà): the same drawings, fed by the kernel. */
 
-import drawingStyle from '../../style/drawing.css';
-import logsStyle from '../../style/logs.css';
-import runViewsStyle from '../../style/runViews.css';
-import { Clock } from '../drawing/clock';
-import { html } from '../drawing/elements';
-import { TaskLine } from '../drawing/taskLine';
-import { englishTexts } from '../drawing/translation';
-import { InlineRun } from '../inline/inlineRun';
-import type { IInlineOptions } from '../inline/runSource';
-import { readRunOutput } from '../schemas';
-import { followTheme } from './theme';
+import { RunWidget } from './runWidget';
+import type { IWidgetModel } from './widgetModel';
 
-/** What we use of anywidget's model. */
-export interface IWidgetModel {
-  get(name: string): unknown;
-  on(event: string, listener: () => void): void;
-  off(event: string, listener: () => void): void;
+/** Milliseconds for which what was taken out of the page is kept: it may be wanted somewhere else. */
+const KEPT = 1000;
+
+interface IShown {
+  readonly widget: RunWidget;
+  /** Where it stands; null for nowhere. */
+  place: HTMLElement | null;
 }
 
-/** Draw the model's `output` into an element; gives the function that undoes it. */
-export function render({ model, el }: { model: IWidgetModel; el: HTMLElement }): () => void {
-  const host = html('div', { class: 'orc-widget' });
-  const root = host.attachShadow({ mode: 'open' });
-  const stage = html('div');
-  root.append(html('style', {}, drawingStyle, logsStyle, runViewsStyle), stage);
-  el.append(host);
-  const options: IInlineOptions = {
-    texts: englishTexts,
-    clock: new Clock(),
-    actions: {},
-    source: null
-  };
-  let drawing: TaskLine | InlineRun | null = null;
+/** The widgets of this page by their `key`. */
+const shown = new Map<unknown, IShown>();
 
-  const draw = (): void => {
-    const output = readRunOutput(model.get('output'));
-    if (output?.view === 'task' && drawing instanceof TaskLine) {
-      drawing.update(output);
-    } else if (output?.view === 'flow' && drawing instanceof InlineRun) {
-      drawing.update(output);
-    } else {
-      drawing?.dispose();
-      drawing = null;
-      if (output !== null) {
-        drawing =
-          output.view === 'task' ? new TaskLine(output, options) : new InlineRun(output, options);
-        stage.append(drawing.node);
-      }
+/**
+ * Draw a model into an element; gives the function that undoes it.
+ *
+ * A front end draws a widget anew when the output that holds it changes. What it had then goes on: the tab, what is
+ * chosen, what was read. A second view beside the first is one of its own.
+ */
+function render({ model, el }: { model: IWidgetModel; el: HTMLElement }): () => void {
+  const key = model.get('key');
+  const before = shown.get(key);
+  let one = before;
+  if (one === undefined || one.place?.isConnected === true) {
+    one = { widget: new RunWidget(model), place: null };
+  } else {
+    one.widget.bind(model);
+  }
+  if (before?.place?.isConnected !== true) {
+    shown.set(key, one);
+  }
+  one.place = el;
+  el.append(one.widget.node);
+  return () => leave(key, one, el);
+}
+
+function leave(key: unknown, one: IShown, el: HTMLElement): void {
+  if (one.place !== el) {
+    return; // it stands somewhere else by now
+  }
+  one.place = null;
+  one.widget.node.remove();
+  setTimeout(() => {
+    if (one.place !== null) {
+      return;
     }
-  };
-
-  const unfollow = followTheme(dark => (host.dataset.orcTheme = dark ? 'dark' : 'light'));
-  model.on('change:output', draw);
-  draw();
-  return () => {
-    model.off('change:output', draw);
-    unfollow();
-    drawing?.dispose();
-    host.remove();
-  };
+    one.widget.dispose();
+    if (shown.get(key) === one) {
+      shown.delete(key);
+    }
+  }, KEPT);
 }
 
 export default { render };

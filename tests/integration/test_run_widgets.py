@@ -1,0 +1,146 @@
+"""The widget of a run and its kernel: what it asks is answered, also while a cell runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from orchestra_nb.run_widget import BUNDLE, VIEW_MIME
+from orchestra_nb.widget_answers import LINE_CHARACTERS, MOST_LINES
+from tests.integration.notebook_kernel import RUN_MIME, Cell, NotebookKernel
+
+SETUP = """
+import time
+from orchestra_nb import flow, task, get_run_logger
+
+@task
+def talk(n, size=10):
+    get_run_logger().info("%s: %s", n, "x" * size)
+
+@task
+def endless():
+    print("begun")
+    while True:
+        time.sleep(0.05)
+"""
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookKernel]:
+    if not BUNDLE.exists():
+        pytest.skip("The widget is not built. Run: jlpm build:widget in labextension/")
+    with NotebookKernel(tmp_path_factory.mktemp("notebook"), {"VSCODE_PID": "1"}) as kernel:
+        assert kernel.run(SETUP).error is None
+        yield kernel
+
+
+def widget_of(cell: Cell, view: str) -> str:
+    """Return the id of the widget that stands in the newest display of this kind under a cell; "" for none."""
+    for display_id in cell.displays:
+        data = cell.kernel.displays[display_id]
+        if data.get(RUN_MIME, {}).get("view") == view and VIEW_MIME in data:
+            return str(data[VIEW_MIME]["model_id"])
+    return ""
+
+
+def shown(cell: Cell, view: str = "flow") -> dict[str, object]:
+    """Return what the widget under a cell shows now."""
+    output: dict[str, object] = cell.kernel.widgets[widget_of(cell, view)]["output"]
+    return output
+
+
+def test_a_flow_is_seen_and_cancelled_while_its_cell_runs(kernel: NotebookKernel) -> None:
+    kernel.run("@flow\ndef waiting():\n    talk.submit(1).wait()\n    return endless.submit().result()")
+    cell = kernel.start("waiting()")
+    kernel.wait_until(lambda: bool(widget_of(cell, "flow")) and "begun" in cell.output)
+    widget = widget_of(cell, "flow")
+    run = shown(cell)["run"]["run_id"]  # type: ignore[index]
+
+    logs = kernel.ask_by_widget(widget, "logs", after={run: 0})["answer"]
+    assert "1: xxxxxxxxxx" in [line["message"] for line in logs["lines"]]
+    assert logs["after"] == {run: logs["lines"][-1]["sequence"]}
+    assert kernel.ask_by_widget(widget, "values", run=run)["answer"] == []
+    assert not cell.has_ended
+
+    assert kernel.ask_by_widget(widget, "cancel", run=run)["answer"] is None
+    kernel.wait_until(lambda: cell.has_ended and shown(cell)["live"] is False)
+
+    assert shown(cell)["run"]["state"] == "CANCELLED"  # type: ignore[index]
+    assert "⊘&nbsp;Cancelled" in str(kernel.displays[cell.displays[0]]["text/html"])
+
+
+def test_the_log_of_a_run_comes_in_bounded_pieces_and_whole(kernel: NotebookKernel) -> None:
+    kernel.run(
+        "@flow\ndef talking():\n    time.sleep(1.2)\n    talk(0, 10_000)\n"
+        f"    for n in range({2 * MOST_LINES}):\n        get_run_logger().info('line %s', n)"
+    )
+    cell = kernel.run("talking()")
+    kernel.wait_until(lambda: bool(widget_of(cell, "flow")))
+    widget, run = widget_of(cell, "flow"), shown(cell)["run"]["run_id"]  # type: ignore[index]
+
+    messages, after, is_more = [], {run: 0}, True
+    while is_more:
+        answer = kernel.ask_by_widget(widget, "logs", after=after)["answer"]
+        assert len(answer["lines"]) <= MOST_LINES
+        messages += [line["message"] for line in answer["lines"]]
+        after, is_more = answer["after"], answer["is_more"]
+
+    assert [one for one in messages if one.startswith("line ")] == [f"line {n}" for n in range(2 * MOST_LINES)]
+    assert max(map(len, messages)) == LINE_CHARACTERS + 1
+
+
+@pytest.mark.parametrize(
+    ("ask", "fields", "problem"),
+    [
+        ("logs", {"after": {"../x": 0}}, "'../x' is no id."),
+        ("logs", {"after": [1]}, "A question for log lines"),
+        ("cancel", {"run": None}, "'None' is no id."),
+        ("retry", {"tasks": ["0" * 32]}, "There is nothing to run again"),
+        ("retry", {"tasks": "all"}, "A question names up to"),
+        ("dance", {}, "knows no question 'dance'"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_answered_with_what_is_wrong(
+    kernel: NotebookKernel, ask: str, fields: dict[str, object], problem: str
+) -> None:
+    cell = kernel.run("%flow")
+
+    answer = kernel.ask_by_widget(widget_of(cell, "flow"), ask, **fields)
+
+    assert problem in answer["error"]
+    assert "answer" not in answer
+
+
+def test_task_cells_that_failed_run_again_under_their_own_lines(kernel: NotebookKernel) -> None:
+    flow = kernel.run("%flow")
+    kernel.run("divisor = 0")
+    first = kernel.run("%%task ratio\nratio = 10 / divisor", "c1")
+    second = kernel.run("%%task double\ndouble = 2 * ratio", "c2")
+    kernel.wait_until(lambda: (first.task["state"], second.task["state"]) == ("FAILED", "UPSTREAM_FAILED"))
+    kernel.run("divisor = 4")
+    tasks = [first.task["task_run_id"], second.task["task_run_id"]]
+
+    answer = kernel.ask_by_widget(widget_of(flow, "flow"), "retry", tasks=tasks)
+
+    assert answer["answer"] == ""
+    kernel.wait_until(lambda: (first.task["state"], second.task["state"]) == ("COMPLETED", "COMPLETED"))
+    assert first.task["task_run_id"] not in tasks
+    assert kernel.value("double") == "5.0"
+    kernel.wait_until(
+        lambda: [one["state"] for one in shown(flow)["tasks"]] == ["COMPLETED", "COMPLETED"]  # type: ignore[attr-defined]
+    )
+    again = kernel.ask_by_widget(widget_of(flow, "flow"), "retry", tasks=tasks)
+    assert "have been run again" in again["error"]
+
+
+def test_a_task_is_cancelled_from_its_line_and_then_no_widget_is_left_of_it(kernel: NotebookKernel) -> None:
+    cell = kernel.run("%%task nap\nimport time\ntime.sleep(600)", "c3")
+    kernel.wait_until(lambda: shown(cell, "task")["task"]["state"] == "RUNNING")  # type: ignore[index]
+    widget = widget_of(cell, "task")
+
+    kernel.ask_by_widget(widget, "cancel", run=cell.task["run_id"], task=cell.task["task_run_id"])
+    cell.wait_for("CANCELLED")
+
+    assert widget_of(cell, "task") == ""
+    kernel.wait_until(lambda: widget not in kernel.widgets)
