@@ -135,7 +135,7 @@ function pageContext(options: IRunPageTabsOptions, openRun: (runId: string) => v
   };
   return {
     api,
-    pagesApi: new PagesApi(labSettings(app.serviceManager.serverSettings)),
+    pagesApi: new PagesApi(labSettings(app.serviceManager.serverSettings, locale)),
     runs,
     texts: trans,
     clock,

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from orchestra_nb.errors import InvalidSetting
+from orchestra_nb.reading_language import ENGLISH
 
 #: The domain of our words, as JupyterLab calls it.
 DOMAIN: Final = "orchestra_nb"
-
-ENGLISH: Final = "en"
 
 _LOCALE: Final = Path(__file__).parent.parent / "locale"
 

@@ -30,7 +30,7 @@ export const cellBadgesPlugin: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ) => {
     const options = {
-      api: new CellsApi(labSettings(app.serviceManager.serverSettings)),
+      api: new CellsApi(labSettings(app.serviceManager.serverSettings, localeOf(translator))),
       runs,
       contents: app.serviceManager.contents,
       texts: (translator ?? nullTranslator).load('orchestra_nb'),
