@@ -53,11 +53,18 @@ def template(sources: Path = ROOT / "labextension") -> Catalog:
 
 
 def add_server_words(catalogue: Catalog) -> None:
-    """Add the texts that the server gives in English, whole, and that views translate (``serverText``)."""
+    """Add the texts of the server: such as views translate (``serverText``), and such as it translates itself."""
+    from orchestra_nb.operations.alerts import NO_SERVICE
     from orchestra_nb.operations.pool_schemas import schema_words
+    from orchestra_nb.server.sentences import SENTENCES
 
-    for text in schema_words():
-        catalogue.add(text, locations=[("orchestra_nb/operations/pool_schemas.py", None)])
+    for module, texts in {
+        "operations/alerts": [NO_SERVICE],
+        "operations/pool_schemas": schema_words(),
+        "server/sentences": SENTENCES,
+    }.items():
+        for text in texts:
+            catalogue.add(text, locations=[(f"orchestra_nb/{module}.py", None)])
 
 
 def translated(path: Path, words: Catalog) -> Catalog:

@@ -177,7 +177,7 @@ function pageContext(options: IPageTabsOptions, open: (path: PagePath) => void):
     contentsPaths(file, PageConfig.getOption('serverRoot'));
   return {
     api,
-    pagesApi: new PagesApi(labSettings(app.serviceManager.serverSettings)),
+    pagesApi: new PagesApi(labSettings(app.serviceManager.serverSettings, locale)),
     runs,
     texts: trans,
     clock,

@@ -32,11 +32,12 @@ test('the address of a page is read back as the same page', () => {
   expect(pathOf(router.href(path), '/orchestra/')).toEqual(path);
 });
 
-test('a request shows the token against forgery, and asks the server of the page', async () => {
+test('a request shows the token against forgery, and asks the server of the page in its language', async () => {
   document.cookie = 'other=1';
   document.cookie = '_xsrf=2|abc|def';
   const fetched = jest.fn().mockResolvedValue(null);
   global.fetch = fetched;
+  document.documentElement.lang = 'de-DE';
   const settings = pageSettings('/user/ana/');
 
   await settings.send('http://localhost/x', {
@@ -52,7 +53,7 @@ test('a request shows the token against forgery, and asks the server of the page
     method: 'POST',
     body: '{}',
     credentials: 'same-origin',
-    headers: { 'X-XSRFToken': '2|abc|def', 'If-Match': '"1"' }
+    headers: { 'X-XSRFToken': '2|abc|def', 'If-Match': '"1"', 'Accept-Language': 'de-DE' }
   });
 });
 

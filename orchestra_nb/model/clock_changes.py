@@ -3,23 +3,54 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final
 
 from orchestra_nb.model.local_times import SECOND, LocalTimes, local_at, next_change, offset_at
 from orchestra_nb.model.schedule_words import clock
 from orchestra_nb.model.schedules import AnySchedule, local_times_of
 
+#: What is said, by language: of a time that comes twice, of one that never comes, and of intervals.
+_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "en": {
+        "second left out": "clocks go back: second {time} left out",
+        "second": "clocks go back: second {time}",
+        "first": "clocks go back: first {time}",
+        "forward": "clocks have gone forward by {shift}",
+        "back": "clocks have gone back by {shift}",
+        "between": "{first} to {last}",
+        "skips one": "clocks go forward: {listed} does not exist",
+        "skips some": "clocks go forward: {listed} do not exist",
+        "due": ", due at {time}",
+    },
+    "de": {
+        "second left out": "Uhren gehen zurück: das zweite {time} entfällt",
+        "second": "Uhren gehen zurück: das zweite {time}",
+        "first": "Uhren gehen zurück: das erste {time}",
+        "forward": "die Uhren sind um {shift} vorgestellt",
+        "back": "die Uhren sind um {shift} zurückgestellt",
+        "between": "{first} bis {last}",
+        "skips one": "Uhren gehen vor: {listed} gibt es nicht",
+        "skips some": "Uhren gehen vor: {listed} gibt es nicht",
+        "due": ", fällig um {time}",
+    },
+}
 #: More times that a change leaves out are not listed one by one.
 _MAX_LISTED = 3
 
 
-def clock_note(schedule: AnySchedule, zone: tzinfo, occurrence: datetime, previous: datetime) -> str:
+def clock_note(
+    schedule: AnySchedule, zone: tzinfo, occurrence: datetime, previous: datetime, language: str = "en"
+) -> str:
     """Return what people should know about an occurrence near a change of the clock; empty where there is nothing.
 
     Parameters
     ----------
     previous
         The occurrence before this one, or from where the first one was looked for.
+    language
+        A BCP 47 tag; English where there are no words in it.
 
     Examples
     --------
@@ -31,10 +62,11 @@ def clock_note(schedule: AnySchedule, zone: tzinfo, occurrence: datetime, previo
     'clocks go back: second 02:30 left out'
     """
     times = local_times_of(schedule, zone)
-    return _repeated(times, zone, occurrence) or _passed_change(times, zone, occurrence, previous)
+    words = _WORDS.get(language.partition("-")[0].lower(), _WORDS["en"])
+    return _repeated(times, zone, occurrence, words) or _passed_change(times, zone, occurrence, previous, words)
 
 
-def _repeated(times: LocalTimes | None, zone: tzinfo, occurrence: datetime) -> str:
+def _repeated(times: LocalTimes | None, zone: tzinfo, occurrence: datetime, words: Mapping[str, str]) -> str:
     """Tell of an occurrence at a time that comes twice."""
     local = occurrence.astimezone(zone)
     first, second = (local.replace(fold=fold).utcoffset() for fold in (0, 1))
@@ -43,11 +75,13 @@ def _repeated(times: LocalTimes | None, zone: tzinfo, occurrence: datetime) -> s
     if first <= second:
         return ""
     if times is not None and not times.follows_real_time:
-        return f"clocks go back: second {clock(local)} left out"
-    return f"clocks go back: {'second' if local.fold else 'first'} {clock(local)}"
+        return words["second left out"].format(time=clock(local))
+    return words["second" if local.fold else "first"].format(time=clock(local))
 
 
-def _passed_change(times: LocalTimes | None, zone: tzinfo, occurrence: datetime, previous: datetime) -> str:
+def _passed_change(
+    times: LocalTimes | None, zone: tzinfo, occurrence: datetime, previous: datetime, words: Mapping[str, str]
+) -> str:
     """Tell of the last change since the occurrence before, if it did anything to the schedule."""
     change = None
     begin = previous.astimezone(UTC).replace(microsecond=0)
@@ -58,17 +92,15 @@ def _passed_change(times: LocalTimes | None, zone: tzinfo, occurrence: datetime,
     before, after = offset_at(change - SECOND, zone), offset_at(change, zone)
     if times is None:
         shift = _amount(abs(after - before))
-        return f"clocks have gone {'forward' if after > before else 'back'} by {shift}"
+        return words["forward" if after > before else "back"].format(shift=shift)
     skipped = _skipped(times, change, before, after)
     if not skipped:
         return ""
     listed = ", ".join(clock(local) for local in skipped)
     if len(skipped) > _MAX_LISTED:
-        listed = f"{clock(skipped[0])} to {clock(skipped[-1])}"
-    do = "does" if len(skipped) == 1 else "do"
-    return f"clocks go forward: {listed} {do} not exist" + (
-        "" if times.follows_real_time else f", due at {clock(local_at(change, after))}"
-    )
+        listed = words["between"].format(first=clock(skipped[0]), last=clock(skipped[-1]))
+    said = words["skips one" if len(skipped) == 1 else "skips some"].format(listed=listed)
+    return said + ("" if times.follows_real_time else words["due"].format(time=clock(local_at(change, after))))
 
 
 def _amount(shift: timedelta) -> str:

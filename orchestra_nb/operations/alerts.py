@@ -24,6 +24,8 @@ MAX_ALERTS: Final = 100
 LATE_AFTER: Final = timedelta(minutes=1)
 #: Who does not say since when gets the failures of a day.
 SHOWN_TIME: Final = timedelta(days=1)
+#: What is told where something is due and nobody would start it.
+NO_SERVICE: Final = f"No service is up, so schedules start no run. `{how_to_serve(DEFAULT_POOL)}` starts one."
 
 
 class ServiceTrouble(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +98,5 @@ def _troubles(store: RunStore, next_due: datetime | None, now: datetime) -> list
         for loop, problem in sorted(state.problems.items())
     ]
     if next_due is not None and not is_served(store):
-        remedy = f"No service is up, so schedules start no run. `{how_to_serve(DEFAULT_POOL)}` starts one."
-        found.append(ServiceTrouble(service="", loop="", problem=remedy))
+        found.append(ServiceTrouble(service="", loop="", problem=NO_SERVICE))
     return found

@@ -18,13 +18,14 @@ from orchestra_nb.model.automations import is_trigger_of
 from orchestra_nb.model.clock_changes import clock_note
 from orchestra_nb.model.deployments import Deployment, DeploymentSchedule, DeploymentSpec, NotebookTarget
 from orchestra_nb.model.jsonable import to_readable
-from orchestra_nb.model.schedule_words import describe_schedule, describe_time
+from orchestra_nb.model.schedule_sentences import is_german, schedule_sentence, time_sentence
 from orchestra_nb.model.schedules import AnySchedule, occurrences_after
 from orchestra_nb.operations.automation_form import trigger_form, trigger_words
 from orchestra_nb.operations.deployment_form import form_of
 from orchestra_nb.operations.deployments import deployment_store, find_deployment
 from orchestra_nb.operations.run_views import RunSummary, run_summaries
 from orchestra_nb.operations.schedule_preview import FireTime
+from orchestra_nb.reading_language import reading_language
 from orchestra_nb.time_zones import zone_of
 
 if TYPE_CHECKING:
@@ -245,14 +246,18 @@ def show_deployment(
 def next_times(deployment: Deployment, now: datetime, count: int) -> tuple[FireTime, ...]:
     """Return the next times at which one of the schedules is due, in order; none while the deployment is paused."""
     times = []
+    language = reading_language()
     previous = [now.astimezone(UTC)] * len(deployment.spec.schedules)
     for occurrence, number in itertools.islice(_due(deployment, now), count):
         schedule = deployment.spec.schedules[number].schedule
         zone = zone_of(schedule.timezone)
         local = occurrence.astimezone(zone)
-        notes = (clock_note(schedule, zone, occurrence, previous[number]), _given_by(deployment.spec, number))
+        notes = (
+            clock_note(schedule, zone, occurrence, previous[number], language),
+            _given_by(deployment.spec, number),
+        )
         note = "  ".join(filter(None, notes))
-        times.append(FireTime(at=local, words=describe_time(local), note=note))
+        times.append(FireTime(at=local, words=time_sentence(local, language), note=note))
         previous[number] = occurrence
     return tuple(times)
 
@@ -265,16 +270,19 @@ def _given_by(spec: DeploymentSpec, number: int) -> str:
 
 def words_of(schedule: DeploymentSchedule) -> str:
     """Return when a schedule is due; a zone that is gone from the time-zone database is named as it is."""
+    language = reading_language()
     try:
-        words = _described(schedule.schedule)
+        words = _described(schedule.schedule, language)
     except InvalidSchedule as error:
         words = str(error)
-    return words if schedule.is_active else f"{words} (not active)"
+    if schedule.is_active:
+        return words
+    return f"{words} ({'nicht aktiv' if is_german(language) else 'not active'})"
 
 
 @lru_cache(maxsize=4096)  # half a millisecond each, and lists are asked for again and again
-def _described(schedule: AnySchedule) -> str:
-    return describe_schedule(schedule, zone_of(schedule.timezone))
+def _described(schedule: AnySchedule, language: str) -> str:
+    return schedule_sentence(schedule, zone_of(schedule.timezone), language)
 
 
 def schedule_words(spec: DeploymentSpec) -> str:

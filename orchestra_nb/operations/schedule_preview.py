@@ -9,10 +9,11 @@ from datetime import UTC, date, datetime
 
 from orchestra_nb.errors import InvalidSchedule
 from orchestra_nb.model.clock_changes import clock_note
-from orchestra_nb.model.schedule_words import describe_schedule, describe_time
+from orchestra_nb.model.schedule_sentences import schedule_sentence, time_sentence
 from orchestra_nb.model.schedules import occurrences_after
 from orchestra_nb.operations.error_places import told_at
 from orchestra_nb.operations.schedule_request import read_schedule, read_time
+from orchestra_nb.reading_language import reading_language
 from orchestra_nb.time_zones import machine_zone, zone_of
 
 
@@ -106,15 +107,16 @@ def preview_schedule(
         since = begin.astimezone(zone).isoformat(timespec="seconds")
         message = f"Nothing is due after {since}: the schedule has ended."
         raise InvalidSchedule(message, {"/after" if end is None else "/end": message})
+    language = reading_language()
     return SchedulePreview(
-        words=describe_schedule(schedule, zone),
+        words=schedule_sentence(schedule, zone, language),
         timezone=timezone,
         timezone_place=place,
         fire_times=tuple(
             FireTime(
                 at=occurrence.astimezone(zone),
-                words=describe_time(occurrence.astimezone(zone)),
-                note=clock_note(schedule, zone, occurrence, previous),
+                words=time_sentence(occurrence.astimezone(zone), language),
+                note=clock_note(schedule, zone, occurrence, previous, language),
             )
             for previous, occurrence in itertools.pairwise([begin.astimezone(UTC), *found])
         ),

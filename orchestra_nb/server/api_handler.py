@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
@@ -13,7 +14,10 @@ from tornado import web
 from orchestra_nb.errors import CallInProgress, InvalidInput, OrchestraError
 from orchestra_nb.operations.json_encoding import encode_json
 from orchestra_nb.operations.problems import problem_of
+from orchestra_nb.reading_language import ENGLISH
 from orchestra_nb.server.callers import AUTH_RESOURCE
+from orchestra_nb.server.languages import wanted_language
+from orchestra_nb.server.sentences import in_language
 from orchestra_nb.server.token_identity import TokenIdentity
 
 if TYPE_CHECKING:
@@ -105,7 +109,8 @@ class OrchestraAPIHandler(TokenIdentity, APIHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with a problem; what is not ours to tell stays in the server's log."""
         error = kwargs.get("exc_info", (None, None, None))[1]
-        status, body = problem_answer(status_code, error)
+        language = wanted_language(self.request.headers.get("Accept-Language", ""))
+        status, body = problem_answer(status_code, error, language)
         self.set_status(status)
         if isinstance(error, CallInProgress):
             self.set_header("Retry-After", "1")
@@ -121,8 +126,14 @@ class UnknownRouteHandler(OrchestraAPIHandler):
         raise web.HTTPError(404, "There is no such route.")
 
 
-def problem_answer(status_code: int, error: BaseException | None) -> tuple[int, bytes]:
-    """Return the status and the body that an error is answered with (RFC 9457)."""
+def problem_answer(status_code: int, error: BaseException | None, language: str = ENGLISH) -> tuple[int, bytes]:
+    """Return the status and the body that an error is answered with (RFC 9457).
+
+    Parameters
+    ----------
+    language
+        Of whoever reads what is wrong.
+    """
     if isinstance(error, OrchestraError):
         problem = problem_of(error)
         status, code, title, detail = problem.status, problem.code, problem.title, problem.detail
@@ -136,11 +147,11 @@ def problem_answer(status_code: int, error: BaseException | None) -> tuple[int, 
         "type": f"urn:orchestra-nb:{code}",
         "title": title,
         "status": status,
-        "detail": detail,
+        "detail": in_language(detail, language),
         "code": code,
     }
     if places:
-        body["errors"] = places
+        body["errors"] = [replace(place, detail=in_language(place.detail, language)) for place in places]
     return status, encode_json(body)
 
 

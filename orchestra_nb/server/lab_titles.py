@@ -6,12 +6,9 @@ JupyterLab's server translates those itself, but reads the words of other packag
 
 from __future__ import annotations
 
-import json
 import logging
-from functools import cache
-from typing import Any
 
-from orchestra_nb.server.languages import DOMAIN, catalogues
+from orchestra_nb.server.languages import DOMAIN, words_in
 
 
 def offer_titles(log: logging.Logger) -> None:
@@ -26,7 +23,7 @@ def offer_titles(log: logging.Logger) -> None:
 
         def pgettext(self, msgctxt: str, msgid: str) -> str:
             """Return a text of a schema; as it is where it is not translated."""
-            forms = _words(self._locale).get(f"{msgctxt}\u0004{msgid}", [msgid])
+            forms = words_in(self._locale.replace("_", "-")).get(f"{msgctxt}\u0004{msgid}", [msgid])
             return str(forms[0])
 
     known = getattr(translator, "_TRANSLATORS", None)
@@ -34,10 +31,3 @@ def offer_titles(log: logging.Logger) -> None:
         known[DOMAIN] = Titles(DOMAIN, getattr(translator, "_LOCALE", "en"))
     else:
         log.warning("Orchestra's settings have English titles: this jupyterlab-server keeps translations elsewhere.")
-
-
-@cache
-def _words(locale: str) -> dict[str, Any]:
-    path = catalogues().get(locale.replace("_", "-"))
-    words: dict[str, Any] = {} if path is None else json.loads(path.read_text(encoding="utf-8"))
-    return words

@@ -5,17 +5,17 @@ Each is a folder of ``orchestra_nb/locale`` with what ``make catalogue`` wrote; 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from orchestra_nb.errors import InvalidSetting
+from orchestra_nb.reading_language import ENGLISH
 
 #: The domain of our words, as JupyterLab calls it.
 DOMAIN: Final = "orchestra_nb"
-
-ENGLISH: Final = "en"
 
 _LOCALE: Final = Path(__file__).parent.parent / "locale"
 
@@ -25,6 +25,14 @@ def catalogues() -> Mapping[str, Path]:
     """Return the languages but English, as BCP 47 tags, with the file of each."""
     found = sorted(_LOCALE.glob(f"*/LC_MESSAGES/{DOMAIN}.json"))
     return {path.parent.parent.name.replace("_", "-"): path for path in found}
+
+
+@cache
+def words_in(language: str) -> Mapping[str, Any]:
+    """Return the forms of each message of a language, as ``make catalogue`` wrote them; empty for English."""
+    path = catalogues().get(language)
+    words: dict[str, Any] = {} if path is None else json.loads(path.read_text(encoding="utf-8"))
+    return words
 
 
 def known_language(language: str) -> str:

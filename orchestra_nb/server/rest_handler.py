@@ -15,9 +15,11 @@ from orchestra_nb.acting_user import acting_as
 from orchestra_nb.errors import CallInProgress, InvalidSetting, StoreUnavailable
 from orchestra_nb.model.api_tokens import Scope
 from orchestra_nb.model.audit import Outcome
+from orchestra_nb.reading_language import read_in
 from orchestra_nb.server.api_handler import code_of_status
 from orchestra_nb.server.bounded_body import BoundedBodyHandler
 from orchestra_nb.server.callers import ADMIN_RESOURCE, AUTH_RESOURCE
+from orchestra_nb.server.languages import wanted_language
 from orchestra_nb.settings import load_settings
 
 if TYPE_CHECKING:
@@ -87,7 +89,9 @@ class RestHandler(BoundedBodyHandler):
             facts = self._facts()
             fields = self.words("fields") if endpoint.method == "GET" else []
             call = self.call_long if endpoint.is_slow else self.call
-            answer = await call(_call_endpoint, endpoint, facts, arguments, conditions, fields, entry)
+            language = wanted_language(self.request.headers.get("Accept-Language", ""))
+            self.set_header("Vary", "Accept-Language")
+            answer = await call(_call_endpoint, endpoint, facts, arguments, conditions, fields, entry, language)
         except Exception as error:
             if entry is not None and not isinstance(error, CallInProgress):  # that call is noted when it ends
                 await self._note_failure(entry, error)
@@ -213,6 +217,7 @@ def _call_endpoint(
     conditions: Conditions,
     fields: list[str],
     entry: AuditEntry | None,
+    language: str,
 ) -> Answer:
     from orchestra_nb.rest.conditional_calls import answer_call
     from orchestra_nb.rest.endpoint import Call
@@ -220,7 +225,7 @@ def _call_endpoint(
 
     call = Call(store=store, now=datetime.now(UTC), **facts)
     arguments = own_things(endpoint, call, arguments)
-    with acting_as(call.user, is_alone=call.owners is not None):
+    with acting_as(call.user, is_alone=call.owners is not None), read_in(language):
         return answer_call(endpoint, call, arguments, conditions, fields=fields, entry=entry)
 
 

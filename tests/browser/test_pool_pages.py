@@ -140,4 +140,8 @@ def test_what_the_server_says_of_the_fields_of_a_pool_is_german_for_germans(
         helps = dialog.locator(".orc-form-help:visible").all_inner_texts()
         assert len(helps) > 15
         assert [text for text in helps if " the " in f" {text} ".lower()] == []
+        dialog.locator("[name=name]").fill("cloud")
+        dialog.locator("[name='job/namespace']:visible").fill("A B")
+        dialog.get_by_role("button", name="Pool anlegen").click()
+        dialog.get_by_role("alert").get_by_text("'A B' ist kein Name in Kubernetes").wait_for()
         check_looks(page, "pool-german")

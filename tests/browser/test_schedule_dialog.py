@@ -407,12 +407,17 @@ def test_jupyterlab_in_german_has_our_words_in_german(page: Page, jupyterlab: La
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("tab", name="Kalender").wait_for()
     dialog.locator(".jp-Dialog-header", has_text="Zeitplan für bericht.ipynb").wait_for()  # which React draws later
+    dialog.get_by_role("tab", name="Cron").click()
+    dialog.get_by_label("Cron-Ausdruck").fill("0 9 * * 1-5")
+    dialog.locator(".orc-preview-words").filter(has_text="Um 09:00, Montag bis Freitag").wait_for()
     take_pictures(page, "german-schedule", of=dialog)
-    page.keyboard.press("Escape")
-    dialog.wait_for(state="detached")
+    send(dialog)
     page.evaluate("jupyterapp.commands.execute('orchestra:open-panel')")
     panel = page.locator("#orchestra-nb-panel")
     panel.locator("[data-section=schedules]").get_by_text("Zeitpläne").wait_for()
+    row = panel.locator(".orc-schedule[data-deployment=bericht]")
+    row.wait_for()
+    assert row.locator(".orc-row-message").inner_text() == "um 09:00, Montag bis Freitag, UTC"
     take_pictures(page, "german-panel", of=panel)
     assert page.evaluate("jupyterapp.commands.label('orchestra:open-panel')") == "Orchestra-Läufe anzeigen"
     assert page.evaluate("jupyterapp.commands.label('orchestra:run-notebook')") == "Als Flow ausführen…"

@@ -41,6 +41,7 @@ async def refused(jp_fetch, method: str, path: str, body: object = None, **param
     return answer.code, told["code"], {one["pointer"]: one["detail"] for one in told.get("errors", ())}
 
 
+SUMMER = {"cron": "0 9 * * 1-5", "timezone": "Europe/Berlin"}
 PREVIEWS = {
     "cron": ({"cron": "0 25 * * *"}, "#/cron", "The hour '25'"),
     "every": ({"every": "0s"}, "#/every", "An interval is 1 or more whole seconds"),
@@ -224,3 +225,49 @@ async def test_what_a_deployed_flow_takes_is_not_told(jp_fetch, store: RunStore)
     assert (found["parameters"], found["declared"]) == ([], False)
     assert found["schema"]["additionalProperties"] is True
     assert "any name may be given" in found["problem"]
+
+
+async def test_schedules_are_told_in_the_language_that_is_asked_for(jp_fetch, sales: Path) -> None:
+    body = {
+        "notebook": str(sales),
+        "parameters": {"needed": 1},
+        "schedules": [SUMMER, {**SUMMER, "active": False}],
+    }
+    await call(jp_fetch, "PUT", "/deployments/sales", body)
+
+    async def read(path: str, language: str, **params: str) -> dict:
+        headers = {"Accept-Language": language}
+        answer = await jp_fetch(f"{API}/{path}", headers=headers, params=params)
+        assert answer.headers["Vary"] == "Accept-Language"
+        return json.loads(answer.body)
+
+    asked = {"cron": "30 2 * * *", "timezone": "Europe/Berlin", "after": "2026-03-28T12:00", "count": "1"}
+    previews = [await read("schedules/preview", language, **asked) for language in ("de-AT,de;q=0.9", "fr", "en, de")]
+    german, english = [await read("deployments/sales", language) for language in ("de", "en")]
+    listed = (await read("deployments", "de"))["deployments"][0]["schedules"]
+    known = (await jp_fetch(f"{API}/deployments/sales", headers={"Accept-Language": "de"})).headers["Etag"]
+    changed = await jp_fetch(
+        f"{API}/deployments/sales",
+        method="PUT",
+        body=json.dumps({**body, "description": "x"}),
+        headers={"Accept-Language": "de", "If-Match": known},
+    )
+
+    assert [one["words"] for one in previews] == [
+        "um 02:30, täglich, Europe/Berlin",
+        *["at 02:30, every day, Europe/Berlin"] * 2,
+    ]
+    assert [(one["fire_times"][0]["words"], one["fire_times"][0]["note"]) for one in previews[:2]] == [
+        ("Sonntag, 29. März 2026, 03:00", "Uhren gehen vor: 02:30 gibt es nicht, fällig um 03:00"),
+        ("Sunday, 29 March 2026, 03:00", "clocks go forward: 02:30 does not exist, due at 03:00"),
+    ]
+    assert (
+        [one["words"] for one in german["schedules"]]
+        == listed
+        == [
+            "um 09:00, Montag bis Freitag, Europe/Berlin",
+            "um 09:00, Montag bis Freitag, Europe/Berlin (nicht aktiv)",
+        ]
+    )
+    assert english["schedules"][1]["words"] == "at 09:00, Monday through Friday, Europe/Berlin (not active)"
+    assert changed.code == 200

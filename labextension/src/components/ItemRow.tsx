@@ -5,6 +5,7 @@ import React from 'react';
 
 import { formatIn, formatMoment } from '../drawing/durations';
 import { formatBytes, formatShare } from '../drawing/sizes';
+import { serverText } from '../drawing/translation';
 import type { ITexts } from '../drawing/translation';
 import { OverviewCommandIDs } from '../overview/commandIDs';
 import type { ICluster, IClusterWorker, IScheduled } from '../overview/records';
@@ -76,7 +77,7 @@ export function ItemRow(props: IItemProps<ItemContent>): React.JSX.Element {
     case 'letter':
       return <Letter of={of.letter} {...rest} />;
     case 'trouble':
-      return <Problem text={of.text} />;
+      return <Problem text={serverText(props.context.texts, of.text)} />;
     case 'problem':
       return <Problem text={of.error instanceof Error ? of.error.message : String(of.error)} />;
     case 'note':

@@ -33,7 +33,7 @@ export const cellBadgesPlugin: JupyterFrontEndPlugin<void> = {
   ) => {
     const trans = (translator ?? nullTranslator).load('orchestra_nb');
     const options = {
-      api: new CellsApi(labSettings(app.serviceManager.serverSettings)),
+      api: new CellsApi(labSettings(app.serviceManager.serverSettings, localeOf(translator))),
       runs,
       contents: app.serviceManager.contents,
       memory: new ExecutionMemory(browserStorage(), app.serviceManager.serverSettings.baseUrl),

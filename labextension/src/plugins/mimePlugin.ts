@@ -37,7 +37,9 @@ export const mimePlugin: JupyterFrontEndPlugin<void> = {
     notebooks: INotebookTracker | null,
     translator: ITranslator | null
   ) => {
-    const pagesApi = new PagesApi(labSettings(app.serviceManager.serverSettings));
+    const pagesApi = new PagesApi(
+      labSettings(app.serviceManager.serverSettings, localeOf(translator))
+    );
     const options = {
       hasStore: () => overview.api.hasStore(),
       source: new ServerRuns(api, pagesApi, runs),

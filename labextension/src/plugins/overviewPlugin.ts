@@ -15,6 +15,7 @@ import { OverviewApi } from '../overview/overviewApi';
 import { addOverviewCommands } from '../overview/overviewCommands';
 import { PanelMemory } from '../overview/panelMemory';
 import { IRunsModel } from '../tokens';
+import { localeOf } from './locale';
 
 const ID = 'orchestra-nb:overview';
 
@@ -53,7 +54,9 @@ export const overviewPlugin: JupyterFrontEndPlugin<IOverview> = {
         return null;
       }
     });
-    const api = new OverviewApi(labSettings(app.serviceManager.serverSettings));
+    const api = new OverviewApi(
+      labSettings(app.serviceManager.serverSettings, localeOf(translator))
+    );
     const overview = new Overview(api, memory, runs);
     addOverviewCommands({ app, overview, runs, trans });
     tellFailures(overview.alerts, trans, trans.__('Alerts could not be read.'));

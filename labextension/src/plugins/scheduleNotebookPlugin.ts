@@ -27,7 +27,9 @@ export const scheduleNotebookPlugin: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('orchestra_nb');
-    const schedules = new ScheduleApi(labSettings(app.serviceManager.serverSettings));
+    const schedules = new ScheduleApi(
+      labSettings(app.serviceManager.serverSettings, localeOf(translator))
+    );
     const locale = localeOf(translator);
     addScheduleNotebook({ app, api, schedules, documents, browsers, trans, locale });
     palette?.addItem({ command: SCHEDULE_NOTEBOOK, category: trans.__('Orchestra') });

@@ -8,6 +8,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { CellsApi } from '../cells/cellsApi';
 import { labSettings } from '../labSettings';
 import { TaskCommandIDs, addTaskCommands } from '../cells/taskCommands';
+import { localeOf } from './locale';
 
 export const taskCellsPlugin: JupyterFrontEndPlugin<void> = {
   id: 'orchestra-nb:task-cells',
@@ -22,7 +23,7 @@ export const taskCellsPlugin: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('orchestra_nb');
-    const api = new CellsApi(labSettings(app.serviceManager.serverSettings));
+    const api = new CellsApi(labSettings(app.serviceManager.serverSettings, localeOf(translator)));
     addTaskCommands({ app, api, notebooks, trans });
     const category = trans.__('Orchestra');
     for (const command of Object.values(TaskCommandIDs)) {

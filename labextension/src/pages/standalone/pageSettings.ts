@@ -17,6 +17,7 @@ export function pageSettings(base: string, page: Document = document): IServerSe
         credentials: 'same-origin',
         headers: {
           ...init.headers,
+          'Accept-Language': page.documentElement.lang || 'en',
           'Content-Type': 'application/json',
           'X-XSRFToken': cookie('_xsrf', page)
         }

@@ -1,0 +1,121 @@
+"""What forms are told is wrong: each of our sentences is really said by the server, and German for who reads German."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_rest_api import API, call
+
+from orchestra_nb.server.sentences import SENTENCES, in_language, sentence_patterns
+
+DASK = {"name": "x", "kind": "dask", "cluster": "dask.distributed.LocalCluster"}
+
+
+def docker(**job: Any) -> dict[str, Any]:
+    return {"name": "x", "kind": "docker", "job": {"image": "a:1", **job}}
+
+
+def kubernetes(**job: Any) -> dict[str, Any]:
+    return {"name": "x", "kind": "kubernetes", "job": {"image": "a:1", **job}}
+
+
+#: What is asked for, with what, that is refused; with an ETag that nothing has, where that is why.
+REFUSED: list[tuple[str, str, Any]] = [
+    ("PUT", "/pools/taken#", {}),
+    ("POST", "/pools", {"name": "taken"}),
+    ("POST", "/pools", {"name": "a/b"}),
+    ("POST", "/pools", {"name": "-x"}),
+    ("POST", "/pools", {"name": "x", "kind": "slurm"}),
+    ("POST", "/pools", {"name": "x", "cluster": "tcp://h:1"}),
+    ("POST", "/pools", {"name": "x", "concurrency": 0}),
+    ("POST", "/pools", {**DASK, "cluster": None}),
+    ("POST", "/pools", {**DASK, "cluster": "LocalCluster"}),
+    ("POST", "/pools", {**DASK, "cluster": "dask.distributed.NoCluster"}),
+    ("POST", "/pools", {**DASK, "arguments": {"n_worker": 2}}),
+    ("POST", "/pools", {**DASK, "cluster": "tcp://h:1", "maximum": 2}),
+    ("POST", "/pools", {**DASK, "minimum": 5, "maximum": 2}),
+    ("POST", "/pools", docker(image="A B")),
+    ("POST", "/pools", docker(mem_limit="much")),
+    ("POST", "/pools", docker(cpus=0)),
+    ("POST", "/pools", docker(stop_grace_seconds=-1)),
+    ("POST", "/pools", docker(volumes=["here"])),
+    ("POST", "/pools", docker(env={"A B": "1"})),
+    ("POST", "/pools", docker(labels={" ": "1"})),
+    ("POST", "/pools", docker(working_dir="here")),
+    ("POST", "/pools", docker(memory="2g")),
+    ("POST", "/pools", kubernetes(volumes=[{"path": "here", "secret": "s"}])),
+    ("POST", "/pools", kubernetes(namespace="A B")),
+    ("POST", "/pools", kubernetes(resources={"limits": {"memory": "2GB"}})),
+    ("DELETE", "/pools/taken", None),
+    ("POST", "/webhooks", {"name": "taken", "event": "x"}),
+    ("PATCH", "/webhooks/taken", {"new_name": "other"}),
+    ("POST", "/webhooks", {"name": "x", "event": "e", "deployment": "train"}),
+    ("POST", "/webhooks", {"name": "x", "deployment": "train", "resource": "r"}),
+    ("POST", "/webhooks", {"name": "x", "event": " "}),
+    ("POST", "/webhooks", {"name": "x", "event": "e", "condition": "{{"}),
+    ("POST", "/webhooks", {"name": "x", "event": "e", "parameters": {"a": "{{"}}),
+    ("POST", "/webhooks", {"name": "x", "event": "e", "scheme": "slack"}),
+    ("GET", "/schedules/preview?cron=0+0+30+2+*&timezone=UTC", None),
+    ("GET", "/schedules/preview?every=1h&timezone=Europe/Berln", None),
+    ("GET", "/schedules/preview?every=1h&timezone=UTC&start=soon", None),
+    ("GET", "/schedules/preview?every=1h&timezone=UTC&end=soon", None),
+    ("GET", "/schedules/preview?every=0s&timezone=UTC", None),
+    ("GET", "/schedules/preview?every=1h&timezone=UTC&end=2001-01-01", None),
+    (
+        "GET",
+        "/schedules/preview?cron=0+9+*+*+*&timezone=UTC&start=2027-01-01T10:00&end=2027-01-01T11:00",
+        None,
+    ),
+]
+
+
+async def make_taken(jp_fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a pool that a deployment names, and two webhooks."""
+    monkeypatch.setenv("ORCHESTRA_SECRET_KEY_FILE", str(tmp_path / "secret.key"))
+    await call(jp_fetch, "POST", "/pools", {"name": "taken"})
+    notebook = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    await call(jp_fetch, "PUT", "/deployments/train", {"notebook": notebook, "pool": "taken"})
+    for name in ("taken", "other"):
+        await call(jp_fetch, "POST", "/webhooks", {"name": name, "event": "x"})
+
+
+async def test_what_forms_are_told_is_german_for_who_reads_german(
+    jp_fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make_taken(jp_fetch, tmp_path, monkeypatch)
+    said: set[str] = set()
+    for method, path, body in REFUSED:
+
+        async def refusal(language: str, method: str = method, path: str = path, body: Any = body) -> list[str]:
+            answer = await jp_fetch(
+                *f"{API}{path.rstrip('#')}".split("?")[:1],
+                method=method,
+                params=dict(pair.split("=") for pair in path.partition("?")[2].replace("+", " ").split("&") if pair),
+                body=None if body is None else json.dumps(body),
+                headers={"Accept-Language": language, **({"If-Match": '"none"'} if path.endswith("#") else {})},
+                raise_error=False,
+            )
+            problem = json.loads(answer.body)
+            assert answer.code in (409, 412, 422), (path, body, problem)
+            return [one["detail"] for one in problem.get("errors", ())] or [problem["detail"]]
+
+        english, german = await refusal("en"), await refusal("de-DE")
+
+        for one in english:
+            said |= {sentence for sentence, pattern in sentence_patterns() if pattern.fullmatch(one)}
+        assert [(one, other) for one, other in zip(english, german, strict=True) if one == other] == []
+
+    # one that the server does not say any more would be translated in vain
+    assert set(SENTENCES) == said
+
+
+def test_values_stand_in_their_places_and_what_is_no_sentence_of_ours_stays() -> None:
+    refusal = "a pool of the kind local has none, but one of the kind dask."
+
+    assert in_language(refusal, "de-DE") == "ein Pool der Art local hat das nicht, wohl aber einer der Art dask."
+    assert in_language(refusal, "en") == refusal
+    assert in_language("The disk is full.", "de-DE") == "The disk is full."
+    assert in_language("%2 is none of %1.", "de-DE") == "%2 ist keines von %1."
