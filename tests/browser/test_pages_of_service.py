@@ -81,24 +81,24 @@ def test_a_run_of_a_deployment_is_retried_and_run_again_with_other_parameters(
         dialog.get_by_label("Start from").select_option(index=0)
         assert dialog.get_by_label("Region", exact=True).input_value() == "CH"
         dialog.get_by_label("Share").fill("much")
-        dialog.get_by_role("button", name="Run", exact=True).click()
+        dialog.get_by_role("button", name="Run it", exact=True).click()
         dialog.get_by_text("Write a number.").wait_for()
         dialog.get_by_label("Share").fill("0.25")
         dialog.get_by_label("Region", exact=True).fill("US")
         dialog.get_by_label("Rows").fill("0")
-        dialog.get_by_role("button", name="Run", exact=True).click()
+        dialog.get_by_role("button", name="Run it", exact=True).click()
         dialog.get_by_role("alert").get_by_text("At least 1.").wait_for()
         # what only the server knows is said at the field, too
         dialog.get_by_label("Codes").fill('["x"]')
         dialog.get_by_label("Rows").fill("1")
-        dialog.get_by_role("button", name="Run", exact=True).click()
+        dialog.get_by_role("button", name="Run it", exact=True).click()
         wrong = dialog.locator("[aria-invalid=true]")
         wrong.wait_for()
         assert wrong.get_attribute("name") == "codes"
         assert axe_finds(page) == []
         keep_picture(page, "service-run-again")
         dialog.get_by_label("Codes").fill("[1]")
-        dialog.get_by_role("button", name="Run", exact=True).click()
+        dialog.get_by_role("button", name="Run it", exact=True).click()
         dialog.wait_for(state="detached")
         page.locator(".orc-run-header [data-state=COMPLETED]").wait_for()
         assert not page.url.endswith(run_id)
