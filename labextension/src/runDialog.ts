@@ -33,7 +33,7 @@ export class RunDialog extends FormDialog<IRunValues> {
     super({
       title: trans.__('Run %1 as a flow', options.notebook),
       body: new RunDialogBody(options),
-      action: trans.__('Run'),
+      action: trans.__('Run it'),
       busyAction: trans.__('Starting…'),
       focusNodeSelector: '.orc-run-parameters :is(input, select, textarea)',
       trans,

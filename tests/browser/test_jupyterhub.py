@@ -111,7 +111,7 @@ def test_pages_of_a_user_are_live_behind_the_hubs_login_and_when_the_server_is_b
 
     # a change, with the hub's token against forgery
     page.get_by_role("button", name="Run again…").click()
-    page.get_by_role("dialog").get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Run it", exact=True).click()
     page.wait_for_url(lambda address: "/runs/" in address and first.run_id not in address)
     page.locator(".orc-run-header [data-state=COMPLETED]").wait_for()
 

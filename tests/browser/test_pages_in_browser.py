@@ -354,13 +354,13 @@ def test_it_is_run_again_with_other_parameters_and_followed_live(
         page.locator(".orc-run-item", has_text="slow").locator(".orc-run-link").click()
         page.get_by_role("button", name="Run again…").click()
         dialog = page.get_by_role("dialog", name="Run slow again")
-        dialog.get_by_label("Seconds").fill("many")
-        dialog.get_by_role("button", name="Run", exact=True).click()
+        dialog.get_by_label("Seconds", exact=True).fill("many")
+        dialog.get_by_role("button", name="Run it", exact=True).click()
         dialog.get_by_text("Write a number.").wait_for()
         assert axe_finds(page) == []
         keep_picture(page, "run-again")
-        dialog.get_by_label("Seconds").fill("1")
-        dialog.get_by_role("button", name="Run", exact=True).click()
+        dialog.get_by_label("Seconds", exact=True).fill("1")
+        dialog.get_by_role("button", name="Run it", exact=True).click()
         dialog.wait_for(state="detached")
 
         # it goes on until it is cancelled, and the list of another page follows without being asked

@@ -64,3 +64,18 @@ export function button(label: string, title: string, onClick: () => void): HTMLB
   });
   return node;
 }
+
+/** Show a text in which commands stand, each of them as code; hide the element when the text is empty. */
+export function showCommands(node: HTMLElement, text: string, commands: readonly string[]): void {
+  if (node.textContent !== text) {
+    let rest = text;
+    const parts = commands.flatMap(command => {
+      const at = rest.indexOf(command);
+      const before = at < 0 ? '' : rest.slice(0, at);
+      rest = at < 0 ? rest : rest.slice(at + command.length);
+      return at < 0 ? [] : [before, html('code', {}, command)];
+    });
+    node.replaceChildren(...parts, rest);
+  }
+  node.hidden = text === '';
+}

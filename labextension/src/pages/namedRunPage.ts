@@ -10,7 +10,7 @@ export class NamedRunPage implements IPage {
     this.title = name;
     const { texts } = context;
     showText(this._notice, texts.__('Looking for run %1…', name));
-    this.node.append(this._notice, this._problem);
+    this.node.append(html('h1', {}, name), this._notice, this._problem);
     const tell = (text: string): void => {
       showText(this._notice, '');
       showText(this._problem, text);

@@ -7,7 +7,7 @@ import {
   formatMoment,
   secondsRun
 } from '../drawing/durations';
-import { html, setAttributes, showText } from '../drawing/elements';
+import { html, setAttributes, showCommands, showText } from '../drawing/elements';
 import { stateIcon } from '../drawing/icons';
 import { isLive, laterRecord, stateLook } from '../drawing/states';
 import type { IRun } from '../schemas';
@@ -26,6 +26,9 @@ const STATE_GROUPS: Readonly<Record<string, string>> = {
   failed: 'FAILED,TIMED_OUT,CRASHED',
   cancelled: 'CANCELLED,SKIPPED,MISSED'
 };
+
+/** What makes a first run, in the order in which they are told. */
+const FIRST_STEPS = ['%%task clean', 'orchestra run report.ipynb'];
 
 interface IRow {
   readonly item: HTMLElement;
@@ -300,10 +303,9 @@ export class RunListPage implements IPage {
       ? texts.__('No run is like this. Choose other states, or leave the name empty.')
       : texts.__(
           'No runs yet. Put %1 on the first line of a cell and run it, or in a terminal: %2',
-          '%%task clean',
-          'orchestra run report.ipynb'
+          ...FIRST_STEPS
         );
-    showText(this._empty, this._rows.size === 0 ? none : '');
+    showCommands(this._empty, this._rows.size === 0 ? none : '', FIRST_STEPS);
   }
 
   private _offerFlows(): void {

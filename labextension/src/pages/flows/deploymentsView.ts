@@ -1,7 +1,7 @@
 /** The deployments of a flow: when each is due next, and its versions with what they changed. */
 
 import { formatMoment } from '../../drawing/durations';
-import { html, setAttributes, showText } from '../../drawing/elements';
+import { html, setAttributes, showCommands, showText } from '../../drawing/elements';
 import { errorText } from '../dialogs';
 import type { IPageContext } from '../page';
 import { dueTime, showDueTimes } from './dueTime';
@@ -36,11 +36,9 @@ export class DeploymentsView {
     }
     this._wanted = wanted;
     const { texts } = this._context;
-    const none = texts.__(
-      'No deployment runs this flow. In a terminal: %1',
-      'orchestra deploy FILE --name NAME'
-    );
-    showText(this._empty, deployments.length === 0 ? none : '');
+    const command = 'orchestra deploy FILE --name NAME';
+    const none = texts.__('No deployment runs this flow. In a terminal: %1', command);
+    showCommands(this._empty, deployments.length === 0 ? none : '', [command]);
     const others = deployments.slice(MOST_DEPLOYMENTS).map(({ name }) => name);
     showText(this._others, others.length === 0 ? '' : texts.__('And: %1', others.join(', ')));
     void this._read(

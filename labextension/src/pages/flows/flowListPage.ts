@@ -1,7 +1,7 @@
 /** The flows that have run or are deployed: how each has done of late, and when it is due next. */
 
 import { formatDuration } from '../../drawing/durations';
-import { html, setAttributes, showText } from '../../drawing/elements';
+import { html, setAttributes, showCommands, showText } from '../../drawing/elements';
 import type { IRunsChange, IRunsModel } from '../../tokens';
 import { errorText } from '../dialogs';
 import { pageLink } from '../page';
@@ -107,8 +107,9 @@ export class FlowListPage implements IPage {
 
   private _show(flows: readonly IFlow[], hasMore: boolean): void {
     const { texts } = this._context;
-    const none = texts.__('No flow has run yet. In a terminal: %1', 'orchestra run report.ipynb');
-    showText(this._empty, flows.length === 0 ? none : '');
+    const command = 'orchestra run report.ipynb';
+    const none = texts.__('No flow has run yet. In a terminal: %1', command);
+    showCommands(this._empty, flows.length === 0 ? none : '', [command]);
     this._table.hidden = flows.length === 0;
     this._more.hidden = !hasMore;
     flows.forEach((flow, at) => this._showRow(flow, at));

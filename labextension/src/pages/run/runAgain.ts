@@ -40,7 +40,7 @@ export async function runAgain(context: IPageContext, run: IRun): Promise<IRun |
     {
       title: texts.__('Run %1 again', run.flow_name),
       body: notice === null ? [form.node] : [notice, form.node],
-      act: texts.__('Run'),
+      act: texts.__('Run it'),
       leave: texts.__('Do not run'),
       onAct: async () => {
         started = (await form.start()) ?? null;

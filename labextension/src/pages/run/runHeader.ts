@@ -1,7 +1,7 @@
 /** The head of the run page: which run, how it stands, and what can be done about it. */
 
 import { formatDuration, formatElapsed, formatMoment, secondsRun } from '../../drawing/durations';
-import { html, setAttributes, showText } from '../../drawing/elements';
+import { html, setAttributes, showCommands, showText } from '../../drawing/elements';
 import { stateIcon } from '../../drawing/icons';
 import { isFailure, isLive, stateLook } from '../../drawing/states';
 import type { IRun } from '../../schemas';
@@ -24,6 +24,7 @@ export class RunHeader {
     this._retry = this._action(texts.__('Retry'), run => this._onRetry(run));
     this._setState = this._action(texts.__('Set state…'), run => this._onSetState(run));
     this._again = this._action(texts.__('Run again…'), run => this._onAgain(run));
+    this._name.textContent = texts.__('Run'); // until it is read which one
     this._heading.append(this._flow, ' ', this._name);
     this.node.append(
       this._heading,
@@ -96,7 +97,8 @@ export class RunHeader {
     }
     const command = `orchestra runs retry ${run.name}`;
     const isOfShell = hasEnded && isBad && !isOfServer && run.kind !== 'interactive';
-    showText(this._advice, isOfShell ? texts.__('To go on where it failed: %1', command) : '');
+    const advice = isOfShell ? texts.__('To go on where it failed: %1', command) : '';
+    showCommands(this._advice, advice, [command]);
     if (before !== null && before.state !== run.state) {
       this._news.textContent = texts.__('Run %1: %2', run.name, look.word(texts));
     }
