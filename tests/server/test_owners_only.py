@@ -66,6 +66,7 @@ OF_PATHS = {
     "receipts": "receipt",
     "rules": "rule",
     "schedules": "schedule",
+    "pools": "pool",
     "tokens": "token",
 }
 OF_QUERIES = {"run": "run", "task": "task", "flow": "flow", "deployment": "deployment", "webhook": "webhook"}
@@ -90,6 +91,7 @@ SHOW_NOTHING = {
     "list_channels",
     "list_clusters",
     "list_pools",
+    "list_pool_kinds",
     "show_limit",
     "show_parameters",
     "show_notebook_cells",
@@ -265,6 +267,7 @@ MAKES_ITS_OWN = {
     "create_token",
     "apply_file",
     "run_notebook",
+    "plan_notebook",
     "read_task_line",
     "read_automation_text",
     "write_task_line",

@@ -39,6 +39,7 @@ from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import COMBINATION_TAG, SweepRequest
 from orchestra_nb.model.webhooks import ReceiptState, Webhook
+from orchestra_nb.model.work_pools import DockerPlace, WorkPool
 from orchestra_nb.operations.api_tokens import create_token
 from orchestra_nb.operations.audit_trail import note
 from orchestra_nb.operations.sweep_request import sweep_code
@@ -49,6 +50,7 @@ from orchestra_nb.store.automation_store import AutomationStore
 from orchestra_nb.store.custom_event_store import CustomEventStore
 from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.notification_store import NotificationStore
+from orchestra_nb.store.pool_store import PoolStore
 from orchestra_nb.store.run_input_store import RunInputStore
 from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.secret_key import load_secret_key
@@ -99,10 +101,14 @@ class ZebraThings:
             flow_name=FLOW,
             target=NotebookTarget(path=str(self._folder / "zebra.ipynb")),
             description="zebra",
+            job_variables={"env": {"ZEBRA": "zebra"}},
             schedules=(
                 DeploymentSchedule(schedule=IntervalSchedule(every_seconds=3600), parameters={"zebra": "zebra"}),
             ),
         )
+        job: dict[str, object] = {"image": "img:1", "volumes": [f"{self._folder}:{self._folder}"]}
+        PoolStore(database).create(WorkPool(name="boxes", place=DockerPlace(job=job)), self._now)
+        self.names["pool"] = ["default", "boxes"]  # the operator's
         deployments = DeploymentStore(database)
         deployments.save(spec, notebook=json.dumps(notebook_of()), actor=f"user {MARK}", at=self._now)
         trigger = Automation(
