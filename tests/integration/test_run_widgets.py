@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
+from orchestra_nb.engine.fresh_ids import fresh_id
+from orchestra_nb.model.events import RunCreated, ValueRecorded
+from orchestra_nb.model.recorded_values import RecordedValue
+from orchestra_nb.model.runs import Run, RunKind
+from orchestra_nb.model.states import State
+from orchestra_nb.operations.opening import close_store, open_store
 from orchestra_nb.run_widget import BUNDLE, VIEW_MIME
-from orchestra_nb.widget_answers import LINE_CHARACTERS, MOST_LINES
+from orchestra_nb.settings import load_settings
+from orchestra_nb.widget_answers import LINE_CHARACTERS, MOST_LINES, MOST_VALUES, VALUE_CHARACTERS
 from tests.integration.notebook_kernel import RUN_MIME, Cell, NotebookKernel
 
 SETUP = """
@@ -88,6 +97,30 @@ def test_the_log_of_a_run_comes_in_bounded_pieces_and_whole(kernel: NotebookKern
 
     assert [one for one in messages if one.startswith("line ")] == [f"line {n}" for n in range(2 * MOST_LINES)]
     assert max(map(len, messages)) == LINE_CHARACTERS + 1
+
+
+def test_results_are_answered_and_large_ones_by_what_stands_for_them(kernel: NotebookKernel) -> None:
+    now = datetime.now(UTC)
+    run_id = fresh_id(now)
+    run = Run(run_id=run_id, name="calm-fox", flow_name="r", kind=RunKind.NOTEBOOK, state=State.RUNNING, created_at=now)
+
+    def value(number: int, value: object) -> ValueRecorded:
+        data = json.dumps(value)
+        one = RecordedValue(
+            run_id=run_id, name=f"v{number:03}", type="object", recorded_at=now, data=data, summary=data[:20]
+        )
+        return ValueRecorded(value=one)
+
+    store = open_store(load_settings())
+    store.apply([RunCreated(run=run), value(0, "x" * 2 * VALUE_CHARACTERS), *(value(n, [n]) for n in range(1, 130))])
+    close_store(store)
+    widget = widget_of(kernel.run("%flow"), "flow")
+
+    values = kernel.ask_by_widget(widget, "values", run=run_id)["answer"]
+
+    assert len(values) == MOST_VALUES
+    assert (values[0]["value"], values[0]["summary"]) == (None, '"' + "x" * 19)
+    assert [one["value"] for one in values[1:3]] == [[1], [2]]
 
 
 @pytest.mark.parametrize(
