@@ -68,6 +68,20 @@ def test_one_computes_and_the_others_wait_for_its_result(index: ResultIndex) -> 
     assert not index.release("key", "a")
 
 
+def test_a_result_that_was_kept_before_does_not_count_until_another_one_was(index: ResultIndex) -> None:
+    index.put("key", reference_of("old"), task_name="load")
+
+    assert index.claim("key", "a", after(5), 10, kept_since=NOON) == Found(reference_of("old"))
+    assert index.claim("key", "a", after(5), 10, kept_since=after(1)) == Claimed(after(15))
+    assert index.claim("key", "b", after(6), 10, kept_since=after(1)) == Busy("a", after(15))
+    assert index.claim("key", "c", after(6), 10) == Found(reference_of("old"))
+
+    new = reference_of("new", created_at=after(7))
+    index.put("key", new, task_name="load", holder="a")
+
+    assert index.claim("key", "b", after(8), 10, kept_since=after(1)) == Found(new)
+
+
 def test_a_holder_may_claim_again(index: ResultIndex) -> None:
     index.claim("key", "a", NOON, 10)
 

@@ -7,6 +7,7 @@ import type { IRun, ITaskView } from '../../schemas';
 import { ask, errorText } from '../dialogs';
 import type { IPageContext } from '../page';
 import type { IRunStep } from '../pagesApi';
+import { cellName } from './runRecords';
 import type { RunRecords } from './runRecords';
 
 /** The states of a run that can be resumed. */
@@ -86,12 +87,15 @@ export async function askToResume(
 function ofCell({ cellNames }: RunRecords, cellId: string, texts: ITexts): IResumption | null {
   const at = [...cellNames.keys()].indexOf(cellId);
   const names = [...cellNames.values()];
+  // the cell of the parameters has no number, and is in what is said of those around it
+  const counted = (range: readonly string[]): readonly string[] =>
+    range.filter(name => name !== cellName(0, texts));
   return at < 0
     ? null
     : {
         from: names[at],
-        taken: takenWords(names.slice(0, at), texts),
-        again: rangeWords(names.slice(at), texts)
+        taken: takenWords(counted(names.slice(0, at)), texts),
+        again: rangeWords([names[at], ...counted(names.slice(at + 1))], texts)
       };
 }
 
