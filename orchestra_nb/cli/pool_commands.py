@@ -131,7 +131,8 @@ def show(name: str, as_json: bool) -> None:
     limit = "" if summary.concurrency is None else f", at most {counted(summary.concurrency, 'run')} at a time"
     click.echo(f"{printable(name)}  {'paused' if summary.is_paused else 'active'}, {summary.kind}{limit}\n")
     click.echo(printable(yaml.safe_dump(details.form, sort_keys=False, allow_unicode=True, width=100)))
-    click.echo(f"Deployments: {printable(', '.join(details.deployments) or 'none')}\n")
+    click.echo(f"Deployments: {printable(', '.join(details.deployments) or 'none')}")
+    click.echo(f"Automations: {printable(', '.join(details.automations) or 'none')}\n")
     click.echo("Served by:" if details.served_by else f"Served by nobody: `{how_to_serve(name)}` serves it.")
     for worker in details.served_by:
         room = f", {counted(worker.room, 'run')} at a time" if worker.room else ""

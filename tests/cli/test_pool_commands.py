@@ -33,6 +33,8 @@ def test_a_pool_is_made_changed_paused_and_deleted(pools: PoolStore) -> None:
     printed("pools", "pause", "gpu")
     printed("deploy", "pipeline.py:load", "--name", "load", "-p", "region", "EU", "--pool", "gpu")
     printed("deployments", "run", "load")
+    Path("full.yaml").write_text("automations: [{name: rest, when: {event: full}, do: [{pause_pool: gpu}]}]")
+    printed("automations", "create", "-f", "full.yaml")
 
     (_, listed) = document("pools", "ls")["pools"]
     shown = document("pools", "show", "gpu")
@@ -51,6 +53,7 @@ def test_a_pool_is_made_changed_paused_and_deleted(pools: PoolStore) -> None:
     assert shown["deployments"] == ["load"]
     assert shown["waiting"][0]["reason"].startswith("waits for the pool gpu, which is paused")
     assert "Served by nobody: `orchestra worker --pool gpu` serves it." in printed("pools", "show", "gpu")
+    assert "Deployments: load\nAutomations: rest\n" in printed("pools", "show", "gpu")
     assert refusal("pools", "delete", "gpu")[:2] == (1, "conflict")
     printed("pools", "resume", "gpu")
     printed("pools", "update", "gpu", "--concurrency", "-1")
