@@ -83,7 +83,7 @@ export function addRunActions(options: ICommandOptions, overview: IOverviewApi):
           const text = trans.__('The notebook of this run is not below the folder of this server.');
           Notification.warning(text, { autoClose: 8000 });
         } else {
-          await commands.execute(RUN_NOTEBOOK, { path });
+          await commands.execute(RUN_NOTEBOOK, { path, runId });
         }
       } catch (error) {
         notifyFailure(trans, trans.__('The run could not be read.'), error);

@@ -4,7 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import { html, showText } from './drawing/elements';
-import type { IEarlierRun } from './form/earlierRuns';
+import type { IEarlierRun, IFormBegin } from './form/earlierRuns';
 import type { INotebookParameters } from './form/fields';
 import type { FormValues } from './form/form';
 import { FormDialog } from './form/formDialog';
@@ -18,6 +18,8 @@ export interface IRunDialogOptions {
   readonly notebook: string;
   readonly parameters: INotebookParameters;
   readonly earlier: readonly IEarlierRun[];
+  /** What it starts from; the defaults without it. */
+  readonly begin?: IFormBegin;
   /** What could not be read; null where all was. */
   readonly notice: HTMLElement | null;
   readonly trans: TranslationBundle;

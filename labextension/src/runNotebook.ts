@@ -8,6 +8,8 @@ import type { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { CommandIDs } from './commands';
+import { clock } from './drawing/clock';
+import { beginWith } from './form/earlierRuns';
 import type { FormValues } from './form/form';
 import { Unread } from './form/unread';
 import { orchestraIcon } from './icon';
@@ -53,6 +55,14 @@ export const NOTEBOOK_ARGS = {
   }
 } as const;
 
+const RUN_ARGS = {
+  type: 'object',
+  properties: {
+    ...NOTEBOOK_ARGS.properties,
+    runId: { type: 'string', description: 'A run of it, whose parameters the form starts from' }
+  }
+} as const;
+
 /** Add the command. */
 export function addRunNotebook(options: IRunNotebookOptions): void {
   const { app, trans } = options;
@@ -62,13 +72,13 @@ export function addRunNotebook(options: IRunNotebookOptions): void {
       readFields(args)?.isToolbar === true ? trans.__('Run Now…') : trans.__('Run as Flow…'),
     caption: trans.__('Run this notebook as a flow, in a kernel of its own'),
     icon: orchestraIcon,
-    describedBy: { args: NOTEBOOK_ARGS },
+    describedBy: { args: RUN_ARGS },
     isEnabled: args => notebookOf(options, args) !== null,
     isVisible: args => readFields(args)?.fromBrowser !== true || notebookOf(options, args) !== null,
     execute: async args => {
       const path = notebookOf(options, args);
       if (path !== null) {
-        await runNotebook(options, path, true);
+        await runNotebook(options, path, true, readTextOrNull(readFields(args)?.runId));
       }
     }
   });
@@ -128,11 +138,15 @@ function flowOf(notebook: string): string {
   return notebook.replace(/\.ipynb$/, '');
 }
 
-/** @param asks - whether the form is shown where every parameter has a default, too */
+/**
+ * @param asks - whether the form is shown where every parameter has a default, too
+ * @param runId - the run that the form starts from; null for the defaults
+ */
 async function runNotebook(
   options: IRunNotebookOptions,
   fullPath: string,
-  asks: boolean
+  asks: boolean,
+  runId: string | null = null
 ): Promise<void> {
   const { app, api, runs, trans, locale } = options;
   const path = app.serviceManager.contents.localPath(fullPath);
@@ -163,8 +177,11 @@ async function runNotebook(
       await start(new Map(), new Map());
       return;
     }
+    const again = runId === null ? null : (runs.run(runId) ?? (await api.readRun(runId)).run);
+    const from =
+      again === null ? { earlier } : beginWith(again, earlier, clock.now(), trans, locale);
     const notice = unread.notice();
-    const dialog = new RunDialog({ notebook, parameters, earlier, notice, trans, locale, start });
+    const dialog = new RunDialog({ notebook, parameters, ...from, notice, trans, locale, start });
     await dialog.launch();
   } catch (error) {
     notifyFailure(trans, trans.__('%1 cannot be run.', notebook), error);

@@ -113,7 +113,7 @@ test('a notebook is run again by its path below the folder of the server', async
 
   await commands.execute(RunActionIDs.runAgain, OF_ROW);
 
-  expect(opened).toEqual([{ path: 'a/report.ipynb' }]);
+  expect(opened).toEqual([{ path: 'a/report.ipynb', runId: BY_HAND.run_id }]);
 });
 
 test('a notebook that is elsewhere cannot be run again from here', async () => {

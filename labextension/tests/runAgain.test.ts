@@ -94,7 +94,8 @@ const OF_NOTEBOOK = run({ notebook_path: '/sales.ipynb', parameters: { region: '
 const OF_DEPLOYMENT = { ...OF_NOTEBOOK, deployment: 'nightly' };
 
 beforeAll(() => {
-  // jsdom draws no dialogs
+  // jsdom draws no dialogs, and scrolls nothing
+  Element.prototype.scrollIntoView = () => undefined;
   HTMLDialogElement.prototype.showModal = function () {
     this.open = true;
   };

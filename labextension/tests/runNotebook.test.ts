@@ -8,6 +8,7 @@ import { englishTexts } from '../src/drawing/translation';
 import { RunDialog } from '../src/runDialog';
 import { RUN_NOTEBOOK, addRunNotebook } from '../src/runNotebook';
 import type { IRunNotebookOptions } from '../src/runNotebook';
+import { run } from './records';
 
 // These bring the user interface of JupyterLab, which does not load here; the dialog is seen in the browser's tests.
 jest.mock('@jupyterlab/apputils', () => ({
@@ -21,6 +22,8 @@ jest.mock('@jupyterlab/coreutils', () => ({
 jest.mock('../src/commands', () => ({ CommandIDs: {} }));
 jest.mock('../src/icon', () => ({}));
 jest.mock('../src/runDialog', () => ({ RunDialog: jest.fn() }));
+
+const AGAIN = run({ parameters: { region: 'US' } });
 
 /** What is in front, what is open, what is selected, and how saving and reading end. */
 interface ISituation {
@@ -51,7 +54,7 @@ function register(situation: ISituation): CommandRegistry {
       readParameters: situation.readParameters ?? (async () => ({})),
       listEarlierRuns: async () => []
     },
-    runs: {},
+    runs: { run: (runId: string) => (runId === AGAIN.run_id ? AGAIN : undefined) },
     documents: { contextForWidget: () => context, findWidget: () => context && { context } },
     browsers: { tracker: { currentWidget: { selectedItems: () => selected } } },
     trans: englishTexts as TranslationBundle
@@ -126,4 +129,16 @@ test('what goes wrong before there is a dialog is told', async () => {
   expect(jest.mocked(Notification.error).mock.calls[0][0]).toBe(
     'sales.ipynb cannot be run. It is no notebook.'
   );
+});
+
+test('the form for a run that is run again starts from its parameters', async () => {
+  jest.mocked(RunDialog).mockClear();
+  await register({ front: NOTEBOOK }).execute(RUN_NOTEBOOK, { runId: AGAIN.run_id });
+  await register({ front: NOTEBOOK }).execute(RUN_NOTEBOOK);
+
+  const begins = jest.mocked(RunDialog).mock.calls.map(([{ begin }]) => begin);
+  expect(begins).toEqual([
+    { label: expect.stringMatching(/^As in run calm-fox /), values: { region: 'US' } },
+    undefined
+  ]);
 });

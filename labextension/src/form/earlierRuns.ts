@@ -2,6 +2,7 @@
 
 import type { ITexts } from '../drawing/translation';
 import { readFields, readTextOrNull } from '../schemas';
+import type { IRun } from '../schemas';
 
 const DAY = 86_400_000;
 
@@ -42,9 +43,9 @@ export function offeredRuns(
   path: string,
   most: number
 ): IEarlierRun[] {
-  const seen = new Set<string>(['{}']);
+  const seen = new Set<string>();
   const offered = runs.filter(run => {
-    const values = JSON.stringify(Object.entries(run.parameters).sort());
+    const values = sorted(run.parameters);
     const isNew = Object.keys(run.parameters).length > 0 && !seen.has(values);
     seen.add(values);
     return isNew && run.notebookPath === path;
@@ -68,6 +69,33 @@ export function whenText(at: string, now: number, locale?: string): string {
 /** Say which run it is that a form can start from. */
 export function presetLabel(run: IEarlierRun, now: number, texts: ITexts, locale?: string): string {
   return texts.__('As in run %1 (%2)', run.name, whenText(run.createdAt, now, locale));
+}
+
+/** What a form starts from by itself: values, and how they are called among what can be started from. */
+export interface IFormBegin {
+  readonly label: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+/** Have a form start from a run, and offer those earlier ones that had other values; undefined where it had none. */
+export function beginWith(
+  run: IRun,
+  earlier: readonly IEarlierRun[],
+  now: number,
+  texts: ITexts,
+  locale?: string
+): { readonly begin: IFormBegin | undefined; readonly earlier: readonly IEarlierRun[] } {
+  const { name, parameters: values } = run;
+  const own = { name, createdAt: run.created_at ?? '', notebookPath: '', parameters: values };
+  const label = presetLabel(own, now, texts, locale);
+  return {
+    begin: Object.keys(values).length === 0 ? undefined : { label, values },
+    earlier: earlier.filter(({ parameters }) => sorted(parameters) !== sorted(values))
+  };
+}
+
+function sorted(values: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify(Object.entries(values).sort());
 }
 
 function midnight(time: number): number {

@@ -5,7 +5,7 @@ import { html } from '../drawing/elements';
 import type { ITexts } from '../drawing/translation';
 import { readFields } from '../schemas';
 import { offeredRuns, presetLabel } from './earlierRuns';
-import type { IEarlierRun } from './earlierRuns';
+import type { IEarlierRun, IFormBegin } from './earlierRuns';
 import { plainField } from './fields';
 import type { IField, INotebookParameters } from './fields';
 import { Form } from './form';
@@ -17,12 +17,6 @@ const OTHERS = '…';
 /** The choice of what the form starts from by itself, beside the places of runs. */
 const BEGIN = 'begin';
 const OF_PARAMETERS = '#/parameters/';
-
-/** What a form starts from by itself: values, and how they are called among what can be started from. */
-export interface IFormBegin {
-  readonly label: string;
-  readonly values: Readonly<Record<string, unknown>>;
-}
 
 /** What the form needs. */
 export interface IParametersFormOptions {

@@ -1,7 +1,7 @@
 /** Runs a run's notebook or deployment again, with parameters that start from those of the run, or of another one. */
 
 import { ApiError } from '../../apiError';
-import { presetLabel } from '../../form/earlierRuns';
+import { beginWith } from '../../form/earlierRuns';
 import type { IEarlierRun } from '../../form/earlierRuns';
 import type { INotebookParameters } from '../../form/fields';
 import { ParametersForm } from '../../form/parametersForm';
@@ -109,36 +109,22 @@ function formOptions(
   earlier: readonly IEarlierRun[]
 ): { readonly options: IParametersFormOptions; readonly read: typeof readValueFields } {
   const { texts, locale, clock } = context;
-  const own = {
-    name: run.name,
-    createdAt: run.created_at ?? '',
-    notebookPath: run.notebook_path ?? '',
-    parameters: run.parameters
-  };
-  const others = earlier.filter(one => !hasValues(one, run.parameters));
+  const { begin, earlier: others } = beginWith(run, earlier, clock.now(), texts, locale);
   const isFree = parameters.takesOthers && parameters.fields.length === 0;
   const given = others.filter(one => one.notebookPath === parameters.path);
   const known = Object.assign({}, ...given.map(one => one.parameters).reverse(), run.parameters);
-  const isOfDefaults = Object.keys(run.parameters).length === 0;
   return {
     options: {
       parameters: isFree
         ? { ...parameters, takesOthers: false, fields: valueFields(known, texts) }
         : parameters,
       earlier: others,
-      begin: isOfDefaults
-        ? undefined
-        : { label: presetLabel(own, clock.now(), texts, locale), values: run.parameters },
+      begin,
       trans: texts,
       locale
     },
     read: isFree ? readValueFields : values => values
   };
-}
-
-function hasValues({ parameters }: IEarlierRun, values: IRun['parameters']): boolean {
-  const sorted = (of: IRun['parameters']): string => JSON.stringify(Object.entries(of).sort());
-  return sorted(parameters) === sorted(values);
 }
 
 function notebookPaths(context: IPageContext, run: IRun): readonly string[] {
