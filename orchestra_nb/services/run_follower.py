@@ -120,6 +120,7 @@ class RunFollower:
             actor=RETRY_ACTOR,
             message=message,
             before=run.state,  # somebody may set it meanwhile, for good
+            fresh_from_index=run.fresh_from_index,  # what somebody wanted anew is not replayed from before
         )
         pool = run.pool or spec.pool  # its deployment may have been moved while it waited
         if self._queue.add_again(reopened, due_at, pool, spec.priority, spec.limits):

@@ -221,6 +221,18 @@ def test_a_state_that_somebody_sets_while_what_follows_is_decided_stays(
     assert deployed.queue.waiting() == []
 
 
+def test_cells_that_somebody_wanted_anew_run_anew_also_after_their_process_was_lost(database: Database) -> None:
+    deployed = Deployed(database, RetryPolicy(retries=1))
+    deployed.end(State.RUNNING, State.COMPLETED)
+    resumed = RunReopened(run_id=RUN, at=NOON, epoch=2, driver_id=None, actor="ana", message="", fresh_from_index=3)
+    assert deployed.queue.add_again(resumed, NOON, "gpu")
+
+    deployed.end(State.RUNNING, State.CRASHED)
+
+    assert deployed.where() == (State.SCHEDULED, 3)
+    assert deployed.store.get_run(RUN).fresh_from_index == 3
+
+
 def test_an_end_while_no_service_was_up_is_followed_later_and_only_once(database: Database) -> None:
     deployed = Deployed(database, RetryPolicy(retries=1))
     deployed.end(State.RUNNING, State.FAILED, follow=False)
