@@ -69,6 +69,7 @@ class Database:
         self._writer_is_durable: bool | None = None
         self._joined = threading.local()
         self._hides = False
+        self._hiding_lock = threading.Lock()
         _forget_connections_in_children(self)
 
     @contextlib.contextmanager
@@ -200,13 +201,10 @@ class Database:
 
     def _hide_what_is_not_seen(self) -> None:
         """Have queries changed before they are executed, from the first time that somebody is not to see everything."""
-        with self._write_lock:
-            if self._hides:
-                return
-            self._hides = True
+        if self._hides:
+            return
         from orchestra_nb.store.seen_rows import only_seen
 
-        @event.listens_for(self._engine, "before_execute", retval=True)
         def hide(
             _connection: Connection, statement: Any, many: Any, parameters: Any, _options: Any
         ) -> tuple[Any, Any, Any]:
@@ -214,6 +212,11 @@ class Database:
             if owners is not None and isinstance(statement, GenerativeSelect):
                 statement = only_seen(statement, owners, is_sqlite=self.is_sqlite)
             return statement, many, parameters
+
+        with self._hiding_lock:  # nobody who is not to see everything reads before
+            if not self._hides:
+                event.listen(self._engine, "before_execute", hide, retval=True)
+                self._hides = True
 
     def _begin(self, connection: Connection) -> None:
         firsts: tuple[Callable[[], None], ...] = getattr(self._joined, "firsts", ())
@@ -287,6 +290,7 @@ class Database:
     def _forget_connections(self) -> None:
         """Leave the parent's connections alone: called in a forked child."""
         self._write_lock = threading.RLock()
+        self._hiding_lock = threading.Lock()
         self._joined = threading.local()
         self._writer = None
         self._engine.dispose(close=False)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from patience import PATIENCE_SECONDS
+from sqlalchemy import event, func, select, text
 from stored_examples import NOON, run_of, task_of
 
 from orchestra_nb.model.assets import Materialization
@@ -61,6 +66,41 @@ def test_a_query_reads_what_is_seen_however_it_names_its_tables(store: RunStore)
     assert read(frozenset()) == {name: [] for name in queries}
     assert read(frozenset({"bob", "alice"}))["all"] == ["a", "b", "d"]
     assert read(None)["all"] == ["a", "b", "c", "d"]
+
+
+def test_nobody_sees_too_much_while_the_hiding_begins(
+    store: RunStore, any_store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.apply([RunCreated(run=run_of(name, owner=owner)) for name, owner in (("a", "alice"), ("b", "bob"))])
+    listen, together = event.listen, threading.Barrier(4)
+
+    def listen_late(*arguments: Any, **options: Any) -> None:
+        time.sleep(0.3)  # meanwhile the others ask
+        listen(*arguments, **options)
+
+    def read() -> list[str]:
+        together.wait()
+        with database.seen_by(BOB), database.connect() as connection:
+            return list(connection.execute(select(runs.c.run_id)).scalars())
+
+    database = open_database(any_store_url)
+    monkeypatch.setattr(event, "listen", listen_late)
+    with ThreadPoolExecutor(4) as threads:
+        seen = [found.result() for found in [threads.submit(read) for _ in range(4)]]
+    database.close()
+
+    assert seen == [["b"]] * 4
+
+
+def test_who_sees_only_their_own_waits_for_no_write(store: RunStore) -> None:
+    store.apply([RunCreated(run=run_of("b", owner="bob"))])
+
+    def read() -> list[str]:
+        with store.database.seen_by(BOB), store.database.connect() as connection:
+            return list(connection.execute(select(runs.c.run_id)).scalars())
+
+    with ThreadPoolExecutor(1) as threads, store.database.write():
+        assert threads.submit(read).result(PATIENCE_SECONDS) == ["b"]
 
 
 def test_from_what_an_asset_was_made_is_seen_with_its_last_making(store: RunStore) -> None:
