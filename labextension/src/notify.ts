@@ -37,6 +37,7 @@ export function notifyFailure(texts: ITexts | null, what: string, error: unknown
       }
     ]
   });
+  told.forEach((other, said) => Notification.manager.has(other) || told.delete(said));
   told.set(text, id);
 }
 

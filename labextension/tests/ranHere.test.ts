@@ -29,9 +29,35 @@ test('a notebook that is moved takes it along', () => {
   const moved = opened();
   moved.note('c0', known, NOW);
 
-  moved.setPath('b.ipynb');
+  moved.setPath('b.ipynb', NOW);
 
   expect(opened('b.ipynb').isOlder(known)).toBe(true);
+});
+
+test('two tabs of a notebook lose nothing of one another', () => {
+  const [one, other] = [opened(), opened()];
+
+  one.note('c1', cellRecord({ cell_id: 'c1' }), NOW);
+  other.note('c2', cellRecord({ cell_id: 'c2' }), NOW);
+
+  for (const cell of ['c1', 'c2']) {
+    expect(opened().isOlder(cellRecord({ cell_id: cell }))).toBe(true);
+  }
+});
+
+test('where there is no room for more what is oldest makes way, once', () => {
+  const known = cellRecord();
+  Array.from({ length: 20 }, (_, at) => opened(`${at}.ipynb`).note('c0', known, NOW + at));
+  const setItem = jest.spyOn(Storage.prototype, 'setItem').mockImplementationOnce(() => {
+    throw new DOMException('full', 'QuotaExceededError');
+  });
+
+  opened('20.ipynb').note('c0', known, NOW + 20);
+
+  setItem.mockRestore();
+  expect(opened('20.ipynb').isOlder(known)).toBe(true);
+  expect(opened('9.ipynb').isOlder(known)).toBe(false);
+  expect(opened('10.ipynb').isOlder(known)).toBe(true);
 });
 
 test('a record that was read only after its cell was executed is remembered, too', () => {

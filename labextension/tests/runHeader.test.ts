@@ -69,6 +69,25 @@ test('a run that was set to completed says by whom, and leads with no failure', 
   );
 });
 
+test('who set a run to have failed is told, once and in the words of the reader', () => {
+  const of = run({
+    state: 'FAILED',
+    message: 'set to FAILED by ana: wrong data',
+    ended_at: ago(0)
+  });
+  const records = { ...recordsOf(of), tasks: [], all: [], failure: null } as unknown as RunRecords;
+  const header = new RunHeader(CONTEXT);
+  const failure = new FailureBlock(CONTEXT, () => undefined);
+
+  header.update(records);
+  failure.update(records);
+
+  expect(header.node.querySelector('.orc-run-message')?.textContent).toBe(
+    'Set to Failed by ana: wrong data'
+  );
+  expect(failure.node.querySelector('h2')?.textContent).toBe('Failed');
+});
+
 test.each(['FAILED', 'CRASHED', 'TIMED_OUT', 'CANCELLED', 'RUNNING'])(
   'what failed stands first on the page of a run that is %s',
   state => {

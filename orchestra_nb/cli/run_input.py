@@ -46,7 +46,7 @@ def input_(run: str, value: str | None, key: str | None, go_on: bool, as_json: b
                 print_json(question_document(found))
             else:
                 click.echo(f"Run {one_line(run)} was told {one_line(found.key)}.")
-                _tell_what_follows(backend.call(find_run, run))
+                _tell_what_follows(backend.call(find_run, run), backend.call(list_inputs, run))
             return
         asked = backend.call(list_inputs, run)
     if as_json:
@@ -59,12 +59,12 @@ def input_(run: str, value: str | None, key: str | None, go_on: bool, as_json: b
         click.echo(f"Run {one_line(run)} asks for nothing.")
 
 
-def _tell_what_follows(run: Run) -> None:
-    """Say where a run waits that no process drives."""
-    if is_suspended(run) and run.deployment is None:
-        click.echo(f"It is suspended: `orchestra runs resume {run.name}` runs it, on the machine where its code is.")
-    elif is_suspended(run):
+def _tell_what_follows(run: Run, asked: Sequence[RunInput]) -> None:
+    """Say what a run waits for that no process drives."""
+    if is_suspended(run) and any(question.answered_at is None for question in asked):
         click.echo(f"It is suspended, and asks for more: `orchestra runs input {run.name}` shows what.")
+    elif is_suspended(run) and run.deployment is None:
+        click.echo(f"It is suspended: `orchestra runs resume {run.name}` runs it, on the machine where its code is.")
     elif waits_in_queue(run):
         click.echo(f"It waits in the pool {run.pool} to be run again: orchestra runs show {run.name}")
 

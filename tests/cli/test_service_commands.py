@@ -469,7 +469,9 @@ def test_a_waiting_input_is_shown_and_answered_once(store: RunStore) -> None:
     ]
     assert refusal("runs", "input", "calm-fox", "3") == (2, "invalid_input")  # which of the two?
     assert refusal("runs", "input", "calm-fox", "three", "--key", "rows") == (2, "invalid_input")
-    assert printed("runs", "input", "calm-fox", "3", "--key", "rows") == "Run calm-fox was told rows.\n"
+    told, more = printed("runs", "input", "calm-fox", "3", "--key", "rows").splitlines()
+    assert told == "Run calm-fox was told rows."
+    assert more == "It is suspended, and asks for more: `orchestra runs input calm-fox` shows what."
     assert document("runs", "input", "calm-fox", "--go-on")["key"] == "sure"
     assert refusal("runs", "input", "calm-fox", "4", "--key", "rows") == (1, "conflict")
 

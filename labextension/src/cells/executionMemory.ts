@@ -5,6 +5,8 @@ import { readFields, readTextOrNull } from '../schemas';
 const PREFIX = 'orchestra-nb:executed';
 /** Notebooks that are remembered, and cells of each: those that were executed last. */
 const MOST_NOTEBOOKS = 50;
+/** Those that stay when the storage is full: others keep things there, too. */
+const FEWEST_NOTEBOOKS = 10;
 const MOST_CELLS = 1_000;
 
 /** Keeps, for each notebook of a server, cell id to what was known. Without a storage nothing is kept. */
@@ -29,26 +31,42 @@ export class ExecutionMemory {
 
   /** Remember it; `now` in milliseconds since the epoch. */
   write(path: string, cells: ReadonlyMap<string, string>, now: number): void {
-    const kept = Object.fromEntries([...cells].slice(-MOST_CELLS));
-    try {
-      this._storage?.setItem(this._prefix + path, JSON.stringify({ at: now, cells: kept }));
-      this._forgetOldest();
-    } catch {
-      return; // it is full: badges come back after a reload, and nothing else is lost
-    }
-  }
-
-  private _forgetOldest(): void {
     const storage = this._storage;
     if (storage === null) {
       return;
     }
+    const kept = Object.fromEntries([...cells].slice(-MOST_CELLS));
+    const text = JSON.stringify({ at: now, cells: kept });
+    try {
+      if (this._isSet(storage, path, text)) {
+        this._forgetOldest(storage, MOST_NOTEBOOKS);
+      } else {
+        this._forgetOldest(storage, FEWEST_NOTEBOOKS);
+        this._isSet(storage, path, text);
+      }
+    } catch {
+      return; // it may not be used any more: badges come back after a reload, and nothing else is lost
+    }
+  }
+
+  /** Keep it; false where there is no room. */
+  private _isSet(storage: Storage, path: string, text: string): boolean {
+    try {
+      storage.setItem(this._prefix + path, text);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Forget of which notebooks cells were executed longest ago, but for so many. */
+  private _forgetOldest(storage: Storage, most: number): void {
     const keys = Array.from({ length: storage.length }, (_, at) => storage.key(at) ?? '');
     const ours = keys.filter(key => key.startsWith(`${PREFIX}:`));
-    if (ours.length > MOST_NOTEBOOKS) {
+    if (ours.length > most) {
       const at = (key: string): number => Number(this._parsed(key)?.at ?? 0);
       ours.sort((one, other) => at(one) - at(other));
-      ours.slice(0, -MOST_NOTEBOOKS).forEach(key => storage.removeItem(key));
+      ours.slice(0, -most).forEach(key => storage.removeItem(key));
     }
   }
 

@@ -96,7 +96,7 @@ export class NotebookBadges implements IDisposable {
   private _onPath(context: DocumentRegistry.Context): void {
     const path = this._options.contents.localPath(context.path);
     this._cells.setPath(path);
-    this._ranHere.setPath(path);
+    this._ranHere.setPath(path, this._options.clock.now());
   }
 
   private _onSaveState(_: unknown, state: DocumentRegistry.SaveState): void {

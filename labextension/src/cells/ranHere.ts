@@ -27,10 +27,14 @@ export class RanHere {
     }
   }
 
-  /** The notebook has another path now. */
-  setPath(path: string): void {
+  /**
+   * The notebook has another path now.
+   *
+   * @param now - milliseconds since the epoch
+   */
+  setPath(path: string, now: number): void {
     this._path = path;
-    this._remember(0);
+    this._remember(now);
   }
 
   /**
@@ -67,8 +71,13 @@ export class RanHere {
   }
 
   private _remember(now: number): void {
-    const known = new Map<string, string>();
-    this._executions.forEach(({ key }, cellId) => key !== null && known.set(cellId, key));
+    const known = new Map(this._memory.read(this._path)); // another tab has written there, too
+    for (const [cellId, { key }] of this._executions) {
+      if (key !== null) {
+        known.delete(cellId); // the last executed is the last of the map
+        known.set(cellId, key);
+      }
+    }
     this._memory.write(this._path, known, now);
   }
 

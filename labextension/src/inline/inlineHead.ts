@@ -131,7 +131,7 @@ export class InlineHead {
     }
     const isOfCells = run === null || run.kind === 'interactive';
     if (isOfCells && actions.retryTasks !== undefined) {
-      return 'tasks';
+      return tasks.some(isBadEnd) ? 'tasks' : null;
     }
     const cells = tasks.filter(isBadEnd).flatMap(task => task.cell_id ?? []);
     return isOfCells && cells.length > 0 && actions.rerunCells !== undefined ? cells : null;

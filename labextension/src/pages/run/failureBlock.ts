@@ -11,6 +11,7 @@ import type { IRunStep } from '../pagesApi';
 import { notebookLink } from './notebookView';
 import { askToResume, stepOf } from './resumption';
 import type { RunRecords } from './runRecords';
+import { whoSetState } from './stateSetting';
 
 /** The error is what is looked for: a longer name would leave no room for it. */
 const LONGEST_NAME = 60;
@@ -47,8 +48,9 @@ export class FailureBlock {
     const look = stateLook(failure?.state ?? run.state);
     setAttributes(this.node, { 'data-tone': look.tone });
     const word = look.word(this._context.texts);
+    const why = whoSetState(run) === null ? run.message : ''; // its head tells who set it
     const what =
-      failure === null ? run.message : `${shortName(failure.name)}: ${errorWords(failure) || word}`;
+      failure === null ? why : `${shortName(failure.name)}: ${errorWords(failure) || word}`;
     const icon = html('span', { class: 'orc-state' }, stateIcon(look.icon));
     const parts: HTMLElement[] = [
       html(

@@ -122,7 +122,7 @@ export class NotebookView implements IRunView {
   private _look(): void {
     this._seconds += 1;
     const isDue = this._seconds >= this._rest && !this._isReading;
-    if (isDue && this.node.closest('[hidden]') === null) {
+    if (isDue && this.node.closest('[hidden], .lm-mod-hidden') === null) {
       void this._read();
     }
   }

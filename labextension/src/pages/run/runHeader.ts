@@ -79,8 +79,8 @@ export class RunHeader {
     if (run.started_at !== null) {
       this._time.title = texts.__('Started %1', formatMoment(run.started_at, locale));
     }
-    const isSaidBelow = run.state === 'PAUSED' || isFailure(run.state);
     const by = whoSetState(run);
+    const isSaidBelow = run.state === 'PAUSED' || (isFailure(run.state) && by === null);
     const said = by === null ? run.message : texts.__('Set to %1 by %2', look.word(texts), by);
     showText(this._message, isSaidBelow ? '' : said);
     const hasEnded = !isLive(run.state);
