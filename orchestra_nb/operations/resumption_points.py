@@ -6,15 +6,15 @@ run. Of a flow in Python the task runs, and what depends on it.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from orchestra_nb.errors import Conflict, InvalidInput, InvalidTransition
 from orchestra_nb.model.deployments import NotebookTarget
 from orchestra_nb.model.runs import CellRun, Run, RunKind
 from orchestra_nb.model.secret_values import HIDDEN, SECRET_KEY
 from orchestra_nb.model.states import REOPENABLE_STATES, State
+from orchestra_nb.model.task_names import without_number
 from orchestra_nb.operations.runs import find_run
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ RESUMABLE_STATES = REOPENABLE_STATES | {State.COMPLETED}
 
 #: So many cells or tasks are named to whoever asked for one that is not there.
 _MOST_NAMED = 30
-
-#: What the engine puts behind the name of a task, to tell its runs apart.
-NUMBERED: Final = re.compile(r"-\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +119,7 @@ def _find_task(store: RunStore, run: Run, words: str) -> Resumption:
             f"Run {run.name} cannot be resumed from a task: it never came to its tasks. `orchestra runs retry "
             f"{run.name}` runs them all."
         )
-    known = list(dict.fromkeys(NUMBERED.sub("", name) for name in names))
+    known = list(dict.fromkeys(without_number(name) for name in names))
     if words not in names and words not in known:
         raise InvalidInput(
             f"Run {run.name} has no task {words[:100]!r}. Its tasks: {_listed(known)}. One run of a task is named with "
