@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 _NUMBER: Final = re.compile(r"-\d+$")
@@ -17,3 +18,18 @@ def without_number(name: str) -> str:
     ('load-2024', 'load')
     """
     return _NUMBER.sub("", name)
+
+
+def told_names(names: Iterable[str]) -> list[str]:
+    """Return by what names the tasks of these runs are surely known, in their order.
+
+    The engine counts from 0: where there is no such run, the others have names of their own, which tell no task.
+
+    Examples
+    --------
+    >>> told_names(["load-0", "load-1", "report-2024", "report-2025", "last"])
+    ['load', 'report-2024', 'report-2025', 'last']
+    """
+    all_names = dict.fromkeys(names)
+    stems = {name: without_number(name) for name in all_names}
+    return list(dict.fromkeys(stem if f"{stem}-0" in all_names else name for name, stem in stems.items()))
