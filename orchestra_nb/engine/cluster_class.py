@@ -48,11 +48,15 @@ def check_cluster(path: str, arguments: Mapping[str, object]) -> bool:
     try:
         if importlib.util.find_spec(module_name.partition(".")[0]) is None:
             return False
-        found = getattr(importlib.import_module(module_name), class_name)
-    except AttributeError:
-        raise InvalidInput(f"cluster: {module_name} has no class {class_name!r}.") from None
+        module = importlib.import_module(module_name)
     except ImportError as error:
         raise InvalidInput(f"cluster: {module_name} cannot be imported: {error}.") from None
+    except (Exception, SystemExit) as error:  # it is code of users
+        raised = f"{type(error).__name__}: {error}"[:500]
+        raise InvalidInput(f"cluster: {path} cannot be imported: its module raised {raised}.") from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        raise InvalidInput(f"cluster: {module_name} has no class {class_name!r}.")
     if not isinstance(found, type):
         raise InvalidInput(f"cluster: {path} is no class.")
     names, is_complete = _argument_names(found)

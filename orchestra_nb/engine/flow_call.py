@@ -239,6 +239,10 @@ class FlowCall:
         self.interrupt = self.interrupt or self.direct.interrupt
         end, message = self.last_change.state, self.last_change.message
         self._wait_for_last_tasks(self.interrupt is not None or end in (State.CANCELLED, State.TIMED_OUT))
+        fresh = self.context.fresh
+        if end is State.COMPLETED and fresh is not None and (missed := fresh.why_missed()):
+            end, message = State.FAILED, missed
+            self.state = state_of(end, message)
         self.driver.forget_run(self.run.run_id)
         state = self.state.as_of_run() if self.state is not None else state_of(end, message)
         if end is State.CANCELLED and not state.is_cancelled():
@@ -292,7 +296,7 @@ class FlowCall:
             return
         if caller is not None and caller.fresh is not None:
             caller.fresh.note_all_taken()
-        for words in fresh.last_words() if is_well else ():
+        if is_well and (words := fresh.last_words()):
             tell_flow(self.driver, self.run, LifeLine(logging.WARNING, words))
 
     def _note(self, change: RunStateChanged) -> None:

@@ -69,17 +69,21 @@ class FreshTasks:
         """Note that the body has what depends on the named task, as from a subflow."""
         self._is_body_fresh = True
 
-    def last_words(self) -> list[str]:
-        """Return what there is to say when the flow has ended."""
-        words = []
-        if not self.is_met:
-            words.append(
-                f"Task {self.wanted}, from which it was resumed, was not called this time. One that another task calls "
-                "runs with that one: name that."
-            )
-        if self.unkept:
-            words.append(
-                f"Nothing is kept of these tasks, so they ran again although they do not depend on {self.wanted}: "
-                f"{', '.join(self.unkept)}. persist_result=True keeps their results."
-            )
-        return words
+    def why_missed(self) -> str:
+        """Return why a flow that has ended did not do what was asked for; empty where it called the named task."""
+        if self.is_met:
+            return ""
+        return (
+            f"Task {self.wanted}, from which it was resumed, was not called this time. One that another task calls "
+            "runs with that one: name that. A run that has a name of its own (task_run_name) is known by the whole of "
+            "it. `orchestra runs retry RUN --from TASK` resumes it from another one."
+        )
+
+    def last_words(self) -> str:
+        """Return what there is to say when the flow has ended well; empty for nothing."""
+        if not self.unkept:
+            return ""
+        return (
+            f"Nothing is kept of these tasks, so they ran again although they do not depend on {self.wanted}: "
+            f"{', '.join(self.unkept)}. persist_result=True keeps their results."
+        )

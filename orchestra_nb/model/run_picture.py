@@ -6,7 +6,6 @@ number, and of one place in the graph are one group; a cell is always one of its
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import msgspec
 from orchestra_nb.model.events import TaskRunStateChanged, apply_to_task
 from orchestra_nb.model.runs import Run, TaskRun
 from orchestra_nb.model.states import FAILURE_STATES, State
+from orchestra_nb.model.task_names import without_number
 
 #: So many groups are told apart; what follows is counted only.
 MOST_GROUPS: Final = 150
@@ -33,7 +33,6 @@ _PRECEDENCE = (
     *("SCHEDULED", "UPSTREAM_FAILED", "CANCELLED", "SKIPPED", "MISSED", "COMPLETED", CACHED),
 )
 _RANKS = {word: rank for rank, word in enumerate(_PRECEDENCE)}
-_NUMBER = re.compile(r"-\d+$")
 _WAITING = (State.PENDING, State.SCHEDULED)
 
 
@@ -164,7 +163,7 @@ class RunPicture:
         """Take a new task run."""
         before = {found.group_id: found for item in task.upstream if (found := self._group_of.get(item)) is not None}
         place = max((found.place + 1 for found in before.values()), default=0)
-        name = _NUMBER.sub("", task.name)
+        name = without_number(task.name)
         key = task.task_run_id if task.cell_id is not None else (place, name)
         group = self._groups.get(key)
         if group is None:

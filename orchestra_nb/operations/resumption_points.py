@@ -6,15 +6,15 @@ run. Of a flow in Python the task runs, and what depends on it.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from orchestra_nb.errors import Conflict, InvalidInput, InvalidTransition
 from orchestra_nb.model.deployments import NotebookTarget
 from orchestra_nb.model.runs import CellRun, Run, RunKind
 from orchestra_nb.model.secret_values import HIDDEN, SECRET_KEY
 from orchestra_nb.model.states import REOPENABLE_STATES, State
+from orchestra_nb.model.task_names import told_names
 from orchestra_nb.operations.runs import find_run
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ RESUMABLE_STATES = REOPENABLE_STATES | {State.COMPLETED}
 
 #: So many cells or tasks are named to whoever asked for one that is not there.
 _MOST_NAMED = 30
-
-#: What the engine puts behind the name of a task, to tell its runs apart.
-NUMBERED: Final = re.compile(r"-\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,8 @@ def find_resumption(store: RunStore, id_or_name: str, from_step: str) -> tuple[R
     ----------
     from_step
         Of a notebook: a cell's id, or its number: code cells of the user's own file counted from 1. Of a flow in
-        Python: the name of a task, for all its runs, or of one run of it.
+        Python: the name of a task, for all its runs, or of one run of it. A run that has a name of its own is known
+        by that alone.
 
     Raises
     ------
@@ -122,11 +120,13 @@ def _find_task(store: RunStore, run: Run, words: str) -> Resumption:
             f"Run {run.name} cannot be resumed from a task: it never came to its tasks. `orchestra runs retry "
             f"{run.name}` runs them all."
         )
-    known = list(dict.fromkeys(NUMBERED.sub("", name) for name in names))
+    known = told_names(names)
     if words not in names and words not in known:
+        numbered = next((name for name in names if name not in known), None)
+        one = "" if numbered is None else f" One run of a task is named with its number, such as {numbered}."
         raise InvalidInput(
-            f"Run {run.name} has no task {words[:100]!r}. Its tasks: {_listed(known)}. One run of a task is named with "
-            f"its number, such as {names[0]}.",
+            f"Run {run.name} has no task {words[:100]!r}. Its tasks: {_listed(known)}.{one} One whose runs have names "
+            "of their own (task_run_name) is known by those alone.",
             {"/from_task": "No task of this run."},
         )
     return Resumption(f"task {words}", fresh_from_task=words)

@@ -186,9 +186,14 @@ def update_pool(store: RunStore, name: str, changes: Mapping[str, object], now: 
     if not changes:
         raise InvalidInput("Say what to change of the pool, such as its concurrency: `orchestra pools update --help`.")
     pools = pool_store(store)
-    pool = changed_pool(changed_form(pools.get(name), changes))
-    pools.save(pool, now)
-    return pool
+    while True:
+        present = pools.get(name)
+        # it imports the class of a cluster, which is code of users and takes its time: not while all writers wait
+        pool = changed_pool(changed_form(present, changes))
+        with store.database.together():
+            if pools.get(name) == present:
+                pools.save(pool, now)
+                return pool
 
 
 def replace_pool(store: RunStore, form: PoolForm, now: datetime, *, keeps_pause: bool = False) -> WorkPool:
@@ -205,9 +210,9 @@ def replace_pool(store: RunStore, form: PoolForm, now: datetime, *, keeps_pause:
         A field cannot be used.
     """
     pools = pool_store(store)
+    pool = read_pool(form) if pools.find(form.name) is None else changed_pool(form)
     with store.database.together():
         present = pools.find(form.name)
-        pool = read_pool(form) if present is None else changed_pool(form)
         if present is not None and keeps_pause:
             pool = msgspec.structs.replace(pool, is_paused=present.is_paused)
         pools.save(pool, now)
@@ -222,7 +227,7 @@ def pause_pool(store: RunStore, name: str, now: datetime) -> WorkPool:
     PoolNotFound
         There is none of this name.
     """
-    return update_pool(store, name, {"paused": True}, now)
+    return _pause(store, name, True, now)
 
 
 def resume_pool(store: RunStore, name: str, now: datetime) -> WorkPool:
@@ -233,7 +238,15 @@ def resume_pool(store: RunStore, name: str, now: datetime) -> WorkPool:
     PoolNotFound
         There is none of this name.
     """
-    return update_pool(store, name, {"paused": False}, now)
+    return _pause(store, name, False, now)
+
+
+def _pause(store: RunStore, name: str, is_paused: bool, now: datetime) -> WorkPool:
+    pools = pool_store(store)
+    with store.database.together():
+        pool = msgspec.structs.replace(pools.get(name), is_paused=is_paused)
+        pools.save(pool, now)
+    return pool
 
 
 def delete_pool(store: RunStore, name: str, *, is_forced: bool = False) -> None:

@@ -92,19 +92,19 @@ def preview_job(call: Call, name: str, query: JobQuery) -> ShownJob:
     return work_pools.shown_job(call.store, name, query.deployment, call.settings, call.now)
 
 
-@area.post("/pools", status=201)
+@area.post("/pools", status=201, is_one_transaction=False)
 def create_pool(call: Call, body: PoolForm) -> ShownPool:
     """Make a pool, described as in files."""
     return _shown(call, work_pools.create_pool(call.store, body, call.now).name)
 
 
-@area.patch("/pools/{name}")
+@area.patch("/pools/{name}", is_one_transaction=False)
 def update_pool(call: Call, name: str, body: dict[str, Any]) -> ShownPool:
     """Change fields of a pool, as files name them; null takes one away."""
     return _shown(call, work_pools.update_pool(call.store, name, body, call.now).name)
 
 
-@area.put("/pools/{name}")
+@area.put("/pools/{name}", is_one_transaction=False)
 def replace_pool(call: Call, name: str, body: NamedPool) -> ShownPool:
     """Make a pool, or have the one of this name be like this; what goes on in it goes on as it began.
 

@@ -285,13 +285,66 @@ def test_what_was_not_kept_runs_again_and_the_log_says_so(scripts: FlowScripts) 
     run = scripts.store.list_runs()[0]
 
     resumed = scripts.orchestra("runs", "retry", run.name, "--from", "clean")
-    part = scripts.orchestra("runs", "retry", run.name, "--from", "inner")
+    inner = scripts.orchestra("runs", "retry", run.name, "--from", "inner")
 
-    assert (resumed.returncode, part.returncode) == (0, 0), part.stderr
+    assert (resumed.returncode, inner.returncode) == (0, 1), inner.stderr
     said = "Nothing is kept of these tasks, so they ran again although they do not depend on clean: load."
     assert said in resumed.stderr
-    assert "Task inner, from which it was resumed, was not called this time." in part.stderr
     assert any(line.message.startswith(said) for _, line in scripts.store.log_lines(run.run_id))
+
+
+NAMED = """
+    from pathlib import Path
+    from orchestra_nb import flow, task
+
+    @task(persist_result=True, task_run_name="report-{year}")
+    def load_year(year):
+        return year
+
+    @task(persist_result=True)
+    def total(years):
+        return sum(years)
+
+    @flow(retries=1)
+    def whole():
+        years = load_year.map([2024, 2025] if not Path("fewer").exists() else [2025])
+        return total.submit(years)
+
+    whole()
+"""
+
+
+def test_a_task_whose_runs_have_names_of_their_own_is_known_by_those_alone(scripts: FlowScripts) -> None:
+    scripts.run(NAMED)
+    run = scripts.store.list_runs()[0]
+
+    refused = [scripts.refused("runs", "retry", run.name, "--from", name) for name in ("report", "load_year")]
+    resumed = scripts.orchestra("runs", "retry", run.name, "--from", "report-2025")
+
+    assert [one.returncode for one in refused] == [2, 2]
+    assert "has no task 'report'. Its tasks: report-2024, report-2025, total." in refused[0].stderr
+    assert "(task_run_name) is known by those alone" in refused[1].stderr
+    assert resumed.returncode == 0, resumed.stderr
+    assert newest_tasks(scripts, run) == ({"report-2025", "total-0"}, {"report-2024"})
+
+
+def test_a_run_fails_that_never_called_the_task_from_which_it_was_resumed(scripts: FlowScripts) -> None:
+    scripts.run(NAMED)
+    run = scripts.store.list_runs()[0]
+    (scripts.folder / "fewer").touch()
+
+    missed = scripts.orchestra("runs", "retry", run.name, "--from", "report-2024")
+    ended = scripts.store.get_run(run.run_id)
+    again = scripts.orchestra("runs", "retry", run.name, "--from", "total")
+
+    said = "Task report-2024, from which it was resumed, was not called this time."
+    assert (missed.returncode, said in missed.stderr) == (1, True), missed.stderr
+    assert (ended.state, ended.message.startswith(said)) == (State.FAILED, True)
+    # once: to repeat the body would not help
+    assert len([task for task in scripts.store.task_runs(run.run_id) if task.epoch == 2]) == 2
+    assert again.returncode == 0, again.stderr
+    assert scripts.store.get_run(run.run_id).state is State.COMPLETED
+    assert newest_tasks(scripts, run) == ({"total-0"}, {"report-2025"})
 
 
 def test_a_task_that_is_not_there_is_refused_with_those_that_are(scripts: FlowScripts) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from example_runs import run_of
 from jsonschema import Draft202012Validator
+from patience import PATIENCE_SECONDS
 from test_rest_api import API, call
 
 from orchestra_nb.model.automations import Automation, EventMatch, Happens, PausePool
 from orchestra_nb.model.deployments import DeploymentSpec, FlowTarget
-from orchestra_nb.model.work_pools import POOL_KINDS
+from orchestra_nb.model.events import RunCreated
+from orchestra_nb.model.work_pools import POOL_KINDS, DaskPlace, WorkPool
 from orchestra_nb.operations.pool_form import PoolForm, pool_form, read_pool
 from orchestra_nb.store.automation_store import AutomationStore
 from orchestra_nb.store.deployment_store import DeploymentStore
@@ -164,3 +170,77 @@ async def test_what_would_be_submitted_is_shown_without_the_address_of_the_store
     ]
     assert "sesame" not in json.dumps(job)
     assert (local.code, "Nothing is submitted for runs of the pool default" in local.body.decode()) == (422, True)
+
+
+SLOW_CLASS = """
+from concurrent.futures import ThreadPoolExecutor
+import others
+
+with ThreadPoolExecutor(1) as threads:
+    threads.submit(others.write).result(others.patience)
+
+class Cluster:
+    def __init__(self, cores):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        pytest.param("POST", "/pools", {"name": "new", "kind": "dask", "cluster": "slow_class.Cluster"}, id="made"),
+        pytest.param("PUT", "/pools/slow", {"kind": "dask", "cluster": "slow_class.Cluster"}, id="replaced"),
+        pytest.param("PATCH", "/pools/slow", {"concurrency": 3}, id="changed"),
+        pytest.param("POST", "/pools/slow/pause", None, id="paused"),
+    ],
+)
+async def test_nobody_who_writes_waits_for_the_import_of_a_class(
+    jp_fetch, store, pools: PoolStore, tmp_path: Path, monkeypatch, method: str, path: str, body: dict | None
+) -> None:
+    (tmp_path / "slow_class.py").write_text(SLOW_CLASS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "slow_class", raising=False)
+    others = SimpleNamespace(write=lambda: store.apply([RunCreated(run=run_of(1))]), patience=PATIENCE_SECONDS)
+    monkeypatch.setitem(sys.modules, "others", others)
+    pools.save(WorkPool(name="slow", place=DaskPlace(cluster="slow_class.Cluster")), NOW)
+
+    shown = await call(jp_fetch, method, path, body)
+
+    assert shown["form"]["cluster"] == "slow_class.Cluster"
+    # whoever pauses a pool does not say its class anew: nothing is imported
+    assert ("slow_class" in sys.modules, len(store.list_runs())) == ((False, 0) if body is None else (True, 1))
+
+
+async def test_a_change_of_a_pool_is_made_to_what_it_has_become_while_its_class_was_imported(
+    jp_fetch, pools: PoolStore, tmp_path: Path, monkeypatch
+) -> None:
+    slow = WorkPool(name="slow", place=DaskPlace(cluster="slow_class.Cluster"))
+    (tmp_path / "slow_class.py").write_text(SLOW_CLASS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "slow_class", raising=False)
+    described = WorkPool(name="slow", place=slow.place, description="cards")
+    monkeypatch.setitem(
+        sys.modules, "others", SimpleNamespace(write=lambda: pools.save(described, NOW), patience=PATIENCE_SECONDS)
+    )
+    pools.save(slow, NOW)
+
+    await call(jp_fetch, "PATCH", "/pools/slow", {"concurrency": 3})
+
+    assert (pools.get("slow").concurrency, pools.get("slow").description) == (3, "cards")
+
+
+async def test_a_class_whose_module_raises_is_refused_with_what_it_raised(
+    jp_fetch, pools: PoolStore, tmp_path: Path, monkeypatch
+) -> None:
+    (tmp_path / "torn_class.py").write_text("raise RuntimeError('no licence')")
+    (tmp_path / "ending_class.py").write_text("import sys; sys.exit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    torn = await refused(jp_fetch, "POST", "/pools", {**CLUSTER, "cluster": "torn_class.Cluster"})
+    ending = await refused(jp_fetch, "POST", "/pools", {**CLUSTER, "cluster": "ending_class.Cluster"})
+
+    assert [torn[0], ending[0]] == [422, 422]
+    assert torn[1]["#/cluster"].endswith(
+        "torn_class.Cluster cannot be imported: its module raised RuntimeError: no licence."
+    )
+    assert ending[1]["#/cluster"].endswith("ending_class.Cluster cannot be imported: its module raised SystemExit: 3.")

@@ -472,6 +472,8 @@ _PREPARED = {
     "deploy": ("/deployments/d", _deployment),
     "replace_automation": ("/automations/a", _automation),
     "update_webhook": ("/webhooks/w", lambda number: {"condition": str(number)}),
+    "replace_pool": ("/pools/p", lambda number: {"description": str(number)}),
+    "update_pool": ("/pools/p", lambda number: {"description": str(number)}),
 }
 
 
@@ -482,6 +484,7 @@ async def test_of_several_who_change_what_they_know_at_once_one_does(jp_fetch) -
     await call(jp_fetch, "PUT", "/deployments/d", _deployment(0))
     await call(jp_fetch, "PUT", "/automations/a", _automation(0))
     await call(jp_fetch, "POST", "/webhooks", {"name": "w", "event": "x"})
+    await call(jp_fetch, "POST", "/pools", {"name": "p"})
 
     async def send(method: str, path: str, body: dict, etag: str) -> int:
         headers = {"If-Match": etag}
