@@ -477,6 +477,56 @@ class TestOwnThings:
         assert seen == {"root": ["hook-of-bob", "hook-of-root"], "alice": [], "bob": ["hook-of-bob"]}
         assert [(await ask(user, "receipts/2/discard", "POST"))[0] for user in ("alice", "bob")] == [404, 200]
 
+    async def test_a_webhook_that_an_admin_has_start_something_else_is_not_its_former_owners(
+        self, ask: Ask, store, http_server_client, jp_base_url
+    ) -> None:
+        for user in ("bob", "carol"):
+            deploy(store, f"of-{user}", user)
+        for name in ("moved", "emits", "kept"):
+            assert (await ask("bob", "webhooks", "POST", {"name": name, "deployment": "of-bob"}))[0] == 201
+        assert (await ask("root", "webhooks", "POST", {"name": "nobodys", "deployment": "of-bob"}))[0] == 201
+        secret = json.loads((await ask("bob", "webhooks/moved/rotate", "POST", {}))[1])["secret"]
+
+        for name, changes in (
+            ("moved", {"deployment": "of-carol"}),
+            ("emits", {"event": "pushed"}),
+            ("kept", {"condition": "true"}),
+            ("nobodys", {"deployment": "of-carol"}),
+        ):
+            code, text = await ask("root", f"webhooks/{name}", "PATCH", changes)
+            assert code == 200, text
+        body = b'{"n": 1}'
+        sent = await http_server_client.fetch(
+            f"{jp_base_url}{API}/webhooks/moved",
+            method="POST",
+            body=body,
+            headers=standard(secret, body),
+            raise_error=False,
+        )
+        seen = {
+            user: [
+                (one["webhook"]["name"], one["owner"])
+                for one in json.loads((await ask(user, "webhooks"))[1])["webhooks"]
+            ]
+            for user in ("root", "bob", "carol")
+        }
+        by_bob = [
+            (await ask("bob", path, method, body))[0]
+            for path, method, body in (
+                ("webhooks/emits", "PATCH", {"condition": "true"}),
+                ("webhooks/emits/rotate", "POST", {}),
+                ("webhooks/moved", "PATCH", {"condition": "true"}),
+            )
+        ]
+
+        assert (sent.code, [run.owner for run in store.list_runs()]) == (202, ["carol"])
+        assert seen == {
+            "root": [("emits", None), ("kept", "bob"), ("moved", "carol"), ("nobodys", None)],
+            "bob": [("kept", "bob")],
+            "carol": [("moved", "carol")],
+        }
+        assert by_bob == [404] * 3
+
     async def test_a_trigger_hears_of_its_owners_runs_alone(
         self, ask: Ask, store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
