@@ -13,7 +13,7 @@ from typing import Final
 _HUB_USER: Final = "JUPYTERHUB_USER"
 
 _acting: ContextVar[str | None] = ContextVar("orchestra_acting_user", default=None)
-_is_alone: ContextVar[bool] = ContextVar("orchestra_acting_alone", default=False)
+_is_alone: ContextVar[bool | None] = ContextVar("orchestra_acting_alone", default=None)
 
 
 def process_user() -> str:
@@ -31,13 +31,16 @@ def acting_user() -> str | None:
     return _acting.get()
 
 
-def is_acting_alone() -> bool:
-    """Tell whether what this thread makes is for its owner alone: it acts on nothing of anybody else."""
+def is_acting_alone() -> bool | None:
+    """Tell whether what this thread makes is for its owner alone: it acts on nothing of anybody else.
+
+    None where users are not told apart: there that is true of nobody, and no admin has decided it.
+    """
     return _is_alone.get()
 
 
 @contextmanager
-def acting_as(user: str | None, *, is_alone: bool = False) -> Iterator[None]:
+def acting_as(user: str | None, *, is_alone: bool | None = None) -> Iterator[None]:
     """Do what is in the block for a user: what is made in it is theirs, and with ``is_alone`` acts on theirs alone."""
     token, alone = _acting.set(user), _is_alone.set(is_alone)
     try:

@@ -2006,7 +2006,8 @@ class Calls(ABC):
     ) -> ChangedWebhook:
         """Change a webhook: its name, what it starts, or for which messages; its secret stays.
 
-        Who sees only what is theirs has it run a deployment of theirs: it belongs to that one's owner then.
+        Who sees only what is theirs has it run a deployment of theirs. What was somebody's belongs to the owner of the
+        deployment that it runs from now on; one that emits events is nobody's.
 
         Needs the role author.
 

@@ -21,6 +21,7 @@ from orchestra_nb.errors import (
     OrchestraError,
     PoolNotFound,
 )
+from orchestra_nb.model.access import AccessRules, Person, Role
 from orchestra_nb.model.automation_decisions import Firing, could_count, decide
 from orchestra_nb.model.automation_log import LoggedFiring
 from orchestra_nb.model.automation_triggers import first_state
@@ -291,10 +292,16 @@ def save_automation(
 
 def compare_automation(store: RunStore, automation: Automation) -> Outcome:
     """Return what storing this would do."""
-    present = find_stored(store, automation.name)
-    if present is None:
-        return "created"
-    return "unchanged" if present.automation == automation else "changed"
+    return automation_store(store).compare(automation)
+
+
+def decide_who_is_heard(store: RunStore, rules: AccessRules) -> None:
+    """Have triggers hear of their deployment's owner's runs alone, where users see only what is theirs.
+
+    That is of triggers of which nobody has decided it, since they are older than that, or were made by a command. Those
+    of admins hear of the runs of all.
+    """
+    automation_store(store).decide_who_is_heard(lambda owner: rules.role_of(Person(owner)) is Role.ADMIN)
 
 
 def check_names(

@@ -11,6 +11,7 @@ import logging
 import math
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -69,11 +70,20 @@ class Sweeper:
     It has a thread of its own, until it is closed.
 
     For processes that live on. A sweep that fails (the database is locked or read-only) is repeated at the next turn.
+
+    Parameters
+    ----------
+    also
+        What else is to be done, now and at each turn.
     """
 
-    def __init__(self, store: RunStore, every_seconds: float) -> None:
+    def __init__(
+        self, store: RunStore, every_seconds: float, also: Callable[[RunStore], None] = lambda store: None
+    ) -> None:
         self._store = store
         self._every_seconds = every_seconds
+        self._also = also
+        _do_quietly(also, store)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="orchestra-sweeper", daemon=True)
         self._thread.start()
@@ -93,10 +103,16 @@ class Sweeper:
             if now - swept_at > timedelta(seconds=_SLEPT * self._every_seconds):  # this machine has slept
                 since, suspects = now, Suspects()
             swept_at = now
+            _do_quietly(self._also, self._store)
             _sweep_quietly(self._store, suspects, watching_since=since)
             if time.monotonic() - cleaned_at >= _CLEAN_SECONDS:
                 _clean_quietly(self._store)
                 cleaned_at = time.monotonic()
+
+
+def _do_quietly(what: Callable[[RunStore], None], store: RunStore) -> None:
+    with contextlib.suppress(StoreUnavailable):
+        what(store)
 
 
 def _sweep_quietly(

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.errors import Conflict, InvalidInput, NotFound, WebhookNotFound, WebhookRefused
@@ -115,7 +116,8 @@ def change_webhook(
     Parameters
     ----------
     owner
-        Whose it is from now on; None for who it is of.
+        Whose it is from now on. None for the owner of the deployment that it is to run, where it was somebody's: one
+        that is to emit events, or was nobody's, is nobody's.
 
     Raises
     ------
@@ -131,17 +133,28 @@ def change_webhook(
             "Say what to change of the webhook, such as its condition: `orchestra webhooks update --help`."
         )
     while True:
-        before = show_webhook(store, name).webhook
+        stored = show_webhook(store, name)
+        before = stored.webhook
         after = changed_webhook(before, changes)
         findings = Findings()
         if after.name != name:
             findings.trying(told_at("/new_name")(lambda renamed=after.name: _check_webhook_name(renamed)))
         warnings = _foresee(store, after, settings, findings)
         findings.tell()
-        if _webhook_store(store).replace(
-            before, after, owner
-        ):  # else somebody else has changed it: once more, of what it is now
-            return warnings
+        new_owner = owner or _owner_after(store, stored, changes)
+        if _webhook_store(store).replace(before, after, new_owner):
+            return warnings  # else somebody else has changed it: once more, of what it is now
+
+
+def _owner_after(store: RunStore, stored: StoredWebhook, changes: WebhookChanges) -> str | UnsetType | None:
+    """Return whose a webhook is after a change; unset for who it is of, where it starts what it did."""
+    from orchestra_nb.operations.deployments import find_deployment
+
+    if changes.event is not None:
+        return None
+    if changes.deployment is None:
+        return UNSET
+    return None if stored.owner is None else find_deployment(store, changes.deployment).owner
 
 
 def pause_webhook(store: RunStore, name: str) -> None:

@@ -105,7 +105,8 @@ def show_webhook(call: Call, name: str) -> WebhookDetails:
 def update_webhook(call: Call, name: str, body: WebhookChanges) -> ChangedWebhook:
     """Change a webhook: its name, what it starts, or for which messages; its secret stays.
 
-    Who sees only what is theirs has it run a deployment of theirs: it belongs to that one's owner then.
+    Who sees only what is theirs has it run a deployment of theirs. What was somebody's belongs to the owner of the
+    deployment that it runs from now on; one that emits events is nobody's.
     """
     starts_another = body.deployment is not None or body.event is not None
     owner = owner_of_webhook(call, body.deployment) if starts_another else None

@@ -135,7 +135,7 @@ class OrchestraExtension(ExtensionApp):
         for variable, value in exports:
             if value and variable not in os.environ:
                 os.environ[variable] = self._exported[variable] = value
-        self._access = StoreAccess(self.log)
+        self._access = StoreAccess(self.log, rules)
         self._keeper = ServiceKeeper(self.has_services, self.log, self._service_options())
         self._figures = FiguresCollector(self._access.read_now, self._keeper)
         if not rules.is_owners_only:  # whoever is logged in may read what is registered, with the names of flows

@@ -225,7 +225,8 @@ def _call_endpoint(
 
     call = Call(store=store, now=datetime.now(UTC), **facts)
     arguments = own_things(endpoint, call, arguments)
-    with acting_as(call.user, is_alone=call.owners is not None), read_in(language):
+    is_alone = call.owners is not None if call.is_owners_only else None
+    with acting_as(call.user, is_alone=is_alone), read_in(language):
         return answer_call(endpoint, call, arguments, conditions, fields=fields, entry=entry)
 
 

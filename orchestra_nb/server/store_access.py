@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from orchestra_nb.errors import InvalidSetting, StoreUnavailable
@@ -13,6 +14,7 @@ from orchestra_nb.server.run_stream import Log, RunStream
 from orchestra_nb.settings import load_settings
 
 if TYPE_CHECKING:
+    from orchestra_nb.model.access import AccessRules
     from orchestra_nb.operations.opening import Sweeper
     from orchestra_nb.store.run_store import RunStore
 
@@ -43,8 +45,9 @@ class StoreAccess:
     when it failed, so a store that was unreachable for a while needs no restart of the server.
     """
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, rules: AccessRules) -> None:
         self._log = log
+        self._rules = rules
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="orchestra-store")
         self._long_threads = ThreadPoolExecutor(_LONG_THREADS, thread_name_prefix="orchestra-long-calls")
         self._opening = asyncio.Lock()
@@ -119,6 +122,7 @@ class StoreAccess:
             return self._store
 
     def _open_now(self) -> RunStore:
+        from orchestra_nb.operations.automations import decide_who_is_heard
         from orchestra_nb.operations.opening import Sweeper, open_store
 
         try:
@@ -126,7 +130,11 @@ class StoreAccess:
         except InvalidSetting as error:  # not the fault of whoever sent the request
             raise StoreUnavailable(str(error)) from error
         store = open_store(settings)
-        self._sweeper = Sweeper(store, settings.sweep_seconds)
+        if self._rules.is_owners_only:
+            also = partial(decide_who_is_heard, rules=self._rules)
+            self._sweeper = Sweeper(store, settings.sweep_seconds, also)
+        else:
+            self._sweeper = Sweeper(store, settings.sweep_seconds)
         return store
 
     def _close_now(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -105,15 +105,15 @@ class AutomationStore:
                 check_place_of_trigger(present, trigger_of)
             if present is not None and keeps_active:
                 automation = msgspec.structs.replace(automation, is_active=present.is_active)
-            owner = _owner_of(connection, automation)
-            if row is not None and present == automation and row["owner"] == owner:
+            hears_all = _hears_all(connection, automation, row)
+            if row is not None and present == automation and row["hears_all"] == hears_all:
                 return "unchanged"
             values = {
                 "automation": msgspec.to_builtins(automation),
                 "is_active": automation.is_active,
                 "updated_at": at,
                 "deployment": automation.deployment,
-                "owner": owner,
+                "hears_all": hears_all,
                 **_now(connection),
             }
             if present is None:
@@ -124,6 +124,34 @@ class AutomationStore:
             _add_first_state(connection, automation, at)
             keep_watches(connection, automation, present, at)
             return "created" if present is None else "changed"
+
+    def compare(self, automation: Automation) -> Outcome:
+        """Return what saving this would do."""
+        with self._database.connect() as connection:
+            row = _row(connection, automation.name)
+            if row is None:
+                return "created"
+            is_same = _stored_of_row(row).automation == automation
+            is_same = is_same and row["hears_all"] == _hears_all(connection, automation, row)
+            return "unchanged" if is_same else "changed"
+
+    def decide_who_is_heard(self, is_admin: Callable[[str], bool]) -> None:
+        """Have each trigger of which nobody has decided it hear of its deployment's owner's runs alone, or of all.
+
+        Parameters
+        ----------
+        is_admin
+            Tells of an owner whether they see everything: their triggers hear of all.
+        """
+        undecided = _STORED.where(automations.c.hears_all.is_(None), deployments.c.owner.is_not(None))
+        with self._database.connect() as connection:
+            if connection.execute(undecided.limit(1)).first() is None:
+                return
+        with self._database.write() as connection:
+            for row in connection.execute(undecided).mappings().all():
+                values = {"hears_all": is_admin(row["owner"])}
+                connection.execute(update(automations).where(automations.c.name == row["name"]).values(values))
+            _move_step(connection)
 
     def get(self, name: str) -> StoredAutomation:
         """Return the automation of this name.
@@ -220,12 +248,17 @@ class AutomationStore:
             return {row["automation"]: firing_of_row(row) for row in connection.execute(query).mappings()}
 
 
+#: Automations, each with the owner of its deployment.
+_STORED = select(automations, deployments.c.owner).outerjoin(
+    deployments, deployments.c.name == automations.c.deployment
+)
+
 FIRING_COLUMNS = tuple(automation_firings.c[name] for name in LoggedFiring.__struct_fields__)
 
 
 def stored_automations(connection: Connection, *, is_active: bool | None = None) -> list[StoredAutomation]:
     """Return automations by name; None for active ones and others."""
-    query = select(automations).order_by(automations.c.name)
+    query = _STORED.order_by(automations.c.name)
     if is_active is not None:
         query = query.where(automations.c.is_active == is_active)
     return [_stored_of_row(row) for row in connection.execute(query).mappings()]
@@ -255,6 +288,11 @@ def mark_of(connection: Connection, name: str) -> int | None:
 def _begin_anew(connection: Connection, name: str) -> None:
     """Forget what a trigger has counted, also for whoever counts right now."""
     connection.execute(delete(automation_states).where(automation_states.c.automation == name))
+    _move_step(connection)
+
+
+def _move_step(connection: Connection) -> None:
+    """Have whoever judges right now begin anew, with the automations as they are now."""
     move_mark(connection, STEP_MARK, (mark_of(connection, STEP_MARK) or 0) + 1)
 
 
@@ -272,7 +310,7 @@ def _now(connection: Connection) -> dict[str, int]:
 
 
 def _row(connection: Connection, name: str) -> RowMapping | None:
-    return connection.execute(select(automations).where(automations.c.name == name)).mappings().first()
+    return connection.execute(_STORED.where(automations.c.name == name)).mappings().first()
 
 
 def _stored_of_row(row: RowMapping) -> StoredAutomation:
@@ -282,17 +320,23 @@ def _stored_of_row(row: RowMapping) -> StoredAutomation:
         from_event=row["from_event"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-        owner=row["owner"],
+        owner=row["owner"] if row["hears_all"] is False else None,
     )
 
 
-def _owner_of(connection: Connection, automation: Automation) -> str | None:
-    """Return of whose runs alone an automation hears that is made now; None for those of all."""
-    if not is_acting_alone():
-        return None
+def _hears_all(connection: Connection, automation: Automation, present: RowMapping | None) -> bool | None:
+    """Return whether a trigger that is saved now hears of the runs of all; None where that is still to be decided.
+
+    An admin makes that so of their own deployments alone: what is changed of somebody else's goes on as it was.
+    """
+    before: bool | None = present["hears_all"] if present is not None else None
+    is_alone = is_acting_alone()
+    if is_alone is None or not automation.deployment:
+        return before
+    if is_alone:
+        return False
     query = select(deployments.c.owner).where(deployments.c.name == automation.deployment)
-    owner: str | None = connection.execute(query).scalar()
-    return owner or acting_user()
+    return before or connection.execute(query).scalar() in (None, acting_user())
 
 
 def _not_found(name: str) -> AutomationNotFound:

@@ -175,6 +175,8 @@ notifications = Table(
 
 #: What acts when something happens. An automation looks at the changes, and at the users' events, behind these numbers;
 #: where it has an owner, at those of that one's runs. ``deployment`` is the one that it belongs to, empty for none.
+#: ``hears_all`` is of triggers: whether of the runs of all, or of those of their deployment's owner alone; null, where
+#: nobody has decided it, means all.
 automations = Table(
     "automations",
     metadata,
@@ -186,7 +188,7 @@ automations = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     Column("deployment", AnyText, nullable=False, server_default=""),
-    Column("owner", AnyText),
+    Column("hears_all", Boolean),
 )
 
 #: What the trigger of each automation has counted, and when time alone changes that; no row before the first count.

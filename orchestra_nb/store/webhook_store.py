@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from sqlalchemy import Connection, RowMapping, case, delete, insert, select, update
 
 from orchestra_nb.errors import NameTaken, SecretUnreadable
@@ -96,13 +97,13 @@ class WebhookStore:
         with self._database.write() as connection:
             return connection.execute(update(webhooks).where(webhooks.c.name == name).values(values)).rowcount == 1
 
-    def replace(self, before: Webhook, after: Webhook, owner: str | None = None) -> bool:
+    def replace(self, before: Webhook, after: Webhook, owner: str | UnsetType | None = UNSET) -> bool:
         """Have a webhook be like another, with its secret and its messages; False where it is not as ``before`` says.
 
         Parameters
         ----------
         owner
-            Whose it is from now on; None for who it is of.
+            Whose it is from now on; None for nobody's, unset for who it is of.
 
         Raises
         ------
@@ -114,7 +115,7 @@ class WebhookStore:
             if row is None or _webhook_of_row(row).webhook != before:
                 return False
             values = {"name": after.name, "definition": msgspec.to_builtins(after)}
-            if owner is not None:
+            if owner is not UNSET:
                 values["owner"] = owner
             if after.name != before.name:
                 _check_free(connection, after.name, "Choose another name.")

@@ -24,12 +24,14 @@ from user_headers import HeaderIdentity
 from webhook_messages import standard
 from zebra_things import ASSET, DEPLOYMENT, FINISHED, FLOW, GOING, ID_MARK, MARK, ZebraThings, zebra_run
 
+from orchestra_nb.acting_user import acting_as
 from orchestra_nb.model.events import LogsWritten, RunCreated, RunStateChanged
 from orchestra_nb.model.questions import Asker, GetSecret
 from orchestra_nb.model.runs import LogLine
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.api_tokens import create_token
 from orchestra_nb.operations.automation_actions import AutomationActions
+from orchestra_nb.operations.deployment_plan import apply_plan, plan_deployment
 from orchestra_nb.operations.run_services import RunServices
 from orchestra_nb.rest.catalogue import ENDPOINTS
 from orchestra_nb.rest.endpoint import Endpoint
@@ -477,6 +479,56 @@ class TestOwnThings:
         assert seen == {"root": ["hook-of-bob", "hook-of-root"], "alice": [], "bob": ["hook-of-bob"]}
         assert [(await ask(user, "receipts/2/discard", "POST"))[0] for user in ("alice", "bob")] == [404, 200]
 
+    async def test_a_webhook_that_an_admin_has_start_something_else_is_not_its_former_owners(
+        self, ask: Ask, store, http_server_client, jp_base_url
+    ) -> None:
+        for user in ("bob", "carol"):
+            deploy(store, f"of-{user}", user)
+        for name in ("moved", "emits", "kept"):
+            assert (await ask("bob", "webhooks", "POST", {"name": name, "deployment": "of-bob"}))[0] == 201
+        assert (await ask("root", "webhooks", "POST", {"name": "nobodys", "deployment": "of-bob"}))[0] == 201
+        secret = json.loads((await ask("bob", "webhooks/moved/rotate", "POST", {}))[1])["secret"]
+
+        for name, changes in (
+            ("moved", {"deployment": "of-carol"}),
+            ("emits", {"event": "pushed"}),
+            ("kept", {"condition": "true"}),
+            ("nobodys", {"deployment": "of-carol"}),
+        ):
+            code, text = await ask("root", f"webhooks/{name}", "PATCH", changes)
+            assert code == 200, text
+        body = b'{"n": 1}'
+        sent = await http_server_client.fetch(
+            f"{jp_base_url}{API}/webhooks/moved",
+            method="POST",
+            body=body,
+            headers=standard(secret, body),
+            raise_error=False,
+        )
+        seen = {
+            user: [
+                (one["webhook"]["name"], one["owner"])
+                for one in json.loads((await ask(user, "webhooks"))[1])["webhooks"]
+            ]
+            for user in ("root", "bob", "carol")
+        }
+        by_bob = [
+            (await ask("bob", path, method, body))[0]
+            for path, method, body in (
+                ("webhooks/emits", "PATCH", {"condition": "true"}),
+                ("webhooks/emits/rotate", "POST", {}),
+                ("webhooks/moved", "PATCH", {"condition": "true"}),
+            )
+        ]
+
+        assert (sent.code, [run.owner for run in store.list_runs()]) == (202, ["carol"])
+        assert seen == {
+            "root": [("emits", None), ("kept", "bob"), ("moved", "carol"), ("nobodys", None)],
+            "bob": [("kept", "bob")],
+            "carol": [("moved", "carol")],
+        }
+        assert by_bob == [404] * 3
+
     async def test_a_trigger_hears_of_its_owners_runs_alone(
         self, ask: Ask, store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -506,6 +558,47 @@ class TestOwnThings:
             "after-of-root": [run_of(2).run_id, run_of(1).run_id],
         }
         assert [(await ask(user, "automations/after-of-bob"))[0] for user in ("bob", "alice")] == [200, 404]
+
+    @pytest.mark.parametrize("changed_by", ["nobody", "an admin", "a command"])
+    async def test_a_trigger_hears_of_its_owners_runs_alone_whoever_saved_it(
+        self, ask: Ask, store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed_by: str
+    ) -> None:
+        (tmp_path / "f.py").write_text("from orchestra_nb import flow\n\n\n@flow\ndef f() -> None: ...\n")
+        monkeypatch.chdir(tmp_path)
+
+        def said(flow: str) -> dict[str, object]:
+            return {"flow": "f.py:f", "triggers": [{"name": "after", "when": {"state": "COMPLETED", "flow": flow}}]}
+
+        async def deploy_over_server(user: str, flow: str) -> None:
+            code, text = await ask(user, "deployments/of-bob", "PUT", said(flow))
+            assert code == 200, text
+
+        def deploy_by_command(flow: str) -> None:
+            with acting_as("bob"):
+                now = datetime.now(UTC)
+                plan = plan_deployment(store, "of-bob", said(flow), load_settings(), now)
+                apply_plan(store, plan, actor="test", now=now)
+
+        if changed_by == "an admin":
+            await deploy_over_server("bob", "other")
+            await deploy_over_server("root", "report")
+        else:
+            deploy_by_command("report")  # before the server looks into the store, as before an upgrade
+            assert (await ask("bob", "me"))[0] == 200
+        if changed_by == "a command":
+            assert (await ask("bob", "deployments/of-bob", "DELETE"))[0] == 200
+            deploy_by_command("report")
+            await deploy_over_server("bob", "report")
+
+        for number, owner in ((1, "alice"), (2, "bob")):
+            run = run_of(number, owner=owner, state=State.RUNNING)
+            store.apply([RunCreated(run=run)])
+            store.apply([RunStateChanged(run_id=run.run_id, state=State.COMPLETED, at=datetime.now(UTC))])
+        service = AutomationService(store, AutomationActions(store, load_settings()))
+        service.step(datetime.now(UTC) + timedelta(minutes=1))
+
+        firings = json.loads((await ask("root", "automations/after/firings"))[1])["firings"]
+        assert [one["run_id"] for one in firings] == [run_of(2).run_id]
 
     async def test_a_rule_tells_of_its_owners_runs_alone_and_is_theirs(self, ask: Ask, store) -> None:
         channel = {"name": "team", "address": "json://localhost", "allow_private": True}

@@ -8,12 +8,14 @@ import msgspec
 
 from orchestra_nb.acting_user import acting_as
 from orchestra_nb.model.audit import AuditEntry, Outcome, Via
+from orchestra_nb.model.automations import Automation, Happens, RunMatch
 from orchestra_nb.model.deployments import DeploymentSpec, FlowTarget
 from orchestra_nb.model.events import RunCreated
 from orchestra_nb.model.retention import Horizon
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.store.audit_store import AuditStore
+from orchestra_nb.store.automation_store import AutomationStore
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.deployment_store import DeploymentStore
 from orchestra_nb.store.old_records import OldRecords
@@ -60,6 +62,41 @@ def test_a_run_is_its_parents_owners_who_asked_for_it_or_whose_its_deployment_is
         *("carol", None, "dora", "dora"),
     ]
     assert [run.name for run in store.list_runs(owner="bob")] == ["fox-3", "fox-2"]
+
+
+def test_a_trigger_hears_of_its_deployments_owners_runs_whoever_saved_it(store: RunStore) -> None:
+    deployments, automations = DeploymentStore(store.database), AutomationStore(store.database)
+    for owner in ("alice", "root", None):
+        target = FlowTarget(entrypoint="m:f", working_folder="/x")
+        spec = DeploymentSpec(name=f"of-{owner}", flow_name="f", target=target)
+        with acting_as(owner):
+            deployments.save(spec, notebook=None, actor="test", at=NOON)
+
+    def save(deployment: str, name: str, user: str | None = None, is_alone: bool | None = None) -> list[str]:
+        trigger = Happens(matches=(RunMatch(states=(State.COMPLETED,)),))
+        one = Automation(name=name, trigger=trigger, actions=(), deployment=deployment)
+        with acting_as(user, is_alone=is_alone):
+            return [automations.compare(one), automations.save(one, NOON, may_replace=True)]
+
+    def heard() -> dict[str, str | None]:
+        return {one.automation.name: one.owner for one in automations.list_automations()}
+
+    for number, deployment in enumerate(("of-alice", "of-root", "of-None", "")):
+        save(deployment, f"old-{number}", "alice")
+    save("of-alice", "shared", "bob", is_alone=True)
+    save("of-alice", "by admin", "root", is_alone=False)
+    save("of-root", "admins", "root", is_alone=False)
+    alices = {"shared": "alice", "by admin": "alice"}
+    others = {"old-1": None, "old-2": None, "old-3": None, "admins": None}
+
+    assert heard() == {"old-0": None, **alices, **others}
+    automations.decide_who_is_heard(lambda owner: owner == "root")
+    assert heard() == {"old-0": "alice", **alices, **others}
+    assert save("of-alice", "old-0", "root", is_alone=False) == ["unchanged"] * 2
+    assert save("of-root", "admins", "other admin", is_alone=False) == ["unchanged"] * 2
+    assert save("of-root", "admins", "bob", is_alone=True) == ["changed"] * 2
+    assert save("of-root", "admins", "bob") == ["unchanged"] * 2
+    assert heard() == {**alices, **others, "old-0": "alice", "admins": "root"}
 
 
 def test_the_trail_goes_by_its_own_age(store: RunStore) -> None:

@@ -1,4 +1,4 @@
-"""Whose webhooks, secrets, triggers, rules of notifications and tokens are."""
+"""Whose webhooks, secrets, rules of notifications and tokens are, and whose runs a trigger hears of."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def upgrade() -> None:
     for table in ("webhooks", "notification_rules", "api_tokens"):
         op.add_column(table, sa.Column("owner", sa.Text))
     op.add_column("automations", sa.Column("deployment", sa.Text, nullable=False, server_default=""))
-    op.add_column("automations", sa.Column("owner", sa.Text))
+    op.add_column("automations", sa.Column("hears_all", sa.Boolean))
     automations = sa.table("automations", sa.column("name"), sa.column("automation"), sa.column("deployment"))
     connection = op.get_bind()
     for name, definition in connection.execute(sa.select(automations.c.name, automations.c.automation)).all():
