@@ -24,7 +24,7 @@ from orchestra_nb.live_display import Bundle
 from orchestra_nb.magics import TaskMagics
 from orchestra_nb.notebooks.flow_line import complete_flow_line
 from orchestra_nb.notebooks.names import CellNames, analyse_tree
-from orchestra_nb.notebooks.task_line import complete_task_line
+from orchestra_nb.notebooks.task_line import NO_BODY, complete_task_line
 from orchestra_nb.operations.interactive import KernelDriver, set_current_driver
 from orchestra_nb.run_widget import WidgetView, needs_widget
 from orchestra_nb.terminal_displays import TerminalDisplays
@@ -268,7 +268,8 @@ class PendingNameBinder(ast.NodeTransformer):
 def put_task_line_first(lines: list[str]) -> list[str]:
     r"""Let a ``%%task`` line stand below comments and blank lines, and above nothing: both would be refused unseen.
 
-    The lines above it go below it, so that every line of the body keeps its number.
+    The lines above it go below it, so that every line of the body keeps its number. Where there is no body yet a lone
+    ``#`` stands for it: a blank line would say in a terminal that the cell is complete.
 
     >>> put_task_line_first(["# prices\n", "%%task load\n", "x = 1\n"])
     ['%%task load\n', '# prices\n', 'x = 1\n']
@@ -276,7 +277,7 @@ def put_task_line_first(lines: list[str]) -> list[str]:
     for number, line in enumerate(lines):
         if line.startswith("%%task") and line[6:7] in ("", " ", "\t", "\n"):
             body = [*lines[:number], *lines[number + 1 :]]
-            return [line if line.endswith("\n") else f"{line}\n", *(body or ["\n"])]
+            return [line if line.endswith("\n") else f"{line}\n", *(body or [f"{NO_BODY}\n"])]
         if line.strip() and not line.lstrip().startswith("#"):
             break
     return lines

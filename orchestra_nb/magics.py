@@ -26,7 +26,7 @@ from orchestra_nb.notebooks.cell_numbers import CELL_ID, CELL_NUMBER
 from orchestra_nb.notebooks.flow_line import HELP as FLOW_HELP
 from orchestra_nb.notebooks.flow_line import HINT, RETURN_USAGE, parse_flow_line
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
-from orchestra_nb.notebooks.task_line import HELP, TaskLine, parse_task_line
+from orchestra_nb.notebooks.task_line import HELP, NO_BODY, TaskLine, parse_task_line
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -152,7 +152,7 @@ class TaskMagics(Magics):
     # --- %%task
 
     def _run_task(self, line: TaskLine) -> None:
-        if not line.body.strip():
+        if line.body.strip() in ("", NO_BODY):
             raise UsageError("%%task: the cell is empty. Write the code of the task below the line.")
         origin = self._origin()
         name = line.name or self._given_name(line.body, origin)

@@ -35,6 +35,8 @@ _OPTIONS_HELP: Final = "\n".join(
     ]
 )
 
+#: What stands below a line below which nothing stands yet.
+NO_BODY = "#"
 #: What ``%%task --help`` shows.
 HELP: Final = f"""\
 %%task [NAME] [OPTIONS]

@@ -93,3 +93,16 @@ shell.run_cell_magic('task', 'more --wait', 'y = x')
     assert sum(line.startswith("✓ nap  Completed") for line in lines) == 2  # its line, and that of the graph
     assert sum("notebook · run" in line for line in lines) == 1
     assert sum(line.startswith("✓ more  Completed") for line in lines) == 1
+
+
+def test_a_task_cell_is_typed_line_by_line_as_any_other_cell(tmp_path: Path) -> None:
+    lines = terminal(
+        tmp_path,
+        "shell.run_line_magic('load_ext', 'orchestra_nb')\n"
+        "for typed in ('%%time', '%%task load', '%%task load\\nx = 1', '%%task load\\nx = 1\\n\\n'):\n"
+        "    print(shell.check_complete(typed)[0])\n"
+        "shell.run_cell('%%task load')",
+    )
+
+    assert lines[:4] == ["incomplete", "incomplete", "incomplete", "complete"]
+    assert "%%task: the cell is empty. Write the code of the task below the line." in lines[-1]
