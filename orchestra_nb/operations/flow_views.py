@@ -63,9 +63,9 @@ class FlowSummary(msgspec.Struct, frozen=True, kw_only=True):
     Parameters
     ----------
     counted
-        How many of its newest runs the rate and the durations are of.
+        How many of its newest runs ended well or failed.
     success_rate
-        Those that ended well among these and the failed ones: from 0 to 1, None where there are neither.
+        Those of them that ended well: from 0 to 1, None where there are none.
     duration
         Of those that ended well without a retry or a resumption; None where there are none.
     outcomes
@@ -207,7 +207,7 @@ def _summary(name: str, past: Sequence[PastRun], deployed: Sequence[FlowDeployme
     figures = tally.figures()
     return FlowSummary(
         name=name,
-        counted=figures.runs,
+        counted=figures.completed + figures.failed,
         success_rate=figures.success_rate,
         duration=figures.duration,
         outcomes=tuple(map(_outcome, past[:LISTED_OUTCOMES])),
