@@ -79,9 +79,11 @@ def in_language(text: str, language: str) -> str:
 def values_in(sentence: str, text: str) -> list[str] | None:
     """Return what stands in the places of a sentence, in their order; None where a text is not this sentence.
 
-    A value has at least one character, and ends where the words after it first come. O(text): whoever
+    A value has at least one character, all on one line, and ends where the words after it first come. O(text): whoever
     sends what is wrong chooses most of the text, and a regular expression would try all the ways to divide it.
     """
+    if "\n" in text:
+        return None
     first, *others = _words_of(sentence)
     if not others:
         return [] if text == first else None

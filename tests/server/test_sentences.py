@@ -131,11 +131,20 @@ def test_values_stand_in_their_places_and_what_is_no_sentence_of_ours_stays() ->
         ("a takes no b. Did you mean ?", None),
         ("a takes no b. Did you mean c", None),
         ("a. Did you mean b takes no c?", None),
+        ("a takes no b\nor c. Did you mean d?", None),
     ],
-    ids=["each", "first", "last", "no first", "no last", "no end", "other order"],
+    ids=["each", "first", "last", "no first", "no last", "no end", "other order", "two lines"],
 )
 def test_a_value_ends_where_the_words_after_it_first_come(text: str, values: list[str] | None) -> None:
     assert values_in("%1 takes no %2. Did you mean %3?", text) == values
+
+
+def test_of_several_sentences_none_is_translated() -> None:
+    for several in (
+        "kind: 'x' is none of local, dask.\nidle: wrong.",
+        "idle: wrong.\nkind: 'x' is none of local, dask.",
+    ):
+        assert in_language(several, "de-DE") == several
 
 
 async def test_a_long_value_made_of_our_own_words_is_refused_as_any_other(jp_fetch) -> None:
