@@ -37,13 +37,14 @@ def resume_run(
     Conflict
         It has ended, somebody else answered or resumed it before, or it is suspended and of no deployment.
     """
-    run = find_run(store, id_or_name)
-    if is_suspended(run):
-        check_pool_resumption(run)
-        answer_suspended(store, run, value, actor=actor, now=now, key=key)
-        return resume_in_pool(store, run.run_id, actor=actor, now=now)
-    give_answer(store, run.run_id, value, actor=actor, now=now, key=key)
-    return store.get_run(run.run_id)
+    with store.database.together():  # a paused one may just be suspended
+        run = find_run(store, id_or_name)
+        if is_suspended(run):
+            check_pool_resumption(run)
+            answer_suspended(store, run, value, actor=actor, now=now, key=key)
+            return resume_in_pool(store, run.run_id, actor=actor, now=now)
+        give_answer(store, run.run_id, value, actor=actor, now=now, key=key)
+        return store.get_run(run.run_id)
 
 
 def answer_question(

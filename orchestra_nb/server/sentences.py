@@ -69,15 +69,43 @@ def in_language(text: str, language: str) -> str:
     """Return a sentence in a language, with its values; as it is where it is none of ours, or not translated."""
     if language == ENGLISH:
         return text
-    for sentence, pattern in sentence_patterns():
-        if (found := pattern.fullmatch(text)) is not None:
+    for sentence in _most_words_first():
+        if (values := values_in(sentence, text)) is not None:
             translated = str(words_in(language).get(sentence, [sentence])[0])
-            return _PLACE.sub(lambda place: found[int(place[1])], translated)
+            return _PLACE.sub(lambda place: values[int(place[1]) - 1], translated)
     return text
 
 
+def values_in(sentence: str, text: str) -> list[str] | None:
+    """Return what stands in the places of a sentence, in their order; None where a text is not this sentence.
+
+    A value has at least one character, all on one line, and ends where the words after it first come. O(text): whoever
+    sends what is wrong chooses most of the text, and a regular expression would try all the ways to divide it.
+    """
+    if "\n" in text:
+        return None
+    first, *others = _words_of(sentence)
+    if not others:
+        return [] if text == first else None
+    *between, last = others
+    end = len(text) - len(last)
+    if not text.startswith(first) or not text.endswith(last):
+        return None
+    values, begin = [], len(first)
+    for words in between:
+        if (found := text.find(words, begin + 1, end)) < 0:
+            return None
+        values.append(text[begin:found])
+        begin = found + len(words)
+    return [*values, text[begin:end]] if begin < end else None
+
+
 @cache
-def sentence_patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Return each sentence with what it matches; those that say more of themselves come first."""
-    ordered = sorted(SENTENCES, key=lambda one: len(_PLACE.sub("", one)), reverse=True)
-    return tuple((one, re.compile(_PLACE.sub("(.+?)", re.escape(one)), re.DOTALL)) for one in ordered)
+def _words_of(sentence: str) -> tuple[str, ...]:
+    """Return what stands before, between and after the places of a sentence."""
+    return tuple(_PLACE.sub("\n", sentence).split("\n"))
+
+
+@cache
+def _most_words_first() -> tuple[str, ...]:
+    return tuple(sorted(SENTENCES, key=lambda one: len(_PLACE.sub("", one)), reverse=True))

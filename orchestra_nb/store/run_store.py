@@ -130,6 +130,19 @@ class RunStore:
         """
         if not events:
             return []
+        if not any(isinstance(event, RunSuspended) for event in events):
+            return self._write(events, where)
+        # only now: most who open a store suspend nothing, and it brings the queue and the deployments with it
+        from orchestra_nb.store.answered_suspensions import go_on_where_answered
+
+        with self.database.together():  # an answer comes before all of it, or after
+            applied = self._write(events, where)
+            for event in itertools.compress(events, applied):
+                if isinstance(event, RunSuspended):
+                    go_on_where_answered(self.database, event, self.get_run(event.run_id))
+        return applied
+
+    def _write(self, events: Sequence[Event], where: Callable[[Connection], bool] | None) -> list[bool]:
         with self.database.write(durable=any(map(must_survive_power_loss, events))) as connection:
             if where is not None and not where(connection):
                 return [False] * len(events)

@@ -12,11 +12,25 @@ from pathlib import Path
 import pytest
 
 from orchestra_nb.model.states import State
+from orchestra_nb.operations.run_questions import list_inputs
 from tests.integration.remote_world import RemoteWorld
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, eventually
 
 _ASKING = f"""
-from orchestra_nb import flow, pause_flow_run, suspend_flow_run
+import time
+from pathlib import Path
+
+from orchestra_nb import flow, pause_flow_run, suspend_flow_run, task
+
+@task
+def is_there(path):
+    while not Path(path).exists():
+        time.sleep(0.02)
+
+@flow
+def works_on(path):
+    is_there.submit(path)
+    return suspend_flow_run(int, timeout=None)
 
 @flow
 def leaves():
@@ -33,7 +47,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteWorld]:
     world = RemoteWorld(tmp_path_factory.mktemp("suspended"))
-    for name in ("leaves", "stays"):
+    for name in ("leaves", "stays", "works_on"):
         world.deployed.deploy_flow(name, _ASKING)
     try:
         world.start_server()
@@ -70,6 +84,25 @@ def test_waiting_ends_where_a_run_is_suspended_and_its_last_answer_has_it_go_on(
     assert f"Run {run.name} was told" in answered.stdout
     assert (done.state, done.epoch) == (State.COMPLETED, 2)
     assert twice.returncode == 3
+
+
+def test_an_answer_that_comes_while_a_task_goes_on_has_the_run_go_on_when_that_has_ended(
+    world: RemoteWorld, orchestra: Command, tmp_path: Path
+) -> None:
+    started = orchestra("deployments", "run", "works_on", "-p", "path", str(tmp_path / "there"), "--json")
+    run_id = json.loads(started.stdout)["run_id"]
+    eventually(lambda: list_inputs(world.store, run_id) or None)
+
+    answered = orchestra("runs", "input", run_id, "3")
+    before = world.store.get_run(run_id)
+    (tmp_path / "there").touch()
+    done = world.deployed.wait(run_id)
+
+    assert answered.returncode == 0, answered.stderr
+    assert (before.state, before.epoch) == (State.RUNNING, 1)
+    assert (done.state, done.epoch) == (State.COMPLETED, 2)
+    states = [change.to_state for change in world.store.state_changes(run_id, with_tasks=False)]
+    assert states[states.index(State.PAUSED) :][:2] == [State.PAUSED, State.SCHEDULED]
 
 
 def test_the_remedy_that_waiting_names_has_the_run_go_on_and_is_waited_for(

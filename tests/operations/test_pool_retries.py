@@ -11,12 +11,15 @@ from sqlalchemy.exc import IntegrityError
 from orchestra_nb.errors import CodeNotFound
 from orchestra_nb.model.dead_letters import DeadLetter, LetterState
 from orchestra_nb.model.events import DeadLetterAdded, RunSuspended
+from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.dead_letter_decisions import list_dead_letters
 from orchestra_nb.operations.pool_retries import retry_in_pool, retry_letter_in_pool
+from orchestra_nb.operations.run_resumption import resume_run
 from orchestra_nb.operations.shell_reruns import resume_from_shell, retry_from_shell, retry_letter_from_shell
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.deployment_store import DeploymentStore
+from orchestra_nb.store.run_input_store import RunInputStore
 from orchestra_nb.store.run_store import RunStore
 from orchestra_nb.store.work_queue import WorkQueue
 from tests.store.deployment_examples import spec_of, waiting_run
@@ -99,3 +102,20 @@ def test_from_a_shell_a_run_of_a_deployment_waits_in_its_pool_and_runs_there_onl
         ("pool", State.SCHEDULED, 2),
         ("pool", State.SCHEDULED, 3),
     ]
+
+
+def test_a_run_that_is_suspended_just_when_it_is_resumed_goes_on(store: RunStore) -> None:
+    retry_in_pool(store, "1", actor="ana", now=NOON)
+    WorkQueue(store.database).claim("service", ("default",), 1, NOON)
+    store.apply([run_became(State.RUNNING, "1", epoch=2)])
+    RunInputStore(store.database).ask(RunInput(run_id="1", key="go", asked_at=NOON))
+    leaving = RunSuspended(run_id="1", at=NOON, epoch=2, actor="")
+
+    def leave() -> None:
+        store.apply([leaving])
+
+    with store.database.beginning_with(leave):
+        resumed = resume_run(store, "1", actor="ana", now=NOON)
+
+    assert (resumed.state, resumed.epoch) == (State.SCHEDULED, 3)
+    assert [run.run_id for run in WorkQueue(store.database).waiting()] == ["1"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from test_rest_api import API, call
 
-from orchestra_nb.server.sentences import SENTENCES, in_language, sentence_patterns
+from orchestra_nb.server.sentences import SENTENCES, in_language, values_in
 
 DASK = {"name": "x", "kind": "dask", "cluster": "dask.distributed.LocalCluster"}
 
@@ -105,7 +105,7 @@ async def test_what_forms_are_told_is_german_for_who_reads_german(
         english, german = await refusal("en"), await refusal("de-DE")
 
         for one in english:
-            said |= {sentence for sentence, pattern in sentence_patterns() if pattern.fullmatch(one)}
+            said |= {sentence for sentence in SENTENCES if values_in(sentence, one) is not None}
         assert [(one, other) for one, other in zip(english, german, strict=True) if one == other] == []
 
     # one that the server does not say any more would be translated in vain
@@ -119,3 +119,45 @@ def test_values_stand_in_their_places_and_what_is_no_sentence_of_ours_stays() ->
     assert in_language(refusal, "en") == refusal
     assert in_language("The disk is full.", "de-DE") == "The disk is full."
     assert in_language("%2 is none of %1.", "de-DE") == "%2 ist keines von %1."
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("'a b' takes no 'n'. Did you mean 'm'?", ["'a b'", "'n'", "'m'"]),
+        ("a takes no b takes no c. Did you mean d?", ["a", "b takes no c", "d"]),
+        ("a takes no b. Did you mean c. Did you mean d?", ["a", "b", "c. Did you mean d"]),
+        (" takes no b. Did you mean c?", None),
+        ("a takes no b. Did you mean ?", None),
+        ("a takes no b. Did you mean c", None),
+        ("a. Did you mean b takes no c?", None),
+        ("a takes no b\nor c. Did you mean d?", None),
+    ],
+    ids=["each", "first", "last", "no first", "no last", "no end", "other order", "two lines"],
+)
+def test_a_value_ends_where_the_words_after_it_first_come(text: str, values: list[str] | None) -> None:
+    assert values_in("%1 takes no %2. Did you mean %3?", text) == values
+
+
+def test_of_several_sentences_none_is_translated() -> None:
+    for several in (
+        "kind: 'x' is none of local, dask.\nidle: wrong.",
+        "idle: wrong.\nkind: 'x' is none of local, dask.",
+    ):
+        assert in_language(several, "de-DE") == several
+
+
+async def test_a_long_value_made_of_our_own_words_is_refused_as_any_other(jp_fetch) -> None:
+    kind = " takes no y" * 4000 + ". Did you mean z" * 4000  # dividing 100 KB in all ways would take an hour
+
+    answer = await jp_fetch(
+        f"{API}/pools",
+        method="POST",
+        body=json.dumps({"name": "x", "kind": kind}),
+        headers={"Accept-Language": "de-DE"},
+        raise_error=False,
+    )
+
+    assert answer.code == 422
+    assert kind in json.loads(answer.body)["detail"]
+    assert "ist keines von" in json.loads(answer.body)["detail"]
