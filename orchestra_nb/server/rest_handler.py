@@ -37,6 +37,8 @@ _ASKED: Final = {
     "author": ("write", AUTH_RESOURCE, Scope.ADMIN),
     "admin": ("write", ADMIN_RESOURCE, Scope.ADMIN),
 }
+#: What the server's authorizer is asked at the least where somebody changes what is theirs.
+_CHANGING_OWN: Final = ("execute", AUTH_RESOURCE)
 
 
 class RestHandler(BoundedBodyHandler):
@@ -83,8 +85,7 @@ class RestHandler(BoundedBodyHandler):
         endpoint = await self._endpoint_at(path)
         entry = self._audit_entry(endpoint, path)
         try:
-            # what somebody does to what is theirs is for themselves: a token could outlive itself by it
-            await self._check_role(endpoint.role_for(self.owners) if self.api_token is None else endpoint.role)
+            await self._check_endpoint(endpoint)
             arguments, conditions = self._read_request(endpoint, path)
             facts = self._facts()
             fields = self.words("fields") if endpoint.method == "GET" else []
@@ -156,6 +157,15 @@ class RestHandler(BoundedBodyHandler):
             self.set_header("Allow", allowed)
             raise web.HTTPError(405, f"{self.request.method} is not for this route, but {allowed}.")
         return endpoint
+
+    async def _check_endpoint(self, endpoint: Endpoint[..., Any]) -> None:
+        """Raise 403 where the caller may not; whom the server lets only look changes nothing of their own either."""
+        # what somebody does to what is theirs is for themselves: a token could outlive itself by it
+        role = endpoint.role_for(self.owners) if self.api_token is None else endpoint.role
+        await self._check_role(role)
+        is_asked_to_read = _ASKED[str(role)][0] == "read"
+        if endpoint.method != "GET" and is_asked_to_read and not await self.is_allowed_by_server(*_CHANGING_OWN):
+            raise web.HTTPError(403, f"The server's authorizer allows you to look only ({' on '.join(_CHANGING_OWN)}).")
 
     async def _check_role(self, role: Role | str) -> None:
         action, resource, scope = _ASKED[str(role)]

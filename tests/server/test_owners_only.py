@@ -20,7 +20,7 @@ from sqlalchemy import select, update
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 from traitlets.config import Config
-from user_headers import HeaderIdentity
+from user_headers import HeaderIdentity, OnlyReading
 from webhook_messages import standard
 from zebra_things import ASSET, DEPLOYMENT, FINISHED, FLOW, GOING, ID_MARK, MARK, ZebraThings, zebra_run
 
@@ -636,6 +636,32 @@ class TestOwnThings:
 
 def bearer(text: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
+
+
+class TestOnlyReading:
+    """S9: roles allow what an authorizer of the server's own does not, which lets everybody look only."""
+
+    @pytest.fixture
+    def jp_server_config(self, jp_server_config: Config) -> Config:
+        jp_server_config.ServerApp.authorizer_class = OnlyReading
+        return jp_server_config
+
+    async def test_s9_nobody_changes_what_is_theirs_nor_makes_a_token_that_would(self, ask: Ask, store) -> None:
+        create_token(store, "mine", ["runs:read"], expires_at=None, actor="root", now=datetime.now(UTC), owner="carol")
+        body = {"name": "more", "scopes": ["runs:write"], "days": None}
+
+        made = await ask("carol", "tokens", "POST", body)
+        revoked = await ask("carol", "tokens/mine", "DELETE")
+        answers = [
+            await ask("carol", endpoint.url_path(dict.fromkeys(endpoint.path_parameters, "1")).lstrip("/"), method, {})
+            for endpoint in ENDPOINTS
+            if (method := endpoint.method) != "GET"
+        ]
+        listed = json.loads((await ask("carol", "tokens"))[1])["tokens"]
+
+        assert [code for code, _ in (made, revoked, *answers)] == [403] * (len(answers) + 2)
+        assert "The server's authorizer allows you to look only (execute on orchestra)." in made[1]
+        assert [one["name"] for one in listed] == ["mine"]
 
 
 class TestWithoutOwnersOnly:
