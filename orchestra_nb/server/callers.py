@@ -104,13 +104,18 @@ class _ByRole(Authorizer):
     async def is_authorized(  # type: ignore[override]  # whoever asks one awaits what needs it
         self, handler: KnownCaller, user: User, action: str, resource: str
     ) -> bool:
-        needed = _NEEDED.get((action, resource), Role.ADMIN)
+        needed = needed_role(action, resource)
         role = self._rules.role_of(handler.person)
         if role is None or role.rank < needed.rank:
             has = "you have none on this server" if role is None else f"you have the role {role}"
             raise web.HTTPError(403, f"This needs the role {needed}, and {has}.")
         allowed: bool | Awaitable[bool] = self._inner.is_authorized(handler, user, action, resource)
         return await ensure_async(allowed)
+
+
+def needed_role(action: str, resource: str) -> Role:
+    """Return the role that doing something to a resource needs."""
+    return _NEEDED.get((action, resource), Role.ADMIN)
 
 
 def _person_of(user: User) -> Person:

@@ -13,6 +13,7 @@ from tornado import web
 
 from orchestra_nb.acting_user import acting_as
 from orchestra_nb.errors import CallInProgress, InvalidSetting, StoreUnavailable
+from orchestra_nb.model.access import Person
 from orchestra_nb.model.api_tokens import Scope
 from orchestra_nb.model.audit import Outcome
 from orchestra_nb.reading_language import read_in
@@ -130,6 +131,7 @@ class RestHandler(BoundedBodyHandler):
             "actor": self.actor,
             "user": self.caller_name,
             "role": self.role,
+            "role_by_name": self.access_rules.role_of(Person(self.caller_name)),
             "owners": self.owners,
             "is_owners_only": self.access_rules.is_owners_only,
             "server_url": f"{self.request.protocol}://{self.request.host}{self.base_url.rstrip('/')}",

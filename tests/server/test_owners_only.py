@@ -638,6 +638,62 @@ def bearer(text: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
+class TestTokensAndRoles:
+    """A token that acts for a user may no more than they may now, whatever they might when it was made."""
+
+    @pytest.fixture
+    def access(self) -> dict[str, object]:
+        return {
+            "roles": {"root": "admin", "alice": "author", "bob": "viewer", "group:ops": "runner"},
+            "owners_only": True,
+        }
+
+    async def test_a_token_loses_what_its_user_has_lost(self, ask: Ask, store) -> None:
+        store.apply([RunCreated(run=run_of(number, owner=owner)) for number, owner in ((1, "bob"), (2, None))])
+
+        async def codes(owner: str, *scopes: str) -> dict[str, int]:
+            _, text = create_token(
+                store, f"of-{owner}", scopes, expires_at=None, actor="root", now=datetime.now(UTC), owner=owner
+            )
+            asked = {"runs": "GET", f"runs/{run_of(1).run_id}/cancel": "POST", "audit": "GET", "tokens": "GET"}
+            return {
+                path.split("/")[-1]: (await ask("", path, method, headers=bearer(text.get())))[0]
+                for path, method in asked.items()
+            }
+
+        bob = await codes("bob", "runs:read", "runs:write")
+        gone = await codes("gone", "runs:read", "runs:write")
+        author = await codes("alice", "admin")
+        admin = await codes("root", "admin")
+        _, text = create_token(
+            store, "as-admin", ["admin"], expires_at=None, actor="root", now=datetime.now(UTC), owner="bob"
+        )
+        seen = json.loads((await ask("", "runs", headers=bearer(text.get())))[1])["runs"]
+        refused = await ask("", f"runs/{run_of(1).run_id}/cancel", "POST", headers=bearer(text.get()))
+        me = json.loads((await ask("", "me", headers=bearer(text.get())))[1])
+
+        assert bob == {"runs": 200, "cancel": 403, "audit": 403, "tokens": 403}
+        assert gone == dict.fromkeys(bob, 403)
+        assert author == {"runs": 200, "cancel": 404, "audit": 403, "tokens": 403}
+        assert admin == {"runs": 200, "cancel": 202, "audit": 200, "tokens": 200}
+        assert ([run["name"] for run in seen], me["role"]) == ([run_of(1).name], "viewer")
+        told = "This needs the role runner, and bob, for whom 'as-admin' acts, has the role viewer by name."
+        assert (refused[0], json.loads(refused[1])["detail"]) == (403, told)
+
+    async def test_nobody_makes_a_token_by_a_role_of_a_group_of_which_it_is_not_told(self, ask: Ask) -> None:
+        async def make(user: str, scope: str) -> tuple[int, str]:
+            code, text = await ask(user, "tokens", "POST", {"name": f"{user[0]}-{scope[5:]}", "scopes": [scope]})
+            return code, text
+
+        by_group = await make("frank/ops", "runs:read")
+        more, less = await make("bob/ops", "runs:write"), await make("bob/ops", "runs:read")
+
+        assert [code for code, _ in (by_group, more, less)] == [422, 422, 201]
+        assert "You have your role by a group, and no token is told of groups" in by_group[1]
+        assert "you have the role viewer without your groups" in more[1]
+        assert (await ask("", "runs", headers=bearer(json.loads(less[1])["text"])))[0] == 200
+
+
 class TestOnlyReading:
     """S9: roles allow what an authorizer of the server's own does not, which lets everybody look only."""
 
