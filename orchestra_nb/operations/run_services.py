@@ -280,15 +280,14 @@ class RunServices:
 
     def _answer_secret(self, question: GetSecret | SetSecret, asker: Asker) -> Answer:
         key_place = (self._settings or load_settings()).secret_key_place
+        store, name = self._store(), question.name
+        owner = self._owner_of(asker) if shared_variables.has_own_secret(store, name) else None
         if isinstance(question, SetSecret):
-            is_new = shared_variables.set_secret(
-                self._store(), question.name, Secret(question.text), key_place, self._now()
-            )
+            if not shared_variables.has_own_secret(store, name, owner):  # what is read by this name is what is set
+                owner = None
+            is_new = shared_variables.set_secret(store, name, Secret(question.text), key_place, self._now(), owner)
             return DoneAnswer(has_changed=is_new)
-        is_somebodys = shared_variables.has_own_secret(self._store(), question.name)
-        owner = self._owner_of(asker) if is_somebodys else None
-        secret = shared_variables.get_secret(self._store(), question.name, key_place, owner)
-        return SecretAnswer(name=question.name, text=secret.get())
+        return SecretAnswer(name=name, text=shared_variables.get_secret(store, name, key_place, owner).get())
 
     def _owner_of(self, asker: Asker) -> str | None:
         """Return whose the run is that asks; None where no run does, and where its record does not come."""

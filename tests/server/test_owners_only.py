@@ -25,7 +25,7 @@ from webhook_messages import standard
 from zebra_things import ASSET, DEPLOYMENT, FINISHED, FLOW, GOING, ID_MARK, MARK, ZebraThings, zebra_run
 
 from orchestra_nb.model.events import LogsWritten, RunCreated, RunStateChanged
-from orchestra_nb.model.questions import Asker, GetSecret
+from orchestra_nb.model.questions import Asker, GetSecret, SetSecret
 from orchestra_nb.model.runs import LogLine
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.api_tokens import create_token
@@ -408,6 +408,29 @@ class TestOwnThings:
             200,
         ]
         assert json.loads((await ask("root", "secrets"))[1])["secrets"][0]["name"] == "db"
+
+    async def test_a_run_that_sets_a_secret_sets_the_one_that_it_reads(self, ask: Ask, store) -> None:
+        for user, name in (("root", "token"), ("bob", "token"), ("bob", "only-his")):
+            assert (await ask(user, f"secrets/{name}", "PUT", {"value": f"{name} of {user}"}))[0] == 200
+        runs = {owner: run_of(number, owner=owner) for number, owner in ((1, "bob"), (2, "carol"))}
+        store.apply([RunCreated(run=run) for run in runs.values()])
+        services = RunServices(lambda: store)
+
+        def given(owner: str, name: str) -> str | None:
+            answer = services.answer(GetSecret(name=name), Asker(run_id=runs[owner].run_id))
+            return getattr(answer, "text", None)
+
+        def put(owner: str, name: str, text: str) -> bool:
+            return services.answer(SetSecret(name=name, text=text), Asker(run_id=runs[owner].run_id)).has_changed
+
+        is_new = put("bob", "token", "refreshed")
+        read = given("bob", "token"), given("carol", "token")
+        by_another = put("carol", "token", "carol's"), given("bob", "token"), given("carol", "token")
+        of_none = put("carol", "only-his", "for all"), given("bob", "only-his"), given("carol", "only-his")
+
+        assert (is_new, read) == (False, ("refreshed", "token of root"))
+        assert by_another == (False, "refreshed", "carol's")
+        assert of_none == (True, "only-his of bob", "for all")
 
     async def test_no_parameter_of_a_run_is_given_somebody_elses_secret(
         self, ask: Ask, store, jp_root_dir: Path
