@@ -125,6 +125,11 @@ class AutomationStore:
             keep_watches(connection, automation, present, at)
             return "created" if present is None else "changed"
 
+    def owner_of_deployment(self, automation: Automation) -> str | None:
+        """Return whose the deployment is of which an automation is a trigger; None for any other, and nobody's."""
+        with self._database.connect() as connection:
+            return _owner_of_deployment(connection, automation)
+
     def get(self, name: str) -> StoredAutomation:
         """Return the automation of this name.
 
@@ -290,9 +295,13 @@ def _owner_of(connection: Connection, automation: Automation) -> str | None:
     """Return of whose runs alone an automation hears that is made now; None for those of all."""
     if not is_acting_alone():
         return None
+    return _owner_of_deployment(connection, automation) or acting_user()
+
+
+def _owner_of_deployment(connection: Connection, automation: Automation) -> str | None:
     query = select(deployments.c.owner).where(deployments.c.name == automation.deployment)
     owner: str | None = connection.execute(query).scalar()
-    return owner or acting_user()
+    return owner
 
 
 def _not_found(name: str) -> AutomationNotFound:

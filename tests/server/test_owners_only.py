@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,12 +31,15 @@ from orchestra_nb.model.states import State
 from orchestra_nb.operations.api_tokens import create_token
 from orchestra_nb.operations.automation_actions import AutomationActions
 from orchestra_nb.operations.run_services import RunServices
+from orchestra_nb.operations.storage_options import storage_options
 from orchestra_nb.rest.catalogue import ENDPOINTS
 from orchestra_nb.rest.endpoint import Endpoint
 from orchestra_nb.rest.other_routes import ROUTES
 from orchestra_nb.services.automation_service import AutomationService
+from orchestra_nb.services.file_watch_service import FileWatchService
 from orchestra_nb.services.notification_service import NotificationService
 from orchestra_nb.settings import load_settings
+from orchestra_nb.store.file_watch_store import FileWatchStore
 from orchestra_nb.store.pool_store import PoolStore
 from orchestra_nb.store.service_tables import deployments
 from orchestra_nb.store.table_basics import metadata
@@ -529,6 +532,42 @@ class TestOwnThings:
             "after-of-root": [run_of(2).run_id, run_of(1).run_id],
         }
         assert [(await ask(user, "automations/after-of-bob"))[0] for user in ("bob", "alice")] == [200, 404]
+
+    async def test_a_trigger_that_waits_for_files_looks_with_its_owners_secret(
+        self, ask: Ask, store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "f.py").write_text("from orchestra_nb import flow\n\n\n@flow\ndef f() -> None: ...\n")
+        monkeypatch.chdir(tmp_path)
+        for user, name in (("root", "s3"), ("bob", "s3"), ("bob", "his")):
+            assert (await ask(user, f"secrets/{name}", "PUT", {"value": f"{name} of {user}"}))[0] == 200
+        storage = {"key": {"$secret": "s3"}, "secret": {"$secret": "his"}}
+        answers = {}
+        for user in ("bob", "alice"):
+            when = {"file": f"memory://{user}/*", "storage": storage}
+            body = {"flow": "f.py:f", "triggers": [{"name": f"files-of-{user}", "when": when}]}
+            code, answers[user] = await ask(user, f"deployments/of-{user}", "PUT", body)
+            assert code == 200, answers[user]
+        used = []
+
+        def resolved(storage: Mapping[str, object], owner: str | None) -> Mapping[str, object]:
+            used.append(storage_options(store, storage, load_settings(), owner))
+            return {}
+
+        FileWatchService(store.database, resolved, start=lambda look: look()).step(datetime.now(UTC))
+
+        problems = {watch.automation: watch.problem for watch in FileWatchStore(store.database).list_watches()}
+        assert {user: "there is no secret 'his' yet" in text for user, text in answers.items()} == {
+            "bob": False,
+            "alice": True,
+        }
+        assert used == [{"key": "s3 of bob", "secret": "his of bob"}]
+        assert problems["files-of-alice"].startswith("No secret 'his'.")
+        told = {
+            user: json.loads((await ask("root", f"automations/files-of-{user}/test", "POST", {}))[1])["files"][0]
+            for user in ("alice", "bob")
+        }
+        assert told["alice"]["problem"].startswith("No secret 'his'.")
+        assert "secret" not in told["bob"]["problem"]
 
     async def test_a_rule_tells_of_its_owners_runs_alone_and_is_theirs(self, ask: Ask, store) -> None:
         channel = {"name": "team", "address": "json://localhost", "allow_private": True}
