@@ -2379,7 +2379,8 @@ class Calls(ABC):
         """Make a token; its text is kept nowhere.
 
         Where those who are no admins see only what is theirs, they make tokens that act for themselves, with the scope
-        `runs:read`, and from the role *runner* on also `runs:write`.
+        `runs:read`, and from the role *runner* on also `runs:write`. No token is told of groups: what counts, at each
+        call, is the role that they have by name, or as everybody.
 
         Needs the role admin.
 

@@ -499,7 +499,7 @@ def try_out(
         looked_at=looked_at,
         firings=tuple(firings[:MOST_TRIED_FIRINGS]),
         is_cut=is_cut,
-        files=tuple(_found_files(store, match, settings) for match in watched_files(automation)),
+        files=tuple(_found_files(store, automation, match, settings) for match in watched_files(automation)),
     )
 
 
@@ -543,13 +543,14 @@ def _watches(store: RunStore) -> list[FileWatch]:
     return FileWatchStore(store.database).list_watches()
 
 
-def _found_files(store: RunStore, match: FileMatch, settings: Settings | None) -> FoundFiles:
+def _found_files(store: RunStore, automation: Automation, match: FileMatch, settings: Settings | None) -> FoundFiles:
     from orchestra_nb.services.file_listing import list_files
 
     if settings is None:
         return FoundFiles(url=match.url, count=None, problem=_NOT_LOOKED)
     try:
-        files = list_files(match.url, storage_options(store, match.storage, settings))
+        owner = automation_store(store).owner_of_deployment(automation)
+        files = list_files(match.url, storage_options(store, match.storage, settings, owner))
     except OrchestraError as error:
         return FoundFiles(url=match.url, count=None, problem=str(error))
     examples = tuple(file.url for file in files[:_MOST_EXAMPLES])

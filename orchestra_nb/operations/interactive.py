@@ -249,7 +249,7 @@ class KernelDriver:
             relay = QuestionRelay(socket_path, self._parent_run_id)
             self._closers.append(relay.close)
             return relay
-        return RunServices(lambda: open_store(self.settings), driver_id=self.driver_id)
+        return RunServices(lambda: open_store(self.settings), driver_id=self.driver_id, user=process_user())
 
     def _make_executor(self) -> Executor:
         from orchestra_nb.engine.dask_executor import DaskExecutor

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from orchestra_nb.acting_user import process_user
 from orchestra_nb.engine.event_relay import RUN_ID_VARIABLE, RUN_SOCKET_VARIABLE
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.question_relay import QuestionRelay
@@ -116,6 +117,8 @@ class RunServices:
         Of the driver that answers: when it dies, the slots that it gave are free. None for whoever drives nothing.
     run_id
         The run that code belongs to which asks for no run of its own, such as the plain cells of a notebook run.
+    user
+        Whose code it is that asks in no run; None where it is that of several.
     server
         Answers what concerns more than this machine, where the store here is that of a remote worker.
     """
@@ -126,6 +129,7 @@ class RunServices:
         *,
         driver_id: str | None = None,
         run_id: str | None = None,
+        user: str | None = None,
         settings: Settings | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         server: Answerer | None = None,
@@ -134,6 +138,7 @@ class RunServices:
         self._open_store = open_store
         self._driver_id = driver_id
         self._run_id = run_id
+        self._user = user
         self._settings = settings
         self._now = now
         self._lock = threading.Lock()
@@ -280,26 +285,26 @@ class RunServices:
 
     def _answer_secret(self, question: GetSecret | SetSecret, asker: Asker) -> Answer:
         key_place = (self._settings or load_settings()).secret_key_place
+        store, name = self._store(), question.name
+        owner = self._owner_of(asker) if shared_variables.has_own_secret(store, name) else None
         if isinstance(question, SetSecret):
-            is_new = shared_variables.set_secret(
-                self._store(), question.name, Secret(question.text), key_place, self._now()
-            )
+            if not shared_variables.has_own_secret(store, name, owner):  # what is read by this name is what is set
+                owner = None
+            is_new = shared_variables.set_secret(store, name, Secret(question.text), key_place, self._now(), owner)
             return DoneAnswer(has_changed=is_new)
-        is_somebodys = shared_variables.has_own_secret(self._store(), question.name)
-        owner = self._owner_of(asker) if is_somebodys else None
-        secret = shared_variables.get_secret(self._store(), question.name, key_place, owner)
-        return SecretAnswer(name=question.name, text=secret.get())
+        return SecretAnswer(name=name, text=shared_variables.get_secret(store, name, key_place, owner).get())
 
     def _owner_of(self, asker: Asker) -> str | None:
-        """Return whose the run is that asks; None where no run does, and where its record does not come."""
+        """Return whose the run is, or the code in no run, that asks; None where that is nobody's or is not known."""
+        if asker.run_id is None:
+            return self._user
         deadline = time.monotonic() + _RECORDED_SECONDS
-        while asker.run_id is not None:
+        while True:
             if runs := self._store().get_runs([asker.run_id]):
                 return runs[0].owner
             if time.monotonic() > deadline:
                 return None
             time.sleep(_RECORDED_POLL_SECONDS)
-        return None
 
     def _answer_slots(self, question: AcquireSlots | RenewSlots | ReleaseSlots | TakeRate, asker: Asker) -> Answer:
         slots = self._slots()
@@ -448,7 +453,7 @@ def _make_default() -> RunServices | QuestionRelay:
     run_id, socket_path = os.environ.get(RUN_ID_VARIABLE), os.environ.get(RUN_SOCKET_VARIABLE)
     if run_id is not None and socket_path:
         return QuestionRelay(socket_path, run_id)
-    return RunServices(open_store, run_id=run_id)
+    return RunServices(open_store, run_id=run_id, user=process_user())
 
 
 def _dictionary(json_text: str) -> dict[str, object]:

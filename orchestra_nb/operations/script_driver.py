@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from orchestra_nb.acting_user import process_user
 from orchestra_nb.engine.fresh_ids import fresh_id
 from orchestra_nb.engine.services import set_answerer
 from orchestra_nb.model.events import (
@@ -63,7 +64,8 @@ class ScriptDriver(FlowLoops):
         self.settings = load_settings()
         self._kind = kind
         driver_id = self.known_driver_id = fresh_id(datetime.now(UTC))
-        services = RunServices(self._open_store, driver_id=driver_id, server=server)
+        user = None if kind == DEPLOYMENT_KIND else process_user()  # whose runs are of many, in one account
+        services = RunServices(self._open_store, driver_id=driver_id, user=user, server=server)
         self._first_run = _FirstRunSink(StoreSink(self._open_store), self._announce)
         super().__init__(driver_id, self._first_run, services)
         set_answerer(lambda: services)

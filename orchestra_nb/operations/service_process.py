@@ -102,7 +102,9 @@ def _serve_once(
         notifications = NotificationService(home.store, settings.secret_key_place, pages_url=settings.pages_url)
         stack.callback(notifications.close)
         automations = AutomationService(home.store, AutomationActions(home.store, settings))
-        file_watches = FileWatchService(database, lambda storage: storage_options(home.store, storage, settings))
+        file_watches = FileWatchService(
+            database, lambda storage, owner: storage_options(home.store, storage, settings, owner)
+        )
         newer = UpgradeWatch(database, stop.set)
         retention = RetentionService(database, lambda now: horizon_of(settings, now), attempts_folder())
         loops = (

@@ -113,11 +113,11 @@ def get_secret(store: RunStore, name: str, key_place: SecretKeyPlace, owner: str
     return SecretStore(store.database, load_secret_key(key_place)).get(check_name(name, "secret"), owner)
 
 
-def has_own_secret(store: RunStore, name: str) -> bool:
-    """Tell whether some user has a secret of this name for their own runs."""
+def has_own_secret(store: RunStore, name: str, owner: str | None = None) -> bool:
+    """Tell whether a user, or some user, has a secret of this name for their own runs."""
     from orchestra_nb.store.secret_store import SecretStore
 
-    return SecretStore(store.database).is_somebodys(name)
+    return SecretStore(store.database).is_somebodys(name, owner)
 
 
 def set_secret(

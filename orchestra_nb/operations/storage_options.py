@@ -50,8 +50,15 @@ def check_file_url(url: str, storage: Mapping[str, object]) -> str:
     return url
 
 
-def storage_options(store: RunStore, storage: Mapping[str, object], settings: Settings) -> dict[str, object]:
+def storage_options(
+    store: RunStore, storage: Mapping[str, object], settings: Settings, owner: str | None
+) -> dict[str, object]:
     """Return options with their secrets in place of the names of these.
+
+    Parameters
+    ----------
+    owner
+        Whose own secrets come before those of all; None where it is nobody's.
 
     Raises
     ------
@@ -63,7 +70,7 @@ def storage_options(store: RunStore, storage: Mapping[str, object], settings: Se
     def resolved(value: object) -> object:
         if isinstance(value, Mapping):
             if set(value) == {SECRET_KEY}:
-                return get_secret(store, str(value[SECRET_KEY]), settings.secret_key_place).get()
+                return get_secret(store, str(value[SECRET_KEY]), settings.secret_key_place, owner).get()
             return {name: resolved(item) for name, item in value.items()}
         return value
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
+from orchestra_nb.acting_user import acting_user
 from orchestra_nb.model.automation_names import facts_matches, returned_names
 from orchestra_nb.model.automations import Automation, CallWebhook, RunMatch, matches_of, watched_files
 from orchestra_nb.model.webhook_calls import secret_names_of
@@ -75,11 +76,17 @@ def unknown_in_automation(store: RunStore, automation: Automation, coming: Mappi
 
 def _unknown_secrets(store: RunStore, automation: Automation) -> list[str]:
     from orchestra_nb.operations.shared_variables import list_secrets
+    from orchestra_nb.store.automation_store import AutomationStore
 
-    wanted = [name for match in watched_files(automation) for name in secret_names(match.storage)]
+    of_files = [name for match in watched_files(automation) for name in secret_names(match.storage)]
+    wanted = list(of_files)
     for action in automation.actions:
         wanted += secret_names_of(action) if isinstance(action, CallWebhook) else []
     known = {secret.name for secret in list_secrets(store)} if wanted else set()
+    if of_files and automation.deployment:
+        owner = AutomationStore(store.database).owner_of_deployment(automation) or acting_user()
+        own = {secret.name for secret in list_secrets(store, owner, has_shared=False)}
+        wanted = [name for name in wanted if name not in of_files or name not in own]
     return [f"there is no secret {name!r} yet: `orchestra secrets set {name}`" for name in wanted if name not in known]
 
 

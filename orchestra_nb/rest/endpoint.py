@@ -71,6 +71,9 @@ class Call:
         The name of who calls, by which what they make is theirs.
     role
         The highest that who calls has.
+    role_by_name
+        That of who calls without their groups, which no token tells of: the highest of tokens that act for them. None
+        for none.
     owners
         Whose things who calls sees and may change; None for those of all, and for what is nobody's.
     is_owners_only
@@ -90,6 +93,7 @@ class Call:
     server_url: str = ""
     user: str | None = None
     role: Role = Role.ADMIN
+    role_by_name: Role | None = Role.ADMIN
     owners: frozenset[str] | None = None
     is_owners_only: bool = False
 

@@ -77,7 +77,8 @@ def create_token(call: Call, body: TokenRequest) -> MadeToken:
     """Make a token; its text is kept nowhere.
 
     Where those who are no admins see only what is theirs, they make tokens that act for themselves, with the scope
-    `runs:read`, and from the role *runner* on also `runs:write`.
+    `runs:read`, and from the role *runner* on also `runs:write`. No token is told of groups: what counts, at each call,
+    is the role that they have by name, or as everybody.
     """
     expires_at = None if body.days is None else call.now + timedelta(days=body.days)
     owner = body.owner
@@ -112,10 +113,15 @@ def _check_own(call: Call, body: TokenRequest) -> None:
             f"owner: you make tokens that act for yourself. An admin makes one for {body.owner!r}.",
             {"/owner": "Leave it out, or have an admin make it."},
         )
-    may = [Scope.READ_RUNS, *([Scope.WRITE_RUNS] if call.role.rank >= Role.RUNNER.rank else [])]
+    if call.role_by_name is None:
+        raise InvalidInput(
+            "You have your role by a group, and no token is told of groups: it would open nothing. An admin names you "
+            "in OrchestraExtension.roles, or makes you a token that acts for nobody.",
+        )
+    may = [Scope.READ_RUNS, *([Scope.WRITE_RUNS] if call.role_by_name.rank >= Role.RUNNER.rank else [])]
     if wrong := [scope for scope in body.scopes if scope not in may]:
         raise InvalidInput(
-            f"scopes: {', '.join(wrong)} is not yours to give: you have the role {call.role}, and may give "
-            f"{', '.join(may)}. An admin makes any other token.",
+            f"scopes: {', '.join(wrong)} is not yours to give: you have the role {call.role_by_name} without your "
+            f"groups, of which no token is told, and may give {', '.join(may)}. An admin makes any other token.",
             {"/scopes": f"You may give {', '.join(may)}."},
         )

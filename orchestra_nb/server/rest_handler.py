@@ -13,6 +13,7 @@ from tornado import web
 
 from orchestra_nb.acting_user import acting_as
 from orchestra_nb.errors import CallInProgress, InvalidSetting, StoreUnavailable
+from orchestra_nb.model.access import Person
 from orchestra_nb.model.api_tokens import Scope
 from orchestra_nb.model.audit import Outcome
 from orchestra_nb.reading_language import read_in
@@ -37,6 +38,8 @@ _ASKED: Final = {
     "author": ("write", AUTH_RESOURCE, Scope.ADMIN),
     "admin": ("write", ADMIN_RESOURCE, Scope.ADMIN),
 }
+#: What the server's authorizer is asked at the least where somebody changes what is theirs.
+_CHANGING_OWN: Final = ("execute", AUTH_RESOURCE)
 
 
 class RestHandler(BoundedBodyHandler):
@@ -83,8 +86,7 @@ class RestHandler(BoundedBodyHandler):
         endpoint = await self._endpoint_at(path)
         entry = self._audit_entry(endpoint, path)
         try:
-            # what somebody does to what is theirs is for themselves: a token could outlive itself by it
-            await self._check_role(endpoint.role_for(self.owners) if self.api_token is None else endpoint.role)
+            await self._check_endpoint(endpoint)
             arguments, conditions = self._read_request(endpoint, path)
             facts = self._facts()
             fields = self.words("fields") if endpoint.method == "GET" else []
@@ -129,6 +131,7 @@ class RestHandler(BoundedBodyHandler):
             "actor": self.actor,
             "user": self.caller_name,
             "role": self.role,
+            "role_by_name": self.access_rules.role_of(Person(self.caller_name)),
             "owners": self.owners,
             "is_owners_only": self.access_rules.is_owners_only,
             "server_url": f"{self.request.protocol}://{self.request.host}{self.base_url.rstrip('/')}",
@@ -156,6 +159,15 @@ class RestHandler(BoundedBodyHandler):
             self.set_header("Allow", allowed)
             raise web.HTTPError(405, f"{self.request.method} is not for this route, but {allowed}.")
         return endpoint
+
+    async def _check_endpoint(self, endpoint: Endpoint[..., Any]) -> None:
+        """Raise 403 where the caller may not; whom the server lets only look changes nothing of their own either."""
+        # what somebody does to what is theirs is for themselves: a token could outlive itself by it
+        role = endpoint.role_for(self.owners) if self.api_token is None else endpoint.role
+        await self._check_role(role)
+        is_asked_to_read = _ASKED[str(role)][0] == "read"
+        if endpoint.method != "GET" and is_asked_to_read and not await self.is_allowed_by_server(*_CHANGING_OWN):
+            raise web.HTTPError(403, f"The server's authorizer allows you to look only ({' on '.join(_CHANGING_OWN)}).")
 
     async def _check_role(self, role: Role | str) -> None:
         action, resource, scope = _ASKED[str(role)]

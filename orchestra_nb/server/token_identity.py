@@ -20,7 +20,7 @@ from orchestra_nb.errors import ScopeMissing
 from orchestra_nb.model.access import Person, Role
 from orchestra_nb.model.api_tokens import ApiToken, Scope, bearer_token
 from orchestra_nb.operations.api_tokens import find_token
-from orchestra_nb.server.callers import KnownCaller
+from orchestra_nb.server.callers import KnownCaller, needed_role
 
 if TYPE_CHECKING:
     from orchestra_nb.server.store_access import StoreAccess
@@ -75,42 +75,62 @@ class TokenIdentity(KnownCaller):
 
     @property
     def role(self) -> Role:
-        """The highest role of the caller; a token's is what its scopes allow."""
+        """The highest role of the caller; a token's is what its scopes allow, and no more than whom it acts for has."""
         if self.api_token is None:
             return super().role
+        by_scopes = Role.VIEWER
         if self.api_token.allows(Scope.ADMIN):
-            return Role.ADMIN
-        return Role.RUNNER if self.api_token.allows(Scope.WRITE_RUNS) else Role.VIEWER
+            by_scopes = Role.ADMIN
+        elif self.api_token.allows(Scope.WRITE_RUNS):
+            by_scopes = Role.RUNNER
+        return min(by_scopes, self._highest_role or Role.VIEWER, key=lambda role: role.rank)
 
     @property
     def owners(self) -> frozenset[str] | None:
         """Whose things the caller sees and may change; those of all for a token for all."""
         if self.api_token is None:
             return super().owners
-        if not self.access_rules.is_owners_only or self.api_token.allows(Scope.ADMIN):
-            return None
         rules, person = self.access_rules, Person(self.caller_name)
-        return rules.owners_shared_with(person) if self.api_token.owner is None else rules.owners_for(person)
+        if self.api_token.owner is not None:
+            return rules.owners_for(person)
+        is_for_all = not rules.is_owners_only or self.api_token.allows(Scope.ADMIN)
+        return None if is_for_all else rules.owners_shared_with(person)
 
     @property
     def authorizer(self) -> Authorizer:
         """Who decides what the caller may do: the server's authorizer, or for a token its scopes."""
         if self.api_token is None:
             return super().authorizer
-        return _Scopes(self.api_token, self.read_scope, self.write_scope)
+        return _Scopes(self.api_token, self.read_scope, self.write_scope, self._highest_role)
+
+    @property
+    def _highest_role(self) -> Role | None:
+        """What the token may at most: what whom it acts for has by name, since no token tells of groups."""
+        owner = None if self.api_token is None else self.api_token.owner
+        return Role.ADMIN if owner is None else self.access_rules.role_of(Person(owner))
 
 
 class _Scopes(Authorizer):
-    """Allows what a token has the scope for, and says which one it would need."""
+    """Allows what a token has the scope for, and whom it acts for the role; says which one it would need."""
 
-    def __init__(self, token: ApiToken, read_scope: Scope | None, write_scope: Scope | None) -> None:
+    def __init__(
+        self, token: ApiToken, read_scope: Scope | None, write_scope: Scope | None, highest_role: Role | None
+    ) -> None:
         super().__init__()
         self._token = token
         self._read_scope = read_scope
         self._write_scope = write_scope
+        self._highest_role = highest_role
 
     def is_authorized(self, handler: JupyterHandler, user: User, action: str, resource: str) -> bool:
         scope = self._read_scope if action == "read" else self._write_scope
         if scope is not None and not self._token.allows(scope):
             raise ScopeMissing(f"The token {self._token.name!r} does not have the scope {scope.value}.")
+        needed, role = needed_role(action, resource), self._highest_role
+        if role is None or role.rank < needed.rank:
+            has = "has none by name on this server" if role is None else f"has the role {role} by name"
+            raise web.HTTPError(
+                403,
+                f"This needs the role {needed}, and {self._token.owner}, for whom {self._token.name!r} acts, {has}.",
+            )
         return True

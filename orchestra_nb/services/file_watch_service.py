@@ -34,8 +34,8 @@ _GRACE_SECONDS: Final = 2.0
 #: How many files arrive in one transaction.
 _ARRIVALS_AT_ONCE: Final = 1_000
 
-#: Returns the options of a file system with the secrets that they name.
-Resolve = Callable[[Mapping[str, object]], Mapping[str, object]]
+#: Returns the options of a file system with the secrets that they name, where somebody's own come first.
+Resolve = Callable[[Mapping[str, object], str | None], Mapping[str, object]]
 
 _log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class FileWatchService:
     def _look(self, watch: FileWatch) -> None:
         match = watch.match
         begun_at = self._clock()
-        storage = self._resolve(match.storage)
+        storage = self._resolve(match.storage, watch.owner)
         try:
             found = list_files(match.url, storage)
         except FilesUnreachable as error:  # the words are a library's

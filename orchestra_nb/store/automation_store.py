@@ -153,6 +153,11 @@ class AutomationStore:
                 connection.execute(update(automations).where(automations.c.name == row["name"]).values(values))
             _move_step(connection)
 
+    def owner_of_deployment(self, automation: Automation) -> str | None:
+        """Return whose the deployment is of which an automation is a trigger; None for any other, and nobody's."""
+        with self._database.connect() as connection:
+            return _owner_of_deployment(connection, automation)
+
     def get(self, name: str) -> StoredAutomation:
         """Return the automation of this name.
 
@@ -335,8 +340,13 @@ def _hears_all(connection: Connection, automation: Automation, present: RowMappi
         return before
     if is_alone:
         return False
+    return before or _owner_of_deployment(connection, automation) in (None, acting_user())
+
+
+def _owner_of_deployment(connection: Connection, automation: Automation) -> str | None:
     query = select(deployments.c.owner).where(deployments.c.name == automation.deployment)
-    return before or connection.execute(query).scalar() in (None, acting_user())
+    owner: str | None = connection.execute(query).scalar()
+    return owner
 
 
 def _not_found(name: str) -> AutomationNotFound:

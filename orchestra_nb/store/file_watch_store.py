@@ -33,6 +33,8 @@ class FileWatch:
         One higher after each look that has brought something new.
     problem
         Why the last look did not come about; empty where it did.
+    owner
+        Whose deployment it is whose trigger watches; None for other automations, and where it is nobody's.
     """
 
     automation: str
@@ -42,6 +44,7 @@ class FileWatch:
     next_look_at: datetime
     problem: str
     problem_since: datetime | None
+    owner: str | None
 
 
 class FileWatchStore:
@@ -52,10 +55,11 @@ class FileWatchStore:
 
     def list_watches(self, *, due_at: datetime | None = None) -> list[FileWatch]:
         """Return the watches of active automations; with a time those on which a look is due then."""
-        watches, automations = tables.file_watches, tables.automations
+        watches, automations, deployments = tables.file_watches, tables.automations, tables.deployments
         query = (
-            select(watches, automations.c.automation.label("record"))
+            select(watches, automations.c.automation.label("record"), deployments.c.owner)
             .join(automations, automations.c.name == watches.c.automation)
+            .outerjoin(deployments, deployments.c.name == automations.c.deployment)
             .where(automations.c.is_active)
             .order_by(watches.c.automation, watches.c.url)
         )

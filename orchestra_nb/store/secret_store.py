@@ -64,9 +64,11 @@ class SecretStore:
         with self._database.connect() as connection:
             return [StoredSecret(**row) for row in connection.execute(query).mappings()]
 
-    def is_somebodys(self, name: str) -> bool:
-        """Tell whether some user has a secret of this name for their own runs."""
+    def is_somebodys(self, name: str, owner: str | None = None) -> bool:
+        """Tell whether a user, or with None some user, has a secret of this name for their own runs."""
         query = select(own_secrets.c.name).where(own_secrets.c.name == name).limit(1)
+        if owner is not None:
+            query = query.where(own_secrets.c.owner == owner)
         with self._database.connect() as connection:
             return connection.execute(query).first() is not None
 

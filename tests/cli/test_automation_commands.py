@@ -224,7 +224,7 @@ def test_files_that_are_there_now_are_shown_and_a_place_that_cannot_be_looked_at
     text = "automations: [{name: a, when: [{file: in/*.csv}, {file: no/*}], do: [{emit: x, resource: y}]}]"
     (tmp_path / "files.yaml").write_text(text)
     printed("automations", "create", "-f", "files.yaml")
-    FileWatchService(store.database, lambda storage: storage, start=lambda look: look()).step(datetime.now(UTC))
+    FileWatchService(store.database, lambda storage, owner: storage, start=lambda look: look()).step(datetime.now(UTC))
 
     told = printed("automations", "test", "a")
 

@@ -129,6 +129,20 @@ def test_a_cell_that_runs_in_the_kernel_asks_the_same(tmp_path: Path, store: Run
         check(store, task["run_id"], task["task_run_id"])
 
 
+def test_plain_cells_and_task_cells_have_the_own_secret_of_whose_kernel_it_is(tmp_path: Path, store: RunStore) -> None:
+    set_secret(store, "cell-secret", Secret("bobs"), load_settings().secret_key_place, datetime.now(UTC), "bob")
+    environment = {"ORCHESTRA_STORE_URL": store.database.url, "JUPYTERHUB_USER": "bob"}
+    read = "from orchestra_nb.variables import get_secret\n{} = get_secret('cell-secret').get()"
+    with NotebookKernel(tmp_path, environment) as kernel:
+        first = kernel.run(read.format("before"))
+        assert first.error is None, first.reply
+        cell = kernel.run(f"%%task asking --local\n{read.format('inside')}")
+        assert cell.error is None, "\n".join(cell.reply["traceback"])
+        kernel.run(read.format("after"))
+
+        assert [ast.literal_eval(kernel.value(name)) for name in ("before", "inside", "after")] == ["bobs"] * 3
+
+
 def test_a_cell_of_a_notebook_run_asks_its_driver(tmp_path: Path, store: RunStore) -> None:
     """Its kernel cannot open a store either: what it asks goes through the runner to whoever drives the run."""
     source = tmp_path / "asking.ipynb"

@@ -73,6 +73,8 @@ from orchestra_nb.model.states import State
 from orchestra_nb.operations.kept_artifacts import show_asset
 from orchestra_nb.operations.run_questions import answer_input, list_inputs
 from orchestra_nb.operations.run_services import RunServices
+from orchestra_nb.operations.shared_variables import get_secret as read_secret
+from orchestra_nb.operations.shared_variables import set_secret as keep_secret
 from orchestra_nb.settings import Settings
 from orchestra_nb.store.artifact_store import ArtifactStore
 from orchestra_nb.store.asset_store import AssetStore
@@ -247,6 +249,37 @@ with concurrency("db"):
     assert ran.stdout == "42 ********** True\n"
     assert "No active concurrency limit 'db': nothing is limited." in ran.stderr
     assert ArtifactStore(store.database).get("hi").data == "# Hi"
+
+
+def test_a_script_of_a_user_has_their_own_secret_before_and_after_it_drives_a_run(
+    tmp_path: Path, store: RunStore
+) -> None:
+    code = """
+from orchestra_nb import flow
+from orchestra_nb.variables import get_secret, set_secret
+
+@flow
+def read() -> str:
+    return get_secret("db").get()
+
+print(get_secret("db").get(), read(), get_secret("db").get())
+set_secret("db", "another")
+"""
+    environment = {
+        **os.environ,
+        "ORCHESTRA_STORE_URL": f"sqlite:///{tmp_path / 'orchestra.db'}",
+        "ORCHESTRA_SECRET_KEY_FILE": str(tmp_path / "secret.key"),
+        "JUPYTERHUB_USER": "bob",
+    }
+    place = Settings(secret_key_file=str(tmp_path / "secret.key")).secret_key_place
+    for owner in (None, "alice", "bob"):
+        keep_secret(store, "db", Secret(f"of-{owner}"), place, datetime.now(UTC), owner)
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+
+    assert ran.stdout == "of-bob of-bob of-bob\n", ran.stderr
+    kept = [read_secret(store, "db", place, owner).get() for owner in (None, "alice", "bob")]
+    assert kept == ["of-None", "of-alice", "another"]
 
 
 def test_the_store_is_opened_for_the_first_question_and_tried_again_when_it_failed(store: RunStore) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,25 +20,28 @@ from sqlalchemy import select, update
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 from traitlets.config import Config
-from user_headers import HeaderIdentity
+from user_headers import HeaderIdentity, OnlyReading
 from webhook_messages import standard
 from zebra_things import ASSET, DEPLOYMENT, FINISHED, FLOW, GOING, ID_MARK, MARK, ZebraThings, zebra_run
 
 from orchestra_nb.acting_user import acting_as
 from orchestra_nb.model.events import LogsWritten, RunCreated, RunStateChanged
-from orchestra_nb.model.questions import Asker, GetSecret
+from orchestra_nb.model.questions import Asker, GetSecret, SetSecret
 from orchestra_nb.model.runs import LogLine
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.api_tokens import create_token
 from orchestra_nb.operations.automation_actions import AutomationActions
 from orchestra_nb.operations.deployment_plan import apply_plan, plan_deployment
 from orchestra_nb.operations.run_services import RunServices
+from orchestra_nb.operations.storage_options import storage_options
 from orchestra_nb.rest.catalogue import ENDPOINTS
 from orchestra_nb.rest.endpoint import Endpoint
 from orchestra_nb.rest.other_routes import ROUTES
 from orchestra_nb.services.automation_service import AutomationService
+from orchestra_nb.services.file_watch_service import FileWatchService
 from orchestra_nb.services.notification_service import NotificationService
 from orchestra_nb.settings import load_settings
+from orchestra_nb.store.file_watch_store import FileWatchStore
 from orchestra_nb.store.pool_store import PoolStore
 from orchestra_nb.store.service_tables import deployments
 from orchestra_nb.store.table_basics import metadata
@@ -411,6 +414,29 @@ class TestOwnThings:
         ]
         assert json.loads((await ask("root", "secrets"))[1])["secrets"][0]["name"] == "db"
 
+    async def test_a_run_that_sets_a_secret_sets_the_one_that_it_reads(self, ask: Ask, store) -> None:
+        for user, name in (("root", "token"), ("bob", "token"), ("bob", "only-his")):
+            assert (await ask(user, f"secrets/{name}", "PUT", {"value": f"{name} of {user}"}))[0] == 200
+        runs = {owner: run_of(number, owner=owner) for number, owner in ((1, "bob"), (2, "carol"))}
+        store.apply([RunCreated(run=run) for run in runs.values()])
+        services = RunServices(lambda: store)
+
+        def given(owner: str, name: str) -> str | None:
+            answer = services.answer(GetSecret(name=name), Asker(run_id=runs[owner].run_id))
+            return getattr(answer, "text", None)
+
+        def put(owner: str, name: str, text: str) -> bool:
+            return services.answer(SetSecret(name=name, text=text), Asker(run_id=runs[owner].run_id)).has_changed
+
+        is_new = put("bob", "token", "refreshed")
+        read = given("bob", "token"), given("carol", "token")
+        by_another = put("carol", "token", "carol's"), given("bob", "token"), given("carol", "token")
+        of_none = put("carol", "only-his", "for all"), given("bob", "only-his"), given("carol", "only-his")
+
+        assert (is_new, read) == (False, ("refreshed", "token of root"))
+        assert by_another == (False, "refreshed", "carol's")
+        assert of_none == (True, "only-his of bob", "for all")
+
     async def test_no_parameter_of_a_run_is_given_somebody_elses_secret(
         self, ask: Ask, store, jp_root_dir: Path
     ) -> None:
@@ -600,6 +626,42 @@ class TestOwnThings:
         firings = json.loads((await ask("root", "automations/after/firings"))[1])["firings"]
         assert [one["run_id"] for one in firings] == [run_of(2).run_id]
 
+    async def test_a_trigger_that_waits_for_files_looks_with_its_owners_secret(
+        self, ask: Ask, store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "f.py").write_text("from orchestra_nb import flow\n\n\n@flow\ndef f() -> None: ...\n")
+        monkeypatch.chdir(tmp_path)
+        for user, name in (("root", "s3"), ("bob", "s3"), ("bob", "his")):
+            assert (await ask(user, f"secrets/{name}", "PUT", {"value": f"{name} of {user}"}))[0] == 200
+        storage = {"key": {"$secret": "s3"}, "secret": {"$secret": "his"}}
+        answers = {}
+        for user in ("bob", "alice"):
+            when = {"file": f"memory://{user}/*", "storage": storage}
+            body = {"flow": "f.py:f", "triggers": [{"name": f"files-of-{user}", "when": when}]}
+            code, answers[user] = await ask(user, f"deployments/of-{user}", "PUT", body)
+            assert code == 200, answers[user]
+        used = []
+
+        def resolved(storage: Mapping[str, object], owner: str | None) -> Mapping[str, object]:
+            used.append(storage_options(store, storage, load_settings(), owner))
+            return {}
+
+        FileWatchService(store.database, resolved, start=lambda look: look()).step(datetime.now(UTC))
+
+        problems = {watch.automation: watch.problem for watch in FileWatchStore(store.database).list_watches()}
+        assert {user: "there is no secret 'his' yet" in text for user, text in answers.items()} == {
+            "bob": False,
+            "alice": True,
+        }
+        assert used == [{"key": "s3 of bob", "secret": "his of bob"}]
+        assert problems["files-of-alice"].startswith("No secret 'his'.")
+        told = {
+            user: json.loads((await ask("root", f"automations/files-of-{user}/test", "POST", {}))[1])["files"][0]
+            for user in ("alice", "bob")
+        }
+        assert told["alice"]["problem"].startswith("No secret 'his'.")
+        assert "secret" not in told["bob"]["problem"]
+
     async def test_a_rule_tells_of_its_owners_runs_alone_and_is_theirs(self, ask: Ask, store) -> None:
         channel = {"name": "team", "address": "json://localhost", "allow_private": True}
         assert (await ask("root", "notifications/channels", "POST", channel))[0] == 201
@@ -729,6 +791,88 @@ class TestOwnThings:
 
 def bearer(text: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
+
+
+class TestTokensAndRoles:
+    """A token that acts for a user may no more than they may now, whatever they might when it was made."""
+
+    @pytest.fixture
+    def access(self) -> dict[str, object]:
+        return {
+            "roles": {"root": "admin", "alice": "author", "bob": "viewer", "group:ops": "runner"},
+            "owners_only": True,
+        }
+
+    async def test_a_token_loses_what_its_user_has_lost(self, ask: Ask, store) -> None:
+        store.apply([RunCreated(run=run_of(number, owner=owner)) for number, owner in ((1, "bob"), (2, None))])
+
+        async def codes(owner: str, *scopes: str) -> dict[str, int]:
+            _, text = create_token(
+                store, f"of-{owner}", scopes, expires_at=None, actor="root", now=datetime.now(UTC), owner=owner
+            )
+            asked = {"runs": "GET", f"runs/{run_of(1).run_id}/cancel": "POST", "audit": "GET", "tokens": "GET"}
+            return {
+                path.split("/")[-1]: (await ask("", path, method, headers=bearer(text.get())))[0]
+                for path, method in asked.items()
+            }
+
+        bob = await codes("bob", "runs:read", "runs:write")
+        gone = await codes("gone", "runs:read", "runs:write")
+        author = await codes("alice", "admin")
+        admin = await codes("root", "admin")
+        _, text = create_token(
+            store, "as-admin", ["admin"], expires_at=None, actor="root", now=datetime.now(UTC), owner="bob"
+        )
+        seen = json.loads((await ask("", "runs", headers=bearer(text.get())))[1])["runs"]
+        refused = await ask("", f"runs/{run_of(1).run_id}/cancel", "POST", headers=bearer(text.get()))
+        me = json.loads((await ask("", "me", headers=bearer(text.get())))[1])
+
+        assert bob == {"runs": 200, "cancel": 403, "audit": 403, "tokens": 403}
+        assert gone == dict.fromkeys(bob, 403)
+        assert author == {"runs": 200, "cancel": 404, "audit": 403, "tokens": 403}
+        assert admin == {"runs": 200, "cancel": 202, "audit": 200, "tokens": 200}
+        assert ([run["name"] for run in seen], me["role"]) == ([run_of(1).name], "viewer")
+        told = "This needs the role runner, and bob, for whom 'as-admin' acts, has the role viewer by name."
+        assert (refused[0], json.loads(refused[1])["detail"]) == (403, told)
+
+    async def test_nobody_makes_a_token_by_a_role_of_a_group_of_which_it_is_not_told(self, ask: Ask) -> None:
+        async def make(user: str, scope: str) -> tuple[int, str]:
+            code, text = await ask(user, "tokens", "POST", {"name": f"{user[0]}-{scope[5:]}", "scopes": [scope]})
+            return code, text
+
+        by_group = await make("frank/ops", "runs:read")
+        more, less = await make("bob/ops", "runs:write"), await make("bob/ops", "runs:read")
+
+        assert [code for code, _ in (by_group, more, less)] == [422, 422, 201]
+        assert "You have your role by a group, and no token is told of groups" in by_group[1]
+        assert "you have the role viewer without your groups" in more[1]
+        assert (await ask("", "runs", headers=bearer(json.loads(less[1])["text"])))[0] == 200
+
+
+class TestOnlyReading:
+    """S9: roles allow what an authorizer of the server's own does not, which lets everybody look only."""
+
+    @pytest.fixture
+    def jp_server_config(self, jp_server_config: Config) -> Config:
+        jp_server_config.ServerApp.authorizer_class = OnlyReading
+        return jp_server_config
+
+    async def test_s9_nobody_changes_what_is_theirs_nor_makes_a_token_that_would(self, ask: Ask, store) -> None:
+        create_token(store, "mine", ["runs:read"], expires_at=None, actor="root", now=datetime.now(UTC), owner="carol")
+        body = {"name": "more", "scopes": ["runs:write"], "days": None}
+
+        made = await ask("carol", "tokens", "POST", body)
+        revoked = await ask("carol", "tokens/mine", "DELETE")
+        answers = [
+            await ask("carol", endpoint.url_path(dict.fromkeys(endpoint.path_parameters, "1")).lstrip("/"), method, {})
+            for endpoint in ENDPOINTS
+            if (method := endpoint.method) != "GET"
+        ]
+        listed = json.loads((await ask("carol", "tokens"))[1])["tokens"]
+
+        assert [code for code, _ in (made, revoked, *answers)] == [403] * (len(answers) + 2)
+        assert "The server's authorizer allows you to look only (execute on orchestra)." in made[1]
+        assert [one["name"] for one in listed] == ["mine"]
 
 
 class TestWithoutOwnersOnly:

@@ -11,6 +11,7 @@ from jupyter_server.auth.identity import User
 from tornado.httpclient import HTTPClientError
 from tornado.web import Application, RequestHandler
 from traitlets.config import Config
+from user_headers import OnlyReading
 
 from orchestra_nb.model.events import RunCreated
 from orchestra_nb.rest.catalogue import ENDPOINTS
@@ -37,13 +38,6 @@ class NobodyMay(Authorizer):
 
     def is_authorized(self, handler: RequestHandler, user: User, action: str, resource: str) -> bool:
         return False
-
-
-class OnlyReading(Authorizer):
-    """Allows to read."""
-
-    def is_authorized(self, handler: RequestHandler, user: User, action: str, resource: str) -> bool:
-        return action == "read"
 
 
 def our_routes(application: Application) -> list[str]:

@@ -42,3 +42,10 @@ class NotMallory(Authorizer):
 
     def is_authorized(self, handler: RequestHandler, user: User, action: str, resource: str) -> bool:
         return user.username != "mallory"
+
+
+class OnlyReading(Authorizer):
+    """Allows to read."""
+
+    def is_authorized(self, handler: RequestHandler, user: User, action: str, resource: str) -> bool:
+        return action == "read"

@@ -46,7 +46,7 @@ class World:
         one = Automation(name=name, trigger=trigger, actions=(action,), **fields)  # type: ignore[arg-type]
         self.automations.save(one, self.now, may_replace=True)
 
-    def service(self, resolve: object = lambda storage: storage) -> FileWatchService:
+    def service(self, resolve: object = lambda storage, owner: storage) -> FileWatchService:
         return FileWatchService(
             self.database,
             resolve,  # type: ignore[arg-type]
@@ -124,7 +124,7 @@ def test_of_services_that_look_at_the_same_time_one_writes_and_the_other_sees_it
         world.files.pipe(f"/inbox/{number:02}.csv", b"text")
     barrier = threading.Barrier(2, timeout=PATIENCE_SECONDS)
 
-    def wait(storage: Mapping[str, object]) -> Mapping[str, object]:
+    def wait(storage: Mapping[str, object], owner: str | None) -> Mapping[str, object]:
         barrier.wait()  # both have read that nothing is known
         return storage
 
@@ -149,7 +149,7 @@ def test_a_place_that_cannot_be_looked_at_is_a_problem_of_its_automation_alone(
     world.automate(Happens(matches=(FileMatch(url="memory://x/*", storage={"key": {"$secret": "no"}}),)), "secret")
     world.automate(Happens(matches=(now,)), "well")
 
-    def resolve(storage: Mapping[str, object]) -> Mapping[str, object]:
+    def resolve(storage: Mapping[str, object], owner: str | None) -> Mapping[str, object]:
         if "key" in storage:
             raise SecretNotFound("No secret 'no'.")
         return storage
@@ -180,11 +180,11 @@ def test_a_store_that_does_not_answer_is_told_and_keeps_no_other_waiting(small_w
     world.automate(Happens(matches=(FileMatch(url=CSV.url, settle_seconds=0, has_existing=True),)), "well")
     world.files.pipe("/inbox/a.csv", b"text")
     world.files.pipe("/slow/old.csv", b"text")
-    world.pass_time(0, world.service(lambda storage: {}))
-    world.pass_time(30, world.service(lambda storage: {}))
+    world.pass_time(0, world.service(lambda storage, owner: {}))
+    world.pass_time(30, world.service(lambda storage, owner: {}))
     threads: list[threading.Thread] = []
 
-    def resolve(storage: Mapping[str, object]) -> Mapping[str, object]:
+    def resolve(storage: Mapping[str, object], owner: str | None) -> Mapping[str, object]:
         if storage:
             assert hanging.wait(PATIENCE_SECONDS)
         return {}
