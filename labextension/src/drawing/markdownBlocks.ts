@@ -30,13 +30,14 @@ export interface IMarkdownTable {
 
 /** Lists and quotations within each other; what is deeper is a paragraph. */
 const DEEPEST = 8;
-const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$/;
+// hostile texts are read, too: in each pattern there is one way only to match a stretch of blanks or signs
+const HEADING = /^ {0,3}(#{1,6})(?=[ \t]|$)/;
 const UNDERLINE = /^ {0,3}(=+|-+)[ \t]*$/;
 const RULE = /^ {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$/;
-const FENCE = /^( {0,3})(`{3,}|~{3,})([^`]*)$/;
+const FENCE = /^( {0,3})(`{3,}(?=[^`]*$)|~{3,})/;
 const QUOTE = /^ {0,3}> ?/;
-const ITEM = /^( {0,3})([-*+]|(\d{1,9})[.)])(?:([ \t]+)(.*)|[ \t]*)$/;
-const DIVIDER = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
+const ITEM = /^( {0,3})([-*+]|(\d{1,9})[.)])(?:([ \t]+)(.*)|[ \t]*)$/s;
+const DIVIDER = /^:?-+:?$/;
 const INDENTED = /^(?: {4}|\t)/;
 
 /** Read the blocks of a text. */
@@ -64,7 +65,14 @@ function blockAt(lines: readonly string[], at: number, depth: number): [Markdown
   const line = lines[at];
   const heading = HEADING.exec(line);
   if (heading !== null) {
-    return [{ kind: 'heading', level: heading[1].length, text: heading[2] ?? '' }, at + 1];
+    return [
+      {
+        kind: 'heading',
+        level: heading[1].length,
+        text: headingText(line.slice(heading[0].length))
+      },
+      at + 1
+    ];
   }
   if (RULE.test(line)) {
     return [{ kind: 'rule' }, at + 1];
@@ -83,6 +91,16 @@ function blockAt(lines: readonly string[], at: number, depth: number): [Markdown
     return list(lines, at, depth);
   }
   return table(lines, at) ?? paragraph(lines, at);
+}
+
+/** Give what a heading says, without the signs that may close it. */
+function headingText(rest: string): string {
+  const text = rest.trim();
+  let end = text.length;
+  while (text[end - 1] === '#') {
+    end -= 1;
+  }
+  return end === 0 || /[ \t]/.test(text[end - 1]) ? text.slice(0, end).trimEnd() : text;
 }
 
 function fencedCode(
@@ -156,22 +174,23 @@ function itemLines(lines: readonly string[], at: number): [string[], number] {
         next = after < 0 ? lines.length : after;
         break;
       }
+      for (; next < after; next += 1) {
+        inner.push(dedented(lines[next], width));
+      }
     } else if (indentOf(line) < width && (ITEM.test(line) || !continuesParagraph(lines, next))) {
       break;
     }
-    inner.push(dedented(line, width));
+    inner.push(dedented(lines[next], width));
     next += 1;
   }
   return [inner, next];
 }
 
 function table(lines: readonly string[], at: number): [MarkdownBlock, number] | null {
-  const divider = lines[at + 1] ?? '';
+  const divider = cellsOf(lines[at + 1] ?? '');
   const head = cellsOf(lines[at]);
-  if (!lines[at].includes('|') || !DIVIDER.test(divider)) {
-    return null;
-  }
-  if (cellsOf(divider).length !== head.length) {
+  const isTable = lines[at].includes('|') && divider.every(cell => DIVIDER.test(cell));
+  if (!isTable || divider.length !== head.length) {
     return null;
   }
   const rows: string[][] = [];

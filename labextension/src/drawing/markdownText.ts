@@ -6,6 +6,9 @@ import { html } from './elements';
 const MOST_MARKS = 1_000;
 const ESCAPABLE = /[!-/:-@[-`{-~]/;
 const ADDRESS = /^https?:\/\/[^\s<>"'`]*[^\s<>"'`.,;:!?)\]}*_~]/;
+/** Where a link leads; blanks are not given back, or some texts would take for ever. */
+const TARGET =
+  /^\]\(\s*(?!\s)(?:<([^<>\n]*)>|([^\s()<>]*(?:\([^\s()]*\)[^\s()<>]*)*))(?:\s+(?!\s)(?:"[^"]*"|'[^']*'))?\s*\)/;
 const ENTITIES: Readonly<Record<string, string>> = {
   amp: '&',
   lt: '<',
@@ -127,7 +130,7 @@ class Line {
       return;
     }
     const code = this._text.slice(from, end).replace(/\n/g, ' ');
-    const isPadded = /^ .*[^ ].* $|^ [^ ] $/.test(code);
+    const isPadded = code.startsWith(' ') && code.endsWith(' ') && /[^ ]/.test(code);
     this._add(html('code', {}, isPadded ? code.slice(1, -1) : code));
     this._at = end + marks.length;
   }
@@ -192,11 +195,7 @@ class Line {
   private _link(): void {
     const bracket = this._brackets.pop();
     const target =
-      bracket === undefined
-        ? null
-        : /^\]\(\s*(?:<([^<>\n]*)>|([^\s()<>]*(?:\([^\s()]*\)[^\s()<>]*)*))(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)/.exec(
-            this._text.slice(this._at, this._at + 4_000)
-          );
+      bracket === undefined ? null : TARGET.exec(this._text.slice(this._at, this._at + 4_000));
     if (bracket === undefined || target === null) {
       this._plain(1);
       return;
@@ -235,7 +234,7 @@ class Line {
   }
 
   private _lineEnd(): void {
-    const isBreak = this._keepsLines || this._text.slice(0, this._at).endsWith('  ');
+    const isBreak = this._keepsLines || this._text.endsWith('  ', this._at);
     if (isBreak) {
       this._add(html('br'));
     }
