@@ -4,6 +4,8 @@
  * What people write in notebooks, after CommonMark and GitHub's tables. HTML within is text as any other.
  */
 
+import { SHOWN_COLUMNS, SHOWN_ROWS } from './shownTable';
+
 /** A part of a text; `text` is Markdown within a line, or code as it stands. */
 export type MarkdownBlock =
   | { readonly kind: 'heading'; readonly level: number; readonly text: string }
@@ -21,9 +23,11 @@ export interface IMarkdownList {
   readonly items: readonly (readonly MarkdownBlock[])[];
 }
 
-/** A table; each row has as many cells as the head. */
+/** The first rows and columns of a table; each row has as many cells as the head. */
 export interface IMarkdownTable {
   readonly kind: 'table';
+  /** How many there are, with those that are left out. */
+  readonly size: { readonly rows: number; readonly columns: number };
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
 }
@@ -193,14 +197,18 @@ function table(lines: readonly string[], at: number): [MarkdownBlock, number] | 
   if (!isTable || divider.length !== head.length) {
     return null;
   }
-  const rows: string[][] = [];
   let next = at + 2;
   while (next < lines.length && !isBlank(lines[next]) && lines[next].includes('|')) {
-    const cells = cellsOf(lines[next]);
-    rows.push(head.map((_, column) => cells[column] ?? ''));
     next += 1;
   }
-  return [{ kind: 'table', head, rows }, next];
+  // short rows are filled up, which in a wide table makes very many cells
+  const shown = head.slice(0, SHOWN_COLUMNS);
+  const rows = lines.slice(at + 2, Math.min(next, at + 2 + SHOWN_ROWS)).map(line => {
+    const cells = cellsOf(line);
+    return shown.map((_, column) => cells[column] ?? '');
+  });
+  const size = { rows: next - at - 2, columns: head.length };
+  return [{ kind: 'table', size, head: shown, rows }, next];
 }
 
 /** Part a row at its strokes, but for those behind a backslash. */
