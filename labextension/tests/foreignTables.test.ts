@@ -107,12 +107,28 @@ test('a table that lays others out is passed over, and each of those is drawn', 
   expect(read(source).map(({ rows }) => rows)).toEqual([[['td a']], [['td b']]]);
 });
 
-test.each(['<p>no table</p>', '', '<!-- <table> -->', '&lt;table&gt;'])(
-  '%j has no table',
-  source => {
-    expect(foreignTables(source, englishTexts)).toEqual([]);
-  }
-);
+test('of very many tables the first are drawn, and a word says so', () => {
+  const nodes = foreignTables('<table><tr><td>a</table>'.repeat(800), englishTexts);
+
+  expect(nodes.filter(node => node.querySelector('table') !== null)).toHaveLength(20);
+  expect(nodes.slice(20).map(node => node.textContent)).toEqual(['The first 20 of 800 tables.']);
+});
+
+test('tables without a cell are passed over', () => {
+  const source = `${'<table></table><table><tr></table>'.repeat(400)}<table><tr><th>a</table>`;
+
+  expect(read(source).map(({ rows }) => rows)).toEqual([[['th scope=row a']]]);
+});
+
+test.each([
+  '<p>no table</p>',
+  '',
+  '<table><caption>a</caption></table>',
+  '<!-- <table> -->',
+  '&lt;table&gt;'
+])('%j has no table', source => {
+  expect(foreignTables(source, englishTexts)).toEqual([]);
+});
 
 test('a cell that speaks of styles and events keeps its words', () => {
   const source =

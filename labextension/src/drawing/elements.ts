@@ -5,15 +5,16 @@ const SVG = 'http://www.w3.org/2000/svg';
 /** Attribute name to value; null and false leave the attribute out, true gives it without a value. */
 export type Attributes = Readonly<Record<string, string | number | boolean | null>>;
 
-/** Make an HTML element. Strings among the children become text nodes. */
+/** Make an HTML element. Strings among the children become text nodes; very many nodes are given as a list. */
 export function html<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Attributes = {},
-  ...children: readonly (Node | string)[]
+  ...children: readonly (Node | string | readonly Node[])[]
 ): HTMLElementTagNameMap[K] {
   const node = document.createElement(tag);
   setAttributes(node, attributes);
-  node.append(...children);
+  // a call takes some ten thousands of arguments, and no more
+  children.flat().forEach(child => node.append(child));
   return node;
 }
 

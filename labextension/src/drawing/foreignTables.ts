@@ -1,14 +1,14 @@
 /** Tables of foreign HTML, such as a DataFrame's, as our own elements: their cells' text, and nothing else of it. */
 
 import { html } from './elements';
+import { cutWords, SHOWN_COLUMNS, SHOWN_ROWS } from './shownTable';
 import type { ITexts } from './translation';
 
-/** Rows and columns that are shown. */
-const SHOWN_ROWS = 100;
-const SHOWN_COLUMNS = 50;
 /** Characters of a cell, and of what stands beside a table. */
 const LONGEST_CELL = 1_000;
 const LONGEST_NOTE = 200;
+/** Tables that are drawn of one output: each is a stop on a keyboard's way through the page. */
+const SHOWN_TABLES = 20;
 /** Where the Content-Security-Policy of pages complains, although nothing of it is applied: styles and event handlers. */
 const COMPLAINED_OF = /style|(?<![a-z])on(?=[a-z])/gi;
 /** Put into these words while they are parsed. */
@@ -25,7 +25,7 @@ interface ICell {
 }
 
 /**
- * Draw the tables of some HTML; none where it has none.
+ * Draw the first tables of some HTML that have cells, and say so where there are more; nothing where it has none.
  *
  * It is parsed in a document of its own, in which nothing is loaded and nothing runs, and only text is taken from there.
  */
@@ -34,11 +34,16 @@ export function foreignTables(source: string, texts: ITexts): readonly HTMLEleme
     .replaceAll(GAP, '')
     .replace(COMPLAINED_OF, word => word[0] + GAP + word.slice(1));
   const parsed = new DOMParser().parseFromString(bare, 'text/html');
-  const tables = [...parsed.querySelectorAll('table')];
   // one around others lays them out
-  return tables
-    .filter(table => table.querySelector('table') === null)
-    .map(table => draw(table, texts));
+  const tables = [...parsed.querySelectorAll('table')].filter(
+    table => table.querySelector('table') === null && table.querySelector('td, th') !== null
+  );
+  const drawn = tables.slice(0, SHOWN_TABLES).map(table => draw(table, texts));
+  if (tables.length > SHOWN_TABLES) {
+    const words = texts.__('The first %1 of %2 tables.', SHOWN_TABLES, tables.length);
+    drawn.push(html('p', { class: 'orc-detail' }, words));
+  }
+  return drawn;
 }
 
 function draw(table: HTMLTableElement, texts: ITexts): HTMLElement {
@@ -58,13 +63,7 @@ function draw(table: HTMLTableElement, texts: ITexts): HTMLElement {
   }
   drawn.append(html('tbody', {}, ...body.map(row => drawRow(row, false))));
   const box = { class: 'orc-table', tabindex: 0, role: 'group', 'aria-label': texts.__('Table') };
-  const words = notesOf(table);
-  if (bodies.length > SHOWN_ROWS) {
-    words.push(texts.__('The first %1 of %2 rows.', SHOWN_ROWS, bodies.length));
-  }
-  if (columns > SHOWN_COLUMNS) {
-    words.push(texts.__('The first %1 of %2 columns.', SHOWN_COLUMNS, columns));
-  }
+  const words = [...notesOf(table), ...cutWords(bodies.length, columns, texts)];
   const notes = words.map(text => html('p', { class: 'orc-detail' }, text));
   return html('div', { class: 'orc-foreign-table' }, html('div', box, drawn), ...notes);
 }

@@ -4,6 +4,7 @@ import { html } from './elements';
 import { markdownBlocks } from './markdownBlocks';
 import type { IMarkdownList, IMarkdownTable, MarkdownBlock } from './markdownBlocks';
 import { markdownText } from './markdownText';
+import { cutWords } from './shownTable';
 import type { ITexts } from './translation';
 
 const HEADINGS = ['h2', 'h3', 'h4', 'h5', 'h6'] as const;
@@ -27,7 +28,7 @@ export function markdownOf(
   blocks: readonly MarkdownBlock[],
   options: IMarkdownOptions
 ): HTMLElement {
-  return html('div', { class: 'orc-markdown' }, ...new Drawing(options).blocks(blocks));
+  return html('div', { class: 'orc-markdown' }, new Drawing(options).blocks(blocks));
 }
 
 class Drawing {
@@ -42,14 +43,14 @@ class Drawing {
       case 'heading': {
         const at = block.level - 1 + this._options.top - 2;
         const tag = HEADINGS[Math.min(at, HEADINGS.length - 1)];
-        return html(tag, { 'data-level': block.level }, ...this._text(block.text));
+        return html(tag, { 'data-level': block.level }, this._text(block.text));
       }
       case 'paragraph':
-        return html('p', {}, ...this._text(block.text));
+        return html('p', {}, this._text(block.text));
       case 'code':
         return html('pre', { tabindex: 0 }, html('code', {}, block.text));
       case 'quote':
-        return html('blockquote', {}, ...this.blocks(block.blocks));
+        return html('blockquote', {}, this.blocks(block.blocks));
       case 'list':
         return this._list(block);
       case 'table':
@@ -69,27 +70,30 @@ class Drawing {
       // an item of one paragraph is as tight as its list
       const head =
         first?.kind === 'paragraph' ? this._text(first.text) : this.blocks(blocks.slice(0, 1));
-      return html('li', {}, ...head, ...this.blocks(others));
+      return html('li', {}, head, this.blocks(others));
     });
     return start === null
-      ? html('ul', {}, ...drawn)
-      : html('ol', { start: start === 1 ? null : start }, ...drawn);
+      ? html('ul', {}, drawn)
+      : html('ol', { start: start === 1 ? null : start }, drawn);
   }
 
-  private _table({ head, rows }: IMarkdownTable): HTMLElement {
-    const heads = head.map(text => html('th', { scope: 'col' }, ...this._text(text)));
+  private _table({ head, rows, size }: IMarkdownTable): HTMLElement {
+    const { texts } = this._options;
+    const heads = head.map(text => html('th', { scope: 'col' }, this._text(text)));
     const drawn = rows.map(row =>
-      html('tr', {}, ...row.map(text => html('td', {}, ...this._text(text))))
+      html(
+        'tr',
+        {},
+        row.map(text => html('td', {}, this._text(text)))
+      )
     );
-    return html(
+    const table = html(
       'div',
-      {
-        class: 'orc-table',
-        tabindex: 0,
-        role: 'group',
-        'aria-label': this._options.texts.__('Table')
-      },
-      html('table', {}, html('thead', {}, html('tr', {}, ...heads)), html('tbody', {}, ...drawn))
+      { class: 'orc-table', tabindex: 0, role: 'group', 'aria-label': texts.__('Table') },
+      html('table', {}, html('thead', {}, html('tr', {}, heads)), html('tbody', {}, drawn))
     );
+    const words = cutWords(size.rows, size.columns, texts);
+    const notes = words.map(text => html('p', { class: 'orc-detail' }, text));
+    return notes.length === 0 ? table : html('div', {}, table, notes);
   }
 }

@@ -4,6 +4,8 @@
  * What people write in notebooks, after CommonMark and GitHub's tables. HTML within is text as any other.
  */
 
+import { SHOWN_COLUMNS, SHOWN_ROWS } from './shownTable';
+
 /** A part of a text; `text` is Markdown within a line, or code as it stands. */
 export type MarkdownBlock =
   | { readonly kind: 'heading'; readonly level: number; readonly text: string }
@@ -21,22 +23,25 @@ export interface IMarkdownList {
   readonly items: readonly (readonly MarkdownBlock[])[];
 }
 
-/** A table; each row has as many cells as the head. */
+/** The first rows and columns of a table; each row has as many cells as the head. */
 export interface IMarkdownTable {
   readonly kind: 'table';
+  /** How many there are, with those that are left out. */
+  readonly size: { readonly rows: number; readonly columns: number };
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
 }
 
 /** Lists and quotations within each other; what is deeper is a paragraph. */
 const DEEPEST = 8;
-const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$/;
+// hostile texts are read, too: in each pattern there is one way only to match a stretch of blanks or signs
+const HEADING = /^ {0,3}(#{1,6})(?=[ \t]|$)/;
 const UNDERLINE = /^ {0,3}(=+|-+)[ \t]*$/;
 const RULE = /^ {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$/;
-const FENCE = /^( {0,3})(`{3,}|~{3,})([^`]*)$/;
+const FENCE = /^( {0,3})(`{3,}(?=[^`]*$)|~{3,})/;
 const QUOTE = /^ {0,3}> ?/;
-const ITEM = /^( {0,3})([-*+]|(\d{1,9})[.)])(?:([ \t]+)(.*)|[ \t]*)$/;
-const DIVIDER = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
+const ITEM = /^( {0,3})([-*+]|(\d{1,9})[.)])(?:([ \t]+)(.*)|[ \t]*)$/s;
+const DIVIDER = /^:?-+:?$/;
 const INDENTED = /^(?: {4}|\t)/;
 
 /** Read the blocks of a text. */
@@ -64,7 +69,14 @@ function blockAt(lines: readonly string[], at: number, depth: number): [Markdown
   const line = lines[at];
   const heading = HEADING.exec(line);
   if (heading !== null) {
-    return [{ kind: 'heading', level: heading[1].length, text: heading[2] ?? '' }, at + 1];
+    return [
+      {
+        kind: 'heading',
+        level: heading[1].length,
+        text: headingText(line.slice(heading[0].length))
+      },
+      at + 1
+    ];
   }
   if (RULE.test(line)) {
     return [{ kind: 'rule' }, at + 1];
@@ -83,6 +95,16 @@ function blockAt(lines: readonly string[], at: number, depth: number): [Markdown
     return list(lines, at, depth);
   }
   return table(lines, at) ?? paragraph(lines, at);
+}
+
+/** Give what a heading says, without the signs that may close it. */
+function headingText(rest: string): string {
+  const text = rest.trim();
+  let end = text.length;
+  while (text[end - 1] === '#') {
+    end -= 1;
+  }
+  return end === 0 || /[ \t]/.test(text[end - 1]) ? text.slice(0, end).trimEnd() : text;
 }
 
 function fencedCode(
@@ -156,32 +178,37 @@ function itemLines(lines: readonly string[], at: number): [string[], number] {
         next = after < 0 ? lines.length : after;
         break;
       }
+      for (; next < after; next += 1) {
+        inner.push(dedented(lines[next], width));
+      }
     } else if (indentOf(line) < width && (ITEM.test(line) || !continuesParagraph(lines, next))) {
       break;
     }
-    inner.push(dedented(line, width));
+    inner.push(dedented(lines[next], width));
     next += 1;
   }
   return [inner, next];
 }
 
 function table(lines: readonly string[], at: number): [MarkdownBlock, number] | null {
-  const divider = lines[at + 1] ?? '';
+  const divider = cellsOf(lines[at + 1] ?? '');
   const head = cellsOf(lines[at]);
-  if (!lines[at].includes('|') || !DIVIDER.test(divider)) {
+  const isTable = lines[at].includes('|') && divider.every(cell => DIVIDER.test(cell));
+  if (!isTable || divider.length !== head.length) {
     return null;
   }
-  if (cellsOf(divider).length !== head.length) {
-    return null;
-  }
-  const rows: string[][] = [];
   let next = at + 2;
   while (next < lines.length && !isBlank(lines[next]) && lines[next].includes('|')) {
-    const cells = cellsOf(lines[next]);
-    rows.push(head.map((_, column) => cells[column] ?? ''));
     next += 1;
   }
-  return [{ kind: 'table', head, rows }, next];
+  // short rows are filled up, which in a wide table makes very many cells
+  const shown = head.slice(0, SHOWN_COLUMNS);
+  const rows = lines.slice(at + 2, Math.min(next, at + 2 + SHOWN_ROWS)).map(line => {
+    const cells = cellsOf(line);
+    return shown.map((_, column) => cells[column] ?? '');
+  });
+  const size = { rows: next - at - 2, columns: head.length };
+  return [{ kind: 'table', size, head: shown, rows }, next];
 }
 
 /** Part a row at its strokes, but for those behind a backslash. */

@@ -4,8 +4,15 @@ import { html } from './elements';
 
 /** In a longer text of stars and underscores they stay what they are. */
 const MOST_MARKS = 1_000;
+/** Emphasis within emphasis; marks around it stay what they are. */
+const DEEPEST = 50;
 const ESCAPABLE = /[!-/:-@[-`{-~]/;
 const ADDRESS = /^https?:\/\/[^\s<>"'`]*[^\s<>"'`.,;:!?)\]}*_~]/;
+/** The same within a bracket, which ends it. */
+const ADDRESS_WITHIN = /^https?:\/\/[^\s<>"'`\]]*[^\s<>"'`.,;:!?)\]}*_~]/;
+/** Where a link leads; blanks are not given back, or some texts would take for ever. */
+const TARGET =
+  /^\]\(\s*(?!\s)(?:<([^<>\n]*)>|([^\s()<>]*(?:\([^\s()]*\)[^\s()<>]*)*))(?:\s+(?!\s)(?:"[^"]*"|'[^']*'))?\s*\)/;
 const ENTITIES: Readonly<Record<string, string>> = {
   amp: '&',
   lt: '<',
@@ -25,6 +32,8 @@ interface IPiece {
   count: number;
   readonly opens: boolean;
   readonly closes: boolean;
+  /** Levels of emphasis in the node. */
+  readonly depth: number;
 }
 
 interface IBracket {
@@ -91,11 +100,12 @@ class Line {
   }
 
   private _add(node: Node): void {
-    this._pieces.push({ node, mark: '', count: 0, opens: false, closes: false });
+    this._pieces.push({ node, mark: '', count: 0, opens: false, closes: false, depth: 0 });
   }
 
   private _plainOrAddress(): void {
-    const address = this._text[this._at] === 'h' ? ADDRESS.exec(this._text.slice(this._at)) : null;
+    const pattern = this._brackets.length > 0 ? ADDRESS_WITHIN : ADDRESS;
+    const address = this._text[this._at] === 'h' ? pattern.exec(this._text.slice(this._at)) : null;
     if (address !== null) {
       this._add(link(address[0], [document.createTextNode(address[0])]));
       this._at += address[0].length;
@@ -127,7 +137,7 @@ class Line {
       return;
     }
     const code = this._text.slice(from, end).replace(/\n/g, ' ');
-    const isPadded = /^ .*[^ ].* $|^ [^ ] $/.test(code);
+    const isPadded = code.startsWith(' ') && code.endsWith(' ') && /[^ ]/.test(code);
     this._add(html('code', {}, isPadded ? code.slice(1, -1) : code));
     this._at = end + marks.length;
   }
@@ -155,8 +165,10 @@ class Line {
   private _formula(): void {
     const marks = this._text.startsWith('$$', this._at) ? '$$' : '$';
     const from = this._at + marks.length;
-    const end = this._noFormula ? -1 : this._text.indexOf(marks, from);
-    this._noFormula = end < 0;
+    const end = this._noFormula.has(marks) ? -1 : this._text.indexOf(marks, from);
+    if (end < 0) {
+      this._noFormula.add(marks);
+    }
     const inner = end < 0 ? '' : this._text.slice(from, end);
     const isOne = inner.trim() !== '' && (marks === '$$' || inner === inner.trim());
     this._plain(isOne ? end + marks.length - this._at : marks.length);
@@ -179,7 +191,8 @@ class Line {
       mark: mark === '~' && count !== 2 ? '' : mark,
       count,
       opens: left && (!isWithinWords || !right || isSignBefore),
-      closes: right && (!isWithinWords || !left || isSignAfter)
+      closes: right && (!isWithinWords || !left || isSignAfter),
+      depth: 0
     });
     this._at = end;
   }
@@ -192,16 +205,12 @@ class Line {
   private _link(): void {
     const bracket = this._brackets.pop();
     const target =
-      bracket === undefined
-        ? null
-        : /^\]\(\s*(?:<([^<>\n]*)>|([^\s()<>]*(?:\([^\s()]*\)[^\s()<>]*)*))(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)/.exec(
-            this._text.slice(this._at, this._at + 4_000)
-          );
+      bracket === undefined ? null : TARGET.exec(this._text.slice(this._at, this._at + 4_000));
     if (bracket === undefined || target === null) {
       this._plain(1);
       return;
     }
-    const inner = emphasized(this._pieces.splice(bracket.at).slice(1));
+    const inner = withoutLinks(emphasized(this._pieces.splice(bracket.at).slice(1)));
     // pictures are not asked of anybody: what they are said to show stands for them
     this._add(bracket.isImage ? span(inner) : link(target[1] ?? target[2] ?? '', inner));
     if (!bracket.isImage) {
@@ -235,7 +244,7 @@ class Line {
   }
 
   private _lineEnd(): void {
-    const isBreak = this._keepsLines || this._text.slice(0, this._at).endsWith('  ');
+    const isBreak = this._keepsLines || this._text.endsWith('  ', this._at);
     if (isBreak) {
       this._add(html('br'));
     }
@@ -247,7 +256,8 @@ class Line {
   private readonly _brackets: IBracket[] = [];
   /** Numbers of marks in a row that nothing ends in the rest of the line. */
   private readonly _noCode = new Set<number>();
-  private _noFormula = false;
+  /** Marks of formulas of which there is none in the rest of the line. */
+  private readonly _noFormula = new Set<string>();
 }
 
 /** Put what stands between marks into elements; CommonMark's rule: a closing mark takes the nearest that opens. */
@@ -261,18 +271,23 @@ function emphasized(pieces: readonly IPiece[]): readonly Node[] {
         if (from < 0) {
           break;
         }
+        const within = open.slice(from + 1, at);
+        const depth = within.reduce((most, piece) => Math.max(most, piece.depth), 0) + 1;
+        if (depth > DEEPEST) {
+          break;
+        }
         const opener = open[from];
         const width = closer.mark === '~' || (opener.count > 1 && closer.count > 1) ? 2 : 1;
-        const inner = open.slice(from + 1, at).map(nodeOf);
         const tag = closer.mark === '~' ? 'del' : width === 2 ? 'strong' : 'em';
         opener.count -= width;
         closer.count -= width;
         const made = {
-          node: html(tag, {}, ...inner),
+          node: html(tag, {}, within.map(nodeOf)),
           mark: '',
           count: 0,
           opens: false,
-          closes: false
+          closes: false,
+          depth
         };
         open.splice(from + 1, at - from - 1, made);
         at = from + 2;
@@ -304,8 +319,22 @@ function nodeOf(piece: IPiece): Node {
   return piece.mark === '' ? piece.node : document.createTextNode(piece.mark.repeat(piece.count));
 }
 
+/** Give what stands in a link or for a picture: of links and pictures within the text alone. */
+function withoutLinks(nodes: readonly Node[]): readonly Node[] {
+  return nodes.map(node => {
+    if (!(node instanceof Element)) {
+      return node;
+    }
+    if (node.localName === 'a' || node.localName === 'span') {
+      return document.createTextNode(node.textContent ?? '');
+    }
+    node.querySelectorAll('a, span').forEach(one => one.replaceWith(one.textContent ?? ''));
+    return node;
+  });
+}
+
 function span(inner: readonly Node[]): HTMLElement {
-  return html('span', {}, ...inner);
+  return html('span', {}, inner);
 }
 
 /** Make a link, where its address is one that a reader may be led to; else its text alone. */
@@ -314,5 +343,5 @@ function link(address: string, inner: readonly Node[]): HTMLElement {
     return span(inner);
   }
   const rel = 'noreferrer noopener';
-  return html('a', { href: address, title: address, rel, target: '_blank' }, ...inner);
+  return html('a', { href: address, title: address, rel, target: '_blank' }, inner);
 }

@@ -22,7 +22,8 @@ export function valueFields(
       kind: kindOf(value),
       help: typeof value === 'boolean' ? '' : texts.__('empty for the default'),
       // an unchecked box is a value, too
-      isRequired: typeof value === 'boolean'
+      isRequired: typeof value === 'boolean',
+      keepsRecorded: true
     })
   );
   const others = plainField({
