@@ -84,6 +84,23 @@ def wait_until_ready(page: Page) -> None:
     page.wait_for_function(f"{kernel}?.status === 'idle' && {kernel}?.connectionStatus === 'connected'")
 
 
+def restart_kernel(page: Page) -> None:
+    """Restart the kernel of the open notebook, once it has what JupyterLab asks for as it connects.
+
+    What JupyterLab asks for a comm (a subshell) and the restart cancels would be an error that nobody catches.
+    """
+    page.evaluate(
+        """async () => {
+            const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            await kernel.requestCommInfo({}).done;
+            if (kernel.supportsSubshells) {
+                await kernel.requestListSubshell({}).done;
+            }
+            await kernel.restart();
+        }"""
+    )
+
+
 def write_cells(lab: Lab, name: str, *sources: str) -> None:
     """Write a notebook with these cells: c0, c1, …"""
     cells = [

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from expectations import expect
-from lab_pages import open_page, take_pictures, wait_until_ready, write_cells
+from lab_pages import open_page, restart_kernel, take_pictures, wait_until_ready, write_cells
 from patience import PATIENCE_SECONDS, eventually
 
 from orchestra_nb.model.events import CellRunChanged, RunCreated
@@ -153,7 +153,7 @@ def test_a_task_cell_says_what_it_does_and_did_wherever_it_is_looked_at(
     page.goto(url.replace("&reset", ""))
     expect_state(page, "c1", "COMPLETED")
     wait_until_ready(page)
-    page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    restart_kernel(page)
     wait_until_ready(page)
     expect_state(page, "c1", "COMPLETED")
 
