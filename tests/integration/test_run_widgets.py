@@ -167,6 +167,59 @@ def test_task_cells_that_failed_run_again_under_their_own_lines(kernel: Notebook
     assert "have been run again" in again["error"]
 
 
+#: Ends when somebody says so.
+HELD = "import time\nfrom pathlib import Path\nwhile not Path('go-{0}').exists():\n    time.sleep(0.01)"
+HELD_ASYNC = (
+    "import asyncio\nfrom pathlib import Path\nwhile not Path('go-{0}').exists():\n    await asyncio.sleep(0.01)"
+)
+
+NEWEST = "from orchestra_nb.operations.interactive import current_driver\nnewest = current_driver().session.task"
+
+
+def failed_cell(kernel: NotebookKernel, name: str) -> Cell:
+    """Run a task cell that notes each execution in a file of its name, and fails as long as ``divisor`` is 0."""
+    kernel.run("divisor = 0")
+    body = f"with open('{name}', 'a') as file:\n    file.write('x')\n{name} = 10 / divisor"
+    cell = kernel.run(f"%%task {name}\n{body}", f"cell-{name}")
+    cell.wait_for("FAILED")
+    kernel.run("divisor = 4")
+    return cell
+
+
+@pytest.mark.parametrize("held", [HELD, HELD_ASYNC], ids=["a cell", "an async cell"])
+def test_a_retry_waits_for_the_cell_that_runs_and_asked_for_twice_is_one(kernel: NotebookKernel, held: str) -> None:
+    flow = kernel.run("%flow")
+    name = "twice" if held == HELD else "awaited"
+    failed = failed_cell(kernel, name)
+    asked = [failed.task["task_run_id"]]
+    kernel.run(NEWEST)
+    running = kernel.start(f"{held.format(name)}\nprint(newest('{name}').task_run_id)")
+    kernel.wait_until(lambda: running.is_busy)
+
+    answers = [kernel.ask_by_widget(widget_of(flow, "flow"), "retry", tasks=asked)["answer"] for _ in range(2)]
+    (kernel.folder / f"go-{name}").touch()
+    failed.wait_for("COMPLETED")
+
+    assert answers == ["These tasks are run again when the cell that runs now has ended."] * 2
+    assert running.output.split() == asked, "nothing began in the midst of the cell"
+    assert kernel.value(name) == "2.5"
+    assert (kernel.folder / name).read_text() == "xx"
+
+
+def test_why_tasks_are_not_run_again_is_told_also_when_the_answer_was_given_before(kernel: NotebookKernel) -> None:
+    flow = kernel.run("%flow")
+    failed = failed_cell(kernel, "unsendable")
+    running = kernel.start(f"import threading\ndivisor = threading.Lock()\n{HELD.format('unsendable')}")
+    kernel.wait_until(lambda: running.is_busy)
+
+    kernel.ask_by_widget(widget_of(flow, "flow"), "retry", tasks=[failed.task["task_run_id"]])
+    (kernel.folder / "go-unsendable").touch()
+
+    kernel.wait_until(lambda: "Tasks could not be run again: " in running.streams.get("stderr", ""))
+    assert "divisor" in running.streams["stderr"]
+    assert failed.task["state"] == "FAILED"
+
+
 def test_a_task_is_cancelled_from_its_line_and_then_no_widget_is_left_of_it(kernel: NotebookKernel) -> None:
     cell = kernel.run("%%task nap\nimport time\ntime.sleep(600)", "c3")
     kernel.wait_until(lambda: shown(cell, "task")["task"]["state"] == "RUNNING")  # type: ignore[index]
