@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,6 +13,7 @@ from orchestra_nb.model.events import RunCreated, ValueRecorded
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
+from orchestra_nb.operations.flow_views import show_flow
 from orchestra_nb.operations.opening import close_store, open_store
 from orchestra_nb.run_widget import BUNDLE, VIEW_MIME
 from orchestra_nb.settings import load_settings
@@ -121,6 +122,36 @@ def test_results_are_answered_and_large_ones_by_what_stands_for_them(kernel: Not
     assert len(values) == MOST_VALUES
     assert (values[0]["value"], values[0]["summary"]) == (None, '"' + "x" * 19)
     assert [one["value"] for one in values[1:3]] == [[1], [2]]
+
+
+def test_how_long_a_flow_takes_is_told_as_the_page_of_the_flow_tells_it(kernel: NotebookKernel) -> None:
+    now = datetime.now(UTC)
+
+    def run(seconds: int, kind: RunKind, epoch: int = 1) -> RunCreated:
+        run_id = fresh_id(now)
+        name = f"took-{seconds}"
+        return RunCreated(
+            run=Run(
+                run_id=run_id,
+                name=name,
+                flow_name="timed",
+                kind=kind,
+                state=State.COMPLETED,
+                epoch=epoch,
+                created_at=now,
+                started_at=now,
+                ended_at=now + timedelta(seconds=seconds),
+            )
+        )
+
+    store = open_store(load_settings())
+    store.apply([run(60, RunKind.NOTEBOOK), run(1, RunKind.NOTEBOOK, epoch=2), run(2, RunKind.INTERACTIVE)])
+    told = show_flow(store, "timed", now).flow.duration
+    close_store(store)
+    widget = widget_of(kernel.run("%flow"), "flow")
+
+    assert told is not None
+    assert kernel.ask_by_widget(widget, "expected", flow="timed")["answer"] == told.p50 == 60
 
 
 @pytest.mark.parametrize(
