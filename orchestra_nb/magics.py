@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ast
 import builtins
+import logging
 import re
 import shlex
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
@@ -29,7 +30,7 @@ from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.task_line import HELP, NO_BODY, TaskLine, parse_task_line
 
 if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
     from orchestra_nb.cell_display import CellDisplays
     from orchestra_nb.model.runs import TaskRun
@@ -37,12 +38,15 @@ if TYPE_CHECKING:
     from orchestra_nb.operations.interactive import KernelDriver
 
 _FLOW_DISPLAY = "orchestra-flow"
-#: How long somebody who asks for a retry waits for a cell that runs.
+#: How long somebody who asks for a retry waits for a kernel that does something else, which is no cell.
 _RETRY_SECONDS = 3.0
+_NOTHING_TO_RETRY = "There is nothing to run again: these tasks have been run again, or did not fail."
 _COMMENT = re.compile(r"(^|\s)#.*")
 
 _ORCHESTRA_HELP = """%orchestra cluster [local | ADDRESS | MAPPING]   show or change where task cells run
 %orchestra status                               version, store, cluster, tasks of this kernel"""
+
+_log = logging.getLogger(__name__)
 
 
 @magics_class
@@ -179,7 +183,7 @@ class TaskMagics(Magics):
         """Run task cells again that failed or were cancelled, as they were run last, each under its own line.
 
         Not in the thread of the cells: there they are run, after the cells that run or wait. Returns when they were
-        submitted, or after a while what they wait for, in people's words.
+        submitted, or what they wait for, in people's words; what goes wrong after that is logged.
 
         Raises
         ------
@@ -189,32 +193,51 @@ class TaskMagics(Magics):
             A task could not be submitted.
         """
         wanted = set(task_run_ids)
-        bad = [
-            task
-            for task in self._driver.session.tasks()
-            if task.task_run_id in wanted and task.state in REOPENABLE_STATES and task.name in self._cells
-        ]
-        if not bad:
-            raise TaskNotFound("There is nothing to run again: these tasks have been run again, or did not fail.")
-        submitted: Future[None] = Future()
+        if not self._to_run_again(wanted):
+            raise TaskNotFound(_NOTHING_TO_RETRY)
+        loop = self.shell.kernel.io_loop  # type: ignore[attr-defined]
+        submitted: Future[int] = Future()
 
         def run_again() -> None:
+            if self._driver.run.is_cell_running:  # one that awaits something lets the loop go on in its midst
+                self._call_after_cell(lambda: loop.add_callback(run_again))
+                return
             self._driver.run.kernel_is_busy(True)
             try:
+                bad = self._to_run_again(wanted)  # not before: somebody may have asked twice
                 for task in bad:
                     self._run_again(task)
-                submitted.set_result(None)
+                submitted.set_result(len(bad))
             except BaseException as error:
                 submitted.set_exception(error)
             finally:
                 self._driver.run.kernel_is_busy(False)
 
-        self.shell.kernel.io_loop.add_callback(run_again)  # type: ignore[attr-defined]
-        try:
-            submitted.result(_RETRY_SECONDS)
-        except TimeoutError:
+        is_blocked = self._driver.run.is_cell_running
+        loop.add_callback(run_again)
+        if is_blocked or not wait([submitted], _RETRY_SECONDS).done:
+            submitted.add_done_callback(_tell_late_error)
             return "These tasks are run again when the cell that runs now has ended."
+        if not submitted.result():
+            raise TaskNotFound(_NOTHING_TO_RETRY)
         return ""
+
+    def _to_run_again(self, task_run_ids: Collection[str]) -> list[TaskRun]:
+        """Return those of these that are the newest runs of their cells, and failed or were cancelled."""
+        return [
+            task
+            for task in self._driver.session.tasks()
+            if task.task_run_id in task_run_ids and task.state in REOPENABLE_STATES and task.name in self._cells
+        ]
+
+    def _call_after_cell(self, call: Callable[[], None]) -> None:
+        """Call this once, when the cell that runs now has ended."""
+
+        def cell_ended(result: ExecutionResult) -> None:
+            self.shell.events.unregister("post_run_cell", cell_ended)
+            call()
+
+        self.shell.events.register("post_run_cell", cell_ended)
 
     def _run_again(self, task: TaskRun) -> None:
         line, origin = self._cells[task.name]
@@ -296,6 +319,15 @@ class TaskMagics(Magics):
 
 TaskMagics.task.__doc__ = HELP
 TaskMagics.flow.__doc__ = FLOW_HELP
+
+
+def _tell_late_error(submitted: Future[int]) -> None:
+    """Log why tasks were not run again: who asked was answered before."""
+    error = submitted.exception()
+    if error is not None:
+        _log.error(
+            "Tasks could not be run again: %s", error, exc_info=None if isinstance(error, OrchestraError) else error
+        )
 
 
 def _words_of(line: str, magic: str) -> list[str]:

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakSet
@@ -196,30 +196,46 @@ class _Messages:
         self._queue.put((view, content))
 
     def _run(self) -> None:
+        try:
+            self._answer_and_tell()
+        finally:  # whatever ends it: the next widget has a thread again
+            with self._lock:
+                if self._thread is threading.current_thread():
+                    self._thread = None
+
+    def _answer_and_tell(self) -> None:
+        """Return when there is no widget any more."""
         told_at = time.monotonic()
         while True:
             left = told_at + _ALIVE_SECONDS - time.monotonic()
             try:
                 view, content = self._queue.get(timeout=max(0.0, left))
-                view.answer(content)
             except queue.Empty:
                 told_at = time.monotonic()
-                if not self._tell_alive():
-                    return
-            except Exception:  # the channel to the front end is closed: the kernel ends
-                _log.debug("A widget could not be answered.", exc_info=True)
+            else:
+                _try_to_send(partial(view.answer, content))
+                continue
+            views = self._open_views()
+            if not views:
+                return
+            for view in views:
+                if view.is_live:
+                    _try_to_send(view.tell_alive)
 
-    def _tell_alive(self) -> bool:
-        """Tell all live widgets; False where there is no widget any more."""
+    def _open_views(self) -> list[WidgetView]:
+        """Return the widgets that are there; where there are none, the thread is no longer the one that answers."""
         with self._lock:
             views = [view for view in self._views if not view.is_closed]
             if not views:
                 self._thread = None
-                return False
-        for view in views:
-            if view.is_live:
-                view.tell_alive()
-        return True
+            return views
+
+
+def _try_to_send(send: Callable[[], None]) -> None:
+    try:
+        send()
+    except Exception:  # its channel to the front end is closed: the kernel ends, or only this widget does
+        _log.debug("A widget could not be reached.", exc_info=True)
 
 
 @cache

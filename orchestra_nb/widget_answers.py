@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -28,8 +29,6 @@ _MOST_TASKS: Final = 1_000
 
 #: How long a reader waits for what was logged just now to be stored: without it the lines come with the next question.
 _STORE_SECONDS = 2.0
-#: By so many successes it is told how long a flow takes, as on the pages.
-_LAST_SUCCESSES = 10
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -137,15 +136,10 @@ class WidgetAnswers:
             return []
 
     def _expected_seconds(self, flow_name: str) -> float | None:
-        from orchestra_nb.operations.runs import list_runs
+        from orchestra_nb.operations.flow_views import flow_summaries
 
-        page = list_runs(self._store(), flow_name=flow_name, states=["COMPLETED"], limit=_LAST_SUCCESSES)
-        seconds = sorted(
-            (run.ended_at - run.started_at).total_seconds()
-            for run in page.runs
-            if run.started_at is not None and run.ended_at is not None
-        )
-        return seconds[(len(seconds) - 1) // 2] if seconds else None
+        (flow,) = flow_summaries(self._store(), [flow_name], datetime.now(UTC))
+        return flow.duration.p50 if flow.duration is not None else None
 
 
 def _id(value: object) -> str:

@@ -58,6 +58,11 @@ class InteractiveRun:
         """The open run, or the one that ended last; None before the first."""
         return self._run
 
+    @property
+    def is_cell_running(self) -> bool:
+        """Whether the kernel has begun a cell that has not ended."""
+        return self._is_kernel_busy
+
     def open(self) -> str:
         """Return the id of the open run, opening one if there is none."""
         with self._lock:

@@ -175,6 +175,8 @@ class RunPicture:
         self._group_of[task.task_run_id] = group
         if len(group.kept) < MOST_OF_GROUP:
             group.kept[task.task_run_id] = msgspec.structs.replace(task, upstream=())
+        elif task.state in FAILURE_STATES:
+            self._keep_failure(group, msgspec.structs.replace(task, upstream=()))
         elif not task.state.is_terminal:
             self._open[task.task_run_id] = task
 

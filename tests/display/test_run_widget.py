@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets.widgets import widget as widget_registry
+from patience import PATIENCE_SECONDS
 
 from orchestra_nb import run_widget
 from orchestra_nb.model.runs import TaskRun
@@ -83,6 +85,30 @@ def test_a_view_shows_what_the_static_display_shows_and_leaves_nothing_behind(bu
     assert set(data) == {run_widget.VIEW_MIME}
     assert widget.comm is None
     assert widget_registry._instances == before
+
+
+def test_a_view_that_cannot_be_reached_leaves_the_others_their_answers(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_failed, is_answered = threading.Event(), threading.Event()
+
+    def fail(content: object) -> None:
+        has_failed.set()
+        raise RuntimeError("the channel is closed")
+
+    monkeypatch.setattr(run_widget, "_ALIVE_SECONDS", 0.01)
+    run_widget._messages.cache_clear()
+    broken, whole = run_widget.WidgetView(lambda asked: None), run_widget.WidgetView(lambda asked: is_answered.set())
+    monkeypatch.setattr(broken, "_send", fail)
+    broken.update({"live": True})
+    assert has_failed.wait(PATIENCE_SECONDS)
+
+    whole.hear({"orchestra": "ask", "id": "1", "ask": "logs"})
+
+    assert is_answered.wait(PATIENCE_SECONDS)
+    broken.close()
+    whole.close()
+    run_widget._messages.cache_clear()
 
 
 def test_the_built_bundle_is_small_and_has_no_react() -> None:

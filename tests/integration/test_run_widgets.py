@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,6 +13,7 @@ from orchestra_nb.model.events import RunCreated, ValueRecorded
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
+from orchestra_nb.operations.flow_views import show_flow
 from orchestra_nb.operations.opening import close_store, open_store
 from orchestra_nb.run_widget import BUNDLE, VIEW_MIME
 from orchestra_nb.settings import load_settings
@@ -123,6 +124,36 @@ def test_results_are_answered_and_large_ones_by_what_stands_for_them(kernel: Not
     assert [one["value"] for one in values[1:3]] == [[1], [2]]
 
 
+def test_how_long_a_flow_takes_is_told_as_the_page_of_the_flow_tells_it(kernel: NotebookKernel) -> None:
+    now = datetime.now(UTC)
+
+    def run(seconds: int, kind: RunKind, epoch: int = 1) -> RunCreated:
+        run_id = fresh_id(now)
+        name = f"took-{seconds}"
+        return RunCreated(
+            run=Run(
+                run_id=run_id,
+                name=name,
+                flow_name="timed",
+                kind=kind,
+                state=State.COMPLETED,
+                epoch=epoch,
+                created_at=now,
+                started_at=now,
+                ended_at=now + timedelta(seconds=seconds),
+            )
+        )
+
+    store = open_store(load_settings())
+    store.apply([run(60, RunKind.NOTEBOOK), run(1, RunKind.NOTEBOOK, epoch=2), run(2, RunKind.INTERACTIVE)])
+    told = show_flow(store, "timed", now).flow.duration
+    close_store(store)
+    widget = widget_of(kernel.run("%flow"), "flow")
+
+    assert told is not None
+    assert kernel.ask_by_widget(widget, "expected", flow="timed")["answer"] == told.p50 == 60
+
+
 @pytest.mark.parametrize(
     ("ask", "fields", "problem"),
     [
@@ -165,6 +196,59 @@ def test_task_cells_that_failed_run_again_under_their_own_lines(kernel: Notebook
     )
     again = kernel.ask_by_widget(widget_of(flow, "flow"), "retry", tasks=tasks)
     assert "have been run again" in again["error"]
+
+
+#: Ends when somebody says so.
+HELD = "import time\nfrom pathlib import Path\nwhile not Path('go-{0}').exists():\n    time.sleep(0.01)"
+HELD_ASYNC = (
+    "import asyncio\nfrom pathlib import Path\nwhile not Path('go-{0}').exists():\n    await asyncio.sleep(0.01)"
+)
+
+NEWEST = "from orchestra_nb.operations.interactive import current_driver\nnewest = current_driver().session.task"
+
+
+def failed_cell(kernel: NotebookKernel, name: str) -> Cell:
+    """Run a task cell that notes each execution in a file of its name, and fails as long as ``divisor`` is 0."""
+    kernel.run("divisor = 0")
+    body = f"with open('{name}', 'a') as file:\n    file.write('x')\n{name} = 10 / divisor"
+    cell = kernel.run(f"%%task {name}\n{body}", f"cell-{name}")
+    cell.wait_for("FAILED")
+    kernel.run("divisor = 4")
+    return cell
+
+
+@pytest.mark.parametrize("held", [HELD, HELD_ASYNC], ids=["a cell", "an async cell"])
+def test_a_retry_waits_for_the_cell_that_runs_and_asked_for_twice_is_one(kernel: NotebookKernel, held: str) -> None:
+    flow = kernel.run("%flow")
+    name = "twice" if held == HELD else "awaited"
+    failed = failed_cell(kernel, name)
+    asked = [failed.task["task_run_id"]]
+    kernel.run(NEWEST)
+    running = kernel.start(f"{held.format(name)}\nprint(newest('{name}').task_run_id)")
+    kernel.wait_until(lambda: running.is_busy)
+
+    answers = [kernel.ask_by_widget(widget_of(flow, "flow"), "retry", tasks=asked)["answer"] for _ in range(2)]
+    (kernel.folder / f"go-{name}").touch()
+    failed.wait_for("COMPLETED")
+
+    assert answers == ["These tasks are run again when the cell that runs now has ended."] * 2
+    assert running.output.split() == asked, "nothing began in the midst of the cell"
+    assert kernel.value(name) == "2.5"
+    assert (kernel.folder / name).read_text() == "xx"
+
+
+def test_why_tasks_are_not_run_again_is_told_also_when_the_answer_was_given_before(kernel: NotebookKernel) -> None:
+    flow = kernel.run("%flow")
+    failed = failed_cell(kernel, "unsendable")
+    running = kernel.start(f"import threading\ndivisor = threading.Lock()\n{HELD.format('unsendable')}")
+    kernel.wait_until(lambda: running.is_busy)
+
+    kernel.ask_by_widget(widget_of(flow, "flow"), "retry", tasks=[failed.task["task_run_id"]])
+    (kernel.folder / "go-unsendable").touch()
+
+    kernel.wait_until(lambda: "Tasks could not be run again: " in running.streams.get("stderr", ""))
+    assert "divisor" in running.streams["stderr"]
+    assert failed.task["state"] == "FAILED"
 
 
 def test_a_task_is_cancelled_from_its_line_and_then_no_widget_is_left_of_it(kernel: NotebookKernel) -> None:

@@ -84,6 +84,16 @@ def test_the_picture_follows_changes_and_failures_take_the_place_of_others() -> 
     assert [one.state for one in group.tasks].count(State.RUNNING) == MOST_OF_GROUP - 11
 
 
+def test_a_failure_is_written_out_also_where_the_tasks_had_ended_before() -> None:
+    states = {number: State.FAILED if number == 30 else State.COMPLETED for number in range(60)}
+
+    picture = RunPicture.of(None, [task(number, f"load-{number}", state) for number, state in states.items()]).kept()
+
+    (group,) = picture.groups
+    assert [one.name for one in group.tasks if one.state is State.FAILED] == ["load-30"]
+    assert (len(group.tasks), group.omitted) == (MOST_OF_GROUP, {"COMPLETED": 60 - MOST_OF_GROUP})
+
+
 def test_a_change_that_comes_late_or_twice_or_of_an_unknown_task_changes_nothing() -> None:
     picture = RunPicture.of(None, [task(number, f"a-{number}") for number in range(MOST_OF_GROUP + 1)])
 
