@@ -62,8 +62,6 @@ export interface IField {
   readonly example: string;
   /** Whether a text is typed unseen, with a button that shows it. */
   readonly isUnseen?: boolean;
-  /** Whether a value that was put into the control is sent as it was recorded while its text is the same. */
-  readonly keepsRecorded?: boolean;
   /** What is offered for a text; another may be typed. */
   readonly offers?: readonly string[];
 }
@@ -308,12 +306,6 @@ export function textOf(kind: FieldKind, value: unknown): string {
     return '';
   }
   return typeof plain === 'string' ? plain : JSON.stringify(plain);
-}
-
-/** Give the JSON of a value that a run recorded; null for none, and where the text in its control tells the value. */
-export function recordedJson(value: unknown): string | null {
-  const isFloat = readFields(value)?.$float !== undefined;
-  return value === undefined || isFloat ? null : spacedJson(value);
 }
 
 /** Write JSON with blanks after commas and colons, in one line. */

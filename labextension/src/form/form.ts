@@ -2,7 +2,7 @@
 
 import { html, setAttributes, showText } from '../drawing/elements';
 import type { ITexts } from '../drawing/translation';
-import { helpOf, readControl, recordedJson, textOf } from './fields';
+import { helpOf, readControl, textOf } from './fields';
 import type { IField } from './fields';
 
 /** What a form gives: name to JSON. */
@@ -133,9 +133,6 @@ class Row {
     if (this._control instanceof HTMLInputElement && this._control.validity.badInput) {
       return { error: this._texts.__('Complete this.') }; // a date of which a part is missing reads as none
     }
-    if (this._recorded !== null && this._text === this._recorded.text) {
-      return { json: this._recorded.json };
-    }
     // the browser may write the default of a date in another way
     const text = this._text === this._opened ? this.field.initial : this._text;
     return readControl(this.field, text, this._texts);
@@ -150,7 +147,6 @@ class Row {
       this._fillSecret(value);
     } else {
       this._text = value === undefined ? initial : textOf(kind, value);
-      this._keep(value);
     }
   }
 
@@ -161,17 +157,6 @@ class Row {
 
   focus(): void {
     this._control.focus();
-  }
-
-  private _keep(value: unknown): void {
-    if (this.field.keepsRecorded !== true) {
-      return;
-    }
-    const json = recordedJson(value);
-    this._recorded = json === null ? null : { text: this._text, json };
-    // elsewhere an empty control stands for the default
-    const said = value === null ? this._texts.__('None') : json;
-    setAttributes(this._control, { placeholder: this._text === '' ? said : null });
   }
 
   private _fillSecret(value: unknown): void {
@@ -276,6 +261,4 @@ class Row {
   private readonly _error: HTMLElement;
   private readonly _opened: string;
   private _reference: string | null = null;
-  /** The text that stands for a value as it was recorded. */
-  private _recorded: { readonly text: string; readonly json: string } | null = null;
 }

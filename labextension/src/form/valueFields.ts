@@ -22,8 +22,7 @@ export function valueFields(
       kind: kindOf(value),
       help: typeof value === 'boolean' ? '' : texts.__('empty for the default'),
       // an unchecked box is a value, too
-      isRequired: typeof value === 'boolean',
-      keepsRecorded: true
+      isRequired: typeof value === 'boolean'
     })
   );
   const others = plainField({
