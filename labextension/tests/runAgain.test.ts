@@ -155,6 +155,20 @@ test('where nobody tells what there is, each name that a run was given has a fie
   expect(started).toEqual([['nightly', { rows: '3', region: '"APAC"' }]]);
 });
 
+test.each(['As in run calm-fox', 'The defaults'])(
+  'a truth value that only another run was given is left to its default: %s',
+  async begin => {
+    const earlier = [{ ...OLDER, parameters: { full: true } }];
+    const { started } = await open(OF_DEPLOYMENT, FREE, { earlier });
+    const given = begin === 'The defaults' ? {} : { region: '"US"' };
+
+    choose(begin);
+    expect(field('full').value).toBe('');
+    await send();
+    expect(started).toEqual([['nightly', given]]);
+  }
+);
+
 test.each([
   ['#/parameters/region', OF_NOTEBOOK],
   ['#/parameters/region', OF_DEPLOYMENT],

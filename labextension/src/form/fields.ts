@@ -64,6 +64,8 @@ export interface IField {
   readonly isUnseen?: boolean;
   /** What is offered for a text; another may be typed. */
   readonly offers?: readonly string[];
+  /** Whether a value that it is filled with is sent as it was recorded, as long as nobody changes it. */
+  readonly keepsGiven?: boolean;
 }
 
 /** What a notebook declares. */
@@ -255,7 +257,8 @@ function readChoices(schema: Schema): IChoice[] {
   return values.map(choiceOf);
 }
 
-function choiceOf(value: unknown): IChoice {
+/** Give the choice of a value. */
+export function choiceOf(value: unknown): IChoice {
   return {
     json: JSON.stringify(value),
     label: typeof value === 'string' ? value : wordOf(value)
@@ -294,8 +297,7 @@ function exampleOf(kind: FieldKind, schema: Schema): string {
 
 /** Give the text that stands in the control for a value, which may be one that a run recorded. */
 export function textOf(kind: FieldKind, value: unknown): string {
-  const stored = readTextOrNull(readFields(value)?.$float);
-  const plain = stored === null ? value : (STORED_NON_FINITE[stored] ?? stored);
+  const plain = sentValue(value);
   if (kind === 'choice') {
     return plain === null ? '' : JSON.stringify(plain);
   }
@@ -306,6 +308,12 @@ export function textOf(kind: FieldKind, value: unknown): string {
     return '';
   }
   return typeof plain === 'string' ? plain : JSON.stringify(plain);
+}
+
+/** Give what is sent for a value that a run recorded. */
+export function sentValue(value: unknown): unknown {
+  const stored = readTextOrNull(readFields(value)?.$float);
+  return stored === null ? value : (STORED_NON_FINITE[stored] ?? stored);
 }
 
 /** Write JSON with blanks after commas and colons, in one line. */
