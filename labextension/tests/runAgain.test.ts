@@ -187,6 +187,25 @@ test.each([
   expect(wrong?.closest('details')?.open ?? true).toBe(true);
 });
 
+test.each([
+  [OF_NOTEBOOK, '#/parameters/gone'],
+  [OF_NOTEBOOK, '#/notebook'],
+  [OF_DEPLOYMENT, '#/parameters/gone'],
+  [OF_DEPLOYMENT, '#/notebook']
+])('what no field is for is said beside what one is for: %#', async (of, pointer) => {
+  const places = new Map([
+    ['#/parameters/region', 'No such value.'],
+    [pointer, 'No such name.']
+  ]);
+  const refusal = new ApiError('It cannot be run.', 422, 'invalid_parameters', places);
+  await open(of, DECLARED, { earlier: [], refusal });
+
+  await send();
+
+  expect(document.activeElement?.getAttribute('name')).toBe('region');
+  expect(document.querySelector('dialog .orc-problem')?.textContent).toBe('It cannot be run.');
+});
+
 test('without the earlier runs the form is as good, and says that they are missing', async () => {
   const { started } = await open(OF_NOTEBOOK, DECLARED);
 

@@ -170,6 +170,23 @@ test('a name that is taken is told at the name, and what no field has above all'
   form.dispose();
 });
 
+test.each(['#/parameters/gone', '#/gone'])(
+  '%s, which no field is for, is said beside what one is for',
+  async place => {
+    const { form } = await open([]);
+    const places = new Map([
+      ['#/pool', 'No such pool.'],
+      [place, 'Not so.']
+    ]);
+
+    form.showError(new ApiError('All of it.', 422, 'invalid_input', places));
+
+    expect(errorsShown().sort()).toEqual(['All of it.', 'No such pool.']);
+    expect(document.activeElement).toBe(control('pool'));
+    form.dispose();
+  }
+);
+
 test('what somebody else has changed is read again, in place of what stands here', async () => {
   const now = deployed({ version: 4, spec: { schedules: [{ every: '2h', timezone: 'UTC' }] } });
   const { form } = await open([deployed()], { showDeployment: async () => now });

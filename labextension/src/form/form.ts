@@ -85,6 +85,11 @@ export class Form {
     return first !== undefined;
   }
 
+  /** Tell whether an error of a field can be seen here. */
+  has(name: string): boolean {
+    return this._rows.some(row => row.field.name === name && !row.node.hidden);
+  }
+
   private readonly _rows: readonly Row[];
 }
 

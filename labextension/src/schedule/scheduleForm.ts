@@ -203,14 +203,21 @@ export class ScheduleForm extends Widget implements IFormBody<IScheduleRequest> 
     if (ofCode !== undefined && error instanceof Error) {
       others.set(ofCode, error.message);
     }
-    const isParameter = this._parameters.showErrors(places);
-    if (!this._showAtFields(others, true) && !isParameter) {
+    const areParametersShown = this._parameters.showErrors(places);
+    const areOthersShown = this._showAtFields(others, true);
+    if (places.size + others.size === 0 || !areParametersShown || !areOthersShown) {
       this._showProblem(error);
     }
   }
 
-  /** Give the focus to a field, and show each error at its own; false where none has one here. */
+  /** Show each error at its field, the first of which may have the focus; false where one has none here. */
   private _showAtFields(errors: ReadonlyMap<string, string>, givesFocus: boolean): boolean {
+    const areAllShown = [...errors].every(error => this._showAtAny(new Map([error]), false));
+    this._showAtAny(errors, givesFocus);
+    return areAllShown;
+  }
+
+  private _showAtAny(errors: ReadonlyMap<string, string>, givesFocus: boolean): boolean {
     const isMore = this._more.showErrors(errors, false);
     this._folded.open ||= isMore;
     const shown = [
@@ -326,7 +333,7 @@ export class ScheduleForm extends Widget implements IFormBody<IScheduleRequest> 
     this._shown = null;
     this._hasPreviewError = true;
     const places = error instanceof ApiError ? errorsBesideParameters(error.errors) : NO_ERRORS;
-    const isShown = this._showAtFields(places, false);
+    const isShown = this._showAtFields(places, false) && places.size > 0;
     this._preview.clear(isShown ? '' : error instanceof Error ? error.message : String(error));
     this._showAction();
   }
