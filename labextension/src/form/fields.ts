@@ -64,6 +64,8 @@ export interface IField {
   readonly isUnseen?: boolean;
   /** What is offered for a text; another may be typed. */
   readonly offers?: readonly string[];
+  /** Whether a number has to be one that JSON has, neither NaN nor an infinity. */
+  readonly isFinite?: boolean;
   /** Whether a value that it is filled with is sent as it was recorded, as long as nobody changes it. */
   readonly keepsGiven?: boolean;
 }
@@ -351,7 +353,7 @@ export function readControl(field: IField, text: string, texts: ITexts): FieldRe
         ? bounded(field, BigInt(typed.replace(/^\+/, '')).toString(), texts)
         : { error: texts.__('Write a whole number.') };
     case 'number':
-      if (NON_FINITE.test(typed)) {
+      if (field.isFinite !== true && NON_FINITE.test(typed)) {
         return { json: JSON.stringify(typed) };
       }
       return NUMBER.test(typed)
