@@ -1,6 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import { ApiError } from '../src/apiError';
+import { ApiError, NoAnswer } from '../src/apiError';
 import { englishTexts } from '../src/drawing/translation';
 import type { IDeployment } from '../src/schedule/records';
 import type { IScheduleApi, ScheduleQuery } from '../src/schedule/scheduleApi';
@@ -167,6 +167,22 @@ test('a name that is taken is told at the name, and what no field has above all'
   expect(document.activeElement).toBe(control('name'));
   form.showError(new ApiError('The store is away.', 503, 'store_unavailable'));
   expect(errorsShown()).toContain('The store is away.');
+  form.dispose();
+});
+
+test('an answer that never came is said in words of ours, of the preview, too', async () => {
+  const unanswered = new NoAnswer(new TypeError('Failed to fetch'));
+  const preview = async (): Promise<never> => {
+    throw unanswered;
+  };
+  const { form } = await open([], { preview });
+  const said = 'The server did not answer. Is it still there?';
+  expect(document.body.textContent).toContain(said);
+
+  form.showError(unanswered);
+
+  expect(errorsShown()).toContain(said);
+  expect(document.body.textContent).not.toContain('Failed to fetch');
   form.dispose();
 });
 

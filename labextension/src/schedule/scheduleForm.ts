@@ -7,6 +7,7 @@ import { Widget } from '@lumino/widgets';
 import { ApiError } from '../apiError';
 import { clock } from '../drawing/clock';
 import { button, html, showText } from '../drawing/elements';
+import { errorText } from '../errorText';
 import type { IEarlierRun } from '../form/earlierRuns';
 import { plainField } from '../form/fields';
 import type { INotebookParameters } from '../form/fields';
@@ -231,10 +232,10 @@ export class ScheduleForm extends Widget implements IFormBody<IScheduleRequest> 
   }
 
   private _showProblem(error: unknown): void {
-    showText(this._problem, error instanceof Error ? error.message : String(error));
+    const { trans } = this._options;
+    showText(this._problem, errorText(error, trans));
     const { deployment } = this._bar;
     if (error instanceof ApiError && error.status === 409 && deployment !== null) {
-      const { trans } = this._options;
       const title = trans.__('Show what it says now, in place of what stands here');
       const again = button(trans.__('Read it again'), title, () => void this._reread(deployment));
       this._problem.append(' ', again);
@@ -334,7 +335,7 @@ export class ScheduleForm extends Widget implements IFormBody<IScheduleRequest> 
     this._hasPreviewError = true;
     const places = error instanceof ApiError ? errorsBesideParameters(error.errors) : NO_ERRORS;
     const isShown = this._showAtFields(places, false) && places.size > 0;
-    this._preview.clear(isShown ? '' : error instanceof Error ? error.message : String(error));
+    this._preview.clear(isShown ? '' : errorText(error, this._options.trans));
     this._showAction();
   }
 
