@@ -1,7 +1,15 @@
-/** Errors that the server answers with. */
+/** Errors of requests: those that the server answers with, and that of no answer. */
 
 /** The code of the error when the server has no such API at all. */
 export const NO_SERVER_EXTENSION = 'no_server_extension';
+
+/** There was no answer; the message is the browser's own, in its language. */
+export class NoAnswer extends Error {
+  constructor(reason: Error) {
+    super(reason.message);
+    this.name = 'NoAnswer';
+  }
+}
 
 /** An answer that is an error: the message says what to do, the code is stable. */
 export class ApiError extends Error {

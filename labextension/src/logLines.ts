@@ -3,6 +3,7 @@
 import { formatMoment } from './drawing/durations';
 import { html, setAttributes, showText } from './drawing/elements';
 import type { ITexts } from './drawing/translation';
+import { errorText } from './errorText';
 import type { ILogSource } from './logSource';
 import type { ILogLine } from './schemas';
 
@@ -109,7 +110,7 @@ export class LogLines {
         );
       }
     } catch (error) {
-      this._say(error instanceof Error ? error.message : String(error));
+      this._say(errorText(error, this._options.texts));
     } finally {
       this._isPulling = false;
     }

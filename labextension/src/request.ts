@@ -1,6 +1,6 @@
 /** One request to our part of the server, and its errors. */
 
-import { ApiError, NO_SERVER_EXTENSION } from './apiError';
+import { ApiError, NO_SERVER_EXTENSION, NoAnswer } from './apiError';
 import { clock } from './drawing/clock';
 import { readFields, readList, readTextOrNull } from './schemas';
 
@@ -47,7 +47,7 @@ export interface ITaggedAnswer {
  *
  * @param sent - JSON
  * @throws ApiError - the server answered with an error
- * @throws TypeError - there was no answer; in JupyterLab its own NetworkError, which is one
+ * @throws NoAnswer - there was none
  */
 export async function request(
   settings: IServerSettings,
@@ -75,7 +75,7 @@ export async function requestTagged(
 ): Promise<ITaggedAnswer> {
   const url = apiUrl(settings.baseUrl, path, query);
   const condition = match === null ? {} : { headers: { 'If-Match': match } };
-  const response = await settings.send(url, { method, body: sent, ...condition });
+  const response = await send(settings, url, { method, body: sent, ...condition });
   clock.learn(response.headers.get('Date'));
   const body = await readJson(response);
   if (response.ok) {
@@ -102,6 +102,15 @@ export async function requestTagged(
     new Map(readList(problem?.errors, readErrorAt)),
     asked
   );
+}
+
+async function send(settings: IServerSettings, url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await settings.send(url, init);
+  } catch (error) {
+    // what browsers throw then, and JupyterLab's NetworkError
+    throw error instanceof TypeError ? new NoAnswer(error) : error;
+  }
 }
 
 function readErrorAt(data: unknown): readonly [string, string] | null {

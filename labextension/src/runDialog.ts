@@ -4,6 +4,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import { html, showText } from './drawing/elements';
+import type { ITexts } from './drawing/translation';
+import { errorText } from './errorText';
 import type { IEarlierRun, IFormBegin } from './form/earlierRuns';
 import type { INotebookParameters } from './form/fields';
 import type { FormValues } from './form/form';
@@ -49,6 +51,7 @@ export class RunDialog extends FormDialog<IRunValues> {
 class RunDialogBody extends Widget implements IFormBody<IRunValues> {
   constructor(options: IRunDialogOptions) {
     super();
+    this._texts = options.trans;
     this._form = new RunForm(options);
     this._problem = html('div', { class: 'orc-run-problem', role: 'alert', tabindex: -1 });
     showText(this._problem, '');
@@ -63,11 +66,12 @@ class RunDialogBody extends Widget implements IFormBody<IRunValues> {
 
   showError(error: unknown): void {
     if (!this._form.showError(error)) {
-      showText(this._problem, error instanceof Error ? error.message : String(error));
+      showText(this._problem, errorText(error, this._texts));
       this._problem.scrollIntoView({ block: 'nearest' });
     }
   }
 
+  private readonly _texts: ITexts;
   private readonly _form: RunForm;
   private readonly _problem: HTMLElement;
 }

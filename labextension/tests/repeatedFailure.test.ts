@@ -1,6 +1,6 @@
 import { Notification } from '@jupyterlab/apputils';
 
-import { ApiError } from '../src/apiError';
+import { ApiError, NoAnswer } from '../src/apiError';
 import { englishTexts } from '../src/drawing/translation';
 import { RepeatedFailure, notifyFailure } from '../src/notify';
 
@@ -41,7 +41,7 @@ test('what fails again and again is told once, and once more when it had worked 
 });
 
 test('that the server did not answer is left to the state of the connection', () => {
-  new RepeatedFailure(englishTexts, 'x').failed(new TypeError('Failed to fetch'));
+  new RepeatedFailure(englishTexts, 'x').failed(new NoAnswer(new TypeError('Failed to fetch')));
 
   expect(said()).toEqual([]);
 });
@@ -57,7 +57,7 @@ test('what stands there already is not told twice', () => {
 });
 
 test('an answer that never came is said in words of ours', () => {
-  notifyFailure(englishTexts, 'It failed.', new TypeError('Failed to fetch'));
+  notifyFailure(englishTexts, 'It failed.', new NoAnswer(new TypeError('Failed to fetch')));
 
   expect(said()).toEqual(['It failed. The server did not answer. Is it still there?']);
 });

@@ -155,6 +155,20 @@ test('where nobody tells what there is, each name that a run was given has a fie
   expect(started).toEqual([['nightly', { rows: '3', region: '"APAC"' }]]);
 });
 
+test.each(['As in run calm-fox', 'The defaults'])(
+  'a truth value that only another run was given is left to its default: %s',
+  async begin => {
+    const earlier = [{ ...OLDER, parameters: { full: true } }];
+    const { started } = await open(OF_DEPLOYMENT, FREE, { earlier });
+    const given = begin === 'The defaults' ? {} : { region: '"US"' };
+
+    choose(begin);
+    expect(field('full').value).toBe('');
+    await send();
+    expect(started).toEqual([['nightly', given]]);
+  }
+);
+
 test.each([
   ['#/parameters/region', OF_NOTEBOOK],
   ['#/parameters/region', OF_DEPLOYMENT],
@@ -171,6 +185,25 @@ test.each([
   expect(wrong).toBe(document.activeElement);
   expect(document.querySelector('dialog .orc-problem')?.textContent).toBe('');
   expect(wrong?.closest('details')?.open ?? true).toBe(true);
+});
+
+test.each([
+  [OF_NOTEBOOK, '#/parameters/gone'],
+  [OF_NOTEBOOK, '#/notebook'],
+  [OF_DEPLOYMENT, '#/parameters/gone'],
+  [OF_DEPLOYMENT, '#/notebook']
+])('what no field is for is said beside what one is for: %#', async (of, pointer) => {
+  const places = new Map([
+    ['#/parameters/region', 'No such value.'],
+    [pointer, 'No such name.']
+  ]);
+  const refusal = new ApiError('It cannot be run.', 422, 'invalid_parameters', places);
+  await open(of, DECLARED, { earlier: [], refusal });
+
+  await send();
+
+  expect(document.activeElement?.getAttribute('name')).toBe('region');
+  expect(document.querySelector('dialog .orc-problem')?.textContent).toBe('It cannot be run.');
 });
 
 test('without the earlier runs the form is as good, and says that they are missing', async () => {

@@ -1,6 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import { ApiError } from '../src/apiError';
+import { ApiError, NoAnswer } from '../src/apiError';
 import { englishTexts } from '../src/drawing/translation';
 import type { IDeployment } from '../src/schedule/records';
 import type { IScheduleApi, ScheduleQuery } from '../src/schedule/scheduleApi';
@@ -169,6 +169,39 @@ test('a name that is taken is told at the name, and what no field has above all'
   expect(errorsShown()).toContain('The store is away.');
   form.dispose();
 });
+
+test('an answer that never came is said in words of ours, of the preview, too', async () => {
+  const unanswered = new NoAnswer(new TypeError('Failed to fetch'));
+  const preview = async (): Promise<never> => {
+    throw unanswered;
+  };
+  const { form } = await open([], { preview });
+  const said = 'The server did not answer. Is it still there?';
+  expect(document.body.textContent).toContain(said);
+
+  form.showError(unanswered);
+
+  expect(errorsShown()).toContain(said);
+  expect(document.body.textContent).not.toContain('Failed to fetch');
+  form.dispose();
+});
+
+test.each(['#/parameters/gone', '#/gone'])(
+  '%s, which no field is for, is said beside what one is for',
+  async place => {
+    const { form } = await open([]);
+    const places = new Map([
+      ['#/pool', 'No such pool.'],
+      [place, 'Not so.']
+    ]);
+
+    form.showError(new ApiError('All of it.', 422, 'invalid_input', places));
+
+    expect(errorsShown().sort()).toEqual(['All of it.', 'No such pool.']);
+    expect(document.activeElement).toBe(control('pool'));
+    form.dispose();
+  }
+);
 
 test('what somebody else has changed is read again, in place of what stands here', async () => {
   const now = deployed({ version: 4, spec: { schedules: [{ every: '2h', timezone: 'UTC' }] } });

@@ -7,6 +7,7 @@ import { formatIn, formatMoment } from '../drawing/durations';
 import { formatBytes, formatShare } from '../drawing/sizes';
 import { serverText } from '../drawing/translation';
 import type { ITexts } from '../drawing/translation';
+import { errorText } from '../errorText';
 import { OverviewCommandIDs } from '../overview/commandIDs';
 import type { ICluster, IClusterWorker, IScheduled } from '../overview/records';
 import { Failed, Late, Letter, Letters, More, Problem, Undelivered } from './AlertContent';
@@ -79,7 +80,7 @@ export function ItemRow(props: IItemProps<ItemContent>): React.JSX.Element {
     case 'trouble':
       return <Problem text={serverText(props.context.texts, of.text)} />;
     case 'problem':
-      return <Problem text={of.error instanceof Error ? of.error.message : String(of.error)} />;
+      return <Problem text={errorText(of.error, props.context.texts)} />;
     case 'note':
       return <NoteText note={of.note} texts={props.context.texts} />;
   }

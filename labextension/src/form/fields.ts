@@ -64,6 +64,10 @@ export interface IField {
   readonly isUnseen?: boolean;
   /** What is offered for a text; another may be typed. */
   readonly offers?: readonly string[];
+  /** Whether a number has to be one that JSON has, neither NaN nor an infinity. */
+  readonly isFinite?: boolean;
+  /** Whether a value that it is filled with is sent as it was recorded, as long as nobody changes it. */
+  readonly keepsGiven?: boolean;
 }
 
 /** What a notebook declares. */
@@ -255,7 +259,8 @@ function readChoices(schema: Schema): IChoice[] {
   return values.map(choiceOf);
 }
 
-function choiceOf(value: unknown): IChoice {
+/** Give the choice of a value. */
+export function choiceOf(value: unknown): IChoice {
   return {
     json: JSON.stringify(value),
     label: typeof value === 'string' ? value : wordOf(value)
@@ -294,8 +299,7 @@ function exampleOf(kind: FieldKind, schema: Schema): string {
 
 /** Give the text that stands in the control for a value, which may be one that a run recorded. */
 export function textOf(kind: FieldKind, value: unknown): string {
-  const stored = readTextOrNull(readFields(value)?.$float);
-  const plain = stored === null ? value : (STORED_NON_FINITE[stored] ?? stored);
+  const plain = sentValue(value);
   if (kind === 'choice') {
     return plain === null ? '' : JSON.stringify(plain);
   }
@@ -306,6 +310,12 @@ export function textOf(kind: FieldKind, value: unknown): string {
     return '';
   }
   return typeof plain === 'string' ? plain : JSON.stringify(plain);
+}
+
+/** Give what is sent for a value that a run recorded. */
+export function sentValue(value: unknown): unknown {
+  const stored = readTextOrNull(readFields(value)?.$float);
+  return stored === null ? value : (STORED_NON_FINITE[stored] ?? stored);
 }
 
 /** Write JSON with blanks after commas and colons, in one line. */
@@ -343,7 +353,7 @@ export function readControl(field: IField, text: string, texts: ITexts): FieldRe
         ? bounded(field, BigInt(typed.replace(/^\+/, '')).toString(), texts)
         : { error: texts.__('Write a whole number.') };
     case 'number':
-      if (NON_FINITE.test(typed)) {
+      if (field.isFinite !== true && NON_FINITE.test(typed)) {
         return { json: JSON.stringify(typed) };
       }
       return NUMBER.test(typed)

@@ -2,7 +2,7 @@
 
 import { html, setAttributes, showText } from '../drawing/elements';
 import type { ITexts } from '../drawing/translation';
-import { helpOf, readControl, textOf } from './fields';
+import { helpOf, readControl, sentValue, textOf } from './fields';
 import type { IField } from './fields';
 
 /** What a form gives: name to JSON. */
@@ -85,6 +85,11 @@ export class Form {
     return first !== undefined;
   }
 
+  /** Tell whether an error of a field can be seen here. */
+  has(name: string): boolean {
+    return this._rows.some(row => row.field.name === name && !row.node.hidden);
+  }
+
   private readonly _rows: readonly Row[];
 }
 
@@ -130,6 +135,9 @@ class Row {
     if (this._reference !== null) {
       return { json: JSON.stringify({ $secret: this._reference }) };
     }
+    if (this._given !== undefined) {
+      return { json: JSON.stringify(sentValue(this._given)) };
+    }
     if (this._control instanceof HTMLInputElement && this._control.validity.badInput) {
       return { error: this._texts.__('Complete this.') }; // a date of which a part is missing reads as none
     }
@@ -143,6 +151,7 @@ class Row {
     const { kind, initial } = this.field;
     this.showError('');
     this._reference = null;
+    this._keep(value === HIDDEN ? undefined : value);
     if (kind === 'secret') {
       this._fillSecret(value);
     } else {
@@ -176,7 +185,20 @@ class Row {
 
   private _onInput(): void {
     this._reference = null;
+    this._keep(undefined);
     this.showError('');
+  }
+
+  /** Send a value as it is until another one is written; undefined for none. */
+  private _keep(value: unknown): void {
+    const { keepsGiven = false, kind } = this.field;
+    if (!keepsGiven) {
+      return;
+    }
+    this._given = value;
+    if (kind !== 'choice' && kind !== 'secret') {
+      setAttributes(this._control, { placeholder: value === null ? this._texts.__('None') : null });
+    }
   }
 
   private get _text(): string {
@@ -261,4 +283,6 @@ class Row {
   private readonly _error: HTMLElement;
   private readonly _opened: string;
   private _reference: string | null = null;
+  /** What is sent as it was recorded; undefined for what stands in the control. */
+  private _given: unknown = undefined;
 }

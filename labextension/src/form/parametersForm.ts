@@ -72,12 +72,13 @@ export class ParametersForm {
     this._startFrom({ label: this._trans.__('As deployed'), values: values ?? {} });
   }
 
-  /** Show those of an error's places that are parameters, at their fields; false where none has a field here. */
+  /** Show those of an error's places that are parameters, at their fields; false where one of them has no field here. */
   showErrors(errors: ReadonlyMap<string, string>): boolean {
     const ofParameters = [...errors]
       .filter(([pointer]) => pointer.startsWith(OF_PARAMETERS))
       .map(([pointer, detail]) => [pointer.slice(OF_PARAMETERS.length), detail] as const);
-    return this._form.showErrors(new Map(ofParameters));
+    this._form.showErrors(new Map(ofParameters));
+    return ofParameters.every(([name]) => this._form.has(name));
   }
 
   private _startFrom({ label, values }: IFormBegin): void {

@@ -49,15 +49,16 @@ export class RunForm {
     return options === null || parameters === null ? null : { parameters, options };
   }
 
-  /** Show an error of the server at the fields that it names; false where none of them is here. */
+  /** Show an error of the server at the fields that it names; false where it names none, or one that is not here. */
   showError(error: unknown): boolean {
     const places: ReadonlyMap<string, string> =
       error instanceof ApiError ? error.errors : new Map();
     const others = errorsBesideParameters(places);
     this._folded.open ||= others.size > 0;
-    const isOption = this._options.showErrors(others);
-    const isParameter = this._parameters.showErrors(places);
-    return isOption || isParameter;
+    this._options.showErrors(others);
+    const areParametersShown = this._parameters.showErrors(places);
+    const areOthersShown = [...others.keys()].every(name => this._options.has(name));
+    return places.size > 0 && areParametersShown && areOthersShown;
   }
 
   private readonly _parameters: ParametersForm;

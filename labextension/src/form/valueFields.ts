@@ -2,7 +2,7 @@
 
 import type { ITexts } from '../drawing/translation';
 import { readFields } from '../schemas';
-import { plainField } from './fields';
+import { choiceOf, plainField } from './fields';
 import type { FieldKind, IField } from './fields';
 import { HIDDEN } from './form';
 import type { FormValues } from './form';
@@ -20,9 +20,10 @@ export function valueFields(
       name,
       label: name,
       kind: kindOf(value),
-      help: typeof value === 'boolean' ? '' : texts.__('empty for the default'),
-      // an unchecked box is a value, too
-      isRequired: typeof value === 'boolean'
+      help: texts.__('empty for the default'),
+      // a box could not say that the default is meant
+      choices: typeof value === 'boolean' ? [true, false].map(choiceOf) : [],
+      keepsGiven: true
     })
   );
   const others = plainField({
@@ -47,7 +48,7 @@ export function readValueFields(values: FormValues): FormValues {
 
 function kindOf(value: unknown): FieldKind {
   if (typeof value === 'boolean') {
-    return 'checkbox';
+    return 'choice';
   }
   if (typeof value === 'number') {
     return 'number';

@@ -54,6 +54,7 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
     const run = async (): Promise<void> => {
       isBusy = true;
       act.disabled = true;
+      leave.disabled = true;
       showText(problem, '');
       try {
         isDone = await question.onAct();
@@ -67,6 +68,7 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
       } finally {
         isBusy = false;
         act.disabled = false;
+        leave.disabled = false;
         if (dialog.open && !dialog.contains(document.activeElement)) {
           act.focus(); // the browser took it when the button could not be pressed
         }
@@ -84,7 +86,9 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
       }
     };
     const onLeave = (event: Event): void => {
-      if (question.hasWritten?.() ?? false) {
+      if (isBusy) {
+        event.preventDefault(); // what comes of it may be shown only once
+      } else if (question.hasWritten?.() ?? false) {
         event.preventDefault();
         void leaveAfterAsking();
       } else if (event.type === 'click') {
@@ -99,6 +103,10 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
       }
     });
     dialog.addEventListener('close', () => {
+      if (isBusy && !isDone) {
+        dialog.showModal(); // browsers have gestures that no `cancel` can prevent
+        return;
+      }
       dialog.remove();
       resolve(isDone);
     });

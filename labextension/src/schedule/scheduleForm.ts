@@ -7,6 +7,7 @@ import { Widget } from '@lumino/widgets';
 import { ApiError } from '../apiError';
 import { clock } from '../drawing/clock';
 import { button, html, showText } from '../drawing/elements';
+import { errorText } from '../errorText';
 import type { IEarlierRun } from '../form/earlierRuns';
 import { plainField } from '../form/fields';
 import type { INotebookParameters } from '../form/fields';
@@ -203,14 +204,21 @@ export class ScheduleForm extends Widget implements IFormBody<IScheduleRequest> 
     if (ofCode !== undefined && error instanceof Error) {
       others.set(ofCode, error.message);
     }
-    const isParameter = this._parameters.showErrors(places);
-    if (!this._showAtFields(others, true) && !isParameter) {
+    const areParametersShown = this._parameters.showErrors(places);
+    const areOthersShown = this._showAtFields(others, true);
+    if (places.size + others.size === 0 || !areParametersShown || !areOthersShown) {
       this._showProblem(error);
     }
   }
 
-  /** Give the focus to a field, and show each error at its own; false where none has one here. */
+  /** Show each error at its field, the first of which may have the focus; false where one has none here. */
   private _showAtFields(errors: ReadonlyMap<string, string>, givesFocus: boolean): boolean {
+    const areAllShown = [...errors].every(error => this._showAtAny(new Map([error]), false));
+    this._showAtAny(errors, givesFocus);
+    return areAllShown;
+  }
+
+  private _showAtAny(errors: ReadonlyMap<string, string>, givesFocus: boolean): boolean {
     const isMore = this._more.showErrors(errors, false);
     this._folded.open ||= isMore;
     const shown = [
@@ -224,10 +232,10 @@ export class ScheduleForm extends Widget implements IFormBody<IScheduleRequest> 
   }
 
   private _showProblem(error: unknown): void {
-    showText(this._problem, error instanceof Error ? error.message : String(error));
+    const { trans } = this._options;
+    showText(this._problem, errorText(error, trans));
     const { deployment } = this._bar;
     if (error instanceof ApiError && error.status === 409 && deployment !== null) {
-      const { trans } = this._options;
       const title = trans.__('Show what it says now, in place of what stands here');
       const again = button(trans.__('Read it again'), title, () => void this._reread(deployment));
       this._problem.append(' ', again);
@@ -326,8 +334,8 @@ export class ScheduleForm extends Widget implements IFormBody<IScheduleRequest> 
     this._shown = null;
     this._hasPreviewError = true;
     const places = error instanceof ApiError ? errorsBesideParameters(error.errors) : NO_ERRORS;
-    const isShown = this._showAtFields(places, false);
-    this._preview.clear(isShown ? '' : error instanceof Error ? error.message : String(error));
+    const isShown = this._showAtFields(places, false) && places.size > 0;
+    this._preview.clear(isShown ? '' : errorText(error, this._options.trans));
     this._showAction();
   }
 

@@ -4,8 +4,8 @@ import { Notification } from '@jupyterlab/apputils';
 import { PathExt } from '@jupyterlab/coreutils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import { ApiError } from '../apiError';
 import { clock } from '../drawing/clock';
+import { errorText } from '../errorText';
 import { Unread } from '../form/unread';
 import { scheduleIcon } from '../icon';
 import { notifyFailure } from '../notify';
@@ -139,11 +139,7 @@ async function tellStored(
               'Its next run: %1.',
               soonText(deployment.nextAt, clock.now(), readersZone(), locale)
             ),
-    error =>
-      trans.__(
-        'When it runs next cannot be told: %1',
-        error instanceof ApiError ? error.message : String(error)
-      )
+    error => trans.__('When it runs next cannot be told: %1', errorText(error, trans))
   );
   Notification.success(`${said} ${then}`, { autoClose: 10_000 });
 }

@@ -22,6 +22,8 @@ import { readWholeList } from './wholeList';
 const PATH = ['webhooks'];
 const NEED: INeed = { role: 'author' };
 const HOUR_SECONDS = 3600;
+/** A year: the server takes no longer one. */
+const MOST_HOURS = 8760;
 
 /** A webhook, without its secret. */
 export interface IWebhook {
@@ -419,7 +421,8 @@ function rotationForm(webhook: IWebhook, texts: ITexts): Form {
     label: texts.__('The old one is accepted, too, for (hours)'),
     kind: 'number',
     help: texts.__('Empty to refuse it at once.'),
-    bounds: { ...NO_BOUNDS, minimum: 0 }
+    bounds: { ...NO_BOUNDS, minimum: 0, maximum: MOST_HOURS },
+    isFinite: true
   });
   return new Form(
     [overlap, { ...secretField(texts), isRequired: webhook.scheme === 'slack' }],

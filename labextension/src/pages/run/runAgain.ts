@@ -4,7 +4,7 @@ import { ApiError } from '../../apiError';
 import { beginWith } from '../../form/earlierRuns';
 import type { IEarlierRun } from '../../form/earlierRuns';
 import type { INotebookParameters } from '../../form/fields';
-import { ParametersForm } from '../../form/parametersForm';
+import { ParametersForm, errorsBesideParameters } from '../../form/parametersForm';
 import type { IParametersFormOptions } from '../../form/parametersForm';
 import { RunForm } from '../../form/runForm';
 import { Unread } from '../../form/unread';
@@ -18,7 +18,7 @@ interface IAgainForm {
   readonly node: HTMLElement;
   /** Start it; null where something is wrong, which is shown. */
   start(): Promise<IRun> | null;
-  /** Show an error at the fields that it names; false where none of them is here. */
+  /** Show an error at the fields that it names; false where it names none, or one that is not here. */
   showError(error: unknown): boolean;
 }
 
@@ -73,7 +73,12 @@ async function formOfDeployment(
       const values = form.read();
       return values === null ? null : pagesApi.runDeployment(deployment, read(values));
     },
-    showError: error => error instanceof ApiError && form.showErrors(error.errors)
+    showError: error => {
+      const places: ReadonlyMap<string, string> =
+        error instanceof ApiError ? error.errors : new Map();
+      const areShown = form.showErrors(places);
+      return places.size > 0 && areShown && errorsBesideParameters(places).size === 0;
+    }
   };
 }
 

@@ -1,0 +1,105 @@
+import { englishTexts } from '../src/drawing/translation';
+import { ask } from '../src/pages/dialogs';
+
+/** A dialog whose request waits until its end is told. */
+interface IAsked {
+  readonly answer: Promise<boolean>;
+  readonly end: (outcome: boolean | Error) => Promise<void>;
+}
+
+function open(): IAsked {
+  let end: (outcome: boolean | Error) => void = () => undefined;
+  const answer = ask(
+    {
+      title: 'New secret',
+      body: [],
+      act: 'Change it',
+      leave: 'Cancel',
+      onAct: () =>
+        new Promise((resolve, reject) => {
+          end = outcome => (outcome instanceof Error ? reject(outcome) : resolve(outcome));
+        })
+    },
+    englishTexts
+  );
+  return {
+    answer,
+    end: async outcome => {
+      end(outcome);
+      await settle();
+    }
+  };
+}
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1) {
+    await Promise.resolve();
+  }
+}
+
+function dialog(): HTMLDialogElement | null {
+  return document.querySelector('dialog');
+}
+
+function button(at: number): HTMLButtonElement {
+  return document.querySelectorAll<HTMLButtonElement>('dialog .orc-dialog-buttons button')[at];
+}
+
+function send(): void {
+  dialog()
+    ?.querySelector('form')
+    ?.dispatchEvent(new Event('submit', { cancelable: true }));
+}
+
+/** Press Escape, as a browser does: what nobody prevents closes the dialog. */
+function escape(): void {
+  const key = new KeyboardEvent('keydown', { key: 'Escape', cancelable: true });
+  const cancel = new Event('cancel', { cancelable: true });
+  if (dialog()?.dispatchEvent(key) === true && dialog()?.dispatchEvent(cancel) === true) {
+    dialog()?.close();
+  }
+}
+
+beforeAll(() => {
+  // jsdom draws no dialogs
+  HTMLDialogElement.prototype.showModal = function () {
+    this.open = true;
+  };
+  HTMLDialogElement.prototype.close = function () {
+    this.open = false;
+    this.dispatchEvent(new Event('close'));
+  };
+});
+
+afterEach(() => document.body.replaceChildren());
+
+test.each([
+  ['Escape', escape],
+  ['its button', () => button(0).click()],
+  ['what cannot be prevented', () => dialog()?.close()]
+])('a dialog is not left by %s while its request is under way', async (_, leave) => {
+  const { answer, end } = open();
+  send();
+
+  leave();
+
+  expect(dialog()?.open).toBe(true);
+  expect([button(0).disabled, button(1).disabled]).toEqual([true, true]);
+  await end(true);
+  expect(dialog()).toBeNull();
+  expect(await answer).toBe(true);
+});
+
+test('what went wrong is said in the dialog that could not be left, which can be left then', async () => {
+  const { answer, end } = open();
+  send();
+  escape();
+
+  await end(new Error('The secret is too short.'));
+
+  expect(dialog()?.querySelector('.orc-problem')?.textContent).toBe('The secret is too short.');
+  expect([button(0).disabled, button(1).disabled]).toEqual([false, false]);
+  escape();
+  expect(dialog()).toBeNull();
+  expect(await answer).toBe(false);
+});
