@@ -1220,7 +1220,7 @@ class Calls(ABC):
         description
             What it is for.
         concurrency
-            Empty for any number. A pool that starts nothing is paused.
+            Empty for any number. To start nothing, pause the pool.
         cluster
             A class that makes it, by its dotted path, or the address of a scheduler: tcp://HOST:8786.
         arguments
@@ -1292,7 +1292,7 @@ class Calls(ABC):
         description
             What it is for.
         concurrency
-            Empty for any number. A pool that starts nothing is paused.
+            Empty for any number. To start nothing, pause the pool.
         cluster
             A class that makes it, by its dotted path, or the address of a scheduler: tcp://HOST:8786.
         arguments

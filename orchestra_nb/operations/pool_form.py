@@ -45,7 +45,7 @@ class PoolFields(msgspec.Struct, frozen=True, kw_only=True):
     description: Annotated[str, Meta(title="Description", description="What it is for.")] = ""
     concurrency: Annotated[
         int | None,
-        Meta(title="Runs at once", description="Empty for any number. A pool that starts nothing is paused."),
+        Meta(title="Runs at once", description="Empty for any number. To start nothing, pause the pool."),
     ] = None
     cluster: Annotated[
         str | None,
@@ -118,9 +118,7 @@ def _pool(form: PoolForm, findings: Findings) -> WorkPool:
             message = f"a pool of the kind {kind} has none, but one of the kind {owner}."
             findings.errors.append(InvalidInput(f"{name}: {message}", {f"/{name}": message}))
     if form.concurrency is not None and not 1 <= form.concurrency <= _MOST_RUNS:
-        message = (
-            f"1 to {_MOST_RUNS:,} runs go on at a time, not {form.concurrency}. A pool that starts nothing is paused."
-        )
+        message = f"1 to {_MOST_RUNS:,} runs go on at a time, not {form.concurrency}. To start nothing, pause the pool."
         findings.errors.append(InvalidInput(f"concurrency: {message}", {"/concurrency": message}))
     if form.kind in _WITH_IMAGE and "image" not in form.job:
         message = (

@@ -22,7 +22,7 @@ SENTENCES: Final = (
     "%1 is no name of a pool: it may not begin with -, nor have commas, nor blanks around it.",
     "%1 is none of %2.",
     "a pool of the kind %1 has none, but one of the kind %2.",
-    "1 to %1 runs go on at a time, not %2. A pool that starts nothing is paused.",
+    "1 to %1 runs go on at a time, not %2. To start nothing, pause the pool.",
     "cluster: it is missing. Name a class, such as dask.distributed.LocalCluster or dask_jobqueue.SLURMCluster, or the "
     "address of a scheduler, tcp://HOST:8786.",
     "cluster: %1 is no dotted path of a class, and no address.",

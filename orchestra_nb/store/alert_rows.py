@@ -11,7 +11,7 @@ from orchestra_nb.model.dead_letters import DEAD_STATES
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.run_pages import unindexed
-from orchestra_nb.store.run_tables import runs
+from orchestra_nb.store.run_tables import drivers, runs
 from orchestra_nb.store.service_tables import queued_runs, schedules
 from orchestra_nb.store.stored_records import run_of_row
 
@@ -25,8 +25,12 @@ class AlertRows:
     def failed_since(self, since: datetime, limit: int) -> list[Run]:
         """Return runs that ended badly after ``since``, the last that ended first; by the index of their ends.
 
-        Neither those inside of another run, which tells of them, nor what somebody ran in an open notebook and saw.
+        Neither those inside of another run, which tells of them, nor what somebody ran in an open notebook and saw: its
+        cells, and the flows that they called.
         """
+        of_kernel = select(drivers.c.driver_id).where(
+            drivers.c.driver_id == runs.c.driver_id, drivers.c.kind == "kernel"
+        )
         # SQLite would rather read all that ever ended badly; PostgreSQL knows how many these are
         column_of = unindexed if self._database.is_sqlite else _as_it_is
         query = (
@@ -36,6 +40,7 @@ class AlertRows:
                 column_of(runs.c.state).in_(sorted(state.value for state in DEAD_STATES)),
                 column_of(runs.c.kind) != RunKind.INTERACTIVE.value,
                 column_of(runs.c.parent_run_id).is_(None),
+                ~of_kernel.exists(),
             )
             .order_by(runs.c.ended_at.desc(), runs.c.run_id.desc())
             .limit(limit)

@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from example_runs import NOON, run_of, task_of
 from patience import PATIENCE_SECONDS
@@ -91,8 +92,10 @@ class TestAnyStore:
             failed_run(6, kind=RunKind.INTERACTIVE),
             failed_run(7, parent_run_id=run_of(1).run_id),
             run_of(8, state=State.RUNNING),
+            failed_run(9, kind=RunKind.FLOW, driver_id="a kernel"),
         ]
-        store.apply([RunCreated(run=run) for run in runs])
+        kernel = msgspec.structs.replace(service_of(), driver_id="a kernel", kind="kernel")
+        store.apply([DriverStarted(driver=kernel), *(RunCreated(run=run) for run in runs)])
 
         found = await read(jp_fetch, "/alerts", since=NOON.isoformat())
         later = await read(jp_fetch, "/alerts", since=found["failed"][1]["ended_at"])
