@@ -565,7 +565,8 @@ def test_the_run_page_is_a_tab_in_jupyterlab_and_is_there_after_a_reload(
     page.goto(f"{jupyterlab.url}lab/workspaces/run-page?token={jupyterlab.token}&reset")
     wait_for_lab(page)
     page.evaluate("jupyterapp.commands.execute('orchestra:open-panel')")
-    page.locator("#orchestra-nb-panel .orc-run", has_text="training").locator(".orc-row-name").click()
+    rows = page.locator(f"#orchestra-nb-panel .orc-run[data-run-id='{made.training}']")
+    rows.first.locator(".orc-row-name").click()  # among the alerts, or the recent ones
     tab = page.locator(".jp-MainAreaWidget .orc-run-page")
     tab.get_by_role("region", name="What failed").wait_for()
     take_pictures(page, "run-page-in-lab", tab)

@@ -48,7 +48,9 @@ def described(language: str, kernel: str = "python3") -> bytes:
             id="merge-conflict",
         ),
         pytest.param(
-            json.dumps(notebook_of(CODE, {"cell_type": "heading"})).encode(), "n.ipynb, cell 2: neither", id="odd-cell"
+            json.dumps(notebook_of(CODE, {"cell_type": "heading"})).encode(),
+            "n.ipynb, the entry 2 of its cells: neither",
+            id="odd-cell",
         ),
         pytest.param(
             json.dumps(notebook_of(CODE, kernel="ir")).encode(),
