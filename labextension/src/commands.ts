@@ -47,7 +47,8 @@ export interface ICommandOptions {
   readonly locale?: string;
 }
 
-const RUN_ARGS = {
+/** What commands on a run take. */
+export const RUN_ARGS = {
   type: 'object',
   properties: {
     runId: { type: 'string', description: 'The id of the run; asked for without it' },

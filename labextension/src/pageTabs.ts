@@ -8,7 +8,7 @@ import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { RunChooser } from './commands';
+import { RUN_ARGS, RunChooser } from './commands';
 import { clock } from './drawing/clock';
 import { orchestraIcon } from './icon';
 import { firstFile } from './labFiles';
@@ -32,14 +32,6 @@ export interface IPageTabsOptions {
   readonly trans: TranslationBundle;
   readonly locale?: string;
 }
-
-const RUN_ARGS = {
-  type: 'object',
-  properties: {
-    runId: { type: 'string', description: 'The id of the run; asked for without it' },
-    fromRow: { type: 'boolean', description: "Take the run of the context menu's row" }
-  }
-} as const;
 
 const PAGE_ARGS = {
   type: 'object',

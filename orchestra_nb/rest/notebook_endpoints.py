@@ -56,17 +56,20 @@ class ParametersAnswer(msgspec.Struct, frozen=True, kw_only=True):
     schema: dict[str, Any]
 
 
+_Parameters = Annotated[dict[str, Any], Meta(description='By name; `{"$secret": NAME}` stands for a stored secret.')]
+_Texts = Annotated[
+    dict[str, str],
+    Meta(description="Further ones as text, as on a command line: the declaration of each says what it means."),
+]
+_Kernel = Annotated[str | None, Meta(description="Null for the one that the notebook names.")]
+
+
 class NotebookRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run of a notebook, with the options of `orchestra run`."""
 
     path: NotebookPath
-    parameters: Annotated[
-        dict[str, Any], Meta(description='By name; `{"$secret": NAME}` stands for a stored secret.')
-    ] = {}
-    texts: Annotated[
-        dict[str, str],
-        Meta(description="Further ones as text, as on a command line: the declaration of each says what it means."),
-    ] = {}
+    parameters: _Parameters = {}
+    texts: _Texts = {}
     cache: Annotated[bool, Meta(description="Replay cells whose code and inputs are as in an earlier run.")] = False
     refresh: Annotated[bool, Meta(description="Run all cells, and keep what they give for the next run.")] = False
     parallel: Annotated[bool, Meta(description="Run cells ahead of their turn on the cluster, where that pays.")] = (
@@ -79,7 +82,7 @@ class NotebookRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             "server does, needs the role *author*, and so does an address that no setting, profile or pool names."
         ),
     ] = None
-    kernel: Annotated[str | None, Meta(description="Null for the one that the notebook names.")] = None
+    kernel: _Kernel = None
     timeout_seconds: Annotated[Seconds | None, Meta(description="After so long the run is TIMED_OUT.")] = None
     cell_timeout_seconds: Annotated[Seconds | None, Meta(description="After so long a cell has failed.")] = None
 
@@ -88,15 +91,10 @@ class PlannedRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A run of a notebook that is only foreseen, with the options of `orchestra plan`."""
 
     path: NotebookPath
-    parameters: Annotated[
-        dict[str, Any], Meta(description='By name; `{"$secret": NAME}` stands for a stored secret.')
-    ] = {}
-    texts: Annotated[
-        dict[str, str],
-        Meta(description="Further ones as text, as on a command line: the declaration of each says what it means."),
-    ] = {}
+    parameters: _Parameters = {}
+    texts: _Texts = {}
     refresh: Annotated[bool, Meta(description="As if all cells ran, whatever was kept.")] = False
-    kernel: Annotated[str | None, Meta(description="Null for the one that the notebook names.")] = None
+    kernel: _Kernel = None
 
 
 @area.get("/notebooks/parameters")
