@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -39,6 +40,8 @@ def endless():
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookKernel]:
     if not BUNDLE.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail("The widget is not built.")
         pytest.skip("The widget is not built. Run: jlpm build:widget in labextension/")
     with NotebookKernel(tmp_path_factory.mktemp("notebook"), {"VSCODE_PID": "1"}) as kernel:
         assert kernel.run(SETUP).error is None
