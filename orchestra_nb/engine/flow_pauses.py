@@ -28,6 +28,7 @@ from orchestra_nb.model.states import State
 
 #: The longest sleep at once: an exception from another thread, such as a cancel, comes only between two.
 _SLICE_SECONDS = 0.2
+_FLUSH_SECONDS = 60.0
 
 
 class FlowPauseTimedOut(OrchestraError, TimeoutError):
@@ -181,6 +182,8 @@ class _Pause:
 
     def look(self) -> bool:
         """Tell whether somebody has answered; the first look asks. A store that is locked has no answer yet."""
+        if not self._is_paused:
+            tell_before_asking(self._context)
         try:
             is_given, self._answer = ask_people(self._context, self._key, self._asked)
         except StoreUnavailable:
@@ -256,6 +259,11 @@ class _Pause:
     def value(self) -> Any:
         """Return the answer as what was asked for."""
         return self._asked.value_of(self._answer)
+
+
+def tell_before_asking(context: FlowRunContext) -> None:
+    """Wait until what the run did so far is told: whoever sees its question sees a run that has begun."""
+    context.driver.sink.flush(_FLUSH_SECONDS)
 
 
 def ask_people(context: FlowRunContext, key: str, asked: InputType) -> tuple[bool, object]:

@@ -12,7 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orchestra_nb.engine.asked_suspension import SuspendFlow
-from orchestra_nb.engine.flow_pauses import answer_words, ask_people, check_seconds, current_flow, question_key
+from orchestra_nb.engine.flow_pauses import (
+    answer_words,
+    ask_people,
+    check_seconds,
+    current_flow,
+    question_key,
+    tell_before_asking,
+)
 from orchestra_nb.engine.input_types import InputType, input_type_of
 from orchestra_nb.engine.question_forms import show_question
 from orchestra_nb.engine.run_codes import code_of
@@ -106,6 +113,7 @@ def _suspend(context: FlowRunContext, wait_for_input: Any, timeout: float | None
             f"Flow run {context.run.name} cannot be suspended, since it could not be started again: {code.missing}. "
             "Use pause_flow_run, or put the flow into a file."
         )
+    tell_before_asking(context)
     is_given, answer = ask_people(context, key, asked)
     if is_given:
         return asked.value_of(answer)

@@ -85,18 +85,28 @@ def wait_until_ready(page: Page) -> None:
 
 
 def restart_kernel(page: Page) -> None:
-    """Restart the kernel of the open notebook, once it has what JupyterLab asks for as it connects.
+    """Restart the kernel of the open notebook, once it has answered all that JupyterLab asked it.
 
-    What JupyterLab asks for a comm (a subshell) and the restart cancels would be an error that nobody catches.
+    What JupyterLab asks as it connects (its comms, a subshell) is nowhere caught if the restart cancels it.
     """
     page.evaluate(
         """async () => {
-            const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            const { sessionContext } = jupyterapp.shell.currentWidget;
+            const { kernel } = sessionContext.session;
             await kernel.requestCommInfo({}).done;
             if (kernel.supportsSubshells) {
                 await kernel.requestListSubshell({}).done;
             }
-            await kernel.restart();
+            const answered = new Set(); // what shows outputs stays there when it is answered
+            for (;;) {
+                const asked = [...kernel._futures.values()].filter(future => !answered.has(future));
+                if (asked.length === 0) {
+                    break;
+                }
+                await Promise.all(asked.map(({ done }) => done));
+                asked.forEach(future => answered.add(future));
+            }
+            await sessionContext.restartKernel();
         }"""
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from expectations import expect
-from lab_pages import set_theme, wait_until_ready
+from lab_pages import restart_kernel, set_theme, wait_until_ready
 
 if TYPE_CHECKING:
     from lab_pages import Lab
@@ -99,14 +99,19 @@ def test_quickstart_from_first_click_to_reopened_notebook(page: Page, jupyterlab
 
     # what failed runs again in another kernel, which has never drawn this: the store tells of it
     page.evaluate(
-        """async source => {
+        """source => {
             const panel = jupyterapp.shell.currentWidget;
             const cells = panel.content.widgets.map(({ model }) => model.sharedModel);
             cells.find(({ id }) => id === 'broken').setSource(source);
-            await panel.sessionContext.restartKernel();
-            await panel.sessionContext.session.kernel.requestExecute({ code: '%load_ext orchestra_nb' }).done;
         }""",
         FAILING.replace("country", "region"),
+    )
+    restart_kernel(page)
+    page.evaluate(
+        """async () => {
+            const { session } = jupyterapp.shell.currentWidget.sessionContext;
+            await session.kernel.requestExecute({ code: '%load_ext orchestra_nb' }).done;
+        }"""
     )
     name = flow.locator(".orc-flow-head .orc-detail").first
     before = name.inner_text()

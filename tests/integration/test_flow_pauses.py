@@ -67,6 +67,41 @@ def test_a_paused_flow_goes_on_with_what_the_shell_answered(
     ]
 
 
+def test_whoever_sees_a_question_sees_a_run_that_has_begun(scripts: FlowScripts) -> None:
+    source = f"""
+        import time
+
+        from orchestra_nb import flow, pause_flow_run
+        from orchestra_nb.store.run_input_store import RunInputStore
+        from orchestra_nb.store.run_store import RunStore
+
+        apply, ask = RunStore.apply, RunInputStore.ask
+
+        def apply_late(self, events):
+            time.sleep(0.5)  # a busy machine
+            return apply(self, events)
+
+        def ask_and_look(self, asked):
+            print(RunStore(self._database).get_run(asked.run_id).state.value, flush=True)
+            return ask(self, asked)
+
+        RunStore.apply, RunInputStore.ask = apply_late, ask_and_look
+
+        @flow
+        def review():
+            return pause_flow_run(timeout={PATIENCE_SECONDS}, poll_interval=0.05)
+
+        review()
+    """
+    with scripts.started(source) as script:
+        run = scripts.wait_for_run(State.PAUSED)
+        scripts.orchestra("runs", "resume", run.name)
+        output, errors = script.communicate(timeout=PATIENCE_SECONDS)
+
+    assert script.returncode == 0, errors
+    assert output.splitlines()[0] == "RUNNING"
+
+
 def test_a_model_comes_back_as_a_model_with_its_first_values_and_its_words(scripts: FlowScripts) -> None:
     source = f"""
         import asyncio
