@@ -201,10 +201,14 @@ def test_task_cells_that_failed_run_again_under_their_own_lines(kernel: Notebook
     assert "have been run again" in again["error"]
 
 
-#: Ends when somebody says so.
-HELD = "import time\nfrom pathlib import Path\nwhile not Path('go-{0}').exists():\n    time.sleep(0.01)"
+#: Say that they have begun, and end when somebody says so.
+HELD = (
+    "import time\nfrom pathlib import Path\nPath('begun-{0}').touch()\n"
+    "while not Path('go-{0}').exists():\n    time.sleep(0.01)"
+)
 HELD_ASYNC = (
-    "import asyncio\nfrom pathlib import Path\nwhile not Path('go-{0}').exists():\n    await asyncio.sleep(0.01)"
+    "import asyncio\nfrom pathlib import Path\nPath('begun-{0}').touch()\n"
+    "while not Path('go-{0}').exists():\n    await asyncio.sleep(0.01)"
 )
 
 NEWEST = "from orchestra_nb.operations.interactive import current_driver\nnewest = current_driver().session.task"
@@ -228,7 +232,7 @@ def test_a_retry_waits_for_the_cell_that_runs_and_asked_for_twice_is_one(kernel:
     asked = [failed.task["task_run_id"]]
     kernel.run(NEWEST)
     running = kernel.start(f"{held.format(name)}\nprint(newest('{name}').task_run_id)")
-    kernel.wait_until(lambda: running.is_busy)
+    kernel.wait_until((kernel.folder / f"begun-{name}").exists)
 
     answers = [kernel.ask_by_widget(widget_of(flow, "flow"), "retry", tasks=asked)["answer"] for _ in range(2)]
     (kernel.folder / f"go-{name}").touch()
@@ -244,7 +248,7 @@ def test_why_tasks_are_not_run_again_is_told_also_when_the_answer_was_given_befo
     flow = kernel.run("%flow")
     failed = failed_cell(kernel, "unsendable")
     running = kernel.start(f"import threading\ndivisor = threading.Lock()\n{HELD.format('unsendable')}")
-    kernel.wait_until(lambda: running.is_busy)
+    kernel.wait_until((kernel.folder / "begun-unsendable").exists)
 
     kernel.ask_by_widget(widget_of(flow, "flow"), "retry", tasks=[failed.task["task_run_id"]])
     (kernel.folder / "go-unsendable").touch()
