@@ -27,7 +27,6 @@ class Cell:
     message_id: str
     reply: dict[str, Any] = field(default_factory=dict)
     is_idle: bool = False
-    is_busy: bool = False
     streams: dict[str, str] = field(default_factory=dict)
     #: the text of each message of a stream, as (name, text)
     pieces: list[tuple[str, str]] = field(default_factory=list)
@@ -222,7 +221,6 @@ class NotebookKernel:
             cell.reply = content
         elif message["msg_type"] == "status":
             cell.is_idle = content["execution_state"] == "idle"
-            cell.is_busy = content["execution_state"] == "busy"
         elif message["msg_type"] == "display_data" and display_id is not None:
             self.displays[display_id] = content["data"]
             cell.displays.append(display_id)
