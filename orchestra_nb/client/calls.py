@@ -2440,7 +2440,7 @@ class Calls(ABC):
         about
             Only to something of this kind: `runs`, `deployments`, …
         target
-            Only to what was named so.
+            Only to what was named so, or a part of it: a schedule of a deployment, a task of a run.
         via
             Only by this way.
         outcome
