@@ -2,14 +2,14 @@
 
 from orchestra_nb.engine.flow_suspension import PausedRun
 from orchestra_nb.engine.flows import InvalidFlowCall as ParameterBindError
+from orchestra_nb.engine.mapped_arguments import MappingError
+from orchestra_nb.engine.mapped_arguments import MappingError as MappingLengthMismatch
+from orchestra_nb.engine.mapped_arguments import MappingError as MappingMissingIterable
 from orchestra_nb.engine.run_context import MissingContext
 from orchestra_nb.engine.run_context import MissingContext as MissingContextError
 from orchestra_nb.engine.run_states import UnfinishedRun
 from orchestra_nb.engine.stand_ins import FlowVisualizationError
 from orchestra_nb.engine.task_settings import ReservedParameter as ReservedArgumentError
-from orchestra_nb.engine.tasks import MappingError
-from orchestra_nb.engine.tasks import MappingError as MappingLengthMismatch
-from orchestra_nb.engine.tasks import MappingError as MappingMissingIterable
 from orchestra_nb.errors import (
     InvalidParameters,
     OrchestraError,

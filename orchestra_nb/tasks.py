@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from orchestra_nb.engine.mapped_arguments import MappingError
 from orchestra_nb.engine.task_settings import exponential_backoff
-from orchestra_nb.engine.tasks import MappingError, Task, task
+from orchestra_nb.engine.tasks import Task, task
 from orchestra_nb.flows import flow as _flow  # noqa: F401  sets what drives tasks
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ def audit() -> None:
 @click.option("--actor", metavar="WHO", help="Only by this one: 'user alice', 'token ci', 'command line of bob' …")
 @click.option("--action", metavar="WHAT", help="Only this: cancel_run, deploy …")
 @click.option("--about", "area", metavar="KIND", help="Only to something of this kind: runs, deployments, secrets …")
-@click.option("--target", metavar="NAME", help="Only to what was named so.")
+@click.option("--target", metavar="NAME", help="Only to what was named so, or a part of it.")
 @click.option("--via", type=click.Choice([str(one) for one in Via]), help="Only by this way.")
 @click.option("--outcome", type=click.Choice([str(one) for one in Outcome]), help="Only what ended so.")
 @click.option("--since", callback=as_time, metavar="TIME", help="Only what was done since: 2026-01-31, 12h, 7d …")

@@ -34,6 +34,7 @@ from orchestra_nb.cli.run_tables import (
     took,
 )
 from orchestra_nb.cli.times import as_time
+from orchestra_nb.model.audit import part_of
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, Run, error_of
 from orchestra_nb.model.states import FAILURE_STATES, State
@@ -188,7 +189,7 @@ def cancel(run: str, task: str | None, as_json: bool) -> None:
     with opened_backend() as backend:
         found = backend.call(operations.cancel_run, run, task=task, actor=caller(), now=datetime.now(UTC))
         if task is not None:
-            has_changed([("cancel_task", f"task {task} of {run}")])
+            has_changed([("cancel_task", part_of("task", task, run))])
     if as_json:
         print_json({"cancelled": found.run_id})
     else:

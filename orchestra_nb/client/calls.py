@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orchestra_nb.model.variables import StoredVariable
     from orchestra_nb.model.webhooks import Receipt, ReceiptState, WebhookScheme
     from orchestra_nb.operations.alerts import Alerts
-    from orchestra_nb.operations.automation_files import TriggerForm
+    from orchestra_nb.operations.automation_reader import TriggerForm
     from orchestra_nb.operations.automations import AutomationDetails, MadeAutomation
     from orchestra_nb.operations.backfill import Backfill
     from orchestra_nb.operations.deployment_files import FileSchedule
@@ -2440,7 +2440,7 @@ class Calls(ABC):
         about
             Only to something of this kind: `runs`, `deployments`, …
         target
-            Only to what was named so.
+            Only to what was named so, or a part of it: a schedule of a deployment, a task of a run.
         via
             Only by this way.
         outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import importlib.util
@@ -9,13 +10,21 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from orchestra_nb.engine.cluster_failures import said_by, why_not_made
 from orchestra_nb.engine.clusters import ClusterSpec
 from orchestra_nb.engine.spawned_workers import leave_main_out
 from orchestra_nb.errors import ClusterUnavailable, InvalidInput
 
 
 def make_cluster(spec: ClusterSpec) -> Any:
-    """Make a cluster of a class that only its user knows; in a thread of its own, since it may block."""
+    """Make a cluster of a class that only its user knows; in a thread of its own, since it may block.
+
+    Raises
+    ------
+    ClusterUnavailable
+        The message begins with the class, says why and what to do. Values of arguments are not in it: they may be
+        secret.
+    """
     module_name, _, class_name = spec.target.rpartition(".")
     try:
         cluster_class = getattr(importlib.import_module(module_name), class_name)
@@ -24,13 +33,36 @@ def make_cluster(spec: ClusterSpec) -> Any:
             f"The cluster class {spec.target} cannot be imported ({error}). Install the package that has it "
             f"(pip install {module_name.partition('.')[0].replace('_', '-')}), or correct the path."
         ) from error
+    except (Exception, SystemExit) as error:  # it is code of users
+        raise ClusterUnavailable(
+            f"The cluster class {spec.target} cannot be imported: its module raised {why_not_made(error)}"
+        ) from error
     leave_main_out()
     try:
-        return cluster_class(**spec.arguments)
-    except Exception as error:
+        cluster = cluster_class(**spec.arguments)
+    except (Exception, SystemExit) as error:
+        wrong = _wrong_argument(cluster_class, spec.arguments)
+        reason = f"it {wrong}" if wrong else why_not_made(error)
+        raise ClusterUnavailable(f"{spec.target} could not be started: {reason}") from error
+    if "://" not in str(getattr(cluster, "scheduler_address", "")):
+        _close_quietly(cluster)
         raise ClusterUnavailable(
-            f"{spec.target} could not be started with {dict(spec.arguments)}: {type(error).__name__}: {error}"
-        ) from error
+            f"{spec.target} makes no Dask cluster that runs: what it gave, a {type(cluster).__name__}, has no "
+            "scheduler_address. Name a class as dask.distributed.LocalCluster is one, and leave out `asynchronous`."
+        )
+    return cluster
+
+
+def make_chosen_cluster(spec: ClusterSpec) -> Any:
+    """Make a cluster as :func:`make_cluster` does; where it cannot be made it is said, too, which setting names it."""
+    try:
+        return make_cluster(spec)
+    except ClusterUnavailable as error:
+        origin = said_by(spec)
+        if not origin:
+            raise
+        origin += "," * (", " in origin)
+        raise ClusterUnavailable(f"The cluster set by {origin} cannot be made: {error}") from error
 
 
 def check_cluster(path: str, arguments: Mapping[str, object]) -> bool:
@@ -59,14 +91,30 @@ def check_cluster(path: str, arguments: Mapping[str, object]) -> bool:
         raise InvalidInput(f"cluster: {module_name} has no class {class_name!r}.")
     if not isinstance(found, type):
         raise InvalidInput(f"cluster: {path} is no class.")
-    names, is_complete = _argument_names(found)
+    if wrong := _wrong_argument(found, arguments):
+        message = f"{path} {wrong}"
+        raise InvalidInput(f"arguments: {message}", {"/arguments": message})
+    return True
+
+
+def _wrong_argument(kind: object, arguments: Mapping[str, object]) -> str:
+    """Return which argument a class does not take, and what it takes; empty where none is known to be wrong."""
+    if not isinstance(kind, type):
+        return ""
+    names, is_complete = _argument_names(kind)
     for name in arguments:
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
         if name not in names and (is_complete or near):
             meant = f"Did you mean {near[0]!r}?" if near else f"It takes {', '.join(sorted(names))}."
-            message = f"{path} takes no {name!r}. {meant}"
-            raise InvalidInput(f"arguments: {message}", {"/arguments": message})
-    return True
+            return f"takes no {name!r}. {meant}"
+    return ""
+
+
+def _close_quietly(cluster: object) -> None:
+    close = getattr(cluster, "close", None)
+    if callable(close):
+        with contextlib.suppress(Exception):  # it is something else than it should be
+            close()
 
 
 def _argument_names(kind: type) -> tuple[set[str], bool]:

@@ -31,7 +31,7 @@ from orchestra_nb.engine.attempts import (
 )
 from orchestra_nb.engine.call_body import SharedPart
 from orchestra_nb.engine.call_chunk import ChunkTicket, result_key, run_chunk
-from orchestra_nb.engine.cluster_class import make_cluster
+from orchestra_nb.engine.cluster_class import make_chosen_cluster
 from orchestra_nb.engine.clusters import THREAD_NAME, ClusterSpec
 from orchestra_nb.engine.dask_generator import keep_dask_generator_apart
 from orchestra_nb.engine.driver_environment import DriverEnvironment
@@ -129,7 +129,7 @@ class DaskConnection:
             client = await _connect(spec.target, None)
             connection = cls(client, None, "")
         else:
-            cluster = await loop.run_in_executor(None, make_cluster, spec)
+            cluster = await loop.run_in_executor(None, make_chosen_cluster, spec)
             try:
                 client = await _connect(cluster.scheduler_address, getattr(cluster, "security", None))
             except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import threading
 import time
 
 import xxhash
@@ -30,10 +31,18 @@ def file_state(path: str) -> FileState | None:
 
 
 class FileDigests:
-    """Digests of files and folders by content; a file is read once for each of its states. Not thread-safe."""
+    """Digests of files and folders by content; a file is read once for each of its states. May be used by any thread.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    most
+        So many files are remembered; the one that was read longest ago goes first. None for all.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
         self._known: dict[str, tuple[FileState, str]] = {}
+        self._most = most
+        self._lock = threading.Lock()
 
     def __call__(self, path: str) -> str:
         """Return the digest of a file, or of a folder's names; "" where there is none or it cannot be read.
@@ -61,8 +70,15 @@ class FileDigests:
             return ""
         found = digest.hexdigest()
         if is_settled:
-            self._known[path] = state, found
+            self._remember(path, state, found)
         return found
+
+    def _remember(self, path: str, state: FileState, digest: str) -> None:
+        with self._lock:
+            self._known.pop(path, None)
+            while self._most is not None and len(self._known) >= self._most:
+                del self._known[next(iter(self._known))]
+            self._known[path] = state, digest
 
 
 def _state_of(status: os.stat_result) -> FileState:

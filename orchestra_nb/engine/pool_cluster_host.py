@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from orchestra_nb.engine.cluster_class import make_cluster
+from orchestra_nb.engine.cluster_failures import why_not_made
 from orchestra_nb.engine.clusters import ClusterSpec
 from orchestra_nb.errors import ClusterUnavailable
 
@@ -65,7 +66,11 @@ def host(order: ClusterOrder, tell: Any) -> None:
             tell(ClusterAnswer(error=f"{order.path} {text} by files (distributed.comm.tls)."))
             return
         if order.minimum is not None or order.maximum is not None:
-            cluster.adapt(minimum=order.minimum or 0, maximum=order.maximum)
+            try:
+                cluster.adapt(minimum=order.minimum or 0, maximum=order.maximum)
+            except Exception as error:  # it is code of users
+                tell(ClusterAnswer(error=f"{order.path} could not be scaled: {why_not_made(error)}"))
+                return
         tell(ClusterAnswer(address=str(cluster.scheduler_address)))
         if sys.stdin.readline().strip() != "close":
             _wait_until_unused(str(cluster.scheduler_address))

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from orchestra_nb.engine.pool_cluster_host import ClusterAnswer, ClusterOrder
+from orchestra_nb.engine.sentinel import describe_exit
 from orchestra_nb.errors import ClusterUnavailable
 from orchestra_nb.model.work_pools import DaskPlace
 
@@ -124,10 +125,18 @@ class _SharedCluster:
             process.stdin.write(msgspec.json.encode(order) + b"\n")
             process.stdin.flush()
         line = process.stdout.readline()
-        answer = msgspec.json.decode(line, type=ClusterAnswer) if line else ClusterAnswer(error="its process ended")
+        if line:
+            answer = msgspec.json.decode(line, type=ClusterAnswer)
+        else:
+            code = process.wait()
+            end = describe_exit(*((code, None) if code >= 0 else (None, -code)))
+            answer = ClusterAnswer(error=f"{place.cluster} ended its own process before it was there ({end}).")
         if answer.error:
             self._stop()
-            raise ClusterUnavailable(f"The cluster of pool {self._pool} cannot be made: {answer.error}")
+            raise ClusterUnavailable(
+                f"The cluster of pool {self._pool} cannot be made: {answer.error} "
+                f"`orchestra pools update {self._pool}` changes what the pool says."
+            )
         self._address = answer.address
 
     def _stop(self) -> None:

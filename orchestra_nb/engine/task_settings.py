@@ -188,3 +188,22 @@ def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
         return [backoff_factor * max(0, 2**number) for number in range(min(retries, 64))]
 
     return delays
+
+
+def whole_number(what: str, option: str, value: object) -> int:
+    """Check an option that is a whole number."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidOption(f"{what}: {option} is {value!r}. Write a whole number.")
+    return value
+
+
+def resources_of(what: str, resources: Mapping[str, float] | None) -> dict[str, float]:
+    """Check what a run takes of its worker."""
+    if resources is None:
+        return {}
+    if not isinstance(resources, Mapping) or any(
+        not isinstance(name, str) or isinstance(amount, bool) or not isinstance(amount, int | float) or amount <= 0
+        for name, amount in resources.items()
+    ):
+        raise InvalidOption(f'{what}: resources is {resources!r}. Write such as resources={{"GPU": 1}}.')
+    return dict(resources)

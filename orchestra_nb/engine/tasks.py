@@ -9,16 +9,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-import io
 import pickle
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
-from orchestra_nb.engine.annotations import BaseAnnotation, allow_failure, quote, unmapped
 from orchestra_nb.engine.asset_lineage import asset_keys_of, lineage_of
 from orchestra_nb.engine.cache_settings import CacheSettings, warn_of_memory
 from orchestra_nb.engine.call_body import SharedPart
@@ -30,10 +28,12 @@ from orchestra_nb.engine.function_call import FunctionCallee, LazyParameters
 from orchestra_nb.engine.function_pickling import import_place, pickle_function, place_of
 from orchestra_nb.engine.futures import FutureList, TaskFuture
 from orchestra_nb.engine.held_keys import held_keys
+from orchestra_nb.engine.mapped_arguments import MappedArguments
+from orchestra_nb.engine.retry_conditions import RetryTest
 from orchestra_nb.engine.run_context import TaskFacts, TaskRunContext, current_tags, entered, task_run_context
 from orchestra_nb.engine.run_names import make_run_name
 from orchestra_nb.engine.run_scope import RunScope, enter_scope
-from orchestra_nb.engine.run_states import Failed, State
+from orchestra_nb.engine.run_states import State
 from orchestra_nb.engine.task_codes import MAPPED, SUBMITTED, record_task_code
 from orchestra_nb.engine.task_keys import task_key_of
 from orchestra_nb.engine.task_settings import (
@@ -42,10 +42,12 @@ from orchestra_nb.engine.task_settings import (
     check_parameters,
     description_of,
     hooks_of,
+    resources_of,
     retry_policy,
     run_name_option,
     tags_of,
     timeout_of,
+    whole_number,
 )
 from orchestra_nb.engine.task_submission import CallFamily, is_plain, make_submission
 from orchestra_nb.engine.task_transactions import join_submitted
@@ -58,10 +60,6 @@ if TYPE_CHECKING:
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-
-
-class MappingError(InvalidOption):
-    """The arguments of ``.map`` cannot be mapped over."""
 
 
 class Task(Generic[Parameters, Result]):
@@ -194,8 +192,8 @@ class Task(Generic[Parameters, Result]):
             retry=retry_policy(what, retries, retry_delay_seconds, retry_jitter_factor, infrastructure_retries),
             timeout_seconds=timeout_of(what, timeout_seconds),
             log_prints=log_prints,
-            priority=_whole(what, "priority", priority),
-            resources=_resources(what, resources),
+            priority=whole_number(what, "priority", priority),
+            resources=resources_of(what, resources),
             workers=(workers,) if isinstance(workers, str) else tuple(workers or ()),
             asset_deps=asset_keys_of(what, "asset_deps", asset_deps),
         )
@@ -298,19 +296,17 @@ class Task(Generic[Parameters, Result]):
         if (recording := current_recording()) is not None:
             return recording.map(self, args, kwargs, wait_for, return_state)
         with HIDDEN_FRAMES:
-            columns, length, taken = _columns(self, args, kwargs)
+            self._check(args, kwargs)
+            calls = MappedArguments(self.name, self.signature, self.signature.bind(*args, **kwargs).arguments)
         with HIDDEN_FRAMES, enter_scope(self.name) as entered_scope:
             scope = self.place(entered_scope)
             record_task_code(scope, self, MAPPED, args, kwargs)
             family = self.family(scope)
-            calls = (
-                _call_of(self, {name: column[number] for name, column in columns.items()}) for number in range(length)
-            )
             submissions: Iterable[tuple[Submission, tuple[str, ...]]] = (
-                self._submission(scope, family, call_args, call_kwargs, wait_for, taken)
+                self._submission(scope, family, call_args, call_kwargs, wait_for, calls.taken)
                 for call_args, call_kwargs in calls
             )
-            if self.task_run_name is not None or not all(is_plain(column) for column in columns.values()):
+            if self.task_run_name is not None or not calls.are_all(is_plain):
                 submissions = list(submissions)  # one of them may be refused: before anything is queued
             futures: FutureList[Result] = FutureList()
             try:
@@ -318,7 +314,7 @@ class Task(Generic[Parameters, Result]):
                     futures.append(self._submit(scope, submission, lineage))
                     scope.keep_pace(len(futures))
             finally:
-                if futures or not length:
+                if futures or not len(calls):
                     scope.keep_until_ended(futures)
         if return_state:
             futures.wait()
@@ -534,20 +530,6 @@ class Task(Generic[Parameters, Result]):
             raise TypeError(f"Task {self.name}{self.signature}: {error}") from None
 
 
-class RetryTest:
-    """Asks a task's ``retry_condition_fn`` where an attempt failed, on a worker too."""
-
-    def __init__(self, owner: Task[Any, Any]) -> None:
-        self._owner = owner
-
-    def __call__(self, error: BaseException, context: TaskRunContext) -> bool:
-        """Tell whether to make another attempt."""
-        assert self._owner.retry_condition_fn is not None
-        state = Failed(f"{type(error).__name__}: {error}"[:2000], data=error)
-        with entered(task_run_context, context):
-            return bool(self._owner.retry_condition_fn(self._owner, context.task_run, state))
-
-
 @overload
 def task(fn: Callable[Parameters, Result], /) -> Task[Parameters, Result]: ...
 
@@ -579,114 +561,3 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     if fn is None:
         return lambda function: Task(function, **options)
     return Task(fn, **options)
-
-
-def _columns(
-    owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[dict[str, Any], int, tuple[str, ...]]:
-    """Return what the calls get, by name (something with ``[number]``), how many they are, and whose values it is."""
-    owner._check(args, kwargs)
-    bound = owner.signature.bind(*args, **kwargs).arguments
-    mapped: dict[str, list[Any]] = {}
-    constant: dict[str, Any] = {}
-    taken: dict[str, None] = {}
-    for name, value in bound.items():
-        kind = owner.signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_KEYWORD:
-            for key, item in value.items():
-                _sort_column(key, item, mapped, constant, taken)
-        elif kind is inspect.Parameter.VAR_POSITIONAL:
-            for number, item in enumerate(value):
-                _sort_column(f"*{name}[{number}]", item, mapped, constant, taken)
-        else:
-            _sort_column(name, value, mapped, constant, taken)
-    if not mapped:
-        raise MappingError(
-            f"Task {owner.name}: .map got nothing that can be iterated. Pass a list, or use .submit for one call."
-        )
-    lengths = {name: len(values) for name, values in mapped.items()}
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name}: {length}" for name, length in lengths.items())
-        raise MappingError(
-            f"Task {owner.name}: the arguments of .map have different lengths ({listed}). Wrap those that each call "
-            "shall get whole in unmapped()."
-        )
-    length = next(iter(lengths.values()))
-    return {**mapped, **{name: _Same(value) for name, value in constant.items()}}, length, tuple(taken)
-
-
-class _Same:
-    """The same value for each call."""
-
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    def __getitem__(self, number: int) -> Any:
-        return self._value
-
-    def __iter__(self) -> Iterator[Any]:
-        yield self._value
-
-
-def _sort_column(
-    name: str, value: Any, mapped: dict[str, list[Any]], constant: dict[str, Any], taken: dict[str, None]
-) -> None:
-    if isinstance(value, unmapped):
-        constant[name] = value.value
-        return
-    if isinstance(value, quote):
-        constant[name] = value
-        return
-    inner = value.value if isinstance(value, allow_failure) else value
-    if isinstance(inner, TaskFuture):
-        taken[inner.task_run_id] = None
-        inner = inner.result_for_call(raise_on_failure=not isinstance(value, allow_failure))
-    if isinstance(inner, str | bytes | io.IOBase | BaseAnnotation) or not _can_be_iterated(inner):
-        constant[name] = value if not isinstance(value, TaskFuture) else inner
-        return
-    items = list(inner)
-    mapped[name] = [allow_failure(item) for item in items] if isinstance(value, allow_failure) else items
-
-
-def _can_be_iterated(value: object) -> bool:
-    try:
-        iter(value)  # type: ignore[call-overload]
-    except TypeError:
-        return False
-    return True
-
-
-def _call_of(owner: Task[Any, Any], row: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of one call, from parameter name to value."""
-    args: list[Any] = []
-    kwargs: dict[str, Any] = {}
-    rest = dict(row)
-    for name, parameter in owner.signature.parameters.items():
-        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-            keys = [key for key in rest if key.startswith(f"*{name}[")]
-            args.extend(rest.pop(key) for key in keys)
-        elif name in rest:
-            if parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD):
-                args.append(rest.pop(name)) if not kwargs else kwargs.__setitem__(name, rest.pop(name))
-            else:
-                kwargs[name] = rest.pop(name)
-        elif parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
-            kwargs.update({key: rest.pop(key) for key in list(rest) if key in owner.signature.parameters})
-    return tuple(args), {**kwargs, **rest}
-
-
-def _whole(what: str, option: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidOption(f"{what}: {option} is {value!r}. Write a whole number.")
-    return value
-
-
-def _resources(what: str, resources: Mapping[str, float] | None) -> dict[str, float]:
-    if resources is None:
-        return {}
-    if not isinstance(resources, Mapping) or any(
-        not isinstance(name, str) or isinstance(amount, bool) or not isinstance(amount, int | float) or amount <= 0
-        for name, amount in resources.items()
-    ):
-        raise InvalidOption(f'{what}: resources is {resources!r}. Write such as resources={{"GPU": 1}}.')
-    return dict(resources)

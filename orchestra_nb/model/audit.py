@@ -14,6 +14,8 @@ import msgspec
 
 from orchestra_nb.model.audit_actions import AREA_OF
 
+#: What parts of other things are called, to how long the name of one may be, None where it is any text.
+PARTS: Final[dict[str, int | None]] = {"schedule": 4, "task": None}
 #: What is longer is cut: names come from whoever calls.
 _LONGEST_NAME: Final = 200
 
@@ -100,6 +102,18 @@ def entry_of(
         outcome=Outcome.DONE,
         run_id=run_id,
     )
+
+
+def part_of(kind: str, name: object, whole: str) -> str:
+    """Return what an entry calls a part of something.
+
+    Examples
+    --------
+    >>> part_of("schedule", 2, "nightly")
+    'schedule 2 of nightly'
+    """
+    assert kind in PARTS
+    return f"{kind} {name} of {whole}"
 
 
 def short_name(text: object) -> str:

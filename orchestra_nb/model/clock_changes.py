@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from orchestra_nb.model.local_times import SECOND, LocalTimes, local_at, next_change, offset_at
-from orchestra_nb.model.schedule_words import clock
+from orchestra_nb.model.schedule_grammar import clock
 from orchestra_nb.model.schedules import AnySchedule, local_times_of
 
 #: What is said, by language: of a time that comes twice, of one that never comes, and of intervals.

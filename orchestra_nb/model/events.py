@@ -7,7 +7,7 @@ them to another process, or collects them; the engine does not know which.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -54,6 +54,10 @@ class RunCodeRecorded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     code: RunCode
 
 
+#: Who has suspended a run that nobody has asked to.
+ITSELF: Final = "the flow itself"
+
+
 class RunSuspended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A run is PAUSED and its process has left it: nobody drives it until it is reopened.
 
@@ -61,6 +65,8 @@ class RunSuspended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ----------
     until
         When it fails because nobody resumed it; None for never.
+    actor
+        Who asked for it; empty where the flow suspends itself, of which the history says :data:`ITSELF`.
     """
 
     run_id: str

@@ -299,9 +299,12 @@ def decide_who_is_heard(store: RunStore, rules: AccessRules) -> None:
     """Have triggers hear of their deployment's owner's runs alone, where users see only what is theirs.
 
     That is of triggers of which nobody has decided it, since they are older than that, or were made by a command. Those
-    of admins hear of the runs of all.
+    of admins hear of the runs of all. Where users see everything, nothing is decided any more.
     """
-    automation_store(store).decide_who_is_heard(lambda owner: rules.role_of(Person(owner)) is Role.ADMIN)
+    if rules.is_owners_only:
+        automation_store(store).decide_who_is_heard(lambda owner: rules.role_of(Person(owner)) is Role.ADMIN)
+    else:
+        automation_store(store).hear_all_again()
 
 
 def check_names(

@@ -12,9 +12,9 @@ import msgspec
 from orchestra_nb.engine.annotations import unmapped
 from orchestra_nb.engine.flow_recording import current_recording
 from orchestra_nb.engine.futures import waited_for
+from orchestra_nb.engine.mapped_arguments import MappingError
 from orchestra_nb.engine.run_states import state_of
 from orchestra_nb.engine.task_settings import InvalidOption, retry_policy
-from orchestra_nb.engine.tasks import MappingError
 from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model import states as model
 from orchestra_nb.model.sweeps import SweepRequest, product_of

@@ -8,13 +8,15 @@ import os
 import statistics
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from orchestra_nb.engine.cell_plan import PlannedCell, PlanSource, plan_cells
 from orchestra_nb.engine.cell_record_store import CellRecordStore
-from orchestra_nb.model.cell_records import RESOURCE, Known
+from orchestra_nb.engine.file_digests import FileDigests
+from orchestra_nb.engine.package_versions import PackageVersions
+from orchestra_nb.model.cell_records import RESOURCE, Known, World
 from orchestra_nb.model.environment_variables import environment_that_counts
 from orchestra_nb.model.fingerprints import fingerprint
 from orchestra_nb.model.numbers_in_file import number_in_file
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 #: So many earlier runs of a notebook are asked how long its cells take.
 _RUNS_ASKED = 10
+
+#: Front ends ask at each save what still holds: files that have not changed since are not read again.
+_DIGESTS: Final = FileDigests(most=10_000)
 
 
 class PlanLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,7 +140,8 @@ def _planned(
     if why:
         planned = [PlannedCell(index=index, is_replayed=False, is_certain=True, why=why) for index in range(len(cells))]
     else:
-        planned = plan_cells(sources, CellRecordStore.default(), known, now, is_refreshed=is_refreshed)
+        world = World(_DIGESTS, PackageVersions())
+        planned = plan_cells(sources, CellRecordStore.default(), known, now, is_refreshed=is_refreshed, world=world)
     return [(cell, plan, is_skipped, history) for cell, plan, is_skipped in zip(cells, planned, skipped, strict=True)]
 
 

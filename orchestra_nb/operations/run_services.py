@@ -12,8 +12,9 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -83,12 +84,13 @@ if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
     from orchestra_nb.store.slot_store import SlotStore
 
+T = TypeVar("T")
+
 _log = logging.getLogger(__name__)
 
 
 #: The code of a run may ask about it before its record, which is written meanwhile, is in the store.
 _RECORDED_SECONDS = 5.0
-_RECORDED_POLL_SECONDS = 0.05
 
 
 #: What a remote worker answers from its own store: the results that its machine has.
@@ -298,13 +300,9 @@ class RunServices:
         """Return whose the run is, or the code in no run, that asks; None where that is nobody's or is not known."""
         if asker.run_id is None:
             return self._user
-        deadline = time.monotonic() + _RECORDED_SECONDS
-        while True:
-            if runs := self._store().get_runs([asker.run_id]):
-                return runs[0].owner
-            if time.monotonic() > deadline:
-                return None
-            time.sleep(_RECORDED_POLL_SECONDS)
+        run_id = asker.run_id
+        runs = _once_recorded(self._store(), lambda store: store.get_runs([run_id]))
+        return runs[0].owner if runs else None
 
     def _answer_slots(self, question: AcquireSlots | RenewSlots | ReleaseSlots | TakeRate, asker: Asker) -> Answer:
         slots = self._slots()
@@ -416,16 +414,18 @@ class RunServices:
         value = None if question.value_json is None else from_json_text(question.value_json)
         code = "code" if asker.run_id is None else f"run {asker.run_id}"
         actor = question.actor or code
-        deadline = time.monotonic() + _RECORDED_SECONDS
-        while True:
+
+        def give(store: RunStore) -> DoneAnswer | RunNotFound:
             try:
-                give_answer(self._store(), question.run, value, actor=actor, now=self._now(), key=question.key)
-            except RunNotFound:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(_RECORDED_POLL_SECONDS)
-            else:
-                return DoneAnswer()
+                give_answer(store, question.run, value, actor=actor, now=self._now(), key=question.key)
+            except RunNotFound as error:
+                return error
+            return DoneAnswer()
+
+        given = _once_recorded(self._store(), give, lambda one: isinstance(one, DoneAnswer))
+        if isinstance(given, RunNotFound):
+            raise given
+        return given
 
     def _slots(self) -> SlotStore:
         from orchestra_nb.store.slot_store import SlotStore
@@ -454,6 +454,20 @@ def _make_default() -> RunServices | QuestionRelay:
     if run_id is not None and socket_path:
         return QuestionRelay(socket_path, run_id)
     return RunServices(open_store, run_id=run_id, user=process_user())
+
+
+def _once_recorded(store: RunStore, find: Callable[[RunStore], T], is_found: Callable[[T], object] = bool) -> T:
+    """Return what is looked for, now or when the store has changed; what there is instead where it does not come."""
+    found = find(store)
+    if is_found(found):
+        return found
+    from orchestra_nb.store.event_log import ChangeWatcher
+
+    deadline = time.monotonic() + _RECORDED_SECONDS
+    with closing(ChangeWatcher(store.database)) as watcher:
+        while not is_found(found) and (left := deadline - time.monotonic()) > 0 and watcher.wait(left):
+            found = find(store)
+    return found
 
 
 def _dictionary(json_text: str) -> dict[str, object]:

@@ -23,7 +23,10 @@ class AuditQuery(msgspec.Struct, frozen=True, kw_only=True):
     actor: Annotated[str | None, Meta(description="Only by this one: `user alice`, `token ci`, …")] = None
     action: Annotated[str | None, Meta(description="Only this: `cancel_run`, …")] = None
     about: Annotated[str | None, Meta(description="Only to something of this kind: `runs`, `deployments`, …")] = None
-    target: Annotated[str | None, Meta(description="Only to what was named so.")] = None
+    target: Annotated[
+        str | None,
+        Meta(description="Only to what was named so, or a part of it: a schedule of a deployment, a task of a run."),
+    ] = None
     via: Annotated[Via | None, Meta(description="Only by this way.")] = None
     outcome: Annotated[Outcome | None, Meta(description="Only what ended so.")] = None
     since: Annotated[Instant | None, Meta(description="Only what was done then or later.")] = None

@@ -121,7 +121,7 @@ def _target_of(path: str, values: Sequence[str]) -> str:
     kinds = [before for before, part in pairwise(path.split("/")) if part.startswith("{")]
     named = ""
     for kind, value in zip(kinds, values, strict=True):
-        named = f"{kind.removesuffix('s')} {value} of {named}" if named else value
+        named = audit.part_of(kind.removesuffix("s"), value, named) if named else value
     return named
 
 

@@ -12,7 +12,8 @@ from msgspec import Meta
 from orchestra_nb.errors import InvalidInput, NameTaken
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.operations import automation_texts, automations
-from orchestra_nb.operations.automation_files import AutomationFields, AutomationForm, automation_of
+from orchestra_nb.operations.automation_files import automation_of
+from orchestra_nb.operations.automation_reader import AutomationFields, AutomationForm
 from orchestra_nb.operations.automations import FoundFiles, MadeAutomation
 from orchestra_nb.rest.endpoint import Area, Call, Instant
 

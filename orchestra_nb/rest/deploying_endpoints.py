@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from orchestra_nb.errors import InvalidInput
-from orchestra_nb.operations.automation_files import TriggerForm
+from orchestra_nb.operations.automation_reader import TriggerForm
 from orchestra_nb.operations.deployment_files import DeploymentFields, FileSchedule
 from orchestra_nb.operations.deployment_form import FieldChange
 from orchestra_nb.operations.deployment_plan import Plan, apply_plan, plan_deployment, plan_sent_file

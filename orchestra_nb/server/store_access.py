@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -130,10 +131,12 @@ class StoreAccess:
         except InvalidSetting as error:  # not the fault of whoever sent the request
             raise StoreUnavailable(str(error)) from error
         store = open_store(settings)
+        decide = partial(decide_who_is_heard, rules=self._rules)
         if self._rules.is_owners_only:
-            also = partial(decide_who_is_heard, rules=self._rules)
-            self._sweeper = Sweeper(store, settings.sweep_seconds, also)
+            self._sweeper = Sweeper(store, settings.sweep_seconds, decide)
         else:
+            with contextlib.suppress(StoreUnavailable):  # it cannot be written now
+                decide(store)
             self._sweeper = Sweeper(store, settings.sweep_seconds)
         return store
 

@@ -50,6 +50,11 @@ def settle_outputs(runs: Iterable[Run], message: str, now: datetime, wait_second
                 RunOutput(attempt, Path(run.output_path)).keep_if_linked()
 
 
+def has_runners(runs: Iterable[Run]) -> bool:
+    """Tell whether the runner of one of these runs lives, on this machine."""
+    return any(map(_has_runner, runs))
+
+
 def _attempt_of(run: Run) -> Path | None:
     """Return the file of the attempt that a run's output is, or is a link to; None where it is none."""
     output = Path(run.output_path or "")

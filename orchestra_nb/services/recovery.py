@@ -18,7 +18,7 @@ from orchestra_nb.model.events import DeadLetterAdded, DriverEnded, Event, RunSt
 from orchestra_nb.model.open_runs import cell_ended, has_begun, task_ended
 from orchestra_nb.model.runs import Driver, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
-from orchestra_nb.services.abandoned_outputs import settle_outputs
+from orchestra_nb.services.abandoned_outputs import has_runners, settle_outputs
 from orchestra_nb.services.process_watch import ProcessEnd, boot_id, is_alive
 from orchestra_nb.store.leases import Leases, has_not_moved
 from orchestra_nb.store.run_code_store import RunCodeStore
@@ -100,7 +100,7 @@ def sweep(
         if driver.kind == REMOTE_WORKER_KIND and not _had_its_time(driver, watching_since, now):
             continue
         if _is_here(driver):
-            if not is_alive(driver.pid, driver.process_started_at):
+            if not is_alive(driver.pid, driver.process_started_at) and not _is_being_told(leases, driver, now):
                 ended += end_driver(store, driver, f"{describe_driver(driver)} died: {ProcessEnd()}.", now)
         elif _is_silent(leases, driver, now, suspects):
             since = f"no sign of life since {driver.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -143,6 +143,8 @@ def end_driver(
 ) -> list[Run]:
     """Write in one transaction that a driver has ended, and all that it had not; return the runs that this ended.
 
+    The outputs of its notebooks are files by then that say the same: whoever hears of the end may open them.
+
     Parameters
     ----------
     cause
@@ -155,6 +157,21 @@ def end_driver(
     remedy = _KINDS.get(driver.kind, ("", "Run it again."))[1]
     message = f"{cause} {remedy}"
     unfinished = Leases(store.database).unfinished_runs_of(driver.driver_id)
+
+    def settle() -> None:
+        # its runners would not be seen from elsewhere; what a remote worker has sent stands with the server
+        if driver.host == socket.gethostname() or driver.kind == REMOTE_WORKER_KIND:
+            settle_outputs(unfinished, message, now, wait_seconds)
+
+    def is_dead(connection: Connection) -> bool:
+        assert where is not None
+        if not where(connection):  # it lives, and so may what writes its files
+            return False
+        settle()
+        return True
+
+    if where is None:
+        settle()
     events: list[Event] = []
     for run in unfinished:
         tasks, cells = store.task_runs(run.run_id), store.cell_runs(run.run_id)
@@ -175,13 +192,7 @@ def end_driver(
         if run.kind in (RunKind.FLOW, RunKind.TASK) and run.parent_run_id is None:
             events.append(DeadLetterAdded(letter=_letter_of(store, run, message, now)))
     events.append(DriverEnded(driver_id=driver.driver_id, at=now))
-    applied = store.apply(events, where=where)
-    ended = _run_ids_ended(events, applied)
-    if where is not None and not any(applied):  # it lives
-        return []
-    # its runners would not be seen from elsewhere; what a remote worker has sent stands with the server
-    if driver.host == socket.gethostname() or driver.kind == REMOTE_WORKER_KIND:
-        settle_outputs(unfinished, message, now, wait_seconds)
+    ended = _run_ids_ended(events, store.apply(events, where=None if where is None else is_dead))
     return store.get_runs(ended) if ended else []
 
 
@@ -207,6 +218,14 @@ def describe_driver(driver: Driver) -> str:
     """Return a driver in people's words: ``"The kernel (pid 123 on host)"``."""
     name = _KINDS.get(driver.kind, (driver.kind, ""))[0]
     return f"The {name} (pid {driver.pid} on {driver.host})"
+
+
+def _is_being_told(leases: Leases, driver: Driver, now: datetime) -> bool:
+    """Tell whether a dead driver's runners still write their files: its watcher, which waits for them, tells its end.
+
+    Where it has none any more, it is not waited for longer than its lease.
+    """
+    return now <= driver.lease_until and has_runners(leases.unfinished_runs_of(driver.driver_id))
 
 
 def _is_silent(leases: Leases, driver: Driver, now: datetime, suspects: Suspects | None) -> bool:

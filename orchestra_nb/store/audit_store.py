@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import TypedDict, Unpack
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, or_, select
 
-from orchestra_nb.model.audit import AuditEntry, Outcome, Via, short_name
+from orchestra_nb.model.audit import PARTS, AuditEntry, Outcome, Via, part_of, short_name
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.service_tables import audit_entries
 
@@ -47,12 +47,16 @@ class AuditStore:
         before
             Only those with a smaller number.
         wanted
-            Actors and targets are found by an index, all else by reading on.
+            Those of a target are also those of its parts. Actors are found by an index, all else by reading on.
         """
         query = select(audit_entries).order_by(audit_entries.c.number.desc()).limit(limit)
         for name, value in wanted.items():
-            if value is not None and name not in ("since", "until"):
+            if value is not None and name not in ("target", "since", "until"):
                 query = query.where(audit_entries.c[name] == str(value))
+        if (target := wanted.get("target")) is not None:
+            query = query.where(
+                or_(audit_entries.c.target == short_name(target), *(_is_part(kind, target) for kind in PARTS))
+            )
         if (since := wanted.get("since")) is not None:
             query = query.where(audit_entries.c.at >= since)
         if (until := wanted.get("until")) is not None:
@@ -70,6 +74,19 @@ def add_entry(connection: Connection, entry: AuditEntry) -> None:
     names = {name: short_name(row[name]) for name in ("actor", "origin", "action", "area", "target", "code")}
     connection.execute(
         insert(audit_entries).values(row | names | {"via": entry.via.value, "outcome": entry.outcome.value})
+    )
+
+
+def _is_part(kind: str, whole: str) -> ColumnElement[bool]:
+    """Tell the entries of what is a part of something, of this kind: no LIKE, which takes a for A in SQLite."""
+    target, (before, after) = audit_entries.c.target, part_of(kind, "*", whole).split("*", 1)
+    length, longest = func.length(target), PARTS[kind]
+    least = len(before) + len(after) + 1
+    return and_(
+        func.substr(target, 1, len(before)) == before,
+        func.substr(target, length - len(after) + 1) == after,
+        length >= least,
+        *(() if longest is None else (length < least + longest,)),
     )
 
 

@@ -36,6 +36,10 @@ from orchestra_nb.store.service_tables import (
 
 #: The mark that is one higher after each change of automations or of what they counted.
 STEP_MARK = "automations: steps"
+#: The mark that is 1 while a server tells users apart: who makes a trigger elsewhere does not know of it.
+APART_MARK = "automations: users are told apart"
+#: The marks that number no changes of the store.
+OTHER_MARKS = (STEP_MARK, APART_MARK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +142,9 @@ class AutomationStore:
     def decide_who_is_heard(self, is_admin: Callable[[str], bool]) -> None:
         """Have each trigger of which nobody has decided it hear of its deployment's owner's runs alone, or of all.
 
+        One that is made later by whoever does not tell users apart hears of its owner's runs alone until this is called
+        again: of what others' runs did before that it never hears.
+
         Parameters
         ----------
         is_admin
@@ -145,12 +152,23 @@ class AutomationStore:
         """
         undecided = _STORED.where(automations.c.hears_all.is_(None), deployments.c.owner.is_not(None))
         with self._database.connect() as connection:
-            if connection.execute(undecided.limit(1)).first() is None:
+            is_known = mark_of(connection, APART_MARK) == 1
+            if is_known and connection.execute(undecided.limit(1)).first() is None:
                 return
         with self._database.write() as connection:
+            move_mark(connection, APART_MARK, 1)
             for row in connection.execute(undecided).mappings().all():
                 values = {"hears_all": is_admin(row["owner"])}
                 connection.execute(update(automations).where(automations.c.name == row["name"]).values(values))
+            _move_step(connection)
+
+    def hear_all_again(self) -> None:
+        """Have triggers of which nobody has decided it hear of all: no server tells users apart any more."""
+        with self._database.connect() as connection:
+            if not mark_of(connection, APART_MARK):
+                return
+        with self._database.write() as connection:
+            move_mark(connection, APART_MARK, 0)
             _move_step(connection)
 
     def owner_of_deployment(self, automation: Automation) -> str | None:
@@ -253,8 +271,10 @@ class AutomationStore:
             return {row["automation"]: firing_of_row(row) for row in connection.execute(query).mappings()}
 
 
-#: Automations, each with the owner of its deployment.
-_STORED = select(automations, deployments.c.owner).outerjoin(
+_APART = select(service_marks.c.sequence).where(service_marks.c.name == APART_MARK).scalar_subquery()
+
+#: Automations, each with the owner of its deployment, and whether users are told apart.
+_STORED = select(automations, deployments.c.owner, _APART.label("is_apart")).outerjoin(
     deployments, deployments.c.name == automations.c.deployment
 )
 
@@ -319,13 +339,14 @@ def _row(connection: Connection, name: str) -> RowMapping | None:
 
 
 def _stored_of_row(row: RowMapping) -> StoredAutomation:
+    hears_all = not row["is_apart"] if row["hears_all"] is None else row["hears_all"]
     return StoredAutomation(
         automation=msgspec.convert(row["automation"], Automation),
         from_change=row["from_change"],
         from_event=row["from_event"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-        owner=row["owner"] if row["hears_all"] is False else None,
+        owner=None if hears_all else row["owner"],
     )
 
 

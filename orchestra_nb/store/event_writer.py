@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 from orchestra_nb.acting_user import acting_user
 from orchestra_nb.model.dead_letters import DeadLetter
 from orchestra_nb.model.events import (
+    ITSELF,
     CellRunChanged,
     DeadLetterAdded,
     DriverEnded,
@@ -240,7 +241,7 @@ class EventWriter:
             to_state=State.PAUSED.value,
             epoch=event.epoch,
             at=event.at,
-            actor=_actor(event.actor, driver_id),
+            actor=_actor(event.actor or ITSELF, driver_id),
             message=event.message,
         )
         return True

@@ -12,6 +12,7 @@ from orchestra_nb.model.dead_letters import LetterState
 from orchestra_nb.model.outbox import DeliveryState
 from orchestra_nb.model.states import TERMINAL_STATES, State
 from orchestra_nb.model.webhooks import ReceiptState
+from orchestra_nb.store.automation_store import OTHER_MARKS
 from orchestra_nb.store.code_tables import dead_letters
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.run_tables import changes, runs
@@ -176,7 +177,7 @@ class StoreFigures:
         return StoreState(
             open_runs=open_runs,
             queues=queues,
-            changes_behind={name: max(0, newest - sequence) for name, sequence in marks},
+            changes_behind={name: max(0, newest - sequence) for name, sequence in marks if name not in OTHER_MARKS},
             waiting_notifications=waiting,
             oldest_notification_at=oldest,
             dead_letters=letters,

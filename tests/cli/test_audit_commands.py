@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -14,11 +15,16 @@ from click.testing import CliRunner, Result
 from orchestra_nb.acting_user import process_user
 from orchestra_nb.cli.audited_commands import AUDITED
 from orchestra_nb.cli.main import main
-from orchestra_nb.errors import VariableNotFound
+from orchestra_nb.errors import RunNotFound, VariableNotFound
 from orchestra_nb.model.audit_actions import AREA_OF, action_of_step
+from orchestra_nb.model.events import DriverStarted, RunCreated, TaskRunCreated
+from orchestra_nb.model.runs import Run, RunKind, TaskRun
+from orchestra_nb.model.states import State
 from orchestra_nb.operations.automation_actions import DEEDS
+from orchestra_nb.operations.opening import close_store, open_store
 from orchestra_nb.rest.audited_calls import READERS
 from orchestra_nb.rest.catalogue import ENDPOINTS
+from orchestra_nb.services.driver_guard import describe_this_process
 
 KINDS = ("deployment", "automation", "pool")
 
@@ -112,6 +118,30 @@ def test_the_table_names_what_was_done_and_says_so_where_there_is_nothing() -> N
     assert head.split() == ["WHEN", "WHO", "FROM", "DID", "TO", "OUTCOME"]
     assert row.rstrip().endswith("unset_variable  variables none  failed: variable_not_found")
     assert "No entry is like that." in orchestra("audit", "ls", "--actor", "somebody").stdout
+
+
+def test_what_was_done_to_a_task_is_found_by_its_run() -> None:
+    now = datetime.now(UTC)
+    run = Run(
+        run_id="1",
+        name="fox",
+        flow_name="f",
+        kind=RunKind.FLOW,
+        state=State.RUNNING,
+        created_at=now,
+        driver_id="kernel",
+    )
+    task = TaskRun(task_run_id="2", run_id="1", name="load", state=State.RUNNING, created_at=now)
+    driver = describe_this_process("kernel", 3600, "kernel")
+    store = open_store()
+    store.apply([DriverStarted(driver=driver), RunCreated(run=run), TaskRunCreated(task_run=task)])
+    close_store(store)
+
+    assert orchestra("runs", "cancel", "fox", "--task", "load").exit_code == 0
+    assert isinstance(orchestra("runs", "cancel", "ox").exception, RunNotFound)
+
+    found = [(one["action"], one["target"]) for one in entries("--target", "fox")]
+    assert found == [("cancel_task", "task load of fox")]
 
 
 def test_no_value_is_in_the_trail() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
 import dask
+import distributed  # noqa: F401  # its settings are there before some of them are set for a while
 import pytest
 
 from orchestra_nb.engine.clusters import ClusterSpec, parse_cluster
 from orchestra_nb.engine.dask_executor import DaskExecutor
 from orchestra_nb.engine.executors import AttemptEnded, AttemptLost, ClusterChanged
 from orchestra_nb.errors import InvalidSetting
+from orchestra_nb.settings import load_settings
 from tests.engine import attempt_bodies as bodies
 from tests.engine.attempt_bodies import Body
 from tests.engine.executor_probe import ExecutorProbe
@@ -58,6 +61,10 @@ def unused_address() -> str:
         return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
 
 
+#: Classes that are no clusters.
+CLASSES = "tests.engine.cluster_classes"
+
+
 @pytest.mark.parametrize(
     ("cluster", "words"),
     [
@@ -67,10 +74,25 @@ def unused_address() -> str:
         ({"class": "distributed.NoCluster"}, ["distributed.NoCluster cannot be imported"]),
         (
             {"class": "distributed.LocalCluster", "dashboard_address": ":0", "colour": "red"},
-            ["could not be started", "colour"],
+            ["distributed.LocalCluster could not be started: it takes no 'colour'. It takes "],
         ),
+        ({"class": f"{CLASSES}.NoCluster"}, [f"{CLASSES}.NoCluster makes no Dask cluster", "a NoCluster, has no"]),
+        (
+            {"class": f"{CLASSES}.Submitting", "password": "hunter2"},
+            [f"{CLASSES}.Submitting could not be started: it starts the program 'sbatch-of-nobody'", "Install it"],
+        ),
+        (
+            {"class": f"{CLASSES}.Wrapping"},
+            ["RuntimeError: Cluster failed to start (ValueError: no queue is called 'longest'). Correct its arguments"],
+        ),
+        ({"class": f"{CLASSES}.NeedsPackage"}, ["Install it: pip install package-that-nobody-has."]),
+        ({"class": f"{CLASSES}.Leaving"}, [f"{CLASSES}.Leaving could not be started: SystemExit: no licence."]),
+        ({"class": "tests.engine.broken_cluster_class.Cluster"}, ["its module raised RuntimeError: no cell is set."]),
     ],
-    ids=["no scheduler", "no certificates", "no package", "no class", "wrong argument"],
+    ids=[
+        *("no scheduler", "no certificates", "no package", "no class", "wrong argument", "no cluster", "no program"),
+        *("hidden cause", "no package when made", "leaves", "its module raises"),
+    ],
 )
 def test_a_cluster_that_cannot_be_had_loses_its_attempts_with_the_remedy(
     cluster: str | Mapping[str, object], words: list[str]
@@ -85,6 +107,27 @@ def test_a_cluster_that_cannot_be_had_loses_its_attempts_with_the_remedy(
     assert (lost.begun, lost.state, [word for word in words if word not in lost.reason]) == (False, "CRASHED", [])
     assert probe.wait_for_cluster("lost") == ClusterChanged(status="lost", detail=lost.reason)
     probe.executor.close()
+
+
+@pytest.mark.parametrize("hands_on", [False, True], ids=["here", "in a process of a run"])
+def test_the_setting_that_names_a_cluster_is_said_and_no_argument(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hands_on: bool
+) -> None:
+    text = f"[profiles.gpu]\ncluster = '{{class: {CLASSES}.Submitting, password: hunter2}}'\n"
+    (tmp_path / "orchestra.toml").write_text(text)
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("ORCHESTRA_PROFILE", "gpu")
+    cluster = load_settings().cluster
+    if hands_on:
+        monkeypatch.setenv("ORCHESTRA_CLUSTER", cluster)
+    probe = ExecutorProbe(DaskExecutor(cluster)).open()
+
+    lost = probe.wait_for_cluster("lost").detail
+    probe.executor.close()
+
+    where = f"{tmp_path / 'orchestra.toml'}, profile gpu,"
+    assert lost.startswith(f"The cluster set by {where} cannot be made: {CLASSES}.Submitting could not be started: ")
+    assert "hunter2" not in lost
 
 
 def test_two_drivers_share_a_cluster_at_an_address() -> None:

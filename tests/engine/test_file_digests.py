@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
+
+from file_opens import opens_in
+from patience import eventually
 
 from orchestra_nb.engine.file_digests import FileDigests
 
@@ -18,6 +22,19 @@ def test_a_file_of_the_same_size_and_time_with_another_content_has_another_diges
 
     assert len(set(seen)) == 3
     assert seen[2] == FileDigests()(str(path))
+
+
+def test_no_more_files_are_remembered_than_is_said_and_what_is_forgotten_is_read_again(tmp_path: Path) -> None:
+    digests, paths = FileDigests(most=2), [tmp_path / name for name in "abc"]
+    for path in paths:
+        path.write_text(path.name)
+    eventually(lambda: time.time_ns() - paths[-1].stat().st_ctime_ns > 200_000_000 or None)
+
+    with opens_in(tmp_path) as opened:
+        for path in (*paths, *reversed(paths)):
+            digests(str(path))
+
+    assert opened == ["a", "b", "c", "a"]
 
 
 def test_a_file_that_takes_the_place_of_another_has_a_digest_of_its_own(tmp_path: Path) -> None:

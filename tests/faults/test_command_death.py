@@ -7,14 +7,21 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.opening import close_store, open_store
+from orchestra_nb.services.recovery import sweep
+from orchestra_nb.settings import load_settings
+from orchestra_nb.store.database import open_database
+from orchestra_nb.store.leases import Leases
+from orchestra_nb.store.run_store import RunStore
 from tests.faults.invariants import nothing_is_left
 from tests.faults.notebook_command import code_cell, notebook_of
 from tests.patience import eventually
@@ -97,3 +104,54 @@ def test_the_output_is_a_file_also_when_the_runner_was_killed_with_its_command(o
     assert truth_in(output) == {"state": "CRASHED", "cells": _TRUTH}
     message = json.loads(output.read_text())["metadata"]["orchestra"]["message"]
     assert f"The shell command (pid {process.pid} on" in message
+
+
+def stopped(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Stop a command and what it has started, so that none sees another die, and return what it has started."""
+    command = psutil.Process(process.pid)
+    command.suspend()
+    started = command.children(recursive=True)
+    for each in started:
+        each.suspend()
+    return started
+
+
+def test_who_hears_of_the_end_finds_the_file(output: Path) -> None:
+    process = started(output)
+    for each in stopped(process):
+        each.kill()
+    process.kill()
+    process.wait()
+    database = open_database(load_settings().resolved_store_url)
+    files: list[bool] = []
+
+    def look(_: Connection) -> None:
+        files.append(output.is_file() and not output.is_symlink())
+
+    event.listen(Engine, "commit", look)
+    try:
+        (ended,) = sweep(RunStore(database), datetime.now(UTC))
+    finally:
+        event.remove(Engine, "commit", look)
+        database.close()
+
+    assert (ended.state, ended.output_path, files) == (State.CRASHED, str(output), [True])
+    assert truth_in(output) == {"state": "CRASHED", "cells": _TRUTH}
+
+
+def test_a_runner_that_still_writes_is_waited_for_but_not_longer_than_a_lease(output: Path) -> None:
+    process = started(output)
+    left = stopped(process)
+    process.kill()
+    process.wait()
+    database = open_database(load_settings().resolved_store_url)
+    store = RunStore(database)
+    (driver,) = Leases(database).drivers_without_end()
+
+    swept = [sweep(store, driver.lease_until + timedelta(seconds=seconds)) for seconds in (0, 1)]
+    database.close()
+    for each in left:
+        each.kill()
+
+    assert [[run.state for run in ended] for ended in swept] == [[], [State.CRASHED]]
+    nothing_is_left([child.pid for child in left])

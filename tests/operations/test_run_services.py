@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from asking_attempts import PipeContext, driver_answers
 from patience import PATIENCE_SECONDS, eventually
+from sqlalchemy import Engine, event
 
 from orchestra_nb.engine import services
 from orchestra_nb.engine.artifact_creation import (
@@ -59,6 +62,7 @@ from orchestra_nb.model.questions import (
     AcquireSlots,
     AnswerError,
     Asker,
+    GetSecret,
     GetVariable,
     SecretAnswer,
     SetSecret,
@@ -280,6 +284,35 @@ set_secret("db", "another")
     assert ran.stdout == "of-bob of-bob of-bob\n", ran.stderr
     kept = [read_secret(store, "db", place, owner).get() for owner in (None, "alice", "bob")]
     assert kept == ["of-None", "of-alice", "another"]
+
+
+def test_code_of_a_run_that_is_recorded_later_is_waited_for_without_reading_again_and_again(
+    answering: RunServices, store: RunStore, tmp_path: Path
+) -> None:
+    place = Settings(secret_key_file=str(tmp_path / "secret.key")).secret_key_place
+    for owner in (None, "alice"):
+        keep_secret(store, "db", Secret(f"of-{owner}"), place, datetime.now(UTC), owner)
+    reads: list[str] = []
+
+    def look(_1: object, _2: object, statement: str, *_3: object) -> None:
+        if "FROM runs" in statement:
+            reads.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", look)
+    try:
+        of_none = answering.answer(GetSecret(name="db"), Asker(run_id="never"))
+        until_it_gave_up = len(reads)
+        with ThreadPoolExecutor() as threads:
+            asked = threads.submit(answering.answer, GetSecret(name="db"), Asker(run_id="later"))
+            eventually(lambda: len(reads) > until_it_gave_up or None)
+            later = msgspec.structs.replace(store.get_run("run"), run_id="later", name="late-fox", owner="alice")
+            store.apply([RunCreated(run=later)])
+            of_alice = asked.result(PATIENCE_SECONDS)
+    finally:
+        event.remove(Engine, "before_cursor_execute", look)
+
+    assert (of_none, of_alice) == tuple(SecretAnswer(name="db", text=f"of-{owner}") for owner in (None, "alice"))
+    assert until_it_gave_up <= 2  # at first, and when it is told of all that changes from then on
 
 
 def test_the_store_is_opened_for_the_first_question_and_tried_again_when_it_failed(store: RunStore) -> None:

@@ -180,6 +180,29 @@ async def test_admins_read_it_in_pages_and_by_what_they_look_for(fetch, store) -
     assert (await fetch("GET", "audit", headers={"Authorization": f"Bearer {text.get()}"}))[0] == 403
 
 
+async def test_what_was_done_to_a_part_of_a_thing_is_found_by_the_thing(fetch) -> None:
+    for path in (
+        *(
+            "deployments/nightly/pause",
+            "deployments/nightly/schedules/2/pause",
+            "runs/nightly/tasks/load%20of%20it/cancel",
+        ),
+        *("deployments/nightly/schedules/12/resume", "deployments/a%20of%20nightly/schedules/1/pause"),
+        *("deployments/Nightly/schedules/2/pause", "deployments/fortnightly/schedules/2/pause"),
+        *("deployments/schedule%20%20of%20nightly/pause", "deployments/night_y/schedules/2/pause"),
+    ):
+        assert (await fetch("POST", path))[0] == 404
+
+    async def found(target: str, more: str = "") -> list[str]:
+        return [one["target"] for one in (await fetch("GET", f"audit?target={target}{more}"))[1]["entries"]]
+
+    nightly = ["schedule 12 of nightly", "task load of it of nightly", "schedule 2 of nightly", "nightly"]
+    assert await found("nightly") == nightly
+    assert await found("nightly", "&about=deployments&limit=2") == nightly[:1] + nightly[2:3]
+    assert await found("a%20of%20nightly") == ["schedule 1 of a of nightly"]
+    assert await found("schedule%202%20of%20nightly") == ["schedule 2 of nightly"]
+
+
 async def test_a_message_of_a_webhook_is_noted_once_and_one_that_nobody_signed_never(
     fetch, store, jp_serverapp, http_server_client, jp_base_url
 ) -> None:

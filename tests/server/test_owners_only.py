@@ -585,7 +585,7 @@ class TestOwnThings:
         }
         assert [(await ask(user, "automations/after-of-bob"))[0] for user in ("bob", "alice")] == [200, 404]
 
-    @pytest.mark.parametrize("changed_by", ["nobody", "an admin", "a command"])
+    @pytest.mark.parametrize("changed_by", ["nobody", "an admin", "a command", "a command just now"])
     async def test_a_trigger_hears_of_its_owners_runs_alone_whoever_saved_it(
         self, ask: Ask, store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed_by: str
     ) -> None:
@@ -605,7 +605,10 @@ class TestOwnThings:
                 plan = plan_deployment(store, "of-bob", said(flow), load_settings(), now)
                 apply_plan(store, plan, actor="test", now=now)
 
-        if changed_by == "an admin":
+        if changed_by == "a command just now":
+            assert (await ask("bob", "me"))[0] == 200
+            deploy_by_command("report")  # and the server has not looked again
+        elif changed_by == "an admin":
             await deploy_over_server("bob", "other")
             await deploy_over_server("root", "report")
         else:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from file_opens import opens_in
 from jsonschema import Draft202012Validator
 from patience import eventually
 
@@ -72,6 +73,26 @@ async def test_a_run_tells_of_each_cell_and_an_edit_makes_what_it_changes_stale(
     assert stale["c1"].startswith("upstream changed (cell 1)")
     assert stale["c2"].startswith("upstream changed (cell 2)")
     assert stale["c3"] == ""
+
+
+async def test_a_file_that_cells_read_is_read_once_for_all_who_ask_what_still_holds(
+    call, store: RunStore, sales: Path
+) -> None:
+    data = sales.with_name("data.csv")
+    data.write_text("1")
+    write(sales, f"rows = open({str(data)!r}).read()")
+    _, made = await call("notebooks/runs", {"path": "sales.ipynb", "cache": True})
+    ended = eventually(lambda: found if (found := store.get_run(made["run_id"])).state.is_terminal else None)
+    assert ended.state is State.COMPLETED, ended.message
+
+    with opens_in(data.parent) as opened:
+        asked = [(await call("notebooks/cells", path="sales.ipynb"))[1]["cells"][0]["stale"] for _ in range(3)]
+        before = opened.count("data.csv")
+        data.write_text("2")
+        changed = (await call("notebooks/cells", path="sales.ipynb"))[1]["cells"][0]["stale"]
+
+    assert (asked, before) == (["", "", ""], 1)
+    assert "data.csv" in changed
 
 
 async def test_the_options_of_a_task_are_read_and_written(call) -> None:

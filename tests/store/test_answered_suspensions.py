@@ -63,11 +63,11 @@ def test_a_run_whose_questions_were_answered_before_it_was_suspended_waits_in_it
     assert applied == [True, True, False]
     assert (run.state, run.epoch, run.driver_id, run.pool) == (State.SCHEDULED, 2, None, "big")
     assert (place.run_id, place.pool, place.priority, place.due_at) == ("1", "big", 7, later(9))
-    assert [(one.to_state, one.epoch, one.message) for one in last] == [
-        (State.PAUSED, 1, "waits"),
-        (State.SCHEDULED, 2, "resumed by user a"),
+    assert [(one.to_state, one.epoch, one.message, one.actor) for one in last] == [
+        (State.PAUSED, 1, "waits", "the flow itself"),
+        (State.SCHEDULED, 2, "resumed by user a", "user a"),
     ]
-    assert (last[-1].actor, letter.state) == ("user a", LetterState.RETRIED)
+    assert letter.state is LetterState.RETRIED
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,16 @@ def test_a_trigger_hears_of_its_deployments_owners_runs_whoever_saved_it(store: 
     assert heard() == {"old-0": None, **alices, **others}
     automations.decide_who_is_heard(lambda owner: owner == "root")
     assert heard() == {"old-0": "alice", **alices, **others}
+    for deployment in ("of-alice", "of-root"):  # by a command, on a store whose users a server tells apart
+        save(deployment, f"new {deployment}")
+    assert (heard()["new of-alice"], heard()["new of-root"]) == ("alice", "root")
+    automations.decide_who_is_heard(lambda owner: owner == "root")
+    assert (heard()["new of-alice"], heard()["new of-root"]) == ("alice", None)
+    automations.hear_all_again()
+    save("of-alice", "later")
+    assert (heard()["new of-alice"], heard()["later"]) == ("alice", None)
+    for name in ("new of-alice", "new of-root", "later"):
+        automations.delete(name)
     assert save("of-alice", "old-0", "root", is_alone=False) == ["unchanged"] * 2
     assert save("of-root", "admins", "other admin", is_alone=False) == ["unchanged"] * 2
     assert save("of-root", "admins", "bob", is_alone=True) == ["changed"] * 2
