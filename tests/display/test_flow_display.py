@@ -85,7 +85,7 @@ def test_the_text_of_a_run_is_its_head_its_failures_and_a_line_for_each_group() 
     text = flow_bundle(run(State.FAILED, message="ValueError: no"), tasks)["text/plain"]
 
     assert text == (
-        "✕ Failed  report · run calm-fox  00:38  4 of 4 tasks, 2 failed\n"
+        "✕ Failed  report · run calm-fox  38 s  4 of 4 tasks, 2 failed\n"
         "  ValueError: no\n"
         "  ✕ square-1  Failed  ValueError: no  ← load-0\n"
         "  ↥ total-0  Upstream failed  ← square\n"
