@@ -26,6 +26,7 @@ from orchestra_nb.server.metrics_handler import metrics_routes
 from orchestra_nb.server.pages_handler import LANGUAGE_SETTING, pages_routes
 from orchestra_nb.server.rest_handler import rest_routes
 from orchestra_nb.server.run_events import RunEvents
+from orchestra_nb.server.saved_notebooks import leave_out_empty_places
 from orchestra_nb.server.service_keeper import ServiceKeeper
 from orchestra_nb.server.store_access import StoreAccess
 from orchestra_nb.server.stream_handler import stream_routes
@@ -119,6 +120,9 @@ class OrchestraExtension(ExtensionApp):
         self.settings[RULES_SETTING] = rules
         self.settings[LANGUAGE_SETTING] = language
         offer_titles(self.log)
+        contents = self.settings.get("contents_manager")
+        if contents is not None and hasattr(contents, "register_pre_save_hook"):
+            contents.register_pre_save_hook(leave_out_empty_places)
         self._is_serving = True
         self._exported: dict[str, str] = {}
         store_url = self.store_url
