@@ -431,3 +431,20 @@ test('the runs of an output are those of its tasks, that of the head last', () =
 
   expect(runIdsOf(flow)).toEqual([id(99), id(100)]);
 });
+
+test.each([
+  [
+    'of a task',
+    `Task plot: clean failed: ValueError: ${ERROR.message}`,
+    `clean: ValueError: ${ERROR.message} (cell 4, line 3)`
+  ],
+  ['of the flow itself', 'KeyError: 7', 'KeyError: 7']
+])('a failure %s is said once below the head', (_, message, shown) => {
+  const bad = task({ task_run_id: id(2), name: 'clean', state: 'FAILED', error: ERROR });
+  const left = task({ task_run_id: id(3), name: 'plot', state: 'UPSTREAM_FAILED', message });
+  const flow = output([left, bad], false);
+
+  const { node } = draw({ ...flow, run: run({ state: 'FAILED', message }) });
+
+  expect(node.querySelector('.orc-flow-message')?.textContent).toBe(shown);
+});
