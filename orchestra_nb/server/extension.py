@@ -23,7 +23,7 @@ from orchestra_nb.server.lab_titles import offer_titles
 from orchestra_nb.server.landing_handler import landing_routes, redirect_routes
 from orchestra_nb.server.languages import known_language
 from orchestra_nb.server.metrics_handler import metrics_routes
-from orchestra_nb.server.pages_handler import LANGUAGE_SETTING, pages_routes
+from orchestra_nb.server.pages_handler import LANGUAGE_SETTING, pages_routes, unknown_page_routes
 from orchestra_nb.server.rest_handler import rest_routes
 from orchestra_nb.server.run_events import RunEvents
 from orchestra_nb.server.saved_notebooks import leave_out_empty_places
@@ -188,6 +188,7 @@ class OrchestraExtension(ExtensionApp):
         self.handlers.extend((route, handler, with_figures) for route, handler in metrics_routes)
         self.handlers.extend((*redirect_routes, *pages_routes))
         self.handlers.extend((route, handler, arguments) for route, handler in routes)
+        self.handlers.extend(unknown_page_routes)
         assert self.serverapp is not None
         self.serverapp.io_loop.add_callback(self._keeper.start)
 
