@@ -19,12 +19,15 @@ from orchestra_nb.model.durations import format_duration
 from orchestra_nb.model.run_picture import CACHED, KeptPicture, PictureGroup, RunPicture
 from orchestra_nb.model.runs import Run, TaskRun
 from orchestra_nb.model.states import FAILURE_STATES, State
+from orchestra_nb.model.told_failures import errors_of, is_told, without_told
 from orchestra_nb.run_display import (
     APPEARANCE,
     CACHED_APPEARANCE,
     CODE_FONT,
     RUN_MIME,
     appearance_of,
+    details_html,
+    line_html,
     task_details,
     task_text,
     task_view,
@@ -124,8 +127,8 @@ def flow_text(picture: KeptPicture) -> str:
     if picture.run is None:
         return "\n".join(lines)
     head = [_head_text(picture.run, picture)]
-    if picture.run.message:
-        head.append(f"  {_first_line(picture.run.message)}")
+    if message := _message(picture, _FAILURES_IN_TEXT):
+        head.append(f"  {message}")
     return "\n".join([*head, *(f"  {line}" for line in lines)])
 
 
@@ -166,20 +169,14 @@ def _head_html(picture: KeptPicture) -> str:
     run = picture.run
     if run is None:
         return ""
-    icon, word, colour = APPEARANCE[run.state]
-    details = "".join(
-        f'<span style="margin-left:1.2em;opacity:.85">{html.escape(detail)}</span>'
-        for detail in (f"run {run.name}", *_head_details(run, picture))
-    )
-    message = f"<div>{html.escape(_first_line(run.message))}</div>" if run.message else ""
-    return (
-        f'<div style="line-height:28px;white-space:normal"><span style="color:{colour};font-weight:600">'
-        f'{icon}&nbsp;{word}</span><b style="margin-left:.8em">{html.escape(run.flow_name)}</b>{details}</div>{message}'
-    )
+    line = line_html(*APPEARANCE[run.state], run.flow_name, (f"run {run.name}", *_head_details(run, picture)))
+    told = _message(picture, _FAILURES_IN_HTML)
+    message = f"<div>{html.escape(told)}</div>" if told else ""
+    return f"{line}{message}"
 
 
 def _failed_row(task: TaskRun, group: PictureGroup, picture: KeptPicture) -> str:
-    details = html.escape("  ".join(task_details(task)))
+    details = details_html(task_details(task))
     if task.error is not None and task.error.traceback:
         trace = html.escape(task.error.traceback[-_TRACE_CHARACTERS:])
         details = (
@@ -193,7 +190,7 @@ def _group_row(group: PictureGroup, picture: KeptPicture) -> str:
     after = _after(group, picture)
     if group.size == 1:
         (task,) = group.tasks
-        return _row(appearance_of(task), task.name, after, html.escape("  ".join(task_details(task))))
+        return _row(appearance_of(task), task.name, after, details_html(task_details(task)))
     bar = "".join(
         f'<span style="flex:{count} 0 2px;background:{_look(word)[2]}"></span>'
         for word, count in reversed(list(group.counts.items()))
@@ -221,7 +218,21 @@ def _failures(picture: KeptPicture, most: int) -> list[tuple[TaskRun, PictureGro
     """Return the failed task runs that are told one by one, with their groups; those that only followed come last."""
     failed = [(task, group) for group in picture.groups for task in group.tasks if task.state in FAILURE_STATES]
     failed.sort(key=lambda item: item[0].state is State.UPSTREAM_FAILED)
-    return failed[:most]
+    told = errors_of(task for task, _ in failed[:most])
+    return [(_without_told(task, told), group) for task, group in failed[:most]]
+
+
+def _without_told(task: TaskRun, told: Sequence[str]) -> TaskRun:
+    if task.state is not State.UPSTREAM_FAILED:
+        return task
+    return msgspec.structs.replace(task, message=without_told(task.message, told))
+
+
+def _message(picture: KeptPicture, most: int) -> str:
+    """Return what is said of the run itself; nothing where a failure that is told below says it."""
+    message = picture.run.message if picture.run is not None else ""
+    told = errors_of(task for task, _ in _failures(picture, most))
+    return "" if is_told(message, told) else _first_line(message)
 
 
 def _other_groups(picture: KeptPicture) -> list[PictureGroup]:

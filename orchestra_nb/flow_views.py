@@ -1,5 +1,8 @@
 """The views of flows that cells call: each stands under its cell once its run has taken longer than a second.
 
+One in which something failed has a view in any case: the failures have no other place under the cell, but for the
+exception that it raises (:attr:`~orchestra_nb.engine.drivers.Driver.shows_failures`).
+
 What a view shows is learnt from the events of the run on their way to the store, so it needs neither store nor server.
 """
 
@@ -27,7 +30,7 @@ from orchestra_nb.model.run_picture import RunPicture
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
 
-#: A run that ends within it leaves no view: there was nothing to look at.
+#: A run that ends well within it leaves no view: there was nothing to look at.
 QUIET_SECONDS: Final = 1.0
 
 #: The least seconds between two updates of one view; a large picture is made more rarely.
@@ -152,7 +155,8 @@ class FlowViews:
                 return
             del self._views[event.run_id]
             self._changed.notify()
-        if view.display is not None or time.monotonic() - view.created_at > QUIET_SECONDS:
+        is_slow = time.monotonic() - view.created_at > QUIET_SECONDS
+        if view.display is not None or is_slow or view.picture.has_failures:
             self._show(view, event.run_id)
             self._keep(view)
 

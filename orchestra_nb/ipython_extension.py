@@ -58,7 +58,13 @@ class KernelExtension:
         self._flow_views = FlowViews(
             self._publish, os.environ.get(RUN_ID_VARIABLE), make_view, is_live=self._terminal is None
         )
-        self.driver = KernelDriver(shell.user_ns, self._displays, self._displays.renew_extra, self._flow_views.take)
+        self.driver = KernelDriver(
+            shell.user_ns,
+            self._displays,
+            self._displays.renew_extra,
+            self._flow_views.take,
+            shows_runs=self._terminal is None,
+        )
         self._magics = TaskMagics(shell, self.driver, self._displays)
         #: where displays go when no ``%%capture`` takes them
         self._display_pub: DisplayPublisher | None = None

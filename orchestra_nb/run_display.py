@@ -8,7 +8,7 @@ word that comes from a user is escaped.
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -40,6 +40,9 @@ APPEARANCE: Final[dict[State, tuple[str, str, str]]] = {
 
 #: JupyterLab and nbconvert give a ``pre`` within HTML the font of the text around it.
 CODE_FONT: Final = "font-family:var(--jp-code-font-family,monospace);"
+
+#: Between the parts of a line: text, since GitHub takes styles away, and what is copied has none.
+SEPARATOR_HTML: Final = '<span style="opacity:.6">·</span>'
 
 #: What a completed task shows whose result was kept: the code did not run.
 CACHED_APPEARANCE: Final = ("⟲", "Cached", "#00838f")
@@ -84,15 +87,7 @@ def task_text(task: TaskRun, cluster: str = "") -> str:
 def task_html(task: TaskRun, cluster: str = "") -> str:
     """Return a task's line as HTML that needs nothing else."""
     icon, word, colour = appearance_of(task)
-    details = "".join(
-        f'<span style="margin-left:1.2em;opacity:.85">{html.escape(detail)}</span>'
-        for detail in task_details(task, cluster)
-    )
-    line = (
-        f'<div style="line-height:28px;white-space:normal"><span style="color:{colour};font-weight:600">'
-        f"{icon}&nbsp;{word}</span>"
-        f'<b style="margin-left:.8em">{html.escape(task.name)}</b>{details}</div>'
-    )
+    line = line_html(icon, word, colour, task.name, task_details(task, cluster))
     if task.error is None or not task.error.traceback:
         return line
     trace = html.escape(task.error.traceback)
@@ -100,6 +95,20 @@ def task_html(task: TaskRun, cluster: str = "") -> str:
         f"{line}<details><summary>Traceback</summary>"
         f'<pre style="{CODE_FONT}overflow-x:auto;font-size:.9em">{trace}</pre></details>'
     )
+
+
+def line_html(icon: str, word: str, colour: str, name: str, details: Iterable[str]) -> str:
+    """Return the line of a task or a run as HTML."""
+    rest = "".join(f" {SEPARATOR_HTML} {html.escape(detail)}" for detail in details)
+    return (
+        f'<div style="line-height:28px;white-space:normal"><span style="color:{colour};font-weight:600">'
+        f"{icon}&nbsp;{word}</span> {SEPARATOR_HTML} <b>{html.escape(name)}</b>{rest}</div>"
+    )
+
+
+def details_html(details: Iterable[str]) -> str:
+    """Return what follows a name, in a place of its own, as HTML."""
+    return f" {SEPARATOR_HTML} ".join(map(html.escape, details))
 
 
 def appearance_of(task: TaskRun) -> tuple[str, str, str]:

@@ -101,7 +101,11 @@ export function addPageTabs(options: IPageTabsOptions): WidgetTracker<MainAreaWi
 /** The tabs with pages: one for each address. */
 class PageTabs {
   constructor(private readonly _options: IPageTabsOptions) {
-    this._context = pageContext(_options, path => void this.open(path));
+    this._context = pageContext(
+      _options,
+      path => void this.open(path),
+      (of, path) => void this._openInstead(of, path)
+    );
   }
 
   readonly tracker = new WidgetTracker<MainAreaWidget<PageWidget>>({
@@ -124,6 +128,12 @@ class PageTabs {
     } catch (error) {
       notifyFailure(trans, trans.__('The page could not be opened.'), error);
     }
+  }
+
+  /** A page that only led to another one goes: there is one tab for one run, by whatever name it was asked for. */
+  private async _openInstead(of: PagePath, path: PagePath): Promise<void> {
+    await this.open(path);
+    this._known(of)?.dispose();
   }
 
   private _known(path: PagePath): MainAreaWidget<PageWidget> | undefined {
@@ -163,7 +173,11 @@ function tabId(path: PagePath): string {
   return `orchestra-page-${textOfPath(path)}`;
 }
 
-function pageContext(options: IPageTabsOptions, open: (path: PagePath) => void): IPageContext {
+function pageContext(
+  options: IPageTabsOptions,
+  open: (path: PagePath) => void,
+  openInstead: IPageContext['goInstead']
+): IPageContext {
   const { app, api, runs, trans, locale } = options;
   const serverPaths = (file: string): readonly string[] =>
     contentsPaths(file, PageConfig.getOption('serverRoot'));
@@ -177,6 +191,7 @@ function pageContext(options: IPageTabsOptions, open: (path: PagePath) => void):
     // of the same page at `/orchestra/`
     href: path => `${app.serviceManager.serverSettings.baseUrl}orchestra/${textOfPath(path)}`,
     go: open,
+    goInstead: openInstead,
     serverPaths,
     notebook: (file, cellId) => {
       const paths = serverPaths(file);

@@ -109,41 +109,41 @@ describe('the words of a badge', () => {
     [
       'runs',
       { state: 'RUNNING', started_at: ago(12), ended_at: null, expected_seconds: 30 },
-      ['Running', '00:12 of ~00:30']
+      ['Running', '12 s of ~30 s']
     ],
     [
       'runs for the first time',
       { state: 'RUNNING', started_at: ago(12), ended_at: null },
-      ['Running', '00:12']
+      ['Running', '12 s']
     ],
-    ['has ended', { started_at: ago(42), ended_at: ago(0) }, ['Completed', '00:42']],
+    ['has ended', { started_at: ago(42), ended_at: ago(0) }, ['Completed', '42 s']],
     [
       'has ended sooner than usual',
       { started_at: ago(12), ended_at: ago(0), expected_seconds: 30 },
-      ['Completed', '00:12, usually ~00:30']
+      ['Completed', '12 s, usually ~30 s']
     ],
     [
       'has ended as usual',
       { started_at: ago(30), ended_at: ago(0), expected_seconds: 30.4 },
-      ['Completed', '00:30']
+      ['Completed', '30 s']
     ],
     [
       'is short',
       { started_at: ago(0.4), ended_at: ago(0), expected_seconds: 0.3 },
       ['Completed', '0.4 s']
     ],
-    ['was replayed', { state: 'CACHED', expected_seconds: 30 }, ['Cached', 'instead of ~00:30']],
+    ['was replayed', { state: 'CACHED', expected_seconds: 30 }, ['Cached', 'instead of ~30 s']],
     ['was replayed at once', { state: 'CACHED', expected_seconds: 0.1 }, ['Cached']],
     [
       'has failed',
       { state: 'FAILED', started_at: ago(12), ended_at: ago(0), error: ERROR },
-      ['Failed', '00:12', "ValueError: could not convert 'n/a' to float"]
+      ['Failed', '12 s', "ValueError: could not convert 'n/a' to float"]
     ],
     ['was skipped', { state: 'SKIPPED', started_at: null, ended_at: null }, ['Skipped']],
     [
       'no longer holds',
       { started_at: ago(42), ended_at: ago(0), stale: 'upstream changed (cell 2): x' },
-      ['Completed', '00:42', 'Stale: upstream changed (cell 2): x']
+      ['Completed', '42 s', 'Stale: upstream changed (cell 2): x']
     ]
   ])('of one that %s', (_, changes, said) => {
     expect(words(changes)).toEqual(said);

@@ -89,7 +89,7 @@ test('a task of an earlier epoch is none of the run, and cells stand for tasks w
 
 test.each([
   [[1, 2.5], '+1.5 s'],
-  [[75, 4], '−01:11'],
+  [[75, 4], '−1 min 11 s'],
   [[1, 1.01], '±0'],
   [[null, 2], '']
 ])('the second of %j took longer by %j', (seconds, words) => {

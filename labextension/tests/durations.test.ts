@@ -1,25 +1,12 @@
 import { formatAgo, formatDuration, formatElapsed, secondsRun } from '../src/drawing/durations';
 import { englishTexts } from '../src/drawing/translation';
+import table from './durations.json';
 import { NOW, ago, task } from './records';
 
-test.each([
-  [0, '0.0 s'],
-  [0.44, '0.4 s'],
-  [9.94, '9.9 s'],
-  [10, '00:10'],
-  [28.9, '00:28'],
-  [3723, '1:02:03'],
-  [-1, '0.0 s']
-])('a duration of %p seconds reads %p', (seconds, text) => {
-  expect(formatDuration(seconds)).toBe(text);
-});
-
-test.each([
-  [7.9, '00:07'],
-  [-3, '00:00'],
-  [360_000, '100:00:00']
-])('%p seconds that go on read %p', (seconds, text) => {
-  expect(formatElapsed(seconds)).toBe(text);
+// the twin of this, for Python, has the same table
+test.each(table)('$seconds seconds read $duration', ({ seconds, duration, elapsed }) => {
+  expect(formatDuration(seconds)).toBe(duration);
+  expect(formatElapsed(seconds)).toBe(elapsed);
 });
 
 test('what never began has no duration', () => {

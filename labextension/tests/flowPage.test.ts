@@ -90,7 +90,7 @@ test('the last runs are bars, the newest last, each told in words, and lead to t
 
   const bars = [...document.querySelectorAll<HTMLElement>('.orc-history-run')];
   expect(bars.map(bar => bar.dataset.run)).toEqual([id(1), id(2), id(3)]);
-  expect(bars[1].getAttribute('aria-label')).toContain('fox-2: Failed, 00:20, ');
+  expect(bars[1].getAttribute('aria-label')).toContain('fox-2: Failed, 20 s, ');
   expect(document.querySelector('.orc-flow-facts')?.textContent).toContain('67 % of 3');
   bars[2].focus();
   bars[2].dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowLeft', bubbles: true }));
@@ -143,7 +143,7 @@ test('an address with two runs opens their comparison', async () => {
 });
 
 test.each([
-  [{ state: 'COMPLETED', count: 1, failed: 0, seconds: 75 }, 'Completed, 01:15'],
+  [{ state: 'COMPLETED', count: 1, failed: 0, seconds: 75 }, 'Completed, 1 min 15 s'],
   [{ state: 'FAILED', count: 40, failed: 2, seconds: null }, 'Failed, 2 of 40 failed'],
   [{ state: 'RUNNING', count: 3, failed: 0, seconds: null }, 'Running, 3 runs']
 ])('a square says %j as %j', (cell, words) => {

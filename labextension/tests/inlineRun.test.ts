@@ -50,8 +50,8 @@ test('each task is a box with its state in words, time and what it waits for', (
   draw(output([LOAD, CLEAN, PLOT]));
 
   expect(boxes().map(box => box.getAttribute('aria-label'))).toEqual([
-    'load Completed · 00:10',
-    'clean Running · 00:12, after load',
+    'load Completed · 10 s',
+    'clean Running · 12 s, after load',
     'plot Pending, after clean'
   ]);
   expect(document.querySelectorAll('.orc-edge')).toHaveLength(2);
@@ -129,7 +129,7 @@ test('arrows lead along the graph, and Tab comes to one box only', () => {
 test('times go on only while something is live', () => {
   const graph = draw(output([LOAD, CLEAN]));
   clock.advance(5);
-  expect(boxes()[1].textContent).toContain('00:17');
+  expect(boxes()[1].textContent).toContain('17 s');
 
   const done = { ...CLEAN, state: 'COMPLETED', ended_at: ago(0) };
   const ended = run({ state: 'COMPLETED', ended_at: ago(0) });
@@ -232,7 +232,9 @@ test('what a tab shows is asked when it is opened', async () => {
   draw(output([LOAD, CLEAN]), {}, source);
   await tick();
   expect(source.asked).toEqual(['expected sales-report']);
-  expect(document.querySelector('.orc-flow-head .orc-time')?.textContent).toBe('00:12 of ~01:30');
+  expect(document.querySelector('.orc-flow-head .orc-time')?.textContent).toBe(
+    '12 s of ~1 min 30 s'
+  );
 
   button('Logs').click();
   button('Results').click();
@@ -428,4 +430,21 @@ test('the runs of an output are those of its tasks, that of the head last', () =
   const flow = output([{ ...LOAD, run_id: id(99) }, CLEAN]);
 
   expect(runIdsOf(flow)).toEqual([id(99), id(100)]);
+});
+
+test.each([
+  [
+    'of a task',
+    `Task plot: clean failed: ValueError: ${ERROR.message}`,
+    `clean: ValueError: ${ERROR.message} (cell 4, line 3)`
+  ],
+  ['of the flow itself', 'KeyError: 7', 'KeyError: 7']
+])('a failure %s is said once below the head', (_, message, shown) => {
+  const bad = task({ task_run_id: id(2), name: 'clean', state: 'FAILED', error: ERROR });
+  const left = task({ task_run_id: id(3), name: 'plot', state: 'UPSTREAM_FAILED', message });
+  const flow = output([left, bad], false);
+
+  const { node } = draw({ ...flow, run: run({ state: 'FAILED', message }) });
+
+  expect(node.querySelector('.orc-flow-message')?.textContent).toBe(shown);
 });

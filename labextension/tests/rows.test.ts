@@ -1,7 +1,7 @@
 import { rowAt, visibleRows } from '../src/components/rows';
 import type { Row } from '../src/components/rows';
 import type { IRun, ITaskView } from '../src/schemas';
-import { ERROR, id, run, task } from './records';
+import { ERROR, ago, id, run, task } from './records';
 
 const ACTIVE = run({ run_id: id(30) });
 const FAILED = run({ run_id: id(20), state: 'FAILED', message: 'Task clean failed.\nMore.' });
@@ -28,6 +28,16 @@ test('active runs stand before those that have ended', () => {
     [2, 1, 2],
     [2, 2, 2]
   ]);
+});
+
+test('runs that have ended stand in the order of the time that they show', () => {
+  const long = run({ run_id: id(1), state: 'COMPLETED', ended_at: ago(10) });
+  const short = run({ run_id: id(2), state: 'COMPLETED', ended_at: ago(60) });
+  const never = run({ run_id: id(3), state: 'MISSED', created_at: ago(30), ended_at: null });
+
+  const rows = visibleRows(source([never, short, long]), NONE, NONE);
+
+  expect(keys(rows)).toEqual(['active', 'recent', id(1), id(3), id(2)]);
 });
 
 test('a closed section hides its runs and still counts them', () => {

@@ -34,7 +34,7 @@ test('a rule is told in words', () => {
   });
 
   expect(rule).not.toBeNull();
-  expect(rule && toldWords(rule, englishTexts)).toBe('each failure, Paused, late by 10:00');
+  expect(rule && toldWords(rule, englishTexts)).toBe('each failure, Paused, late by 10 min');
   expect(rule && aboutWords(rule, englishTexts)).toBe(
     'flow train, Sweeps, tag prod, tag team=a=b, with child runs'
   );

@@ -36,7 +36,7 @@ test('a mapped task is one box with the counts of its states', () => {
   draw([LOAD, ...models(40)]);
 
   expect(labels('.orc-node-box')).toEqual([
-    'load Completed · 00:10',
+    'load Completed · 10 s',
     'model ×40 40 completed, after load'
   ]);
   expect(document.querySelectorAll('.orc-edge')).toHaveLength(1);

@@ -46,9 +46,9 @@ describe('the line says', () => {
       'how long it runs of what is expected',
       { expected_seconds: 30, attempt: 2, max_attempts: 4 },
       '',
-      'Running | clean | 00:12 of ~00:30 | attempt 2 of 4 | worker 1'
+      'Running | clean | 12 s of ~30 s | attempt 2 of 4 | worker 1'
     ],
-    ['a worker by its own name', { worker: 'gpu-box' }, '', 'Running | clean | 00:12 | gpu-box'],
+    ['a worker by its own name', { worker: 'gpu-box' }, '', 'Running | clean | 12 s | gpu-box'],
     [
       'what it waits for',
       { state: 'PENDING', started_at: null, created_at: ago(1), message: 'waits for load' },
@@ -59,19 +59,19 @@ describe('the line says', () => {
       'what the cluster does, and how long it has waited',
       { state: 'PENDING', started_at: null, created_at: ago(5) },
       'starting the local cluster',
-      'Pending | clean | waiting 00:05 | starting the local cluster'
+      'Pending | clean | waiting 5 s | starting the local cluster'
     ],
     [
       'nothing of the cluster once it has begun',
       {},
       'starting the local cluster',
-      'Running | clean | 00:12 | worker 1'
+      'Running | clean | 12 s | worker 1'
     ],
     [
       'when the next attempt comes',
       { state: 'RETRYING', message: 'retry in 0:20', attempt: 1, max_attempts: 3 },
       '',
-      'Retrying | clean | 00:12 | attempt 1 of 3 | worker 1 | retry in 0:20'
+      'Retrying | clean | 12 s | attempt 1 of 3 | worker 1 | retry in 0:20'
     ]
   ])('%s', (_, changes, cluster, text) => {
     expect(shown(draw(changes, true, cluster))).toBe(text);
@@ -81,7 +81,7 @@ describe('the line says', () => {
     [
       'how long it took',
       { state: 'COMPLETED', started_at: ago(40), ended_at: ago(12) },
-      'Completed | clean | 00:28'
+      'Completed | clean | 28 s'
     ],
     [
       'the exception and where it was raised',
@@ -101,13 +101,11 @@ describe('the line says', () => {
     [
       'who cancelled it',
       { state: 'CANCELLED', message: 'cancelled by user ana', ended_at: ago(2) },
-      'Cancelled | clean | 10.0 s | cancelled by user ana'
+      'Cancelled | clean | 10 s | cancelled by user ana'
     ],
     ['that it was not over when it was saved', {}, 'Running when saved | clean']
   ])('%s', (_, changes, text) => {
-    const seconds = shown(draw(changes, false));
-
-    expect(seconds.replace('00:10', '10.0 s')).toBe(text);
+    expect(shown(draw(changes, false))).toBe(text);
   });
 });
 
@@ -115,11 +113,11 @@ test('the elapsed time goes on while it is live, and stops at the end', () => {
   const line = draw({});
 
   clock.advance(3);
-  expect(shown(line)).toContain('00:15');
+  expect(shown(line)).toContain('15 s');
 
   line.update(output({ state: 'COMPLETED', ended_at: ago(0) }, false));
   clock.advance(3);
-  expect(shown(line)).toBe('Completed | clean | 00:12');
+  expect(shown(line)).toBe('Completed | clean | 12 s');
   expect(clock.followers.size).toBe(0);
 });
 

@@ -42,7 +42,7 @@ test('attempts are bars of their own, with the waits apart', () => {
 
   expect(bars(0)).toEqual(['wait', 'run', 'wait', 'run']);
   expect(document.querySelector('.orc-timeline-name')?.getAttribute('aria-label')).toBe(
-    'clean, Completed, waited 00:10, ran 9.0 s, attempt 2 of 3'
+    'clean, Completed, waited 10 s, ran 9.0 s, attempt 2 of 3'
   );
 });
 

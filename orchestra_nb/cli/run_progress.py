@@ -20,7 +20,7 @@ import msgspec
 from orchestra_nb.cli.run_tables import one_line, printable
 from orchestra_nb.model.conclusion import NOTHING_GIVEN
 from orchestra_nb.model.counted import counted
-from orchestra_nb.model.durations import format_duration
+from orchestra_nb.model.durations import format_duration, format_elapsed
 from orchestra_nb.model.events import (
     CellRunChanged,
     Event,
@@ -288,7 +288,7 @@ def _cells_line(view: RunView, now: datetime, width: int) -> Text:
     bar.append(f" {done} of {counted(len(cells), 'cell')}" + (f", {cached} cached" if cached else ""), style="default")
     line = Text("  ")
     if shown is not None:
-        name, room = _name(shown), max(width - bar.cell_len - len("  ▶  00:00:00    "), len("cell 1000"))
+        name, room = _name(shown), max(width - bar.cell_len - len("  ▶  59 min 59 s    "), len("cell 1000"))
         line.append(_chip(shown, name if len(name) <= room else f"{name[: room - 1]}…", now)).append("   ")
     elif view.run is not None and view.run.state is State.PENDING:
         line.append("starting the kernel   ", style="dim")
@@ -315,7 +315,9 @@ def _chip(item: CellRun | TaskRun, name: str, now: datetime) -> Text:
     icon = APPEARANCE[item.state][0]
     chip = Text(f"{icon} {one_line(name)}", style=_COLOURS.get(item.state, "dim"))
     if item.started_at is not None:
-        chip.append(f" {format_duration(((item.ended_at or now) - item.started_at).total_seconds())}", style="default")
+        seconds = ((item.ended_at or now) - item.started_at).total_seconds()
+        words = format_elapsed(seconds) if item.ended_at is None else format_duration(seconds)
+        chip.append(f" {words}", style="default")
     return chip
 
 

@@ -13,7 +13,7 @@ import click
 from orchestra_nb.cli.run_tables import one_line, printable
 from orchestra_nb.cli.sweep_tables import combination_text
 from orchestra_nb.model.counted import counted
-from orchestra_nb.model.durations import format_duration
+from orchestra_nb.model.durations import format_duration, format_elapsed
 from orchestra_nb.model.events import CellRunChanged, Event, RunCreated, RunStateChanged, ValueRecorded, apply_to_run
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.runs import CellRun, Run
@@ -178,7 +178,7 @@ class SweepBlock:
         ended = sum(cell.state.is_terminal for cell in cells)
         line = Text(f"  ▶ {self._view.name_of(child)}", style="blue", no_wrap=True, overflow="ellipsis")
         if child.started_at is not None:
-            line.append(f"  {format_duration((datetime.now(UTC) - child.started_at).total_seconds())}", style="default")
+            line.append(f"  {format_elapsed((datetime.now(UTC) - child.started_at).total_seconds())}", style="default")
         return line.append(
             f"  {ended} of {counted(len(cells), 'cell')}" if cells else "  starting the kernel", style="dim"
         )

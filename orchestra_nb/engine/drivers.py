@@ -37,6 +37,11 @@ class Driver(Protocol):
     open_run: Callable[[], str] | None
     #: the notebook run that flows which are called here are subflows of; None where there is none
     parent_run_id: str | None
+    #: whether who calls flows here sees how they fail without a line of the log: a cell raises it, and a view
+    #: shows the run
+    shows_failures: bool
+    #: whether that view is there while the run goes on: then nothing has to be said of what goes well, either
+    shows_runs: bool
 
     def flow_runner(self, task_runner: TaskRunner) -> FlowRunner:
         """Return the loop that runs tasks where this task runner says; the same one for an equal task runner."""

@@ -271,6 +271,8 @@ class _SilentDriver:
     driver_id = None
     open_run = None
     parent_run_id = None
+    shows_failures = False
+    shows_runs = False
 
     @property
     def sink(self) -> _SilentDriver:

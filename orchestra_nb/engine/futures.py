@@ -113,7 +113,8 @@ class TaskFuture(Generic[Result]):
             What the task raised; or TaskCrashed, TaskTimedOut, TaskWasCancelled, UpstreamFailed.
         """
         _note_taken(self)
-        return self.result_for_call(timeout, raise_on_failure)
+        with HIDDEN_FRAMES:
+            return self.result_for_call(timeout, raise_on_failure)
 
     def result_for_call(self, timeout: float | None = None, raise_on_failure: bool = True) -> Result:
         """Do what :meth:`result` does, for a task or a flow that takes the value: its caller does not see it."""

@@ -83,7 +83,10 @@ def end_line(state: RunState[object], traceback: str | None) -> LifeLine:
 def tell_flow(driver: Driver, run: Run, line: LifeLine, is_shown_whole: bool = False) -> None:
     """Log a line of a flow run, and show it; its traceback only where nobody else shows the exception."""
     driver.sink.emit(LogsWritten(lines=(_log_line(line.whole, line.level, run.run_id),)))
-    driver.say(f"Flow run {run.name!r} - {line.whole if is_shown_whole else line.text}", line.level)
+    is_failure = line.level >= logging.ERROR
+    is_seen = driver.shows_failures if is_failure else driver.shows_runs and line.level <= logging.INFO
+    if not is_seen or (is_failure and is_shown_whole):
+        driver.say(f"Flow run {run.name!r} - {line.whole if is_shown_whole else line.text}", line.level)
 
 
 def tell_direct_task(driver: Driver, task_run: TaskRun) -> None:
@@ -91,6 +94,7 @@ def tell_direct_task(driver: Driver, task_run: TaskRun) -> None:
     line = line_of_task(task_run)
     if line is not None:
         driver.sink.emit(LogsWritten(lines=(_log_line(line.whole, line.level, task_run.run_id, task_run.task_run_id),)))
+    if line is not None and not (driver.shows_failures and task_run.state.is_terminal):
         driver.say(f"Task run {task_run.name!r} - {line.text}", line.level)
 
 
@@ -101,6 +105,12 @@ class TaskLines:
     ----------
     describe_run
         Returns the words that follow the first failure in a run whose name nobody was told; empty for others.
+    shows_failures
+        As :attr:`~orchestra_nb.engine.drivers.Driver.shows_failures`. A failure in a flow has no line then, for the
+        view of its run has one. That of another task has a line without its traceback, which whoever takes its value
+        gets.
+    is_of_flow
+        Tells, by its id, whether a run is one of a flow.
     """
 
     def __init__(
@@ -108,10 +118,15 @@ class TaskLines:
         emit: Callable[[Event], None],
         say: Callable[[str, int], None],
         describe_run: Callable[[str], str] = lambda run_id: "",
+        *,
+        shows_failures: bool = False,
+        is_of_flow: Callable[[str], bool] = lambda run_id: False,
     ) -> None:
         self._emit = emit
         self._say = say
         self._describe_run = describe_run
+        self._shows_failures = shows_failures
+        self._is_of_flow = is_of_flow
         #: (run, level) to how many lines there were
         self._counts: OrderedDict[tuple[str, int], int] = OrderedDict()
 
@@ -123,6 +138,10 @@ class TaskLines:
         count = self._count(task_run.run_id, line.level)
         text = line.whole if count <= MOST_SHOWN else line.text
         self._emit(LogsWritten(lines=(_log_line(text, line.level, task_run.run_id, task_run.task_run_id),)))
+        if self._shows_failures and task_run.state.is_terminal:
+            if task_run.state is State.UPSTREAM_FAILED or self._is_of_flow(task_run.run_id):
+                return
+            text = f"{line.text}{_place_of(task_run)}"
         if count <= MOST_SHOWN:
             where = self._describe_run(task_run.run_id) if count == 1 and line.level == logging.ERROR else ""
             self._say(f"Task run {task_run.name!r} - {text}{where}", line.level)
@@ -135,6 +154,11 @@ class TaskLines:
         if len(self._counts) > _MOST_RUNS:
             self._counts.popitem(last=False)
         return count
+
+
+def _place_of(task_run: TaskRun) -> str:
+    line = task_run.error.line if task_run.error is not None else None
+    return f" (line {line})" if line else ""
 
 
 def _log_line(message: str, level: int, run_id: str, task_run_id: str | None = None) -> LogLine:

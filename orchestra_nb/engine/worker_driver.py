@@ -36,6 +36,8 @@ class WorkerDriver:
     driver_id: str | None = None
     open_run: Callable[[], str] | None = None
     parent_run_id: str | None = None
+    shows_failures: bool = False
+    shows_runs: bool = False
 
     def __init__(self, context: AttemptContext) -> None:
         self._context = context

@@ -1,10 +1,16 @@
-"""Durations as people type them: ``"500ms"``, ``"2s"``, ``"10m"``, ``"1h30m"``, ``"90"`` (seconds)."""
+"""Durations as people type them: ``"500ms"``, ``"2s"``, ``"10m"``, ``"1h30m"``, ``"90"`` (seconds); and as they read
+them.
+
+What is read has one notation everywhere, on pages, in cells, in a terminal and in static HTML.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SHOWN_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
@@ -50,9 +56,24 @@ def write_duration(seconds: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Return a duration for people: ``"0.4 s"``, ``"00:42"``, ``"1:02:03"``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, whole = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{whole:02}" if hours else f"{minutes:02}:{whole:02}"
+    """Return a duration for people, in its two largest units: ``"0.4 s"``, ``"42 s"``, ``"1 min 4 s"``.
+
+    These are the symbols of the units in all languages. ``labextension/src/drawing/durations.ts`` writes the same; both
+    are tested against ``labextension/tests/durations.json``.
+    """
+    tenths = math.floor(max(0.0, seconds) * 10)
+    return f"{tenths // 10}.{tenths % 10} s" if tenths < 100 else format_elapsed(seconds)
+
+
+def format_elapsed(seconds: float) -> str:
+    """Return the duration of something that goes on, which is shown each second: as others, in whole seconds."""
+    rest = math.floor(max(0.0, seconds))
+    larger = next((place for place, (_, length) in enumerate(_SHOWN_UNITS) if rest >= length), None)
+    if larger is None:
+        return "0 s"
+    parts = []
+    for symbol, length in _SHOWN_UNITS[larger : larger + 2]:
+        number, rest = divmod(rest, length)
+        if number:
+            parts.append(f"{number} {symbol}")
+    return " ".join(parts)

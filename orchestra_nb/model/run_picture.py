@@ -212,6 +212,13 @@ class RunPicture:
                     self._open[task.task_run_id] = task
                 return
 
+    @property
+    def has_failures(self) -> bool:
+        """Whether the run or a task of it failed. O(groups)."""
+        if self.run is not None and self.run.state in FAILURE_STATES:
+            return True
+        return any(group.counts[state.value] for group in self._groups.values() for state in FAILURE_STATES)
+
     def kept(self) -> KeptPicture:
         """Return what is kept. O(groups + open tasks)."""
         groups = list(self._groups.values())

@@ -51,6 +51,8 @@ class FlowLoops:
     ----------
     parent_run_id
         The notebook run that all of it belongs to; None in other processes.
+    shows_failures, shows_runs
+        As those of :class:`~orchestra_nb.engine.drivers.Driver`.
     """
 
     def __init__(
@@ -60,12 +62,17 @@ class FlowLoops:
         services: AttemptServices,
         open_run: Callable[[], str] | None = None,
         parent_run_id: str | None = None,
+        *,
+        shows_failures: bool = False,
+        shows_runs: bool = False,
     ) -> None:
         self.driver_id = driver_id
         self._run_sink = RunSink(sink, driver_id)
         self.sink: EventSink = self._run_sink
         self.open_run = open_run
         self.parent_run_id = parent_run_id
+        self.shows_failures = shows_failures
+        self.shows_runs = shows_runs
         self.services = services
         self._lock = threading.RLock()
         self._runners: dict[str, FlowRunner] = {}
@@ -83,9 +90,8 @@ class FlowLoops:
             place = task_runner.place
             runner = self._runners.get(place)
             if runner is None:
-                runner = FlowRunner(
-                    task_runner.make_executor, self.sink, ConsoleListener(self._run_sink, self.say), self.services
-                )
+                listener = ConsoleListener(self._run_sink, self.say, shows_failures=self.shows_failures)
+                runner = FlowRunner(task_runner.make_executor, self.sink, listener, self.services)
                 runner.on_failure = self._keep_code
                 self._runners[place] = runner
             return runner
@@ -132,7 +138,7 @@ class FlowLoops:
         self._suspends.pop(run_id, None)
 
     def say(self, line: str, level: int) -> None:
-        """Write a line to standard error, as a log line looks, unless the settings ask for graver ones only."""
+        """Write a line as a log line looks, unless the settings ask for graver ones only."""
         if level >= self._least_level:
             say(line, level)
 
@@ -220,12 +226,20 @@ class ConsoleListener:
     ----------
     say
         Writes a line as a log line looks.
+    shows_failures
+        As :class:`TaskLines` takes it.
     """
 
-    def __init__(self, sink: RunSink, say: Callable[[str, int], None]) -> None:
+    def __init__(self, sink: RunSink, say: Callable[[str, int], None], *, shows_failures: bool = False) -> None:
         self._sink = sink
         self._say = say
-        self._lines = TaskLines(sink.emit, say, sink.where_to_look)
+        self._lines = TaskLines(
+            sink.emit,
+            say,
+            sink.where_to_look,
+            shows_failures=shows_failures,
+            is_of_flow=lambda run_id: bool(sink.flow_name(run_id)),
+        )
 
     def task_changed(self, task_run: TaskRun) -> None:
         """Say that an attempt is repeated; all else the run's page tells."""
@@ -257,9 +271,15 @@ class ConsoleListener:
 
 
 def say(line: str, level: int) -> None:
-    """Write a line to standard error, as a log line looks."""
+    """Write a line to standard error, as a log line looks.
+
+    In a notebook standard error is red, so what is no trouble is printed there.
+    """
     now = time.strftime("%H:%M:%S")
-    _write(real_stream("stderr"), f"{now} | {logging.getLevelName(level):<7} | {line}\n")
+    stream, prints = real_stream("stderr"), real_stream("stdout")
+    if level < logging.WARNING and _is_of_kernel(stream) and _is_of_kernel(prints):  # not where the user redirects them
+        stream = prints
+    _write(stream, f"{now} | {logging.getLevelName(level):<7} | {line}\n")
 
 
 def _write(stream: TextIO | None, text: str) -> None:
@@ -268,7 +288,11 @@ def _write(stream: TextIO | None, text: str) -> None:
         return
     try:
         stream.write(text)
-        if not hasattr(stream, "pub_thread"):  # a kernel's sends what has come together, and a flush waits for that
+        if not _is_of_kernel(stream):  # a kernel's sends what has come together, and a flush waits for that
             stream.flush()
     except (OSError, ValueError):
         pass
+
+
+def _is_of_kernel(stream: TextIO | None) -> bool:
+    return hasattr(stream, "pub_thread")

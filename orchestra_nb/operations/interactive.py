@@ -83,6 +83,8 @@ class KernelDriver:
         Called when a run of this kernel has ended.
     on_event
         Told of what happens to the flows of this kernel, as :class:`WatchedSink` tells it.
+    shows_runs
+        Whether flows are shown while they run; False in a terminal, which prints them when they have ended.
     """
 
     def __init__(
@@ -91,6 +93,8 @@ class KernelDriver:
         listener: FlowListener,
         on_run_end: Callable[[], None] = lambda: None,
         on_event: Callable[[Event], None] = lambda event: None,
+        *,
+        shows_runs: bool = True,
     ) -> None:
         self.settings = load_settings()
         self.cluster = self.settings.cluster
@@ -113,6 +117,8 @@ class KernelDriver:
             self._services,
             open_run,
             self._parent_run_id,
+            shows_failures=True,
+            shows_runs=shows_runs,
         )
         set_driver(self.loops)
         set_answerer(lambda: self._services)

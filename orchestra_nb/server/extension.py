@@ -23,9 +23,10 @@ from orchestra_nb.server.lab_titles import offer_titles
 from orchestra_nb.server.landing_handler import landing_routes, redirect_routes
 from orchestra_nb.server.languages import known_language
 from orchestra_nb.server.metrics_handler import metrics_routes
-from orchestra_nb.server.pages_handler import LANGUAGE_SETTING, pages_routes
+from orchestra_nb.server.pages_handler import LANGUAGE_SETTING, pages_routes, unknown_page_routes
 from orchestra_nb.server.rest_handler import rest_routes
 from orchestra_nb.server.run_events import RunEvents
+from orchestra_nb.server.saved_notebooks import leave_out_empty_places
 from orchestra_nb.server.service_keeper import ServiceKeeper
 from orchestra_nb.server.store_access import StoreAccess
 from orchestra_nb.server.stream_handler import stream_routes
@@ -119,6 +120,9 @@ class OrchestraExtension(ExtensionApp):
         self.settings[RULES_SETTING] = rules
         self.settings[LANGUAGE_SETTING] = language
         offer_titles(self.log)
+        contents = self.settings.get("contents_manager")
+        if contents is not None and hasattr(contents, "register_pre_save_hook"):
+            contents.register_pre_save_hook(leave_out_empty_places)
         self._is_serving = True
         self._exported: dict[str, str] = {}
         store_url = self.store_url
@@ -184,6 +188,7 @@ class OrchestraExtension(ExtensionApp):
         self.handlers.extend((route, handler, with_figures) for route, handler in metrics_routes)
         self.handlers.extend((*redirect_routes, *pages_routes))
         self.handlers.extend((route, handler, arguments) for route, handler in routes)
+        self.handlers.extend(unknown_page_routes)
         assert self.serverapp is not None
         self.serverapp.io_loop.add_callback(self._keeper.start)
 

@@ -63,6 +63,12 @@ class PagesHandler(PageHandler):
     @authorized
     def get(self, *_parts: str) -> None:
         """Give the frame; its code draws the page of the address."""
+        self.give_frame()
+
+    head = get
+
+    def give_frame(self) -> None:
+        """Give what is the same for each page."""
         self.xsrf_token  # noqa: B018  sets the cookie that the page's own requests are to show
         self.set_header("Cache-Control", "no-store")
         self.set_header("Referrer-Policy", "same-origin")
@@ -82,8 +88,6 @@ class PagesHandler(PageHandler):
                 server_root=self._server_root(),
             )
         )
-
-    head = get
 
     def _stream_sources(self) -> str:
         """Return whom the page may ask; not every browser takes the websocket's scheme for that of the page."""
@@ -105,6 +109,21 @@ class PagesHandler(PageHandler):
     def _server_root(self) -> str:
         """Return the folder whose files are opened, empty where none are."""
         return str(getattr(self.contents_manager, "root_dir", "")) if self._notebook_url() else ""
+
+
+class UnknownPageHandler(PagesHandler):
+    """An address that is none: the frame, whose code says so and leads on. Programs get the bare answer."""
+
+    @web.authenticated
+    @authorized
+    def get(self, path: str) -> None:
+        """Say that there is no such page."""
+        if path.startswith(("api/", "static/")) or "text/html" not in self.request.headers.get("Accept", ""):
+            raise web.HTTPError(404)
+        self.set_status(404)
+        self.give_frame()
+
+    head = get
 
 
 class PageAssetHandler(PageHandler):
@@ -146,3 +165,5 @@ pages_routes = (
     *((rf"/orchestra/{page}", PagesHandler) for page in PAGES),
     (r"/orchestra/static/([^/]+)", PageAssetHandler),
 )
+#: Comes after all other routes.
+unknown_page_routes = ((r"/orchestra/(.+)", UnknownPageHandler),)

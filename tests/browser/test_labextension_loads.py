@@ -104,7 +104,7 @@ def test_a_stored_notebook_shows_its_tasks_without_being_run(stored: Page) -> No
 
     expect(load).to_have_attribute("data-state", "COMPLETED")
     expect(load.locator(".orc-word")).to_have_text("Completed")
-    expect(load.locator(".orc-time")).to_have_text("00:28")
+    expect(load.locator(".orc-time")).to_have_text("28 s")
     expect(clean).to_have_attribute("data-state", "FAILED")
     expect(clean.locator(".orc-error")).to_have_text(f"ValueError: {ERROR.message}")
     expect(clean.locator(".orc-where")).to_have_text("cell 4, line 3")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from expectations import expect, focused
-from lab_pages import take_pictures, wait_for_lab
+from lab_pages import open_lab, take_pictures, wait_for_lab
 from patience import PATIENCE_SECONDS
 from standalone_pages import assert_no_sideways_scrolling, axe_finds, keep_picture, open_alone
 
@@ -524,6 +524,49 @@ def test_a_run_that_is_not_there_and_a_page_that_is_none_say_so(chromium: Browse
         page.get_by_role("alert").get_by_text("No run").wait_for()
         _open(page, jupyterlab, "runs/%2F..%2Fx")
         page.get_by_role("alert").get_by_text("There is no run that is called /../x.").wait_for()
+        expect(page.locator(".orc-connection-place")).to_be_hidden()  # nothing is followed that is not there
+        page.get_by_role("link", name="Look among all runs").click()
+        page.get_by_role("heading", name="Runs").wait_for()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)], ids=["light", "narrow"])
+def test_an_address_that_is_none_says_so_in_the_frame_of_the_pages_and_leads_on(
+    chromium: Browser, jupyterlab: Lab, scheme: str, width: int
+) -> None:
+    with open_alone(chromium, scheme=scheme, width=width) as page:
+        answer = page.goto(f"{jupyterlab.url}orchestra/nonsense/at/all?token={jupyterlab.token}")
+        page.get_by_role("heading", name="There is no such page").wait_for()
+
+        assert answer is not None
+        assert answer.status == 404
+        expect(page.locator(".orc-connection-place")).to_be_hidden()
+        assert axe_finds(page) == []
+        assert_no_sideways_scrolling(page)
+        keep_picture(page, f"no-such-page-{scheme}-{width}")
+        page.locator("main").get_by_role("link", name="Work pools").click()
+        page.wait_for_url("**/orchestra/pools")
+        page.get_by_role("heading", name="Work pools").wait_for()
+
+
+def test_the_tasks_of_a_run_are_cards_on_a_telephone_with_all_that_their_columns_have(
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns
+) -> None:
+    with open_alone(chromium, width=320) as page:
+        _open(page, jupyterlab, f"runs/{made.training}")
+        page.get_by_role("tab", name="Tasks").click()
+        scroll = page.locator(".orc-tasks-scroll[data-cards=true]")
+        card = scroll.locator(".orc-tasks-body > .orc-tasks-row[data-orchestra-task=clean-0]")
+        card.wait_for()
+
+        expect(card.locator("[data-label=Attempt]")).to_have_text("2 of 3")
+        assert scroll.evaluate("box => box.scrollWidth <= box.clientWidth")
+        page.get_by_label("Find a task").fill("model-17")
+        failed = page.locator(".orc-tasks-body > .orc-tasks-row[data-state=FAILED]")
+        expect(failed).to_contain_text("no such region")
+        expect(failed.locator("[role=cell]").last).to_be_in_viewport(ratio=1)
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.locator(".orc-tasks-scroll[data-cards=false]").wait_for()
+        assert failed.evaluate("row => row.offsetHeight") == 30
 
 
 def test_a_run_is_found_by_its_name(chromium: Browser, jupyterlab: Lab, made: MadeRuns) -> None:
@@ -531,6 +574,37 @@ def test_a_run_is_found_by_its_name(chromium: Browser, jupyterlab: Lab, made: Ma
         _open(page, jupyterlab, "runs/busy-bee")
         page.wait_for_url(f"**/orchestra/runs/{made.many}")
         page.locator(".orc-node-box", has_text="item ×10000").wait_for()
+
+
+def test_the_way_back_from_a_run_that_was_found_by_its_name_does_not_lead_to_it_again(
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns
+) -> None:
+    with open_alone(chromium) as page:
+        _open(page, jupyterlab, "pools")
+        page.get_by_role("heading", name="Work pools").wait_for()
+        page.goto(f"{jupyterlab.url}orchestra/runs/busy-bee")
+        page.wait_for_url(f"**/orchestra/runs/{made.many}")
+
+        page.go_back()
+
+        page.get_by_role("heading", name="Work pools").wait_for()
+
+
+def test_a_run_that_is_opened_by_its_name_has_one_tab_in_jupyterlab(
+    page: Page, jupyterlab: Lab, made: MadeRuns
+) -> None:
+    open_lab(page, jupyterlab)
+    open_page = "path => void jupyterapp.commands.execute('orchestra:open-page', {path})"
+    tabs = page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab", has_text="busy-bee")
+
+    page.evaluate(open_page, "runs/busy-bee")
+    page.locator(".orc-run-page .orc-node-box", has_text="item ×10000").wait_for()
+    page.evaluate(open_page, f"runs/{made.many}")
+    page.evaluate(open_page, "runs/busy-bee")
+
+    expect(page.locator(".orc-page-widget")).to_have_count(1)
+    expect(tabs).to_have_count(1)
+    expect(tabs).to_have_text("everything · busy-bee")
 
 
 def test_the_pages_are_german_for_a_german_browser_and_fit_a_telephone(

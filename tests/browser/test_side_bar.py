@@ -254,6 +254,30 @@ def test_sections_fold_remember_it_and_fit_a_narrow_window(page: Page, chromium:
         take_pictures(other, "narrow", again)
 
 
+def test_a_long_name_is_cut_in_its_middle_and_that_of_its_run_goes_below(page: Page, jupyterlab: Lab) -> None:
+    name = "monthly-sales-report-of-all-regions-and-branches-2026"
+    script = f"from orchestra_nb import flow\n\n@flow(name={name!r})\ndef report():\n    pass\n\nreport()\n"
+    (jupyterlab.root / "long.py").write_text(script)
+    command = [sys.executable, "long.py"]
+    subprocess.run(
+        command, env=jupyterlab.environ, cwd=jupyterlab.root, check=True, capture_output=True, timeout=PATIENCE_SECONDS
+    )
+    panel = open_panel(page, jupyterlab)
+
+    row = panel.locator(".orc-run", has_text=name)
+    expect(row.locator(".orc-row-name")).to_have_text(name)  # whole, for who copies or hears it
+    expect(row.locator(".orc-row-names")).to_have_attribute("title", re.compile(name))
+    end, alias, room = (
+        row.locator(place).first.evaluate("box => box.getBoundingClientRect().toJSON()")
+        for place in (".orc-row-name-end", ".orc-row-alias", ".orc-row-names")
+    )
+    assert row.locator(".orc-row-name-start").first.evaluate("box => box.scrollWidth > box.clientWidth")
+    assert end["right"] <= room["right"] + 1
+    assert alias["top"] >= end["bottom"] - 1
+    assert alias["bottom"] <= room["bottom"] + 1
+    take_pictures(page, "long-name", row)
+
+
 def test_a_call_that_fails_is_told_with_its_details(page: Page, jupyterlab: Lab) -> None:
     open_panel(page, jupyterlab)
 

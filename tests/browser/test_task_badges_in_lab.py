@@ -281,7 +281,7 @@ def test_a_windowed_notebook_of_200_cells_has_its_badges_wherever_it_is_scrolled
         assert scroll_to(page, "c199", "RUNNING", 600).startswith("Running")
         badge(page, "c5").wait_for(state="detached")
         assert page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea").count() < 100
-        assert scroll_to(page, "c5", "COMPLETED", -600) == "Completed00:12"
+        assert scroll_to(page, "c5", "COMPLETED", -600) == "Completed12 s"
         badge(page, "c199").wait_for(state="detached")
         # what changes out of sight is right when it is seen again
         store.apply([cell(199, State.FAILED, error=ErrorInfo(type="KeyError", message="'country'"))])

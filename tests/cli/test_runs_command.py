@@ -124,7 +124,7 @@ def test_the_list_is_plain_columns_when_it_is_not_a_terminal(failed_run: Run) ->
             "✕ Failed",
             "2/2",
             "5 h ago",
-            "01:00",
+            "1 min",
             "region='EU', limit='-Infinity', share='…",
             "Task load failed",
         ],
@@ -220,11 +220,11 @@ def test_a_run_is_shown_with_its_tasks_and_cells(failed_run: Run) -> None:
 
     assert (shown.exit_code, shown.stderr) == (0, "")
     lines = [_squeeze(line) for line in shown.stdout.splitlines()]
-    assert lines[:3] == ["calm-fox  report  ✕ Failed  01:00", "Task load failed", f"  id  {RUN.run_id}"]
+    assert lines[:3] == ["calm-fox  report  ✕ Failed  1 min", "Task load failed", f"  id  {RUN.run_id}"]
     assert "  parameters  region='EU', limit='-Infinity', share='NaN'" in lines
     assert lines[-9:] == [
         "TASK  STATE  TOOK  ATTEMPT  WORKER  MESSAGE",
-        "load  ✕ Failed  00:42  1 of 1  worker 1  ValueError: could not convert 'n/a' (load, line 3)",
+        "load  ✕ Failed  42 s  1 of 1  worker 1  ValueError: could not convert 'n/a' (load, line 3)",
         "plot  ↥ Upstream failed  -  0 of 1  -  needs load",
         "",
         "CELL  STATE  TOOK  TITLE  ERROR",

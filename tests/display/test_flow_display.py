@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -85,13 +86,44 @@ def test_the_text_of_a_run_is_its_head_its_failures_and_a_line_for_each_group() 
     text = flow_bundle(run(State.FAILED, message="ValueError: no"), tasks)["text/plain"]
 
     assert text == (
-        "✕ Failed  report · run calm-fox  00:38  4 of 4 tasks, 2 failed\n"
-        "  ValueError: no\n"
+        "✕ Failed  report · run calm-fox  38 s  4 of 4 tasks, 2 failed\n"
         "  ✕ square-1  Failed  ValueError: no  ← load-0\n"
         "  ↥ total-0  Upstream failed  ← square\n"
         "  ✓ load-0  Completed\n"
         "  ✕ square ×2  1 failed, 1 completed  ← load-0"
     )
+
+
+def test_words_stay_apart_in_html_that_lost_its_styles() -> None:
+    error = ErrorInfo(type="ValueError", message="no", cell="clean", line=6, traceback="Traceback")
+    times = {"started_at": NOW, "ended_at": NOW + timedelta(seconds=9.6)}
+    tasks = [
+        task(1, "load", State.COMPLETED, worker="worker-2", **times),
+        task(2, "clean", State.FAILED, error=error, worker="worker-1", **times),
+    ]
+
+    shown = re.sub(r"<(?!/?(?:td|summary|div))[^>]*>", "", str(flow_bundle(run(State.FAILED), tasks)["text/html"]))
+    texts = [text for text in re.split(r"<[^>]*>", shown) if text]
+
+    assert texts[0] == "✕&nbsp;Failed · report · run calm-fox · 38 s · 2 of 2 tasks, 1 failed"
+    assert "ValueError: no · clean, line 6 · 9.6 s · worker-1" in texts
+    assert "9.6 s · worker-2" in texts
+
+
+def test_a_failure_is_told_once_and_what_did_not_run_names_it_only() -> None:
+    error = ErrorInfo(type="ValueError", message="no such region\nmore of it")
+    tasks = [
+        task(1, "clean-0", State.FAILED, error=error, message="ValueError: no such region"),
+        task(2, "report-0", State.UPSTREAM_FAILED, message="clean-0 failed: ValueError: no such region"),
+    ]
+    message = "UpstreamFailed: Task report-0: clean-0 failed: ValueError: no such region"
+
+    bundle = flow_bundle(run(State.FAILED, message=message), tasks)
+    other = flow_bundle(run(State.FAILED, message="KeyError: 7"), tasks)
+
+    assert str(bundle["text/plain"]).count("no such region") == str(bundle["text/html"]).count("no such region") == 1
+    assert "↥ report-0  Upstream failed  clean-0 failed" in str(bundle["text/plain"])
+    assert "\n  KeyError: 7\n" in str(other["text/plain"])
 
 
 def test_ten_thousand_tasks_leave_a_small_notebook() -> None:

@@ -45,7 +45,7 @@ def test_line_says_what_happened_where_and_how_long() -> None:
     )
 
     assert task_text(failed) == (
-        "✕ clean  Failed  ValueError: could not convert 'n/a' to float  cell [4], line 3  00:42  attempt 2 of 4  "
+        "✕ clean  Failed  ValueError: could not convert 'n/a' to float  cell [4], line 3  42 s  attempt 2 of 4  "
         "worker 1"
     )
 

@@ -93,7 +93,7 @@ def test_a_flow_that_failed_is_shown_with_its_failure_above_its_exception(kernel
     assert cell.error is not None
     assert "no such region" in cell.error
     lines = view_of(cell)["text/plain"].splitlines()
-    assert lines[2].strip().startswith("✕ fail_after-0  Failed  ValueError: no such region")
+    assert lines[1].strip().startswith("✕ fail_after-0  Failed  ValueError: no such region")
     assert "<summary>ValueError: no such region" in view_of(cell)["text/html"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,54 @@ def test_await_works_in_a_cell(kernel: NotebookKernel) -> None:
     assert kernel.value("later.submit(4).result()") == "8"
 
 
+def test_a_failure_is_in_its_cell_once_as_its_exception_and_once_as_a_line_of_the_view(
+    kernel: NotebookKernel, store: RunStore
+) -> None:
+    kernel.run(
+        "@task\ndef clean(text):\n    return float(text)\n\n"
+        "@flow\ndef sales():\n    return inc.submit(clean.submit('n/a')).result()"
+    )
+    cell = kernel.run("sales()")
+
+    error = "could not convert string to float: 'n/a'"
+    assert cell.streams == {}
+    (view,) = cell.displays
+    assert kernel.displays[view]["text/plain"].count(error) == 1
+    assert kernel.displays[view]["text/html"].count(f"<summary>ValueError: {escape(error)}") == 1
+    assert "Task inc-0: clean-0 failed" not in kernel.displays[view]["text/html"]
+    assert cell.traceback.count("----> 3     return float(text)") == 1
+    run = store.list_runs(kind=RunKind.FLOW, flow_name="sales")[0]
+    messages = [line.message for _, line in store.log_lines(run.run_id)]
+    assert any("Traceback" in message and error in message for message in messages)  # the log has it all
+
+
+def test_a_flow_that_goes_on_after_a_failure_of_a_task_shows_it(kernel: NotebookKernel) -> None:
+    kernel.run("@flow\ndef lenient():\n    inc.submit('a').wait()\n    return 7")
+    cell = kernel.run("lenient()")
+
+    (view,) = cell.displays
+    assert kernel.displays[view]["text/plain"].count("TypeError: can only concatenate str") == 1
+    assert cell.plain == [{"text/plain": "7"}]
+
+
+def test_a_flow_whose_state_is_asked_for_says_where_it_failed(kernel: NotebookKernel) -> None:
+    kernel.run("@flow\ndef own():\n    raise KeyError('region')")
+    cell = kernel.run("state = own(return_state=True)")
+
+    assert cell.error is None
+    assert cell.streams["stderr"].count("raise KeyError('region')") == 1
+
+
+def test_a_task_of_no_flow_that_fails_is_one_line_and_its_value_raises_it(kernel: NotebookKernel) -> None:
+    cell = kernel.run("later = inc.submit('a')\nlater.wait()")
+    asked = kernel.run("inc.submit('b').result()")
+
+    (line,) = cell.streams["stderr"].splitlines()
+    assert line.endswith(' - Failed: TypeError: can only concatenate str (not "int") to str (line 3)')
+    assert "orchestra_nb" not in asked.traceback
+    assert "----> 1 inc.submit('b').result()" in asked.traceback
+
+
 def test_an_error_in_a_flow_is_the_cells_error(kernel: NotebookKernel) -> None:
     cell = kernel.run("@flow\ndef broken():\n    return inc.submit('a').result()\n\nbroken()")
 
@@ -107,7 +156,9 @@ def test_what_a_task_prints_and_logs_is_seen_and_kept(kernel: NotebookKernel, st
     kernel.wait_until(
         lambda: "printed" in cell.output and "Task run 'talk-0' - logged" in cell.streams.get("stderr", "")
     )
-    assert "from the flow" in cell.streams["stderr"]
+    assert "INFO    | Flow run" in cell.output
+    assert cell.output.splitlines()[0].endswith(" - from the flow")
+    assert len(cell.streams["stderr"].splitlines()) == 1  # red is for what is grave
     run = store.list_runs(kind=RunKind.FLOW, flow_name="talking")[0]
     # what a worker sends may come after the end of its flow
     wanted = {"printed", "logged", "from the flow"}
@@ -121,11 +172,12 @@ def test_prints_of_many_tasks_come_in_whole_lines_and_few_messages(kernel: Noteb
     )
     cell = kernel.run("say.map(range(300)).wait()")
 
-    kernel.wait_until(
-        lambda: cell.output.count("\n") == 1500 and cell.streams.get("stderr", "").count(" - said ") == 300
-    )
+    def lines(*, of_log: bool) -> list[str]:
+        return [line for line in cell.output.splitlines() if (" - said " in line) is of_log]
+
+    kernel.wait_until(lambda: len(lines(of_log=False)) == 1500 and len(lines(of_log=True)) == 300)
     assert all(text.endswith("\n") for _, text in cell.pieces)
-    assert sorted(cell.output.splitlines()) == sorted(f"task {n} row {i}" for n in range(300) for i in range(5))
+    assert sorted(lines(of_log=False)) == sorted(f"task {n} row {i}" for n in range(300) for i in range(5))
     assert len(cell.pieces) < 300
 
 
@@ -177,7 +229,8 @@ def test_what_a_flow_prints_becomes_lines_of_its_log_where_it_says_so(kernel: No
     cell = kernel.run("@flow(log_prints=True)\ndef chatty():\n    print('said aloud')\n    inc(1)\n\nchatty()")
 
     assert cell.error is None
-    kernel.wait_until(lambda: "said aloud" in cell.streams.get("stderr", ""))
+    kernel.wait_until(lambda: "said aloud" in cell.output)
+    assert "stderr" not in cell.streams
     run = store.list_runs(kind=RunKind.FLOW, flow_name="chatty")[0]
     lines = [line.message for _, line in store.log_lines(run.run_id) if line.logger != ENGINE]
     assert lines == ["said aloud"]

@@ -68,10 +68,9 @@ except ValueError as error:
     print('raised', error)
 """
 
-    head, message, failure, group, raised = terminal(tmp_path, code)
+    head, failure, group, raised = terminal(tmp_path, code)
 
     assert head.startswith("✕ Failed  report · run ")
-    assert message.strip() == "ValueError: no such region"
     assert failure.strip().startswith("✕ wait-1  Failed  ValueError: no such region")
     assert group.strip() == "✕ wait ×2  1 failed, 1 completed"
     assert raised == "raised no such region"

@@ -240,7 +240,7 @@ def test_a_recovery_says_how_long_it_took() -> None:
     text = text_of(rule_of(), news)
 
     assert text.title == "train recovered"
-    assert "Before: failed since 2026-03-01 10:00:00 UTC (2:00:00), last old-owl" in text.body
+    assert "Before: failed since 2026-03-01 10:00:00 UTC (2 h), last old-owl" in text.body
 
 
 def test_templates_of_a_rule_are_used() -> None:

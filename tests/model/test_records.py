@@ -11,7 +11,7 @@ import pytest
 
 from orchestra_nb import errors
 from orchestra_nb.model.conclusion import conclude
-from orchestra_nb.model.durations import format_duration, parse_duration
+from orchestra_nb.model.durations import parse_duration
 from orchestra_nb.model.events import (
     RunCreated,
     RunStateChanged,
@@ -155,11 +155,6 @@ def test_durations_are_read(text: str, seconds: float) -> None:
 def test_wrong_durations_are_refused_with_the_form(text: str) -> None:
     with pytest.raises(ValueError, match="is no duration"):
         parse_duration(text)
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0.42, "0.4 s"), (42, "00:42"), (3723, "1:02:03")])
-def test_durations_are_written(seconds: float, text: str) -> None:
-    assert format_duration(seconds) == text
 
 
 def test_retry_waits_longer_after_each_failure() -> None:

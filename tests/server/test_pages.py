@@ -42,6 +42,25 @@ async def test_each_page_is_a_frame_for_the_code_of_all(jp_fetch, jp_base_url, b
     assert any(cookie.startswith("_xsrf=") for cookie in response.headers.get_list("Set-Cookie"))
 
 
+@pytest.mark.parametrize("path", ["nonsense", "runs/a/b", "service/x"])
+async def test_an_address_that_is_none_is_a_page_for_people_and_a_bare_answer_for_programs(
+    jp_fetch, built, path: str
+) -> None:
+    shown = await jp_fetch("orchestra", path, headers={"Accept": "text/html,*/*"}, raise_error=False)
+    bare = await jp_fetch("orchestra", path, headers={"Accept": "application/json"}, raise_error=False)
+
+    assert (shown.code, bare.code) == (404, 404)
+    assert "pages.js" in shown.body.decode()
+    assert bare.body == b"404 Not Found\n"
+
+
+async def test_an_address_of_the_api_that_is_none_stays_a_problem_for_people_too(jp_fetch, built) -> None:
+    answer = await jp_fetch("orchestra/api/v1/nonsense", headers={"Accept": "text/html"}, raise_error=False)
+
+    assert answer.code == 404
+    assert answer.headers["Content-Type"].startswith("application/problem+json")
+
+
 async def test_a_page_may_run_and_ask_nothing_but_this_server(jp_fetch, http_server_port, built) -> None:
     rules = rules_of(await jp_fetch("orchestra/"))
 

@@ -29,7 +29,7 @@ PAGES = (
     *("/orchestra", "/orchestra/", "/orchestra/service", "/orchestra/runs/something"),
     *("/orchestra/flows", "/orchestra/flows/something"),
     *("/orchestra/dead-letters", "/orchestra/notifications", "/orchestra/pools"),
-    *("/orchestra/variables", "/orchestra/automations", "/orchestra/webhooks"),
+    *("/orchestra/variables", "/orchestra/automations", "/orchestra/webhooks", "/orchestra/something"),
 )
 
 

@@ -9,6 +9,7 @@ import { OverviewCommandIDs } from '../overview/commandIDs';
 import type { IDeadLetter, IUndelivered } from '../overview/records';
 import type { IRun } from '../schemas';
 import { RowButton } from './RowButton';
+import { RowName } from './RowName';
 import { StateIcon } from './StateIcon';
 import type { IItemProps } from './itemContext';
 import { runError } from './rows';
@@ -74,8 +75,8 @@ function RunNames(props: { run: IRun }): React.JSX.Element {
   const name = run.deployment ?? run.flow_name;
   return (
     <span className="orc-row-names" title={`${name} · ${run.name}`}>
-      <span className="orc-row-name">{name}</span>
-      <span className="orc-row-alias">{run.name}</span>
+      <RowName name={name} />
+      <RowName name={run.name} isAlias />
     </span>
   );
 }
@@ -170,8 +171,8 @@ export function Letter(props: IItemProps<IDeadLetter>): React.JSX.Element {
       <span className="orc-row-main">
         <span className="orc-row-head">
           <span className="orc-row-names" title={`${of.flowName} · ${of.name}`}>
-            <span className="orc-row-name">{of.flowName}</span>
-            <span className="orc-row-alias">{of.flowName === of.name ? '' : of.name}</span>
+            <RowName name={of.flowName} />
+            {of.flowName !== of.name && <RowName name={of.name} isAlias />}
           </span>
           {of.at !== null && (
             <span className="orc-row-time" title={formatMoment(of.at, locale)}>

@@ -12,6 +12,7 @@ import { OverviewCommandIDs } from '../overview/commandIDs';
 import type { ICluster, IClusterWorker, IScheduled } from '../overview/records';
 import { Failed, Late, Letter, Letters, More, Problem, Undelivered } from './AlertContent';
 import { RowButton } from './RowButton';
+import { RowName } from './RowName';
 import { StateIcon } from './StateIcon';
 import type { IItemContext, IItemProps } from './itemContext';
 import { clusterMemory } from './overviewSections';
@@ -97,7 +98,7 @@ function Scheduled(props: IItemProps<IScheduled>): React.JSX.Element {
       <span className="orc-row-main">
         <span className="orc-row-head">
           <span className="orc-row-names" title={of.name}>
-            <span className="orc-row-name">{of.name}</span>
+            <RowName name={of.name} />
           </span>
           <ScheduleTime of={of} texts={texts} locale={locale} now={now} />
           <span className="orc-row-actions">

@@ -22,8 +22,10 @@ import type { ITexts } from '../drawing/translation';
 import type { IRun, ITaskView } from '../schemas';
 import { ItemRow, itemAttributes, itemClass } from './ItemRow';
 import { RowButton } from './RowButton';
+import { RowName } from './RowName';
 import { StateIcon } from './StateIcon';
 import type { IItemContext } from './itemContext';
+import { shownAt } from './rows';
 import type { Row, Section } from './rows';
 
 /** What all rows need. */
@@ -147,8 +149,8 @@ function RunContent(props: { run: IRun; error: string; context: IRowContext }): 
       <span className="orc-row-main">
         <span className="orc-row-head">
           <span className="orc-row-names" title={runTitle(run, context)}>
-            <span className="orc-row-name">{run.flow_name}</span>
-            <span className="orc-row-alias">{run.name}</span>
+            <RowName name={run.flow_name} />
+            <RowName name={run.name} isAlias />
           </span>
           <RunTime run={run} context={context} />
           <span className="orc-row-actions">
@@ -200,7 +202,7 @@ function RunTime(props: { run: IRun; context: IRowContext }): React.JSX.Element 
       </span>
     );
   }
-  const at = run.ended_at ?? run.created_at;
+  const at = shownAt(run);
   return (
     <span className="orc-row-time" title={at === null ? undefined : formatMoment(at, locale)}>
       {at !== null && <span>{formatAgo(at, now, texts, locale)}</span>}
@@ -223,7 +225,7 @@ function TaskContent(props: {
       <span className="orc-row-main">
         <span className="orc-row-head">
           <span className="orc-row-names" title={texts.__('Show the logs of %1', task.name)}>
-            <span className="orc-row-name">{task.name}</span>
+            <RowName name={task.name} />
           </span>
           <span className="orc-row-time">{timeWords(task, live, now, texts)}</span>
         </span>

@@ -55,7 +55,9 @@ export function visibleRows(
   overview: OverviewItems | null = null
 ): Row[] {
   const active = source.runs.filter(run => isLive(run.state));
-  const recent = source.runs.filter(run => !isLive(run.state));
+  const recent = source.runs
+    .filter(run => !isLive(run.state))
+    .sort((a, b) => Date.parse(shownAt(b) ?? '') - Date.parse(shownAt(a) ?? '') || 0);
   const ofRuns = (section: Section, runs: readonly IRun[]): ISection => ({
     section,
     count: runs.length,
@@ -90,6 +92,11 @@ export function visibleRows(
     };
     return isOpen ? [head, ...rows()] : [head];
   });
+}
+
+/** Give the time that a run which has ended shows, and is ordered by: that of its end. */
+export function shownAt(run: IRun): string | null {
+  return run.ended_at ?? run.created_at;
 }
 
 interface ISection {

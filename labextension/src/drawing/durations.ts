@@ -3,18 +3,41 @@
 import type { IRecord } from '../schemas';
 import type { ITexts } from './translation';
 
-/** Format the duration of something that has ended, in seconds: "0.4 s", "00:42", "1:02:03". */
+/** Symbols of units, the same in all languages, with their seconds. */
+const UNITS: readonly [string, number][] = [
+  ['d', 86_400],
+  ['h', 3600],
+  ['min', 60],
+  ['s', 1]
+];
+
+/**
+ * Format the duration of something that has ended, in seconds, in its two largest units: "0.4 s", "42 s", "1 min 4 s",
+ * "1 h 2 min".
+ *
+ * `orchestra_nb/model/durations.py` writes the same; both are tested against `tests/durations.json`.
+ */
 export function formatDuration(seconds: number): string {
-  return seconds < 10 ? `${Math.max(0, seconds).toFixed(1)} s` : formatElapsed(seconds);
+  const tenths = Math.floor(Math.max(0, seconds) * 10);
+  return tenths < 100 ? `${Math.floor(tenths / 10)}.${tenths % 10} s` : formatElapsed(seconds);
 }
 
-/** Format the duration of something that goes on, in seconds: "00:07", "1:02:03". */
+/** Format the duration of something that goes on, which is shown each second: as others, in whole seconds. */
 export function formatElapsed(seconds: number): string {
-  const whole = Math.max(0, Math.floor(seconds));
-  const hours = Math.floor(whole / 3600);
-  const minutes = Math.floor(whole / 60) % 60;
-  const rest = `${pad(minutes)}:${pad(whole % 60)}`;
-  return hours > 0 ? `${hours}:${rest}` : rest;
+  let rest = Math.max(0, Math.floor(seconds));
+  const larger = UNITS.findIndex(([, length]) => rest >= length);
+  if (larger < 0) {
+    return '0 s';
+  }
+  const parts: string[] = [];
+  for (const [symbol, length] of UNITS.slice(larger, larger + 2)) {
+    const number = Math.floor(rest / length);
+    rest %= length;
+    if (number > 0) {
+      parts.push(`${number} ${symbol}`);
+    }
+  }
+  return parts.join(' ');
 }
 
 /** Give how long a record ran, or has run until `now` (milliseconds since the epoch); null when it never began. */
@@ -64,8 +87,4 @@ export function formatIn(at: string, now: number, texts: ITexts, locale?: string
 /** Format a time in full, in the reader's zone. */
 export function formatMoment(at: string, locale?: string): string {
   return new Date(at).toLocaleString(locale, { dateStyle: 'medium', timeStyle: 'medium' });
-}
-
-function pad(value: number): string {
-  return String(value).padStart(2, '0');
 }

@@ -11,6 +11,9 @@ import { attemptCount, errorWords, noTasksWords, stateWord, timeWords } from './
 import { VirtualRows } from './virtualRows';
 
 const ROW_HEIGHT = 30;
+/** Below this width, in pixels, each row is a card of this height; `runViews.css` knows them, too. */
+const CARDS_BELOW = 670;
+const CARD_HEIGHT = 92;
 
 type Column = 'order' | 'name' | 'state' | 'started' | 'time' | 'attempt' | 'worker' | 'message';
 type Sort = readonly [Column, 'ascending' | 'descending'];
@@ -57,6 +60,7 @@ export class TaskTable {
     this._rows = new VirtualRows(this._scroll, this._body, ROW_HEIGHT, (index, row) =>
       this._drawRow(index, row)
     );
+    this._resized?.observe(this._scroll);
   }
 
   readonly node = html('div', { class: 'orc-tasks' });
@@ -71,9 +75,19 @@ export class TaskTable {
 
   dispose(): void {
     this._unfollow?.();
+    this._resized?.disconnect();
     this._rows.dispose();
     this._chosen.dispose();
     this.node.remove();
+  }
+
+  private _onResize(): void {
+    const width = this._scroll.clientWidth;
+    if (width > 0) {
+      const hasCards = width < CARDS_BELOW;
+      setAttributes(this._scroll, { 'data-cards': String(hasCards) });
+      this._rows.setRowHeight(hasCards ? CARD_HEIGHT : ROW_HEIGHT);
+    }
   }
 
   private _draw(): void {
@@ -195,14 +209,17 @@ export class TaskTable {
   private _makeRow(task: ITaskView): HTMLElement {
     const id = task.task_run_id;
     const name = button(task.name, task.name, () => this._choose(id));
-    const cells = Array.from({ length: 5 }, () => html('span', { role: 'cell' }));
+    const { texts } = this._options;
+    const labels = [texts.__('Started'), texts.__('Time'), texts.__('Attempt'), texts.__('Worker')];
+    const cells = labels.map(label => html('span', { role: 'cell', 'data-label': label }));
     return html(
       'div',
       { class: 'orc-tasks-row', role: 'row' },
       html('span', { role: 'cell' }),
       html('span', { role: 'rowheader' }, name),
       html('span', { role: 'cell' }, html('span', { class: 'orc-state' })),
-      ...cells
+      ...cells,
+      html('span', { role: 'cell' })
     );
   }
 
@@ -244,4 +261,6 @@ export class TaskTable {
   private readonly _scroll = html('div', { class: 'orc-tasks-scroll' });
   private readonly _body = html('div', { class: 'orc-tasks-body' });
   private readonly _chosen: ChosenTask;
+  private readonly _resized =
+    typeof ResizeObserver === 'undefined' ? null : new ResizeObserver(() => this._onResize());
 }

@@ -34,7 +34,7 @@ export class VirtualRows {
   constructor(
     private readonly _scroller: HTMLElement,
     private readonly _list: HTMLElement,
-    private readonly _rowHeight: number,
+    private _rowHeight: number,
     private readonly _draw: (index: number, row: HTMLElement | null) => HTMLElement
   ) {
     _scroller.addEventListener('scroll', () => this._onScroll(), { passive: true });
@@ -46,6 +46,15 @@ export class VirtualRows {
     this._keys = keys;
     this._list.style.height = `${keys.length * this._rowHeight}px`;
     this._show(true);
+  }
+
+  /** Draw rows of another height, in pixels, from now on. */
+  setRowHeight(height: number): void {
+    if (height !== this._rowHeight) {
+      this._scroller.scrollTop *= height / this._rowHeight; // what is in sight stays there
+      this._rowHeight = height;
+      this.update(this._keys);
+    }
   }
 
   /** Bring a row into sight, and give it. */

@@ -13,7 +13,15 @@ import { ValuesView } from '../pages/run/valuesView';
 import { Tabs } from '../pages/tabs';
 import type { IFlowOutput, ITaskView } from '../schemas';
 import { InlineHead } from './inlineHead';
-import { countsOf, hasFailed, headRunId, isPlan, omittedCount, runIdsOf } from './runParts';
+import {
+  countsOf,
+  hasFailed,
+  headRunId,
+  isPlan,
+  messageWords,
+  omittedCount,
+  runIdsOf
+} from './runParts';
 import type { IInlineOptions } from './runSource';
 
 /** Nothing but the head is shown of what has run for less: most of it ends before anybody could look. */
@@ -67,7 +75,7 @@ export class InlineRun {
       'aria-label': texts.__('Flow %1', run?.flow_name || texts.__('This notebook'))
     });
     this._head.update(output, this._expected);
-    showText(this._message, run?.message ?? '');
+    showText(this._message, messageWords(output, texts), run?.message ?? null);
     this._readExpected();
     this._showBody();
     this._followTime();

@@ -2,6 +2,8 @@
 
 import { isFailure, isLive, laterRecord } from '../drawing/states';
 import { NOT_RUN, countStates } from '../drawing/taskGroups';
+import { errorWords, whereWords } from '../drawing/taskWords';
+import type { ITexts } from '../drawing/translation';
 import { NO_OMITTED } from '../schemas';
 import type { IFlowOutput, ITaskView } from '../schemas';
 import type { IRunsModel } from '../tokens';
@@ -40,6 +42,29 @@ export function countsOf({ tasks, omitted }: IFlowOutput): ReadonlyMap<string, n
 /** Give how many tasks are counted only. */
 export function omittedCount({ omitted }: IFlowOutput): number {
   return [...omitted.values()].flatMap(group => [...group.values()]).reduce((a, b) => a + b, 0);
+}
+
+/**
+ * Give what is said of the run below its head. A failure is told once, as that of the task where it happened: the
+ * message of the run has it behind those of all that it went through.
+ */
+export function messageWords({ run, tasks }: IFlowOutput, texts: ITexts): string {
+  if (run === null || !isFailure(run.state)) {
+    return run?.message ?? '';
+  }
+  const cause = tasks.find(
+    ({ state, error }) =>
+      isFailure(state) &&
+      state !== 'UPSTREAM_FAILED' &&
+      error !== null &&
+      run.message.includes(error.message.trim().split('\n', 1)[0] || error.type)
+  );
+  if (cause === undefined) {
+    return run.message;
+  }
+  const where = whereWords(cause, texts);
+  const what = `${cause.name}: ${errorWords(cause)}`;
+  return where === '' ? what : `${what} (${where})`;
 }
 
 /** Tell whether something of it ended badly. */

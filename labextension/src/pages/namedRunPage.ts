@@ -2,6 +2,7 @@
 
 import { html, showText } from '../drawing/elements';
 import { errorText } from './dialogs';
+import { pageLink } from './page';
 import type { IPage, IPageContext } from './page';
 
 /** Looks for the run, and goes to its page. */
@@ -23,8 +24,11 @@ export class NamedRunPage implements IPage {
         }
         if (run === null) {
           tell(texts.__('There is no run that is called %1.', name));
+          this.node.append(
+            html('p', {}, pageLink(html('a', {}, texts.__('Look among all runs')), context, []))
+          );
         } else {
-          context.go(['runs', run.run_id]);
+          context.goInstead(['runs', name], ['runs', run.run_id]);
         }
       })
       .catch((error: unknown) => tell(errorText(error, texts)));

@@ -31,6 +31,8 @@ export interface IPageContext {
   href(path: PagePath): string;
   /** Go to another page. */
   go(path: PagePath): void;
+  /** Show a page in the place of another one, which only led there. */
+  goInstead(of: PagePath, path: PagePath): void;
   /**
    * Tell where a file of a run can be opened; null where it cannot be from here.
    *

@@ -37,9 +37,13 @@ export function sectionOf(path: PagePath): string {
   return path[0] ?? 'runs';
 }
 
-/** Tell whether a page follows what happens; a list shows what was so when it was read. */
+/**
+ * Tell whether a page follows what happens. A list shows what was so when it was read, and one that looks for a run by
+ * its name leads to another page, or there is none.
+ */
 export function isLivePage(path: PagePath): boolean {
-  return ['runs', 'flows'].includes(sectionOf(path));
+  const section = sectionOf(path);
+  return section === 'flows' || (section === 'runs' && (path.length < 2 || isId(path[1])));
 }
 
 /** Make the page of an address; null when there is none. */

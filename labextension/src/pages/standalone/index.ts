@@ -77,6 +77,7 @@ async function start(): Promise<void> {
     locale: localeFor(document.documentElement.lang, navigator.languages),
     href: path => router.href(path),
     go: path => router.go(path),
+    goInstead: (_, path) => router.goInstead(path),
     serverPaths,
     notebook: (file, cellId) => {
       const [path] = serverPaths(file);

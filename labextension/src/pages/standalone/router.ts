@@ -1,8 +1,8 @@
 /** Shows the page of the address, also when it changes by a link or by the browser's way back. */
 
-import { html } from '../../drawing/elements';
 import type { IPage, IPageContext, PagePath } from '../page';
 import { makePage } from '../registry';
+import { UnknownPage } from '../unknownPage';
 
 /** The title of the window after that of the page. */
 const PRODUCT = 'Orchestra NB';
@@ -35,6 +35,12 @@ export class Router {
     this._show(true);
   }
 
+  /** Go to a page in the place of the one that is shown: the browser's way back does not lead to that. */
+  goInstead(path: PagePath): void {
+    window.history.replaceState(null, '', this.href(path));
+    this._show(true);
+  }
+
   private _show(isMove: boolean): void {
     if (this._context === null) {
       return;
@@ -45,21 +51,16 @@ export class Router {
       return; // only what follows the path has changed
     }
     this._key = key;
-    this._onPath(path);
     this._page?.dispose();
-    this._page = path === null ? null : makePage(this._context, path);
-    if (this._page === null) {
-      const { texts } = this._context;
-      this._main.replaceChildren(html('p', {}, texts.__('There is no such page.')));
-      document.title = PRODUCT;
-      return;
-    }
-    const page = this._page;
+    const found = path === null ? null : makePage(this._context, path);
+    const page = found ?? new UnknownPage(this._context);
+    this._page = page;
     const name = (): void => {
       document.title = page.title === '' ? PRODUCT : `${page.title} · ${PRODUCT}`;
     };
     page.onTitle = name;
     name();
+    this._onPath(found === null ? null : path);
     this._main.replaceChildren(page.node);
     if (isMove) {
       window.scrollTo(0, 0);
