@@ -2,7 +2,7 @@ import { englishTexts } from '../src/drawing/translation';
 import { InlineRun } from '../src/inline/inlineRun';
 import { newestFlow, runIdsOf } from '../src/inline/runParts';
 import type { IRunActions, IRunSource } from '../src/inline/runSource';
-import type { IFlowOutput, ITaskView } from '../src/schemas';
+import type { IFlowOutput, IRun, ITaskView } from '../src/schemas';
 import { ManualClock } from './clockDouble';
 import { ERROR, ago, id, run, task } from './records';
 
@@ -236,7 +236,7 @@ class Source implements IRunSource {
     return [];
   }
 
-  async readExpectedSeconds(flow: string): Promise<number | null> {
+  async readExpectedSeconds({ flow_name: flow }: Pick<IRun, 'flow_name'>): Promise<number | null> {
     this.asked.push(`expected ${flow}`);
     return 90;
   }

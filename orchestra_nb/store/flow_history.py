@@ -23,6 +23,7 @@ class PastRun:
     name: str
     flow_name: str
     state: State
+    notebook_path: str | None
     epoch: int
     message: str
     created_at: datetime
@@ -54,15 +55,22 @@ class FlowHistory:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def newest(self, flow_names: Iterable[str], limit: int) -> dict[str, list[PastRun]]:
+    def newest(
+        self, flow_names: Iterable[str], limit: int, *, notebook_paths: Sequence[str] | None = None
+    ) -> dict[str, list[PastRun]]:
         """Return flow to its newest runs that do not wait to be started, the newest first; O(flows * limit).
 
         A sweep is left out: its child runs are the runs of the flow. So is what somebody ran in an open notebook: it is
         of some cells.
+
+        Parameters
+        ----------
+        notebook_paths
+            Only runs of the notebook that has these paths, which may take reading on; None for all.
         """
         columns = (
-            *(runs.c.run_id, runs.c.name, runs.c.flow_name, runs.c.state, runs.c.epoch, runs.c.message),
-            *(runs.c.created_at, runs.c.started_at, runs.c.ended_at),
+            *(runs.c.run_id, runs.c.name, runs.c.flow_name, runs.c.state, runs.c.notebook_path, runs.c.epoch),
+            *(runs.c.message, runs.c.created_at, runs.c.started_at, runs.c.ended_at),
         )
         found: dict[str, list[PastRun]] = {}
         with self._database.connect() as connection:
@@ -73,6 +81,7 @@ class FlowHistory:
                         runs.c.flow_name == flow_name,
                         runs.c.state != State.SCHEDULED.value,
                         runs.c.kind.not_in((RunKind.SWEEP.value, RunKind.INTERACTIVE.value)),
+                        *([] if notebook_paths is None else [runs.c.notebook_path.in_(notebook_paths)]),
                     )
                     .order_by(runs.c.run_id.desc())
                     .limit(limit)
@@ -82,6 +91,24 @@ class FlowHistory:
                     for run_id, name, flow, state, *others in connection.execute(query)
                 ]
         return found
+
+    def notebook_paths(self, flow_name: str, limit: int) -> list[str]:
+        """Return the paths of the notebooks of a flow's newest runs, the newest run first; O(limit)."""
+        newest = (
+            select(runs.c.run_id, runs.c.notebook_path)
+            .where(runs.c.flow_name == flow_name)
+            .order_by(runs.c.run_id.desc())
+            .limit(limit)
+            .subquery()
+        ).c
+        query = (
+            select(newest.notebook_path)
+            .where(newest.notebook_path.is_not(None))
+            .group_by(newest.notebook_path)
+            .order_by(func.max(newest.run_id).desc())
+        )
+        with self._database.connect() as connection:
+            return list(connection.execute(query).scalars())
 
     def tasks(self, run_ids: Sequence[str]) -> list[TaskTally]:
         """Return what became of the tasks of the newest epoch of some runs, counted in the store: O(task runs)."""
