@@ -40,9 +40,17 @@ def paths_of_notebook(store: RunStore, notebook: str, flow_name: str | None = No
     if not notebook or "\0" in notebook or not _is_unicode(notebook):
         raise InvalidInput(f"{notebook[:200]!r} is no path of a notebook.")
     own = absolute_path(notebook)
-    place = own.resolve()
+    place = _place(own)
     known = notebooks_of_flow(store, own.stem if flow_name is None else flow_name)
-    return tuple(dict.fromkeys([str(own), str(place), *(one for one in known if Path(one).resolve() == place)]))
+    return tuple(dict.fromkeys([str(own), str(place), *(one for one in known if _place(Path(one)) == place)]))
+
+
+def _place(path: Path) -> Path:
+    """Return where the links of a path lead; the path itself where they lead in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # which of the two, the version of Python decides
+        return path
 
 
 def _is_unicode(text: str) -> bool:

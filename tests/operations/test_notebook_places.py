@@ -36,6 +36,13 @@ def test_a_notebook_has_the_runs_of_all_paths_that_lead_to_it(store: RunStore, t
     assert paths_of_notebook(store, f"{place}/../south/train.ipynb") == (paths[2],)
 
 
+def test_links_in_a_circle_lead_to_nothing(store: RunStore, tmp_path: Path) -> None:
+    circle = tmp_path / "train.ipynb"
+    circle.symlink_to(circle)
+
+    assert paths_of_notebook(store, str(circle)) == (str(circle),)
+
+
 @pytest.mark.parametrize("path", ["", "/a\0b.ipynb", "/\udcff.ipynb"])
 def test_what_no_file_can_be_called_is_refused(store: RunStore, path: str) -> None:
     with pytest.raises(InvalidInput, match="is no path of a notebook"):
