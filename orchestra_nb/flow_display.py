@@ -252,8 +252,8 @@ def _left_out(picture: KeptPicture, most_groups: int) -> str:
 
 def _head_details(run: Run, picture: KeptPicture) -> Iterator[str]:
     """Yield what follows the name of a run: how long it took, and how many of its tasks have ended."""
-    if run.started_at is not None and run.ended_at is not None:
-        yield format_duration((run.ended_at - run.started_at).total_seconds())
+    if (seconds := picture.seconds_at_work) is not None:
+        yield format_duration(seconds)
     elif run.started_at is not None:
         yield f"since {run.started_at:%H:%M:%S} UTC"
     counts = picture.counts

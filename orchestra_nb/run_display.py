@@ -16,6 +16,7 @@ import msgspec
 from orchestra_nb.model.durations import format_duration
 from orchestra_nb.model.runs import TaskRun
 from orchestra_nb.model.states import State
+from orchestra_nb.model.waiting_words import is_for_worker
 
 RUN_MIME: Final = "application/vnd.orchestra.run.v1+json"
 OUTPUTS_MIME: Final = "application/vnd.orchestra.outputs.v1+json"
@@ -124,10 +125,10 @@ def task_details(task: TaskRun, cluster: str = "") -> list[str]:
         details.append(_first_line(f"{task.error.type}{message}"))
         place = [task.error.cell or "", f"line {task.error.line}" if task.error.line else ""]
         details.append(", ".join(part for part in place if part))
+    elif cluster and task.state is State.PENDING and (not task.message or is_for_worker(task.message)):
+        details.append(cluster)
     elif task.message:
         details.append(_first_line(task.message))
-    elif cluster and task.state is State.PENDING:
-        details.append(cluster)
     if task.started_at is not None and task.ended_at is not None:
         details.append(format_duration((task.ended_at - task.started_at).total_seconds()))
     if task.max_attempts > 1 or task.attempt > 1:

@@ -108,8 +108,9 @@ export function addRunNotebook(options: IRunNotebookOptions): void {
     execute: args => {
       const path = notebookOf(options, args);
       if (path !== null) {
-        const flow = flowOf(PathExt.basename(app.serviceManager.contents.localPath(path)));
-        void commands.execute(OPEN_PAGE, { path: textOfPath(['flows', flow]) });
+        const notebook = app.serviceManager.contents.localPath(path);
+        const flow = flowOf(PathExt.basename(notebook));
+        void commands.execute(OPEN_PAGE, { path: textOfPath(['flows', flow, notebook]) });
       }
     }
   });

@@ -47,7 +47,10 @@ const ANSWER = {
   is_cut: false
 };
 
-function open(answer: unknown): { asked: string[]; went: (readonly string[])[] } {
+function open(
+  answer: unknown,
+  notebook: string | null = null
+): { asked: string[]; went: (readonly string[])[] } {
   const asked: string[] = [];
   const went: (readonly string[])[] = [];
   const details = async (runId: string) => {
@@ -57,7 +60,10 @@ function open(answer: unknown): { asked: string[]; went: (readonly string[])[] }
   const context = {
     api: { readRun: details },
     pagesApi: {
-      readFlow: async (): Promise<IFlowDetails | null> => readFlowDetails(answer),
+      readFlow: async (_: string, path: string | null): Promise<IFlowDetails | null> => {
+        expect(path).toBe(notebook);
+        return readFlowDetails(answer);
+      },
       readValues: async () => []
     },
     runs: { changed: new Signal({}), watch: () => ({ dispose: () => undefined }) },
@@ -67,7 +73,8 @@ function open(answer: unknown): { asked: string[]; went: (readonly string[])[] }
     href: (path: readonly string[]) => `/orchestra/${path.join('/')}`,
     go: (path: readonly string[]) => went.push(path)
   };
-  document.body.replaceChildren(new FlowPage(context as unknown as IPageContext, 'sales').node);
+  const page = new FlowPage(context as unknown as IPageContext, 'sales', notebook);
+  document.body.replaceChildren(page.node);
   return { asked, went };
 }
 
@@ -97,6 +104,53 @@ test('the last runs are bars, the newest last, each told in words, and lead to t
   expect(document.activeElement).toBe(bars[1]);
   bars[1].click();
   expect(went).toEqual([['runs', id(2)]]);
+});
+
+const [NORTH, SOUTH] = ['/work/north/sales.ipynb', '/work/south/sales.ipynb'];
+
+function choice(): (string | null)[] {
+  const links = document.querySelectorAll('nav.orc-choice:not([hidden]) a');
+  return [...links].map(link =>
+    link.getAttribute('aria-current') === 'true' ? `[${link.textContent}]` : link.textContent
+  );
+}
+
+test('notebooks of one name are told apart, and each leads to what is of it alone', async () => {
+  const runs = RUNS.map((one, at) => ({ ...one, notebook_path: at === 0 ? SOUTH : NORTH }));
+  const flow = { ...ANSWER.flow, notebooks: [SOUTH, NORTH] };
+  const { went } = open({ ...ANSWER, flow, runs });
+  await settle();
+
+  expect(choice()).toEqual(['[All]', 'south/sales.ipynb', 'north/sales.ipynb']);
+  const names = [...document.querySelectorAll('.orc-history-table tbody th')];
+  expect(names.map(name => name.textContent)).toEqual([
+    'fox-3 south/sales.ipynb',
+    'fox-2 north/sales.ipynb',
+    'fox-1 north/sales.ipynb'
+  ]);
+  document.querySelectorAll<HTMLElement>('nav.orc-choice a')[2].click();
+  expect(went).toEqual([['flows', 'sales', NORTH]]);
+});
+
+test('the page of one notebook says which it is, and leads to all of its name', async () => {
+  const flow = { ...ANSWER.flow, notebooks: [SOUTH, NORTH] };
+  open({ ...ANSWER, flow, notebook: NORTH }, NORTH);
+  await settle();
+  expect(choice()).toEqual(['All', 'south/sales.ipynb', '[north/sales.ipynb]']);
+
+  open({ ...ANSWER, flow: { ...flow, notebooks: [] }, runs: [], notebook: NORTH }, NORTH);
+  await settle();
+  expect(choice()).toEqual(['[sales.ipynb]']);
+  expect(document.body.textContent).toContain('This notebook has not run as a flow yet.');
+});
+
+test('a flow of one notebook has no choice', async () => {
+  const runs = RUNS.map(one => ({ ...one, notebook_path: NORTH }));
+  open({ ...ANSWER, flow: { ...ANSWER.flow, notebooks: [NORTH] }, runs });
+  await settle();
+
+  expect(choice()).toEqual([]);
+  expect(document.querySelector('.orc-history-table tbody th')?.textContent?.trim()).toBe('fox-3');
 });
 
 test('the matrix has a square for each run in the order of the bars, and hostile names stay text', async () => {

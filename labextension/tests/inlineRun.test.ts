@@ -2,7 +2,7 @@ import { englishTexts } from '../src/drawing/translation';
 import { InlineRun } from '../src/inline/inlineRun';
 import { newestFlow, runIdsOf } from '../src/inline/runParts';
 import type { IRunActions, IRunSource } from '../src/inline/runSource';
-import type { IFlowOutput, ITaskView } from '../src/schemas';
+import type { IFlowOutput, IRun, ITaskView } from '../src/schemas';
 import { ManualClock } from './clockDouble';
 import { ERROR, ago, id, run, task } from './records';
 
@@ -63,6 +63,34 @@ test('the head counts the tasks that have ended', () => {
   const head = graph.node.querySelector('.orc-flow-head');
   expect(head?.textContent).toContain('sales-report');
   expect(head?.textContent).toContain('1 of 3 tasks');
+});
+
+test('the time at the head is that of all parts of a notebook that ran one after the other', () => {
+  const load = { ...LOAD, started_at: ago(4000), ended_at: ago(3990) };
+  const clean = { ...CLEAN, state: 'COMPLETED', started_at: ago(3995), ended_at: ago(3960) };
+  const last = run({
+    kind: 'interactive',
+    state: 'COMPLETED',
+    started_at: ago(2),
+    ended_at: ago(1)
+  });
+  const plot = { ...PLOT, state: 'COMPLETED', started_at: ago(2), ended_at: ago(1) };
+  const graph = draw({ ...output([load, clean, plot], false), run: last });
+
+  const time = graph.node.querySelector('.orc-flow-head .orc-time');
+  expect(time?.textContent).toBe('00:41');
+  expect(time?.getAttribute('title')).toContain('without what was idle in between');
+  expect(time?.getAttribute('title')).toContain('1.0 s');
+});
+
+test('the time of a run that has its tasks inside is its own', () => {
+  const ended = run({ state: 'COMPLETED', started_at: ago(60), ended_at: ago(1) });
+  const clean = { ...CLEAN, state: 'COMPLETED', ended_at: ago(2) };
+  const graph = draw({ ...output([LOAD, clean], false), run: ended });
+
+  const time = graph.node.querySelector('.orc-flow-head .orc-time');
+  expect(time?.textContent).toBe('00:59');
+  expect(time?.getAttribute('title')).toContain('Started');
 });
 
 test('an update changes the states and keeps boxes, focus and choice', () => {
@@ -208,7 +236,7 @@ class Source implements IRunSource {
     return [];
   }
 
-  async readExpectedSeconds(flow: string): Promise<number | null> {
+  async readExpectedSeconds({ flow_name: flow }: Pick<IRun, 'flow_name'>): Promise<number | null> {
     this.asked.push(`expected ${flow}`);
     return 90;
   }

@@ -80,6 +80,9 @@ runs.add_command(set_state)
 @click.option(
     "--flow", metavar="FLOW", help="Only runs of this flow, or of the notebook of this name; * stands for anything."
 )
+@click.option(
+    "--notebook", metavar="PATH", help="Only runs of the notebook at this path: others may have its name, too."
+)
 @click.option("--deployment", metavar="NAME", help="Only runs of this deployment.")
 @click.option("--tag", metavar="TAG", help="Only runs with this tag.")
 @click.option("--owner", metavar="USER", help="Only runs of this user; me for your own.")
@@ -92,6 +95,7 @@ runs.add_command(set_state)
 def ls(
     states: tuple[str, ...],
     flow: str | None,
+    notebook: str | None,
     deployment: str | None,
     tag: str | None,
     owner: str | None,
@@ -112,6 +116,7 @@ def ls(
             since=since,
             deployment=deployment,
             owner=process_user() if owner == "me" and not backend.is_remote else owner,
+            notebook=notebook,
             has_runs_of_sweeps=is_all,
         )
     if as_json:
@@ -119,7 +124,7 @@ def ls(
     elif page.runs:
         _print_runs(page.runs)
         say_if_cut(page.next is not None, limit, operations.MAX_RUNS)
-    elif any(given is not None for given in (flow, deployment, tag, owner, since)):
+    elif any(given is not None for given in (flow, notebook, deployment, tag, owner, since)):
         click.echo("No run is like that. `orchestra runs ls` lists all runs.")
     elif words:
         click.echo(f"No run is in one of the states {', '.join(words)}. `orchestra runs ls` lists all runs.")
@@ -241,6 +246,12 @@ class _TaskNames:
         return self._names.get(task_run_id or "")
 
 
+def _has_namesakes(found: tuple[RunSummary, ...]) -> bool:
+    """Tell whether runs of one flow are of different notebooks."""
+    known: dict[str, str | None] = {}
+    return any(known.setdefault(run.flow_name, run.notebook_path) != run.notebook_path for run in found)
+
+
 def _print_runs(found: tuple[RunSummary, ...]) -> None:
     now = datetime.now(UTC)
     columns: dict[str, list[str | State]] = {
@@ -251,6 +262,8 @@ def _print_runs(found: tuple[RunSummary, ...]) -> None:
         "CREATED": [ago(run.created_at, now) for run in found],
         "TOOK": [took(run.started_at, run.ended_at, now) for run in found],
     }
+    if _has_namesakes(found):
+        columns["NOTEBOOK"] = [run.notebook_path or "-" for run in found]
     if any(run.deployment for run in found):
         columns["DEPLOYMENT"] = [run.deployment or "-" for run in found]
     if any(run.parameters for run in found):

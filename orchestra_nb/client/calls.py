@@ -122,6 +122,7 @@ class Calls(ABC):
         tag: str | None = None,
         owner: str | None = None,
         since: datetime | None = None,
+        notebook: str | None = None,
         sweeps: bool = True,
     ) -> RunsPage:
         """List runs, the newest first, or in another order.
@@ -151,6 +152,9 @@ class Calls(ABC):
             Only runs of this user; `me` for who calls.
         since
             Only runs made since.
+        notebook
+            Only runs of the notebook at this path: an absolute one, as in `notebook_path` of a run, or one below the
+            server's root folder.
         sweeps
             Also each run of a sweep, which is listed as one else.
         """
@@ -168,6 +172,7 @@ class Calls(ABC):
                 "tag": tag,
                 "owner": owner,
                 "since": since,
+                "notebook": notebook,
                 "sweeps": sweeps,
             },
             None,
@@ -481,7 +486,7 @@ class Calls(ABC):
         answer: FlowsAnswer = self._call("list_flows", {}, {"limit": limit, "after": after}, None)
         return answer
 
-    def show_flow(self, flow: str, *, runs: int = 30) -> FlowDetails:
+    def show_flow(self, flow: str, *, runs: int = 30, notebook: str | None = None) -> FlowDetails:
         """Show a flow: its last runs, and what became of each of its tasks in them.
 
         Needs the role viewer.
@@ -490,8 +495,11 @@ class Calls(ABC):
         ----------
         runs
             At most so many of its newest runs.
+        notebook
+            Only runs of the notebook at this path: an absolute one, as in `notebook_path` of a run, or one below the
+            server's root folder.
         """
-        answer: FlowDetails = self._call("show_flow", {"flow": flow}, {"runs": runs}, None)
+        answer: FlowDetails = self._call("show_flow", {"flow": flow}, {"runs": runs, "notebook": notebook}, None)
         return answer
 
     def show_parameters(self, *, path: str) -> ParametersAnswer:

@@ -210,7 +210,7 @@ class CellSession:
             upstream=upstream,
             cell_id=origin.cell_id,
             tags=line.tags,
-            message=self._runner.waiting_words(upstream, earlier),
+            message=self._runner.waiting_words(name, (*upstream, *earlier)),
         )
 
     def _earlier_run(self, name: str, origin: CellOrigin) -> tuple[str, ...]:

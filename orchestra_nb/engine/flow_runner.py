@@ -13,7 +13,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -66,6 +66,7 @@ from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import ErrorInfo, TaskRun
 from orchestra_nb.model.state_machine import StateMachine
 from orchestra_nb.model.states import State
+from orchestra_nb.model.waiting_words import MOST_NAMED, WAITS_FOR_WORKER, waits_for_tasks, waits_for_worker
 
 #: Its own, since the code of users may have seeded that of the process.
 _chance = random.Random()
@@ -134,6 +135,8 @@ class FlowRunner:
         self._unwanted: set[str] = set()
         #: task run id to the ids of the tasks that wait for it
         self._waiting_on: dict[str, list[str]] = {}
+        #: task run id to those that it still waits for, in the order of its plan; for what is said of it
+        self._waits: dict[str, dict[str, None]] = {}
         self._executors = RunnerExecutors(make_executor, self._inbox.put_news)
         self._keys: dict[str, str] = {}
         self._children = AttemptChildren(sink.emit)
@@ -166,17 +169,22 @@ class FlowRunner:
         """Return the newest record of a task run."""
         return self._book[task_run_id]
 
-    def waiting_words(self, upstream: Sequence[str], after: Sequence[str]) -> str:
-        """Return what a task that needs these waits for now, in people's words; empty when for nothing."""
-        waiting = [record.name for record in self._open_records(upstream)]
-        if self._open_records(after):
-            waiting.append("its earlier run")
-        return f"waits for {', '.join(waiting)}" if waiting else ""
+    def waiting_words(self, name: str, task_run_ids: Iterable[str], for_worker: str = WAITS_FOR_WORKER) -> str:
+        """Return what a task of this name that needs these waits for now, in people's words.
 
-    def _open_records(self, task_run_ids: Sequence[str]) -> list[TaskRun]:
-        """Return the records of those that have not ended; one that is known no more has."""
-        found = (self._book.get(task_run_id) for task_run_id in task_run_ids)
-        return [record for record in found if record is not None and not record.state.is_terminal]
+        Parameters
+        ----------
+        for_worker
+            What is said when all of these have ended.
+        """
+        waiting = [one for one in task_run_ids if (known := self._book.get(one)) and not known.state.is_terminal]
+        return self._waiting_words(name, waiting) or for_worker
+
+    def _waiting_words(self, name: str, waiting: Collection[str]) -> str:
+        """Return what is said of a task that waits for these; empty for none. O(1)."""
+        names = [self._book[one].name for one in itertools.islice(waiting, MOST_NAMED)]
+        told = ["its earlier run" if upstream == name else upstream for upstream in names]
+        return waits_for_tasks(told, len(waiting) - len(told)) if told else ""
 
     def tasks_of(self, run_id: str) -> list[TaskRun]:
         """Return the newest records of all tasks of a run, in order of submission."""
@@ -353,9 +361,11 @@ class FlowRunner:
                 waits_for = [one for one in (*plan.upstream, *plan.after) if not self._book.has_ended(one)]
                 for upstream_id in waits_for:
                     self._waiting_on.setdefault(upstream_id, []).append(plan.task_run_id)
-                if waits_for:  # others have ended since its words were made, perhaps
-                    self._renew_words(plan.task_run_id)
+                if waits_for:
+                    self._waits[plan.task_run_id] = dict.fromkeys(waits_for)
                 self._decide(TaskSubmitted(plan, bool(waits_for) and self._may_start_ahead(item, waits_for)))
+                if (plan.upstream or plan.after) and plan.task_run_id in self._submissions:
+                    self._renew_words(plan.task_run_id)  # others have ended since its words were made, perhaps
             case ExecutorNews(executor, event):
                 self._take_report(executor, event)
             case _Forget(task_run_id):
@@ -516,6 +526,7 @@ class FlowRunner:
                 begun(record)
             return
         submission = self._submissions.pop(change.task_run_id, None)
+        self._waits.pop(change.task_run_id, None)
         try:
             self._running_callbacks.pop(change.task_run_id, None)
             if record.state is State.UPSTREAM_FAILED and submission is not None:
@@ -556,23 +567,31 @@ class FlowRunner:
             self._drop(task_run_id)
 
     def _renew_waiting_words(self, ended: str) -> None:
-        """Say of the tasks that waited for this one what they wait for now; for display, it is no change of state."""
+        """Say of the tasks that waited for this one what they wait for now."""
         for task_run_id in self._waiting_on.pop(ended, ()):
-            if task_run_id in self._submissions:
+            if (waits := self._waits.get(task_run_id)) is not None:
+                waits.pop(ended, None)
+                if not waits:
+                    del self._waits[task_run_id]
                 self._renew_words(task_run_id)
 
     def _renew_words(self, task_run_id: str) -> None:
-        plan = self._submissions[task_run_id].plan
-        record = self._book[task_run_id]
-        if record.state is not State.PENDING:
-            return
-        with self._changed:
-            words = self.waiting_words(plan.upstream, plan.after)
-            if words == record.message:
-                return
-            record = msgspec.structs.replace(record, message=words)
-            self._book.change(record)
-        self._listener.task_changed(record)
+        submission, record = self._submissions[task_run_id], self._book[task_run_id]
+        if record.state is not State.PENDING or self._machine.state_of(task_run_id) is not State.PENDING:
+            return  # what ended took it along: that is told next
+        waits = self._waits.get(task_run_id, ())
+        words = self._waiting_words(record.name, waits) or waits_for_worker(submission.resources, submission.workers)
+        if words != record.message:
+            self._announce(
+                TaskRunStateChanged(
+                    run_id=record.run_id,
+                    task_run_id=task_run_id,
+                    state=State.PENDING,
+                    at=datetime.now(UTC),
+                    epoch=record.epoch,
+                    message=words,
+                )
+            )
 
     def _start(self, command: StartAttempt) -> None:
         task_run_id, key = command.task_run_id, command.key

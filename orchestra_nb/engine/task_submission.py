@@ -27,6 +27,7 @@ from orchestra_nb.model.attempts import AttemptBody
 from orchestra_nb.model.machine_messages import TaskPlan
 from orchestra_nb.model.runs import TaskRun
 from orchestra_nb.model.states import State
+from orchestra_nb.model.waiting_words import waits_for_worker
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.task_settings import TaskSettings
@@ -246,7 +247,7 @@ def make_submission(
         state=State.PENDING,
         created_at=now,
         max_attempts=1 + settings.retry.retries,
-        message=runner.waiting_words((*required, *upstream.allowed_failures), ()) if required or after else "",
+        message=runner.waiting_words(name, (*required, *after), waits_for_worker(settings.resources, settings.workers)),
         upstream=depends_on,
         tags=dict.fromkeys(sorted(tags), "") if tags else {},
     )

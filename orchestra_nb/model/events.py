@@ -174,7 +174,10 @@ class TaskRunCreated(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class TaskRunStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A task run entered a state. ``None`` in a field leaves what the record has, and so does a false ``is_cached``."""
+    """A task run entered a state. ``None`` in a field leaves what the record has, and so does a false ``is_cached``.
+
+    One of PENDING says of a task run that is PENDING what it waits for now: its message, and no step in its history.
+    """
 
     run_id: str
     task_run_id: str
@@ -247,8 +250,15 @@ class EventSink(Protocol):
         """Flush and let go of all resources. Later events are refused with ``RuntimeError``."""
 
 
+def is_of_waiting(state: State, change: TaskRunStateChanged) -> bool:
+    """Tell whether a change only says what a task run in this state waits for now."""
+    return state is change.state is State.PENDING
+
+
 def apply_to_task(task_run: TaskRun, change: TaskRunStateChanged) -> TaskRun:
     """Return the record after a change, or the same object when the change may not follow its state."""
+    if change.epoch == task_run.epoch and is_of_waiting(task_run.state, change):
+        return msgspec.structs.replace(task_run, message=change.message)
     if change.epoch != task_run.epoch or not may_follow(task_run.state, change.state):
         return task_run
     is_begin = change.state is State.RUNNING and task_run.started_at is None

@@ -109,6 +109,24 @@ class KeptPicture:
         """How many task runs are in each state."""
         return sum((Counter(group.counts) for group in self.groups), Counter(self.rest))
 
+    @property
+    def seconds_at_work(self) -> float | None:
+        """For how long the run, which has ended, or one of its tasks ran, without what was idle in between.
+
+        The newest task runs of an open notebook are of several runs; None before the run began or ended.
+        """
+        if self.run is None or self.run.started_at is None or self.run.ended_at is None:
+            return None
+        tasks = (task for group in self.groups for task in group.tasks)
+        spans = [(self.run.started_at, self.run.ended_at)]
+        spans += [(task.started_at, task.ended_at) for task in tasks if task.started_at and task.ended_at]
+        spans.sort()
+        until, seconds = spans[0][0], 0.0
+        for start, end in spans:
+            seconds += max(0.0, (end - max(start, until)).total_seconds())
+            until = max(until, end)
+        return seconds
+
 
 @dataclass(slots=True)
 class _Group:
@@ -203,9 +221,10 @@ class RunPicture:
                 self._keep_failure(group, newer)
 
     def _keep_failure(self, group: _Group, failed: TaskRun) -> None:
-        """Have a failure in the place of one that went well, or that has not ended."""
-        for task in reversed(group.kept.values()):
-            if task.task_run_id != group.group_id and task.state not in FAILURE_STATES:
+        """Have a failure in the place of one that went well, or has not ended, or only followed another failure."""
+        others = [task for task in reversed(group.kept.values()) if task.task_run_id != group.group_id]
+        for task in sorted(others, key=lambda task: task.state is State.UPSTREAM_FAILED):
+            if task.state not in FAILURE_STATES or _is_graver(failed, task):
                 del group.kept[task.task_run_id]
                 group.kept[failed.task_run_id] = failed
                 if not task.state.is_terminal:
@@ -259,6 +278,11 @@ class RunPicture:
             tasks=(first, *others),
             upstream=tuple(item for item in group.upstream if item in ids),
         )
+
+
+def _is_graver(one: TaskRun, other: TaskRun) -> bool:
+    """Tell whether of two that ended badly one failed itself, and the other could not run."""
+    return other.state is State.UPSTREAM_FAILED is not one.state
 
 
 def _ordered(counts: Mapping[str, int]) -> dict[str, int]:

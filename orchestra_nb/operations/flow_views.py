@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from orchestra_nb.errors import RunNotFound
+from orchestra_nb.model.deployments import NotebookTarget
 from orchestra_nb.model.run_statistics import Percentiles, Tally
 from orchestra_nb.model.runs import INJECTED_CELL_ID, CellRun
 from orchestra_nb.model.states import FAILURE_STATES, State
 from orchestra_nb.operations.deployment_views import next_due
 from orchestra_nb.operations.deployments import deployment_store
+from orchestra_nb.operations.notebook_places import notebooks_of_flow, paths_of_notebook
 
 if TYPE_CHECKING:
     from orchestra_nb.store.flow_history import PastRun, TaskTally
@@ -41,6 +43,7 @@ class FlowOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
     run_id: str
     name: str
+    notebook_path: str | None
     state: State
     message: str
     created_at: datetime
@@ -72,6 +75,8 @@ class FlowSummary(msgspec.Struct, frozen=True, kw_only=True):
         Its newest runs that do not wait to be started, the newest first.
     next_at
         When the first of its deployments is due next; None for never.
+    notebooks
+        The notebooks that ran under this name of late, by their paths, the one that ran last first.
     """
 
     name: str
@@ -81,6 +86,7 @@ class FlowSummary(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: tuple[FlowOutcome, ...]
     deployments: tuple[FlowDeployment, ...]
     next_at: datetime | None
+    notebooks: tuple[str, ...]
 
 
 class MatrixCell(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +134,8 @@ class FlowDetails(msgspec.Struct, frozen=True, kw_only=True):
 
     Parameters
     ----------
+    notebook
+        The path of the notebook that all but the list of notebooks is of; None for all that run under the name.
     runs
         The newest that do not wait to be started, the newest first.
     tasks
@@ -137,6 +145,7 @@ class FlowDetails(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     flow: FlowSummary
+    notebook: str | None
     runs: tuple[FlowOutcome, ...]
     tasks: tuple[MatrixRow, ...]
     is_cut: bool
@@ -157,42 +166,55 @@ def flow_summaries(store: RunStore, names: Sequence[str], now: datetime) -> tupl
     return tuple(_summary(name, history[name], deployed.get(name, [])) for name in names)
 
 
-def show_flow(store: RunStore, name: str, now: datetime, *, most_runs: int = 30) -> FlowDetails:
+def show_flow(
+    store: RunStore, name: str, now: datetime, *, most_runs: int = 30, notebook: str | None = None
+) -> FlowDetails:
     """Return one flow with its last runs and what became of its tasks in them.
 
     Parameters
     ----------
     most_runs
         At most so many runs, up to :data:`COUNTED_RUNS`.
+    notebook
+        Only what is of the notebook at this path, whichever link leads to it; None for all.
 
     Raises
     ------
     RunNotFound
         No run and no deployment has a flow of this name.
+    InvalidInput
+        No notebook can have such a path.
     """
     from orchestra_nb.store.flow_history import FlowHistory
 
     history = FlowHistory(store.database)
-    past = history.newest([name], COUNTED_RUNS)[name]
-    deployed = _deployments(store, now).get(name, [])
+    paths = None if notebook is None else paths_of_notebook(store, notebook, name)
+    past = history.newest([name], COUNTED_RUNS, notebook_paths=paths)[name]
+    deployed = _deployments(store, now, paths).get(name, [])
     if not past and not deployed and name not in flow_names(store):
         raise RunNotFound(f"No run and no deployment has a flow {name!r}. `orchestra stats` lists all that have run.")
     shown = past[:most_runs]
     run_ids = [run.run_id for run in shown]
     rows = _task_rows(run_ids, history.tasks(run_ids)) or _cell_rows(run_ids, history.cells(run_ids))
     return FlowDetails(
-        flow=_summary(name, past, deployed),
+        flow=msgspec.structs.replace(_summary(name, past, deployed), notebooks=notebooks_of_flow(store, name)),
+        notebook=None if paths is None else next((one.notebook_path for one in past if one.notebook_path), paths[0]),
         runs=tuple(map(_outcome, shown)),
         tasks=tuple(rows[:MAX_MATRIX_TASKS]),
         is_cut=len(rows) > MAX_MATRIX_TASKS,
     )
 
 
-def _deployments(store: RunStore, now: datetime) -> dict[str, list[FlowDeployment]]:
-    """Return flow to its deployments, by name."""
+def _deployments(
+    store: RunStore, now: datetime, notebook_paths: Collection[str] | None = None
+) -> dict[str, list[FlowDeployment]]:
+    """Return flow to its deployments, by name; those of a notebook with one of these paths, where some are given."""
     due = next_due(store, now)
     found: dict[str, list[FlowDeployment]] = {}
     for one in deployment_store(store).list_deployments():
+        path = one.spec.target.path if isinstance(one.spec.target, NotebookTarget) else None
+        if notebook_paths is not None and path not in notebook_paths:
+            continue
         view = FlowDeployment(name=one.name, version=one.version, is_paused=one.is_paused, next_at=due.get(one.name))
         found.setdefault(one.spec.flow_name, []).append(view)
     return found
@@ -213,6 +235,7 @@ def _summary(name: str, past: Sequence[PastRun], deployed: Sequence[FlowDeployme
         outcomes=tuple(map(_outcome, past[:LISTED_OUTCOMES])),
         deployments=tuple(deployed),
         next_at=min((one.next_at for one in deployed if one.next_at is not None), default=None),
+        notebooks=tuple(dict.fromkeys(run.notebook_path for run in past if run.notebook_path is not None)),
     )
 
 
@@ -220,6 +243,7 @@ def _outcome(run: PastRun) -> FlowOutcome:
     return FlowOutcome(
         run_id=run.run_id,
         name=run.name,
+        notebook_path=run.notebook_path,
         state=run.state,
         message=run.message,
         created_at=run.created_at,

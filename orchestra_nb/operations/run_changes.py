@@ -9,7 +9,15 @@ import msgspec
 
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.stream_views import EVERYTHING, StreamView
-from orchestra_nb.operations.run_views import CellView, RunSummary, TaskView, cell_views, run_summaries, task_views
+from orchestra_nb.operations.run_views import (
+    CellView,
+    RunSummary,
+    TaskOfFlow,
+    TaskView,
+    cell_views,
+    run_summaries,
+    task_views,
+)
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -70,7 +78,7 @@ def list_marks(store: RunStore) -> dict[str, str]:
 def changes_since(
     store: RunStore,
     sequence: int,
-    expected: MutableMapping[tuple[str, str], float | None] | None = None,
+    expected: MutableMapping[TaskOfFlow, float | None] | None = None,
     *,
     view: StreamView = EVERYTHING,
     limit: int = MAX_CHANGES,
@@ -101,11 +109,10 @@ def changes_since(
         return RunChanges(sequence=newest, reset=True)
     tasks = store.get_task_runs(changes.tasks)
     runs = store.get_runs(dict.fromkeys((*changes.runs, *(task.run_id for task in tasks))))
-    names = {run.run_id: run.flow_name for run in runs}
     return RunChanges(
         sequence=changes.sequence,
         runs=run_summaries(store, (*runs, *_above(store, runs, view))) if "runs" in view.parts else (),
-        tasks=task_views(store, tasks, names, expected) if "tasks" in view.parts else (),
+        tasks=task_views(store, tasks, runs, expected) if "tasks" in view.parts else (),
         cells=_cells(store, changes.cells),
         logs=changes.logs,
         artifacts=changes.artifacts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -51,6 +51,19 @@ class CellView(CellRun, frozen=True, kw_only=True):
     error: ErrorView | None = None
 
 
+class TaskOfFlow(NamedTuple):
+    """What task runs that can be compared have in common; notebooks in different places may have one name."""
+
+    flow_name: str
+    name: str
+    notebook_path: str | None
+
+    @classmethod
+    def of(cls, task: TaskRun, run: Run) -> TaskOfFlow:
+        """Return that of a task run."""
+        return cls(run.flow_name, task.name, run.notebook_path)
+
+
 def run_summaries(store: RunStore, runs: Sequence[Run]) -> tuple[RunSummary, ...]:
     """Return runs with the numbers of their task runs; of a sweep with those of its child runs.
 
@@ -64,8 +77,8 @@ def run_summaries(store: RunStore, runs: Sequence[Run]) -> tuple[RunSummary, ...
 def task_views(
     store: RunStore,
     tasks: Iterable[TaskRun],
-    flow_names: Mapping[str, str],
-    known: MutableMapping[tuple[str, str], float | None] | None = None,
+    runs: Iterable[Run],
+    known: MutableMapping[TaskOfFlow, float | None] | None = None,
 ) -> tuple[TaskView, ...]:
     """Return task runs with their expected durations.
 
@@ -73,27 +86,25 @@ def task_views(
 
     Parameters
     ----------
-    flow_names
-        Run id to the name of its flow.
+    runs
+        Those that the tasks are of.
     known
-        (flow, task) to the expected duration, for whoever calls again and again and sees every completion: only what
-        is missing, or changed by a completion among ``tasks``, is read (about 2 ms each).
+        Task to the expected duration, for whoever calls again and again and sees every completion: only what is
+        missing, or changed by a completion among ``tasks``, is read (about 2 ms each).
     """
     known = {} if known is None else known
-    tasks = list(tasks)
-    for key in {(flow_names[task.run_id], task.name) for task in tasks if task.state is State.COMPLETED}:
+    of_run = {run.run_id: run for run in runs}
+    keyed = [(TaskOfFlow.of(task, of_run[task.run_id]), task) for task in tasks]
+    for key in {key for key, task in keyed if task.state is State.COMPLETED}:
         known.pop(key, None)
-    wanted = dict.fromkeys(
-        key
-        for task in sorted(tasks, key=lambda task: task.state.is_terminal)
-        if (key := (flow_names[task.run_id], task.name)) not in known
-    )
+    by_end = sorted(keyed, key=lambda one: one[1].state.is_terminal)
+    wanted = dict.fromkeys(key for key, _ in by_end if key not in known)
     for key in itertools.islice(wanted, _MOST_NAMES):
         known[key] = store.expected_seconds(*key)
     views = []
-    for task in tasks:
+    for key, task in keyed:
         fields = msgspec.structs.asdict(task) | {"error": error_view(task.error)}
-        views.append(TaskView(expected_seconds=known.get((flow_names[task.run_id], task.name)), **fields))
+        views.append(TaskView(expected_seconds=known.get(key), **fields))
     return tuple(views)
 
 

@@ -23,6 +23,7 @@ from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.model.stop_requests import StopKind
 from orchestra_nb.model.suspension import check_suspension
+from orchestra_nb.operations.notebook_places import paths_of_notebook
 from orchestra_nb.operations.run_views import (
     CellView,
     RunSummary,
@@ -87,6 +88,7 @@ def list_runs(
     since: datetime | None = None,
     deployment: str | None = None,
     owner: str | None = None,
+    notebook: str | None = None,
     has_runs_of_sweeps: bool = True,
     sort: Sequence[str] = (),
 ) -> RunPage:
@@ -104,6 +106,8 @@ def list_runs(
         Only runs of this flow; where it has ``*``, of those that are called so, with anything in its place.
     tag, since, deployment, owner
         Only runs with this tag, made then or later, of this deployment, and of this user; None means all.
+    notebook
+        Only runs of the notebook at this path, whichever link leads to it; None means all.
     has_runs_of_sweeps
         Whether the child runs of sweeps are among them.
     sort
@@ -141,6 +145,7 @@ def list_runs(
         since=since,
         deployment=deployment,
         owner=owner,
+        notebook_paths=None if notebook is None else paths_of_notebook(store, notebook),
         has_runs_of_sweeps=has_runs_of_sweeps,
         order=order,
     )
@@ -200,7 +205,7 @@ def show_run(store: RunStore, id_or_name: str, *, has_all_epochs: bool = False) 
     newest = [task for task in tasks if task.epoch == run.epoch]
     return RunDetails(
         run=run_summary(run, Counter(task.state for task in newest)),
-        tasks=task_views(store, tasks if has_all_epochs else newest, {run.run_id: run.flow_name}),
+        tasks=task_views(store, tasks if has_all_epochs else newest, [run]),
         cells=cell_views(store.cell_runs(run.run_id)),
     )
 
@@ -222,7 +227,7 @@ def list_tasks(
     """
     run = find_run(store, id_or_name)
     found = store.task_runs_page(run.run_id, after=after, limit=limit)
-    return task_views(store, found, {run.run_id: run.flow_name})
+    return task_views(store, found, [run])
 
 
 def read_logs(

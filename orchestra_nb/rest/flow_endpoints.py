@@ -11,6 +11,7 @@ from orchestra_nb.operations import flow_views
 from orchestra_nb.operations.flow_views import FlowDetails, FlowSummary
 from orchestra_nb.rest.endpoint import Area, Call, Limit
 from orchestra_nb.rest.pages import NamesQuery, page_by_name
+from orchestra_nb.rest.run_notebooks import RunNotebook, place_of_notebook
 
 area = Area("flows")
 
@@ -35,6 +36,7 @@ class FlowQuery(msgspec.Struct, frozen=True, kw_only=True):
     """How much of the history of a flow."""
 
     runs: Annotated[int, Meta(ge=1, le=50, description="At most so many of its newest runs.")] = 30
+    notebook: RunNotebook = None
 
 
 @area.get("/flows")
@@ -48,4 +50,5 @@ def list_flows(call: Call, query: FlowsQuery) -> FlowsAnswer:
 @area.get("/flows/{flow}")
 def show_flow(call: Call, flow: str, query: FlowQuery) -> FlowDetails:
     """Show a flow: its last runs, and what became of each of its tasks in them."""
-    return flow_views.show_flow(call.store, flow, call.now, most_runs=query.runs)
+    notebook = place_of_notebook(call, query.notebook)
+    return flow_views.show_flow(call.store, flow, call.now, most_runs=query.runs, notebook=notebook)

@@ -32,6 +32,7 @@ from orchestra_nb.operations.runs import LogPage
 from orchestra_nb.operations.task_attempts import TaskAttempt
 from orchestra_nb.rest.endpoint import Area, Call, Instant, Role
 from orchestra_nb.rest.pages import After, page_of
+from orchestra_nb.rest.run_notebooks import RunNotebook, place_of_notebook
 
 area = Area("runs")
 
@@ -60,6 +61,7 @@ class RunsQuery(msgspec.Struct, frozen=True, kw_only=True):
     tag: Annotated[str | None, Meta(description="Only runs with this tag.")] = None
     owner: Annotated[str | None, Meta(description="Only runs of this user; `me` for who calls.")] = None
     since: Annotated[Instant | None, Meta(description="Only runs made since.")] = None
+    notebook: RunNotebook = None
     sweeps: Annotated[bool, Meta(description="Also each run of a sweep, which is listed as one else.")] = True
 
 
@@ -250,6 +252,7 @@ def list_runs(call: Call, query: RunsQuery) -> RunsPage:
         tag=query.tag,
         owner=call.user if query.owner == "me" else query.owner,
         since=query.since,
+        notebook=place_of_notebook(call, query.notebook),
         has_runs_of_sweeps=query.sweeps,
         sort=query.sort,
     )

@@ -30,7 +30,7 @@ LANGUAGE_SETTING: Final = "orchestra_language"
 #: The addresses of pages below ``/orchestra/``, as regular expressions; ``labextension/src/pages/registry.ts`` has the
 #: page of each.
 PAGES: Final = (
-    *("", "runs/([^/]+)", "flows", "flows/([^/]+)"),
+    *("", "runs/([^/]+)", "flows", "flows/([^/]+)", "flows/([^/]+)/(.+)"),
     *("dead-letters", "notifications", "pools", "variables", "automations", "webhooks"),
 )
 

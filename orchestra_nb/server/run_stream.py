@@ -24,12 +24,13 @@ from orchestra_nb.errors import StoreUnavailable
 from orchestra_nb.model.stream_views import EVERYTHING, StreamView
 from orchestra_nb.operations.json_encoding import encode_json
 from orchestra_nb.operations.run_changes import MAX_CHANGES, RunChanges, changes_since, list_marks
+from orchestra_nb.operations.run_views import TaskOfFlow
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
 
-#: (flow, task) to the median duration of its last successes.
-_Expected = dict[tuple[str, str], float | None]
+#: A task to the median duration of its last successes.
+_Expected = dict[TaskOfFlow, float | None]
 
 #: Whose runs a client sees; None for those of all.
 Owners = frozenset[str] | None

@@ -36,6 +36,7 @@ from orchestra_nb.model.events import (
     TaskRunCreated,
     TaskRunStateChanged,
     ValueRecorded,
+    is_of_waiting,
 )
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.runs import Run
@@ -393,7 +394,11 @@ class EventWriter:
 
     def _change_task(self, event: TaskRunStateChanged) -> bool:
         row = self._tasks.get(event.task_run_id)
-        if row is None or row["epoch"] != event.epoch or not may_follow(State(row["state"]), event.state):
+        if row is None or row["epoch"] != event.epoch:
+            return False
+        if is_of_waiting(State(row["state"]), event):
+            return self._change_waiting(row, event)
+        if not may_follow(State(row["state"]), event.state):
             return False
         from_state = row["state"]
         attempt = max(row["attempt"], event.attempt)
@@ -416,6 +421,14 @@ class EventWriter:
             attempt=attempt,
             **_step(event),
         )
+        return True
+
+    def _change_waiting(self, row: dict[str, Any], event: TaskRunStateChanged) -> bool:
+        message = short_message(event.message)
+        if message == row["message"]:
+            return False
+        self._tasks.update(row, message=message)
+        self._record_change("task", row["run_id"], task_run_id=event.task_run_id)
         return True
 
     def _change_cell(self, event: CellRunChanged) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, and_, case, func, select
 from orchestra_nb.model.runs import CellRun, RunKind, numbered
 from orchestra_nb.model.states import State
 from orchestra_nb.store.database import Database
+from orchestra_nb.store.run_pages import unindexed
 from orchestra_nb.store.run_tables import cell_runs, runs, task_runs
 from orchestra_nb.store.stored_records import cell_run_of_row
 
@@ -23,6 +24,7 @@ class PastRun:
     name: str
     flow_name: str
     state: State
+    notebook_path: str | None
     epoch: int
     message: str
     created_at: datetime
@@ -54,25 +56,36 @@ class FlowHistory:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def newest(self, flow_names: Iterable[str], limit: int) -> dict[str, list[PastRun]]:
+    def newest(
+        self, flow_names: Iterable[str], limit: int, *, notebook_paths: Sequence[str] | None = None
+    ) -> dict[str, list[PastRun]]:
         """Return flow to its newest runs that do not wait to be started, the newest first; O(flows * limit).
 
         A sweep is left out: its child runs are the runs of the flow. So is what somebody ran in an open notebook: it is
         of some cells.
+
+        Parameters
+        ----------
+        notebook_paths
+            Only runs of the notebook that has these paths, which may take reading on; None for all.
         """
         columns = (
-            *(runs.c.run_id, runs.c.name, runs.c.flow_name, runs.c.state, runs.c.epoch, runs.c.message),
-            *(runs.c.created_at, runs.c.started_at, runs.c.ended_at),
+            *(runs.c.run_id, runs.c.name, runs.c.flow_name, runs.c.state, runs.c.notebook_path, runs.c.epoch),
+            *(runs.c.message, runs.c.created_at, runs.c.started_at, runs.c.ended_at),
         )
+        # those of a notebook may be rare: to read all runs in their order is faster then than by the index of flows
+        reads_in_order = notebook_paths is not None and self._database.is_sqlite
+        column = unindexed(runs.c.flow_name) if reads_in_order else runs.c.flow_name
         found: dict[str, list[PastRun]] = {}
         with self._database.connect() as connection:
             for flow_name in flow_names:
                 query = (
                     select(*columns)
                     .where(
-                        runs.c.flow_name == flow_name,
+                        column == flow_name,
                         runs.c.state != State.SCHEDULED.value,
                         runs.c.kind.not_in((RunKind.SWEEP.value, RunKind.INTERACTIVE.value)),
+                        *([] if notebook_paths is None else [runs.c.notebook_path.in_(notebook_paths)]),
                     )
                     .order_by(runs.c.run_id.desc())
                     .limit(limit)
@@ -82,6 +95,24 @@ class FlowHistory:
                     for run_id, name, flow, state, *others in connection.execute(query)
                 ]
         return found
+
+    def notebook_paths(self, flow_name: str, limit: int) -> list[str]:
+        """Return the paths of the notebooks of a flow's newest runs, the newest run first; O(limit)."""
+        newest = (
+            select(runs.c.run_id, runs.c.notebook_path)
+            .where(runs.c.flow_name == flow_name)
+            .order_by(runs.c.run_id.desc())
+            .limit(limit)
+            .subquery()
+        ).c
+        query = (
+            select(newest.notebook_path)
+            .where(newest.notebook_path.is_not(None))
+            .group_by(newest.notebook_path)
+            .order_by(func.max(newest.run_id).desc())
+        )
+        with self._database.connect() as connection:
+            return list(connection.execute(query).scalars())
 
     def tasks(self, run_ids: Sequence[str]) -> list[TaskTally]:
         """Return what became of the tasks of the newest epoch of some runs, counted in the store: O(task runs)."""

@@ -55,6 +55,7 @@ class RunFilter(TypedDict, total=False):
     deployment: str | None
     has_runs_of_sweeps: bool
     owner: str | None
+    notebook_paths: Sequence[str] | None
 
 
 def runs_page(*, limit: int, before: str | None = None, **wanted: Unpack[RunFilter]) -> Select[Any]:
@@ -200,6 +201,8 @@ def _filtered(wanted: RunFilter, column_of: Callable[[ColumnElement[Any]], Colum
         query = query.where(column_of(runs.c.flow_name).ilike(escaped.replace("*", "%"), escape="\\"))
     if (deployment := wanted.get("deployment")) is not None:
         query = query.where(column_of(runs.c.deployment) == deployment)
+    if (paths := wanted.get("notebook_paths")) is not None:
+        query = query.where(column_of(runs.c.notebook_path).in_(paths))
     if (owner := wanted.get("owner")) is not None:
         query = query.where(column_of(runs.c.owner) == owner)
     if (since := wanted.get("since")) is not None:  # ids sort by time

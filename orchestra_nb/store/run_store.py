@@ -429,8 +429,14 @@ class RunStore:
             rows = connection.execute(query).mappings()
             return [CancelRequest(**{**row, "kind": StopKind(row["kind"])}) for row in rows]
 
-    def expected_seconds(self, flow_name: str, task_name: str) -> float | None:
-        """Return the median duration of a task's last ten computed successes in a flow; None before the first."""
+    def expected_seconds(self, flow_name: str, task_name: str, notebook_path: str | None = None) -> float | None:
+        """Return the median duration of a task's last ten computed successes in a flow; None before the first.
+
+        Parameters
+        ----------
+        notebook_path
+            That of the flow's notebook: others may have the same name. None for a flow in Python.
+        """
         newest = (
             select(task_runs.c.run_id, task_runs.c.number, task_runs.c.started_at, task_runs.c.ended_at)
             .where(
@@ -445,7 +451,11 @@ class RunStore:
         query = (
             select(newest.c.started_at, newest.c.ended_at)
             .join(runs, runs.c.run_id == newest.c.run_id)
-            .where(runs.c.flow_name == flow_name, newest.c.started_at.is_not(None))
+            .where(
+                runs.c.flow_name == flow_name,
+                runs.c.notebook_path.is_not_distinct_from(notebook_path),
+                newest.c.started_at.is_not(None),
+            )
             .order_by(newest.c.number.desc())
             .limit(_SUCCESSES)
         )

@@ -187,6 +187,21 @@ def test_the_list_is_filtered_and_limited_and_says_when_there_is_more(store: Run
     assert none.stdout == "No run is in one of the states MISSED. `orchestra runs ls` lists all runs.\n"
 
 
+def test_the_list_tells_notebooks_of_one_name_apart(store: RunStore) -> None:
+    def made(number: int, path: str) -> RunCreated:
+        return RunCreated(run=msgspec.structs.replace(_numbered(number), notebook_path=path))
+
+    store.apply([made(2, "/notebooks/report.ipynb")])
+    assert "NOTEBOOK" not in orchestra("runs", "ls").stdout
+
+    store.apply([made(3, "/other/report.ipynb")])
+
+    heading, newest, older = orchestra("runs", "ls").stdout.splitlines()
+    assert "NOTEBOOK" in heading
+    assert "/other/report.ipynb" in newest
+    assert "/notebooks/report.ipynb" in older
+
+
 def test_the_list_is_filtered_by_flow_tag_and_time(store: RunStore) -> None:
     def made(number: int, hours_ago: int, **fields: object) -> Run:
         at = NOW - timedelta(hours=hours_ago)
@@ -195,7 +210,7 @@ def test_the_list_is_filtered_by_flow_tag_and_time(store: RunStore) -> None:
     store.apply(
         [
             RunCreated(run=made(2, 50, flow_name="sales")),
-            RunCreated(run=made(3, 5, flow_name="sales", tags={"nightly": ""})),
+            RunCreated(run=made(3, 5, flow_name="sales", tags={"nightly": ""}, notebook_path="/notebooks/sales.ipynb")),
             RunCreated(run=made(4, 1, tags={"Nightly": "", "50%": ""})),
         ]
     )
@@ -205,6 +220,8 @@ def test_the_list_is_filtered_by_flow_tag_and_time(store: RunStore) -> None:
 
     assert names("--flow", "sales") == ["fox-3", "fox-2"]
     assert names("--flow", "*AL*") == ["fox-3", "fox-2"]
+    assert names("--notebook", "/notebooks/other/../sales.ipynb") == ["fox-3"]
+    assert names("--notebook", "sales.ipynb") == []
     assert names("--tag", "nightly") == ["fox-3"]
     assert names("--tag", "50%") == ["fox-4"]
     assert names("--since", "2d") == ["fox-4", "fox-3"]

@@ -154,6 +154,24 @@ def test_a_run_that_goes_on_says_since_when() -> None:
     assert data(bundle)["live"] is True
 
 
+def test_the_time_of_a_notebook_that_ran_in_parts_is_that_of_all_parts() -> None:
+    def at(seconds: float) -> datetime:
+        return NOW - timedelta(hours=1) + timedelta(seconds=seconds)
+
+    tasks = [
+        task(1, "load", State.COMPLETED, started_at=at(0), ended_at=at(20)),
+        task(2, "clean", State.COMPLETED, started_at=at(10), ended_at=at(30)),
+        task(3, "plot", State.COMPLETED, started_at=NOW, ended_at=NOW + timedelta(seconds=1)),
+        task(4, "never", State.UPSTREAM_FAILED),
+    ]
+    last = run(State.COMPLETED, kind=RunKind.INTERACTIVE, ended_at=NOW + timedelta(seconds=2))
+
+    bundle = flow_bundle(last, tasks)
+
+    assert str(bundle["text/plain"]).startswith("✓ Completed  report · run calm-fox  00:32  4 of 4 tasks")
+    assert "00:32" in str(bundle["text/html"])
+
+
 def test_more_tasks_than_have_a_line_are_counted() -> None:
     tasks = [task(number, f"step {number} x", State.COMPLETED) for number in range(200)]
 

@@ -53,6 +53,9 @@ def test_line_says_what_happened_where_and_how_long() -> None:
 def test_pending_line_says_what_it_waits_for_before_what_the_cluster_does() -> None:
     assert task_text(task("a", State.PENDING), "starting the local cluster").endswith("starting the local cluster")
     assert task_text(task("a", State.PENDING, message="waits for load"), "starting").endswith("waits for load")
+    for_worker = task("a", State.PENDING, message="waits for a worker")
+    assert task_text(for_worker, "starting the local cluster").endswith("starting the local cluster")
+    assert task_text(for_worker).endswith("waits for a worker")
 
 
 def test_hostile_text_stays_text() -> None:

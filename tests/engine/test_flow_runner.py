@@ -88,8 +88,12 @@ class PlayedExecutor:
 class Listener:
     def __init__(self) -> None:
         self.ended: list[tuple[str, State]] = []
+        #: what was said of tasks that had not begun
+        self.waiting: list[tuple[str, str]] = []
 
-    def task_changed(self, task_run: TaskRun) -> None: ...
+    def task_changed(self, task_run: TaskRun) -> None:
+        if task_run.state is State.PENDING:
+            self.waiting.append((task_run.name, task_run.message))
 
     def task_showed(self, task_run_id: str, outputs: Sequence[Mapping[str, object]]) -> None: ...
 
@@ -193,6 +197,55 @@ def test_dependent_attempt_is_told_where_its_values_are(stage: Stage) -> None:
     request = stage.executors[0].wait_for_start(2)
 
     assert (request.key, request.upstream) == ("clean:1", {"load": ("load:1", None)})
+    stage.runner.close()
+
+
+def test_waiting_task_tells_what_it_waits_for_now_everywhere_that_it_is_told_of(stage: Stage) -> None:
+    for name in ("load", "prices"):
+        stage.submit(name)
+    stage.submit("clean", "load", "prices")
+    executor = wait_for_executor(stage)
+    executor.wait_for_start(2)
+    executor.report(AttemptEnded(key="load:1", outcome=done()))
+    executor.report(AttemptEnded(key="prices:1", outcome=done()))
+    executor.wait_for_start(3)
+    executor.report(AttemptEnded(key="clean:1", outcome=done()))
+
+    assert stage.runner.wait(["clean"], 10)
+    words = ["waits for load, prices", "waits for prices", "waits for a worker"]
+    of_clean = [one for one in stage.sink.events if isinstance(one, TaskRunStateChanged) and one.task_run_id == "clean"]
+    assert [one.message for one in of_clean if one.state is State.PENDING] == words
+    assert [message for name, message in stage.listener.waiting if name == "clean"] == words
+    stage.runner.close()
+
+
+def test_task_that_cannot_run_any_more_is_not_said_to_wait_for_a_worker(stage: Stage) -> None:
+    stage.submit("load")
+    stage.submit("clean", "load")
+    executor = wait_for_executor(stage)
+    executor.wait_for_start()
+    executor.report(AttemptEnded(key="load:1", outcome=done(State.FAILED)))
+
+    assert stage.runner.wait(["clean"], 10)
+    assert stage.runner.task("clean").state is State.UPSTREAM_FAILED
+    assert [message for name, message in stage.listener.waiting if name == "clean"] == ["waits for load"]
+    stage.runner.close()
+
+
+def test_task_that_waits_for_many_names_a_few_and_counts_the_others(stage: Stage) -> None:
+    names = [f"square-{number}" for number in range(2_000)]
+    for name in names:
+        stage.submit(name)
+    stage.submit("total", *names)
+    executor = wait_for_executor(stage)
+    executor.wait_for_start(2_000)
+    for name in names:
+        executor.report(AttemptEnded(key=f"{name}:1", outcome=done()))
+    executor.wait_for_start(2_001)
+
+    told = [message for name, message in stage.listener.waiting if name == "total"]
+    assert told[0] == "waits for square-0, square-1, square-2, square-3, square-4 and 1,995 more"
+    assert told[-2:] == ["waits for square-1999", "waits for a worker"]
     stage.runner.close()
 
 
@@ -411,5 +464,5 @@ def test_a_task_does_not_wait_any_more_for_what_has_ended() -> None:
     executor.report(AttemptEnded(key="load:1", outcome=done()))
     executor.wait_for_start(2)
 
-    assert stage.runner.task("clean").message == ""
+    assert stage.runner.task("clean").message == "waits for a worker"
     stage.runner.close()

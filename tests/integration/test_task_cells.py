@@ -565,6 +565,35 @@ def test_second_run_says_that_it_waits_for_the_first(kernel: NotebookKernel, tmp
     assert kernel.value("y") == "2"
 
 
+def test_task_whose_upstream_has_ended_says_everywhere_that_it_waits_for_a_worker(
+    kernel: NotebookKernel, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    hold = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)\n"
+    kernel.run("%%task load\nrows = 3")
+    running = [kernel.run(f"%%task hold_{one}\n{hold}held_{one} = rows") for one in ("a", "b")]
+    for cell in running:
+        cell.wait_for("RUNNING")  # there are two workers
+    also = kernel.run("%%task also\nalso = rows")
+    free = kernel.run("%%task free\nfree = 1")
+    follows = kernel.run("%%task follows\nfollows = also + free")
+    store = open_store(load_settings())
+
+    def words(of_store: bool) -> list[str]:
+        cells = [also, free, follows]
+        if not of_store:
+            return [cell.task["message"] for cell in cells]
+        known = {task.task_run_id: task.message for task in store.task_runs(also.task["run_id"])}
+        return [known.get(cell.task["task_run_id"], "") for cell in cells]
+
+    expected = ["waits for a worker", "waits for a worker", "waits for also, free"]
+    kernel.wait_until(lambda: words(of_store=False) == expected and words(of_store=True) == expected)
+    shown = kernel.run(f"!orchestra runs show {also.task['run_id']}")
+    assert shown.output.count("waits for a worker") == 2
+    gate.touch()
+    assert kernel.value("follows") == "4"
+
+
 @pytest.mark.parametrize("line", ["%task it's", "%orchestra it's"])
 def test_open_quote_is_a_usage_error(kernel: NotebookKernel, line: str) -> None:
     assert (kernel.run(line).error or "").startswith("UsageError: A quote in")

@@ -63,6 +63,22 @@ def test_a_cell_is_a_group_of_its_own_and_edges_are_taken_where_they_are_given()
     assert shape(picture) == [("load", {"COMPLETED": 1}, []), ("load", {"COMPLETED": 1}, ["load"])]
 
 
+def test_what_failed_itself_takes_the_place_of_what_could_not_run_however_late() -> None:
+    picture = RunPicture(None)
+    for number in range(100):
+        picture.add(task(number, f"inc-{number}"))
+    for number in range(90):
+        picture.change(change(number, State.UPSTREAM_FAILED))
+    for number in range(90, 93):
+        picture.change(change(number, State.RUNNING, attempt=1))
+        picture.change(change(number, State.FAILED))
+
+    (group,) = picture.kept().groups
+
+    assert [one.name for one in group.tasks if one.state is State.FAILED] == ["inc-90", "inc-91", "inc-92"]
+    assert group.omitted == {"UPSTREAM_FAILED": 90 - (MOST_OF_GROUP - 3), "PENDING": 7}
+
+
 def test_the_picture_follows_changes_and_failures_take_the_place_of_others() -> None:
     picture = RunPicture(None)
     for number in range(1000):

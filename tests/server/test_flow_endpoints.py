@@ -144,3 +144,76 @@ async def test_answers_are_as_documented(jp_fetch, store) -> None:
     for path, said in (("flows",), "/flows"), (("flows", "sales 2026"), "/flows/{flow}"):
         answer = document["paths"][said]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         Draft202012Validator({**answer, "components": document["components"]}).validate(await get(jp_fetch, *path))
+
+
+@pytest.fixture
+def namesakes(jp_root_dir, store) -> tuple[str, str]:
+    """Two notebooks of one name that ran, and are deployed: the first twice in 10 s, the second once in 600 s."""
+    folders = [jp_root_dir / name for name in ("north", "south")]
+    paths = []
+    for folder in folders:
+        folder.mkdir()
+        (folder / "report.ipynb").write_text(json.dumps(notebook_of()))
+        paths.append(str(folder / "report.ipynb"))
+        spec = DeploymentSpec(name=f"of-{folder.name}", flow_name="report", target=NotebookTarget(path=paths[-1]))
+        DeploymentStore(store.database).save(spec, notebook=json.dumps(notebook_of()), actor="test", at=NOON)
+    for number, (path, seconds) in enumerate([(paths[0], 10), (paths[0], 10), (paths[1], 600)], 1):
+        run = run_of(number, state=State.RUNNING, started_at=NOON, notebook_path=path)
+        ended = RunStateChanged(run_id=run.run_id, state=State.COMPLETED, at=NOON + timedelta(seconds=seconds))
+        store.apply([RunCreated(run=run), took(run, "load", seconds), ended])
+    return paths[0], paths[1]
+
+
+async def test_notebooks_of_one_name_are_told_apart_in_a_flow(jp_fetch, namesakes) -> None:
+    north, south = namesakes
+
+    every = await get(jp_fetch, "flows", "report")
+    of_north = await get(jp_fetch, "flows", "report", notebook="north/report.ipynb")
+    of_south = await get(jp_fetch, "flows", "report", notebook=south)
+    (listed,) = (await get(jp_fetch, "flows"))["flows"]
+
+    assert (every["notebook"], [run["notebook_path"] for run in every["runs"]]) == (None, [south, north, north])
+    assert (of_north["notebook"], [run["notebook_path"] for run in of_north["runs"]]) == (north, [north, north])
+    assert (of_south["notebook"], [run["notebook_path"] for run in of_south["runs"]]) == (south, [south])
+    assert [found["flow"]["duration"]["p50"] for found in (of_north, of_south)] == [10.0, 600.0]
+    assert [one["name"] for one in of_south["flow"]["deployments"]] == ["of-south"]
+    for flow in (every["flow"], of_north["flow"], listed):
+        assert flow["notebooks"] == [south, north]
+
+
+async def test_what_a_task_is_expected_to_take_is_of_its_own_notebook(jp_fetch, store, namesakes) -> None:
+    runs = [run_of(number, notebook_path=path) for number, path in enumerate(namesakes, 11)]
+    tasks = [task_of(run, "load", task_run_id=run.run_id) for run in runs]
+    store.apply([*(RunCreated(run=run) for run in runs), *(TaskRunCreated(task_run=task) for task in tasks)])
+
+    details = [await get(jp_fetch, "runs", run.run_id) for run in runs]
+
+    assert [[task["expected_seconds"] for task in one["tasks"]] for one in details] == [[10.0], [600.0]]
+
+
+async def test_a_link_to_a_notebook_leads_to_its_runs(jp_fetch, jp_root_dir, namesakes) -> None:
+    (jp_root_dir / "linked").symlink_to(jp_root_dir / "south")
+
+    found = await get(jp_fetch, "flows", "report", notebook="linked/report.ipynb")
+
+    assert (found["notebook"], len(found["runs"])) == (namesakes[1], 1)
+
+
+async def test_runs_are_listed_by_their_notebook(jp_fetch, namesakes) -> None:
+    north, south = namesakes
+
+    async def listed(**params: str) -> list[str]:
+        return [run["notebook_path"] for run in (await get(jp_fetch, "runs", **params))["runs"]]
+
+    assert await listed(notebook="north/report.ipynb") == [north, north]
+    assert await listed(notebook=south, flow="report", sort="name") == [south]
+    assert await listed(notebook="/nowhere/report.ipynb") == []
+
+
+@pytest.mark.parametrize(("path", "status"), [("north/none.ipynb", 404), ("../report.ipynb", 404), ("x" * 5000, 422)])
+async def test_a_notebook_that_there_cannot_be_is_refused(jp_fetch, namesakes, path: str, status: int) -> None:
+    for place in (("runs",), ("flows", "report")):
+        with pytest.raises(HTTPClientError) as refused:
+            await get(jp_fetch, *place, notebook=path)
+
+        assert (place, refused.value.code) == (place, status)

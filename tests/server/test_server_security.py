@@ -27,7 +27,7 @@ PUBLIC = ("/webhooks/something", "POST")
 #: Pages for people: who is not logged in is sent to the login page. Their files are refused: that page is no script.
 PAGES = (
     *("/orchestra", "/orchestra/", "/orchestra/service", "/orchestra/runs/something"),
-    *("/orchestra/flows", "/orchestra/flows/something"),
+    *("/orchestra/flows", "/orchestra/flows/something", "/orchestra/flows/something/something"),
     *("/orchestra/dead-letters", "/orchestra/notifications", "/orchestra/pools"),
     *("/orchestra/variables", "/orchestra/automations", "/orchestra/webhooks", "/orchestra/something"),
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from orchestra_nb.model.events import RunCreated, TaskRunCreated
 from orchestra_nb.model.runs import Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
@@ -69,5 +71,24 @@ def test_the_newest_runs_leave_out_what_waits_sweeps_themselves_and_cells_of_ope
             "etl": ["fox-3", "fox-2"],
             "none": [],
         }
+    finally:
+        database.close()
+
+
+def test_the_runs_of_a_flow_are_told_apart_by_their_notebooks(any_store_url: str) -> None:
+    database = open_database(any_store_url)
+    try:
+        paths = ["/a/etl.ipynb", "/b/etl.ipynb", "/a/etl.ipynb", None]
+        runs = [msgspec.structs.replace(run_of(number), notebook_path=path) for number, path in enumerate(paths, 1)]
+        RunStore(database).apply([RunCreated(run=run) for run in runs])
+        history = FlowHistory(database)
+
+        every = history.newest(["etl"], 10)["etl"]
+        of_a = history.newest(["etl"], 10, notebook_paths=["/a/etl.ipynb", "/link/etl.ipynb"])["etl"]
+
+        assert [run.notebook_path for run in every] == [None, "/a/etl.ipynb", "/b/etl.ipynb", "/a/etl.ipynb"]
+        assert [run.run_id for run in of_a] == [runs[2].run_id, runs[0].run_id]
+        assert history.notebook_paths("etl", 10) == ["/a/etl.ipynb", "/b/etl.ipynb"]
+        assert history.notebook_paths("etl", 1) == []
     finally:
         database.close()

@@ -85,6 +85,20 @@ def test_a_state_is_entered_only_along_the_state_graph(store: RunStore) -> None:
     assert of_runs == of_tasks == [may_follow(first, then) for first, then in pairs]
 
 
+def test_a_waiting_task_says_what_it_waits_for_now_without_a_step_in_its_history(store: RunStore) -> None:
+    store.apply(created(run_of("run"), task_of("task", message="waits for load")))
+    words = "waits for a worker"
+
+    first, again = store.apply([task_became(State.PENDING, message=words), task_became(State.PENDING, message=words)])
+    late = store.apply([task_became(State.RUNNING), task_became(State.PENDING, message="waits for load")])
+
+    (task,) = store.task_runs("run")
+    assert (first, again, late) == (True, False, [True, False])
+    assert (task.state, task.message) == (State.RUNNING, "")
+    history = store.state_changes("run")
+    assert [one.to_state for one in history if one.task_run_id == "task"] == [State.PENDING, State.RUNNING]
+
+
 def test_an_event_of_another_epoch_changes_nothing(store: RunStore) -> None:
     store.apply(created(run_of("run", epoch=2), task_of("task", epoch=2)))
 

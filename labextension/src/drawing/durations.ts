@@ -49,6 +49,25 @@ export function secondsRun(record: IRecord, now: number): number | null {
   return Math.max(0, (end - Date.parse(record.started_at)) / 1000);
 }
 
+/**
+ * Give for how long at least one of these records ran, or has run until `now` (milliseconds since the epoch): what
+ * was idle in between does not count. Null when none began.
+ */
+export function secondsAtWork(records: readonly IRecord[], now: number): number | null {
+  const spans = records.flatMap(record => {
+    const seconds = secondsRun(record, now);
+    const start = Date.parse(record.started_at ?? '') / 1000;
+    return seconds === null ? [] : [[start, start + seconds] as const];
+  });
+  let until = -Infinity;
+  let sum = 0;
+  for (const [start, end] of spans.sort(([a], [b]) => a - b)) {
+    sum += Math.max(0, end - Math.max(start, until));
+    until = Math.max(until, end);
+  }
+  return spans.length === 0 ? null : sum;
+}
+
 /** Format a time relative to `now` (milliseconds since the epoch): "just now", "5m ago". */
 export function formatAgo(at: string, now: number, texts: ITexts, locale?: string): string {
   const seconds = (now - Date.parse(at)) / 1000;

@@ -1,11 +1,17 @@
 /** The line at the head of a run in a cell: how it stands, how long it took, and what can be done about it. */
 
-import { formatDuration, formatElapsed, formatMoment, secondsRun } from '../drawing/durations';
+import {
+  formatDuration,
+  formatElapsed,
+  formatMoment,
+  secondsAtWork,
+  secondsRun
+} from '../drawing/durations';
 import { button, html, setAttributes, showText } from '../drawing/elements';
 import { stateIcon } from '../drawing/icons';
 import { isFailure, isLive, stateLook } from '../drawing/states';
 import { stateWord } from '../drawing/taskWords';
-import type { IFlowOutput, ITaskView } from '../schemas';
+import type { IFlowOutput, IRecord, IRun, ITaskView } from '../schemas';
 import { countsOf, hasFailed, headRunId, isPlan } from './runParts';
 import type { IInlineOptions } from './runSource';
 
@@ -78,21 +84,49 @@ export class InlineHead {
 
   /** Show how long it has run; called as time goes by. */
   showTime(): void {
-    const { texts, clock, locale } = this._options;
+    const { texts, clock } = this._options;
     const run = this._output?.run ?? null;
-    const seconds = run === null ? null : secondsRun(run, clock.now());
+    const last = run === null ? null : secondsRun(run, clock.now());
     const goesOn = run !== null && isLive(run.state);
-    if (run === null || seconds === null || (goesOn && this._output?.live !== true)) {
+    if (run === null || last === null || (goesOn && this._output?.live !== true)) {
       showText(this._time, '');
       return;
     }
+    const seconds = Math.max(last, secondsAtWork(this._parts(run), clock.now()) ?? 0);
     const expected = this._expected ?? 0;
     const elapsed =
       expected < LEAST_EXPECTED_SECONDS
         ? formatElapsed(seconds)
         : texts.__('%1 of ~%2', formatElapsed(seconds), formatElapsed(expected));
-    const title = texts.__('Started %1', formatMoment(run.started_at ?? '', locale));
-    showText(this._time, goesOn ? elapsed : formatDuration(seconds), title);
+    const words = goesOn ? elapsed : formatDuration(seconds);
+    showText(
+      this._time,
+      words,
+      this._timeTitle(run, goesOn ? formatElapsed(last) : formatDuration(last))
+    );
+  }
+
+  /** Give the run and those of its tasks that can be counted: of the cells of a notebook, some ran before it began. */
+  private _parts(run: IRun): readonly IRecord[] {
+    const { tasks = [], live = false } = this._output ?? {};
+    return [run, ...tasks.filter(({ ended_at: end }) => end !== null || live)];
+  }
+
+  /** Say since when it runs, and how much of the time is that of the last run where others ran before. */
+  private _timeTitle(run: IRun, last: string): string {
+    const { texts, locale } = this._options;
+    const begun = run.started_at ?? '';
+    const first = this._parts(run)
+      .flatMap(({ started_at: start }) => start ?? [])
+      .reduce((a, b) => (Date.parse(b) < Date.parse(a) ? b : a), begun);
+    return Date.parse(first) < Date.parse(begun)
+      ? texts.__(
+          'Since %1, without what was idle in between. Run %2 alone: %3',
+          formatMoment(first, locale),
+          run.name,
+          last
+        )
+      : texts.__('Started %1', formatMoment(begun, locale));
   }
 
   private get _runId(): string {

@@ -261,7 +261,7 @@ export class InlineRun {
     }
     this._expectedOf = run.flow_name;
     this._options.source
-      .readExpectedSeconds(run.flow_name)
+      .readExpectedSeconds(run)
       .then(seconds => {
         this._expected = seconds;
         this._head.update(this._output, seconds);

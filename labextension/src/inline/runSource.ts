@@ -3,6 +3,7 @@
 import type { IDrawingOptions, ITaskActions } from '../drawing/taskLine';
 import type { ILogSource } from '../logSource';
 import type { IRunValue, ITaskAttempt } from '../pages/pagesApi';
+import type { IRun } from '../schemas';
 
 /** Answers what is read only when somebody looks. */
 export interface IRunSource {
@@ -12,8 +13,8 @@ export interface IRunSource {
   readValues(runId: string): Promise<readonly IRunValue[]>;
   /** Read the attempts of those tasks of a run that were begun more than once. */
   readAttempts(runId: string): Promise<readonly ITaskAttempt[]>;
-  /** Give the seconds that a flow takes, by its last successes; null before the first. */
-  readExpectedSeconds(flow: string): Promise<number | null>;
+  /** Give the seconds that a run's flow takes, by its last successes; null before the first. */
+  readExpectedSeconds(run: Pick<IRun, 'flow_name' | 'notebook_path'>): Promise<number | null>;
 }
 
 /** What a reader can do about a run; what is not given gets no button. */

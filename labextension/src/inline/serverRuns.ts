@@ -3,6 +3,7 @@
 import { ServerLogs } from '../logSource';
 import type { ILogSource } from '../logSource';
 import type { IRunValue, ITaskAttempt, PagesApi } from '../pages/pagesApi';
+import type { IRun } from '../schemas';
 import type { IOrchestraApi, IRunsModel } from '../tokens';
 import type { IRunSource } from './runSource';
 
@@ -26,7 +27,7 @@ export class ServerRuns implements IRunSource {
     return this._pagesApi.readAttempts(runId);
   }
 
-  readExpectedSeconds(flow: string): Promise<number | null> {
-    return this._pagesApi.readExpectedSeconds(flow);
+  readExpectedSeconds(run: Pick<IRun, 'flow_name' | 'notebook_path'>): Promise<number | null> {
+    return this._pagesApi.readExpectedSeconds(run);
   }
 }

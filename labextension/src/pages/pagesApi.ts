@@ -28,7 +28,6 @@ import { readExecutedNotebook } from './run/executedNotebook';
 import type { IExecutedNotebook } from './run/executedNotebook';
 
 const LISTED_RUNS = 50;
-const LAST_SUCCESSES = 10;
 const MOST_ARTIFACTS = 100;
 const LISTED_VERSIONS = 20;
 const EARLIER_RUNS = 30;
@@ -127,22 +126,12 @@ export class PagesApi {
     }
   }
 
-  /** Give the median duration, in seconds, of the last successes of a flow; null before the first. */
-  async readExpectedSeconds(flow: string): Promise<number | null> {
-    const query = {
-      flow,
-      state: 'COMPLETED',
-      limit: LAST_SUCCESSES,
-      fields: 'run_id,started_at,ended_at'
-    };
-    const fields = readFields(await request(this._settings, 'GET', ['runs'], query));
-    const seconds = readList(fields?.runs, readRun).flatMap(run =>
-      run.started_at === null || run.ended_at === null
-        ? []
-        : [(Date.parse(run.ended_at) - Date.parse(run.started_at)) / 1000]
-    );
-    seconds.sort((a, b) => a - b);
-    return seconds.length === 0 ? null : seconds[Math.floor((seconds.length - 1) / 2)];
+  /** Give the median duration, in seconds, of the last successes of a run's flow; null before the first. */
+  async readExpectedSeconds(
+    run: Pick<IRun, 'flow_name' | 'notebook_path'>
+  ): Promise<number | null> {
+    const { flow } = await this.readFlow(run.flow_name, run.notebook_path, 1);
+    return flow.duration?.p50 ?? null;
   }
 
   /** Read the attempts of those tasks of a run that were begun more than once. */
@@ -190,9 +179,15 @@ export class PagesApi {
     return { flows: readList(fields?.flows, readFlow), next: readTextOrNull(fields?.next) };
   }
 
-  /** Read a flow with its last runs. */
-  async readFlow(name: string): Promise<IFlowDetails> {
-    const flow = readFlowDetails(await request(this._settings, 'GET', ['flows', name]));
+  /**
+   * Read a flow with its last runs.
+   *
+   * @param notebook - the path of the notebook that it is of; null for all that run under the name
+   * @param runs - at most so many; undefined for the server's own number
+   */
+  async readFlow(name: string, notebook: string | null, runs?: number): Promise<IFlowDetails> {
+    const query = { notebook, runs: runs ?? null };
+    const flow = readFlowDetails(await request(this._settings, 'GET', ['flows', name], query));
     if (flow === null) {
       throw new ApiError('The answer holds no flow.', 200, 'unexpected_answer');
     }

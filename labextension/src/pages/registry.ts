@@ -23,7 +23,11 @@ export const PAGES: readonly IPageKind[] = [
       isId(run) ? new RunPage(context, run) : new NamedRunPage(context, run)
   },
   { pattern: ['flows'], make: context => new FlowListPage(context) },
-  { pattern: ['flows', ':flow'], make: (context, [flow]) => new FlowPage(context, flow) },
+  { pattern: ['flows', ':flow'], make: (context, [flow]) => new FlowPage(context, flow, null) },
+  {
+    pattern: ['flows', ':flow', ':notebook'],
+    make: (context, [flow, notebook]) => new FlowPage(context, flow, notebook)
+  },
   { pattern: ['dead-letters'], make: context => new DeadLettersPage(context) },
   { pattern: ['notifications'], make: context => new NotificationsPage(context) },
   { pattern: ['pools'], make: context => new PoolsPage(context) },

@@ -14,6 +14,7 @@ import type { IRun } from '../schemas';
 import type { IRunsChange, IRunsModel } from '../tokens';
 import { addressQuery, keepAddressQuery } from './address';
 import { errorText } from './dialogs';
+import { namesakes } from './namesakes';
 import { pageLink } from './page';
 import type { IPage, IPageContext } from './page';
 import type { IRunFilter, IRunListPage } from './pagesApi';
@@ -34,6 +35,7 @@ interface IRow {
   readonly item: HTMLElement;
   readonly state: HTMLElement;
   readonly error: HTMLElement;
+  readonly notebook: HTMLElement;
   readonly when: HTMLElement;
   readonly took: HTMLElement;
   readonly count: HTMLElement;
@@ -226,8 +228,18 @@ export class RunListPage implements IPage {
         this._show(made);
       }
     }
+    this._showNamesakes();
     this._showEmpty();
     this._offerFlows();
+  }
+
+  /** Say where the notebook is, of runs of flows of which there are several by one name. */
+  private _showNamesakes(): void {
+    const rows = [...this._rows.values()];
+    const short = namesakes(rows.map(({ run }) => run));
+    for (const { run, notebook } of rows) {
+      showText(notebook, short.get(run.run_id) ?? '', run.notebook_path);
+    }
   }
 
   private _isWanted(run: IRun): boolean {
@@ -238,18 +250,22 @@ export class RunListPage implements IPage {
     const { texts, locale } = this._context;
     const flow = html('a', { class: 'orc-run-flow' }, run.flow_name);
     const name = html('a', { class: 'orc-run-link' }, run.name);
+    const notebook = html('span', { class: 'orc-detail', hidden: true });
     const names = html(
       'span',
       { class: 'orc-run-names' },
       pageLink(flow, this._context, ['flows', run.flow_name]),
       ' ',
-      pageLink(name, this._context, ['runs', run.run_id])
+      pageLink(name, this._context, ['runs', run.run_id]),
+      ' ',
+      notebook
     );
     const at = run.started_at ?? run.created_at;
     const made = {
       item: html('li', { class: 'orc-run-item', 'data-orchestra-run': run.name }),
       state: html('span', { class: 'orc-state' }),
       error: html('span', { class: 'orc-run-error' }),
+      notebook,
       when: html('time', { class: 'orc-detail orc-run-when', datetime: at }),
       took: html('span', { class: 'orc-time' }),
       count: html('span', { class: 'orc-detail' }),

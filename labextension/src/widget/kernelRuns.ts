@@ -5,7 +5,7 @@ import type { ILogSource, INewLines } from '../logSource';
 import { readRunValue, readTaskAttempt } from '../pages/pagesApi';
 import type { IRunValue, ITaskAttempt } from '../pages/pagesApi';
 import { readFields, readList, readLogLine, readNumber } from '../schemas';
-import type { ITaskView, RunOutput } from '../schemas';
+import type { IRun, ITaskView, RunOutput } from '../schemas';
 import type { KernelCalls } from './kernelCalls';
 
 /** Milliseconds between two looks for log lines of a live run. */
@@ -31,8 +31,8 @@ export class KernelRuns implements IRunSource {
     return readList(await this._calls.ask('attempts', { run: runId }), readTaskAttempt);
   }
 
-  async readExpectedSeconds(flow: string): Promise<number | null> {
-    return readNumber(await this._calls.ask('expected', { flow }));
+  async readExpectedSeconds(run: Pick<IRun, 'flow_name'>): Promise<number | null> {
+    return readNumber(await this._calls.ask('expected', { flow: run.flow_name }));
   }
 }
 

@@ -45,6 +45,7 @@ def list_runs(
     since: datetime | None = None,
     deployment: str | None = None,
     owner: str | None = None,
+    notebook: str | None = None,
     has_runs_of_sweeps: bool = True,
     sort: Sequence[str] = (),
 ) -> RunPage:
@@ -59,6 +60,7 @@ def list_runs(
         since=since,
         deployment=deployment,
         owner=owner,
+        notebook=notebook,
         sweeps=has_runs_of_sweeps,
         sort=sort,
     )

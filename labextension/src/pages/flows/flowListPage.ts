@@ -9,6 +9,7 @@ import type { IPage, IPageContext } from '../page';
 import { dueTime, showDueTimes } from './dueTime';
 import type { IFlow, IFlowDeployment } from './flowSchemas';
 import { rateWords } from './flowWords';
+import { NotebookChoice } from './notebookChoice';
 import { outcomeSquares } from './outcomes';
 import { Reader } from './reader';
 
@@ -154,7 +155,13 @@ export class FlowListPage implements IPage {
       this._deploymentWords(flow.deployments)
     ];
     const row = html('tr', { role: 'row', 'data-orchestra-flow': flow.name });
-    row.append(html('th', { scope: 'row', role: 'rowheader' }, link));
+    const name = html('th', { scope: 'row', role: 'rowheader' }, link);
+    if (flow.notebooks.length > 1) {
+      const choice = new NotebookChoice(this._context, flow.name);
+      choice.update(flow.notebooks, undefined);
+      name.append(choice.node);
+    }
+    row.append(name);
     cells.forEach((cell, index) => {
       const node = html('td', { role: 'cell', 'data-label': this._titles[index + 1] }, cell);
       setAttributes(node, { 'data-empty': cell === '' });

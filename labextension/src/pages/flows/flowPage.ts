@@ -6,6 +6,7 @@ import { isId } from '../../schemas';
 import type { IRunsChange, IRunsModel } from '../../tokens';
 import { addressQuery, keepAddressQuery } from '../address';
 import { errorText } from '../dialogs';
+import { shortPaths } from '../namesakes';
 import type { IPage, IPageContext, PagePath } from '../page';
 import { Tabs } from '../tabs';
 import { ComparisonView } from './comparisonView';
@@ -16,13 +17,16 @@ import { rateWords } from './flowWords';
 import { HistoryChart } from './historyChart';
 import { HistoryTable } from './historyTable';
 import { MatrixTable } from './matrixTable';
+import { NotebookChoice } from './notebookChoice';
 import { Reader } from './reader';
 
 /** Shows a flow; it is read anew while its runs change. */
 export class FlowPage implements IPage {
-  constructor(context: IPageContext, flow: string) {
+  /** @param notebook - the path of the notebook that it is of, as the server takes it; null for all of the name */
+  constructor(context: IPageContext, flow: string, notebook: string | null) {
     this._context = context;
     this._flow = flow;
+    this._notebook = notebook;
     this.title = flow;
     const { texts, runs } = context;
     this._chart = new HistoryChart(context);
@@ -33,7 +37,14 @@ export class FlowPage implements IPage {
     this._tabs = this._makeTabs();
     this._notice.textContent = texts.__('Reading the flow…');
     this._content.hidden = true;
-    this._content.append(this._facts, this._chart.node, this._empty, this._tabs.node);
+    this._notebooks = new NotebookChoice(context, flow);
+    this._content.append(
+      this._notebooks.node,
+      this._facts,
+      this._chart.node,
+      this._empty,
+      this._tabs.node
+    );
     this.node.append(
       html('h1', {}, flow, ' ', html('span', { class: 'orc-detail' }, texts.__('flow'))),
       this._notice,
@@ -53,7 +64,7 @@ export class FlowPage implements IPage {
   }
 
   readonly node = html('div', { class: 'orc-page orc-flow-page' });
-  readonly title: string;
+  title: string;
   onTitle: (() => void) | null = null;
 
   dispose(): void {
@@ -97,7 +108,7 @@ export class FlowPage implements IPage {
   private async _read(): Promise<void> {
     const { pagesApi, texts } = this._context;
     try {
-      const details = await pagesApi.readFlow(this._flow);
+      const details = await pagesApi.readFlow(this._flow, this._notebook);
       if (!this._isDisposed) {
         showText(this._problem, '');
         this._details = details;
@@ -113,9 +124,15 @@ export class FlowPage implements IPage {
   private _show(details: IFlowDetails): void {
     const { texts } = this._context;
     const { flow, runs } = details;
+    this._notebooks.update(flow.notebooks, details.notebook);
+    this._showTitle(details);
     this._showFacts(flow);
     this._chart.update(runs, flow);
-    showText(this._empty, runs.length === 0 ? texts.__('This flow has not run yet.') : '');
+    const none =
+      details.notebook === null
+        ? texts.__('This flow has not run yet.')
+        : texts.__('This notebook has not run as a flow yet.');
+    showText(this._empty, runs.length === 0 ? none : '');
     this._tabs.setHidden('runs', runs.length === 0);
     this._tabs.setHidden('tasks', runs.length === 0);
     this._content.hidden = false;
@@ -143,6 +160,15 @@ export class FlowPage implements IPage {
       case 'deployments':
         this._deployments.update(details.flow.deployments);
         break;
+    }
+  }
+
+  /** Call the page of one of several notebooks by where that is. */
+  private _showTitle({ flow, notebook }: IFlowDetails): void {
+    const others = flow.notebooks.filter(path => path !== notebook);
+    if (notebook !== null && others.length > 0) {
+      this.title = shortPaths([notebook, ...others]).get(notebook) ?? this._flow;
+      this.onTitle?.();
     }
   }
 
@@ -188,11 +214,13 @@ export class FlowPage implements IPage {
   }
 
   private get _path(): PagePath {
-    return ['flows', this._flow];
+    return ['flows', this._flow, ...(this._notebook === null ? [] : [this._notebook])];
   }
 
   private readonly _context: IPageContext;
   private readonly _flow: string;
+  private readonly _notebook: string | null;
+  private readonly _notebooks: NotebookChoice;
   private readonly _undo: () => void;
   private readonly _reader: Reader;
   private readonly _chart: HistoryChart;

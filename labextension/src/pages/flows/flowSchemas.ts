@@ -4,7 +4,7 @@ import { readFields, readList, readNumber, readRun, readTextOrNull } from '../..
 import type { IRecord, IRun } from '../../schemas';
 
 /** A run of a flow, as its history shows it. */
-export type IFlowRun = IRecord & Pick<IRun, 'run_id' | 'name'>;
+export type IFlowRun = IRecord & Pick<IRun, 'run_id' | 'name' | 'notebook_path'>;
 
 /** A deployment of a flow. */
 export interface IFlowDeployment {
@@ -28,6 +28,8 @@ export interface IFlow {
   readonly outcomes: readonly IFlowRun[];
   readonly deployments: readonly IFlowDeployment[];
   readonly next_at: string | null;
+  /** The paths of the notebooks that ran under this name of late, the one that ran last first. */
+  readonly notebooks: readonly string[];
 }
 
 /** Some flows, by name; `next` leads to those that follow, null at the end. */
@@ -57,6 +59,8 @@ export interface IMatrixRow {
 /** A flow with its last runs, the newest first. */
 export interface IFlowDetails {
   readonly flow: IFlow;
+  /** The path of the notebook that this is of; null for all that run under the name. */
+  readonly notebook: string | null;
   readonly runs: readonly IFlowRun[];
   readonly tasks: readonly IMatrixRow[];
   /** Whether there are more tasks than these. */
@@ -112,7 +116,8 @@ export function readFlow(data: unknown): IFlow | null {
     duration: p50 === null || p95 === null ? null : { p50, p95 },
     outcomes: readList(fields?.outcomes, readRun),
     deployments: readList(fields?.deployments, readDeployment),
-    next_at: readTextOrNull(fields?.next_at)
+    next_at: readTextOrNull(fields?.next_at),
+    notebooks: readList(fields?.notebooks, readTextOrNull)
   };
 }
 
@@ -123,6 +128,7 @@ export function readFlowDetails(data: unknown): IFlowDetails | null {
   return (
     flow && {
       flow,
+      notebook: readTextOrNull(fields?.notebook),
       runs: readList(fields?.runs, readRun),
       tasks: readList(fields?.tasks, readMatrixRow),
       is_cut: fields?.is_cut === true

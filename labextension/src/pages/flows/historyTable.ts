@@ -10,6 +10,7 @@ import {
 import { html, setAttributes, showText } from '../../drawing/elements';
 import { stateIcon } from '../../drawing/icons';
 import { isLive, stateLook } from '../../drawing/states';
+import { namesakes } from '../namesakes';
 import { pageLink } from '../page';
 import type { IPageContext } from '../page';
 import type { IFlowRun } from './flowSchemas';
@@ -21,6 +22,7 @@ interface IRow {
   readonly when: HTMLElement;
   readonly took: HTMLElement;
   readonly message: HTMLElement;
+  readonly notebook: HTMLElement;
   run: IFlowRun;
 }
 
@@ -74,6 +76,10 @@ export class HistoryTable {
       }
       this._showRow(known);
     });
+    const short = namesakes(runs.map(run => ({ ...run, flow_name: '' })));
+    for (const { run, notebook } of this._rows.values()) {
+      showText(notebook, short.get(run.run_id) ?? '', run.notebook_path);
+    }
     this._chosen = this._chosen.filter(id => ids.has(id));
     this._showChoice();
   }
@@ -98,12 +104,13 @@ export class HistoryTable {
       when: html('time', { datetime: at, title }),
       took: html('td'),
       message: html('td'),
+      notebook: html('span', { class: 'orc-detail', hidden: true }),
       run
     };
     made.row.append(
       html('td', {}, box),
       html('td', {}, made.state),
-      html('th', { scope: 'row' }, link),
+      html('th', { scope: 'row' }, link, ' ', made.notebook),
       html('td', {}, made.when),
       made.took,
       made.message

@@ -145,15 +145,15 @@ export class RunRecords {
     this._cells = cells.map(cell => cellAsTask(cell, texts));
     this._cellNames = new Map(cells.map(cell => [cell.cell_id, cellName(cell.number, texts)]));
     if (isFirst && run.kind !== 'interactive') {
-      void this._readExpected(run.flow_name);
+      void this._readExpected(run);
     }
     this._readAttempts();
     this._changed.emit();
   }
 
-  private async _readExpected(flow: string): Promise<void> {
+  private async _readExpected(run: IRun): Promise<void> {
     try {
-      this._expected = await this._options.pagesApi.readExpectedSeconds(flow);
+      this._expected = await this._options.pagesApi.readExpectedSeconds(run);
     } catch {
       return; // a convenience: the page is as good without it
     }
