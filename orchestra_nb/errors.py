@@ -234,6 +234,9 @@ class PreconditionFailed(Conflict):
 class NameTaken(Conflict, ValueError):
     """There is one of this name already."""
 
+    #: As of :class:`InvalidInput`: the name.
+    at: Mapping[str, str] = types.MappingProxyType({})
+
 
 class CallInProgress(Conflict):
     """The same call with the same ``Idempotency-Key`` is being answered; ask again in a moment."""

@@ -60,12 +60,14 @@ def check_cluster(path: str, arguments: Mapping[str, object]) -> bool:
     if not isinstance(found, type):
         raise InvalidInput(f"cluster: {path} is no class.")
     names, is_complete = _argument_names(found)
+    wrong = []
     for name in arguments:
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
         if name not in names and (is_complete or near):
             meant = f"Did you mean {near[0]!r}?" if near else f"It takes {', '.join(sorted(names))}."
-            message = f"{path} takes no {name!r}. {meant}"
-            raise InvalidInput(f"arguments: {message}", {"/arguments": message})
+            wrong.append(f"{path} takes no {name!r}. {meant}")
+    if wrong:
+        raise InvalidInput("\n".join(f"arguments: {one}" for one in wrong), {"/arguments": "\n".join(wrong)})
     return True
 
 

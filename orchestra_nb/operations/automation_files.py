@@ -41,6 +41,7 @@ from orchestra_nb.model.automations import (
     check_automation,
 )
 from orchestra_nb.model.durations import write_duration
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.notifications import Severity
 from orchestra_nb.model.runs import RunKind
 from orchestra_nb.model.secret_values import SECRET_KEY
@@ -50,7 +51,7 @@ from orchestra_nb.model.webhook_calls import USUAL_JSON, check_call
 from orchestra_nb.operations.absolute_paths import absolute_path
 from orchestra_nb.operations.automation_form import usual_trigger_name
 from orchestra_nb.operations.deployment_request import read_seconds
-from orchestra_nb.operations.located_yaml import Findings, LocatedYaml, SaidContent, read_located
+from orchestra_nb.operations.located_yaml import LocatedYaml, SaidContent, read_located
 from orchestra_nb.operations.storage_options import check_file_url
 
 T = TypeVar("T")

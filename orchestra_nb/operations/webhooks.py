@@ -20,6 +20,7 @@ from orchestra_nb.errors import Conflict, InvalidInput, NotFound, WebhookNotFoun
 from orchestra_nb.model.automation_decisions import hops_of_headers
 from orchestra_nb.model.automations import AUTOMATION_ROLE, HOPS_TAG
 from orchestra_nb.model.custom_events import CustomEvent
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.variables import check_name
 from orchestra_nb.model.webhook_signatures import SignatureRefused, check_secret, message_id, secret_of, slack_challenge
@@ -35,7 +36,6 @@ from orchestra_nb.model.webhooks import (
     check_webhook,
 )
 from orchestra_nb.operations.error_places import told_at
-from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.settings import SecretKeyPlace, Settings
 
 if TYPE_CHECKING:
@@ -99,12 +99,14 @@ def create_webhook(
         There is a webhook of this name.
     """
     findings = Findings()
+    hooks = _webhook_store(store, settings.secret_key_place)
     findings.trying(told_at("/name")(lambda: _check_webhook_name(webhook.name)))
+    findings.trying(told_at("/name")(lambda: hooks.check_free(webhook.name)))
     warnings = _foresee(store, webhook, settings, findings)
     kept = findings.trying(told_at("/secret")(lambda: _new_secret(webhook.scheme, secret)))
     findings.tell()
     assert kept is not None
-    _webhook_store(store, settings.secret_key_place).add(webhook, kept, now, owner)
+    hooks.add(webhook, kept, now, owner)
     return MadeWebhook(secret=kept, warnings=warnings)
 
 
@@ -132,6 +134,9 @@ def change_webhook(
         raise InvalidInput(
             "Say what to change of the webhook, such as its condition: `orchestra webhooks update --help`."
         )
+    from orchestra_nb.store.webhook_store import OTHER_NAME
+
+    hooks = _webhook_store(store)
     while True:
         stored = show_webhook(store, name)
         before = stored.webhook
@@ -139,10 +144,11 @@ def change_webhook(
         findings = Findings()
         if after.name != name:
             findings.trying(told_at("/new_name")(lambda renamed=after.name: _check_webhook_name(renamed)))
+            findings.trying(told_at("/new_name")(lambda renamed=after.name: hooks.check_free(renamed, OTHER_NAME)))
         warnings = _foresee(store, after, settings, findings)
         findings.tell()
         new_owner = owner or _owner_after(store, stored, changes)
-        if _webhook_store(store).replace(before, after, new_owner):
+        if hooks.replace(before, after, new_owner):
             return warnings  # else somebody else has changed it: once more, of what it is now
 
 
@@ -190,7 +196,8 @@ def _foresee(store: RunStore, webhook: Webhook, settings: Settings, findings: Fi
     from orchestra_nb.operations.deployments import find_deployment
     from orchestra_nb.operations.foreseen_parameters import foresee_webhook
 
-    findings.trying(lambda: check_templates(check_webhook(webhook)))
+    findings.trying(lambda: check_webhook(webhook))
+    findings.trying(lambda: check_templates(webhook))
     if webhook.deployment is not None:
         findings.trying(told_at("/deployment")(lambda: find_deployment(store, webhook.deployment or "")))
     warnings = findings.trying(told_at("/parameters")(lambda: foresee_webhook(store, webhook, settings)))
