@@ -11,6 +11,7 @@
     │   ├── InvalidNotebook                    a file that is no notebook we can run
     │   │   ├── CellNotPython                  a cell would fail as it is compiled
     │   │   └── CellsNeedEachOther             no order of its cells can run
+    │   ├── WarningsRefused                    what may be wrong, where that is refused, too
     │   ├── ValueNotPortable (TypeError)       a value that cannot travel to a worker
     │   └── ValueNotHashable (TypeError)       a value that has no fingerprint
     ├── NotFound (LookupError)                                                          404, exit 3
@@ -122,6 +123,10 @@ class CellsNeedEachOther(InvalidNotebook):
 
 class CellNotPython(InvalidNotebook):
     """A cell would fail as it is compiled."""
+
+
+class WarningsRefused(InvalidInput):
+    """Something could be made and may be wrong, and whoever asks for it wants to decide first; a line each."""
 
 
 class ValueNotPortable(InvalidInput, TypeError):

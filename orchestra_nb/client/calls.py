@@ -1936,6 +1936,7 @@ class Calls(ABC):
         self,
         *,
         name: str,
+        refuse_warnings: bool = False,
         scheme: WebhookScheme | str | None = None,
         deployment: str | None = None,
         event: str | None = None,
@@ -1953,6 +1954,8 @@ class Calls(ABC):
 
         Parameters
         ----------
+        refuse_warnings
+            Do nothing where something may not fit: the answer is 422, `warnings_refused`, a line each.
         scheme
             How its senders sign.
         parameters
@@ -1969,7 +1972,7 @@ class Calls(ABC):
         answer: MadeWebhook = self._call(
             "create_webhook",
             {},
-            {},
+            {"refuse_warnings": refuse_warnings},
             {
                 "name": name,
                 "scheme": scheme,
@@ -1996,6 +1999,7 @@ class Calls(ABC):
         self,
         name: str,
         *,
+        refuse_warnings: bool = False,
         new_name: str | None = None,
         deployment: str | None = None,
         event: str | None = None,
@@ -2013,6 +2017,8 @@ class Calls(ABC):
 
         Parameters
         ----------
+        refuse_warnings
+            Do nothing where something may not fit: the answer is 422, `warnings_refused`, a line each.
         new_name
             Another name, and so another address.
         deployment
@@ -2031,7 +2037,7 @@ class Calls(ABC):
         answer: ChangedWebhook = self._call(
             "update_webhook",
             {"name": name},
-            {},
+            {"refuse_warnings": refuse_warnings},
             {
                 "new_name": new_name,
                 "deployment": deployment,

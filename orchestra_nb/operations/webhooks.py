@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from orchestra_nb.engine.fresh_ids import fresh_id
-from orchestra_nb.errors import Conflict, InvalidInput, NotFound, WebhookNotFound, WebhookRefused
+from orchestra_nb.errors import Conflict, InvalidInput, NotFound, WarningsRefused, WebhookNotFound, WebhookRefused
 from orchestra_nb.model.automation_decisions import hops_of_headers
 from orchestra_nb.model.automations import AUTOMATION_ROLE, HOPS_TAG
 from orchestra_nb.model.custom_events import CustomEvent
@@ -78,6 +78,7 @@ def create_webhook(
     *,
     now: datetime,
     owner: str | None = None,
+    refuses_warnings: bool = False,
 ) -> MadeWebhook:
     """Make a webhook.
 
@@ -87,9 +88,13 @@ def create_webhook(
         The sender's; None to draw one.
     owner
         Whose it is, and the deployment that it runs; None for nobody's.
+    refuses_warnings
+        Whether it is not made where something may not fit.
 
     Raises
     ------
+    WarningsRefused
+        Something may not fit, and that is refused.
     InvalidInput
         Its name is none, it starts nothing, a template cannot be used, a parameter without one does not fit, or the
         secret is none of its scheme.
@@ -106,12 +111,20 @@ def create_webhook(
     kept = findings.trying(told_at("/secret")(lambda: _new_secret(webhook.scheme, secret)))
     findings.tell()
     assert kept is not None
+    if warnings and refuses_warnings:
+        raise WarningsRefused("\n".join(warnings))
     hooks.add(webhook, kept, now, owner)
     return MadeWebhook(secret=kept, warnings=warnings)
 
 
 def change_webhook(
-    store: RunStore, name: str, changes: WebhookChanges, settings: Settings, *, owner: str | None = None
+    store: RunStore,
+    name: str,
+    changes: WebhookChanges,
+    settings: Settings,
+    *,
+    owner: str | None = None,
+    refuses_warnings: bool = False,
 ) -> tuple[str, ...]:
     """Have a webhook be otherwise; return what may not fit. With another name it has another address.
 
@@ -120,9 +133,13 @@ def change_webhook(
     owner
         Whose it is from now on. None for the owner of the deployment that it is to run, where it was somebody's: one
         that is to emit events, or was nobody's, is nobody's.
+    refuses_warnings
+        Whether it stays as it is where something may not fit.
 
     Raises
     ------
+    WarningsRefused
+        Something may not fit, and that is refused.
     WebhookNotFound
         There is none of this name.
     InvalidInput, DeploymentNotFound
@@ -147,6 +164,8 @@ def change_webhook(
             findings.trying(told_at("/new_name")(lambda renamed=after.name: hooks.check_free(renamed, OTHER_NAME)))
         warnings = _foresee(store, after, settings, findings)
         findings.tell()
+        if warnings and refuses_warnings:
+            raise WarningsRefused("\n".join(warnings))
         new_owner = owner or _owner_after(store, stored, changes)
         if hooks.replace(before, after, new_owner):
             return warnings  # else somebody else has changed it: once more, of what it is now
