@@ -14,7 +14,8 @@ from orchestra_nb.model.automations import check_place_of_trigger, is_trigger_of
 from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.work_pools import DEFAULT_POOL, WorkPool
 from orchestra_nb.operations.automation_files import AutomationEntry
-from orchestra_nb.operations.automation_form import automation_form, trigger_words
+from orchestra_nb.operations.automation_form import automation_form
+from orchestra_nb.operations.automation_words import trigger_words
 from orchestra_nb.operations.automations import (
     automation_store,
     check_names,
