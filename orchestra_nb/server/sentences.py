@@ -217,7 +217,7 @@ def _value(value: str, reading: _Reading) -> str:
     """Return a value; what is a sentence of ours itself, or several, in a language."""
     if " " not in value or reading.depth == _DEEPEST:
         return value
-    within = _Reading(reading.language, depth=reading.depth + 1)
+    within = _Reading(reading.language, reading.is_of_automations, reading.depth + 1)
     for sentence in SAID_WITHIN:
         if (values := values_in(sentence, value)) is not None:
             return _filled(sentence, values, within)
