@@ -28,8 +28,8 @@ pytestmark = pytest.mark.browser
 
 #: Words of English sentences that are no German ones, nor in names and values of this test.
 _ENGLISH = re.compile(
-    r"\b(the|is|are|of|and|has|have|had|waits?|which|nothing|there|it|its|this|that|with|for|from|to|not|no|run it|by|"
-    r"again|nobody|somebody|does|died|killed|retried|message to)\b"
+    r"\b(the|is|are|of|and|has|have|had|waits?|which|nothing|there|it|its|this|that|with|for|from|to|not|no|by|"
+    r"again|already|nobody|somebody|does|died|killed|retried|message to)\b"
 )
 _AUTOMATIONS = """
 automations:
