@@ -11,6 +11,7 @@
     │   ├── InvalidNotebook                    a file that is no notebook we can run
     │   │   ├── CellNotPython                  a cell would fail as it is compiled
     │   │   └── CellsNeedEachOther             no order of its cells can run
+    │   ├── WarningsRefused                    what may be wrong, where that is refused, too
     │   ├── ValueNotPortable (TypeError)       a value that cannot travel to a worker
     │   └── ValueNotHashable (TypeError)       a value that has no fingerprint
     ├── NotFound (LookupError)                                                          404, exit 3
@@ -124,6 +125,10 @@ class CellNotPython(InvalidNotebook):
     """A cell would fail as it is compiled."""
 
 
+class WarningsRefused(InvalidInput):
+    """Something could be made and may be wrong, and whoever asks for it wants to decide first; a line each."""
+
+
 class ValueNotPortable(InvalidInput, TypeError):
     """A value cannot be sent to a worker, or back from it."""
 
@@ -233,6 +238,9 @@ class PreconditionFailed(Conflict):
 
 class NameTaken(Conflict, ValueError):
     """There is one of this name already."""
+
+    #: As of :class:`InvalidInput`: the name.
+    at: Mapping[str, str] = types.MappingProxyType({})
 
 
 class CallInProgress(Conflict):

@@ -56,12 +56,12 @@ def add_server_words(catalogue: Catalog) -> None:
     """Add the texts of the server: such as views translate (``serverText``), and such as it translates itself."""
     from orchestra_nb.operations.alerts import NO_SERVICE
     from orchestra_nb.operations.pool_schemas import schema_words
-    from orchestra_nb.server.sentences import SENTENCES
+    from orchestra_nb.server.sentences import ALL_SENTENCES
 
     for module, texts in {
         "operations/alerts": [NO_SERVICE],
         "operations/pool_schemas": schema_words(),
-        "server/sentences": SENTENCES,
+        "server/sentences": ALL_SENTENCES,
     }.items():
         for text in texts:
             catalogue.add(text, locations=[(f"orchestra_nb/{module}.py", None)])

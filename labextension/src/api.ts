@@ -105,8 +105,8 @@ export class OrchestraApi implements IOrchestraApi {
   }
 
   openStream(since: number): WebSocket {
-    const { wsUrl, token, appendToken } = this._settings;
-    const query = { since, token: appendToken && token !== '' ? token : null };
+    const { wsUrl, language, token, appendToken } = this._settings;
+    const query = { since, language, token: appendToken && token !== '' ? token : null };
     return new this._settings.WebSocket(apiUrl(wsUrl, ['stream'], query));
   }
 

@@ -11,14 +11,14 @@ import type { IServerSettings } from './request';
  */
 export function labSettings(
   settings: ServerConnection.ISettings,
-  language: string | undefined
+  language = 'en'
 ): IServerSettings {
   const { baseUrl, wsUrl, token, appendToken, WebSocket } = settings;
   const send = (url: string, init: RequestInit): Promise<Response> => {
     const headers = new Headers(settings.init.headers);
     new Headers(init.headers).forEach((value, name) => headers.set(name, value));
-    headers.set('Accept-Language', language ?? 'en'); // the browser's own may be another one
+    headers.set('Accept-Language', language); // the browser's own may be another one
     return ServerConnection.makeRequest(url, { ...init, headers }, settings);
   };
-  return { baseUrl, wsUrl, token, appendToken, WebSocket, send };
+  return { baseUrl, wsUrl, language, token, appendToken, WebSocket, send };
 }

@@ -11,6 +11,8 @@ export interface IServerSettings {
   /** With a slash at its end. */
   readonly baseUrl: string;
   readonly wsUrl: string;
+  /** That of the reader, as a BCP 47 tag. */
+  readonly language: string;
   /** Sent in the address of websockets, where `appendToken` says so; may be empty. */
   readonly token: string;
   readonly appendToken?: boolean;

@@ -1,3 +1,4 @@
+import { ApiError } from '../src/apiError';
 import { englishTexts } from '../src/drawing/translation';
 import { ask } from '../src/pages/dialogs';
 
@@ -102,4 +103,46 @@ test('what went wrong is said in the dialog that could not be left, which can be
   escape();
   expect(dialog()).toBeNull();
   expect(await answer).toBe(false);
+});
+
+test('what may be wrong is told in the dialog, and decided about there; of another text it is asked again', async () => {
+  const asked: boolean[] = [];
+  const field = document.createElement('input');
+  const answer = ask(
+    {
+      title: 'New webhook',
+      body: [field],
+      act: 'Make it',
+      actAnyway: 'Make it anyway',
+      leave: 'Cancel',
+      onAct: async isWarned => {
+        asked.push(isWarned);
+        if (!isWarned) {
+          throw new ApiError('No <b>m</b>.\nNo k.', 422, 'warnings_refused');
+        }
+        return true;
+      },
+      onError: () => {
+        throw new Error('A warning is no error.');
+      }
+    },
+    englishTexts
+  );
+  const warnings = (): readonly (string | null)[] =>
+    [...document.querySelectorAll('dialog [role="status"] li')].map(item => item.textContent);
+
+  send();
+  await settle();
+  const first = [warnings(), button(1).textContent];
+  field.dispatchEvent(new Event('input', { bubbles: true }));
+  const written = [warnings(), button(1).textContent];
+  send();
+  await settle();
+  send();
+  await settle();
+
+  expect(first).toEqual([['No <b>m</b>.', 'No k.'], 'Make it anyway']);
+  expect(written).toEqual([[], 'Make it']);
+  expect(asked).toEqual([false, false, true]);
+  expect(await answer).toBe(true);
 });

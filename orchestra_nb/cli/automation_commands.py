@@ -25,7 +25,8 @@ from orchestra_nb.model.counted import counted
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.webhook_calls import call_lines
 from orchestra_nb.operations import automations as operations
-from orchestra_nb.operations.automation_form import action_form, action_words
+from orchestra_nb.operations.automation_form import action_form
+from orchestra_nb.operations.automation_words import action_words
 from orchestra_nb.operations.service_presence import is_served
 from orchestra_nb.settings import load_settings
 from orchestra_nb.time_zones import time_text

@@ -18,6 +18,7 @@ from orchestra_nb.cli.parameter_hints import ParametersCommand
 from orchestra_nb.cli.read_assignments import read_assignments
 from orchestra_nb.cli.service_hint import say_if_unserved
 from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.notebooks.parameter_flags import GivenParameters
 from orchestra_nb.operations.deployment_request import (
@@ -26,7 +27,6 @@ from orchestra_nb.operations.deployment_request import (
     read_retry,
     read_seconds,
 )
-from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.operations.service_presence import is_served
 from orchestra_nb.settings import load_settings
 

@@ -11,12 +11,12 @@ import click
 
 from orchestra_nb.cli.deployment_tables import change_lines, print_fire_times
 from orchestra_nb.cli.run_tables import printable
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.operations.deployment_form import FieldChange
 from orchestra_nb.operations.deployment_request import DeploymentRequest
 from orchestra_nb.operations.deployment_update import update_deployment
 from orchestra_nb.operations.deployment_views import DeploymentDetails, show_deployment
 from orchestra_nb.operations.deployments import Deployed, Outcome, deploy, roll_back
-from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.settings import Settings
 
 if TYPE_CHECKING:

@@ -397,11 +397,12 @@ def _host(backend: Backend) -> str:
     """Return the base of a server that takes messages for this store; empty where none is known here."""
     if backend.is_remote:
         return backend.client.url
-    from orchestra_nb.operations.running_servers import running_servers
+    from orchestra_nb.operations.running_servers import servers_with_pages
 
     here = backend.store.database.location
-    ours = [server.url for server in running_servers() if server.port and server.store == here]
-    return ours[0].removesuffix("/orchestra/") if ours else ""
+    ours = [server for server in servers_with_pages() if server.port and server.store == here]
+    ours.sort(key=lambda server: not server.is_alone)  # a person's JupyterLab ends sooner
+    return ours[0].url.removesuffix("/orchestra/") if ours else ""
 
 
 def _address(host: str, name: str) -> str:
@@ -412,11 +413,11 @@ def _tell_of_host(host: str, is_remote: bool) -> None:
     if is_remote:
         words = "That is the server by the name that this command has of it; senders need one that they can reach."
     elif host:
-        words = "That is `orchestra serve` on this machine by its name here; senders need one that they can reach."
+        words = "That is a server on this machine by its name here; senders need one that they can reach."
     else:
         words = (
-            "<server> is the address of a Jupyter server with the extension, as a browser has it before /lab, or of "
-            "`orchestra serve`, which says its own."
+            "No server with this store is up on this machine: <server> stands for the address of one that is. Start "
+            "one with `orchestra serve`, which says its own, or JupyterLab, whose address is what stands before /lab."
         )
     click.echo(words, err=True)
 

@@ -1944,6 +1944,7 @@ class Calls(ABC):
         self,
         *,
         name: str,
+        refuse_warnings: bool = False,
         scheme: WebhookScheme | str | None = None,
         deployment: str | None = None,
         event: str | None = None,
@@ -1961,6 +1962,8 @@ class Calls(ABC):
 
         Parameters
         ----------
+        refuse_warnings
+            Do nothing where something may not fit: the answer is 422, `warnings_refused`, a line each.
         scheme
             How its senders sign.
         parameters
@@ -1977,7 +1980,7 @@ class Calls(ABC):
         answer: MadeWebhook = self._call(
             "create_webhook",
             {},
-            {},
+            {"refuse_warnings": refuse_warnings},
             {
                 "name": name,
                 "scheme": scheme,
@@ -2004,6 +2007,7 @@ class Calls(ABC):
         self,
         name: str,
         *,
+        refuse_warnings: bool = False,
         new_name: str | None = None,
         deployment: str | None = None,
         event: str | None = None,
@@ -2021,6 +2025,8 @@ class Calls(ABC):
 
         Parameters
         ----------
+        refuse_warnings
+            Do nothing where something may not fit: the answer is 422, `warnings_refused`, a line each.
         new_name
             Another name, and so another address.
         deployment
@@ -2039,7 +2045,7 @@ class Calls(ABC):
         answer: ChangedWebhook = self._call(
             "update_webhook",
             {"name": name},
-            {},
+            {"refuse_warnings": refuse_warnings},
             {
                 "new_name": new_name,
                 "deployment": deployment,

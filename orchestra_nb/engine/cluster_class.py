@@ -41,7 +41,7 @@ def make_cluster(spec: ClusterSpec) -> Any:
     try:
         cluster = cluster_class(**spec.arguments)
     except (Exception, SystemExit) as error:
-        wrong = _wrong_argument(cluster_class, spec.arguments)
+        wrong = " ".join(_wrong_arguments(cluster_class, spec.arguments))
         reason = f"it {wrong}" if wrong else why_not_made(error)
         raise ClusterUnavailable(f"{spec.target} could not be started: {reason}") from error
     if "://" not in str(getattr(cluster, "scheduler_address", "")):
@@ -91,23 +91,25 @@ def check_cluster(path: str, arguments: Mapping[str, object]) -> bool:
         raise InvalidInput(f"cluster: {module_name} has no class {class_name!r}.")
     if not isinstance(found, type):
         raise InvalidInput(f"cluster: {path} is no class.")
-    if wrong := _wrong_argument(found, arguments):
-        message = f"{path} {wrong}"
-        raise InvalidInput(f"arguments: {message}", {"/arguments": message})
+    wrong = _wrong_arguments(found, arguments)
+    if wrong:
+        lines = [f"{path} {one}" for one in wrong]
+        raise InvalidInput("\n".join(f"arguments: {line}" for line in lines), {"/arguments": "\n".join(lines)})
     return True
 
 
-def _wrong_argument(kind: object, arguments: Mapping[str, object]) -> str:
-    """Return which argument a class does not take, and what it takes; empty where none is known to be wrong."""
+def _wrong_arguments(kind: object, arguments: Mapping[str, object]) -> list[str]:
+    """Return which arguments a class does not take, and what it takes, a line each."""
     if not isinstance(kind, type):
-        return ""
+        return []
     names, is_complete = _argument_names(kind)
+    wrong = []
     for name in arguments:
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
         if name not in names and (is_complete or near):
             meant = f"Did you mean {near[0]!r}?" if near else f"It takes {', '.join(sorted(names))}."
-            return f"takes no {name!r}. {meant}"
-    return ""
+            wrong.append(f"takes no {name!r}. {meant}")
+    return wrong
 
 
 def _close_quietly(cluster: object) -> None:

@@ -6,13 +6,14 @@ https://docs.docker.com/reference/cli/docker/container/run/
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Final, Literal, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.findings import Findings
 
 #: What a container runs; the run and who has claimed it are appended.
 DEFAULT_COMMAND: Final = ("python", "-m", "orchestra_nb.operations.deployed_job")
@@ -79,42 +80,47 @@ def read_docker_job(variables: Mapping[str, object], what: str) -> DockerJob:
     InvalidInput
         A field is unknown, missing, or cannot be used.
     """
-    job = convert_job(variables, DockerJob, what)
-    check_image(job.image, what)
-    check_command(job.command, what)
-    check_variables(job.env, what)
-    _check_texts(job, what)
-    for name in job.labels:
-        if not _LABEL.fullmatch(name):
-            raise wrong_field(what, "labels", f"{name!r} is no name of a label.")
-    for volume in job.volumes:
-        parts = volume.split(":")
-        if len(parts) not in (2, 3) or not all(parts) or not parts[1].startswith("/"):
-            raise wrong_field(what, "volumes", f"{volume!r} is none. Write SOURCE:/TARGET or SOURCE:/TARGET:ro.")
-    for field in ("mem_limit", "shm_size"):
-        size = getattr(job, field)
-        if size is not None and not _MEMORY.fullmatch(size):
-            raise wrong_field(what, field, f"{size!r} is no size. Write 512m or 2g.")
-    if job.cpus is not None and job.cpus <= 0:
-        raise wrong_field(what, "cpus", f"a number above 0, not {job.cpus:g}.")
-    if job.stop_grace_seconds < 0:
-        raise wrong_field(what, "stop_grace_seconds", f"0 or more, not {job.stop_grace_seconds}.")
-    if job.working_dir is not None and not job.working_dir.startswith("/"):
-        raise wrong_field(what, "working_dir", f"a path in the container begins with /, not {job.working_dir!r}.")
+    findings = Findings()
+    job = convert_job(variables, DockerJob, what, findings)
+    findings.errors += (wrong_field(what, field, message) for field, message in _wrong_fields(job))
+    findings.tell()
     return job
 
 
-def _check_texts(job: DockerJob, what: str) -> None:
-    """Refuse what no process can be given."""
+def _wrong_fields(job: DockerJob) -> Iterator[tuple[str, str]]:
+    """Yield the name of each field that cannot be used, with what is wrong with it."""
+    yield from wrong_common_fields(job.image, job.command, job.env)
+    yield from _wrong_texts(job)
+    for name in job.labels:
+        if not _LABEL.fullmatch(name):
+            yield "labels", f"{name!r} is no name of a label."
+    for volume in job.volumes:
+        parts = volume.split(":")
+        if len(parts) not in (2, 3) or not all(parts) or not parts[1].startswith("/"):
+            yield "volumes", f"{volume!r} is none. Write SOURCE:/TARGET or SOURCE:/TARGET:ro."
+    for field in ("mem_limit", "shm_size"):
+        size = getattr(job, field)
+        if size is not None and not _MEMORY.fullmatch(size):
+            yield field, f"{size!r} is no size. Write 512m or 2g."
+    if job.cpus is not None and job.cpus <= 0:
+        yield "cpus", f"a number above 0, not {job.cpus:g}."
+    if job.stop_grace_seconds < 0:
+        yield "stop_grace_seconds", f"0 or more, not {job.stop_grace_seconds}."
+    if job.working_dir is not None and not job.working_dir.startswith("/"):
+        yield "working_dir", f"a path in the container begins with /, not {job.working_dir!r}."
+
+
+def _wrong_texts(job: DockerJob) -> Iterator[tuple[str, str]]:
+    """Yield what no process can be given."""
     for field in job.__struct_fields__:
         value = getattr(job, field)
         texts = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
         for text in texts:
             if isinstance(text, str) and "\0" in text:
-                raise wrong_field(what, field, f"{text!r} cannot be given to a process.")
+                yield field, f"{text!r} cannot be given to a process."
     for field in ("command", "extra_arguments", "volumes", "networks"):
         if "" in getattr(job, field):
-            raise wrong_field(what, field, "an empty text is no word of a command.")
+            yield field, "an empty text is no word of a command."
 
 
 def docker_arguments(
@@ -154,21 +160,28 @@ def docker_environment(job: DockerJob) -> dict[str, str]:
     return {name: value for name, value in job.env.items() if value is not None}
 
 
-def convert_job(variables: Mapping[str, object], kind: type[J], what: str) -> J:
-    """Return job variables as a record; what is wrong with them is named by its field."""
-    known = kind.__struct_fields__
-    for name in variables:
-        if name not in known:
-            message = f"there is no job variable {name!r}. They are {', '.join(known)}."
-            raise InvalidInput(f"{what}: {message}", {f"/{name}": message})
+def convert_job(variables: Mapping[str, object], kind: type[J], what: str, findings: Findings) -> J:
+    """Return job variables as a record; what is wrong with them goes to the findings, by field, and is left out.
+
+    Without an image that could be read it has another one.
+    """
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    said: dict[str, Any] = {}
+    for name, value in variables.items():
+        if name not in fields:
+            message = f"there is no job variable {name!r}. They are {', '.join(fields)}."
+            findings.errors.append(InvalidInput(f"{what}: {message}", {f"/{name}": message}))
+        elif name != "image" or value:
+            text = _texts(value) if name in _OF_TEXTS else value
+            try:
+                said[name] = msgspec.convert(text, fields[name].type, strict=True)
+            except msgspec.ValidationError as error:
+                message, _, path = str(error).partition(" - at `$")
+                findings.errors.append(wrong_field(what, name + path.rstrip("`"), f"{message}."))
     if not variables.get("image"):
-        raise wrong_field(what, "image", "it is missing. Name the image that has orchestra-nb: image=NAME:TAG.")
-    said = {name: _texts(value) if name in _OF_TEXTS else value for name, value in variables.items()}
-    try:
-        return msgspec.convert(said, kind, strict=True)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$.")
-        raise wrong_field(what, path.rstrip("`") or "job", f"{message}.") from None
+        message = "it is missing. Name the image that has orchestra-nb: image=NAME:TAG."
+        findings.errors.append(wrong_field(what, "image", message))
+    return kind(**{"image": "any", **said})
 
 
 def wrong_field(what: str, field: str, message: str) -> InvalidInput:
@@ -186,20 +199,17 @@ def _texts(value: object) -> object:
     }
 
 
-def check_image(image: str, what: str) -> None:
-    """Refuse what names no image: https://docs.docker.com/reference/cli/docker/image/tag/."""
+def wrong_common_fields(
+    image: str, command: tuple[str, ...], variables: Mapping[str, object]
+) -> Iterator[tuple[str, str]]:
+    """Yield what names no image, an empty command, and what no shell takes for the name of a variable.
+
+    What an image is called: https://docs.docker.com/reference/cli/docker/image/tag/.
+    """
     if not _IMAGE.fullmatch(image):
-        raise wrong_field(what, "image", f"{image!r} names none. Write NAME:TAG or REGISTRY/NAME:TAG, in lower case.")
-
-
-def check_command(command: tuple[str, ...], what: str) -> None:
-    """Refuse an empty one."""
+        yield "image", f"{image!r} names none. Write NAME:TAG or REGISTRY/NAME:TAG, in lower case."
     if not command:
-        raise wrong_field(what, "command", f"it is empty. Leave it out for {' '.join(DEFAULT_COMMAND)}.")
-
-
-def check_variables(names: Mapping[str, object], what: str) -> None:
-    """Refuse what no shell takes for the name of a variable."""
-    for name in names:
+        yield "command", f"it is empty. Leave it out for {' '.join(DEFAULT_COMMAND)}."
+    for name in variables:
         if not _VARIABLE.fullmatch(name):
-            raise wrong_field(what, "env", f"{name!r} is no name of a variable.")
+            yield "env", f"{name!r} is no name of a variable."

@@ -7,7 +7,7 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -15,12 +15,11 @@ from msgspec import Meta
 
 from orchestra_nb.model.docker_jobs import (
     DEFAULT_COMMAND,
-    check_command,
-    check_image,
-    check_variables,
     convert_job,
+    wrong_common_fields,
     wrong_field,
 )
+from orchestra_nb.model.findings import Findings
 
 _LABEL_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
@@ -124,13 +123,45 @@ def read_kubernetes_job(variables: Mapping[str, object], what: str) -> Kubernete
     InvalidInput
         A field is unknown, missing, or cannot be used.
     """
-    job = convert_job(variables, KubernetesJob, what)
-    check_image(job.image, what)
-    check_command(job.command, what)
-    check_variables(job.env, what)
-    _check_dns(job.namespace, _LABEL_NAME, 63, what, "namespace")
+    findings = Findings()
+    job = convert_job(variables, KubernetesJob, what, findings)
+    findings.errors += (wrong_field(what, field, message) for field, message in _wrong_fields(job))
+    findings.tell()
+    return job
+
+
+def _wrong_fields(job: KubernetesJob) -> Iterator[tuple[str, str]]:
+    """Yield the name of each field, or of a part of one, that cannot be used, with what is wrong with it."""
+    yield from wrong_common_fields(job.image, job.command, job.env)
+    yield from _wrong_names(job)
+    for field, labels in (("labels", job.labels), ("node_selector", job.node_selector)):
+        for key, value in labels.items():
+            yield from _wrong_key(key, field)
+            if not _LABEL_VALUE.fullmatch(value):
+                yield field, f"{value!r} of {key} is no value: at most 63 letters, digits, -_."
+    for key in job.annotations:
+        yield from _wrong_key(key, "annotations")
+    for field, quantities in (("requests", job.resources.requests), ("limits", job.resources.limits)):
+        for key, quantity in quantities.items():
+            yield from _wrong_key(key, f"resources.{field}")
+            if not _QUANTITY.fullmatch(str(quantity)):
+                yield f"resources.{field}.{key}", f"{quantity!r} is no quantity. Write 500m, 2, 512Mi or 4Gi."
+    for number, mount in enumerate(job.volumes):
+        yield from _wrong_mount(mount, f"volumes[{number}]")
+    for field, least in (("backoff_limit", 0), ("finished_job_ttl", 0), ("grace_seconds", 0)):
+        if getattr(job, field) < least:
+            yield field, f"{least} or more, not {getattr(job, field)}."
+    if job.active_deadline_seconds is not None and job.active_deadline_seconds < 1:
+        yield "active_deadline_seconds", f"1 or more, not {job.active_deadline_seconds}."
+    if "containers" in job.pod:
+        yield "pod", "containers are made from image, command and the rest. Leave it out."
+
+
+def _wrong_names(job: KubernetesJob) -> Iterator[tuple[str, str]]:
+    """Yield the names of other things in Kubernetes that none can have."""
+    yield from _wrong_dns(job.namespace, _LABEL_NAME, 63, "namespace")
     if job.service_account_name is not None:
-        _check_dns(job.service_account_name, _SUBDOMAIN, 253, what, "service_account_name")
+        yield from _wrong_dns(job.service_account_name, _SUBDOMAIN, 253, "service_account_name")
     secrets = [value.secret for value in job.env.values() if isinstance(value, SecretKey)]
     for field, names in (
         ("env", secrets),
@@ -138,30 +169,7 @@ def read_kubernetes_job(variables: Mapping[str, object], what: str) -> Kubernete
         ("image_pull_secrets", job.image_pull_secrets),
     ):
         for name in names:
-            _check_dns(name, _SUBDOMAIN, 253, what, field)
-    for field, labels in (("labels", job.labels), ("node_selector", job.node_selector)):
-        for key, value in labels.items():
-            _check_key(key, what, field)
-            if not _LABEL_VALUE.fullmatch(value):
-                raise wrong_field(what, field, f"{value!r} of {key} is no value: at most 63 letters, digits, -_.")
-    for key in job.annotations:
-        _check_key(key, what, "annotations")
-    for field, quantities in (("requests", job.resources.requests), ("limits", job.resources.limits)):
-        for key, quantity in quantities.items():
-            _check_key(key, what, f"resources.{field}")
-            if not _QUANTITY.fullmatch(str(quantity)):
-                message = f"{quantity!r} is no quantity. Write 500m, 2, 512Mi or 4Gi."
-                raise wrong_field(what, f"resources.{field}.{key}", message)
-    for number, mount in enumerate(job.volumes):
-        _check_mount(mount, what, f"volumes[{number}]")
-    for field, least in (("backoff_limit", 0), ("finished_job_ttl", 0), ("grace_seconds", 0)):
-        if getattr(job, field) < least:
-            raise wrong_field(what, field, f"{least} or more, not {getattr(job, field)}.")
-    if job.active_deadline_seconds is not None and job.active_deadline_seconds < 1:
-        raise wrong_field(what, "active_deadline_seconds", f"1 or more, not {job.active_deadline_seconds}.")
-    if "containers" in job.pod:
-        raise wrong_field(what, "pod", "containers are made from image, command and the rest. Leave it out.")
-    return job
+            yield from _wrong_dns(name, _SUBDOMAIN, 253, field)
 
 
 def job_manifest(
@@ -248,28 +256,26 @@ def _present(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value not in (None, {}, [], ())}
 
 
-def _check_mount(mount: Mount, what: str, place: str) -> None:
+def _wrong_mount(mount: Mount, place: str) -> Iterator[tuple[str, str]]:
     given = [name for name in _SOURCES if getattr(mount, name)]
     if len(given) != 1:
-        message = f"it is one of {', '.join(_SOURCES)}, and {len(given) or 'none'} of them is given."
-        raise wrong_field(what, place, message)
+        yield place, f"it is one of {', '.join(_SOURCES)}, and {len(given) or 'none'} of them is given."
     for field in ("path", "host_path"):
         path = getattr(mount, field)
         if path is not None and not path.startswith("/"):
-            raise wrong_field(what, f"{place}.{field}", f"a path begins with /, not {path!r}.")
+            yield f"{place}.{field}", f"a path begins with /, not {path!r}."
     for field in ("persistent_volume_claim", "config_map", "secret"):
         name = getattr(mount, field)
         if name is not None:
-            _check_dns(name, _SUBDOMAIN, 253, what, f"{place}.{field}")
+            yield from _wrong_dns(name, _SUBDOMAIN, 253, f"{place}.{field}")
 
 
-def _check_dns(name: str, form: re.Pattern[str], longest: int, what: str, field: str) -> None:
+def _wrong_dns(name: str, form: re.Pattern[str], longest: int, field: str) -> Iterator[tuple[str, str]]:
     if len(name) > longest or not form.fullmatch(name):
-        raise wrong_field(what, field, f"{name!r} is no name in Kubernetes: at most {longest} of a-z, 0-9 and -.")
+        yield field, f"{name!r} is no name in Kubernetes: at most {longest} of a-z, 0-9 and -."
 
 
-def _check_key(key: str, what: str, field: str) -> None:
+def _wrong_key(key: str, field: str) -> Iterator[tuple[str, str]]:
     prefix, slash, name = key.rpartition("/")
     if not _KEY_NAME.fullmatch(name) or (slash and (len(prefix) > 253 or not _SUBDOMAIN.fullmatch(prefix))):
-        message = f"{key!r} is no key: [PREFIX/]NAME with at most 63 letters, digits, - _ and . in NAME."
-        raise wrong_field(what, field, message)
+        yield field, f"{key!r} is no key: [PREFIX/]NAME with at most 63 letters, digits, - _ and . in NAME."

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.json_values import from_json_text, to_json_text
 from orchestra_nb.model.webhooks import Webhook
 
@@ -114,7 +115,7 @@ def payload_of(message: Message) -> object:
 
 
 def check_templates(webhook: Webhook) -> Webhook:
-    """Return a webhook whose templates are some.
+    """Return a webhook whose templates are some; those that are none are refused all at once.
 
     Raises
     ------
@@ -128,18 +129,21 @@ def check_templates(webhook: Webhook) -> Webhook:
         ("condition", "/condition", webhook.condition),
         ("template of the resource", "/resource", webhook.resource),
     ]
+    findings = Findings()
     for what, place, template in named:
         try:
             unknown = meta.find_undeclared_variables(_environment().parse(template)) - _FACTS
             _environment().from_string(template)  # unknown filters
         except TemplateError as error:
             message = f"The {what} cannot be used: {error}"
-            raise InvalidInput(message, {place: message}) from error
+            findings.errors.append(InvalidInput(message, {place: message}))
+            continue
         if unknown:
             message = (
                 f"The {what} asks for {', '.join(sorted(unknown))}. Templates may use payload, headers and webhook."
             )
-            raise InvalidInput(message, {place: message})
+            findings.errors.append(InvalidInput(message, {place: message}))
+    findings.tell()
     return webhook
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from orchestra_nb.errors import InvalidInput, OrchestraError
 from orchestra_nb.model.automations import Automation
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.operations.automation_reader import AutomationReader
-from orchestra_nb.operations.located_yaml import Findings, LocatedYaml, SaidContent, read_located
+from orchestra_nb.operations.located_yaml import LocatedYaml, SaidContent, read_located
 
 
 class AutomationEntry:

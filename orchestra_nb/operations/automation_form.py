@@ -25,7 +25,6 @@ from orchestra_nb.model.automations import (
     ResumePool,
     RetryRun,
     RunDeployment,
-    RunMatch,
     SuspendRun,
     Together,
     Trigger,
@@ -33,7 +32,6 @@ from orchestra_nb.model.automations import (
 from orchestra_nb.model.durations import write_duration
 from orchestra_nb.model.secret_values import SECRET_KEY
 from orchestra_nb.model.states import State
-from orchestra_nb.model.webhook_calls import call_title
 
 #: The word for runs in whichever state.
 _ANY_STATE: Final = "any"
@@ -96,62 +94,6 @@ def action_form(action: Action) -> dict[str, Any]:
             return _call_form(action)
         case EmitEvent():
             return _said({"emit": action.event, "resource": action.resource, "payload": action.payload})
-
-
-def trigger_words(trigger: Trigger) -> str:
-    """Return in one line what a trigger waits for."""
-    match trigger:
-        case Happens():
-            return " or ".join(map(_match_words, trigger.matches))
-        case Absent(after=None):
-            return f"{_each(trigger.for_each)}nothing for {write_duration(trigger.within_seconds)}: " + _match_words(
-                trigger.expected
-            )
-        case Absent(after=after):
-            assert after is not None
-            window = write_duration(trigger.within_seconds)
-            expected = _match_words(trigger.expected)
-            return f"{_each(trigger.for_each)}{_match_words(after)}, and within {window} not: {expected}"
-        case Repeated():
-            window = write_duration(trigger.within_seconds)
-            return f"{_each(trigger.for_each)}{trigger.count} times within {window}: {_match_words(trigger.match)}"
-        case Together():
-            how = ", then ".join if trigger.is_ordered else " and ".join
-            window = write_duration(trigger.within_seconds)
-            return f"{_each(trigger.for_each)}{how(map(_match_words, trigger.matches))} within {window}"
-        case Metric():
-            return f"{_each(trigger.for_each)}{trigger.figure.replace('_', ' ')} of {_whose(trigger.match)} over " + (
-                f"{trigger.over} runs {_bound_words(trigger)}"
-            )
-
-
-def action_words(action: Action) -> str:
-    """Return in some words what an action does."""
-    match action:
-        case RunDeployment(deployment=name):
-            return f"run {name}"
-        case PauseDeployment(deployment=name):
-            return f"pause {name}"
-        case ResumeDeployment(deployment=name):
-            return f"resume {name}"
-        case MoveDeployment(deployment=name, pool=pool):
-            return f"move {name} to pool {pool}"
-        case PausePool(pool=pool):
-            return f"pause pool {pool}"
-        case ResumePool(pool=pool):
-            return f"resume pool {pool}"
-        case CancelRun(run=run):
-            return f"cancel {run}"
-        case SuspendRun(run=run):
-            return f"suspend {run}"
-        case RetryRun(run=run):
-            return f"retry {run}"
-        case Notify(channel=channel):
-            return f"notify {channel}"
-        case CallWebhook():
-            return f"call {call_title(action)}"
-        case EmitEvent(event=event):
-            return f"emit {event}"
 
 
 def _call_form(call: CallWebhook) -> dict[str, Any]:
@@ -232,33 +174,6 @@ def _match_form(match: Match) -> dict[str, Any]:
         }
     )
     return form or {"state": _ANY_STATE}
-
-
-def _match_words(match: Match) -> str:
-    condition = f" if {match.condition}" if match.condition else ""
-    if isinstance(match, EventMatch):
-        resources = f" of {', '.join(match.resources)}" if match.resources else ""
-        return f"event {', '.join(match.names) or '*'}{resources}{condition}"
-    if isinstance(match, FileMatch):
-        return f"file {match.url}{condition}"
-    states = " or ".join(state.value for state in match.states) or "in any state"
-    return f"{_whose(match)} {states}{condition}"
-
-
-def _whose(match: RunMatch) -> str:
-    tags = [tag if value is None else f"{tag}={value}" for tag, value in match.tags.items()]
-    flows = [f"flow {name}" for name in match.flow_names]
-    return ", ".join([*match.deployments, *flows, *(kind.value for kind in match.kinds), *tags]) or "any run"
-
-
-def _bound_words(trigger: Metric) -> str:
-    side, bound = ("below", trigger.below) if trigger.below is not None else ("above", trigger.above)
-    assert bound is not None
-    return f"{side} {bound:g}" if trigger.figure == "success_rate" else f"{side} {write_duration(bound)}"
-
-
-def _each(for_each: str | None) -> str:
-    return "" if for_each is None else f"for each {for_each}: "
 
 
 def _one_or_more(names: tuple[str, ...]) -> str | list[str]:

@@ -9,12 +9,13 @@ import msgspec
 
 from orchestra_nb.model.automation_names import facts_matches
 from orchestra_nb.model.automations import Action, Automation, Match, RunDeployment, check_automation
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.variables import check_name
 from orchestra_nb.operations.automation_form import usual_trigger_name
 from orchestra_nb.operations.file_actions import ActionReader
 from orchestra_nb.operations.file_triggers import TriggerReader
 from orchestra_nb.operations.file_values import ValueReader
-from orchestra_nb.operations.located_yaml import Findings, LocatedYaml
+from orchestra_nb.operations.located_yaml import LocatedYaml
 
 
 class AutomationFields(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.operations.automation_files import AutomationEntry
 from orchestra_nb.operations.automation_reader import AutomationReader
 from orchestra_nb.operations.automations import foresee_entry, show_automation
-from orchestra_nb.operations.located_yaml import Findings, parse_located
+from orchestra_nb.operations.located_yaml import parse_located
 
 if TYPE_CHECKING:
     from orchestra_nb.settings import Settings

@@ -38,11 +38,12 @@ from orchestra_nb.model.automations import (
     RunDeployment,
     watched_files,
 )
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.webhook_calls import actions_shown
 from orchestra_nb.operations.automation_files import AutomationEntry, automation_of, read_automation_file
-from orchestra_nb.operations.automation_form import action_form, action_words, automation_form, trigger_words
+from orchestra_nb.operations.automation_form import action_form, automation_form
+from orchestra_nb.operations.automation_words import action_words, trigger_words
 from orchestra_nb.operations.foreseen_parameters import foresee_automation
-from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.operations.storage_options import storage_options
 from orchestra_nb.operations.unknown_names import unknown_in_automation
 

@@ -25,13 +25,14 @@ from orchestra_nb.errors import (
 from orchestra_nb.model.automations import is_trigger_of
 from orchestra_nb.model.deployments import OnConflict
 from orchestra_nb.model.durations import write_duration
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.schedules import CatchUp
 from orchestra_nb.model.work_pools import DEFAULT_POOL, WorkPool
 from orchestra_nb.operations.automation_files import AutomationEntry, automations_of, check_distinct, triggers_of
 from orchestra_nb.operations.automation_form import automation_form, trigger_form
 from orchestra_nb.operations.deployment_form import form_of
 from orchestra_nb.operations.deployment_request import DeploymentRequest, ScheduleRequest, read_retry, read_seconds
-from orchestra_nb.operations.located_yaml import Findings, LocatedYaml, SaidContent, parse_located, read_located
+from orchestra_nb.operations.located_yaml import LocatedYaml, SaidContent, parse_located, read_located
 from orchestra_nb.operations.pool_form import PoolForm, pool_form, read_pool
 
 if TYPE_CHECKING:

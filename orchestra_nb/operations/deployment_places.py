@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from orchestra_nb.errors import LimitNotFound
 from orchestra_nb.model.deployments import DeploymentSpec
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.variables import check_name
 from orchestra_nb.model.work_pools import DEFAULT_POOL, WorkPool
 from orchestra_nb.operations.deployment_request import DeploymentRequest
 from orchestra_nb.operations.error_places import told_below
 from orchestra_nb.operations.job_templates import read_job
-from orchestra_nb.operations.located_yaml import Findings
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore

@@ -11,9 +11,11 @@ import msgspec
 
 from orchestra_nb.errors import InvalidSchedule, NameTaken, OrchestraError
 from orchestra_nb.model.automations import check_place_of_trigger, is_trigger_of
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.work_pools import DEFAULT_POOL, WorkPool
 from orchestra_nb.operations.automation_files import AutomationEntry
-from orchestra_nb.operations.automation_form import automation_form, trigger_words
+from orchestra_nb.operations.automation_form import automation_form
+from orchestra_nb.operations.automation_words import trigger_words
 from orchestra_nb.operations.automations import (
     automation_store,
     check_names,
@@ -36,7 +38,6 @@ from orchestra_nb.operations.deployment_preparation import PreparedDeployment, c
 from orchestra_nb.operations.deployment_views import schedule_words
 from orchestra_nb.operations.deployments import compare, delete_deployment, deployment_store, store_deployment
 from orchestra_nb.operations.foreseen_parameters import foresee_automation
-from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.operations.pool_form import pool_form
 from orchestra_nb.operations.unknown_names import unknown_in_automation
 from orchestra_nb.operations.work_pools import compare_pool, delete_pool, pool_store

@@ -13,17 +13,17 @@ import msgspec
 
 from orchestra_nb.errors import InvalidInput, InvalidParameters, NotebookNotFound
 from orchestra_nb.model.deployments import DeploymentSchedule, DeploymentSpec, FlowTarget, NotebookTarget
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.jsonable import from_stored, to_stored
 from orchestra_nb.model.sweeps import TypedText
 from orchestra_nb.model.variables import check_name
 from orchestra_nb.operations.deployment_request import DeploymentRequest, ScheduleRequest
 from orchestra_nb.operations.error_places import told_at
 from orchestra_nb.operations.flow_deployment import check_flow, flow_target
-from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.operations.notebook_deployment import check_notebook, notebook_target, snapshot_of
 from orchestra_nb.operations.schedule_request import read_schedule
 from orchestra_nb.settings import Settings
-from orchestra_nb.time_zones import machine_zone, zone_of
+from orchestra_nb.time_zones import machine_zone
 
 _MOST_PRIORITY: Final = 1_000_000
 _CONFLICTS: Final = ("queue", "skip", "cancel-running")
@@ -112,10 +112,13 @@ def check_schedules(requests: Sequence[ScheduleRequest], now: datetime) -> tuple
 
     Raises
     ------
-    InvalidSchedule
-        One of them cannot be read, or never falls due.
+    InvalidInput
+        One of them cannot be read, or never falls due: all that is wrong with any.
     """
-    return tuple(_schedule_of(request, now) for request in requests)
+    findings = Findings()
+    found = [findings.trying(lambda request=request: _schedule_of(request, now)) for request in requests]  # type: ignore[misc]
+    findings.tell()
+    return tuple(schedule for schedule in found if schedule is not None)
 
 
 def check_parameters(
@@ -207,11 +210,9 @@ def _flow(
 
 def _schedule_of(request: ScheduleRequest, now: datetime) -> DeploymentSchedule:
     timezone = request.timezone if request.timezone is not None else machine_zone()[0]
-    with told_at("/timezone"):
-        zone = zone_of(timezone)
     schedule = read_schedule(
         timezone=timezone,
-        today=now.astimezone(zone).date(),
+        now=now,
         cron=request.cron,
         every=request.every,
         rrule=request.rrule,

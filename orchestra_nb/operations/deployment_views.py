@@ -20,7 +20,8 @@ from orchestra_nb.model.deployments import Deployment, DeploymentSchedule, Deplo
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.schedule_sentences import is_german, schedule_sentence, time_sentence
 from orchestra_nb.model.schedules import AnySchedule, occurrences_after
-from orchestra_nb.operations.automation_form import trigger_form, trigger_words
+from orchestra_nb.operations.automation_form import trigger_form
+from orchestra_nb.operations.automation_words import condition_words, trigger_words
 from orchestra_nb.operations.deployment_form import form_of
 from orchestra_nb.operations.deployments import deployment_store, find_deployment
 from orchestra_nb.operations.run_views import RunSummary, run_summaries
@@ -223,7 +224,7 @@ def show_deployment(
         triggers=tuple(
             TriggerView(
                 name=one.name,
-                words=f"{trigger_words(one.trigger)}{f', if {one.condition}' if one.condition else ''}",
+                words=trigger_words(one.trigger) + condition_words(one.condition),
                 is_active=one.is_active,
                 form=trigger_form(one, number),
             )

@@ -11,11 +11,11 @@ import msgspec
 
 from orchestra_nb.errors import Conflict, DeploymentNotFound, NameTaken, PreconditionFailed
 from orchestra_nb.model.deployments import Deployment, DeploymentSpec, DeploymentVersion
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.operations.deployment_form import FieldChange, changes_between
 from orchestra_nb.operations.deployment_places import check_places, look_at_places
 from orchestra_nb.operations.deployment_preparation import PreparedDeployment, look_at
 from orchestra_nb.operations.deployment_request import DeploymentRequest
-from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.settings import Settings
 
 if TYPE_CHECKING:

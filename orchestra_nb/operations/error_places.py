@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from orchestra_nb.errors import InvalidInput, NotFound
+from orchestra_nb.errors import InvalidInput, NameTaken, NotFound
 
 _STEPS: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
 
@@ -27,7 +27,7 @@ def told_at(pointer: str) -> Iterator[None]:
     """
     try:
         yield
-    except (InvalidInput, NotFound) as error:
+    except (InvalidInput, NotFound, NameTaken) as error:
         error.at = error.at or {pointer: str(error)}
         raise
 

@@ -10,8 +10,9 @@ from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.automation_names import check_condition
 from orchestra_nb.model.automations import Match
 from orchestra_nb.model.durations import write_duration
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.operations.deployment_request import read_seconds
-from orchestra_nb.operations.located_yaml import Findings, LocatedYaml
+from orchestra_nb.operations.located_yaml import LocatedYaml
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)

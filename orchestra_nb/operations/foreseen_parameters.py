@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from orchestra_nb.errors import CodeNotFound, DeploymentNotFound, InvalidInput, InvalidParameters, OrchestraError
 from orchestra_nb.model.automations import Automation, RunDeployment
 from orchestra_nb.model.deployments import DeploymentSpec, NotebookTarget
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.webhooks import Webhook
 from orchestra_nb.operations.flow_deployment import check_flow
-from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.operations.notebook_deployment import check_notebook, check_parameter_names
 from orchestra_nb.settings import Settings
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from orchestra_nb.errors import InvalidInput, NotFound, OrchestraError
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.notebooks.parameter_flags import loader_without_dates
 from orchestra_nb.operations.error_places import pointer_to
 
@@ -18,34 +19,7 @@ T = TypeVar("T")
 
 #: Aliases make a great many values of a few lines.
 _MOST_VALUES: Final = 100_000
-#: How the message of an error begins that has a place.
-_PLACE: Final = re.compile(r".*?:(\d+): ")
 _LARGEST_FILE_BYTES: Final = 8 << 20
-
-
-class Findings:
-    """All that is wrong with a file, told at once."""
-
-    def __init__(self) -> None:
-        self.errors: list[OrchestraError] = []
-
-    def trying(self, use: Callable[[], T]) -> T | None:
-        """Return what a call gives; None where it raises, which is kept."""
-        try:
-            return use()
-        except OrchestraError as error:
-            self.errors.append(error)
-            return None
-
-    def tell(self) -> None:
-        """Raise what is wrong, if anything is: the one error, or all of them in the order of their lines."""
-        if len(self.errors) == 1:
-            raise self.errors[0]
-        if self.errors:
-            found = sorted(self.errors, key=_line_of)
-            places = [error.at for error in found if isinstance(error, InvalidInput | NotFound)]
-            at = {pointer: detail for place in places for pointer, detail in place.items()}
-            raise InvalidInput("\n".join(map(str, found)), at)
 
 
 class LocatedYaml:
@@ -232,11 +206,6 @@ class _Builder:
             inner = f"{path}.{name}" if path else name
             self._lines[inner] = key.start_mark.line + 1
             yield name, self.value_of(value, inner)
-
-
-def _line_of(error: OrchestraError) -> int:
-    found = _PLACE.match(str(error))
-    return 0 if found is None else int(found[1])
 
 
 def _hint(name: str, known: Collection[str]) -> str:

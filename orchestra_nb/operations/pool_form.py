@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.durations import write_duration
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.variables import check_name
 from orchestra_nb.model.work_pools import (
     IDLE_SECONDS,
@@ -25,7 +26,6 @@ from orchestra_nb.model.work_pools import (
 from orchestra_nb.operations.deployment_request import read_seconds
 from orchestra_nb.operations.error_places import pointer_to, told_at, told_below
 from orchestra_nb.operations.job_templates import read_job
-from orchestra_nb.operations.located_yaml import Findings
 
 _MOST_RUNS: Final = 1_000_000
 #: Fields that only pools of a kind have.
@@ -83,17 +83,22 @@ class PoolForm(PoolFields, frozen=True, kw_only=True, forbid_unknown_fields=True
     paused: Annotated[bool, Meta(title="Paused", description="Its runs wait until it is resumed.")] = False
 
 
-def read_pool(form: PoolForm) -> WorkPool:
+def read_pool(form: PoolForm, findings: Findings | None = None) -> WorkPool:
     """Return the pool that a form describes.
+
+    Parameters
+    ----------
+    findings
+        What is known to be wrong already.
 
     Raises
     ------
     InvalidInput
         A field cannot be used, or is of another kind of pool.
     """
-    findings = Findings()
-    findings.trying(told_at("/name")(lambda: _check_pool_name(form.name)))
-    return _pool(form, findings)
+    found = Findings() if findings is None else findings
+    found.trying(told_at("/name")(lambda: _check_pool_name(form.name)))
+    return _pool(form, found)
 
 
 def changed_pool(form: PoolForm) -> WorkPool:
@@ -110,35 +115,40 @@ def changed_pool(form: PoolForm) -> WorkPool:
 def _pool(form: PoolForm, findings: Findings) -> WorkPool:
     kind = next((one for one in POOL_KINDS if one == form.kind), None)
     if kind is None:
-        message = f"{form.kind!r} is none of {', '.join(POOL_KINDS)}."
-        raise InvalidInput(f"kind: {message}", {"/kind": message})
-    owners = {name: owner for owner, names in reversed(FIELDS_OF_KIND.items()) for name in names}
-    for name, owner in owners.items():
-        if name not in FIELDS_OF_KIND[kind] and getattr(form, name) not in (None, {}):
-            message = f"a pool of the kind {kind} has none, but one of the kind {owner}."
-            findings.errors.append(InvalidInput(f"{name}: {message}", {f"/{name}": message}))
+        findings.errors.append(_wrong("kind", f"{form.kind!r} is none of {', '.join(POOL_KINDS)}."))
     if form.concurrency is not None and not 1 <= form.concurrency <= _MOST_RUNS:
         message = f"1 to {_MOST_RUNS:,} runs go on at a time, not {form.concurrency}. To start nothing, pause the pool."
-        findings.errors.append(InvalidInput(f"concurrency: {message}", {"/concurrency": message}))
-    if form.kind in _WITH_IMAGE and "image" not in form.job:
-        message = (
-            "it is missing. Name the image that has orchestra-nb: image=NAME:TAG. Where each deployment names its own, "
-            "say so by an empty one: image=."
-        )
-        findings.errors.append(InvalidInput(f"Pool {form.name}: image: {message}", {"/job/image": message}))
-    place = findings.trying(lambda: _place_of(kind, form))
+        findings.errors.append(_wrong("concurrency", message))
+    place: Place = LocalPlace()
+    if kind is not None:
+        owners = {name: owner for owner, names in reversed(FIELDS_OF_KIND.items()) for name in names}
+        for name, owner in owners.items():
+            if name not in FIELDS_OF_KIND[kind] and getattr(form, name) not in (None, {}):
+                message = f"a pool of the kind {kind} has none, but one of the kind {owner}."
+                findings.errors.append(_wrong(name, message))
+        place = _place_of(kind, form, findings)
     pool = WorkPool(
         name=form.name,
-        place=place or LocalPlace(),
+        place=place,
         description=form.description,
         concurrency=form.concurrency,
         is_paused=form.paused,
     )
-    if kind in _WITH_IMAGE and place is not None:
+    if kind in _WITH_IMAGE:
+        if "image" not in form.job:
+            message = (
+                "it is missing. Name the image that has orchestra-nb: image=NAME:TAG. Where each deployment names its "
+                "own, say so by an empty one: image=."
+            )
+            findings.errors.append(InvalidInput(f"Pool {form.name}: image: {message}", {"/job/image": message}))
         filled = {} if form.job.get("image") else {"image": "given-by-each-deployment"}
         findings.trying(told_below("/job")(lambda: read_job(pool, filled, f"Pool {form.name}")))
     findings.tell()
     return pool
+
+
+def _wrong(field: str, message: str) -> InvalidInput:
+    return InvalidInput(f"{field}: {message}", {f"/{field}": message})
 
 
 def _check_pool_name(name: str) -> None:
@@ -211,7 +221,7 @@ def _merged(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
     return found
 
 
-def _place_of(kind: PoolKind, form: PoolForm) -> Place:
+def _place_of(kind: PoolKind, form: PoolForm, findings: Findings) -> Place:
     match kind:
         case "local":
             return LocalPlace()
@@ -220,44 +230,50 @@ def _place_of(kind: PoolKind, form: PoolForm) -> Place:
         case "kubernetes":
             return KubernetesPlace(job=form.job)
         case "dask":
-            with told_at("/cluster"):
-                return _cluster_of(form)
+            return _cluster_of(form, findings)
 
 
-def _cluster_of(form: PoolForm) -> DaskPlace:
-    from orchestra_nb.engine.cluster_class import check_cluster
-
+def _cluster_of(form: PoolForm, findings: Findings) -> DaskPlace:
     cluster = form.cluster or ""
-    if not cluster:
-        raise InvalidInput(
-            "cluster: it is missing. Name a class, such as dask.distributed.LocalCluster or "
-            "dask_jobqueue.SLURMCluster, or the address of a scheduler, tcp://HOST:8786."
-        )
-    is_address = "://" in cluster
+    is_address = findings.trying(told_at("/cluster")(lambda: _check_cluster(cluster, form.arguments)))
     if is_address:
-        from orchestra_nb.engine.clusters import parse_cluster
-
-        parse_cluster(cluster)
         for name in ("arguments", "minimum", "maximum", "idle"):
             if getattr(form, name) not in (None, {}):
                 message = f"the cluster at {cluster} is made, and scaled, by others. Leave it out."
-                raise InvalidInput(f"{name}: {message}", {f"/{name}": message})
-    elif not all(part.isidentifier() for part in cluster.split(".")) or "." not in cluster:
-        raise InvalidInput(f"cluster: {cluster!r} is no dotted path of a class, and no address.")
-    else:
-        check_cluster(cluster, form.arguments)
+                findings.errors.append(_wrong(name, message))
     least, most = form.minimum, form.maximum
     if (least is not None and least < 0) or (most is not None and most < max(1, least or 0)):
         message = f"{least} to {most} is no number of workers to scale between."
         wrong = "minimum" if least is not None and least < 0 else "maximum"
-        raise InvalidInput(f"minimum, maximum: {message}", {f"/{wrong}": message})
+        findings.errors.append(InvalidInput(f"minimum, maximum: {message}", {f"/{wrong}": message}))
+    idle = None if form.idle is None else findings.trying(lambda: _idle_seconds(form.idle or ""))
     return DaskPlace(
         cluster=cluster,
         arguments=form.arguments,
         minimum=least,
         maximum=most,
-        idle_seconds=IDLE_SECONDS if form.idle is None else _idle_seconds(form.idle),
+        idle_seconds=IDLE_SECONDS if idle is None else idle,
     )
+
+
+def _check_cluster(cluster: str, arguments: Mapping[str, object]) -> bool:
+    """Refuse what names no cluster; tell whether it is the address of one."""
+    if not cluster:
+        raise InvalidInput(
+            "cluster: it is missing. Name a class, such as dask.distributed.LocalCluster or "
+            "dask_jobqueue.SLURMCluster, or the address of a scheduler, tcp://HOST:8786."
+        )
+    if "://" in cluster:
+        from orchestra_nb.engine.clusters import parse_cluster
+
+        parse_cluster(cluster)
+        return True
+    if not all(part.isidentifier() for part in cluster.split(".")) or "." not in cluster:
+        raise InvalidInput(f"cluster: {cluster!r} is no dotted path of a class, and no address.")
+    from orchestra_nb.engine.cluster_class import check_cluster
+
+    check_cluster(cluster, arguments)
+    return False
 
 
 @told_at("/idle")

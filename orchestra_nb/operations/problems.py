@@ -9,6 +9,7 @@ from orchestra_nb.errors import (
     ClusterUnavailable,
     Conflict,
     InvalidInput,
+    NameTaken,
     NotFound,
     NotYours,
     OrchestraError,
@@ -92,7 +93,7 @@ def problem_of(error: OrchestraError) -> Problem:
     """
     words = _words_of(type(error))
     status, exit_code = next((status, code) for kind, status, code in _KINDS if isinstance(error, kind))
-    places = error.at if isinstance(error, InvalidInput | NotFound) else {}
+    places = error.at if isinstance(error, InvalidInput | NotFound | NameTaken) else {}
     return Problem(
         code=words.replace(" ", "_"),
         title=words.capitalize(),

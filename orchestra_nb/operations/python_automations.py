@@ -10,11 +10,11 @@ from typing import Any
 from orchestra_nb.engine.services import in_thread
 from orchestra_nb.errors import AutomationNotFound, InvalidInput, NameTaken
 from orchestra_nb.model import automations as records
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.operations import automations as operations
 from orchestra_nb.operations.automation_files import AutomationEntry, automation_of
 from orchestra_nb.operations.automation_form import automation_form, usual_trigger_name
 from orchestra_nb.operations.foreseen_parameters import foresee_automation
-from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.operations.python_triggers import Action, Trigger, action_of, trigger_form, trigger_of
 from orchestra_nb.operations.run_waiting import store_at_hand
 from orchestra_nb.settings import load_settings

@@ -16,6 +16,7 @@ from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model import audit
 from orchestra_nb.model.deployments import Deployment
 from orchestra_nb.model.durations import write_duration
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.operations.audit_trail import note
 from orchestra_nb.operations.automations import automation_store
 from orchestra_nb.operations.deployment_form import FieldChange
@@ -25,7 +26,7 @@ from orchestra_nb.operations.deployment_views import next_times, schedule_words
 from orchestra_nb.operations.deployments import Outcome, prepare, store_deployment
 from orchestra_nb.operations.flow_deployment import target_of_flow
 from orchestra_nb.operations.foreseen_parameters import foresee_automation
-from orchestra_nb.operations.located_yaml import Findings, SaidContent
+from orchestra_nb.operations.located_yaml import SaidContent
 from orchestra_nb.operations.notebook_options import as_parameters, check_options
 from orchestra_nb.operations.python_automations import automations_of_deployment
 from orchestra_nb.operations.run_waiting import store_at_hand

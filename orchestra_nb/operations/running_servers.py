@@ -1,4 +1,4 @@
-"""The servers that ``orchestra serve`` runs here for this user, as Jupyter's runtime folder knows them."""
+"""The servers with our pages that run here for this user, as Jupyter's runtime folder knows them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Final
 
 import msgspec
 
-#: By this key in its file, which Jupyter writes for each server, a server says that it is one of ours.
+#: By this key in its file, which Jupyter writes for each server, one of ``orchestra serve`` says that it is one.
 SERVER_INFO_KEY: Final = "orchestra_nb"
+#: By this one a Jupyter server says that it has our extension.
+EXTENSION_INFO_KEY: Final = "orchestra_nb_extension"
 #: By this one it names its store.
 STORE_INFO_KEY: Final = "orchestra_nb_store"
 
@@ -27,6 +29,8 @@ class RunningServer(msgspec.Struct, frozen=True, kw_only=True):
         Of Orchestra.
     store
         Where its store is, without a password; empty where an older version does not say it.
+    is_alone
+        Whether it is one of ``orchestra serve``, not a Jupyter server with the extension.
     """
 
     pid: int
@@ -34,10 +38,16 @@ class RunningServer(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     version: str
     store: str = ""
+    is_alone: bool = True
 
 
 def running_servers() -> list[RunningServer]:
-    """Return those that are up, by their process."""
+    """Return those of ``orchestra serve`` that are up, by their process."""
+    return [server for server in servers_with_pages() if server.is_alone]
+
+
+def servers_with_pages() -> list[RunningServer]:
+    """Return those that are up, of ``orchestra serve`` and of Jupyter, by their process."""
     import psutil
     from jupyter_core.paths import jupyter_runtime_dir
 
@@ -49,8 +59,9 @@ def running_servers() -> list[RunningServer]:
                 pid=info["pid"],
                 url=f"{info['url']}orchestra/",
                 port=0 if info.get("sock") else info["port"],
-                version=info[SERVER_INFO_KEY],
+                version=info[SERVER_INFO_KEY] if SERVER_INFO_KEY in info else info[EXTENSION_INFO_KEY],
                 store=info.get(STORE_INFO_KEY, ""),
+                is_alone=SERVER_INFO_KEY in info,
             )
         except (OSError, ValueError, KeyError, TypeError):  # another server's, or written at this moment
             continue

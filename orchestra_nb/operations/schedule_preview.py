@@ -87,11 +87,9 @@ def preview_schedule(
     place = ""
     if timezone is None:
         timezone, place = machine_zone()
-    with told_at("/timezone"):
-        zone = zone_of(timezone)
     schedule = read_schedule(
         timezone=timezone,
-        today=now.astimezone(zone).date(),
+        now=now,
         cron=cron,
         every=every,
         rrule=rrule,
@@ -100,6 +98,7 @@ def preview_schedule(
         exclude=exclude,
         days_off=days_off,
     )
+    zone = zone_of(timezone)
     with told_at("/after"):
         begin = now if after is None else read_time(after, zone, "time after which to look")
     found = list(itertools.islice(occurrences_after(schedule, zone, begin), count))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from orchestra_nb.errors import InvalidSchedule
 from orchestra_nb.model.durations import parse_duration
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.local_times import LAST_INSTANT, check_known, first_instant
 from orchestra_nb.model.schedules import (
     AnySchedule,
@@ -27,7 +28,7 @@ _CALENDAR_YEARS: Final = 10
 def read_schedule(
     *,
     timezone: str,
-    today: date,
+    now: datetime,
     cron: str | None = None,
     every: str | None = None,
     rrule: str | None = None,
@@ -52,36 +53,43 @@ def read_schedule(
 
     Raises
     ------
-    InvalidSchedule
-        There is not exactly one of ``cron``, ``every`` and ``rrule``, or something cannot be read.
+    InvalidInput
+        There is not exactly one of ``cron``, ``every`` and ``rrule``, or something cannot be read: all that is wrong.
     """
-    with told_at("/timezone"):
-        zone = zone_of(timezone)
-    days = days_off_of(exclude, zone, today)
-    with told_at("/start"):
-        start_at = None if start is None else read_time(start, zone, "start")
-    with told_at("/end"):
-        end_at = None if end is None else read_time(end, zone, "end", is_end=True)
+    findings = Findings()
+    zone = findings.trying(told_at("/timezone")(lambda: zone_of(timezone)))
+    read_zone: tzinfo = UTC if zone is None else zone
+    days = findings.trying(lambda: days_off_of(exclude, read_zone, now.astimezone(read_zone).date())) or set()
+
+    def bound(text: str | None, name: str) -> datetime | None:
+        if text is None:
+            return None
+        reading = told_at(f"/{name}")(lambda: read_time(text, read_zone, name, is_end=name == "end"))
+        return findings.trying(reading)
+
     common: dict[str, Any] = {
         **options,
         "timezone": timezone,
-        "start_at": start_at,
-        "end_at": end_at,
+        "start_at": bound(start, "start"),
+        "end_at": bound(end, "end"),
         "excluded_days": tuple(sorted(days.union(days_off))),
     }
-    schedule: AnySchedule
+    schedule: AnySchedule | None
     match cron, every, rrule:
         case str(), None, None:
             kind, schedule = "cron", CronSchedule(expression=cron, **common)
         case None, str(), None:
-            with told_at("/every"):
-                kind, schedule = "every", IntervalSchedule(every_seconds=_whole_seconds(every), **common)
+            kind = "every"
+            seconds = findings.trying(told_at("/every")(lambda: _whole_seconds(every)))
+            schedule = None if seconds is None else IntervalSchedule(every_seconds=seconds, **common)
         case None, None, str():
             kind, schedule = "rrule", RecurrenceSchedule(rule=rrule, **common)
         case _:
             raise InvalidSchedule("A schedule is one of a cron expression, an interval and a recurrence rule.")
-    with told_at(f"/{kind}"):
-        check_schedule(schedule, zone)
+    if schedule is not None:
+        findings.trying(told_at(f"/{kind}")(lambda: check_schedule(schedule, read_zone)))
+    findings.tell()
+    assert schedule is not None
     return schedule
 
 

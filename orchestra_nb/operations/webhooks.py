@@ -16,10 +16,11 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from orchestra_nb.engine.fresh_ids import fresh_id
-from orchestra_nb.errors import Conflict, InvalidInput, NotFound, WebhookNotFound, WebhookRefused
+from orchestra_nb.errors import Conflict, InvalidInput, NotFound, WarningsRefused, WebhookNotFound, WebhookRefused
 from orchestra_nb.model.automation_decisions import hops_of_headers
 from orchestra_nb.model.automations import AUTOMATION_ROLE, HOPS_TAG
 from orchestra_nb.model.custom_events import CustomEvent
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.secret_values import Secret
 from orchestra_nb.model.variables import check_name
 from orchestra_nb.model.webhook_signatures import SignatureRefused, check_secret, message_id, secret_of, slack_challenge
@@ -35,7 +36,6 @@ from orchestra_nb.model.webhooks import (
     check_webhook,
 )
 from orchestra_nb.operations.error_places import told_at
-from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.settings import SecretKeyPlace, Settings
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def create_webhook(
     *,
     now: datetime,
     owner: str | None = None,
+    refuses_warnings: bool = False,
 ) -> MadeWebhook:
     """Make a webhook.
 
@@ -87,9 +88,13 @@ def create_webhook(
         The sender's; None to draw one.
     owner
         Whose it is, and the deployment that it runs; None for nobody's.
+    refuses_warnings
+        Whether it is not made where something may not fit.
 
     Raises
     ------
+    WarningsRefused
+        Something may not fit, and that is refused.
     InvalidInput
         Its name is none, it starts nothing, a template cannot be used, a parameter without one does not fit, or the
         secret is none of its scheme.
@@ -99,17 +104,27 @@ def create_webhook(
         There is a webhook of this name.
     """
     findings = Findings()
+    hooks = _webhook_store(store, settings.secret_key_place)
     findings.trying(told_at("/name")(lambda: _check_webhook_name(webhook.name)))
+    findings.trying(told_at("/name")(lambda: hooks.check_free(webhook.name)))
     warnings = _foresee(store, webhook, settings, findings)
     kept = findings.trying(told_at("/secret")(lambda: _new_secret(webhook.scheme, secret)))
     findings.tell()
     assert kept is not None
-    _webhook_store(store, settings.secret_key_place).add(webhook, kept, now, owner)
+    if warnings and refuses_warnings:
+        raise WarningsRefused("\n".join(warnings))
+    hooks.add(webhook, kept, now, owner)
     return MadeWebhook(secret=kept, warnings=warnings)
 
 
 def change_webhook(
-    store: RunStore, name: str, changes: WebhookChanges, settings: Settings, *, owner: str | None = None
+    store: RunStore,
+    name: str,
+    changes: WebhookChanges,
+    settings: Settings,
+    *,
+    owner: str | None = None,
+    refuses_warnings: bool = False,
 ) -> tuple[str, ...]:
     """Have a webhook be otherwise; return what may not fit. With another name it has another address.
 
@@ -118,9 +133,13 @@ def change_webhook(
     owner
         Whose it is from now on. None for the owner of the deployment that it is to run, where it was somebody's: one
         that is to emit events, or was nobody's, is nobody's.
+    refuses_warnings
+        Whether it stays as it is where something may not fit.
 
     Raises
     ------
+    WarningsRefused
+        Something may not fit, and that is refused.
     WebhookNotFound
         There is none of this name.
     InvalidInput, DeploymentNotFound
@@ -132,6 +151,9 @@ def change_webhook(
         raise InvalidInput(
             "Say what to change of the webhook, such as its condition: `orchestra webhooks update --help`."
         )
+    from orchestra_nb.store.webhook_store import OTHER_NAME
+
+    hooks = _webhook_store(store)
     while True:
         stored = show_webhook(store, name)
         before = stored.webhook
@@ -139,10 +161,13 @@ def change_webhook(
         findings = Findings()
         if after.name != name:
             findings.trying(told_at("/new_name")(lambda renamed=after.name: _check_webhook_name(renamed)))
+            findings.trying(told_at("/new_name")(lambda renamed=after.name: hooks.check_free(renamed, OTHER_NAME)))
         warnings = _foresee(store, after, settings, findings)
         findings.tell()
+        if warnings and refuses_warnings:
+            raise WarningsRefused("\n".join(warnings))
         new_owner = owner or _owner_after(store, stored, changes)
-        if _webhook_store(store).replace(before, after, new_owner):
+        if hooks.replace(before, after, new_owner):
             return warnings  # else somebody else has changed it: once more, of what it is now
 
 
@@ -190,7 +215,8 @@ def _foresee(store: RunStore, webhook: Webhook, settings: Settings, findings: Fi
     from orchestra_nb.operations.deployments import find_deployment
     from orchestra_nb.operations.foreseen_parameters import foresee_webhook
 
-    findings.trying(lambda: check_templates(check_webhook(webhook)))
+    findings.trying(lambda: check_webhook(webhook))
+    findings.trying(lambda: check_templates(webhook))
     if webhook.deployment is not None:
         findings.trying(told_at("/deployment")(lambda: find_deployment(store, webhook.deployment or "")))
     warnings = findings.trying(told_at("/parameters")(lambda: foresee_webhook(store, webhook, settings)))

@@ -17,8 +17,10 @@ from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.automations import Automation, MoveDeployment, PausePool, ResumePool
 from orchestra_nb.model.deployments import DeploymentSpec, FlowTarget, deployed_run
 from orchestra_nb.model.docker_jobs import DockerJob
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.work_pools import DockerPlace, KubernetesPlace, PoolKind, WorkPool
 from orchestra_nb.operations.deployments import Outcome, find_deployment
+from orchestra_nb.operations.error_places import told_at
 from orchestra_nb.operations.job_templates import STORE_VARIABLE, RenderedJob, read_job, render_job, unseen_store
 from orchestra_nb.operations.pool_form import PoolForm, changed_form, changed_pool, pool_form, read_pool
 from orchestra_nb.operations.run_waits import why_waiting
@@ -135,8 +137,10 @@ def create_pool(store: RunStore, form: PoolForm, now: datetime) -> WorkPool:
     NameTaken
         There is one of this name.
     """
-    pool = read_pool(form)
-    pool_store(store).create(pool, now)
+    pools, findings = pool_store(store), Findings()
+    findings.trying(told_at("/name")(lambda: pools.check_free(form.name)))
+    pool = read_pool(form, findings)
+    pools.create(pool, now)
     return pool
 
 

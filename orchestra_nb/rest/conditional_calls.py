@@ -227,4 +227,4 @@ def _body_of(endpoint: Endpoint[..., Any], call: Call, arguments: dict[str, Any]
         from orchestra_nb.rest.field_choice import only_fields
 
         answer = only_fields(answer, fields)
-    return encode_json(answer)
+    return call.told(encode_json(answer))

@@ -141,6 +141,7 @@ ROUTES: Final = (
         area="server",
         query={
             "since": ({"type": "integer", "minimum": 0, "maximum": 10**18 - 1}, False),
+            "language": (_TEXT, False),
             "run": ({"type": "array", "items": _TEXT, "maxItems": MAX_RUNS}, False),
             "flow": (_TEXT, False),
             "deployment": (_TEXT, False),

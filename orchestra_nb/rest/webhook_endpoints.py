@@ -37,6 +37,15 @@ class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     secret: _OwnSecret = None
 
 
+class WarningsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What comes of what may not fit."""
+
+    refuse_warnings: Annotated[
+        bool,
+        Meta(description="Do nothing where something may not fit: the answer is 422, `warnings_refused`, a line each."),
+    ] = False
+
+
 class MadeWebhook(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook with its address and a new secret, which is answered this once.
 
@@ -76,7 +85,7 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 @area.post("/webhooks", status=201, keeps_answer=False, is_one_transaction=False)
-def create_webhook(call: Call, body: WebhookRequest) -> MadeWebhook:
+def create_webhook(call: Call, query: WarningsQuery, body: WebhookRequest) -> MadeWebhook:
     """Make a webhook; its secret is answered now and never again.
 
     Who sees only what is theirs makes one for a deployment of theirs: it belongs to that one's owner.
@@ -89,6 +98,7 @@ def create_webhook(call: Call, body: WebhookRequest) -> MadeWebhook:
         call.settings,
         now=call.now,
         owner=owner_of_webhook(call, body.deployment),
+        refuses_warnings=query.refuse_warnings,
     )
     return MadeWebhook(
         name=body.name, address=_address(call, body.name), secret=made.secret.get(), warnings=made.warnings
@@ -102,7 +112,7 @@ def show_webhook(call: Call, name: str) -> WebhookDetails:
 
 
 @area.patch("/webhooks/{name}", is_one_transaction=False)
-def update_webhook(call: Call, name: str, body: WebhookChanges) -> ChangedWebhook:
+def update_webhook(call: Call, name: str, query: WarningsQuery, body: WebhookChanges) -> ChangedWebhook:
     """Change a webhook: its name, what it starts, or for which messages; its secret stays.
 
     Who sees only what is theirs has it run a deployment of theirs. What was somebody's belongs to the owner of the
@@ -110,7 +120,9 @@ def update_webhook(call: Call, name: str, body: WebhookChanges) -> ChangedWebhoo
     """
     starts_another = body.deployment is not None or body.event is not None
     owner = owner_of_webhook(call, body.deployment) if starts_another else None
-    warnings = webhooks.change_webhook(call.store, name, body, call.settings, owner=owner)
+    warnings = webhooks.change_webhook(
+        call.store, name, body, call.settings, owner=owner, refuses_warnings=query.refuse_warnings
+    )
     details = _details(call, body.new_name or name)
     return ChangedWebhook(**{one: getattr(details, one) for one in WebhookDetails.__struct_fields__}, warnings=warnings)
 

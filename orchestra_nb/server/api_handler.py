@@ -14,9 +14,8 @@ from tornado import web
 from orchestra_nb.errors import CallInProgress, InvalidInput, OrchestraError
 from orchestra_nb.operations.json_encoding import encode_json
 from orchestra_nb.operations.problems import problem_of
-from orchestra_nb.reading_language import ENGLISH
 from orchestra_nb.server.callers import AUTH_RESOURCE
-from orchestra_nb.server.languages import wanted_language
+from orchestra_nb.server.languages import reader_language
 from orchestra_nb.server.sentences import in_language
 from orchestra_nb.server.token_identity import TokenIdentity
 
@@ -95,6 +94,11 @@ class OrchestraAPIHandler(TokenIdentity, APIHandler):
             raise InvalidInput(f"{name}={text[:40]!r} is no whole number.")
         return int(text)
 
+    @property
+    def reading_language(self) -> str | None:
+        """In which language the caller reads; None for one that does not say so, as programs and commands do not."""
+        return reader_language(self.request.headers)
+
     def words(self, name: str) -> list[str]:
         """Return the words of a list with commas in the query."""
         return [word for word in self.get_query_argument(name, "").split(",") if word]
@@ -109,8 +113,7 @@ class OrchestraAPIHandler(TokenIdentity, APIHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with a problem; what is not ours to tell stays in the server's log."""
         error = kwargs.get("exc_info", (None, None, None))[1]
-        language = wanted_language(self.request.headers.get("Accept-Language", ""))
-        status, body = problem_answer(status_code, error, language)
+        status, body = problem_answer(status_code, error, self.reading_language)
         self.set_status(status)
         if isinstance(error, CallInProgress):
             self.set_header("Retry-After", "1")
@@ -126,13 +129,13 @@ class UnknownRouteHandler(OrchestraAPIHandler):
         raise web.HTTPError(404, "There is no such route.")
 
 
-def problem_answer(status_code: int, error: BaseException | None, language: str = ENGLISH) -> tuple[int, bytes]:
+def problem_answer(status_code: int, error: BaseException | None, language: str | None = None) -> tuple[int, bytes]:
     """Return the status and the body that an error is answered with (RFC 9457).
 
     Parameters
     ----------
     language
-        Of whoever reads what is wrong.
+        Of whoever reads what is wrong; None where that is not known.
     """
     if isinstance(error, OrchestraError):
         problem = problem_of(error)

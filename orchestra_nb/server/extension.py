@@ -24,6 +24,7 @@ from orchestra_nb.server.landing_handler import landing_routes, redirect_routes
 from orchestra_nb.server.languages import known_language
 from orchestra_nb.server.metrics_handler import metrics_routes
 from orchestra_nb.server.pages_handler import LANGUAGE_SETTING, pages_routes, unknown_page_routes
+from orchestra_nb.server.presence_note import tell_of_extension
 from orchestra_nb.server.rest_handler import rest_routes
 from orchestra_nb.server.run_events import RunEvents
 from orchestra_nb.server.saved_notebooks import leave_out_empty_places
@@ -191,6 +192,7 @@ class OrchestraExtension(ExtensionApp):
         self.handlers.extend(unknown_page_routes)
         assert self.serverapp is not None
         self.serverapp.io_loop.add_callback(self._keeper.start)
+        self.serverapp.io_loop.add_callback(tell_of_extension, self.serverapp.info_file, self.log)
 
     async def stop_extension(self) -> None:
         """End the services, the stream and its clients, and close the store."""

@@ -58,6 +58,12 @@ def wanted_language(accept_language: str) -> str:
     return next((tag for name, _ in wanted if (tag := _tag_for(name)) is not None), ENGLISH)
 
 
+def reader_language(headers: Mapping[str, str]) -> str | None:
+    """Return the language of who reads an answer, by the headers of a request; None where these do not say it."""
+    accepted = headers.get("Accept-Language")
+    return None if accepted is None else wanted_language(accepted)
+
+
 def _tag_for(language: str) -> str | None:
     """Return the tag for a language: that of its region, or of another region before none."""
     name = language.strip().replace("_", "-").lower()

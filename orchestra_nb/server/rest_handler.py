@@ -16,11 +16,11 @@ from orchestra_nb.errors import CallInProgress, InvalidSetting, StoreUnavailable
 from orchestra_nb.model.access import Person
 from orchestra_nb.model.api_tokens import Scope
 from orchestra_nb.model.audit import Outcome
-from orchestra_nb.reading_language import read_in
+from orchestra_nb.reading_language import ENGLISH, read_in
 from orchestra_nb.server.api_handler import code_of_status
 from orchestra_nb.server.bounded_body import BoundedBodyHandler
 from orchestra_nb.server.callers import ADMIN_RESOURCE, AUTH_RESOURCE
-from orchestra_nb.server.languages import wanted_language
+from orchestra_nb.server.sentences import answer_in_language
 from orchestra_nb.settings import load_settings
 
 if TYPE_CHECKING:
@@ -91,9 +91,10 @@ class RestHandler(BoundedBodyHandler):
             facts = self._facts()
             fields = self.words("fields") if endpoint.method == "GET" else []
             call = self.call_long if endpoint.is_slow else self.call
-            language = wanted_language(self.request.headers.get("Accept-Language", ""))
             self.set_header("Vary", "Accept-Language")
-            answer = await call(_call_endpoint, endpoint, facts, arguments, conditions, fields, entry, language)
+            answer = await call(
+                _call_endpoint, endpoint, facts, arguments, conditions, fields, entry, self.reading_language
+            )
         except Exception as error:
             if entry is not None and not isinstance(error, CallInProgress):  # that call is noted when it ends
                 await self._note_failure(entry, error)
@@ -229,16 +230,19 @@ def _call_endpoint(
     conditions: Conditions,
     fields: list[str],
     entry: AuditEntry | None,
-    language: str,
+    language: str | None,
 ) -> Answer:
     from orchestra_nb.rest.conditional_calls import answer_call
     from orchestra_nb.rest.endpoint import Call
     from orchestra_nb.rest.ownership import own_things
 
-    call = Call(store=store, now=datetime.now(UTC), **facts)
+    def told(body: bytes) -> bytes:
+        return answer_in_language(body, language)
+
+    call = Call(store=store, now=datetime.now(UTC), told=told, **facts)
     arguments = own_things(endpoint, call, arguments)
     is_alone = call.owners is not None if call.is_owners_only else None
-    with acting_as(call.user, is_alone=is_alone), read_in(language):
+    with acting_as(call.user, is_alone=is_alone), read_in(language or ENGLISH):
         return answer_call(endpoint, call, arguments, conditions, fields=fields, entry=entry)
 
 

@@ -6,7 +6,8 @@ is to be read anew. With ``reset`` the others are empty and the client reads ane
 sequence that it got.
 
 ``run``, ``flow``, ``deployment``, ``kind`` and ``owner`` narrow it to what a page shows, ``parts`` to some of the
-records; the first message says so in ``view``, with the ids of runs that were given by name.
+records; the first message says so in ``view``, with the ids of runs that were given by name. ``language`` is that of
+who reads it, where it is not that of the browser (``Accept-Language``).
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ from orchestra_nb.operations.run_changes import last_sequence, list_marks
 from orchestra_nb.operations.stream_subscriptions import VIEW_PARAMETERS, view_of
 from orchestra_nb.server.api_handler import PROBLEM_TYPE, problem_answer
 from orchestra_nb.server.callers import AUTH_RESOURCE
+from orchestra_nb.server.languages import reader_language, wanted_language
 from orchestra_nb.server.rest_handler import PREFIX
+from orchestra_nb.server.sentences import answer_in_language
 from orchestra_nb.server.store_access import as_seen_by
 from orchestra_nb.server.token_identity import TokenIdentity
 from orchestra_nb.version import __version__
@@ -57,6 +60,7 @@ class StreamHandler(WebSocketMixin, WebSocketHandler, TokenIdentity):
         """Take the way to the store from the route."""
         self._access = access
         self._since: int | None = None
+        self._language: str | None = None
         self._view = EVERYTHING
         self._checked_at = -math.inf
         self._sending: asyncio.Task[None] | None = None
@@ -78,12 +82,16 @@ class StreamHandler(WebSocketMixin, WebSocketHandler, TokenIdentity):
             if not (text.isascii() and text.isdigit() and len(text) <= 18):
                 raise InvalidInput(f"since={text[:40]!r} is no sequence number.")
             self._since = int(text)
+        language = self.get_query_argument("language", None)
+        self._language = reader_language(self.request.headers) if language is None else wanted_language(language)
         self._view = await self._asked_view()
         await super().get()
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer a handshake that fails with a problem, as all calls are answered."""
-        status, body = problem_answer(status_code, kwargs.get("exc_info", (None, None, None))[1])
+        status, body = problem_answer(
+            status_code, kwargs.get("exc_info", (None, None, None))[1], reader_language(self.request.headers)
+        )
         self.set_status(status)
         self.set_header("Content-Type", PROBLEM_TYPE)
         self.finish(body)
@@ -100,8 +108,8 @@ class StreamHandler(WebSocketMixin, WebSocketHandler, TokenIdentity):
 
         given = given_parameters({name: self.get_query_arguments(name) for name in self.request.query_arguments})
         for name in given:
-            if name not in ("since", *VIEW_PARAMETERS):
-                listed = ", ".join(("since", *VIEW_PARAMETERS))
+            if name not in ("since", "language", *VIEW_PARAMETERS):
+                listed = ", ".join(("since", "language", *VIEW_PARAMETERS))
                 raise InvalidInput(f"{name[:40]!r} is no parameter of the stream. Its parameters are: {listed}.")
         if not any(name in given for name in VIEW_PARAMETERS):
             return EVERYTHING  # whose stream needs no store to begin
@@ -147,7 +155,7 @@ class StreamHandler(WebSocketMixin, WebSocketHandler, TokenIdentity):
                 await self.write_message(msgspec.json.encode(hello).decode())
                 async for text in stream.deltas(since, self._view, marks, owners=self.owners):
                     await self._check_token()
-                    await self.write_message(text.decode())
+                    await self.write_message(answer_in_language(text, self._language).decode())
         except WebSocketClosedError:
             pass
         except TokenRefused as error:

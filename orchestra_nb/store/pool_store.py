@@ -60,6 +60,11 @@ class PoolStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def check_free(self, name: str) -> None:
+        """Raise NameTaken where there is one of this name."""
+        with self._database.connect() as connection:
+            _check_free(connection, name)
+
     def create(self, pool: WorkPool, at: datetime) -> None:
         """Add a pool.
 
@@ -69,10 +74,7 @@ class PoolStore:
             There is one of this name.
         """
         with self._database.write() as connection:
-            if _find(connection, pool.name) is not None:
-                raise NameTaken(
-                    f"There is a pool {pool.name!r} already. `orchestra pools update {pool.name}` changes it."
-                )
+            _check_free(connection, pool.name)
             connection.execute(insert(work_pools).values(created_at=at, updated_at=at, **_values(pool)))
 
     def save(self, pool: WorkPool, at: datetime) -> None:
@@ -211,6 +213,11 @@ def _find(connection: Connection, name: str) -> WorkPool | None:
     if row is not None:
         return _pool_of(row)
     return WorkPool(name=name) if name == DEFAULT_POOL else None
+
+
+def _check_free(connection: Connection, name: str) -> None:
+    if _find(connection, name) is not None:
+        raise NameTaken(f"There is a pool {name!r} already. `orchestra pools update {name}` changes it.")
 
 
 def _names(connection: Connection) -> list[str]:

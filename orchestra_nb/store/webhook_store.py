@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -14,6 +15,10 @@ from orchestra_nb.model.webhooks import StoredWebhook, Webhook
 from orchestra_nb.store.database import Database
 from orchestra_nb.store.sealed_text import seal, unseal
 from orchestra_nb.store.service_tables import webhook_receipts, webhooks
+
+_REMEDY: Final = "Delete it first, change it, or choose another name."
+#: How it ends where a webhook is to have the name of another.
+OTHER_NAME: Final = "Choose another name."
 
 
 class WebhookStore:
@@ -46,8 +51,13 @@ class WebhookStore:
             "owner": owner,
         }
         with self._database.write() as connection:
-            _check_free(connection, webhook.name, "Delete it first, change it, or choose another name.")
+            _check_free(connection, webhook.name, _REMEDY)
             connection.execute(insert(webhooks).values(values))
+
+    def check_free(self, name: str, remedy: str = _REMEDY) -> None:
+        """Raise NameTaken where there is one of this name; the remedy is the end of its message."""
+        with self._database.connect() as connection:
+            _check_free(connection, name, remedy)
 
     def list_webhooks(self) -> list[StoredWebhook]:
         """Return all webhooks by name."""
@@ -118,7 +128,7 @@ class WebhookStore:
             if owner is not UNSET:
                 values["owner"] = owner
             if after.name != before.name:
-                _check_free(connection, after.name, "Choose another name.")
+                _check_free(connection, after.name, OTHER_NAME)
                 moved = update(webhook_receipts).where(webhook_receipts.c.webhook == before.name)
                 connection.execute(moved.values(webhook=after.name))
             connection.execute(update(webhooks).where(webhooks.c.name == before.name).values(values))

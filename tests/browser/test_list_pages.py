@@ -353,6 +353,20 @@ def test_pools_variables_automations_and_webhooks_are_changed(chromium: Browser,
         assert axe_finds(page) == []
         keep_picture(page, "webhook-dialog")
         dialog.get_by_label("Name").fill("orders")
+
+        # what may not fit is said before there is a secret
+        dialog.get_by_label("Emits the event").fill("")
+        dialog.get_by_label("Runs the deployment").fill("nightly")
+        dialog.get_by_label("Parameters of the run").fill('{"m": "{{ payload.m }}"}')
+        dialog.get_by_role("button", name="Make the webhook").click()
+        dialog.get_by_role("status").get_by_text("takes no parameters, and was given m").wait_for()
+        dialog.get_by_role("button", name="Make it anyway").wait_for()
+        assert axe_finds(page) == []
+        keep_picture(page, "webhook-warning")
+        assert json.loads(deployed.orchestra("webhooks", "ls", "--json")[1])["webhooks"] == []
+        dialog.get_by_label("Runs the deployment").fill("")
+        dialog.get_by_label("Parameters of the run").fill("")
+        dialog.get_by_label("Emits the event").fill("orders.imported")
         dialog.get_by_role("button", name="Make the webhook").click()
         made = page.get_by_role("dialog", name="Webhook orders is made")
         secret = made.get_by_role("textbox", name="Secret").input_value()

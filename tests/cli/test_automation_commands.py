@@ -22,7 +22,8 @@ from orchestra_nb.model.events import ValueRecorded
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.operations.automation_actions import AutomationActions
 from orchestra_nb.operations.automation_files import read_automation_file
-from orchestra_nb.operations.automation_form import automation_form, trigger_words
+from orchestra_nb.operations.automation_form import automation_form
+from orchestra_nb.operations.automation_words import trigger_words
 from orchestra_nb.operations.automations import create_automations
 from orchestra_nb.operations.deployment_files import read_deployment_file, write_deployments
 from orchestra_nb.operations.deployment_plan import apply_plan, make_plan

@@ -127,7 +127,7 @@ def test_parameters_that_the_deployment_does_not_take_are_refused_or_told(
     assert (unknown[0], "has no parameter 'm'" in unknown[2]) == (2, True)
     assert "orders: parameters of report: The notebook has no parameter 'm'. Its parameters are: n." in told.stderr
     assert "orders takes messages at <server>/orchestra/api/v1/webhooks/orders\n" in told.stdout
-    assert "<server> is the address of a Jupyter server" in told.stderr
+    assert "No server with this store is up on this machine: <server> stands for" in told.stderr
 
 
 def test_a_name_is_given_once_and_fits_into_an_address() -> None:

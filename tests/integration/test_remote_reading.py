@@ -313,8 +313,8 @@ def test_a_value_that_is_no_json_is_kept_where_the_server_is(world: RemoteWorld)
 def _as_there(text: str, world: RemoteWorld) -> str:
     """Return what is said on the store as it is said over the server, which has an address."""
     here = (
-        "<server> is the address of a Jupyter server with the extension, as a browser has it before /lab, or of "
-        "`orchestra serve`, which says its own."
+        "No server with this store is up on this machine: <server> stands for the address of one that is. Start one "
+        "with `orchestra serve`, which says its own, or JupyterLab, whose address is what stands before /lab."
     )
     there = "That is the server by the name that this command has of it; senders need one that they can reach."
     return text.replace(here, there).replace("<server>", world.url)

@@ -1,15 +1,23 @@
-"""What forms are told is wrong: each of our sentences is really said by the server, and German for who reads German."""
+"""What readers are told: each of our sentences is really said, and German for who reads German."""
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from test_rest_api import API, call
 
-from orchestra_nb.server.sentences import SENTENCES, in_language, values_in
+import orchestra_nb
+from orchestra_nb.model.automations import Absent, EventMatch, Metric, MoveDeployment, RunMatch
+from orchestra_nb.operations.automation_words import action_words, trigger_words
+from orchestra_nb.reading_language import read_in
+from orchestra_nb.server.languages import words_in
+from orchestra_nb.server.sentences import ALL_SENTENCES, SENTENCES, answer_in_language, in_language, values_in
+from orchestra_nb.server.told_sentences import SAID_EVERYWHERE, SAID_OF_AUTOMATIONS, SAID_ON_PAGES, SAID_WITHIN
 
 DASK = {"name": "x", "kind": "dask", "cluster": "dask.distributed.LocalCluster"}
 
@@ -89,24 +97,28 @@ async def test_what_forms_are_told_is_german_for_who_reads_german(
     said: set[str] = set()
     for method, path, body in REFUSED:
 
-        async def refusal(language: str, method: str = method, path: str = path, body: Any = body) -> list[str]:
+        async def refusal(language: str | None, method: str = method, path: str = path, body: Any = body) -> list[str]:
             answer = await jp_fetch(
                 *f"{API}{path.rstrip('#')}".split("?")[:1],
                 method=method,
                 params=dict(pair.split("=") for pair in path.partition("?")[2].replace("+", " ").split("&") if pair),
                 body=None if body is None else json.dumps(body),
-                headers={"Accept-Language": language, **({"If-Match": '"none"'} if path.endswith("#") else {})},
+                headers={
+                    **({} if language is None else {"Accept-Language": language}),
+                    **({"If-Match": '"none"'} if path.endswith("#") else {}),
+                },
                 raise_error=False,
             )
             problem = json.loads(answer.body)
             assert answer.code in (409, 412, 422), (path, body, problem)
             return [one["detail"] for one in problem.get("errors", ())] or [problem["detail"]]
 
-        english, german = await refusal("en"), await refusal("de-DE")
+        plain, english, german = await refusal(None), await refusal("en"), await refusal("de-DE")
 
-        for one in english:
+        for one in plain:
             said |= {sentence for sentence in SENTENCES if values_in(sentence, one) is not None}
         assert [(one, other) for one, other in zip(english, german, strict=True) if one == other] == []
+        assert [one for one in (*english, *german) if "`orchestra pools" in one] == []
 
     # one that the server does not say any more would be translated in vain
     assert set(SENTENCES) == said
@@ -139,14 +151,6 @@ def test_a_value_ends_where_the_words_after_it_first_come(text: str, values: lis
     assert values_in("%1 takes no %2. Did you mean %3?", text) == values
 
 
-def test_of_several_sentences_none_is_translated() -> None:
-    for several in (
-        "kind: 'x' is none of local, dask.\nidle: wrong.",
-        "idle: wrong.\nkind: 'x' is none of local, dask.",
-    ):
-        assert in_language(several, "de-DE") == several
-
-
 async def test_a_long_value_made_of_our_own_words_is_refused_as_any_other(jp_fetch) -> None:
     kind = " takes no y" * 4000 + ". Did you mean z" * 4000  # dividing 100 KB in all ways would take an hour
 
@@ -161,3 +165,87 @@ async def test_a_long_value_made_of_our_own_words_is_refused_as_any_other(jp_fet
     assert answer.code == 422
     assert kind in json.loads(answer.body)["detail"]
     assert "ist keines von" in json.loads(answer.body)["detail"]
+
+
+def test_all_sentences_are_in_our_source_and_translated() -> None:
+    texts = {
+        node.value
+        for path in Path(orchestra_nb.__file__).parent.rglob("*.py")
+        if path.parent.name != "server"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    source = "\n".join(texts)
+
+    unsaid = [
+        (sentence, piece)
+        for sentence in (*SAID_ON_PAGES, *SAID_EVERYWHERE, *SAID_OF_AUTOMATIONS, *SAID_WITHIN)
+        for piece in re.split(r"%\d+|[.?;:] ?|\) ?| \(|,? and |, ", sentence)
+        if len(piece.strip()) > 10 and piece.strip() not in source
+    ]
+
+    assert unsaid == []
+    assert [one for one in ALL_SENTENCES if words_in("de-DE").get(one, [""])[0] in ("", one)] == []
+    assert [
+        one for one in SAID_ON_PAGES if "orchestra" not in one and "HTTP" not in one and "overwrite" not in one
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "german"),
+    [
+        (
+            "kind: 'x' is none of local, dask.\nconcurrency: 1 to 1,000 runs go on at a time, not 0. To start nothing, "
+            "pause the pool.",
+            "kind: 'x' ist keines von local, dask.\nconcurrency: ",
+        ),
+        (
+            "The kernel (pid 7 on h) died: killed by SIGKILL. Restart the kernel and run the cells again.",
+            "Der Prozess „kernel“ (PID 7 auf h) ist gestorben: beendet durch SIGKILL. Starten Sie den Kernel neu, und "
+            "führen Sie die Zellen noch einmal aus.",
+        ),
+        (
+            "waits for run calm-fox, which waits for the pool ab, which is paused: `orchestra pools resume ab` has "
+            "it go on (retried by me)",
+            "wartet auf den Lauf calm-fox: wartet auf den Pool ab, der pausiert ist: auf der Seite Work-Pools lässt er "
+            "sich fortsetzen (wiederholt von me)",
+        ),
+        (
+            "Task load failed: ValueError: no 'x'. (1 failed)",
+            "Aufgabe load schlug fehl: ValueError: no 'x'. (1 failed)",
+        ),
+        ("ValueError: Bob was killed by a bear. It is sad.", "ValueError: Bob was killed by a bear. It is sad."),
+    ],
+    ids=["lines", "parts", "within", "of users in ours", "of users"],
+)
+def test_of_several_sentences_each_of_ours_is_translated(text: str, german: str) -> None:
+    assert in_language(text, "de-DE").startswith(german)
+    assert in_language(text, None) == text
+
+
+def test_only_what_tells_something_in_an_answer_is_translated() -> None:
+    waits = "waits for the pool p, which is not there: `orchestra pools create p` makes it"
+    answer = {"message": waits, "name": waits, "warnings": [waits, "x"], "about": "run a of deployment b", "n": [{}]}
+    body = json.dumps({**answer, "note": f'"message":"{waits}"'}, separators=(",", ":")).encode()
+
+    german, page = (json.loads(answer_in_language(body, language)) for language in ("de-DE", "en"))
+
+    assert answer_in_language(body, None) == body
+    assert page["message"] == "waits for the pool p, which is not there: make it on the page Work pools"
+    assert german["message"].startswith("wartet auf den Pool p, den es nicht gibt: ")
+    assert (german["name"], german["n"], german["warnings"]) == (waits, [{}], [german["message"], "x"])
+    assert german["about"] == "Lauf a des Deployments b"
+
+
+def test_what_automations_wait_for_and_do_is_german_for_who_reads_german() -> None:
+    absent = Absent(expected=EventMatch(names=("beat",)), within_seconds=3600, for_each="run")
+    figure = Metric(figure="success_rate", match=RunMatch(deployments=("a",)), over=20, below=0.5)
+
+    with read_in("de-DE"):
+        said = [trigger_words(absent), trigger_words(figure), action_words(MoveDeployment(deployment="a", pool="b"))]
+
+    assert said == [
+        "für jeweils Lauf: nichts seit 1h: Ereignis beat",
+        "Erfolgsquote von a über 20 Läufe unter 0.5",
+        "verlegt a in den Pool b",
+    ]

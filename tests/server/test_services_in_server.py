@@ -159,6 +159,31 @@ def test_a_service_that_dies_is_started_again(deployed: Deployed, start: Callabl
     assert psutil.pid_exists(second)
 
 
+def test_commands_tell_the_address_of_a_jupyter_server_for_a_webhook(
+    deployed: Deployed, start: Callable[..., JupyterServer]
+) -> None:
+    server = start("--ServerApp.base_url=/my/")
+    server.health()
+    info = server.runtime / f"jpserver-{server.process.pid}.json"
+    environ = {**deployed.environ, "JUPYTER_RUNTIME_DIR": str(server.runtime)}
+
+    def said(*words: str) -> str:
+        command = [sys.executable, "-m", "orchestra_nb", "webhooks", *words]
+        done = subprocess.run(command, env=environ, cwd=deployed.folder, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    eventually(lambda: "orchestra_nb_extension" in json.loads(info.read_text()) or None)
+    made = said("create", "orders", "--event", "orders.sent")
+    url = json.loads(info.read_text())["url"]
+    server.process.terminate()
+    server.process.wait(PATIENCE_SECONDS)
+    shown = said("show", "orders")
+
+    assert url.endswith("/my/")
+    assert f"orders takes messages at {url}orchestra/api/v1/webhooks/orders\n" in made
+    assert "Address: <server>/orchestra/api/v1/webhooks/orders\n" in shown
+
+
 def test_two_servers_on_a_store_run_each_occurrence_once(
     deployed: Deployed, start: Callable[..., JupyterServer]
 ) -> None:

@@ -483,3 +483,27 @@ async def test_the_messages_of_a_paused_webhook_are_ignored_and_no_more_tried(
         ("m1", "The webhook was paused."),
     ]
     assert len(store.list_runs()) == 1
+
+
+async def test_what_may_not_fit_is_refused_where_that_is_asked_and_nothing_is_made(
+    jp_fetch, store: RunStore, make: Callable[..., str]
+) -> None:
+    make("known")
+    path = "/orchestra/api/v1/webhooks"
+    new = {"name": "orders", "deployment": "etl", "parameters": {"m": "{{ payload.m }}"}}
+
+    async def ask(method: str, at: str, body: dict[str, object], **query: str) -> tuple[int, dict[str, object]]:
+        answer = await jp_fetch(at, method=method, body=json.dumps(body), params=query, raise_error=False)
+        return answer.code, json.loads(answer.body)
+
+    refused = await ask("POST", path, new, refuse_warnings="true")
+    names = [one.webhook.name for one in webhooks.list_webhooks(store)]
+    unchanged = await ask("PATCH", f"{path}/known", {"parameters": {"m": "{{ 1 }}"}}, refuse_warnings="true")
+    kept = webhooks.show_webhook(store, "known").webhook.parameters
+    made = await ask("POST", path, new)
+
+    warning = "parameters of etl: The notebook has no parameter 'm'. Its parameters are: region, count."
+    for code, problem in (refused, unchanged):
+        assert (code, problem["code"], problem["detail"]) == (422, "warnings_refused", warning)
+    assert (names, kept) == (["known"], {"region": "{{ payload.region }}"})
+    assert (made[0], made[1]["warnings"]) == (201, [warning])

@@ -20,29 +20,32 @@ export interface IFormQuestion {
   readonly body?: readonly (Node | string)[];
   /** The label of the button that does it. */
   readonly act: string;
+  /** The label of the button that does it in spite of warnings; see `IQuestion`. */
+  readonly actAnyway?: string;
   /** Do it with what is filled in, name to JSON; what it throws is shown. */
-  readonly send: (values: FormValues) => Promise<void>;
+  readonly send: (values: FormValues, isWarned: boolean) => Promise<void>;
   /** Give the field of a place of an error, a JSON pointer; its first step, where nothing is said. */
   readonly fieldAt?: (pointer: string) => string;
 }
 
 /** Ask; true when it was done. */
 export function askWithForm(question: IFormQuestion, texts: ITexts): Promise<boolean> {
-  const { title, parts, act, send } = question;
+  const { title, parts, act, actAnyway, send } = question;
   const body = question.body ?? parts.map(part => part.node);
   return ask(
     {
       title,
       body,
       act,
+      actAnyway,
       leave: texts.__('Cancel'),
-      onAct: async () => {
+      onAct: async isWarned => {
         const read = parts.map(part => part.read(false));
         if (read.some(values => values === null)) {
           showFirstWrong(parts);
           return false;
         }
-        await send(new Map(read.flatMap(values => [...(values ?? [])])));
+        await send(new Map(read.flatMap(values => [...(values ?? [])])), isWarned);
         return true;
       },
       onError: error => {

@@ -1,5 +1,6 @@
 /** Dialogs of pages: the browser's own, so that the focus stays inside, Escape closes, and the rest cannot be reached. */
 
+import { ApiError } from '../apiError';
 import { html, showText } from '../drawing/elements';
 import type { ITexts } from '../drawing/translation';
 import { errorText } from '../errorText';
@@ -14,13 +15,22 @@ export interface IQuestion {
   readonly act: string | null;
   /** The label of the button that does not; empty where there is nothing to decide. */
   readonly leave: string;
-  /** Do it; what it throws is shown, and the dialog stays open. False where what was filled in is wrong. */
-  readonly onAct: () => Promise<boolean>;
+  /**
+   * Do it; what it throws is shown, and the dialog stays open. False where what was filled in is wrong.
+   *
+   * `isWarned` tells whether the server's warnings of what stands in the dialog were shown, and it is to be done anyway.
+   */
+  readonly onAct: (isWarned: boolean) => Promise<boolean>;
+  /** The label of the button that does it in spite of warnings; none, where the server is not asked to refuse them. */
+  readonly actAnyway?: string;
   /** Show what `onAct` threw at its place; false to have it shown above the buttons. */
   readonly onError?: (error: unknown) => boolean;
   /** Whether something was written that would be lost: it is asked then before the dialog is left. */
   readonly hasWritten?: () => boolean;
 }
+
+/** The code of the error when something may be wrong, and it is to be decided about that first. */
+const WARNINGS_REFUSED = 'warnings_refused';
 
 let dialogs = 0;
 
@@ -30,6 +40,7 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
   const id = `orc-dialog-${dialogs}`;
   const problem = html('p', { class: 'orc-problem', role: 'alert' });
   showText(problem, '');
+  const warnings = html('div', { role: 'status' });
   const leave = html('button', { type: 'button', class: 'orc-push' }, question.leave);
   leave.hidden = question.leave === '';
   const act = html(
@@ -44,6 +55,7 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
     html('h2', { id }, question.title),
     html('div', { class: 'orc-dialog-body' }, ...question.body),
     problem,
+    warnings,
     html('div', { class: 'orc-dialog-buttons' }, leave, act)
   );
   const dialog = html('dialog', { class: 'orc-dialog', 'aria-labelledby': id }, form);
@@ -51,18 +63,27 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
   return new Promise(resolve => {
     let isBusy = false;
     let isDone = false;
+    let isWarned = false;
+    const warn = (messages: readonly string[]): void => {
+      isWarned = messages.length > 0;
+      warnings.replaceChildren(...(isWarned ? [warningList(messages, texts)] : []));
+      showText(act, (isWarned ? question.actAnyway : question.act) ?? '');
+    };
+    form.addEventListener('input', () => isWarned && warn([])); // they were of something else
     const run = async (): Promise<void> => {
       isBusy = true;
       act.disabled = true;
       leave.disabled = true;
       showText(problem, '');
       try {
-        isDone = await question.onAct();
+        isDone = await question.onAct(isWarned);
         if (isDone) {
           dialog.close();
         }
       } catch (error) {
-        if (!(question.onError?.(error) ?? false)) {
+        if (error instanceof ApiError && error.code === WARNINGS_REFUSED) {
+          warn(error.message.split('\n'));
+        } else if (!(question.onError?.(error) ?? false)) {
           showText(problem, errorText(error, texts));
         }
       } finally {
@@ -112,6 +133,16 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
     });
     dialog.showModal();
   });
+}
+
+/** Show what may be wrong. */
+export function warningList(warnings: readonly string[], texts: ITexts): HTMLElement {
+  return html(
+    'div',
+    { class: 'orc-warnings' },
+    html('p', {}, texts.__('This may be wrong with it:')),
+    html('ul', {}, ...warnings.map(warning => html('li', {}, warning)))
+  );
 }
 
 /** Ask whether what was written may be lost; true where it may. */

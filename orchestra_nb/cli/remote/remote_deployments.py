@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestra_nb.cli.deployment_changes import DoneToDeployment
 from orchestra_nb.cli.remote.whole_lists import whole_list
 from orchestra_nb.errors import InvalidInput
+from orchestra_nb.model.findings import Findings
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.sweeps import TypedText
 from orchestra_nb.model.variables import check_name
@@ -19,7 +20,6 @@ from orchestra_nb.operations.deployment_form import retry_form
 from orchestra_nb.operations.deployment_request import DeploymentRequest, ScheduleRequest
 from orchestra_nb.operations.deployment_run import tell_anew
 from orchestra_nb.operations.deployment_versions import VersionList
-from orchestra_nb.operations.located_yaml import Findings
 from orchestra_nb.operations.notebook_deployment import snapshot_of
 from orchestra_nb.operations.runs import is_suspended
 from orchestra_nb.operations.schedule_request import days_off_of

@@ -16,11 +16,12 @@ import { copyRow } from './copyRow';
 import { changeKnown } from './knownChange';
 import { ListTable, agoNode, twoLines } from './listTable';
 import type { IDone, INews } from './listTable';
-import { readWarnings } from './warningNotice';
 import { readWholeList } from './wholeList';
 
 const PATH = ['webhooks'];
 const NEED: INeed = { role: 'author' };
+/** The server does nothing where it would warn of something: that is decided about in the form, not when it is done. */
+const REFUSING = { refuse_warnings: 'true' };
 const HOUR_SECONDS = 3600;
 /** A year: the server takes no longer one. */
 const MOST_HOURS = 8760;
@@ -163,13 +164,15 @@ async function make({ texts, pagesApi }: IPageContext): Promise<INews | null> {
       title: texts.__('New webhook'),
       parts: [newWebhookForm(await deploymentNames(pagesApi), texts)],
       act: texts.__('Make the webhook'),
-      send: async values => {
+      actAnyway: texts.__('Make it anyway'),
+      send: async (values, isWarned) => {
         const said = [...values].map(
           ([field, json]) => [field, JSON.parse(json) as unknown] as const
         );
         const body = Object.fromEntries(said);
         scheme = String(body.scheme ?? scheme);
-        made = await pagesApi.call('POST', PATH, {}, JSON.stringify(body));
+        const query = isWarned ? {} : REFUSING;
+        made = await pagesApi.call('POST', PATH, query, JSON.stringify(body));
       }
     },
     texts
@@ -180,7 +183,7 @@ async function make({ texts, pagesApi }: IPageContext): Promise<INews | null> {
   const fields = readFields(made);
   const name = readTextOrNull(fields?.name) ?? '';
   await showSecret(texts.__('Webhook %1 is made', name), made, scheme, texts);
-  return { news: texts.__('Webhook %1 takes messages.', name), warnings: readWarnings(made) };
+  return { news: texts.__('Webhook %1 takes messages.', name) };
 }
 
 async function change(
@@ -208,13 +211,15 @@ async function change(
       ],
       parts: [form],
       act: texts.__('Change'),
-      send: async values => {
+      actAnyway: texts.__('Change it anyway'),
+      send: async (values, isWarned) => {
         if (!values.has('deployment') && !values.has('event')) {
           throw new Error(texts.__('Name a deployment or an event.'));
         }
         changed = await changeKnown(pagesApi, {
           method: 'PATCH',
           path,
+          query: isWarned ? {} : REFUSING,
           sent: changesOf(values),
           known: saidOf(seen),
           part: saidOf,
@@ -229,8 +234,7 @@ async function change(
     texts
   );
   const row = readWebhook(changed) ?? webhook;
-  const news = texts.__('Webhook %1 is changed.', row.name);
-  return isDone ? { row, news, warnings: readWarnings(changed) } : null;
+  return isDone ? { row, news: texts.__('Webhook %1 is changed.', row.name) } : null;
 }
 
 /** Give what a webhook says, as JSON. */

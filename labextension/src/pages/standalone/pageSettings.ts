@@ -5,7 +5,9 @@ import type { IServerSettings } from '../../request';
 /** Give the settings of the page; `base` is the path of the server, with slashes around. */
 export function pageSettings(base: string, page: Document = document): IServerSettings {
   const { origin } = page.location;
+  const language = page.documentElement.lang || 'en';
   return {
+    language,
     baseUrl: origin + base,
     wsUrl: origin.replace(/^http/, 'ws') + base,
     token: '',
@@ -17,7 +19,7 @@ export function pageSettings(base: string, page: Document = document): IServerSe
         credentials: 'same-origin',
         headers: {
           ...init.headers,
-          'Accept-Language': page.documentElement.lang || 'en',
+          'Accept-Language': language,
           'Content-Type': 'application/json',
           'X-XSRFToken': cookie('_xsrf', page)
         }
