@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 from expectations import expect
 from hub_world import HubWorld, find_proxy, status_of
 from lab_pages import wait_for_lab
+from missing import miss
 from patience import PATIENCE_SECONDS
 from standalone_pages import keep_picture, open_alone
 
@@ -38,9 +38,9 @@ NOTEBOOK = notebook_of(code_cell("print('done')"))
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubWorld]:
     proxy = find_proxy()
     if importlib.util.find_spec("jupyterhub") is None:
-        _miss("JupyterHub is not installed. Run: pip install 'jupyterhub>=5'")
+        miss("JupyterHub is not installed. Run: pip install 'jupyterhub>=5'")
     if proxy is None:
-        _miss("The proxy of JupyterHub is not installed. Run: jlpm install in labextension/")
+        miss("The proxy of JupyterHub is not installed. Run: jlpm install in labextension/")
     world = HubWorld(tmp_path_factory.mktemp("hub"), proxy)
     try:
         world.wait()
@@ -53,12 +53,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubWorld]:
 def page(chromium: Browser) -> Iterator[Page]:
     with open_alone(chromium) as page:
         yield page
-
-
-def _miss(what: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 def log_in(page: Page, hub: HubWorld, user: str) -> None:
