@@ -31,9 +31,15 @@ def open_alone(
     width: int = 1280,
     height: int = 900,
     locale: str = "en-US",
+    trusts_all: bool = False,
 ) -> Iterator[Page]:
     """Open a page of its own, without a cookie; what nobody catches in it, or it may not do, is raised at the end."""
-    context = browser.new_context(locale=locale, color_scheme=scheme, viewport={"width": width, "height": height})
+    context = browser.new_context(
+        locale=locale,
+        color_scheme=scheme,
+        viewport={"width": width, "height": height},
+        ignore_https_errors=trusts_all,
+    )
     if AXE.exists():
         context.add_init_script(path=AXE)
     context.set_default_timeout(1000 * PATIENCE_SECONDS)
