@@ -101,11 +101,11 @@ class HubWorld:
         """Return a new token of a user, as the hub's page makes it."""
         return str(self._ask("POST", f"users/{user}/tokens", {"note": "tests"})["token"])
 
-    def start_server(self, user: str) -> str:
-        """Return the address of a user's server, which runs then."""
-        url = f"{self.url}user/{user}/"
+    def start_server(self, user: str, name: str = "") -> str:
+        """Return the address of a user's server, which runs then: of the one with a name, or of that without."""
+        url = f"{self.url}user/{user}/{name}{'/' if name else ''}"
         if not self._answers(f"{url}api"):
-            self._ask("POST", f"users/{user}/server", {})
+            self._ask("POST", f"users/{user}/servers/{name}" if name else f"users/{user}/server", {})
         eventually(lambda: self._answers(f"{url}api"))
         return url
 
