@@ -52,6 +52,7 @@ export function TreeRow(props: { row: Row; context: IRowContext }): React.JSX.El
       aria-posinset={row.position}
       aria-setsize={row.size}
       aria-expanded={row.isOpen ?? undefined}
+      aria-label={row.kind === 'section' ? sectionName(row, context.texts) : undefined}
       tabIndex={row.key === context.entry ? 0 : -1}
       data-key={row.key}
       data-section={row.kind === 'section' ? row.section : undefined}
@@ -120,6 +121,11 @@ function SectionContent(props: {
       <span className="orc-row-count">{row.count ?? ''}</span>
     </>
   );
+}
+
+/** What a section is called, without the words of the button in it. */
+function sectionName(row: Row & { kind: 'section' }, texts: ITexts): string {
+  return `${sectionTitle(row.section, texts)} ${row.count ?? ''}`.trim();
 }
 
 function sectionTitle(section: Section, texts: ITexts): string {
