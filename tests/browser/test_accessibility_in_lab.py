@@ -223,6 +223,11 @@ def test_what_a_screen_reader_finds_has_names_and_an_order(page: Page, jupyterla
             - button "Logs"
         """
     )
+    run = page.locator("#orchestra-nb-panel .orc-run[data-orchestra-run]", has_text="training")
+    run.focus()  # where the buttons of the row come up
+    run.get_by_role("button", name="Show the logs of").wait_for()
+    name = re.compile(r"^Failed training \w+-\w+ [\w ]+ ValueError: no such region$")
+    expect(run).to_have_accessible_name(name)
     run_page.get_by_role("tab", name="Timeline").click()
     expect(run_page.get_by_role("tabpanel")).to_match_aria_snapshot(
         """

@@ -7,7 +7,7 @@ import {
   stopIcon,
   textEditorIcon
 } from '@jupyterlab/ui-components';
-import React from 'react';
+import React, { useId } from 'react';
 
 import {
   formatAgo,
@@ -43,6 +43,7 @@ export interface IRowContext extends IItemContext {
 /** Draws one row of any kind. */
 export function TreeRow(props: { row: Row; context: IRowContext }): React.JSX.Element {
   const { row, context } = props;
+  const id = useId();
   const record = row.kind === 'run' ? row.run : row.kind === 'task' ? row.task : null;
   return (
     <div
@@ -53,6 +54,7 @@ export function TreeRow(props: { row: Row; context: IRowContext }): React.JSX.El
       aria-setsize={row.size}
       aria-expanded={row.isOpen ?? undefined}
       aria-label={row.kind === 'section' ? sectionName(row, context.texts) : undefined}
+      aria-labelledby={row.kind === 'run' ? runParts(id).join(' ') : undefined}
       tabIndex={row.key === context.entry ? 0 : -1}
       data-key={row.key}
       data-section={row.kind === 'section' ? row.section : undefined}
@@ -69,7 +71,9 @@ export function TreeRow(props: { row: Row; context: IRowContext }): React.JSX.El
     >
       <Caret row={row} onToggle={context.onToggle} />
       {row.kind === 'section' && <SectionContent row={row} context={context} />}
-      {row.kind === 'run' && <RunContent run={row.run} error={row.error} context={context} />}
+      {row.kind === 'run' && (
+        <RunContent run={row.run} error={row.error} parts={runParts(id)} context={context} />
+      )}
       {row.kind === 'task' && <TaskContent task={row.task} live={row.live} context={context} />}
       {row.kind === 'item' && (
         <ItemRow of={row.content} context={context} isReachable={row.key === context.entry} />
@@ -143,20 +147,31 @@ function sectionTitle(section: Section, texts: ITexts): string {
   }
 }
 
-function RunContent(props: { run: IRun; error: string; context: IRowContext }): React.JSX.Element {
-  const { run, error, context } = props;
+/** The ids of what a run's row is called by: its buttons, which are there where the focus is, are no part of that. */
+function runParts(id: string): readonly [string, string, string, string] {
+  return [`${id}-state`, `${id}-name`, `${id}-time`, `${id}-message`];
+}
+
+function RunContent(props: {
+  run: IRun;
+  error: string;
+  parts: ReturnType<typeof runParts>;
+  context: IRowContext;
+}): React.JSX.Element {
+  const { run, error, parts, context } = props;
+  const [stateId, nameId, timeId, messageId] = parts;
   const { texts } = context;
   const active = isLive(run.state);
   return (
     <>
-      <StateIcon state={run.state} texts={texts} />
+      <StateIcon id={stateId} state={run.state} texts={texts} />
       <span className="orc-row-main">
         <span className="orc-row-head">
-          <span className="orc-row-names" title={runTitle(run, context)}>
+          <span id={nameId} className="orc-row-names" title={runTitle(run, context)}>
             <span className="orc-row-name">{run.flow_name}</span>
             <span className="orc-row-alias">{run.name}</span>
           </span>
-          <RunTime run={run} context={context} />
+          <RunTime id={timeId} run={run} context={context} />
           <span className="orc-row-actions">
             <RowButton
               icon={textEditorIcon}
@@ -175,12 +190,16 @@ function RunContent(props: { run: IRun; error: string; context: IRowContext }): 
           </span>
         </span>
         {error !== '' && (
-          <span className="orc-row-error" title={isFailure(run.state) ? run.message : error}>
+          <span
+            id={messageId}
+            className="orc-row-error"
+            title={isFailure(run.state) ? run.message : error}
+          >
             {error}
           </span>
         )}
         {error === '' && run.message !== '' && (
-          <span className="orc-row-message" title={run.message}>
+          <span id={messageId} className="orc-row-message" title={run.message}>
             {run.message}
           </span>
         )}
@@ -189,14 +208,14 @@ function RunContent(props: { run: IRun; error: string; context: IRowContext }): 
   );
 }
 
-function RunTime(props: { run: IRun; context: IRowContext }): React.JSX.Element {
-  const { run, context } = props;
+function RunTime(props: { id: string; run: IRun; context: IRowContext }): React.JSX.Element {
+  const { id, run, context } = props;
   const { now, texts, locale } = context;
   const seconds = secondsRun(run, now);
   if (isLive(run.state)) {
     const counts = run.tasks !== null && run.tasks.total > 0 ? run.tasks : null;
     return (
-      <span className="orc-row-time">
+      <span id={id} className="orc-row-time">
         {counts && (
           <span title={texts.__('%1 of %2 tasks have ended', counts.done, counts.total)}>
             {counts.done}/{counts.total}
@@ -208,7 +227,11 @@ function RunTime(props: { run: IRun; context: IRowContext }): React.JSX.Element 
   }
   const at = run.ended_at ?? run.created_at;
   return (
-    <span className="orc-row-time" title={at === null ? undefined : formatMoment(at, locale)}>
+    <span
+      id={id}
+      className="orc-row-time"
+      title={at === null ? undefined : formatMoment(at, locale)}
+    >
       {at !== null && <span>{formatAgo(at, now, texts, locale)}</span>}
     </span>
   );
