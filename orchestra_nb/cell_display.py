@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestra_nb.engine.executors import ClusterChanged
-from orchestra_nb.live_display import LiveDisplay, LiveView, Publish
+from orchestra_nb.live_display import LiveDisplay, LiveView, OutputsView, Publish
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import LogLine, TaskRun
 from orchestra_nb.notebooks.shown_outputs import ShownOutputs
@@ -31,6 +31,8 @@ class CellDisplays:
         Called, in the flow runner's thread, after each change of a task; for whoever shows all of them.
     make_view
         Makes the live view of a task or a flow where the front end needs one; None where it does not.
+    make_outputs_view
+        Makes the view of what a task showed where the front end needs one; None where it does not.
     """
 
     def __init__(
@@ -38,10 +40,12 @@ class CellDisplays:
         publish: Publish,
         on_change: Callable[[TaskRun], None] = lambda task: None,
         make_view: Callable[[], LiveView] | None = None,
+        make_outputs_view: Callable[[], OutputsView] | None = None,
     ) -> None:
         self._publish = publish
         self._on_change = on_change
         self._make_view = make_view
+        self._make_outputs_view = make_outputs_view
         self._lock = threading.Lock()
         self._cluster = ""
         self._tasks: dict[str, TaskRun] = {}
@@ -50,6 +54,9 @@ class CellDisplays:
         self._lines: dict[str, LiveDisplay] = {}
         #: id of a task run that is a retry to the one whose displays it has
         self._places: dict[str, str] = {}
+        #: the views that nothing can take the place of, by the task run whose displays they are in: a retry has them
+        self._lasting: dict[str, LiveView] = {}
+        self._outputs_views: dict[str, OutputsView] = {}
         self._dirty_lines: set[str] = set()
         self._dirty_outputs: set[str] = set()
         self._extra: dict[str, tuple[LiveDisplay, Callable[[], Mapping[str, object]]]] = {}
@@ -73,20 +80,28 @@ class CellDisplays:
             if in_place_of is not None:
                 self._places[task.task_run_id] = self._places.get(in_place_of, in_place_of)
             place = self._places.get(task.task_run_id, task.task_run_id)
-            view = self._make_view() if self._make_view is not None and not task.state.is_terminal else None
-            line = LiveDisplay(self._publish, f"orchestra-{place}", view)
+            line = LiveDisplay(self._publish, f"orchestra-{place}", self._view_in(place, task))
             outputs = self._outputs.get(task.task_run_id)
-            first = outputs_bundle(outputs.merged()) if outputs is not None else ({}, {})
+            first = outputs.merged() if outputs is not None else []
             cluster = self._cluster
         if in_place_of is None:
             line.open(task_bundle(task, cluster))
         else:
             line.replace(task_bundle(task, cluster))
-        self._publish(first, self._outputs_id(task.task_run_id), update=in_place_of is not None)
+        self._publish_outputs(task.task_run_id, first, update=in_place_of is not None)
         with self._lock:  # only now: an update that overtook its display would be lost
             self._lines[task.task_run_id] = line
             if task.task_run_id in self._dirty_lines | self._dirty_outputs:
                 self._wake.set()
+
+    def _view_in(self, place: str, task: TaskRun) -> LiveView | None:
+        """Return the view for the line of a task; the lock is held."""
+        if self._make_view is None or task.state.is_terminal:
+            return None
+        view = self._lasting.get(place) or self._make_view()
+        if view.is_lasting:
+            self._lasting[place] = view
+        return view
 
     def show_again(self, task: TaskRun, outcome: Outcome | None) -> None:
         """Show the line of a task once more, with what it showed, under the cell that is running now."""
@@ -211,7 +226,7 @@ class CellDisplays:
                 self._dirty_extra.clear()
                 cluster = self._cluster
             for key, shown in outputs.items():  # before the line that says that the task has ended
-                self._publish(outputs_bundle(shown), self._outputs_id(key), update=True)
+                self._publish_outputs(key, shown, update=True)
             for line, task in lines:
                 show = line.end if task.state.is_terminal else line.update
                 show(task_bundle(task, cluster))
@@ -227,6 +242,17 @@ class CellDisplays:
                 del self._lines[key]
                 self._outputs.pop(key, None)
                 del self._tasks[key]
+
+    def _publish_outputs(self, task_run_id: str, outputs: Sequence[Mapping[str, object]], *, update: bool) -> None:
+        data, metadata = outputs_bundle(outputs)
+        if self._make_outputs_view is not None:
+            place = self._places.get(task_run_id, task_run_id)
+            view = self._outputs_views.get(place)
+            if view is None:
+                view = self._outputs_views[place] = self._make_outputs_view()
+            view.update(outputs)
+            data = {**data, **view.bundle()}
+        self._publish((data, metadata), self._outputs_id(task_run_id), update=update)
 
     def _outputs_id(self, task_run_id: str) -> str:
         return f"orchestra-{self._places.get(task_run_id, task_run_id)}-outputs"

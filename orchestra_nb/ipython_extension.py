@@ -26,7 +26,7 @@ from orchestra_nb.notebooks.flow_line import complete_flow_line
 from orchestra_nb.notebooks.names import CellNames, analyse_tree
 from orchestra_nb.notebooks.task_line import NO_BODY, complete_task_line
 from orchestra_nb.operations.interactive import KernelDriver, set_current_driver
-from orchestra_nb.run_widget import WidgetView, needs_widget
+from orchestra_nb.run_widget import OutputsWidget, WidgetView, is_voila, needs_widget
 from orchestra_nb.terminal_displays import TerminalDisplays
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ class KernelExtension:
         #: prints what is shown in a terminal; None in a kernel, whose front end shows it
         self._terminal = TerminalDisplays() if getattr(shell, "kernel", None) is None else None
         make_view = self._make_view if needs_widget(shell) else None
-        self._displays = CellDisplays(self._publish, make_view=make_view)
+        # which shows displays as they were when its page was made
+        make_outputs_view = OutputsWidget if make_view is not None and is_voila() else None
+        self._displays = CellDisplays(self._publish, make_view=make_view, make_outputs_view=make_outputs_view)
         self._flow_views = FlowViews(
             self._publish, os.environ.get(RUN_ID_VARIABLE), make_view, is_live=self._terminal is None
         )

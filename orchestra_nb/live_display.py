@@ -6,7 +6,7 @@ with each change of the display that holds it, and what somebody looks at would 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from orchestra_nb.run_display import RUN_MIME
@@ -40,6 +40,16 @@ class LiveView(Protocol):
 
     def close(self) -> None:
         """Take it away: the static display stands for itself from now on. May be called again."""
+
+
+class OutputsView(Protocol):
+    """What shows a task's outputs in front ends that do not follow changes of displays."""
+
+    def update(self, outputs: Sequence[Mapping[str, object]]) -> None:
+        """Show these, as the notebook format has them."""
+
+    def bundle(self) -> Mapping[str, object]:
+        """Return what to add to the display's data."""
 
 
 class LiveDisplay:

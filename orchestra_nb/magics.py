@@ -28,6 +28,7 @@ from orchestra_nb.notebooks.flow_line import HELP as FLOW_HELP
 from orchestra_nb.notebooks.flow_line import HINT, RETURN_USAGE, parse_flow_line
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.task_line import HELP, NO_BODY, TaskLine, parse_task_line
+from orchestra_nb.run_widget import is_voila
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
@@ -113,7 +114,7 @@ class TaskMagics(Magics):
 
         self._displays.open_extra(f"{_FLOW_DISPLAY}-{self._driver.driver_id}-{self._flows_shown}", bundle)
 
-        if not self._driver.session.tasks():
+        if not self._driver.session.tasks() and not is_voila():
             print(HINT)
 
     def _notebook_session(self) -> NotebookSession:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -60,14 +60,15 @@ def needs_widget(shell: InteractiveShell) -> bool:
     is_vs_code = "__vsc_ipynb_file__" in shell.user_ns or "VSCODE_PID" in os.environ
     is_plain_jupyter = "JPY_SESSION_NAME" in os.environ and "ORCHESTRA_LABEXTENSION" not in os.environ
     return (
-        (is_vs_code or _is_voila() or is_plain_jupyter or "google.colab" in sys.modules)
+        (is_vs_code or is_voila() or is_plain_jupyter or "google.colab" in sys.modules)
         and RUN_ID_VARIABLE not in os.environ
         and BUNDLE.exists()
         and importlib.util.find_spec("anywidget") is not None
     )
 
 
-def _is_voila() -> bool:
+def is_voila() -> bool:
+    """Tell whether this is a kernel of Voilà, which shows a notebook to readers who type nothing."""
     return os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
 
 
@@ -100,7 +101,7 @@ class WidgetView:
 
     def bundle(self) -> Mapping[str, object]:
         """Return what to add to the display's data while the widget is there."""
-        return {VIEW_MIME: {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}}
+        return _view_bundle(self._widget.model_id)
 
     @property
     def is_live(self) -> bool:
@@ -115,7 +116,7 @@ class WidgetView:
     @property
     def is_lasting(self) -> bool:
         """Whether nothing can take its place: Voilà shows displays as they were when the page was made."""
-        return _is_voila()
+        return is_voila()
 
     def close(self) -> None:
         """Take the widget and its state away. May be called again."""
@@ -176,6 +177,23 @@ class WidgetView:
         comm._reply_subshell_for = hear
 
 
+class OutputsWidget:
+    """What a task showed, as a widget; a :class:`~orchestra_nb.live_display.OutputsView`. For any thread."""
+
+    def __init__(self) -> None:
+        import ipywidgets
+
+        self._widget = ipywidgets.Output()
+
+    def update(self, outputs: Sequence[Mapping[str, object]]) -> None:
+        """Show these."""
+        self._widget.outputs = tuple(dict(output) for output in outputs)
+
+    def bundle(self) -> Mapping[str, object]:
+        """Return what to add to the display's data."""
+        return _view_bundle(self._widget.model_id)
+
+
 class _Messages:
     """The thread that answers widgets, one question after another, and tells those that are live that it is there."""
 
@@ -229,6 +247,10 @@ class _Messages:
             if not views:
                 self._thread = None
             return views
+
+
+def _view_bundle(model_id: str) -> Mapping[str, object]:
+    return {VIEW_MIME: {"version_major": 2, "version_minor": 0, "model_id": model_id}}
 
 
 def _try_to_send(send: Callable[[], None]) -> None:

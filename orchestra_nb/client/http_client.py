@@ -30,7 +30,7 @@ from orchestra_nb.errors import (
     StoreUnavailable,
     TokenRefused,
 )
-from orchestra_nb.services.server_calls import base_address, connections_to
+from orchestra_nb.services.server_calls import base_address, connections_to, distrust_in, unreachable
 
 if TYPE_CHECKING:
     from orchestra_nb.model.runs import RunKind
@@ -55,7 +55,6 @@ _LONGEST_PAUSE_SECONDS: Final = 2.0
 #: So often a run is looked at that a service may run again, until it is taken to have ended.
 _LOOKS_AFTER_END: Final = 10
 _RUNS_A_PAGE: Final = 200
-_LONGEST_SHOWN: Final = 300
 #: What a JupyterHub, and each server behind it, answers with.
 _HUB_HEADER: Final = "X-JupyterHub-Version"
 
@@ -283,6 +282,7 @@ class Client(Calls):
         tries_left = _TRIES if method == "GET" or key is not None else 1
         while True:
             tries_left -= 1
+            asked_at = time.monotonic()
             try:
                 answer = self._connections.request(
                     method,
@@ -299,14 +299,14 @@ class Client(Calls):
                     self._is_of_hub = _HUB_HEADER in answer.headers
                     return answer
             except urllib3.exceptions.ReadTimeoutError as error:
+                if time.monotonic() - asked_at < seconds:  # it was waited for TLS
+                    raise StoreUnavailable(unreachable(self.url, error)) from error
                 raise StoreUnavailable(
                     f"The server {self.url} has not answered within {seconds:g} s. What was asked may have been done."
                 ) from error
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                if not tries_left:
-                    raise StoreUnavailable(
-                        f"The server {self.url} cannot be reached: {str(error)[:_LONGEST_SHOWN]}"
-                    ) from error
+                if not tries_left or distrust_in(error) is not None:
+                    raise StoreUnavailable(unreachable(self.url, error)) from error
             time.sleep(pause)
             pause = min(_LONGEST_PAUSE_SECONDS, 2 * pause)
 

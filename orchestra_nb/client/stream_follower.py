@@ -15,6 +15,7 @@ import websocket
 
 from orchestra_nb.errors import OrchestraError, StoreUnavailable, TokenRefused
 from orchestra_nb.operations.run_changes import RunChanges
+from orchestra_nb.services.server_calls import unreachable
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -86,7 +87,7 @@ class StreamFollower:
                 raise
             except (OSError, websocket.WebSocketException) as error:
                 if not was_open:
-                    raise StoreUnavailable(f"The server {self._url} cannot be reached: {error}") from error
+                    raise StoreUnavailable(unreachable(self._url, error)) from error
             time.sleep(pause)
             pause = min(_LONGEST_PAUSE_SECONDS, 2 * pause)
 

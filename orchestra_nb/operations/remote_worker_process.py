@@ -39,7 +39,7 @@ from orchestra_nb.runtime_folder import runtime_folder
 from orchestra_nb.services.retention import RetentionService
 from orchestra_nb.services.supervisor import ServiceLoop
 from orchestra_nb.services.worker import Worker
-from orchestra_nb.services.worker_api import NoWorkerRoutes, ServerUnreachable, WorkerApi
+from orchestra_nb.services.worker_api import CertificateDistrusted, NoWorkerRoutes, ServerUnreachable, WorkerApi
 from orchestra_nb.services.worker_messages import WorkerHello, WorkerWelcome
 from orchestra_nb.settings import Settings, default_store_path
 from orchestra_nb.store.event_spool import EventSpool
@@ -171,7 +171,8 @@ def _registered(api: WorkerApi, hello: WorkerHello, stop: threading.Event) -> Wo
     while not stop.is_set():
         try:
             welcome = api.register(hello)
-        except NoWorkerRoutes as error:  # nothing was ever there, so it is the address that is wrong
+        # nothing was ever there, so it is the address that is wrong, or what is known here of certificates
+        except (NoWorkerRoutes, CertificateDistrusted) as error:
             raise InvalidInput(str(error)) from error
         except ServerUnreachable as error:
             if not pause:

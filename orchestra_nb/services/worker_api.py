@@ -26,7 +26,7 @@ from orchestra_nb.errors import (
 from orchestra_nb.model.api_tokens import PREFIX
 from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.secret_values import Secret
-from orchestra_nb.services.server_calls import base_address, connections_to
+from orchestra_nb.services.server_calls import base_address, connections_to, distrust_in, unreachable
 from orchestra_nb.services.worker_messages import (
     WORKERS_PATH,
     EventsTaken,
@@ -43,7 +43,6 @@ from orchestra_nb.services.worker_messages import (
 _CONNECT_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 30.0
 _BYTES_A_SECOND: Final = 100_000
-_LONGEST_SHOWN: Final = 300
 
 A = TypeVar("A")
 
@@ -60,12 +59,16 @@ class NoWorkerRoutes(ServerUnreachable):
     """What answers at the address is no server with our routes, or something stands in for it while it is away."""
 
 
+class CertificateDistrusted(ServerUnreachable):
+    """The server has a certificate that is not trusted here."""
+
+
 class WorkerApi:
     """A server, as a worker sees it. All methods may be called from any thread.
 
     All of them raise ServerUnreachable where the server cannot be reached, TokenRefused and ScopeMissing where the
     token does not open it (any more), NotThisWorkers for what is not this worker's (any more), InvalidInput for what it
-    does not take, and NoWorkerRoutes where something else answers.
+    does not take, NoWorkerRoutes where something else answers, and CertificateDistrusted for what its name says.
 
     Parameters
     ----------
@@ -152,15 +155,14 @@ class WorkerApi:
                 redirect=False,
             )
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
-            raise ServerUnreachable(self._lost(error), was_sent=False) from error
+            raise ServerUnreachable(unreachable(self.location, error), was_sent=False) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ServerUnreachable(self._lost(error)) from error
+            if distrust_in(error) is not None:
+                raise CertificateDistrusted(unreachable(self.location, error), was_sent=False) from error
+            raise ServerUnreachable(unreachable(self.location, error)) from error
         if answer.status in (200, 201):
             return answer.data
         raise self._error_of(answer.status, answer.data)
-
-    def _lost(self, error: Exception) -> str:
-        return f"The server {self.location} cannot be reached: {str(error)[:_LONGEST_SHOWN]}"
 
     def _error_of(self, status: int, body: bytes) -> OrchestraError:
         """Return what an answer says that is no success: one of ours is a problem with a code."""

@@ -5,12 +5,12 @@ Where Chromium or the build is missing the tests are skipped and name what to do
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 from lab_pages import Lab, open_page
+from missing import miss
 from running_lab import EXTENSION, launch_chromium, running_lab
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab with our two extensions on."""
     if not (EXTENSION / "package.json").exists():
-        _miss("The JupyterLab extension is not built. Run: make test, or jlpm build in labextension/")
+        miss("The JupyterLab extension is not built. Run: make test, or jlpm build in labextension/")
     with running_lab(tmp_path_factory.mktemp("lab")) as lab:
         yield lab
 
@@ -34,7 +34,7 @@ def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = launch_chromium(playwright)
         if browser is None:
-            _miss("Chromium is not installed. On Debian: apt-get install chromium")
+            miss("Chromium is not installed. On Debian: apt-get install chromium")
         yield browser
         browser.close()
 
@@ -44,9 +44,3 @@ def page(chromium: Browser) -> Iterator[Page]:
     """A page for one test."""
     with open_page(chromium) as page:
         yield page
-
-
-def _miss(what: str) -> NoReturn:
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)

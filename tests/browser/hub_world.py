@@ -101,18 +101,18 @@ class HubWorld:
         """Return a new token of a user, as the hub's page makes it."""
         return str(self._ask("POST", f"users/{user}/tokens", {"note": "tests"})["token"])
 
-    def start_server(self, user: str) -> str:
-        """Return the address of a user's server, which runs then."""
-        url = f"{self.url}user/{user}/"
+    def start_server(self, user: str, name: str = "") -> str:
+        """Return the address of a user's server, which runs then: of the one with a name, or of that without."""
+        url = f"{self.url}user/{user}/{name}{'/' if name else ''}"
         if not self._answers(f"{url}api"):
-            self._ask("POST", f"users/{user}/server", {})
+            self._ask("POST", f"users/{user}/servers/{name}" if name else f"users/{user}/server", {})
         eventually(lambda: self._answers(f"{url}api"))
         return url
 
     def stop_server(self, user: str) -> None:
-        """End a user's server; return when the hub would start another."""
+        """End a user's server, that without a name; return when the hub would start another."""
         self._ask("DELETE", f"users/{user}/server")
-        eventually(lambda: self._ask("GET", f"users/{user}")["servers"] == {})
+        eventually(lambda: "" not in self._ask("GET", f"users/{user}")["servers"])
 
     def client(self, url: str, user: str) -> Client:
         """Return a client of a server with a token of a user."""

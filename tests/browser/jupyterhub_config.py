@@ -24,6 +24,7 @@ c.ConfigurableHTTPProxy.pid_file = f"{folder}/proxy.pid"
 c.JupyterHub.authenticator_class = "dummy"
 c.DummyAuthenticator.password = told["password"]
 c.Authenticator.allowed_users = {"ana", "ben", "eve"}
+c.JupyterHub.allow_named_servers = True
 c.JupyterHub.load_groups = {"analysts": {"users": ["ana", "ben"]}}
 
 c.JupyterHub.spawner_class = "simple"

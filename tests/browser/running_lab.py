@@ -51,19 +51,22 @@ def launch_chromium(playwright: Playwright) -> Browser | None:
 
 
 @contextmanager
-def running_lab(folder: Path, *, with_extension: bool = True) -> Iterator[Lab]:
-    """Run JupyterLab with token and XSRF check, and with our two extensions unless it is to be without."""
+def running_lab(folder: Path, *, with_extension: bool = True, with_voila: bool = False) -> Iterator[Lab]:
+    """Run JupyterLab with token and XSRF check, and with our two extensions unless it is to be without.
+
+    Voilà's pages are beside it where they are asked for, its button in JupyterLab never.
+    """
     root, data = folder / "root", folder / "data"
     root.mkdir()
     (data / "labextensions").mkdir(parents=True)
     if with_extension:
         # as found by data folder, so that neither an installation nor a development link is needed
         (data / "labextensions" / "orchestra-nb").symlink_to(EXTENSION)
-    else:
-        # nor may one count
-        page_config = folder / "config" / "labconfig" / "page_config.json"
-        page_config.parent.mkdir(parents=True)
-        page_config.write_text(json.dumps({"disabledExtensions": {"orchestra-nb": True}}))
+    # nor may one count where it is to be without
+    page_config = folder / "config" / "labconfig" / "page_config.json"
+    page_config.parent.mkdir(parents=True)
+    disabled = {"orchestra-nb": not with_extension, "@voila-dashboards/jupyterlab-preview": True}
+    page_config.write_text(json.dumps({"disabledExtensions": disabled}))
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     quiet = {"fetchNews": "false", "checkForUpdates": False}
@@ -85,12 +88,16 @@ def running_lab(folder: Path, *, with_extension: bool = True) -> Iterator[Lab]:
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
         "ORCHESTRA_STORE_URL": f"sqlite:///{folder / 'orchestra.db'}",
     }
+    extensions = {
+        "orchestra_nb": with_extension,
+        "notebook": _has_notebook(),  # the same server has its pages beside JupyterLab's
+        "voila.server_extension": with_voila,
+    }
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root"),
         f"--IdentityProvider.token={token}",
         f"--ServerApp.root_dir={root}",
-        # Notebook 7 where it is installed: the same server has its pages beside JupyterLab's
-        f"--ServerApp.jpserver_extensions={ {'orchestra_nb': with_extension, 'notebook': _has_notebook()} }",
+        f"--ServerApp.jpserver_extensions={extensions}",
         "--OrchestraExtension.has_services=False",
         "--LabApp.expose_app_in_browser=True",
         "--JupyterNotebookApp.expose_app_in_browser=True",

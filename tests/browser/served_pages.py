@@ -17,9 +17,16 @@ from tests.services.deployed import Deployed
 
 
 class Service:
-    """``orchestra serve`` on one port, which can be ended and started again; to be closed."""
+    """``orchestra serve`` on one port, which can be ended and started again; to be closed.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters
+    ----------
+    options
+        More options of its server.
+    """
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._options = options
         self.deployed = Deployed(folder, f"sqlite:///{folder / 'orchestra.db'}")
         self.token = secrets.token_hex(16)
         self._runtime = folder / "jupyter"
@@ -36,7 +43,7 @@ class Service:
         """Start it, on the same port as before."""
         command = [
             *(sys.executable, "-m", "orchestra_nb", "serve", "--no-commands", "--port", str(self.port)),
-            "--ServerApp.base_url=/team/",
+            *("--ServerApp.base_url=/team/", *self._options),
         ]
         with (self.deployed.folder / "serve.log").open("ab") as log:
             process = subprocess.Popen(command, cwd=self.deployed.folder, env=self._environ, stderr=log)

@@ -6,12 +6,13 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 from expectations import expect, focused
 from lab_pages import open_cells, open_lab, set_theme, take_pictures, wait_until_ready, write_cells
-from patience import PATIENCE_SECONDS
+from patience import PATIENCE_SECONDS, eventually
 from standalone_pages import AXE, axe_finds, keep_picture, open_alone
 
 if TYPE_CHECKING:
@@ -58,6 +59,30 @@ TASKS = (
     "%%task broken --retries 1\nraise KeyError('EU')",
     "%flow",
 )
+
+
+LIVE_CELLS = (
+    "%load_ext orchestra_nb\n%flow",
+    "%%task good\nimport time\ntime.sleep(1)",
+    "%%task bad\nraise KeyError('EU')",
+)
+
+#: What is read out as it comes: each text that a live region of the page gets, in order.
+HEAR = """() => {
+    const live = '[role=status], [role=alert], [aria-live=polite], [aria-live=assertive]';
+    window.heard = [];
+    new MutationObserver(changes => {
+        const regions = changes.map(({ target }) =>
+            (target instanceof Element ? target : target.parentElement)?.closest(live)
+        );
+        for (const region of new Set(regions)) {
+            const text = region?.isConnected ? region.textContent.trim() : '';
+            if (text !== '' && region.checkVisibility({ visibilityProperty: true })) {
+                window.heard.push(text);
+            }
+        }
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +173,125 @@ def test_axe_finds_nothing_in_our_parts_of_jupyterlab(page: Page, jupyterlab: La
         look(f"run-{tab.lower()}", ".orc-run-page")
 
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_what_a_screen_reader_finds_has_names_and_an_order(page: Page, jupyterlab: Lab, work: None) -> None:
+    open_lab(page, jupyterlab)
+    run_page = open_training(page)
+
+    expect(page.locator("#orchestra-nb-panel")).to_match_aria_snapshot(
+        """
+        - region "Orchestra Runs":
+          - heading "Orchestra" [level=2]
+          - status: connected
+          - tree "Orchestra":
+            - treeitem /^Alerts \\d+$/ [expanded] [level=1]:
+              - button "Mark failures as seen"
+            - treeitem /^Failed training .* ValueError. no such region$/ [level=2]
+            - treeitem /^Active \\d+$/ [expanded] [level=1]
+            - treeitem /^Recent \\d+$/ [expanded] [level=1]
+            - treeitem /^Completed sales/ [level=2]
+            - treeitem /^Failed training/ [level=2]
+            - treeitem /^Schedules \\d+$/ [expanded] [level=1]
+            - treeitem /^Scheduled sales in .* at 08.00, Monday through Friday/ [level=2]
+        """
+    )
+    expect(run_page).to_match_aria_snapshot(
+        """
+        - heading /training run/ [level=1]:
+          - link "training"
+        - text: /Failed .* 41 of 41 tasks/
+        - button "Set state…"
+        - region "What failed":
+          - heading /ValueError. no such region/ [level=2]
+          - group "Traceback"
+        - tablist "What this run did":
+          - tab "Graph" [selected]
+          - tab "Timeline"
+        - tabpanel "Graph":
+          - list "Tasks in their order":
+            - listitem:
+              - button /load-0 Completed/
+            - listitem:
+              - button "model ×40 1 failed, 39 completed" [pressed]
+          - grid "Runs of this task, by state":
+            - row:
+              - gridcell "model-0, Completed"
+          - group "Task model-17":
+            - button "Failed"
+            - text: /model-17 ValueError. no such region/
+            - button "Logs"
+        """
+    )
+    run = page.locator("#orchestra-nb-panel .orc-run[data-orchestra-run]", has_text="training")
+    run.focus()  # where the buttons of the row come up
+    run.get_by_role("button", name="Show the logs of").wait_for()
+    name = re.compile(r"^Failed training \w+-\w+ [\w ]+ ValueError: no such region$")
+    expect(run).to_have_accessible_name(name)
+    run_page.get_by_role("tab", name="Timeline").click()
+    expect(run_page.get_by_role("tabpanel")).to_match_aria_snapshot(
+        """
+        - tabpanel "Timeline":
+          - button "Show more time"
+          - button "Fit" [pressed]
+          - button "Show less time"
+          - group "Timeline; plus and minus zoom in time":
+            - list:
+              - listitem:
+                - button /load-0, Completed, waited .* ran/
+              - listitem:
+                - button "model ×40, 1 failed, 39 completed"
+        """
+    )
+
+    execute(page, "orchestra:run-notebook", path="sales.ipynb")
+    expect(page.get_by_role("dialog")).to_match_aria_snapshot(
+        """
+        - dialog "Run sales.ipynb as a flow":
+          - combobox "Start from"
+          - group "Parameters":
+            - textbox "Rows"
+            - combobox "Region":
+              - option "EU" [selected]
+              - option "US"
+            - checkbox "Is final"
+          - button "Cancel"
+          - button "Run it"
+        """
+    )
+    close_dialog(page)
+
+
+def test_what_has_ended_is_said_once_and_again_after_a_retry(page: Page, jupyterlab: Lab) -> None:
+    write_cells(jupyterlab, "heard.ipynb", *LIVE_CELLS)
+    page.goto(jupyterlab.notebook_url("heard.ipynb"))
+    wait_until_ready(page)
+    execute(page, "orchestra:open-panel")
+    page.locator("#orchestra-nb-panel [data-connection=connected]").wait_for()
+    page.evaluate(HEAR)
+
+    execute(page, "notebook:run-all-cells")
+    flow = page.locator(".jp-Notebook .orc-flow")
+    expect(flow).to_have_attribute("data-state", "FAILED")
+    run = flow.get_by_text(re.compile(r"^run \w+-\w+$")).inner_text()
+    first = ["bad: Failed", f"{run.capitalize()}: Failed", "good: Completed"]
+    _expect_heard(page, first)
+    flow.get_by_role("button", name="Retry failed").click()
+
+    expect(flow.get_by_text(run, exact=True)).to_have_count(0)
+    expect(flow).to_have_attribute("data-state", "FAILED")
+    retry = flow.get_by_text(re.compile(r"^run \w+-\w+$")).inner_text()
+    _expect_heard(page, [*first, "bad: Failed", f"{retry.capitalize()}: Failed"])
+
+
+def _expect_heard(page: Page, texts: Sequence[str]) -> None:
+    """Wait until all that has been said of these tasks and runs is this, in whatever order they ended."""
+
+    def heard() -> list[str]:
+        said: list[str] = page.evaluate("window.heard")
+        return sorted(text for text in said if ": " in text)
+
+    eventually(lambda: heard() == sorted(texts) or None)
 
 
 def test_the_menu_of_a_notebook_is_used_by_the_keyboard(page: Page, jupyterlab: Lab, work: None) -> None:

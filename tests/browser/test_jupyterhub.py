@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 from expectations import expect
 from hub_world import HubWorld, find_proxy, status_of
 from lab_pages import wait_for_lab
+from missing import miss
 from patience import PATIENCE_SECONDS
 from standalone_pages import keep_picture, open_alone
 
@@ -38,9 +38,9 @@ NOTEBOOK = notebook_of(code_cell("print('done')"))
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubWorld]:
     proxy = find_proxy()
     if importlib.util.find_spec("jupyterhub") is None:
-        _miss("JupyterHub is not installed. Run: pip install 'jupyterhub>=5'")
+        miss("JupyterHub is not installed. Run: pip install 'jupyterhub>=5'")
     if proxy is None:
-        _miss("The proxy of JupyterHub is not installed. Run: jlpm install in labextension/")
+        miss("The proxy of JupyterHub is not installed. Run: jlpm install in labextension/")
     world = HubWorld(tmp_path_factory.mktemp("hub"), proxy)
     try:
         world.wait()
@@ -53,12 +53,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubWorld]:
 def page(chromium: Browser) -> Iterator[Page]:
     with open_alone(chromium) as page:
         yield page
-
-
-def _miss(what: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 def log_in(page: Page, hub: HubWorld, user: str) -> None:
@@ -122,6 +116,56 @@ def test_pages_of_a_user_are_live_behind_the_hubs_login_and_when_the_server_is_b
     hub.start_server("ana")
     page.get_by_role("button", name="Log in").click()  # the hub lets a new server trust no login at the one before
     page.get_by_text("Live", exact=True).wait_for()
+
+
+def test_a_named_server_has_pages_links_and_commands_below_its_own_address(hub: HubWorld, page: Page) -> None:
+    url = hub.start_server("ana", "gpu")
+    token = hub.token_of("ana")
+    (hub.folder / "homes/ana/labels.ipynb").write_text(json.dumps(NOTEBOOK))
+    said = hub.folder / "homes/ana/said"
+    (hub.folder / "homes/ana/links.ipynb").write_text(
+        json.dumps(
+            notebook_of(
+                code_cell(
+                    "from pathlib import Path\nfrom orchestra_nb.settings import load_settings\n"
+                    f"Path({str(said)!r}).write_text(load_settings().pages_url)"
+                )
+            )
+        )
+    )
+    client = Client(url, token)
+
+    ran = orchestra(hub, url, token, "run", "labels.ipynb")
+    client.wait_for_run(client.run_notebook(path="links.ipynb").run_id)
+    webhook = client.create_webhook(name="labels", event="labels")
+    stopped = orchestra(hub, f"{hub.url}user/ana/cpu", token, "runs", "ls")
+
+    assert url == f"{hub.url}user/ana/gpu/"
+    assert (ran.returncode, "COMPLETED" in ran.stderr) == (0, True), ran.stderr
+    assert said.read_text() == f"{url}orchestra/"  # with which links in notifications begin
+    assert webhook.address == f"{url}orchestra/api/v1/webhooks/labels"
+    assert (stopped.returncode, "No server runs at" in stopped.stderr) == (1, True), stopped.stderr
+
+    page.goto(f"{url}orchestra/flows/labels")
+    log_in(page, hub, "ana")
+    page.get_by_role("heading", name="labels").wait_for()
+    page.wait_for_url(f"{url}orchestra/flows/labels")
+    (run,) = client.list_runs(flow="labels").runs
+    page.get_by_role("link", name=run.name).first.click()
+    page.wait_for_url(f"{url}orchestra/runs/{run.run_id}")
+    page.get_by_text("Live", exact=True).wait_for()
+    page.get_by_role("button", name="Run again…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Run it", exact=True).click()
+    page.wait_for_url(lambda address: address.startswith(f"{url}orchestra/runs/") and run.run_id not in address)
+    page.locator(".orc-run-header [data-state=COMPLETED]").wait_for()
+
+    page.goto(f"{url}lab?reset")
+    wait_for_lab(page)
+    page.evaluate("jupyterapp.commands.execute('orchestra:open-panel')")
+    shown = page.locator("#orchestra-nb-panel .orc-run[data-state=COMPLETED]", has_text=run.name)
+    shown.get_by_text(run.name).click()
+    page.locator(".jp-MainAreaWidget .orc-run-page .orc-run-header [data-state=COMPLETED]").wait_for()
+    keep_picture(page, "hub-named")
 
 
 def test_jupyterlab_of_a_user_shows_the_runs_and_opens_the_page_of_one(hub: HubWorld, page: Page) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import nbformat
 import pytest
 from lab_pages import open_cells, take_pictures, wait_for_lab
+from missing import miss
 from running_lab import running_lab
 
 from orchestra_nb.run_widget import BUNDLE, VIEW_MIME
@@ -50,9 +50,7 @@ report()
 def plain_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab with widgets and without our extension."""
     if not BUNDLE.exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail("The widget is not built.")
-        pytest.skip("The widget is not built. Run: make test, or jlpm build:widget in labextension/")
+        miss("The widget is not built. Run: make test, or jlpm build:widget in labextension/")
     with running_lab(tmp_path_factory.mktemp("plain-lab"), with_extension=False) as lab:
         yield lab
 

@@ -7,7 +7,7 @@ import {
   stopIcon,
   textEditorIcon
 } from '@jupyterlab/ui-components';
-import React from 'react';
+import React, { useId } from 'react';
 
 import {
   formatAgo,
@@ -45,6 +45,7 @@ export interface IRowContext extends IItemContext {
 /** Draws one row of any kind. */
 export function TreeRow(props: { row: Row; context: IRowContext }): React.JSX.Element {
   const { row, context } = props;
+  const id = useId();
   const record = row.kind === 'run' ? row.run : row.kind === 'task' ? row.task : null;
   return (
     <div
@@ -54,6 +55,8 @@ export function TreeRow(props: { row: Row; context: IRowContext }): React.JSX.El
       aria-posinset={row.position}
       aria-setsize={row.size}
       aria-expanded={row.isOpen ?? undefined}
+      aria-label={row.kind === 'section' ? sectionName(row, context.texts) : undefined}
+      aria-labelledby={row.kind === 'run' ? runParts(id).join(' ') : undefined}
       tabIndex={row.key === context.entry ? 0 : -1}
       data-key={row.key}
       data-section={row.kind === 'section' ? row.section : undefined}
@@ -70,7 +73,9 @@ export function TreeRow(props: { row: Row; context: IRowContext }): React.JSX.El
     >
       <Caret row={row} onToggle={context.onToggle} />
       {row.kind === 'section' && <SectionContent row={row} context={context} />}
-      {row.kind === 'run' && <RunContent run={row.run} error={row.error} context={context} />}
+      {row.kind === 'run' && (
+        <RunContent run={row.run} error={row.error} parts={runParts(id)} context={context} />
+      )}
       {row.kind === 'task' && <TaskContent task={row.task} live={row.live} context={context} />}
       {row.kind === 'item' && (
         <ItemRow of={row.content} context={context} isReachable={row.key === context.entry} />
@@ -124,6 +129,11 @@ function SectionContent(props: {
   );
 }
 
+/** What a section is called, without the words of the button in it. */
+function sectionName(row: Row & { kind: 'section' }, texts: ITexts): string {
+  return `${sectionTitle(row.section, texts)} ${row.count ?? ''}`.trim();
+}
+
 function sectionTitle(section: Section, texts: ITexts): string {
   switch (section) {
     case 'alerts':
@@ -139,20 +149,31 @@ function sectionTitle(section: Section, texts: ITexts): string {
   }
 }
 
-function RunContent(props: { run: IRun; error: string; context: IRowContext }): React.JSX.Element {
-  const { run, error, context } = props;
+/** The ids of what a run's row is called by: its buttons, which are there where the focus is, are no part of that. */
+function runParts(id: string): readonly [string, string, string, string] {
+  return [`${id}-state`, `${id}-name`, `${id}-time`, `${id}-message`];
+}
+
+function RunContent(props: {
+  run: IRun;
+  error: string;
+  parts: ReturnType<typeof runParts>;
+  context: IRowContext;
+}): React.JSX.Element {
+  const { run, error, parts, context } = props;
+  const [stateId, nameId, timeId, messageId] = parts;
   const { texts } = context;
   const active = isLive(run.state);
   return (
     <>
-      <StateIcon state={run.state} texts={texts} />
+      <StateIcon id={stateId} state={run.state} texts={texts} />
       <span className="orc-row-main">
         <span className="orc-row-head">
-          <span className="orc-row-names" title={runTitle(run, context)}>
+          <span id={nameId} className="orc-row-names" title={runTitle(run, context)}>
             <RowName name={run.flow_name} />
             <RowName name={run.name} isAlias />
           </span>
-          <RunTime run={run} context={context} />
+          <RunTime id={timeId} run={run} context={context} />
           <span className="orc-row-actions">
             <RowButton
               icon={textEditorIcon}
@@ -171,12 +192,16 @@ function RunContent(props: { run: IRun; error: string; context: IRowContext }): 
           </span>
         </span>
         {error !== '' && (
-          <span className="orc-row-error" title={isFailure(run.state) ? run.message : error}>
+          <span
+            id={messageId}
+            className="orc-row-error"
+            title={isFailure(run.state) ? run.message : error}
+          >
             {error}
           </span>
         )}
         {error === '' && run.message !== '' && (
-          <span className="orc-row-message" title={run.message}>
+          <span id={messageId} className="orc-row-message" title={run.message}>
             {run.message}
           </span>
         )}
@@ -185,14 +210,14 @@ function RunContent(props: { run: IRun; error: string; context: IRowContext }): 
   );
 }
 
-function RunTime(props: { run: IRun; context: IRowContext }): React.JSX.Element {
-  const { run, context } = props;
+function RunTime(props: { id: string; run: IRun; context: IRowContext }): React.JSX.Element {
+  const { id, run, context } = props;
   const { now, texts, locale } = context;
   const seconds = secondsRun(run, now);
   if (isLive(run.state)) {
     const counts = run.tasks !== null && run.tasks.total > 0 ? run.tasks : null;
     return (
-      <span className="orc-row-time">
+      <span id={id} className="orc-row-time">
         {counts && (
           <span title={texts.__('%1 of %2 tasks have ended', counts.done, counts.total)}>
             {counts.done}/{counts.total}
@@ -204,7 +229,11 @@ function RunTime(props: { run: IRun; context: IRowContext }): React.JSX.Element 
   }
   const at = shownAt(run);
   return (
-    <span className="orc-row-time" title={at === null ? undefined : formatMoment(at, locale)}>
+    <span
+      id={id}
+      className="orc-row-time"
+      title={at === null ? undefined : formatMoment(at, locale)}
+    >
       {at !== null && <span>{formatAgo(at, now, texts, locale)}</span>}
     </span>
   );

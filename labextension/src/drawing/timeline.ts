@@ -42,9 +42,9 @@ export class Timeline {
       'div',
       { class: 'orc-timeline-bar' },
       html('span', { class: 'orc-detail' }, texts.__('Time')),
-      button('−', texts.__('Show more time'), () => this._zoom(1 / ZOOM_STEP)),
+      signButton('−', texts.__('Show more time'), () => this._zoom(1 / ZOOM_STEP)),
       this._fit,
-      button('+', texts.__('Show less time'), () => this._zoom(ZOOM_STEP)),
+      signButton('+', texts.__('Show less time'), () => this._zoom(ZOOM_STEP)),
       html('span', { class: 'orc-legend orc-bar-wait', 'aria-hidden': 'true' }),
       html('span', { class: 'orc-detail' }, texts.__('waiting'))
     );
@@ -410,4 +410,11 @@ function* flat<T>(lists: Iterable<readonly T[]>): Iterable<T> {
   for (const list of lists) {
     yield* list;
   }
+}
+
+/** Make a button that shows a sign, and is called by what it does. */
+function signButton(sign: string, name: string, onClick: () => void): HTMLButtonElement {
+  const node = button(sign, name, onClick);
+  node.setAttribute('aria-label', name);
+  return node;
 }
