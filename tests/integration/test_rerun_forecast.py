@@ -10,7 +10,9 @@ import pytest
 from flow_scripts import FlowScripts, flow_scripts
 from notebook_files import write_notebook
 
+from orchestra_nb.model.runs import RunKind
 from orchestra_nb.operations.rerun_forecast import RepeatedTask, RerunForecast, foresee_rerun
+from orchestra_nb.operations.server_reruns import look_ahead
 from tests.services.deployed import Deployed
 
 REMEDY = "persist_result=True, of @task or @flow, or a cache_policy keeps results."
@@ -189,3 +191,20 @@ def test_a_task_that_came_only_before_an_earlier_retry_is_counted(scripts: FlowS
     forecast = foresee_rerun(scripts.store, run.run_id)
 
     assert forecast.tasks == (RepeatedTask(name="tell", runs=2), RepeatedTask(name="load", runs=1))
+
+
+@pytest.mark.parametrize("options", [(), ("--cache",)], ids=["nothing kept", "kept"])
+def test_a_run_of_a_sweep_leads_to_the_command_that_resumes_it(scripts: FlowScripts, options: tuple[str, ...]) -> None:
+    write_notebook(scripts.folder / "sales.ipynb", "rows + 1", "rows + 2", parameters="rows = 1")
+    scripts.orchestra("run", "sales.ipynb", "--sweep", "rows=1,2", *options)
+    sweep = next(run for run in scripts.store.list_runs() if run.kind is RunKind.SWEEP)
+    child = scripts.store.children(sweep.run_id)[0]
+
+    outlook = look_ahead(scripts.store, child.run_id, "3")
+    resumed = scripts.orchestra(*outlook.command.split()[1:])
+
+    expected = ("c0", "--from 1") if not options else (None, "--from 3")
+    assert (outlook.instead_cell, outlook.command) == (expected[0], f"orchestra runs retry {child.name} {expected[1]}")
+    assert outlook.problem != ""
+    assert resumed.returncode == 0, resumed.stderr
+    assert scripts.store.get_run(child.run_id).epoch == 2
