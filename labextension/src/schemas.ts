@@ -47,6 +47,8 @@ export interface ITaskView extends IRecord {
   /** The notebook cell that it is; null for any other task. */
   readonly cell_id: string | null;
   readonly tags: Readonly<Record<string, string>>;
+  /** The name of the task, where that of its run does not begin with it. */
+  readonly task_name?: string | null;
   /** The first of those that it is drawn with, where whoever wrote the record has grouped them. */
   readonly group?: string | null;
 }
@@ -212,6 +214,7 @@ export function readTask(data: unknown): ITaskView | null {
     upstream: readList(fields.upstream, readTextOrNull),
     cell_id: readTextOrNull(fields.cell_id),
     tags: readTexts(fields.tags),
+    ...(typeof fields.task_name === 'string' && { task_name: fields.task_name }),
     ...(typeof fields.group === 'string' && { group: fields.group })
   };
 }

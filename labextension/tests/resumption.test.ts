@@ -1,3 +1,4 @@
+import { groupTasks, memberName } from '../src/drawing/taskGroups';
 import { dependents, stepOf } from '../src/pages/run/resumption';
 import { id, run, task } from './records';
 
@@ -17,6 +18,23 @@ test.each([
   ['mod', []]
 ])('what depends on %s runs again with it', (name, expected) => {
   expect(dependents(TASKS, name).map(one => one.name)).toEqual(expected);
+});
+
+test('a mapped task whose runs have names of their own is meant by its own', () => {
+  const years = [2024, 2025].map((year, at) =>
+    task({ task_run_id: id(10 + at), name: `report ${year}`, task_name: 'load_year' })
+  );
+  const total = task({ task_run_id: id(12), name: 'total-0', upstream: [id(11)] });
+
+  const { groups } = groupTasks([...years, total]);
+
+  expect(groups.map(({ name, tasks }) => [name, tasks.length])).toEqual([
+    ['load_year', 2],
+    ['total-0', 1]
+  ]);
+  expect(dependents([...years, total], 'load_year')).toEqual([...years, total]);
+  expect(dependents([...years, total], 'report 2024')).toEqual([years[0]]);
+  expect(years.map(memberName)).toEqual(['report 2024', 'report 2025']);
 });
 
 test.each([

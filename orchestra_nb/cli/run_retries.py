@@ -61,10 +61,13 @@ def retry(run: str, note: str, from_step: str | None, is_here: bool, is_waiting:
     ran with --cache goes on at the cell that failed, and otherwise starts over, with the source and the parameters that
     it had. --from CELL has the cells above CELL replayed, and that one and all below it run. --from TASK has that task
     of a flow run (all its runs, or the one that is named with its number) and all that depends on it; the results of
-    other tasks are taken where they were kept.
+    other tasks are taken where they were kept. What runs again beside, since it was not kept, is said before, and where
+    the code is not that of today.
 
     Exits with 1 when it does not end well; with 0 when it waits in its pool.
     """
+    from orchestra_nb.cli.rerun_forecast_lines import tell_forecast
+    from orchestra_nb.operations.rerun_forecast import foresee_rerun
     from orchestra_nb.operations.runs import find_run
     from orchestra_nb.operations.shell_reruns import retry_from_shell
 
@@ -73,6 +76,7 @@ def retry(run: str, note: str, from_step: str | None, is_here: bool, is_waiting:
             from orchestra_nb.cli.sweep_retries import retry_sweep_here
 
             return retry_sweep_here(backend.store, run, note, as_json)
+        tell_forecast(backend.call(foresee_rerun, run, from_step=from_step))
         with watching() as watcher:
             rerun = backend.call(
                 retry_from_shell,

@@ -309,7 +309,12 @@ class Calls(ABC):
         return answer
 
     def read_resumption(self, run: str, *, cell: str | None = None, task: str | None = None) -> Resumption:
-        """Read whether a run can be resumed by a retry with `from_cell` or `from_task`.
+        """Read whether a run can be retried, or resumed by a retry with `from_cell` or `from_task`, and what that does.
+
+        The forecast counts what runs again beside: of a flow the runs of tasks whose results are not kept, of a
+        notebook the cells of which nothing was kept. It says whether the code is that of today (`current`), that of a
+        notebook which has changed since (`notebook`), was deployed anew (`deployed`) or changed and not deployed
+        (`undeployed`), or that of a flow as it was when the run began (`flow`); `command` runs that of today.
 
         Needs the role viewer.
 

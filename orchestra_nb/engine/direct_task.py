@@ -114,7 +114,7 @@ def call_generator(
     owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any
 ) -> Generator[Any, Any, Any]:
     """Run a task of a generator function: it runs while somebody reads it, and is not repeated."""
-    with begin_call(owner, args, kwargs, wait_for) as call:
+    with begin_call(owner, args, kwargs, wait_for, is_read=True) as call:
         call.resolve(wait_for)
         if call.ended.state.is_terminal:
             return call.finish(return_state=False)
@@ -150,7 +150,7 @@ async def call_async_generator(
     owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any
 ) -> AsyncGenerator[Any, Any]:
     """Run a task of an asynchronous generator function: it runs while somebody reads it, and is not repeated."""
-    with begin_call(owner, args, kwargs, wait_for) as call:
+    with begin_call(owner, args, kwargs, wait_for, is_read=True) as call:
         await call.resolve_async(wait_for)
         if call.ended.state.is_terminal:
             await asyncio.to_thread(call.finish, False)

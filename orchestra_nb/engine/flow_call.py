@@ -255,7 +255,7 @@ class FlowCall:
             actor=self.last_change.actor,
         )
         self._note(ended)
-        self._end_resumption(is_well=end is State.COMPLETED)
+        self._end_resumption()
         tell_flow(self.driver, self.run, end_line(state, self.traceback), is_shown_whole=return_state)
         self.driver.sink.emit(ended)
         error = state.data if isinstance(state.data, BaseException) else None
@@ -289,14 +289,14 @@ class FlowCall:
             self.cancel_tasks("its flow was interrupted")
             self.wait_for_tasks(_STOP_SECONDS)
 
-    def _end_resumption(self, is_well: bool) -> None:
+    def _end_resumption(self) -> None:
         """Say what there is to say where it was resumed from a task; what it gives the flow around depends on that."""
         fresh, caller = self.context.fresh, self.context.caller
         if fresh is None:
             return
         if caller is not None and caller.fresh is not None:
             caller.fresh.note_all_taken()
-        if is_well and (words := fresh.last_words()):
+        if words := fresh.last_words():
             tell_flow(self.driver, self.run, LifeLine(logging.WARNING, words))
 
     def _note(self, change: RunStateChanged) -> None:

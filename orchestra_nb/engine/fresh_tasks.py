@@ -80,7 +80,7 @@ class FreshTasks:
         )
 
     def last_words(self) -> str:
-        """Return what there is to say when the flow has ended well; empty for nothing."""
+        """Return what there is to say when the flow has ended; empty for nothing."""
         if not self.unkept:
             return ""
         return (

@@ -95,6 +95,10 @@ class RunScope:
         counter = self.flow_context
         return counter.number_of(task_name) if counter is not None else _numbers.next(self.run_id, task_name)
 
+    def keeps_result(self, owner: Task[Any, Any]) -> bool | None:
+        """Return whether results of a task that is called now are kept; None for a part of another task."""
+        return owner.caching.is_on(self.persist_result) if task_run_context.get() is None else None
+
     def kept_since(
         self, owner: Task[Any, Any], run_name: str, task_run_id: str, upstream: Collection[str]
     ) -> datetime | None:
@@ -104,8 +108,7 @@ class RunScope:
             return around.kept_since
         if self.flow_context is None or (fresh := self.flow_context.fresh) is None:
             return None
-        is_kept = owner.caching.is_on(self.persist_result)
-        return fresh.of_call(owner.name, run_name, task_run_id, upstream, is_kept)
+        return fresh.of_call(owner.name, run_name, task_run_id, upstream, bool(self.keeps_result(owner)))
 
     def note_taken(self, task_run_id: str) -> None:
         """Note that the caller has, or may have, what a task gave."""

@@ -328,9 +328,15 @@ class TaskCall:
 
 @contextmanager
 def begin_call(
-    owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any
+    owner: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Any, is_read: bool = False
 ) -> Iterator[TaskCall]:
-    """Make the record of a call, whose arguments are to be resolved next."""
+    """Make the record of a call, whose arguments are to be resolved next.
+
+    Parameters
+    ----------
+    is_read
+        Whether its caller reads what it yields: then nothing is kept of it.
+    """
     with enter_scope(owner.name) as scope:
         now = datetime.now(UTC)
         record = TaskRun(
@@ -342,6 +348,8 @@ def begin_call(
             max_attempts=1 + owner.settings.retry.retries,
             upstream=tuple(future.task_run_id for future in _futures_in((args, kwargs, wait_for), BaseAnnotation)),
             tags=dict.fromkeys(sorted(owner.tags_now(scope)), ""),
+            task_name=owner.recorded_name,
+            keeps_result=scope.keeps_result(owner) and not is_read,
         )
         scope.driver.sink.emit(TaskRunCreated(task_run=record))
         record_task_code(scope, owner, CALLED, args, kwargs)

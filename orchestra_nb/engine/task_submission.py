@@ -222,6 +222,8 @@ def make_submission(
     asset_lineage: tuple[str, ...] = (),
     taken: Collection[str] = (),
     kept_since: Callable[[str, tuple[str, ...]], datetime | None] = lambda task_run_id, upstream: None,
+    task_name: str | None = None,
+    keeps_result: bool | None = None,
 ) -> Submission:
     """Return the submission of one call.
 
@@ -231,6 +233,8 @@ def make_submission(
         The ids of task runs whose values it takes although their futures are not in its arguments.
     kept_since
         Given its id and those of the tasks that it takes values of, or waits for: since when kept results count.
+    task_name, keeps_result
+        As in :class:`~orchestra_nb.model.runs.TaskRun`.
     """
     now = datetime.now(UTC)
     upstream = Upstream()
@@ -250,6 +254,8 @@ def make_submission(
         message=runner.waiting_words(name, (*required, *after), waits_for_worker(settings.resources, settings.workers)),
         upstream=depends_on,
         tags=dict.fromkeys(sorted(tags), "") if tags else {},
+        task_name=task_name,
+        keeps_result=keeps_result,
     )
     return Submission(
         task_run=record,

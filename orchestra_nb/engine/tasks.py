@@ -465,6 +465,11 @@ class Task(Generic[Parameters, Result]):
         with entered(task_run_context, context):
             return make_run_name(f"Task {self.name!r}", self.task_run_name, self.signature, args, kwargs)
 
+    @property
+    def recorded_name(self) -> str | None:
+        """Its name as the records of its runs have it: where their own names do not say it."""
+        return None if self.task_run_name is None else self.name
+
     def asset_lineage(self, scope: RunScope, *arguments: Any) -> tuple[str, ...]:
         """Return the keys of the assets that a run with these arguments depends on."""
         made = scope.flow_context.made_assets if scope.flow_context is not None else None
@@ -505,6 +510,8 @@ class Task(Generic[Parameters, Result]):
             lineage,
             taken,
             partial(scope.kept_since, self, name),
+            self.recorded_name,
+            scope.keeps_result(self),
         )
         return submission, lineage
 

@@ -16,7 +16,7 @@ import msgspec
 from orchestra_nb.model.events import TaskRunStateChanged, apply_to_task
 from orchestra_nb.model.runs import Run, TaskRun
 from orchestra_nb.model.states import FAILURE_STATES, State
-from orchestra_nb.model.task_names import without_number
+from orchestra_nb.model.task_names import task_of
 
 #: So many groups are told apart; what follows is counted only.
 MOST_GROUPS: Final = 150
@@ -181,7 +181,7 @@ class RunPicture:
         """Take a new task run."""
         before = {found.group_id: found for item in task.upstream if (found := self._group_of.get(item)) is not None}
         place = max((found.place + 1 for found in before.values()), default=0)
-        name = without_number(task.name)
+        name = task_of(task)
         key = task.task_run_id if task.cell_id is not None else (place, name)
         group = self._groups.get(key)
         if group is None:

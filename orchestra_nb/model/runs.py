@@ -150,6 +150,11 @@ class TaskRun(msgspec.Struct, frozen=True, kw_only=True):
         The notebook cell's id, where the front end told it.
     is_cached
         Whether its result was there already: its code did not run.
+    task_name
+        The name of the task, where that of its run does not begin with it (``task_run_name``); None where it does.
+    keeps_result
+        Whether results of the task are kept, so that a retry finds this one; None where that is not known, and for a
+        part of another task, which runs whenever that one does.
     """
 
     task_run_id: str
@@ -169,6 +174,8 @@ class TaskRun(msgspec.Struct, frozen=True, kw_only=True):
     cell_id: str | None = None
     tags: dict[str, str] = {}
     is_cached: bool = False
+    task_name: str | None = None
+    keeps_result: bool | None = None
 
     @property
     def id(self) -> str:

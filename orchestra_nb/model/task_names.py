@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from orchestra_nb.model.runs import TaskRun
+
 _NUMBER: Final = re.compile(r"-\d+$")
 
 
@@ -20,16 +22,21 @@ def without_number(name: str) -> str:
     return _NUMBER.sub("", name)
 
 
-def told_names(names: Iterable[str]) -> list[str]:
+def task_of(task_run: TaskRun) -> str:
+    """Return the name of the task that a task run is taken to be of."""
+    return task_run.task_name or without_number(task_run.name)
+
+
+def told_names(task_runs: Iterable[TaskRun]) -> list[str]:
     """Return by what names the tasks of these runs are surely known, in their order.
 
-    The engine counts from 0: where there is no such run, the others have names of their own, which tell no task.
-
-    Examples
-    --------
-    >>> told_names(["load-0", "load-1", "report-2024", "report-2025", "last"])
-    ['load', 'report-2024', 'report-2025', 'last']
+    The engine counts from 0: where there is no such run, and no record of the task, the others have names of their own,
+    which tell no task.
     """
-    all_names = dict.fromkeys(names)
-    stems = {name: without_number(name) for name in all_names}
-    return list(dict.fromkeys(stem if f"{stem}-0" in all_names else name for name, stem in stems.items()))
+    runs = list(task_runs)
+    names = {run.name for run in runs}
+    return list(
+        dict.fromkeys(
+            run.task_name or (stem if f"{(stem := without_number(run.name))}-0" in names else run.name) for run in runs
+        )
+    )

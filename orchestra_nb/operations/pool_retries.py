@@ -18,7 +18,13 @@ from orchestra_nb.model.events import RunReopened
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.operations.dead_letter_decisions import close_dead_letter
 from orchestra_nb.operations.resumption_points import Resumption, find_resumption, resumed_by
-from orchestra_nb.operations.run_again import check_retry, close_letters, letter_to_retry, retried_by
+from orchestra_nb.operations.run_again import (
+    check_retry,
+    close_letters,
+    letter_to_retry,
+    retried_by,
+    way_without_code,
+)
 from orchestra_nb.operations.run_waits import why_waiting
 from orchestra_nb.operations.runs import find_run, is_suspended
 
@@ -56,7 +62,7 @@ def retry_in_pool(
     """
     if from_step is not None:
         run, start = find_resumption(store, id_or_name, from_step)
-        check_pool(run, from_step)
+        check_pool(store, run, from_step)
         return _reopened(store, run, actor, resumed_by(start, actor, note), now, start)
     run = check_pool_retry(store, id_or_name)
     return _reopened(store, run, actor, retried_by(actor, note), now)
@@ -71,20 +77,40 @@ def check_pool_retry(store: RunStore, id_or_name: str) -> Run:
         As :func:`retry_in_pool`.
     """
     run = check_retry(store, id_or_name)
-    check_pool(run)
+    check_pool(store, run)
     return run
 
 
-def check_pool(run: Run, from_step: str | None = None) -> None:
-    """Raise a Conflict when a run is of no deployment: it says how a shell runs it again, from this step if any."""
+def check_pool(store: RunStore, run: Run, from_step: str | None = None) -> None:
+    """Raise a Conflict when a run is of no deployment: it says how it is run again elsewhere, from this step if any."""
     if is_of_pool(run):
         return
-    options = "" if from_step is None else f" --from {shlex.quote(from_step)}"
-    if run.kind is RunKind.INTERACTIVE:
+    if command := shell_command(store, run, from_step):
+        remedy = f"`{command}` does, on the machine where its code is."
+    elif run.kind is RunKind.INTERACTIVE:
         remedy = "Its tasks are cells of a notebook: run them again there."
     else:
-        remedy = f"`orchestra runs retry {run.name}{options}` does, on the machine where its code is."
+        remedy = f"What it executed was not kept. {way_without_code(store, run)}"
     raise Conflict(f"Run {run.name} is of no deployment, so no service can run it again. {remedy}")
+
+
+def shell_command(store: RunStore, run: Run, from_step: str | None = None) -> str:
+    """Return the command that runs a run again where its code is; empty where none can.
+
+    Parameters
+    ----------
+    from_step
+        As :func:`~orchestra_nb.operations.run_again.retry_run`.
+    """
+    from orchestra_nb.store.run_code_store import RunCodeStore
+
+    if run.kind in (RunKind.FLOW, RunKind.TASK):
+        code = RunCodeStore(store.database).find(run.run_id)
+        is_there = code is not None and not code.missing
+    else:
+        is_there = run.kind is not RunKind.INTERACTIVE
+    options = "" if from_step is None else f" --from {shlex.quote(from_step)}"
+    return f"orchestra runs retry {run.name}{options}" if is_there else ""
 
 
 def retry_letter_in_pool(store: RunStore, id_: str, *, actor: str, now: datetime, note: str = "") -> Run | None:

@@ -6,8 +6,9 @@ run. Of a flow in Python the task runs, and what depends on it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from orchestra_nb.errors import Conflict, InvalidInput, InvalidTransition
 from orchestra_nb.model.deployments import NotebookTarget
@@ -19,6 +20,14 @@ from orchestra_nb.operations.runs import find_run
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
+
+#: Why nothing was kept of the cells of a run.
+NothingKept: TypeAlias = Literal["no_cache", "secrets"]
+
+_NOTHING_KEPT: Final[Mapping[NothingKept, str]] = {
+    "no_cache": "it ran without --cache",
+    "secrets": "it has secret parameters",
+}
 
 #: The states from which a run can be resumed at a cell or a task.
 RESUMABLE_STATES = REOPENABLE_STATES | {State.COMPLETED}
@@ -104,29 +113,29 @@ def _find_cell(store: RunStore, run: Run, words: str) -> Resumption:
         )
     cell = _named(run, cells, words)
     has_cells_above = any(other.index < cell.index and other.number != 0 for other in cells)
-    if has_cells_above and (reason := _why_nothing_kept(store, run)):
+    if has_cells_above and (reason := why_nothing_kept(store, run)):
         raise Conflict(
-            f"Run {run.name} cannot be resumed from {cell.name}: {reason}, so nothing was kept of the cells above it. "
-            "It can be resumed from cell 1."
+            f"Run {run.name} cannot be resumed from {cell.name}: {_NOTHING_KEPT[reason]}, so nothing was kept of the "
+            f"cells above it. It can be resumed from cell 1: `orchestra runs retry {run.name} --from 1`."
         )
     return Resumption(cell.name, fresh_from_index=cell.index)
 
 
 def _find_task(store: RunStore, run: Run, words: str) -> Resumption:
     """Find it among the tasks of all epochs: the newest one may have ended before it came to the named one."""
-    names = list(dict.fromkeys(task.name for task in store.task_runs(run.run_id)))
+    tasks = store.task_runs(run.run_id)
+    names = list(dict.fromkeys(task.name for task in tasks))
     if not names:
         raise Conflict(
             f"Run {run.name} cannot be resumed from a task: it never came to its tasks. `orchestra runs retry "
             f"{run.name}` runs them all."
         )
-    known = told_names(names)
+    known = told_names(tasks)
     if words not in names and words not in known:
-        numbered = next((name for name in names if name not in known), None)
-        one = "" if numbered is None else f" One run of a task is named with its number, such as {numbered}."
+        own = next((name for name in names if name not in known), None)
+        one = "" if own is None else f" One run of a task is named by its own name, such as {own}."
         raise InvalidInput(
-            f"Run {run.name} has no task {words[:100]!r}. Its tasks: {_listed(known)}.{one} One whose runs have names "
-            "of their own (task_run_name) is known by those alone.",
+            f"Run {run.name} has no task {words[:100]!r}. Its tasks: {_listed(known)}.{one}",
             {"/from_task": "No task of this run."},
         )
     return Resumption(f"task {words}", fresh_from_task=words)
@@ -152,13 +161,24 @@ def _listed(names: list[str]) -> str:
     return f"{', '.join(names[:_MOST_NAMED])}{more}"
 
 
-def _why_nothing_kept(store: RunStore, run: Run) -> str:
-    """Return why nothing was kept of the cells of a run; empty where something may have been."""
+def why_nothing_kept(store: RunStore, run: Run) -> NothingKept | None:
+    """Return why nothing was kept of the cells of a run; None where something may have been.
+
+    Raises
+    ------
+    CodeNotFound
+        How it was asked for is not known any more.
+    """
     if not _was_cached(store, run):
-        return "it ran without --cache"
-    if any(map(_is_secret, run.parameters.values())):
-        return "it has secret parameters"
-    return ""
+        return "no_cache"
+    return "secrets" if any(map(_is_secret, run.parameters.values())) else None
+
+
+def earliest_cell(store: RunStore, run: Run) -> CellRun | None:
+    """Return the cell from which a run can be resumed where nothing was kept of it: its first; None without cells."""
+    if run.kind is not RunKind.NOTEBOOK or run.state not in RESUMABLE_STATES:
+        return None
+    return next((cell for cell in store.cell_runs(run.run_id) if cell.number != 0), None)
 
 
 def _was_cached(store: RunStore, run: Run) -> bool:

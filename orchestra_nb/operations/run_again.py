@@ -249,11 +249,11 @@ def _run_again(
         index = None if start is None else start.fresh_from_index
         return _run_notebook_again(store, run, actor, message, before_start, watcher, index)
     if run.kind is RunKind.INTERACTIVE:
-        raise CodeNotFound(f"Run {run.name} cannot be run again in place. {_way_of_notebook(store, run)}")
+        raise CodeNotFound(f"Run {run.name} cannot be run again in place. {way_of_notebook(store, run)}")
     code = RunCodeStore(store.database).find(run.run_id)
     if code is None:
         raise CodeNotFound(
-            f"Run {run.name} cannot be run again: what it executed was not recorded. {_way_without_code(store, run)}"
+            f"Run {run.name} cannot be run again: what it executed was not recorded. {way_without_code(store, run)}"
         )
     owner, parameters = load_code(code)
     before_start()
@@ -302,7 +302,7 @@ def _run_notebook_again(
         request = request_again(run, fresh_from_index)
     except CodeNotFound as error:
         raise CodeNotFound(
-            f"Run {run.name} cannot be run again in place. {error} {_way_of_notebook(store, run)}"
+            f"Run {run.name} cannot be run again in place. {error} {way_of_notebook(store, run)}"
         ) from error
     with _cluster_of_sweep(run) as cluster:
         before_start()
@@ -343,14 +343,13 @@ def _cluster_of_sweep(run: Run) -> Iterator[NotebookCluster | None]:
         yield cluster
 
 
-def _way_of_notebook(store: RunStore, run: Run) -> str:
+def way_of_notebook(store: RunStore, run: Run) -> str:
     """Return how the code of a notebook is run again."""
     from orchestra_nb.store.leases import Leases
 
-    notebook = shlex.quote(run.notebook_path or run.flow_name)
     if run.kind is RunKind.NOTEBOOK:
-        words = [f" {_flag_of(name, value)}" for name, value in run.parameters.items()]
-        return f"It ran a whole notebook: run that again with `orchestra run {notebook}{''.join(words)}`."
+        return f"It ran a whole notebook: run that again with `{notebook_command(run)}`."
+    notebook = shlex.quote(run.notebook_path or run.flow_name)
     driver = Leases(store.database).find_driver(run.driver_id) if run.driver_id is not None else None
     if driver is None or driver.ended_at is not None:
         return (
@@ -358,6 +357,12 @@ def _way_of_notebook(store: RunStore, run: Run) -> str:
             "memory. Open the notebook and run its cells from the top."
         )
     return f"Its tasks are cells of {notebook}, whose kernel (pid {driver.pid}) lives: run the cells again there."
+
+
+def notebook_command(run: Run) -> str:
+    """Return the command that runs the notebook of a run as it is now, with the parameters that the run had."""
+    words = (shlex.quote(run.notebook_path or run.flow_name), *(_flag_of(*item) for item in run.parameters.items()))
+    return f"orchestra run {' '.join(words)}"
 
 
 def _flag_of(name: str, value: object) -> str:
@@ -371,12 +376,13 @@ def _flag_of(name: str, value: object) -> str:
     return f"-p {shlex.quote(name)} {shlex.quote(text)}"
 
 
-def _way_without_code(store: RunStore, run: Run) -> str:
+def way_without_code(store: RunStore, run: Run) -> str:
+    """Return how a flow or a task is run again whose code was not kept."""
     if run.parent_run_id is None:
         return "Start a new run."
     caller = store.get_run(run.parent_run_id)
     if caller.kind in (RunKind.NOTEBOOK, RunKind.INTERACTIVE):
-        return f"It is a subflow; run {caller.name} called it. {_way_of_notebook(store, caller)}"
+        return f"It is a subflow; run {caller.name} called it. {way_of_notebook(store, caller)}"
     return f"It is a subflow: run the one that called it again with `orchestra runs retry {caller.name}`."
 
 

@@ -103,6 +103,21 @@ def request_again(run: Run, fresh_from_index: int | None = None) -> NotebookRequ
     )
 
 
+def read_snapshot(run: Run) -> bytes:
+    """Return the notebook of a run as it was when the run began.
+
+    Raises
+    ------
+    CodeNotFound
+        It was not kept, or is gone.
+    """
+    path = _notebook_path(run.run_id)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CodeNotFound(f"The notebook of run {run.name} as it ran is not at {path} any more.") from error
+
+
 def _wanted_output(run_id: str, output_path: str) -> str:
     """Return where a copy goes: nowhere, ``"-"``, where the path is an attempt's own file, which only that writes."""
     path = Path(output_path)

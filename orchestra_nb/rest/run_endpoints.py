@@ -26,6 +26,7 @@ from orchestra_nb.operations import (
     task_attempts,
 )
 from orchestra_nb.operations.error_places import told_below
+from orchestra_nb.operations.rerun_forecast import RerunForecast
 from orchestra_nb.operations.run_attempts import RunAttempt
 from orchestra_nb.operations.run_views import CellView, RunSummary, TaskView
 from orchestra_nb.operations.runs import LogPage
@@ -189,7 +190,7 @@ class RetryRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ResumptionQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """A resumption of a notebook or a flow; one of the two is given."""
+    """A resumption of a notebook or a flow from one of the two; without them a retry of what failed."""
 
     cell: Annotated[
         Annotated[str, Meta(max_length=200)] | None, Meta(description="The cell, as `from_cell` of a retry.")
@@ -201,9 +202,17 @@ class ResumptionQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resumption(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a run can be resumed from a cell or a task; `problem` is why it cannot, empty where it can."""
+    """Whether a run can be retried, or resumed from a cell or a task, and what is to be known before.
+
+    `problem` is why it cannot be, or not by this server; empty where it can. `instead_cell` is the id of the cell from
+    which it can be resumed in place of the named one, null for none, and `command` what runs it again, from that cell
+    if any, on the machine where its code is: empty for nothing, and where the server does.
+    """
 
     problem: str
+    command: str
+    instead_cell: str | None
+    forecast: RerunForecast
 
 
 class StateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -346,11 +355,20 @@ def retry_run(call: Call, run: str, body: RetryRequest) -> RunAgain:
 
 @area.get("/runs/{run}/resumption")
 def read_resumption(call: Call, run: str, query: ResumptionQuery) -> Resumption:
-    """Read whether a run can be resumed by a retry with `from_cell` or `from_task`."""
-    step = _step(call, run, query.cell, query.task)
-    if step is None:
-        raise InvalidInput("Say from where: from a cell of a notebook (cell) or a task of a flow (task).")
-    return Resumption(problem=server_reruns.why_not_resumed(call.store, run, step))
+    """Read whether a run can be retried, or resumed by a retry with `from_cell` or `from_task`, and what that does.
+
+    The forecast counts what runs again beside: of a flow the runs of tasks whose results are not kept, of a notebook
+    the cells of which nothing was kept. It says whether the code is that of today (`current`), that of a notebook which
+    has changed since (`notebook`), was deployed anew (`deployed`) or changed and not deployed (`undeployed`), or that
+    of a flow as it was when the run began (`flow`); `command` runs that of today.
+    """
+    outlook = server_reruns.look_ahead(call.store, run, _step(call, run, query.cell, query.task))
+    return Resumption(
+        problem=outlook.problem,
+        command=outlook.command,
+        instead_cell=outlook.instead_cell,
+        forecast=outlook.forecast,
+    )
 
 
 def _step(call: Call, run: str, cell: str | None, task: str | None) -> str | None:

@@ -73,6 +73,8 @@ task_runs = Table(
     Column("cell_id", AnyText),
     Column("tags", JsonText, nullable=False),
     Column("is_cached", Boolean, nullable=False),
+    Column("task_name", AnyText),
+    Column("keeps_result", Boolean),
     Index(None, "task_run_id", unique=True),
     Index(None, "run_id", "number"),
     Index(None, "name", "state", "number"),

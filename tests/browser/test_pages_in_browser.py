@@ -376,7 +376,7 @@ def test_it_is_run_again_with_other_parameters_and_followed_live(
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)], ids=["light", "narrow"])
-def test_a_notebook_is_resumed_from_a_cell_and_the_dialog_says_why_one_cannot_be(
+def test_a_notebook_is_resumed_from_a_cell_and_as_a_whole_where_nothing_was_kept(
     chromium: Browser, jupyterlab: Lab, made: MadeRuns, scheme: str, width: int
 ) -> None:
     name, flag, counted = (f"{word}-{width}" for word in ("resumed", "flag", "counted"))
@@ -394,10 +394,12 @@ def test_a_notebook_is_resumed_from_a_cell_and_the_dialog_says_why_one_cannot_be
         _open(page, jupyterlab, f"runs/{made.report}")  # it ran without --cache
         page.get_by_role("region", name="What failed").get_by_role("button", name="Resume from here…").click()
         dialog = page.get_by_role("dialog", name=re.compile("^Resume run .* from cell 3$"))
-        dialog.get_by_text("it ran without --cache, so nothing was kept").wait_for()
-        expect(dialog.get_by_role("button")).to_have_text(["Close"])
-        keep_picture(page, f"resume-refused-{scheme}-{width}")
-        dialog.get_by_role("button", name="Close").click()
+        dialog.get_by_text("Nothing was kept of the cells above cell 3.").wait_for()
+        dialog.get_by_text("that completed run again: the run was made without --cache").wait_for()
+        expect(dialog.get_by_role("button")).to_have_text(["Leave as it is", "Run all cells again"])
+        assert_no_sideways_scrolling(page)
+        keep_picture(page, f"resume-whole-{scheme}-{width}")
+        dialog.get_by_role("button", name="Leave as it is").click()
 
         (jupyterlab.root / flag).touch()
         _open(page, jupyterlab)

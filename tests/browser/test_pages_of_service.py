@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +60,10 @@ def test_a_run_of_a_deployment_is_retried_and_run_again_with_other_parameters(
 
         (service.deployed.folder / "mended").touch()
         page.get_by_role("button", name="Retry", exact=True).click()
+        dialog = page.get_by_role("dialog", name=re.compile("^Retry run"))
+        dialog.get_by_text("1 cell that completed runs again: the run was made without --cache").wait_for()
+        keep_picture(page, "service-retry")
+        dialog.get_by_role("button", name="Retry").click()
         page.locator(".orc-run-header [data-state=COMPLETED]").wait_for()
         page.get_by_role("region", name="What failed").wait_for(state="hidden")
 

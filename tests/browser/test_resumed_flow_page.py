@@ -14,6 +14,8 @@ from patience import PATIENCE_SECONDS
 from served_pages import Service
 from standalone_pages import assert_no_sideways_scrolling, axe_finds, keep_picture, open_alone
 
+from orchestra_nb.model.states import State
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -99,7 +101,7 @@ def test_a_flow_is_resumed_from_a_task_on_its_page(
         keep_picture(page, f"resumed-task-{scheme}-{width}")
 
 
-def test_why_a_flow_of_no_deployment_is_not_resumed_here_is_said(chromium: Browser, service: Service) -> None:
+def test_a_flow_of_no_deployment_leads_to_the_command_that_resumes_it(chromium: Browser, service: Service) -> None:
     (service.deployed.folder / "alone.py").write_text(f"{FLOW}\nsales()\n")
     command = [sys.executable, "alone.py"]
     subprocess.run(
@@ -112,9 +114,81 @@ def test_why_a_flow_of_no_deployment_is_not_resumed_here_is_said(chromium: Brows
     )
     (run,) = service.deployed.store.list_runs()
     with open_alone(chromium) as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         page.goto(f"{service.url}orchestra/runs/{run.run_id}?token={service.token}")
         page.get_by_role("button", name=re.compile("^report-0")).click()
         page.get_by_role("button", name="Resume from here…").click()
         dialog = page.get_by_role("dialog", name=re.compile("from report-0$"))
-        dialog.get_by_text(f"`orchestra runs retry {run.name} --from report-0` does").wait_for()
-        assert dialog.get_by_role("button").all_inner_texts() == ["Close"]
+        dialog.get_by_text("It is of no deployment, so no service can run it again.").wait_for()
+        assert axe_finds(page) == []
+        keep_picture(page, "resume-command")
+        dialog.get_by_role("button", name="Copy").click()
+        dialog.get_by_text("Copied.").wait_for()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied == f"orchestra runs retry {run.name} --from report-0"
+        assert dialog.get_by_role("button").all_inner_texts() == ["Copy", "Close"]
+
+
+NAMED = """
+from orchestra_nb import flow, task
+from orchestra_nb.task_runners import ThreadPoolTaskRunner
+
+@task
+def load():
+    return 1
+
+@task(persist_result=True, task_run_name="sales of {year}")
+def of_year(year):
+    return year
+
+@flow(task_runner=ThreadPoolTaskRunner)
+def years():
+    load.submit()
+    return of_year.map([2024, 2025])
+"""
+
+
+def test_a_mapped_task_whose_runs_have_names_of_their_own_is_resumed_from_its_box(
+    chromium: Browser, service: Service
+) -> None:
+    run_id = service.deployed.ask(service.deployed.deploy_flow("years", NAMED))
+    service.deployed.wait(run_id)
+    with open_alone(chromium) as page:
+        page.goto(f"{service.url}orchestra/runs/{run_id}?token={service.token}")
+        page.get_by_role("button", name=re.compile("^of_year ×2")).click()
+        page.get_by_role("button", name="Resume from all runs of of_year…").click()
+        dialog = page.get_by_role("dialog", name=re.compile("from of_year$"))
+        dialog.get_by_text("of_year ×2, and what the flow calls after it").wait_for()
+        dialog.get_by_text("1 task run that completed runs again, since its result is not kept: load.").wait_for()
+        dialog.get_by_text("persist_result=True, of @task or @flow").wait_for()
+        assert axe_finds(page) == []
+        keep_picture(page, "resume-named")
+        dialog.get_by_role("button", name="Resume").click()
+        dialog.wait_for(state="detached")
+        service.deployed.wait(run_id, lambda run: run.epoch == 2 and run.state.is_terminal)
+        assert ran(service, run_id, 2) == ["load-0", "sales of 2024", "sales of 2025"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_notebook_of_which_nothing_was_kept_is_run_as_a_whole_from_the_dialog(
+    chromium: Browser, service: Service, scheme: str
+) -> None:
+    run_id = service.deployed.ask(service.deployed.deploy_notebook("report", "rows = 3", "rows + 1"))
+    service.deployed.wait(run_id)
+    path = service.deployed.folder / "report.ipynb"
+    path.write_text(path.read_text().replace("rows = 3", "rows = 4"))
+    with open_alone(chromium, scheme=scheme) as page:
+        page.goto(f"{service.url}orchestra/runs/{run_id}?token={service.token}")
+        page.get_by_role("tab", name="Tasks").click()
+        page.get_by_role("button", name=re.compile("^cell 2")).click()
+        page.get_by_role("button", name="Resume from here…").click()
+        dialog = page.get_by_role("dialog", name=re.compile("from cell 2"))
+        dialog.get_by_text("Nothing was kept of the cells above cell 2").wait_for()
+        dialog.get_by_text("2 cells that completed run again: the run was made without --cache").wait_for()
+        dialog.get_by_text("report.ipynb has changed since it was deployed").wait_for()
+        assert axe_finds(page) == []
+        keep_picture(page, f"resume-whole-{scheme}")
+        dialog.get_by_role("button", name="Run all cells again").click()
+        dialog.wait_for(state="detached")
+        run = service.deployed.wait(run_id, lambda run: run.epoch == 2 and run.state.is_terminal)
+        assert (run.state, run.fresh_from_index) == (State.COMPLETED, 0)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from orchestra_nb.model.task_names import told_names, without_number
+from orchestra_nb.model.runs import TaskRun
+from orchestra_nb.model.states import State
+from orchestra_nb.model.task_names import task_of, told_names, without_number
+
+
+def task_run(name: str, task_name: str | None = None) -> TaskRun:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    return TaskRun(task_run_id=name, run_id="1", name=name, state=State.PENDING, created_at=now, task_name=task_name)
 
 
 @pytest.mark.parametrize(
@@ -36,4 +45,11 @@ def test_only_the_number_at_the_end_is_taken_from_a_name(name: str, found: str) 
     ],
 )
 def test_runs_without_a_first_one_stand_for_themselves(names: list[str], told: list[str]) -> None:
-    assert told_names(names) == told
+    assert told_names(task_run(name) for name in names) == told
+
+
+def test_runs_that_know_their_task_are_known_by_that() -> None:
+    runs = [task_run("load-0"), task_run("report-2024", "load_year"), task_run("report-0", "load_year")]
+
+    assert told_names(runs) == ["load", "load_year"]
+    assert [task_of(run) for run in runs] == ["load", "load_year", "load_year"]

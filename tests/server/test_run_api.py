@@ -313,9 +313,10 @@ async def test_the_notebook_of_a_run_is_resumed_from_a_cell_where_cells_were_kep
         for name in ("old-owl", "wild-hen", "slow-cat", "new-ant", "lost-elk")
     ]
     asked = [
-        (await read(jp_fetch, "runs", name, "resumption", cell=cell))["problem"]
-        for name, cell in (("old-owl", "1"), ("old-owl", "id-2"))
+        await read(jp_fetch, "runs", name, "resumption", cell=cell)
+        for name, cell in (("old-owl", "1"), ("old-owl", "id-2"), ("lost-elk", "id-2"))
     ]
+    whole = [(await read(jp_fetch, "runs", name, "resumption"))["forecast"] for name in ("old-owl", "wild-hen")]
     first = await posted(jp_fetch, "runs", "old-owl", "retry", body={"from_cell": "1"})
 
     assert (wrong[0], wrong[1]["errors"]) == (422, [{"pointer": "#/from_cell", "detail": "No cell of this run."}])
@@ -335,7 +336,9 @@ async def test_the_notebook_of_a_run_is_resumed_from_a_cell_where_cells_were_kep
     assert [(status, words in body["detail"]) for (status, body), words in zip(refused, said, strict=True)] == [
         (409, True)
     ] * 5
-    assert asked == ["", refused[0][1]["detail"]]
+    assert [answer["problem"] for answer in asked] == ["", refused[0][1]["detail"], refused[4][1]["detail"]]
+    assert [answer["instead_cell"] for answer in asked] == [None, "id-0", None]
+    assert [(one["cells"], one["cells_because"]) for one in whole] == [(3, "no_cache"), (3, "secrets")]
     assert first[0] == 202
 
 
@@ -349,20 +352,30 @@ async def test_the_flow_of_a_run_is_resumed_from_a_task(jp_fetch, store) -> None
         run_of(5, name="new-ant", state=State.RUNNING, **of_pool),
     ]
     tasks = [
-        TaskRun(task_run_id=f"{run.name}-{name}", run_id=run.run_id, name=name, state=State.COMPLETED, created_at=NOON)
+        TaskRun(
+            task_run_id=f"{run.name}-{name}",
+            run_id=run.run_id,
+            name=name,
+            state=State.COMPLETED,
+            created_at=NOON,
+            keeps_result=name != "load-0",
+        )
         for run in runs
         for name in ("load-0", "model-0", "model-1")
     ]
     ended = [RunStateChanged(run_id=run.run_id, state=State.COMPLETED, at=NOON) for run in runs[:4]]
-    store.apply([*(RunCreated(run=run) for run in runs), *(TaskRunCreated(task_run=task) for task in tasks), *ended])
+    code = RunCodeRecorded(code=RunCode(run_id=runs[1].run_id, entrypoint="/flows.py:sales", parameters_json="{}"))
+    store.apply(
+        [*(RunCreated(run=run) for run in runs), *(TaskRunCreated(task_run=task) for task in tasks), code, *ended]
+    )
 
     wrong = await posted(jp_fetch, "runs", "calm-fox", "retry", body={"from_task": "model-2"})
     both = await posted(jp_fetch, "runs", "calm-fox", "retry", body={"from_task": "model", "from_cell": "1"})
-    asked = [
-        (await read(jp_fetch, "runs", name, "resumption", task="model"))["problem"]
-        for name in ("calm-fox", "old-owl", "wild-hen")
+    answers = [
+        await read(jp_fetch, "runs", name, "resumption", task="model") for name in ("calm-fox", "old-owl", "wild-hen")
     ]
-    nothing = await jp_fetch(*API, "runs", "calm-fox", "resumption", raise_error=False)
+    asked = [answer["problem"] for answer in answers]
+    well = await read(jp_fetch, "runs", "calm-fox", "resumption")
     refused = [
         await posted(jp_fetch, "runs", name, "retry", body={"from_task": "model"})
         for name in ("old-owl", "new-ant", "wild-hen", "slow-cat")
@@ -371,8 +384,12 @@ async def test_the_flow_of_a_run_is_resumed_from_a_task(jp_fetch, store) -> None
 
     assert (wrong[0], wrong[1]["errors"]) == (422, [{"pointer": "#/from_task", "detail": "No task of this run."}])
     assert "has no task 'model-2'. Its tasks: load, model." in wrong[1]["detail"]
-    assert (both[0], nothing.code) == (422, 422)
+    assert both[0] == 422
     assert asked == ["", refused[0][1]["detail"], refused[2][1]["detail"]]
+    assert [answer["command"] for answer in answers] == ["", "orchestra runs retry old-owl --from model", ""]
+    repeated = [{"name": "load", "runs": 1}]
+    assert [answer["forecast"]["tasks"] for answer in answers] == [repeated, repeated, []]
+    assert "there is nothing to retry" in well["problem"]
     said = ("`orchestra runs retry old-owl --from model` does", "RUNNING", "of a task alone", "name a cell of it")
     assert [(status, words in body["detail"]) for (status, body), words in zip(refused, said, strict=True)] == [
         (409, True)

@@ -44,14 +44,20 @@ export const NOT_RUN = 'NOT_RUN';
 /** Runs of one task of a flow are numbered: "model-17". */
 const NUMBER = /-\d+$/;
 
-/** Tell whether a task run is meant by this name: its own, or that of the task whose runs are numbered. */
+/** Give the name of the task that a task run is of. */
+export function taskOf(task: ITaskView): string {
+  return task.task_name ?? task.name.replace(NUMBER, '');
+}
+
+/** Tell whether a task run is meant by this name: its own, or that of its task. */
 export function isNamed(task: ITaskView, name: string): boolean {
-  return task.name === name || task.name.replace(NUMBER, '') === name;
+  return task.name === name || taskOf(task) === name;
 }
 
 /** Give the name of one of many runs of a task: its own where that tells it from the others. */
 export function memberName(task: ITaskView, index: number): string {
-  return NUMBER.test(task.name) ? task.name : `${task.name} ${index + 1}`;
+  const tells = NUMBER.test(task.name) || (task.task_name ?? task.name) !== task.name;
+  return tells ? task.name : `${task.name} ${index + 1}`;
 }
 
 /**
@@ -69,7 +75,7 @@ export function groupTasks(
   for (const task of tasks) {
     const place = task.upstream.reduce((most, id) => Math.max(most, depthOf(id) + 1), 0);
     depths.set(task.task_run_id, place);
-    const name = task.name.replace(NUMBER, '');
+    const name = taskOf(task);
     const isApart = task.cell_id !== null || task.state === NOT_RUN;
     const key = task.group ?? (isApart ? task.task_run_id : `${place} ${name}`);
     const group = groups.get(key) ?? {

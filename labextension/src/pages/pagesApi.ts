@@ -26,6 +26,8 @@ import type {
 } from './flows/flowSchemas';
 import { readExecutedNotebook } from './run/executedNotebook';
 import type { IExecutedNotebook } from './run/executedNotebook';
+import { readOutlook } from './run/rerunForecast';
+import type { IOutlook } from './run/rerunForecast';
 
 const LISTED_RUNS = 50;
 const MOST_ARTIFACTS = 100;
@@ -249,11 +251,10 @@ export class PagesApi {
     return { message: readTextOrNull(fields?.message) ?? '' };
   }
 
-  /** Read why a run cannot be resumed from a cell or a task; empty where it can. */
-  async readResumption(runId: string, step: IRunStep): Promise<string> {
+  /** Read whether a run can be resumed from a cell or a task, or retried (null), and what is to be known before. */
+  async readOutlook(runId: string, step: IRunStep | null): Promise<IOutlook> {
     const path = ['runs', checkedId(runId), 'resumption'];
-    const fields = readFields(await request(this._settings, 'GET', path, { ...step }));
-    return readTextOrNull(fields?.problem) ?? '';
+    return readOutlook(await request(this._settings, 'GET', path, { ...step }));
   }
 
   /** Read what a run asks people for, in order, answered or not. */

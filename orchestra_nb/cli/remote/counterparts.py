@@ -24,6 +24,7 @@ MODULES: Final[Mapping[str, str]] = {
     f"{_OPERATIONS}.run_questions": f"{_HERE}.remote_runs",
     f"{_OPERATIONS}.run_resumption": f"{_HERE}.remote_runs",
     f"{_OPERATIONS}.shell_reruns": f"{_HERE}.remote_reruns",
+    f"{_OPERATIONS}.rerun_forecast": f"{_HERE}.remote_reruns",
     f"{_OPERATIONS}.notebook_plan": f"{_HERE}.notebook_run",
     f"{_OPERATIONS}.pool_retries": f"{_HERE}.remote_reruns",
     f"{_OPERATIONS}.deployment_run": f"{_HERE}.remote_deployments",

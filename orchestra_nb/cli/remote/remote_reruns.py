@@ -11,6 +11,7 @@ from orchestra_nb.cli.remote.remote_runs import run_asked
 from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
+from orchestra_nb.operations.rerun_forecast import RerunForecast
 from orchestra_nb.operations.run_again import UNWATCHED, Watcher
 from orchestra_nb.operations.shell_reruns import Rerun
 
@@ -32,11 +33,14 @@ def retry_from_shell(
 ) -> Rerun:
     """Have a run wait in its pool again."""
     _check_place(is_here)
-    step: dict[str, str] = {}
-    if from_step is not None:
-        is_flow = run_asked(client, id_or_name, kind=RunKind.NOTEBOOK).kind is RunKind.FLOW
-        step = {"from_task" if is_flow else "from_cell": from_step}
+    step = {} if from_step is None else {f"from_{_kind_of_step(client, id_or_name)}": from_step}
     return Rerun(_waiting(client, client.retry_run(id_or_name, note=note, **step)), "pool")
+
+
+def foresee_rerun(client: Client, id_or_name: str, from_step: str | None = None) -> RerunForecast:
+    """Return what is to be known before a run is run again; nothing where it cannot be, as the retry says."""
+    step = {} if from_step is None else {_kind_of_step(client, id_or_name): from_step}
+    return client.read_resumption(id_or_name, **step).forecast
 
 
 def retry_letter_from_shell(
@@ -82,6 +86,11 @@ def _waiting(client: Client, again: RunAgain) -> Run:
     known = {"name": again.name, "state": again.state, "epoch": again.epoch, "pool": again.pool}
     run = run_asked(client, again.run_id, **known, deployment="its deployment", message=again.message)
     return msgspec.structs.replace(run, message=again.message) if isinstance(run, Run) else run
+
+
+def _kind_of_step(client: Client, id_or_name: str) -> Literal["cell", "task"]:
+    """Return what a run is resumed from."""
+    return "task" if run_asked(client, id_or_name, kind=RunKind.NOTEBOOK).kind is RunKind.FLOW else "cell"
 
 
 def _check_place(is_here: bool) -> None:

@@ -12,7 +12,7 @@ import { askWithForm } from '../askWithForm';
 import { ask } from '../dialogs';
 import type { IPageContext } from '../page';
 import type { PagesApi } from '../pagesApi';
-import { copyRow } from './copyRow';
+import { copyRow } from '../copyRow';
 import { changeKnown } from './knownChange';
 import { ListTable, agoNode, twoLines } from './listTable';
 import type { IDone, INews } from './listTable';

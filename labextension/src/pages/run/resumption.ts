@@ -1,12 +1,15 @@
-/** Asks before a run is resumed from a cell or a task: what is taken from before, and what runs again. */
+/** Asks before a run is retried, or resumed from a cell or a task: what is taken from before, and what runs again. */
 
 import { html } from '../../drawing/elements';
 import { groupTasks, isNamed } from '../../drawing/taskGroups';
 import type { ITexts } from '../../drawing/translation';
 import type { IRun, ITaskView } from '../../schemas';
+import { copyRow } from '../copyRow';
 import { ask, errorText } from '../dialogs';
 import type { IPageContext } from '../page';
-import type { IRunStep } from '../pagesApi';
+import type { IRunAgain, IRunStep, PagesApi } from '../pagesApi';
+import { NOTHING_FORESEEN, forecastNotes } from './rerunForecast';
+import type { IOutlook } from './rerunForecast';
 import { cellName } from './runRecords';
 import type { RunRecords } from './runRecords';
 
@@ -38,7 +41,7 @@ interface IResumption {
   readonly again: string;
 }
 
-/** Ask, and have a run resumed from there; true where it is. The dialog says where it cannot be, and why. */
+/** Ask, and have a run resumed from there; true where it is. Where it cannot be, the dialog offers what can be done. */
 export async function askToResume(
   { pagesApi, texts }: IPageContext,
   records: RunRecords,
@@ -50,37 +53,104 @@ export async function askToResume(
     return false;
   }
   const title = texts.__('Resume run %1 from %2', run.name, found.from);
-  const problem = await pagesApi
-    .readResumption(run.run_id, step)
-    .catch((error: unknown) => errorText(error, texts));
-  if (problem !== '') {
-    const body = [html('p', { class: 'orc-problem' }, problem)];
-    const onAct = () => Promise.resolve(false);
-    return ask({ title, body, act: null, leave: texts.__('Close'), onAct }, texts);
+  const leave = texts.__('Leave as it is');
+  const outlook = await readOutlook(pagesApi, run, step, texts);
+  const notes = forecastNotes(outlook.forecast, texts);
+  if (outlook.problem === '') {
+    const facts = html(
+      'dl',
+      { class: 'orc-fact-list' },
+      html('dt', {}, texts.__('Taken from before')),
+      html('dd', {}, found.taken),
+      html('dt', {}, texts.__('Run again')),
+      html('dd', {}, found.again)
+    );
+    const said =
+      run.kind === 'notebook'
+        ? texts.__('It goes on in the same run, with the source and the parameters that it had.')
+        : texts.__('It goes on in the same run, with the parameters that it had.');
+    const onAct = () => pagesApi.retryRun(run.run_id, step).then(() => true);
+    const body = [html('p', {}, said), facts, ...notes];
+    return ask({ title, body, act: texts.__('Resume'), leave, onAct }, texts);
   }
-  const facts = html(
-    'dl',
-    { class: 'orc-fact-list' },
-    html('dt', {}, texts.__('Taken from before')),
-    html('dd', {}, found.taken),
-    html('dt', {}, texts.__('Run again')),
-    html('dd', {}, found.again)
-  );
-  const said = texts.__(
-    'It goes on in the same run, with the source and the parameters that it had.'
-  );
-  return ask(
-    {
-      title,
-      body: [html('p', {}, said), facts],
-      act: texts.__('Resume'),
-      leave: texts.__('Leave as it is'),
-      onAct: async () => {
-        await pagesApi.retryRun(run.run_id, step);
-        return true;
-      }
-    },
-    texts
+  const { instead_cell: cell } = outlook;
+  if (cell === null || outlook.command !== '') {
+    return tellProblem(title, outlook, found.from, texts);
+  }
+  const body = [html('p', {}, fromStartWords(found.from, texts)), ...notes];
+  const onAct = () => pagesApi.retryRun(run.run_id, { cell }).then(() => true);
+  return ask({ title, body, act: texts.__('Run all cells again'), leave, onAct }, texts);
+}
+
+/** Have a run retried, after asking where something is to be known before; null where it is not. */
+export async function askToRetry(
+  { pagesApi, texts }: IPageContext,
+  run: IRun
+): Promise<IRunAgain | null> {
+  const outlook = await pagesApi.readOutlook(run.run_id, null);
+  const title = texts.__('Retry run %1', run.name);
+  if (outlook.command !== '') {
+    await tellProblem(title, outlook, '', texts);
+    return null;
+  }
+  const body = forecastNotes(outlook.forecast, texts);
+  if (body.length === 0) {
+    return pagesApi.retryRun(run.run_id); // what is wrong, it says
+  }
+  let again: IRunAgain | null = null;
+  const act = texts.__('Retry');
+  const leave = texts.__('Leave as it is');
+  const onAct = async () => {
+    again = await pagesApi.retryRun(run.run_id);
+    return true;
+  };
+  await ask({ title, body, act, leave, onAct }, texts);
+  return again;
+}
+
+function readOutlook(
+  pagesApi: PagesApi,
+  run: IRun,
+  step: IRunStep,
+  texts: ITexts
+): Promise<IOutlook> {
+  return pagesApi.readOutlook(run.run_id, step).catch((error: unknown) => ({
+    problem: errorText(error, texts),
+    command: '',
+    instead_cell: null,
+    forecast: NOTHING_FORESEEN
+  }));
+}
+
+/** Say why this server cannot do it, and which command does. */
+function tellProblem(
+  title: string,
+  { problem, command, instead_cell: cell, forecast }: IOutlook,
+  from: string,
+  texts: ITexts
+): Promise<boolean> {
+  const notes = forecastNotes(forecast, texts);
+  const said =
+    command === ''
+      ? html('p', { class: 'orc-problem' }, problem)
+      : html(
+          'p',
+          {},
+          cell === null
+            ? texts.__('It is of no deployment, so no service can run it again.')
+            : fromStartWords(from, texts)
+        );
+  const label = texts.__('This does, on the machine where its code is');
+  const row = command === '' ? [] : [copyRow(label, command, texts)];
+  const onAct = () => Promise.resolve(false);
+  const body = [said, ...row, ...notes];
+  return ask({ title, body, act: null, leave: texts.__('Close'), onAct }, texts);
+}
+
+function fromStartWords(from: string, texts: ITexts): string {
+  return texts.__(
+    'Nothing was kept of the cells above %1. All cells of the notebook can be run again, in the same run.',
+    from
   );
 }
 
@@ -117,9 +187,7 @@ function ofTask({ tasks }: RunRecords, step: { task: string }, texts: ITexts): I
   const again = dependents(tasks, step.task);
   return {
     from: step.task,
-    taken: texts.__(
-      'The results of other tasks that were kept (persist_result, or a cache). A task of which nothing was kept runs again.'
-    ),
+    taken: texts.__('The results of other tasks that were kept (persist_result, or a cache).'),
     again: texts.__(
       '%1, and what the flow calls after it has taken a value of these itself',
       namesOf(again, texts)

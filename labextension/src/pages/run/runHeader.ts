@@ -9,6 +9,7 @@ import { errorText } from '../dialogs';
 import { pageLink } from '../page';
 import type { IPageContext } from '../page';
 import { askToCancel } from './cancelling';
+import { askToRetry } from './resumption';
 import { canRunAgain, runAgain } from './runAgain';
 import type { RunRecords } from './runRecords';
 import { askForState, canSetState, whoSetState } from './stateSetting';
@@ -167,9 +168,11 @@ export class RunHeader {
   }
 
   private async _onRetry(run: IRun): Promise<void> {
-    const again = await this._context.pagesApi.retryRun(run.run_id);
+    const again = await askToRetry(this._context, run);
     const { texts } = this._context;
-    this._news.textContent = again.message || texts.__('The run is going to be run again.');
+    if (again !== null) {
+      this._news.textContent = again.message || texts.__('The run is going to be run again.');
+    }
   }
 
   private async _onSetState(run: IRun): Promise<void> {

@@ -1,7 +1,7 @@
 /** A text that is to be copied: it can be selected by hand where the browser copies nothing. */
 
-import { html, showText } from '../../drawing/elements';
-import type { ITexts } from '../../drawing/translation';
+import { html, showText } from '../drawing/elements';
+import type { ITexts } from '../drawing/translation';
 
 /** Make it. */
 export function copyRow(label: string, value: string, texts: ITexts): HTMLElement {
