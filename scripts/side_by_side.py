@@ -23,14 +23,15 @@ STATIC = {f"make {verb}": ["make", "--no-print-directory", verb] for verb in ("l
 
 #: What of the tests one process of pytest runs, which share a local cluster or a PostgreSQL there. The costly first.
 GROUPS = [
-    "tests/server tests/display tests/browser",
+    "tests/browser",
     "tests/integration/test_[p-z]*.py",
     "tests/cli tests/services tests/operations",
     "tests/integration/test_[a-o]*.py",
+    "tests/server tests/display",
     "tests/engine",
     "tests/faults",
-    "tests/notebooks tests/model",
     "tests/store tests/migrations tests/contracts",
+    "tests/notebooks tests/model",
 ]
 
 #: As many as the cores that it is made for: with one more the tests take as long, and each of them longer.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 import orchestra_nb
-from tests.patience import eventually
+from tests.patience import PATIENCE_SECONDS, eventually
 
 #: Dask's own choice, 8787, may be taken by another test's.
 _ANY_PORT = ("--dashboard-address", ":0")
@@ -54,11 +55,15 @@ class ForeignCluster:
             return [int(pid) for pid in client.run(os.getpid).values()]
 
     def close(self) -> None:
-        """End all of it."""
-        for process in (*self.nannies, self.scheduler):
-            process.send_signal(signal.SIGTERM)
-        for process in (*self.nannies, self.scheduler):
-            process.wait()
+        """Kill all of it, the nannies before their workers: in good order that takes seconds."""
+        workers = [child for nanny in self.nannies for child in children_of(nanny)]
+        for process in (*self.nannies, *workers, self.scheduler):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        for nanny in self.nannies:
+            nanny.wait()
+        self.scheduler.wait()
+        psutil.wait_procs(workers, timeout=PATIENCE_SECONDS)
 
     def _start(self, command: str, *words: str) -> subprocess.Popen[bytes]:
         with (self.folder / "log").open("ab") as log:
@@ -76,6 +81,14 @@ class ForeignCluster:
         except (FileNotFoundError, ValueError):
             return None
         return address
+
+
+def children_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Return the processes that a process has started; none where it has ended."""
+    try:
+        return psutil.Process(process.pid).children()
+    except psutil.NoSuchProcess:
+        return []
 
 
 @contextmanager

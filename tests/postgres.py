@@ -1,5 +1,8 @@
 """A real PostgreSQL for the tests: on loopback, in a temporary folder, as an ordinary user, one for the session.
 
+A new database is a thousand new files. They lie in memory where there is room for them: on a disk each database took
+eight times the work.
+
 PostgreSQL refuses to run as root: then it runs as an unprivileged account through ``runuser``. Where it is not
 installed the tests that need it are skipped and name the package; in CI (``CI=true``) they fail.
 """
@@ -22,6 +25,9 @@ from patience import PATIENCE_SECONDS
 _USER = "orchestra"
 #: A port that was free may be somebody else's by the time that the server takes it.
 _PORTS_TO_TRY = 5
+#: Folders in memory, which Linux has; in a container it may be too small for a server.
+_MEMORY = Path("/dev/shm")
+_ENOUGH_BYTES = 1 << 30
 _MISSING = "PostgreSQL is not installed. On Debian: apt-get install postgresql"
 
 
@@ -34,7 +40,7 @@ def postgres_server() -> Iterator[str]:
             pytest.fail(_MISSING)
         pytest.skip(_MISSING)
     # not pytest's own temporary folder: another account must be able to enter it
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="onb-pg-", dir=_MEMORY if _has_room(_MEMORY) else None))
     try:
         yield from _run_server(binaries, folder)
     finally:
@@ -91,6 +97,10 @@ def _run_server(binaries: Path, folder: Path) -> Iterator[str]:
         yield f"postgresql://{_USER}:{password}@127.0.0.1:{port}"
     finally:
         _call(*control, "--mode", "immediate", "stop")
+
+
+def _has_room(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= _ENOUGH_BYTES
 
 
 def _find_binaries() -> Path | None:

@@ -50,6 +50,8 @@ _SCHEDULER_CONFIG: dict[str, object] = {
     "distributed.scheduler.events-cleanup-delay": "10s",
     # an attempt waits for its worker while another one is free: it is moved at once
     "distributed.scheduler.work-stealing-interval": "100ms",
+    # Dask looks fifty times a second whether its loop is held, which is most of what an idle process costs
+    "distributed.admin.tick.interval": "1s",
     "distributed.admin.tick.limit": "1h",
     # so many messages are kept on each connection, for debugging Dask: results would be among them
     "distributed.admin.low-level-log-length": 10,

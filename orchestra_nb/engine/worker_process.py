@@ -27,6 +27,8 @@ WORKER_CONFIG: dict[str, object] = {
     "distributed.scheduler.worker-ttl": None,
     "distributed.admin.system-monitor.disk": False,
     "distributed.admin.system-monitor.host-cpu": False,
+    # Dask looks fifty times a second whether its loop is held, which is most of what an idle process costs
+    "distributed.admin.tick.interval": "1s",
     "distributed.admin.tick.limit": "1h",
     # so many messages are kept on each connection, for debugging Dask: results would be among them
     "distributed.admin.low-level-log-length": 10,

@@ -68,6 +68,15 @@ def set_theme(page: Page, name: str) -> None:
     page.wait_for_selector("#jupyterlab-splash", state="detached")
 
 
+def each_theme(page: Page) -> Iterator[str]:
+    """Turn to the light and the dark theme and give the name of each; the one that is there comes first."""
+    is_light = page.evaluate("document.body.dataset.jpThemeLight") == "true"
+    there, other = ("Light", "Dark") if is_light else ("Dark", "Light")
+    yield there
+    set_theme(page, other)
+    yield other
+
+
 def wait_until_ready(page: Page) -> None:
     """Wait until the open notebook's kernel takes cells: before that, Lab drops them without a word.
 

@@ -59,14 +59,18 @@ def running_lab(folder: Path, *, with_extension: bool = True, with_voila: bool =
     root, data = folder / "root", folder / "data"
     root.mkdir()
     (data / "labextensions").mkdir(parents=True)
+    # no look at each start and each page whether JupyterLab wants to be built anew: half a second of Node
+    page_config: dict[str, object] = {"buildAvailable": False, "buildCheck": False}
     if with_extension:
         # as found by data folder, so that neither an installation nor a development link is needed
         (data / "labextensions" / "orchestra-nb").symlink_to(EXTENSION)
     # nor may one count where it is to be without
-    page_config = folder / "config" / "labconfig" / "page_config.json"
-    page_config.parent.mkdir(parents=True)
-    disabled = {"orchestra-nb": not with_extension, "@voila-dashboards/jupyterlab-preview": True}
-    page_config.write_text(json.dumps({"disabledExtensions": disabled}))
+    page_config["disabledExtensions"] = {
+        "orchestra-nb": not with_extension,
+        "@voila-dashboards/jupyterlab-preview": True,
+    }
+    (folder / "config" / "labconfig").mkdir(parents=True)
+    (folder / "config" / "labconfig" / "page_config.json").write_text(json.dumps(page_config))
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     quiet = {"fetchNews": "false", "checkForUpdates": False}

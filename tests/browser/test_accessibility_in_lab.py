@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from expectations import expect, focused
-from lab_pages import open_cells, open_lab, set_theme, take_pictures, wait_until_ready, write_cells
+from lab_pages import each_theme, open_cells, open_lab, take_pictures, wait_until_ready, write_cells
 from patience import PATIENCE_SECONDS, eventually
 from standalone_pages import AXE, axe_finds, keep_picture, open_alone
 
@@ -138,8 +138,7 @@ def test_axe_finds_nothing_in_our_parts_of_jupyterlab(page: Page, jupyterlab: La
 
     def look(name: str, *places: str) -> None:
         page.locator(places[0]).first.wait_for()
-        for theme in ("Dark", "Light"):
-            set_theme(page, theme)
+        for theme in each_theme(page):
             found[f"{name}, {theme}"] = axe_finds(page, *places)
         take_pictures(page, f"a11y-{name}", page.locator(places[0]).first)
 

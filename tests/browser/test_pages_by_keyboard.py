@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from expectations import expect
-from lab_pages import open_lab, set_theme, take_pictures, write_cells
+from lab_pages import each_theme, open_lab, take_pictures, write_cells
 from patience import PATIENCE_SECONDS
 from standalone_pages import AXE, assert_no_sideways_scrolling, axe_finds, keep_picture, open_alone
 
@@ -167,8 +167,7 @@ def test_pages_are_tabs_of_jupyterlab_that_axe_finds_nothing_in(
 
     def look(name: str, place: str) -> None:
         page.locator(place).first.wait_for()
-        for theme in ("Dark", "Light"):
-            set_theme(page, theme)
+        for theme in each_theme(page):
             found[f"{name}, {theme}"] = axe_finds(page, place)
         take_pictures(page, f"tab-{name}", page.locator(place).first)
 
