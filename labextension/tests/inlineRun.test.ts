@@ -78,7 +78,7 @@ test('the time at the head is that of all parts of a notebook that ran one after
   const graph = draw({ ...output([load, clean, plot], false), run: last });
 
   const time = graph.node.querySelector('.orc-flow-head .orc-time');
-  expect(time?.textContent).toBe('00:41');
+  expect(time?.textContent).toBe('41 s');
   expect(time?.getAttribute('title')).toContain('without what was idle in between');
   expect(time?.getAttribute('title')).toContain('1.0 s');
 });
@@ -89,7 +89,7 @@ test('the time of a run that has its tasks inside is its own', () => {
   const graph = draw({ ...output([LOAD, clean], false), run: ended });
 
   const time = graph.node.querySelector('.orc-flow-head .orc-time');
-  expect(time?.textContent).toBe('00:59');
+  expect(time?.textContent).toBe('59 s');
   expect(time?.getAttribute('title')).toContain('Started');
 });
 
