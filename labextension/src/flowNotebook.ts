@@ -70,7 +70,7 @@ export function flowNotebook(
     trans.__('# A flow'),
     '',
     trans.__(
-      'The cells below are tasks: they run on a cluster, and their state is shown under them. Choose *Run → Run All Cells* to try them, or *Run as Flow…* in the toolbar to run the whole notebook in the background, with other parameters.'
+      'The cells below are tasks: they run on a cluster, and their state is shown under them. Choose *Run → Run All Cells* to try them, or *Run as Flow…* in the *Run* menu to run the whole notebook in the background, with other parameters.'
     )
   ];
   return {

@@ -182,3 +182,29 @@ test('the cell with the parameters that were given counts as none of the file', 
 
   expect(cell && cellAsTask(cell, englishTexts).name).toBe('parameters');
 });
+
+test('a cell that started a task failed where that failed, and counts once', async () => {
+  const cell = (index: number, state: string, started: number | null): ICell => {
+    const read = readCell({
+      ...{ run_id: id(100), index, cell_id: `c${index}`, number: index, state },
+      started_at: started === null ? null : ago(started),
+      ended_at: started === null ? null : ago(started - 1)
+    });
+    if (read === null) {
+      throw new Error('no cell');
+    }
+    return read;
+  };
+  runs.cells = [cell(1, 'COMPLETED', 9), cell(2, 'FAILED', 5), cell(3, 'PENDING', null)];
+  const plot = { ...task({ state: 'FAILED' }), run_id: id(100), cell_id: 'c1' };
+  runs.change(run({ state: 'RUNNING' }), [plot]);
+  const records = open();
+  await settle();
+  expect(records.cells.map(({ state }) => state)).toEqual(['FAILED', 'FAILED', 'PENDING']);
+
+  runs.change(run({ state: 'FAILED' }), [plot]);
+
+  expect(records.cells.map(({ state }) => state)).toEqual(['FAILED', 'FAILED', 'NOT_RUN']);
+  expect(records.failures.map(({ name }) => name)).toEqual(['cell 2', plot.name]);
+  expect(records.failure).toBe(plot);
+});

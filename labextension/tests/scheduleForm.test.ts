@@ -111,7 +111,7 @@ test('a new schedule is previewed, and the button says when it begins', async ()
   expect(asked).toEqual([
     { rrule: 'FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR;BYHOUR=9;BYMINUTE=0', timezone: 'Europe/Berlin' }
   ]);
-  expect(actions.at(-1)).toBe('Schedule from 1 Jan 2099 09:00');
+  expect(actions.at(-1)).toBe('Schedule from 1 Jan 2099 08:00 UTC');
   const read = form.read();
   expect(read).toMatchObject({ name: 'sales', version: 0 });
   expect(JSON.parse(read?.body ?? '')).toMatchObject({
@@ -125,7 +125,7 @@ test('a deployment is shown as it is and sent with the version that was seen', a
   const { actions, asked, form } = await open([deployed()]);
 
   expect(asked).toEqual([{ cron: '0 7 * * *', timezone: 'Europe/Berlin' }]);
-  expect(actions.at(-1)).toBe('Save, next 1 Jan 2099 09:00');
+  expect(actions.at(-1)).toBe('Save, next 1 Jan 2099 08:00 UTC');
   expect(form.read()).toMatchObject({ name: 'sales', version: 3 });
   form.dispose();
 });

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -27,7 +26,6 @@ from orchestra_nb.time_zones import time_text
 
 if TYPE_CHECKING:
     from orchestra_nb.cli.backend import Backend
-    from orchestra_nb.store.run_store import RunStore
 
 _name_argument = click.argument("name")
 _number_argument = click.argument("number", type=STORED_NUMBER)
@@ -222,7 +220,9 @@ def update(
 @as_json_option
 def pause(name: str, as_json: bool) -> None:
     """Have the messages of a webhook start nothing: those that come are ignored."""
-    _do(operations.pause_webhook, name, "is paused: its messages are ignored", as_json)
+    with opened_backend() as backend:
+        backend.call(operations.pause_webhook, name)
+        _tell_change(backend, name, "is paused: its messages are ignored", as_json)
 
 
 @webhooks.command()
@@ -230,14 +230,14 @@ def pause(name: str, as_json: bool) -> None:
 @as_json_option
 def resume(name: str, as_json: bool) -> None:
     """Have the messages of a webhook that come from now on start what they are to start."""
-    _do(operations.resume_webhook, name, "goes on", as_json)
-
-
-def _do(act: Callable[[RunStore, str], None], name: str, what: str, as_json: bool) -> None:
-    """Do something to a webhook, and print how it is then."""
     with opened_backend() as backend:
-        backend.call(act, name)
-        found = backend.call(operations.show_webhook, name)
+        backend.call(operations.resume_webhook, name)
+        _tell_change(backend, name, "goes on", as_json)
+
+
+def _tell_change(backend: Backend, name: str, what: str, as_json: bool) -> None:
+    """Print how a webhook is now that something was done to it."""
+    found = backend.call(operations.show_webhook, name)
     if as_json:
         print_json(_document(found))
     else:

@@ -24,18 +24,20 @@ def waits_for_tasks(names: Sequence[str], more: int = 0) -> str:
     return f"waits for {named} and {more:,} more" if more else f"waits for {named}"
 
 
-def waits_for_worker(resources: Mapping[str, float] | None = None, workers: Sequence[str] = ()) -> str:
+def waits_for_worker(resources: Mapping[str, float] | None = None, workers: Sequence[object] = ()) -> str:
     """Return the words of a task that could begin, and what its worker must have, or which it may be.
 
     >>> waits_for_worker({"GPU": 1})
     'waits for a worker with GPU=1'
     >>> waits_for_worker(workers=["big-1"])
     'waits for a worker: big-1'
+    >>> waits_for_worker({}, [0])  # as a cluster of one machine names its workers
+    'waits for a worker: 0'
     """
     words = WAITS_FOR_WORKER
     if resources:
         words += " with " + ", ".join(f"{name}={amount:g}" for name, amount in resources.items())
-    return f"{words}: {', '.join(workers)}" if workers else words
+    return f"{words}: {', '.join(map(str, workers))}" if workers else words
 
 
 def is_for_worker(message: str) -> bool:

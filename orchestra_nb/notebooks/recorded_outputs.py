@@ -21,7 +21,7 @@ from orchestra_nb.model.runs import INJECTED_CELL_ID
 SCRAP_MIME: Final = "application/scrapbook.scrap.json+json"
 RECORD_MIME: Final = "application/papermill.record+json"
 #: What a task cell showed.
-_OUTPUTS_MIME: Final = "application/vnd.orchestra.outputs.v1+json"
+OUTPUTS_MIME: Final = "application/vnd.orchestra.outputs.v1+json"
 _SUMMARY_CHARACTERS: Final = 80
 _SHOWING: Final = frozenset({"display_data", "execute_result", "update_display_data"})
 
@@ -100,8 +100,8 @@ def values_in_bundle(data: object, *, run_id: str, cell_index: int | None, now: 
     elif RECORD_MIME in data and isinstance(data[RECORD_MIME], Mapping):
         for name, recorded in data[RECORD_MIME].items():
             yield _of_json(str(name), recorded, run_id, cell_index, now)
-    elif _OUTPUTS_MIME in data and isinstance(data[_OUTPUTS_MIME], Mapping):
-        for output in data[_OUTPUTS_MIME].get("outputs", ()):
+    elif OUTPUTS_MIME in data and isinstance(data[OUTPUTS_MIME], Mapping):
+        for output in data[OUTPUTS_MIME].get("outputs", ()):
             if isinstance(output, Mapping):
                 yield from values_in_bundle(output.get("data"), run_id=run_id, cell_index=cell_index, now=now)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +22,7 @@ from orchestra_nb.errors import InvalidNotebook, NotebookNotFound
 from orchestra_nb.model.numbers_in_file import number_in_file
 from orchestra_nb.model.runs import INJECTED_CELL_ID, Run, RunKind
 from orchestra_nb.notebooks.document import read_notebook
+from orchestra_nb.notebooks.recorded_outputs import OUTPUTS_MIME
 from orchestra_nb.notebooks.stream_text import as_left_by_terminal
 from orchestra_nb.operations.json_encoding import encode_json
 from orchestra_nb.operations.notebook_request import attempts_folder
@@ -284,9 +285,7 @@ def _left_out(number: int) -> ExecutedCell:
 def _outputs(outputs: Iterable[object], room: int) -> tuple[tuple[CellOutput, ...], int]:
     """Return what a cell showed, as far as there is room, and how much is left."""
     told: list[CellOutput] = []
-    for one in outputs:
-        if not isinstance(one, dict):
-            continue
+    for one in _each(outputs):
         output = _output(one) if room > _COST else None
         size = 0 if output is None else _COST + len(output.text) + len(output.data) + len(output.html)
         if output is None or size > room:
@@ -295,6 +294,20 @@ def _outputs(outputs: Iterable[object], room: int) -> tuple[tuple[CellOutput, ..
         told.append(output)
         room -= size
     return tuple(told), room
+
+
+def _each(outputs: Iterable[object]) -> Iterator[dict[str, Any]]:
+    """Yield each output; what a task cell showed stands in one display, which holds all of it."""
+    for output in outputs:
+        if not isinstance(output, dict):
+            continue
+        data = output.get("data")
+        shown = data.get(OUTPUTS_MIME) if isinstance(data, dict) else None
+        held = shown.get("outputs") if isinstance(shown, dict) else None
+        if isinstance(held, list):
+            yield from (one for one in held if isinstance(one, dict))
+        else:
+            yield output
 
 
 def _output(output: dict[str, Any]) -> CellOutput:

@@ -186,7 +186,7 @@ def test_rules_are_added_listed_and_deleted(store: RunStore) -> None:
 
     lines = [line.split("  ") for line in printed("rules", "ls").splitlines()]
     assert [[cell.strip() for cell in line if cell.strip()] for line in lines[1:]] == [
-        ["ops", "chat", "CRASHED, late by 10:00", "flow etl-*, kind flow, tag team=a, tag nightly, with child runs"],
+        ["ops", "chat", "CRASHED, late by 10 min", "flow etl-*, kind flow, tag team=a, tag nightly, with child runs"],
         ["team", "chat", "changes of health", "all"],
     ]
     code, message = refusal("channels", "delete", "chat")

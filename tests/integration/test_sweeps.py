@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from flow_scripts import FlowScripts, flow_scripts
 from notebook_files import write_notebook
-from patience import PATIENCE_SECONDS
+from patience import PATIENCE_SECONDS, eventually
 
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
@@ -230,8 +230,12 @@ def test_a_sweep_whose_command_is_killed_is_crashed_with_all_its_runs(scripts: F
         command.kill()
         command.communicate(timeout=PATIENCE_SECONDS)
 
-    scripts.orchestra("runs", "ls")  # every process that opens the store ends what dead drivers left
-    assert the_sweep(scripts).state is State.CRASHED
+    def is_crashed() -> bool:
+        # every process that opens the store ends what dead drivers left, once no runner of theirs writes any more
+        scripts.orchestra("runs", "ls")
+        return the_sweep(scripts).state is State.CRASHED
+
+    eventually(is_crashed)
     assert [child.state for child in scripts.store.children(sweep.run_id)] == [State.CRASHED]
     assert "killed by SIGKILL" in the_sweep(scripts).message or "died" in the_sweep(scripts).message
 

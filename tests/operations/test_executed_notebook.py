@@ -17,6 +17,7 @@ from orchestra_nb.model.states import State
 from orchestra_nb.operations.executed_notebook import executed_notebook
 from orchestra_nb.operations.json_encoding import encode_json
 from orchestra_nb.operations.notebook_request import attempts_folder
+from orchestra_nb.run_display import outputs_bundle
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.run_store import RunStore
 
@@ -191,6 +192,23 @@ def test_where_a_result_has_a_table_its_html_is_told_too(
     (shown,) = cells[1].outputs
     assert (shown.kind, shown.text, shown.html != "") == told
     assert shown.html in ("", "".join(map(str, data["text/html"])))  # type: ignore[call-overload]
+
+
+def test_all_that_a_task_cell_showed_is_told_one_by_one(store: RunStore) -> None:
+    run = _run(store)
+    shown = (
+        {"output_type": "stream", "name": "stdout", "text": "loading 300 orders\n"},
+        {"output_type": "display_data", "data": {"text/html": "<table></table>", "text/plain": "a  b"}},
+        {"output_type": "display_data", "data": {"image/png": PIXEL, "text/plain": "<Figure>"}},
+    )
+    bundle, _ = outputs_bundle(shown)
+    _write(run, 1, {"output_type": "display_data", "data": dict(bundle)})
+
+    cells = executed_notebook(store, "calm-fox").cells
+
+    assert cells is not None
+    told = [(output.kind, output.text) for output in cells[1].outputs]
+    assert told == [("stdout", "loading 300 orders\n"), ("result", "a  b"), ("picture", "<Figure>")]
 
 
 def test_of_a_long_text_begin_and_end_are_told(store: RunStore) -> None:

@@ -248,7 +248,8 @@ export class ScheduleForm extends Widget implements IFormBody<IScheduleRequest> 
     if (first === undefined) {
       return deployment === null ? trans.__('Schedule') : trans.__('Save');
     }
-    const when = soonText(first.at, clock.now(), reader, locale);
+    const zone = this._shown?.timezone ?? reader;
+    const when = soonText(first.at, clock.now(), zone, locale, zone !== reader);
     return deployment === null
       ? trans.__('Schedule from %1', when)
       : trans.__('Save, next %1', when);

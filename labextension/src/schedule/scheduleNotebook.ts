@@ -137,7 +137,7 @@ async function tellStored(
           ? trans.__('It is not due any more.')
           : trans.__(
               'Its next run: %1.',
-              soonText(deployment.nextAt, clock.now(), readersZone(), locale)
+              soonText(deployment.nextAt, clock.now(), readersZone(), locale, true)
             ),
     error => trans.__('When it runs next cannot be told: %1', errorText(error, trans))
   );

@@ -106,12 +106,21 @@ export function offsetIn(moment: Date, zone: string): string {
  *
  * @param at - ISO 8601
  * @param now - milliseconds since the epoch
+ * @param isZoneTold - whether the zone stands behind the time
  */
-export function soonText(at: string, now: number, zone: string, locale?: string): string {
+export function soonText(
+  at: string,
+  now: number,
+  zone: string,
+  locale?: string,
+  isZoneTold = false
+): string {
   const moment = new Date(at);
-  const time = new Intl.DateTimeFormat(locale, { ...clockFields(moment), timeZone: zone }).format(
-    moment
-  );
+  const time = new Intl.DateTimeFormat(locale, {
+    ...clockFields(moment),
+    timeZone: zone,
+    timeZoneName: isZoneTold ? 'short' : undefined
+  }).format(moment);
   const days = Math.round((dayOf(moment, zone) - dayOf(new Date(now), zone)) / DAY);
   if (days <= 1) {
     const word = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }).format(days, 'day');

@@ -205,11 +205,18 @@ def discard_delivery(client: Client, number: int, *, actor: str, now: datetime) 
 
 
 def create_webhook(
-    client: Client, webhook: Webhook, secret: Secret | None, settings: Settings, *, now: datetime
+    client: Client,
+    webhook: Webhook,
+    secret: Secret | None,
+    settings: Settings,
+    *,
+    now: datetime,
+    refuses_warnings: bool = False,
 ) -> MadeWebhook:
     """Make a webhook."""
     said = msgspec.structs.asdict(webhook)
-    made = client.create_webhook(**said, secret=None if secret is None else secret.get())
+    own_secret = None if secret is None else secret.get()
+    made = client.create_webhook(**said, secret=own_secret, refuse_warnings=refuses_warnings)
     return MadeWebhook(secret=Secret(made.secret), warnings=made.warnings)
 
 
@@ -223,10 +230,12 @@ def show_webhook(client: Client, name: str) -> object:
     return client.show_webhook(name)
 
 
-def change_webhook(client: Client, name: str, changes: WebhookChanges, settings: Settings) -> tuple[str, ...]:
+def change_webhook(
+    client: Client, name: str, changes: WebhookChanges, settings: Settings, *, refuses_warnings: bool = False
+) -> tuple[str, ...]:
     """Have a webhook be otherwise; return what may not fit."""
     said = {one: value for one, value in msgspec.structs.asdict(changes).items() if value is not None}
-    return client.update_webhook(name, **said).warnings
+    return client.update_webhook(name, **said, refuse_warnings=refuses_warnings).warnings
 
 
 def pause_webhook(client: Client, name: str) -> None:

@@ -99,7 +99,7 @@ export class FailureBlock {
     if (trace) {
       parts.push(traceback(trace, texts));
     }
-    const others = records.all.filter(task => isFailure(task.state) && task !== failure).length;
+    const others = records.failures.filter(one => one !== failure).length;
     const more = html('p', { class: 'orc-detail' });
     showText(more, others === 0 ? '' : texts._n('%1 other failed', '%1 others failed', others));
     parts.push(more);

@@ -4,8 +4,8 @@ import { Signal } from '@lumino/signaling';
 import type { ISignal } from '@lumino/signaling';
 
 import type { Clock } from '../../drawing/clock';
-import { isLive } from '../../drawing/states';
-import { firstFailure } from '../../drawing/taskGroups';
+import { isFailure, isLive } from '../../drawing/states';
+import { NOT_RUN, firstFailure } from '../../drawing/taskGroups';
 import type { IAttempt } from '../../drawing/timeSpans';
 import type { ITexts } from '../../drawing/translation';
 import type { ICell, IRun, ITaskView } from '../../schemas';
@@ -93,6 +93,13 @@ export class RunRecords {
     return firstFailure(this._tasks) ?? firstFailure(this._cells) ?? null;
   }
 
+  /** All that failed of its own, each once: of a cell that is a task, the task. */
+  get failures(): readonly ITaskView[] {
+    const failed = this.all.filter(one => isFailure(one.state) && one.state !== 'UPSTREAM_FAILED');
+    const cellsOfTasks = new Set(this._tasks.map(task => task.cell_id));
+    return failed.filter(one => this._tasks.includes(one) || !cellsOfTasks.has(one.cell_id));
+  }
+
   dispose(): void {
     this._isDisposed = true;
     this._retry.stop();
@@ -142,7 +149,8 @@ export class RunRecords {
     this._problem = '';
     this._tasks = runs.tasksOf(runId).filter(task => task.epoch === run.epoch);
     const cells = runs.cellsOf(runId);
-    this._cells = cells.map(cell => cellAsTask(cell, texts));
+    const isOver = !isLive(run.state);
+    this._cells = cells.map(cell => cellAsTask(cell, texts, this._tasks, isOver));
     this._cellNames = new Map(cells.map(cell => [cell.cell_id, cellName(cell.number, texts)]));
     if (isFirst && run.kind !== 'interactive') {
       void this._readExpected(run);
@@ -218,12 +226,23 @@ export function cellName(number: number, texts: ITexts): string {
   return number === 0 ? texts.__('parameters') : texts.__('cell %1', number);
 }
 
-/** Give a cell as a task, so that the same drawings show both. */
-export function cellAsTask(cell: ICell, texts: ITexts): ITaskView {
+/**
+ * Give a cell as a task, so that the same drawings show both.
+ *
+ * @param tasks those of its run: a cell that only started a task has failed where that has.
+ * @param isOver whether its run has ended: what has not begun by then never does.
+ */
+export function cellAsTask(
+  cell: ICell,
+  texts: ITexts,
+  tasks: readonly ITaskView[] = [],
+  isOver = false
+): ITaskView {
   const name = cellName(cell.number, texts);
   const { started_at, ended_at, error } = cell;
   return {
-    ...{ state: cell.state, epoch: cell.epoch, message: cell.message, started_at, ended_at, error },
+    ...{ epoch: cell.epoch, message: cell.message, started_at, ended_at, error },
+    state: shownState(cell, tasks, isOver),
     task_run_id: `${cell.run_id}-cell-${cell.index}`,
     run_id: cell.run_id,
     name: cell.title === '' ? name : `${name} · ${cell.title}`,
@@ -236,4 +255,14 @@ export function cellAsTask(cell: ICell, texts: ITexts): ITaskView {
     cell_id: cell.cell_id || null,
     tags: {}
   };
+}
+
+function shownState(cell: ICell, tasks: readonly ITaskView[], isOver: boolean): string {
+  if (isOver && cell.started_at === null && isLive(cell.state)) {
+    return NOT_RUN;
+  }
+  const isOwn = (task: ITaskView): boolean =>
+    cell.cell_id !== null && task.cell_id === cell.cell_id;
+  const failed = tasks.find(task => isOwn(task) && isFailure(task.state));
+  return cell.state === 'COMPLETED' && failed !== undefined ? failed.state : cell.state;
 }
