@@ -272,7 +272,9 @@ def test_a_command_that_is_killed_leaves_nothing_on_the_cluster(scripts: FlowScr
         command.communicate(timeout=PATIENCE_SECONDS)
 
     nothing_is_left(kernels)
-    scripts.orchestra("runs", "ls")  # every process that opens the store ends what dead drivers left
+    # by whoever opens the store, or by the command's watcher where a runner still writes its file: it waits for that
+    scripts.orchestra("runs", "ls")
+    eventually(lambda: True if the_sweep(scripts).state.is_terminal else None)
     assert the_sweep(scripts).state is State.CRASHED
     assert [child.state for child in children_of(scripts)] == [State.CRASHED] * 2
     before = set(cluster.worker_pids())
