@@ -131,6 +131,9 @@ class KernelExtension:
             self.driver.session.binder.bind(names, perhaps)
         except (TaskFailed, ValueNotPortable) as error:
             return (error.with_traceback(None),)
+        finally:
+            if self._terminal is not None:  # what it tells of them would come into the midst of what the cell prints
+                self._displays.flush(2.0)
         return ()
 
     # --- hooks of the shell

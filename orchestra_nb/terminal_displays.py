@@ -30,5 +30,6 @@ class TerminalDisplays:
         if isinstance(view, Mapping) and view.get("view") == "flow":
             # it goes on with each later task, and nobody asked for it again
             return "" if update else str(data.get("text/plain", ""))
+        is_shown_again = RUN_MIME in data or self._told.knows_outputs(display_id)
         told = self._told.changed(display_id, data)
-        return told if update or told else str(data.get("text/plain", ""))
+        return str(data.get("text/plain", "")) if is_shown_again and not (update or told) else told

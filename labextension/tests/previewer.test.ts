@@ -70,6 +70,20 @@ test('an answer that comes after a newer question is not shown', async () => {
   desk.previewer.dispose();
 });
 
+test('what is typed while an answer is awaited is asked for when it has come', async () => {
+  const desk = open();
+  const first = desk.previewer.refresh();
+  desk.query = { every: '3s' };
+  desk.previewer.update();
+
+  desk.answers[0](previewOf('old'));
+  await first;
+  await jest.advanceTimersByTimeAsync(300);
+
+  expect(desk.asked).toEqual([{ every: '1h' }, { every: '3s' }]);
+  desk.previewer.dispose();
+});
+
 test('where something is wrong at sight nobody is asked', async () => {
   const desk = open();
   desk.query = null;

@@ -311,6 +311,17 @@ class Flow(Generic[Parameters, Result]):
         place = place_of(self, self.fn)
         return super().__reduce_ex__(protocol) if place is None else (import_place, place)
 
+    def __orchestra_fingerprint__(self) -> object:
+        """Return what it is made of, which counts also where it is pickled by the place that it is imported from."""
+        hooks = (
+            self.on_running_hooks,
+            self.on_completion_hooks,
+            self.on_failure_hooks,
+            self.on_cancellation_hooks,
+            self.on_crashed_hooks,
+        )
+        return type(self), self._wrapped, self._options, hooks
+
     def __repr__(self) -> str:
         return f"<flow {self.name}>"
 

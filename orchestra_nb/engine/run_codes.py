@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from orchestra_nb.engine.drivers import keeps_code
 from orchestra_nb.engine.function_pickling import pickle_function
+from orchestra_nb.engine.task_keys import LOADED_FILE
 from orchestra_nb.errors import CodeNotFound, InvalidInput, OrchestraError
 from orchestra_nb.model.events import RunCodeRecorded
 from orchestra_nb.model.json_values import to_json_text
@@ -89,7 +90,7 @@ def entrypoint_of(owner: Owner) -> str | None:
     name = getattr(function, "__qualname__", "")
     if module is None or _attribute(module, name) is not owner:
         return None
-    if (file := getattr(module, "__orchestra_file__", None)) is not None:
+    if (file := getattr(module, LOADED_FILE, None)) is not None:
         return f"{file}:{name}"
     if module.__name__ != "__main__":
         return f"{module.__name__}:{name}"
@@ -220,12 +221,14 @@ def _load_file(path: Path) -> ModuleType:
     """Run a script as a module, up to the first call of a flow: by then the flow that it called was defined."""
     if not path.is_file():
         raise CodeNotFound(f"The file {path} is not there any more.")
-    name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else f"orchestra_script_{path.stem}"
+    # code of a module that is named as one of Python's would pass for Python's own
+    is_taken = path.stem in sys.modules or path.stem in sys.stdlib_module_names
+    name = f"orchestra_script_{path.stem}" if is_taken or not path.stem.isidentifier() else path.stem
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    module.__orchestra_file__ = str(path)  # type: ignore[attr-defined]
+    setattr(module, LOADED_FILE, str(path))
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

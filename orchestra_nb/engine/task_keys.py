@@ -15,6 +15,8 @@ from typing import Any, Final
 
 #: Tells a kernel which notebook it runs, by the stem of its file, where no front end does.
 NOTEBOOK_VARIABLE: Final = "ORCHESTRA_RUN_NOTEBOOK"
+#: An attribute of the module that a script is loaded as to run its code again: the script's file.
+LOADED_FILE: Final = "__orchestra_file__"
 
 
 def task_key_of(function: Callable[..., Any], name: str) -> str:
@@ -22,6 +24,8 @@ def task_key_of(function: Callable[..., Any], name: str) -> str:
     module = getattr(function, "__module__", "")
     if module == "__main__":
         module = main_name(sys.modules["__main__"], os.environ)
+    elif (file := getattr(sys.modules.get(module), LOADED_FILE, None)) is not None:
+        module = Path(file).stem  # the module's name may be another one
     return f"{module}.{getattr(function, '__qualname__', name)}"
 
 

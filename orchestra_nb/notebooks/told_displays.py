@@ -54,6 +54,10 @@ class ToldDisplays:
         rest = self._take(f"{display_id}{_OUTPUTS_SUFFIX}", is_whole=True)
         return "\n".join(filter(None, [rest, str(data.get("text/plain", ""))]))
 
+    def knows_outputs(self, display_id: str) -> bool:
+        """Tell whether this is a display of what a task showed that was there before."""
+        return display_id in self._texts
+
     def _outputs_changed(self, display_id: str, text: str) -> str:
         if not text.startswith(self._texts.get(display_id, "")[: self._told.get(display_id, 0)]):
             self._told[display_id] = 0  # it was cleared

@@ -243,7 +243,8 @@ class NotebookSweep:
             with self._progress.lock:
                 self._progress.is_stopped_by_failure = True
                 self._progress.first_failure = self._progress.first_failure or str(error)
-            self.stop(f"Stopped: {error}", "driver")
+                # what runs is lost, and about to hear so: a stop might come before, and make it look cancelled
+                self._progress.stop = self._progress.stop or (f"Stopped: {error}", "driver")
             return 0
         return self._request.limit or slots
 

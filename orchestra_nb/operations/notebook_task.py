@@ -111,6 +111,9 @@ class NotebookTask(Task[..., Any]):
     def __reduce_ex__(self, protocol: Any) -> Any:
         return _notebook_task, (self.path, self.all_options)
 
+    def __orchestra_fingerprint__(self) -> object:
+        return type(self), self.path, self.all_options
+
     def __repr__(self) -> str:
         return f"<notebook task {self.name}>"
 

@@ -239,6 +239,82 @@ def test_what_ended_well_is_not_retried(scripts: FlowScripts) -> None:
     assert "is COMPLETED: there is nothing to retry" in retried.stderr
 
 
+KEPT = """
+    from pathlib import Path
+    from orchestra_nb import flow, task
+    from orchestra_nb.cache_policies import INPUTS
+
+    RATE = 2
+
+    @task
+    def priced(row):
+        return row * RATE
+
+    @flow
+    def total(rows):
+        return sum(priced(row) for row in rows)
+
+    def clean(rows):
+        return sorted(rows)
+
+    def count(name):
+        with Path(f"{name}-calls").open("a") as calls:
+            calls.write("x")
+
+    @task(persist_result=True)
+    def calls_a_task(rows):
+        count("task")
+        return [priced(row) for row in rows]
+
+    @task(persist_result=True)
+    def calls_a_flow(rows):
+        count("flow")
+        return total(rows)
+
+    @task(persist_result=True)
+    def calls_a_function(rows):
+        count("function")
+        return clean(rows)
+
+    @task(cache_policy=INPUTS)
+    def by_inputs(rows):
+        count("inputs")
+        return priced(rows)
+
+    @flow
+    def report():
+        rows = [2, 1]
+        for step in (calls_a_task, calls_a_flow, calls_a_function, by_inputs):
+            step(rows)
+        if not Path("mended").exists():
+            raise ValueError("not yet")
+
+    if __name__ == "__main__":
+        report()
+"""
+
+
+@pytest.mark.parametrize("name", ["script.py", "daily-report.py", "trace.py"])
+def test_a_retry_replays_what_was_kept_whatever_it_calls_until_that_is_changed(scripts: FlowScripts, name: str) -> None:
+    def calls() -> dict[str, str]:
+        return {kind: (scripts.folder / f"{kind}-calls").read_text() for kind in ("task", "flow", "function", "inputs")}
+
+    scripts.run(KEPT, name)
+    run = next(run for run in scripts.store.list_runs() if run.flow_name == "report")
+    once = {"task": "x", "flow": "x", "function": "x", "inputs": "x"}
+    assert calls() == once
+
+    failed = scripts.orchestra("runs", "retry", run.name)
+    assert "ValueError: not yet" in failed.stdout + failed.stderr
+    assert calls() == once
+    # what they use is changed, and with it the two whose code counts
+    scripts.write(name, KEPT.replace("RATE = 2", "RATE = 3"))
+    (scripts.folder / "mended").touch()
+    mended = scripts.orchestra("runs", "retry", run.name)
+    assert mended.returncode == 0, mended.stderr
+    assert calls() == {**once, "task": "xx", "flow": "xx"}
+
+
 def test_a_run_whose_process_died_is_retried_and_a_cancel_reaches_the_new_process(scripts: FlowScripts) -> None:
     source = """
         import time

@@ -44,7 +44,10 @@ export class Previewer {
       const preview = await this._options.ask(schedule);
       if (isCurrent()) {
         this._options.show(preview);
-        this._later(untilOld(preview));
+        if (this._timer === null) {
+          // else something was typed meanwhile, and is asked for in a moment
+          this._later(untilOld(preview));
+        }
       }
     } catch (error) {
       if (isCurrent()) {
