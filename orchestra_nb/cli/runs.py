@@ -349,6 +349,9 @@ def _print_attempts(attempts: tuple[RunAttempt, ...], now: datetime) -> None:
         for one in attempts
     ]
     print_table(("ATTEMPT", "STATE", "STARTED", "TOOK", "DRIVEN BY", "MESSAGE"), rows)
+    for one in attempts[:-1]:
+        if one.output_path is not None:
+            click.echo(f"The executed notebook of attempt {one.number}: {printable(one.output_path)}")
 
 
 def _print_traceback(details: RunDetails) -> None:

@@ -288,9 +288,9 @@ def list_tasks(call: Call, run: str, query: TasksQuery) -> TasksAnswer:
     return TasksAnswer(tasks=page, next=following)
 
 
-@area.get("/runs/{run}/attempts")
+@area.get("/runs/{run}/attempts", is_slow=True)
 def list_attempts(call: Call, run: str) -> AttemptsAnswer:
-    """List how often a run was begun, who drove it where each time, and what became of it."""
+    """List how often a run was begun, who drove it where each time, what became of it, and its executed notebook."""
     return AttemptsAnswer(attempts=run_attempts.list_attempts(call.store, run))
 
 

@@ -8,6 +8,7 @@ import type { IRun } from '../../schemas';
 import { errorText } from '../dialogs';
 import { pageLink } from '../page';
 import type { IPageContext } from '../page';
+import { AttemptsList } from './attemptsList';
 import { askToCancel } from './cancelling';
 import { askToRetry } from './resumption';
 import { canRunAgain, runAgain } from './runAgain';
@@ -19,8 +20,13 @@ const LEAST_EXPECTED_SECONDS = 1;
 
 /** Draws the head, and does what its buttons say. */
 export class RunHeader {
-  constructor(private readonly _context: IPageContext) {
+  /** @param showNotebook - shows the executed notebook of an attempt */
+  constructor(
+    private readonly _context: IPageContext,
+    showNotebook: (attempt: number) => void
+  ) {
     const { texts } = _context;
+    this._attempts = new AttemptsList(_context, showNotebook);
     this._cancel = this._action(texts.__('Cancel'), run => this._onCancel(run));
     this._retry = this._action(texts.__('Retry'), run => this._onRetry(run));
     this._setState = this._action(texts.__('Set state…'), run => this._onSetState(run));
@@ -35,6 +41,7 @@ export class RunHeader {
         this._state,
         this._time,
         this._count,
+        this._attempts.button,
         html(
           'span',
           { class: 'orc-run-actions' },
@@ -44,6 +51,7 @@ export class RunHeader {
           this._setState
         )
       ),
+      this._attempts.node,
       this._message,
       this._advice,
       this._problem,
@@ -77,6 +85,7 @@ export class RunHeader {
     showText(this._flow, run.flow_name);
     showText(this._name, texts.__('run %1', run.name));
     showText(this._count, countWords(records, this._context));
+    this._attempts.update(run);
     if (run.started_at !== null) {
       this._time.title = texts.__('Started %1', formatMoment(run.started_at, locale));
     }
@@ -195,6 +204,7 @@ export class RunHeader {
   private readonly _state = html('span', { class: 'orc-state' });
   private readonly _time = html('span', { class: 'orc-time' });
   private readonly _count = html('span', { class: 'orc-detail' });
+  private readonly _attempts: AttemptsList;
   private readonly _cancel: HTMLButtonElement;
   private readonly _retry: HTMLButtonElement;
   private readonly _again: HTMLButtonElement;
