@@ -119,3 +119,29 @@ test('of cells that are run one by one it is said where their values are', async
   await Promise.resolve();
   expect(notice()).toContain('This run has recorded and returned nothing.');
 });
+
+function againButton(header: RunHeader): HTMLButtonElement {
+  const buttons = [...header.node.querySelectorAll('button')];
+  return buttons.find(({ textContent }) => textContent === 'Run again…') as HTMLButtonElement;
+}
+
+test.each([
+  ['a flow whose code was kept', { kind: 'flow' }, 'orchestra runs again calm-fox', true],
+  ['a flow whose code was not kept', { kind: 'flow' }, '', false],
+  ['a flow that goes on', { kind: 'flow', state: 'RUNNING' }, 'never asked', false],
+  ['a task', { kind: 'task' }, 'never asked', false]
+])('of no deployment %s is run again: by %p', async (_, changes, command, isOffered) => {
+  const header = new RunHeader(
+    {
+      ...CONTEXT,
+      pagesApi: { readOutlook: async () => ({ new_run: { deployment: null, command } }) }
+    } as unknown as IPageContext,
+    () => undefined
+  );
+
+  header.update(recordsOf(run({ state: 'COMPLETED', ended_at: ago(0), ...changes })));
+  await Promise.resolve();
+  await Promise.resolve();
+
+  expect(againButton(header).hidden).toBe(!isOffered);
+});

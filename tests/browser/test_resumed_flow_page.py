@@ -136,6 +136,16 @@ def test_a_flow_of_no_deployment_leads_to_the_command_that_resumes_it(chromium: 
         copied = page.evaluate("navigator.clipboard.readText()")
         assert copied == f"orchestra runs retry {run.name} --from report-0"
         assert dialog.get_by_role("button").all_inner_texts() == ["Copy", "Close"]
+        dialog.get_by_role("button", name="Close").click()
+
+        # a new run of it
+        page.get_by_role("button", name="Run again…").click()
+        dialog = page.get_by_role("dialog", name="Run sales again")
+        assert axe_finds(page) == []
+        keep_picture(page, "run-again-command")
+        dialog.get_by_role("button", name="Copy").click()
+        dialog.get_by_text("Copied.").wait_for()
+        assert page.evaluate("navigator.clipboard.readText()") == f"orchestra runs again {run.name}"
 
 
 NAMED = """
