@@ -22,6 +22,7 @@ from orchestra_nb.errors import TaskFailed, ValueNotPortable
 from orchestra_nb.flow_views import FlowViews
 from orchestra_nb.live_display import Bundle
 from orchestra_nb.magics import TaskMagics
+from orchestra_nb.notebooks.cell_files import note_cell
 from orchestra_nb.notebooks.flow_line import complete_flow_line
 from orchestra_nb.notebooks.names import CellNames, analyse_tree
 from orchestra_nb.notebooks.task_line import NO_BODY, complete_task_line
@@ -140,6 +141,7 @@ class KernelExtension:
 
     def _cell_begins(self, info: ExecutionInfo) -> None:
         self._note_publisher()
+        note_cell()
         self.driver.run.kernel_is_busy(True)
 
     def _cell_ended(self, result: ExecutionResult) -> None:

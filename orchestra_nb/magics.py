@@ -23,7 +23,7 @@ from orchestra_nb.errors import InvalidInput, OrchestraError, TaskNotFound
 from orchestra_nb.flow_display import flow_bundle
 from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.states import REOPENABLE_STATES, State
-from orchestra_nb.notebooks.cell_numbers import CELL_ID, CELL_NUMBER
+from orchestra_nb.notebooks.cell_files import present_cell
 from orchestra_nb.notebooks.flow_line import HELP as FLOW_HELP
 from orchestra_nb.notebooks.flow_line import HINT, RETURN_USAGE, parse_flow_line
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
@@ -257,14 +257,8 @@ class TaskMagics(Magics):
         self._driver.runner.call_when_ended(again.task_run_id, lambda: loop.add_callback(bind))
 
     def _origin(self) -> CellOrigin:
-        count = self.shell.displayhook.prompt_count
-        kernel = getattr(self.shell, "kernel", None)
-        parent = kernel.get_parent("shell") if kernel is not None else {}
-        metadata = parent.get("metadata", {}) if isinstance(parent, dict) else {}
-        cell_id = metadata.get(CELL_ID) or metadata.get("cell_id")
-        number = metadata.get(CELL_NUMBER)  # in a run; who works in a notebook sees the number of the execution
-        label = f"cell [{count}]" if number is None else f"cell {number}"
-        return CellOrigin(label=label, cell_id=str(cell_id) if cell_id else None)
+        label, cell_id = present_cell(self.shell)
+        return CellOrigin(label=label, cell_id=cell_id)
 
     def _given_name(self, body: str, origin: CellOrigin) -> str:
         """Return a name for a cell that has none: what it binds first, else a number that it keeps."""

@@ -344,6 +344,34 @@ test('a failed run of a deployment is retried as a whole, and of a notebook the 
   expect(button('Retry failed').hidden).toBe(true);
 });
 
+test('the cell that called a flow which failed is run again, where a notebook can', () => {
+  const rerunOwnCell = jest.fn();
+  const ended = output([CLEAN], false);
+  const called = run({ kind: 'flow', state: 'FAILED', ended_at: ago(0) });
+  const view = draw({ ...ended, run: called }, { rerunOwnCell });
+
+  expect(button('Retry failed').hidden).toBe(true);
+  button('Run cell again').click();
+
+  expect(view.node.contains(rerunOwnCell.mock.calls[0][0])).toBe(true);
+  for (const other of [
+    { ...called, state: 'COMPLETED' },
+    { ...called, kind: 'interactive' },
+    { ...called, deployment: 'nightly' }
+  ]) {
+    view.update({ ...ended, run: other });
+    expect(button('Run cell again').hidden).toBe(true);
+  }
+  view.update({ ...ended, run: { ...called, state: 'RUNNING' }, live: true });
+  expect(button('Run cell again').hidden).toBe(true);
+});
+
+test('where there is no notebook no cell is offered to be run again', () => {
+  draw({ ...output([CLEAN], false), run: run({ kind: 'flow', state: 'FAILED' }) }, {});
+
+  expect(button('Run cell again').hidden).toBe(true);
+});
+
 test('a saved run is shown as the server knows it, with the tasks of its retry', () => {
   const saved = {
     ...output([{ ...CLEAN, state: 'FAILED' }], false),

@@ -75,6 +75,7 @@ test('what a server of another version leaves out is nothing', () => {
     problem: 'It runs.',
     command: '',
     instead_cell: null,
+    new_run: { deployment: null, command: '' },
     forecast: NOTHING_FORESEEN
   });
 });

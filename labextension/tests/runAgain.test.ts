@@ -3,6 +3,7 @@ import { englishTexts } from '../src/drawing/translation';
 import { plainField } from '../src/form/fields';
 import type { INotebookParameters } from '../src/form/fields';
 import type { IPageContext } from '../src/pages/page';
+import type { IWayToNewRun } from '../src/pages/run/rerunForecast';
 import { runAgain } from '../src/pages/run/runAgain';
 import type { IRun } from '../src/schemas';
 import { ManualClock } from './clockDouble';
@@ -28,7 +29,7 @@ interface IWorld {
 async function open(
   of: IRun,
   parameters: INotebookParameters,
-  world: { earlier?: readonly object[]; refusal?: ApiError } = {}
+  world: { earlier?: readonly object[]; refusal?: ApiError; way?: IWayToNewRun } = {}
 ): Promise<IWorld> {
   const started: unknown[][] = [];
   const start = async (...given: unknown[]): Promise<IRun> => {
@@ -56,7 +57,7 @@ async function open(
     locale: 'en-GB',
     serverPaths: () => ['sales.ipynb']
   } as unknown as IPageContext;
-  const again = runAgain(context, of);
+  const again = runAgain(context, of, world.way);
   await settle();
   return { again, started };
 }
@@ -214,4 +215,29 @@ test('without the earlier runs the form is as good, and says that they are missi
   );
   await send();
   expect(started).toHaveLength(1);
+});
+
+test('a flow of no deployment is run by that which is of the same flow', async () => {
+  const way = { deployment: 'nightly', command: 'orchestra runs again calm-fox' };
+  const of = run({ kind: 'flow', parameters: { region: 'US' } });
+  const { again, started } = await open(of, DECLARED, { way, earlier: [] });
+
+  expect(field('region').value).toBe('US');
+  document.querySelector<HTMLElement>('dialog .orc-push-main')?.click();
+  await again;
+
+  expect(started).toEqual([['nightly', { region: '"US"' }]]);
+});
+
+test('where only its code can run a flow again the command is there to be copied', async () => {
+  const way = { deployment: null, command: 'orchestra runs again calm-fox' };
+  const { again, started } = await open(run({ kind: 'flow' }), DECLARED, { way });
+
+  const value = document.querySelector<HTMLInputElement>('dialog .orc-copy input')?.value;
+  expect(value).toBe('orchestra runs again calm-fox');
+  const buttons = [...document.querySelectorAll<HTMLButtonElement>('dialog button:not([hidden])')];
+  expect(buttons.map(({ textContent }) => textContent)).toEqual(['Copy', 'Close']);
+  buttons[1].click();
+
+  expect([await again, started]).toEqual([null, []]);
 });

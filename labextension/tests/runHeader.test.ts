@@ -43,7 +43,7 @@ test.each([
   ['CRASHED', 'driver', true]
 ])('whether the state %s, driven by %p, can be set: %p', (state, driver_id, isOffered) => {
   const of = run({ state, driver_id });
-  const header = new RunHeader(CONTEXT);
+  const header = new RunHeader(CONTEXT, () => undefined);
 
   header.update(recordsOf(of));
 
@@ -54,7 +54,7 @@ test.each([
 test('a run that was set to completed says by whom, and leads with no failure', () => {
   const message = 'set to COMPLETED by ana: <b>checked</b>';
   const of = run({ state: 'COMPLETED', message, ended_at: ago(0) });
-  const header = new RunHeader(CONTEXT);
+  const header = new RunHeader(CONTEXT, () => undefined);
   const failure = new FailureBlock(CONTEXT, () => undefined);
   failure.update(recordsOf(run({ state: 'FAILED' })));
   expect(failure.node.hidden).toBe(false);
@@ -76,7 +76,7 @@ test('who set a run to have failed is told, once and in the words of the reader'
     ended_at: ago(0)
   });
   const records = { ...recordsOf(of), tasks: [], all: [], failure: null } as unknown as RunRecords;
-  const header = new RunHeader(CONTEXT);
+  const header = new RunHeader(CONTEXT, () => undefined);
   const failure = new FailureBlock(CONTEXT, () => undefined);
 
   header.update(records);
@@ -118,4 +118,30 @@ test('of cells that are run one by one it is said where their values are', async
   await Promise.resolve();
   await Promise.resolve();
   expect(notice()).toContain('This run has recorded and returned nothing.');
+});
+
+function againButton(header: RunHeader): HTMLButtonElement {
+  const buttons = [...header.node.querySelectorAll('button')];
+  return buttons.find(({ textContent }) => textContent === 'Run again…') as HTMLButtonElement;
+}
+
+test.each([
+  ['a flow whose code was kept', { kind: 'flow' }, 'orchestra runs again calm-fox', true],
+  ['a flow whose code was not kept', { kind: 'flow' }, '', false],
+  ['a flow that goes on', { kind: 'flow', state: 'RUNNING' }, 'never asked', false],
+  ['a task', { kind: 'task' }, 'never asked', false]
+])('of no deployment %s is run again: by %p', async (_, changes, command, isOffered) => {
+  const header = new RunHeader(
+    {
+      ...CONTEXT,
+      pagesApi: { readOutlook: async () => ({ new_run: { deployment: null, command } }) }
+    } as unknown as IPageContext,
+    () => undefined
+  );
+
+  header.update(recordsOf(run({ state: 'COMPLETED', ended_at: ago(0), ...changes })));
+  await Promise.resolve();
+  await Promise.resolve();
+
+  expect(againButton(header).hidden).toBe(!isOffered);
 });

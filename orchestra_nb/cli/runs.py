@@ -14,6 +14,7 @@ from orchestra_nb.acting_user import process_user
 from orchestra_nb.cli.backend import opened_backend
 from orchestra_nb.cli.command_audit import has_changed
 from orchestra_nb.cli.json_output import print_json
+from orchestra_nb.cli.new_run_command import again
 from orchestra_nb.cli.opened_store import as_json_option, caller
 from orchestra_nb.cli.run_children import children_document, children_of, print_children
 from orchestra_nb.cli.run_input import input_, print_questions, question_document
@@ -72,6 +73,7 @@ runs.add_command(input_)
 runs.add_command(results)
 runs.add_command(resume)
 runs.add_command(retry)
+runs.add_command(again)
 runs.add_command(set_state)
 
 
@@ -349,6 +351,9 @@ def _print_attempts(attempts: tuple[RunAttempt, ...], now: datetime) -> None:
         for one in attempts
     ]
     print_table(("ATTEMPT", "STATE", "STARTED", "TOOK", "DRIVEN BY", "MESSAGE"), rows)
+    for one in attempts[:-1]:
+        if one.output_path is not None:
+            click.echo(f"The executed notebook of attempt {one.number}: {printable(one.output_path)}")
 
 
 def _print_traceback(details: RunDetails) -> None:

@@ -210,7 +210,7 @@ class Calls(ABC):
         return answer
 
     def list_attempts(self, run: str) -> AttemptsAnswer:
-        """List how often a run was begun, who drove it where each time, and what became of it.
+        """List how often a run was begun, who drove it where each time, what became of it, and its executed notebook.
 
         Needs the role viewer.
         """

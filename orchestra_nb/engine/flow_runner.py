@@ -67,6 +67,7 @@ from orchestra_nb.model.runs import ErrorInfo, TaskRun
 from orchestra_nb.model.state_machine import StateMachine
 from orchestra_nb.model.states import State
 from orchestra_nb.model.waiting_words import MOST_NAMED, WAITS_FOR_WORKER, waits_for_tasks, waits_for_worker
+from orchestra_nb.notebooks.cell_files import in_cells
 
 #: Its own, since the code of users may have seeded that of the process.
 _chance = random.Random()
@@ -410,7 +411,7 @@ class FlowRunner:
                 self._give_back(task_run_id)
                 if task_run_id is not None:
                     self._end_children(key, task_run_id, outcome.state)
-                    outcome = self._with_timeout_words(task_run_id, outcome)
+                    outcome = self._with_words_of_end(task_run_id, outcome)
                     with self._changed:
                         self._book.set_outcome(task_run_id, outcome)
                         is_held = outcome.state is State.COMPLETED and self._book.hold(task_run_id, key, executor)
@@ -462,10 +463,12 @@ class FlowRunner:
         if self._services is not None and task_run_id is not None:
             self._services.attempt_ended(task_run_id)
 
-    def _with_timeout_words(self, task_run_id: str, outcome: Outcome) -> Outcome:
-        """Say how long an attempt was allowed to run that was stopped at its deadline."""
+    def _with_words_of_end(self, task_run_id: str, outcome: Outcome) -> Outcome:
+        """Say how long an attempt was allowed to run that was stopped at its deadline, and where another one failed."""
         submission = self._submissions.get(task_run_id)
-        if outcome.state is not State.TIMED_OUT or outcome.error is not None or submission is None:
+        if outcome.error is not None:  # a worker knows no cells
+            return msgspec.structs.replace(outcome, error=in_cells(outcome.error))
+        if outcome.state is not State.TIMED_OUT or submission is None:
             return outcome
         message = f"ran longer than {submission.timeout_seconds:g} s"
         return msgspec.structs.replace(outcome, error=ErrorInfo(type="TaskTimedOut", message=message))

@@ -32,6 +32,7 @@ from orchestra_nb.engine.task_settings import (
 from orchestra_nb.engine.user_frames import HIDDEN_FRAMES, named_as
 from orchestra_nb.errors import InvalidParameters, OrchestraError
 from orchestra_nb.model import states as model
+from orchestra_nb.notebooks.cell_files import note_cell
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -101,6 +102,7 @@ class Flow(Generic[Parameters, Result]):
     ) -> None:
         self._options = {key: value for key, value in locals().items() if key not in ("self", "fn", "__class__")}
         self._wrapped = fn
+        note_cell()  # if it is defined in one
         self.fn: Callable[Parameters, Result] = fn.__func__ if isinstance(fn, classmethod | staticmethod) else fn
         if not callable(self.fn):
             raise InvalidOption(f"@flow stands on {fn!r}, which is no function. Write it above a def.")

@@ -52,6 +52,7 @@ from orchestra_nb.model.attempts import AttemptContext, AttemptResult
 from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import ErrorInfo
 from orchestra_nb.model.states import State
+from orchestra_nb.notebooks.cell_files import in_cells
 from orchestra_nb.notebooks.user_traceback import describe_error
 
 if TYPE_CHECKING:
@@ -356,7 +357,7 @@ def error_info(error: BaseException, function: Callable[..., Any], name: str, ki
         message = f"{kind} raised KeyboardInterrupt"
     code = getattr(inspect.unwrap(function), "__code__", None)
     with contextlib.suppress(Exception):  # whatever the error's own methods do
-        return describe_error(error, code.co_filename if code is not None else "", name, message)
+        return in_cells(describe_error(error, code.co_filename if code is not None else "", name, message))
     return ErrorInfo(type=type(error).__name__, message="(its message could not be made)", cell=name)
 
 

@@ -52,6 +52,7 @@ from orchestra_nb.engine.task_settings import (
 from orchestra_nb.engine.task_submission import CallFamily, is_plain, make_submission
 from orchestra_nb.engine.task_transactions import join_submitted
 from orchestra_nb.engine.user_frames import HIDDEN_FRAMES, named_as
+from orchestra_nb.notebooks.cell_files import note_cell
 
 if TYPE_CHECKING:
     from orchestra_nb.engine.submissions import Submission
@@ -146,6 +147,7 @@ class Task(Generic[Parameters, Result]):
     ) -> None:
         self._options = {key: value for key, value in locals().items() if key not in ("self", "fn", "__class__")}
         self._wrapped = fn
+        note_cell()  # if it is defined in one
         self.fn: Callable[Parameters, Result] = fn.__func__ if isinstance(fn, classmethod | staticmethod) else fn
         if not callable(self.fn):
             raise InvalidOption(f"@task stands on {fn!r}, which is no function. Write it above a def.")

@@ -153,7 +153,7 @@ def executed_notebook(
         Somebody else has written into the file, or it is too large to be told.
     """
     run = find_run(store, id_or_name)
-    files = _files(run)
+    files = executed_files(run)
     if not files:
         raise NotebookNotFound(_why_none(run))
     wanted = max(files) if attempt is None else attempt
@@ -174,8 +174,14 @@ def executed_notebook(
     )
 
 
-def _files(run: Run) -> dict[int, Path]:
-    """Return attempt to its file, of those that are on this machine."""
+def executed_files(run: Run) -> dict[int, Path]:
+    """Return attempt to the file of its executed notebook, of those that are on this machine.
+
+    Raises
+    ------
+    InvalidNotebook
+        As :func:`executed_notebook`, where no other file is there.
+    """
     found: dict[int, Path] = {}
     if run.kind is not RunKind.NOTEBOOK:
         return found

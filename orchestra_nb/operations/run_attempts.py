@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from orchestra_nb.errors import InvalidNotebook
 from orchestra_nb.model.runs import Driver, Run
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.run_waits import tell_waits
@@ -35,6 +37,8 @@ class RunAttempt(msgspec.Struct, frozen=True, kw_only=True):
     driver, host, pid
         What drove it (``"service"``, ``"worker"``, ``"shell"`` …), and where; None where nothing did, or that is not
         known any more.
+    output_path
+        Its executed notebook on the machine that was asked; None where none was kept there.
     """
 
     number: int
@@ -47,6 +51,7 @@ class RunAttempt(msgspec.Struct, frozen=True, kw_only=True):
     driver: str | None
     host: str | None
     pid: int | None
+    output_path: str | None = None
 
 
 def list_attempts(store: RunStore, id_or_name: str) -> tuple[RunAttempt, ...]:
@@ -63,12 +68,23 @@ def list_attempts(store: RunStore, id_or_name: str) -> tuple[RunAttempt, ...]:
     changes = store.state_changes(run.run_id, with_tasks=False)
     # whatever is no driver's id is not found
     drivers = Leases(store.database).find_drivers({change.actor for change in changes} | {run.driver_id or ""})
+    files = _executed_files(run)
     return tuple(
-        _attempt(run, list(of_epoch), drivers) for _, of_epoch in groupby(changes, key=lambda change: change.epoch)
+        _attempt(run, list(of_epoch), drivers, files.get(epoch))
+        for epoch, of_epoch in groupby(changes, key=lambda change: change.epoch)
     )
 
 
-def _attempt(run: Run, changes: list[StateChange], drivers: dict[str, Driver]) -> RunAttempt:
+def _executed_files(run: Run) -> dict[int, Path]:
+    from orchestra_nb.operations.executed_notebook import executed_files
+
+    try:
+        return executed_files(run)
+    except InvalidNotebook:
+        return {}
+
+
+def _attempt(run: Run, changes: list[StateChange], drivers: dict[str, Driver], output: Path | None) -> RunAttempt:
     first, last = changes[0], changes[-1]
     is_newest = last.epoch == run.epoch
     known = [change.actor for change in changes if change.actor in drivers]
@@ -87,4 +103,5 @@ def _attempt(run: Run, changes: list[StateChange], drivers: dict[str, Driver]) -
         driver=None if driver is None else driver.kind,
         host=None if driver is None else driver.host,
         pid=None if driver is None else driver.pid,
+        output_path=None if output is None else str(output),
     )

@@ -15,6 +15,7 @@ from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import SETTABLE_STATES, State
 from orchestra_nb.operations import (
     deployment_run,
+    new_runs,
     pool_retries,
     run_attempts,
     run_changes,
@@ -26,6 +27,7 @@ from orchestra_nb.operations import (
     task_attempts,
 )
 from orchestra_nb.operations.error_places import told_below
+from orchestra_nb.operations.new_runs import WayToNewRun
 from orchestra_nb.operations.rerun_forecast import RerunForecast
 from orchestra_nb.operations.run_attempts import RunAttempt
 from orchestra_nb.operations.run_views import CellView, RunSummary, TaskView
@@ -206,13 +208,15 @@ class Resumption(msgspec.Struct, frozen=True, kw_only=True):
 
     `problem` is why it cannot be, or not by this server; empty where it can. `instead_cell` is the id of the cell from
     which it can be resumed in place of the named one, null for none, and `command` what runs it again, from that cell
-    if any, on the machine where its code is: empty for nothing, and where the server does.
+    if any, on the machine where its code is: empty for nothing, and where the server does. `new_run` tells how a flow
+    of no deployment is run anew, however the run ended.
     """
 
     problem: str
     command: str
     instead_cell: str | None
     forecast: RerunForecast
+    new_run: WayToNewRun = new_runs.NO_WAY
 
 
 class StateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -288,9 +292,9 @@ def list_tasks(call: Call, run: str, query: TasksQuery) -> TasksAnswer:
     return TasksAnswer(tasks=page, next=following)
 
 
-@area.get("/runs/{run}/attempts")
+@area.get("/runs/{run}/attempts", is_slow=True)
 def list_attempts(call: Call, run: str) -> AttemptsAnswer:
-    """List how often a run was begun, who drove it where each time, and what became of it."""
+    """List how often a run was begun, who drove it where each time, what became of it, and its executed notebook."""
     return AttemptsAnswer(attempts=run_attempts.list_attempts(call.store, run))
 
 
@@ -368,6 +372,7 @@ def read_resumption(call: Call, run: str, query: ResumptionQuery) -> Resumption:
         command=outlook.command,
         instead_cell=outlook.instead_cell,
         forecast=outlook.forecast,
+        new_run=new_runs.way_to_new_run(call.store, runs.find_run(call.store, run)),
     )
 
 

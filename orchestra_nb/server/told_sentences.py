@@ -165,6 +165,8 @@ SAID_EVERYWHERE: Final = (
     "run again on the infrastructure budget (%1 of %2)",
     "could not be started: %1",
     "retried by %1",
+    "resumed from %1 by %2",
+    "resumed by %1",
     "backfilled by %1",
     "set to %1 by %2",
     # what cannot be done with a run

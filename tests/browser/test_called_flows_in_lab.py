@@ -56,3 +56,12 @@ def test_a_called_flow_is_seen_live_and_whole_when_it_has_ended(jupyterlab: Lab,
     flow.get_by_role("tab", name="Tasks").click()
     flow.locator(".orc-tasks-table[aria-rowcount='502']").wait_for()
     take_pictures(page, "called-failed", flow)
+
+    # what may be done: the cell is run again, as a new run
+    assert flow.get_by_role("button", name="Retry failed").is_hidden()
+    first = flow.locator(".orc-flow-head").inner_text()
+    flow.get_by_role("button", name="Run cell again").click()
+    page.wait_for_function(
+        "first => !document.querySelector('.orc-output > .orc-flow .orc-flow-head')?.innerText.includes(first)",
+        arg=first.split("run ")[1].split()[0],
+    )

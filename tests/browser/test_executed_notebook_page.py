@@ -176,3 +176,50 @@ def test_a_cell_has_one_number_in_the_shell_and_on_the_page(chromium: Browser, j
         dialog.get_by_text("cell 2 to cell 3", exact=True).wait_for()
         dialog.get_by_text("cell 1, as far as they were kept.").wait_for()
         keep_picture(page, "cell-numbers")
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)], ids=["light", "narrow"])
+def test_what_an_earlier_attempt_of_a_run_executed_is_led_to_from_the_head_of_its_page(
+    chromium: Browser, jupyterlab: Lab, scheme: str, width: int
+) -> None:
+    name = f"mended-{scheme}"
+    price = jupyterlab.root / f"{name}.txt"
+    cell = {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": []}
+    source = f"price = float(open({str(price)!r}).read())\nprint('price', price)"
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    document = {"cells": [{**cell, "id": "load", "source": source}], "metadata": {"kernelspec": kernel}}
+    (jupyterlab.root / f"{name}.ipynb").write_text(json.dumps({**document, "nbformat": 4, "nbformat_minor": 5}))
+
+    def orchestra(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "orchestra_nb", *words]
+        options = {"cwd": jupyterlab.root, "env": jupyterlab.environ, "timeout": PATIENCE_SECONDS}
+        return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+    price.write_text("n/a")
+    assert orchestra("run", f"{name}.ipynb").returncode == 1
+    [run] = json.loads(orchestra("runs", "ls", "--flow", name, "--json").stdout)["runs"]
+    price.write_text("1.5")
+    again = orchestra("runs", "retry", run["run_id"], "--note", "the file was mended")
+    assert again.returncode == 0, again.stderr
+
+    with open_alone(chromium, scheme=scheme, width=width) as page:
+        page.goto(f"{jupyterlab.url}orchestra/runs/{run['run_id']}?token={jupyterlab.token}")
+        page.get_by_role("button", name="attempt 2 of 2").click()
+        attempts = page.get_by_role("region", name="Attempts").get_by_role("listitem")
+        attempts.nth(0).get_by_text(re.compile("^retried by .*: the file was mended$")).wait_for()
+        attempts.nth(1).get_by_text("Failed", exact=True).wait_for()
+        attempts.nth(1).get_by_text(re.compile("ValueError")).wait_for()
+        assert axe_finds(page) == []
+        assert_no_sideways_scrolling(page)
+        keep_picture(page, f"attempts-{scheme}-{width}")
+
+        page.get_by_role("button", name="Executed notebook of attempt 1").click()
+        shown = page.locator(".orc-nb [data-cell-id=load]")
+        shown.get_by_text("could not convert string to float").first.wait_for()
+        assert page.locator(".orc-nb-bar select").input_value() == "1"
+        page.get_by_role("button", name="Executed notebook of attempt 2").click()
+        shown.get_by_text("price 1.5").wait_for()
+
+    shown = orchestra("runs", "show", run["run_id"])
+    assert "The executed notebook of attempt 1: " in shown.stdout
+    assert "The executed notebook of attempt 2: " not in shown.stdout

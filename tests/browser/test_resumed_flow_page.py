@@ -97,6 +97,15 @@ def test_a_flow_is_resumed_from_a_task_on_its_page(
         assert ran(service, run_id, 3) == ["model-7", "report-0"]
         page.get_by_label("Find a task").fill("")
         page.locator(".orc-tasks-row[data-state=CACHED]", has_text="load-0").wait_for()
+
+        # what became of each attempt, and why it was begun again
+        page.get_by_role("button", name="attempt 3 of 3").click()
+        attempts = page.get_by_role("region", name="Attempts").get_by_role("listitem")
+        attempts.nth(2).wait_for()
+        assert [text.splitlines()[0] for text in attempts.all_inner_texts()] == ["Attempt 3", "Attempt 2", "Attempt 1"]
+        attempts.nth(0).get_by_text(re.compile("^resumed from .*model-7")).wait_for()
+        assert attempts.get_by_role("button").count() == 0  # a flow has no notebook
+        assert_no_sideways_scrolling(page)
         assert axe_finds(page) == []
         keep_picture(page, f"resumed-task-{scheme}-{width}")
 
@@ -127,6 +136,16 @@ def test_a_flow_of_no_deployment_leads_to_the_command_that_resumes_it(chromium: 
         copied = page.evaluate("navigator.clipboard.readText()")
         assert copied == f"orchestra runs retry {run.name} --from report-0"
         assert dialog.get_by_role("button").all_inner_texts() == ["Copy", "Close"]
+        dialog.get_by_role("button", name="Close").click()
+
+        # a new run of it
+        page.get_by_role("button", name="Run again…").click()
+        dialog = page.get_by_role("dialog", name="Run sales again")
+        assert axe_finds(page) == []
+        keep_picture(page, "run-again-command")
+        dialog.get_by_role("button", name="Copy").click()
+        dialog.get_by_text("Copied.").wait_for()
+        assert page.evaluate("navigator.clipboard.readText()") == f"orchestra runs again {run.name}"
 
 
 NAMED = """

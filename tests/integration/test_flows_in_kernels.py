@@ -234,3 +234,25 @@ def test_what_a_flow_prints_becomes_lines_of_its_log_where_it_says_so(kernel: No
     run = store.list_runs(kind=RunKind.FLOW, flow_name="chatty")[0]
     lines = [line.message for _, line in store.log_lines(run.run_id) if line.logger != ENGINE]
     assert lines == ["said aloud"]
+
+
+@pytest.mark.parametrize("call", ["invert.submit(0).result()", "invert(0)"], ids=["on a worker", "here"])
+def test_what_fails_in_a_called_flow_is_told_by_the_cell_that_defined_it(
+    kernel: NotebookKernel, store: RunStore, call: str
+) -> None:
+    defined = kernel.run("print(get_ipython().displayhook.prompt_count)\n@task\ndef invert(x):\n    return 1 / x")
+    called = kernel.run(
+        "print(get_ipython().displayhook.prompt_count)\n"
+        f"@flow\ndef upside_down():\n    half = 1\n    {call}\n\ntry:\n    upside_down()\nexcept ZeroDivisionError:\n    pass"
+    )
+
+    assert called.error is None
+    of_task, of_flow = (f"cell [{cell.output.split()[0]}]" for cell in (defined, called))
+    run = store.list_runs(kind=RunKind.FLOW, flow_name="upside-down")[0]
+    (task,) = store.task_runs(run.run_id)
+    assert task.error is not None
+    assert (task.error.cell, task.error.line, task.error.source_line) == (of_task, 4, "return 1 / x")
+    assert f'File "<{of_task}>", line 4, in invert' in str(task.error.traceback)
+    said = "\n".join(line.message for _, line in store.log_lines(run.run_id))
+    assert f'File "<{of_flow}>", line 5, in upside_down' in said
+    assert "ipykernel" not in said + str(task.error.traceback)

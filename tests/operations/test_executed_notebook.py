@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from orchestra_nb.errors import InvalidNotebook, NotebookNotFound
-from orchestra_nb.model.events import RunCreated
+from orchestra_nb.model.events import RunCreated, RunReopened
 from orchestra_nb.model.runs import INJECTED_CELL_ID, Run, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.executed_notebook import executed_notebook
 from orchestra_nb.operations.json_encoding import encode_json
 from orchestra_nb.operations.notebook_request import attempts_folder
+from orchestra_nb.operations.run_attempts import list_attempts
 from orchestra_nb.run_display import outputs_bundle
 from orchestra_nb.store.database import open_database
 from orchestra_nb.store.run_store import RunStore
@@ -248,6 +249,26 @@ def test_an_attempt_without_a_file_is_told_with_those_that_have_one(store: RunSt
 
 def _document(*cells: dict[str, object], **orchestra: object) -> str:
     return json.dumps({"cells": cells, "metadata": {"orchestra": orchestra}, "nbformat": 4, "nbformat_minor": 5})
+
+
+def test_each_attempt_of_a_run_tells_where_its_notebook_was_kept(store: RunStore) -> None:
+    run = _run(store)
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    store.apply([RunReopened(run_id=run.run_id, epoch=3, at=at, driver_id=None, actor="ana", message="mended")])
+    _write(run, 2)
+
+    attempts = list_attempts(store, "calm-fox")
+
+    kept = str(attempts_folder() / f"{run.run_id}.2.ipynb")
+    assert [(one.number, one.output_path) for one in attempts] == [(2, kept), (3, None)]
+
+
+def test_the_attempts_of_a_run_are_told_though_its_copy_is_somebody_elses(store: RunStore, tmp_path: Path) -> None:
+    copy = tmp_path / "report.ipynb"
+    copy.write_text("no notebook")
+    _run(store, output_path=copy)
+
+    assert [(one.number, one.output_path) for one in list_attempts(store, "calm-fox")] == [(2, None)]
 
 
 def test_a_copy_is_of_the_attempt_that_wrote_it(store: RunStore, tmp_path: Path) -> None:

@@ -401,6 +401,36 @@ async def test_the_flow_of_a_run_is_resumed_from_a_task(jp_fetch, store) -> None
     assert change.message == f"resumed from task model by {change.actor}: new prices"
 
 
+async def test_how_a_flow_of_no_deployment_is_run_anew_is_told_where_its_code_was_kept(jp_fetch, store) -> None:
+    runs = [
+        run_of(1, name="calm-fox", state=State.COMPLETED, kind=RunKind.FLOW),
+        run_of(2, name="old-owl", state=State.FAILED, kind=RunKind.FLOW),
+        run_of(3, name="wild-hen", state=State.COMPLETED, kind=RunKind.FLOW),
+        run_of(4, name="slow-cat", state=State.COMPLETED, kind=RunKind.FLOW),
+        run_of(5, name="new-ant", state=State.COMPLETED, **deployed(store)),
+    ]
+    codes = [
+        RunCode(run_id=runs[0].run_id, entrypoint="/jobs/sales.py:sales", parameters_json="{}"),
+        RunCode(run_id=runs[1].run_id, entrypoint="jobs:sales", parameters_json="{}", working_folder="/elsewhere"),
+        RunCode(run_id=runs[2].run_id, entrypoint="/jobs/sales.py:sales", missing="its parameters could not be kept"),
+    ]
+    for name, entrypoint in (("nightly", "/jobs/sales.py:sales"), ("weekly", "jobs:sales")):
+        target = FlowTarget(entrypoint=entrypoint, working_folder="/jobs")
+        DeploymentStore(store.database).save(
+            DeploymentSpec(name=name, flow_name="sales", target=target), notebook=None, actor="ana", at=NOON
+        )
+    store.apply([*(RunCreated(run=run) for run in runs), *(RunCodeRecorded(code=code) for code in codes)])
+
+    told = [(await read(jp_fetch, "runs", run.name, "resumption"))["new_run"] for run in runs]
+
+    nothing = {"deployment": None, "command": ""}
+    assert told == [
+        {"deployment": "nightly", "command": "orchestra runs again calm-fox"},
+        {"deployment": None, "command": "orchestra runs again old-owl"},
+        *[nothing] * 3,
+    ]
+
+
 async def test_a_paused_run_is_told_what_it_asks_for_once_it_fits(jp_fetch, store) -> None:
     run = run_of(1, name="calm-fox", state=State.PAUSED, driver_id="driver-1", kind=RunKind.FLOW)
     store.apply([RunCreated(run=run)])

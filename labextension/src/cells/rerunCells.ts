@@ -3,6 +3,15 @@
 import { NotebookActions } from '@jupyterlab/notebook';
 import type { INotebookTracker } from '@jupyterlab/notebook';
 
+/** Run the cell again whose output an element is in. */
+export function rerunOwnCell(notebooks: INotebookTracker, holder: HTMLElement): void {
+  const panel = notebooks.find(({ node }) => node.contains(holder));
+  const cell = panel?.content.widgets.find(({ node }) => node.contains(holder));
+  if (panel !== undefined && cell !== undefined) {
+    void NotebookActions.runCells(panel.content, [cell], panel.sessionContext);
+  }
+}
+
 /**
  * Run cells again.
  *

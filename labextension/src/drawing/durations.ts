@@ -41,7 +41,10 @@ export function formatElapsed(seconds: number): string {
 }
 
 /** Give how long a record ran, or has run until `now` (milliseconds since the epoch); null when it never began. */
-export function secondsRun(record: IRecord, now: number): number | null {
+export function secondsRun(
+  record: Pick<IRecord, 'started_at' | 'ended_at'>,
+  now: number
+): number | null {
   if (record.started_at === null) {
     return null;
   }

@@ -11,7 +11,7 @@ import { button, html, setAttributes, showText } from '../drawing/elements';
 import { stateIcon } from '../drawing/icons';
 import { isFailure, isLive, stateLook } from '../drawing/states';
 import { stateWord } from '../drawing/taskWords';
-import type { IFlowOutput, IRecord, IRun, ITaskView } from '../schemas';
+import type { IFlowOutput, IRecord, IRun } from '../schemas';
 import { countsOf, hasFailed, headRunId, isPlan } from './runParts';
 import type { IInlineOptions } from './runSource';
 
@@ -34,10 +34,15 @@ export class InlineHead {
       texts.__('Run again what failed or was cancelled, and nothing else'),
       () => this._onRetry()
     );
+    this._again = button(
+      texts.__('Run cell again'),
+      texts.__('Run the whole cell that called this flow again, as a new run'),
+      () => actions.rerunOwnCell?.(this.node)
+    );
     this._open = button(texts.__('Open'), texts.__('Open the page of this run'), () =>
       actions.openRun?.(this._runId)
     );
-    const buttons = [this._cancel, this._retry, details, this._open];
+    const buttons = [this._cancel, this._retry, this._again, details, this._open];
     this.node.append(
       this._state,
       this._name,
@@ -75,6 +80,7 @@ export class InlineHead {
     this._cancel.hidden = !goesOn || actions.cancelRun === undefined;
     this._cancel.disabled = run?.state === 'CANCELLING';
     this._retry.hidden = this._retried() === null;
+    this._again.hidden = actions.rerunOwnCell === undefined || !isFailedCall(output);
     this._open.hidden = isPlan(output) || this._runId === '' || actions.openRun === undefined;
     if (run !== null && before?.run?.run_id === run.run_id && before.live && !live) {
       this._news.textContent = texts.__('Run %1: %2', run.name, stateLook(run.state).word(texts));
@@ -192,10 +198,16 @@ export class InlineHead {
   private readonly _count = html('span', { class: 'orc-detail' });
   private readonly _cancel: HTMLButtonElement;
   private readonly _retry: HTMLButtonElement;
+  private readonly _again: HTMLButtonElement;
   private readonly _open: HTMLButtonElement;
   private readonly _news = html('span', { class: 'orc-sr-only', role: 'status' });
 }
 
-function isBadEnd({ state }: ITaskView): boolean {
+/** Tell whether it is of a flow that a cell called and that ended badly: only its cell has what it was called with. */
+function isFailedCall({ run, live }: IFlowOutput): boolean {
+  return run !== null && !live && run.kind === 'flow' && run.deployment === null && isBadEnd(run);
+}
+
+function isBadEnd({ state }: Pick<IRecord, 'state'>): boolean {
   return isFailure(state) || state === 'CANCELLED';
 }

@@ -29,6 +29,8 @@ export interface IRunActions extends ITaskActions {
   readonly retryTasks?: (taskRunIds: readonly string[]) => void;
   /** Run cells of the notebook that holds an element again. */
   readonly rerunCells?: (cellIds: readonly string[], holder: HTMLElement) => void;
+  /** Run the cell again whose output holds an element. */
+  readonly rerunOwnCell?: (holder: HTMLElement) => void;
 }
 
 /** What the view of a run needs from where it is shown. */

@@ -28,6 +28,8 @@ import { readExecutedNotebook } from './run/executedNotebook';
 import type { IExecutedNotebook } from './run/executedNotebook';
 import { readOutlook } from './run/rerunForecast';
 import type { IOutlook } from './run/rerunForecast';
+import { readRunAttempt } from './run/runAttempts';
+import type { IRunAttempt } from './run/runAttempts';
 
 const LISTED_RUNS = 50;
 const MOST_ARTIFACTS = 100;
@@ -147,6 +149,12 @@ export class PagesApi {
       after = readTextOrNull(fields?.next);
     } while (after !== null);
     return attempts;
+  }
+
+  /** List each time that a run was begun, the oldest first. */
+  async listRunAttempts(runId: string): Promise<readonly IRunAttempt[]> {
+    const fields = readFields(await this._ofRun(runId, 'attempts'));
+    return readList(fields?.attempts, readRunAttempt);
   }
 
   /**

@@ -6,7 +6,7 @@ import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { CommandIDs, cancelTask } from '../commands';
-import { rerunCells } from '../cells/rerunCells';
+import { rerunCells, rerunOwnCell } from '../cells/rerunCells';
 import { clock } from '../drawing/clock';
 import { ServerRuns } from '../inline/serverRuns';
 import { labSettings } from '../labSettings';
@@ -53,7 +53,8 @@ export const mimePlugin: JupyterFrontEndPlugin<void> = {
         retryRun: runId => void app.commands.execute(RunActionIDs.retryRun, { runId }),
         ...(notebooks && {
           rerunCells: (cellIds: readonly string[], holder: HTMLElement) =>
-            rerunCells(notebooks, cellIds, holder)
+            rerunCells(notebooks, cellIds, holder),
+          rerunOwnCell: (holder: HTMLElement) => rerunOwnCell(notebooks, holder)
         }),
         openRun: runId => void app.commands.execute(OPEN_RUN_PAGE, { runId }),
         cancel: task => void cancelTask(api, task.run_id, task.task_run_id)

@@ -36,11 +36,7 @@ export class NotebookView implements IRunView {
       html('span', {}, texts.__('Attempt')),
       this._attempt
     );
-    this._attempt.addEventListener('change', () => {
-      this._chosen = Number(this._attempt.value);
-      this._notebook = null;
-      void this._read();
-    });
+    this._attempt.addEventListener('change', () => this.showAttempt(Number(this._attempt.value)));
     showText(this._notice, texts.__('Reading the notebook…'));
     this.node.append(
       html('div', { class: 'orc-nb-bar' }, this._files, this._attemptField),
@@ -81,6 +77,13 @@ export class NotebookView implements IRunView {
   showCell(cellId: string): void {
     this._outline.mark(cellId);
     this._wanted = this._cells.show(cellId) ? null : cellId;
+  }
+
+  /** Show what an attempt executed. */
+  showAttempt(attempt: number): void {
+    this._chosen = attempt;
+    this._notebook = null;
+    void this._read();
   }
 
   dispose(): void {

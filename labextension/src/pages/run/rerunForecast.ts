@@ -28,6 +28,14 @@ export interface IRerunForecast {
   readonly notebook_path: string;
 }
 
+/** How a flow of no deployment is run anew. */
+export interface IWayToNewRun {
+  /** The deployment of the same flow, which the server can run; null for none. */
+  readonly deployment: string | null;
+  /** The command that does it where its code is; empty for none. */
+  readonly command: string;
+}
+
 /** Whether the server can run a run again. */
 export interface IOutlook {
   /** Why it cannot; empty where it can. */
@@ -37,6 +45,7 @@ export interface IOutlook {
   /** The id of the cell from which it can be resumed in place of the named one; null for none. */
   readonly instead_cell: string | null;
   readonly forecast: IRerunForecast;
+  readonly new_run: IWayToNewRun;
 }
 
 /** A forecast that tells nothing. */
@@ -49,14 +58,22 @@ export const NOTHING_FORESEEN: IRerunForecast = {
   notebook_path: ''
 };
 
+/** Nothing is known that would run it anew. */
+export const NO_WAY: IWayToNewRun = { deployment: null, command: '' };
+
 /** Read what the server foresees. */
 export function readOutlook(data: unknown): IOutlook {
   const fields = readFields(data);
   const forecast = readFields(fields?.forecast);
+  const anew = readFields(fields?.new_run);
   return {
     problem: readTextOrNull(fields?.problem) ?? '',
     command: readTextOrNull(fields?.command) ?? '',
     instead_cell: readTextOrNull(fields?.instead_cell),
+    new_run: {
+      deployment: readTextOrNull(anew?.deployment),
+      command: readTextOrNull(anew?.command) ?? ''
+    },
     forecast: {
       tasks: readList(forecast?.tasks, readRepeated),
       cells: readNumber(forecast?.cells) ?? 0,

@@ -8,7 +8,7 @@ import { copyRow } from '../copyRow';
 import { ask, errorText } from '../dialogs';
 import type { IPageContext } from '../page';
 import type { IRunAgain, IRunStep, PagesApi } from '../pagesApi';
-import { NOTHING_FORESEEN, forecastNotes } from './rerunForecast';
+import { NOTHING_FORESEEN, NO_WAY, forecastNotes } from './rerunForecast';
 import type { IOutlook } from './rerunForecast';
 import { cellName } from './runRecords';
 import type { RunRecords } from './runRecords';
@@ -118,7 +118,8 @@ function readOutlook(
     problem: errorText(error, texts),
     command: '',
     instead_cell: null,
-    forecast: NOTHING_FORESEEN
+    forecast: NOTHING_FORESEEN,
+    new_run: NO_WAY
   }));
 }
 

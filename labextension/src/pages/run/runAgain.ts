@@ -1,6 +1,9 @@
 /** Runs a run's notebook or deployment again, with parameters that start from those of the run, or of another one. */
 
 import { ApiError } from '../../apiError';
+import { html } from '../../drawing/elements';
+import { isLive } from '../../drawing/states';
+import type { ITexts } from '../../drawing/translation';
 import { beginWith } from '../../form/earlierRuns';
 import type { IEarlierRun } from '../../form/earlierRuns';
 import type { INotebookParameters } from '../../form/fields';
@@ -10,8 +13,11 @@ import { RunForm } from '../../form/runForm';
 import { Unread } from '../../form/unread';
 import { readValueFields, valueFields } from '../../form/valueFields';
 import type { IRun } from '../../schemas';
+import { copyRow } from '../copyRow';
 import { ask } from '../dialogs';
 import type { IPageContext } from '../page';
+import { NO_WAY } from './rerunForecast';
+import type { IWayToNewRun } from './rerunForecast';
 
 /** What is asked, and how the run is started with what was filled in. */
 interface IAgainForm {
@@ -27,13 +33,31 @@ export function canRunAgain(context: IPageContext, run: IRun): boolean {
   return run.deployment !== null || notebookPaths(context, run).length > 0;
 }
 
-/** Ask for parameters and run it again; gives the new run, null where it was not wanted. */
-export async function runAgain(context: IPageContext, run: IRun): Promise<IRun | null> {
+/** Tell whether only the server knows if a run can be run again: it has ended, and is of a flow of no deployment. */
+export function mayHaveWay(run: IRun): boolean {
+  return run.kind === 'flow' && run.deployment === null && !isLive(run.state);
+}
+
+/**
+ * Ask for parameters and run it again; gives the new run, null where it was not wanted, or a command is to do it.
+ *
+ * @param way - of a flow of no deployment: how it is run anew
+ */
+export async function runAgain(
+  context: IPageContext,
+  run: IRun,
+  way: IWayToNewRun = NO_WAY
+): Promise<IRun | null> {
   const { texts } = context;
   const unread = new Unread(texts);
-  const form = await (run.deployment === null
+  const deployment = run.deployment ?? way.deployment;
+  if (deployment === null && way.command !== '') {
+    await tellCommand(run, way.command, texts);
+    return null;
+  }
+  const form = await (deployment === null
     ? formOfNotebook(context, run, unread)
-    : formOfDeployment(context, run, run.deployment, unread));
+    : formOfDeployment(context, run, deployment, unread));
   const notice = unread.notice();
   let started: IRun | null = null;
   await ask(
@@ -51,6 +75,21 @@ export async function runAgain(context: IPageContext, run: IRun): Promise<IRun |
     texts
   );
   return started;
+}
+
+function tellCommand(run: IRun, command: string, texts: ITexts): Promise<boolean> {
+  const said = texts.__('It is of no deployment, so no service can run it again.');
+  const label = texts.__('This does, on the machine where its code is, with its parameters');
+  return ask(
+    {
+      title: texts.__('Run %1 again', run.flow_name),
+      body: [html('p', {}, said), copyRow(label, command, texts)],
+      act: null,
+      leave: texts.__('Close'),
+      onAct: () => Promise.resolve(false)
+    },
+    texts
+  );
 }
 
 async function formOfDeployment(

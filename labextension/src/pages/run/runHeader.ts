@@ -8,9 +8,12 @@ import type { IRun } from '../../schemas';
 import { errorText } from '../dialogs';
 import { pageLink } from '../page';
 import type { IPageContext } from '../page';
+import { AttemptsList } from './attemptsList';
 import { askToCancel } from './cancelling';
 import { askToRetry } from './resumption';
-import { canRunAgain, runAgain } from './runAgain';
+import { NO_WAY } from './rerunForecast';
+import type { IWayToNewRun } from './rerunForecast';
+import { canRunAgain, mayHaveWay, runAgain } from './runAgain';
 import type { RunRecords } from './runRecords';
 import { askForState, canSetState, whoSetState } from './stateSetting';
 
@@ -19,8 +22,13 @@ const LEAST_EXPECTED_SECONDS = 1;
 
 /** Draws the head, and does what its buttons say. */
 export class RunHeader {
-  constructor(private readonly _context: IPageContext) {
+  /** @param showNotebook - shows the executed notebook of an attempt */
+  constructor(
+    private readonly _context: IPageContext,
+    showNotebook: (attempt: number) => void
+  ) {
     const { texts } = _context;
+    this._attempts = new AttemptsList(_context, showNotebook);
     this._cancel = this._action(texts.__('Cancel'), run => this._onCancel(run));
     this._retry = this._action(texts.__('Retry'), run => this._onRetry(run));
     this._setState = this._action(texts.__('Set state…'), run => this._onSetState(run));
@@ -35,6 +43,7 @@ export class RunHeader {
         this._state,
         this._time,
         this._count,
+        this._attempts.button,
         html(
           'span',
           { class: 'orc-run-actions' },
@@ -44,6 +53,7 @@ export class RunHeader {
           this._setState
         )
       ),
+      this._attempts.node,
       this._message,
       this._advice,
       this._problem,
@@ -77,6 +87,7 @@ export class RunHeader {
     showText(this._flow, run.flow_name);
     showText(this._name, texts.__('run %1', run.name));
     showText(this._count, countWords(records, this._context));
+    this._attempts.update(run);
     if (run.started_at !== null) {
       this._time.title = texts.__('Started %1', formatMoment(run.started_at, locale));
     }
@@ -92,7 +103,7 @@ export class RunHeader {
     const isOfServer = run.deployment !== null || run.kind === 'notebook';
     this._retry.hidden = !(hasEnded && isBad && isOfServer);
     this._setState.hidden = !canSetState(run);
-    this._again.hidden = !canRunAgain(this._context, run);
+    this._showAgain(run);
     if (held instanceof HTMLElement && held.hidden && this.node.contains(held)) {
       this._heading.focus(); // not back to the top of the page when a button goes
     }
@@ -124,6 +135,31 @@ export class RunHeader {
         ? texts.__('%1 of ~%2', formatElapsed(seconds), formatElapsed(expected))
         : formatElapsed(seconds);
     showText(this._time, words, title);
+  }
+
+  /** Whether a flow of no deployment can be run anew is asked when it has ended: its code may not have been kept. */
+  private _showAgain(run: IRun): void {
+    const wanted = mayHaveWay(run) ? `${run.run_id} ${run.epoch}` : '';
+    if (wanted !== this._wayOf) {
+      this._wayOf = wanted;
+      this._way = NO_WAY;
+      if (wanted !== '') {
+        void this._readWay(run, wanted);
+      }
+    }
+    this._again.hidden = this._way === NO_WAY && !canRunAgain(this._context, run);
+  }
+
+  private async _readWay(run: IRun, wanted: string): Promise<void> {
+    try {
+      const { new_run: way } = await this._context.pagesApi.readOutlook(run.run_id, null);
+      if (wanted === this._wayOf && (way.deployment !== null || way.command !== '')) {
+        this._way = way;
+        this._again.hidden = false;
+      }
+    } catch {
+      this._wayOf = ''; // asked again with the next record: what cannot be said is not offered
+    }
   }
 
   private _action(label: string, act: (run: IRun) => Promise<void>): HTMLButtonElement {
@@ -180,7 +216,7 @@ export class RunHeader {
   }
 
   private async _onAgain(run: IRun): Promise<void> {
-    const started = await runAgain(this._context, run);
+    const started = await runAgain(this._context, run, this._way);
     if (started !== null) {
       this._context.go(['runs', started.run_id]);
     }
@@ -189,12 +225,16 @@ export class RunHeader {
   private _run: IRun | null = null;
   private _expected: number | null = null;
   private _isBusy = false;
+  private _way: IWayToNewRun = NO_WAY;
+  /** Of which run and attempt the way is known, or being read. */
+  private _wayOf = '';
   private readonly _heading = html('h1', { tabindex: -1 });
   private readonly _flow = html('a', { class: 'orc-run-flow' });
   private readonly _name = html('span', { class: 'orc-detail' });
   private readonly _state = html('span', { class: 'orc-state' });
   private readonly _time = html('span', { class: 'orc-time' });
   private readonly _count = html('span', { class: 'orc-detail' });
+  private readonly _attempts: AttemptsList;
   private readonly _cancel: HTMLButtonElement;
   private readonly _retry: HTMLButtonElement;
   private readonly _again: HTMLButtonElement;

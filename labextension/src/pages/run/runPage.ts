@@ -30,7 +30,7 @@ export class RunPage implements IPage {
     this.runId = runId;
     this.title = context.texts.__('Run');
     this._records = new RunRecords({ ...context, runId });
-    this._header = new RunHeader(context);
+    this._header = new RunHeader(context, attempt => this._showAttempt(attempt));
     this._questions = new QuestionsBlock(context, runId);
     this._failure = new FailureBlock(context, cellId => this._showCell(cellId));
     this._tabs = this._makeTabs();
@@ -215,6 +215,12 @@ export class RunPage implements IPage {
   private _showCell(cellId: string): void {
     this._tabs.choose('notebook');
     this._notebook?.showCell(cellId);
+  }
+
+  private _showAttempt(attempt: number): void {
+    this._tabs.choose('notebook');
+    this._notebook?.showAttempt(attempt);
+    this._notebook?.node.scrollIntoView({ block: 'start' });
   }
 
   private _resume(step: IRunStep | null): void {
