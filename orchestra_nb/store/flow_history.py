@@ -111,6 +111,16 @@ class FlowHistory:
         with self._database.connect() as connection:
             return list(connection.execute(query).scalars())
 
+    def all_notebook_paths(self, limit: int) -> list[str]:
+        """Return the paths of all notebooks that ran, in their order; each costs a search of an index, not its runs."""
+        first = select(func.min(runs.c.notebook_path).label("path")).cte("paths", recursive=True)
+        later = runs.alias("later")
+        following = select(func.min(later.c.notebook_path)).where(later.c.notebook_path > first.c.path)
+        paths = first.union_all(select(following.scalar_subquery()).where(first.c.path.is_not(None)))
+        with self._database.connect() as connection:
+            query = select(paths.c.path).where(paths.c.path.is_not(None)).limit(limit)
+            return list(connection.execute(query).scalars())
+
     def tasks(self, run_ids: Sequence[str]) -> list[TaskTally]:
         """Return what became of the tasks of the newest epoch of some runs, counted in the store: O(task runs)."""
         named = (
