@@ -57,6 +57,10 @@ class CellDisplays:
         #: the views that nothing can take the place of, by the task run whose displays they are in: a retry has them
         self._lasting: dict[str, LiveView] = {}
         self._outputs_views: dict[str, OutputsView] = {}
+        #: name of a task to the task run whose displays it has now: a run of its cell gives up those of the run before
+        self._newest: dict[str, str] = {}
+        #: the places that were given up, whose views are closed when nothing happens there any more
+        self._given_up: set[str] = set()
         self._dirty_lines: set[str] = set()
         self._dirty_outputs: set[str] = set()
         self._extra: dict[str, tuple[LiveDisplay, Callable[[], Mapping[str, object]]]] = {}
@@ -79,6 +83,8 @@ class CellDisplays:
             task = self._tasks.setdefault(task.task_run_id, task)
             if in_place_of is not None:
                 self._places[task.task_run_id] = self._places.get(in_place_of, in_place_of)
+            elif self._make_view is not None:
+                self._take_newest(task)
             place = self._places.get(task.task_run_id, task.task_run_id)
             line = LiveDisplay(self._publish, f"orchestra-{place}", self._view_in(place, task))
             outputs = self._outputs.get(task.task_run_id)
@@ -93,6 +99,15 @@ class CellDisplays:
             self._lines[task.task_run_id] = line
             if task.task_run_id in self._dirty_lines | self._dirty_outputs:
                 self._wake.set()
+
+    def _take_newest(self, task: TaskRun) -> None:
+        """Give up the place that a task had before; the lock is held."""
+        before = self._newest.get(task.name)
+        self._newest[task.name] = task.task_run_id
+        if before in self._lasting or before in self._outputs_views:
+            self._given_up.add(before)
+            self._start()
+            self._wake.set()
 
     def _view_in(self, place: str, task: TaskRun) -> LiveView | None:
         """Return the view for the line of a task; the lock is held."""
@@ -234,6 +249,9 @@ class CellDisplays:
                 display.update(bundle())
             with self._lock:
                 self._forget_ended()
+                closed = self._take_closed()
+            for view in closed:
+                view.close()
 
     def _forget_ended(self) -> None:
         """Drop what has been shown for good; the lock is held."""
@@ -242,6 +260,16 @@ class CellDisplays:
                 del self._lines[key]
                 self._outputs.pop(key, None)
                 del self._tasks[key]
+
+    def _take_closed(self) -> list[LiveView | OutputsView]:
+        """Return the views of places that were given up and in which nothing happens any more; the lock is held."""
+        if not self._given_up:
+            return []
+        done = self._given_up - {self._places.get(key, key) for key in self._lines}
+        self._given_up -= done
+        self._places = {key: place for key, place in self._places.items() if place not in done}
+        found = [views.pop(place, None) for place in done for views in (self._lasting, self._outputs_views)]
+        return [view for view in found if view is not None]
 
     def _publish_outputs(self, task_run_id: str, outputs: Sequence[Mapping[str, object]], *, update: bool) -> None:
         data, metadata = outputs_bundle(outputs)

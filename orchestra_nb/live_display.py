@@ -51,6 +51,9 @@ class OutputsView(Protocol):
     def bundle(self) -> Mapping[str, object]:
         """Return what to add to the display's data."""
 
+    def close(self) -> None:
+        """Take it away, with what it shows."""
+
 
 class LiveDisplay:
     """A display of a task or a run. Not thread-safe.

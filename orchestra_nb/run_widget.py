@@ -193,6 +193,11 @@ class OutputsWidget:
         """Return what to add to the display's data."""
         return _view_bundle(self._widget.model_id)
 
+    def close(self) -> None:
+        """Take the widget and its outputs away."""
+        self._widget.close()
+        self._widget.layout.close()  # a widget of its own, with a state of its own
+
 
 class _Messages:
     """The thread that answers widgets, one question after another, and tells those that are live that it is there."""

@@ -22,8 +22,8 @@ def make_cluster(spec: ClusterSpec) -> Any:
     Raises
     ------
     ClusterUnavailable
-        The message begins with the class, says why and what to do. Values of arguments are not in it: they may be
-        secret.
+        The message begins with the class, says why and what to do. Texts and long numbers among the arguments are
+        hidden in it: they may be secret.
     """
     module_name, _, class_name = spec.target.rpartition(".")
     try:
@@ -42,7 +42,7 @@ def make_cluster(spec: ClusterSpec) -> Any:
         cluster = cluster_class(**spec.arguments)
     except (Exception, SystemExit) as error:
         wrong = " ".join(_wrong_arguments(cluster_class, spec.arguments))
-        reason = f"it {wrong}" if wrong else why_not_made(error)
+        reason = f"it {wrong}" if wrong else why_not_made(error, spec.arguments)
         raise ClusterUnavailable(f"{spec.target} could not be started: {reason}") from error
     if "://" not in str(getattr(cluster, "scheduler_address", "")):
         _close_quietly(cluster)

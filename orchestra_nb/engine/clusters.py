@@ -90,5 +90,8 @@ def _from_mapping(content: Mapping[str, object]) -> ClusterSpec:
     arguments = dict(content)
     path = arguments.pop("class", None)
     if not isinstance(path, str) or "." not in path:
-        raise InvalidSetting(f"{dict(content)} names no cluster: it needs a dotted path under 'class'. {FORMS}")
+        raise InvalidSetting(
+            f"A mapping of {', '.join(map(str, content)) or 'nothing'} names no cluster: "
+            f"it needs a dotted path under 'class'. {FORMS}"
+        )
     return ClusterSpec("class", path, arguments)

@@ -90,6 +90,7 @@ def _forms(secret: str) -> Iterator[str]:
         yield text
         yield text.strip()
         yield repr(text)[1:-1]
+        yield repr(f'"{text}')[2:-1]  # of a longer text, in which both kinds of quotes are
         yield json.dumps(text)[1:-1]
         yield json.dumps(text, ensure_ascii=False)[1:-1]
         yield html.escape(text)

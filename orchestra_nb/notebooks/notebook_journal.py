@@ -95,7 +95,7 @@ class NotebookJournal:
 
     def is_overwritten(self) -> bool:
         """Whether somebody else has written into the file, so that nothing is where it was put."""
-        return self._file >= 0 and _marks(os.fstat(self._file)) != self._seen
+        return self._file >= 0 and file_marks(os.fstat(self._file)) != self._seen
 
     def forget(self) -> None:
         """Take the file as one of somebody else: the next one is whole, and put in its place."""
@@ -112,7 +112,7 @@ class NotebookJournal:
     def _is_changed(self) -> bool:
         """Whether the file at the path is another one, or somebody has written into it."""
         try:
-            return _marks(os.stat(self._path)) != self._seen
+            return file_marks(os.stat(self._path)) != self._seen
         except OSError:
             return True
 
@@ -185,7 +185,7 @@ class NotebookJournal:
         self._remember()
 
     def _remember(self) -> None:
-        self._seen = _marks(os.fstat(self._file))
+        self._seen = file_marks(os.fstat(self._file))
 
 
 def _start(spans: Sequence[tuple[int, int]], first: int) -> int:
@@ -240,6 +240,6 @@ def _copy(source: int, target: int, length: int) -> None:
         place = _put_all(target, [chunk], place)
 
 
-def _marks(status: os.stat_result) -> tuple[int, ...]:
-    """Return what tells whether a file is the one that was written, unchanged."""
+def file_marks(status: os.stat_result) -> tuple[int, ...]:
+    """Return what tells whether a file is still the same one, unchanged."""
     return status.st_ino, status.st_size, status.st_mtime_ns

@@ -24,7 +24,7 @@ from orchestra_nb.model.runs import ErrorInfo
 from orchestra_nb.model.states import State
 from orchestra_nb.notebooks.cell_encoding import decode_outputs, encode_cell, encode_json
 from orchestra_nb.notebooks.document import INJECTED_TAG, read_notebook, tags_of
-from orchestra_nb.notebooks.notebook_journal import NotebookJournal
+from orchestra_nb.notebooks.notebook_journal import NotebookJournal, file_marks
 
 #: State of a cell to papermill's word for it (``skipped`` is ours).
 _STATUS = {
@@ -238,7 +238,8 @@ def close_abandoned(
 ) -> None:
     """Say the truth in a file whose writer was killed: the cell that ran has failed, and the run ended so.
 
-    A file that is missing or cannot be read is left as it is.
+    A file that is missing or cannot be read is left as it is, and so is one that somebody writes meanwhile: its writer
+    lives.
 
     Parameters
     ----------
@@ -249,6 +250,7 @@ def close_abandoned(
         Whether a file that tells its end already is left as it is.
     """
     try:
+        before = file_marks(path.stat())
         content = path.read_bytes()
         notebook = _load(content, source)
         cells = notebook["cells"]
@@ -263,7 +265,7 @@ def close_abandoned(
                 record.update(status=_STATUS[State.CRASHED], exception=True, end_time=at.isoformat())
     except (OSError, ValueError, KeyError, TypeError):
         return
-    _write_whole(path, encode_json(notebook) + b"\n")
+    _write_whole(path, encode_json(notebook) + b"\n", before)
 
 
 def _load(content: bytes, source: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -320,15 +322,18 @@ def _new_record(state: State) -> dict[str, object]:
     return {"exception": None, "start_time": None, "end_time": None, "duration": None, "status": _STATUS[state]}
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place, wait until the disk has it, then put it there."""
+def _write_whole(path: Path, content: bytes, before: tuple[int, ...]) -> None:
+    """Write a file beside its place, wait until the disk has it, then put it in the place of the one of these marks."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if file_marks(path.stat()) == before:
+            os.replace(temporary, path)
+        else:
+            temporary.unlink()
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -297,15 +297,17 @@ def compare_automation(store: RunStore, automation: Automation) -> Outcome:
 
 
 def decide_who_is_heard(store: RunStore, rules: AccessRules) -> None:
-    """Have triggers hear of their deployment's owner's runs alone, where users see only what is theirs.
+    """Have triggers hear of their deployment's owner's runs alone, by rules of which users see only what is theirs.
 
     That is of triggers of which nobody has decided it, since they are older than that, or were made by a command. Those
-    of admins hear of the runs of all. Where users see everything, nothing is decided any more.
+    of admins hear of the runs of all.
     """
-    if rules.is_owners_only:
-        automation_store(store).decide_who_is_heard(lambda owner: rules.role_of(Person(owner)) is Role.ADMIN)
-    else:
-        automation_store(store).hear_all_again()
+    automation_store(store).decide_who_is_heard(lambda owner: rules.role_of(Person(owner)) is Role.ADMIN)
+
+
+def hear_all_again(store: RunStore) -> None:
+    """Have triggers of which nobody has decided it hear of the runs of all: somebody says that users see everything."""
+    automation_store(store).hear_all_again()
 
 
 def check_names(

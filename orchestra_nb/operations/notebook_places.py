@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Among so many runs of a flow, the newest, its notebooks are looked for.
 _NEWEST_RUNS: Final = 5_000
+#: Among so many paths, of all that ran, links with other names are looked for: some tens of milliseconds.
+_MOST_PATHS: Final = 5_000
 
 
 def notebooks_of_flow(store: RunStore, flow_name: str) -> tuple[str, ...]:
@@ -25,12 +28,13 @@ def notebooks_of_flow(store: RunStore, flow_name: str) -> tuple[str, ...]:
 def paths_of_notebook(store: RunStore, notebook: str, flow_name: str | None = None) -> tuple[str, ...]:
     """Return the paths by which runs name the notebook at a path, its own first; it needs not be there any more.
 
-    Links are followed: a notebook has one history, whatever its path.
+    Links are followed: a notebook has one history, whatever its path, also that of a link with another name, as long as
+    the link is there.
 
     Parameters
     ----------
     flow_name
-        The flow whose runs are looked through for other paths; None for the one that is called as the notebook.
+        The flow whose runs alone are looked through for other paths; None for all.
 
     Raises
     ------
@@ -41,8 +45,20 @@ def paths_of_notebook(store: RunStore, notebook: str, flow_name: str | None = No
         raise InvalidInput(f"{notebook[:200]!r} is no path of a notebook.")
     own = absolute_path(notebook)
     place = _place(own)
-    known = notebooks_of_flow(store, own.stem if flow_name is None else flow_name)
+    if flow_name is None:
+        flow_names = dict.fromkeys((own.stem, place.stem))
+        known = [path for name in flow_names for path in notebooks_of_flow(store, name)]
+        # what leads by its folder has the name of the notebook, and with it that of the flow
+        known += filter(os.path.islink, _all_paths(store))
+    else:
+        known = list(notebooks_of_flow(store, flow_name))
     return tuple(dict.fromkeys([str(own), str(place), *(one for one in known if _place(Path(one)) == place)]))
+
+
+def _all_paths(store: RunStore) -> list[str]:
+    from orchestra_nb.store.flow_history import FlowHistory
+
+    return FlowHistory(store.database).all_notebook_paths(_MOST_PATHS)
 
 
 def _place(path: Path) -> Path:

@@ -24,7 +24,7 @@ from orchestra_nb.server.landing_handler import landing_routes, redirect_routes
 from orchestra_nb.server.languages import known_language
 from orchestra_nb.server.metrics_handler import metrics_routes
 from orchestra_nb.server.pages_handler import LANGUAGE_SETTING, pages_routes, unknown_page_routes
-from orchestra_nb.server.presence_note import tell_of_extension
+from orchestra_nb.server.presence_note import PresenceNote
 from orchestra_nb.server.rest_handler import rest_routes
 from orchestra_nb.server.run_events import RunEvents
 from orchestra_nb.server.saved_notebooks import leave_out_empty_places
@@ -93,7 +93,8 @@ class OrchestraExtension(ExtensionApp):
     owners_only = Bool(
         False,
         help="Whether those who are no admins see, and may change, only what is theirs, or shared with them: runs and "
-        "deployments with all that belongs to them. Needs roles.",
+        "deployments with all that belongs to them. Needs roles. To go back on a store where it was on, set it to "
+        "False: left out it says nothing of what triggers hear of.",
     ).tag(config=True)
     sharing = Dict(
         key_trait=Unicode(),
@@ -140,7 +141,9 @@ class OrchestraExtension(ExtensionApp):
         for variable, value in exports:
             if value and variable not in os.environ:
                 os.environ[variable] = self._exported[variable] = value
-        self._access = StoreAccess(self.log, rules)
+        says_who_sees = "owners_only" in self.config.get(OrchestraExtension.__name__, {})
+        self._access = StoreAccess(self.log, rules, is_for_all=says_who_sees and not rules.is_owners_only)
+        self._note: PresenceNote | None = None
         self._keeper = ServiceKeeper(self.has_services, self.log, self._service_options())
         self._figures = FiguresCollector(self._access.read_now, self._keeper)
         if not rules.is_owners_only:  # whoever is logged in may read what is registered, with the names of flows
@@ -192,12 +195,15 @@ class OrchestraExtension(ExtensionApp):
         self.handlers.extend(unknown_page_routes)
         assert self.serverapp is not None
         self.serverapp.io_loop.add_callback(self._keeper.start)
-        self.serverapp.io_loop.add_callback(tell_of_extension, self.serverapp.info_file, self.log)
+        self._note = PresenceNote(self.serverapp.info_file, self.log)
+        self.serverapp.io_loop.add_callback(self._note.put)
 
     async def stop_extension(self) -> None:
         """End the services, the stream and its clients, and close the store."""
         if not self._is_serving:
             return
+        if self._note is not None:
+            await self._note.take_away()
         await asyncio.to_thread(self._keeper.close)
         if self._activity is not None:
             await self._activity.close()

@@ -44,11 +44,18 @@ class StoreAccess:
 
     Made once for each server; its methods are called on the event loop only. Opening is tried again by the next call
     when it failed, so a store that was unreachable for a while needs no restart of the server.
+
+    Parameters
+    ----------
+    is_for_all
+        Whether somebody has said that users see everything: another server on the store may tell them apart, and what
+        nobody has said does not undo that.
     """
 
-    def __init__(self, log: Log, rules: AccessRules) -> None:
+    def __init__(self, log: Log, rules: AccessRules, *, is_for_all: bool = False) -> None:
         self._log = log
         self._rules = rules
+        self._is_for_all = is_for_all
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="orchestra-store")
         self._long_threads = ThreadPoolExecutor(_LONG_THREADS, thread_name_prefix="orchestra-long-calls")
         self._opening = asyncio.Lock()
@@ -123,7 +130,7 @@ class StoreAccess:
             return self._store
 
     def _open_now(self) -> RunStore:
-        from orchestra_nb.operations.automations import decide_who_is_heard
+        from orchestra_nb.operations.automations import decide_who_is_heard, hear_all_again
         from orchestra_nb.operations.opening import Sweeper, open_store
 
         try:
@@ -131,12 +138,13 @@ class StoreAccess:
         except InvalidSetting as error:  # not the fault of whoever sent the request
             raise StoreUnavailable(str(error)) from error
         store = open_store(settings)
-        decide = partial(decide_who_is_heard, rules=self._rules)
         if self._rules.is_owners_only:
+            decide = partial(decide_who_is_heard, rules=self._rules)
             self._sweeper = Sweeper(store, settings.sweep_seconds, decide)
         else:
-            with contextlib.suppress(StoreUnavailable):  # it cannot be written now
-                decide(store)
+            if self._is_for_all:
+                with contextlib.suppress(StoreUnavailable):  # it cannot be written now
+                    hear_all_again(store)
             self._sweeper = Sweeper(store, settings.sweep_seconds)
         return store
 

@@ -143,7 +143,8 @@ def end_driver(
 ) -> list[Run]:
     """Write in one transaction that a driver has ended, and all that it had not; return the runs that this ended.
 
-    The outputs of its notebooks are files by then that say the same: whoever hears of the end may open them.
+    The outputs of its notebooks are files by then that say the same: whoever hears of the end may open them. One that
+    turns out to live meanwhile writes its files again, at its own end at the latest.
 
     Parameters
     ----------
@@ -152,26 +153,21 @@ def end_driver(
     wait_seconds
         How long to wait for the runners of its notebooks to leave these as they should be.
     where
-        Asked in the transaction; nothing is written where it returns False.
+        Asked before anything is done, and once more in the transaction; where it returns False nothing is written from
+        then on.
     """
     remedy = _KINDS.get(driver.kind, ("", "Run it again."))[1]
     message = f"{cause} {remedy}"
     unfinished = Leases(store.database).unfinished_runs_of(driver.driver_id)
 
-    def settle() -> None:
-        # its runners would not be seen from elsewhere; what a remote worker has sent stands with the server
-        if driver.host == socket.gethostname() or driver.kind == REMOTE_WORKER_KIND:
-            settle_outputs(unfinished, message, now, wait_seconds)
-
-    def is_dead(connection: Connection) -> bool:
-        assert where is not None
-        if not where(connection):  # it lives, and so may what writes its files
-            return False
-        settle()
-        return True
-
-    if where is None:
-        settle()
+    if where is not None:  # it may live, and so may what writes its files
+        with store.database.connect() as connection:
+            if not where(connection):
+                return []
+    # its runners would not be seen from elsewhere; what a remote worker has sent stands with the server
+    if driver.host == socket.gethostname() or driver.kind == REMOTE_WORKER_KIND:
+        # before the transaction: it reads and writes whole notebooks, and all who write would wait
+        settle_outputs(unfinished, message, now, wait_seconds)
     events: list[Event] = []
     for run in unfinished:
         tasks, cells = store.task_runs(run.run_id), store.cell_runs(run.run_id)
@@ -192,7 +188,7 @@ def end_driver(
         if run.kind in (RunKind.FLOW, RunKind.TASK) and run.parent_run_id is None:
             events.append(DeadLetterAdded(letter=_letter_of(store, run, message, now)))
     events.append(DriverEnded(driver_id=driver.driver_id, at=now))
-    ended = _run_ids_ended(events, store.apply(events, where=None if where is None else is_dead))
+    ended = _run_ids_ended(events, store.apply(events, where=where))
     return store.get_runs(ended) if ended else []
 
 

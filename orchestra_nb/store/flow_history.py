@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, case, func, select
 from orchestra_nb.model.runs import CellRun, RunKind, numbered
 from orchestra_nb.model.states import State
 from orchestra_nb.store.database import Database
-from orchestra_nb.store.run_pages import unindexed
+from orchestra_nb.store.run_pages import newest_of, unindexed
 from orchestra_nb.store.run_tables import cell_runs, runs, task_runs
 from orchestra_nb.store.stored_records import cell_run_of_row
 
@@ -67,32 +67,29 @@ class FlowHistory:
         Parameters
         ----------
         notebook_paths
-            Only runs of the notebook that has these paths, which may take reading on; None for all.
+            Only runs of the notebook that has these paths, one at least; None for all.
         """
         columns = (
             *(runs.c.run_id, runs.c.name, runs.c.flow_name, runs.c.state, runs.c.notebook_path, runs.c.epoch),
             *(runs.c.message, runs.c.created_at, runs.c.started_at, runs.c.ended_at),
         )
-        # those of a notebook may be rare: to read all runs in their order is faster then than by the index of flows
-        reads_in_order = notebook_paths is not None and self._database.is_sqlite
-        column = unindexed(runs.c.flow_name) if reads_in_order else runs.c.flow_name
+        # SQLite does not know that a notebook has fewer runs than a flow
+        is_told = notebook_paths is not None and self._database.is_sqlite
+        column = unindexed(runs.c.flow_name) if is_told else runs.c.flow_name
         found: dict[str, list[PastRun]] = {}
         with self._database.connect() as connection:
             for flow_name in flow_names:
-                query = (
-                    select(*columns)
-                    .where(
-                        column == flow_name,
-                        runs.c.state != State.SCHEDULED.value,
-                        runs.c.kind.not_in((RunKind.SWEEP.value, RunKind.INTERACTIVE.value)),
-                        *([] if notebook_paths is None else [runs.c.notebook_path.in_(notebook_paths)]),
-                    )
-                    .order_by(runs.c.run_id.desc())
-                    .limit(limit)
+                query = select(*columns).where(
+                    column == flow_name,
+                    runs.c.state != State.SCHEDULED.value,
+                    runs.c.kind.not_in((RunKind.SWEEP.value, RunKind.INTERACTIVE.value)),
                 )
+                queries = [query]
+                if notebook_paths is not None:
+                    queries = [query.where(runs.c.notebook_path == path) for path in notebook_paths]
                 found[flow_name] = [
                     PastRun(run_id, name, flow, State(state), *others)
-                    for run_id, name, flow, state, *others in connection.execute(query)
+                    for run_id, name, flow, state, *others in connection.execute(newest_of(queries, limit))
                 ]
         return found
 
@@ -112,6 +109,16 @@ class FlowHistory:
             .order_by(func.max(newest.run_id).desc())
         )
         with self._database.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def all_notebook_paths(self, limit: int) -> list[str]:
+        """Return the paths of all notebooks that ran, in their order; each costs a search of an index, not its runs."""
+        first = select(func.min(runs.c.notebook_path).label("path")).cte("paths", recursive=True)
+        later = runs.alias("later")
+        following = select(func.min(later.c.notebook_path)).where(later.c.notebook_path > first.c.path)
+        paths = first.union_all(select(following.scalar_subquery()).where(first.c.path.is_not(None)))
+        with self._database.connect() as connection:
+            query = select(paths.c.path).where(paths.c.path.is_not(None)).limit(limit)
             return list(connection.execute(query).scalars())
 
     def tasks(self, run_ids: Sequence[str]) -> list[TaskTally]:

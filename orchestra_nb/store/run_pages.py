@@ -58,27 +58,45 @@ class RunFilter(TypedDict, total=False):
     notebook_paths: Sequence[str] | None
 
 
-def runs_page(*, limit: int, before: str | None = None, **wanted: Unpack[RunFilter]) -> Select[Any]:
+def runs_page(
+    *, limit: int, before: str | None = None, is_sqlite: bool = True, **wanted: Unpack[RunFilter]
+) -> Select[Any]:
     """Return the query of a page of runs, the newest first.
 
     Parameters
     ----------
     before
         Only runs older than the one with this id: the last of the page before.
+    is_sqlite
+        Whether it is for SQLite, which is told what index to read; PostgreSQL knows that by itself.
     wanted
         There is no index of tags: runs with one are found by reading on.
     """
-    query = _filtered(wanted, _as_it_is)
+    paths, states = wanted.get("notebook_paths"), wanted.get("states")
+    # SQLite does not know that a notebook has fewer runs than a flow, a kind or a state
+    column_of = unindexed if paths is not None and is_sqlite else _as_it_is
+    query = _filtered({**wanted, "notebook_paths": None, "since": None}, column_of)
+    if (since := wanted.get("since")) is not None:
+        query = query.where(_is_since(runs.c.run_id, since))
     if before is not None:
         query = query.where(runs.c.run_id < before)
-    if (states := wanted.get("states")) is None:
-        return query.order_by(runs.c.run_id.desc()).limit(limit)
-    # a page of each state, merged: one condition for all of them would sort every run that has them
-    words = sorted({state.value for state in states})
-    pages = [query.where(runs.c.state == word).order_by(runs.c.run_id.desc()).limit(limit).subquery() for word in words]
-    if not pages:
-        return query.where(false())
-    merged = union_all(*(select(page) for page in pages)).subquery()
+    # a page of each path and each state, merged: one condition for all of them would sort every run that meets it
+    queries = [query] if paths is None else [query.where(runs.c.notebook_path == path) for path in paths]
+    if states is not None:
+        words = sorted({state.value for state in states})
+        queries = [one.where(column_of(runs.c.state) == word) for one in queries for word in words]
+    return newest_of(queries, limit) if queries else query.where(false())
+
+
+def newest_of(queries: Sequence[Select[Any]], limit: int) -> Select[Any]:
+    """Return the query of the newest of what these give, each of which is read by an index; none gives what others do.
+
+    Each has ``run_id`` among its columns.
+    """
+    pages = [query.order_by(runs.c.run_id.desc()).limit(limit) for query in queries]
+    if len(pages) == 1:
+        return pages[0]
+    merged = union_all(*(select(page.subquery()) for page in pages)).subquery()
     return select(*merged.c).order_by(merged.c.run_id.desc()).limit(limit)
 
 
@@ -205,10 +223,14 @@ def _filtered(wanted: RunFilter, column_of: Callable[[ColumnElement[Any]], Colum
         query = query.where(column_of(runs.c.notebook_path).in_(paths))
     if (owner := wanted.get("owner")) is not None:
         query = query.where(column_of(runs.c.owner) == owner)
-    if (since := wanted.get("since")) is not None:  # ids sort by time
-        query = query.where(column_of(runs.c.run_id) >= new_id(max(since, _EPOCH), 0))
+    if (since := wanted.get("since")) is not None:
+        query = query.where(_is_since(column_of(runs.c.run_id), since))
     if (tag := wanted.get("tag")) is not None:
         tags = type_coerce(runs.c.tags, Text)
         # not LIKE, for which SQLite takes capital and small letters as the same
         query = query.where(func.replace(tags, f"{json.dumps(tag)}:", "") != tags)
     return query
+
+
+def _is_since(run_id: ColumnElement[Any], since: datetime) -> ColumnElement[bool]:
+    return run_id >= new_id(max(since, _EPOCH), 0)  # ids sort by time

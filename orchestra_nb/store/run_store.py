@@ -201,8 +201,8 @@ class RunStore:
         """
         if order.is_usual:
             with self.database.connect() as connection:
-                rows = connection.execute(runs_page(limit=limit, before=before, **wanted)).mappings()
-                return [run_of_row(row) for row in rows]
+                page = runs_page(limit=limit, before=before, is_sqlite=self.database.is_sqlite, **wanted)
+                return [run_of_row(row) for row in connection.execute(page).mappings()]
         behind = None if before is None else order.place_at(before)
         found: list[Run] = []
         with self.database.connect() as connection:

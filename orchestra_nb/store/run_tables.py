@@ -48,6 +48,7 @@ runs = Table(
     Index(None, "parent_run_id"),
     Index(None, "deployment", "run_id"),
     Index(None, "owner", "run_id"),
+    Index(None, "notebook_path", "run_id"),
     Index(None, "deployment", "occurrence", unique=True),
 )
 

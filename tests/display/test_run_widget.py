@@ -88,6 +88,17 @@ def test_a_view_shows_what_the_static_display_shows_and_leaves_nothing_behind(bu
     assert widget_registry._instances == before
 
 
+def test_what_a_task_showed_leaves_nothing_behind_when_it_is_closed() -> None:
+    before = set(widget_registry._instances)
+    view = run_widget.OutputsWidget()
+    view.update([{"output_type": "stream", "name": "stdout", "text": "x"}])
+    assert set(widget_registry._instances) > before
+
+    view.close()
+
+    assert set(widget_registry._instances) == before
+
+
 def test_a_view_that_cannot_be_reached_leaves_the_others_their_answers(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,42 @@ class Wrapping:
             raise RuntimeError("Cluster failed to start.") from error
 
 
+class Telling:
+    """A class whose errors tell all that it was given."""
+
+    def __init__(self, pin: str = "", options: object = None, port: int = 0, tries: int = 0) -> None:
+        try:
+            int(pin)
+        except ValueError as error:
+            said = f"{options} {port} {pin!r} after {tries}"
+            raise subprocess.CalledProcessError(1, ["sbatch", "--token=hunter2", said]) from error
+
+
+class NeedsFile:
+    """A class that reads a file that is not there."""
+
+    def __init__(self) -> None:
+        with open("config-of-nobody", encoding="utf-8"):
+            pass
+
+
+class NeedsFolder:
+    """A class that starts a program that is there, in a folder that is not."""
+
+    def __init__(self, program: str = "true") -> None:
+        subprocess.run([program], cwd=program if program != "true" else "folder-of-nobody", check=True)
+
+
+class Leading:
+    """A class that says that what it caught first does not matter."""
+
+    def __init__(self) -> None:
+        try:
+            subprocess.run(["sinfo-of-nobody"], check=True)
+        except FileNotFoundError:
+            raise ValueError("no partition is set") from None
+
+
 class NeedsPackage:
     """A class that imports what it needs when it is made."""
 
@@ -56,6 +92,6 @@ def unscalable(**arguments: object) -> Any:
 
     class Unscalable(LocalCluster):  # type: ignore[misc]  # untyped
         def adapt(self, **_: object) -> Any:
-            raise FileNotFoundError(2, "No such file or directory", "scancel-of-nobody")
+            subprocess.run(["scancel-of-nobody"], check=True)
 
     return Unscalable(n_workers=0, processes=False, dashboard_address=None)

@@ -36,6 +36,31 @@ def test_a_notebook_has_the_runs_of_all_paths_that_lead_to_it(store: RunStore, t
     assert paths_of_notebook(store, f"{place}/../south/train.ipynb") == (paths[2],)
 
 
+def test_a_notebook_has_the_runs_of_links_with_other_names(store: RunStore, tmp_path: Path) -> None:
+    place, first, second = (str(tmp_path / f"{name}.ipynb") for name in ("train", "a", "b"))
+    Path(place).touch()
+    Path(first).symlink_to(place)
+    Path(second).symlink_to(first)
+    (tmp_path / "folder").symlink_to(tmp_path)
+    behind, other = f"{tmp_path}/folder/train.ipynb", f"{tmp_path}/other.ipynb"
+    paths = [place, first, first, second, behind, other, f"{tmp_path}/gone.ipynb", None]
+    store.apply(
+        created(
+            *(
+                run_of(f"{number}", notebook_path=path, flow_name="x" if path is None else Path(path).stem)
+                for number, path in enumerate(paths)
+            )
+        )
+    )
+
+    for path in (place, first, second, behind):
+        assert set(paths_of_notebook(store, path)) == {place, first, second, behind}
+    assert paths_of_notebook(store, other) == (other,)
+    assert set(paths_of_notebook(store, place, "train")) == {place, behind}
+    with store.database.seen_by(frozenset({"nobody"})):
+        assert set(paths_of_notebook(store, place)) == {place}
+
+
 def test_links_in_a_circle_lead_to_nothing(store: RunStore, tmp_path: Path) -> None:
     circle = tmp_path / "train.ipynb"
     circle.symlink_to(circle)

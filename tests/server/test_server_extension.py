@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,15 @@ from example_runs import run_of
 from tornado.httpclient import HTTPClientError
 from traitlets.config import Config
 
+from orchestra_nb.acting_user import acting_as
+from orchestra_nb.model.automations import Automation, Happens, RunMatch
+from orchestra_nb.model.deployments import DeploymentSpec, FlowTarget
 from orchestra_nb.model.events import RunCreated
+from orchestra_nb.model.states import State
+from orchestra_nb.store.automation_store import AutomationStore
+from orchestra_nb.store.deployment_store import DeploymentStore
 
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -125,3 +133,34 @@ class TestReadOnlyStore:
         problem = json.loads(refused.value.response.body)
         assert (refused.value.code, problem["code"]) == (503, "store_read_only")
         assert "read-only" in problem["detail"]
+
+
+class TestStoreSharedWithAServerThatTellsUsersApart:
+    """What one server decided is not undone by another that does not say who sees what."""
+
+    @pytest.fixture(params=[None, False], ids=["says nothing", "says that users see everything"])
+    def says(self, request: pytest.FixtureRequest) -> bool | None:
+        return request.param
+
+    @pytest.fixture
+    def jp_server_config(self, jp_server_config: Config, says: bool | None) -> Config:
+        if says is not None:
+            jp_server_config.OrchestraExtension.owners_only = says
+        return jp_server_config
+
+    async def test_a_trigger_of_a_command_hears_of_all_only_where_somebody_has_said_so(
+        self, jp_fetch, store, says: bool | None
+    ) -> None:
+        target = FlowTarget(entrypoint="m:f", working_folder="/x")
+        spec = DeploymentSpec(name="of-alice", flow_name="f", target=target)
+        with acting_as("alice"):
+            DeploymentStore(store.database).save(spec, notebook=None, actor="test", at=NOON)
+        automations = AutomationStore(store.database)
+        automations.decide_who_is_heard(lambda owner: False)  # as the other server does
+
+        await jp_fetch("orchestra", "api", "v1", "runs")
+
+        trigger = Happens(matches=(RunMatch(states=(State.COMPLETED,)),))
+        one = Automation(name="new", trigger=trigger, actions=(), deployment="of-alice")
+        automations.save(one, NOON, may_replace=False)
+        assert automations.get("new").owner == (None if says is False else "alice")

@@ -90,5 +90,7 @@ def test_the_runs_of_a_flow_are_told_apart_by_their_notebooks(any_store_url: str
         assert [run.run_id for run in of_a] == [runs[2].run_id, runs[0].run_id]
         assert history.notebook_paths("etl", 10) == ["/a/etl.ipynb", "/b/etl.ipynb"]
         assert history.notebook_paths("etl", 1) == []
+        assert history.all_notebook_paths(10) == ["/a/etl.ipynb", "/b/etl.ipynb"]
+        assert history.all_notebook_paths(1) == ["/a/etl.ipynb"]
     finally:
         database.close()

@@ -46,8 +46,17 @@ def explained(database: Database, query: Select[Any]) -> list[str]:
         ({}, "sqlite_autoindex_runs_1"),
         ({"kind": RunKind.INTERACTIVE}, "ix_runs_kind_run_id"),
         ({"flow_name": "train"}, "ix_runs_flow_name_run_id"),
+        ({"notebook_paths": ["/a.ipynb"]}, "ix_runs_notebook_path_run_id"),
+        (
+            {"notebook_paths": ["/a.ipynb"], "flow_name": "a", "kind": RunKind.NOTEBOOK, "since": NOON},
+            "ix_runs_notebook_path_run_id",
+        ),
+        (
+            {"notebook_paths": ["/a.ipynb"], "flow_name": "a", "states": [State.FAILED]},
+            "ix_runs_notebook_path_run_id",
+        ),
     ],
-    ids=["all", "of a kind", "of a flow"],
+    ids=["all", "of a kind", "of a flow", "of a notebook", "of a notebook and more", "of a notebook in a state"],
 )
 def test_a_page_is_a_range_of_an_index(
     file_database: Database, wanted: dict[str, object], index: str, before: str | None
@@ -128,6 +137,22 @@ def test_pages_in_any_order_leave_nothing_out_and_repeat_nothing(store: RunStore
         present.sort(key=lambda run, field=key.field: getattr(run, field), reverse=key.is_descending)
         expected = present + [run for run in expected if getattr(run, key.field) is None]
     assert [run.run_id for run in found] == [run.run_id for run in expected]
+
+
+def test_a_page_of_several_paths_and_states_has_each_run_once(store: RunStore) -> None:
+    paths = ["/a.ipynb", "/b.ipynb", "/c.ipynb", None]
+    states = [State.COMPLETED, State.FAILED, State.CRASHED]
+    of_each = [(path, state) for state in states for path in paths]
+    made = [run_of(f"{n:032x}", notebook_path=path, state=state) for n, (path, state) in enumerate(of_each)]
+    store.apply([RunCreated(run=run) for run in made])
+
+    def found(**wanted: Any) -> list[int]:
+        return [int(run.run_id, 16) for run in store.list_runs(notebook_paths=["/c.ipynb", "/a.ipynb"], **wanted)]
+
+    assert found() == [10, 8, 6, 4, 2, 0]
+    assert found(limit=2, before=made[8].run_id) == [6, 4]
+    assert found(states=[State.FAILED, State.COMPLETED], limit=3) == [6, 4, 2]
+    assert found(states=[]) == []
 
 
 def test_a_page_of_several_states_reads_a_page_of_each(file_database: Database) -> None:
