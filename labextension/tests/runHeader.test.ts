@@ -119,3 +119,17 @@ test('of cells that are run one by one it is said where their values are', async
   await Promise.resolve();
   expect(notice()).toContain('This run has recorded and returned nothing.');
 });
+
+test.each([
+  ['calm-fox', 'calm-fox'],
+  ['load 3; echo hi', id(100)],
+  ['--all', id(100)],
+  ['calm-fox\n', id(100)]
+])('the command to retry a run of the name %j names it in a shell', (name, typed) => {
+  const header = new RunHeader(CONTEXT);
+
+  header.update(recordsOf(run({ name, kind: 'flow', state: 'FAILED', ended_at: ago(0) })));
+
+  const commands = [...header.node.querySelectorAll('code')].map(({ textContent }) => textContent);
+  expect(commands).toContain(`orchestra runs retry ${typed}`);
+});

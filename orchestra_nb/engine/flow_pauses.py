@@ -26,6 +26,7 @@ from orchestra_nb.model.events import RunStateChanged
 from orchestra_nb.model.json_values import to_json_text
 from orchestra_nb.model.questions import Asker, DoneAnswer, ResumeRun
 from orchestra_nb.model.states import State
+from orchestra_nb.model.typed_runs import typed_run
 
 #: The longest sleep at once: an exception from another thread, such as a cancel, comes only between two.
 _SLICE_SECONDS = 0.2
@@ -252,7 +253,7 @@ class _Pause:
             raise FlowPauseTimedOut(
                 f"Flow run {self._context.run.name} was paused and nobody resumed it within {self._timeout:g} s "
                 f"(question {self._key!r}). Give pause_flow_run a longer timeout, or answer sooner with `orchestra "
-                f"runs resume {self._context.run.name}`."
+                f"runs resume {typed_run(self._context.run)}`."
             )
 
     def pause_seconds(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -473,6 +474,31 @@ def test_what_would_run_again_is_not_told_of_a_run_that_the_server_refuses(world
     assert (refused.returncode, "is of no deployment" in refused.stderr) == (1, True), refused.stderr
     assert "again, since" not in refused.stderr
     assert "runs as it was when the run began" not in refused.stderr
+
+
+def test_the_command_for_a_run_of_any_name_can_be_pasted_into_a_shell(world: RemoteWorld) -> None:
+    source = (
+        "from orchestra_nb import flow\n@flow(flow_run_name='load 3; echo hi')\ndef named():\n"
+        "    raise ValueError('no price')\nif __name__ == '__main__': named()\n"
+    )
+    (world.home / "named.py").write_text(source)
+    subprocess.run([sys.executable, "named.py"], cwd=world.home, env=world.deployed.environ, capture_output=True)
+    run = world.store.get_run("load 3; echo hi")
+
+    refused = world.remote("runs", "retry", run.run_id)
+    command = refused.stderr.split("`")[1]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    typed = subprocess.run(
+        ["sh", "-c", command],
+        cwd=world.home,
+        env={**world.deployed.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+
+    assert command == f"orchestra runs retry {run.run_id}"
+    assert (typed.stdout, "no price" in typed.stderr) == ("", True)
+    assert world.store.get_run(run.run_id).epoch == 2
 
 
 def _run(world: RemoteWorld) -> Run:
