@@ -27,6 +27,7 @@ from orchestra_nb.engine.question_forms import OpenQuestion, QuestionForm
 from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model.form_fields import MISSING, FieldKind, FormField, form_fields, shown_text, written_value
 from orchestra_nb.model.states import State
+from orchestra_nb.model.typed_runs import typed_name
 from orchestra_nb.notebooks.comm_pump import CommPump
 from orchestra_nb.run_display import APPEARANCE
 
@@ -375,7 +376,7 @@ def _ended_html(question: OpenQuestion, fields: Sequence[FormField], answer: obj
 def _after_html(question: OpenQuestion, words: str) -> str:
     if not question.is_suspended or words != "Resumed":
         return ""
-    command = html.escape(f"orchestra runs show {question.run_name}")
+    command = html.escape(f"orchestra runs show {typed_name(question.run_name, question.run_id)}")
     return f"<div>It goes on in a process of its own: <code>{command}</code></div>"
 
 

@@ -9,10 +9,12 @@ import { id, run } from './records';
 /** Give the block of a suspended run that asks for a number. */
 async function asking({
   description = 'Which rate?',
-  deployment = null
+  deployment = null,
+  name = 'calm-fox'
 }: {
   description?: string;
   deployment?: string | null;
+  name?: string;
 }): Promise<QuestionsBlock> {
   const question = {
     ...{ key: 'rate', schema: { type: 'number' }, description },
@@ -27,7 +29,7 @@ async function asking({
     } as unknown as IPageContext,
     id(100)
   );
-  block.update(run({ state: 'PAUSED', driver_id: null, deployment }));
+  block.update(run({ state: 'PAUSED', driver_id: null, deployment, name }));
   await new Promise(resolve => setTimeout(resolve));
   return block;
 }
@@ -75,5 +77,12 @@ test.each([
 
   expect(block.node.querySelector('[type=submit]')?.textContent).toBe(label);
   expect(block.node.querySelector('label')?.textContent).toMatch(/^Answer/);
+  block.dispose();
+});
+
+test('the command to resume a run whose name no shell takes as it stands has its id', async () => {
+  const block = await asking({ name: 'load 3; echo hi' });
+
+  expect(block.node.textContent).toContain(`orchestra runs resume ${id(100)}`);
   block.dispose();
 });

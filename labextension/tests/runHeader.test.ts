@@ -145,3 +145,17 @@ test.each([
 
   expect(againButton(header).hidden).toBe(!isOffered);
 });
+
+test.each([
+  ['calm-fox', 'calm-fox'],
+  ['load 3; echo hi', id(100)],
+  ['--all', id(100)],
+  ['calm-fox\n', id(100)]
+])('the command to retry a run of the name %j names it in a shell', (name, typed) => {
+  const header = new RunHeader(CONTEXT);
+
+  header.update(recordsOf(run({ name, kind: 'flow', state: 'FAILED', ended_at: ago(0) })));
+
+  const commands = [...header.node.querySelectorAll('code')].map(({ textContent }) => textContent);
+  expect(commands).toContain(`orchestra runs retry ${typed}`);
+});

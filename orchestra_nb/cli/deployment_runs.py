@@ -19,6 +19,7 @@ from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
 from orchestra_nb.model.sweeps import TypedText
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.model.work_pools import DEFAULT_POOL
 from orchestra_nb.notebooks.parameter_flags import GivenParameters
 from orchestra_nb.operations.backfill import PRIORITY
@@ -52,14 +53,14 @@ def run(name: str, given: GivenParameters, at: str | None, is_waiting: bool, as_
         )
         if not as_json:
             when = "" if at is None or made.due_at is None else f" to start at {time_text(made.due_at)}"
-            click.echo(f"Run {made.name} of {printable(name)} waits{when}: orchestra runs show {made.name}")
+            click.echo(f"Run {made.name} of {printable(name)} waits{when}: orchestra runs show {typed_run(made)}")
             pool = made.pool or DEFAULT_POOL
             say_if_unserved(backend.call(is_served, pool), pool)
         if is_waiting:
             try:
                 made = stay_with(backend, made)
             except KeyboardInterrupt:
-                click.echo(f"It goes on: orchestra runs cancel {made.name} stops it.", err=True)
+                click.echo(f"It goes on: orchestra runs cancel {typed_run(made)} stops it.", err=True)
                 return _INTERRUPTED
     if as_json:
         print_json(_document(made))

@@ -25,6 +25,7 @@ from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, Run, error_of
 from orchestra_nb.model.states import State
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.notebooks.parameter_flags import collect_parameters
 from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.run_notebook import NotebookDriver, RunResult, new_run_id
@@ -239,8 +240,8 @@ def _tell_left(run: Run, as_json: bool) -> None:
         print_json(_document(RunResult(run, (), ())))
     else:
         click.echo(run.run_id)
-    name = run.name
-    click.echo(f"{name} runs by itself now: orchestra runs show {name}, orchestra runs logs -f {name}", err=True)
+    typed = typed_run(run)
+    click.echo(f"{run.name} runs by itself now: orchestra runs show {typed}, orchestra runs logs -f {typed}", err=True)
 
 
 def _print_end(result: RunResult, as_json: bool) -> None:

@@ -16,6 +16,7 @@ from orchestra_nb.model.example_values import example_of
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import Run
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.operations.runs import is_suspended, waits_in_queue
 from orchestra_nb.time_zones import time_text
 
@@ -62,11 +63,12 @@ def input_(run: str, value: str | None, key: str | None, go_on: bool, as_json: b
 def _tell_what_follows(run: Run, asked: Sequence[RunInput]) -> None:
     """Say what a run waits for that no process drives."""
     if is_suspended(run) and any(question.answered_at is None for question in asked):
-        click.echo(f"It is suspended, and asks for more: `orchestra runs input {run.name}` shows what.")
+        click.echo(f"It is suspended, and asks for more: `orchestra runs input {typed_run(run)}` shows what.")
     elif is_suspended(run) and run.deployment is None:
-        click.echo(f"It is suspended: `orchestra runs resume {run.name}` runs it, on the machine where its code is.")
+        resuming = f"orchestra runs resume {typed_run(run)}"
+        click.echo(f"It is suspended: `{resuming}` runs it, on the machine where its code is.")
     elif waits_in_queue(run):
-        click.echo(f"It waits in the pool {run.pool} to be run again: orchestra runs show {run.name}")
+        click.echo(f"It waits in the pool {run.pool} to be run again: orchestra runs show {typed_run(run)}")
 
 
 def json_or_text(word: str) -> object:

@@ -34,6 +34,7 @@ from orchestra_nb.model.events import (
 )
 from orchestra_nb.model.runs import CellRun, ErrorInfo, Run, TaskRun
 from orchestra_nb.model.states import FAILURE_STATES, State
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.run_display import APPEARANCE
 
 if TYPE_CHECKING:
@@ -257,7 +258,7 @@ def ending_lines(run: Run, cells: tuple[CellRun, ...], tasks: tuple[TaskRun, ...
     ended_at = run.ended_at or run.created_at
     took = format_duration((ended_at - (run.started_at or ended_at)).total_seconds())
     output = "" if run.output_path is None else f"   →  {printable(_near(run.output_path))}"
-    yield f"  {run.state} in {took}{output}   (orchestra runs show {run.name})"
+    yield f"  {run.state} in {took}{output}   (orchestra runs show {typed_run(run)})"
 
 
 def _failure_lines(place: str, error: ErrorInfo) -> Iterator[str]:

@@ -17,6 +17,7 @@ from orchestra_nb.cli.run_tables import printable, state_text
 from orchestra_nb.cli.stop_signals import signals_stop
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.operations.runs import is_suspended
 
 if TYPE_CHECKING:
@@ -105,11 +106,11 @@ def _tell_waiting(backend: Backend, run: Run, is_waiting: bool, as_json: bool) -
 
     reason = backend.call(wait_of, run, datetime.now(UTC))
     if not as_json and run.pool is None:  # a notebook that a server runs
-        click.echo(f"Run {run.name} is run again by the server: orchestra runs show {run.name}")
+        click.echo(f"Run {run.name} is run again by the server: orchestra runs show {typed_run(run)}")
     elif not as_json:
         click.echo(
             f"Run {run.name} of {printable(str(run.deployment))} waits in the pool {run.pool} to be run again: "
-            f"orchestra runs show {run.name}"
+            f"orchestra runs show {typed_run(run)}"
         )
         if reason:
             click.echo(f"It {reason}.", err=True)
@@ -117,7 +118,7 @@ def _tell_waiting(backend: Backend, run: Run, is_waiting: bool, as_json: bool) -
         try:
             found = stay_with(backend, run)
         except KeyboardInterrupt:
-            click.echo(f"It goes on: orchestra runs cancel {run.name} stops it.", err=True)
+            click.echo(f"It goes on: orchestra runs cancel {typed_run(run)} stops it.", err=True)
             return INTERRUPTED
         code = _tell_end(backend, found, as_json)
         return 1 if is_suspended(found) else code

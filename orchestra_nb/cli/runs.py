@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ from orchestra_nb.model.audit import part_of
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.runs import ErrorInfo, Run, error_of
 from orchestra_nb.model.states import FAILURE_STATES, State
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.operations import runs as operations
 from orchestra_nb.operations.json_encoding import encode_json
 from orchestra_nb.operations.run_attempts import list_attempts
@@ -201,7 +203,7 @@ def cancel(run: str, task: str | None, as_json: bool) -> None:
         print_json({"cancelled": found.run_id})
     else:
         what = f"Task {task} of run {found.name}" if task else f"Run {found.name}"
-        click.echo(f"{what} was asked to stop. `orchestra runs show {found.name}` tells its state.")
+        click.echo(f"{what} was asked to stop. `orchestra runs show {typed_run(found)}` tells its state.")
 
 
 @runs.command()
@@ -219,7 +221,7 @@ def suspend(run: str, as_json: bool) -> None:
     else:
         click.echo(
             f"Run {found.name} was asked to suspend itself: it does before its next task. `orchestra runs show "
-            f"{found.name}` tells its state, and `orchestra runs resume {found.name}` has it go on."
+            f"{typed_run(found)}` tells its state, and `orchestra runs resume {typed_run(found)}` has it go on."
         )
 
 
@@ -319,7 +321,7 @@ def _print_details(
     _print_cells(details, now)
     _print_traceback(details)
     if details.tasks or details.cells or details.run.state in FAILURE_STATES:
-        click.echo(f"\nIts logs: orchestra runs logs {run.name}")
+        click.echo(f"\nIts logs: orchestra runs logs {typed_run(run)}")
 
 
 def _has_used_cluster(details: RunDetails) -> bool:
@@ -331,7 +333,7 @@ def _begun_text(run: RunSummary, is_all: bool) -> str:
     """Say how often a run was begun, if that is more than once."""
     if run.epoch == 1:
         return ""
-    return f"{run.epoch} times" + ("" if is_all else f"; the tasks of all: orchestra runs show {run.name} --all")
+    return f"{run.epoch} times" + ("" if is_all else f"; the tasks of all: orchestra runs show {typed_run(run)} --all")
 
 
 def _print_attempts(attempts: tuple[RunAttempt, ...], now: datetime) -> None:
@@ -366,7 +368,8 @@ def _print_traceback(details: RunDetails) -> None:
     click.echo(f"\nTask {printable(first.name)} failed:\n{printable(str(first.error.traceback).rstrip())}")
     if len(failed) > 1:
         others = "another task" if len(failed) == 2 else f"{len(failed) - 1} other tasks"
-        click.echo(f"\nThe traceback of {others}: orchestra runs show {details.run.name} --task {failed[1].name}")
+        command = f"orchestra runs show {typed_run(details.run)} --task {shlex.quote(failed[1].name)}"
+        click.echo(f"\nThe traceback of {others}: {printable(command)}")
 
 
 def _print_tasks(details: RunDetails, now: datetime, has_epochs: bool) -> None:

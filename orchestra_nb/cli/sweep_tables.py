@@ -14,6 +14,7 @@ from orchestra_nb.model.counted import counted
 from orchestra_nb.model.jsonable import to_readable
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.states import State
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.operations.sweep_result import SweepResult, SweepRow
 
 _NOT_STARTED = Mark("· Not started", "bright_black")
@@ -95,10 +96,10 @@ def end_of_sweep(sweep: SweepResult) -> str:
     done = sum(row.is_completed for row in sweep.rows)
     duration = took(run.started_at, run.ended_at, datetime.now(UTC))
     output = "" if run.output_path is None else f"   →  {one_line(run.output_path)}"
-    again = "" if run.state is State.COMPLETED else f"; again those that did not: orchestra runs retry {run.name}"
+    again = "" if run.state is State.COMPLETED else f"; again those that did not: orchestra runs retry {typed_run(run)}"
     return (
         f"  {run.state}: {done} of {counted(len(sweep), 'run')} completed in {duration}{output}   "
-        f"(orchestra runs show {run.name}{again})"
+        f"(orchestra runs show {typed_run(run)}{again})"
     )
 
 

@@ -11,6 +11,7 @@ import click
 from orchestra_nb.cli.run_tables import one_line
 from orchestra_nb.model.example_values import example_of
 from orchestra_nb.model.runs import Run
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.operations.runs import is_suspended
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _suspended_words(backend: Backend, run: Run) -> str:
     """Say that nothing drives a run any more, and how it goes on."""
     from orchestra_nb.operations.run_questions import list_inputs
 
-    resuming = f"orchestra runs resume {run.name}"
+    resuming = f"orchestra runs resume {typed_run(run)}"
     asked = [question for question in backend.call(list_inputs, run.run_id) if question.answered_at is None]
     if not asked:
         return f"Run {run.name} is suspended: no process drives it. `{resuming}` has it go on."

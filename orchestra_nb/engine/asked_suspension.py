@@ -52,4 +52,4 @@ def suspension_of(context: FlowRunContext) -> SuspendFlow | None:
     if outermost.suspend_asked_by is None:
         return None
     run, actor = outermost.run, outermost.suspend_asked_by
-    return SuspendFlow(run.run_id, suspended_by(actor, run.name), None, actor)
+    return SuspendFlow(run.run_id, suspended_by(actor, run), None, actor)

@@ -165,6 +165,7 @@ class CellSession:
                 ),
                 body=cell_body(body, task),
                 needs=plan.upstream,
+                earlier=earlier,
                 timeout_seconds=line.timeout_seconds,
                 environment=environment_of_driver(),
             )
@@ -210,7 +211,7 @@ class CellSession:
             upstream=upstream,
             cell_id=origin.cell_id,
             tags=line.tags,
-            message=self._runner.waiting_words(name, (*upstream, *earlier)),
+            message=self._runner.waiting_words((*upstream, *earlier), earlier),
         )
 
     def _earlier_run(self, name: str, origin: CellOrigin) -> tuple[str, ...]:

@@ -20,15 +20,16 @@ from orchestra_nb.engine.input_types import InputType, input_type_of
 from orchestra_nb.engine.question_forms import QuestionForm, answer_command, show_question
 from orchestra_nb.engine.run_context import FlowRunContext, MissingContext, flow_run_context, task_run_context
 from orchestra_nb.engine.services import ask_for, asking_as, in_thread
+from orchestra_nb.engine.told_before_asking import tell_before_asking, tell_before_asking_async
 from orchestra_nb.errors import InvalidInput, OrchestraError, StoreUnavailable
 from orchestra_nb.model.events import RunStateChanged
 from orchestra_nb.model.json_values import to_json_text
 from orchestra_nb.model.questions import Asker, DoneAnswer, ResumeRun
 from orchestra_nb.model.states import State
+from orchestra_nb.model.typed_runs import typed_run
 
 #: The longest sleep at once: an exception from another thread, such as a cancel, comes only between two.
 _SLICE_SECONDS = 0.2
-_FLUSH_SECONDS = 60.0
 
 
 class FlowPauseTimedOut(OrchestraError, TimeoutError):
@@ -64,11 +65,14 @@ def pause_flow_run(
         Nobody answered in time.
     MissingContext
         No flow runs here, or this is a task: tasks cannot pause.
+    StoreUnavailable
+        The question cannot be stored.
     """
     context = current_flow("pause")
     if context.flow is not None and context.flow.isasync:
         return apause_flow_run(wait_for_input, timeout, poll_interval, key)
     pause = _Pause(context, wait_for_input, timeout, poll_interval, key)
+    tell_before_asking(context)
     if not pause.look():
         pause.begin()
         with pause.shown():
@@ -87,7 +91,9 @@ async def apause_flow_run(
     key: str | None = None,
 ) -> Any:
     """:func:`pause_flow_run` for coroutines."""
-    pause = _Pause(current_flow("pause"), wait_for_input, timeout, poll_interval, key)
+    context = current_flow("pause")
+    pause = _Pause(context, wait_for_input, timeout, poll_interval, key)
+    await tell_before_asking_async(context)
     if not await in_thread(pause.look):
         pause.begin()
         with pause.shown():
@@ -182,8 +188,6 @@ class _Pause:
 
     def look(self) -> bool:
         """Tell whether somebody has answered; the first look asks. A store that is locked has no answer yet."""
-        if not self._is_paused:
-            tell_before_asking(self._context)
         try:
             is_given, self._answer = ask_people(self._context, self._key, self._asked)
         except StoreUnavailable:
@@ -249,7 +253,7 @@ class _Pause:
             raise FlowPauseTimedOut(
                 f"Flow run {self._context.run.name} was paused and nobody resumed it within {self._timeout:g} s "
                 f"(question {self._key!r}). Give pause_flow_run a longer timeout, or answer sooner with `orchestra "
-                f"runs resume {self._context.run.name}`."
+                f"runs resume {typed_run(self._context.run)}`."
             )
 
     def pause_seconds(self) -> float:
@@ -259,11 +263,6 @@ class _Pause:
     def value(self) -> Any:
         """Return the answer as what was asked for."""
         return self._asked.value_of(self._answer)
-
-
-def tell_before_asking(context: FlowRunContext) -> None:
-    """Wait until what the run did so far is told: whoever sees its question sees a run that has begun."""
-    context.driver.sink.flush(_FLUSH_SECONDS)
 
 
 def ask_people(context: FlowRunContext, key: str, asked: InputType) -> tuple[bool, object]:

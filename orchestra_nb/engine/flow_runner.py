@@ -40,6 +40,7 @@ from orchestra_nb.engine.runner_inbox import RunnerInbox
 from orchestra_nb.engine.submissions import Submission, WithFailures, outcome_of, shared_part
 from orchestra_nb.engine.task_book import TaskBook
 from orchestra_nb.engine.task_log import TaskLog
+from orchestra_nb.engine.waiting_tasks import WaitingTasks, words_of_waiting
 from orchestra_nb.errors import OrchestraError, TaskCrashed
 from orchestra_nb.model.events import (
     EventSink,
@@ -66,7 +67,7 @@ from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import ErrorInfo, TaskRun
 from orchestra_nb.model.state_machine import StateMachine
 from orchestra_nb.model.states import State
-from orchestra_nb.model.waiting_words import MOST_NAMED, WAITS_FOR_WORKER, waits_for_tasks, waits_for_worker
+from orchestra_nb.model.waiting_words import WAITS_FOR_WORKER, waits_for_worker
 from orchestra_nb.notebooks.cell_files import in_cells
 
 #: Its own, since the code of users may have seeded that of the process.
@@ -134,10 +135,7 @@ class FlowRunner:
         self._running_callbacks: dict[str, Callable[[TaskRun], None]] = {}
         #: ids of tasks that nobody will ask for any more, but that have not ended
         self._unwanted: set[str] = set()
-        #: task run id to the ids of the tasks that wait for it
-        self._waiting_on: dict[str, list[str]] = {}
-        #: task run id to those that it still waits for, in the order of its plan; for what is said of it
-        self._waits: dict[str, dict[str, None]] = {}
+        self._waiting = WaitingTasks()
         self._executors = RunnerExecutors(make_executor, self._inbox.put_news)
         self._keys: dict[str, str] = {}
         self._children = AttemptChildren(sink.emit)
@@ -170,22 +168,23 @@ class FlowRunner:
         """Return the newest record of a task run."""
         return self._book[task_run_id]
 
-    def waiting_words(self, name: str, task_run_ids: Iterable[str], for_worker: str = WAITS_FOR_WORKER) -> str:
-        """Return what a task of this name that needs these waits for now, in people's words.
+    def waiting_words(
+        self, task_run_ids: Iterable[str], earlier: Collection[str] = (), for_worker: str = WAITS_FOR_WORKER
+    ) -> str:
+        """Return what a task that needs these waits for now, in people's words.
 
         Parameters
         ----------
+        earlier
+            As :class:`Submission` has it.
         for_worker
             What is said when all of these have ended.
         """
         waiting = [one for one in task_run_ids if (known := self._book.get(one)) and not known.state.is_terminal]
-        return self._waiting_words(name, waiting) or for_worker
+        return words_of_waiting(waiting, self._name_of, earlier) or for_worker
 
-    def _waiting_words(self, name: str, waiting: Collection[str]) -> str:
-        """Return what is said of a task that waits for these; empty for none. O(1)."""
-        names = [self._book[one].name for one in itertools.islice(waiting, MOST_NAMED)]
-        told = ["its earlier run" if upstream == name else upstream for upstream in names]
-        return waits_for_tasks(told, len(waiting) - len(told)) if told else ""
+    def _name_of(self, task_run_id: str) -> str:
+        return self._book[task_run_id].name
 
     def tasks_of(self, run_id: str) -> list[TaskRun]:
         """Return the newest records of all tasks of a run, in order of submission."""
@@ -345,25 +344,27 @@ class FlowRunner:
                 _log.exception("The flow runner could not handle %r", item)
 
     def _next_item(self) -> _Item | None:
-        timeout = None
+        pauses = []
         if self._timers:
-            timeout = max(0.0, (self._timers[0][0] - datetime.now(UTC)).total_seconds())
-        return self._inbox.get(timeout)
+            pauses.append((self._timers[0][0] - datetime.now(UTC)).total_seconds())
+        if (next_at := self._waiting.next_at) is not None:
+            pauses.append(next_at - time.monotonic())
+        return self._inbox.get(max(0.0, min(pauses)) if pauses else None)
 
     def _fire_timers(self) -> None:
         now = datetime.now(UTC)
         while self._timers and self._timers[0][0] <= now:
             self._decide(heapq.heappop(self._timers)[2])
+        for task_run_id in self._waiting.take_due(time.monotonic()):
+            self._renew_words(task_run_id)
 
     def _take(self, item: _Item) -> None:
         match item:
             case Submission(plan=plan):
                 self._submissions[plan.task_run_id] = item
                 waits_for = [one for one in (*plan.upstream, *plan.after) if not self._book.has_ended(one)]
-                for upstream_id in waits_for:
-                    self._waiting_on.setdefault(upstream_id, []).append(plan.task_run_id)
                 if waits_for:
-                    self._waits[plan.task_run_id] = dict.fromkeys(waits_for)
+                    self._waiting.add(plan.task_run_id, waits_for, item.earlier, time.monotonic())
                 self._decide(TaskSubmitted(plan, bool(waits_for) and self._may_start_ahead(item, waits_for)))
                 if (plan.upstream or plan.after) and plan.task_run_id in self._submissions:
                     self._renew_words(plan.task_run_id)  # others have ended since its words were made, perhaps
@@ -529,7 +530,7 @@ class FlowRunner:
                 begun(record)
             return
         submission = self._submissions.pop(change.task_run_id, None)
-        self._waits.pop(change.task_run_id, None)
+        self._waiting.forget(change.task_run_id)
         try:
             self._running_callbacks.pop(change.task_run_id, None)
             if record.state is State.UPSTREAM_FAILED and submission is not None:
@@ -539,7 +540,8 @@ class FlowRunner:
             log = self._logs.pop(change.task_run_id, None)
             if log is not None:
                 log.end()
-            self._renew_waiting_words(change.task_run_id)
+            for task_run_id in self._waiting.end(change.task_run_id, time.monotonic()):
+                self._renew_words(task_run_id)
             self._listener.task_ended(record, self._book.outcome(change.task_run_id))
         finally:
             self._conclude(record, submission is None or submission.keeps_outcome)
@@ -569,21 +571,13 @@ class FlowRunner:
         if is_unwanted:
             self._drop(task_run_id)
 
-    def _renew_waiting_words(self, ended: str) -> None:
-        """Say of the tasks that waited for this one what they wait for now."""
-        for task_run_id in self._waiting_on.pop(ended, ()):
-            if (waits := self._waits.get(task_run_id)) is not None:
-                waits.pop(ended, None)
-                if not waits:
-                    del self._waits[task_run_id]
-                self._renew_words(task_run_id)
-
     def _renew_words(self, task_run_id: str) -> None:
+        """Say what a task waits for now."""
         submission, record = self._submissions[task_run_id], self._book[task_run_id]
         if record.state is not State.PENDING or self._machine.state_of(task_run_id) is not State.PENDING:
             return  # what ended took it along: that is told next
-        waits = self._waits.get(task_run_id, ())
-        words = self._waiting_words(record.name, waits) or waits_for_worker(submission.resources, submission.workers)
+        words = self._waiting.words(task_run_id, self._name_of)
+        words = words or waits_for_worker(submission.resources, submission.workers)
         if words != record.message:
             self._announce(
                 TaskRunStateChanged(

@@ -18,7 +18,6 @@ from orchestra_nb.engine.flow_pauses import (
     check_seconds,
     current_flow,
     question_key,
-    tell_before_asking,
 )
 from orchestra_nb.engine.input_types import InputType, input_type_of
 from orchestra_nb.engine.question_forms import show_question
@@ -26,6 +25,7 @@ from orchestra_nb.engine.run_codes import code_of
 from orchestra_nb.engine.run_context import FlowRunContext, MissingContext
 from orchestra_nb.engine.run_states import State, StateType, UnfinishedRun
 from orchestra_nb.engine.services import in_thread
+from orchestra_nb.engine.told_before_asking import tell_before_asking, tell_before_asking_async
 from orchestra_nb.errors import CodeNotFound, InvalidInput
 from orchestra_nb.model.events import RunSuspended
 
@@ -59,11 +59,15 @@ def suspend_flow_run(
         The flow could not be started again: it, or one of its parameters, cannot be kept. It goes on.
     MissingContext
         No flow runs here, or this is a task or a subflow.
+    StoreUnavailable
+        The question cannot be stored.
     """
     context = _checked_flow(flow_run_id)
     if context.flow is not None and context.flow.isasync:
         return asuspend_flow_run(wait_for_input, flow_run_id, timeout, key)
-    return _suspend(context, wait_for_input, timeout, key)
+    asking = _Asking(context, wait_for_input, timeout, key)
+    tell_before_asking(context)
+    return asking.ask()
 
 
 async def asuspend_flow_run(
@@ -73,7 +77,10 @@ async def asuspend_flow_run(
     key: str | None = None,
 ) -> Any:
     """:func:`suspend_flow_run` for coroutines."""
-    return await in_thread(_suspend, _checked_flow(flow_run_id), wait_for_input, timeout, key)
+    context = _checked_flow(flow_run_id)
+    asking = await in_thread(_Asking, context, wait_for_input, timeout, key)
+    await tell_before_asking_async(context)
+    return await in_thread(asking.ask)
 
 
 def leave_suspended(context: FlowRunContext, signal: SuspendFlow, return_state: bool) -> State[Any]:
@@ -102,21 +109,28 @@ def _checked_flow(flow_run_id: str | None) -> FlowRunContext:
     return context
 
 
-def _suspend(context: FlowRunContext, wait_for_input: Any, timeout: float | None, key: str | None) -> Any:
-    asked: InputType = input_type_of(wait_for_input)
-    seconds = None if timeout is None else check_seconds("timeout", timeout)
-    key = question_key(context, "suspend", key)
-    assert context.flow is not None
-    code = code_of(context.run.run_id, context.flow, context.parameters)
-    if code.missing:
-        raise CodeNotFound(
-            f"Flow run {context.run.name} cannot be suspended, since it could not be started again: {code.missing}. "
-            "Use pause_flow_run, or put the flow into a file."
-        )
-    tell_before_asking(context)
-    is_given, answer = ask_people(context, key, asked)
-    if is_given:
-        return asked.value_of(answer)
-    show_question(context, key, asked, is_suspended=True)
-    until = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
-    raise SuspendFlow(context.run.run_id, answer_words(context, key, asked), until)
+class _Asking:
+    """What is asked before a flow is left."""
+
+    def __init__(self, context: FlowRunContext, wait_for_input: Any, timeout: float | None, key: str | None) -> None:
+        self._context = context
+        self._asked: InputType = input_type_of(wait_for_input)
+        self._seconds = None if timeout is None else check_seconds("timeout", timeout)
+        self._key = question_key(context, "suspend", key)
+        assert context.flow is not None
+        code = code_of(context.run.run_id, context.flow, context.parameters)
+        if code.missing:
+            raise CodeNotFound(
+                f"Flow run {context.run.name} cannot be suspended, since it could not be started again: "
+                f"{code.missing}. Use pause_flow_run, or put the flow into a file."
+            )
+
+    def ask(self) -> Any:
+        """Return what was answered, or leave the flow."""
+        context, key, asked = self._context, self._key, self._asked
+        is_given, answer = ask_people(context, key, asked)
+        if is_given:
+            return asked.value_of(answer)
+        show_question(context, key, asked, is_suspended=True)
+        until = None if self._seconds is None else datetime.now(UTC) + timedelta(seconds=self._seconds)
+        raise SuspendFlow(context.run.run_id, answer_words(context, key, asked), until)

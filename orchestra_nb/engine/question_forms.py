@@ -19,6 +19,7 @@ from orchestra_nb.errors import InvalidInput
 from orchestra_nb.model.json_values import to_json_text
 from orchestra_nb.model.machine_messages import cancelled_by
 from orchestra_nb.model.questions import DoneAnswer, ResumeRun
+from orchestra_nb.model.typed_runs import typed_run
 
 _log = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ def show_question(
 
 def answer_command(context: FlowRunContext, asked: InputType) -> str:
     """Return the command that answers a question in a shell."""
-    return f"orchestra runs resume {context.run.name}" + ("" if asked.form is None else " --input JSON")
+    return f"orchestra runs resume {typed_run(context.run)}" + ("" if asked.form is None else " --input JSON")
 
 
 def _cancel(context: FlowRunContext) -> None:

@@ -25,6 +25,8 @@ class Submission:
     allowed_failures
         Ids of upstream task runs (all of them in ``plan.after``) whose values are needed if they complete; where one
         ends otherwise, the body gets its outcome, or what stands for it, without values.
+    earlier
+        Ids of earlier runs of the same cell (all of them in ``plan.after``); for what is said of a task that waits.
     priority, resources, workers
         As :class:`~orchestra_nb.engine.executors.AttemptRequest` has them.
     holds
@@ -43,6 +45,7 @@ class Submission:
     needs: Mapping[str, Sequence[str] | None]
     timeout_seconds: float | None = None
     allowed_failures: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
     priority: int = 0
     resources: Mapping[str, float] = field(default_factory=dict)
     workers: tuple[str, ...] = ()

@@ -251,7 +251,9 @@ def make_submission(
         state=State.PENDING,
         created_at=now,
         max_attempts=1 + settings.retry.retries,
-        message=runner.waiting_words(name, (*required, *after), waits_for_worker(settings.resources, settings.workers)),
+        message=runner.waiting_words(
+            (*required, *after), for_worker=waits_for_worker(settings.resources, settings.workers)
+        ),
         upstream=depends_on,
         tags=dict.fromkeys(sorted(tags), "") if tags else {},
         task_name=task_name,

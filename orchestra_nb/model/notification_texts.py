@@ -16,6 +16,7 @@ from orchestra_nb.model.durations import format_duration
 from orchestra_nb.model.notifications import Health, News, NotificationRule, Standing, subject_of
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
+from orchestra_nb.model.typed_runs import typed_run
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -121,7 +122,7 @@ def _facts(rule: NotificationRule, news: News, pages_url: str = "") -> dict[str,
         "at": news.at,
         "attempt": run.epoch,
         "previous": _plain_standing(news.previous),
-        "command": f"orchestra runs show {run.name}",
+        "command": f"orchestra runs show {typed_run(run)}",
         "link": f"{pages_url.rstrip('/')}/runs/{run.run_id}" if pages_url else "",
     }
 

@@ -35,6 +35,7 @@ from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.model.stop_requests import StopKind
+from orchestra_nb.model.typed_runs import typed_name
 from orchestra_nb.operations.flow_loops import FlowLoops, inside
 from orchestra_nb.operations.opening import open_store
 from orchestra_nb.operations.watched_sink import WatchedSink
@@ -135,7 +136,8 @@ class KernelDriver:
         if not self.is_inside_run:
             return "Mend its cell and run it again, then this one."
         name = os.environ.get(RUN_NAME_VARIABLE)
-        again = f" To run it again as it was: orchestra runs retry {name}" if name else ""
+        typed = typed_name(name, os.environ.get(RUN_ID_VARIABLE, name)) if name else ""
+        again = f" To run it again as it was: orchestra runs retry {typed}" if typed else ""
         return f"Mend the notebook and run it anew.{again}"
 
     def describe_cluster(self) -> str:

@@ -25,6 +25,7 @@ from orchestra_nb.model.events import Event, RunCreated
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.operations.notebook_request import NotebookRequest
 from orchestra_nb.operations.run_home import DriverHome
 from orchestra_nb.operations.run_notebook import NotebookDriver, RunResult, new_run_id
@@ -153,7 +154,7 @@ def error_of_run(run: Run) -> TaskFailed:
     kind = _ERRORS.get(run.state, NotebookFailed)
     cause = f": {run.message}" if run.message else ""
     where = f" Its executed notebook: {run.output_path}." if run.output_path else ""
-    return kind(f"Notebook {run.flow_name} {run.state}{cause}. See `orchestra runs show {run.name}`.{where}")
+    return kind(f"Notebook {run.flow_name} {run.state}{cause}. See `orchestra runs show {typed_run(run)}`.{where}")
 
 
 _ERRORS: dict[State, type[TaskFailed]] = {

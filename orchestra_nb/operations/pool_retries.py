@@ -16,6 +16,7 @@ from orchestra_nb.errors import Conflict, InvalidTransition
 from orchestra_nb.model.dead_letters import LetterState
 from orchestra_nb.model.events import RunReopened
 from orchestra_nb.model.runs import Run, RunKind
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.operations.dead_letter_decisions import close_dead_letter
 from orchestra_nb.operations.resumption_points import Resumption, find_resumption, resumed_by
 from orchestra_nb.operations.run_again import (
@@ -110,7 +111,7 @@ def shell_command(store: RunStore, run: Run, from_step: str | None = None) -> st
     else:
         is_there = run.kind is not RunKind.INTERACTIVE
     options = "" if from_step is None else f" --from {shlex.quote(from_step)}"
-    return f"orchestra runs retry {run.name}{options}" if is_there else ""
+    return f"orchestra runs retry {typed_run(run)}{options}" if is_there else ""
 
 
 def retry_letter_in_pool(store: RunStore, id_: str, *, actor: str, now: datetime, note: str = "") -> Run | None:
@@ -157,7 +158,7 @@ def check_pool_resumption(run: Run) -> None:
     if not is_of_pool(run):
         raise Conflict(
             f"Run {run.name} is suspended and of no deployment, so no service can start it. `orchestra runs resume "
-            f"{run.name}` runs it, on the machine where its code is."
+            f"{typed_run(run)}` runs it, on the machine where its code is."
         )
 
 

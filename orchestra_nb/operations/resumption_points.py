@@ -16,6 +16,7 @@ from orchestra_nb.model.runs import CellRun, Run, RunKind
 from orchestra_nb.model.secret_values import HIDDEN, SECRET_KEY
 from orchestra_nb.model.states import REOPENABLE_STATES, State
 from orchestra_nb.model.task_names import told_names
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.operations.runs import find_run
 
 if TYPE_CHECKING:
@@ -78,10 +79,11 @@ def find_resumption(store: RunStore, id_or_name: str, from_step: str) -> tuple[R
     """
     run = find_run(store, id_or_name)
     if run.kind not in _STEPS:
-        raise Conflict(f"Run {run.name} cannot be resumed from a step. {_WHY_NOT[run.kind].format(name=run.name)}")
+        reason = _WHY_NOT[run.kind].format(typed=typed_run(run))
+        raise Conflict(f"Run {run.name} cannot be resumed from a step. {reason}")
     step = _STEPS[run.kind]
     if run.state not in RESUMABLE_STATES:
-        remedy = "" if run.state.is_terminal else f" `orchestra runs cancel {run.name}` ends it."
+        remedy = "" if run.state.is_terminal else f" `orchestra runs cancel {typed_run(run)}` ends it."
         raise InvalidTransition(
             f"Run {run.name} is {run.state}: it can be resumed from a {step} when it has run and ended.{remedy}"
         )
@@ -98,7 +100,7 @@ def resumed_by(start: Resumption, actor: str, note: str) -> str:
 _STEPS = {RunKind.NOTEBOOK: "cell", RunKind.FLOW: "task"}
 
 _WHY_NOT = {
-    RunKind.TASK: "It is of a task alone: `orchestra runs retry {name}` runs that again.",
+    RunKind.TASK: "It is of a task alone: `orchestra runs retry {typed}` runs that again.",
     RunKind.INTERACTIVE: "Its tasks are cells of an open notebook: run that cell and those below it there.",
     RunKind.SWEEP: "It is a sweep: name one of its runs, each of which is of a notebook.",
 }
@@ -109,14 +111,14 @@ def _find_cell(store: RunStore, run: Run, words: str) -> Resumption:
     if not cells:
         raise Conflict(
             f"Run {run.name} cannot be resumed from a cell: it never came to its cells. `orchestra runs retry "
-            f"{run.name}` runs them all."
+            f"{typed_run(run)}` runs them all."
         )
     cell = _named(run, cells, words)
     has_cells_above = any(other.index < cell.index and other.number != 0 for other in cells)
     if has_cells_above and (reason := why_nothing_kept(store, run)):
         raise Conflict(
             f"Run {run.name} cannot be resumed from {cell.name}: {_NOTHING_KEPT[reason]}, so nothing was kept of the "
-            f"cells above it. It can be resumed from cell 1: `orchestra runs retry {run.name} --from 1`."
+            f"cells above it. It can be resumed from cell 1: `orchestra runs retry {typed_run(run)} --from 1`."
         )
     return Resumption(cell.name, fresh_from_index=cell.index)
 
@@ -128,7 +130,7 @@ def _find_task(store: RunStore, run: Run, words: str) -> Resumption:
     if not names:
         raise Conflict(
             f"Run {run.name} cannot be resumed from a task: it never came to its tasks. `orchestra runs retry "
-            f"{run.name}` runs them all."
+            f"{typed_run(run)}` runs them all."
         )
     known = told_names(tasks)
     if words not in names and words not in known:

@@ -24,6 +24,7 @@ from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.secret_values import HIDDEN, SECRET_KEY
 from orchestra_nb.model.states import REOPENABLE_STATES, State
 from orchestra_nb.model.sweeps import COMBINATION_TAG
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.operations.dead_letter_decisions import close_dead_letter, show_dead_letter
 from orchestra_nb.operations.resumption_points import Resumption, find_resumption, resumed_by
 from orchestra_nb.operations.runs import find_run, is_suspended
@@ -208,7 +209,7 @@ def _run_task_again(store: RunStore, letter: DeadLetter, actor: str, note: str) 
     from orchestra_nb.store.run_code_store import RunCodeStore
 
     assert letter.task_run_id is not None
-    remedy = f"Run it again with its run: `orchestra runs retry {find_run(store, letter.run_id).name}`."
+    remedy = f"Run it again with its run: `orchestra runs retry {typed_run(find_run(store, letter.run_id))}`."
     code = RunCodeStore(store.database).find(letter.task_run_id)
     if code is None:
         raise CodeNotFound(f"Task {letter.name} cannot be run alone: what it executed was not recorded. {remedy}")
@@ -383,7 +384,7 @@ def way_without_code(store: RunStore, run: Run) -> str:
     caller = store.get_run(run.parent_run_id)
     if caller.kind in (RunKind.NOTEBOOK, RunKind.INTERACTIVE):
         return f"It is a subflow; run {caller.name} called it. {way_of_notebook(store, caller)}"
-    return f"It is a subflow: run the one that called it again with `orchestra runs retry {caller.name}`."
+    return f"It is a subflow: run the one that called it again with `orchestra runs retry {typed_run(caller)}`."
 
 
 def _close(store: RunStore, letter: DeadLetter, actor: str, note: str) -> None:
@@ -399,9 +400,9 @@ def close_letters(store: RunStore, run: Run, actor: str, now: datetime) -> None:
 
 def _why_not(run: Run) -> str:
     if is_suspended(run):
-        return f"Run {run.name} is suspended. Let it go on with `orchestra runs resume {run.name}`."
+        return f"Run {run.name} is suspended. Let it go on with `orchestra runs resume {typed_run(run)}`."
     if run.state is State.PAUSED:
-        return f"Run {run.name} is paused. Let it go on with `orchestra runs resume {run.name}`."
+        return f"Run {run.name} is paused. Let it go on with `orchestra runs resume {typed_run(run)}`."
     if not run.state.is_terminal:
         return f"Run {run.name} is {run.state}: it can be retried when it has ended. `orchestra runs cancel` ends it."
     return f"Run {run.name} is {run.state}: there is nothing to retry. Start a new run."

@@ -15,6 +15,7 @@ from orchestra_nb.model.example_values import example_of
 from orchestra_nb.model.json_values import to_json_text
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.secret_answers import without_secrets
+from orchestra_nb.model.typed_runs import NamedRun, typed_run
 from orchestra_nb.operations.runs import find_run
 
 #: So many fields of an answer are told that are wrong.
@@ -69,7 +70,7 @@ def answer_input(
     asked = RunInputStore(store.database).of_run(found.run_id)
     question = _choose(found.name, asked, key)
     to_json_text(value, f"The input {question.key!r}")
-    _check(value, question, found.name)
+    _check(value, question, found)
     return without_secrets(RunInputStore(store.database).answer(found.run_id, question.key, value, actor, now))
 
 
@@ -88,7 +89,7 @@ def _choose(run_name: str, asked: list[RunInput], key: str | None) -> RunInput:
     return waiting[0]
 
 
-def _check(value: object, question: RunInput, run_name: str) -> None:
+def _check(value: object, question: RunInput, run: NamedRun) -> None:
     """Refuse a value that does not fit the schema of its question, naming the place."""
     if question.schema is None:
         if value is not None:
@@ -103,8 +104,8 @@ def _check(value: object, question: RunInput, run_name: str) -> None:
     if value is None:
         example = shlex.quote(json.dumps(example_of(question.schema)))
         raise InvalidInput(
-            f"The input {question.key!r} of run {run_name} asks for a value. Give it, such as with "
-            f"`orchestra runs resume {run_name} --input {example}`."
+            f"The input {question.key!r} of run {run.name} asks for a value. Give it, such as with "
+            f"`orchestra runs resume {typed_run(run)} --input {example}`."
         )
     nearest = [best_match([error]) for error in errors[:_MOST_WRONG]]
     said = "; ".join(_words_of(error) for error in nearest)

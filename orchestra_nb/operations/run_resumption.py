@@ -12,6 +12,7 @@ from orchestra_nb.errors import Conflict, InvalidInput
 from orchestra_nb.model.run_inputs import RunInput
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import REOPENABLE_STATES
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.operations.pool_retries import check_pool_resumption, is_of_pool, resume_in_pool
 from orchestra_nb.operations.run_questions import answer_input, list_inputs
 from orchestra_nb.operations.runs import find_run, is_suspended
@@ -107,7 +108,8 @@ def give_answer(
     """
     found = find_run(store, run)
     if found.state.is_terminal:
-        again = f" Run it again with `orchestra runs retry {found.name}`." if found.state in REOPENABLE_STATES else ""
+        again = f" Run it again with `orchestra runs retry {typed_run(found)}`."
+        again = again if found.state in REOPENABLE_STATES else ""
         raise Conflict(f"Run {found.name} has ended: it is {found.state}.{again}")
     try:
         return answer_input(store, found.run_id, value, actor=actor, now=now, key=key)

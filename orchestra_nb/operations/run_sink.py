@@ -21,6 +21,7 @@ from orchestra_nb.model.events import (
     TaskRunStateChanged,
 )
 from orchestra_nb.model.runs import Run, RunKind
+from orchestra_nb.model.typed_runs import typed_name
 from orchestra_nb.operations.run_tracing import RunTracer, find_tracer
 
 #: How many runs' flows are remembered.
@@ -60,7 +61,7 @@ class RunSink:
     def where_to_look(self, run_id: str) -> str:
         """Say where all about a run is found whose name nobody was told: that of a task outside of flows."""
         name = self._task_runs.get(run_id)
-        return f"\nFor more: orchestra runs show {name}" if name else ""
+        return f"\nFor more: orchestra runs show {typed_name(name, run_id)}" if name else ""
 
     def emit(self, event: Event) -> None:
         """Take one event."""

@@ -19,6 +19,7 @@ from orchestra_nb.model.deployments import count_ends
 from orchestra_nb.model.events import DeadLetterAdded, RunStateSet
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import FAILURE_STATES, SETTABLE_STATES, State, is_by_hand, may_follow
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.operations.runs import find_run, is_suspended, waits_in_queue
 
 if TYPE_CHECKING:
@@ -119,14 +120,14 @@ def _check(store: RunStore, run: Run, wanted: State, now: datetime) -> None:
         return
     if waits_in_queue(run):
         raise InvalidTransition(
-            f"Run {run.name} waits to be started: end it with `orchestra runs cancel {run.name}`, and set its state "
-            "then."
+            f"Run {run.name} waits to be started: end it with `orchestra runs cancel {typed_run(run)}`, and set its "
+            "state then."
         )
     driver = Leases(store.database).find_driver(run.driver_id) if run.driver_id is not None else None
     if not is_suspended(run) and driver is not None and not has_ended(driver, now):
         raise InvalidTransition(
             f"Run {run.name} is {run.state}, and a process drives it (pid {driver.pid} on {driver.host}), which "
-            f"would go on. End it with `orchestra runs cancel {run.name}`, and set its state then."
+            f"would go on. End it with `orchestra runs cancel {typed_run(run)}`, and set its state then."
         )
     if not may_follow(run.state, wanted):
         raise InvalidTransition(f"A run that is {run.state} cannot become {wanted}.")

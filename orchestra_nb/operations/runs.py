@@ -347,7 +347,7 @@ def suspend_run(store: RunStore, id_or_name: str, *, actor: str, now: datetime) 
     code = RunCodeStore(store.database).find(run.run_id)
     check_suspension(
         run,
-        parent=None if run.parent_run_id is None else store.get_run(run.parent_run_id).name,
+        parent=None if run.parent_run_id is None else store.get_run(run.parent_run_id),
         is_remote=driver is not None and driver.kind == REMOTE_WORKER_KIND,
         missing_code=None if code is None else code.missing,
     )

@@ -13,6 +13,7 @@ from orchestra_nb.model.counted import counted
 from orchestra_nb.model.recorded_values import RecordedValue
 from orchestra_nb.model.runs import Run
 from orchestra_nb.model.states import State
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.operations.run_lines import run_line, short_value
 
 #: So many rows of a sweep stand in a notebook; a data frame shows as many.
@@ -149,7 +150,7 @@ class SweepResult:
             The message names the first cause.
         """
         if self.run.state is not State.COMPLETED:
-            where = f"orchestra runs show {self.run.name}"
+            where = f"orchestra runs show {typed_run(self.run)}"
             raise NotebookFailed(f"Sweep {self.run.name} of {self.run.flow_name}: {self.run.message} ({where})")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import func, select
 
 from orchestra_nb.engine.executors import (
     AttemptBegan,
@@ -28,6 +30,10 @@ from orchestra_nb.model.outcomes import Outcome
 from orchestra_nb.model.retries import RetryPolicy
 from orchestra_nb.model.runs import LogLine, Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
+from orchestra_nb.store.database import open_database
+from orchestra_nb.store.run_store import RunStore
+from orchestra_nb.store.run_tables import changes
+from orchestra_nb.store.store_sink import StoreSink
 from tests.patience import PATIENCE_SECONDS
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -247,6 +253,37 @@ def test_task_that_waits_for_many_names_a_few_and_counts_the_others(stage: Stage
     assert told[0] == "waits for square-0, square-1, square-2, square-3, square-4 and 1,995 more"
     assert told[-2:] == ["waits for square-1999", "waits for a worker"]
     stage.runner.close()
+
+
+def test_ends_of_what_many_wait_for_do_not_fill_the_store(sqlite_url: str) -> None:
+    stage = Stage()
+    names = [f"square-{number}" for number in range(300)]
+    totals = [f"total-{number}" for number in range(30)]
+    with closing(open_database(sqlite_url)) as database:
+        sink = StoreSink(RunStore(database))
+        runner = stage.runner = FlowRunner(stage._make, sink, stage.listener)
+        for name in names:
+            stage.submit(name)
+        for total in totals:
+            stage.submit(total, *names)
+        executor = wait_for_executor(stage)
+        executor.wait_for_start(300)
+        for name in names:
+            executor.report(AttemptEnded(key=f"{name}:1", outcome=done()))
+        executor.wait_for_start(330)
+        for total in totals:
+            executor.report(AttemptEnded(key=f"{total}:1", outcome=done()))
+        assert runner.wait([*names, *totals], PATIENCE_SECONDS)
+        runner.close()
+        sink.close()
+        with database.connect() as connection:
+            of_words = select(func.count()).where(changes.c.subject == "task", changes.c.to_state.is_(None))
+            told = connection.execute(of_words).scalar_one()
+
+    last = {name: message for name, message in stage.listener.waiting if name in totals}
+    assert last == dict.fromkeys(totals, "waits for a worker")
+    # six of each for the last ones, and a few more where the machine is slow: not 300
+    assert told <= 30 * 60
 
 
 def test_lost_cluster_crashes_what_it_had_and_the_next_task_has_it_connect_anew(stage: Stage) -> None:

@@ -55,6 +55,26 @@ def test_a_submitted_task_gives_its_value() -> None:
     assert numbers() == 3
 
 
+@pytest.mark.parametrize("is_failure_allowed", [False, True])
+def test_a_task_that_waits_for_another_one_of_its_name_says_so(
+    world: FlowWorld, tmp_path: Path, is_failure_allowed: bool
+) -> None:
+    @task(task_run_name="step")
+    def step(earlier: Any = None) -> None:
+        wait_for(tmp_path / "gate")
+
+    @flow
+    def steps() -> list[str]:
+        first = step.submit()
+        later = step.submit(allow_failure(first) if is_failure_allowed else first)
+        told = [one.message for one in world.store.task_runs(runtime.flow_run.id)]
+        (tmp_path / "gate").touch()
+        later.wait()
+        return told[1:]
+
+    assert steps() == ["waits for step"]
+
+
 def test_a_future_as_an_argument_is_replaced_by_its_value_wherever_it_is() -> None:
     @task
     def look(values: Any) -> Any:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from orchestra_nb.client import Client
 from orchestra_nb.engine.fresh_ids import fresh_id
@@ -434,6 +438,69 @@ def test_who_may_start_runs_but_not_look_starts_and_stops_them(world: RemoteWorl
     assert (again.returncode, "waits in the pool default to be run again" in again.stdout) == (0, True), again.stderr
 
 
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        pytest.param(422, {"code": "invalid_input", "detail": "Say from where: a cell or a task."}, id="refused"),
+        pytest.param(200, {"problem": ""}, id="in other words"),
+        pytest.param(404, {"code": "not_found", "detail": "There is no such route."}, id="not at all"),
+    ],
+)
+def test_a_server_of_another_version_that_foresees_nothing_runs_the_run_again(
+    world: RemoteWorld, status: int, answer: dict[str, str]
+) -> None:
+    world.deployed.deploy_notebook("older", "print('ran')")
+    made = world.remote("deployments", "run", "older", "--at", "2090-01-01T00:00", "--json")
+    run_id = json.loads(made.stdout)["run_id"]
+    world.remote("runs", "cancel", run_id)
+
+    with closing(_OldServer(world.url, {"/resumption": (status, answer)})) as old:
+        again = world.remote("runs", "retry", run_id, ORCHESTRA_API_URL=old.url)
+
+    assert (again.returncode, "waits in the pool default to be run again" in again.stdout) == (0, True), again.stderr
+
+
+def test_what_would_run_again_is_not_told_of_a_run_that_the_server_refuses(world: RemoteWorld) -> None:
+    source = (
+        "from orchestra_nb import flow, task\n@task\ndef load(): return 1\n@flow\ndef priceless():\n    load()\n"
+        "    raise ValueError('no price')\nif __name__ == '__main__': priceless()\n"
+    )
+    (world.home / "priceless.py").write_text(source)
+    subprocess.run([sys.executable, "priceless.py"], cwd=world.home, env=world.deployed.environ, capture_output=True)
+    [run] = [run for run in world.store.list_runs(limit=500) if run.flow_name == "priceless"]
+
+    refused = world.remote("runs", "retry", run.run_id)
+
+    assert (refused.returncode, "is of no deployment" in refused.stderr) == (1, True), refused.stderr
+    assert "again, since" not in refused.stderr
+    assert "runs as it was when the run began" not in refused.stderr
+
+
+def test_the_command_for_a_run_of_any_name_can_be_pasted_into_a_shell(world: RemoteWorld) -> None:
+    source = (
+        "from orchestra_nb import flow\n@flow(flow_run_name='load 3; echo hi')\ndef named():\n"
+        "    raise ValueError('no price')\nif __name__ == '__main__': named()\n"
+    )
+    (world.home / "named.py").write_text(source)
+    subprocess.run([sys.executable, "named.py"], cwd=world.home, env=world.deployed.environ, capture_output=True)
+    run = world.store.get_run("load 3; echo hi")
+
+    refused = world.remote("runs", "retry", run.run_id)
+    command = refused.stderr.split("`")[1]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    typed = subprocess.run(
+        ["sh", "-c", command],
+        cwd=world.home,
+        env={**world.deployed.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+
+    assert command == f"orchestra runs retry {run.run_id}"
+    assert (typed.stdout, "no price" in typed.stderr) == ("", True)
+    assert world.store.get_run(run.run_id).epoch == 2
+
+
 def _run(world: RemoteWorld) -> Run:
     now = datetime.now(UTC)
     number = len(world.store.list_runs(limit=500))
@@ -534,15 +601,40 @@ def test_what_answers_may_be_no_orchestra_or_another_version_of_it(world: Remote
 
 
 class _OldServer:
-    """A server of a version that has none of the routes but that which tells its version."""
+    """A server of an older version, which it tells, in front of one of today.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    url
+        The one that answers what is not said here; empty for none, and nothing else is known.
+    answers
+        The end of a path to the status and the document with which a GET of it is answered.
+    """
+
+    def __init__(self, url: str = "", answers: Mapping[str, tuple[int, Mapping[str, object]]] | None = None) -> None:
+        said = {"/health": (200, {"version": "0.0.1"}), **(answers or {})}
+        missing = (404, {"code": "not_found", "detail": "There is no such route.", "status": 404})
+
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                is_known = self.path.endswith("/health")
-                problem = {"code": "not_found", "detail": "There is no such route.", "status": 404}
-                body = json.dumps({"version": "0.0.1"} if is_known else problem).encode()
-                self.send_response(200 if is_known else 404)
+                answer = next((said[end] for end in said if self.path.endswith(end)), None)
+                if answer is None and url:
+                    self._pass_on("GET")
+                    return
+                status, document = answer or missing
+                self._answer(status, json.dumps(document).encode())
+
+            def do_POST(self) -> None:
+                self._pass_on("POST")
+
+            def _pass_on(self, method: str) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                headers = {name: value for name, value in self.headers.items() if name != "Host"}
+                answer = urllib3.request(method, f"{url}{self.path}", body=body, headers=headers)
+                self._answer(answer.status, answer.data)
+
+            def _answer(self, status: int, body: bytes) -> None:
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

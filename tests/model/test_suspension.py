@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -56,7 +57,9 @@ def test_the_run_of_a_flow_that_goes_on_may_be_asked(state: State) -> None:
         pytest.param({"kind": RunKind.SWEEP}, Conflict, "is a sweep", id="sweep"),
         pytest.param({"kind": RunKind.INTERACTIVE}, Conflict, "task cells of a kernel", id="kernel"),
         pytest.param({"kind": RunKind.TASK}, Conflict, "no flow has called", id="task"),
-        pytest.param({"parent": "fox"}, Conflict, "`orchestra runs suspend fox`", id="subflow"),
+        pytest.param(
+            {"parent": SimpleNamespace(name="fox", run_id="f")}, Conflict, "`orchestra runs suspend fox`", id="subflow"
+        ),
         pytest.param({"is_remote": True}, Conflict, "remote worker", id="remote"),
         pytest.param({"missing_code": None}, CodeNotFound, "is not recorded", id="no code"),
         pytest.param({"missing_code": "its code is gone"}, CodeNotFound, "again: its code is gone", id="code missing"),

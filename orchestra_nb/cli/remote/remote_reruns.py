@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from orchestra_nb.cli.remote.remote_runs import run_asked
-from orchestra_nb.errors import InvalidInput
+from orchestra_nb.errors import InvalidInput, OrchestraError, StoreUnavailable
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.states import State
-from orchestra_nb.operations.rerun_forecast import RerunForecast
+from orchestra_nb.operations.rerun_forecast import NOTHING_TO_TELL, RerunForecast
 from orchestra_nb.operations.run_again import UNWATCHED, Watcher
 from orchestra_nb.operations.shell_reruns import Rerun
 
@@ -38,9 +38,25 @@ def retry_from_shell(
 
 
 def foresee_rerun(client: Client, id_or_name: str, from_step: str | None = None) -> RerunForecast:
-    """Return what is to be known before a run is run again; nothing where it cannot be, as the retry says."""
-    step = {} if from_step is None else {_kind_of_step(client, id_or_name): from_step}
-    return client.read_resumption(id_or_name, **step).forecast
+    """Return what is to be known before a run is run again; nothing where it cannot be, as the retry says.
+
+    It is advice, and stops nobody: not who may retry and not look, nor who asks a server that tells it in other words
+    or not at all.
+
+    Raises
+    ------
+    StoreUnavailable
+        The server cannot be reached: the retry would only find that out once more.
+    """
+    try:
+        step = {} if from_step is None else {_kind_of_step(client, id_or_name): from_step}
+        outlook = client.read_resumption(id_or_name, **step)
+    except StoreUnavailable:
+        raise
+    except OrchestraError:  # what concerns the retry, too, that says
+        return NOTHING_TO_TELL
+    # where there is a problem, it is told of what a command does in place of this server, or from another cell
+    return NOTHING_TO_TELL if outlook.problem else outlook.forecast
 
 
 def retry_letter_from_shell(

@@ -18,6 +18,7 @@ import type { IPageContext } from '../page';
 import type { IRunQuestion } from '../pagesApi';
 import { askToCancel } from './cancelling';
 import { RunQuestions } from './runQuestions';
+import { typedRun } from './typedRun';
 
 /** Where an answer stands in what is sent, by how it is sent. */
 const PLACES = /^#\/(input|value)/;
@@ -193,7 +194,7 @@ class QuestionForm {
     const label = isOfShell ? texts.__('Send answer') : texts.__('Resume');
     this._resume.textContent = label;
     this._resume.hidden = isOfShell && this._question === null;
-    const command = `orchestra runs resume ${run.name}`;
+    const command = `orchestra runs resume ${typedRun(run)}`;
     showText(
       this._advice,
       isOfShell

@@ -16,6 +16,7 @@ import type { IWayToNewRun } from './rerunForecast';
 import { canRunAgain, mayHaveWay, runAgain } from './runAgain';
 import type { RunRecords } from './runRecords';
 import { askForState, canSetState, whoSetState } from './stateSetting';
+import { typedRun } from './typedRun';
 
 /** Expected durations below this are no news. */
 const LEAST_EXPECTED_SECONDS = 1;
@@ -107,7 +108,7 @@ export class RunHeader {
     if (held instanceof HTMLElement && held.hidden && this.node.contains(held)) {
       this._heading.focus(); // not back to the top of the page when a button goes
     }
-    const command = `orchestra runs retry ${run.name}`;
+    const command = `orchestra runs retry ${typedRun(run)}`;
     const isOfShell = hasEnded && isBad && !isOfServer && run.kind !== 'interactive';
     const advice = isOfShell ? texts.__('To go on where it failed: %1', command) : '';
     showCommands(this._advice, advice, [command]);
