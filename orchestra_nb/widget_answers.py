@@ -63,7 +63,7 @@ class WidgetAnswers:
             case "attempts":
                 return self._attempts(_id(asked.get("run")))
             case "expected":
-                return self._expected_seconds(str(asked.get("flow")))
+                return self._expected_seconds(str(asked.get("flow")), asked.get("notebook"))
             case "cancel":
                 task = asked.get("task")
                 self._driver.cancel_run(_id(asked.get("run")), None if task is None else _id(task), process_user())
@@ -135,10 +135,16 @@ class WidgetAnswers:
         except RunNotFound:
             return []
 
-    def _expected_seconds(self, flow_name: str) -> float | None:
-        from orchestra_nb.operations.flow_views import flow_summaries
+    def _expected_seconds(self, flow_name: str, notebook: object) -> float | None:
+        """Return what the page of this flow, or of its runs of one notebook, tells of the usual duration."""
+        from orchestra_nb.operations.flow_views import show_flow
 
-        (flow,) = flow_summaries(self._store(), [flow_name], datetime.now(UTC))
+        if not (notebook is None or isinstance(notebook, str)):
+            raise InvalidInput("A question for an expected duration names the path of a notebook, or none.")
+        try:
+            flow = show_flow(self._store(), flow_name, datetime.now(UTC), most_runs=1, notebook=notebook).flow
+        except RunNotFound:
+            return None  # it is on its way to the store
         return flow.duration.p50 if flow.duration is not None else None
 
 

@@ -1,5 +1,6 @@
 import { ApiError, NoAnswer } from '../src/apiError';
 import { ItemRow } from '../src/components/ItemRow';
+import { rowParts } from '../src/components/rowParts';
 import { englishTexts } from '../src/drawing/translation';
 import { errorText } from '../src/errorText';
 import { request } from '../src/request';
@@ -56,7 +57,12 @@ test('the side bar says so where a list cannot be read', () => {
   const error = new NoAnswer(new TypeError('Failed to fetch'));
   const context = { texts: englishTexts, now: 0, execute: () => undefined };
 
-  const row = ItemRow({ of: { kind: 'problem', error }, context, isReachable: false });
+  const row = ItemRow({
+    of: { kind: 'problem', error },
+    context,
+    isReachable: false,
+    parts: rowParts('row')
+  });
 
   expect(row.props).toEqual({ text: UNANSWERED });
 });

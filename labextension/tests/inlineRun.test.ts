@@ -494,7 +494,12 @@ test.each([
     `Task plot: clean failed: ValueError: ${ERROR.message}`,
     `clean: ValueError: ${ERROR.message} (cell 4, line 3)`
   ],
-  ['of the flow itself', 'KeyError: 7', 'KeyError: 7']
+  ['of the flow itself', 'KeyError: 7', 'KeyError: 7'],
+  [
+    'of the flow itself that has the words of one it caught',
+    `RuntimeError: nothing to sell: ${ERROR.message}`,
+    `RuntimeError: nothing to sell: ${ERROR.message}`
+  ]
 ])('a failure %s is said once below the head', (_, message, shown) => {
   const bad = task({ task_run_id: id(2), name: 'clean', state: 'FAILED', error: ERROR });
   const left = task({ task_run_id: id(3), name: 'plot', state: 'UPSTREAM_FAILED', message });

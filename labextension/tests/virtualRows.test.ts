@@ -77,6 +77,24 @@ test('a row can be brought into sight', () => {
   expect(scroller.scrollTop).toBe(10 * ROW);
 });
 
+test('what is in sight stays there when rows become higher, and lower again', () => {
+  const { scroller, list, rows } = makeRows(402);
+  let top = 300 * ROW + 12;
+  Object.defineProperty(scroller, 'scrollTop', {
+    get: () => top,
+    // as a browser does: nothing is scrolled beyond its end
+    set: (wanted: number) => (top = Math.min(wanted, parseFloat(list.style.height) - 300))
+  });
+
+  rows.setRowHeight(92);
+  expect(Math.floor(top / 92)).toBe(300);
+  expect(shown(list)).toContain('row 300');
+  rows.setRowHeight(ROW);
+
+  expect(top).toBeCloseTo(300 * ROW + 12);
+  expect(shown(list)).toContain('row 300');
+});
+
 test('what is no row any more is gone', () => {
   const { list, rows, keys } = makeRows(20);
 

@@ -211,6 +211,18 @@ test('log lines and results are asked of the kernel when somebody looks', async 
   clean();
 });
 
+test('how long a run takes is asked of its own notebook', () => {
+  const flow = run({ kind: 'notebook', notebook_path: '/work/north/prices.ipynb' });
+  const model = new Model({ ...FLOW, run: flow }, { expected: 150 });
+
+  const clean = render({ model, el: document.body });
+
+  expect(model.asked).toEqual([
+    ['expected', { flow: 'sales-report', notebook: '/work/north/prices.ipynb' }]
+  ]);
+  clean();
+});
+
 test('a run is cancelled by the kernel, and what it says against it is shown', async () => {
   const model = new Model(FLOW, { cancel: new Error('It has ended already.') });
   const clean = render({ model, el: document.body });

@@ -1,10 +1,13 @@
 """Messages without the errors that stand beside them: one failure is told once.
 
 A run that failed has the error of a task in its message, and so has each task that did not run because of it.
+``labextension/src/drawing/toldFailures.ts`` decides the same; both are tested against
+``labextension/tests/toldFailures.json``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from orchestra_nb.model.runs import TaskRun
@@ -26,8 +29,10 @@ def is_told(message: str, errors: Iterable[str]) -> bool:
 
     >>> is_told("UpstreamFailed: Task report: clean failed: ValueError: no", ["ValueError: no"])
     True
+    >>> is_told("ValueError: north is closed", ["ValueError: no"])
+    False
     """
-    return any(error in message for error in errors)
+    return any(_place_of(error, message) is not None for error in errors)
 
 
 def without_told(message: str, errors: Iterable[str]) -> str:
@@ -36,5 +41,11 @@ def without_told(message: str, errors: Iterable[str]) -> str:
     >>> without_told("clean failed: ValueError: no", ["ValueError: no"])
     'clean failed'
     """
-    places = [place for error in errors if (place := message.find(error)) > 0]
+    places = [place for error in errors if (place := _place_of(error, message))]
     return message[: min(places)].rstrip(": ") if places else message
+
+
+def _place_of(error: str, message: str) -> int | None:
+    """Return where a message quotes all of an error, with a place in the code or nothing more of its line behind it."""
+    found = re.search(rf"(?<!\w){re.escape(error)}(?=\Z|\n| \(|;)", message)
+    return found.start() if found else None

@@ -227,6 +227,18 @@ def test_what_a_screen_reader_finds_has_names_and_an_order(page: Page, jupyterla
     run.get_by_role("button", name="Show the logs of").wait_for()
     name = re.compile(r"^Failed training \w+-\w+ [\w ]+ ValueError: no such region$")
     expect(run).to_have_accessible_name(name)
+    alert = page.locator("#orchestra-nb-panel .orc-alert.orc-failed", has_text="training")
+    alert.focus()
+    alert.get_by_role("button", name="Show the logs of").wait_for()
+    expect(alert).to_have_accessible_name(
+        re.compile(r"^Failed training \w+-\w+ .*\b(now|ago) .*ValueError: no such region$")
+    )
+    schedule = page.locator("#orchestra-nb-panel .orc-schedule", has_text="sales")
+    schedule.focus()
+    schedule.get_by_role("button", name="Run sales now").wait_for()
+    expect(schedule).to_have_accessible_name(
+        re.compile(r"^Scheduled sales in [\w ]+ at 08:00, Monday through Friday, [\w/]+$")
+    )
     run_page.get_by_role("tab", name="Timeline").click()
     expect(run_page.get_by_role("tabpanel")).to_match_aria_snapshot(
         """

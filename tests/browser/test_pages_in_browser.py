@@ -17,7 +17,7 @@ from lab_pages import open_lab, take_pictures, wait_for_lab
 from patience import PATIENCE_SECONDS
 from standalone_pages import assert_no_sideways_scrolling, axe_finds, keep_picture, open_alone
 
-from orchestra_nb.model.events import RunCreated, RunStateChanged, TaskRunCreated
+from orchestra_nb.model.events import Event, RunCreated, RunStateChanged, TaskRunCreated
 from orchestra_nb.model.runs import Run, RunKind, TaskRun
 from orchestra_nb.model.states import State
 from orchestra_nb.store.database import open_database
@@ -550,25 +550,129 @@ def test_an_address_that_is_none_says_so_in_the_frame_of_the_pages_and_leads_on(
         page.get_by_role("heading", name="Work pools").wait_for()
 
 
+@pytest.mark.parametrize(
+    ("locale", "tab", "attempts"),
+    [("en-US", "Tasks", "2 of 3"), ("de-DE", "Aufgaben", "2 von 3")],
+    ids=["english", "german"],
+)
 def test_the_tasks_of_a_run_are_cards_on_a_telephone_with_all_that_their_columns_have(
-    chromium: Browser, jupyterlab: Lab, made: MadeRuns
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns, locale: str, tab: str, attempts: str
 ) -> None:
-    with open_alone(chromium, width=320) as page:
+    with open_alone(chromium, width=320, locale=locale) as page:
         _open(page, jupyterlab, f"runs/{made.training}")
-        page.get_by_role("tab", name="Tasks").click()
+        page.get_by_role("tab", name=tab).click()
         scroll = page.locator(".orc-tasks-scroll[data-cards=true]")
         card = scroll.locator(".orc-tasks-body > .orc-tasks-row[data-orchestra-task=clean-0]")
         card.wait_for()
 
-        expect(card.locator("[data-label=Attempt]")).to_have_text("2 of 3")
+        expect(card.locator("[role=cell]").nth(4)).to_have_text(attempts)
         assert scroll.evaluate("box => box.scrollWidth <= box.clientWidth")
-        page.get_by_label("Find a task").fill("model-17")
+        cells = card.locator("[role=cell]:not(:last-child)")
+        cut = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).map(cell => cell.textContent)"
+        assert cells.evaluate_all(cut) == []
+        # a message that it has not takes no line
+        assert card.locator("[role=cell]").last.evaluate("cell => cell.offsetHeight") == 0
+        keep_picture(page, f"cards-{locale}")
+        page.locator(".orc-tasks input[type=search]").fill("model-17")
         failed = page.locator(".orc-tasks-body > .orc-tasks-row[data-state=FAILED]")
         expect(failed).to_contain_text("no such region")
         expect(failed.locator("[role=cell]").last).to_be_in_viewport(ratio=1)
+        within = "row => [...row.children].every(cell => cell.offsetTop + cell.offsetHeight <= row.clientHeight)"
+        assert failed.evaluate(within)
+        keep_picture(page, f"cards-failed-{locale}")
         page.set_viewport_size({"width": 1280, "height": 900})
         page.locator(".orc-tasks-scroll[data-cards=false]").wait_for()
         assert failed.evaluate("row => row.offsetHeight") == 30
+
+
+@pytest.mark.parametrize("locale", ["en-US", "de-DE"])
+def test_the_time_of_a_task_and_what_is_expected_of_it_have_room(
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns, locale: str
+) -> None:
+    now = datetime.now(UTC)
+    flow_name = f"patience {locale}"
+
+    def run_with_task(number: int, state: State, started: timedelta, took: timedelta | None) -> str:
+        run_id, begin = f"{number:02x}{ord(locale[0]):030x}", now - started
+        run = Run(
+            run_id=run_id,
+            name=f"slow-{locale[:2]}-{number}",
+            flow_name=flow_name,
+            kind=RunKind.FLOW,
+            state=State.RUNNING,
+            created_at=begin,
+            started_at=begin,
+        )
+        task = TaskRun(
+            task_run_id=f"{number:02x}{ord(locale[0]):030x}",
+            run_id=run_id,
+            name="load",
+            state=state,
+            created_at=begin,
+            started_at=begin,
+            ended_at=None if took is None else begin + took,
+        )
+        events: list[Event] = [RunCreated(run=run), TaskRunCreated(task_run=task)]
+        if took is not None:
+            events.append(RunStateChanged(run_id=run_id, state=State.COMPLETED, at=begin + took))
+        store.apply(events)
+        return run_id
+
+    database = open_database(jupyterlab.environ["ORCHESTRA_STORE_URL"])
+    try:
+        store = RunStore(database)
+        run_with_task(1, State.COMPLETED, timedelta(hours=1), timedelta(seconds=150))
+        run_id = run_with_task(2, State.RUNNING, timedelta(seconds=72), None)
+        with open_alone(chromium, locale=locale) as page:
+            _open(page, jupyterlab, f"runs/{run_id}")
+            words = page.locator(".orc-node .orc-node-words")
+            expect(words).to_contain_text(re.compile(r"· \d+ min \d+ s$"))
+            assert words.evaluate("words => words.scrollWidth <= words.clientWidth")
+            box = page.locator(".orc-node-box")
+            expect(box).to_have_attribute("title", re.compile("~2 min 30 s"))
+            expect(box).to_have_accessible_name(re.compile(r"load .* ~2 min 30 s$"))
+            keep_picture(page, f"expected-graph-{locale}")
+
+            page.get_by_role("tab").nth(2).click()
+            row = page.locator(".orc-tasks-body > .orc-tasks-row")
+            time = row.locator("[role=cell]").nth(3)
+            expect(time).to_contain_text("~2 min 30 s")
+            fits = "cell => cell.scrollWidth <= cell.clientWidth"
+            for width in (1280, 880, 320):  # beside the longest columns, at the last width with columns, on a card
+                page.set_viewport_size({"width": width, "height": 900})
+                page.locator(f".orc-tasks-scroll[data-cards={str(width == 320).lower()}]").wait_for()
+                assert time.evaluate(fits), width
+                keep_picture(page, f"expected-table-{locale}-{width}")
+            # the narrowest table: a pixel less, and its rows are cards
+            page.locator(".orc-tasks-scroll").evaluate("box => box.style.width = '814px'")
+            page.set_viewport_size({"width": 1280, "height": 900})
+            page.locator(".orc-tasks-scroll[data-cards=false]").wait_for()
+            assert time.evaluate(fits)
+    finally:
+        database.close()
+
+
+def test_the_place_in_the_table_of_tasks_is_kept_when_its_rows_become_cards(
+    chromium: Browser, jupyterlab: Lab, made: MadeRuns
+) -> None:
+    with open_alone(chromium) as page:
+        _open(page, jupyterlab, f"runs/{made.many}")
+        page.get_by_role("tab", name="Tasks").click()
+        scroll = page.locator(".orc-tasks-scroll")
+        page.locator(".orc-tasks-table[aria-rowcount='10001']").wait_for()
+        scroll.evaluate("box => box.scrollTop = 9000 * 30")
+        row = page.locator(".orc-tasks-body > .orc-tasks-row[aria-rowindex='9002']")
+
+        for width, cards in ((320, "true"), (1280, "false"), (320, "true")):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.locator(f".orc-tasks-scroll[data-cards={cards}]").wait_for()
+            row.wait_for()
+            # the first below the head, which scrolls along with cards
+            below = row.evaluate(
+                """row => row.getBoundingClientRect().top
+                    - row.closest('.orc-tasks-scroll').getBoundingClientRect().top"""
+            )
+            assert 0 < below < 120, (width, below)
 
 
 def test_a_run_is_found_by_its_name(chromium: Browser, jupyterlab: Lab, made: MadeRuns) -> None:

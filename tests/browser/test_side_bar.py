@@ -254,19 +254,22 @@ def test_sections_fold_remember_it_and_fit_a_narrow_window(page: Page, chromium:
         take_pictures(other, "narrow", again)
 
 
+def run_flow(lab: Lab, name: str) -> None:
+    """Run a flow with this name."""
+    script = f"from orchestra_nb import flow\n\n@flow(name={name!r})\ndef report():\n    pass\n\nreport()\n"
+    (lab.root / "named.py").write_text(script)
+    command = [sys.executable, "named.py"]
+    subprocess.run(command, env=lab.environ, cwd=lab.root, check=True, capture_output=True, timeout=PATIENCE_SECONDS)
+
+
 def test_a_long_name_is_cut_in_its_middle_and_that_of_its_run_goes_below(page: Page, jupyterlab: Lab) -> None:
     name = "monthly-sales-report-of-all-regions-and-branches-2026"
-    script = f"from orchestra_nb import flow\n\n@flow(name={name!r})\ndef report():\n    pass\n\nreport()\n"
-    (jupyterlab.root / "long.py").write_text(script)
-    command = [sys.executable, "long.py"]
-    subprocess.run(
-        command, env=jupyterlab.environ, cwd=jupyterlab.root, check=True, capture_output=True, timeout=PATIENCE_SECONDS
-    )
+    run_flow(jupyterlab, name)
     panel = open_panel(page, jupyterlab)
 
     row = panel.locator(".orc-run", has_text=name)
-    expect(row.locator(".orc-row-name")).to_have_text(name)  # whole, for who copies or hears it
-    expect(row.locator(".orc-row-names")).to_have_attribute("title", re.compile(name))
+    names = row.locator(".orc-row-names")
+    expect(names).to_have_attribute("title", re.compile(name))
     end, alias, room = (
         row.locator(place).first.evaluate("box => box.getBoundingClientRect().toJSON()")
         for place in (".orc-row-name-end", ".orc-row-alias", ".orc-row-names")
@@ -276,6 +279,50 @@ def test_a_long_name_is_cut_in_its_middle_and_that_of_its_run_goes_below(page: P
     assert alias["top"] >= end["bottom"] - 1
     assert alias["bottom"] <= room["bottom"] + 1
     take_pictures(page, "long-name", row)
+
+    # whoever hears or copies it gets it whole, once
+    run = row.get_attribute("data-orchestra-run")
+    expect(row).to_have_accessible_name(re.compile(f"^Completed {name} {run} "))
+    copied = names.evaluate("box => { getSelection().selectAllChildren(box); return getSelection().toString(); }")
+    assert copied.split() == [name, run]
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("sales\n\nof all \t regions, 2026", "sales of all regions, 2026"),
+        ("تقرير المبيعات الشهري لجميع الفروع والمناطق والشركات التابعة", None),
+        ("\u202egnp.exe-report-of-the-north", None),
+    ],
+    ids=["lines", "right-to-left", "turned"],
+)
+def test_names_of_every_script_begin_where_they_are_read_from_and_keep_to_their_row(
+    page: Page, jupyterlab: Lab, name: str, line: str | None
+) -> None:
+    run_flow(jupyterlab, name)
+    panel = open_panel(page, jupyterlab)
+
+    row = panel.locator(".orc-run[data-orchestra-run]").filter(has_text=(line or name)[:12]).first
+    shown = row.locator(".orc-row-name")
+    expect(row).to_have_accessible_name(re.compile(f"^Completed {re.escape(line or name)} "))
+    assert shown.evaluate("box => box.offsetHeight") == 20
+    if line is None:
+        start = row.locator(".orc-row-name-start").first
+        expect(row.locator(".orc-row-name > .orc-row-name-end")).to_have_count(0)
+        if name[0] != "\u202e":
+            expect(start).to_have_css("direction", "rtl")
+            # the first word is the one that is seen, at the right
+            seen = start.evaluate(
+                """box => {
+                    const word = document.createRange();
+                    word.setStart(box.firstChild, 0);
+                    word.setEnd(box.firstChild, box.textContent.indexOf(' '));
+                    const room = box.getBoundingClientRect(), at = word.getBoundingClientRect();
+                    return box.scrollWidth > box.clientWidth && at.left >= room.left && at.right <= room.right + 1;
+                }"""
+            )
+            assert seen
+    take_pictures(page, f"name-{ord(name[0]):x}", row)
 
 
 def test_a_call_that_fails_is_told_with_its_details(page: Page, jupyterlab: Lab) -> None:

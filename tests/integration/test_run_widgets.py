@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -155,6 +156,42 @@ def test_how_long_a_flow_takes_is_told_as_the_page_of_the_flow_tells_it(kernel: 
 
     assert told is not None
     assert kernel.ask_by_widget(widget, "expected", flow="timed")["answer"] == told.p50 == 60
+
+
+def test_how_long_a_flow_takes_is_told_of_its_own_notebook(kernel: NotebookKernel, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    notebooks = {seconds: str(tmp_path / folder / "prices.ipynb") for folder, seconds in (("north", 30), ("south", 90))}
+    store = open_store(load_settings())
+    store.apply(
+        [
+            RunCreated(
+                run=Run(
+                    run_id=fresh_id(now),
+                    name=f"took-{seconds}",
+                    flow_name="prices",
+                    notebook_path=path,
+                    kind=RunKind.NOTEBOOK,
+                    state=State.COMPLETED,
+                    created_at=now,
+                    started_at=now,
+                    ended_at=now + timedelta(seconds=seconds),
+                )
+            )
+            for seconds, path in notebooks.items()
+        ]
+    )
+    close_store(store)
+    widget = widget_of(kernel.run("%flow"), "flow")
+
+    def expected(flow: str, notebook: object) -> object:
+        reply = kernel.ask_by_widget(widget, "expected", flow=flow, notebook=notebook)
+        return reply.get("answer", reply.get("error"))
+
+    for seconds, path in notebooks.items():
+        assert expected("prices", path) == seconds
+    assert expected("prices", None) == 30  # the lower one of two
+    assert expected("nobody ran it", None) is None
+    assert "names the path of a notebook" in str(expected("prices", 7))
 
 
 @pytest.mark.parametrize(

@@ -16,17 +16,21 @@ import { runError } from './rows';
 
 /** Draws a run that failed, and why. */
 export function Failed(props: IItemProps<IRun>): React.JSX.Element {
-  const { of, context, isReachable } = props;
+  const { of, context, isReachable, parts } = props;
   const { texts, locale, now } = context;
   const error = runError(of, []);
   return (
     <>
-      <StateIcon state={of.state} texts={texts} />
+      <StateIcon id={parts.state} state={of.state} texts={texts} />
       <span className="orc-row-main">
         <span className="orc-row-head">
-          <RunNames run={of} />
+          <RunNames id={parts.name} run={of} />
           {of.ended_at !== null && (
-            <span className="orc-row-time" title={formatMoment(of.ended_at, locale)}>
+            <span
+              id={parts.time}
+              className="orc-row-time"
+              title={formatMoment(of.ended_at, locale)}
+            >
               {formatAgo(of.ended_at, now, texts, locale)}
             </span>
           )}
@@ -40,7 +44,7 @@ export function Failed(props: IItemProps<IRun>): React.JSX.Element {
           </span>
         </span>
         {error !== '' && (
-          <span className="orc-row-error" title={of.message}>
+          <span id={parts.error} className="orc-row-error" title={of.message}>
             {error}
           </span>
         )}
@@ -51,17 +55,19 @@ export function Failed(props: IItemProps<IRun>): React.JSX.Element {
 
 /** Draws a run that does not start, and what it waits for. */
 export function Late(props: IItemProps<IRun>): React.JSX.Element {
-  const { of, context } = props;
+  const { of, context, parts } = props;
   return (
     <>
-      <StateIcon state="LATE" texts={context.texts} />
+      <StateIcon id={parts.state} state="LATE" texts={context.texts} />
       <span className="orc-row-main">
         <span className="orc-row-head">
-          <RunNames run={of} />
-          <span className="orc-row-time orc-row-mark">{context.texts.__('late')}</span>
+          <RunNames id={parts.name} run={of} />
+          <span id={parts.time} className="orc-row-time orc-row-mark">
+            {context.texts.__('late')}
+          </span>
         </span>
         {of.message !== '' && (
-          <span className="orc-row-message" title={of.message}>
+          <span id={parts.message} className="orc-row-message" title={of.message}>
             {of.message}
           </span>
         )}
@@ -70,11 +76,11 @@ export function Late(props: IItemProps<IRun>): React.JSX.Element {
   );
 }
 
-function RunNames(props: { run: IRun }): React.JSX.Element {
-  const { run } = props;
+function RunNames(props: { id: string; run: IRun }): React.JSX.Element {
+  const { id, run } = props;
   const name = run.deployment ?? run.flow_name;
   return (
-    <span className="orc-row-names" title={`${name} · ${run.name}`}>
+    <span id={id} className="orc-row-names" title={`${name} · ${run.name}`}>
       <RowName name={name} />
       <RowName name={run.name} isAlias />
     </span>
@@ -83,19 +89,19 @@ function RunNames(props: { run: IRun }): React.JSX.Element {
 
 /** Draws a notification that could not be delivered, and why. */
 export function Undelivered(props: IItemProps<IUndelivered>): React.JSX.Element {
-  const { of, context, isReachable } = props;
+  const { of, context, isReachable, parts } = props;
   const { texts, locale, now } = context;
   const args = { delivery: of.number };
   return (
     <>
-      <StateIcon state="FAILED" texts={texts} />
+      <StateIcon id={parts.state} state="FAILED" texts={texts} />
       <span className="orc-row-main">
         <span className="orc-row-head">
-          <span className="orc-row-names" title={of.title}>
+          <span id={parts.name} className="orc-row-names" title={of.title}>
             <span className="orc-row-name">{texts.__('Not told to %1', of.channel)}</span>
           </span>
           {of.at !== null && (
-            <span className="orc-row-time" title={formatMoment(of.at, locale)}>
+            <span id={parts.time} className="orc-row-time" title={formatMoment(of.at, locale)}>
               {formatAgo(of.at, now, texts, locale)}
             </span>
           )}
@@ -114,11 +120,11 @@ export function Undelivered(props: IItemProps<IUndelivered>): React.JSX.Element 
             />
           </span>
         </span>
-        <span className="orc-row-message" title={of.title}>
+        <span id={parts.message} className="orc-row-message" title={of.title}>
           {of.title}
         </span>
         {of.error !== '' && (
-          <span className="orc-row-error" title={of.error}>
+          <span id={parts.error} className="orc-row-error" title={of.error}>
             {of.error}
           </span>
         )}
@@ -163,19 +169,19 @@ export function More(props: IItemProps<number>): React.JSX.Element {
 
 /** Draws a dead letter. */
 export function Letter(props: IItemProps<IDeadLetter>): React.JSX.Element {
-  const { of, context, isReachable } = props;
+  const { of, context, isReachable, parts } = props;
   const { texts, locale, now } = context;
   return (
     <>
-      <StateIcon state={of.endedAs} texts={texts} />
+      <StateIcon id={parts.state} state={of.endedAs} texts={texts} />
       <span className="orc-row-main">
         <span className="orc-row-head">
-          <span className="orc-row-names" title={`${of.flowName} · ${of.name}`}>
+          <span id={parts.name} className="orc-row-names" title={`${of.flowName} · ${of.name}`}>
             <RowName name={of.flowName} />
             {of.flowName !== of.name && <RowName name={of.name} isAlias />}
           </span>
           {of.at !== null && (
-            <span className="orc-row-time" title={formatMoment(of.at, locale)}>
+            <span id={parts.time} className="orc-row-time" title={formatMoment(of.at, locale)}>
               {formatAgo(of.at, now, texts, locale)}
             </span>
           )}
@@ -188,7 +194,7 @@ export function Letter(props: IItemProps<IDeadLetter>): React.JSX.Element {
             />
           </span>
         </span>
-        <span className="orc-row-error" title={of.message}>
+        <span id={parts.error} className="orc-row-error" title={of.message}>
           {of.message.trim().split('\n', 1)[0]}
         </span>
       </span>

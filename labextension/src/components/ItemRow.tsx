@@ -56,6 +56,11 @@ export function itemClass(content: ItemContent): string {
     : `orc-item orc-${content.kind}`;
 }
 
+/** Tell whether a row is called by its parts: one with buttons or links, whose words would be among its own. */
+export function hasParts({ kind }: ItemContent): boolean {
+  return ['schedule', 'cluster', 'failed', 'late', 'undelivered', 'letter'].includes(kind);
+}
+
 /** Draws the content of a row. */
 export function ItemRow(props: IItemProps<ItemContent>): React.JSX.Element {
   const { of, ...rest } = props;
@@ -88,19 +93,19 @@ export function ItemRow(props: IItemProps<ItemContent>): React.JSX.Element {
 }
 
 function Scheduled(props: IItemProps<IScheduled>): React.JSX.Element {
-  const { of, context, isReachable } = props;
+  const { of, context, isReachable, parts } = props;
   const { texts, locale, now } = context;
   const args = { deployment: of.name };
   const words = of.words.join('; ');
   return (
     <>
-      <StateIcon state={of.isPaused ? 'PAUSED' : 'SCHEDULED'} texts={texts} />
+      <StateIcon id={parts.state} state={of.isPaused ? 'PAUSED' : 'SCHEDULED'} texts={texts} />
       <span className="orc-row-main">
         <span className="orc-row-head">
-          <span className="orc-row-names" title={of.name}>
+          <span id={parts.name} className="orc-row-names" title={of.name}>
             <RowName name={of.name} />
           </span>
-          <ScheduleTime of={of} texts={texts} locale={locale} now={now} />
+          <ScheduleTime id={parts.time} of={of} texts={texts} locale={locale} now={now} />
           <span className="orc-row-actions">
             <RowButton
               icon={runIcon}
@@ -125,7 +130,7 @@ function Scheduled(props: IItemProps<IScheduled>): React.JSX.Element {
             )}
           </span>
         </span>
-        <span className="orc-row-message" title={of.words.join('\n')}>
+        <span id={parts.message} className="orc-row-message" title={of.words.join('\n')}>
           {words}
         </span>
       </span>
@@ -134,27 +139,40 @@ function Scheduled(props: IItemProps<IScheduled>): React.JSX.Element {
 }
 
 function ScheduleTime(props: {
+  id: string;
   of: IScheduled;
   texts: ITexts;
   locale?: string;
   now: number;
 }): React.JSX.Element {
-  const { of, texts, locale, now } = props;
+  const { id, of, texts, locale, now } = props;
   if (of.isPaused) {
-    return <span className="orc-row-time orc-row-mark">{texts.__('paused')}</span>;
+    return (
+      <span id={id} className="orc-row-time orc-row-mark">
+        {texts.__('paused')}
+      </span>
+    );
   }
   if (of.nextAt === null) {
-    return <span className="orc-row-time">{texts.__('never')}</span>;
+    return (
+      <span id={id} className="orc-row-time">
+        {texts.__('never')}
+      </span>
+    );
   }
   return (
-    <span className="orc-row-time" title={texts.__('Next: %1', formatMoment(of.nextAt, locale))}>
+    <span
+      id={id}
+      className="orc-row-time"
+      title={texts.__('Next: %1', formatMoment(of.nextAt, locale))}
+    >
       {formatIn(of.nextAt, now, texts, locale)}
     </span>
   );
 }
 
 function Cluster(props: IItemProps<ICluster>): React.JSX.Element {
-  const { of, context, isReachable } = props;
+  const { of, context, isReachable, parts } = props;
   const { texts } = context;
   const name = of.name === 'local' ? texts.__('local') : of.name;
   const words = clusterWords(of, context);
@@ -163,8 +181,8 @@ function Cluster(props: IItemProps<ICluster>): React.JSX.Element {
       <span className="orc-dot" data-running={of.isRunning} aria-hidden="true" />
       <span className="orc-row-main">
         <span className="orc-row-head">
-          <span className="orc-row-names" title={clusterTitle(of, texts)}>
-            <span className="orc-row-name">{name}</span>
+          <span id={parts.name} className="orc-row-names" title={clusterTitle(of, texts)}>
+            <RowName name={name} />
           </span>
           {of.dashboardUrl !== '' && (
             <a
@@ -182,11 +200,11 @@ function Cluster(props: IItemProps<ICluster>): React.JSX.Element {
           )}
         </span>
         {of.problem === '' ? (
-          <span className="orc-row-message" title={words}>
+          <span id={parts.message} className="orc-row-message" title={words}>
             {words}
           </span>
         ) : (
-          <span className="orc-row-error" title={of.problem}>
+          <span id={parts.error} className="orc-row-error" title={of.problem}>
             {of.problem}
           </span>
         )}
@@ -239,7 +257,7 @@ function Worker(props: IItemProps<IClusterWorker>): React.JSX.Element {
     <span className="orc-row-main">
       <span className="orc-row-head">
         <span className="orc-row-names" title={of.host}>
-          <span className="orc-row-name">{of.name}</span>
+          <RowName name={of.name} />
         </span>
         <span className="orc-row-time">{memoryWords(of.memoryBytes, of.limitBytes, context)}</span>
       </span>

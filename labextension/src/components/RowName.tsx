@@ -1,21 +1,32 @@
-/** A name in a row of the side bar, which is cut in its middle where it has no room: names differ at their ends, too. */
+/** A name in a row of the side bar, which is cut in its middle where it has no room. */
 
 import React from 'react';
 
-/** So many characters at the end are kept. */
-const KEPT_END = 7;
-/** A shorter name is cut at its end: too little would be left before the mark. */
-const LEAST_LENGTH = 2 * KEPT_END;
+import { nameParts } from './nameParts';
 
-/** Draws the name; the whole of it is in the page, for whoever copies or hears it. */
+/** Draws the name; whoever copies or hears it gets it whole, not the two parts that are seen. */
 export function RowName(props: { name: string; isAlias?: boolean }): React.JSX.Element {
   const { name, isAlias = false } = props;
-  const letters = [...name];
-  const end = letters.length < LEAST_LENGTH ? '' : letters.slice(-KEPT_END).join('');
+  const { start, end } = nameParts(name);
+  const className = `orc-row-cut ${isAlias ? 'orc-row-alias' : 'orc-row-name'}`;
+  if (end === '') {
+    return (
+      <span className={className}>
+        <span className="orc-row-name-start" dir="auto">
+          {start}
+        </span>
+      </span>
+    );
+  }
   return (
-    <span className={isAlias ? 'orc-row-alias' : 'orc-row-name'}>
-      <span className="orc-row-name-start">{name.slice(0, name.length - end.length)}</span>
-      {end !== '' && <span className="orc-row-name-end">{end}</span>}
+    <span className={className}>
+      <span className="orc-sr-only">{start + end}</span>
+      <span className="orc-row-name-start orc-row-name-part" aria-hidden="true">
+        {start}
+      </span>
+      <span className="orc-row-name-end orc-row-name-part" aria-hidden="true">
+        {end}
+      </span>
     </span>
   );
 }

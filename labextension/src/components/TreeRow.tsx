@@ -20,11 +20,13 @@ import { isFailure, isLive, stateLook } from '../drawing/states';
 import { errorWords, timeWords } from '../drawing/taskWords';
 import type { ITexts } from '../drawing/translation';
 import type { IRun, ITaskView } from '../schemas';
-import { ItemRow, itemAttributes, itemClass } from './ItemRow';
+import { ItemRow, hasParts, itemAttributes, itemClass } from './ItemRow';
 import { RowButton } from './RowButton';
 import { RowName } from './RowName';
 import { StateIcon } from './StateIcon';
 import type { IItemContext } from './itemContext';
+import { namedBy, rowParts } from './rowParts';
+import type { IRowParts } from './rowParts';
 import { shownAt } from './rows';
 import type { Row, Section } from './rows';
 
@@ -45,7 +47,8 @@ export interface IRowContext extends IItemContext {
 /** Draws one row of any kind. */
 export function TreeRow(props: { row: Row; context: IRowContext }): React.JSX.Element {
   const { row, context } = props;
-  const id = useId();
+  const parts = rowParts(useId());
+  const isNamed = row.kind === 'run' || (row.kind === 'item' && hasParts(row.content));
   const record = row.kind === 'run' ? row.run : row.kind === 'task' ? row.task : null;
   return (
     <div
@@ -56,7 +59,7 @@ export function TreeRow(props: { row: Row; context: IRowContext }): React.JSX.El
       aria-setsize={row.size}
       aria-expanded={row.isOpen ?? undefined}
       aria-label={row.kind === 'section' ? sectionName(row, context.texts) : undefined}
-      aria-labelledby={row.kind === 'run' ? runParts(id).join(' ') : undefined}
+      aria-labelledby={isNamed ? namedBy(parts) : undefined}
       tabIndex={row.key === context.entry ? 0 : -1}
       data-key={row.key}
       data-section={row.kind === 'section' ? row.section : undefined}
@@ -74,11 +77,16 @@ export function TreeRow(props: { row: Row; context: IRowContext }): React.JSX.El
       <Caret row={row} onToggle={context.onToggle} />
       {row.kind === 'section' && <SectionContent row={row} context={context} />}
       {row.kind === 'run' && (
-        <RunContent run={row.run} error={row.error} parts={runParts(id)} context={context} />
+        <RunContent run={row.run} error={row.error} parts={parts} context={context} />
       )}
       {row.kind === 'task' && <TaskContent task={row.task} live={row.live} context={context} />}
       {row.kind === 'item' && (
-        <ItemRow of={row.content} context={context} isReachable={row.key === context.entry} />
+        <ItemRow
+          of={row.content}
+          context={context}
+          isReachable={row.key === context.entry}
+          parts={parts}
+        />
       )}
     </div>
   );
@@ -149,31 +157,25 @@ function sectionTitle(section: Section, texts: ITexts): string {
   }
 }
 
-/** The ids of what a run's row is called by: its buttons, which are there where the focus is, are no part of that. */
-function runParts(id: string): readonly [string, string, string, string] {
-  return [`${id}-state`, `${id}-name`, `${id}-time`, `${id}-message`];
-}
-
 function RunContent(props: {
   run: IRun;
   error: string;
-  parts: ReturnType<typeof runParts>;
+  parts: IRowParts;
   context: IRowContext;
 }): React.JSX.Element {
   const { run, error, parts, context } = props;
-  const [stateId, nameId, timeId, messageId] = parts;
   const { texts } = context;
   const active = isLive(run.state);
   return (
     <>
-      <StateIcon id={stateId} state={run.state} texts={texts} />
+      <StateIcon id={parts.state} state={run.state} texts={texts} />
       <span className="orc-row-main">
         <span className="orc-row-head">
-          <span id={nameId} className="orc-row-names" title={runTitle(run, context)}>
+          <span id={parts.name} className="orc-row-names" title={runTitle(run, context)}>
             <RowName name={run.flow_name} />
             <RowName name={run.name} isAlias />
           </span>
-          <RunTime id={timeId} run={run} context={context} />
+          <RunTime id={parts.time} run={run} context={context} />
           <span className="orc-row-actions">
             <RowButton
               icon={textEditorIcon}
@@ -193,7 +195,7 @@ function RunContent(props: {
         </span>
         {error !== '' && (
           <span
-            id={messageId}
+            id={parts.error}
             className="orc-row-error"
             title={isFailure(run.state) ? run.message : error}
           >
@@ -201,7 +203,7 @@ function RunContent(props: {
           </span>
         )}
         {error === '' && run.message !== '' && (
-          <span id={messageId} className="orc-row-message" title={run.message}>
+          <span id={parts.message} className="orc-row-message" title={run.message}>
             {run.message}
           </span>
         )}

@@ -1,6 +1,7 @@
 /** What the contents of rows get. */
 
 import type { ITexts } from '../drawing/translation';
+import type { IRowParts } from './rowParts';
 
 /** The same for all rows. */
 export interface IItemContext {
@@ -17,4 +18,6 @@ export interface IItemProps<T> {
   readonly context: IItemContext;
   /** Whether Tab leads to the buttons of the row. */
   readonly isReachable: boolean;
+  /** The ids of what the row is called by. */
+  readonly parts: IRowParts;
 }

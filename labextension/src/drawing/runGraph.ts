@@ -158,10 +158,17 @@ export class RunGraph {
     const state = groupState(counts);
     const look = stateLook(state);
     const name = isMapped ? `${group.name} ×${size}` : group.name;
-    const time = isMapped ? '' : timeWords(first, this._live, clock.now(), texts);
-    const words = isMapped
-      ? countWords(counts, texts)
-      : [stateWord(state, this._live, texts), time].filter(Boolean).join(' · ');
+    // what is expected has no room in the box: it is heard and in the tip, and in the line below once chosen
+    const wordsOf = (expected: number | null): string =>
+      isMapped
+        ? countWords(counts, texts)
+        : [
+            stateWord(state, this._live, texts),
+            timeWords({ ...first, expected_seconds: expected }, this._live, clock.now(), texts)
+          ]
+            .filter(Boolean)
+            .join(' · ');
+    const [words, said] = [wordsOf(null), wordsOf(first.expected_seconds)];
     const error = !isMapped && isFailure(first.state) ? errorWords(first) : '';
     const before = (this._before.get(group.id) ?? []).map(id => this._names.get(id) ?? '');
     const after = before.length > 0 ? texts.__('after %1', before.join(', ')) : '';
@@ -184,9 +191,9 @@ export class RunGraph {
     const isChosen = this._choice === group.id;
     const isEntry = isChosen || (!this._groups.has(this._choice ?? '') && this._isFirst(group));
     setAttributes(node.box, {
-      title: [name, words, error].filter(Boolean).join('\n'),
+      title: [name, said, error].filter(Boolean).join('\n'),
       // what is seen is said as it stands, so that it can be spoken to
-      'aria-label': [this._isPlan ? `${name}, ${words}` : `${name} ${words}`, error, after]
+      'aria-label': [this._isPlan ? `${name}, ${said}` : `${name} ${said}`, error, after]
         .filter(Boolean)
         .join(', '),
       'aria-pressed': String(isChosen),

@@ -11,9 +11,11 @@ import { attemptCount, errorWords, noTasksWords, stateWord, timeWords } from './
 import { VirtualRows } from './virtualRows';
 
 const ROW_HEIGHT = 30;
-/** Below this width, in pixels, each row is a card of this height; `runViews.css` knows them, too. */
-const CARDS_BELOW = 670;
-const CARD_HEIGHT = 92;
+/** Below this width, in pixels, the columns of `runViews.css` have no room, and each row is a card. */
+const CARDS_BELOW = 812;
+/** A card has its name, its times, and a line each for worker and message where a task of the table has one. */
+const CARD_HEIGHT = 74;
+const CARD_LINE = 18;
 
 type Column = 'order' | 'name' | 'state' | 'started' | 'time' | 'attempt' | 'worker' | 'message';
 type Sort = readonly [Column, 'ascending' | 'descending'];
@@ -69,6 +71,10 @@ export class TaskTable {
   update(tasks: readonly ITaskView[], live: boolean): void {
     this._tasks = tasks;
     this._live = live;
+    // a line that was there once stays: cards of a live run do not move with each message
+    this._hasWorkers ||= tasks.some(task => Boolean(task.worker));
+    this._hasMessages ||= tasks.some(task => this._message(task) !== '');
+    this._setRowHeight();
     this._draw();
     this._followTime();
   }
@@ -84,10 +90,17 @@ export class TaskTable {
   private _onResize(): void {
     const width = this._scroll.clientWidth;
     if (width > 0) {
-      const hasCards = width < CARDS_BELOW;
-      setAttributes(this._scroll, { 'data-cards': String(hasCards) });
-      this._rows.setRowHeight(hasCards ? CARD_HEIGHT : ROW_HEIGHT);
+      this._hasCards = width < CARDS_BELOW;
+      setAttributes(this._scroll, { 'data-cards': String(this._hasCards) });
+      this._setRowHeight();
     }
+  }
+
+  private _setRowHeight(): void {
+    const lines = Number(this._hasWorkers) + Number(this._hasMessages);
+    const height = CARD_HEIGHT + lines * CARD_LINE;
+    this._scroll.style.setProperty('--orc-card-height', `${height}px`);
+    this._rows.setRowHeight(this._hasCards ? height : ROW_HEIGHT);
   }
 
   private _draw(): void {
@@ -210,7 +223,8 @@ export class TaskTable {
     const id = task.task_run_id;
     const name = button(task.name, task.name, () => this._choose(id));
     const { texts } = this._options;
-    const labels = [texts.__('Started'), texts.__('Time'), texts.__('Attempt'), texts.__('Worker')];
+    // a time of the day says by itself what it is
+    const labels = [null, texts.__('Time'), texts.__('Attempt'), texts.__('Worker')];
     const cells = labels.map(label => html('span', { role: 'cell', 'data-label': label }));
     return html(
       'div',
@@ -249,6 +263,9 @@ export class TaskTable {
   private _shownTasks: readonly ITaskView[] = [];
   private _numbers: ReadonlyMap<string, number> = new Map();
   private _live = false;
+  private _hasCards = false;
+  private _hasWorkers = false;
+  private _hasMessages = false;
   private _sort: Sort = ['order', 'ascending'];
   private _choice: string | null = null;
   private _unfollow: (() => void) | null = null;

@@ -51,9 +51,12 @@ export class VirtualRows {
   /** Draw rows of another height, in pixels, from now on. */
   setRowHeight(height: number): void {
     if (height !== this._rowHeight) {
-      this._scroller.scrollTop *= height / this._rowHeight; // what is in sight stays there
+      const first = this._scroller.scrollTop / this._rowHeight;
       this._rowHeight = height;
       this.update(this._keys);
+      // what is in sight stays there; only what is as high as its rows can be scrolled so far
+      this._scroller.scrollTop = first * height;
+      this._show(false);
     }
   }
 

@@ -3,6 +3,7 @@
 import { isFailure, isLive, laterRecord } from '../drawing/states';
 import { NOT_RUN, countStates } from '../drawing/taskGroups';
 import { errorWords, whereWords } from '../drawing/taskWords';
+import { isTold } from '../drawing/toldFailures';
 import type { ITexts } from '../drawing/translation';
 import { NO_OMITTED } from '../schemas';
 import type { IFlowOutput, ITaskView } from '../schemas';
@@ -57,7 +58,7 @@ export function messageWords({ run, tasks }: IFlowOutput, texts: ITexts): string
       isFailure(state) &&
       state !== 'UPSTREAM_FAILED' &&
       error !== null &&
-      run.message.includes(error.message.trim().split('\n', 1)[0] || error.type)
+      isTold(run.message, error)
   );
   if (cause === undefined) {
     return run.message;

@@ -31,8 +31,11 @@ export class KernelRuns implements IRunSource {
     return readList(await this._calls.ask('attempts', { run: runId }), readTaskAttempt);
   }
 
-  async readExpectedSeconds(run: Pick<IRun, 'flow_name'>): Promise<number | null> {
-    return readNumber(await this._calls.ask('expected', { flow: run.flow_name }));
+  async readExpectedSeconds(
+    run: Pick<IRun, 'flow_name' | 'notebook_path'>
+  ): Promise<number | null> {
+    const asked = { flow: run.flow_name, notebook: run.notebook_path };
+    return readNumber(await this._calls.ask('expected', asked));
   }
 }
 
