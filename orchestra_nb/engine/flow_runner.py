@@ -66,7 +66,13 @@ from orchestra_nb.model.questions import Asker
 from orchestra_nb.model.runs import ErrorInfo, TaskRun
 from orchestra_nb.model.state_machine import StateMachine
 from orchestra_nb.model.states import State
-from orchestra_nb.model.waiting_words import MOST_NAMED, WAITS_FOR_WORKER, waits_for_tasks, waits_for_worker
+from orchestra_nb.model.waiting_words import (
+    EARLIER_RUN,
+    MOST_NAMED,
+    WAITS_FOR_WORKER,
+    waits_for_tasks,
+    waits_for_worker,
+)
 
 #: Its own, since the code of users may have seeded that of the process.
 _chance = random.Random()
@@ -183,7 +189,7 @@ class FlowRunner:
     def _waiting_words(self, name: str, waiting: Collection[str]) -> str:
         """Return what is said of a task that waits for these; empty for none. O(1)."""
         names = [self._book[one].name for one in itertools.islice(waiting, MOST_NAMED)]
-        told = ["its earlier run" if upstream == name else upstream for upstream in names]
+        told = [EARLIER_RUN if upstream == name else upstream for upstream in names]
         return waits_for_tasks(told, len(waiting) - len(told)) if told else ""
 
     def tasks_of(self, run_id: str) -> list[TaskRun]:
