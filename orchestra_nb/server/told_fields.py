@@ -17,7 +17,7 @@ from orchestra_nb.model.automation_decisions import Firing
 from orchestra_nb.model.automation_log import LoggedAction, LoggedFiring
 from orchestra_nb.model.dead_letters import DeadLetter
 from orchestra_nb.model.outbox import Delivery
-from orchestra_nb.model.runs import Run
+from orchestra_nb.model.runs import ErrorInfo, Run
 from orchestra_nb.model.webhooks import Receipt
 from orchestra_nb.operations.alerts import ServiceTrouble
 from orchestra_nb.operations.automations import AutomationSummary, FoundFiles, MadeAutomation, WatchedPlace
@@ -27,7 +27,7 @@ from orchestra_nb.operations.flow_views import FlowOutcome
 from orchestra_nb.operations.notebook_cells import NotebookCell
 from orchestra_nb.operations.run_attempts import RunAttempt
 from orchestra_nb.operations.run_statistics import RunMoment
-from orchestra_nb.operations.run_views import CellView, RunSummary, TaskView
+from orchestra_nb.operations.run_views import CellView, ErrorView, RunSummary, TaskView
 from orchestra_nb.operations.schedule_preview import FireTime
 from orchestra_nb.operations.task_attempts import TaskAttempt
 from orchestra_nb.operations.work_pools import PoolRun, ShownJob
@@ -52,6 +52,8 @@ TOLD_FIELDS: Final[Mapping[type, Mapping[str, Kind]]] = {
     RunSummary: _MESSAGE,
     TaskView: _MESSAGE,
     CellView: _MESSAGE,
+    ErrorInfo: _MESSAGE,
+    ErrorView: _MESSAGE,
     RunAttempt: {"message": Kind.MESSAGE, "reason": Kind.MESSAGE},
     TaskAttempt: _MESSAGE,
     RunAgain: _MESSAGE,
@@ -90,6 +92,9 @@ TOLD_FIELDS: Final[Mapping[type, Mapping[str, Kind]]] = {
     ServiceTrouble: _PROBLEM,
 }
 
+#: Errors that runs end with by themselves; what users' code raises has a traceback, also where it is called so.
+_OUR_ERRORS: Final = ("KernelDied", "TaskTimedOut")
+
 
 def told_in(answer: Any, language: str | None) -> Any:
     """Return an answer with what it tells in a language: the same object where nothing is told otherwise there."""
@@ -103,6 +108,8 @@ def _told(value: Any, language: str) -> Any:
     if isinstance(value, dict):
         told = {name: _told(one, language) for name, one in value.items()}
         return told if any(told[name] is not one for name, one in value.items()) else value
+    if isinstance(value, ErrorInfo) and (value.traceback or value.type not in _OUR_ERRORS):
+        return value
     record: type = type(value)
     fields, further = _plan(record)
     changes: dict[str, Any] = {}

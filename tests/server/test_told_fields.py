@@ -41,9 +41,7 @@ NOT_TOLD = {
     ("Updated", "outcome"),
     ("DeadLetter", "note"),  # of who decided about it
     ("VersionView", "note"),  # of who made it
-    ("ErrorInfo", "message"),  # of users' code, as the next ones
-    ("ErrorView", "message"),
-    ("NumberedLine", "message"),
+    ("NumberedLine", "message"),  # of users' code
 }
 
 
@@ -92,6 +90,15 @@ def test_what_tells_nothing_otherwise_is_the_same_object() -> None:
     assert told_in([run, {"a": run}], "de-DE")[1]["a"].message == "wartet auf seine Zeit, noon"
     assert told_in(run_of(1, parameters=OURS), "de-DE") == run_of(1, parameters=OURS)
     assert told_in({"message": "Run it again."}, "de-DE") == {"message": "Run it again."}
+
+
+def test_of_errors_only_those_are_translated_that_nobody_raised() -> None:
+    died = ErrorInfo(type="KernelDied", message="The kernel died (SIGKILL)", cell="cell 1")
+    raised = ErrorInfo(type="KernelDied", message="The kernel died (SIGKILL)", traceback="Traceback …")
+
+    assert told_in(died, "de-DE").message == "Der Kernel ist gestorben (SIGKILL)"
+    assert told_in(raised, "de-DE") is raised
+    assert told_in(KEPT, "de-DE") is KEPT
 
 
 def failed_run(store) -> None:
