@@ -44,11 +44,12 @@ class OrchestraAPIHandler(TokenIdentity, APIHandler):
     auth_resource = AUTH_RESOURCE
     #: Methods that anybody may call; each also has ``@allow_unauthenticated``, and checks by itself who calls.
     public_methods: ClassVar[frozenset[str]] = frozenset()
+    #: An error, and what it is answered with.
+    _prepared: tuple[BaseException | None, tuple[int, bytes]] = (None, (500, b""))
 
     def initialize(self, access: StoreAccess) -> None:
         """Take the way to the store from the route."""
         self._access = access
-        self._prepared: tuple[BaseException | None, tuple[int, bytes]] = (None, (500, b""))
 
     async def prepare(self) -> None:  # type: ignore[override]  # as APIHandler itself
         """Refuse whoever is not logged in, whatever the method."""

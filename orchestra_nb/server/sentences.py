@@ -244,7 +244,9 @@ def _several(line: str, reading: _Reading, depth: int) -> str:
     while begin < len(line):
         further = [end for end in (*ends, len(line)) if end > begin]
         found = _first_part(line, begin, further, reading, depth)
-        if found is None and (is_message or reading.tries <= 0):
+        # what follows words that are not ours may be theirs who sent it; but for the name of a field
+        is_field = not is_message and line[further[0] - 1] == ":"
+        if found is None and (reading.tries <= 0 or not (is_field or reading.language == ENGLISH)):
             parts.append(line[begin:])
             break
         end, part = found or (further[0], line[begin : further[0]])

@@ -125,6 +125,14 @@ async def test_what_forms_are_told_is_german_for_who_reads_german(
     assert set(SENTENCES) == said
 
 
+def test_a_value_that_reads_like_a_sentence_of_ours_stays() -> None:
+    refusal = "There is no deployment 'a. Run it again. b', and no other. `orchestra deploy` makes one."
+
+    assert in_language(refusal, "de-DE").startswith("Es gibt kein Deployment 'a. Run it again. b' und auch kein")
+    assert in_language("The disk is full. Run it again.", "de-DE") == "The disk is full. Run it again."
+    assert in_language("deployment a: Run it again.", "de-DE") == "deployment a: Starten Sie es noch einmal."
+
+
 def test_values_stand_in_their_places_and_what_is_no_sentence_of_ours_stays() -> None:
     refusal = "a pool of the kind local has none, but one of the kind dask."
 

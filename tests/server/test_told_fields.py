@@ -21,7 +21,7 @@ from orchestra_nb.model.runs import ErrorInfo, LogLine, RunKind
 from orchestra_nb.model.states import State
 from orchestra_nb.operations.run_changes import RunChanges
 from orchestra_nb.rest.catalogue import ENDPOINTS
-from orchestra_nb.server import told_fields
+from orchestra_nb.server import api_handler, told_fields
 from orchestra_nb.server.told_fields import TOLD_FIELDS, records_in, told_in
 from orchestra_nb.store.deployment_store import DeploymentStore
 
@@ -227,6 +227,25 @@ async def test_clients_that_read_in_one_language_share_the_translation(
     ]
     assert [language for language, _ in translated] == ["de-DE"]
     assert threading.get_ident() not in [thread for _, thread in translated]
+
+
+async def test_an_error_is_translated_beside_the_loop_that_answers_all(
+    jp_fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    tell = api_handler.in_language
+
+    def told(text: str, language: str | None) -> str:
+        threads.append(threading.get_ident())
+        return tell(text, language)
+
+    monkeypatch.setattr(api_handler, "in_language", told)
+    body = json.dumps({"name": "x", "kind": "slurm"})
+    answer = await jp_fetch(f"{API}/pools", method="POST", body=body, headers=dict(GERMAN), raise_error=False)
+
+    assert "'slurm' ist keines von" in json.loads(answer.body)["detail"]
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_an_answer_that_is_kept_is_told_again_in_the_language_of_who_asks(jp_fetch, store) -> None:
