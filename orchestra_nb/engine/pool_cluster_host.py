@@ -62,8 +62,9 @@ def host(order: ClusterOrder, tell: Any) -> None:
     try:
         certificate = getattr(getattr(cluster, "security", None), "tls_client_cert", None)
         if certificate and "\n" in str(certificate):
-            text = "makes its own certificates, which runs cannot know. Leave out `security`, or configure Dask's TLS"
-            tell(ClusterAnswer(error=f"{order.path} {text} by files (distributed.comm.tls)."))
+            why = "makes its own certificates, which runs cannot know."
+            remedy = "Leave out `security`, or configure Dask's TLS by files (distributed.comm.tls)."
+            tell(ClusterAnswer(error=f"{order.path} {why} {remedy}"))
             return
         if order.minimum is not None or order.maximum is not None:
             try:

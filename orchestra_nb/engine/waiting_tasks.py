@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from orchestra_nb.model.waiting_words import MOST_NAMED, waits_for_tasks
+from orchestra_nb.model.waiting_words import EARLIER_RUN, MOST_NAMED, waits_for_tasks
 
 #: The shortest and the longest pause between two sayings of a task that waits for many.
 LEAST_PAUSE_SECONDS: Final = 1.0
@@ -33,7 +33,7 @@ def words_of_waiting(waits_for: Collection[str], name_of: Callable[[str], str], 
     earlier
         Ids of those that are earlier runs of the same task.
     """
-    told = ["its earlier run" if one in earlier else name_of(one) for one in itertools.islice(waits_for, MOST_NAMED)]
+    told = [EARLIER_RUN if one in earlier else name_of(one) for one in itertools.islice(waits_for, MOST_NAMED)]
     return waits_for_tasks(told, len(waits_for) - len(told)) if told else ""
 
 

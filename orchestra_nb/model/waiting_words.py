@@ -11,12 +11,17 @@ WAITS_FOR_WORKER: Final = "waits for a worker"
 #: As many tasks that it waits for are named; the others are counted.
 MOST_NAMED: Final = 5
 
+#: What stands for a task of the same name as that which waits.
+EARLIER_RUN: Final = "its earlier run"
+
 
 def waits_for_tasks(names: Sequence[str], more: int = 0) -> str:
     """Return the words of a task that waits for others: these, of which there is one at least, and some more.
 
     >>> waits_for_tasks(["load", "clean"])
     'waits for load, clean'
+    >>> waits_for_tasks([EARLIER_RUN])
+    'waits for its earlier run'
     >>> waits_for_tasks(["square-0", "square-1"], 9_998)
     'waits for square-0, square-1 and 9,998 more'
     """

@@ -78,15 +78,12 @@ def find_resumption(store: RunStore, id_or_name: str, from_step: str) -> tuple[R
         What it executed is gone.
     """
     run = find_run(store, id_or_name)
-    if run.kind not in _STEPS:
+    if run.kind not in _WHEN:
         reason = _WHY_NOT[run.kind].format(typed=typed_run(run))
         raise Conflict(f"Run {run.name} cannot be resumed from a step. {reason}")
-    step = _STEPS[run.kind]
     if run.state not in RESUMABLE_STATES:
         remedy = "" if run.state.is_terminal else f" `orchestra runs cancel {typed_run(run)}` ends it."
-        raise InvalidTransition(
-            f"Run {run.name} is {run.state}: it can be resumed from a {step} when it has run and ended.{remedy}"
-        )
+        raise InvalidTransition(f"Run {run.name} is {run.state}: {_WHEN[run.kind]}{remedy}")
     find = _find_cell if run.kind is RunKind.NOTEBOOK else _find_task
     return run, find(store, run, from_step.strip())
 
@@ -96,8 +93,11 @@ def resumed_by(start: Resumption, actor: str, note: str) -> str:
     return f"resumed from {start.name} by {actor}{f': {note}' if note else ''}"
 
 
-#: What runs of a kind can be resumed from.
-_STEPS = {RunKind.NOTEBOOK: "cell", RunKind.FLOW: "task"}
+#: From what runs of a kind can be resumed, and when.
+_WHEN = {
+    RunKind.NOTEBOOK: "it can be resumed from a cell when it has run and ended.",
+    RunKind.FLOW: "it can be resumed from a task when it has run and ended.",
+}
 
 _WHY_NOT = {
     RunKind.TASK: "It is of a task alone: `orchestra runs retry {typed}` runs that again.",

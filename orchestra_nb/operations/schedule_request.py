@@ -85,7 +85,10 @@ def read_schedule(
         case None, None, str():
             kind, schedule = "rrule", RecurrenceSchedule(rule=rrule, **common)
         case _:
-            raise InvalidSchedule("A schedule is one of a cron expression, an interval and a recurrence rule.")
+            kind, schedule = "", None
+            findings.errors.append(
+                InvalidSchedule("A schedule is one of a cron expression, an interval and a recurrence rule.")
+            )
     if schedule is not None:
         findings.trying(told_at(f"/{kind}")(lambda: check_schedule(schedule, read_zone)))
     findings.tell()

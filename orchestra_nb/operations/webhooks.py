@@ -113,7 +113,8 @@ def create_webhook(
     assert kept is not None
     if warnings and refuses_warnings:
         raise WarningsRefused("\n".join(warnings))
-    hooks.add(webhook, kept, now, owner)
+    with told_at("/name"):  # it may have been taken meanwhile
+        hooks.add(webhook, kept, now, owner)
     return MadeWebhook(secret=kept, warnings=warnings)
 
 
@@ -167,7 +168,9 @@ def change_webhook(
         if warnings and refuses_warnings:
             raise WarningsRefused("\n".join(warnings))
         new_owner = owner or _owner_after(store, stored, changes)
-        if hooks.replace(before, after, new_owner):
+        with told_at("/new_name"):  # it may have been taken meanwhile
+            is_changed = hooks.replace(before, after, new_owner)
+        if is_changed:
             return warnings  # else somebody else has changed it: once more, of what it is now
 
 

@@ -140,7 +140,8 @@ def create_pool(store: RunStore, form: PoolForm, now: datetime) -> WorkPool:
     pools, findings = pool_store(store), Findings()
     findings.trying(told_at("/name")(lambda: pools.check_free(form.name)))
     pool = read_pool(form, findings)
-    pools.create(pool, now)
+    with told_at("/name"):  # it may have been taken meanwhile
+        pools.create(pool, now)
     return pool
 
 

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestra_nb.errors import InvalidInput, NotFound, PreconditionFailed
 from orchestra_nb.operations.audit_trail import note
 from orchestra_nb.operations.json_encoding import encode_json
+from orchestra_nb.reading_language import ENGLISH, reading_language
 from orchestra_nb.rest.audited_calls import entries_after
 from orchestra_nb.rest.catalogue import endpoints_at
 from orchestra_nb.rest.ownership import owned
 from orchestra_nb.rest.request_reading import given_parameters
+from orchestra_nb.version import __version__
 
 if TYPE_CHECKING:
     from orchestra_nb.model.audit import AuditEntry
@@ -60,16 +62,35 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What is answered, and whether it is what was answered before."""
+    """What is answered.
+
+    Parameters
+    ----------
+    body
+        JSON, with what is told in English.
+    value
+        What the body was made of; None where there was nothing, or it is answered once more.
+    is_repeated
+        Whether it is what was answered before.
+    """
 
     status: int
     body: bytes
+    value: object = None
     is_repeated: bool = False
 
 
 def etag_of(body: bytes) -> str:
-    """Return the ETag of an answer."""
-    return f'"{hashlib.sha256(body).hexdigest()[:40]}"'
+    """Return the ETag of what is read by :func:`~orchestra_nb.reading_language.reading_language`.
+
+    Parameters
+    ----------
+    body
+        With what is told in English: where that is the same, so is what it is translated to.
+    """
+    language = reading_language()
+    told = b"" if language == ENGLISH else f"\0{language} {__version__}".encode()
+    return f'"{hashlib.sha256(body + told).hexdigest()[:40]}"'
 
 
 def conditions_of(
@@ -142,13 +163,13 @@ def answer_call(
     if conditions.key is not None:
         return _answer_once(endpoint, call, arguments, conditions, conditions.key, entry)
     if conditions.etags is None and entry is None:
-        return Answer(status=endpoint.status, body=_body_of(endpoint, call, arguments, fields))
+        return _answer(endpoint, call, arguments, fields)
     if endpoint.is_one_transaction:
         with call.store.database.together():
             _check_match(endpoint, call, arguments, conditions.etags)
-            body = _body_of(endpoint, call, arguments, fields)
-            _note(call, entry, body)
-        return Answer(status=endpoint.status, body=body)
+            answer = _answer(endpoint, call, arguments, fields)
+            _note(call, entry, answer.body)
+        return answer
 
     def check() -> None:
         _check_match(endpoint, call, arguments, conditions.etags)
@@ -156,9 +177,9 @@ def answer_call(
     # now, so that what takes its time is not done in vain; and with the write, since the thing may change meanwhile
     check()
     with call.store.database.beginning_with(check):
-        body = _body_of(endpoint, call, arguments, fields)
-    _note(call, entry, body)
-    return Answer(status=endpoint.status, body=body)
+        answer = _answer(endpoint, call, arguments, fields)
+    _note(call, entry, answer.body)
+    return answer
 
 
 def _answer_once(
@@ -172,7 +193,7 @@ def _answer_once(
     from orchestra_nb.store.kept_answers import KeptAnswer, KeptAnswers
 
     def do() -> KeptAnswer:
-        body = _body_of(endpoint, call, arguments)
+        body = _answer(endpoint, call, arguments).body
         return KeptAnswer(fingerprint=conditions.fingerprint, status=endpoint.status, body=body)
 
     def do_and_note() -> KeptAnswer:
@@ -210,7 +231,7 @@ def _check_match(
     values = dict(zip(reader.path_parameters, names.values(), strict=True))
     query = {} if reader.query_type is None else {"query": reader.query_type()}
     try:
-        current = etag_of(_body_of(reader, call, values | query))
+        current = etag_of(_answer(reader, call, values | query).body)
     except NotFound as error:
         raise PreconditionFailed(f"There is nothing that If-Match could fit: {error}") from error
     if "*" not in etags and current not in etags:
@@ -220,11 +241,22 @@ def _check_match(
         )
 
 
-def _body_of(endpoint: Endpoint[..., Any], call: Call, arguments: dict[str, Any], fields: Sequence[str] = ()) -> bytes:
+def _answer(endpoint: Endpoint[..., Any], call: Call, arguments: dict[str, Any], fields: Sequence[str] = ()) -> Answer:
     with owned(endpoint, call, arguments):
-        answer: object = endpoint.function(call, **arguments)
+        value: object = endpoint.function(call, **arguments)
+    return Answer(status=endpoint.status, body=body_of(value, fields), value=value)
+
+
+def body_of(answer: object, fields: Sequence[str] = ()) -> bytes:
+    """Return an answer as JSON, with these fields alone; with all where there are none.
+
+    Raises
+    ------
+    InvalidInput
+        There is no such field.
+    """
     if fields:
         from orchestra_nb.rest.field_choice import only_fields
 
         answer = only_fields(answer, fields)
-    return call.told(encode_json(answer))
+    return encode_json(answer)

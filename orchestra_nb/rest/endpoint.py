@@ -83,8 +83,6 @@ class Call:
     notebook_at
         Returns the file of a notebook by its path relative to the server's root folder; raises InvalidInput,
         NotebookNotFound or, where the server's files are in no folder, Conflict.
-    told
-        Gives an answer, as JSON, as it is told to who calls: in their language.
     """
 
     store: RunStore
@@ -98,7 +96,6 @@ class Call:
     role_by_name: Role | None = Role.ADMIN
     owners: frozenset[str] | None = None
     is_owners_only: bool = False
-    told: Callable[[bytes], bytes] = bytes
 
 
 @dataclass(frozen=True)

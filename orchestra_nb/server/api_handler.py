@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: No form has more fields; what is said of further places stays in English.
+_MOST_PLACES = 50
+
 #: What problems are called where answers say what they are.
 PROBLEM_TYPE = "application/problem+json"
 
@@ -40,6 +44,8 @@ class OrchestraAPIHandler(TokenIdentity, APIHandler):
     auth_resource = AUTH_RESOURCE
     #: Methods that anybody may call; each also has ``@allow_unauthenticated``, and checks by itself who calls.
     public_methods: ClassVar[frozenset[str]] = frozenset()
+    #: An error, and what it is answered with.
+    _prepared: tuple[BaseException | None, tuple[int, bytes]] = (None, (500, b""))
 
     def initialize(self, access: StoreAccess) -> None:
         """Take the way to the store from the route."""
@@ -110,10 +116,18 @@ class OrchestraAPIHandler(TokenIdentity, APIHandler):
         else:
             super().log_exception(typ, value, tb)
 
+    async def prepare_problem(self, error: Exception) -> None:
+        """Have what an error is answered with put into the caller's language in a thread, before it is answered."""
+        if isinstance(error, OrchestraError) and self.reading_language is not None:
+            self._prepared = error, await asyncio.to_thread(problem_answer, 500, error, self.reading_language)
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with a problem; what is not ours to tell stays in the server's log."""
         error = kwargs.get("exc_info", (None, None, None))[1]
-        status, body = problem_answer(status_code, error, self.reading_language)
+        known, answer = self._prepared
+        if error is None or error is not known:
+            answer = problem_answer(status_code, error, self.reading_language)
+        status, body = answer
         self.set_status(status)
         if isinstance(error, CallInProgress):
             self.set_header("Retry-After", "1")
@@ -154,7 +168,8 @@ def problem_answer(status_code: int, error: BaseException | None, language: str 
         "code": code,
     }
     if places:
-        body["errors"] = [replace(place, detail=in_language(place.detail, language)) for place in places]
+        first = [replace(place, detail=in_language(place.detail, language)) for place in places[:_MOST_PLACES]]
+        body["errors"] = [*first, *places[_MOST_PLACES:]]
     return status, encode_json(body)
 
 

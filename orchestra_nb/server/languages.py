@@ -59,9 +59,13 @@ def wanted_language(accept_language: str) -> str:
 
 
 def reader_language(headers: Mapping[str, str]) -> str | None:
-    """Return the language of who reads an answer, by the headers of a request; None where these do not say it."""
-    accepted = headers.get("Accept-Language")
-    return None if accepted is None else wanted_language(accepted)
+    """Return the language of who reads an answer, by the headers of a request; None where these do not say it.
+
+    ``*`` alone says nothing: some programs send it with everything.
+    """
+    accepted = headers.get("Accept-Language", "")
+    names = {_range_of(part)[0].strip() for part in accepted.split(",")}
+    return None if names <= {"", "*"} else wanted_language(accepted)
 
 
 def _tag_for(language: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +21,7 @@ from orchestra_nb.reading_language import ENGLISH, read_in
 from orchestra_nb.server.api_handler import code_of_status
 from orchestra_nb.server.bounded_body import BoundedBodyHandler
 from orchestra_nb.server.callers import ADMIN_RESOURCE, AUTH_RESOURCE
-from orchestra_nb.server.sentences import answer_in_language
+from orchestra_nb.server.sentences import has_words
 from orchestra_nb.settings import load_settings
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class RestHandler(BoundedBodyHandler):
 
     Whatever parts of the path a route has: the endpoints read it themselves.
     """
+
+    _etag: str | None = None
 
     @web.authenticated
     async def get(self, *_parts: str) -> None:
@@ -92,10 +95,11 @@ class RestHandler(BoundedBodyHandler):
             fields = self.words("fields") if endpoint.method == "GET" else []
             call = self.call_long if endpoint.is_slow else self.call
             self.set_header("Vary", "Accept-Language")
-            answer = await call(
+            answer, self._etag = await call(
                 _call_endpoint, endpoint, facts, arguments, conditions, fields, entry, self.reading_language
             )
         except Exception as error:
+            await self.prepare_problem(error)
             if entry is not None and not isinstance(error, CallInProgress):  # that call is noted when it ends
                 await self._note_failure(entry, error)
             raise
@@ -145,7 +149,7 @@ class RestHandler(BoundedBodyHandler):
             return None
         from orchestra_nb.rest.conditional_calls import etag_of
 
-        return etag_of(b"".join(self._write_buffer))
+        return self._etag or etag_of(b"".join(self._write_buffer))
 
     async def _endpoint_at(self, path: str) -> Endpoint[..., Any]:
         catalogue = await asyncio.to_thread(_catalogue)
@@ -231,19 +235,36 @@ def _call_endpoint(
     fields: list[str],
     entry: AuditEntry | None,
     language: str | None,
-) -> Answer:
-    from orchestra_nb.rest.conditional_calls import answer_call
+) -> tuple[Answer, str | None]:
+    """Return what is answered, in a language, and the ETag of what was read."""
+    from orchestra_nb.rest.conditional_calls import answer_call, etag_of
     from orchestra_nb.rest.endpoint import Call
     from orchestra_nb.rest.ownership import own_things
 
-    def told(body: bytes) -> bytes:
-        return answer_in_language(body, language)
-
-    call = Call(store=store, now=datetime.now(UTC), told=told, **facts)
+    call = Call(store=store, now=datetime.now(UTC), **facts)
     arguments = own_things(endpoint, call, arguments)
     is_alone = call.owners is not None if call.is_owners_only else None
     with acting_as(call.user, is_alone=is_alone), read_in(language or ENGLISH):
-        return answer_call(endpoint, call, arguments, conditions, fields=fields, entry=entry)
+        answer = answer_call(endpoint, call, arguments, conditions, fields=fields, entry=entry)
+        etag = etag_of(answer.body) if endpoint.method == "GET" else None
+    return (_told(answer, endpoint, fields, language) if has_words(language) else answer), etag
+
+
+def _told(answer: Answer, endpoint: Endpoint[..., Any], fields: list[str], language: str | None) -> Answer:
+    """Return an answer in a language: after all is done, for nobody has to wait for that who writes."""
+    from orchestra_nb.rest.conditional_calls import body_of
+    from orchestra_nb.server.told_fields import told_in
+
+    value = answer.value
+    if value is None:  # it was kept as JSON
+        try:
+            value = msgspec.json.decode(answer.body, type=endpoint.answer_type)
+        except (msgspec.DecodeError, TypeError):
+            return answer
+        if body_of(value) != answer.body:
+            return answer
+    told = told_in(value, language)
+    return answer if told is value else replace(answer, body=body_of(told, fields))
 
 
 #: Registered after all other routes.

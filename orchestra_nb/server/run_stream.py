@@ -3,7 +3,8 @@
 Each client has a position, a sequence number of the store's event log, and a loop of its own: read what is new behind
 the position, send it, go on from there. Replay after a reconnect and live updates are therefore the same thing. A slow
 client costs one message in flight, of a few megabytes at most: when it is ready again it gets the newest records, or,
-when it lags too far, the order to read anew. Clients at the same position of the same view share one read.
+when it lags too far, the order to read anew. Clients at the same position of the same view, with readers of the same
+language, share one read, which also puts what is told into that language.
 
 One thread watches the store for writes, of this process or any other, only while somebody is subscribed.
 """
@@ -25,6 +26,7 @@ from orchestra_nb.model.stream_views import EVERYTHING, StreamView
 from orchestra_nb.operations.json_encoding import encode_json
 from orchestra_nb.operations.run_changes import MAX_CHANGES, RunChanges, changes_since, list_marks
 from orchestra_nb.operations.run_views import TaskOfFlow
+from orchestra_nb.server.sentences import has_words
 
 if TYPE_CHECKING:
     from orchestra_nb.store.run_store import RunStore
@@ -34,6 +36,9 @@ _Expected = dict[TaskOfFlow, float | None]
 
 #: Whose runs a client sees; None for those of all.
 Owners = frozenset[str] | None
+
+#: What clients share: a position, a view, whose runs they see, and the language of its words.
+_Read = tuple[int, StreamView, Owners, str | None]
 
 Log = logging.Logger | logging.LoggerAdapter[Any]
 
@@ -77,11 +82,12 @@ class StoreCall(Protocol):
 
     def __call__(
         self,
-        function: Callable[[RunStore, int, StreamView, Owners, _Expected], Delta],
+        function: Callable[[RunStore, int, StreamView, Owners, _Expected, str | None], Delta],
         sequence: int,
         view: StreamView,
         owners: Owners,
         expected: _Expected,
+        language: str | None,
         /,
     ) -> Awaitable[Delta]:
         """Return what the function returns."""
@@ -95,7 +101,7 @@ class RunStream:
         self._call = call
         self._log = log
         self._changed = asyncio.Event()
-        self._reads: dict[tuple[int, StreamView, Owners], asyncio.Future[Delta]] = {}
+        self._reads: dict[_Read, asyncio.Future[Delta]] = {}
         self._expected: dict[tuple[StreamView, Owners], _Expected] = {}
         self._clients: set[asyncio.Task[object]] = set()
         self._watches: list[_Watch] = []
@@ -122,10 +128,11 @@ class RunStream:
         marks: Mapping[str, str] = _NO_MARKS,
         *,
         owners: Owners = None,
+        language: str | None = None,
     ) -> AsyncIterator[bytes]:
         """Yield messages about what a view has behind ``position``, at most ten a second, while they are wanted.
 
-        Of runs only those of these owners are in them.
+        Of runs only those of these owners are in them. What they tell is in the language of their reader.
 
         Lists whose marks are not ``marks`` any more are named in them. Runs inside :meth:`subscribed`. The next one is
         read only when it is asked for, so a consumer that waits for its socket holds nothing up and misses nothing.
@@ -136,9 +143,10 @@ class RunStream:
             The store cannot be read now.
         """
         told = position
+        language = language if has_words(language) else None
         while True:
             changed = self._changed  # taken before the read: a write during the read is not missed
-            delta = await self._read(position, view, owners)
+            delta = await self._read(position, view, owners, language)
             has_moved, position = delta.changes.sequence != position, delta.changes.sequence
             lists = tuple(name for name, mark in delta.marks.items() if marks.get(name) != mark)
             marks = delta.marks
@@ -164,18 +172,20 @@ class RunStream:
         for watch in self._watches:
             await asyncio.to_thread(watch.close)
 
-    async def _read(self, position: int, view: StreamView, owners: Owners) -> Delta:
-        key = (position, view, owners)
+    async def _read(self, position: int, view: StreamView, owners: Owners, language: str | None) -> Delta:
+        key = (position, view, owners, language)
         read = self._reads.get(key)
         if read is None:
             if (view, owners) not in self._expected and len(self._expected) >= _REMEMBERED_VIEWS:
                 self._expected.clear()
             expected = self._expected.setdefault((view, owners), {})
-            read = self._reads[key] = asyncio.ensure_future(self._call(_read_delta, position, view, owners, expected))
+            read = self._reads[key] = asyncio.ensure_future(
+                self._call(_read_delta, position, view, owners, expected, language)
+            )
             read.add_done_callback(lambda done: self._forget_failure(key, done))
         return await asyncio.shield(read)  # a client that leaves does not cancel what others wait for
 
-    def _forget_failure(self, key: tuple[int, StreamView, Owners], read: asyncio.Future[Delta]) -> None:
+    def _forget_failure(self, key: _Read, read: asyncio.Future[Delta]) -> None:
         """Drop a read that failed, so that the next client tries again."""
         if (read.cancelled() or read.exception() is not None) and self._reads.get(key) is read:
             del self._reads[key]
@@ -238,12 +248,18 @@ class _Watch:
                     self._notice()
 
 
-def _read_delta(store: RunStore, position: int, view: StreamView, owners: Owners, expected: _Expected) -> Delta:
+def _read_delta(
+    store: RunStore, position: int, view: StreamView, owners: Owners, expected: _Expected, language: str | None
+) -> Delta:
     limit = MAX_CHANGES
     with store.database.seen_by(owners):
         marks = list_marks(store) if view == EVERYTHING else _NO_MARKS
         while True:
             changes = changes_since(store, position, expected, view=view, limit=limit)
+            if language is not None:
+                from orchestra_nb.server.told_fields import told_in
+
+                changes = told_in(changes, language)
             text = encode_json(changes)
             if len(text) <= _LARGEST_BYTES or limit == 1:
                 return Delta(changes, text, changes == type(changes)(sequence=changes.sequence), marks)

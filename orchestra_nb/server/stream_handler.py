@@ -35,7 +35,6 @@ from orchestra_nb.server.api_handler import PROBLEM_TYPE, problem_answer
 from orchestra_nb.server.callers import AUTH_RESOURCE
 from orchestra_nb.server.languages import reader_language, wanted_language
 from orchestra_nb.server.rest_handler import PREFIX
-from orchestra_nb.server.sentences import answer_in_language
 from orchestra_nb.server.store_access import as_seen_by
 from orchestra_nb.server.token_identity import TokenIdentity
 from orchestra_nb.version import __version__
@@ -153,9 +152,10 @@ class StreamHandler(WebSocketMixin, WebSocketHandler, TokenIdentity):
                 if self._view != EVERYTHING:
                     hello["view"] = self._view
                 await self.write_message(msgspec.json.encode(hello).decode())
-                async for text in stream.deltas(since, self._view, marks, owners=self.owners):
+                deltas = stream.deltas(since, self._view, marks, owners=self.owners, language=self._language)
+                async for text in deltas:
                     await self._check_token()
-                    await self.write_message(answer_in_language(text, self._language).decode())
+                    await self.write_message(text.decode())
         except WebSocketClosedError:
             pass
         except TokenRefused as error:

@@ -1,10 +1,11 @@
 """Sentences of ours that readers are told: why a run waits or failed, what automations did, and what cannot be done.
 
-``%1`` stands for a value, which may be a sentence in its turn. A test finds the words of each in our source.
+``%1`` stands for a value. A test finds the words of each in our source.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 #: Sentence with a command for a shell to what is said to who reads it on a page that can do it itself.
@@ -35,6 +36,28 @@ SAID_ON_PAGES: Final = {
     ),
     "Run %1 cannot be resumed from a task: it never came to its tasks. `orchestra runs retry %2` runs them all.": (
         "Run %1 cannot be resumed from a task: it never came to its tasks. Retry it: that runs them all."
+    ),
+    "Run %1 is %2: it can be resumed from a cell when it has run and ended. `orchestra runs cancel %3` ends it.": (
+        "Run %1 is %2: it can be resumed from a cell when it has run and ended. Its button Cancel ends it."
+    ),
+    "Run %1 is %2: it can be resumed from a task when it has run and ended. `orchestra runs cancel %3` ends it.": (
+        "Run %1 is %2: it can be resumed from a task when it has run and ended. Its button Cancel ends it."
+    ),
+    "Run %1 cannot be resumed from %2: it ran without --cache, so nothing was kept of the cells above it. It can be "
+    "resumed from cell 1: `orchestra runs retry %3 --from 1`.": (
+        "Run %1 cannot be resumed from %2: it ran without --cache, so nothing was kept of the cells above it. Resume "
+        "it from cell 1."
+    ),
+    "Run %1 cannot be resumed from %2: it has secret parameters, so nothing was kept of the cells above it. It can be "
+    "resumed from cell 1: `orchestra runs retry %3 --from 1`.": (
+        "Run %1 cannot be resumed from %2: it has secret parameters, so nothing was kept of the cells above it. Resume "
+        "it from cell 1."
+    ),
+    "It is of a task alone: `orchestra runs retry %1` runs that again.": (
+        "It is of a task alone: retry it, which runs that again."
+    ),
+    "It is a subflow: run the one that called it again with `orchestra runs retry %1`.": (
+        "It is a subflow: retry the one that called it on its page, %1."
     ),
     "Run %1 waits to be started: end it with `orchestra runs cancel %2`, and set its state then.": (
         "Run %1 waits to be started: cancel it on its page, and set its state then."
@@ -103,6 +126,9 @@ SAID_ON_PAGES: Final = {
         "Where that is meant, let messages of the channel go to addresses of the own network: there is a box for it in "
         "its form."
     ),
+    "The cluster of pool %1 cannot be made: %2 `orchestra pools update %3` changes what the pool says.": (
+        "The cluster of pool %1 cannot be made: %2 Change what the pool says on the page Work pools."
+    ),
     "There is a variable %1 already. Pass overwrite=True to replace its value.": (
         "There is a variable %1 already. Change it in its row, or choose another name."
     ),
@@ -118,6 +144,14 @@ SAID_EVERYWHERE: Final = (
     "waits for its turn: %1 runs of %2 go on, and %3 may",
     "waits for a slot of the limit %1: `orchestra concurrency ls` tells who has them",
     "waits to be started by whoever serves the pool %1, as soon as there is room",
+    "waits for a worker",
+    "waits for a worker with %1",
+    "waits for a worker: %1",
+    "waits for a worker with %1: %2",
+    "waits for its earlier run",
+    "waits for %1",
+    "waits for %1 and %2 more",
+    "waits for somebody to let it go on (%1): %2",
     "waits for run %1, which %2",
     # how runs ended
     "The %1 (pid %2 on %3) died: %4. %5",
@@ -164,6 +198,9 @@ SAID_EVERYWHERE: Final = (
     "Raise an exception instead of ending the process.",
     "run again on the infrastructure budget (%1 of %2)",
     "could not be started: %1",
+    "resumed by %1",
+    "resumed from %1 by %2",
+    "its dead letter was %1",
     "retried by %1",
     "resumed from %1 by %2",
     "resumed by %1",
@@ -181,6 +218,28 @@ SAID_EVERYWHERE: Final = (
     "Run %1 is %2 already.",
     "A run that is %1 cannot become %2.",
     "Run %1 is %2 no longer. Look at it again before you set its state.",
+    "Run %1 cannot be resumed from a step.",
+    "Its tasks are cells of an open notebook: run that cell and those below it there.",
+    "It is a sweep: name one of its runs, each of which is of a notebook.",
+    "Run %1 is %2: it can be resumed from a cell when it has run and ended.",
+    "Run %1 is %2: it can be resumed from a task when it has run and ended.",
+    "Run %1 has no task %2. Its tasks: %3.",
+    "One run of a task is named by its own name, such as %1.",
+    "No task of this run.",
+    "Run %1 has no cell %2. Its cells, by number and id: %3.",
+    "No cell of this run.",
+    "Run %1 is of no deployment, so no service can run it again.",
+    "`%1` does, on the machine where its code is.",
+    "Its tasks are cells of a notebook: run them again there.",
+    "What it executed was not kept.",
+    "It ran a whole notebook: run that again with `%1`.",
+    "Its tasks were cells of %1 in a kernel that has gone, and what they read was in that kernel's memory. Open the "
+    "notebook and run its cells from the top.",
+    "Its tasks are cells of %1, whose kernel (pid %2) lives: run the cells again there.",
+    "It is a subflow; run %1 called it.",
+    "Start a new run.",
+    "Run %1 is suspended and of no deployment, so no service can start it. `orchestra runs resume %2` runs it, on the "
+    "machine where its code is.",
     "Run %1 waits for no input.",
     "Run %1 does not ask for an input %2.",
     "Run %1 was run again since (epoch %2, %3). Discard this dead letter.",
@@ -197,6 +256,7 @@ SAID_EVERYWHERE: Final = (
     "%1 occurrences until %2 UTC: %3",
     "%1 late, and the schedule skips what it missed",
     "the schedule catches up with the latest occurrence only",
+    "A schedule is one of a cron expression, an interval and a recurrence rule.",
     "At least 1 run may go on at a time, not %1.",
     "A priority is a number from -%1 to %2.",
     "The schedule ends at %1, before it starts at %2.",
@@ -242,6 +302,23 @@ SAID_EVERYWHERE: Final = (
     "it is missing. Name the image that has orchestra-nb: image=NAME:TAG.",
     "it is missing. Name the image that has orchestra-nb: image=NAME:TAG. Where each deployment names its own, say so "
     "by an empty one: image=.",
+    "cluster: %1 is no class.",
+    "cluster: %1 cannot be imported: its module raised %2.",
+    "cluster: %1 cannot be imported: %2.",
+    "The cluster class %1 cannot be imported (%2). Install the package that has it (%3), or correct the path.",
+    "The cluster class %1 cannot be imported: its module raised %2",
+    "The cluster set by %1 cannot be made: %2",
+    "%1 could not be started: %2",
+    "%1 could not be scaled: %2",
+    "%1 ended its own process before it was there (%2).",
+    "%1 makes no Dask cluster that runs: what it gave, a %2, has no scheduler_address. Name a class as "
+    "dask.distributed.LocalCluster is one, and leave out `asynchronous`.",
+    "%1 makes its own certificates, which runs cannot know. Leave out `security`, or configure Dask's TLS by files "
+    "(distributed.comm.tls).",
+    "it needs the package %1, which is not installed. Install it: %2.",
+    "it starts the program %1, which is not on the PATH of %2. Install it, or have what needs the cluster run on a "
+    "machine that has it.",
+    "%1. Correct its arguments, or what it needs.",
     "The pool %1 cannot be deleted: it is that of every deployment that names none.",
     "Nothing is submitted for runs of the pool %1, of the kind %2: they are processes here.",
     # webhooks and their messages
@@ -296,6 +373,7 @@ SAID_OF_AUTOMATIONS: Final = (
 #: What is said within other sentences, and too short to be looked for elsewhere.
 SAID_WITHIN: Final = (
     "cell %1",
+    "task %1",
     "template of %1",
     "template of the resource",
     "command line of %1",
@@ -305,3 +383,56 @@ SAID_WITHIN: Final = (
     "no sign of life since %1 UTC",
     "no sign of life since %1",
 )
+
+#: Sentence to the places whose values may be sentences in their turn; all other values are names, or users' own words.
+HOLDING: Final[Mapping[str, tuple[int, ...]]] = {
+    "waits for run %1, which %2": (2,),
+    "The %1 (pid %2 on %3) died: %4. %5": (4, 5),
+    "The %1 (pid %2 on %3) ended before this did. %4": (4,),
+    "Task %1 was running (attempt %2): %3": (3,),
+    "Task %1 was not running: %2": (2,),
+    "Task %1 never ran: %2": (2,),
+    "It was suspended and nobody resumed it in time: %1": (1,),
+    "Task %1 failed: %2 (%3)": (2,),
+    "Task %1 timed out: %2 (%3)": (2,),
+    "Task %1 crashed: %2 (%3)": (2,),
+    "Task %1 did not run: %2 (%3)": (2,),
+    "The kernel died (%1)": (1,),
+    "The kernel died (%1) in %2 of %3. %4": (1, 2, 4),
+    "The process that ran the notebook ended (%1). Run it again.": (1,),
+    "ran longer than %1 s; its process was ended (%2)": (2,),
+    "it ran longer than %1 s: %2": (2,),
+    "The process of the flow ended before it began: %1.%2": (1, 2),
+    "worker died: %1 (attempt %2 of %3)": (1,),
+    "could not be started: %1": (1,),
+    "%1 has suspended it: orchestra runs resume %2": (1,),
+    "Cancelled by %1": (1,),
+    "Cancelled by %1 before it began": (1,),
+    "Cancelled by %1 before it started": (1,),
+    "retried by %1": (1,),
+    "resumed by %1": (1,),
+    "backfilled by %1": (1,),
+    "set to %1 by %2": (2,),
+    "resumed from %1 by %2": (1, 2),
+    "its dead letter was %1": (1,),
+    "Run %1 cannot be resumed from %2: it ran without --cache, so nothing was kept of the cells above it. It can be "
+    "resumed from cell 1: `orchestra runs retry %3 --from 1`.": (2,),
+    "Run %1 cannot be resumed from %2: it has secret parameters, so nothing was kept of the cells above it. It can be "
+    "resumed from cell 1: `orchestra runs retry %3 --from 1`.": (2,),
+    "%1 occurrences until %2 UTC: %3": (3,),
+    "nothing followed: %1": (1,),
+    "Where %1:// connects to cannot be checked. %2": (2,),
+    "%1 is not an address of the open internet. %2": (2,),
+    "The template of %1 cannot be used: %2": (2,),
+    "The condition cannot be used: %1": (1,),
+    "The %1 asks for %2. Templates may use payload, headers and webhook.": (1,),
+    "The %1 fails: %2": (1, 2),
+    "parameters of %1: %2 (A template gives text; {{ 5 }} gives the number 5.)": (2,),
+    "parameters of %1: %2": (2,),
+    "The cluster of pool %1 cannot be made: %2 `orchestra pools update %3` changes what the pool says.": (2,),
+    "The cluster class %1 cannot be imported: its module raised %2": (2,),
+    "The cluster set by %1 cannot be made: %2": (2,),
+    "%1 could not be started: %2": (2,),
+    "%1 could not be scaled: %2": (2,),
+    "%1 ended its own process before it was there (%2).": (2,),
+}

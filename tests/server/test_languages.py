@@ -10,7 +10,7 @@ from jupyterlab_server.translation_utils import translator
 
 from orchestra_nb.errors import InvalidSetting
 from orchestra_nb.server.lab_titles import offer_titles
-from orchestra_nb.server.languages import DOMAIN, known_language, wanted_language
+from orchestra_nb.server.languages import DOMAIN, known_language, reader_language, wanted_language
 
 SCHEMA = {
     "title": "Orchestra: side bar",
@@ -37,6 +37,21 @@ SCHEMA = {
 )
 def test_reader_gets_the_first_known_language(header, language):
     assert wanted_language(header) == language
+
+
+@pytest.mark.parametrize(
+    ("headers", "language"),
+    [
+        ({}, None),
+        ({"Accept-Language": ""}, None),
+        ({"Accept-Language": "*"}, None),
+        ({"Accept-Language": " *;q=0.5"}, None),
+        ({"Accept-Language": "*, de;q=0.5"}, "de-DE"),
+        ({"Accept-Language": "fr"}, "en"),
+    ],
+)
+def test_who_takes_any_language_has_not_said_in_which_they_read(headers, language):
+    assert reader_language(headers) == language
 
 
 @pytest.mark.parametrize(("setting", "language"), [("", ""), ("de", "de-DE"), ("de_DE", "de-DE"), ("en", "en")])

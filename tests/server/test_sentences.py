@@ -15,8 +15,9 @@ import orchestra_nb
 from orchestra_nb.model.automations import Absent, EventMatch, Metric, MoveDeployment, RunMatch
 from orchestra_nb.operations.automation_words import action_words, trigger_words
 from orchestra_nb.reading_language import read_in
+from orchestra_nb.server import sentences
 from orchestra_nb.server.languages import words_in
-from orchestra_nb.server.sentences import ALL_SENTENCES, SENTENCES, answer_in_language, in_language, values_in
+from orchestra_nb.server.sentences import ALL_SENTENCES, SENTENCES, Kind, in_language, values_in
 from orchestra_nb.server.told_sentences import SAID_EVERYWHERE, SAID_OF_AUTOMATIONS, SAID_ON_PAGES, SAID_WITHIN
 
 DASK = {"name": "x", "kind": "dask", "cluster": "dask.distributed.LocalCluster"}
@@ -124,6 +125,14 @@ async def test_what_forms_are_told_is_german_for_who_reads_german(
     assert set(SENTENCES) == said
 
 
+def test_a_value_that_reads_like_a_sentence_of_ours_stays() -> None:
+    refusal = "There is no deployment 'a. Run it again. b', and no other. `orchestra deploy` makes one."
+
+    assert in_language(refusal, "de-DE").startswith("Es gibt kein Deployment 'a. Run it again. b' und auch kein")
+    assert in_language("The disk is full. Run it again.", "de-DE") == "The disk is full. Run it again."
+    assert in_language("deployment a: Run it again.", "de-DE") == "deployment a: Starten Sie es noch einmal."
+
+
 def test_values_stand_in_their_places_and_what_is_no_sentence_of_ours_stays() -> None:
     refusal = "a pool of the kind local has none, but one of the kind dask."
 
@@ -164,7 +173,7 @@ async def test_a_long_value_made_of_our_own_words_is_refused_as_any_other(jp_fet
 
     assert answer.code == 422
     assert kind in json.loads(answer.body)["detail"]
-    assert "ist keines von" in json.loads(answer.body)["detail"]
+    assert "is none of" in json.loads(answer.body)["detail"]  # what is so long is not looked through
 
 
 def test_all_sentences_are_in_our_source_and_translated() -> None:
@@ -218,23 +227,12 @@ def test_all_sentences_are_in_our_source_and_translated() -> None:
     ],
     ids=["lines", "parts", "within", "of users in ours", "of users"],
 )
-def test_of_several_sentences_each_of_ours_is_translated(text: str, german: str) -> None:
-    assert in_language(text, "de-DE").startswith(german)
-    assert in_language(text, None) == text
-
-
-def test_only_what_tells_something_in_an_answer_is_translated() -> None:
-    waits = "waits for the pool p, which is not there: `orchestra pools create p` makes it"
-    answer = {"message": waits, "name": waits, "warnings": [waits, "x"], "about": "run a of deployment b", "n": [{}]}
-    body = json.dumps({**answer, "note": f'"message":"{waits}"'}, separators=(",", ":")).encode()
-
-    german, page = (json.loads(answer_in_language(body, language)) for language in ("de-DE", "en"))
-
-    assert answer_in_language(body, None) == body
-    assert page["message"] == "waits for the pool p, which is not there: make it on the page Work pools"
-    assert german["message"].startswith("wartet auf den Pool p, den es nicht gibt: ")
-    assert (german["name"], german["n"], german["warnings"]) == (waits, [{}], [german["message"], "x"])
-    assert german["about"] == "Lauf a des Deployments b"
+@pytest.mark.parametrize("kind", [Kind.REFUSAL, Kind.MESSAGE])
+def test_of_several_sentences_each_of_ours_is_translated(text: str, german: str, kind: Kind) -> None:
+    if text.startswith("kind: ") and kind is Kind.MESSAGE:
+        german = text  # it does not begin with words of ours
+    assert in_language(text, "de-DE", kind).startswith(german)
+    assert in_language(text, None, kind) == text
 
 
 def test_what_automations_wait_for_and_do_is_german_for_who_reads_german() -> None:
@@ -249,3 +247,72 @@ def test_what_automations_wait_for_and_do_is_german_for_who_reads_german() -> No
         "Erfolgsquote von a über 20 Läufe unter 0.5",
         "verlegt a in den Pool b",
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ValueError: Run it again.",
+        "ValueError: 'x' is none of 1, 2.",
+        "KeyError: 'x' takes no 'y'. Did you mean 'z'?",
+        "Look here: Run it again.",
+        "my.Error: bad. Run it again.",
+        "Task broken failed: KeyError: 'country' (1 failed)",
+        "Cancelled by ana: Run it again.",
+        "waits for Run it again.",
+    ],
+)
+def test_of_what_became_of_a_run_only_our_own_frame_is_translated(text: str) -> None:
+    frames = {"Task ": "Aufgabe broken schlug fehl: ", "Cancelled by ": "Abgebrochen von ", "waits for ": "wartet auf "}
+    inner = text.removeprefix("Task broken failed: ").removeprefix("Cancelled by ").removeprefix("waits for ")
+    frame = next((german for english, german in frames.items() if text.startswith(english)), "")
+
+    assert in_language(text, "de-DE", Kind.MESSAGE) == f"{frame}{inner}"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ((*SENTENCES, *SAID_ON_PAGES, *SAID_EVERYWHERE), Kind.REFUSAL),
+        (SAID_OF_AUTOMATIONS, Kind.AUTOMATION),
+    ],
+)
+def test_each_sentence_is_found_by_its_words(said: tuple[str, ...], kind: Kind) -> None:
+    texts = [re.sub(r"%\d+", "v", sentence) for sentence in said]
+
+    assert [text for text in texts if in_language(text, "de-DE", kind) == text] == []
+    remedies = [re.sub(r"%\d+", "v", sentence) for sentence in SAID_ON_PAGES]
+    assert [text for text in remedies if in_language(text, "en") == text] == []
+    assert [text for text in texts if in_language(text, "en", Kind.MESSAGE) != text] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(f"There is no pool {number}. Did you mean x? waits for run {number}" for number in range(60))[:4000],
+        ("The pool 'a' takes no y. Did you mean z? There is no deployment (x): " * 90)[:4000],
+        "waits for load\n" + "is\nof\n" * 600,
+        ("waits for a (retried by a). " * 200)[:4000],
+        " ".join(re.sub(r"%\d", "v", sentence) for sentence in ALL_SENTENCES)[:4000],
+    ],
+    ids=["lines", "parts", "short lines", "parentheses", "all sentences"],
+)
+@pytest.mark.parametrize("kind", list(Kind))
+def test_of_a_text_that_means_harm_so_much_is_tried_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, text: str, kind: Kind
+) -> None:
+    tries = 0
+    look = sentences._values
+
+    def values(words: Any, piece: str) -> list[str] | None:
+        nonlocal tries
+        tries += 1
+        return look(words, piece)
+
+    monkeypatch.setattr(sentences, "_values", values)
+    in_language(f"{text[:-1]}!", "de-DE", kind)  # no other test has asked for it
+
+    assert 0 < tries < 4_000
+    tries = 0
+    assert in_language(text * 2, "de-DE", kind) == text * 2
+    assert tries == 0
