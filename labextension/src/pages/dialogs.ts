@@ -27,6 +27,8 @@ export interface IQuestion {
   readonly onError?: (error: unknown) => boolean;
   /** Whether something was written that would be lost: it is asked then before the dialog is left. */
   readonly hasWritten?: () => boolean;
+  /** Aborted when the page that asks goes: nothing is asked then, and a dialog that is open goes, too. */
+  readonly gone?: AbortSignal;
 }
 
 /** The code of the error when something may be wrong, and it is to be decided about that first. */
@@ -36,6 +38,9 @@ let dialogs = 0;
 
 /** Ask; true when it was done. */
 export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
+  if (question.gone?.aborted === true) {
+    return Promise.resolve(false);
+  }
   dialogs += 1;
   const id = `orc-dialog-${dialogs}`;
   const problem = html('p', { class: 'orc-problem', role: 'alert' });
@@ -123,11 +128,14 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
         onLeave(event); // browsers do not let a second `cancel` in a row be prevented
       }
     });
+    const drop = (): void => dialog.close();
+    question.gone?.addEventListener('abort', drop);
     dialog.addEventListener('close', () => {
-      if (isBusy && !isDone) {
+      if (isBusy && !isDone && question.gone?.aborted !== true) {
         dialog.showModal(); // browsers have gestures that no `cancel` can prevent
         return;
       }
+      question.gone?.removeEventListener('abort', drop);
       dialog.remove();
       resolve(isDone);
     });

@@ -93,8 +93,14 @@ export class RunRecords {
     return firstFailure(this._tasks) ?? firstFailure(this._cells) ?? null;
   }
 
+  /** Aborted when they are disposed with their page, for what that asks. */
+  get gone(): AbortSignal {
+    return this._gone.signal;
+  }
+
   dispose(): void {
     this._isDisposed = true;
+    this._gone.abort();
     this._retry.stop();
     this._options.runs.changed.disconnect(this._onChanged, this);
     this._options.runs.connectionChanged.disconnect(this._onConnection, this);
@@ -211,6 +217,7 @@ export class RunRecords {
   private _problem = '';
   private _isRead = false;
   private _isDisposed = false;
+  private readonly _gone = new AbortController();
 }
 
 /** Say what people call the cell of this number: code cells of their own file, from 1; 0 is that of the parameters. */
