@@ -158,7 +158,9 @@ def test_a_mapped_task_whose_runs_have_names_of_their_own_is_resumed_from_its_bo
         page.get_by_role("button", name=re.compile("^of_year ×2")).click()
         page.get_by_role("button", name="Resume from all runs of of_year…").click()
         dialog = page.get_by_role("dialog", name=re.compile("from of_year$"))
-        dialog.get_by_text("of_year ×2, and what the flow calls after it").wait_for()
+        dialog.get_by_text("of_year ×2, load, and what the flow calls after it").wait_for()
+        assert dialog.get_by_role("definition").first.inner_text() == "Nothing"  # load, the only other one, is not kept
+        keep_picture(page, "resume-nothing-kept")
         dialog.get_by_text("1 task run that completed runs again, since its result is not kept: load.").wait_for()
         dialog.get_by_text("persist_result=True, of @task or @flow").wait_for()
         assert axe_finds(page) == []
