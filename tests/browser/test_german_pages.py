@@ -68,7 +68,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 def english_on(page: Page) -> list[str]:
-    """Return the lines of a page that look English; what is code, a trace, or typed, does not count."""
+    """Return the lines of a page that look English; what is code, a trace, a notebook's path, or typed, does not count."""
     lines: str = page.evaluate(
         """() => {
             const copy = document.body.cloneNode(true);
@@ -81,7 +81,8 @@ def english_on(page: Page) -> list[str]:
             return texts.join('\\n');
         }"""
     )
-    return sorted({line.strip() for line in lines.split("\n") if _ENGLISH.search(line)})
+    found = {line.strip() for line in lines.split("\n") if _ENGLISH.search(line)}
+    return sorted(line for line in found if not re.fullmatch(r"/\S+\.ipynb", line))
 
 
 def send(address: str, secret: str, payload: dict[str, int]) -> None:
