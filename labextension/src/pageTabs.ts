@@ -112,12 +112,12 @@ class PageTabs {
     namespace: 'orchestra-pages'
   });
 
-  /** Bring a page to the front. */
-  async open(path: PagePath): Promise<void> {
+  /** Bring a page to the front; false where it could not be opened, which is told. */
+  async open(path: PagePath): Promise<boolean> {
     const { app, labShell, trans } = this._options;
     if (labShell === null) {
       window.open(this._context.href(path), '_blank', 'noopener');
-      return;
+      return true;
     }
     try {
       const tab = this._known(path) ?? (await this._make(path));
@@ -125,15 +125,18 @@ class PageTabs {
         app.shell.add(tab, 'main');
       }
       app.shell.activateById(tab.id);
+      return true;
     } catch (error) {
       notifyFailure(trans, trans.__('The page could not be opened.'), error);
+      return false;
     }
   }
 
-  /** A page that only led to another one goes: there is one tab for one run, by whatever name it was asked for. */
+  /** A page that only led to another one goes: there is one tab for one thing, by whatever name it was asked for. */
   private async _openInstead(of: PagePath, path: PagePath): Promise<void> {
-    await this.open(path);
-    this._known(of)?.dispose();
+    if (await this.open(path)) {
+      this._known(of)?.dispose();
+    }
   }
 
   private _known(path: PagePath): MainAreaWidget<PageWidget> | undefined {

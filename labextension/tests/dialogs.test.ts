@@ -146,3 +146,102 @@ test('what may be wrong is told in the dialog, and decided about there; of anoth
   expect(asked).toEqual([false, false, true]);
   expect(await answer).toBe(true);
 });
+
+/** A dialog whose values may be wrong: the first answers are given, the later ones are that it is done. */
+function openWarned(answers: readonly Error[], asked: boolean[], whileSent = () => {}): Node {
+  const field = document.createElement('input');
+  void ask(
+    {
+      title: 'New webhook',
+      body: [field],
+      act: 'Make it',
+      actAnyway: 'Make it anyway',
+      leave: 'Cancel',
+      onAct: async isWarned => {
+        asked.push(isWarned);
+        whileSent();
+        const answer = answers[asked.length - 1];
+        if (answer !== undefined) {
+          throw answer;
+        }
+        return false;
+      },
+      onError: () => true
+    },
+    englishTexts
+  );
+  return field;
+}
+
+const WARNED = new ApiError('No m.', 422, 'warnings_refused');
+const shown = (): readonly (string | null | undefined)[] => [
+  dialog()?.querySelector('[role="status"]')?.textContent,
+  button(1).textContent
+];
+
+test('what was warned of is gone once something is wrong', async () => {
+  const asked: boolean[] = [];
+  openWarned([WARNED, new ApiError('There is one.', 409, 'name_taken')], asked);
+
+  send();
+  await settle();
+  const warned = shown();
+  send();
+  await settle();
+  const taken = shown();
+  send();
+  await settle();
+
+  expect(warned).toEqual(['This may be wrong with it:No m.', 'Make it anyway']);
+  expect(taken).toEqual(['', 'Make it']);
+  expect(asked).toEqual([false, true, false]);
+});
+
+test('a warning is of what was sent, not of what was written meanwhile', async () => {
+  const asked: boolean[] = [];
+  const field = openWarned([WARNED], asked, () => {
+    (field as HTMLInputElement).value = 'another';
+  });
+
+  send();
+  await settle();
+  const warned = shown();
+  send();
+  await settle();
+
+  expect(warned).toEqual(['This may be wrong with it:No m.', 'Make it']);
+  expect(asked).toEqual([false, false]);
+});
+
+test.each([
+  ['a text', '<textarea></textarea>', (node: HTMLTextAreaElement) => (node.value = 'a'), true],
+  ['a tick', '<input type="checkbox">', (node: HTMLInputElement) => (node.checked = true), true],
+  ['nothing', '<input value="as it was">', () => undefined, false],
+  [
+    'one choice',
+    '<select><option>a</option><option>b</option></select>',
+    (node: HTMLSelectElement) => (node.value = 'b'),
+    false
+  ]
+])(
+  'whether %s would be lost is asked before a dialog is left',
+  async (_, markup, write, isAsked) => {
+    const body = document.createElement('div');
+    body.innerHTML = markup;
+    const question = { title: 'New webhook', body: [body], act: 'Make it', leave: 'Cancel' };
+    const answer = ask({ ...question, onAct: async () => true }, englishTexts);
+    (write as (node: Element | null) => void)(body.firstElementChild);
+
+    escape();
+
+    const titles = [...document.querySelectorAll('dialog h2')].map(title => title.textContent);
+    expect(titles).toEqual(isAsked ? ['New webhook', 'Throw away what you have written?'] : []);
+    if (isAsked) {
+      document
+        .querySelectorAll('dialog form')[1]
+        .dispatchEvent(new Event('submit', { cancelable: true }));
+    }
+    expect(await answer).toBe(false);
+    expect(dialog()).toBeNull();
+  }
+);

@@ -50,9 +50,10 @@ const ANSWER = {
 function open(
   answer: unknown,
   notebook: string | null = null
-): { asked: string[]; went: (readonly string[])[] } {
+): { asked: string[]; went: (readonly string[])[]; led: (readonly string[])[] } {
   const asked: string[] = [];
   const went: (readonly string[])[] = [];
+  const led: (readonly string[])[] = [];
   const details = async (runId: string) => {
     asked.push(runId);
     return { run: run({ run_id: runId, name: runId.slice(-1) }), tasks: [], cells: [] };
@@ -71,11 +72,12 @@ function open(
     clock: new ManualClock(),
     locale: 'en',
     href: (path: readonly string[]) => `/orchestra/${path.join('/')}`,
-    go: (path: readonly string[]) => went.push(path)
+    go: (path: readonly string[]) => went.push(path),
+    goInstead: (of: readonly string[], path: readonly string[]) => led.push(of, path)
   };
   const page = new FlowPage(context as unknown as IPageContext, 'sales', notebook);
   document.body.replaceChildren(page.node);
-  return { asked, went };
+  return { asked, went, led };
 }
 
 /** Let all answers arrive. */
@@ -138,10 +140,33 @@ test('the page of one notebook says which it is, and leads to all of its name', 
   await settle();
   expect(choice()).toEqual(['All', 'south/sales.ipynb', '[north/sales.ipynb]']);
 
+  expect(document.querySelector('h1')?.textContent).toBe('north/sales.ipynb flow');
+
   open({ ...ANSWER, flow: { ...flow, notebooks: [] }, runs: [], notebook: NORTH }, NORTH);
   await settle();
   expect(choice()).toEqual(['[sales.ipynb]']);
+  expect(document.querySelector('h1')?.textContent).toBe('sales.ipynb flow');
   expect(document.body.textContent).toContain('This notebook has not run as a flow yet.');
+});
+
+test.each([
+  [
+    'below the root folder',
+    'north/sales.ipynb',
+    [
+      ['flows', 'sales', 'north/sales.ipynb'],
+      ['flows', 'sales', NORTH]
+    ]
+  ],
+  ['of the runs', NORTH, []],
+  ['of the runs on Windows', 'C:\\north\\sales.ipynb', []],
+  ['that is none', null, []]
+])('the page of the path %s of a notebook has one address', async (_, path, expected) => {
+  const flow = { ...ANSWER.flow, notebooks: [NORTH] };
+  const { led } = open({ ...ANSWER, flow, notebook: path === null ? null : NORTH }, path);
+  await settle();
+
+  expect(led).toEqual(expected);
 });
 
 test('a flow of one notebook has no choice', async () => {

@@ -45,3 +45,14 @@ test('only runs of flows that several notebooks are called are named by their no
     ['6', 'etl.ipynb']
   ]);
 });
+
+test('each of many paths is taken apart once, however many there are', () => {
+  const paths = Array.from({ length: 1000 }, (_, at) => `/work/${at}/reports/sales.ipynb`);
+  const split = jest.spyOn(String.prototype, 'split');
+
+  const short = shortPaths(paths);
+  const count = split.mock.calls.length;
+
+  expect(count).toBe(1000);
+  expect(short.get(paths[7])).toBe('7/reports/sales.ipynb');
+});

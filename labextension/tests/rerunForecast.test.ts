@@ -55,15 +55,26 @@ test.each<[string, Partial<IRerunForecast>, string]>([
   expect(said(forecast)).toEqual([text]);
 });
 
-test('a command stands as code', () => {
+test.each([
+  ['notebook', 'a.ipynb has changed since: it runs as it was when the run began.', 'As it is now'],
+  ['deployed', 'a.ipynb was deployed anew since: it runs as it was then.', 'As it is deployed now'],
+  [
+    'flow',
+    'The flow runs as it was when the run began, whatever was changed since.',
+    'As it is now'
+  ]
+])('the command for code of today (%s) is there to be copied', (code, words, label) => {
   const command = 'orchestra run a.ipynb';
 
-  const [note] = forecastNotes(
-    { ...NOTHING_FORESEEN, code: 'notebook', notebook_path: 'a.ipynb', command },
+  const [note, row] = forecastNotes(
+    { ...NOTHING_FORESEEN, code, notebook_path: 'a.ipynb', command },
     englishTexts
   );
 
-  expect(note.querySelector('code')?.textContent).toBe(command);
+  expect(note.textContent).toBe(words);
+  expect(row.querySelector('label')?.textContent).toBe(label);
+  expect(row.querySelector('input')?.value).toBe(command);
+  expect(row.querySelector('button')?.getAttribute('aria-label')).toBe(`Copy: ${label}`);
 });
 
 test('where nothing is to be known nothing is said', () => {

@@ -23,7 +23,7 @@ const FAILED = task({ state: 'FAILED', error: ERROR, ended_at: ago(1) });
 
 function recordsOf(of: IRun): RunRecords {
   return {
-    ...{ run: of, tasks: [FAILED], cells: [], all: [FAILED], failure: FAILED },
+    ...{ run: of, tasks: [FAILED], cells: [], all: [FAILED], failure: FAILED, failures: [FAILED] },
     expectedSeconds: null
   } as unknown as RunRecords;
 }
@@ -75,7 +75,13 @@ test('who set a run to have failed is told, once and in the words of the reader'
     message: 'set to FAILED by ana: wrong data',
     ended_at: ago(0)
   });
-  const records = { ...recordsOf(of), tasks: [], all: [], failure: null } as unknown as RunRecords;
+  const records = {
+    ...recordsOf(of),
+    tasks: [],
+    all: [],
+    failure: null,
+    failures: []
+  } as unknown as RunRecords;
   const header = new RunHeader(CONTEXT, () => undefined);
   const failure = new FailureBlock(CONTEXT, () => undefined);
 
@@ -152,7 +158,7 @@ test.each([
   ['--all', id(100)],
   ['calm-fox\n', id(100)]
 ])('the command to retry a run of the name %j names it in a shell', (name, typed) => {
-  const header = new RunHeader(CONTEXT);
+  const header = new RunHeader(CONTEXT, () => undefined);
 
   header.update(recordsOf(run({ name, kind: 'flow', state: 'FAILED', ended_at: ago(0) })));
 

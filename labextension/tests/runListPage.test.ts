@@ -2,6 +2,7 @@ import { Signal } from '@lumino/signaling';
 
 import { ApiError } from '../src/apiError';
 import { englishTexts } from '../src/drawing/translation';
+import * as namesakes from '../src/pages/namesakes';
 import type { IPageContext } from '../src/pages/page';
 import type { IRunFilter, IRunListPage } from '../src/pages/pagesApi';
 import { RunListPage } from '../src/pages/runListPage';
@@ -119,6 +120,26 @@ test('what the stream tells changes a row, and a new run comes first', async () 
 
   expect(names()).toEqual(['quick-llama', 'calm-fox']);
   expect(document.querySelectorAll('.orc-run-error')[1].textContent).toBe('it broke');
+});
+
+test('which notebook a run is of is looked for when one is added, not at each thing that happens', async () => {
+  const tell = jest.spyOn(namesakes, 'namesakes');
+  const of = (folder: string): string => `/work/${folder}/${NEW.flow_name}.ipynb`;
+  server.pages = [{ runs: [{ ...NEW, notebook_path: of('north') }], next: null }];
+  server.open();
+  await settle();
+  const before = tell.mock.calls.length;
+
+  server.tell({ ...NEW, notebook_path: of('north'), state: 'FAILED' });
+  const changed = tell.mock.calls.length;
+  server.tell(run({ run_id: id(3), notebook_path: of('south') }));
+
+  expect([before, changed, tell.mock.calls.length]).toEqual([1, 1, 2]);
+  const said = [...document.querySelectorAll('.orc-run-names > .orc-detail')];
+  expect(said.map(node => node.textContent)).toEqual([
+    `south/${NEW.flow_name}.ipynb`,
+    `north/${NEW.flow_name}.ipynb`
+  ]);
 });
 
 test('a filtered list takes in only what is like it, and its address says the filter', async () => {

@@ -83,6 +83,8 @@ class Call:
     notebook_at
         Returns the file of a notebook by its path relative to the server's root folder; raises InvalidInput,
         NotebookNotFound or, where the server's files are in no folder, Conflict.
+    place_at
+        The same of a notebook that need not be there any more.
     """
 
     store: RunStore
@@ -90,6 +92,7 @@ class Call:
     actor: str
     now: datetime
     notebook_at: Callable[[str], Path]
+    place_at: Callable[[str], Path]
     server_url: str = ""
     user: str | None = None
     role: Role = Role.ADMIN

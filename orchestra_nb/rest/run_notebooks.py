@@ -19,11 +19,11 @@ RunNotebook = Annotated[
 
 
 def place_of_notebook(call: Call, path: str | None) -> str | None:
-    """Return the absolute path of a notebook that a request names; None for none.
+    """Return the absolute path of a notebook that a request names, also of one that is gone; None for none.
 
     Raises
     ------
     InvalidInput, NotebookNotFound, Conflict
-        As ``call.notebook_at`` has it, for a path that is not absolute.
+        As ``call.place_at`` has it, for a path that is not absolute.
     """
-    return path if path is None or os.path.isabs(path) else str(call.notebook_at(path))
+    return path if path is None or os.path.isabs(path) else str(call.place_at(path))

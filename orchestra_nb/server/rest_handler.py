@@ -141,6 +141,7 @@ class RestHandler(BoundedBodyHandler):
             "is_owners_only": self.access_rules.is_owners_only,
             "server_url": f"{self.request.protocol}://{self.request.host}{self.base_url.rstrip('/')}",
             "notebook_at": self._notebook_at,
+            "place_at": self._place_at,
         }
 
     def compute_etag(self) -> str | None:
@@ -212,6 +213,11 @@ class RestHandler(BoundedBodyHandler):
         from orchestra_nb.server.contents_files import notebook_at
 
         return notebook_at(self.contents_manager, path)
+
+    def _place_at(self, path: str) -> Path:
+        from orchestra_nb.server.contents_files import place_at
+
+        return place_at(self.contents_manager, path)
 
     def _settings(self) -> Any:
         try:

@@ -250,6 +250,12 @@ def test_pools_variables_automations_and_webhooks_are_changed(chromium: Browser,
         page.get_by_role("dialog").get_by_role("button", name="Set", exact=True).click()
         page.get_by_role("alert").get_by_text("There is a variable day already.").wait_for()
         page.keyboard.press("Escape")
+        page.get_by_role("dialog", name="Throw away what you have written?").wait_for()
+        keep_picture(page, "variables-thrown-away")
+        page.get_by_role("button", name="Keep it").click()
+        assert page.get_by_role("dialog").get_by_label("Name").input_value() == "day"
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Throw it away").click()
         page.get_by_role("button", name="Change… regions").click()
         page.get_by_role("dialog").get_by_label("Value").fill("[1, 2]")
         page.get_by_role("dialog").get_by_role("button", name="Set", exact=True).click()

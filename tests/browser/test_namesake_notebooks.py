@@ -50,6 +50,7 @@ def test_the_runs_of_a_notebook_are_its_own_also_where_another_has_its_name(
     expect(of_north.locator(".orc-history-table [data-state=FAILED]")).to_have_count(0)
     choice = of_north.get_by_role("navigation", name="Notebooks of this name")
     expect(choice.locator("[aria-current]")).to_have_text("north/regions.ipynb")
+    expect(of_north.get_by_role("heading", level=1)).to_have_text("north/regions.ipynb flow")
     take_pictures(page, "flow-of-notebook", choice)
 
     choice.get_by_role("link", name="south/regions.ipynb").click()
@@ -61,6 +62,12 @@ def test_the_runs_of_a_notebook_are_its_own_also_where_another_has_its_name(
     expect(of_south.locator(".orc-history-table [data-state=FAILED]")).to_have_count(1)
     expect(of_south.locator(".orc-flow-facts")).to_contain_text("0 % of 1")
 
+    # one notebook has one page, whichever way leads to it
+    of_south.get_by_role("link", name="north/regions.ipynb").click()
+    expect(page.locator("#jp-main-dock-panel .lm-mod-current", has_text="north/regions.ipynb")).to_have_count(1)
+    tabs = page.locator("#jp-main-dock-panel .lm-TabBar-tab")
+    expect(tabs.filter(has_text="north/regions.ipynb")).to_have_count(1)
+    choice.get_by_role("link", name="south/regions.ipynb").click()
     of_south.get_by_role("link", name="All").click()
 
     every = page.locator(".orc-flow-page:visible")
@@ -86,3 +93,8 @@ def test_lists_say_which_notebook_a_run_is_of_where_names_do_not(page: Page, jup
 
     page.goto(f"{jupyterlab.url}orchestra/flows/regions/south%2Fregions.ipynb?token={jupyterlab.token}")
     expect(page.locator(".orc-history-table tbody tr")).to_have_count(1)
+
+    (jupyterlab.root / "south" / "regions.ipynb").unlink()
+    page.goto(f"{jupyterlab.url}orchestra/flows/regions/south%2Fregions.ipynb?token={jupyterlab.token}")
+    expect(page.locator(".orc-history-table [data-state=FAILED]")).to_have_count(1)
+    assert page.url.startswith(f"{jupyterlab.url}orchestra/flows/regions/%2F")  # that of links

@@ -99,6 +99,7 @@ def test_a_pool_is_made_changed_and_deleted(chromium: Browser, service: Service)
         dialog.get_by_role("button", name="Change", exact=True).click()
         dialog.get_by_role("alert").get_by_text("Somebody else has changed boxes meanwhile.").wait_for()
         page.keyboard.press("Escape")
+        page.get_by_role("button", name="Throw it away").click()
         page.get_by_role("button", name="Change… boxes").click()
         assert dialog.get_by_label("Description").input_value() == "cards"
         field("job/mem_limit").fill("")

@@ -177,7 +177,9 @@ def test_a_mapped_task_whose_runs_have_names_of_their_own_is_resumed_from_its_bo
         page.get_by_role("button", name=re.compile("^of_year ×2")).click()
         page.get_by_role("button", name="Resume from all runs of of_year…").click()
         dialog = page.get_by_role("dialog", name=re.compile("from of_year$"))
-        dialog.get_by_text("of_year ×2, and what the flow calls after it").wait_for()
+        dialog.get_by_text("of_year ×2, load, and what the flow calls after it").wait_for()
+        assert dialog.get_by_role("definition").first.inner_text() == "Nothing"  # load, the only other one, is not kept
+        keep_picture(page, "resume-nothing-kept")
         dialog.get_by_text("1 task run that completed runs again, since its result is not kept: load.").wait_for()
         dialog.get_by_text("persist_result=True, of @task or @flow").wait_for()
         assert axe_finds(page) == []
@@ -211,3 +213,34 @@ def test_a_notebook_of_which_nothing_was_kept_is_run_as_a_whole_from_the_dialog(
         dialog.wait_for(state="detached")
         run = service.deployed.wait(run_id, lambda run: run.epoch == 2 and run.state.is_terminal)
         assert (run.state, run.fresh_from_index) == (State.COMPLETED, 0)
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)], ids=["light", "narrow"])
+def test_the_command_for_the_notebook_of_today_is_copied_from_the_dialog_of_a_retry(
+    chromium: Browser, service: Service, scheme: str, width: int
+) -> None:
+    run_id = service.deployed.ask(service.deployed.deploy_notebook("report", "rows = 3", "rows / 0"))
+    service.deployed.wait(run_id)
+    service.deployed.deploy_notebook("report", "rows = 3", "rows / 1")
+    with open_alone(chromium, scheme=scheme, width=width) as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.goto(f"{service.url}orchestra/runs/{run_id}?token={service.token}")
+        page.get_by_role("button", name="Retry", exact=True).click()
+        dialog = page.get_by_role("dialog", name=re.compile("^Retry run "))
+        dialog.get_by_text("report.ipynb was deployed anew since: it runs as it was then.").wait_for()
+        assert (
+            dialog.get_by_label("As it is deployed now", exact=True).input_value() == "orchestra deployments run report"
+        )
+        assert axe_finds(page) == []
+        assert_no_sideways_scrolling(page)
+        keep_picture(page, f"retry-code-{scheme}-{width}")
+        dialog.get_by_label("As it is deployed now", exact=True).press("Enter")
+        dialog.get_by_role("button", name="Copy: As it is deployed now").click()
+        dialog.get_by_text("Copied.").wait_for()
+        assert page.evaluate("navigator.clipboard.readText()") == "orchestra deployments run report"
+        page.keyboard.press("Escape")
+        dialog.wait_for(state="detached")
+        page.get_by_role("button", name="Resume from here…").dblclick()
+        page.get_by_role("dialog", name=re.compile("^Resume run ")).wait_for()
+        assert page.get_by_role("dialog").count() == 1
+    assert service.deployed.store.get_run(run_id).epoch == 1

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from example_runs import NOON, run_of, task_of
 from jsonschema import Draft202012Validator
+from jupyter_server.services.contents.manager import ContentsManager
 from tornado.httpclient import HTTPClientError
 
 from orchestra_nb.model.deployments import DeploymentSpec, NotebookTarget
@@ -210,7 +211,31 @@ async def test_runs_are_listed_by_their_notebook(jp_fetch, namesakes) -> None:
     assert await listed(notebook="/nowhere/report.ipynb") == []
 
 
-@pytest.mark.parametrize(("path", "status"), [("north/none.ipynb", 404), ("../report.ipynb", 404), ("x" * 5000, 422)])
+async def test_what_a_notebook_did_is_told_also_when_its_file_is_gone(jp_fetch, jp_root_dir, namesakes) -> None:
+    north, _ = namesakes
+    (jp_root_dir / "north" / "report.ipynb").unlink()
+
+    found = await get(jp_fetch, "flows", "report", notebook="north/report.ipynb")
+    listed = await get(jp_fetch, "runs", notebook="north/report.ipynb")
+    never = await get(jp_fetch, "runs", notebook="north/none.ipynb")
+
+    assert (found["notebook"], len(found["runs"])) == (north, 2)
+    assert (len(listed["runs"]), never["runs"]) == (2, [])
+
+
+async def test_a_server_without_files_asks_for_the_absolute_path(jp_fetch, jp_serverapp, namesakes) -> None:
+    jp_serverapp.web_app.settings["contents_manager"] = ContentsManager()
+
+    with pytest.raises(HTTPClientError) as refused:
+        await get(jp_fetch, "flows", "report", notebook="north/report.ipynb")
+    found = await get(jp_fetch, "flows", "report", notebook=namesakes[0])
+
+    told = json.loads(refused.value.response.body)["detail"]
+    assert (refused.value.code, len(found["runs"])) == (409, 2)
+    assert "so 'north/report.ipynb' names no notebook here. Give its absolute path" in told
+
+
+@pytest.mark.parametrize(("path", "status"), [("../report.ipynb", 404), (" ", 422), ("x" * 5000, 422)])
 async def test_a_notebook_that_there_cannot_be_is_refused(jp_fetch, namesakes, path: str, status: int) -> None:
     for place in (("runs",), ("flows", "report")):
         with pytest.raises(HTTPClientError) as refused:

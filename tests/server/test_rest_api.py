@@ -422,7 +422,7 @@ async def test_a_thing_is_changed_only_while_it_is_as_the_caller_knows_it(jp_fet
 @pytest.mark.parametrize("etag", ["*", '"other"'])
 def test_what_takes_its_time_keeps_nobody_from_writing(store, etag: str) -> None:
     set_variable = shared_endpoints.set_variable
-    call = Call(store=store, settings=load_settings(), actor="me", now=NOON, notebook_at=Path)
+    call = Call(store=store, settings=load_settings(), actor="me", now=NOON, notebook_at=Path, place_at=Path)
     set_variable.function(call, name="x", body=VariableValue(value=1))
 
     @functools.wraps(set_variable.function)
@@ -441,7 +441,7 @@ def test_what_takes_its_time_keeps_nobody_from_writing(store, etag: str) -> None
 
 def test_what_has_changed_while_another_change_was_prepared_is_not_overwritten(store) -> None:
     set_variable = shared_endpoints.set_variable
-    call = Call(store=store, settings=load_settings(), actor="me", now=NOON, notebook_at=Path)
+    call = Call(store=store, settings=load_settings(), actor="me", now=NOON, notebook_at=Path, place_at=Path)
     set_variable.function(call, name="x", body=VariableValue(value=1))
     known = etag_of(encode_json(shared_endpoints.get_variable.function(call, name="x")))
 

@@ -556,6 +556,7 @@ def test_each_call_that_changes_something_says_whose_that_is(store) -> None:
         actor="bob",
         now=NOW,
         notebook_at=Path,
+        place_at=Path,
         owners=frozenset({"bob"}),
     )
     arguments = {"run": run.name, "letter": letter.letter_id, "name": "nightly", "number": 1}

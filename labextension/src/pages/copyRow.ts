@@ -6,6 +6,11 @@ import type { ITexts } from '../drawing/translation';
 /** Make it. */
 export function copyRow(label: string, value: string, texts: ITexts): HTMLElement {
   const text = html('input', { type: 'text', readonly: true, value, spellcheck: 'false' });
+  text.addEventListener('keydown', event => {
+    if (event.key === 'Enter') {
+      event.preventDefault(); // who copies it has not decided about the dialog that it is in
+    }
+  });
   const attributes = {
     type: 'button',
     class: 'orc-push',

@@ -4,6 +4,7 @@ import { ApiError } from '../apiError';
 import { html, showText } from '../drawing/elements';
 import type { ITexts } from '../drawing/translation';
 import { errorText } from '../errorText';
+import { warningList } from './warningList';
 
 export { errorText };
 
@@ -25,8 +26,13 @@ export interface IQuestion {
   readonly actAnyway?: string;
   /** Show what `onAct` threw at its place; false to have it shown above the buttons. */
   readonly onError?: (error: unknown) => boolean;
-  /** Whether something was written that would be lost: it is asked then before the dialog is left. */
+  /**
+   * Whether something was written that would be lost: it is asked then before the dialog is left. By default whether
+   * another text, or another tick, stands in it than at first.
+   */
   readonly hasWritten?: () => boolean;
+  /** Aborted when the page that asks goes: nothing is asked then, and a dialog that is open goes, too. */
+  readonly gone?: AbortSignal;
 }
 
 /** The code of the error when something may be wrong, and it is to be decided about that first. */
@@ -36,6 +42,9 @@ let dialogs = 0;
 
 /** Ask; true when it was done. */
 export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
+  if (question.gone?.aborted === true) {
+    return Promise.resolve(false);
+  }
   dialogs += 1;
   const id = `orc-dialog-${dialogs}`;
   const problem = html('p', { class: 'orc-problem', role: 'alert' });
@@ -63,28 +72,35 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
   return new Promise(resolve => {
     let isBusy = false;
     let isDone = false;
-    let isWarned = false;
-    const warn = (messages: readonly string[]): void => {
-      isWarned = messages.length > 0;
-      warnings.replaceChildren(...(isWarned ? [warningList(messages, texts)] : []));
-      showText(act, (isWarned ? question.actAnyway : question.act) ?? '');
+    let first = '';
+    let warnedOf: string | null = null;
+    const warn = (messages: readonly string[], of: string | null): void => {
+      warnedOf = of;
+      warnings.replaceChildren(...(of === null ? [] : [warningList(messages, texts)]));
+      // what was written while they were on their way they say nothing of
+      const isOfThis = of !== null && of === filledIn(form, 'all');
+      showText(act, (isOfThis ? question.actAnyway : question.act) ?? '');
     };
-    form.addEventListener('input', () => isWarned && warn([])); // they were of something else
+    form.addEventListener('input', () => warnedOf !== null && warn([], null));
     const run = async (): Promise<void> => {
+      const sent = filledIn(form, 'all');
       isBusy = true;
       act.disabled = true;
       leave.disabled = true;
       showText(problem, '');
       try {
-        isDone = await question.onAct(isWarned);
+        isDone = await question.onAct(warnedOf === sent);
         if (isDone) {
           dialog.close();
         }
       } catch (error) {
         if (error instanceof ApiError && error.code === WARNINGS_REFUSED) {
-          warn(error.message.split('\n'));
-        } else if (!(question.onError?.(error) ?? false)) {
-          showText(problem, errorText(error, texts));
+          warn(error.message.split('\n'), sent);
+        } else {
+          warn([], null); // it is asked anew of what is mended
+          if (!(question.onError?.(error) ?? false)) {
+            showText(problem, errorText(error, texts));
+          }
         }
       } finally {
         isBusy = false;
@@ -109,7 +125,7 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
     const onLeave = (event: Event): void => {
       if (isBusy) {
         event.preventDefault(); // what comes of it may be shown only once
-      } else if (question.hasWritten?.() ?? false) {
+      } else if (question.hasWritten?.() ?? filledIn(form, 'written') !== first) {
         event.preventDefault();
         void leaveAfterAsking();
       } else if (event.type === 'click') {
@@ -123,26 +139,28 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
         onLeave(event); // browsers do not let a second `cancel` in a row be prevented
       }
     });
+    const drop = (): void => dialog.close();
+    question.gone?.addEventListener('abort', drop);
     dialog.addEventListener('close', () => {
-      if (isBusy && !isDone) {
+      if (isBusy && !isDone && question.gone?.aborted !== true) {
         dialog.showModal(); // browsers have gestures that no `cancel` can prevent
         return;
       }
+      question.gone?.removeEventListener('abort', drop);
       dialog.remove();
       resolve(isDone);
     });
     dialog.showModal();
+    first = filledIn(form, 'written');
   });
 }
 
-/** Show what may be wrong. */
-export function warningList(warnings: readonly string[], texts: ITexts): HTMLElement {
-  return html(
-    'div',
-    { class: 'orc-warnings' },
-    html('p', {}, texts.__('This may be wrong with it:')),
-    html('ul', {}, ...warnings.map(warning => html('li', {}, warning)))
-  );
+/** Give what stands in the fields, to be compared; of those that are written or ticked, or of the choices, too. */
+function filledIn(form: HTMLFormElement, which: 'all' | 'written'): string {
+  const written = [...form.querySelectorAll<HTMLInputElement>('input, textarea')];
+  const chosen = [...form.querySelectorAll('select')].map(({ value }) => value);
+  const texts = written.map(({ checked, value }) => [checked, value]);
+  return JSON.stringify(which === 'all' ? [texts, chosen] : texts);
 }
 
 /** Ask whether what was written may be lost; true where it may. */

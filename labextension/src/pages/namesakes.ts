@@ -3,23 +3,21 @@
 import type { IRun } from '../schemas';
 
 /**
- * Give of each path as much of its end as tells it from the others: `south/report.ipynb`.
+ * Give of each path as much of its end as tells it from the others: `south/report.ipynb`. O(folders of all).
  *
  * @param paths - absolute, with either kind of slash
  */
 export function shortPaths(paths: readonly string[]): ReadonlyMap<string, string> {
-  const all = [...new Set(paths)];
-  const ends = (path: string, count: number): string => parts(path).slice(-count).join('/');
+  const all = [...new Set(paths)].map(path => [path, endsOf(path)] as const);
+  const counts = new Map<string, number>();
+  for (const end of all.flatMap(([, ends]) => ends)) {
+    counts.set(end, (counts.get(end) ?? 0) + 1);
+  }
   return new Map(
-    all.map(path => {
-      const others = all.filter(other => other !== path);
-      const most = parts(path).length;
-      let count = 1;
-      while (count < most && others.some(other => ends(other, count) === ends(path, count))) {
-        count += 1;
-      }
-      return [path, ends(path, count)];
-    })
+    all.map(([path, ends]) => [
+      path,
+      ends.find(end => counts.get(end) === 1) ?? ends.at(-1) ?? path
+    ])
   );
 }
 
@@ -29,7 +27,12 @@ export function namesakes(
 ): ReadonlyMap<string, string> {
   const byFlow = new Map<string, Pick<IRun, 'run_id' | 'notebook_path'>[]>();
   for (const run of runs) {
-    byFlow.set(run.flow_name, [...(byFlow.get(run.flow_name) ?? []), run]);
+    const ofFlow = byFlow.get(run.flow_name);
+    if (ofFlow === undefined) {
+      byFlow.set(run.flow_name, [run]);
+    } else {
+      ofFlow.push(run);
+    }
   }
   const found = new Map<string, string>();
   for (const ofFlow of byFlow.values()) {
@@ -44,6 +47,8 @@ export function namesakes(
   return found;
 }
 
-function parts(path: string): string[] {
-  return path.split(/[\\/]/).filter(part => part !== '');
+/** Give the ends of a path with slashes, the shortest first: `c`, `b/c`, `a/b/c`. */
+function endsOf(path: string): readonly string[] {
+  const parts = path.split(/[\\/]/).filter(part => part !== '');
+  return parts.map((_, at) => parts.slice(parts.length - 1 - at).join('/'));
 }

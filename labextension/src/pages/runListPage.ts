@@ -204,6 +204,7 @@ export class RunListPage implements IPage {
     }
     this._isRead = true;
     this._more.hidden = this._next === null;
+    this._showNamesakes();
     // what came by the stream meanwhile may be newer than the answer
     const known = this._context.runs;
     const ids = new Set(known.runs.map(run => run.run_id));
@@ -216,6 +217,7 @@ export class RunListPage implements IPage {
     }
     const { runs } = this._context;
     const changed = [...change.runs].sort().flatMap(id => runs.run(id) ?? []);
+    const count = this._rows.size;
     const newest = [...this._rows.keys()].reduce((a, b) => (a > b ? a : b), '');
     for (const run of changed) {
       const row = this._rows.get(run.run_id);
@@ -228,7 +230,9 @@ export class RunListPage implements IPage {
         this._show(made);
       }
     }
-    this._showNamesakes();
+    if (this._rows.size > count) {
+      this._showNamesakes(); // a run stays that of its notebook
+    }
     this._showEmpty();
     this._offerFlows();
   }

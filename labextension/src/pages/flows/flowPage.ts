@@ -20,6 +20,9 @@ import { MatrixTable } from './matrixTable';
 import { NotebookChoice } from './notebookChoice';
 import { Reader } from './reader';
 
+/** An absolute path of any system; the other ones are below the server's root folder. */
+const ABSOLUTE = /^([\\/]|[A-Za-z]:[\\/])/;
+
 /** Shows a flow; it is read anew while its runs change. */
 export class FlowPage implements IPage {
   /** @param notebook - the path of the notebook that it is of, as the server takes it; null for all of the name */
@@ -28,6 +31,7 @@ export class FlowPage implements IPage {
     this._flow = flow;
     this._notebook = notebook;
     this.title = flow;
+    this._name.textContent = flow;
     const { texts, runs } = context;
     this._chart = new HistoryChart(context);
     this._runs = new HistoryTable(context, (older, newer) => this._compare(older, newer));
@@ -46,7 +50,7 @@ export class FlowPage implements IPage {
       this._tabs.node
     );
     this.node.append(
-      html('h1', {}, flow, ' ', html('span', { class: 'orc-detail' }, texts.__('flow'))),
+      html('h1', {}, this._name, ' ', html('span', { class: 'orc-detail' }, texts.__('flow'))),
       this._notice,
       this._problem,
       this._content
@@ -113,6 +117,7 @@ export class FlowPage implements IPage {
         showText(this._problem, '');
         this._details = details;
         this._show(details);
+        this._goToOneAddress(details);
       }
     } catch (error) {
       showText(this._problem, errorText(error, texts));
@@ -144,6 +149,15 @@ export class FlowPage implements IPage {
     }
   }
 
+  /** What the server calls a path below its root folder has the address that links have, also when the file is gone. */
+  private _goToOneAddress({ notebook }: IFlowDetails): void {
+    const isOther = this._notebook !== null && !ABSOLUTE.test(this._notebook);
+    if (isOther && notebook !== null && !this._hasLed) {
+      this._hasLed = true;
+      this._context.goInstead(this._path, ['flows', this._flow, notebook]);
+    }
+  }
+
   /** Bring what is in sight up to date. */
   private _showTab(): void {
     const details = this._details;
@@ -163,11 +177,16 @@ export class FlowPage implements IPage {
     }
   }
 
-  /** Call the page of one of several notebooks by where that is. */
+  /** Call the page of one notebook by where that is; its tab only where there are several of the name. */
   private _showTitle({ flow, notebook }: IFlowDetails): void {
+    if (notebook === null) {
+      return;
+    }
     const others = flow.notebooks.filter(path => path !== notebook);
-    if (notebook !== null && others.length > 0) {
-      this.title = shortPaths([notebook, ...others]).get(notebook) ?? this._flow;
+    const short = shortPaths([notebook, ...others]).get(notebook) ?? this._flow;
+    showText(this._name, short, notebook);
+    if (others.length > 0) {
+      this.title = short;
       this.onTitle?.();
     }
   }
@@ -231,6 +250,8 @@ export class FlowPage implements IPage {
   private readonly _tabs: Tabs;
   private _details: IFlowDetails | null = null;
   private _isDisposed = false;
+  private _hasLed = false;
+  private readonly _name = html('span');
   private readonly _notice = html('p', { class: 'orc-empty', role: 'status' });
   private readonly _problem = html('p', { class: 'orc-problem', role: 'alert', hidden: true });
   private readonly _content = html('div');

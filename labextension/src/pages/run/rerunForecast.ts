@@ -1,13 +1,14 @@
 /** What is to be known before a run is run again, as the server foresees it, and how it is said. */
 
-import { html, showCommands } from '../../drawing/elements';
+import { html } from '../../drawing/elements';
 import type { ITexts } from '../../drawing/translation';
 import { readFields, readList, readNumber, readTextOrNull } from '../../schemas';
+import { copyRow } from '../copyRow';
 
 /** So many tasks are named. */
 const MOST_NAMED = 8;
 
-/** A task of which so many runs that completed run again, since its results are not kept. */
+/** A task, and how many runs of it run again. */
 export interface IRepeatedTask {
   readonly name: string;
   readonly runs: number;
@@ -15,6 +16,7 @@ export interface IRepeatedTask {
 
 /** What running a run again does beside what is asked for. */
 export interface IRerunForecast {
+  /** Those whose runs completed, and run again since their results are not kept. */
   readonly tasks: readonly IRepeatedTask[];
   /** How many cells that completed run again, since nothing was kept of them. */
   readonly cells: number;
@@ -85,20 +87,30 @@ export function readOutlook(data: unknown): IOutlook {
   };
 }
 
-/** Say what is to be known, a paragraph for each thing; none where there is nothing. */
+/** Say what is to be known, a paragraph for each thing, and have the command to be copied; none where there is nothing. */
 export function forecastNotes(forecast: IRerunForecast, texts: ITexts): readonly HTMLElement[] {
-  const words = [
-    codeWords(forecast, texts),
-    taskWords(forecast, texts),
-    cellWords(forecast, texts)
+  const { code, command } = forecast;
+  const label = code === 'deployed' ? texts.__('As it is deployed now') : texts.__('As it is now');
+  return [
+    ...paragraph(codeWords(forecast, texts)),
+    ...(command === '' ? [] : [copyRow(label, command, texts)]),
+    ...paragraph(taskWords(forecast, texts)),
+    ...paragraph(cellWords(forecast, texts))
   ];
-  return words
-    .filter(text => text !== '')
-    .map(text => {
-      const node = html('p', { class: 'orc-forecast' });
-      showCommands(node, text, [forecast.command].filter(Boolean));
-      return node;
-    });
+}
+
+function paragraph(text: string): readonly HTMLElement[] {
+  return text === '' ? [] : [html('p', { class: 'orc-forecast' }, text)];
+}
+
+/** Name tasks with how many runs they are of, the last ones only as a number where there are many. */
+export function countedNames(tasks: readonly IRepeatedTask[], texts: ITexts): string {
+  const listed = tasks
+    .slice(0, MOST_NAMED)
+    .map(({ name, runs }) => (runs > 1 ? `${name} ×${runs}` : name))
+    .join(', ');
+  const more = tasks.length - MOST_NAMED;
+  return more > 0 ? texts._n('%2 and %1 more', '%2 and %1 more', more, listed) : listed;
 }
 
 function codeWords(
@@ -108,17 +120,9 @@ function codeWords(
   const name = notebook.replace(/.*[\\/]/, '');
   switch (code) {
     case 'notebook':
-      return texts.__(
-        '%1 has changed since: it runs as it was when the run began. As it is now: %2',
-        name,
-        command
-      );
+      return texts.__('%1 has changed since: it runs as it was when the run began.', name);
     case 'deployed':
-      return texts.__(
-        '%1 was deployed anew since: it runs as it was then. As it is deployed now: %2',
-        name,
-        command
-      );
+      return texts.__('%1 was deployed anew since: it runs as it was then.', name);
     case 'undeployed':
       return texts.__(
         '%1 has changed since it was deployed: it runs as it was deployed. Deploy it to have it run.',
@@ -129,10 +133,7 @@ function codeWords(
         ? texts.__(
             'The flow runs as it was when the run began, whatever was changed since. To run it as it is now, call it again where it stands.'
           )
-        : texts.__(
-            'The flow runs as it was when the run began, whatever was changed since. As it is now: %1',
-            command
-          );
+        : texts.__('The flow runs as it was when the run began, whatever was changed since.');
     default:
       return '';
   }
@@ -142,17 +143,11 @@ function taskWords({ tasks }: IRerunForecast, texts: ITexts): string {
   if (tasks.length === 0) {
     return '';
   }
-  const names = tasks
-    .slice(0, MOST_NAMED)
-    .map(({ name, runs }) => (runs > 1 ? `${name} ×${runs}` : name))
-    .join(', ');
-  const more = tasks.length - MOST_NAMED;
-  const listed = more > 0 ? texts._n('%2 and %1 more', '%2 and %1 more', more, names) : names;
   const said = texts._n(
     '%1 task run that completed runs again, since its result is not kept: %2.',
     '%1 task runs that completed run again, since their results are not kept: %2.',
     tasks.reduce((sum, { runs }) => sum + runs, 0),
-    listed
+    countedNames(tasks, texts)
   );
   const remedy = texts.__(
     'persist_result=True, of @task or @flow, or a cache_policy keeps results.'

@@ -1,22 +1,26 @@
 /** Asks before a run is retried, or resumed from a cell or a task: what is taken from before, and what runs again. */
 
+import { ApiError } from '../../apiError';
 import { html } from '../../drawing/elements';
-import { groupTasks, isNamed } from '../../drawing/taskGroups';
+import { groupTasks, isNamed, taskOf } from '../../drawing/taskGroups';
 import type { ITexts } from '../../drawing/translation';
 import type { IRun, ITaskView } from '../../schemas';
 import { copyRow } from '../copyRow';
 import { ask, errorText } from '../dialogs';
 import type { IPageContext } from '../page';
 import type { IRunAgain, IRunStep, PagesApi } from '../pagesApi';
-import { NOTHING_FORESEEN, NO_WAY, forecastNotes } from './rerunForecast';
-import type { IOutlook } from './rerunForecast';
+import { NOTHING_FORESEEN, NO_WAY, countedNames, forecastNotes } from './rerunForecast';
+import type { IOutlook, IRepeatedTask } from './rerunForecast';
 import { cellName } from './runRecords';
 import type { RunRecords } from './runRecords';
 
 /** The states of a run that can be resumed. */
 const RESUMABLE = ['COMPLETED', 'FAILED', 'TIMED_OUT', 'CRASHED', 'CANCELLED', 'UPSTREAM_FAILED'];
-/** So many tasks are named. */
-const MOST_NAMED = 8;
+/** The states of a task run whose result may have been kept. */
+const HAS_RESULT = ['COMPLETED', 'CACHED'];
+
+/** What is known of those runs of which it is being asked: a second click does not ask again. */
+const asked = new WeakSet<RunRecords>();
 
 /** Tell whether the notebook of a run may be resumed from one of its cells: it has ended. */
 export function canResume(run: IRun | null): boolean {
@@ -36,27 +40,52 @@ export function stepOf(run: IRun | null, task: ITaskView): IRunStep | null {
 
 /** What a dialog says. */
 interface IResumption {
-  readonly from: string;
   readonly taken: string;
   readonly again: string;
 }
 
+/** What is foreseen, or why nothing is. */
+interface IForesight extends IOutlook {
+  /** Why what runs again is not known; empty where it is. */
+  readonly unread: string;
+}
+
 /** Ask, and have a run resumed from there; true where it is. Where it cannot be, the dialog offers what can be done. */
 export async function askToResume(
-  { pagesApi, texts }: IPageContext,
+  context: IPageContext,
   records: RunRecords,
   step: IRunStep
 ): Promise<boolean> {
-  const { run } = records;
-  const found = 'cell' in step ? ofCell(records, step.cell, texts) : ofTask(records, step, texts);
-  if (run === null || found === null) {
+  if (asked.has(records)) {
     return false;
   }
-  const title = texts.__('Resume run %1 from %2', run.name, found.from);
+  asked.add(records);
+  try {
+    return await askFrom(context, records, step);
+  } finally {
+    asked.delete(records);
+  }
+}
+
+async function askFrom(
+  { pagesApi, texts }: IPageContext,
+  { run, tasks, cellNames, gone }: RunRecords,
+  step: IRunStep
+): Promise<boolean> {
+  const from = 'cell' in step ? cellNames.get(step.cell) : step.task;
+  if (run === null || from === undefined) {
+    return false;
+  }
+  const title = texts.__('Resume run %1 from %2', run.name, from);
   const leave = texts.__('Leave as it is');
-  const outlook = await readOutlook(pagesApi, run, step, texts);
-  const notes = forecastNotes(outlook.forecast, texts);
+  const outlook = await foresee(pagesApi, run, step, texts);
+  const notes = notesOf(outlook, texts);
   if (outlook.problem === '') {
+    const repeated = outlook.forecast.tasks;
+    const found =
+      'cell' in step
+        ? ofCell(cellNames, step.cell, texts)
+        : ofTask(tasks, step.task, repeated, texts);
     const facts = html(
       'dl',
       { class: 'orc-fact-list' },
@@ -71,29 +100,30 @@ export async function askToResume(
         : texts.__('It goes on in the same run, with the parameters that it had.');
     const onAct = () => pagesApi.retryRun(run.run_id, step).then(() => true);
     const body = [html('p', {}, said), facts, ...notes];
-    return ask({ title, body, act: texts.__('Resume'), leave, onAct }, texts);
+    return ask({ title, body, act: texts.__('Resume'), leave, onAct, gone }, texts);
   }
   const { instead_cell: cell } = outlook;
   if (cell === null || outlook.command !== '') {
-    return tellProblem(title, outlook, found.from, texts);
+    return tellProblem(title, outlook, from, gone, texts);
   }
-  const body = [html('p', {}, fromStartWords(found.from, texts)), ...notes];
+  const body = [html('p', {}, fromStartWords(from, texts)), ...notes];
   const onAct = () => pagesApi.retryRun(run.run_id, { cell }).then(() => true);
-  return ask({ title, body, act: texts.__('Run all cells again'), leave, onAct }, texts);
+  return ask({ title, body, act: texts.__('Run all cells again'), leave, onAct, gone }, texts);
 }
 
 /** Have a run retried, after asking where something is to be known before; null where it is not. */
 export async function askToRetry(
   { pagesApi, texts }: IPageContext,
-  run: IRun
+  run: IRun,
+  gone?: AbortSignal
 ): Promise<IRunAgain | null> {
-  const outlook = await pagesApi.readOutlook(run.run_id, null);
+  const outlook = await foresee(pagesApi, run, null, texts);
   const title = texts.__('Retry run %1', run.name);
   if (outlook.command !== '') {
-    await tellProblem(title, outlook, '', texts);
+    await tellProblem(title, outlook, '', gone, texts);
     return null;
   }
-  const body = forecastNotes(outlook.forecast, texts);
+  const body = notesOf(outlook, texts);
   if (body.length === 0) {
     return pagesApi.retryRun(run.run_id); // what is wrong, it says
   }
@@ -104,23 +134,37 @@ export async function askToRetry(
     again = await pagesApi.retryRun(run.run_id);
     return true;
   };
-  await ask({ title, body, act, leave, onAct }, texts);
+  await ask({ title, body, act, leave, onAct, gone }, texts);
   return again;
 }
 
-function readOutlook(
+/** Read what is foreseen. A server that cannot tell may be able to do it all the same; one that refuses is not. */
+async function foresee(
   pagesApi: PagesApi,
   run: IRun,
-  step: IRunStep,
+  step: IRunStep | null,
   texts: ITexts
-): Promise<IOutlook> {
-  return pagesApi.readOutlook(run.run_id, step).catch((error: unknown) => ({
-    problem: errorText(error, texts),
-    command: '',
-    instead_cell: null,
-    forecast: NOTHING_FORESEEN,
-    new_run: NO_WAY
-  }));
+): Promise<IForesight> {
+  try {
+    return { ...(await pagesApi.readOutlook(run.run_id, step)), unread: '' };
+  } catch (error) {
+    const said = errorText(error, texts);
+    const isRefused = error instanceof ApiError && error.status >= 400 && error.status < 500;
+    const nothing = {
+      command: '',
+      instead_cell: null,
+      forecast: NOTHING_FORESEEN,
+      new_run: NO_WAY
+    };
+    return { ...nothing, problem: isRefused ? said : '', unread: isRefused ? '' : said };
+  }
+}
+
+/** Say what is to be known before. */
+function notesOf({ forecast, unread }: IForesight, texts: ITexts): readonly HTMLElement[] {
+  const words = texts.__('What else runs again could not be foreseen: %1', unread);
+  const notes = forecastNotes(forecast, texts);
+  return unread === '' ? notes : [html('p', { class: 'orc-forecast' }, words), ...notes];
 }
 
 /** Say why this server cannot do it, and which command does. */
@@ -128,6 +172,7 @@ function tellProblem(
   title: string,
   { problem, command, instead_cell: cell, forecast }: IOutlook,
   from: string,
+  gone: AbortSignal | undefined,
   texts: ITexts
 ): Promise<boolean> {
   const notes = forecastNotes(forecast, texts);
@@ -145,7 +190,7 @@ function tellProblem(
   const row = command === '' ? [] : [copyRow(label, command, texts)];
   const onAct = () => Promise.resolve(false);
   const body = [said, ...row, ...notes];
-  return ask({ title, body, act: null, leave: texts.__('Close'), onAct }, texts);
+  return ask({ title, body, act: null, leave: texts.__('Close'), onAct, gone }, texts);
 }
 
 function fromStartWords(from: string, texts: ITexts): string {
@@ -155,19 +200,20 @@ function fromStartWords(from: string, texts: ITexts): string {
   );
 }
 
-function ofCell({ cellNames }: RunRecords, cellId: string, texts: ITexts): IResumption | null {
+function ofCell(
+  cellNames: ReadonlyMap<string, string>,
+  cellId: string,
+  texts: ITexts
+): IResumption {
   const at = [...cellNames.keys()].indexOf(cellId);
   const names = [...cellNames.values()];
   // the cell of the parameters has no number, and is in what is said of those around it
   const counted = (range: readonly string[]): readonly string[] =>
     range.filter(name => name !== cellName(0, texts));
-  return at < 0
-    ? null
-    : {
-        from: names[at],
-        taken: takenWords(counted(names.slice(0, at)), texts),
-        again: rangeWords([names[at], ...counted(names.slice(at + 1))], texts)
-      };
+  return {
+    taken: takenWords(counted(names.slice(0, at)), texts),
+    again: rangeWords([names[at], ...counted(names.slice(at + 1))], texts)
+  };
 }
 
 /** Say which cells are replayed, and which of them run nevertheless. */
@@ -184,16 +230,42 @@ function rangeWords(names: readonly string[], texts: ITexts): string {
   return names.length === 1 ? names[0] : texts.__('%1 to %2', names[0], names[names.length - 1]);
 }
 
-function ofTask({ tasks }: RunRecords, step: { task: string }, texts: ITexts): IResumption | null {
-  const again = dependents(tasks, step.task);
+/** @param repeated - tasks that run again although they do not depend on this one: their results are not kept */
+function ofTask(
+  tasks: readonly ITaskView[],
+  name: string,
+  repeated: readonly IRepeatedTask[],
+  texts: ITexts
+): IResumption {
+  const again = dependents(tasks, name);
+  const { groups } = groupTasks(again);
+  const named = groups.map(group => ({ name: group.name, runs: group.tasks.length }));
   return {
-    from: step.task,
-    taken: texts.__('The results of other tasks that were kept (persist_result, or a cache).'),
+    taken: isAnyKept(tasks, again, repeated)
+      ? texts.__('The results of other tasks that were kept (persist_result, or a cache).')
+      : texts.__('Nothing'),
     again: texts.__(
       '%1, and what the flow calls after it has taken a value of these itself',
-      namesOf(again, texts)
+      countedNames([...named, ...repeated], texts)
     )
   };
+}
+
+/** Tell whether a task that does not run again has a result that may have been kept. */
+function isAnyKept(
+  tasks: readonly ITaskView[],
+  again: readonly ITaskView[],
+  repeated: readonly IRepeatedTask[]
+): boolean {
+  const kept = new Map<string, number>();
+  const fresh = new Set(again);
+  for (const task of tasks) {
+    if (!fresh.has(task) && HAS_RESULT.includes(task.state)) {
+      kept.set(taskOf(task), (kept.get(taskOf(task)) ?? 0) + 1);
+    }
+  }
+  repeated.forEach(({ name, runs }) => kept.set(name, (kept.get(name) ?? 0) - runs));
+  return [...kept.values()].some(count => count > 0);
 }
 
 /** Give the tasks that this name means, and those that depend on them as far as the graph shows. O(tasks + edges). */
@@ -206,14 +278,4 @@ export function dependents(tasks: readonly ITaskView[], name: string): readonly 
     }
     return isFound;
   });
-}
-
-function namesOf(tasks: readonly ITaskView[], texts: ITexts): string {
-  const { groups } = groupTasks(tasks);
-  const names = groups
-    .slice(0, MOST_NAMED)
-    .map(({ name, tasks: { length } }) => (length > 1 ? `${name} ×${length}` : name));
-  const more = groups.length - names.length;
-  const listed = names.join(', ');
-  return more > 0 ? texts._n('%2 and %1 more', '%2 and %1 more', more, listed) : listed;
 }

@@ -74,6 +74,7 @@ export class RunHeader {
     const before = this._run;
     const held = document.activeElement;
     this._run = run;
+    this._gone = records.gone;
     this._expected = records.expectedSeconds;
     const look = stateLook(run.state);
     if (before?.state !== run.state) {
@@ -205,7 +206,7 @@ export class RunHeader {
   }
 
   private async _onRetry(run: IRun): Promise<void> {
-    const again = await askToRetry(this._context, run);
+    const again = await askToRetry(this._context, run, this._gone);
     const { texts } = this._context;
     if (again !== null) {
       this._news.textContent = again.message || texts.__('The run is going to be run again.');
@@ -224,6 +225,7 @@ export class RunHeader {
   }
 
   private _run: IRun | null = null;
+  private _gone: AbortSignal | undefined;
   private _expected: number | null = null;
   private _isBusy = false;
   private _way: IWayToNewRun = NO_WAY;

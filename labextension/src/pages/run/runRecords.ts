@@ -100,8 +100,14 @@ export class RunRecords {
     return failed.filter(one => this._tasks.includes(one) || !cellsOfTasks.has(one.cell_id));
   }
 
+  /** Aborted when they are disposed with their page, for what that asks. */
+  get gone(): AbortSignal {
+    return this._gone.signal;
+  }
+
   dispose(): void {
     this._isDisposed = true;
+    this._gone.abort();
     this._retry.stop();
     this._options.runs.changed.disconnect(this._onChanged, this);
     this._options.runs.connectionChanged.disconnect(this._onConnection, this);
@@ -219,6 +225,7 @@ export class RunRecords {
   private _problem = '';
   private _isRead = false;
   private _isDisposed = false;
+  private readonly _gone = new AbortController();
 }
 
 /** Say what people call the cell of this number: code cells of their own file, from 1; 0 is that of the parameters. */

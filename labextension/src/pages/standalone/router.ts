@@ -37,7 +37,7 @@ export class Router {
 
   /** Go to a page in the place of the one that is shown: the browser's way back does not lead to that. */
   goInstead(path: PagePath): void {
-    window.history.replaceState(null, '', this.href(path));
+    window.history.replaceState(null, '', this.href(path) + window.location.search);
     this._show(true);
   }
 
