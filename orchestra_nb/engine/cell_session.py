@@ -294,6 +294,7 @@ class CellSession:
                 partial(self.binder.resolve, output),
                 earlier=plan.taken.get(output, self._namespace[output]) if stays else NOTHING,
                 before=plan.taken.get(output, NOTHING),
+                kind=plan.names.kinds.get(output),
             )
 
     def opaque_reason(self, task_run_id: str) -> str | None:
