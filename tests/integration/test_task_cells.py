@@ -208,10 +208,47 @@ def test_task_downstream_of_a_failure_says_so(kernel: NotebookKernel) -> None:
     assert second.wait_for("UPSTREAM_FAILED")["message"] == "first failed: ZeroDivisionError: division by zero"
     reader = kernel.run("y")
     assert reader.error is not None
-    assert reader.error.startswith("UpstreamFailed: `y` has no value: task 'second' did not run: first failed")
+    assert reader.error == (
+        "UpstreamFailed: `y` has no value: task 'first' failed: ZeroDivisionError: division by zero (line 2), so "
+        "'second' did not run. Mend the cell of 'first' and run it again, then the cell of 'second' and this one."
+    )
     assert "----> 1 y\n" in reader.traceback
     assert "name_binder" not in reader.traceback
     assert "ipython_extension" not in reader.traceback
+
+
+def test_task_far_downstream_of_a_failure_names_all_that_has_to_run_again(kernel: NotebookKernel) -> None:
+    kernel.run("%%task first\nx = {}['kyiv']")
+    kernel.run("%%task second\ny = x")
+    kernel.run("%%task third\nz = y")
+
+    assert kernel.run("z").error == (
+        "UpstreamFailed: `z` has no value: task 'first' failed: KeyError: 'kyiv' (line 2), so 'second', 'third' did not "
+        "run. Mend the cell of 'first' and run it again, then the cells of 'second', 'third' and this one."
+    )
+
+
+@pytest.mark.parametrize(
+    ("reader", "line"),
+    [
+        ("a = 1\nb = good\nprint(bad)", "3 print(bad)"),
+        ("a = good\nif a:\n    bad += 1", "3     bad += 1"),
+        ("a = 1\ndef inner():\n    return bad\ninner()", "3     return bad"),
+        ("a = 1\nouter()", "2 outer()"),
+        ("from __future__ import annotations\na = 1\nbad", "3 bad"),
+    ],
+)
+def test_error_of_a_task_points_at_the_line_that_reads_its_name(kernel: NotebookKernel, reader: str, line: str) -> None:
+    kernel.run("def outer():\n    return bad")
+    kernel.run("%%task give\ngood = 1")
+    kernel.run("%%task fail\nbad = 1 / 0")
+
+    cell = kernel.run(reader)
+
+    assert cell.error is not None
+    assert cell.error.startswith("TaskFailed: `bad` has no value: task 'fail' failed")
+    assert f"----> {line}\n" in cell.traceback
+    assert "ipython_extension" not in cell.traceback
 
 
 def test_what_a_task_prints_and_shows_comes_back_under_its_cell(kernel: NotebookKernel) -> None:
