@@ -86,6 +86,7 @@ class KernelExtension:
         self._add_completion()
         self._watch_interrupts()
         set_current_driver(self.driver)
+        self._ensure_bind_name()  # who replays cells waits for values before a cell may ask for them
 
     def unload(self) -> None:
         """Cancel what has not ended and take everything out of the kernel again."""

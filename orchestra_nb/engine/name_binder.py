@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from orchestra_nb.engine.pending import NOTHING, PendingValue
+from orchestra_nb.engine.pending import NOTHING, PendingValue, binding_listeners
 from orchestra_nb.engine.submissions import failure_words
 from orchestra_nb.errors import (
     TaskCrashed,
@@ -75,12 +75,18 @@ class NameBinder:
             if isinstance(value, PendingValue):
                 wanted.setdefault(value.task_run_id, []).append(name)
         self._runner.wait(wanted)
+        before = self._pending() if binding_listeners else set()
         for task_run_id, task_names in wanted.items():
             try:
                 self._bind_from(task_run_id, task_names)
             except (TaskFailed, ValueNotPortable):
                 if not set(task_names) <= set(perhaps):
                     raise
+        for listener in binding_listeners:
+            listener(before - self._pending())
+
+    def _pending(self) -> set[str]:
+        return {name for name in list(self._namespace) if self.is_pending(name)}
 
     def _bind_from(self, task_run_id: str, names: Sequence[str]) -> None:
         task = self._runner.task(task_run_id)

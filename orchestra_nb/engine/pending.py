@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, NoReturn
 
 from orchestra_nb.errors import ValuePending
 
 NOTHING: Final = object()
+#: told, in the main thread, of names under which values have come in the place of pending ones, or nothing at all
+binding_listeners: Final[list[Callable[[Collection[str]], None]]] = []
 
 
 class PendingValue:
