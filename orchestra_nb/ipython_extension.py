@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import atexit
+import contextlib
 import logging
 import os
 import re
@@ -86,6 +87,7 @@ class KernelExtension:
         self._add_completion()
         self._watch_interrupts()
         set_current_driver(self.driver)
+        self._ensure_bind_name()  # who replays cells waits for values before a cell may ask for them
 
     def unload(self) -> None:
         """Cancel what has not ended and take everything out of the kernel again."""
@@ -245,10 +247,10 @@ class KernelExtension:
 
 
 class PendingNameBinder(ast.NodeTransformer):
-    """Puts one statement at the head of a cell that reads pending names: it waits for them and binds them.
+    """Puts statements at the head of a cell that reads pending names: they wait for them and bind them.
 
     The wait is so a part of the user's cell: an interrupt ends it, an error is the cell's error, and every front end
-    and headless runner sees it as such.
+    and headless runner sees it as such. Each statement says of itself that it stands where its names are read first.
     """
 
     def __init__(self, driver: KernelDriver, prepare: Callable[[], None]) -> None:
@@ -271,11 +273,37 @@ class PendingNameBinder(ast.NodeTransformer):
         if not certain and not perhaps:
             return node
         self._prepare()
-        call = ast.parse(f"for {_ERROR_NAME} in {_BIND_NAME}({certain!r}, {perhaps!r}): raise {_ERROR_NAME}").body[0]
-        for part in ast.walk(call):
-            ast.copy_location(part, node.body[0])
-        node.body.insert(_after_docstring_and_futures(node), call)
+        places = {name: self._first_read(node, name) for name in certain}
+        by_line: dict[int, list[str]] = {}
+        for name in certain:
+            by_line.setdefault(places[name].lineno, []).append(name)
+        calls = [_binding(by_line[line], [], places[by_line[line][0]]) for line in sorted(by_line)]
+        if perhaps:
+            calls.append(_binding([], perhaps, node.body[0]))
+        index = _after_docstring_and_futures(node)
+        node.body[index:index] = calls
         return ast.fix_missing_locations(node)
+
+    def _first_read(self, tree: ast.Module, name: str) -> ast.expr | ast.stmt:
+        """Return what in a cell reads a name first: the name itself, else the statement that comes to read it."""
+        found = [part for part in ast.walk(tree) if isinstance(part, ast.Name) and part.id == name]
+        changed = {id(part.target) for part in ast.walk(tree) if isinstance(part, ast.AugAssign)}
+        read = [part for part in found if isinstance(part.ctx, ast.Load) or id(part) in changed]
+        if read:
+            return min(read, key=lambda part: (part.lineno, part.col_offset))
+        for statement in tree.body:
+            with contextlib.suppress(Exception):  # what cannot be analysed has been told
+                if name in analyse_tree(ast.Module([statement], []), self._driver.session.namespace).reads:
+                    return statement
+        return tree.body[0]
+
+
+def _binding(names: list[str], perhaps: list[str], place: ast.expr | ast.stmt) -> ast.stmt:
+    """Return the statement that binds names, at a place in the user's cell."""
+    call = ast.parse(f"for {_ERROR_NAME} in {_BIND_NAME}({names!r}, {perhaps!r}): raise {_ERROR_NAME}").body[0]
+    for part in ast.walk(call):
+        ast.copy_location(part, place)
+    return call
 
 
 def put_task_line_first(lines: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ gives is not known, and a cell that reads it may run or be replayed: that is dec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -17,6 +17,7 @@ from orchestra_nb.engine.file_digests import FileDigests
 from orchestra_nb.engine.package_versions import PackageVersions
 from orchestra_nb.engine.record_search import is_read_by_any
 from orchestra_nb.model.cell_records import (
+    LIVE,
     RESOURCE,
     CellRecord,
     Known,
@@ -105,6 +106,8 @@ def plan_cells(
     codes = [cell_code(cell.source) for cell in cells]
     last_history = max((i for i, code in enumerate(codes) if code.reads_history), default=-1)
     givers: dict[str, int] = {}
+    #: those that will give something else than they gave, as far as can be told
+    touched: set[int] = set()
     planned: list[PlannedCell] = []
     names = dict(known)
     for index, (cell, code) in enumerate(zip(cells, codes, strict=True)):
@@ -128,7 +131,14 @@ def plan_cells(
             why, is_stale = _why_new(cell), cell.has_run
         else:
             why, is_certain = _why_different(found, names, givers, cells)
-            is_stale = True
+            is_stale = is_certain or _is_touched(found.names, givers, touched, otherwise=True)
+        if code.must_run is not None:
+            reads_touched = _is_touched(code.names.reads, givers, touched, otherwise=False)
+            is_other = newest is None or reads_touched or (code.is_barrier and bool(touched))
+        else:
+            is_other = is_stale or found is None
+        if is_other:
+            touched.add(index)
         seconds = newest.seconds if newest is not None else None
         planned.append(
             PlannedCell(
@@ -144,6 +154,10 @@ def plan_cells(
         if isinstance(found, CellRecord):
             names = names_after(names, found)
             given = set(found.gives)
+            if code.must_run is not None:  # what cannot be compared is of another process
+                for name in given:
+                    if found.gives[name].content.startswith(LIVE):
+                        names[name] = Known(None, frozenset(), names[name].uses)
         else:
             given = _forget(names, code, newest)
         givers.update(dict.fromkeys(given, index))
@@ -163,6 +177,12 @@ def _forget(names: dict[str, Known], code: CellCode, newest: CellRecord | None) 
     for name in code.names.deletes - code.names.defines:
         names.pop(name, None)
     return given
+
+
+def _is_touched(names: Iterable[str], givers: Mapping[str, int], touched: set[int], *, otherwise: bool) -> bool:
+    """Tell whether one of these names is given by a cell that will give another; ``otherwise`` if no cell gives any."""
+    giving = {givers[name] for name in names if name in givers}
+    return not giving.isdisjoint(touched) if giving else otherwise
 
 
 def _why_new(cell: PlanSource) -> str:

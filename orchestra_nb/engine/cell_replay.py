@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -27,12 +27,16 @@ from orchestra_nb.engine.kernel_state import KernelState
 from orchestra_nb.engine.name_contents import is_pending
 from orchestra_nb.engine.output_tap import OutputTap
 from orchestra_nb.engine.package_versions import PackageVersions
+from orchestra_nb.engine.pending import binding_listeners
 from orchestra_nb.engine.record_search import RecordSearch
 from orchestra_nb.errors import OrchestraError
 from orchestra_nb.model.cell_records import CellRecord, Known, Mismatch, with_uses
 from orchestra_nb.notebooks.cell_code import cell_code
+from orchestra_nb.notebooks.cell_options import is_task_cell
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
-from orchestra_nb.notebooks.names import analyse_cell
+from orchestra_nb.notebooks.task_cell_names import names_of_any_cell
+
+_T = TypeVar("_T")
 
 #: Values up to this size are loaded before any cell that runs, whether it is known to read them or not.
 _SMALL_BYTES = 4_000_000
@@ -133,12 +137,14 @@ class CellReplay:
         self.last_run_record: CellRecord | None = None
         shell.events.register("pre_run_cell", self._cell_begins)
         shell.events.register("post_run_cell", self._cell_ended)
+        binding_listeners.append(self._names_bound)
 
     def close(self) -> None:
         """Finish the last cell and take the hooks out of the kernel."""
         self.conclude()
         self._shell.events.unregister("pre_run_cell", self._cell_begins)
         self._shell.events.unregister("post_run_cell", self._cell_ended)
+        binding_listeners.remove(self._names_bound)
         self._tap.close()
 
     @property
@@ -242,11 +248,13 @@ class CellReplay:
         self._import()
         self._load(None if code.is_barrier else with_uses(code.names.reads | code.names.mutates, self.known))
         try:
-            names = analyse_cell(source, self._namespace)
+            names = names_of_any_cell(source, self._namespace)
         except SyntaxError:
             names = code.names
         if names.opaque and not code.is_barrier:  # by what a function does that it calls
             self._load(None)
+        if index >= 0 and not is_task_cell(source):  # what waiting for them does is not done by the cell
+            self._bind_pending(names.reads | names.mutates)
         with contextlib.suppress(SyntaxError, ValueError):
             self._state.meet_modules(imported_in(parse_cell(source)))
         self._recording.imported.note()
@@ -295,6 +303,17 @@ class CellReplay:
             self._notes.begin()
             self._running.started_at = time.perf_counter()
 
+    def _names_bound(self, names: Collection[str]) -> None:
+        """Take what tasks gave, for which a cell has waited at its head, as having been there before the cell."""
+        running = self._running
+        if running is None or not running.started_at:
+            return
+        begun = time.perf_counter()
+        self._state.take_bound(names)
+        running.known = _with(running.known, self.known, names)
+        running.live = _with(running.live, self._state.live, names)
+        running.started_at += time.perf_counter() - begun  # looking at them is none of its time
+
     def _cell_ended(self, result: Any) -> None:
         if (running := self._running) is not None and running.started_at:
             running.seconds = time.perf_counter() - running.started_at
@@ -324,3 +343,9 @@ class CellReplay:
 def _binder(shell: Any) -> Callable[[list[str], list[str]], object] | None:
     found: Any = shell.user_ns_hidden.get("__orchestra_bind__")
     return found if callable(found) else None
+
+
+def _with(before: Mapping[str, _T], now: Mapping[str, _T], names: Collection[str]) -> Mapping[str, _T]:
+    """Return what was there before, but these names as they are now."""
+    rest = {name: value for name, value in before.items() if name not in names}
+    return rest | {name: now[name] for name in names if name in now}

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from orchestra_nb.engine.driver_environment import EnvironmentChanges, environment_of_driver
 from orchestra_nb.engine.fresh_ids import fresh_id
-from orchestra_nb.engine.name_binder import NameBinder
+from orchestra_nb.engine.name_binder import NameBinder, Remedy
 from orchestra_nb.engine.pending import NOTHING, PendingValue
 from orchestra_nb.engine.submissions import Submission
 from orchestra_nb.errors import (
@@ -93,7 +93,7 @@ class CellSession:
     """
 
     def __init__(
-        self, namespace: dict[str, object], runner: FlowRunner, open_run: Callable[[], str], remedy: str
+        self, namespace: dict[str, object], runner: FlowRunner, open_run: Callable[[], str], remedy: Remedy
     ) -> None:
         self.namespace = self._namespace = namespace
         self._runner = runner
@@ -295,6 +295,7 @@ class CellSession:
                 partial(self.binder.resolve, output),
                 earlier=plan.taken.get(output, self._namespace[output]) if stays else NOTHING,
                 before=plan.taken.get(output, NOTHING),
+                kind=plan.names.kinds.get(output),
             )
 
     def opaque_reason(self, task_run_id: str) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,6 +141,18 @@ class KernelState:
         self.live.update({name: content.content for name, content in fresh.items()})
         if loaded:
             self.look_at_process()
+
+    def take_bound(self, names: Collection[str]) -> None:
+        """Take note that values which tasks gave have come under these names, or none: no cell has changed them."""
+        self.known = dict(self.known)
+        contents = self._contents.look(names)
+        partners = partners_among(contents)
+        for name in names:
+            self.known.pop(name, None)
+            self.live.pop(name, None)
+        for name, content in contents.items():
+            self.known[name] = Known(content.content, partners.get(name, frozenset()), content.uses)
+            self.live[name] = content.content
 
     def look_at_process(self) -> None:
         """Look at what imports and loaded values have brought about, which no cell has changed."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from orchestra_nb.engine.pending import NOTHING, PendingValue
+from orchestra_nb.engine.pending import NOTHING, PendingValue, binding_listeners
 from orchestra_nb.engine.submissions import failure_words
 from orchestra_nb.errors import (
     TaskCrashed,
@@ -31,16 +31,20 @@ _ERRORS: dict[State, type[TaskFailed]] = {
 }
 
 
+#: Takes the name of a task that failed, and those of the tasks that could not run because of it, in order.
+Remedy = Callable[[str, Sequence[str]], str]
+
+
 class NameBinder:
     """Binds names of one namespace; for the kernel's main thread.
 
     Parameters
     ----------
     remedy
-        What somebody can do who reads a name that has no value: one or more sentences.
+        Returns what somebody can do who reads a name that has no value, in one or more sentences.
     """
 
-    def __init__(self, namespace: dict[str, object], runner: FlowRunner, remedy: str) -> None:
+    def __init__(self, namespace: dict[str, object], runner: FlowRunner, remedy: Remedy) -> None:
         self._namespace = namespace
         self._runner = runner
         self._remedy = remedy
@@ -71,19 +75,23 @@ class NameBinder:
             if isinstance(value, PendingValue):
                 wanted.setdefault(value.task_run_id, []).append(name)
         self._runner.wait(wanted)
+        before = self._pending() if binding_listeners else set()
         for task_run_id, task_names in wanted.items():
             try:
                 self._bind_from(task_run_id, task_names)
             except (TaskFailed, ValueNotPortable):
                 if not set(task_names) <= set(perhaps):
                     raise
+        for listener in binding_listeners:
+            listener(before - self._pending())
+
+    def _pending(self) -> set[str]:
+        return {name for name in list(self._namespace) if self.is_pending(name)}
 
     def _bind_from(self, task_run_id: str, names: Sequence[str]) -> None:
         task = self._runner.task(task_run_id)
         if task.state is not State.COMPLETED:
-            raise _ERRORS.get(task.state, TaskFailed)(
-                f"`{names[0]}` has no value: task {task.name!r} {failure_words(task).rstrip('.')}. {self._remedy}"
-            )
+            raise _ERRORS.get(task.state, TaskFailed)(f"`{names[0]}` has no value: {self._why_failed(task)}")
         outcome = self._runner.outcome(task_run_id)
         assert outcome is not None
         for name in names:
@@ -111,6 +119,21 @@ class NameBinder:
             if info.group in {outcome.values[item].group for item in here} and self._gives(task_run_id, name)
         ]
         self._namespace.update(unpack_values(groups, {*here, *companions}, self._namespace))
+
+    def _why_failed(self, task: TaskRun) -> str:
+        """Return which task failed first, what did not run because of it, and what to do."""
+        unrun: list[str] = []
+        while task.state is State.UPSTREAM_FAILED:
+            upstream = [self._runner.task(task_run_id) for task_run_id in task.upstream]
+            bad = [one for one in upstream if one.state.is_terminal and one.state is not State.COMPLETED]
+            if not bad:
+                break
+            unrun.insert(0, task.name)
+            task = min(bad, key=lambda one: one.ended_at or one.created_at)
+        words = f"task {task.name!r} {failure_words(task).rstrip('.')}"
+        if unrun:
+            words += f", so {', '.join(repr(name) for name in unrun)} did not run"
+        return f"{words}. {self._remedy(task.name, unrun)}"
 
     def bind_all(self, task_run_id: str) -> None:
         """Bind every name that an ended task gave, also those that nobody could foresee."""

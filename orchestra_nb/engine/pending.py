@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, NoReturn
 
 from orchestra_nb.errors import ValuePending
 
 NOTHING: Final = object()
+#: told, in the main thread, of names under which values have come in the place of pending ones, or nothing at all
+binding_listeners: Final[list[Callable[[Collection[str]], None]]] = []
 
 
 class PendingValue:
@@ -18,7 +20,7 @@ class PendingValue:
     never a stale value. ``result()`` waits for it and returns it.
     """
 
-    __slots__ = ("_describe", "_name", "_resolve", "before", "earlier", "task_run_id")
+    __slots__ = ("_describe", "_kind", "_name", "_resolve", "before", "earlier", "task_run_id")
 
     def __init__(
         self,
@@ -28,8 +30,11 @@ class PendingValue:
         resolve: Callable[[], object],
         earlier: object = NOTHING,
         before: object = NOTHING,
+        kind: str | None = None,
     ) -> None:
         self._name = name
+        #: the package of the value's type, as far as the code of the task says it; read by the analysis of names
+        self._kind = kind
         self.task_run_id = task_run_id
         self._describe = describe
         #: what the name held before and goes on holding when the task does not bind it; NOTHING if it held nothing

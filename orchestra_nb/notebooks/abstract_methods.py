@@ -16,6 +16,7 @@ from orchestra_nb.notebooks.abstract_values import (
     TEXT,
     Bound,
     Function,
+    Instance,
     Thing,
     Value,
     any_of,
@@ -110,7 +111,7 @@ class AbstractMethods(AbstractResources):
         values = arguments.values()
         receiver = Value(frozenset(things))
         effect = method_effect("" if kind == "unknown" else kind, name)
-        if mutations.draws_receiver(name, (key for key, _ in arguments.keywords)):
+        if self._draws_receiver(kind, things, name, arguments, node):
             effect = effect._replace(changes="nothing", stores=False)
         if kind in ("connection", "cursor", "") and name in ("execute", "executemany", "executescript"):
             return self._execute(things, arguments, node)
@@ -132,6 +133,20 @@ class AbstractMethods(AbstractResources):
                     self.mutate(held for held in reachable([thing]) if held.kind == "sklearn")
         self.hand_over(values, node, receiver if kind not in BUILTIN_CONTAINERS or name == "sort" else None)
         return self._result(effect.gives, effect.kind, kind, things, name, values, node)
+
+    def _draws_receiver(self, kind: str, things: list[Thing], name: str, arguments: Arguments, node: ast.AST) -> bool:
+        """Tell whether a method draws its receiver into axes, and changes at most these."""
+        function = node.func if isinstance(node, ast.Call) else None
+        of = function.value if isinstance(function, ast.Attribute) else None
+        is_of_plot = isinstance(of, ast.Attribute) and of.attr == "plot"
+        known: str | None = kind
+        if kind in ("", "unknown"):
+            said = {
+                "__main__" if isinstance(thing, Instance) else mutations.kind_made_by(thing.origin) for thing in things
+            }
+            known = next((one for one in said if one is not None), None)
+        keywords = [key for key, _ in arguments.keywords]
+        return mutations.draws_receiver(name, known, bool(arguments.positional), keywords, is_of_plot)
 
     def _store_arguments(self, kind: str, things: list[Thing], name: str, arguments: Arguments, node: ast.AST) -> None:
         values = arguments.values()

@@ -12,6 +12,7 @@ from orchestra_nb.notebooks import mutations
 from orchestra_nb.notebooks.expression_flow import NAMESPACE_FUNCTIONS, ExpressionFlow
 from orchestra_nb.notebooks.ipython_syntax import MagicEffect, is_shell_call, shell_call_effect
 from orchestra_nb.notebooks.known_values import NEW, Routine, Value, either, new_holder
+from orchestra_nb.notebooks.library_types import method_effect
 
 #: Calls that can do anything to the names of the notebook, unless their argument is a text in the cell.
 _RUNNING_TEXT: Final = frozenset({"exec", "eval"})
@@ -86,10 +87,11 @@ class CallFlow(ExpressionFlow):
 
     def _call_method(self, function: ast.Attribute, receiver: Value, arguments: Arguments) -> Value:
         effect = mutations.method_effect(function.attr, receiver.package)
-        if mutations.draws_receiver(function.attr, (name for name, _ in arguments.keywords)):
-            return _result(
-                mutations.CallEffect(shares="all"), [value for name, value in arguments.keywords if name == "ax"]
-            )
+        keywords = [name for name, _ in arguments.keywords]
+        is_of_plot = isinstance(function.value, ast.Attribute) and function.value.attr == "plot"
+        if mutations.draws_receiver(function.attr, receiver.kind, bool(arguments.positional), keywords, is_of_plot):
+            axes = [value for name, value in arguments.keywords if name == "ax"]
+            return replace(_result(mutations.CallEffect(shares="all"), axes), kind="matplotlib")
         values = arguments.values()
         if effect.changes != "nothing":
             self.mutate(receiver.all_roots if not effect.stores or effect.changes == "all" else receiver.roots)
@@ -98,7 +100,9 @@ class CallFlow(ExpressionFlow):
         if effect.stores:
             self.put_into(function.value, values)
         self._hand_over([receiver, *values])
-        return _result(effect, [receiver] if effect.changes != "all" else [receiver, *values])
+        result = _result(effect, [receiver] if effect.changes != "all" else [receiver, *values])
+        kind = _kind_of_result(receiver.kind, function.attr)
+        return result if kind is None else replace(result, kind=kind)
 
     def _call_function(self, callee: Value, arguments: Arguments, name: str | None, receiver: Value | None) -> Value:
         values = arguments.values()
@@ -121,7 +125,9 @@ class CallFlow(ExpressionFlow):
         self._hand_over(values)
         result = _result(effect, values)
         package = callee.path.partition(".")[0] if callee.path else None
-        return replace(result, package=package) if package not in (None, "builtins") else result
+        if callee.path is None or package == "builtins":
+            return result
+        return replace(result, package=package, kind=mutations.kind_made_by(callee.path))
 
     def _change(self, values: Iterable[Value]) -> None:
         for value in values:
@@ -204,6 +210,16 @@ def _result(effect: mutations.CallEffect, values: Sequence[Value]) -> Value:
     roots = frozenset[str]().union(*(value.all_roots for value in values))
     package = values[0].package if values else None
     return Value(roots=roots, package=package) if roots or package else NEW
+
+
+def _kind_of_result(kind: str | None, method: str) -> str | None:
+    """Return the kind of what a method gives; None where it is not known."""
+    if kind != "pandas":
+        return mutations.kind_of_part(kind)
+    effect = method_effect(kind, method)
+    if effect.gives in ("text", "nothing"):
+        return None
+    return mutations.kind_of_part("pandas" if effect.kind == "groups" else effect.kind)
 
 
 def _is_false(node: ast.expr) -> bool:

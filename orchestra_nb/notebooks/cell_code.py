@@ -12,9 +12,10 @@ from typing import Final
 
 from orchestra_nb.errors import InvalidTaskLine
 from orchestra_nb.model.fingerprints import fingerprint
-from orchestra_nb.notebooks.cell_options import CellOptions, cell_options
+from orchestra_nb.notebooks.cell_options import CellOptions, cell_options, is_task_cell
 from orchestra_nb.notebooks.ipython_syntax import parse_cell
 from orchestra_nb.notebooks.names import CellNames, analyse_cell
+from orchestra_nb.notebooks.task_cell_names import names_of_any_cell
 
 #: Magics that only run the code behind them.
 _RUNNING_MAGICS: Final = frozenset({"time", "timeit", "capture", "prun", "memit"})
@@ -70,8 +71,9 @@ def cell_code(source: str) -> CellCode:
     except InvalidTaskLine:
         options = CellOptions()
     first_line = source.lstrip().partition("\n")[0]
-    if first_line.startswith("%%") and not first_line.startswith(("%%time", "%%capture", "%%prun")):
-        name = source.lstrip().split(None, 1)[0]
+    is_task = is_task_cell(source)
+    if is_task or (first_line.startswith("%%") and not first_line.startswith(("%%time", "%%capture", "%%prun"))):
+        name = "%%task" if is_task else source.lstrip().split(None, 1)[0]
         names = _names_of(source)
         return CellCode(
             fingerprint(source), names, options, f"a cell under {name} runs each time", names.opaque is not None
@@ -101,7 +103,7 @@ def cell_code(source: str) -> CellCode:
 
 def _names_of(source: str) -> CellNames:
     try:
-        return analyse_cell(source)
+        return names_of_any_cell(source)
     except SyntaxError:
         return CellNames(opaque="it is no Python")
 

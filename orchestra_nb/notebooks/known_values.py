@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
+from orchestra_nb.notebooks import mutations
+
 _NOTHING: Final[frozenset[str]] = frozenset()
 
 
@@ -109,7 +111,10 @@ class Value:
     path
         The dotted path of a module, function or class of a library.
     package
-        The top-level package of its type.
+        The top-level package of its type, or of the function that made it.
+    kind
+        The top-level package of its type, where that is known or the code says it; ``"__main__"`` for a class of the
+        notebook.
     instance_of
         The class of the notebook that it is an instance of.
     """
@@ -119,6 +124,7 @@ class Value:
     routines: tuple[Routine, ...] = ()
     path: str | None = None
     package: str | None = None
+    kind: str | None = None
     instance_of: Routine | None = None
 
     @property
@@ -128,7 +134,7 @@ class Value:
 
     def part(self) -> Value:
         """Return what is known of an element or attribute of it."""
-        return Value(roots=self.all_roots, package=self.package)
+        return Value(roots=self.all_roots, package=self.package, kind=mutations.kind_of_part(self.kind))
 
     def holding(self, others: Iterable[Value]) -> Value:
         """Return it after the others were put into it."""
@@ -157,6 +163,7 @@ def either(first: Value, second: Value) -> Value:
         routines=routines,
         path=first.path if first.path == second.path else None,
         package=first.package if first.package == second.package else None,
+        kind=first.kind if first.kind == second.kind else None,
         instance_of=first.instance_of if first.instance_of is second.instance_of else None,
     )
 

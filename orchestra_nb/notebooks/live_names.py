@@ -109,13 +109,15 @@ class LiveNotebook:
         roots = frozenset((name,))
         kind = type(thing)
         if (kind.__module__ or "").startswith("orchestra_nb."):
-            return Value(roots=roots)  # stands for a value that is not here yet: nothing is known of it
+            # stands for a value that is not here yet: nothing is known of it but what its task's code says
+            said = getattr(thing, "_kind", None)
+            return Value(roots=roots, kind=said if isinstance(said, str) else None)
         instance_of = self._routine(kind)
         if instance_of is not None:
-            return Value(roots=roots, instance_of=instance_of, routines=tuple(self._routines_within(thing)))
-        return Value(
-            roots=roots, routines=tuple(self._routines_within(thing)), package=(kind.__module__ or "").partition(".")[0]
-        )
+            routines = tuple(self._routines_within(thing))
+            return Value(roots=roots, instance_of=instance_of, routines=routines, kind="__main__")
+        package = (kind.__module__ or "").partition(".")[0]
+        return Value(roots=roots, routines=tuple(self._routines_within(thing)), package=package, kind=package)
 
     def _routine(self, thing: object) -> Routine | None:
         """Return a function, method or class of the notebook as a routine."""

@@ -8,7 +8,7 @@ between two cells), a wrong one costs correctness.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final, Literal, NamedTuple
 
 
@@ -245,6 +245,14 @@ _METHODS_OF_PACKAGES: Final = {
 #: Keywords whose argument the callee changes, in every library.
 CHANGED_KEYWORDS: Final = frozenset({"out", "ax", "axes", "fig"})
 
+#: Packages whose tables and columns draw themselves, which changes nothing in them.
+_TABLES: Final = frozenset("pandas geopandas xarray polars".split())
+#: Packages whose methods of the same names draw into their receiver.
+_FIGURES: Final = frozenset({"matplotlib", "mpl_toolkits"})
+#: Plotting methods that both have; those of axes draw what they are given and, given nothing, nothing.
+_PLOTS_ITSELF: Final = frozenset({"plot", "hist", "boxplot"})
+#: Keywords of these that only tables know.
+_TABLE_KEYWORDS: Final = frozenset({"column", "by", "kind"})
 #: Methods that draw their receiver, a table or column, into axes that are given; axes themselves are never given any.
 _DRAWN_INTO_AXES: Final = frozenset("hist boxplot box line bar barh area pie scatter hexbin kde density".split())
 
@@ -348,15 +356,64 @@ def method_effect(name: str, package: str | None = None) -> CallEffect:
     return _CHANGES_ALL
 
 
-def draws_receiver(name: str, keywords: Iterable[str | None]) -> bool:
-    """Tell whether a call of a method draws its receiver into other axes, and changes these alone.
+def draws_receiver(
+    name: str, kind: str | None, is_given: bool, keywords: Collection[str | None], is_of_plot: bool
+) -> bool:
+    """Tell whether a call of a method draws its receiver into axes, and changes at most these.
+
+    Where nobody knows what the receiver is, the shape of the call tells a table from axes.
+
+    Parameters
+    ----------
+    kind
+        The package of the receiver's type; None where nobody knows it.
+    is_given
+        Whether there are positional arguments.
+    is_of_plot
+        It is a method of the attribute ``plot`` (``df.plot.bar()``), which axes have none of.
 
     Examples
     --------
-    >>> draws_receiver("hist", ["bins", "ax"]), draws_receiver("hist", ["bins"])
+    >>> draws_receiver("hist", None, False, ["bins"], False), draws_receiver("hist", None, True, ["bins"], False)
     (True, False)
+    >>> draws_receiver("bar", None, True, ["ax"], False), draws_receiver("bar", None, True, [], True)
+    (True, True)
+    >>> draws_receiver("plot", "matplotlib", False, [], False), draws_receiver("plot", "pandas", True, [], False)
+    (False, True)
     """
-    return name in _DRAWN_INTO_AXES and "ax" in keywords
+    if name in _DRAWN_INTO_AXES and "ax" in keywords:
+        return True
+    if kind is not None:
+        return kind in _TABLES and (is_of_plot or name in _PLOTS_ITSELF)
+    if is_of_plot:
+        return True
+    if name not in _PLOTS_ITSELF:
+        return False
+    if not _TABLE_KEYWORDS.isdisjoint(keywords):
+        return True
+    may_draw_x = name != "plot" and ("x" in keywords or None in keywords)
+    return not is_given and not may_draw_x
+
+
+def kind_made_by(path: str) -> str | None:
+    """Return the package of the type of what a function or class at a dotted path gives; None where that is not said.
+
+    Examples
+    --------
+    >>> kind_made_by("pandas.read_csv"), kind_made_by("sklearn.metrics.ConfusionMatrixDisplay.from_estimator")
+    ('pandas', 'sklearn')
+    >>> kind_made_by("pickle.load") is None
+    True
+    """
+    package, _, rest = path.partition(".")
+    if package in _TABLES or package in _FIGURES or any(_is_class_name(part) for part in rest.split(".")):
+        return package
+    return None
+
+
+def kind_of_part(kind: str | None) -> str | None:
+    """Return the kind of what an object of a kind has or gives: columns of tables, axes of figures."""
+    return kind if kind in _TABLES or kind in _FIGURES else None
 
 
 def _is_class_name(name: str) -> bool:

@@ -197,7 +197,7 @@ class NameFlow(CallFlow):
             constructor = find_method(routine, "__init__")
             if constructor is not None:
                 self._call_function_of_notebook(constructor, arguments, NEW)
-            return replace(new_holder(arguments.values()), instance_of=routine)
+            return replace(new_holder(arguments.values()), instance_of=routine, kind="__main__")
         is_method = receiver is not None and receiver.path is None
         return self._call_function_of_notebook(routine, arguments, receiver if is_method else None)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -49,6 +49,8 @@ class CellNames:
         Names that may be gone when the cell ends.
     opaque
         Why the sets may be incomplete, in people's words (``"`from os import *` can bind any name"``), or None.
+    kinds
+        Names of ``defines`` and ``mutates`` to the top-level package of their type after the cell, where that is known.
     """
 
     defines: frozenset[str] = frozenset()
@@ -57,6 +59,7 @@ class CellNames:
     mutates: frozenset[str] = frozenset()
     deletes: frozenset[str] = frozenset()
     opaque: str | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def analyse_cell(source: str, namespace: Mapping[str, object] | None = None) -> CellNames:
@@ -102,6 +105,7 @@ def analyse_tree(tree: ast.Module, namespace: Mapping[str, object] | None = None
     scope.run(tree.body)
     state = scope.finish()
     defines = frozenset(name for name, slot in state.items() if slot.mask & BOUND)
+    kinds = {name: scope.peek(name).kind for name in defines | scope.mutates}
     return CellNames(
         defines=defines,
         conditional=frozenset(name for name in defines if state[name].mask & INCOMING),
@@ -109,6 +113,7 @@ def analyse_tree(tree: ast.Module, namespace: Mapping[str, object] | None = None
         mutates=frozenset(scope.mutates),
         deletes=frozenset(name for name, slot in state.items() if slot.mask & DELETED),
         opaque=scope.opaque,
+        kinds={name: kind for name, kind in kinds.items() if kind is not None},
     )
 
 

@@ -111,7 +111,7 @@ class KernelDriver:
         self.runner = FlowRunner(self._make_executor, self._sink, self, self._services)
         self.run = InteractiveRun(self._sink, self._describe_run, self._tasks_of, on_run_end)
         open_run = self.run.open if self._parent_run_id is None else lambda: str(self._parent_run_id)
-        self.session = CellSession(namespace, self.runner, open_run, self._remedy())
+        self.session = CellSession(namespace, self.runner, open_run, self._remedy)
         self.loops = FlowLoops(
             None if self.is_inside_run else self.driver_id,
             WatchedSink(self._sink, on_event),
@@ -131,10 +131,14 @@ class KernelDriver:
         """Whether this kernel executes a notebook run."""
         return self._parent_run_id is not None
 
-    def _remedy(self) -> str:
+    def _remedy(self, failed: str, unrun: Sequence[str]) -> str:
         """Return what to do about a task that failed, for who reads of it: in the notebook, or below a command."""
         if not self.is_inside_run:
-            return "Mend its cell and run it again, then this one."
+            if not unrun:
+                return "Mend its cell and run it again, then this one."
+            others = ", ".join(repr(name) for name in unrun)
+            cells = "the cell" if len(unrun) == 1 else "the cells"
+            return f"Mend the cell of {failed!r} and run it again, then {cells} of {others} and this one."
         name = os.environ.get(RUN_NAME_VARIABLE)
         typed = typed_name(name, os.environ.get(RUN_ID_VARIABLE, name)) if name else ""
         again = f" To run it again as it was: orchestra runs retry {typed}" if typed else ""

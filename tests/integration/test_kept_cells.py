@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,20 @@ from orchestra_nb.notebooks.kernel_client import KernelClient
 from orchestra_nb.notebooks.kernel_process import KernelProcess
 
 pytestmark = pytest.mark.usefixtures("warm_service")
+
+
+#: Prints what the badges of a notebook's cells ask for.
+STALE = """
+import json, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from orchestra_nb.operations.notebook_cells import notebook_cells
+from orchestra_nb.operations.opening import open_store
+from orchestra_nb.settings import load_settings
+settings = load_settings()
+found = notebook_cells(open_store(settings), Path(sys.argv[1]), settings, datetime.now(UTC))
+print(json.dumps({cell.cell_id: cell.stale for cell in found.cells if cell.stale}))
+"""
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,19 @@ class Shell:
         assert done.stdout, done.stderr
         document: dict[str, Any] = json.loads(done.stdout)
         return document
+
+    def stale(self, name: str) -> dict[str, str]:
+        """Return cell id to why its badge calls it stale."""
+        done = subprocess.run(
+            [sys.executable, "-c", STALE, str(self.folder / name)],
+            capture_output=True,
+            text=True,
+            env=environment_with(self.folder),
+            timeout=PATIENCE_SECONDS,
+            check=True,
+        )
+        found: dict[str, str] = json.loads(done.stdout)
+        return found
 
     def outputs(self, name: str) -> list[str]:
         notebook = json.loads((self.folder / name).read_text())
@@ -429,6 +457,53 @@ def test_a_cell_below_a_patch_that_is_edited_is_stale(shell: Shell) -> None:
 
     assert "● cell 6  y = textwrap.dedent('')" in stale
     assert "the patches are not as before\n2 of 4 cells are stale." in stale
+
+
+def test_what_tasks_give_is_no_change_of_the_cells_that_read_it(shell: Shell) -> None:
+    cells = [
+        "%load_ext orchestra_nb",
+        "%%task data\nimport random\nrng = random.Random(1)\nrows = [rng.random() for _ in range(3)]",
+        "# in order\n%%task order\nrows.sort()\nhighest = rows[-1]",
+        "def show():\n    print(len(rows))",
+        "show()",
+        "print(round(highest, 3))",
+    ]
+    shell.write("a.ipynb", *cells)
+
+    first = shell.json("run", "a.ipynb", "out.ipynb", "--cache")
+    plan = shell.json("plan", "a.ipynb")
+    second = shell.json("run", "a.ipynb", "out.ipynb", "--cache")
+    logs = "".join(shell.run("runs", "logs", run["run_id"]).stdout for run in (first, second))
+
+    assert (first["state"], second["state"]) == ("COMPLETED", "COMPLETED")
+    assert "which its code does not say" not in logs
+    assert (cached(first), cached(second)) == ([False] * 6, [False, False, False, True, True, True])
+    foreseen = [(cell["action"], cell["is_certain"]) for cell in plan["cells"]]
+    assert foreseen == [("run", True)] * 3 + [("replay", True)] + [("run", False)] * 2
+    assert shell.stale("a.ipynb") == {}
+
+    shell.write("a.ipynb", cells[0], cells[1].replace("range(3)", "range(4)"), *cells[2:])
+
+    assert {cell: why.partition(":")[0] for cell, why in shell.stale("a.ipynb").items()} == {
+        "cell-4": "upstream changed (cell 3)",
+        "cell-5": "upstream changed (cell 3)",
+    }
+
+
+def test_a_task_cell_takes_values_of_cells_that_were_replayed(shell: Shell) -> None:
+    cells = [
+        "%load_ext orchestra_nb",
+        "from array import array\nimport time\ntime.sleep(1)\nrows = array('d', [1.0]) * 1_000_000",
+        "%%task total\ntotal = sum(rows)",
+        "print(total)",
+    ]
+    shell.write("a.ipynb", *cells)
+    shell.json("run", "a.ipynb", "out.ipynb", "--cache")
+
+    second = shell.json("run", "a.ipynb", "out.ipynb", "--cache")
+
+    assert second["state"] == "COMPLETED"
+    assert cached(second) == [False, True, False, True]
 
 
 def test_after_the_stale_cells_have_run_a_patch_of_the_users_makes_none_stale(shell: Shell) -> None:

@@ -59,6 +59,48 @@ def test_independent_tasks_run_side_by_side(kernel: NotebookKernel, tmp_path: Pa
     assert first.wait_for("COMPLETED")["worker"] != second.wait_for("COMPLETED")["worker"]
 
 
+@pytest.mark.parametrize("plots", [("df.plot.bar()", "df['a'].hist()"), ("df.plot('a', 'b')", "df.boxplot()")])
+def test_plots_of_a_table_that_a_task_gives_run_side_by_side(
+    kernel: NotebookKernel, tmp_path: Path, plots: tuple[str, str]
+) -> None:
+    """Each waits for the other, and both for what is touched when an ordinary cell has read the table."""
+    left, right, read = (str(tmp_path / name) for name in ("left", "right", "read"))
+    data_gate = tmp_path / "data"
+    body = (
+        "import pathlib, time\npathlib.Path({mine!r}).touch()\n"
+        f"while not (pathlib.Path({{other!r}}).exists() and pathlib.Path({read!r}).exists()): time.sleep(0.01)\n"
+    )
+    kernel.run(
+        "%%task data\nimport os, time\nimport pandas as pd\n"
+        f"while not os.path.exists({str(data_gate)!r}): time.sleep(0.01)\n"
+        "df = pd.DataFrame({'a': [1, 2], 'b': [3, 4]})"
+    )
+    cells = [
+        kernel.run("%%task one\n" + body.format(mine=left, other=right) + plots[0]),
+        kernel.run("%%task two\n" + body.format(mine=right, other=left) + plots[1]),
+    ]
+    data_gate.touch()
+
+    assert kernel.value("int(df['a'].sum())") == "3"
+    Path(read).touch()
+    assert len({cell.wait_for("COMPLETED")["worker"] for cell in cells}) == 2
+
+
+def test_a_plot_that_fails_leaves_its_table_alone(kernel: NotebookKernel) -> None:
+    kernel.run("%%task data\nimport pandas as pd\ndf = pd.DataFrame({'a': [1, 2]})")
+    plot = kernel.run("%%task plot\ndf.plot(kind='nonsense')")
+
+    assert plot.wait_for("FAILED")
+    assert kernel.value("int(df['a'].sum())") == "3"
+
+
+def test_what_is_drawn_into_axes_of_another_task_is_in_them(kernel: NotebookKernel) -> None:
+    kernel.run("%%task make\nimport matplotlib.pyplot as plt\nfig, ax = plt.subplots()")
+    kernel.run("%%task draw\nax.plot([1, 2, 3])\nax.hist([1])")
+
+    assert kernel.value("len(ax.lines), len(ax.patches) > 0") == "(1, True)"
+
+
 def test_dependent_task_takes_values_without_the_kernel(kernel: NotebookKernel, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     kernel.run(
@@ -166,10 +208,47 @@ def test_task_downstream_of_a_failure_says_so(kernel: NotebookKernel) -> None:
     assert second.wait_for("UPSTREAM_FAILED")["message"] == "first failed: ZeroDivisionError: division by zero"
     reader = kernel.run("y")
     assert reader.error is not None
-    assert reader.error.startswith("UpstreamFailed: `y` has no value: task 'second' did not run: first failed")
+    assert reader.error == (
+        "UpstreamFailed: `y` has no value: task 'first' failed: ZeroDivisionError: division by zero (line 2), so "
+        "'second' did not run. Mend the cell of 'first' and run it again, then the cell of 'second' and this one."
+    )
     assert "----> 1 y\n" in reader.traceback
     assert "name_binder" not in reader.traceback
     assert "ipython_extension" not in reader.traceback
+
+
+def test_task_far_downstream_of_a_failure_names_all_that_has_to_run_again(kernel: NotebookKernel) -> None:
+    kernel.run("%%task first\nx = {}['kyiv']")
+    kernel.run("%%task second\ny = x")
+    kernel.run("%%task third\nz = y")
+
+    assert kernel.run("z").error == (
+        "UpstreamFailed: `z` has no value: task 'first' failed: KeyError: 'kyiv' (line 2), so 'second', 'third' did not "
+        "run. Mend the cell of 'first' and run it again, then the cells of 'second', 'third' and this one."
+    )
+
+
+@pytest.mark.parametrize(
+    ("reader", "line"),
+    [
+        ("a = 1\nb = good\nprint(bad)", "3 print(bad)"),
+        ("a = good\nif a:\n    bad += 1", "3     bad += 1"),
+        ("a = 1\ndef inner():\n    return bad\ninner()", "3     return bad"),
+        ("a = 1\nouter()", "2 outer()"),
+        ("from __future__ import annotations\na = 1\nbad", "3 bad"),
+    ],
+)
+def test_error_of_a_task_points_at_the_line_that_reads_its_name(kernel: NotebookKernel, reader: str, line: str) -> None:
+    kernel.run("def outer():\n    return bad")
+    kernel.run("%%task give\ngood = 1")
+    kernel.run("%%task fail\nbad = 1 / 0")
+
+    cell = kernel.run(reader)
+
+    assert cell.error is not None
+    assert cell.error.startswith("TaskFailed: `bad` has no value: task 'fail' failed")
+    assert f"----> {line}\n" in cell.traceback
+    assert "ipython_extension" not in cell.traceback
 
 
 def test_what_a_task_prints_and_shows_comes_back_under_its_cell(kernel: NotebookKernel) -> None:

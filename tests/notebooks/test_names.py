@@ -25,6 +25,12 @@ CASES: list[tuple[str, str, dict[str, str]]] = [
     ("a column drawn into axes", "df.price.hist(bins=3, ax=ax)", {"r": "df ax", "m": "ax"}),
     ("what that gives is the axes", "one = df.hist(ax=ax)\none.grid()", {"d": "one", "r": "df ax", "m": "ax"}),
     ("axes that are drawn into", "ax.hist(x)", {"r": "ax x", "m": "ax"}),
+    ("an unknown table that plots itself", "df.plot()\ndf['a'].hist(bins=3)\ndf.boxplot()", {"r": "df"}),
+    ("an unknown table's columns", "df.hist('a', by='b')\ndf.plot(x='a', y='b')", {"r": "df"}),
+    ("an unknown table's kinds of plot", "df.plot.bar('a')\ndf.a.plot.scatter('b', 'c')", {"r": "df"}),
+    ("unknown axes that plot what they are given", "it.plot([1])\nit.boxplot(x=y)", {"r": "it y", "m": "it"}),
+    ("unknown axes given what nobody sees", "it.hist(**y)", {"r": "it y", "m": "it"}),
+    ("another unknown method", "it.redraw()", {"r": "it", "m": "it"}),
     (
         "values that are recorded",
         "from orchestra_nb import record\nrecord(table=x)",
@@ -605,6 +611,7 @@ def test_objects_of_well_known_libraries() -> None:
         return notebook.names(source)["m"]
 
     assert changed("df.plot()\ndf['a'].hist()\ndf.groupby('a').agg('sum')\nsqrt(x)\nnp.dot(x, x)") == set()
+    assert changed("df.plot.bar()\ndf.plot('a', 'b')\ndf['a'].plot.line()") == set()
     assert changed("b = df.copy()\nb['a'][0] = 1\nb.loc[0] = 1") == set()
     assert changed("df['b'] = 1") == {"df"}
     assert changed("v = df['a']\nv.iloc[0] = 3") == {"df"}
@@ -802,3 +809,30 @@ def test_analysis_needs_no_attribute_of_an_object() -> None:
     holder = SimpleNamespace(value=[1])
 
     assert words(analyse_cell("holder.value.append(1)", {"holder": holder}))["m"] == {"holder"}
+
+
+@pytest.mark.parametrize(
+    ("made", "use", "changed"),
+    [
+        ("x = pd.DataFrame({'a': [1]})", "x.plot('a')\nx.hist('a')", ""),
+        ("x = pd.read_csv('a.csv').groupby('a')['b'].sum()", "x.plot('a')", ""),
+        ("x = pd.read_csv('a.csv')\nx['b'] = 1", "x['b'].hist(y)", ""),
+        ("fig, x = plt.subplots()", "x.plot(y)", "x"),
+        ("fig, x = plt.subplots()", "x.plot()", "x"),
+        ("x = pd.DataFrame().plot()", "x.hist()", "x"),
+        ("x = sklearn.metrics.ConfusionMatrixDisplay(y)", "x.plot()", "x"),
+        ("class Report:\n    pass\nx = Report()", "x.plot()", "x"),
+        ("x = pickle.load(y)", "x.plot()", ""),
+        ("x = pickle.load(y)", "x.plot('a')", "x"),
+        ("if y:\n    x = pd.DataFrame()\nelse:\n    x = plt.gca()", "x.plot('a')", "x"),
+        # what a table holds need be none
+        ("x = pd.DataFrame()['lists'][0]", "x.append(1)", "x"),
+    ],
+)
+def test_a_pending_name_is_drawn_or_drawn_into_by_what_its_cell_says(made: str, use: str, changed: str) -> None:
+    notebook = Notebook(y=[1])
+    imports = "import pandas as pd, matplotlib.pyplot as plt, sklearn.metrics, pickle\n"
+    kind = analyse_cell(imports + made, notebook.namespace).kinds.get("x")
+    notebook.namespace["x"] = PendingValue("x", "1", str, object, kind=kind)
+
+    assert " ".join(sorted(notebook.names(use)["m"] - {"y"})) == changed

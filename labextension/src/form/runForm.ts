@@ -72,7 +72,9 @@ function optionFields(trans: ITexts): IField[] {
       name: 'cache',
       label: trans.__('Replay unchanged cells'),
       kind: 'checkbox',
-      help: trans.__('Cells whose code and inputs are as in an earlier run are not run again.')
+      help: trans.__(
+        'Cells whose code and inputs are as in an earlier run are not run again. A task cell is, unless it has --cache itself.'
+      )
     }),
     plainField({
       name: 'parallel',

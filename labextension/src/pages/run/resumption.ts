@@ -221,7 +221,7 @@ function takenWords(names: readonly string[], texts: ITexts): string {
   return names.length === 0
     ? texts.__('Nothing: it is the first cell.')
     : texts.__(
-        '%1, as far as they were kept. One that cannot be kept, or whose inputs have changed, runs again.',
+        '%1, as far as they were kept. One that cannot be kept, or whose inputs have changed, runs again, and so does a task cell without a --cache of its own.',
         rangeWords(names, texts)
       );
 }
