@@ -10,6 +10,7 @@ import msgspec
 from orchestra_nb.errors import CodeNotFound, Conflict
 from orchestra_nb.model.deployments import FlowTarget
 from orchestra_nb.model.runs import Run, RunKind
+from orchestra_nb.model.typed_runs import typed_run
 from orchestra_nb.operations.run_again import notebook_command, way_without_code
 from orchestra_nb.operations.runs import find_run
 
@@ -46,7 +47,7 @@ def way_to_new_run(store: RunStore, run: Run) -> WayToNewRun:
     code = _kept_code(store, run)
     if code is None:
         return NO_WAY
-    return WayToNewRun(deployment=_deployment_of(store, code), command=f"orchestra runs again {run.name}")
+    return WayToNewRun(deployment=_deployment_of(store, code), command=f"orchestra runs again {typed_run(run)}")
 
 
 def start_anew(store: RunStore, id_or_name: str) -> Run:

@@ -31,7 +31,7 @@ KINDS = ("deployment", "automation", "pool")
 #: Commands that look, and those that change nothing in the store, or nothing but runs, which say whose they are.
 LOOKING = """
 run plan params analyse adopt convert stats export serve worker doctor
-runs logs, runs ls, runs results, runs show
+runs again, runs logs, runs ls, runs results, runs show
 artifacts ls, artifacts show, assets ls, assets show, events ls, variables get, variables ls, secrets ls
 concurrency ls, dead-letters ls, dead-letters show, deployments ls, deployments show, deployments versions
 pools ls, pools preview, pools show, notifications channels ls, notifications outbox ls, notifications outbox show
