@@ -70,8 +70,8 @@ def host(order: ClusterOrder, tell: Any) -> None:
             try:
                 cluster.adapt(minimum=order.minimum or 0, maximum=order.maximum)
             except Exception as error:  # it is code of users
-                why = why_not_made(error, order.arguments)
-                tell(ClusterAnswer(error=f"{order.path} could not be scaled: {why}"))
+                reason = why_not_made(error, order.arguments)
+                tell(ClusterAnswer(error=f"{order.path} could not be scaled: {reason}"))
                 return
         tell(ClusterAnswer(address=str(cluster.scheduler_address)))
         if sys.stdin.readline().strip() != "close":

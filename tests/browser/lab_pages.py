@@ -115,7 +115,7 @@ def restart_kernel(page: Page) -> None:
                 if (asked.length === 0) {
                     break;
                 }
-                await Promise.all(asked.map(({ done }) => done));
+                await Promise.allSettled(asked.map(({ done }) => done));
                 asked.forEach(future => answered.add(future));
                 await new Promise(resolve => setTimeout(resolve)); // who asks once more at an answer does it now
             }

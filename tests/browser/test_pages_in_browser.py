@@ -576,6 +576,7 @@ def test_the_tasks_of_a_run_are_cards_on_a_telephone_with_all_that_their_columns
         page.locator(".orc-tasks input[type=search]").fill("model-17")
         failed = page.locator(".orc-tasks-body > .orc-tasks-row[data-state=FAILED]")
         expect(failed).to_contain_text("no such region")
+        failed.scroll_into_view_if_needed()
         expect(failed.locator("[role=cell]").last).to_be_in_viewport(ratio=1)
         within = "row => [...row.children].every(cell => cell.offsetTop + cell.offsetHeight <= row.clientHeight)"
         assert failed.evaluate(within)

@@ -54,7 +54,11 @@ def test_a_run_of_a_deployment_is_retried_and_run_again_with_other_parameters(
         service.stop()
         page.get_by_text("No connection, trying again…").wait_for()
         page.get_by_role("button", name="Retry", exact=True).click()
-        page.get_by_role("alert").get_by_text("The server did not answer.").wait_for()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_text("could not be foreseen: The server did not answer.").wait_for()
+        dialog.get_by_role("button", name="Retry", exact=True).click()
+        dialog.get_by_role("alert").get_by_text("The server did not answer.").wait_for()
+        dialog.get_by_role("button", name="Leave as it is").click()
         service.start()
         page.get_by_text("Live", exact=True).wait_for()
 

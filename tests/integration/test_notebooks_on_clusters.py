@@ -272,9 +272,13 @@ def test_a_command_that_is_killed_leaves_nothing_on_the_cluster(scripts: FlowScr
         command.communicate(timeout=PATIENCE_SECONDS)
 
     nothing_is_left(kernels)
-    # by whoever opens the store, or by the command's watcher where a runner still writes its file: it waits for that
-    scripts.orchestra("runs", "ls")
-    eventually(lambda: True if the_sweep(scripts).state.is_terminal else None)
+
+    def has_ended() -> bool:
+        # by whoever opens the store, or by the command's watcher where a runner still writes its file: it waits for that
+        scripts.orchestra("runs", "ls")
+        return the_sweep(scripts).state.is_terminal
+
+    eventually(has_ended)
     assert the_sweep(scripts).state is State.CRASHED
     assert [child.state for child in children_of(scripts)] == [State.CRASHED] * 2
     before = set(cluster.worker_pids())
