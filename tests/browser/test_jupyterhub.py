@@ -163,7 +163,7 @@ def test_a_named_server_has_pages_links_and_commands_below_its_own_address(hub: 
     wait_for_lab(page)
     page.evaluate("jupyterapp.commands.execute('orchestra:open-panel')")
     shown = page.locator("#orchestra-nb-panel .orc-run[data-state=COMPLETED]", has_text=run.name)
-    shown.get_by_text(run.name).click()
+    shown.locator(".orc-row-names").click()
     page.locator(".jp-MainAreaWidget .orc-run-page .orc-run-header [data-state=COMPLETED]").wait_for()
     keep_picture(page, "hub-named")
 
@@ -179,7 +179,7 @@ def test_jupyterlab_of_a_user_shows_the_runs_and_opens_the_page_of_one(hub: HubW
     run = hub.client(url, "ana").run_notebook(path="sales.ipynb")
 
     shown = page.locator("#orchestra-nb-panel .orc-run[data-state=COMPLETED]", has_text=run.name)
-    shown.get_by_text(run.name).click()
+    shown.locator(".orc-row-names").click()
     page.locator(".jp-MainAreaWidget .orc-run-page .orc-run-header [data-state=COMPLETED]").wait_for()
     keep_picture(page, "hub-lab")
 
