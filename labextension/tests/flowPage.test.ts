@@ -108,7 +108,7 @@ test('the last runs are bars, the newest last, each told in words, and lead to t
   expect(went).toEqual([['runs', id(2)]]);
 });
 
-const [NORTH, SOUTH] = ['/work/north/sales.ipynb', '/work/south/sales.ipynb'];
+const [NORTH, SOUTH] = ['/srv/north/sales.ipynb', '/srv/south/sales.ipynb'];
 
 function choice(): (string | null)[] {
   const links = document.querySelectorAll('nav.orc-choice:not([hidden]) a');

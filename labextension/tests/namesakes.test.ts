@@ -47,7 +47,7 @@ test('only runs of flows that several notebooks are called are named by their no
 });
 
 test('each of many paths is taken apart once, however many there are', () => {
-  const paths = Array.from({ length: 1000 }, (_, at) => `/work/${at}/reports/sales.ipynb`);
+  const paths = Array.from({ length: 1000 }, (_, at) => `/srv/${at}/reports/sales.ipynb`);
   const split = jest.spyOn(String.prototype, 'split');
 
   const short = shortPaths(paths);

@@ -124,7 +124,7 @@ test('what the stream tells changes a row, and a new run comes first', async () 
 
 test('which notebook a run is of is looked for when one is added, not at each thing that happens', async () => {
   const tell = jest.spyOn(namesakes, 'namesakes');
-  const of = (folder: string): string => `/work/${folder}/${NEW.flow_name}.ipynb`;
+  const of = (folder: string): string => `/srv/${folder}/${NEW.flow_name}.ipynb`;
   server.pages = [{ runs: [{ ...NEW, notebook_path: of('north') }], next: null }];
   server.open();
   await settle();

@@ -212,13 +212,13 @@ test('log lines and results are asked of the kernel when somebody looks', async 
 });
 
 test('how long a run takes is asked of its own notebook', () => {
-  const flow = run({ kind: 'notebook', notebook_path: '/work/north/prices.ipynb' });
+  const flow = run({ kind: 'notebook', notebook_path: '/srv/north/prices.ipynb' });
   const model = new Model({ ...FLOW, run: flow }, { expected: 150 });
 
   const clean = render({ model, el: document.body });
 
   expect(model.asked).toEqual([
-    ['expected', { flow: 'sales-report', notebook: '/work/north/prices.ipynb' }]
+    ['expected', { flow: 'sales-report', notebook: '/srv/north/prices.ipynb' }]
   ]);
   clean();
 });
