@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from orchestra_nb.errors import CodeNotFound, Conflict
+from orchestra_nb.errors import CodeNotFound, Conflict, StoreUnavailable
 from orchestra_nb.model.deployments import FlowTarget
 from orchestra_nb.model.runs import Run, RunKind
 from orchestra_nb.model.typed_runs import typed_run
@@ -61,6 +61,8 @@ def start_anew(store: RunStore, id_or_name: str) -> Run:
         It is no run of a flow, or of a deployment; the message says how such a one is run.
     CodeNotFound
         Its code or its parameters are not to be found.
+    StoreUnavailable
+        It ran, and what it did could not be stored.
     """
     from orchestra_nb.engine.drivers import set_driver
     from orchestra_nb.engine.run_codes import call_flow, load_code
@@ -85,9 +87,10 @@ def start_anew(store: RunStore, id_or_name: str) -> Run:
     finally:
         set_driver(None)
         driver.close()
-    return next(
-        one for one in store.list_runs() if one.driver_id == driver.known_driver_id and one.parent_run_id is None
-    )
+    new = store.first_run_of(driver.known_driver_id)
+    if new is None:
+        raise StoreUnavailable(f"Flow {run.flow_name} ran again, but its new run could not be stored.")
+    return new
 
 
 def _kept_code(store: RunStore, run: Run) -> RunCode | None:

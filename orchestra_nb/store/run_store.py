@@ -240,6 +240,13 @@ class RunStore:
         with self.database.connect() as connection:
             return [run_of_row(row) for row in connection.execute(query).mappings()]
 
+    def first_run_of(self, driver_id: str) -> Run | None:
+        """Return the first run that a driver began, which is that of no other; None where none is stored."""
+        is_first = and_(runs.c.driver_id == driver_id, runs.c.parent_run_id.is_(None))
+        with self.database.connect() as connection:
+            row = connection.execute(select(runs).where(is_first).order_by(runs.c.run_id).limit(1)).mappings().first()
+        return None if row is None else run_of_row(row)
+
     def child_tags(self, run_id: str) -> dict[str, dict[str, str]]:
         """Return id to tags of the runs that this one started, the oldest first."""
         query = select(runs.c.run_id, runs.c.tags).where(runs.c.parent_run_id == run_id).order_by(runs.c.run_id)

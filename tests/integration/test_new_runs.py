@@ -53,6 +53,33 @@ def test_a_script_that_completed_is_run_anew_with_its_parameters(scripts: FlowSc
     assert json.loads(again.stdout) == {"run_id": second.run_id, "name": second.name, "state": "COMPLETED"}
 
 
+def test_a_flow_of_many_flows_is_run_anew_as_one(scripts: FlowScripts) -> None:
+    scripts.run(
+        """
+        from orchestra_nb import flow
+
+        @flow
+        def region(number):
+            return number
+
+        @flow
+        def regions():
+            return sum(region(number) for number in range(60))
+
+        if __name__ == "__main__":
+            regions()
+        """
+    )
+    first = scripts.store.list_runs(flow_name="regions")[0]
+
+    again = scripts.orchestra("runs", "again", first.name, "--json")
+
+    assert again.returncode == 0, again.stderr
+    newest = scripts.store.list_runs(flow_name="regions")[0]
+    assert newest.run_id != first.run_id
+    assert json.loads(again.stdout) == {"run_id": newest.run_id, "name": newest.name, "state": "COMPLETED"}
+
+
 def test_what_cannot_be_run_anew_is_refused_with_what_can(scripts: FlowScripts) -> None:
     scripts.run("from orchestra_nb import task\n\n@task\ndef load():\n    return 1\n\nload()\n")
     (of_task,) = scripts.store.list_runs()
