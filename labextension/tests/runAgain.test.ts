@@ -102,7 +102,6 @@ beforeAll(() => {
   };
   HTMLDialogElement.prototype.close = function () {
     this.open = false;
-    this.dispatchEvent(new Event('close'));
   };
 });
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patience import PATIENCE_SECONDS
+from slowness import slow_down
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -39,6 +40,7 @@ class Lab:
 def open_page(browser: Browser) -> Iterator[Page]:
     """Open a page of its own; an error that nobody catches in it is raised at the end."""
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    slow_down(page.context)
     page.context.set_default_timeout(1000 * PATIENCE_SECONDS)  # also of the pages that this one opens
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(error.stack or str(error)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from missing import miss
 from patience import PATIENCE_SECONDS
+from slowness import slow_down
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -43,6 +44,7 @@ def open_alone(
     if AXE.exists():
         context.add_init_script(path=AXE)
     context.set_default_timeout(1000 * PATIENCE_SECONDS)
+    slow_down(context)
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(error.stack or str(error)))

@@ -141,16 +141,22 @@ export function ask(question: IQuestion, texts: ITexts): Promise<boolean> {
     });
     const drop = (): void => dialog.close();
     question.gone?.addEventListener('abort', drop);
-    dialog.addEventListener('close', () => {
+    // its `close` comes later than what is pressed next, which whoever asked would still take for a second press
+    const closing = new MutationObserver(() => {
+      if (dialog.open) {
+        return;
+      }
       if (isBusy && !isDone && question.gone?.aborted !== true) {
         dialog.showModal(); // browsers have gestures that no `cancel` can prevent
         return;
       }
+      closing.disconnect();
       question.gone?.removeEventListener('abort', drop);
       dialog.remove();
       resolve(isDone);
     });
     dialog.showModal();
+    closing.observe(dialog, { attributeFilter: ['open'] });
     first = filledIn(form, 'written');
   });
 }
