@@ -182,9 +182,9 @@ def test_a_process_that_has_run_notebooks_ends_with_nothing_left(tmp_path: Path)
         "import psutil, time\nfrom orchestra_nb.operations.run_notebook import run_notebook\n"
         f"for _ in range(3):\n    print(run_notebook({str(notebook)!r}).run.state.value)\n"
         "def kept():\n    return [child.pid for child in psutil.Process().children(recursive=True)]\n"
-        "until = time.monotonic() + 60\n"  # the next runner is made beside
-        "while len(kept()) < 4 and time.monotonic() < until:\n    time.sleep(0.05)\n"
-        "print(kept())"
+        "until = time.monotonic() + 60\n"  # the next runner is made beside, while the last one ends
+        "while len(found := kept()) < 4 and time.monotonic() < until:\n    time.sleep(0.05)\n"
+        "print(found)"
     )
 
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
